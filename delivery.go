@@ -1,0 +1,76 @@
+package payack
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// Delivery is one callback as it arrived. Merchant functions find it in their
+// context; observers get it with what became of it.
+type Delivery struct {
+	Provider Provider
+	// Received is when the request reached payack.
+	Received time.Time
+	// Client is the address that the callback came from, behind trusted
+	// proxies the one that they name; invalid when it could not be told.
+	Client netip.Addr
+	Method string
+	// Path is the URL's path; the query never counts.
+	Path string
+	// Header holds the request's headers. Do not change them.
+	Header http.Header
+	// Body holds the exact bytes that were signed or sealed, nil before they
+	// were read. Do not change them.
+	Body []byte
+	// Event is the verified event; nil before it is verified, and always nil
+	// in a delivery that was not authentic.
+	Event Event
+}
+
+type deliveryKey struct{}
+
+// WithDelivery returns a context that carries d.
+func WithDelivery(ctx context.Context, d *Delivery) context.Context {
+	return context.WithValue(ctx, deliveryKey{}, d)
+}
+
+// DeliveryFrom returns the delivery that a handler or function behind payack
+// is working on.
+func DeliveryFrom(ctx context.Context) (*Delivery, bool) {
+	d, ok := ctx.Value(deliveryKey{}).(*Delivery)
+	return d, ok
+}
+
+// EventFrom returns the verified event that a handler behind the middleware is
+// working on, when it is of this type:
+//
+//	ev, ok := payack.EventFrom[*payack.PTSEvent](r.Context())
+//
+// It is false behind another provider's middleware, and where none was mounted.
+func EventFrom[E Event](ctx context.Context) (E, bool) {
+	if d, ok := DeliveryFrom(ctx); ok {
+		ev, ok := d.Event.(E)
+		return ev, ok
+	}
+	var none E
+	return none, false
+}
+
+// KeyFunc finds the keys for a request, say by tenant in its path. It is called
+// after the gate and after the body was read, and must be safe for concurrent
+// use.
+//
+// Return [ErrUnknownTenant] when there are none for this request: it is then
+// answered like a wrong signature. Any other error means that the source could
+// not tell, and is answered "send again".
+type KeyFunc[K any] func(ctx context.Context, r *http.Request) (K, error)
+
+// Answer is what a provider is told.
+type Answer struct {
+	Status int
+	// ContentType is empty when the body is.
+	ContentType string
+	Body        string
+}

@@ -1,0 +1,66 @@
+// Package envelope opens and seals what the providers wrap around a message:
+// the AES-ECB envelope of PTS and the post_hash of Payatom. Bytes go in, bytes
+// come out; what they say is for package verify.
+package envelope
+
+import (
+	"crypto/aes"
+	"encoding/base64"
+)
+
+// strictBase64 takes no other spelling of the same bytes. It still skips line
+// breaks, as every base64 decoder of the standard library does, so decode
+// refuses those first.
+var strictBase64 = base64.StdEncoding.Strict()
+
+func encode(b []byte) []byte {
+	return strictBase64.AppendEncode(make([]byte, 0, strictBase64.EncodedLen(len(b))), b)
+}
+
+// DecodeBase64 appends the decoded text to dst. It takes the standard alphabet
+// with padding and nothing else: no white space, no line breaks, no URL
+// alphabet, no stray bits, so that one text has one spelling.
+func DecodeBase64[T ~string | ~[]byte](dst []byte, text T) (decoded []byte, ok bool) {
+	for i := range len(text) {
+		if text[i] == '\r' || text[i] == '\n' {
+			return dst, false
+		}
+	}
+	out, err := strictBase64.AppendDecode(dst, []byte(text))
+	return out, err == nil
+}
+
+func decode(text []byte) ([]byte, bool) {
+	return DecodeBase64(make([]byte, 0, strictBase64.DecodedLen(len(text))), text)
+}
+
+// pad appends PKCS#7 padding to a copy of plain.
+func pad(plain []byte) []byte {
+	n := aes.BlockSize - len(plain)%aes.BlockSize
+	out := make([]byte, len(plain), len(plain)+n)
+	copy(out, plain)
+	for range n {
+		out = append(out, byte(n))
+	}
+	return out
+}
+
+// unpad takes PKCS#7 padding off. It looks at all bytes of the last block
+// whatever they are, so that its time does not tell which of them is wrong.
+func unpad(padded []byte) ([]byte, bool) {
+	if len(padded) < aes.BlockSize {
+		return nil, false
+	}
+	last := padded[len(padded)-aes.BlockSize:]
+	n := int(last[aes.BlockSize-1])
+	bad := 0
+	for i, b := range last {
+		// inPad is 1 for the last n bytes of the block.
+		inPad := ((aes.BlockSize - n - 1 - i) >> 31) & 1
+		bad |= inPad & ((int(b^byte(n)) + 255) >> 8)
+	}
+	if bad != 0 || n == 0 || n > aes.BlockSize {
+		return nil, false
+	}
+	return padded[:len(padded)-n], true
+}

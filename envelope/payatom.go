@@ -1,0 +1,92 @@
+package envelope
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"sync"
+
+	"github.com/payack/payack"
+)
+
+// Payatom seals and opens Payatom's post_hash:
+// base64(IV ‖ HMAC-SHA256(key, ciphertext ‖ IV) ‖ ciphertext) with AES-256-CBC
+// and PKCS#7 under key = SHA-256(secret key). It is safe for concurrent use.
+type Payatom struct {
+	block cipher.Block
+	macs  sync.Pool // of hash.Hash, keyed
+}
+
+const (
+	payatomIV     = aes.BlockSize
+	payatomPrefix = payatomIV + sha256.Size
+)
+
+// NewPayatom returns the envelope for a secret key. The key schedules are
+// built once, here. The error is for an empty key only.
+func NewPayatom(secretKey payack.Secret) (*Payatom, error) {
+	if secretKey.IsZero() {
+		return nil, errors.New("payack: secret_key: it is empty; an empty key would let anybody sign")
+	}
+	key := sha256.Sum256([]byte(secretKey.Reveal()))
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, fmt.Errorf("payack: secret_key: %w", err)
+	}
+	e := &Payatom{block: block}
+	e.macs.New = func() any { return hmac.New(sha256.New, key[:]) }
+	return e, nil
+}
+
+// Seal returns the envelope of plain under a fresh random IV.
+func (e *Payatom) Seal(plain []byte) string {
+	var iv [payatomIV]byte
+	_, _ = rand.Read(iv[:]) // never fails: it ends the program instead
+	return e.SealIV(plain, iv)
+}
+
+// SealIV is Seal with the IV chosen by the caller, for reproducible tests. Two
+// envelopes of one key must not share an IV.
+func (e *Payatom) SealIV(plain []byte, iv [aes.BlockSize]byte) string {
+	ciphertext := pad(plain)
+	cipher.NewCBCEncrypter(e.block, iv[:]).CryptBlocks(ciphertext, ciphertext)
+	blob := make([]byte, 0, payatomPrefix+len(ciphertext))
+	blob = append(blob, iv[:]...)
+	blob = e.mac(blob, ciphertext, iv[:])
+	return string(encode(append(blob, ciphertext...)))
+}
+
+// Open returns what is sealed in an envelope. The MAC is checked, in constant
+// time, before anything is decrypted. Every failure is the same error,
+// [payack.ErrEnvelope].
+func (e *Payatom) Open(sealed string) ([]byte, error) {
+	blob, ok := DecodeBase64(make([]byte, 0, strictBase64.DecodedLen(len(sealed))), sealed)
+	if !ok || len(blob) < payatomPrefix+aes.BlockSize || (len(blob)-payatomPrefix)%aes.BlockSize != 0 {
+		return nil, payack.ErrEnvelope
+	}
+	iv, mac, ciphertext := blob[:payatomIV], blob[payatomIV:payatomPrefix], blob[payatomPrefix:]
+	var sum [sha256.Size]byte
+	if !hmac.Equal(e.mac(sum[:0], ciphertext, iv), mac) {
+		return nil, payack.ErrEnvelope
+	}
+	cipher.NewCBCDecrypter(e.block, iv).CryptBlocks(ciphertext, ciphertext)
+	plain, ok := unpad(ciphertext)
+	if !ok {
+		return nil, payack.ErrEnvelope
+	}
+	return plain, nil
+}
+
+func (e *Payatom) mac(dst, ciphertext, iv []byte) []byte {
+	h := e.macs.Get().(hash.Hash)
+	defer e.macs.Put(h)
+	h.Reset()
+	h.Write(ciphertext)
+	h.Write(iv)
+	return h.Sum(dst)
+}

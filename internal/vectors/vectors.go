@@ -1,0 +1,134 @@
+// Package vectors reads the callbacks in testdata/vectors, which programs in
+// other languages made with throwaway keys. Only tests import it.
+package vectors
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// Counts is how many vectors each provider has, so that a test can tell that
+// it ran them all.
+var Counts = map[string]int{"ptop": 348, "pts": 295, "payatom": 264}
+
+// Verdicts.
+const (
+	MustAccept   = "must_accept"
+	MustReject   = "must_reject"
+	PolicyReject = "policy_reject"
+	RecordReject = "record_reject"
+)
+
+// File is one provider's vectors.
+type File struct {
+	Provider string
+	Keys     map[string]Key
+	Vectors  []Vector
+}
+
+// Key holds the throwaway keys of one key_id, as far as its provider has them.
+type Key struct {
+	TheSignature      string `json:"the_signature"`
+	WebsiteID         string `json:"website_id"`
+	SecretKey         string `json:"secret_key"`
+	Safecode          string `json:"safecode"`
+	TransactionSecret string `json:"transaction_secret"`
+	PrivatePEM        string `json:"private_pem"`
+	PrivatePEMPKCS1   string `json:"private_pem_pkcs1"`
+	PublicPEM         string `json:"public_pem"`
+	PublicPEMPKCS1    string `json:"public_pem_pkcs1"`
+	RSABits           int    `json:"rsa_bits"`
+}
+
+// Vector is one callback and what a receiver must make of it.
+type Vector struct {
+	Name       string
+	Kind       string
+	Verdict    string
+	Class      string
+	Reason     string
+	Flavour    string
+	KeyID      string `json:"key_id"`
+	Dims       map[string]any
+	Request    Request
+	SignedText string `json:"signed_text"`
+	Signature  string
+	Expect     map[string]*string
+	Context    struct {
+		KnownOrders          map[string]string `json:"known_orders"`
+		UndetectableByAmount bool              `json:"undetectable_by_amount"`
+	}
+}
+
+// Dim returns one of the vector's dimensions, empty when it has none.
+func (v *Vector) Dim(name string) string {
+	if d, found := v.Dims[name]; found {
+		return fmt.Sprint(d)
+	}
+	return ""
+}
+
+// Request is a vector's request.
+type Request struct {
+	Method       string
+	Headers      map[string]string
+	HeadersExtra [][2]string `json:"headers_extra"`
+	Query        string
+	BodyBase64   string `json:"body_base64"`
+	BodyRecipe   []struct {
+		Base64 string
+		Repeat int
+	} `json:"body_recipe"`
+}
+
+// Body returns the exact bytes.
+func (r *Request) Body() ([]byte, error) {
+	if r.BodyRecipe == nil {
+		return base64.StdEncoding.DecodeString(r.BodyBase64)
+	}
+	var out []byte
+	for _, part := range r.BodyRecipe {
+		b, err := base64.StdEncoding.DecodeString(part.Base64)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, bytes.Repeat(b, part.Repeat)...)
+	}
+	return out, nil
+}
+
+// Header returns the request's headers, repeated ones too.
+func (r *Request) Header() http.Header {
+	h := make(http.Header)
+	for name, value := range r.Headers {
+		h.Add(name, value)
+	}
+	for _, p := range r.HeadersExtra {
+		h.Add(p[0], p[1])
+	}
+	return h
+}
+
+// Load reads one provider's file.
+func Load(provider string) (*File, error) {
+	_, here, _, _ := runtime.Caller(0)
+	b, err := os.ReadFile(filepath.Join(filepath.Dir(here), "..", "..", "testdata", "vectors", provider+".json"))
+	if err != nil {
+		return nil, err
+	}
+	var f File
+	if err := json.Unmarshal(b, &f); err != nil {
+		return nil, fmt.Errorf("vectors of %s: %w", provider, err)
+	}
+	return &f, nil
+}
+
+// IsForm tells whether a Ptop vector needs a receiver of forms.
+func (v *Vector) IsForm() bool { return strings.HasPrefix(v.Flavour, "form_") }

@@ -1,0 +1,182 @@
+package payack
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// PayatomStatus is the state of a Payatom order, as the gateway spells it. A
+// value that is not among the constants is delivered as it came, and is
+// neither paid nor final.
+type PayatomStatus string
+
+// The statuses: of the provider's documents, and (the last three) seen in use.
+const (
+	PayatomPending         PayatomStatus = "Pending"
+	PayatomApproved        PayatomStatus = "Approved"
+	PayatomLateApproved    PayatomStatus = "Late Approved"
+	PayatomDeclined        PayatomStatus = "Declined"
+	PayatomNoMatch         PayatomStatus = "No Matching Payment for UTR"
+	PayatomTimedOut        PayatomStatus = "User Timed Out"
+	PayatomRefundInitiated PayatomStatus = "Refund Initiated"
+	PayatomRefundCompleted PayatomStatus = "Refund Completed"
+	PayatomAmountMismatch  PayatomStatus = "Amount Mismatch"
+	PayatomCancelled       PayatomStatus = "Cancelled"
+	PayatomFailed          PayatomStatus = "Failed"
+)
+
+// Paid tells whether the money came in. A refund is not paid.
+func (s PayatomStatus) Paid() bool { return s == PayatomApproved || s == PayatomLateApproved }
+
+// Final tells whether the status does not change again (a late approval can
+// follow a time-out).
+func (s PayatomStatus) Final() bool {
+	switch s {
+	case PayatomApproved, PayatomLateApproved, PayatomDeclined, PayatomRefundCompleted, PayatomCancelled, PayatomFailed:
+		return true
+	}
+	return false
+}
+
+// Known tells whether the status is among the constants.
+func (s PayatomStatus) Known() bool {
+	switch s {
+	case PayatomPending, PayatomNoMatch, PayatomTimedOut, PayatomRefundInitiated, PayatomAmountMismatch:
+		return true
+	}
+	return s.Final()
+}
+
+// needsAmount tells whether an event with this status must say how much.
+func (s PayatomStatus) needsAmount() bool {
+	return s.Paid() || s == PayatomRefundInitiated || s == PayatomRefundCompleted
+}
+
+// PayatomEvent is a webhook of Payatom. The hash covers order_id,
+// received_amount and status, joined without separators: alone it cannot tell
+// (ORD1, 500) from (ORD15, 00), which is why a receiver must compare the order
+// with what it expects, or ask the gateway.
+type PayatomEvent struct {
+	Verification `json:"-"`
+
+	OrderID string `json:"order_id" validate:"required"`
+	// ReceivedAmount is what was really paid, and the amount to act on.
+	ReceivedAmount Amount        `json:"received_amount,omitzero" validate:"payatom_amount"`
+	Status         PayatomStatus `json:"status" validate:"required,payatom_status"`
+
+	// Unsigned members are not authenticated.
+	Unsigned PayatomUnsigned `json:"unsigned,omitzero"`
+}
+
+// PayatomUnsigned holds what the hash of a Payatom webhook does not cover.
+// Whoever relays the webhook may have changed it: show it, never decide on it.
+type PayatomUnsigned struct {
+	RequestedAmount Amount `json:"requested_amount,omitzero"`
+	BankRef         Text   `json:"bank_ref,omitzero"`
+	SenderUPI       Text   `json:"sender_upi,omitzero"`
+	RefCode         Text   `json:"ref_code,omitzero"`
+	// RefundInfo is the literal: an object, or [] where there is none. Refund
+	// reads it.
+	RefundInfo Text `json:"refund_info,omitzero"`
+
+	// Extra holds the members that the documents don't know, as their text (a
+	// nested value as its literal).
+	Extra map[string]Text `json:"extra,omitempty"`
+}
+
+// PayatomRefund is the refund_info of a Payatom webhook. It is not signed.
+type PayatomRefund struct {
+	RefundedUPI   Text
+	Amount        Amount
+	InitiatedTime Text
+	CompletedTime Text
+	Status        Text
+	Notes         Text
+}
+
+// Refund reads RefundInfo; ok is false when there is none. A member that is
+// nested once more is given as its literal.
+func (u *PayatomUnsigned) Refund() (refund PayatomRefund, ok bool) {
+	var members map[string]json.RawMessage
+	if json.Unmarshal([]byte(u.RefundInfo.String()), &members) != nil || len(members) == 0 {
+		return PayatomRefund{}, false
+	}
+	text := func(name string) Text {
+		raw, found := members[name]
+		switch {
+		case !found:
+			return Text{}
+		case string(raw) == "null":
+			return NullText()
+		case raw[0] == '"':
+			var s string
+			_ = json.Unmarshal(raw, &s) // it has just been parsed as part of the object
+			return NewText(s)
+		}
+		return NewText(string(raw))
+	}
+	return PayatomRefund{
+		RefundedUPI:   text("refunded_upi"),
+		Amount:        AmountOf(text("refund_amount")),
+		InitiatedTime: text("refund_initiated_time"),
+		CompletedTime: text("refund_completed_time"),
+		Status:        text("refund_status"),
+		Notes:         text("refund_notes"),
+	}, true
+}
+
+// Provider returns [Payatom].
+func (*PayatomEvent) Provider() Provider { return Payatom }
+
+// ID is made of order_id, received_amount and status, which is all that is
+// signed: each state of a refund is an event of its own, and so is a second
+// amount for the same order.
+func (e *PayatomEvent) ID() string {
+	return joinID(Payatom, e.Tenant, e.OrderID, e.ReceivedAmount.SignedText(), string(e.Status))
+}
+
+// Fingerprint is the signed text of the amount.
+func (e *PayatomEvent) Fingerprint() string { return e.ReceivedAmount.SignedText() }
+
+// SignedText is what the hash covers besides the secret: order_id,
+// received_amount and status, joined. Two different events may share it.
+func (e *PayatomEvent) SignedText() string {
+	return e.OrderID + e.ReceivedAmount.SignedText() + string(e.Status)
+}
+
+// Paid tells whether the status says that the money came in.
+func (e *PayatomEvent) Paid() bool { return e.Status.Paid() }
+
+// Final tells whether the status does not change again.
+func (e *PayatomEvent) Final() bool { return e.Status.Final() }
+
+// PlainAmount tells whether received_amount keeps Payatom's grammar: digits,
+// at most one point with digits on both sides, no sign, no leading zero before
+// another digit, no exponent, at most 18 digits; or nothing at all where the
+// status says that nothing was paid.
+func (e *PayatomEvent) PlainAmount() bool {
+	if e.ReceivedAmount.IsEmpty() {
+		return !e.Status.needsAmount()
+	}
+	return plainDecimal(e.ReceivedAmount.String())
+}
+
+// PlainStatus tells whether the status begins with an ASCII letter, so that no
+// digit of the amount can have moved into it.
+func (e *PayatomEvent) PlainStatus() bool {
+	return e.Status != "" && strings.IndexByte("abcdefghijklmnopqrstuvwxyz", e.Status[0]|0x20) >= 0
+}
+
+// Check implements [Event].
+func (e *PayatomEvent) Check() error {
+	switch {
+	case e.OrderID == "":
+		return invalidMember("order_id")
+	case !e.PlainStatus():
+		return invalidMember("status")
+	case !e.PlainAmount():
+		return fmt.Errorf("payack: received_amount is not a plain decimal: %w", ErrInvalid)
+	}
+	return nil
+}

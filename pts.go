@@ -1,0 +1,137 @@
+package payack
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// PTSStatus is the state of a PTS transaction, with its leading zeros. A value
+// that is not among the constants is delivered as it came, and is neither paid
+// nor final.
+type PTSStatus string
+
+// The statuses of the provider's documents.
+const (
+	PTSWaiting    PTSStatus = "0000"
+	PTSProcessing PTSStatus = "1000"
+	PTSSuccess    PTSStatus = "2000"
+	PTSFailed     PTSStatus = "3000"
+	PTSOrderError PTSStatus = "4000"
+	// PTSExpired may still succeed later.
+	PTSExpired PTSStatus = "5000"
+)
+
+// Paid tells whether the money came in.
+func (s PTSStatus) Paid() bool { return s == PTSSuccess }
+
+// Final tells whether the status does not change again.
+func (s PTSStatus) Final() bool { return s == PTSSuccess || s == PTSFailed || s == PTSOrderError }
+
+// Known tells whether the documents know the status.
+func (s PTSStatus) Known() bool {
+	switch s {
+	case PTSWaiting, PTSProcessing, PTSSuccess, PTSFailed, PTSOrderError, PTSExpired:
+		return true
+	}
+	return false
+}
+
+// PTSEvent is a payment or withdraw (payout) callback of PTS (Pagarstar). The
+// signature covers every member that stands directly in it.
+type PTSEvent struct {
+	Verification `json:"-"`
+
+	UserID        string `json:"user_id" validate:"required"`
+	OrderID       string `json:"order_id" validate:"required"`
+	TransactionID string `json:"transaction_id" validate:"required"`
+	Channel       Text   `json:"channel,omitzero"`
+
+	SubmitCurrency Text      `json:"submit_currency,omitzero"`
+	SubmitAmount   Amount    `json:"submit_amount,omitzero" validate:"omitempty,amount"`
+	AcceptCurrency Text      `json:"accept_currency,omitzero"`
+	AcceptAmount   Amount    `json:"accept_amount,omitzero" validate:"omitempty,amount"`
+	ExchangeRate   Amount    `json:"exchange_rate,omitzero" validate:"omitempty,amount"`
+	Status         PTSStatus `json:"status" validate:"required"`
+	// Timestamp is the time of the last update; Time converts it.
+	Timestamp Text `json:"timestamp,omitzero"`
+
+	// Unsigned members are not authenticated.
+	Unsigned PTSUnsigned `json:"unsigned,omitzero"`
+}
+
+// PTSUnsigned holds what the signature of a PTS callback does not cover.
+// Whoever relays the callback may have changed it: show it, never decide on it.
+type PTSUnsigned struct {
+	SubmitPromo      Amount `json:"submit_promo,omitzero"`
+	AcceptPromo      Amount `json:"accept_promo,omitzero"`
+	PaymentAddress   Text   `json:"payment_address,omitzero"`
+	ReceivingAddress Text   `json:"receiving_address,omitzero"`
+	ErrorMessage     Text   `json:"error_message,omitzero"`
+	ReferenceNumber  Text   `json:"reference_number,omitzero"`
+	DetailsURL       Text   `json:"details_url,omitzero"`
+
+	// Extra holds the members that the documents don't know, as their text (a
+	// nested value as its literal).
+	Extra map[string]Text `json:"extra,omitempty"`
+}
+
+// Provider returns [PTS].
+func (*PTSEvent) Provider() Provider { return PTS }
+
+// ID is made of user_id, transaction_id and status: a transaction that goes on
+// to the next status is another event, the same status sent again is not.
+func (e *PTSEvent) ID() string {
+	return joinID(PTS, e.Tenant, e.UserID, e.TransactionID, string(e.Status))
+}
+
+// Fingerprint is the signed texts of both amounts and their currencies.
+func (e *PTSEvent) Fingerprint() string {
+	return joinID(PTS, e.SubmitAmount.SignedText(), e.SubmitCurrency.String(),
+		e.AcceptAmount.SignedText(), e.AcceptCurrency.String())
+}
+
+// Paid tells whether the status is success.
+func (e *PTSEvent) Paid() bool { return e.Status.Paid() }
+
+// Final tells whether the status does not change again.
+func (e *PTSEvent) Final() bool { return e.Status.Final() }
+
+// Time returns the timestamp, which counts seconds since 1970, and whether it
+// is one: ten digits.
+func (e *PTSEvent) Time() (time.Time, bool) {
+	s := e.Timestamp.String()
+	if len(s) != 10 || skipDigits(s, 0) != 10 {
+		return time.Time{}, false
+	}
+	sec, err := strconv.ParseInt(s, 10, 64)
+	return time.Unix(sec, 0).UTC(), err == nil
+}
+
+// Check implements [Event].
+func (e *PTSEvent) Check() error {
+	switch {
+	case e.UserID == "":
+		return invalidMember("user_id")
+	case e.OrderID == "":
+		return invalidMember("order_id")
+	case e.TransactionID == "":
+		return invalidMember("transaction_id")
+	case e.Status == "":
+		return invalidMember("status")
+	case !emptyOrValid(e.SubmitAmount):
+		return invalidMember("submit_amount")
+	case !emptyOrValid(e.AcceptAmount):
+		return invalidMember("accept_amount")
+	case !emptyOrValid(e.ExchangeRate):
+		return invalidMember("exchange_rate")
+	}
+	return nil
+}
+
+func emptyOrValid(a Amount) bool { return a.IsEmpty() || a.Valid() }
+
+// invalidMember names the member only: its value came from outside.
+func invalidMember(name string) error {
+	return fmt.Errorf("payack: %s breaks the provider's rules: %w", name, ErrInvalid)
+}

@@ -1,0 +1,69 @@
+package payack
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+// Secret is a key that must not be printed: a safecode, a signing key, a
+// secret key. Whatever prints, logs or marshals one, or anything that contains
+// one, shows [redacted] or nothing at all; only Reveal returns it.
+//
+// The text sits behind a pointer because fmt and reflection-based printers
+// reach into unexported fields without asking the type how it wants to be
+// shown; what they find there is an address.
+//
+// Secrets are safe for concurrent use. Two secrets with the same text are not
+// equal under ==.
+type Secret struct{ text *string }
+
+const redacted = "[redacted]"
+
+// NewSecret returns a secret with this text. An empty text gives the zero
+// Secret, which every constructor refuses as a key.
+func NewSecret(text string) Secret {
+	if text == "" {
+		return Secret{}
+	}
+	return Secret{text: &text}
+}
+
+// Secrets returns one secret for each text, for configurations that take
+// several keys (rotation).
+func Secrets(texts ...string) []Secret {
+	out := make([]Secret, len(texts))
+	for i, t := range texts {
+		out[i] = NewSecret(t)
+	}
+	return out
+}
+
+// Reveal returns the secret's text. What is done with it is the caller's
+// responsibility.
+func (s Secret) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
+
+// IsZero tells whether the secret is empty.
+func (s Secret) IsZero() bool { return s.text == nil }
+
+// String returns a placeholder.
+func (s Secret) String() string { return redacted }
+
+// GoString returns a placeholder.
+func (s Secret) GoString() string { return redacted }
+
+// Format writes a placeholder, whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// LogValue returns a placeholder.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalJSON writes a placeholder.
+func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// MarshalText writes a placeholder.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

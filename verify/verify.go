@@ -1,0 +1,278 @@
+// Package verify is the pure core: a callback's content type, headers, body and
+// the keys go in, a verified typed event or an error comes out. It knows
+// nothing of servers and does no I/O. The signing side of every message stands
+// beside it, for tests, tools and clients.
+//
+// There is a file for each provider. The order in all of them is the same:
+// recognise the shape, open the envelope, decode strictly, verify over the
+// literals, and only then build the typed event and check it.
+//
+// Every error is a *[payack.Error] whose reason is envelope, malformed,
+// signature or invalid. Verifiers and keys are safe for concurrent use.
+package verify
+
+import (
+	"errors"
+	"mime"
+	"strconv"
+	"strings"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/strict"
+)
+
+// Message is a callback as it came in.
+type Message struct {
+	// ContentType is the Content-Type header's value.
+	ContentType string
+	// Header holds the other headers under their canonical names, as an
+	// http.Header does; only those that carry signatures are looked at.
+	Header map[string][]string
+	// Body is the exact body. It is not changed, and not kept.
+	Body []byte
+}
+
+// Body says which of two formats an endpoint takes. The content type is not
+// signed, so it must not choose the meaning: an endpoint takes one of them.
+type Body string
+
+// The formats.
+const (
+	BodyJSON Body = "json"
+	BodyForm Body = "form"
+)
+
+// mediaType is a content type as far as it matters here.
+type mediaType int
+
+const (
+	mediaOther mediaType = iota
+	mediaJSON
+	mediaForm
+	mediaText
+)
+
+// media reads a Content-Type. A charset other than UTF-8 makes it another type,
+// except for text/plain, where it carries base64 and every charset in use
+// agrees on that.
+func media(contentType string) mediaType {
+	switch contentType { // as nearly all senders write it; saves the parsing
+	case "application/json":
+		return mediaJSON
+	case "text/plain":
+		return mediaText
+	case "application/x-www-form-urlencoded":
+		return mediaForm
+	case "":
+		return mediaOther
+	}
+	name, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return mediaOther
+	}
+	charset, given := params["charset"]
+	utf8 := !given || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
+	switch {
+	case name == "application/json" && utf8:
+		return mediaJSON
+	case name == "application/x-www-form-urlencoded" && utf8:
+		return mediaForm
+	case name == "text/plain":
+		return mediaText
+	}
+	return mediaOther
+}
+
+// looksLikeJSON tells whether the first byte that is no white space opens an
+// object. No base64 text does.
+func looksLikeJSON(body []byte) bool {
+	for _, c := range body {
+		switch c {
+		case ' ', '\t', '\r', '\n':
+			continue
+		}
+		return c == '{'
+	}
+	return false
+}
+
+// decode reads a body in its one format.
+func decode(body Body, data []byte, known []string) ([]strict.Field, error) {
+	var fields []strict.Field
+	var err error
+	if src := string(data); body == BodyForm {
+		fields, err = strict.Form(make([]strict.Field, 0, 16), src)
+	} else {
+		fields, err = strict.JSON(make([]strict.Field, 0, 16), data, src)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return fields, checkKnown(fields, known)
+}
+
+// checkKnown refuses what a lenient reader of the known members would trip on.
+func checkKnown(fields []strict.Field, known []string) error {
+	if f, found := strict.Twin(fields, known); found {
+		return &strict.Error{What: "a member's name differs from a known one by case only", Offset: f.Start}
+	}
+	for _, f := range fields {
+		if strings.IndexByte(f.Text, 0) >= 0 && f.Kind == strict.String && contains(known, f.Name) {
+			return &strict.Error{What: "a known member holds U+0000", Offset: f.ValueStart}
+		}
+	}
+	return nil
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// members gives the known members of a message their types. The first one that
+// has another type, or is missing though required, is kept in err.
+type members struct {
+	fields []strict.Field
+	err    error
+}
+
+func (m *members) fail(what string, f *strict.Field) {
+	if m.err != nil {
+		return
+	}
+	e := &strict.Error{What: what}
+	if f != nil {
+		e.Offset = f.ValueStart
+	}
+	m.err = e
+}
+
+// id returns an id, a status or a timestamp: a string, or a plain integer
+// literal within int64.
+func (m *members) id(name string, required bool) payack.Text {
+	f := strict.Find(m.fields, name)
+	switch {
+	case f == nil:
+		if required {
+			m.fail(name+" is missing", nil)
+		}
+		return payack.Text{}
+	case f.Kind == strict.Null:
+		return payack.NullText()
+	case f.Kind == strict.String:
+		return payack.NewText(f.Text)
+	case f.Kind == strict.Number && isInt64(f.Text):
+		return payack.NewText(f.Text)
+	}
+	m.fail(name+" is neither a string nor a plain integer", f)
+	return payack.Text{}
+}
+
+// word returns a member that is a string, a number, or null.
+func (m *members) word(name string, required bool) payack.Text {
+	f := strict.Find(m.fields, name)
+	switch {
+	case f == nil:
+		if required {
+			m.fail(name+" is missing", nil)
+		}
+		return payack.Text{}
+	case f.Kind == strict.Null:
+		return payack.NullText()
+	case f.Kind == strict.String || f.Kind == strict.Number:
+		return payack.NewText(f.Text)
+	}
+	m.fail(name+" is neither a string nor a number", f)
+	return payack.Text{}
+}
+
+func (m *members) amount(name string, required bool) payack.Amount {
+	return payack.AmountOf(m.word(name, required))
+}
+
+// extra returns the members whose names are not known, nil when there are none.
+func (m *members) extra(known []string) map[string]payack.Text {
+	var out map[string]payack.Text
+	for _, f := range m.fields {
+		if contains(known, f.Name) {
+			continue
+		}
+		if out == nil {
+			out = make(map[string]payack.Text)
+		}
+		if f.Kind == strict.Null {
+			out[f.Name] = payack.NullText()
+		} else {
+			out[f.Name] = payack.NewText(f.Text)
+		}
+	}
+	return out
+}
+
+func isInt64(s string) bool {
+	_, err := strconv.ParseInt(s, 10, 64)
+	return err == nil
+}
+
+// reject returns the error of a refusal; detail is a fixed text.
+func reject(p payack.Provider, reason payack.Reason, detail string) error {
+	return &payack.Error{Provider: p, Stage: payack.StageVerify, Reason: reason, Detail: detail}
+}
+
+// malformed is the refusal of a message that could not be decoded. A strict
+// error's text holds nothing that was sent.
+func malformed(p payack.Provider, err error) error {
+	return reject(p, payack.ReasonMalformed, err.Error())
+}
+
+// pickSchemes checks a configured list of schemes against those that exist.
+func pickSchemes(member string, chosen, all []payack.Scheme) ([]payack.Scheme, error) {
+	if len(chosen) == 0 {
+		return all, nil
+	}
+	for _, c := range chosen {
+		known := false
+		for _, a := range all {
+			known = known || a == c
+		}
+		if !known {
+			return nil, errors.New("payack: " + member + ": unknown scheme " + strconv.Quote(string(c)) + "; choose from " + list(all))
+		}
+	}
+	return append([]payack.Scheme(nil), chosen...), nil
+}
+
+func list(schemes []payack.Scheme) string {
+	words := make([]string, len(schemes))
+	for i, s := range schemes {
+		words[i] = string(s)
+	}
+	return strings.Join(words, ", ")
+}
+
+func checkBody(b Body) (Body, error) {
+	switch b {
+	case "":
+		return BodyJSON, nil
+	case BodyJSON, BodyForm:
+		return b, nil
+	}
+	return "", errors.New(`payack: body: unknown format ` + strconv.Quote(string(b)) + `; choose "json" or "form"`)
+}
+
+// checkSecrets refuses a key set that would verify anything.
+func checkSecrets(member string, secrets []payack.Secret) error {
+	if len(secrets) == 0 {
+		return errors.New("payack: " + member + ": no key is given; give at least one")
+	}
+	for i, s := range secrets {
+		if s.IsZero() {
+			return errors.New("payack: " + member + ": key " + strconv.Itoa(i+1) + " is empty; an empty key would let anybody sign")
+		}
+	}
+	return nil
+}
