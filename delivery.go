@@ -39,8 +39,8 @@ func WithDelivery(ctx context.Context, d *Delivery) context.Context {
 // DeliveryFrom returns the delivery that a handler or function behind payack
 // is working on.
 func DeliveryFrom(ctx context.Context) (*Delivery, bool) {
-	d, ok := ctx.Value(deliveryKey{}).(*Delivery)
-	return d, ok
+	d, _ := ctx.Value(deliveryKey{}).(*Delivery)
+	return d, d != nil
 }
 
 // EventFrom returns the verified event that a handler behind the middleware is

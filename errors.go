@@ -1,6 +1,9 @@
 package payack
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // The kinds of refusal, for errors.Is. Each [Error] is one of them, or none
 // when the failure lies on the merchant's side (a callback that returned an
@@ -167,14 +170,16 @@ type Error struct {
 	Err error
 }
 
-// Error returns one line.
+var oneLine = strings.NewReplacer("\r\n", "; ", "\n", "; ", "\r", "; ")
+
+// Error returns one line, whatever Err says.
 func (e *Error) Error() string {
 	s := "payack: " + string(e.Provider) + ": " + string(e.Reason)
 	if e.Detail != "" {
 		s += ": " + e.Detail
 	}
 	if e.Err != nil {
-		s += ": " + e.Err.Error()
+		s += ": " + oneLine.Replace(e.Err.Error())
 	}
 	return s
 }

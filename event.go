@@ -1,6 +1,10 @@
 package payack
 
-import "strings"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"unicode/utf8"
+)
 
 // Provider names a payment provider, in lower case.
 type Provider string
@@ -46,7 +50,11 @@ type Event interface {
 	Provider() Provider
 	// ID identifies what happened, not the delivery: the same event sent again
 	// has the same ID, a next status of the same payment has another. It is
-	// made of the provider, the tenant and signed text only, and safe as a key.
+	// made of the provider, the tenant and signed text only, and safe as a key:
+	// valid UTF-8 without control characters, at most 512 bytes.
+	//
+	// Keep it beside an event that is stored as JSON: that form leaves out how
+	// the event was verified, and with it the tenant.
 	ID() string
 	// Fingerprint is the signed amounts and currencies: the same ID with
 	// another fingerprint is a conflict.
@@ -72,6 +80,9 @@ type Verification struct {
 	Scheme Scheme
 	// Key is the index of the key that matched, in the order configured.
 	Key int
+	// Signature is the text of the signature that matched, as received: sign,
+	// post_hash or the hex digits of the HMAC.
+	Signature string
 	// Confirmed is what the provider's own query said, if one was made.
 	Confirmed *Confirmation
 }
@@ -91,9 +102,13 @@ type Confirmation struct {
 	Currency Text `json:"currency,omitzero"`
 }
 
+// maxID bounds an identity's length, so that it fits the index of any store.
+const maxID = 512
+
 // joinID joins parts so that different parts never give the same text: a
 // separator, an escape character and control characters inside a part are
-// percent-encoded.
+// percent-encoded, as is every byte of a part that is no UTF-8. What would be
+// too long is replaced by its digest.
 func joinID(p Provider, parts ...string) string {
 	n := len(p)
 	plain := true
@@ -101,21 +116,25 @@ func joinID(p Provider, parts ...string) string {
 		n += 1 + len(s)
 		plain = plain && !needsEscape(s)
 	}
-	var b strings.Builder
 	if !plain {
-		n *= 2
+		n *= 3
 	}
-	b.Grow(n)
-	b.WriteString(string(p))
+	b := make([]byte, 0, n)
+	b = append(b, p...)
 	for _, s := range parts {
-		b.WriteByte(':')
+		b = append(b, ':')
 		if plain {
-			b.WriteString(s)
+			b = append(b, s...)
 		} else {
-			escapeTo(&b, s)
+			b = appendEscaped(b, s)
 		}
 	}
-	return b.String()
+	if len(b) > maxID {
+		sum := sha256.Sum256(b)
+		// One part instead of several, so it is no other event's identity.
+		return string(p) + ":sha256-" + hex.EncodeToString(sum[:])
+	}
+	return string(b)
 }
 
 func mustEscape(c byte) bool { return c == ':' || c == '%' || c < 0x20 || c == 0x7f }
@@ -126,16 +145,18 @@ func needsEscape(s string) bool {
 			return true
 		}
 	}
-	return false
+	return !utf8.ValidString(s)
 }
 
-func escapeTo(b *strings.Builder, s string) {
-	const hex = "0123456789ABCDEF"
+func appendEscaped(b []byte, s string) []byte {
+	const digits = "0123456789ABCDEF"
+	valid := utf8.ValidString(s)
 	for i := range len(s) {
-		if c := s[i]; mustEscape(c) {
-			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+		if c := s[i]; mustEscape(c) || c >= utf8.RuneSelf && !valid {
+			b = append(b, '%', digits[c>>4], digits[c&15])
 		} else {
-			b.WriteByte(c)
+			b = append(b, c)
 		}
 	}
+	return b
 }

@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// Observer is told of every delivery, once, when it has been answered. It is
-// called in the request's goroutine, so a slow one delays the connection (not
-// the answer). Implementations must be safe for concurrent use.
+// Observer is told of every delivery, once, when its answer has been written.
+// It is called in the request's goroutine and the server sends what was written
+// when that ends, so a slow one delays the answer. Implementations must be safe
+// for concurrent use.
 type Observer interface {
 	Observe(ctx context.Context, o *Observation)
 }

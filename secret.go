@@ -9,13 +9,14 @@ import (
 // secret key. Whatever prints, logs or marshals one, or anything that contains
 // one, shows [redacted] or nothing at all; only Reveal returns it.
 //
-// The text sits behind a pointer because fmt and reflection-based printers
-// reach into unexported fields without asking the type how it wants to be
-// shown; what they find there is an address.
+// The text sits in a closure behind a pointer, because printers that work by
+// reflection (fmt on unexported fields, the diffs of test libraries) don't ask
+// a type how it wants to be shown, and some follow pointers; what they find
+// here is an address.
 //
 // Secrets are safe for concurrent use. Two secrets with the same text are not
 // equal under ==.
-type Secret struct{ text *string }
+type Secret struct{ text *func() string }
 
 const redacted = "[redacted]"
 
@@ -25,7 +26,8 @@ func NewSecret(text string) Secret {
 	if text == "" {
 		return Secret{}
 	}
-	return Secret{text: &text}
+	reveal := func() string { return text }
+	return Secret{text: &reveal}
 }
 
 // Secrets returns one secret for each text, for configurations that take
@@ -44,7 +46,7 @@ func (s Secret) Reveal() string {
 	if s.text == nil {
 		return ""
 	}
-	return *s.text
+	return (*s.text)()
 }
 
 // IsZero tells whether the secret is empty.

@@ -30,7 +30,8 @@ var decoders = sync.Pool{New: func() any { return &decoder{buf: new(bytes.Buffer
 func JSON(dst []Field, data []byte, src string) ([]Field, error) {
 	d := decoders.Get().(*decoder)
 	defer func() {
-		*d.buf = bytes.Buffer{} // keep no body alive
+		*d.buf = bytes.Buffer{} // keep no body alive,
+		d.dec.Reset(d.buf)      // which the decoder reads in place
 		decoders.Put(d)
 	}()
 	*d.buf = *bytes.NewBuffer(data)

@@ -1,0 +1,414 @@
+package payack_test
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"math/big"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/payack/payack"
+)
+
+// amountGrammar has every text that an amount may have, and what becomes of it.
+var amountGrammar = []struct {
+	text  string
+	valid bool
+}{
+	{"0", true}, {"1", true}, {"-1", true}, {"-0", true}, {"100.50", true}, {"0.00", true},
+	{"-0.01", true}, {"40000.0", true}, {"1e5", true}, {"1E5", true}, {"1e+5", true},
+	{"1e-5", true}, {"1.0E-5", true}, {"1.0E+25", true}, {"0e0", true}, {"0.0e-40", true},
+	{"1e40", true}, {"1e-40", true}, {"1e+40", true}, {"1e040", true}, {"1e00000000000000000000000000000000040", true},
+	{"9223372036854775807", true}, {"9223372036854775808", true},
+	{strings.Repeat("9", 40), true}, {"0." + strings.Repeat("1", 38), true},
+
+	{"", false}, {strings.Repeat("9", 41), false}, {"0." + strings.Repeat("1", 39), false},
+	{"1e41", false}, {"1e-41", false}, {"1e+041", false}, {"1e99999999999999999999", false},
+	{"1e4294967296", false}, {"1e4294967336", false}, {"1e18446744073709551656", false},
+	{"01", false}, {"00", false}, {"-01", false}, {"00.5", false}, {"1.", false}, {".5", false},
+	{"-.5", false}, {"-", false}, {"+", false}, {"+1", false}, {"--1", false}, {"-+1", false},
+	{"1.e5", false}, {"e5", false}, {"1e", false}, {"1e+", false}, {"1e-", false}, {"1e5.0", false},
+	{"1e1e1", false}, {"1.2.3", false}, {"1e--5", false}, {"1,000", false}, {"1,5", false}, {"1_000", false},
+	{" 1", false}, {"1 ", false}, {"1\n", false}, {"1\x00", false}, {"\ufeff1", false},
+	{"0x10", false}, {"1f", false}, {"NaN", false}, {"Infinity", false}, {"-Infinity", false}, {"inf", false},
+	{"null", false}, {"true", false}, {"\"1\"", false}, {"₱1", false}, {"1 PHP", false},
+	{"\u22125", false},  // MINUS SIGN
+	{"\u0661", false},   // ARABIC-INDIC DIGIT ONE
+	{"\uff11", false},   // FULLWIDTH DIGIT ONE
+	{"1\u066b5", false}, // ARABIC DECIMAL SEPARATOR
+}
+
+func TestAmountGrammar(t *testing.T) {
+	for _, c := range amountGrammar {
+		a := payack.NewAmount(c.text)
+		if a.Valid() != c.valid {
+			t.Errorf("NewAmount(%q).Valid() = %v, want %v", c.text, a.Valid(), c.valid)
+		}
+		if a.String() != c.text {
+			t.Errorf("the text %q became %q", c.text, a.String())
+		}
+		_, err := a.Decimal()
+		if c.valid != (err == nil) || !c.valid && !errors.Is(err, payack.ErrNotANumber) {
+			t.Errorf("NewAmount(%q).Decimal(): error %v", c.text, err)
+		}
+		if _, err := a.MinorUnits(2); !c.valid && !errors.Is(err, payack.ErrNotANumber) {
+			t.Errorf("NewAmount(%q).MinorUnits(2): error %v", c.text, err)
+		}
+	}
+}
+
+func TestAmountConversionErrorsHoldNoText(t *testing.T) {
+	const text = "12hostile34"
+	_, err1 := payack.NewAmount(text).Decimal()
+	_, err2 := payack.NewAmount(text).MinorUnits(2)
+	_, err3 := payack.NewAmount("1.234567").MinorUnits(2)
+	for _, err := range []error{err1, err2, err3} {
+		if err == nil || strings.Contains(err.Error(), "hostile") || strings.Contains(err.Error(), "1.234567") {
+			t.Errorf("error %v", err)
+		}
+	}
+}
+
+func TestAmountDecimalIsExact(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"100.50", "100.5"},
+		{"0.1", "0.1"},
+		{"1.0E-5", "0.00001"},
+		{"-0", "0"},
+		{"9007199254740993", "9007199254740993"}, // a float64 makes …992 of it
+		{"0.30000000000000004", "0.30000000000000004"},
+		{"1e40", "1" + strings.Repeat("0", 40)},
+		{"123456789012345678901234567890.123456789", "123456789012345678901234567890.123456789"},
+	} {
+		d, err := payack.NewAmount(c.text).Decimal()
+		if err != nil || d.String() != c.want {
+			t.Errorf("Decimal of %s = %s, %v; want %s", c.text, d, err, c.want)
+		}
+	}
+}
+
+func TestAmountMinorUnits(t *testing.T) {
+	for _, c := range []struct {
+		text   string
+		digits int
+		want   int64
+		err    error
+	}{
+		{"100.50", 2, 10050, nil},
+		{"100.5", 2, 10050, nil},
+		{"1005e-1", 2, 10050, nil},
+		{"1.005e2", 2, 10050, nil},
+		{"100.500000", 2, 10050, nil},
+		{"0.01", 2, 1, nil},
+		{"-0.01", 2, -1, nil},
+		{"0", 0, 0, nil},
+		{"-0.000", 2, 0, nil},
+		{"0e40", 18, 0, nil},
+		{"0e-40", 0, 0, nil},
+		{"500", 0, 500, nil},
+		{"500.00", 0, 500, nil},
+		{"1", 18, 1e18, nil},
+		{"1e-18", 18, 1, nil},
+		{"9223372036854775807", 0, math.MaxInt64, nil},
+		{"-9223372036854775808", 0, math.MinInt64, nil},
+		{"92233720368547758.07", 2, math.MaxInt64, nil},
+		{"-92233720368547758.08", 2, math.MinInt64, nil},
+		{"9.223372036854775807", 18, math.MaxInt64, nil},
+		{"9.223372036854775807e18", 0, math.MaxInt64, nil},
+
+		{"100.505", 2, 0, payack.ErrInexact},
+		{"0.001", 2, 0, payack.ErrInexact},
+		{"-0.001", 2, 0, payack.ErrInexact},
+		{"500.01", 0, 0, payack.ErrInexact},
+		{"1e-40", 18, 0, payack.ErrInexact},
+		{"1e-19", 18, 0, payack.ErrInexact},
+		{"9223372036854775808", 0, 0, payack.ErrInexact},
+		{"-9223372036854775809", 0, 0, payack.ErrInexact},
+		{"92233720368547758.08", 2, 0, payack.ErrInexact},
+		{"10", 18, 0, payack.ErrInexact},
+		{"18446744073709551616", 0, 0, payack.ErrInexact}, // 2^64
+		{"18446744073709551617", 0, 0, payack.ErrInexact},
+		{"1e40", 18, 0, payack.ErrInexact},
+		{strings.Repeat("9", 40), 18, 0, payack.ErrInexact},
+		{"", 2, 0, payack.ErrNotANumber},
+		{"ten", 2, 0, payack.ErrNotANumber},
+	} {
+		got, err := payack.NewAmount(c.text).MinorUnits(c.digits)
+		if got != c.want || !errors.Is(err, c.err) {
+			t.Errorf("MinorUnits(%d) of %q = %d, %v; want %d, %v", c.digits, c.text, got, err, c.want, c.err)
+		}
+	}
+	for _, digits := range []int{-1, 19, math.MaxInt32 + 1, math.MaxInt, math.MinInt} {
+		n, err := payack.NewAmount("1").MinorUnits(digits)
+		if n != 0 || err == nil || errors.Is(err, payack.ErrInexact) || errors.Is(err, payack.ErrNotANumber) {
+			t.Errorf("MinorUnits(%d) = %d, %v; want an error of its own", digits, n, err)
+		}
+	}
+}
+
+func TestAmountEqual(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"100.50", "100.5", true},
+		{"100.50", "1005e-1", true},
+		{"0", "-0.00", true},
+		{"0", "0e40", true},
+		{"1e40", "1" + strings.Repeat("0", 39), false},
+		{"9007199254740992", "9007199254740993", false},
+		{"0.1", "0.10000000000000001", false},
+		{"1", "-1", false},
+		{"x", "x", false},
+		{"x", "1", false},
+		{"1", "x", false},
+		{"1", "", false},
+		{"0", "", false},
+		{"", "", true},
+	} {
+		a, b := payack.NewAmount(c.a), payack.NewAmount(c.b)
+		if a.Equal(b) != c.want || b.Equal(a) != c.want {
+			t.Errorf("%q and %q: Equal is %v and %v, want %v", c.a, c.b, a.Equal(b), b.Equal(a), c.want)
+		}
+	}
+	none := []payack.Amount{{}, payack.NewAmount(""), payack.AmountOf(payack.NullText())}
+	for _, a := range none {
+		for _, b := range none {
+			if !a.Equal(b) {
+				t.Errorf("%#v does not equal %#v", a, b)
+			}
+		}
+		if zero := payack.NewAmount("0"); a.Equal(zero) || zero.Equal(a) {
+			t.Errorf("%#v equals the number zero", a)
+		}
+	}
+}
+
+func TestAmountStates(t *testing.T) {
+	for _, c := range []struct {
+		name                        string
+		amount                      payack.Amount
+		isNull, isZero, isEmpty, ok bool
+		json                        string
+	}{
+		{"absent", payack.Amount{}, false, true, true, false, `null`},
+		{"absent text", payack.AmountOf(payack.Text{}), false, true, true, false, `null`},
+		{"null", payack.AmountOf(payack.NullText()), true, false, true, false, `null`},
+		{"empty", payack.NewAmount(""), false, false, true, true, `""`},
+		{"zero", payack.NewAmount("0"), false, false, false, true, `"0"`},
+		{"a number", payack.NewAmount("100.50"), false, false, false, true, `"100.50"`},
+		{"no number", payack.AmountOf(payack.NewText("a\"b")), false, false, false, true, `"a\"b"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := c.amount
+			if a.IsNull() != c.isNull || a.IsZero() != c.isZero || a.IsEmpty() != c.isEmpty {
+				t.Errorf("IsNull %v, IsZero %v, IsEmpty %v", a.IsNull(), a.IsZero(), a.IsEmpty())
+			}
+			if s, ok := a.Text().Get(); ok != c.ok || s != a.String() {
+				t.Errorf("Text().Get() = %q, %v", s, ok)
+			}
+			if c.isEmpty && a.Valid() {
+				t.Error("a number")
+			}
+			b, err := json.Marshal(a)
+			if err != nil || string(b) != c.json {
+				t.Errorf("JSON %s, %v; want %s", b, err, c.json)
+			}
+			if c.isZero {
+				return // an event leaves absent members out
+			}
+			var back payack.Amount
+			if err := json.Unmarshal(b, &back); err != nil || back != a {
+				t.Errorf("back from JSON: %#v, %v", back, err)
+			}
+		})
+	}
+}
+
+func TestAmountFromJSONIsText(t *testing.T) {
+	for _, in := range []string{`100.50`, `0`, `true`, `{}`, `[]`, `["1"]`, `{"hostile":1}`} {
+		a := payack.NewAmount("7")
+		err := json.Unmarshal([]byte(in), &a)
+		if !errors.Is(err, payack.ErrMalformed) {
+			t.Errorf("%s: error %v", in, err)
+			continue
+		}
+		if strings.Contains(err.Error(), "hostile") || strings.Contains(err.Error(), "100.50") {
+			t.Errorf("the error quotes its input: %v", err)
+		}
+	}
+}
+
+func TestAmountSignedText(t *testing.T) {
+	for _, c := range []struct{ text, signed, want string }{
+		{"100.50", "100.5", "100.5"},
+		{"100.50", "100.50", "100.50"},
+		{"100.50", "", "100.50"},
+		{"40000.0", "40000", "40000"},
+		{"", "", ""},
+	} {
+		a := payack.NewAmount(c.text).Signed(c.signed)
+		if a.SignedText() != c.want || a.String() != c.text || a.Text() != payack.NewText(c.text) {
+			t.Errorf("%q signed as %q: signed text %q, text %q", c.text, c.signed, a.SignedText(), a.String())
+		}
+		if !a.Equal(payack.NewAmount(c.text)) {
+			t.Errorf("%q signed as %q has another value", c.text, c.signed)
+		}
+	}
+	a := payack.NewAmount("100.50")
+	if a.Signed("100.5"); a.SignedText() != "100.50" {
+		t.Error("Signed changed its receiver")
+	}
+	if a.Signed("100.5").Signed("100.50") != a {
+		t.Error("signing the literal leaves something behind")
+	}
+	if (payack.Amount{}).SignedText() != "" || payack.AmountOf(payack.NullText()).SignedText() != "" {
+		t.Error("what is missing has a signed text")
+	}
+	// JSON holds the literal; what is read from it is signed by nothing else.
+	reused := payack.NewAmount("1.0").Signed("1")
+	if err := json.Unmarshal([]byte(`"2.0"`), &reused); err != nil || reused != payack.NewAmount("2.0") {
+		t.Errorf("reading over an amount: %#v, %v", reused, err)
+	}
+}
+
+func TestText(t *testing.T) {
+	absent, null, empty, full := payack.Text{}, payack.NullText(), payack.NewText(""), payack.NewText("a<&>\u2028é\x00")
+	for _, c := range []struct {
+		name           string
+		text           payack.Text
+		s              string
+		ok             bool
+		isNull, isZero bool
+		json           string
+	}{
+		{"absent", absent, "", false, false, true, `null`},
+		{"null", null, "", false, true, false, `null`},
+		{"empty", empty, "", true, false, false, `""`},
+		{"full", full, "a<&>\u2028é\x00", true, false, false, `"a\u003c\u0026\u003e\u2028é\u0000"`},
+		{"the word null", payack.NewText("null"), "null", true, false, false, `"null"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, ok := c.text.Get()
+			if s != c.s || ok != c.ok || c.text.String() != c.s {
+				t.Errorf("Get() = %q, %v; String() = %q", s, ok, c.text.String())
+			}
+			if c.text.IsNull() != c.isNull || c.text.IsZero() != c.isZero {
+				t.Errorf("IsNull %v, IsZero %v", c.text.IsNull(), c.text.IsZero())
+			}
+			b, err := json.Marshal(c.text)
+			if err != nil || string(b) != c.json {
+				t.Errorf("JSON %s, %v; want %s", b, err, c.json)
+			}
+			var back payack.Text
+			if err := json.Unmarshal(b, &back); err != nil || !c.isZero && back != c.text {
+				t.Errorf("back from JSON: %#v, %v", back, err)
+			}
+		})
+	}
+
+	all := []payack.Text{absent, null, empty, full, payack.NewText("b")}
+	for i := range all {
+		for j := range all {
+			if (all[i] == all[j]) != (i == j) {
+				t.Errorf("%#v == %#v is %v", all[i], all[j], i != j)
+			}
+		}
+	}
+	if payack.NewText("ab"[:1]) != payack.NewText("a") || payack.NullText() != payack.NullText() {
+		t.Error("equal texts differ under ==")
+	}
+
+	for _, in := range []string{`1`, `true`, `{}`, `[]`, `{"hostile":"x"}`} {
+		text := payack.NewText("before")
+		err := json.Unmarshal([]byte(in), &text)
+		if !errors.Is(err, payack.ErrMalformed) || strings.Contains(err.Error(), "hostile") {
+			t.Errorf("%s: error %v", in, err)
+		}
+	}
+	// Called as a method it may be given anything.
+	for _, in := range []string{``, `"hostile`, `hostile`, `"a" "b"`} {
+		var text payack.Text
+		err := text.UnmarshalJSON([]byte(in))
+		if !errors.Is(err, payack.ErrMalformed) || strings.Contains(err.Error(), "hostile") {
+			t.Errorf("%s: error %v", in, err)
+		}
+	}
+}
+
+var referenceAmount = regexp.MustCompile(`\A-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE]([+-]?[0-9]+))?\z`)
+
+// referenceValue reads an amount by other means than the package does.
+func referenceValue(s string) (*big.Rat, bool) {
+	m := referenceAmount.FindStringSubmatch(s)
+	if m == nil || len(s) > 40 {
+		return nil, false
+	}
+	if m[1] != "" {
+		exp, ok := new(big.Int).SetString(m[1], 10)
+		if !ok || exp.CmpAbs(big.NewInt(40)) > 0 {
+			return nil, false
+		}
+	}
+	return new(big.Rat).SetString(s)
+}
+
+func FuzzAmount(f *testing.F) {
+	for i, c := range amountGrammar {
+		f.Add(c.text, amountGrammar[(i+7)%len(amountGrammar)].text, i%20)
+	}
+	f.Add("100.50", "1005e-1", 2)
+	f.Add("92233720368547758.08", "-92233720368547758.08", 2)
+	f.Fuzz(func(t *testing.T, text, other string, digits int) {
+		a := payack.NewAmount(text)
+		want, valid := referenceValue(text)
+		if a.Valid() != valid {
+			t.Fatalf("%q: Valid() = %v, the reference says %v", text, a.Valid(), valid)
+		}
+		if a.String() != text || a.SignedText() != text {
+			t.Fatalf("%q: the text changed", text)
+		}
+		d, err := a.Decimal()
+		if (err == nil) != valid {
+			t.Fatalf("%q: Decimal() error %v", text, err)
+		}
+		n, minorErr := a.MinorUnits(digits)
+		if digits < 0 || digits > 18 {
+			if minorErr == nil {
+				t.Fatalf("%d digits were taken", digits)
+			}
+		} else if !valid {
+			if !errors.Is(minorErr, payack.ErrNotANumber) {
+				t.Fatalf("%q: MinorUnits error %v", text, minorErr)
+			}
+		} else {
+			scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits)), nil)
+			units := new(big.Rat).Mul(want, new(big.Rat).SetInt(scale))
+			if fits := units.IsInt() && units.Num().IsInt64(); fits != (minorErr == nil) ||
+				fits && n != units.Num().Int64() || !fits && !errors.Is(minorErr, payack.ErrInexact) {
+				t.Fatalf("%q: MinorUnits(%d) = %d, %v; the reference says %s", text, digits, n, minorErr, units.RatString())
+			}
+		}
+		if valid && d.Rat().Cmp(want) != 0 {
+			t.Fatalf("%q: Decimal() = %s, the reference says %s", text, d, want.RatString())
+		}
+
+		b := payack.NewAmount(other)
+		otherWant, otherValid := referenceValue(other)
+		equal := valid && otherValid && want.Cmp(otherWant) == 0 || text == "" && other == ""
+		if a.Equal(b) != equal || b.Equal(a) != equal {
+			t.Fatalf("%q and %q: Equal is %v and %v, the reference says %v", text, other, a.Equal(b), b.Equal(a), equal)
+		}
+
+		if strconv.Quote(text) == `"`+text+`"` { // printable, so JSON can hold it
+			j, err := json.Marshal(a)
+			var back payack.Amount
+			if err != nil || json.Unmarshal(j, &back) != nil || back != a {
+				t.Fatalf("%q: JSON %s, back %q", text, j, back)
+			}
+		}
+	})
+}

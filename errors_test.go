@@ -1,0 +1,213 @@
+package payack_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/payack/payack"
+)
+
+// reasons is the closed set of reasons that is promised to operators, with
+// what each means for a program.
+var reasons = []struct {
+	reason  payack.Reason
+	outcome payack.Outcome
+	is      error // nil: the failure lies on the merchant's side
+}{
+	{"method", payack.Refused, payack.ErrRefused},
+	{"content_type", payack.Refused, payack.ErrRefused},
+	{"content_encoding", payack.Refused, payack.ErrRefused},
+	{"too_large", payack.Refused, payack.ErrTooLarge},
+	{"address", payack.Refused, payack.ErrRefused},
+	{"rate", payack.Refused, payack.ErrRefused},
+
+	{"envelope", payack.Rejected, payack.ErrEnvelope},
+	{"malformed", payack.Rejected, payack.ErrMalformed},
+	{"signature", payack.Rejected, payack.ErrSignature},
+	{"invalid", payack.Rejected, payack.ErrInvalid},
+	{"unknown_tenant", payack.Rejected, payack.ErrUnknownTenant},
+	{"spliced", payack.Rejected, payack.ErrSpliced},
+	{"unexpected", payack.Rejected, payack.ErrUnexpected},
+	{"unconfirmed", payack.Rejected, payack.ErrUnconfirmed},
+
+	{"callback", payack.Failed, nil},
+	{"panic", payack.Failed, nil},
+	{"deadline", payack.Failed, nil},
+	{"busy", payack.Failed, payack.ErrBusy},
+	{"conflict", payack.Failed, payack.ErrConflict},
+	{"unreachable", payack.Failed, nil},
+	{"expectation", payack.Failed, nil},
+	{"keys", payack.Failed, nil},
+	{"store", payack.Failed, nil},
+	{"body_consumed", payack.Failed, nil},
+	{"body_read", payack.Failed, nil},
+}
+
+var sentinels = []error{
+	payack.ErrSignature, payack.ErrEnvelope, payack.ErrMalformed, payack.ErrInvalid, payack.ErrTooLarge,
+	payack.ErrRefused, payack.ErrUnknownTenant, payack.ErrSpliced, payack.ErrUnexpected, payack.ErrUnconfirmed,
+	payack.ErrConflict, payack.ErrBusy, payack.ErrNotHeld,
+}
+
+// constants returns the values of the package's constants of one string type.
+func constants(t *testing.T, typeName string) []string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "errors.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if id, ok := spec.Type.(*ast.Ident); ok && id.Name == typeName {
+			for _, v := range spec.Values {
+				s, err := strconv.Unquote(v.(*ast.BasicLit).Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				values = append(values, s)
+			}
+		}
+		return true
+	})
+	return values
+}
+
+func TestReasonsAreTheClosedSet(t *testing.T) {
+	var want []string
+	for _, r := range reasons {
+		want = append(want, string(r.reason))
+	}
+	if got := constants(t, "Reason"); !slices.Equal(got, want) {
+		t.Errorf("the reasons are\n%q, want\n%q", got, want)
+	}
+	outcomes := []string{"accepted", "duplicate", "failed", "rejected", "refused"}
+	if got := constants(t, "Outcome"); !slices.Equal(got, outcomes) {
+		t.Errorf("the outcomes are %q, want %q", got, outcomes)
+	}
+}
+
+func TestReasonOutcomeAndSentinel(t *testing.T) {
+	if got := payack.Reason("").Outcome(); got != payack.Accepted {
+		t.Errorf("without a reason the outcome is %s", got)
+	}
+	for _, r := range reasons {
+		t.Run(string(r.reason), func(t *testing.T) {
+			if got := r.reason.Outcome(); got != r.outcome {
+				t.Errorf("outcome %s, want %s", got, r.outcome)
+			}
+			err := error(&payack.Error{Provider: payack.PTS, Stage: payack.StageVerify, Reason: r.reason})
+			for _, e := range []error{err, fmt.Errorf("receiving: %w", err), errors.Join(errors.New("other"), err)} {
+				for _, s := range sentinels {
+					want := s == r.is || s == payack.ErrRefused && r.outcome == payack.Refused
+					if got := errors.Is(e, s); got != want {
+						t.Errorf("errors.Is(%q) = %v, want %v", s, got, want)
+					}
+				}
+				var typed *payack.Error
+				if !errors.As(e, &typed) || typed.Reason != r.reason || typed.Provider != payack.PTS {
+					t.Errorf("errors.As gives %v", typed)
+				}
+			}
+		})
+	}
+}
+
+func TestSentinelsDiffer(t *testing.T) {
+	texts := make(map[string]bool)
+	for i, a := range sentinels {
+		for j, b := range sentinels {
+			if errors.Is(a, b) != (i == j) {
+				t.Errorf("errors.Is(%q, %q) = %v", a, b, i != j)
+			}
+		}
+		if !strings.HasPrefix(a.Error(), "payack: ") || strings.Contains(a.Error(), "\n") || texts[a.Error()] {
+			t.Errorf("text %q", a)
+		}
+		texts[a.Error()] = true
+	}
+}
+
+type merchantError struct{ code int }
+
+func (e *merchantError) Error() string { return fmt.Sprint("merchant's error ", e.code) }
+
+func TestErrorWrapsTheMerchantsError(t *testing.T) {
+	own := &merchantError{42}
+	err := fmt.Errorf("outside: %w", &payack.Error{
+		Provider: payack.Payatom, Stage: payack.StageCall, Reason: payack.ReasonCallback, EventID: "payatom::O:1:Approved",
+		Err: fmt.Errorf("settling: %w", errors.Join(own, context.DeadlineExceeded, fs.ErrNotExist)),
+	})
+	var typed *merchantError
+	if !errors.As(err, &typed) || typed != own {
+		t.Errorf("errors.As gives %v", typed)
+	}
+	if !errors.Is(err, own) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, fs.ErrNotExist) {
+		t.Error("errors.Is does not reach the merchant's errors")
+	}
+	if errors.Is(err, fs.ErrExist) {
+		t.Error("errors.Is matches what is not there")
+	}
+	for _, s := range sentinels {
+		if errors.Is(err, s) {
+			t.Errorf("a callback's failure is %q", s)
+		}
+	}
+	var outer *payack.Error
+	if !errors.As(err, &outer) || outer.EventID != "payatom::O:1:Approved" || outer.Unwrap() == nil {
+		t.Errorf("errors.As gives %v", outer)
+	}
+	if (&payack.Error{Reason: payack.ReasonSignature}).Unwrap() != nil {
+		t.Error("something is wrapped where nothing was given")
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	for _, c := range []struct {
+		err  payack.Error
+		want string
+	}{
+		{payack.Error{Provider: payack.PTS, Reason: payack.ReasonSignature}, "payack: pts: signature"},
+		{payack.Error{Provider: payack.Ptop, Reason: payack.ReasonMalformed, Detail: "not valid JSON at byte 7"},
+			"payack: ptop: malformed: not valid JSON at byte 7"},
+		{payack.Error{Provider: payack.Payatom, Reason: payack.ReasonStore, Err: errors.New("no connection")},
+			"payack: payatom: store: no connection"},
+		{payack.Error{Provider: payack.PTS, Reason: payack.ReasonCallback, Detail: "the callback failed", EventID: "pts::1:2:3", Err: errors.New("x")},
+			"payack: pts: callback: the callback failed: x"},
+	} {
+		if got := c.err.Error(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+// What a merchant's function returns may have several lines (errors.Join), and
+// text that came from outside may try to forge a line of a log.
+func TestErrorTextIsOneLine(t *testing.T) {
+	for _, inner := range []error{
+		errors.Join(errors.New("first"), errors.New("second")),
+		errors.New("first\r\nsecond"),
+		errors.New("first\rsecond\n"),
+	} {
+		err := &payack.Error{Provider: payack.PTS, Reason: payack.ReasonCallback, Err: inner}
+		got := err.Error()
+		if strings.ContainsAny(got, "\r\n") || !strings.Contains(got, "first") || !strings.Contains(got, "second") {
+			t.Errorf("%q", got)
+		}
+		if !errors.Is(err, inner) {
+			t.Error("the merchant's error is lost")
+		}
+	}
+}

@@ -1,0 +1,765 @@
+package payack_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/payack/payack"
+)
+
+var (
+	text   = payack.NewText
+	amount = payack.NewAmount
+)
+
+// fullPTS returns an event in which every member has a value.
+func fullPTS() *payack.PTSEvent {
+	return &payack.PTSEvent{
+		Verification: payack.Verification{Tenant: "shop", Scheme: payack.SchemeLiteral, Key: 1},
+		UserID:       "884", OrderID: "20241878538106", TransactionID: "TB9DC67450A3989B734", Channel: text("QRPH"),
+		SubmitCurrency: text("PHP"), SubmitAmount: amount("100.50"),
+		AcceptCurrency: text("USDT"), AcceptAmount: amount("1.0E-5"), ExchangeRate: amount("1"),
+		Status: payack.PTSSuccess, Timestamp: text("1745596328"),
+		Unsigned: payack.PTSUnsigned{
+			SubmitPromo: amount("0.10"), AcceptPromo: amount("0"),
+			PaymentAddress: text("T9yD"), ReceivingAddress: text("TQn9"), ErrorMessage: text("none"),
+			ReferenceNumber: text("0012345"), DetailsURL: text("https://pay.example/d?a=1"),
+			Extra: map[string]payack.Text{"fee": text("0.10"), "nested": text(`{"a":[1,2.50,null]}`), "note": payack.NullText()},
+		},
+	}
+}
+
+func fullPayatom() *payack.PayatomEvent {
+	return &payack.PayatomEvent{
+		Verification: payack.Verification{Tenant: "shop", Scheme: payack.SchemePHP},
+		OrderID:      "ORD1000001", ReceivedAmount: amount("500.00"), Status: payack.PayatomApproved,
+		Unsigned: payack.PayatomUnsigned{
+			RequestedAmount: amount("500"), BankRef: text("838498153464"), SenderUPI: text("user@okbank"),
+			RefCode: text("b73ea6649b9a4686"), RefundInfo: text("[]"),
+			Extra: map[string]payack.Text{"wallet_type": text("upi"), "flags": text("[true,false]")},
+		},
+	}
+}
+
+func fullPtop() *payack.PtopEvent {
+	return &payack.PtopEvent{
+		Verification: payack.Verification{
+			Tenant: "shop", Scheme: payack.SchemeHeader,
+			Confirmed: &payack.Confirmation{Paid: true, Status: "1", Amount: amount("100.00")},
+		},
+		Success: true, TransactionID: "ab0833e4f4", OrderID: "ORD-7479", Message: text("Payment done"),
+		Extra: map[string]payack.Text{"attempt": text("2"), "meta": text(`{"k": "v"}`)},
+	}
+}
+
+func fullEvents() []payack.Event { return []payack.Event{fullPtop(), fullPTS(), fullPayatom()} }
+
+func TestPTSStatuses(t *testing.T) {
+	for _, c := range []struct {
+		status             payack.PTSStatus
+		known, paid, final bool
+	}{
+		{"0000", true, false, false},
+		{"1000", true, false, false},
+		{"2000", true, true, true},
+		{"3000", true, false, true},
+		{"4000", true, false, true},
+		{"5000", true, false, false},
+
+		{"", false, false, false},
+		{"0", false, false, false},
+		{"2", false, false, false},
+		{"02000", false, false, false},
+		{"2000 ", false, false, false},
+		{"2000.0", false, false, false},
+		{"20000", false, false, false},
+		{"\uff12000", false, false, false},
+		{"6000", false, false, false},
+		{"success", false, false, false},
+	} {
+		if c.status.Known() != c.known || c.status.Paid() != c.paid || c.status.Final() != c.final {
+			t.Errorf("%q: known %v, paid %v, final %v", c.status, c.status.Known(), c.status.Paid(), c.status.Final())
+		}
+		ev := fullPTS()
+		ev.Status = c.status
+		if ev.Paid() != c.paid || ev.Final() != c.final {
+			t.Errorf("event with %q: paid %v, final %v", c.status, ev.Paid(), ev.Final())
+		}
+		if c.status != "" && ev.Check() != nil {
+			t.Errorf("%q does not survive: %v", c.status, ev.Check())
+		}
+	}
+}
+
+func TestPayatomStatuses(t *testing.T) {
+	for _, c := range []struct {
+		status             payack.PayatomStatus
+		known, paid, final bool
+	}{
+		{"Pending", true, false, false},
+		{"Approved", true, true, true},
+		{"Late Approved", true, true, true},
+		{"Declined", true, false, true},
+		{"No Matching Payment for UTR", true, false, false},
+		{"User Timed Out", true, false, false},
+		{"Refund Initiated", true, false, false},
+		{"Refund Completed", true, false, true},
+		{"Amount Mismatch", true, false, false},
+		{"Cancelled", true, false, true},
+		{"Failed", true, false, true},
+
+		{"approved", false, false, false},
+		{"APPROVED", false, false, false},
+		{"Approved ", false, false, false},
+		{"Late  Approved", false, false, false},
+		{"LateApproved", false, false, false},
+		{"Refund Approved", false, false, false},
+		{"Chargeback", false, false, false},
+		{"", false, false, false},
+	} {
+		if c.status.Known() != c.known || c.status.Paid() != c.paid || c.status.Final() != c.final {
+			t.Errorf("%q: known %v, paid %v, final %v", c.status, c.status.Known(), c.status.Paid(), c.status.Final())
+		}
+		ev := fullPayatom()
+		ev.Status = c.status
+		if ev.Paid() != c.paid || ev.Final() != c.final {
+			t.Errorf("event with %q: paid %v, final %v", c.status, ev.Paid(), ev.Final())
+		}
+		if c.status != "" && ev.Check() != nil {
+			t.Errorf("%q does not survive: %v", c.status, ev.Check())
+		}
+	}
+}
+
+func TestPtopIsPaidOnlyWhenConfirmed(t *testing.T) {
+	paid, unpaid := &payack.Confirmation{Paid: true, Status: "1"}, &payack.Confirmation{Status: "2"}
+	for _, c := range []struct {
+		success   bool
+		confirmed *payack.Confirmation
+		want      bool
+	}{
+		{true, nil, false},
+		{true, unpaid, false},
+		{true, paid, true},
+		{false, nil, false},
+		{false, unpaid, false},
+		{false, paid, false},
+	} {
+		ev := &payack.PtopEvent{Success: c.success, TransactionID: "t", OrderID: "o", Message: text("paid")}
+		ev.Verified().Confirmed = c.confirmed
+		if ev.Paid() != c.want || !ev.Final() {
+			t.Errorf("success %v, confirmed %+v: paid %v, final %v", c.success, c.confirmed, ev.Paid(), ev.Final())
+		}
+	}
+}
+
+func TestVerifiedIsTheEventsOwn(t *testing.T) {
+	for _, ev := range fullEvents() {
+		before := ev.ID()
+		ev.Verified().Tenant = "another"
+		if ev.Verified().Tenant != "another" || ev.ID() == before {
+			t.Errorf("%s: a change through Verified is lost", ev.Provider())
+		}
+	}
+}
+
+func TestPTSTime(t *testing.T) {
+	for _, c := range []struct {
+		timestamp payack.Text
+		want      time.Time
+		ok        bool
+	}{
+		{text("1745596328"), time.Date(2025, 4, 25, 15, 52, 8, 0, time.UTC), true},
+		{text("0000000000"), time.Unix(0, 0).UTC(), true},
+		{text("9999999999"), time.Unix(9999999999, 0).UTC(), true},
+		{text("174559632"), time.Time{}, false},
+		{text("1745596328000"), time.Time{}, false},
+		{text("-174559632"), time.Time{}, false},
+		{text("+174559632"), time.Time{}, false},
+		{text("1.74559632"), time.Time{}, false},
+		{text("17455 6328"), time.Time{}, false},
+		{text("١٧٤٥٥"), time.Time{}, false}, // ten bytes
+		{text(""), time.Time{}, false},
+		{payack.NullText(), time.Time{}, false},
+		{payack.Text{}, time.Time{}, false},
+	} {
+		got, ok := (&payack.PTSEvent{Timestamp: c.timestamp}).Time()
+		if !got.Equal(c.want) || ok != c.ok {
+			t.Errorf("%q is %v, %v; want %v, %v", c.timestamp, got, ok, c.want, c.ok)
+		}
+	}
+}
+
+func TestIDs(t *testing.T) {
+	pts, payatom, ptop := fullPTS(), fullPayatom(), fullPtop()
+	for _, c := range []struct {
+		ev              payack.Event
+		id, fingerprint string
+	}{
+		{pts, "pts:shop:884:TB9DC67450A3989B734:2000", "pts:100.50:PHP:1.0E-5:USDT"},
+		{payatom, "payatom:shop:ORD1000001:500.00:Approved", "500.00"},
+		{ptop, "ptop:shop:ab0833e4f4:ORD-7479:true", ""},
+		{&payack.PtopEvent{TransactionID: "a:b", OrderID: "50%\n"}, "ptop::a%3Ab:50%25%0A:false", ""},
+	} {
+		if c.ev.ID() != c.id || c.ev.ID() != c.ev.ID() {
+			t.Errorf("ID %q, want %q", c.ev.ID(), c.id)
+		}
+		if c.ev.Fingerprint() != c.fingerprint {
+			t.Errorf("%s: fingerprint %q, want %q", c.id, c.ev.Fingerprint(), c.fingerprint)
+		}
+	}
+}
+
+// Nothing that a relay can change may make another event of it, nor may what
+// only describes the delivery.
+func TestIDsAreMadeOfSignedTextOnly(t *testing.T) {
+	same := func(name string, a, b payack.Event) {
+		t.Helper()
+		if a.ID() != b.ID() || a.Fingerprint() != b.Fingerprint() {
+			t.Errorf("%s: %q, %q became %q, %q", name, a.ID(), a.Fingerprint(), b.ID(), b.Fingerprint())
+		}
+	}
+	pts := fullPTS()
+	pts.Unsigned = payack.PTSUnsigned{ReferenceNumber: text("forged")}
+	same("PTS without unsigned members", fullPTS(), pts)
+
+	payatom := fullPayatom()
+	payatom.Unsigned = payack.PayatomUnsigned{RequestedAmount: amount("1"), RefCode: text("forged")}
+	same("Payatom without unsigned members", fullPayatom(), payatom)
+
+	for i, ev := range fullEvents() {
+		v := ev.Verified()
+		v.Scheme, v.Key, v.Confirmed = "other", 7, &payack.Confirmation{Status: "0"}
+		same("verified otherwise", fullEvents()[i], ev)
+	}
+
+	// Under the scheme php the sender signs 100.5 and may write it in any way.
+	for _, literal := range []string{"100.5", "100.50", "100.500", "1005e-1", "1.005E2"} {
+		a, b := fullPTS(), fullPTS()
+		a.SubmitAmount = amount("100.5")
+		b.SubmitAmount = amount(literal).Signed("100.5")
+		same("PTS "+literal, a, b)
+		b.AcceptAmount = b.AcceptAmount.Signed("0.00001")
+		if a.Fingerprint() == b.Fingerprint() {
+			t.Error("another signed amount has the same fingerprint")
+		}
+
+		c, d := fullPayatom(), fullPayatom()
+		c.ReceivedAmount = amount("100.5")
+		d.ReceivedAmount = amount(literal).Signed("100.5")
+		same("Payatom "+literal, c, d)
+		if c.SignedText() != "ORD1000001100.5Approved" || d.SignedText() != c.SignedText() {
+			t.Errorf("signed text %q and %q", c.SignedText(), d.SignedText())
+		}
+	}
+
+	// What is missing, null and empty is the same signed text.
+	for _, none := range []payack.Text{{}, payack.NullText(), text("")} {
+		a, b := fullPTS(), fullPTS()
+		a.SubmitAmount, a.SubmitCurrency = amount(""), text("")
+		b.SubmitAmount, b.SubmitCurrency = payack.AmountOf(none), none
+		same("PTS without an amount", a, b)
+	}
+}
+
+// Each signed member of the identity makes another event, and each signed
+// amount or currency another fingerprint of the same event.
+func TestIDsAndFingerprintsTellApart(t *testing.T) {
+	type change struct {
+		name            string
+		ev              payack.Event
+		id, fingerprint bool // what must differ
+	}
+	pts := func(f func(*payack.PTSEvent)) payack.Event { ev := fullPTS(); f(ev); return ev }
+	payatom := func(f func(*payack.PayatomEvent)) payack.Event { ev := fullPayatom(); f(ev); return ev }
+	ptop := func(f func(*payack.PtopEvent)) payack.Event { ev := fullPtop(); f(ev); return ev }
+	base := map[payack.Provider]payack.Event{payack.PTS: fullPTS(), payack.Payatom: fullPayatom(), payack.Ptop: fullPtop()}
+	for _, c := range []change{
+		{"tenant", pts(func(e *payack.PTSEvent) { e.Tenant = "shop2" }), true, false},
+		{"no tenant", pts(func(e *payack.PTSEvent) { e.Tenant = "" }), true, false},
+		{"user_id", pts(func(e *payack.PTSEvent) { e.UserID = "885" }), true, false},
+		{"transaction_id", pts(func(e *payack.PTSEvent) { e.TransactionID += "0" }), true, false},
+		{"status", pts(func(e *payack.PTSEvent) { e.Status = payack.PTSFailed }), true, false},
+		{"submit_amount", pts(func(e *payack.PTSEvent) { e.SubmitAmount = amount("100.51") }), false, true},
+		{"accept_amount", pts(func(e *payack.PTSEvent) { e.AcceptAmount = amount("2") }), false, true},
+		{"submit_currency", pts(func(e *payack.PTSEvent) { e.SubmitCurrency = text("USD") }), false, true},
+		{"accept_currency", pts(func(e *payack.PTSEvent) { e.AcceptCurrency = text("USD") }), false, true},
+		{"borders", pts(func(e *payack.PTSEvent) { e.SubmitAmount, e.SubmitCurrency = amount("100.5"), text("0PHP") }), false, true},
+
+		{"tenant", payatom(func(e *payack.PayatomEvent) { e.Tenant = "shop2" }), true, false},
+		{"order_id", payatom(func(e *payack.PayatomEvent) { e.OrderID = "ORD1000002" }), true, false},
+		{"received_amount", payatom(func(e *payack.PayatomEvent) { e.ReceivedAmount = amount("501") }), true, true},
+		{"status", payatom(func(e *payack.PayatomEvent) { e.Status = payack.PayatomRefundCompleted }), true, false},
+		{"borders", payatom(func(e *payack.PayatomEvent) { e.OrderID, e.ReceivedAmount = "ORD10000015", amount("00.00") }), true, true},
+
+		{"tenant", ptop(func(e *payack.PtopEvent) { e.Tenant = "shop2" }), true, false},
+		{"transaction_id", ptop(func(e *payack.PtopEvent) { e.TransactionID = "ab0833e4f5" }), true, false},
+		{"order_id", ptop(func(e *payack.PtopEvent) { e.OrderID = "ORD-7480" }), true, false},
+		{"success", ptop(func(e *payack.PtopEvent) { e.Success = false }), true, false},
+	} {
+		old := base[c.ev.Provider()]
+		if differs := c.ev.ID() != old.ID(); differs != c.id {
+			t.Errorf("%s, another %s: ID %q and %q", c.ev.Provider(), c.name, old.ID(), c.ev.ID())
+		}
+		if differs := c.ev.Fingerprint() != old.Fingerprint(); differs != c.fingerprint {
+			t.Errorf("%s, another %s: fingerprint %q and %q", c.ev.Provider(), c.name, old.Fingerprint(), c.ev.Fingerprint())
+		}
+	}
+	spliced := fullPayatom()
+	spliced.OrderID, spliced.ReceivedAmount = "ORD10000015", amount("00.00")
+	if spliced.SignedText() != fullPayatom().SignedText() {
+		t.Error("the spliced event should share the signed text, and nothing else")
+	}
+}
+
+// eventsOf returns an event of each provider whose identity is made of the
+// given parts, in this order.
+func eventsOf(tenant, a, b, c string) []payack.Event {
+	v := payack.Verification{Tenant: tenant}
+	return []payack.Event{
+		&payack.PTSEvent{Verification: v, UserID: a, TransactionID: b, Status: payack.PTSStatus(c)},
+		&payack.PayatomEvent{Verification: v, OrderID: a, ReceivedAmount: amount(b), Status: payack.PayatomStatus(c)},
+		&payack.PtopEvent{Verification: v, TransactionID: a, OrderID: b, Success: c == "true"},
+	}
+}
+
+// partsOf undoes an ID. That it can be undone proves that no two lists of
+// parts share one.
+func partsOf(id string) ([]string, error) {
+	parts := strings.Split(id, ":")
+	for i, p := range parts {
+		var b strings.Builder
+		for len(p) > 0 {
+			if p[0] != '%' {
+				b.WriteByte(p[0])
+				p = p[1:]
+				continue
+			}
+			var c byte
+			if len(p) < 3 {
+				return nil, errors.New("a broken escape")
+			}
+			if _, err := fmt.Sscanf(p[1:3], "%02X", &c); err != nil {
+				return nil, err
+			}
+			b.WriteByte(c)
+			p = p[3:]
+		}
+		parts[i] = b.String()
+	}
+	return parts, nil
+}
+
+func checkID(t *testing.T, tenant, a, b, c string) {
+	t.Helper()
+	for _, ev := range eventsOf(tenant, a, b, c) {
+		id := ev.ID()
+		last := c
+		if ev.Provider() == payack.Ptop {
+			last = fmt.Sprint(c == "true")
+		}
+		want := []string{string(ev.Provider()), tenant, a, b, last}
+		if got, err := partsOf(id); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("ID %q of %q reads as %q, %v", id, want, got, err)
+		}
+		if !strings.HasPrefix(id, string(ev.Provider())+":") {
+			t.Fatalf("ID %q of %s", id, ev.Provider())
+		}
+		if i := strings.IndexFunc(id, func(r rune) bool { return r < ' ' || r == 0x7f }); i >= 0 {
+			t.Fatalf("ID %q has a control character", id)
+		}
+	}
+}
+
+func TestIDsAreInjective(t *testing.T) {
+	short := []string{""}
+	alphabet := []string{":", "%", "3A", "\x00", "a"}
+	for _, x := range alphabet {
+		short = append(short, x)
+		for _, y := range alphabet[:4] {
+			short = append(short, x+y)
+		}
+	}
+	seen := make(map[string][4]string)
+	for _, tenant := range short {
+		for _, a := range short[:13] {
+			for _, b := range short[:13] {
+				for _, c := range short[:9] {
+					checkID(t, tenant, a, b, c)
+					id := eventsOf(tenant, a, b, c)[0].ID()
+					parts := [4]string{tenant, a, b, c}
+					if other, found := seen[id]; found && other != parts {
+						t.Fatalf("%q and %q share the ID %q", parts, other, id)
+					}
+					seen[id] = parts
+				}
+			}
+		}
+	}
+}
+
+func FuzzIDs(f *testing.F) {
+	f.Add("", "884", "TB9DC67450A3989B734", "2000")
+	f.Add("shop:1", "884:", "%3A", "true")
+	f.Add("a%", "3A\x00", "\x7f\r\n", "Late Approved")
+	f.Add("\xff", "é", "\u2028", ":::%%%")
+	f.Fuzz(checkID)
+}
+
+func TestEventsJSON(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		ev   payack.Event
+		want string
+	}{
+		{"PTS, all members", fullPTS(),
+			`{"user_id":"884","order_id":"20241878538106","transaction_id":"TB9DC67450A3989B734","channel":"QRPH",` +
+				`"submit_currency":"PHP","submit_amount":"100.50","accept_currency":"USDT","accept_amount":"1.0E-5","exchange_rate":"1",` +
+				`"status":"2000","timestamp":"1745596328","unsigned":{"submit_promo":"0.10","accept_promo":"0",` +
+				`"payment_address":"T9yD","receiving_address":"TQn9","error_message":"none","reference_number":"0012345",` +
+				`"details_url":"https://pay.example/d?a=1","extra":{"fee":"0.10","nested":"{\"a\":[1,2.50,null]}","note":null}}}`},
+		{"PTS, nothing unsigned", &payack.PTSEvent{
+			UserID: "1", OrderID: "2", TransactionID: "3", Channel: text(""), SubmitCurrency: payack.NullText(),
+			SubmitAmount: amount("100.50").Signed("100.5"), AcceptAmount: payack.AmountOf(payack.NullText()),
+			ExchangeRate: amount(""), Status: "0000", Timestamp: text("1745596328")},
+			`{"user_id":"1","order_id":"2","transaction_id":"3","channel":"","submit_currency":null,"submit_amount":"100.50",` +
+				`"accept_amount":null,"exchange_rate":"","status":"0000","timestamp":"1745596328"}`},
+		{"PTS, null and empty unsigned", &payack.PTSEvent{UserID: "1", OrderID: "2", TransactionID: "3", Status: "9999",
+			Unsigned: payack.PTSUnsigned{SubmitPromo: payack.AmountOf(payack.NullText()), ErrorMessage: payack.NullText(), ReferenceNumber: text("")}},
+			`{"user_id":"1","order_id":"2","transaction_id":"3","status":"9999","unsigned":{"submit_promo":null,"error_message":null,"reference_number":""}}`},
+		{"Payatom, all members", fullPayatom(),
+			`{"order_id":"ORD1000001","received_amount":"500.00","status":"Approved","unsigned":{"requested_amount":"500",` +
+				`"bank_ref":"838498153464","sender_upi":"user@okbank","ref_code":"b73ea6649b9a4686","refund_info":"[]",` +
+				`"extra":{"flags":"[true,false]","wallet_type":"upi"}}}`},
+		{"Payatom, a refund", &payack.PayatomEvent{OrderID: "O", ReceivedAmount: amount("5"), Status: payack.PayatomRefundInitiated,
+			Unsigned: payack.PayatomUnsigned{RequestedAmount: payack.AmountOf(payack.NullText()),
+				RefundInfo: text(`{ "refund_amount" : 5.00, "refund_notes":null}`)}},
+			`{"order_id":"O","received_amount":"5","status":"Refund Initiated","unsigned":{"requested_amount":null,` +
+				`"refund_info":"{ \"refund_amount\" : 5.00, \"refund_notes\":null}"}}`},
+		{"Payatom, nothing paid", &payack.PayatomEvent{OrderID: "O", ReceivedAmount: payack.AmountOf(payack.NullText()),
+			Status: payack.PayatomPending, Unsigned: payack.PayatomUnsigned{RefundInfo: payack.NullText()}},
+			`{"order_id":"O","received_amount":null,"status":"Pending","unsigned":{"refund_info":null}}`},
+		{"Ptop, all members", fullPtop(),
+			`{"success":true,"transaction_id":"ab0833e4f4","order_id":"ORD-7479","message":"Payment done",` +
+				`"extra":{"attempt":"2","meta":"{\"k\": \"v\"}"}}`},
+		{"Ptop, failed", &payack.PtopEvent{TransactionID: "t", OrderID: "o"},
+			`{"success":false,"transaction_id":"t","order_id":"o"}`},
+		{"Ptop, null message", &payack.PtopEvent{TransactionID: "t", OrderID: "o", Message: payack.NullText(),
+			Extra: map[string]payack.Text{"unsigned": text(""), "x": payack.NullText()}},
+			`{"success":false,"transaction_id":"t","order_id":"o","message":null,"extra":{"unsigned":"","x":null}}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := json.Marshal(c.ev)
+			if err != nil || string(got) != c.want {
+				t.Fatalf("JSON, error %v:\n%s, want\n%s", err, got, c.want)
+			}
+			back := reflect.New(reflect.TypeOf(c.ev).Elem()).Interface().(payack.Event)
+			if err := json.Unmarshal(got, back); err != nil {
+				t.Fatal(err)
+			}
+			requireSameMembers(t, c.ev, back)
+		})
+	}
+}
+
+// requireSameMembers compares what an event's JSON form carries: all members
+// with their states, not how they were verified and which text was signed.
+func requireSameMembers(t *testing.T, want, got payack.Event) {
+	t.Helper()
+	*got.Verified() = *want.Verified()
+	if ev, ok := want.(*payack.PTSEvent); ok {
+		plain := *ev
+		plain.SubmitAmount = payack.AmountOf(ev.SubmitAmount.Text())
+		plain.AcceptAmount = payack.AmountOf(ev.AcceptAmount.Text())
+		plain.ExchangeRate = payack.AmountOf(ev.ExchangeRate.Text())
+		want = &plain
+	}
+	if !reflect.DeepEqual(want, got) {
+		t.Fatalf("back from JSON:\n%#v, want\n%#v", got, want)
+	}
+}
+
+func TestConfirmationJSON(t *testing.T) {
+	for _, c := range []struct {
+		in   payack.Confirmation
+		want string
+	}{
+		{payack.Confirmation{Paid: true, Status: "1", Amount: amount("100.00"), Currency: text("USD")},
+			`{"paid":true,"status":"1","amount":"100.00","currency":"USD"}`},
+		{payack.Confirmation{Status: "0"}, `{"paid":false,"status":"0"}`},
+	} {
+		b, err := json.Marshal(c.in)
+		var back payack.Confirmation
+		if err != nil || string(b) != c.want || json.Unmarshal(b, &back) != nil || back != c.in {
+			t.Errorf("JSON %s, %v; want %s; back %+v", b, err, c.want, back)
+		}
+	}
+}
+
+func TestEventsFromJSONRefuseOtherTypes(t *testing.T) {
+	for _, in := range []string{
+		`{"accept_amount":100.50}`, `{"channel":7}`, `{"unsigned":{"error_message":["hostile"]}}`,
+		`{"unsigned":{"extra":{"fee":{"hostile":1}}}}`, `{"unsigned":{"submit_promo":true}}`,
+	} {
+		err := json.Unmarshal([]byte(in), new(payack.PTSEvent))
+		if !errors.Is(err, payack.ErrMalformed) || strings.Contains(err.Error(), "hostile") {
+			t.Errorf("%s: error %v", in, err)
+		}
+	}
+}
+
+// fuzzText makes a member of a fuzzed string and two bits.
+func fuzzText(s string, state *uint64) payack.Text {
+	two := *state & 3
+	*state >>= 2
+	switch two {
+	case 0:
+		return payack.Text{}
+	case 1:
+		return payack.NullText()
+	case 2:
+		return text("")
+	}
+	return text(s)
+}
+
+func FuzzEventsJSON(f *testing.F) {
+	f.Add("884", "100.50", `{"a":[1]}`, "name", ^uint64(0))
+	f.Add("<&>\u2028", "1e5", `"quoted"`, "", uint64(0x1b1b1b1b))
+	f.Add("null", "", "\x00\x1f\\", "é", uint64(0x5555aaaa5555aaaa))
+	f.Fuzz(func(t *testing.T, a, b, c, name string, state uint64) {
+		for _, s := range []string{a, b, c, name} {
+			if !utf8.ValidString(s) {
+				t.Skip("strict decoding lets no such text through")
+			}
+		}
+		next := func(s string) payack.Text { return fuzzText(s, &state) }
+		num := func(s string) payack.Amount { return payack.AmountOf(next(s)) }
+		extra := func() map[string]payack.Text {
+			m := map[string]payack.Text{name: next(c), name + "2": next(a)}
+			maps.DeleteFunc(m, func(_ string, t payack.Text) bool { return t.IsZero() })
+			if len(m) == 0 {
+				return nil
+			}
+			return m
+		}
+		pts := &payack.PTSEvent{
+			UserID: a, OrderID: b, TransactionID: c, Status: payack.PTSStatus(name), Channel: next(a),
+			SubmitCurrency: next(b), SubmitAmount: num(b), AcceptCurrency: next(c), AcceptAmount: num(c), ExchangeRate: num(a), Timestamp: next(b),
+			Unsigned: payack.PTSUnsigned{SubmitPromo: num(b), AcceptPromo: num(a), PaymentAddress: next(c), ReceivingAddress: next(a),
+				ErrorMessage: next(c), ReferenceNumber: next(b), DetailsURL: next(c), Extra: extra()},
+		}
+		payatom := &payack.PayatomEvent{
+			OrderID: a, ReceivedAmount: num(b), Status: payack.PayatomStatus(c),
+			Unsigned: payack.PayatomUnsigned{RequestedAmount: num(b), BankRef: next(a), SenderUPI: next(c), RefCode: next(b), RefundInfo: next(c), Extra: extra()},
+		}
+		ptop := &payack.PtopEvent{Success: state&1 == 1, TransactionID: a, OrderID: b, Message: next(c), Extra: extra()}
+
+		for _, ev := range []payack.Event{pts, payatom, ptop} {
+			line, err := json.Marshal(ev)
+			if err != nil || strings.ContainsAny(string(line), "\r\n") {
+				t.Fatalf("JSON %s, %v", line, err)
+			}
+			var members map[string]any
+			if err := json.Unmarshal(line, &members); err != nil {
+				t.Fatal(err)
+			}
+			requireTexts(t, members, true)
+			back := reflect.New(reflect.TypeOf(ev).Elem()).Interface().(payack.Event)
+			if err := json.Unmarshal(line, back); err != nil {
+				t.Fatal(err)
+			}
+			requireSameMembers(t, ev, back)
+			if ev.ID() != back.ID() || ev.Fingerprint() != back.Fingerprint() {
+				t.Fatalf("ID %q and %q, fingerprint %q and %q", ev.ID(), back.ID(), ev.Fingerprint(), back.Fingerprint())
+			}
+		}
+	})
+}
+
+// requireTexts checks the form that is promised to readers of the log: every
+// member is a string or null, but success, unsigned and extra.
+func requireTexts(t *testing.T, members map[string]any, top bool) {
+	t.Helper()
+	for name, v := range members {
+		switch v := v.(type) {
+		case string, nil:
+		case bool:
+			if !top || name != "success" {
+				t.Fatalf("%s is a boolean", name)
+			}
+		case map[string]any:
+			if name != "unsigned" && name != "extra" {
+				t.Fatalf("%s is an object", name)
+			}
+			requireTexts(t, v, false)
+		default:
+			t.Fatalf("%s is a %T", name, v)
+		}
+	}
+}
+
+func TestPayatomRefund(t *testing.T) {
+	full := payack.PayatomRefund{
+		RefundedUPI: text("user@okbank"), Amount: amount("500.00"), InitiatedTime: text("2025-04-25 10:00:00"),
+		CompletedTime: payack.NullText(), Status: text("Completed"), Notes: text("a\"b\u20ac"),
+	}
+	for _, c := range []struct {
+		name string
+		info payack.Text
+		want payack.PayatomRefund
+		ok   bool
+	}{
+		{"an object", text(`{"refunded_upi":"user@okbank","refund_amount":"500.00","refund_initiated_time":"2025-04-25 10:00:00",` +
+			`"refund_completed_time":null,"refund_status":"Completed","refund_notes":"a\"b\u20ac"}`), full, true},
+		{"with white space", text("{ \"refunded_upi\" : \"user@okbank\" ,\n\"refund_amount\": \"500.00\" , \"refund_initiated_time\":\t\"2025-04-25 10:00:00\"," +
+			"\"refund_completed_time\" : null , \"refund_status\" : \"Completed\" , \"refund_notes\" : \"a\\\"b\\u20ac\" } "), full, true},
+		{"an amount that is a number", text(`{"refund_amount": 500.00 }`), payack.PayatomRefund{Amount: amount("500.00")}, true},
+		{"nested once more", text(`{"refund_notes" : [ 1, {"a": null} ] , "refund_status": {"x" : 1} }`),
+			payack.PayatomRefund{Notes: text(`[ 1, {"a": null} ]`), Status: text(`{"x" : 1}`)}, true},
+		{"other types", text(`{"refund_notes":true,"refund_status":-1e5,"refunded_upi":""}`),
+			payack.PayatomRefund{Notes: text("true"), Status: text("-1e5"), RefundedUPI: text("")}, true},
+		{"unknown members only", text(`{"other":1}`), payack.PayatomRefund{}, true},
+		{"names are case-sensitive", text(`{"Refund_Amount":"1"}`), payack.PayatomRefund{}, true},
+
+		{"an empty array", text(`[]`), payack.PayatomRefund{}, false},
+		{"an empty object", text(`{}`), payack.PayatomRefund{}, false},
+		{"null", payack.NullText(), payack.PayatomRefund{}, false},
+		{"absent", payack.Text{}, payack.PayatomRefund{}, false},
+		{"an empty text", text(""), payack.PayatomRefund{}, false},
+		{"the word null", text("null"), payack.PayatomRefund{}, false},
+		{"a list", text(`[{"refund_amount":"1"}]`), payack.PayatomRefund{}, false},
+		{"a word", text("none"), payack.PayatomRefund{}, false},
+		{"cut off", text(`{"refund_amount":"1"`), payack.PayatomRefund{}, false},
+		{"something after it", text(`{"refund_amount":"1"}{}`), payack.PayatomRefund{}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			u := payack.PayatomUnsigned{RefundInfo: c.info}
+			got, ok := u.Refund()
+			if ok != c.ok || got != c.want {
+				t.Errorf("Refund() = %+v, %v; want %+v, %v", got, ok, c.want, c.ok)
+			}
+			if u.RefundInfo != c.info {
+				t.Error("the literal changed")
+			}
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	for _, ev := range fullEvents() {
+		if err := ev.Check(); err != nil {
+			t.Errorf("%s: %v", ev.Provider(), err)
+		}
+	}
+	pts := func(f func(*payack.PTSEvent)) payack.Event { ev := fullPTS(); f(ev); return ev }
+	payatom := func(amount payack.Amount, status payack.PayatomStatus) payack.Event {
+		ev := fullPayatom()
+		ev.ReceivedAmount, ev.Status = amount, status
+		return ev
+	}
+	null := payack.AmountOf(payack.NullText())
+	const odd = "12hostile"
+	for _, c := range []struct {
+		ev     payack.Event
+		member string // empty: the event is right
+	}{
+		{pts(func(e *payack.PTSEvent) { e.UserID = "" }), "user_id"},
+		{pts(func(e *payack.PTSEvent) { e.OrderID = "" }), "order_id"},
+		{pts(func(e *payack.PTSEvent) { e.TransactionID = "" }), "transaction_id"},
+		{pts(func(e *payack.PTSEvent) { e.Status = "" }), "status"},
+		{pts(func(e *payack.PTSEvent) { e.SubmitAmount = amount(odd) }), "submit_amount"},
+		{pts(func(e *payack.PTSEvent) { e.AcceptAmount = amount("0100.50") }), "accept_amount"},
+		{pts(func(e *payack.PTSEvent) { e.ExchangeRate = amount("1e41") }), "exchange_rate"},
+		{pts(func(e *payack.PTSEvent) {
+			e.SubmitAmount, e.AcceptAmount, e.ExchangeRate = null, amount(""), payack.Amount{}
+		}), ""},
+		{pts(func(e *payack.PTSEvent) { e.AcceptAmount = amount("-1.5E+3") }), ""},
+		{pts(func(e *payack.PTSEvent) { e.Unsigned.SubmitPromo, e.Timestamp = amount(odd), text(odd) }), ""},
+		{pts(func(e *payack.PTSEvent) {
+			e.Channel, e.SubmitCurrency, e.AcceptCurrency = text(""), payack.NullText(), payack.Text{}
+		}), ""},
+
+		{&payack.PtopEvent{OrderID: "o"}, "transaction_id"},
+		{&payack.PtopEvent{TransactionID: "t"}, "order_id"},
+		{&payack.PtopEvent{TransactionID: "t", OrderID: "o"}, ""},
+
+		{&payack.PayatomEvent{ReceivedAmount: amount("5"), Status: "Approved"}, "order_id"},
+		{payatom(amount("5"), ""), "status"},
+		{payatom(amount("5"), "0Approved"), "status"},
+		{payatom(amount("5"), " Approved"), "status"},
+		{payatom(amount("5"), ".Approved"), "status"},
+		{payatom(amount("5"), "@hostile"), "status"},
+		{payatom(amount("5"), "[hostile"), "status"},
+		{payatom(amount("5"), "`hostile"), "status"},
+		{payatom(amount("5"), "{hostile"), "status"},
+		{payatom(amount("5"), "Éhostile"), "status"},
+		{payatom(amount("5"), "Alien"), ""},
+		{payatom(amount("5"), "zulu"), ""},
+
+		{payatom(amount("0"), payack.PayatomPending), ""},
+		{payatom(amount("0.5"), payack.PayatomApproved), ""},
+		{payatom(amount("100.00"), payack.PayatomApproved), ""},
+		{payatom(amount("123456789012345678"), payack.PayatomApproved), ""},
+		{payatom(amount("1234567890123456.78"), payack.PayatomApproved), ""},
+		{payatom(amount("1234567890123456789"), payack.PayatomApproved), "received_amount"},
+		{payatom(amount("12345678901234567.89"), payack.PayatomApproved), "received_amount"},
+		{payatom(amount("00"), payack.PayatomApproved), "received_amount"},
+		{payatom(amount("0500"), payack.PayatomApproved), "received_amount"},
+		{payatom(amount("00.5"), payack.PayatomApproved), "received_amount"},
+		{payatom(amount("-5"), payack.PayatomApproved), "received_amount"},
+		{payatom(amount("+5"), payack.PayatomApproved), "received_amount"},
+		{payatom(amount("5e2"), payack.PayatomApproved), "received_amount"},
+		{payatom(amount("5E2"), payack.PayatomApproved), "received_amount"},
+		{payatom(amount("5."), payack.PayatomApproved), "received_amount"},
+		{payatom(amount(".5"), payack.PayatomApproved), "received_amount"},
+		{payatom(amount("."), payack.PayatomApproved), "received_amount"},
+		{payatom(amount("5.0.0"), payack.PayatomApproved), "received_amount"},
+		{payatom(amount("5 "), payack.PayatomApproved), "received_amount"},
+		{payatom(amount("5,00"), payack.PayatomApproved), "received_amount"},
+		{payatom(amount("\u0665"), payack.PayatomApproved), "received_amount"}, // ARABIC-INDIC DIGIT FIVE
+		{payatom(amount(odd), payack.PayatomPending), "received_amount"},
+		{payatom(amount("-0"), payack.PayatomDeclined), "received_amount"},
+
+		// Nothing at all, where something was paid or given back.
+		{payatom(payack.Amount{}, payack.PayatomApproved), "received_amount"},
+		{payatom(null, payack.PayatomApproved), "received_amount"},
+		{payatom(amount(""), payack.PayatomLateApproved), "received_amount"},
+		{payatom(amount(""), payack.PayatomRefundInitiated), "received_amount"},
+		{payatom(null, payack.PayatomRefundCompleted), "received_amount"},
+		{payatom(amount(""), payack.PayatomPending), ""},
+		{payatom(null, payack.PayatomDeclined), ""},
+		{payatom(null, payack.PayatomNoMatch), ""},
+		{payatom(null, payack.PayatomTimedOut), ""},
+		{payatom(null, payack.PayatomCancelled), ""},
+		{payatom(null, payack.PayatomFailed), ""},
+		{payatom(null, payack.PayatomAmountMismatch), ""},
+		{payatom(payack.Amount{}, "Unheard Of"), ""},
+	} {
+		err := c.ev.Check()
+		line, _ := json.Marshal(c.ev)
+		if c.member == "" {
+			if err != nil {
+				t.Errorf("%s: %v", line, err)
+			}
+			continue
+		}
+		if !errors.Is(err, payack.ErrInvalid) {
+			t.Errorf("%s: error %v", line, err)
+			continue
+		}
+		if !strings.Contains(err.Error(), c.member) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: the error does not name %s: %v", line, c.member, err)
+		}
+		if strings.ContainsAny(err.Error(), "0123456789") || strings.Contains(err.Error(), "hostile") {
+			t.Errorf("%s: the error holds a value: %v", line, err)
+		}
+	}
+}

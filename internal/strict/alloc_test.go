@@ -1,0 +1,34 @@
+//go:build !race
+
+package strict_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/payack/payack/internal/strict"
+)
+
+// Under the race detector the pool forgets at random, so this is measured
+// without it.
+func TestJSONAllocations(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		most       float64
+	}{
+		{"no escape", strings.ReplaceAll(ptsLike, `\/`, "/"), 0},
+		{"one string with escapes", ptsLike, 2},
+	} {
+		data := []byte(c.body)
+		dst := make([]strict.Field, 0, 32)
+		got := testing.AllocsPerRun(200, func() {
+			fields, err := strict.JSON(dst, data, c.body)
+			if err != nil || len(fields) != 14 {
+				t.Fatal(err, len(fields))
+			}
+		})
+		if got > c.most {
+			t.Errorf("%s, %d bytes: %.0f allocations, want at most %.0f", c.name, len(data), got, c.most)
+		}
+	}
+}

@@ -1,0 +1,284 @@
+package strict_test
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/payack/payack/internal/strict"
+)
+
+// decodeForm reads a body and checks what holds for every body.
+func decodeForm(t testing.TB, body string) ([]strict.Field, error) {
+	t.Helper()
+	fields, err := strict.Form(nil, body)
+	if err != nil {
+		var e *strict.Error
+		if !errors.As(err, &e) || e.What == "" || e.Offset < 0 || e.Offset > len(body) {
+			t.Fatalf("%q: error %#v", body, err)
+		}
+		return fields, err
+	}
+	end := 0
+	for _, f := range fields {
+		if f.Start < end || f.Start >= f.ValueStart || f.ValueStart > f.End || f.End > len(body) || f.Kind != strict.String {
+			t.Fatalf("%q: %+v", body, f)
+		}
+		end = f.End
+		rawName := strings.TrimSuffix(body[f.Start:f.ValueStart], "=")
+		name, err1 := url.QueryUnescape(rawName)
+		value, err2 := url.QueryUnescape(body[f.ValueStart:f.End])
+		if name != f.Name || value != f.Text || err1 != nil || err2 != nil {
+			t.Fatalf("%q: %+v is %q=%q", body, f, name, value)
+		}
+		if strings.Contains(body[f.Start:f.End], "&") ||
+			f.Start > 0 && body[f.Start-1] != '&' || f.End < len(body) && body[f.End] != '&' {
+			t.Fatalf("%q: %+v does not enclose the pair", body, f)
+		}
+	}
+	return fields, nil
+}
+
+func TestFormFields(t *testing.T) {
+	//       0         1         2         3         4
+	//       012345678901234567890123456789012345678901234567
+	body := "a=x&&order%5fid=O+1%2b&empty=&flag&e=a=b&n=100.50&"
+	want := []strict.Field{
+		{Name: "a", Kind: strict.String, Text: "x", Start: 0, ValueStart: 2, End: 3},
+		{Name: "order_id", Kind: strict.String, Text: "O 1+", Start: 5, ValueStart: 16, End: 22},
+		{Name: "empty", Kind: strict.String, Text: "", Start: 23, ValueStart: 29, End: 29},
+		{Name: "flag", Kind: strict.String, Text: "", Start: 30, ValueStart: 34, End: 34},
+		{Name: "e", Kind: strict.String, Text: "a=b", Start: 35, ValueStart: 37, End: 40},
+		{Name: "n", Kind: strict.String, Text: "100.50", Start: 41, ValueStart: 43, End: 49},
+	}
+	got, err := decodeForm(t, body)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("error %v, fields\n%+v, want\n%+v", err, got, want)
+	}
+	head := []strict.Field{{Name: "before"}}
+	got, err = strict.Form(head, body)
+	if err != nil || !reflect.DeepEqual(got, append(head, want...)) {
+		t.Errorf("appending: %v, %+v", err, got)
+	}
+}
+
+// pairs returns a form with n pairs.
+func pairs(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "&m%d=%d", i, i)
+	}
+	return b.String()[1:]
+}
+
+var acceptedForms = []struct{ name, body string }{
+	{"nothing", ""},
+	{"one pair", "a=1"},
+	{"no value", "a"},
+	{"an empty value", "a="},
+	{"an equals sign in a value", "a=b=c=="},
+	{"empty pairs", "&&a=1&&&b=2&&"},
+	{"only empty pairs", "&&&"},
+	{"an escaped ampersand", "a=1%26b%3D2"},
+	{"an escaped semicolon", "a=1%3B2"},
+	{"a blank in a name", "a+b=1&a%20c=2"},
+	{"non-ASCII", "%C3%A9=%E6%97%A5&b=é"},
+	{"braces in a value", `a={"b":[1]}`},
+	{"an escaped NUL", "a=%00"},
+	{"names that differ by case", "a=1&A=2"},
+	{"a line feed", "a=1\n&b=2\r\n"},
+	{"a byte-order mark in a value", "a=%EF%BB%BF"},
+	{"512 pairs", pairs(512)},
+}
+
+var refusedForms = []struct{ name, body string }{
+	{"a percent sign alone", "a=%"},
+	{"a short escape", "a=%4"},
+	{"an escape that is no hex", "a=%zz"},
+	{"a broken escape in a name", "a%=1"},
+	{"a wide escape", "a=%u0041"},
+	{"invalid UTF-8", "a=\xff"},
+	{"invalid UTF-8, escaped", "a=%FF"},
+	{"invalid UTF-8 in a name", "%C3=1"},
+	{"overlong UTF-8", "a=%C0%AF"},
+	{"a surrogate in UTF-8", "a=%ED%A0%BD"},
+	{"a character cut by the separator", "a=%C3&b=%A9"},
+	{"a name twice", "a=1&a=1"},
+	{"a name twice, escaped", "status=3000&st%61tus=2000"},
+	{"a name twice, other hex case", "%c3%a9=1&%C3%A9=2"},
+	{"a name twice, raw and escaped", "é=1&%C3%A9=2"},
+	{"a name twice, blank and plus", "a+b=1&a%20b=2"},
+	{"a name twice, without values", "a&a"},
+	{"a name twice, not adjoining", "a=1&b=2&c=3&a=4"},
+	{"an empty name", "=1"},
+	{"an empty name among others", "a=1&=2"},
+	{"an equals sign only", "="},
+	{"brackets in a name", "a[]=1"},
+	{"brackets in a name, escaped", "a%5B%5D=1"},
+	{"one bracket", "a%5D=1"},
+	{"a brace in a name", "{a=1"},
+	{"a closing brace in a name", "a}=1"},
+	{"a brace in a name, escaped", "%7Ba=1"},
+	{"a quote in a name", `"a"=1`},
+	{"a quote in a name, escaped", "a%22=1"},
+	{"a semicolon", "a=1;b=2"},
+	{"a semicolon in a name", "a;b=2"},
+	{"a semicolon among pairs", "a=1&b=2;c=3"},
+	{"513 pairs", pairs(513)},
+	{"JSON", `{"a":1}`},
+	{"JSON with a form inside", `{"message":"x&success=1&order_id=O1&transaction_id=t"}`},
+	{"JSON after white space", "\n\t {\"a\":\"&b=1\"}"},
+	{"an empty object", "{}"},
+}
+
+func TestFormAccepts(t *testing.T) {
+	for _, c := range acceptedForms {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := decodeForm(t, c.body); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestFormRefuses(t *testing.T) {
+	for _, c := range refusedForms {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := decodeForm(t, c.body); err == nil {
+				t.Error("accepted")
+			}
+		})
+	}
+}
+
+func TestFormErrorsHoldNothingOfTheInput(t *testing.T) {
+	for _, body := range []string{
+		"HOSTILE=%", "HOSTILE%=1", "a=HOSTILE%FF", "HOSTILE%FF=1", "HOSTILE=1&HOSTILE=2", "=HOSTILE", "HOSTILE[]=1", "HOSTILE;a=1",
+		pairs(512) + "&HOSTILE=1",
+	} {
+		_, err := decodeForm(t, body)
+		if err == nil {
+			t.Errorf("%s: accepted", body)
+		}
+		for e := err; e != nil; e = errors.Unwrap(e) {
+			if s := fmt.Sprintf("%v %+v %#v", e, e, e); strings.Contains(s, "HOSTILE") {
+				t.Errorf("%s: %s", body, s)
+			}
+		}
+	}
+}
+
+func TestTwin(t *testing.T) {
+	known := []string{"status", "success", "sign", "order_id", "bank_ref", "ref_code"}
+	for _, c := range []struct {
+		name string
+		want bool
+	}{
+		{"Status", true}, {"STATUS", true}, {"statuS", true},
+		{"\u017Ftatus", true},       // LATIN SMALL LETTER LONG S
+		{"\u017Ftatu\u017F", true},  // twice
+		{"\u017F\u0055CCESS", true}, // and another case
+		{"ban\u212A_ref", true},     // KELVIN SIGN
+		{"BAN\u212A_REF", true},
+		{"Order_ID", true},
+
+		{"status", false}, {"order_id", false}, // the members themselves
+		{"statu", false}, {"statuss", false}, {"status ", false}, {" status", false}, {"", false},
+		{"ﬅatus", false},         // LATIN SMALL LIGATURE LONG S T folds to nothing that is one letter
+		{"order\u005fid", false}, // the member again
+		{"order-id", false}, {"orderid", false}, {"order_i\u0131", false},
+		{"ＳTATUS", false}, // FULLWIDTH LATIN CAPITAL LETTER S
+		{"ѕtatus", false}, // CYRILLIC SMALL LETTER DZE
+		{"s\u0300tatus", false},
+		{"other", false}, {strings.Repeat("s", 1000), false}, {strings.Repeat("\u212A", 1000), false},
+	} {
+		fields := []strict.Field{{Name: "other"}, {Name: "status"}, {Name: c.name}}
+		got, found := strict.Twin(fields, known)
+		if found != c.want || found && got.Name != c.name {
+			t.Errorf("%q: %v, %+v", c.name, found, got)
+		}
+	}
+	if _, found := strict.Twin(nil, known); found {
+		t.Error("a twin among no fields")
+	}
+	if _, found := strict.Twin([]strict.Field{{Name: "Status"}}, nil); found {
+		t.Error("a twin of nothing")
+	}
+	// Two known names may be each other's twins.
+	if _, found := strict.Twin([]strict.Field{{Name: "ID"}, {Name: "id"}}, []string{"id", "ID"}); found {
+		t.Error("a known name is taken for a twin")
+	}
+
+	// Read from the wire, in every spelling.
+	for _, body := range []string{`{"\u017Ftatus":"2000"}`, `{"\u017ftatus":"2000"}`, `{"ſtatus":"2000"}`, `{"St\u0061tus":1}`, `{"ban\u212A_ref":1}`} {
+		fields, err := decode(t, body)
+		if _, found := strict.Twin(fields, known); err != nil || !found {
+			t.Errorf("%s: %v, %v", body, err, found)
+		}
+	}
+	for _, body := range []string{"%C5%BFtatus=1", "Status=1", "%53tatus=1", "ban%E2%84%AA_ref=1"} {
+		fields, err := decodeForm(t, body)
+		if _, found := strict.Twin(fields, known); err != nil || !found {
+			t.Errorf("%s: %v, %v", body, err, found)
+		}
+	}
+}
+
+// Whatever folds onto a known name is a twin, by the standard library's own
+// measure, however long it is.
+func FuzzTwin(f *testing.F) {
+	f.Add("Status", "status")
+	f.Add("\u017Ftatu\u017F", "status")
+	f.Add("\u212A\u212A\u212A", "kkk")
+	f.Fuzz(func(t *testing.T, name, known string) {
+		for i := range len(known) {
+			if known[i] >= utf8.RuneSelf {
+				t.Skip("the providers' names are ASCII")
+			}
+		}
+		_, found := strict.Twin([]strict.Field{{Name: name}}, []string{known})
+		if want := name != known && strings.EqualFold(name, known); found != want {
+			t.Fatalf("%q and %q: %v, want %v", name, known, found, want)
+		}
+	})
+}
+
+func FuzzForm(f *testing.F) {
+	addBodies(f)
+	f.Fuzz(func(t *testing.T, body string) {
+		fields, err := decodeForm(t, body)
+		values, refErr := url.ParseQuery(body)
+		if err != nil {
+			return
+		}
+		if refErr != nil || len(values) != len(fields) {
+			t.Fatalf("%q: %d pairs, the reference says %d, %v", body, len(fields), len(values), refErr)
+		}
+		for _, f := range fields {
+			if v := values[f.Name]; len(v) != 1 || v[0] != f.Text {
+				t.Fatalf("%q: %s=%q, the reference says %q", body, f.Name, f.Text, v)
+			}
+			if !utf8.ValidString(f.Name) || !utf8.ValidString(f.Text) || f.Name == "" || strings.ContainsAny(f.Name, `{}[]"`) {
+				t.Fatalf("%q: %q=%q", body, f.Name, f.Text)
+			}
+		}
+	})
+}
+
+// The content type is not signed: no body may be read in both ways.
+func FuzzNoBodyIsBoth(f *testing.F) {
+	addBodies(f)
+	f.Add("%7B%22a%22:1%7D")
+	f.Add("&{\"a\":\"&b=1\"}")
+	f.Fuzz(func(t *testing.T, body string) {
+		_, jsonErr := decode(t, body)
+		_, formErr := decodeForm(t, body)
+		if jsonErr == nil && formErr == nil {
+			t.Fatalf("%q is a JSON object and a form", body)
+		}
+	})
+}
