@@ -144,11 +144,11 @@ func (m *members) fail(what string, f *strict.Field) {
 	if m.err != nil {
 		return
 	}
-	e := &strict.Error{What: what}
-	if f != nil {
-		e.Offset = f.ValueStart
+	if f == nil {
+		m.err = errors.New(what)
+		return
 	}
-	m.err = e
+	m.err = &strict.Error{What: what, Offset: f.ValueStart}
 }
 
 // id returns an id, a status or a timestamp: a string, or a plain integer
@@ -213,9 +213,11 @@ func (m *members) extra(known []string) map[string]payack.Text {
 	return out
 }
 
+// isInt64 refuses -0: PHP reads it as 0, so that one number would have two
+// texts.
 func isInt64(s string) bool {
 	_, err := strconv.ParseInt(s, 10, 64)
-	return err == nil
+	return err == nil && s != "-0"
 }
 
 // reject returns the error of a refusal; detail is a fixed text.

@@ -1,0 +1,271 @@
+package verify
+
+import (
+	"crypto/hmac"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/envelope"
+	"github.com/payack/payack/internal/php"
+	"github.com/payack/payack/internal/strict"
+)
+
+// PayatomKeys are the prepared secret keys of one Payatom account. They are
+// safe for concurrent use; build them once, not for each request.
+type PayatomKeys struct {
+	tenant string
+	keys   []payatomKey
+}
+
+type payatomKey struct {
+	secret   payack.Secret
+	envelope *envelope.Payatom
+}
+
+// NewPayatomKeys prepares secret keys, several for rotation. The tenant is the
+// scope of once-only when several accounts share an endpoint. Errors name the
+// member and the mend.
+func NewPayatomKeys(tenant string, secretKeys ...payack.Secret) (*PayatomKeys, error) {
+	if err := checkSecrets("secret_keys", secretKeys); err != nil {
+		return nil, err
+	}
+	k := &PayatomKeys{tenant: tenant}
+	for _, s := range secretKeys {
+		e, err := envelope.NewPayatom(s)
+		if err != nil {
+			return nil, err
+		}
+		k.keys = append(k.keys, payatomKey{secret: s, envelope: e})
+	}
+	return k, nil
+}
+
+// Tenant returns the scope that the keys were made for.
+func (k *PayatomKeys) Tenant() string { return k.tenant }
+
+// PayatomOptions says which readings of Payatom's documents a verifier takes.
+type PayatomOptions struct {
+	// Body is the one format that the endpoint takes; empty is JSON. An older
+	// generation of the gateway sends forms.
+	Body Body
+	// Numbers are the texts of the amount that may have been signed, literal
+	// and php; empty takes both. Pin the one that your webhooks report.
+	Numbers []payack.Scheme
+	// Sniff takes JSON under any content type.
+	Sniff bool
+}
+
+// Payatom verifies webhooks of Payatom.
+type Payatom struct {
+	body         Body
+	literal, php bool
+	sniff        bool
+}
+
+// NewPayatom returns a verifier. Errors name the option and the mend.
+func NewPayatom(o PayatomOptions) (*Payatom, error) {
+	body, err := checkBody(o.Body)
+	if err != nil {
+		return nil, err
+	}
+	numbers, err := pickSchemes("numbers", o.Numbers, numberSchemes)
+	if err != nil {
+		return nil, err
+	}
+	if o.Sniff && body == BodyForm {
+		return nil, errors.New(`payack: sniff: it takes JSON under any content type, and body is "form"; leave one of the two out`)
+	}
+	return &Payatom{
+		body:    body,
+		literal: containsScheme(numbers, payack.SchemeLiteral), php: containsScheme(numbers, payack.SchemePHP),
+		sniff: o.Sniff,
+	}, nil
+}
+
+// Accepts tells whether Verify takes bodies of this Content-Type.
+func (v *Payatom) Accepts(contentType string) bool {
+	m := media(contentType)
+	return v.sniff || v.body == BodyJSON && m == mediaJSON || v.body == BodyForm && m == mediaForm
+}
+
+var payatomKnown = []string{
+	"order_id", "received_amount", "status", "post_hash",
+	"requested_amount", "bank_ref", "sender_upi", "ref_code", "refund_info",
+}
+
+// Where the amount that is signed stands, the first that is there.
+var (
+	webhookAmount = []string{"received_amount"}
+	formAmount    = []string{"received_amount", "amount"}
+	pollingAmount = []string{"received_amount", "recieved_amount", "amount"}
+)
+
+// Verify decodes and verifies a webhook. That it verifies does not tell where
+// order_id ends and received_amount begins: see [payack.PayatomEvent].
+func (v *Payatom) Verify(m Message, k *PayatomKeys) (*payack.PayatomEvent, error) {
+	if !v.Accepts(m.ContentType) {
+		return nil, reject(payack.Payatom, payack.ReasonMalformed, "the content type is not that of the endpoint's format")
+	}
+	amounts := webhookAmount
+	if v.body == BodyForm {
+		amounts = formAmount
+	}
+	ev, err := v.verify(m.Body, amounts, k)
+	if err != nil {
+		return nil, err
+	}
+	if err := ev.Check(); err != nil {
+		return nil, reject(payack.Payatom, payack.ReasonInvalid, err.Error())
+	}
+	return ev, nil
+}
+
+// VerifyPolling verifies the response of status_polling.php, whose post_hash is
+// made like a webhook's; the amount is the first of received_amount,
+// recieved_amount and amount. What else it says stands under Unsigned.
+func (v *Payatom) VerifyPolling(body []byte, k *PayatomKeys) (*payack.PayatomEvent, error) {
+	asJSON := *v
+	asJSON.body = BodyJSON
+	return asJSON.verify(body, pollingAmount, k)
+}
+
+func (v *Payatom) verify(body []byte, amounts []string, k *PayatomKeys) (*payack.PayatomEvent, error) {
+	if k == nil {
+		return nil, reject(payack.Payatom, payack.ReasonUnknownTenant, "no keys")
+	}
+	amountName := ""
+	fields, err := decode(v.body, body, payatomKnown)
+	if err == nil && len(amounts) > 1 { // other names of the amount
+		err = checkKnown(fields, amounts)
+	}
+	if err != nil {
+		return nil, malformed(payack.Payatom, err)
+	}
+	for _, name := range amounts {
+		if strict.Find(fields, name) != nil {
+			amountName = name
+			break
+		}
+	}
+	if v.body == BodyForm && strict.Find(fields, "received_amount") != nil && strict.Find(fields, "amount") != nil {
+		return nil, reject(payack.Payatom, payack.ReasonMalformed, "both received_amount and amount are there")
+	}
+	m := members{fields: fields}
+	ev := &payack.PayatomEvent{
+		OrderID: m.id("order_id", true).String(),
+		Status:  payack.PayatomStatus(m.id("status", true).String()),
+		Unsigned: payack.PayatomUnsigned{
+			RequestedAmount: m.amount("requested_amount", false),
+			BankRef:         m.word("bank_ref", false),
+			SenderUPI:       m.word("sender_upi", false),
+			RefCode:         m.word("ref_code", false),
+			RefundInfo:      m.refundInfo(v.body),
+			Extra:           m.extra(payatomKnown),
+		},
+	}
+	var amount *strict.Field
+	if amountName != "" {
+		ev.ReceivedAmount = m.amount(amountName, true)
+		amount = strict.Find(fields, amountName)
+		if delete(ev.Unsigned.Extra, amountName); len(ev.Unsigned.Extra) == 0 {
+			ev.Unsigned.Extra = nil
+		}
+	}
+	hash := m.word("post_hash", true)
+	if m.err != nil {
+		return nil, malformed(payack.Payatom, m.err)
+	}
+	if err := v.verifyHash(ev, hash.String(), amount, k); err != nil {
+		return nil, err
+	}
+	return ev, nil
+}
+
+// refundInfo returns the literal of an object, of an empty array (PHP's empty
+// map), or null; in a form it is a string.
+func (m *members) refundInfo(body Body) payack.Text {
+	f := strict.Find(m.fields, "refund_info")
+	switch {
+	case f == nil:
+		return payack.Text{}
+	case f.Kind == strict.Null:
+		return payack.NullText()
+	case f.Kind == strict.Object, body == BodyForm, f.Kind == strict.Array && emptyArray(f.Text):
+		return payack.NewText(f.Text)
+	}
+	m.fail("refund_info is neither an object nor an empty array", f)
+	return payack.Text{}
+}
+
+func emptyArray(literal string) bool {
+	for _, c := range literal[1 : len(literal)-1] {
+		switch c {
+		case ' ', '\t', '\r', '\n':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// payatomBlob is the base64 length of IV, MAC and three blocks: 32 hex digits
+// and their padding.
+const payatomBlob = 128
+
+// verifyHash opens the hash with each key and compares it with that of the
+// literal text of the amount, then with that of PHP's text.
+func (v *Payatom) verifyHash(ev *payack.PayatomEvent, hash string, amount *strict.Field, k *PayatomKeys) error {
+	if len(hash) != payatomBlob {
+		return reject(payack.Payatom, payack.ReasonEnvelope, fmt.Sprintf("post_hash has not the %d characters of a hash", payatomBlob))
+	}
+	phpText, tryPHP := ev.ReceivedAmount.String(), v.php && !v.literal
+	if v.php && amount != nil && amount.Kind == strict.Number {
+		if text, ok := php.NumberText(amount.Text); ok && text != amount.Text {
+			phpText, tryPHP = text, true
+		}
+	}
+	ev.Tenant, ev.Signature = k.tenant, hash
+	opened := false
+	for i := range k.keys {
+		key := &k.keys[i]
+		sum, err := key.envelope.Open(hash)
+		if err != nil {
+			continue
+		}
+		opened = true
+		if v.literal && key.matches(sum, ev.OrderID, ev.ReceivedAmount.String(), string(ev.Status)) {
+			ev.Scheme, ev.Key = payack.SchemeLiteral, i
+			return nil
+		}
+		if tryPHP && key.matches(sum, ev.OrderID, phpText, string(ev.Status)) {
+			ev.Scheme, ev.Key = payack.SchemePHP, i
+			ev.ReceivedAmount = ev.ReceivedAmount.Signed(phpText)
+			return nil
+		}
+	}
+	if !opened {
+		return reject(payack.Payatom, payack.ReasonEnvelope, "post_hash does not open with any secret key")
+	}
+	return reject(payack.Payatom, payack.ReasonSignature, "post_hash is of another order, amount or status")
+}
+
+func (k *payatomKey) matches(sum []byte, parts ...string) bool {
+	want := payatomMD5(k.secret, parts...)
+	return hmac.Equal(sum, want[:])
+}
+
+// payatomMD5 returns the lower-case hex MD5 of the joined parts and the secret.
+// MD5 is what the gateway uses; what protects the hash is the envelope's MAC.
+func payatomMD5(secret payack.Secret, parts ...string) (digits [2 * md5.Size]byte) {
+	var buf [256]byte
+	text := buf[:0]
+	for _, p := range parts {
+		text = append(text, p...)
+	}
+	sum := md5.Sum(append(text, secret.Reveal()...))
+	hex.Encode(digits[:], sum[:])
+	return digits
+}

@@ -1,0 +1,432 @@
+package verify
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"hash"
+	"net/textproto"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/php"
+	"github.com/payack/payack/internal/strict"
+)
+
+// ptopSignature is the member, or the pair of a form, that carries the
+// signature when no header does.
+const ptopSignature = "signature"
+
+var (
+	ptopMembers = []string{"success", "transaction_id", "order_id", "message", ptopSignature}
+
+	// Ptop's API v3 document puts the signature into the very body that it
+	// signs, which cannot be. These are the readings under which it can; which
+	// of them Ptop uses is unconfirmed.
+	ptopJSONSchemes = []payack.Scheme{payack.SchemeHeader, payack.SchemeSpliced, payack.SchemeReencoded, payack.SchemeBlanked}
+	ptopFormSchemes = []payack.Scheme{payack.SchemeHeader, payack.SchemeForm, payack.SchemeFormRebuilt}
+
+	// The document names neither a header nor whether there is one, so these
+	// names are unconfirmed: the usual one, and that of the key.
+	ptopHeaders = []string{"X-Signature", "the_signature"}
+
+	ptopBlank = []byte(`""`)
+)
+
+// PtopKeys holds a tenant's signing keys ("the_signature" in Ptop's API v3
+// document), prepared for verifying. It is safe for concurrent use.
+type PtopKeys struct {
+	tenant string
+	keys   []ptopKey
+}
+
+// ptopKey pools keyed HMAC states: keying one hashes two blocks and allocates,
+// which a short callback does not need to pay for each time.
+type ptopKey struct{ states sync.Pool }
+
+type ptopState struct {
+	mac hash.Hash
+	sum [sha256.Size]byte
+}
+
+// NewPtopKeys prepares the signing keys of a tenant; the tenant is empty where
+// there is only one. Several keys are for rotation. No key at all, and an empty
+// one, are errors.
+func NewPtopKeys(tenant string, signingKeys ...payack.Secret) (*PtopKeys, error) {
+	if err := checkSecrets("signing_keys", signingKeys); err != nil {
+		return nil, err
+	}
+	k := &PtopKeys{tenant: tenant, keys: make([]ptopKey, len(signingKeys))}
+	for i, secret := range signingKeys {
+		k.keys[i].states.New = func() any {
+			return &ptopState{mac: hmac.New(sha256.New, []byte(secret.Reveal()))}
+		}
+	}
+	return k, nil
+}
+
+// Tenant returns the scope of the keys, which is part of an event's identity.
+func (k *PtopKeys) Tenant() string { return k.tenant }
+
+// find returns the index of the key under which the parts, joined, have this
+// HMAC, or -1. It compares in constant time.
+func (k *PtopKeys) find(want *[sha256.Size]byte, parts ...[]byte) int {
+	for i := range k.keys {
+		states := &k.keys[i].states
+		s := states.Get().(*ptopState)
+		s.mac.Reset()
+		for _, p := range parts {
+			s.mac.Write(p)
+		}
+		equal := hmac.Equal(s.mac.Sum(s.sum[:0]), want[:])
+		states.Put(s)
+		if equal {
+			return i
+		}
+	}
+	return -1
+}
+
+// PtopOptions says what a verifier of Ptop's callbacks takes. The zero value
+// takes JSON under every scheme there is for it.
+type PtopOptions struct {
+	// Body is the one format that is taken, JSON when empty. Ptop's API v3
+	// document shows JSON and reads a form.
+	Body Body
+	// Schemes pins the readings of the document that may match, in the order
+	// in which they are tried; empty means every one that fits the body. Pin
+	// the one that a genuine callback's event reports.
+	Schemes []payack.Scheme
+	// Headers are the names of the headers that may carry the signature; empty
+	// means X-Signature and the_signature (unconfirmed).
+	Headers []string
+	// Sniff takes JSON under any content type, for senders that announce it
+	// wrongly.
+	Sniff bool
+}
+
+// Ptop verifies callbacks of Ptop (API v3). It is safe for concurrent use.
+type Ptop struct {
+	body    Body
+	schemes []payack.Scheme
+	headers []string // canonical, each once
+	sniff   bool
+}
+
+// NewPtop returns a verifier. An error names the option and the mend.
+func NewPtop(o PtopOptions) (*Ptop, error) {
+	body, err := checkBody(o.Body)
+	if err != nil {
+		return nil, err
+	}
+	if o.Sniff && body == BodyForm {
+		return nil, errors.New(`payack: sniff: it takes JSON under any content type and does not go with body "form"; leave out one of the two`)
+	}
+	fit, other, otherBody := ptopJSONSchemes, ptopFormSchemes, BodyForm
+	if body == BodyForm {
+		fit, other, otherBody = ptopFormSchemes, ptopJSONSchemes, BodyJSON
+	}
+	for _, s := range o.Schemes {
+		if !slices.Contains(fit, s) && slices.Contains(other, s) {
+			return nil, errors.New("payack: schemes: " + strconv.Quote(string(s)) + " does not fit body " + strconv.Quote(string(body)) +
+				"; choose from " + list(fit) + ", or set body to " + strconv.Quote(string(otherBody)))
+		}
+	}
+	v := &Ptop{body: body, sniff: o.Sniff}
+	if v.schemes, err = pickSchemes("schemes", o.Schemes, fit); err != nil {
+		return nil, err
+	}
+	names := o.Headers
+	if len(names) == 0 {
+		names = ptopHeaders
+	}
+	for i, name := range names {
+		if name == "" || strings.ContainsAny(name, ": \t\r\n") {
+			return nil, errors.New("payack: headers: name " + strconv.Itoa(i+1) + ` is empty, or has a colon or a blank; give a header's bare name, such as "X-Signature"`)
+		}
+		// The same header under two spellings is one header: it must not count
+		// as two signatures.
+		if name = textproto.CanonicalMIMEHeaderKey(name); !slices.Contains(v.headers, name) {
+			v.headers = append(v.headers, name)
+		}
+	}
+	return v, nil
+}
+
+// Accepts tells whether a message of this content type is looked at.
+func (v *Ptop) Accepts(contentType string) bool {
+	if v.sniff {
+		return true
+	}
+	want := mediaJSON
+	if v.body == BodyForm {
+		want = mediaForm
+	}
+	return media(contentType) == want
+}
+
+// Verify returns the event of a callback that one of the keys signed under one
+// of the schemes. Nil keys verify nothing.
+//
+// A callback carries one signature of exactly 64 lower-case hex digits, in a
+// header or in the body; none, and one of another form, is a wrong signature,
+// and two are malformed. After the signature has matched, success,
+// transaction_id and order_id must be there with their types (malformed, null
+// too) and the ids must not be empty (invalid).
+//
+// Under the scheme reencoded, PHP's text of a number was signed; Message and
+// Extra hold the literal as sent, which may be another spelling of it.
+func (v *Ptop) Verify(m Message, k *PtopKeys) (*payack.PtopEvent, error) {
+	if !v.Accepts(m.ContentType) {
+		return nil, reject(payack.Ptop, payack.ReasonMalformed, "the content type does not fit the configured body; see the options body and sniff")
+	}
+	fields, err := decode(v.body, m.Body, ptopMembers)
+	if err != nil {
+		return nil, malformed(payack.Ptop, err)
+	}
+	var posted []strict.Field
+	if v.body == BodyForm {
+		if posted, err = ptopPosted(fields); err != nil {
+			return nil, malformed(payack.Ptop, err)
+		}
+	}
+	text, at, err := v.signature(m, fields)
+	if err != nil {
+		return nil, err
+	}
+	want, ok := ptopHex(text)
+	if !ok {
+		return nil, reject(payack.Ptop, payack.ReasonSignature, "it is not 64 lower-case hex digits")
+	}
+	if k == nil {
+		k = &PtopKeys{}
+	}
+	scheme, key := v.match(&want, m.Body, fields, posted, at, k)
+	if key < 0 {
+		return nil, reject(payack.Ptop, payack.ReasonSignature, "no signing key matches it under the schemes that are tried")
+	}
+	if scheme == payack.SchemeFormRebuilt {
+		fields = posted // the names as they were signed
+	}
+	ev, err := v.event(fields)
+	if err != nil {
+		return nil, malformed(payack.Ptop, err)
+	}
+	ev.Verification = payack.Verification{Tenant: k.tenant, Scheme: scheme, Key: key, Signature: text}
+	if ev.Check() != nil {
+		return nil, reject(payack.Ptop, payack.ReasonInvalid, "transaction_id or order_id is empty")
+	}
+	return ev, nil
+}
+
+// signature returns the one signature of a message, and the index of its
+// member, which is -1 when a header carries it.
+func (v *Ptop) signature(m Message, fields []strict.Field) (text string, at int, err error) {
+	count := 0
+	for _, name := range v.headers {
+		if values := m.Header[name]; len(values) > 0 {
+			count += len(values)
+			text = values[0]
+		}
+	}
+	at = -1
+	for i := range fields {
+		if fields[i].Name == ptopSignature {
+			count++
+			at = i
+		}
+	}
+	switch {
+	case count == 0:
+		return "", -1, reject(payack.Ptop, payack.ReasonSignature, "there is none in the body or in the configured headers")
+	case count > 1:
+		return "", -1, reject(payack.Ptop, payack.ReasonMalformed, "more than one signature")
+	case at < 0:
+		return text, -1, nil
+	}
+	f := &fields[at]
+	if f.Kind != strict.String {
+		return "", -1, malformed(payack.Ptop, &strict.Error{What: "signature is not a string", Offset: f.ValueStart})
+	}
+	// Who cuts it out of raw bytes finds the plain spelling only, and so would
+	// not have sent another: with an escaped one, readers differ on what was
+	// signed.
+	plain, quotes := `"signature"`, 2
+	if v.body == BodyForm {
+		plain, quotes = "signature", 0
+	}
+	if !bytes.HasPrefix(m.Body[f.Start:f.End], []byte(plain)) {
+		return "", -1, malformed(payack.Ptop, &strict.Error{What: "the name of the signature is escaped", Offset: f.Start})
+	}
+	if f.End-f.ValueStart-quotes != len(f.Text) {
+		return "", at, nil // escaped digits are no digits
+	}
+	return f.Text, at, nil
+}
+
+// ptopHex reads a signature as PHP's hash_equals would compare it: 64
+// lower-case hex digits and nothing else.
+func ptopHex(s string) (sum [sha256.Size]byte, ok bool) {
+	if len(s) != 2*len(sum) {
+		return sum, false
+	}
+	for i := range len(s) {
+		var digit byte
+		switch c := s[i]; {
+		case '0' <= c && c <= '9':
+			digit = c - '0'
+		case 'a' <= c && c <= 'f':
+			digit = c - 'a' + 10
+		default:
+			return sum, false
+		}
+		sum[i/2] = sum[i/2]<<4 | digit
+	}
+	return sum, true
+}
+
+// match tries the schemes that go with the place of the signature, and every
+// key under each. It returns the scheme and the index of the key, or -1.
+func (v *Ptop) match(want *[sha256.Size]byte, body []byte, fields, posted []strict.Field, at int, k *PtopKeys) (payack.Scheme, int) {
+	for _, s := range v.schemes {
+		key := -1
+		if s == payack.SchemeHeader {
+			if at < 0 {
+				key = k.find(want, body)
+			}
+		} else if at >= 0 {
+			key = ptopMatchMember(s, want, body, fields, posted, at, k)
+		}
+		if key >= 0 {
+			return s, key
+		}
+	}
+	return "", -1
+}
+
+func ptopMatchMember(s payack.Scheme, want *[sha256.Size]byte, body []byte, fields, posted []strict.Field, at int, k *PtopKeys) int {
+	f := &fields[at]
+	switch s {
+	case payack.SchemeSpliced:
+		// One comma goes with the member. In the middle there is one on either
+		// side, and with uneven white space the two cuts leave other bytes.
+		if at+1 < len(fields) {
+			if key := k.find(want, body[:f.Start], body[fields[at+1].Start:]); key >= 0 {
+				return key
+			}
+		}
+		if at > 0 {
+			end := fields[at-1].End
+			comma := end + bytes.IndexByte(body[end:f.Start], ',')
+			return k.find(want, body[:comma], body[f.End:])
+		}
+	case payack.SchemeReencoded:
+		// An error means that PHP would not write this body, or would round a
+		// number of it: then nothing verifies. Whether the sender decodes to
+		// arrays or to objects is unconfirmed.
+		arrays, err := php.Reencode(body, ptopSignature, false)
+		if err == nil {
+			if key := k.find(want, arrays); key >= 0 {
+				return key
+			}
+		}
+		objects, err := php.Reencode(body, ptopSignature, true)
+		if err == nil && !bytes.Equal(objects, arrays) {
+			return k.find(want, objects)
+		}
+	case payack.SchemeBlanked:
+		return k.find(want, body[:f.ValueStart], ptopBlank, body[f.End:])
+	case payack.SchemeForm:
+		// Between two pairs it makes no difference which & goes.
+		if f.Start > 0 {
+			return k.find(want, body[:f.Start-1], body[f.End:])
+		}
+		return k.find(want, body[min(f.End+1, len(body)):])
+	case payack.SchemeFormRebuilt:
+		return k.find(want, []byte(ptopRebuilt(posted)))
+	}
+	return -1
+}
+
+// ptopPosted returns the pairs of a form under the names that PHP gives them in
+// $_POST. A PHP reader takes transaction.id for transaction_id and keeps one of
+// two pairs that end up with the same name, so both are refused, and with them
+// a name of which nothing is left.
+func ptopPosted(fields []strict.Field) ([]strict.Field, error) {
+	posted := make([]strict.Field, len(fields))
+	seen := make(map[string]bool, len(fields))
+	for i, f := range fields {
+		name, ok := php.FormName(f.Name)
+		if !ok {
+			return nil, &strict.Error{What: "a name that PHP drops", Offset: f.Start}
+		}
+		if seen[name] {
+			return nil, &strict.Error{What: "two names that PHP takes for one", Offset: f.Start}
+		}
+		if name != f.Name && contains(ptopMembers, name) {
+			return nil, &strict.Error{What: "a name that PHP takes for a known one", Offset: f.Start}
+		}
+		seen[name] = true
+		posted[i] = f
+		posted[i].Name = name
+	}
+	return posted, checkKnown(posted, ptopMembers)
+}
+
+// ptopRebuilt is PHP's http_build_query of $_POST without the signature.
+func ptopRebuilt(posted []strict.Field) string {
+	pairs := make([]php.Pair, 0, len(posted))
+	for _, f := range posted {
+		if f.Name != ptopSignature {
+			pairs = append(pairs, php.Pair{Name: f.Name, Value: f.Text})
+		}
+	}
+	return php.BuildQuery(pairs)
+}
+
+// event gives the verified members their types.
+func (v *Ptop) event(fields []strict.Field) (*payack.PtopEvent, error) {
+	m := members{fields: fields}
+	ev := &payack.PtopEvent{
+		Success:       v.success(&m),
+		TransactionID: ptopID(&m, "transaction_id"),
+		OrderID:       ptopID(&m, "order_id"),
+		Message:       m.word("message", false),
+		Extra:         m.extra(ptopMembers),
+	}
+	if m.err != nil {
+		return nil, m.err
+	}
+	return ev, nil
+}
+
+// success is a boolean: of JSON only true and false, of a form what PHP and
+// others write for them.
+func (v *Ptop) success(m *members) bool {
+	f := strict.Find(m.fields, "success")
+	switch {
+	case f == nil:
+		m.fail("success is missing", nil)
+	case v.body == BodyForm && (f.Text == "1" || f.Text == "true"), v.body == BodyJSON && f.Kind == strict.True:
+		return true
+	case v.body == BodyForm && (f.Text == "0" || f.Text == "false" || f.Text == ""), v.body == BodyJSON && f.Kind == strict.False:
+	default:
+		m.fail("success is not a boolean", f)
+	}
+	return false
+}
+
+// ptopID is a required id. Null is none. Nor is the number -0, for which PHP
+// signs the same text as for 0: it would be a second identity of one signed
+// text.
+func ptopID(m *members, name string) string {
+	id, ok := m.id(name, true).Get()
+	if f := strict.Find(m.fields, name); f != nil && (!ok || f.Kind == strict.Number && id == "-0") {
+		m.fail(name+" is neither a string nor a plain integer", f)
+	}
+	return id
+}

@@ -1,0 +1,122 @@
+package verify
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/php"
+	"github.com/payack/payack/internal/strict"
+)
+
+// PtopPlace says where among the members of a callback the signature stands.
+type PtopPlace int
+
+// The places. With a single other member, the middle is the end.
+const (
+	PtopLast PtopPlace = iota
+	PtopFirst
+	PtopMiddle
+)
+
+// SignPtopCallback returns the callback that Ptop would send, under one
+// reading of its API v3 document: body is the JSON object or the urlencoded
+// form without a signature, the result has it in X-Signature (scheme header)
+// or among the members, at the place given. The scheme must fit the body. With
+// reencoded, PHP decodes to arrays.
+//
+// It is meant for tests and tools. What [Ptop.Verify] refuses to read is an
+// error here too; missing members are not.
+func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, body []byte) (Message, error) {
+	if key.IsZero() {
+		return Message{}, errors.New("payack: signing_key: it is empty; give the key that Ptop calls the_signature")
+	}
+	m := Message{ContentType: "application/x-www-form-urlencoded", Body: slices.Clone(body)}
+	format, fit := BodyForm, ptopFormSchemes
+	if looksLikeJSON(body) {
+		m.ContentType, format, fit = "application/json", BodyJSON, ptopJSONSchemes
+	}
+	if !slices.Contains(fit, scheme) {
+		return Message{}, errors.New("payack: scheme: " + strconv.Quote(string(scheme)) + " does not fit a " + string(format) + " body; choose from " + list(fit))
+	}
+	fields, err := decode(format, body, ptopMembers)
+	var posted []strict.Field
+	if err == nil && format == BodyForm {
+		posted, err = ptopPosted(fields)
+	}
+	switch {
+	case err != nil:
+		return Message{}, errors.New("payack: body: " + err.Error())
+	case strict.Find(fields, ptopSignature) != nil:
+		return Message{}, errors.New("payack: body: it has a signature already; leave it out")
+	case len(fields) == 0:
+		return Message{}, errors.New("payack: body: it has no members")
+	}
+
+	signed := body
+	switch scheme {
+	case payack.SchemeReencoded:
+		if signed, err = php.Reencode(body, ptopSignature, false); err != nil {
+			return Message{}, errors.New("payack: body: PHP cannot write it again without loss; send no integers beyond 64 bits")
+		}
+	case payack.SchemeBlanked:
+		signed = ptopPlaced(format, place, body, fields, "")
+	case payack.SchemeFormRebuilt:
+		signed = []byte(ptopRebuilt(posted))
+	}
+	signature := ptopSum(key, string(signed))
+	if scheme == payack.SchemeHeader {
+		m.Header = map[string][]string{"X-Signature": {signature}}
+	} else {
+		m.Body = ptopPlaced(format, place, body, fields, signature)
+	}
+	return m, nil
+}
+
+// ptopPlaced puts a signature among the fields of a body.
+func ptopPlaced(format Body, place PtopPlace, body []byte, fields []strict.Field, signature string) []byte {
+	member, separator := `"signature":"`+signature+`"`, ","
+	end := fields[len(fields)-1].End
+	if format == BodyForm {
+		member, separator = "signature="+signature, "&"
+		end = len(body) // behind empty pairs, should the body end in some
+	}
+	switch half := (len(fields) + 1) / 2; {
+	case place == PtopFirst:
+		return slices.Insert(slices.Clone(body), fields[0].Start, []byte(member+separator)...)
+	case place == PtopMiddle && half < len(fields):
+		return slices.Insert(slices.Clone(body), fields[half].Start, []byte(member+separator)...)
+	}
+	return slices.Insert(slices.Clone(body), end, []byte(separator+member)...)
+}
+
+// PtopPayoutSignature returns the signature of a payout request of Ptop's API
+// v3: lower-case hex HMAC-SHA256 of website_id|secret_key|reviverEmail|amount.
+// The amount is exactly the text that goes into the request.
+//
+// The signed text does not escape the separator, so that a part with a | in it
+// would sign for other parts as well; it is an error that names the member.
+func PtopPayoutSignature(key payack.Secret, websiteID, secretKey, receiverEmail, amount string) (string, error) {
+	if key.IsZero() {
+		return "", errors.New("payack: signing_key: it is empty; give the key that Ptop calls the_signature")
+	}
+	for _, part := range [...]struct{ member, text string }{
+		{"website_id", websiteID}, {"secret_key", secretKey}, {"reviverEmail", receiverEmail}, {"amount", amount},
+	} {
+		if strings.Contains(part.text, "|") {
+			return "", errors.New("payack: " + part.member + ": it contains |, which separates the signed parts; such a request cannot be signed safely")
+		}
+	}
+	return ptopSum(key, websiteID+"|"+secretKey+"|"+receiverEmail+"|"+amount), nil
+}
+
+func ptopSum(key payack.Secret, text string) string {
+	mac := hmac.New(sha256.New, []byte(key.Reveal()))
+	mac.Write([]byte(text))
+	return hex.EncodeToString(mac.Sum(nil))
+}

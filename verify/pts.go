@@ -1,0 +1,430 @@
+package verify
+
+import (
+	"crypto"
+	"crypto/hmac"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/envelope"
+	"github.com/payack/payack/internal/php"
+	"github.com/payack/payack/internal/strict"
+)
+
+// PTSTransactionHeader is the header that carries the HMAC over an envelope.
+const PTSTransactionHeader = "X-Transaction-Signature"
+
+// PTSSignatureEncoding says how that header spells its 32 bytes.
+type PTSSignatureEncoding string
+
+// The encodings. Base64 is what PTS wants from merchants; which one its own
+// messages would use is unconfirmed.
+const (
+	PTSBase64 PTSSignatureEncoding = "base64"
+	PTSHex    PTSSignatureEncoding = "hex"
+)
+
+// PTSKeyConfig is what the keys of one PTS account are made of.
+type PTSKeyConfig struct {
+	// Tenant is the scope of once-only when several accounts share an endpoint.
+	Tenant string
+	// UserID, when set, must be the user_id of every callback.
+	UserID string
+	// Safecode is the end of every signed text, and the key of envelopes.
+	Safecode payack.Secret
+	// SafecodeEncoding is how it becomes an AES key; empty is raw.
+	SafecodeEncoding envelope.PTSEncoding
+	// PublicKeys are PTS's keys as PEM, PUBLIC KEY or RSA PUBLIC KEY, at least
+	// 1024 bits. Several are for rotation.
+	PublicKeys []string
+	// TransactionSecret, when set, makes X-Transaction-Signature required:
+	// bodies without an envelope are then refused. Whether PTS sends the header
+	// with callbacks is unconfirmed.
+	TransactionSecret payack.Secret
+	// NoEnvelopes switches envelopes off, for accounts whose safecode is no AES
+	// key and whose callbacks are flat.
+	NoEnvelopes bool
+}
+
+// PTSKeys are the prepared keys of one PTS account. They are safe for
+// concurrent use; build them once, not for each request.
+type PTSKeys struct {
+	tenant, userID    string
+	safecode          payack.Secret
+	envelope          *envelope.PTS // nil: switched off
+	public            []*rsa.PublicKey
+	transactionSecret payack.Secret
+}
+
+// NewPTSKeys prepares keys. Errors name the member of the configuration and
+// the mend.
+func NewPTSKeys(c PTSKeyConfig) (*PTSKeys, error) {
+	if c.Safecode.IsZero() {
+		return nil, errors.New("payack: safecode: it is empty; PTS's back office shows it")
+	}
+	if len(c.PublicKeys) == 0 {
+		return nil, errors.New("payack: public_keys: no key is given; give PTS's public key as PEM")
+	}
+	k := &PTSKeys{tenant: c.Tenant, userID: c.UserID, safecode: c.Safecode, transactionSecret: c.TransactionSecret}
+	for i, text := range c.PublicKeys {
+		key, err := parsePublicKey(text)
+		if err != nil {
+			return nil, fmt.Errorf("payack: public_keys: key %d: %w", i+1, err)
+		}
+		k.public = append(k.public, key)
+	}
+	if c.NoEnvelopes {
+		if !c.TransactionSecret.IsZero() {
+			return nil, errors.New("payack: transaction_secret: it signs envelopes, which are switched off; leave one of the two out")
+		}
+		return k, nil
+	}
+	var err error
+	k.envelope, err = envelope.NewPTS(c.Safecode, c.SafecodeEncoding)
+	return k, err
+}
+
+// Tenant returns the scope that the keys were made for.
+func (k *PTSKeys) Tenant() string { return k.tenant }
+
+// PTSOptions says which readings of PTS's documents a verifier takes.
+type PTSOptions struct {
+	// Numbers are the texts of a number that may have been signed, literal and
+	// php; empty takes both. Pin the one that your callbacks report.
+	Numbers []payack.Scheme
+	// TransactionSignature is the encoding of X-Transaction-Signature; empty is
+	// base64. It counts only where the keys have a transaction secret.
+	TransactionSignature PTSSignatureEncoding
+	// Sniff takes a body that opens an object as JSON, whatever type it was
+	// announced with.
+	Sniff bool
+}
+
+// PTS verifies callbacks of PTS (Pagarstar).
+type PTS struct {
+	literal, php bool
+	hexHeader    bool
+	sniff        bool
+}
+
+var numberSchemes = []payack.Scheme{payack.SchemeLiteral, payack.SchemePHP}
+
+// NewPTS returns a verifier. Errors name the option and the mend.
+func NewPTS(o PTSOptions) (*PTS, error) {
+	numbers, err := pickSchemes("numbers", o.Numbers, numberSchemes)
+	if err != nil {
+		return nil, err
+	}
+	v := &PTS{literal: containsScheme(numbers, payack.SchemeLiteral), php: containsScheme(numbers, payack.SchemePHP), sniff: o.Sniff}
+	switch o.TransactionSignature {
+	case "", PTSBase64:
+	case PTSHex:
+		v.hexHeader = true
+	default:
+		return nil, fmt.Errorf(`payack: transaction_signature: unknown encoding %q; choose "base64" or "hex"`, string(o.TransactionSignature))
+	}
+	return v, nil
+}
+
+// Accepts tells whether Verify takes bodies of this Content-Type.
+func (v *PTS) Accepts(contentType string) bool {
+	m := media(contentType)
+	return v.sniff || m == mediaJSON || m == mediaText
+}
+
+// The members of a callback. The signed ones stand in the order in which they
+// are signed, which is that of their names.
+var (
+	ptsSigned = []string{
+		"accept_amount", "accept_currency", "channel", "exchange_rate", "order_id", "status",
+		"submit_amount", "submit_currency", "timestamp", "transaction_id", "user_id",
+	}
+	ptsKnown = append([]string{
+		"submit_promo", "accept_promo", "payment_address", "receiving_address",
+		"error_message", "reference_number", "details_url", "sign",
+	}, ptsSigned...)
+	ptsWrapper = []string{"sign", "data", "code", "message"}
+)
+
+// Verify opens, decodes and verifies a callback in any of PTS's four shapes:
+// an envelope as text/plain, and under application/json a flat object, an
+// envelope in the member data, or an object in the member data.
+func (v *PTS) Verify(m Message, k *PTSKeys) (*payack.PTSEvent, error) {
+	if k == nil {
+		return nil, reject(payack.PTS, payack.ReasonUnknownTenant, "no keys")
+	}
+	fields, err := v.open(m, k)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkKnown(fields, ptsKnown); err != nil {
+		return nil, malformed(payack.PTS, err)
+	}
+	ev, signed, err := ptsEvent(fields)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.verify(ev, signed, fields, k); err != nil {
+		return nil, err
+	}
+	if err := ev.Check(); err != nil {
+		return nil, reject(payack.PTS, payack.ReasonInvalid, err.Error())
+	}
+	if k.userID != "" && ev.UserID != k.userID {
+		return nil, reject(payack.PTS, payack.ReasonInvalid, "user_id is not the configured one")
+	}
+	return ev, nil
+}
+
+// open recognises the shape and returns the flat members, which are hostile
+// until the signature has been verified.
+func (v *PTS) open(m Message, k *PTSKeys) ([]strict.Field, error) {
+	kind := media(m.ContentType)
+	if v.sniff && (kind != mediaText || looksLikeJSON(m.Body)) {
+		kind = mediaJSON
+	}
+	switch kind {
+	case mediaText:
+		return v.openEnvelope(m, string(m.Body), k)
+	case mediaJSON:
+	default:
+		return nil, reject(payack.PTS, payack.ReasonMalformed, "the content type is neither application/json nor text/plain")
+	}
+	fields, err := parseJSON(m.Body)
+	if err != nil {
+		return nil, malformed(payack.PTS, err)
+	}
+	if strict.Find(fields, "sign") != nil {
+		return v.flat(fields, k)
+	}
+	if err := checkKnown(fields, ptsWrapper); err != nil {
+		return nil, malformed(payack.PTS, err)
+	}
+	data := strict.Find(fields, "data")
+	switch {
+	case data == nil:
+		return nil, reject(payack.PTS, payack.ReasonMalformed, "neither sign nor data is there")
+	case data.Kind == strict.String:
+		return v.openEnvelope(m, data.Text, k)
+	case data.Kind == strict.Object:
+		fields, err := parseJSON([]byte(data.Text))
+		if err != nil {
+			return nil, malformed(payack.PTS, err)
+		}
+		return v.flat(fields, k)
+	}
+	return nil, reject(payack.PTS, payack.ReasonMalformed, "data is neither a string nor an object")
+}
+
+// flat lets members that came without an envelope pass, unless the transaction
+// secret asks for one: its HMAC covers nothing else.
+func (v *PTS) flat(fields []strict.Field, k *PTSKeys) ([]strict.Field, error) {
+	if !k.transactionSecret.IsZero() {
+		return nil, reject(payack.PTS, payack.ReasonEnvelope, "no envelope, and the transaction secret covers envelopes only")
+	}
+	return fields, nil
+}
+
+func (v *PTS) openEnvelope(m Message, sealed string, k *PTSKeys) ([]strict.Field, error) {
+	if k.envelope == nil {
+		return nil, reject(payack.PTS, payack.ReasonEnvelope, "an envelope, and envelopes are switched off")
+	}
+	if !k.transactionSecret.IsZero() && !v.transactionSignature(m, sealed, k) {
+		return nil, reject(payack.PTS, payack.ReasonSignature, PTSTransactionHeader+" is missing, given twice or wrong")
+	}
+	plain, err := k.envelope.Open([]byte(sealed))
+	if err != nil {
+		return nil, reject(payack.PTS, payack.ReasonEnvelope, "it does not open with the safecode")
+	}
+	if !looksLikeJSON(plain) { // padding alone lets one wrong key in 256 pass
+		return nil, reject(payack.PTS, payack.ReasonEnvelope, "what it opens to with the safecode is no JSON object")
+	}
+	fields, err := parseJSON(plain)
+	if err != nil {
+		return nil, malformed(payack.PTS, err)
+	}
+	if strict.Find(fields, "sign") == nil {
+		return nil, reject(payack.PTS, payack.ReasonMalformed, "sign is missing in the envelope")
+	}
+	return fields, nil
+}
+
+// transactionSignature checks the HMAC over the envelope's text.
+func (v *PTS) transactionSignature(m Message, sealed string, k *PTSKeys) bool {
+	values := m.Header[PTSTransactionHeader]
+	if len(values) != 1 {
+		return false
+	}
+	want := ptsTransactionMAC(k.transactionSecret, []byte(sealed))
+	if v.hexHeader {
+		return hmac.Equal([]byte(values[0]), []byte(hex.EncodeToString(want)))
+	}
+	return hmac.Equal([]byte(values[0]), []byte(base64.StdEncoding.EncodeToString(want)))
+}
+
+func ptsTransactionMAC(secret payack.Secret, sealed []byte) []byte {
+	h := hmac.New(sha256.New, []byte(secret.Reveal()))
+	h.Write(sealed)
+	return h.Sum(nil)
+}
+
+func parseJSON(data []byte) ([]strict.Field, error) {
+	return strict.JSON(make([]strict.Field, 0, 20), data, string(data))
+}
+
+// ptsTexts are the values of the signed members, in the order of ptsSigned.
+type ptsTexts [11]string
+
+// ptsEvent gives the members their types. Nothing of it may be used before the
+// signature has been verified.
+func ptsEvent(fields []strict.Field) (*payack.PTSEvent, *ptsTexts, error) {
+	m := members{fields: fields}
+	ev := &payack.PTSEvent{
+		UserID:         m.id("user_id", true).String(),
+		OrderID:        m.id("order_id", true).String(),
+		TransactionID:  m.id("transaction_id", true).String(),
+		Status:         payack.PTSStatus(m.id("status", true).String()),
+		Timestamp:      m.id("timestamp", true),
+		Channel:        m.word("channel", true),
+		SubmitCurrency: m.word("submit_currency", true),
+		SubmitAmount:   m.amount("submit_amount", true),
+		AcceptCurrency: m.word("accept_currency", true),
+		AcceptAmount:   m.amount("accept_amount", true),
+		ExchangeRate:   m.amount("exchange_rate", true),
+		Unsigned: payack.PTSUnsigned{
+			SubmitPromo:      m.amount("submit_promo", false),
+			AcceptPromo:      m.amount("accept_promo", false),
+			PaymentAddress:   m.word("payment_address", false),
+			ReceivingAddress: m.word("receiving_address", false),
+			ErrorMessage:     m.word("error_message", false),
+			ReferenceNumber:  m.word("reference_number", false),
+			DetailsURL:       m.word("details_url", false),
+			Extra:            m.extra(ptsKnown),
+		},
+	}
+	if m.err != nil {
+		return nil, nil, malformed(payack.PTS, m.err)
+	}
+	texts := &ptsTexts{
+		ev.AcceptAmount.String(), ev.AcceptCurrency.String(), ev.Channel.String(), ev.ExchangeRate.String(),
+		ev.OrderID, string(ev.Status), ev.SubmitAmount.String(), ev.SubmitCurrency.String(),
+		ev.Timestamp.String(), ev.TransactionID, ev.UserID,
+	}
+	for i, text := range texts {
+		if ambiguous(text, ptsSigned) {
+			return nil, nil, reject(payack.PTS, payack.ReasonMalformed, ptsSigned[i]+" holds the border of another signed member")
+		}
+	}
+	return ev, texts, nil
+}
+
+// ambiguous tells whether a value holds & and a signed name and =. The signed
+// text escapes nothing, so such a value can be read as two members.
+func ambiguous(value string, names []string) bool {
+	for {
+		_, rest, found := strings.Cut(value, "&")
+		if !found {
+			return false
+		}
+		for _, name := range names {
+			if strings.HasPrefix(rest, name) && strings.HasPrefix(rest[len(name):], "=") {
+				return true
+			}
+		}
+		value = rest
+	}
+}
+
+// verify tries the literal texts first, then PHP's text of the three numbers.
+func (v *PTS) verify(ev *payack.PTSEvent, texts *ptsTexts, fields []strict.Field, k *PTSKeys) error {
+	f := strict.Find(fields, "sign")
+	if f == nil || f.Kind != strict.String {
+		return reject(payack.PTS, payack.ReasonMalformed, "sign is missing or not a string")
+	}
+	signature, ok := envelope.DecodeBase64(nil, f.Text)
+	if !ok || len(signature) == 0 {
+		return reject(payack.PTS, payack.ReasonSignature, "sign is not strict base64")
+	}
+	ev.Tenant, ev.Signature = k.tenant, f.Text
+	if v.literal {
+		if i := k.verify(texts, signature); i >= 0 {
+			ev.Scheme, ev.Key = payack.SchemeLiteral, i
+			return nil
+		}
+	}
+	if v.php && (phpNumbers(texts, fields) || !v.literal) {
+		if i := k.verify(texts, signature); i >= 0 {
+			ev.Scheme, ev.Key = payack.SchemePHP, i
+			ev.AcceptAmount = ev.AcceptAmount.Signed(texts[0])
+			ev.ExchangeRate = ev.ExchangeRate.Signed(texts[3])
+			ev.SubmitAmount = ev.SubmitAmount.Signed(texts[6])
+			return nil
+		}
+	}
+	return reject(payack.PTS, payack.ReasonSignature, "no key and no text of numbers verifies it; check safecode and public key")
+}
+
+// phpNumbers puts PHP's texts of amounts and rate in the place of the literals,
+// and tells whether one of them is another. Only JSON numbers have one: PHP
+// leaves strings as they are. Identifiers are never rewritten.
+func phpNumbers(texts *ptsTexts, fields []strict.Field) bool {
+	differs := false
+	for _, i := range [...]int{0, 3, 6} {
+		f := strict.Find(fields, ptsSigned[i])
+		if f.Kind != strict.Number {
+			continue
+		}
+		if text, ok := php.NumberText(f.Text); ok && text != texts[i] {
+			texts[i], differs = text, true
+		}
+	}
+	return differs
+}
+
+// verify returns the index of the key that the signature is of, or -1.
+func (k *PTSKeys) verify(texts *ptsTexts, signature []byte) int {
+	var buf [512]byte
+	digest := sha256.Sum256(appendPTSText(buf[:0], ptsSigned, texts[:], k.safecode))
+	for i, key := range k.public {
+		if rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signature) == nil {
+			return i
+		}
+	}
+	return -1
+}
+
+// appendPTSText appends name=value pairs joined by &, then & and the safecode.
+func appendPTSText(dst []byte, names, values []string, safecode payack.Secret) []byte {
+	for i, name := range names {
+		dst = append(dst, name...)
+		dst = append(dst, '=')
+		dst = append(dst, values[i]...)
+		dst = append(dst, '&')
+	}
+	return append(dst, safecode.Reveal()...)
+}
+
+func containsScheme(list []payack.Scheme, s payack.Scheme) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+const minRSABits = 1024
+
+func checkBits(bits int) error {
+	if bits < minRSABits {
+		return errors.New("an RSA key of " + strconv.Itoa(bits) + " bits can be forged; use one of at least 1024, better 2048")
+	}
+	return nil
+}
