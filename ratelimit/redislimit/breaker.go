@@ -1,0 +1,67 @@
+package redislimit
+
+import (
+	"sync"
+	"time"
+)
+
+// breaker counts failures in a row. Open, it lets nobody through but one probe
+// at the end of each cool-down.
+type breaker struct {
+	limit    int
+	coolDown time.Duration
+
+	mu       sync.Mutex
+	failures int
+	open     bool
+	probing  bool
+	until    time.Time
+}
+
+// pass says whether the caller may go to Redis, and whether it does so as the
+// probe. Whoever passes must report.
+func (b *breaker) pass(now time.Time) (ok, probe bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case !b.open:
+		return true, false
+	case b.probing || now.Before(b.until):
+		return false, false
+	}
+	b.probing = true
+	return true, true
+}
+
+// report takes the result, and returns true if it opened or closed the breaker.
+func (b *breaker) report(now time.Time, probe, ok bool) (changed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case probe:
+		b.probing = false
+		b.until = now.Add(b.coolDown)
+		b.open = !ok
+		b.failures = 0
+		return ok
+	case b.open:
+		// Set out before it opened; the probe knows better.
+		return false
+	case ok:
+		b.failures = 0
+		return false
+	}
+	if b.failures++; b.failures < b.limit {
+		return false
+	}
+	b.failures = 0
+	b.open = true
+	b.until = now.Add(b.coolDown)
+	return true
+}
+
+func (b *breaker) isOpen() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open
+}

@@ -1,0 +1,201 @@
+package redislimit_test
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/payack/payack/ratelimit"
+	"github.com/payack/payack/ratelimit/redislimit"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The longest that a call may take here. What is promised is 50 ms; the rest is
+// for a machine that has something else to do. A client with its defaults would
+// need five seconds.
+const patience = 2 * time.Second
+
+// timed makes a call, and fails the test if it took too long or was refused
+// within its budget.
+func timed(t *testing.T, l ratelimit.Limiter, key string) (ratelimit.Decision, time.Duration) {
+	t.Helper()
+	start := time.Now()
+	d, err := l.Allow(context.Background(), key)
+	took := time.Since(start)
+	assert.NoError(t, err)
+	assert.Less(t, took, patience)
+	return d, took
+}
+
+// awaitShared calls until Redis answers again.
+func awaitShared(t *testing.T, l *redislimit.Limiter) {
+	t.Helper()
+	connect(t, l)
+	assert.False(t, l.Stats().Open)
+}
+
+func TestRefusedFromTheStart(t *testing.T) {
+	var told changes
+	addr := freeAddr(t)
+	l := newLimiter(t, &redis.Options{Addr: addr}, redislimit.Config{
+		Budget: budget, OnChange: told.add, CoolDown: 100 * time.Millisecond,
+	})
+	for i := range 20 {
+		d, _ := timed(t, l, "k")
+		require.Equal(t, i < 3, d.Allowed, "the local budget holds")
+	}
+	require.Len(t, told.all(), 1)
+	assert.True(t, told.all()[0].Local)
+	assert.ErrorIs(t, told.all()[0].Err, syscall.ECONNREFUSED)
+}
+
+func TestServerThatComesUpLater(t *testing.T) {
+	s := ownServer(t)
+	s.kill(t)
+	var told changes
+	l := newLimiter(t, &redis.Options{Addr: s.addr}, redislimit.Config{
+		Budget: budget, OnChange: told.add, CoolDown: 50 * time.Millisecond,
+	})
+	for range 5 {
+		timed(t, l, "k")
+	}
+	s.restart(t)
+	awaitShared(t, l)
+	list := told.all()
+	require.Len(t, list, 2)
+	assert.True(t, list[0].Local)
+	assert.Equal(t, redislimit.Change{}, list[1])
+}
+
+func TestKilledAndRestartedInTheMiddle(t *testing.T) {
+	s := ownServer(t)
+	var told changes
+	l := newLimiter(t, &redis.Options{Addr: s.addr}, redislimit.Config{
+		Budget: ratelimit.Config{PerSecond: 1, Burst: 1 << 20}, OnChange: told.add, CoolDown: 50 * time.Millisecond,
+	})
+	connect(t, l)
+
+	stop := make(chan struct{})
+	var callers sync.WaitGroup
+	for range 4 {
+		callers.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				d, _ := timed(t, l, strconv.Itoa(i%50))
+				assert.True(t, d.Allowed, "nobody is refused because Redis is away")
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	time.Sleep(100 * time.Millisecond)
+	s.kill(t)
+	require.Eventually(t, func() bool { return l.Stats().Open }, 20*time.Second, 5*time.Millisecond)
+	s.restart(t)
+	shared := l.Stats().Shared
+	require.Eventually(t, func() bool { return !l.Stats().Open && l.Stats().Shared > shared+100 }, 20*time.Second, 5*time.Millisecond)
+	close(stop)
+	callers.Wait()
+	assert.True(t, told.all()[0].Local)
+	assert.Error(t, told.all()[0].Err)
+}
+
+func TestPaused(t *testing.T) {
+	s := ownServer(t)
+	var told changes
+	l := newLimiter(t, &redis.Options{Addr: s.addr}, redislimit.Config{
+		Budget: ratelimit.Config{PerSecond: 1, Burst: 1 << 20}, OnChange: told.add, CoolDown: 50 * time.Millisecond,
+	})
+	connect(t, l)
+	s.signal(t, syscall.SIGSTOP)
+	t.Cleanup(func() { // before the server's own clean-up, and again is fine
+		if s.cmd != nil {
+			s.signal(t, syscall.SIGCONT)
+		}
+	})
+
+	// One after the other: the first few wait for their deadline, and the probes.
+	longest := time.Duration(0)
+	for i := range 50 {
+		d, took := timed(t, l, strconv.Itoa(i))
+		require.True(t, d.Allowed)
+		longest = max(longest, took)
+	}
+	t.Logf("longest call while Redis hangs: %v", longest)
+	require.Len(t, told.all(), 1)
+	assert.True(t, told.all()[0].Local)
+
+	// Many at once, more than the pool has connections.
+	var wg sync.WaitGroup
+	for range 200 {
+		wg.Go(func() {
+			for i := range 10 {
+				d, _ := timed(t, l, strconv.Itoa(i))
+				assert.True(t, d.Allowed)
+			}
+		})
+	}
+	wg.Wait()
+
+	s.signal(t, syscall.SIGCONT)
+	awaitShared(t, l)
+	assert.False(t, told.all()[len(told.all())-1].Local)
+}
+
+// Hung before there is any connection: dialling works, since the kernel accepts,
+// and the greeting is never answered.
+func TestPausedFromTheStart(t *testing.T) {
+	s := ownServer(t)
+	s.signal(t, syscall.SIGSTOP)
+	t.Cleanup(func() {
+		if s.cmd != nil {
+			s.signal(t, syscall.SIGCONT)
+		}
+	})
+	l := newLimiter(t, &redis.Options{Addr: s.addr}, redislimit.Config{Budget: budget, CoolDown: 50 * time.Millisecond})
+	for i := range 20 {
+		d, _ := timed(t, l, "k")
+		require.Equal(t, i < 3, d.Allowed)
+	}
+	s.signal(t, syscall.SIGCONT)
+	awaitShared(t, l)
+}
+
+func TestScriptFlush(t *testing.T) {
+	s := ownServer(t)
+	l := newPatient(t, &redis.Options{Addr: s.addr}, redislimit.Config{
+		Budget:   budget,
+		OnChange: func(c redislimit.Change) { t.Errorf("a flushed script is no failure: %+v", c) },
+	})
+	c := redis.NewClient(&redis.Options{Addr: s.addr})
+	defer c.Close()
+	for i := range 5 {
+		require.NoError(t, c.ScriptFlush(context.Background()).Err())
+		d, _ := timed(t, l, "k")
+		require.Equal(t, i < 3, d.Allowed, "the bucket outlives the script")
+	}
+	assert.Equal(t, redislimit.Stats{Shared: 5}, l.Stats(), "Redis answered every call")
+}
+
+func TestReadOnlyServer(t *testing.T) {
+	s := ownServer(t)
+	c := redis.NewClient(&redis.Options{Addr: s.addr})
+	defer c.Close()
+	// A replica of nothing takes no writes; so does a server out of memory.
+	require.NoError(t, c.SlaveOf(context.Background(), "127.0.0.1", "1").Err())
+	var told changes
+	l := newLimiter(t, &redis.Options{Addr: s.addr}, redislimit.Config{Budget: budget, OnChange: told.add, CoolDown: time.Hour})
+	for i := range 20 {
+		d, _ := timed(t, l, "k")
+		require.Equal(t, i < 3, d.Allowed)
+	}
+	require.Len(t, told.all(), 1)
+}
