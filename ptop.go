@@ -38,9 +38,13 @@ func (*PtopEvent) Fingerprint() string { return "" }
 // Paid tells whether a confirmation says so; the callback alone never does.
 func (e *PtopEvent) Paid() bool { return e.Success && e.Confirmed != nil && e.Confirmed.Paid }
 
-// Final is true: as far as the documents go, a success that is true or false
-// does not change again.
-func (*PtopEvent) Final() bool { return true }
+// Final tells whether a confirmation is (status 1, paid, or 2, cancelled).
+// Without one it is true: as far as the documents go, a success that is true or
+// false does not change again.
+func (e *PtopEvent) Final() bool {
+	c := e.Confirmed
+	return c == nil || c.Paid || c.Status == "1" || c.Status == "2"
+}
 
 // Check implements [Event].
 func (e *PtopEvent) Check() error {

@@ -18,7 +18,7 @@ import (
 // base64(IV ‖ HMAC-SHA256(key, ciphertext ‖ IV) ‖ ciphertext) with AES-256-CBC
 // and PKCS#7 under key = SHA-256(secret key). It is safe for concurrent use.
 type Payatom struct {
-	block cipher.Block
+	block hidden
 	macs  sync.Pool // of hash.Hash, keyed
 }
 
@@ -38,7 +38,7 @@ func NewPayatom(secretKey payack.Secret) (*Payatom, error) {
 	if err != nil {
 		return nil, fmt.Errorf("payack: secret_key: %w", err)
 	}
-	e := &Payatom{block: block}
+	e := &Payatom{block: hide(block)}
 	e.macs.New = func() any { return hmac.New(sha256.New, key[:]) }
 	return e, nil
 }
@@ -54,7 +54,7 @@ func (e *Payatom) Seal(plain []byte) string {
 // envelopes of one key must not share an IV.
 func (e *Payatom) SealIV(plain []byte, iv [aes.BlockSize]byte) string {
 	ciphertext := pad(plain)
-	cipher.NewCBCEncrypter(e.block, iv[:]).CryptBlocks(ciphertext, ciphertext)
+	cipher.NewCBCEncrypter((*e.block)(), iv[:]).CryptBlocks(ciphertext, ciphertext)
 	blob := make([]byte, 0, payatomPrefix+len(ciphertext))
 	blob = append(blob, iv[:]...)
 	blob = e.mac(blob, ciphertext, iv[:])
@@ -74,7 +74,7 @@ func (e *Payatom) Open(sealed string) ([]byte, error) {
 	if !hmac.Equal(e.mac(sum[:0], ciphertext, iv), mac) {
 		return nil, payack.ErrEnvelope
 	}
-	cipher.NewCBCDecrypter(e.block, iv).CryptBlocks(ciphertext, ciphertext)
+	cipher.NewCBCDecrypter((*e.block)(), iv).CryptBlocks(ciphertext, ciphertext)
 	plain, ok := unpad(ciphertext)
 	if !ok {
 		return nil, payack.ErrEnvelope

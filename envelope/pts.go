@@ -2,7 +2,6 @@ package envelope
 
 import (
 	"crypto/aes"
-	"crypto/cipher"
 	"encoding/hex"
 	"fmt"
 
@@ -27,7 +26,7 @@ const (
 // ECB has no authentication and shows equal blocks; a signature inside is what
 // makes the contents trustworthy. Treat what comes out as hostile until that
 // signature has been verified.
-type PTS struct{ block cipher.Block }
+type PTS struct{ block hidden }
 
 // NewPTS returns the envelope for a safecode; the empty encoding is [PTSRaw].
 // The key schedule is built once, here. The error names what is wrong with the
@@ -49,14 +48,14 @@ func NewPTS(safecode payack.Secret, encoding PTSEncoding) (*PTS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("payack: safecode: %d bytes are no AES key under the encoding %q; 16, 24 or 32 are, or switch envelopes off", len(key), string(encoding))
 	}
-	return &PTS{block: block}, nil
+	return &PTS{block: hide(block)}, nil
 }
 
 // Seal returns the envelope of plain.
 func (e *PTS) Seal(plain []byte) []byte {
-	padded := pad(plain)
+	padded, block := pad(plain), (*e.block)()
 	for b := padded; len(b) > 0; b = b[aes.BlockSize:] {
-		e.block.Encrypt(b, b)
+		block.Encrypt(b, b)
 	}
 	return encode(padded)
 }
@@ -70,8 +69,9 @@ func (e *PTS) Open(sealed []byte) ([]byte, error) {
 	if !ok || len(buf) == 0 || len(buf)%aes.BlockSize != 0 {
 		return nil, payack.ErrEnvelope
 	}
+	block := (*e.block)()
 	for b := buf; len(b) > 0; b = b[aes.BlockSize:] {
-		e.block.Decrypt(b, b)
+		block.Decrypt(b, b)
 	}
 	plain, ok := unpad(buf)
 	if !ok {

@@ -106,6 +106,17 @@ var (
 // Verify decodes and verifies a webhook. That it verifies does not tell where
 // order_id ends and received_amount begins: see [payack.PayatomEvent].
 func (v *Payatom) Verify(m Message, k *PayatomKeys) (*payack.PayatomEvent, error) {
+	return v.run(m, k, nil)
+}
+
+// Explain verifies like Verify, and tells each step.
+func (v *Payatom) Explain(m Message, k *PayatomKeys) Explanation {
+	var t trace
+	ev, err := v.run(m, k, &t)
+	return t.explanation(ev, err)
+}
+
+func (v *Payatom) run(m Message, k *PayatomKeys, t *trace) (*payack.PayatomEvent, error) {
 	if !v.Accepts(m.ContentType) {
 		return nil, reject(payack.Payatom, payack.ReasonMalformed, "the content type is not that of the endpoint's format")
 	}
@@ -113,7 +124,8 @@ func (v *Payatom) Verify(m Message, k *PayatomKeys) (*payack.PayatomEvent, error
 	if v.body == BodyForm {
 		amounts = formAmount
 	}
-	ev, err := v.verify(m.Body, amounts, k)
+	t.note("shape", v.body.name())
+	ev, err := v.verify(m.Body, amounts, k, t)
 	if err != nil {
 		return nil, err
 	}
@@ -125,14 +137,16 @@ func (v *Payatom) Verify(m Message, k *PayatomKeys) (*payack.PayatomEvent, error
 
 // VerifyPolling verifies the response of status_polling.php, whose post_hash is
 // made like a webhook's; the amount is the first of received_amount,
-// recieved_amount and amount. What else it says stands under Unsigned.
+// recieved_amount and amount. What else it says stands under Unsigned. The
+// event is not checked further (payack.PayatomEvent.Check): compare it with what
+// you asked for.
 func (v *Payatom) VerifyPolling(body []byte, k *PayatomKeys) (*payack.PayatomEvent, error) {
 	asJSON := *v
 	asJSON.body = BodyJSON
-	return asJSON.verify(body, pollingAmount, k)
+	return asJSON.verify(body, pollingAmount, k, nil)
 }
 
-func (v *Payatom) verify(body []byte, amounts []string, k *PayatomKeys) (*payack.PayatomEvent, error) {
+func (v *Payatom) verify(body []byte, amounts []string, k *PayatomKeys, t *trace) (*payack.PayatomEvent, error) {
 	if k == nil {
 		return nil, reject(payack.Payatom, payack.ReasonUnknownTenant, "no keys")
 	}
@@ -144,6 +158,7 @@ func (v *Payatom) verify(body []byte, amounts []string, k *PayatomKeys) (*payack
 	if err != nil {
 		return nil, malformed(payack.Payatom, err)
 	}
+	t.fields(fields)
 	for _, name := range amounts {
 		if strict.Find(fields, name) != nil {
 			amountName = name
@@ -178,7 +193,7 @@ func (v *Payatom) verify(body []byte, amounts []string, k *PayatomKeys) (*payack
 	if m.err != nil {
 		return nil, malformed(payack.Payatom, m.err)
 	}
-	if err := v.verifyHash(ev, hash.String(), amount, k); err != nil {
+	if err := v.verifyHash(ev, hash.String(), amount, k, t); err != nil {
 		return nil, err
 	}
 	return ev, nil
@@ -217,7 +232,7 @@ const payatomBlob = 128
 
 // verifyHash opens the hash with each key and compares it with that of the
 // literal text of the amount, then with that of PHP's text.
-func (v *Payatom) verifyHash(ev *payack.PayatomEvent, hash string, amount *strict.Field, k *PayatomKeys) error {
+func (v *Payatom) verifyHash(ev *payack.PayatomEvent, hash string, amount *strict.Field, k *PayatomKeys, t *trace) error {
 	if len(hash) != payatomBlob {
 		return reject(payack.Payatom, payack.ReasonEnvelope, fmt.Sprintf("post_hash has not the %d characters of a hash", payatomBlob))
 	}
@@ -236,11 +251,12 @@ func (v *Payatom) verifyHash(ev *payack.PayatomEvent, hash string, amount *stric
 			continue
 		}
 		opened = true
-		if v.literal && key.matches(sum, ev.OrderID, ev.ReceivedAmount.String(), string(ev.Status)) {
+		t.opened(i)
+		if v.literal && key.matches(sum, payack.SchemeLiteral, i, t, ev.OrderID, ev.ReceivedAmount.String(), string(ev.Status)) {
 			ev.Scheme, ev.Key = payack.SchemeLiteral, i
 			return nil
 		}
-		if tryPHP && key.matches(sum, ev.OrderID, phpText, string(ev.Status)) {
+		if tryPHP && key.matches(sum, payack.SchemePHP, i, t, ev.OrderID, phpText, string(ev.Status)) {
 			ev.Scheme, ev.Key = payack.SchemePHP, i
 			ev.ReceivedAmount = ev.ReceivedAmount.Signed(phpText)
 			return nil
@@ -252,9 +268,18 @@ func (v *Payatom) verifyHash(ev *payack.PayatomEvent, hash string, amount *stric
 	return reject(payack.Payatom, payack.ReasonSignature, "post_hash is of another order, amount or status")
 }
 
-func (k *payatomKey) matches(sum []byte, parts ...string) bool {
+func (k *payatomKey) matches(sum []byte, scheme payack.Scheme, key int, t *trace, parts ...string) bool {
+	if t != nil {
+		var text []byte // not strings.Join, through which parts would escape
+		for _, p := range parts {
+			text = append(text, p...)
+		}
+		t.signed(scheme, append(text, k.secret.Reveal()...), k.secret)
+	}
 	want := payatomMD5(k.secret, parts...)
-	return hmac.Equal(sum, want[:])
+	equal := hmac.Equal(sum, want[:])
+	t.tried(scheme, key, equal)
+	return equal
 }
 
 // payatomMD5 returns the lower-case hex MD5 of the joined parts and the secret.

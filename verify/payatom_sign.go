@@ -2,6 +2,7 @@ package verify
 
 import (
 	"crypto/aes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 
@@ -62,7 +63,8 @@ func (s *PayatomSigner) Opens(hash string, parts ...string) bool {
 	if err != nil {
 		return false
 	}
-	return (&payatomKey{secret: s.secret}).matches(sum, parts...)
+	want := payatomMD5(s.secret, parts...)
+	return hmac.Equal(sum, want[:])
 }
 
 func (s *PayatomSigner) seal(parts ...string) string {

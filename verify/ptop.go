@@ -74,7 +74,14 @@ func (k *PtopKeys) Tenant() string { return k.tenant }
 
 // find returns the index of the key under which the parts, joined, have this
 // HMAC, or -1. It compares in constant time.
-func (k *PtopKeys) find(want *[sha256.Size]byte, parts ...[]byte) int {
+func (k *PtopKeys) find(want *[sha256.Size]byte, scheme payack.Scheme, t *trace, parts ...[]byte) int {
+	if t != nil {
+		var text []byte // not bytes.Join, through which parts would escape
+		for _, p := range parts {
+			text = append(text, p...)
+		}
+		t.signed(scheme, text, payack.Secret{})
+	}
 	for i := range k.keys {
 		states := &k.keys[i].states
 		s := states.Get().(*ptopState)
@@ -84,7 +91,7 @@ func (k *PtopKeys) find(want *[sha256.Size]byte, parts ...[]byte) int {
 		}
 		equal := hmac.Equal(s.mac.Sum(s.sum[:0]), want[:])
 		states.Put(s)
-		if equal {
+		if t.tried(scheme, i, equal); equal {
 			return i
 		}
 	}
@@ -180,7 +187,16 @@ func (v *Ptop) Accepts(contentType string) bool {
 //
 // Under the scheme reencoded, PHP's text of a number was signed; Message and
 // Extra hold the literal as sent, which may be another spelling of it.
-func (v *Ptop) Verify(m Message, k *PtopKeys) (*payack.PtopEvent, error) {
+func (v *Ptop) Verify(m Message, k *PtopKeys) (*payack.PtopEvent, error) { return v.run(m, k, nil) }
+
+// Explain verifies like Verify, and tells each step.
+func (v *Ptop) Explain(m Message, k *PtopKeys) Explanation {
+	var t trace
+	ev, err := v.run(m, k, &t)
+	return t.explanation(ev, err)
+}
+
+func (v *Ptop) run(m Message, k *PtopKeys, t *trace) (*payack.PtopEvent, error) {
 	if !v.Accepts(m.ContentType) {
 		return nil, reject(payack.Ptop, payack.ReasonMalformed, "the content type does not fit the configured body; see the options body and sniff")
 	}
@@ -188,6 +204,8 @@ func (v *Ptop) Verify(m Message, k *PtopKeys) (*payack.PtopEvent, error) {
 	if err != nil {
 		return nil, malformed(payack.Ptop, err)
 	}
+	t.note("shape", v.body.name())
+	t.fields(fields)
 	var posted []strict.Field
 	if v.body == BodyForm {
 		if posted, err = ptopPosted(fields); err != nil {
@@ -198,6 +216,7 @@ func (v *Ptop) Verify(m Message, k *PtopKeys) (*payack.PtopEvent, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.note("signature", ptopWhere(at))
 	want, ok := ptopHex(text)
 	if !ok {
 		return nil, reject(payack.Ptop, payack.ReasonSignature, "it is not 64 lower-case hex digits")
@@ -205,7 +224,7 @@ func (v *Ptop) Verify(m Message, k *PtopKeys) (*payack.PtopEvent, error) {
 	if k == nil {
 		k = &PtopKeys{}
 	}
-	scheme, key := v.match(&want, m.Body, fields, posted, at, k)
+	scheme, key := v.match(&want, m.Body, fields, posted, at, k, t)
 	if key < 0 {
 		return nil, reject(payack.Ptop, payack.ReasonSignature, "no signing key matches it under the schemes that are tried")
 	}
@@ -221,6 +240,13 @@ func (v *Ptop) Verify(m Message, k *PtopKeys) (*payack.PtopEvent, error) {
 		return nil, reject(payack.Ptop, payack.ReasonInvalid, "transaction_id or order_id is empty")
 	}
 	return ev, nil
+}
+
+func ptopWhere(at int) string {
+	if at < 0 {
+		return "in a header"
+	}
+	return "in the body"
 }
 
 // signature returns the one signature of a message, and the index of its
@@ -291,15 +317,15 @@ func ptopHex(s string) (sum [sha256.Size]byte, ok bool) {
 
 // match tries the schemes that go with the place of the signature, and every
 // key under each. It returns the scheme and the index of the key, or -1.
-func (v *Ptop) match(want *[sha256.Size]byte, body []byte, fields, posted []strict.Field, at int, k *PtopKeys) (payack.Scheme, int) {
+func (v *Ptop) match(want *[sha256.Size]byte, body []byte, fields, posted []strict.Field, at int, k *PtopKeys, t *trace) (payack.Scheme, int) {
 	for _, s := range v.schemes {
 		key := -1
 		if s == payack.SchemeHeader {
 			if at < 0 {
-				key = k.find(want, body)
+				key = k.find(want, s, t, body)
 			}
 		} else if at >= 0 {
-			key = ptopMatchMember(s, want, body, fields, posted, at, k)
+			key = ptopMatchMember(s, want, body, fields, posted, at, k, t)
 		}
 		if key >= 0 {
 			return s, key
@@ -308,21 +334,21 @@ func (v *Ptop) match(want *[sha256.Size]byte, body []byte, fields, posted []stri
 	return "", -1
 }
 
-func ptopMatchMember(s payack.Scheme, want *[sha256.Size]byte, body []byte, fields, posted []strict.Field, at int, k *PtopKeys) int {
+func ptopMatchMember(s payack.Scheme, want *[sha256.Size]byte, body []byte, fields, posted []strict.Field, at int, k *PtopKeys, t *trace) int {
 	f := &fields[at]
 	switch s {
 	case payack.SchemeSpliced:
 		// One comma goes with the member. In the middle there is one on either
 		// side, and with uneven white space the two cuts leave other bytes.
 		if at+1 < len(fields) {
-			if key := k.find(want, body[:f.Start], body[fields[at+1].Start:]); key >= 0 {
+			if key := k.find(want, s, t, body[:f.Start], body[fields[at+1].Start:]); key >= 0 {
 				return key
 			}
 		}
 		if at > 0 {
 			end := fields[at-1].End
 			comma := end + bytes.IndexByte(body[end:f.Start], ',')
-			return k.find(want, body[:comma], body[f.End:])
+			return k.find(want, s, t, body[:comma], body[f.End:])
 		}
 	case payack.SchemeReencoded:
 		// An error means that PHP would not write this body, or would round a
@@ -330,24 +356,24 @@ func ptopMatchMember(s payack.Scheme, want *[sha256.Size]byte, body []byte, fiel
 		// arrays or to objects is unconfirmed.
 		arrays, err := php.Reencode(body, ptopSignature, false)
 		if err == nil {
-			if key := k.find(want, arrays); key >= 0 {
+			if key := k.find(want, s, t, arrays); key >= 0 {
 				return key
 			}
 		}
 		objects, err := php.Reencode(body, ptopSignature, true)
 		if err == nil && !bytes.Equal(objects, arrays) {
-			return k.find(want, objects)
+			return k.find(want, s, t, objects)
 		}
 	case payack.SchemeBlanked:
-		return k.find(want, body[:f.ValueStart], ptopBlank, body[f.End:])
+		return k.find(want, s, t, body[:f.ValueStart], ptopBlank, body[f.End:])
 	case payack.SchemeForm:
 		// Between two pairs it makes no difference which & goes.
 		if f.Start > 0 {
-			return k.find(want, body[:f.Start-1], body[f.End:])
+			return k.find(want, s, t, body[:f.Start-1], body[f.End:])
 		}
-		return k.find(want, body[min(f.End+1, len(body)):])
+		return k.find(want, s, t, body[min(f.End+1, len(body)):])
 	case payack.SchemeFormRebuilt:
-		return k.find(want, []byte(ptopRebuilt(posted)))
+		return k.find(want, s, t, []byte(ptopRebuilt(posted)))
 	}
 	return -1
 }

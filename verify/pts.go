@@ -49,7 +49,7 @@ type PTSKeyConfig struct {
 	// with callbacks is unconfirmed.
 	TransactionSecret payack.Secret
 	// NoEnvelopes switches envelopes off, for accounts whose safecode is no AES
-	// key and whose callbacks are flat.
+	// key and whose callbacks are flat. SafecodeEncoding then has no meaning.
 	NoEnvelopes bool
 }
 
@@ -86,9 +86,12 @@ func NewPTSKeys(c PTSKeyConfig) (*PTSKeys, error) {
 		}
 		return k, nil
 	}
-	var err error
-	k.envelope, err = envelope.NewPTS(c.Safecode, c.SafecodeEncoding)
-	return k, err
+	e, err := envelope.NewPTS(c.Safecode, c.SafecodeEncoding)
+	if err != nil {
+		return nil, err
+	}
+	k.envelope = e
+	return k, nil
 }
 
 // Tenant returns the scope that the keys were made for.
@@ -97,7 +100,9 @@ func (k *PTSKeys) Tenant() string { return k.tenant }
 // PTSOptions says which readings of PTS's documents a verifier takes.
 type PTSOptions struct {
 	// Numbers are the texts of a number that may have been signed, literal and
-	// php; empty takes both. Pin the one that your callbacks report.
+	// php; empty takes both. Pin the one that your callbacks report: PHP's text
+	// has 14 digits, so under php a relay can change an amount's literal beyond
+	// them, and [payack.Amount.SignedText] is what was signed.
 	Numbers []payack.Scheme
 	// TransactionSignature is the encoding of X-Transaction-Signature; empty is
 	// base64. It counts only where the keys have a transaction secret.
@@ -156,14 +161,24 @@ var (
 // Verify opens, decodes and verifies a callback in any of PTS's four shapes:
 // an envelope as text/plain, and under application/json a flat object, an
 // envelope in the member data, or an object in the member data.
-func (v *PTS) Verify(m Message, k *PTSKeys) (*payack.PTSEvent, error) {
+func (v *PTS) Verify(m Message, k *PTSKeys) (*payack.PTSEvent, error) { return v.run(m, k, nil) }
+
+// Explain verifies like Verify, and tells each step.
+func (v *PTS) Explain(m Message, k *PTSKeys) Explanation {
+	var t trace
+	ev, err := v.run(m, k, &t)
+	return t.explanation(ev, err)
+}
+
+func (v *PTS) run(m Message, k *PTSKeys, t *trace) (*payack.PTSEvent, error) {
 	if k == nil {
 		return nil, reject(payack.PTS, payack.ReasonUnknownTenant, "no keys")
 	}
-	fields, err := v.open(m, k)
+	fields, err := v.open(m, k, t)
 	if err != nil {
 		return nil, err
 	}
+	t.fields(fields)
 	if err := checkKnown(fields, ptsKnown); err != nil {
 		return nil, malformed(payack.PTS, err)
 	}
@@ -171,7 +186,7 @@ func (v *PTS) Verify(m Message, k *PTSKeys) (*payack.PTSEvent, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := v.verify(ev, signed, fields, k); err != nil {
+	if err := v.verify(ev, signed, fields, k, t); err != nil {
 		return nil, err
 	}
 	if err := ev.Check(); err != nil {
@@ -185,14 +200,15 @@ func (v *PTS) Verify(m Message, k *PTSKeys) (*payack.PTSEvent, error) {
 
 // open recognises the shape and returns the flat members, which are hostile
 // until the signature has been verified.
-func (v *PTS) open(m Message, k *PTSKeys) ([]strict.Field, error) {
+func (v *PTS) open(m Message, k *PTSKeys, t *trace) ([]strict.Field, error) {
 	kind := media(m.ContentType)
 	if v.sniff && (kind != mediaText || looksLikeJSON(m.Body)) {
 		kind = mediaJSON
 	}
 	switch kind {
 	case mediaText:
-		return v.openEnvelope(m, string(m.Body), k)
+		t.note("shape", "an envelope as text/plain")
+		return v.openEnvelope(m, string(m.Body), k, t)
 	case mediaJSON:
 	default:
 		return nil, reject(payack.PTS, payack.ReasonMalformed, "the content type is neither application/json nor text/plain")
@@ -202,6 +218,7 @@ func (v *PTS) open(m Message, k *PTSKeys) ([]strict.Field, error) {
 		return nil, malformed(payack.PTS, err)
 	}
 	if strict.Find(fields, "sign") != nil {
+		t.note("shape", "a flat JSON object")
 		return v.flat(fields, k)
 	}
 	if err := checkKnown(fields, ptsWrapper); err != nil {
@@ -212,8 +229,10 @@ func (v *PTS) open(m Message, k *PTSKeys) ([]strict.Field, error) {
 	case data == nil:
 		return nil, reject(payack.PTS, payack.ReasonMalformed, "neither sign nor data is there")
 	case data.Kind == strict.String:
-		return v.openEnvelope(m, data.Text, k)
+		t.note("shape", "an envelope in the member data")
+		return v.openEnvelope(m, data.Text, k, t)
 	case data.Kind == strict.Object:
+		t.note("shape", "an object in the member data")
 		fields, err := parseJSON([]byte(data.Text))
 		if err != nil {
 			return nil, malformed(payack.PTS, err)
@@ -232,12 +251,15 @@ func (v *PTS) flat(fields []strict.Field, k *PTSKeys) ([]strict.Field, error) {
 	return fields, nil
 }
 
-func (v *PTS) openEnvelope(m Message, sealed string, k *PTSKeys) ([]strict.Field, error) {
+func (v *PTS) openEnvelope(m Message, sealed string, k *PTSKeys, t *trace) ([]strict.Field, error) {
 	if k.envelope == nil {
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, "an envelope, and envelopes are switched off")
 	}
-	if !k.transactionSecret.IsZero() && !v.transactionSignature(m, sealed, k) {
-		return nil, reject(payack.PTS, payack.ReasonSignature, PTSTransactionHeader+" is missing, given twice or wrong")
+	if !k.transactionSecret.IsZero() {
+		if !v.transactionSignature(m, sealed, k) {
+			return nil, reject(payack.PTS, payack.ReasonSignature, PTSTransactionHeader+" is missing, given twice or wrong")
+		}
+		t.note("header", PTSTransactionHeader+" is right")
 	}
 	plain, err := k.envelope.Open([]byte(sealed))
 	if err != nil {
@@ -246,6 +268,7 @@ func (v *PTS) openEnvelope(m Message, sealed string, k *PTSKeys) ([]strict.Field
 	if !looksLikeJSON(plain) { // padding alone lets one wrong key in 256 pass
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, "what it opens to with the safecode is no JSON object")
 	}
+	t.note("envelope", "it opens with the safecode")
 	fields, err := parseJSON(plain)
 	if err != nil {
 		return nil, malformed(payack.PTS, err)
@@ -343,7 +366,7 @@ func ambiguous(value string, names []string) bool {
 }
 
 // verify tries the literal texts first, then PHP's text of the three numbers.
-func (v *PTS) verify(ev *payack.PTSEvent, texts *ptsTexts, fields []strict.Field, k *PTSKeys) error {
+func (v *PTS) verify(ev *payack.PTSEvent, texts *ptsTexts, fields []strict.Field, k *PTSKeys, t *trace) error {
 	f := strict.Find(fields, "sign")
 	if f == nil || f.Kind != strict.String {
 		return reject(payack.PTS, payack.ReasonMalformed, "sign is missing or not a string")
@@ -354,13 +377,13 @@ func (v *PTS) verify(ev *payack.PTSEvent, texts *ptsTexts, fields []strict.Field
 	}
 	ev.Tenant, ev.Signature = k.tenant, f.Text
 	if v.literal {
-		if i := k.verify(texts, signature); i >= 0 {
+		if i := k.verify(texts, signature, payack.SchemeLiteral, t); i >= 0 {
 			ev.Scheme, ev.Key = payack.SchemeLiteral, i
 			return nil
 		}
 	}
 	if v.php && (phpNumbers(texts, fields) || !v.literal) {
-		if i := k.verify(texts, signature); i >= 0 {
+		if i := k.verify(texts, signature, payack.SchemePHP, t); i >= 0 {
 			ev.Scheme, ev.Key = payack.SchemePHP, i
 			ev.AcceptAmount = ev.AcceptAmount.Signed(texts[0])
 			ev.ExchangeRate = ev.ExchangeRate.Signed(texts[3])
@@ -389,11 +412,14 @@ func phpNumbers(texts *ptsTexts, fields []strict.Field) bool {
 }
 
 // verify returns the index of the key that the signature is of, or -1.
-func (k *PTSKeys) verify(texts *ptsTexts, signature []byte) int {
+func (k *PTSKeys) verify(texts *ptsTexts, signature []byte, scheme payack.Scheme, t *trace) int {
 	var buf [512]byte
-	digest := sha256.Sum256(appendPTSText(buf[:0], ptsSigned, texts[:], k.safecode))
+	text := appendPTSText(buf[:0], ptsSigned, texts[:], k.safecode)
+	t.signed(scheme, text, k.safecode)
+	digest := sha256.Sum256(text)
 	for i, key := range k.public {
-		if rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signature) == nil {
+		err := rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signature)
+		if t.tried(scheme, i, err == nil); err == nil {
 			return i
 		}
 	}

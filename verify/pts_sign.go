@@ -70,7 +70,7 @@ type PTSSignerConfig struct {
 // PTSSigner signs and seals messages. It is safe for concurrent use.
 type PTSSigner struct {
 	safecode, transactionSecret payack.Secret
-	key                         *rsa.PrivateKey
+	key                         *func() *rsa.PrivateKey // like a Secret's text, so that no printer finds it
 	envelope                    *envelope.PTS
 }
 
@@ -84,11 +84,15 @@ func NewPTSSigner(c PTSSignerConfig) (*PTSSigner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("payack: private_key: %w", err)
 	}
-	s := &PTSSigner{safecode: c.Safecode, transactionSecret: c.TransactionSecret, key: key}
-	if !c.NoEnvelopes {
-		s.envelope, err = envelope.NewPTS(c.Safecode, c.SafecodeEncoding)
+	reveal := func() *rsa.PrivateKey { return key }
+	s := &PTSSigner{safecode: c.Safecode, transactionSecret: c.TransactionSecret, key: &reveal}
+	if c.NoEnvelopes {
+		return s, nil
 	}
-	return s, err
+	if s.envelope, err = envelope.NewPTS(c.Safecode, c.SafecodeEncoding); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // SignedText returns the text that is signed for a message, which ends in the
@@ -123,7 +127,7 @@ func (s *PTSSigner) Sign(m PTSMessage, values map[string]string) (string, error)
 		return "", err
 	}
 	digest := sha256.Sum256([]byte(text))
-	signature, err := rsa.SignPKCS1v15(nil, s.key, crypto.SHA256, digest[:])
+	signature, err := rsa.SignPKCS1v15(nil, (*s.key)(), crypto.SHA256, digest[:])
 	if err != nil {
 		return "", fmt.Errorf("payack: signing: %w", err)
 	}

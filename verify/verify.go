@@ -42,6 +42,13 @@ const (
 	BodyForm Body = "form"
 )
 
+func (b Body) name() string {
+	if b == BodyForm {
+		return "a form"
+	}
+	return "a JSON object"
+}
+
 // mediaType is a content type as far as it matters here.
 type mediaType int
 

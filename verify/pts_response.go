@@ -1,0 +1,222 @@
+package verify
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/envelope"
+	"github.com/payack/payack/internal/php"
+	"github.com/payack/payack/internal/strict"
+)
+
+// PTSAccepted is the code of a response that says that the request was taken.
+const PTSAccepted = "1000"
+
+// PTSResponse is a response of PTS's API v2, {"code","message","data"}.
+type PTSResponse struct {
+	// Scheme, Key and Signature are empty unless the code is [PTSAccepted].
+	payack.Verification
+
+	// Code and Message are never signed.
+	Code    string
+	Message payack.Text
+
+	// Signed holds the members of data that the signature covers, all of those
+	// that [PTSMessage.SignedMembers] lists; nil unless the code is
+	// [PTSAccepted].
+	Signed map[string]payack.Text
+	// Unsigned holds the other members of data, sign aside, as their text (a
+	// nested value as its literal). Of a balance these are the figures.
+	Unsigned map[string]payack.Text
+	// Event is the same for a query response, with its members typed; nil for
+	// the other messages.
+	Event *payack.PTSEvent
+}
+
+// VerifyResponse decodes a response to one of our requests. When its code is
+// [PTSAccepted], data (an object, or the string of an envelope) must be there
+// and verify as this message; otherwise only Code and Message are read, and
+// nothing of them is authenticated. The keys' transaction secret plays no part:
+// that responses carry its header is not documented.
+//
+// Errors are those of Verify.
+func (v *PTS) VerifyResponse(message PTSMessage, body []byte, k *PTSKeys) (*PTSResponse, error) {
+	switch message {
+	case PTSPaymentResponse, PTSWithdrawResponse, PTSQueryResponse, PTSBalanceResponse:
+	default:
+		return nil, reject(payack.PTS, payack.ReasonInvalid, "this message is no response")
+	}
+	if k == nil {
+		return nil, reject(payack.PTS, payack.ReasonUnknownTenant, "no keys")
+	}
+	wrapper, err := parseJSON(body)
+	if err == nil {
+		err = checkKnown(wrapper, ptsWrapper)
+	}
+	if err != nil {
+		return nil, malformed(payack.PTS, err)
+	}
+	m := members{fields: wrapper}
+	r := &PTSResponse{Code: m.id("code", true).String(), Message: m.word("message", false)}
+	switch {
+	case m.err != nil:
+		return nil, malformed(payack.PTS, m.err)
+	case r.Code == "":
+		return nil, reject(payack.PTS, payack.ReasonMalformed, "code is empty")
+	case r.Code != PTSAccepted:
+		return r, nil
+	}
+	fields, text, err := responseData(strict.Find(wrapper, "data"), k)
+	if err != nil {
+		return nil, err
+	}
+	if message == PTSQueryResponse {
+		err = v.queryResponse(r, fields, text, k)
+	} else {
+		err = v.response(r, message, fields, k)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// responseData returns the members of data and their JSON, both hostile until
+// the signature has been verified.
+func responseData(data *strict.Field, k *PTSKeys) (fields []strict.Field, text []byte, err error) {
+	switch {
+	case data == nil:
+		return nil, nil, reject(payack.PTS, payack.ReasonMalformed, "data is missing")
+	case data.Kind == strict.Object:
+		text = []byte(data.Text)
+	case data.Kind != strict.String:
+		return nil, nil, reject(payack.PTS, payack.ReasonMalformed, "data is neither a string nor an object")
+	case k.envelope == nil:
+		return nil, nil, reject(payack.PTS, payack.ReasonEnvelope, "an envelope, and envelopes are switched off")
+	default:
+		if text, err = k.envelope.Open([]byte(data.Text)); err != nil || !looksLikeJSON(text) {
+			return nil, nil, reject(payack.PTS, payack.ReasonEnvelope, "it does not open to JSON with the safecode")
+		}
+	}
+	if fields, err = parseJSON(text); err != nil {
+		return nil, nil, malformed(payack.PTS, err)
+	}
+	if sign := strict.Find(fields, "sign"); sign == nil || sign.Kind != strict.String {
+		return nil, nil, reject(payack.PTS, payack.ReasonMalformed, "sign is missing or not a string")
+	}
+	return fields, text, nil
+}
+
+// queryResponse reads data as a callback, which it is member for member.
+func (v *PTS) queryResponse(r *PTSResponse, fields []strict.Field, text []byte, k *PTSKeys) error {
+	without := *k
+	without.transactionSecret = payack.Secret{}
+	ev, err := v.Verify(Message{ContentType: "application/json", Body: text}, &without)
+	if err != nil {
+		return err
+	}
+	r.Event, r.Verification = ev, ev.Verification
+	return r.fill(ptsSigned, fields, k)
+}
+
+func (v *PTS) response(r *PTSResponse, message PTSMessage, fields []strict.Field, k *PTSKeys) error {
+	names := ptsMessages[message]
+	if err := checkKnown(fields, append([]string{"sign"}, names...)); err != nil {
+		return malformed(payack.PTS, err)
+	}
+	m := members{fields: fields}
+	texts := make([]string, len(names))
+	for i, name := range names {
+		switch name {
+		case "user_id", "order_id", "transaction_id":
+			texts[i] = m.id(name, true).String()
+		default:
+			texts[i] = m.word(name, true).String()
+		}
+	}
+	if m.err != nil {
+		return malformed(payack.PTS, m.err)
+	}
+	for i, text := range texts {
+		borders := names
+		if names[i] == "pay_url" {
+			// A URL may well go on with &order_id=. As all names stand in one
+			// order and no other value holds a border, only these two borders
+			// in it would allow a second reading.
+			borders = []string{"pay_url", "submit_amount"}
+		}
+		if ambiguous(text, borders) {
+			return reject(payack.PTS, payack.ReasonMalformed, names[i]+" holds the border of another signed member")
+		}
+	}
+	if err := v.verifyResponse(r, names, texts, fields, k); err != nil {
+		return err
+	}
+	return r.fill(names, fields, k)
+}
+
+// verifyResponse tries the literal texts, then PHP's text of the three numbers.
+func (v *PTS) verifyResponse(r *PTSResponse, names, texts []string, fields []strict.Field, k *PTSKeys) error {
+	sign := strict.Find(fields, "sign")
+	signature, ok := envelope.DecodeBase64(nil, sign.Text)
+	if !ok || len(signature) == 0 {
+		return reject(payack.PTS, payack.ReasonSignature, "sign is not strict base64")
+	}
+	found := func(scheme payack.Scheme) bool {
+		digest := sha256.Sum256(appendPTSText(nil, names, texts, k.safecode))
+		for i, key := range k.public {
+			if rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signature) == nil {
+				r.Verification = payack.Verification{Tenant: k.tenant, Scheme: scheme, Key: i, Signature: sign.Text}
+				return true
+			}
+		}
+		return false
+	}
+	if v.literal && found(payack.SchemeLiteral) {
+		return nil
+	}
+	if v.php {
+		differs := !v.literal
+		for i, name := range names {
+			f := strict.Find(fields, name)
+			if name != "accept_amount" && name != "exchange_rate" && name != "submit_amount" || f.Kind != strict.Number {
+				continue
+			}
+			if text, ok := php.NumberText(f.Text); ok && text != texts[i] {
+				texts[i], differs = text, true
+			}
+		}
+		if differs && found(payack.SchemePHP) {
+			return nil
+		}
+	}
+	return reject(payack.PTS, payack.ReasonSignature, "no key and no text of numbers verifies it; check safecode and public key")
+}
+
+// fill keeps the verified members, with the literal of each, and checks the
+// identifiers among them.
+func (r *PTSResponse) fill(names []string, fields []strict.Field, k *PTSKeys) error {
+	m := members{fields: fields}
+	r.Signed = make(map[string]payack.Text, len(names))
+	for _, name := range names {
+		text := m.word(name, true)
+		switch name {
+		case "user_id", "order_id", "transaction_id":
+			if text.String() == "" {
+				return reject(payack.PTS, payack.ReasonInvalid, name+" is empty")
+			}
+		case "accept_amount", "exchange_rate", "submit_amount":
+			if amount := payack.AmountOf(text); !amount.IsEmpty() && !amount.Valid() {
+				return reject(payack.PTS, payack.ReasonInvalid, name+" is no amount")
+			}
+		}
+		r.Signed[name] = text
+	}
+	r.Unsigned = m.extra(append([]string{"sign"}, names...))
+	if k.userID != "" && r.Signed["user_id"].String() != k.userID {
+		return reject(payack.PTS, payack.ReasonInvalid, "user_id is not the configured one")
+	}
+	return nil
+}
