@@ -1,0 +1,124 @@
+package payack_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/verify"
+)
+
+// A gateway's webhook arrives, is verified, compared with the merchant's order
+// and passed on; the answer is the gateway's own.
+func Example() {
+	secret := payack.NewSecret("throwaway key of this example")
+	handler, err := handlers.NewPayatom(middleware.PayatomConfig{
+		SecretKeys: []payack.Secret{secret},
+		Expect: func(_ context.Context, orderID string) (payack.Amount, bool, error) {
+			return payack.NewAmount("500"), orderID == "ORD1000001", nil
+		},
+		Options: middleware.Options{Logger: slog.New(slog.DiscardHandler)},
+	}, func(_ context.Context, ev *payack.PayatomEvent) error {
+		fmt.Println("order", ev.OrderID, "is", ev.Status, "with", ev.ReceivedAmount)
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	// The gateway's side.
+	gateway, err := verify.NewPayatomSigner(secret)
+	if err != nil {
+		log.Fatal(err)
+	}
+	body := fmt.Sprintf(`{"order_id":"ORD1000001","received_amount":"500.00","status":"Approved","post_hash":%q}`,
+		gateway.PostHash("ORD1000001", "500.00", "Approved"))
+	r := httptest.NewRequest(http.MethodPost, "/callbacks/payatom", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	fmt.Println(w.Body)
+	// Output:
+	// order ORD1000001 is Approved with 500.00
+	// {"hash_status":"HashMatched","acknowledge":"yes"}
+}
+
+// A forged webhook never reaches the function.
+func Example_forged() {
+	handler, err := handlers.NewPtop(middleware.PtopConfig{
+		SigningKeys:       payack.Secrets("throwaway key of this example"),
+		ConfirmInCallback: true,
+		Options:           middleware.Options{Logger: slog.New(slog.DiscardHandler)},
+	}, func(context.Context, *payack.PtopEvent) error {
+		fmt.Println("never called")
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	body := `{"success":true,"transaction_id":"a93kd82hda","order_id":"ORD-1001"}`
+	r := httptest.NewRequest(http.MethodPost, "/callbacks/ptop", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-Signature", strings.Repeat("0", 64))
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	fmt.Println(w.Code, w.Body)
+	// Output:
+	// 403 Invalid signature
+}
+
+// An existing handler stays as it is; payack in front of it verifies, and
+// answers when the handler wrote nothing.
+func Example_wrap() {
+	receiver, err := middleware.NewPtop(middleware.PtopConfig{
+		SigningKeys:       payack.Secrets("throwaway key of this example"),
+		ConfirmInCallback: true,
+		Options:           middleware.Options{Logger: slog.New(slog.DiscardHandler)},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler := receiver.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ev, _ := payack.EventFrom[*payack.PtopEvent](r.Context())
+		fmt.Println("transaction", ev.TransactionID, "verified by", ev.Scheme)
+	}))
+
+	// Ptop's side.
+	callback, err := verify.SignPtopCallback(payack.NewSecret("throwaway key of this example"), payack.SchemeSpliced,
+		verify.PtopLast, []byte(`{"success":true,"transaction_id":"a93kd82hda","order_id":"ORD-1001"}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/callbacks/ptop", strings.NewReader(string(callback.Body)))
+	r.Header.Set("Content-Type", callback.ContentType)
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	fmt.Println(w.Code)
+	// Output:
+	// transaction a93kd82hda verified by spliced
+	// 200
+}
+
+// An amount is the text that came in, and converts without loss or not at all.
+func ExampleAmount() {
+	a := payack.NewAmount("100.50")
+	cents, err := a.MinorUnits(2)
+	fmt.Println(a, cents, err)
+	_, err = a.MinorUnits(1)
+	fmt.Println(err)
+	_, err = payack.NewAmount("100.505").MinorUnits(2)
+	fmt.Println(err)
+	fmt.Println(a.Equal(payack.NewAmount("1005e-1")))
+	// Output:
+	// 100.50 10050 <nil>
+	// <nil>
+	// payack: the amount is not a whole number of minor units that fits an int64
+	// true
+}

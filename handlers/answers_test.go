@@ -1,0 +1,365 @@
+package handlers_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/ratelimit"
+)
+
+// scriptedStore answers what it is told to.
+type scriptedStore struct {
+	claim     payack.ClaimState
+	claimErr  error
+	commitErr error
+}
+
+func (s *scriptedStore) Claim(context.Context, string, string, time.Duration) (payack.Claim, error) {
+	return payack.Claim{State: s.claim, Token: "1"}, s.claimErr
+}
+func (s *scriptedStore) Commit(context.Context, string, string) error  { return s.commitErr }
+func (s *scriptedStore) Release(context.Context, string, string) error { return nil }
+
+// emptyBucket refuses everybody.
+type emptyBucket struct{}
+
+func (emptyBucket) Allow(context.Context, string) (ratelimit.Decision, error) {
+	return ratelimit.Decision{Limit: 1, RetryAfter: 1500 * time.Millisecond, ResetAfter: 2 * time.Second, Window: time.Second}, nil
+}
+
+func (b emptyBucket) Peek(ctx context.Context, key string) (ratelimit.Decision, error) {
+	return b.Allow(ctx, key)
+}
+
+var errMerchant = errors.New("the merchant's own error")
+
+// consumed reads the body before the receiver does.
+func consumed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// broken has the body end with an error.
+func broken(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = io.NopCloser(io.MultiReader(io.LimitReader(r.Body, 10), failingReader{}))
+		next.ServeHTTP(w, r)
+	})
+}
+
+type failingReader struct{}
+
+func (failingReader) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
+
+// invalid is a callback that verifies and breaks a rule of its provider.
+func invalid(t testing.TB, p payack.Provider) message {
+	switch p {
+	case payack.Ptop:
+		return ptopMessage(t, `{"success":true,"transaction_id":"","order_id":"ORD1"}`)
+	case payack.PTS:
+		return ptsMessage(t, map[string]string{"accept_amount": "1e99"}, nil)
+	}
+	return payatomMessage(t, `"ORD1"`, `"0500"`, `"Approved"`, "ORD10500Approved")
+}
+
+func tenantOf(name string, err error) func(context.Context, *http.Request) (string, error) {
+	return func(context.Context, *http.Request) (string, error) { return name, err }
+}
+
+func expecting(orders map[string]string, err error) func(context.Context, string) (payack.Amount, bool, error) {
+	return func(_ context.Context, orderID string) (payack.Amount, bool, error) {
+		amount, found := orders[orderID]
+		return payack.NewAmount(amount), found, err
+	}
+}
+
+func confirming(c *payack.Confirmation, err error) func(context.Context, payack.Event) (*payack.Confirmation, error) {
+	return func(context.Context, payack.Event) (*payack.Confirmation, error) { return c, err }
+}
+
+func TestAnswers(t *testing.T) {
+	ptop, pts, payatom := payack.Ptop, payack.PTS, payack.Payatom
+	type change = func(t testing.TB, p payack.Provider, m message) message
+	swap := func(old, text string) change {
+		return func(_ testing.TB, _ payack.Provider, m message) message { return m.replace(old, text) }
+	}
+	header := func(name string, values ...string) change {
+		return func(_ testing.TB, _ payack.Provider, m message) message { return m.with(name, values...) }
+	}
+	for _, tc := range []struct {
+		name    string
+		only    []payack.Provider
+		set     func(m *merchant)
+		wrap    func(http.Handler) http.Handler
+		before  change // what is delivered first, if anything
+		change  change
+		outcome payack.Outcome
+		reason  payack.Reason
+		is      error
+		level   string
+		called  int
+	}{
+		{name: "accepted", outcome: payack.Accepted, level: "INFO", called: 1},
+		{name: "confirmed", set: func(m *merchant) {
+			m.confirm = confirming(&payack.Confirmation{Paid: true}, nil)
+		}, outcome: payack.Accepted, level: "INFO", called: 1},
+		{name: "duplicate", before: swap("", ""), outcome: payack.Duplicate, level: "INFO", called: 1},
+		{name: "not recorded as done", set: func(m *merchant) {
+			m.options.Store = &scriptedStore{claim: payack.Claimed, commitErr: errMerchant}
+		}, outcome: payack.Accepted, is: errMerchant, level: "ERROR", called: 1},
+
+		{name: "callback", set: func(m *merchant) {
+			m.callback = func(context.Context, payack.Event) error { return errMerchant }
+		}, outcome: payack.Failed, reason: payack.ReasonCallback, is: errMerchant, level: "ERROR", called: 1},
+		{name: "panic", set: func(m *merchant) {
+			m.callback = func(context.Context, payack.Event) error { panic("a slip") }
+		}, outcome: payack.Failed, reason: payack.ReasonPanic, level: "ERROR", called: 1},
+		{name: "deadline", set: func(m *merchant) {
+			m.options.Deadline = time.Millisecond
+			m.callback = func(ctx context.Context, _ payack.Event) error {
+				<-ctx.Done()
+				return fmt.Errorf("settling: %w", ctx.Err())
+			}
+		}, outcome: payack.Failed, reason: payack.ReasonDeadline, is: context.DeadlineExceeded, level: "ERROR", called: 1},
+		{name: "busy", set: func(m *merchant) { m.options.Store = &scriptedStore{claim: payack.Busy} },
+			outcome: payack.Failed, reason: payack.ReasonBusy, is: payack.ErrBusy, level: "WARN"},
+		{name: "conflict", set: func(m *merchant) { m.options.Store = &scriptedStore{claim: payack.Conflict} },
+			outcome: payack.Failed, reason: payack.ReasonConflict, is: payack.ErrConflict, level: "ERROR"},
+		{name: "unreachable", set: func(m *merchant) { m.confirm = confirming(nil, errMerchant) },
+			outcome: payack.Failed, reason: payack.ReasonUnreachable, is: errMerchant, level: "ERROR"},
+		{name: "no confirmation and no error", set: func(m *merchant) { m.confirm = confirming(nil, nil) },
+			outcome: payack.Failed, reason: payack.ReasonUnreachable, level: "ERROR"},
+		{name: "a confirmation that says unpaid", set: func(m *merchant) { m.confirm = confirming(&payack.Confirmation{}, nil) },
+			outcome: payack.Failed, reason: payack.ReasonUnreachable, level: "ERROR"},
+		{name: "keys", set: func(m *merchant) { m.tenant = tenantOf("", errMerchant) },
+			outcome: payack.Failed, reason: payack.ReasonKeys, is: errMerchant, level: "ERROR"},
+		{name: "keys without a tenant", set: func(m *merchant) { m.tenant = tenantOf("", nil) },
+			outcome: payack.Failed, reason: payack.ReasonKeys, level: "ERROR"},
+		{name: "store", set: func(m *merchant) { m.options.Store = &scriptedStore{claimErr: errMerchant} },
+			outcome: payack.Failed, reason: payack.ReasonStore, is: errMerchant, level: "ERROR"},
+		{name: "expectation", only: []payack.Provider{payatom}, set: func(m *merchant) { m.expect = expecting(nil, errMerchant) },
+			outcome: payack.Failed, reason: payack.ReasonExpectation, is: errMerchant, level: "ERROR"},
+		{name: "body consumed", wrap: consumed, outcome: payack.Failed, reason: payack.ReasonBodyConsumed, level: "ERROR"},
+		{name: "body read", wrap: broken, outcome: payack.Failed, reason: payack.ReasonBodyRead, level: "ERROR"},
+
+		{name: "signature in the header", only: []payack.Provider{ptop}, change: header("X-Signature", strings.Repeat("0", 64)),
+			outcome: payack.Rejected, reason: payack.ReasonSignature, is: payack.ErrSignature, level: "WARN"},
+		{name: "signature", only: []payack.Provider{pts}, change: swap(`"status":"2000"`, `"status":"3000"`),
+			outcome: payack.Rejected, reason: payack.ReasonSignature, is: payack.ErrSignature, level: "WARN"},
+		{name: "hash", only: []payack.Provider{payatom}, change: swap(`"received_amount":"500"`, `"received_amount":"900"`),
+			outcome: payack.Rejected, reason: payack.ReasonSignature, is: payack.ErrSignature, level: "WARN"},
+		{name: "envelope", only: []payack.Provider{pts}, change: func(_ testing.TB, _ payack.Provider, m message) message {
+			m.body = "AAAAAAAAAAAAAAAAAAAAAA=="
+			return m.with("Content-Type", "text/plain")
+		}, outcome: payack.Rejected, reason: payack.ReasonEnvelope, is: payack.ErrEnvelope, level: "WARN"},
+		{name: "hash of other bytes", only: []payack.Provider{payatom}, change: swap(`"post_hash":"`, `"post_hash":"AAAA`),
+			outcome: payack.Rejected, reason: payack.ReasonEnvelope, is: payack.ErrEnvelope, level: "WARN"},
+		{name: "malformed", change: func(_ testing.TB, _ payack.Provider, m message) message {
+			m.body = `{"order_id":`
+			return m
+		}, outcome: payack.Rejected, reason: payack.ReasonMalformed, is: payack.ErrMalformed, level: "WARN"},
+		{name: "empty body", change: func(_ testing.TB, _ payack.Provider, m message) message {
+			m.body = ""
+			return m
+		}, outcome: payack.Rejected, reason: payack.ReasonMalformed, is: payack.ErrMalformed, level: "WARN"},
+		{name: "invalid", change: func(t testing.TB, p payack.Provider, _ message) message { return invalid(t, p) },
+			outcome: payack.Rejected, reason: payack.ReasonInvalid, is: payack.ErrInvalid, level: "WARN"},
+		{name: "a rule of the merchant's", set: func(m *merchant) {
+			m.options.Validate = map[string]string{"OrderID": "eq=none-such"}
+		}, outcome: payack.Rejected, reason: payack.ReasonInvalid, is: payack.ErrInvalid, level: "WARN"},
+		{name: "unknown tenant", set: func(m *merchant) { m.tenant = tenantOf("", fmt.Errorf("shop 7: %w", payack.ErrUnknownTenant)) },
+			outcome: payack.Rejected, reason: payack.ReasonUnknownTenant, is: payack.ErrUnknownTenant, level: "WARN"},
+		{name: "spliced", only: []payack.Provider{payatom},
+			set:    func(m *merchant) { m.expect = expecting(map[string]string{"ORD1": "500", "ORD": "1500"}, nil) },
+			before: swap("", ""), change: func(_ testing.TB, _ payack.Provider, m message) message {
+				return m.replace(`"ORD1"`, `"ORD"`).replace(`"received_amount":"500"`, `"received_amount":"1500"`)
+			}, outcome: payack.Rejected, reason: payack.ReasonSpliced, is: payack.ErrSpliced, level: "ERROR", called: 1},
+		{name: "no such order", only: []payack.Provider{payatom}, set: func(m *merchant) { m.expect = expecting(nil, nil) },
+			outcome: payack.Rejected, reason: payack.ReasonUnexpected, is: payack.ErrUnexpected, level: "ERROR"},
+		{name: "another amount", only: []payack.Provider{payatom}, set: func(m *merchant) { m.expect = expecting(map[string]string{"ORD1": "501"}, nil) },
+			outcome: payack.Rejected, reason: payack.ReasonUnexpected, is: payack.ErrUnexpected, level: "ERROR"},
+		{name: "unconfirmed", set: func(m *merchant) {
+			m.confirm = confirming(nil, fmt.Errorf("status 2: %w", payack.ErrUnconfirmed))
+		}, outcome: payack.Rejected, reason: payack.ReasonUnconfirmed, is: payack.ErrUnconfirmed, level: "ERROR"},
+
+		{name: "method", change: func(_ testing.TB, _ payack.Provider, m message) message {
+			m.method = http.MethodPut
+			return m
+		}, outcome: payack.Refused, reason: payack.ReasonMethod, is: payack.ErrRefused, level: "WARN"},
+		{name: "content type", change: header("Content-Type", "text/html"),
+			outcome: payack.Refused, reason: payack.ReasonContentType, is: payack.ErrRefused, level: "WARN"},
+		{name: "content encoding", change: header("Content-Encoding", "gzip"),
+			outcome: payack.Refused, reason: payack.ReasonContentEncoding, is: payack.ErrRefused, level: "WARN"},
+		{name: "too large", change: func(_ testing.TB, _ payack.Provider, m message) message {
+			m.body += strings.Repeat(" ", middleware.DefaultMaxBody)
+			return m
+		}, outcome: payack.Refused, reason: payack.ReasonTooLarge, is: payack.ErrTooLarge, level: "WARN"},
+		{name: "address", set: func(m *merchant) {
+			m.options.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}
+		}, outcome: payack.Refused, reason: payack.ReasonAddress, is: payack.ErrRefused, level: "WARN"},
+		{name: "rate", set: func(m *merchant) { m.options.Limiter = emptyBucket{} },
+			outcome: payack.Refused, reason: payack.ReasonRate, is: payack.ErrRefused, level: "WARN"},
+	} {
+		for _, p := range providers {
+			if tc.only != nil && !slices.Contains(tc.only, p) {
+				continue
+			}
+			t.Run(tc.name+"/"+string(p), func(t *testing.T) {
+				w := &watch{}
+				m := merchant{options: w.options()}
+				if tc.set != nil {
+					tc.set(&m)
+				}
+				called := 0
+				fn := m.callback
+				m.callback = func(ctx context.Context, ev payack.Event) error {
+					called++
+					if fn == nil {
+						return nil
+					}
+					return fn(ctx, ev)
+				}
+				h := m.handler(t, p)
+				if tc.wrap != nil {
+					h = tc.wrap(h)
+				}
+				sent := 1
+				if tc.before != nil {
+					assertContract(t, p, payack.Accepted, "", send(h, tc.before(t, p, genuine(t, p))))
+					sent++
+				}
+				callback := genuine(t, p)
+				if tc.change != nil {
+					callback = tc.change(t, p, callback)
+				}
+				got := send(h, callback)
+
+				assertContract(t, p, tc.outcome, tc.reason, got)
+				assert.Equal(t, tc.called, called)
+				require.Equal(t, sent, w.count(), "one observation for each delivery")
+				o := w.last(t)
+				assert.Equal(t, tc.outcome, o.Outcome)
+				assert.Equal(t, tc.reason, o.Reason)
+				assert.Equal(t, got.status, o.Status)
+				if tc.reason != "" {
+					assert.Equal(t, closedSet[tc.reason], tc.outcome)
+					var e *payack.Error
+					require.ErrorAs(t, o.Err, &e)
+					assert.Equal(t, p, e.Provider)
+					assert.Equal(t, o.EventID, e.EventID)
+				}
+				if tc.is != nil {
+					require.ErrorIs(t, o.Err, tc.is)
+				}
+				assert.Equal(t, tc.reason == payack.ReasonPanic, o.Stack != nil)
+				switch tc.reason {
+				case payack.ReasonTooLarge:
+					assert.Equal(t, []string{"close"}, got.header["Connection"])
+				case payack.ReasonRate:
+					assert.Equal(t, []string{"2"}, got.header["Retry-After"])
+				}
+
+				lines := w.lines(t)
+				line := lines[len(lines)-1]
+				assert.Equal(t, "payack: callback "+string(tc.outcome), line["msg"])
+				assert.Equal(t, tc.level, line["level"])
+				assert.Equal(t, string(tc.outcome), line["outcome"])
+				assert.Equal(t, string(p), line["provider"])
+				if tc.reason == "" {
+					assert.NotContains(t, line, "reason")
+				} else {
+					assert.Equal(t, string(tc.reason), line["reason"])
+				}
+			})
+		}
+	}
+}
+
+func TestPayatomsOlderSpelling(t *testing.T) {
+	w := &watch{}
+	fail := false
+	h := merchant{options: w.options(), olderSpelling: true, callback: func(context.Context, payack.Event) error {
+		if fail {
+			return errMerchant
+		}
+		return nil
+	}}.handler(t, payack.Payatom)
+	good := genuine(t, payack.Payatom)
+	other := payatomMessage(t, `"ORD2"`, `"500"`, `"Approved"`, "ORD2500Approved")
+	assert.Equal(t, `{"hash_status":"Hash Matched","acknowledge":"yes"}`, send(h, good).body)
+	assert.Equal(t, `{"hash_status":"Hash Matched","acknowledge":"yes"}`, send(h, good).body)
+	assert.Equal(t, `{"hash_status":"Hash Mismatch","acknowledge":"no"}`, send(h, good.replace("ORD1", "ORD9")).body)
+	fail = true
+	assert.Equal(t, `{"hash_status":"Hash Matched","acknowledge":"no"}`, send(h, other).body)
+	refused := good
+	refused.method = http.MethodGet
+	assert.Equal(t, `{"hash_status":"Hash Mismatch","acknowledge":"no"}`, send(h, refused).body)
+}
+
+// What the provider is told before a callback has verified must not say which
+// step failed, where something is decrypted.
+func TestAnswersBeforeVerificationAreOne(t *testing.T) {
+	for _, p := range []payack.Provider{payack.PTS, payack.Payatom} {
+		t.Run(string(p), func(t *testing.T) {
+			w := &watch{}
+			h := merchant{options: w.options(), tenant: func(_ context.Context, r *http.Request) (string, error) {
+				if r.URL.Path == "/none" {
+					return "", payack.ErrUnknownTenant
+				}
+				return "shop", nil
+			}}.handler(t, p)
+			good := genuine(t, p)
+			hostile := map[string]message{
+				"unknown tenant": good.to("/none"),
+				"no JSON":        {good.method, good.target, good.header, "}"},
+				"no members":     {good.method, good.target, good.header, "{}"},
+				"empty":          {good.method, good.target, good.header, ""},
+				"a name twice":   good.replace("{", `{"order_id":"X",`),
+			}
+			if p == payack.PTS {
+				text := good.with("Content-Type", "text/plain")
+				text.body = "!"
+				hostile["no base64"] = text
+				text.body = "AAAAAAAAAAAAAAAAAAAAAA=="
+				hostile["bad padding"] = text
+				text.body = "AAAA"
+				hostile["no block"] = text
+				text.body = sealPTS(t, "}")
+				hostile["sealed, no JSON"] = text
+				text.body = sealPTS(t, good.replace("2000", "3000").body)
+				hostile["sealed, tampered"] = text
+				hostile["tampered"] = good.replace("2000", "3000")
+				hostile["verified, invalid"] = invalid(t, p)
+			} else {
+				hostile["bad MAC"] = good.replace(`"post_hash":"`, `"post_hash":"AAAA`)
+				hostile["tampered"] = good.replace("ORD1", "ORD9")
+				hostile["verified, invalid"] = invalid(t, p)
+			}
+			want := send(h, hostile["tampered"])
+			reasons := map[payack.Reason]bool{}
+			for name, m := range hostile {
+				got := send(h, m)
+				assert.Equal(t, want, got, name)
+				o := w.last(t)
+				assert.Equal(t, payack.Rejected, o.Outcome, name)
+				reasons[o.Reason] = true
+			}
+			assert.GreaterOrEqual(t, len(reasons), 5, "the log must tell them apart")
+		})
+	}
+}

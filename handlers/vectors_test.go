@@ -1,0 +1,472 @@
+package handlers_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/envelope"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/internal/vectors"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/verify"
+)
+
+// againstRules are the vectors whose verdict a rule of the project, or an HTTP
+// server, goes against.
+var againstRules = map[string]struct {
+	outcome payack.Outcome
+	reason  payack.Reason
+}{
+	// must_accept: brackets in a form's names are no name of the provider.
+	"ptop-pub-php-078-form-query-array": {payack.Rejected, payack.ReasonMalformed},
+	// must_accept: PHP rounds integers beyond 64 bits, so they are refused.
+	"ptop-pub-php-030-unset-big-int": {payack.Rejected, payack.ReasonSignature},
+	// policy_reject: HTTP trims the blank at the end of a header before anybody
+	// sees it.
+	"ptop-pub-php-219-sig-enc-blank": {payack.Accepted, ""},
+}
+
+// sameValueOtherText rewrite a signed literal as another text of the number: a
+// receiver that also tries PHP's text takes them for what PHP would sign.
+var sameValueOtherText = []string{
+	"pts-pub-php-196-tamper-submit_amount",
+	"pts-pub-php-198-tamper-accept_amount",
+	"pts-pub-php-199-tamper-exchange_rate",
+}
+
+// undetectableByAmount is caught by a confirmation or by the memory of hashes
+// only.
+const undetectableByAmount = "payatom-pub-php-211-shift-worst-case"
+
+func TestVectorsThroughHandlers(t *testing.T) {
+	want := map[string]map[string]int{
+		"ptop": {
+			"webhook must_accept: accepted": 111, "webhook must_accept: against a rule": 2,
+			"webhook must_reject: rejected": 136, "webhook must_reject: refused": 1,
+			"webhook policy_reject: rejected": 61, "webhook policy_reject: refused": 12, "webhook policy_reject: against a rule": 1,
+			"not for a receiver": 24,
+		},
+		"pts": {
+			"callback must_accept: accepted":  125,
+			"callback must_reject: rejected":  100,
+			"callback policy_reject: refused": 10, "callback policy_reject: rejected": 58,
+			"callback record_reject: rejected": 2,
+		},
+		"payatom": {
+			"webhook must_accept: accepted": 102, "webhook must_accept: invalid": 29,
+			"webhook must_reject: rejected":  59,
+			"webhook policy_reject: refused": 14, "webhook policy_reject: rejected": 43,
+			"webhook record_reject: rejected": 11,
+			"not for a receiver":              6,
+		},
+	}
+	total := 0
+	for _, provider := range providers {
+		t.Run(string(provider), func(t *testing.T) {
+			f, err := vectors.Load(string(provider))
+			require.NoError(t, err)
+			require.Len(t, f.Vectors, vectors.Counts[string(provider)])
+			responses := loadResponses(t, provider)
+			server := newPost(t)
+			counts := map[string]int{}
+			for i := range f.Vectors {
+				v := &f.Vectors[i]
+				total++
+				if v.Kind != "webhook" && v.Kind != "callback" {
+					assert.Contains(t, []string{"polling_request", "polling_response", "payout_request"}, v.Kind)
+					counts["not for a receiver"]++
+					continue
+				}
+				t.Run(v.Name, func(t *testing.T) {
+					result := runVector(t, f, v, server, responses[v.Name])
+					counts[v.Kind+" "+v.Verdict+": "+result]++
+				})
+			}
+			assert.Equal(t, want[string(provider)], counts)
+			sum := 0
+			for _, n := range counts {
+				sum += n
+			}
+			assert.Equal(t, vectors.Counts[string(provider)], sum)
+		})
+	}
+	assert.Equal(t, 907, total)
+}
+
+// runVector delivers one vector over HTTP to a receiver of its own, set up as
+// the vector asks for, and returns what became of it.
+func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, response recordedResponse) string {
+	provider := payack.Provider(f.Provider)
+	w := &watch{}
+	var calls []payack.Event
+	h := receiverOf(t, f, v, w.options(), func(_ context.Context, ev payack.Event) error {
+		calls = append(calls, ev)
+		return nil
+	})
+	body, err := v.Request.Body()
+	require.NoError(t, err)
+	defer assertLogTellsNothing(t, w, f, body)
+
+	if v.Name == undetectableByAmount {
+		// The genuine webhook has the same hash, and came first.
+		first := bytes.Replace(body, []byte(`"order_id":"2024112000"`), []byte(`"order_id":"20241120001"`), 1)
+		first = bytes.Replace(first, []byte(`"received_amount":"1500"`), []byte(`"received_amount":"500"`), 1)
+		assertContract(t, provider, payack.Accepted, "", server.send(t, h, v, first))
+		require.Len(t, calls, 1)
+		calls = nil
+	}
+	got := server.send(t, h, v, body)
+	o := w.last(t)
+	assertContract(t, provider, o.Outcome, o.Reason, got)
+
+	rule, exception := againstRules[v.Name]
+	notPlain := v.Verdict == vectors.MustAccept && provider == payack.Payatom && !plainDecimal(v)
+	switch {
+	case exception:
+		assert.Equal(t, rule.outcome, o.Outcome)
+		assert.Equal(t, rule.reason, o.Reason)
+		return "against a rule"
+	case notPlain:
+		// These verify, and then break Payatom's grammar of amounts, which is
+		// part of the defence against moved borders.
+		assert.Equal(t, payack.ReasonInvalid, o.Reason)
+		assert.Empty(t, calls)
+		return "invalid"
+	case v.Verdict == vectors.MustAccept:
+		require.Equal(t, payack.Accepted, o.Outcome, "%v", o.Err)
+		require.Len(t, calls, 1)
+		assertMembers(t, v, calls[0])
+		assert.Equal(t, calls[0].ID(), o.EventID)
+		assert.Equal(t, body, o.Delivery.Body)
+		if response.Status != 0 {
+			assert.Equal(t, response.Status, got.status)
+		}
+		if response.Body != "" {
+			assert.Equal(t, response.Body, got.body)
+			assert.Equal(t, response.ContentType, got.header.Get("Content-Type"))
+		}
+		again := server.send(t, h, v, body)
+		assertContract(t, provider, payack.Duplicate, "", again)
+		assert.Equal(t, payack.Duplicate, w.last(t).Outcome)
+		assert.Len(t, calls, 1, "a redelivery must not be processed again")
+		return "accepted"
+	}
+	assert.Empty(t, calls, "a refused callback must not be processed")
+	require.Contains(t, closedSet, o.Reason)
+	assert.Equal(t, closedSet[o.Reason], o.Outcome)
+	assert.Contains(t, []payack.Outcome{payack.Rejected, payack.Refused}, o.Outcome)
+	require.Error(t, o.Err)
+	if o.EventID == "" {
+		assert.Nil(t, o.Delivery.Event)
+	}
+	if v.Name == undetectableByAmount {
+		assert.Equal(t, payack.ReasonSpliced, o.Reason)
+		assertConfirmCatches(t, f, v, server, body)
+	}
+	return string(o.Outcome)
+}
+
+// assertConfirmCatches shows that asking the gateway tells the forged webhook
+// from the genuine one even when it comes first.
+func assertConfirmCatches(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, body []byte) {
+	t.Helper()
+	w := &watch{}
+	h, err := handlers.NewPayatom(middleware.PayatomConfig{
+		SecretKeys: payack.Secrets(f.Keys[v.KeyID].SecretKey),
+		Confirm: func(_ context.Context, ev *payack.PayatomEvent) (*payack.Confirmation, error) {
+			if ev.OrderID == "20241120001" && ev.ReceivedAmount.String() == "500" {
+				return &payack.Confirmation{Paid: true}, nil
+			}
+			return nil, payack.ErrUnconfirmed
+		},
+		Options: w.options(),
+	}, func(context.Context, *payack.PayatomEvent) error { return nil })
+	require.NoError(t, err)
+	assertContract(t, payack.Payatom, payack.Rejected, payack.ReasonUnconfirmed, server.send(t, h, v, body))
+	assert.Equal(t, payack.ReasonUnconfirmed, w.last(t).Reason)
+}
+
+// receiverOf is a receiver set up as a vector asks for.
+func receiverOf(t *testing.T, f *vectors.File, v *vectors.Vector, o middleware.Options, fn func(context.Context, payack.Event) error) http.Handler {
+	t.Helper()
+	key := f.Keys[v.KeyID]
+	var h http.Handler
+	var err error
+	switch payack.Provider(f.Provider) {
+	case payack.Ptop:
+		c := middleware.PtopConfig{SigningKeys: payack.Secrets(key.TheSignature), ConfirmInCallback: true, Options: o}
+		if v.IsForm() {
+			c.Body = verify.BodyForm
+		}
+		if name, found := strings.CutPrefix(v.Dim("signature_at"), "header:"); found {
+			c.SignatureHeaders = []string{name}
+		}
+		if v.Class == "flavour_confusion" || v.Class == "reformatted_body" {
+			c.Schemes = []payack.Scheme{schemeOf(v.Flavour)}
+		}
+		h, err = handlers.NewPtop(c, func(ctx context.Context, ev *payack.PtopEvent) error { return fn(ctx, ev) })
+	case payack.PTS:
+		c := middleware.PTSConfig{Safecode: payack.NewSecret(key.Safecode), PublicKeys: []string{key.PublicPEM}, Options: o}
+		if strings.HasSuffix(v.Dim("envelope"), "_aes128_hex") {
+			c.SafecodeEncoding = envelope.PTSHex
+		}
+		if encoding := v.Dim("xsig"); encoding != "none" {
+			c.TransactionSecret = payack.NewSecret(key.TransactionSecret)
+			c.TransactionSignature = verify.PTSSignatureEncoding(encoding)
+		}
+		if slices.Contains(sameValueOtherText, v.Name) {
+			c.Numbers = []payack.Scheme{payack.SchemeLiteral}
+		}
+		h, err = handlers.NewPTS(c, func(ctx context.Context, ev *payack.PTSEvent) error { return fn(ctx, ev) })
+	case payack.Payatom:
+		// Refusals must come from verifying, so nothing is expected there.
+		c := middleware.PayatomConfig{SecretKeys: payack.Secrets(key.SecretKey), ExpectInCallback: true, Options: o}
+		orders := v.Context.KnownOrders
+		if v.Verdict == vectors.MustAccept {
+			orders = map[string]string{}
+			if amount := v.Expect["received_amount"]; amount != nil {
+				orders[*v.Expect["order_id"]] = *amount
+			} else {
+				orders[*v.Expect["order_id"]] = ""
+			}
+		}
+		if orders != nil {
+			c.ExpectInCallback = false
+			c.Expect = func(_ context.Context, orderID string) (payack.Amount, bool, error) {
+				amount, found := orders[orderID]
+				return payack.NewAmount(amount), found, nil
+			}
+		}
+		h, err = handlers.NewPayatom(c, func(ctx context.Context, ev *payack.PayatomEvent) error { return fn(ctx, ev) })
+	}
+	require.NoError(t, err)
+	return h
+}
+
+func schemeOf(flavour string) payack.Scheme {
+	for prefix, scheme := range map[string]payack.Scheme{
+		"header": payack.SchemeHeader, "php_unset": payack.SchemeReencoded, "splice_": payack.SchemeSpliced,
+		"emptied_": payack.SchemeBlanked, "form_raw_": payack.SchemeForm, "form_build_query": payack.SchemeFormRebuilt,
+	} {
+		if strings.HasPrefix(flavour, prefix) {
+			return scheme
+		}
+	}
+	return ""
+}
+
+var plain = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]+)?$`)
+
+// plainDecimal tells whether a vector's amount keeps Payatom's grammar, written
+// apart from the code.
+func plainDecimal(v *vectors.Vector) bool {
+	amount, status := v.Expect["received_amount"], *v.Expect["status"]
+	if amount == nil || *amount == "" {
+		return status == "Pending" || status == "Declined" || status == "User Timed Out" || strings.HasPrefix(status, "No Matching")
+	}
+	return plain.MatchString(*amount) && len(strings.Replace(*amount, ".", "", 1)) <= 18
+}
+
+// post delivers vectors over a real connection.
+type post struct {
+	server  *httptest.Server
+	handler atomic.Pointer[http.Handler]
+}
+
+func newPost(t *testing.T) *post {
+	t.Helper()
+	p := &post{}
+	p.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) }))
+	t.Cleanup(p.server.Close)
+	return p
+}
+
+func (p *post) send(t *testing.T, h http.Handler, v *vectors.Vector, body []byte) answer {
+	t.Helper()
+	done := make(chan struct{}) // the observer is told after the answer was sent
+	var signalling http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(done)
+		h.ServeHTTP(w, r)
+	})
+	p.handler.Store(&signalling)
+	r, err := http.NewRequest(v.Request.Method, p.server.URL+"/?"+v.Request.Query, bytes.NewReader(body))
+	require.NoError(t, err)
+	r.Header = v.Request.Header()
+	res, err := p.server.Client().Do(r)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	<-done
+	if v.Request.Method == http.MethodHead {
+		_, _, word := contract(payack.Payatom, payack.Refused, payack.ReasonMethod)
+		b = []byte(word) // HTTP leaves it out
+	}
+	return answer{res.StatusCode, res.Header, string(b)}
+}
+
+type recordedResponse struct {
+	Status      int
+	ContentType string `json:"content_type"`
+	Body        string
+}
+
+// loadResponses returns what the vectors say that a receiver answers.
+func loadResponses(t *testing.T, p payack.Provider) map[string]recordedResponse {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "testdata", "vectors", string(p)+".json"))
+	require.NoError(t, err)
+	var file struct {
+		Vectors []struct {
+			Name     string
+			Response recordedResponse
+		}
+	}
+	require.NoError(t, json.Unmarshal(b, &file))
+	out := map[string]recordedResponse{}
+	for _, v := range file.Vectors {
+		out[v.Name] = v.Response
+	}
+	return out
+}
+
+// assertMembers compares an event with the members that a vector expects, by
+// its JSON form.
+func assertMembers(t *testing.T, v *vectors.Vector, ev payack.Event) {
+	t.Helper()
+	b, err := json.Marshal(ev)
+	require.NoError(t, err)
+	var form map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(b, &form))
+	got := map[string]*string{}
+	flatten(t, got, form)
+	rest := map[string]*string{}
+	for name, text := range got {
+		rest[name] = text
+	}
+	for name, want := range v.Expect {
+		switch {
+		case name == "md5": // of what was signed, a note for other readers
+			continue
+		case name == "sign" || name == "signature":
+			assert.Equal(t, *want, ev.Verified().Signature)
+			continue
+		case strings.HasPrefix(name, "refund_info."):
+			assert.Equal(t, *want, refundMember(t, ev, strings.TrimPrefix(name, "refund_info.")), name)
+			continue
+		case name == "success" && *want == "1":
+			s := "true"
+			want = &s
+		}
+		text, found := got[name]
+		if assert.True(t, found, "%s is missing", name) {
+			assert.Equal(t, want, text, name)
+		}
+		delete(rest, name)
+	}
+	if _, given := v.Expect["refund_info"]; !given { // compared by its members
+		delete(rest, "refund_info")
+	}
+	for name := range rest { // some unknown members are left out of expect
+		assert.Contains(t, extraOf(ev), name, "was not sent")
+	}
+}
+
+func extraOf(ev payack.Event) map[string]payack.Text {
+	switch ev := ev.(type) {
+	case *payack.PtopEvent:
+		return ev.Extra
+	case *payack.PTSEvent:
+		return ev.Unsigned.Extra
+	case *payack.PayatomEvent:
+		return ev.Unsigned.Extra
+	}
+	return nil
+}
+
+func flatten(t *testing.T, dst map[string]*string, members map[string]json.RawMessage) {
+	t.Helper()
+	for name, raw := range members {
+		var text *string
+		var nested map[string]json.RawMessage
+		switch {
+		case (name == "unsigned" || name == "extra") && json.Unmarshal(raw, &nested) == nil:
+			flatten(t, dst, nested)
+		case json.Unmarshal(raw, &text) == nil:
+			dst[name] = text
+		default: // success
+			s := string(raw)
+			dst[name] = &s
+		}
+	}
+}
+
+func refundMember(t *testing.T, ev payack.Event, name string) string {
+	t.Helper()
+	refund, ok := ev.(*payack.PayatomEvent).Unsigned.Refund()
+	require.True(t, ok)
+	texts := map[string]string{
+		"refunded_upi": refund.RefundedUPI.String(), "refund_amount": refund.Amount.String(),
+		"refund_initiated_time": refund.InitiatedTime.String(), "refund_completed_time": refund.CompletedTime.String(),
+		"refund_status": refund.Status.String(), "refund_notes": refund.Notes.String(),
+	}
+	require.Contains(t, texts, name)
+	return texts[name]
+}
+
+var (
+	stringInBody = regexp.MustCompile(`"([^"\\\r\n]{8,})"`)
+	memberName   = regexp.MustCompile(`^[a-z_]+$`)
+)
+
+// assertLogTellsNothing searches a vector's log lines for keys, and for texts
+// of the body other than those that make the event's id.
+func assertLogTellsNothing(t *testing.T, w *watch, f *vectors.File, body []byte) {
+	t.Helper()
+	w.mu.Lock()
+	text := w.log.String()
+	w.mu.Unlock()
+	for _, key := range f.Keys {
+		for _, secret := range []string{key.TheSignature, key.Safecode, key.TransactionSecret, key.SecretKey} {
+			if secret != "" {
+				assert.NotContains(t, text, secret, "the log holds a secret")
+			}
+		}
+		for _, pem := range []string{key.PrivatePEM, key.PublicPEM} {
+			if pem != "" {
+				assert.NotContains(t, text, strings.Split(pem, "\n")[1], "the log holds a key")
+			}
+		}
+	}
+	deliveries := 0
+	for _, line := range w.lines(t) {
+		if strings.HasPrefix(line["msg"].(string), "payack: callback ") {
+			deliveries++
+		}
+		delete(line, "event_id")
+		delete(line, "time")
+		b, err := json.Marshal(line)
+		require.NoError(t, err)
+		for _, m := range stringInBody.FindAllSubmatch(body[:min(len(body), 64<<10)], -1) {
+			if value := string(m[1]); !memberName.MatchString(value) { // an error may name the member
+				assert.NotContains(t, string(b), value, "the log holds a text of the body")
+			}
+		}
+	}
+	assert.Equal(t, w.count(), deliveries, "one line for each delivery")
+}

@@ -1,0 +1,224 @@
+package middleware_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/vectors"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/verify"
+)
+
+func publicPEM(t testing.TB, key any) string {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(key)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+}
+
+func ptsVectorKey(t testing.TB) vectors.Key {
+	t.Helper()
+	f, err := vectors.Load("pts")
+	require.NoError(t, err)
+	return f.Keys["rsa1024"]
+}
+
+// A wrong configuration never gets as far as serving, and its error names the
+// member and the mend.
+func TestConfigurationErrors(t *testing.T) {
+	key := ptsVectorKey(t)
+	elliptical, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	short := publicPEM(t, &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 511, 1), E: 65537})
+	ptop := func() middleware.PtopConfig {
+		return middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true}
+	}
+	pts := func() middleware.PTSConfig {
+		return middleware.PTSConfig{Safecode: payack.NewSecret(key.Safecode), PublicKeys: []string{key.PublicPEM}}
+	}
+	payatom := func() middleware.PayatomConfig {
+		return middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKey), ExpectInCallback: true}
+	}
+	ptopErr := func(set func(*middleware.PtopConfig)) error {
+		c := ptop()
+		set(&c)
+		_, err := middleware.NewPtop(c)
+		return err
+	}
+	ptsErr := func(set func(*middleware.PTSConfig)) error {
+		c := pts()
+		set(&c)
+		_, err := middleware.NewPTS(c)
+		return err
+	}
+	payatomErr := func(set func(*middleware.PayatomConfig)) error {
+		c := payatom()
+		set(&c)
+		_, err := middleware.NewPayatom(c)
+		return err
+	}
+	optionErr := func(set func(*middleware.Options)) error {
+		return ptopErr(func(c *middleware.PtopConfig) { set(&c.Options) })
+	}
+	confirmPtop := func(context.Context, *payack.PtopEvent) (*payack.Confirmation, error) { return nil, nil }
+	ptsKeys := func(context.Context, *http.Request) (*verify.PTSKeys, error) { return nil, nil }
+	require.NoError(t, ptopErr(func(*middleware.PtopConfig) {}))
+	require.NoError(t, ptsErr(func(*middleware.PTSConfig) {}))
+	require.NoError(t, payatomErr(func(*middleware.PayatomConfig) {}))
+
+	for _, tc := range []struct {
+		name  string
+		err   error
+		words []string // the member, and the mend
+	}{
+		{"Ptop without Confirm", ptopErr(func(c *middleware.PtopConfig) { c.ConfirmInCallback = false }),
+			[]string{"Confirm:", "set Confirm", "ConfirmInCallback"}},
+		{"Ptop with both", ptopErr(func(c *middleware.PtopConfig) { c.Confirm = confirmPtop }),
+			[]string{"Confirm and ConfirmInCallback", "leave one"}},
+		{"Ptop without keys", ptopErr(func(c *middleware.PtopConfig) { c.SigningKeys = nil }), []string{"signing_keys", "at least one"}},
+		{"Ptop with an empty key", ptopErr(func(c *middleware.PtopConfig) { c.SigningKeys = payack.Secrets(ptopKey, "") }),
+			[]string{"signing_keys: key 2", "empty"}},
+		{"Ptop with KeyFunc and keys", ptopErr(func(c *middleware.PtopConfig) {
+			c.KeyFunc = func(context.Context, *http.Request) (*verify.PtopKeys, error) { return nil, nil }
+		}), []string{"KeyFunc and SigningKeys", "give one"}},
+		{"an unknown scheme", ptopErr(func(c *middleware.PtopConfig) { c.Schemes = []payack.Scheme{"magic"} }),
+			[]string{"schemes", `"magic"`, "header, spliced, reencoded, blanked"}},
+		{"a scheme of the other body", ptopErr(func(c *middleware.PtopConfig) { c.Schemes = []payack.Scheme{payack.SchemeForm} }),
+			[]string{"schemes", `"form"`, "set body"}},
+		{"an unknown body", ptopErr(func(c *middleware.PtopConfig) { c.Body = "xml" }), []string{"body", `"xml"`, `"json" or "form"`}},
+		{"sniffing forms", ptopErr(func(c *middleware.PtopConfig) { c.Body, c.Sniff = verify.BodyForm, true }), []string{"sniff", "leave"}},
+		{"an empty header name", ptopErr(func(c *middleware.PtopConfig) { c.SignatureHeaders = []string{"X-Signature", ""} }),
+			[]string{"headers: name 2", "X-Signature"}},
+
+		{"PTS without a safecode", ptsErr(func(c *middleware.PTSConfig) { c.Safecode = payack.Secret{} }), []string{"safecode", "empty"}},
+		{"a safecode that is no AES key", ptsErr(func(c *middleware.PTSConfig) { c.Safecode = payack.NewSecret("fifteen chars!!") }),
+			[]string{"safecode", "15 bytes", "switch envelopes off"}},
+		{"a safecode that is no hex", ptsErr(func(c *middleware.PTSConfig) {
+			c.Safecode, c.SafecodeEncoding = payack.NewSecret("zz"+key.Safecode[2:]), "hex"
+		}), []string{"safecode", "hex", "raw"}},
+		{"an unknown encoding of it", ptsErr(func(c *middleware.PTSConfig) { c.SafecodeEncoding = "base64" }),
+			[]string{"safecode_encoding", `"base64"`, `"raw" or "hex"`}},
+		{"PTS without public keys", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = nil }), []string{"public_keys", "PEM"}},
+		{"no PEM", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{"MIGfMA0G"} }), []string{"public_keys: key 1", "no PEM"}},
+		{"a private key", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{key.PublicPEM, key.PrivatePEM} }),
+			[]string{"public_keys: key 2", "PRIVATE KEY", "give PTS's PUBLIC KEY"}},
+		{"a damaged key", ptsErr(func(c *middleware.PTSConfig) {
+			c.PublicKeys = []string{strings.Replace(key.PublicPEM, "MIGf", "MIGe", 1)}
+		}), []string{"public_keys: key 1", "damaged", "copy it again"}},
+		{"two keys in one", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{key.PublicPEM + key.PublicPEM} }),
+			[]string{"public_keys: key 1", "its own entry"}},
+		{"a key of another kind", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{publicPEM(t, &elliptical.PublicKey)} }),
+			[]string{"public_keys: key 1", "not of RSA"}},
+		{"a short key", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{short} }),
+			[]string{"public_keys: key 1", "512 bits", "1024"}},
+		{"unknown numbers", ptsErr(func(c *middleware.PTSConfig) { c.Numbers = []payack.Scheme{"float"} }),
+			[]string{"numbers", `"float"`, "literal, php"}},
+		{"an unknown encoding of the header", ptsErr(func(c *middleware.PTSConfig) { c.TransactionSignature = "b64" }),
+			[]string{"transaction_signature", `"b64"`, `"base64" or "hex"`}},
+		{"a transaction secret without envelopes", ptsErr(func(c *middleware.PTSConfig) {
+			c.TransactionSecret, c.NoEnvelopes = payack.NewSecret(key.TransactionSecret), true
+		}), []string{"transaction_secret", "leave one"}},
+		{"PTS with KeyFunc and keys", ptsErr(func(c *middleware.PTSConfig) { c.KeyFunc = ptsKeys }), []string{"KeyFunc and keys", "give one"}},
+		{"PTS with KeyFunc and a safecode's encoding", ptsErr(func(c *middleware.PTSConfig) {
+			*c = middleware.PTSConfig{KeyFunc: ptsKeys, SafecodeEncoding: "hex"}
+		}), []string{"KeyFunc and keys", "give one"}},
+		{"PTS with KeyFunc and NoEnvelopes", ptsErr(func(c *middleware.PTSConfig) {
+			*c = middleware.PTSConfig{KeyFunc: ptsKeys, NoEnvelopes: true}
+		}), []string{"KeyFunc and keys", "give one"}},
+
+		{"Payatom without a comparison", payatomErr(func(c *middleware.PayatomConfig) { c.ExpectInCallback = false }),
+			[]string{"Expect:", "set Expect or Confirm", "ExpectInCallback"}},
+		{"Payatom with both", payatomErr(func(c *middleware.PayatomConfig) {
+			c.Expect = func(context.Context, string) (payack.Amount, bool, error) { return payack.Amount{}, false, nil }
+		}), []string{"ExpectInCallback", "leave one"}},
+		{"Payatom with Match alone", payatomErr(func(c *middleware.PayatomConfig) { c.Match = payack.Amount.Equal }),
+			[]string{"Match", "set Expect"}},
+		{"Payatom without keys", payatomErr(func(c *middleware.PayatomConfig) { c.SecretKeys = nil }), []string{"secret_keys", "at least one"}},
+		{"Payatom with an empty key", payatomErr(func(c *middleware.PayatomConfig) { c.SecretKeys = []payack.Secret{{}} }),
+			[]string{"secret_keys: key 1", "empty"}},
+		{"Payatom with KeyFunc and keys", payatomErr(func(c *middleware.PayatomConfig) {
+			c.KeyFunc = func(context.Context, *http.Request) (*verify.PayatomKeys, error) { return nil, nil }
+		}), []string{"KeyFunc and SecretKeys", "give one"}},
+		{"Payatom with unknown numbers", payatomErr(func(c *middleware.PayatomConfig) { c.Numbers = []payack.Scheme{"PHP"} }),
+			[]string{"numbers", `"PHP"`, "literal, php"}},
+
+		{"a lease as long as the deadline", optionErr(func(o *middleware.Options) { o.Deadline, o.Lease = time.Minute, time.Minute }),
+			[]string{"Lease", "1m0s", "raise it"}},
+		{"a lease shorter than the default deadline", optionErr(func(o *middleware.Options) { o.Lease = time.Second }),
+			[]string{"Lease", "8s", "raise it"}},
+		{"a negative limit", optionErr(func(o *middleware.Options) { o.MaxBody = -1 }), []string{"MaxBody", "leave them 0"}},
+		{"a negative time", optionErr(func(o *middleware.Options) { o.ReadTimeout = -1 }), []string{"ReadTimeout", "leave them 0"}},
+		{"a prefix that is none", optionErr(func(o *middleware.Options) { o.AllowedAddresses = []netip.Prefix{{}} }),
+			[]string{"AllowedAddresses", "/32"}},
+		{"a proxy that is none", optionErr(func(o *middleware.Options) {
+			o.TrustedProxies = []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr("10.0.0.1"), 33)}
+		}), []string{"TrustedProxies", "/32"}},
+		{"IPv4 in IPv6", optionErr(func(o *middleware.Options) { o.AllowedAddresses = prefixes("::ffff:203.0.113.0/120") }),
+			[]string{"AllowedAddresses", "::ffff:203.0.113.0/120", "write it as IPv4"}},
+		{"an unknown charge", optionErr(func(o *middleware.Options) { o.Charge = "some" }), []string{"Charge", `"some"`, `"all" or "failures"`}},
+		{"a rule for no field", optionErr(func(o *middleware.Options) { o.Validate = map[string]string{"order_id": "required"} }),
+			[]string{"Validate", `"order_id"`, "OrderID"}},
+		{"a rule that is none", optionErr(func(o *middleware.Options) { o.Validate = map[string]string{"OrderID": "eqals=1"} }),
+			[]string{"Validate", "eqals", "OrderID"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			require.Error(t, tc.err)
+			text := tc.err.Error()
+			for _, word := range tc.words {
+				assert.Contains(t, text, word)
+			}
+			assert.NotContains(t, text, "\n")
+			assert.True(t, strings.HasPrefix(text, "payack: ") || strings.HasPrefix(text, "ratelimit: "), text)
+			for _, secret := range []string{ptopKey, payatomKey, key.Safecode, key.Safecode[2:], key.TransactionSecret, "fifteen chars!!",
+				strings.Split(key.PrivatePEM, "\n")[1], strings.Split(key.PublicPEM, "\n")[1], "MIG"} {
+				assert.NotContains(t, text, secret)
+			}
+		})
+	}
+}
+
+func TestNilCallback(t *testing.T) {
+	_, err := ptopReceiver(t, middleware.Options{}).Handler(nil)
+	require.Error(t, err)
+	assert.Contains(t, err.Error(), "the callback is nil; give the function")
+}
+
+// KeyFunc is asked once for each delivery, after the body was read, with the
+// delivery in its context.
+func TestKeyFuncSeesTheDelivery(t *testing.T) {
+	keys, err := verify.NewPtopKeys("shop", payack.NewSecret(ptopKey))
+	require.NoError(t, err)
+	asked := 0
+	h, err := ptopConfigured(t, middleware.PtopConfig{ConfirmInCallback: true,
+		KeyFunc: func(ctx context.Context, r *http.Request) (*verify.PtopKeys, error) {
+			asked++
+			d, ok := payack.DeliveryFrom(ctx)
+			require.True(t, ok)
+			assert.Equal(t, ptopBody("T1"), string(d.Body))
+			assert.Nil(t, d.Event)
+			assert.Equal(t, "/ptop", r.URL.Path)
+			return keys, nil
+		}}).Handler(acceptAll)
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T1")).Code)
+	assert.Equal(t, 1, asked)
+	r := ptopRequest(t, "T1")
+	r.Header.Set("Content-Type", "text/html")
+	serve(h, r)
+	assert.Equal(t, 1, asked, "not for what is refused at the gate")
+}

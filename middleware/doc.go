@@ -1,0 +1,16 @@
+// Package middleware is the way of a request: it turns HTTP away at the gate,
+// captures the body, has it verified, guards the event (once only, expected,
+// confirmed), calls the merchant's code, and answers in the provider's words.
+//
+// There is a receiver for each provider, made by [NewPtop], [NewPTS] and
+// [NewPayatom]. Wrap puts it around an existing http.Handler, which then finds
+// the event and the delivery in its context; Handler calls a typed function
+// instead, and is what package handlers uses.
+//
+// Behind Wrap, a handler that writes nothing and reports no error with [Fail]
+// has accepted the event, and so has one that writes a 2xx. Anything else is a
+// failure, and the provider is asked to send again. What the handler wrote
+// itself stands as it is.
+//
+// A receiver is safe for concurrent use and has no goroutines of its own.
+package middleware

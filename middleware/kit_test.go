@@ -1,0 +1,273 @@
+package middleware_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/ratelimit"
+	"github.com/payack/payack/verify"
+)
+
+// Keys are throwaway texts.
+const (
+	ptopKey    = "46bc3a213874d10ccef585932385ce2b"
+	payatomKey = "68e6d7a89981a0c7335f2a7f07ff3e20"
+)
+
+var errMerchant = errors.New("the merchant's own error")
+
+type ptopFunc = func(ctx context.Context, ev *payack.PtopEvent) error
+
+func acceptAll(context.Context, *payack.PtopEvent) error { return nil }
+
+func ptopReceiver(t testing.TB, o middleware.Options) *middleware.Receiver[*payack.PtopEvent] {
+	t.Helper()
+	return ptopConfigured(t, middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true, Options: o})
+}
+
+func ptopConfigured(t testing.TB, c middleware.PtopConfig) *middleware.Receiver[*payack.PtopEvent] {
+	t.Helper()
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	rc, err := middleware.NewPtop(c)
+	require.NoError(t, err)
+	return rc
+}
+
+func ptopHandler(t testing.TB, o middleware.Options, fn ptopFunc) http.Handler {
+	t.Helper()
+	h, err := ptopReceiver(t, o).Handler(fn)
+	require.NoError(t, err)
+	return h
+}
+
+// ptopBody is a callback about this transaction.
+func ptopBody(transaction string) string {
+	return `{"success":true,"transaction_id":"` + transaction + `","order_id":"ORD1","message":"Payment done"}`
+}
+
+// ptopID is the identity of ptopBody's event.
+func ptopID(transaction string) string { return "ptop::" + transaction + ":ORD1:true" }
+
+func ptopSignature(t testing.TB, body string) string {
+	t.Helper()
+	m, err := verify.SignPtopCallback(payack.NewSecret(ptopKey), payack.SchemeHeader, verify.PtopLast, []byte(body))
+	require.NoError(t, err)
+	return m.Header["X-Signature"][0]
+}
+
+// ptopRequest is a genuine callback about a transaction.
+func ptopRequest(t testing.TB, transaction string) *http.Request {
+	t.Helper()
+	body := ptopBody(transaction)
+	r := httptest.NewRequest(http.MethodPost, "/ptop", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-Signature", ptopSignature(t, body))
+	return r
+}
+
+// ptopRaw is the head of the same callback on the wire, with these lines
+// besides.
+func ptopRaw(t testing.TB, transaction string, lines ...string) (head, body string) {
+	t.Helper()
+	body = ptopBody(transaction)
+	head = "POST /ptop HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\nX-Signature: " + ptopSignature(t, body) + "\r\n"
+	for _, line := range lines {
+		head += line + "\r\n"
+	}
+	return head + "\r\n", body
+}
+
+// serve delivers a request and returns the answer.
+func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// watch keeps what an observer and a log are told.
+type watch struct {
+	mu   sync.Mutex
+	seen []payack.Observation
+	log  bytes.Buffer
+	told chan struct{} // one for each observation, where somebody waits
+}
+
+func newWatch() *watch { return &watch{told: make(chan struct{}, 100_000)} }
+
+func (w *watch) Observe(_ context.Context, o *payack.Observation) {
+	w.mu.Lock()
+	w.seen = append(w.seen, *o)
+	w.mu.Unlock()
+	w.told <- struct{}{}
+}
+
+func (w *watch) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.Write(p)
+}
+
+func (w *watch) options() middleware.Options {
+	return middleware.Options{Observer: w, Logger: slog.New(slog.NewJSONHandler(w, nil))}
+}
+
+// last waits for the next observation that nobody waited for, and returns the
+// newest.
+func (w *watch) last(t testing.TB) payack.Observation {
+	t.Helper()
+	<-w.told
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seen[len(w.seen)-1]
+}
+
+func (w *watch) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.seen)
+}
+
+// lines returns the log so far, parsed.
+func (w *watch) lines(t testing.TB) []map[string]any {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []map[string]any
+	dec := json.NewDecoder(strings.NewReader(w.log.String()))
+	for {
+		var fields map[string]any
+		err := dec.Decode(&fields)
+		if errors.Is(err, io.EOF) {
+			return out
+		}
+		require.NoError(t, err)
+		out = append(out, fields)
+	}
+}
+
+// deliveries returns the lines that are about deliveries.
+func (w *watch) deliveries(t testing.TB) []map[string]any {
+	t.Helper()
+	var out []map[string]any
+	for _, line := range w.lines(t) {
+		if strings.HasPrefix(fmt.Sprint(line["msg"]), "payack: callback ") {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// counter is a callback that counts.
+type counter struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (c *counter) add() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n++
+	return c.n
+}
+
+func (c *counter) get() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n
+}
+
+func (c *counter) accept(context.Context, *payack.PtopEvent) error {
+	c.add()
+	return nil
+}
+
+// payatomRequest is a genuine webhook.
+func payatomRequest(t testing.TB, orderID, amount, status string) *http.Request {
+	t.Helper()
+	signer, err := verify.NewPayatomSigner(payack.NewSecret(payatomKey))
+	require.NoError(t, err)
+	body := `{"order_id":"` + orderID + `","requested_amount":"500","status":"` + status + `","received_amount":"` + amount +
+		`","bank_ref":"838498153464","ref_code":"b73ea664","refund_info":[],"post_hash":"` + signer.PostHash(orderID, amount, status) + `"}`
+	r := httptest.NewRequest(http.MethodPost, "/payatom", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	return r
+}
+
+// openBucket lets everybody pass.
+type openBucket struct{}
+
+func (openBucket) Allow(context.Context, string) (ratelimit.Decision, error) {
+	return ratelimit.Decision{Allowed: true, Limit: 2, Remaining: 1, Window: time.Second}, nil
+}
+
+func (b openBucket) Peek(ctx context.Context, key string) (ratelimit.Decision, error) {
+	return b.Allow(ctx, key)
+}
+
+func limitKeyFunc(before func()) func(*http.Request, netip.Addr) string {
+	return func(_ *http.Request, client netip.Addr) string {
+		before()
+		return client.String()
+	}
+}
+
+// logCatcher keeps what a server complains of.
+type logCatcher struct{ watch }
+
+func (l *logCatcher) logger() *log.Logger { return log.New(l, "", 0) }
+
+func (l *logCatcher) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.log.String()
+}
+
+var ptsNames = []string{"user_id", "order_id", "transaction_id", "channel", "submit_currency", "submit_amount",
+	"accept_currency", "accept_amount", "exchange_rate", "status", "timestamp"}
+
+// ptsSigned is a signed flat callback; literals replace members by JSON.
+func ptsSigned(t testing.TB, signer *verify.PTSSigner, literals map[string]string) *http.Request {
+	t.Helper()
+	members := map[string]string{
+		"user_id": `"277"`, "order_id": `"20240001"`, "transaction_id": `"7001"`, "channel": `"QRPH"`,
+		"submit_currency": `"PHP"`, "submit_amount": "100.50", "accept_currency": `"PHP"`, "accept_amount": "100.50",
+		"exchange_rate": "1", "status": `"2000"`, "timestamp": "1731000000",
+	}
+	signed := map[string]string{}
+	body := "{"
+	for _, name := range ptsNames {
+		literal, changed := literals[name]
+		if !changed {
+			literal = members[name]
+		}
+		body += `"` + name + `":` + literal + ","
+		signed[name] = strings.Trim(literal, `"`)
+		if literal == "null" {
+			signed[name] = ""
+		}
+	}
+	sign, err := signer.Sign(verify.PTSCallback, signed)
+	require.NoError(t, err)
+	r := httptest.NewRequest(http.MethodPost, "/pts", strings.NewReader(body+`"sign":"`+sign+`"}`))
+	r.Header.Set("Content-Type", "application/json")
+	return r
+}

@@ -1,0 +1,52 @@
+package middleware
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/ratelimit"
+)
+
+// limitGate asks the limiter before anything is read. A limiter that fails lets
+// the callback pass: a broken limiter must not cost a payment.
+func (rc *Receiver[E]) limitGate(r *http.Request, d *delivery) error {
+	o := &rc.options
+	if o.Limiter == nil {
+		return nil
+	}
+	if o.LimitKey != nil {
+		d.limitKey = o.LimitKey(r, d.Client)
+	} else {
+		d.limitKey = ratelimit.AddrKey(string(rc.stages.provider), d.Client)
+	}
+	decision, err := o.Charge.Gate(r.Context(), o.Limiter, d.limitKey)
+	if err != nil {
+		o.Logger.Error("payack: the limiter failed; the callback passes", "provider", rc.stages.provider, "error", err)
+		return nil
+	}
+	d.limit = decision
+	if !decision.Allowed {
+		return rc.refuse(payack.ReasonRate, "over the limit for this client")
+	}
+	return nil
+}
+
+// limitHeaders tells a refused client when to come back, and others how much is
+// left, if that is wanted.
+func (rc *Receiver[E]) limitHeaders(w http.ResponseWriter, d *delivery) {
+	if d.limitKey != "" && d.limit.Limit > 0 && (!d.limit.Allowed || rc.options.LimitPolicy != "") {
+		ratelimit.SetHeaders(w.Header(), d.limit, rc.options.LimitPolicy)
+	}
+}
+
+// chargeFailure lets a delivery that did not verify pay, where only those do.
+func (rc *Receiver[E]) chargeFailure(ctx context.Context, d *delivery) {
+	if d.limitKey == "" || d.observation.Outcome != payack.Rejected || d.observation.EventID != "" {
+		return
+	}
+	// Who hangs up pays all the same.
+	if _, err := rc.options.Charge.Failed(context.WithoutCancel(ctx), rc.options.Limiter, d.limitKey); err != nil {
+		rc.options.Logger.Error("payack: the limiter failed; a failed delivery was not charged", "provider", rc.stages.provider, "error", err)
+	}
+}

@@ -1,0 +1,75 @@
+package middleware
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/payack/payack"
+)
+
+// maxLogged bounds what a sender can put into a line of the log.
+const maxLogged = 128
+
+// logObservation writes the one line of a delivery. It holds no secret, no
+// body, and nothing of an event but its id.
+func logObservation(ctx context.Context, logger *slog.Logger, o *payack.Observation) {
+	level := slog.LevelInfo
+	switch o.Outcome {
+	case payack.Failed:
+		level = slog.LevelError
+	case payack.Refused, payack.Rejected:
+		level = slog.LevelWarn
+	}
+	switch o.Reason {
+	case payack.ReasonSpliced, payack.ReasonUnexpected, payack.ReasonUnconfirmed:
+		level = slog.LevelError // verified, and yet not true: somebody should look
+	case payack.ReasonBusy:
+		level = slog.LevelWarn
+	}
+	if o.Err != nil && level < slog.LevelError && o.Outcome == payack.Accepted {
+		level = slog.LevelError // accepted, and not recorded as done
+	}
+	if !logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 12)
+	attrs = append(attrs,
+		slog.String("provider", string(o.Delivery.Provider)),
+		slog.String("outcome", string(o.Outcome)),
+		slog.Int("status", o.Status),
+		slog.Int("bytes", len(o.Delivery.Body)),
+		slog.Duration("took", o.Took.Total),
+	)
+	if o.Reason != "" {
+		attrs = append(attrs, slog.String("reason", string(o.Reason)))
+	}
+	if o.Scheme != "" {
+		attrs = append(attrs, slog.String("scheme", string(o.Scheme)))
+	}
+	if o.EventID != "" {
+		attrs = append(attrs, slog.String("event_id", cut(o.EventID)))
+	}
+	if o.Delivery.Client.IsValid() {
+		attrs = append(attrs, slog.String("client", o.Delivery.Client.String()))
+	}
+	switch o.Reason {
+	case payack.ReasonContentType:
+		attrs = append(attrs, slog.String("content_type", cut(o.Delivery.Header.Get("Content-Type"))))
+	case payack.ReasonMethod:
+		attrs = append(attrs, slog.String("method", cut(o.Delivery.Method)))
+	}
+	if o.Err != nil {
+		attrs = append(attrs, slog.String("error", o.Err.Error()))
+	}
+	if o.Stack != nil {
+		attrs = append(attrs, slog.String("stack", string(o.Stack)))
+	}
+	logger.LogAttrs(ctx, level, "payack: callback "+string(o.Outcome), attrs...)
+}
+
+func cut(s string) string {
+	if len(s) > maxLogged {
+		return s[:maxLogged] + "…"
+	}
+	return s
+}

@@ -1,0 +1,134 @@
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/textproto"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/ratelimit"
+)
+
+// Defaults of [Options].
+const (
+	DefaultMaxBody     = 64 << 10
+	DefaultReadTimeout = 5 * time.Second
+	// DefaultDeadline leaves Ptop, which waits 10 seconds, time for the answer.
+	DefaultDeadline = 8 * time.Second
+	// leaseMargin is how long a claim outlives the deadline by default.
+	leaseMargin = 30 * time.Second
+)
+
+// Options are what all receivers have in common. The zero value is a working
+// choice: nothing is limited by address or rate, events are remembered in
+// memory, and every delivery is one line of slog.Default.
+type Options struct {
+	// MaxBody is the largest body in bytes; 0 is 64 KiB.
+	MaxBody int64
+	// ReadTimeout bounds the reading of a body; 0 is 5 seconds. Where the
+	// server does not support deadlines it has no effect.
+	ReadTimeout time.Duration
+	// Deadline bounds the whole processing through the context that hooks and
+	// callbacks get, counted from the arrival; 0 is 8 seconds. A callback that
+	// ignores its context delays the answer, and its result still counts.
+	Deadline time.Duration
+
+	// AllowedAddresses, when set, are the only addresses that may call.
+	AllowedAddresses []netip.Prefix
+	// TrustedProxies are the peers whose ForwardedHeader is believed. None is
+	// by default: the client is then the peer itself.
+	TrustedProxies []netip.Prefix
+	// ForwardedHeader names the header in which trusted proxies list the
+	// addresses before them; empty is X-Forwarded-For.
+	ForwardedHeader string
+
+	// Limiter, when set, limits how often a client may call. It is asked before
+	// the body is read and before any cryptography. Give each receiver its own,
+	// or share one: keys name the provider.
+	Limiter ratelimit.Limiter
+	// Charge says which requests are taken from the budget; empty is
+	// [ratelimit.ChargeFailures]: only deliveries that don't verify, so that a
+	// provider's genuine burst is never refused.
+	Charge ratelimit.Charge
+	// LimitKey names whose budget a request belongs to; nil is provider and
+	// client address, IPv6 by /64. An empty key is not limited.
+	LimitKey func(r *http.Request, client netip.Addr) string
+	// LimitPolicy, when set, adds the IETF RateLimit headers to answers under
+	// this policy name. Retry-After is sent with every refusal anyway.
+	LimitPolicy string
+
+	// Store remembers which events were processed; nil is a [MemoryStore] of
+	// this receiver's own. Restarts and other replicas don't share it, so make
+	// the settling of an order idempotent all the same.
+	Store payack.Store
+	// Lease is how long a claim holds when nothing ends it (a crash); 0 is the
+	// deadline and 30 seconds. It must be longer than the deadline.
+	Lease time.Duration
+	// ProcessWithoutStore calls the callback when the store fails. By default
+	// the provider is asked to send again: with this set an event may be
+	// processed more than once, and the callback must not mind.
+	ProcessWithoutStore bool
+
+	// Validate holds the merchant's own rules for the event: a field's Go name
+	// to validator/v10 tags, {"AcceptCurrency": "eq=PHP"}. An event that
+	// breaks one is rejected as invalid.
+	Validate map[string]string
+
+	// Logger gets one line for each delivery, and warnings about the set-up;
+	// nil is slog.Default. slog.New(slog.DiscardHandler) switches it off.
+	Logger *slog.Logger
+	// Observer, when set, is told of each delivery besides the log.
+	Observer payack.Observer
+}
+
+// withDefaults returns the options completed, or an error that names the member
+// and the mend.
+func (o Options) withDefaults() (Options, error) {
+	if o.MaxBody < 0 || o.ReadTimeout < 0 || o.Deadline < 0 || o.Lease < 0 {
+		return o, errors.New("payack: MaxBody, ReadTimeout, Deadline and Lease can't be negative; leave them 0 for the defaults")
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = DefaultMaxBody
+	}
+	if o.ReadTimeout == 0 {
+		o.ReadTimeout = DefaultReadTimeout
+	}
+	if o.Deadline == 0 {
+		o.Deadline = DefaultDeadline
+	}
+	if o.Lease == 0 {
+		o.Lease = o.Deadline + leaseMargin
+	}
+	if o.Lease <= o.Deadline {
+		return o, fmt.Errorf("payack: Lease: %v is not longer than the deadline of %v, so an event could be claimed twice; leave it 0 or raise it", o.Lease, o.Deadline)
+	}
+	for _, p := range append(append([]netip.Prefix(nil), o.AllowedAddresses...), o.TrustedProxies...) {
+		if !p.IsValid() {
+			return o, errors.New("payack: AllowedAddresses, TrustedProxies: an entry is no valid prefix; a single address ends in /32 or /128")
+		}
+		if p.Addr().Is4In6() {
+			return o, fmt.Errorf("payack: AllowedAddresses, TrustedProxies: %v is an IPv4 prefix in IPv6 form, which matches no client; write it as IPv4", p)
+		}
+	}
+	if o.ForwardedHeader == "" {
+		o.ForwardedHeader = "X-Forwarded-For"
+	}
+	o.ForwardedHeader = textproto.CanonicalMIMEHeaderKey(o.ForwardedHeader)
+	if o.Charge == "" {
+		o.Charge = ratelimit.ChargeFailures
+	}
+	if err := o.Charge.Validate(); err != nil {
+		return o, err
+	}
+	if o.Store == nil {
+		o.Store = NewMemoryStore(0)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o, nil
+}

@@ -1,0 +1,541 @@
+package middleware
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/ratelimit"
+	"github.com/payack/payack/verify"
+)
+
+// Receiver receives one provider's callbacks. It is made by NewPtop, NewPTS or
+// NewPayatom, and safe for concurrent use.
+type Receiver[E payack.Event] struct {
+	options Options
+	stages  stages[E]
+	rules   *rules
+
+	inFlight       inFlight
+	schemeReported atomic.Bool
+	proxyWarned    atomic.Bool
+}
+
+// stages are what one provider does its own way; everything else is common.
+type stages[E payack.Event] struct {
+	provider payack.Provider
+	answers  *answers
+	// accepts tells whether a content type fits.
+	accepts func(contentType string) bool
+	// verify finds the keys and verifies.
+	verify func(ctx context.Context, r *http.Request, m verify.Message) (E, error)
+	// guard compares the event with what the merchant expects and the provider
+	// confirms; nil where there is nothing to compare.
+	guard func(ctx context.Context, ev E, d *delivery) error
+	// pinned tells that the scheme needs no advice.
+	pinned bool
+}
+
+// delivery is a callback on its way.
+type delivery struct {
+	payack.Delivery
+	observation payack.Observation
+	// claims are held until the callback has returned.
+	claims []claim
+	// inFlight is what this delivery has entered there.
+	inFlight []string
+	// limitKey is whose budget it is taken from, and limit what the limiter said.
+	limitKey string
+	limit    ratelimit.Decision
+	// failure is what a wrapped handler reported with Fail.
+	failure error
+	// written is the status that a wrapped handler answered itself, or 0.
+	written int
+}
+
+type claim struct{ id, fingerprint, token string }
+
+func newReceiver[E payack.Event](o Options, s stages[E]) (*Receiver[E], error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	var zero E
+	rules, err := newRules(zero, o.Validate)
+	if err != nil {
+		return nil, err
+	}
+	return &Receiver[E]{options: o, stages: s, rules: rules}, nil
+}
+
+// Handler returns a handler that calls fn with each verified event, at the most
+// once at a time for one event, and never again once it has returned nil.
+//
+// The context carries the delivery ([payack.DeliveryFrom]) and a deadline; it is
+// not cancelled when the provider hangs up, so a settlement is not cut in half.
+// An error, or a panic, makes the provider send again. The error for a nil fn
+// is returned here.
+func (rc *Receiver[E]) Handler(fn func(ctx context.Context, ev E) error) (http.Handler, error) {
+	if fn == nil {
+		return nil, fmt.Errorf("payack: %s: the callback is nil; give the function that settles an event", rc.stages.provider)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rc.serve(w, r, func(ctx context.Context, ev E, _ *delivery) error { return fn(ctx, ev) })
+	}), nil
+}
+
+// Wrap returns a handler that calls next with each verified event in its
+// context ([payack.EventFrom], [payack.DeliveryFrom]) and the exact body as
+// r.Body. When next wrote nothing, the provider is answered by its contract:
+// success, or a failure when next reported one with [Fail].
+//
+// Its shape is that of a middleware of net/http and chi. A nil next is answered
+// as a failing callback. Gin's handlers need the module ginpayack.
+func (rc *Receiver[E]) Wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rc.serve(w, r, func(ctx context.Context, _ E, d *delivery) error {
+			if next == nil {
+				return errors.New("the wrapped handler is nil")
+			}
+			tracked := &trackingWriter{ResponseWriter: w, d: d}
+			next.ServeHTTP(tracked, requestBehind(r, ctx, d))
+			switch {
+			case d.failure != nil:
+				return d.failure
+			case d.written != 0 && (d.written < 200 || d.written > 299):
+				return fmt.Errorf("the wrapped handler answered with status %d", d.written)
+			}
+			return nil
+		})
+	})
+}
+
+type deliveryStateKey struct{}
+
+// Fail reports that the event was not processed, to be called by a handler
+// behind Wrap. Unless the handler writes a response itself, the provider is
+// asked to send again; a response stands, and the event is not marked as done
+// in either case. A nil error changes nothing; of several the first counts.
+// Outside of Wrap it does nothing and returns false.
+func Fail(ctx context.Context, err error) bool {
+	d, ok := ctx.Value(deliveryStateKey{}).(*delivery)
+	if ok && err != nil && d.failure == nil {
+		d.failure = err
+	}
+	return ok
+}
+
+// requestBehind is the request as a wrapped handler sees it: with the body that
+// was captured.
+func requestBehind(r *http.Request, ctx context.Context, d *delivery) *http.Request {
+	r = r.WithContext(context.WithValue(ctx, deliveryStateKey{}, d))
+	r.Body = io.NopCloser(bytes.NewReader(d.Body))
+	r.ContentLength = int64(len(d.Body))
+	r.TransferEncoding = nil
+	return r
+}
+
+// trackingWriter notes whether a wrapped handler answers itself. Other
+// abilities of the writer are reached through http.ResponseController.
+type trackingWriter struct {
+	http.ResponseWriter
+	d *delivery
+}
+
+func (t *trackingWriter) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+func (t *trackingWriter) WriteHeader(status int) {
+	t.ResponseWriter.WriteHeader(status)   // panics for a status that is none
+	if t.d.written == 0 && status >= 200 { // 1xx announce, they don't answer
+		t.d.written = status
+	}
+}
+
+func (t *trackingWriter) Write(b []byte) (int, error) {
+	if t.d.written == 0 {
+		t.d.written = http.StatusOK
+	}
+	return t.ResponseWriter.Write(b)
+}
+
+// FlushError is what http.ResponseController calls. A flush sends the header,
+// and so is an answer.
+func (t *trackingWriter) FlushError() error {
+	err := http.NewResponseController(t.ResponseWriter).Flush()
+	if err == nil && t.d.written == 0 {
+		t.d.written = http.StatusOK
+	}
+	return err
+}
+
+// serve takes a request all the way. Whatever happens, it is answered once and
+// observed once.
+func (rc *Receiver[E]) serve(w http.ResponseWriter, r *http.Request, call func(context.Context, E, *delivery) error) {
+	start := time.Now()
+	d := &delivery{Delivery: payack.Delivery{
+		Provider: rc.stages.provider, Received: start,
+		Method: r.Method, Path: r.URL.Path, Header: r.Header,
+	}}
+	o := &d.observation
+	o.Delivery = &d.Delivery
+	aborted := false
+	defer func() {
+		if o.Outcome == "" || aborted { // the goroutine ends in the callback, or is to end
+			o.Outcome, o.Reason = payack.Failed, payack.ReasonPanic
+		}
+		o.Took.Total = time.Since(start)
+		rc.chargeFailure(r.Context(), d)
+		rc.observe(r.Context(), o)
+		if aborted {
+			panic(http.ErrAbortHandler) // net/http's way to end a connection without an answer
+		}
+	}()
+
+	err := rc.process(w, r, d, call)
+	if aborted = err == http.ErrAbortHandler; !aborted {
+		rc.answer(w, d, err)
+	}
+}
+
+// answer sends the provider's answer, unless a wrapped handler gave one.
+func (rc *Receiver[E]) answer(w http.ResponseWriter, d *delivery, err error) {
+	o := &d.observation
+	var refusal *payack.Error
+	switch {
+	case err == nil && o.Outcome == "":
+		o.Outcome = payack.Accepted
+	case errors.As(err, &refusal):
+		if refusal.EventID == "" && o.EventID != "" {
+			refusal.EventID = o.EventID
+		}
+		o.Outcome, o.Reason, o.Err = refusal.Reason.Outcome(), refusal.Reason, refusal
+	}
+	if d.written != 0 {
+		o.Status = d.written
+		return
+	}
+	a := rc.stages.answers.of(o.Outcome, o.Reason)
+	o.Status = a.Status
+	rc.limitHeaders(w, d)
+	write(w, a)
+}
+
+// process returns nil for an event that is accepted, or was (the outcome is
+// then duplicate), and a *payack.Error otherwise. It is where panics of the
+// merchant's code end.
+func (rc *Receiver[E]) process(w http.ResponseWriter, r *http.Request, d *delivery, call func(context.Context, E, *delivery) error) (err error) {
+	o := &d.observation
+	ctx, done := r.Context(), false
+	defer func() {
+		if p := recover(); p != nil {
+			err = rc.panicked(p, o)
+		}
+		rc.settle(ctx, d, done)
+		for _, id := range d.inFlight {
+			rc.inFlight.leave(id)
+		}
+	}()
+
+	// Bounds the reading of the body, and with it what the server reads of one
+	// that was refused. Not every server and writer supports deadlines; then the
+	// server's own ReadTimeout has to do.
+	conn := http.NewResponseController(w)
+	bounded := conn.SetReadDeadline(d.Received.Add(rc.options.ReadTimeout)) == nil
+	if err := rc.gate(r, d); err != nil {
+		return err
+	}
+	body, err := capture(r, rc.options.MaxBody)
+	o.Took.Capture = time.Since(d.Received)
+	if err != nil {
+		return rc.captureError(err)
+	}
+	if bounded {
+		// Left in place it would cut a later request, or the server's watch
+		// for a client that hangs up.
+		_ = conn.SetReadDeadline(time.Time{}) // it worked a moment ago
+	}
+	d.Body = body
+
+	// The provider that hangs up must not stop a half-done settlement.
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), d.Received.Add(rc.options.Deadline))
+	defer cancel()
+	ctx = payack.WithDelivery(ctx, &d.Delivery)
+
+	ev, err := rc.verify(ctx, r, d)
+	if err != nil {
+		return err
+	}
+	id := ev.ID()
+	o.EventID, o.Scheme, d.Event = id, ev.Verified().Scheme, ev
+
+	if !rc.enter(d, id) {
+		return rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "the same event is being processed in this process")
+	}
+
+	before := time.Now()
+	err = rc.guard(ctx, ev, d)
+	o.Took.Guard = time.Since(before)
+	if err != nil || o.Outcome == payack.Duplicate {
+		return err
+	}
+
+	before = time.Now()
+	err = call(ctx, ev, d)
+	o.Took.Call = time.Since(before)
+	if err != nil {
+		return rc.callbackError(ctx, err)
+	}
+	done = true
+	return nil
+}
+
+// gate turns away what needs no reading. It costs no cryptography.
+func (rc *Receiver[E]) gate(r *http.Request, d *delivery) error {
+	if r.Method != http.MethodPost {
+		return rc.refuse(payack.ReasonMethod, "only POST is taken")
+	}
+	if r.ContentLength > rc.options.MaxBody {
+		return rc.refuse(payack.ReasonTooLarge, "the announced body is over the limit")
+	}
+	types := r.Header["Content-Type"]
+	if len(types) != 1 && !(len(types) == 0 && rc.stages.accepts("")) || len(types) == 1 && !rc.stages.accepts(types[0]) {
+		return rc.refuse(payack.ReasonContentType, "the content type is not the provider's; if it announces JSON wrongly, set Sniff")
+	}
+	for _, encoding := range r.Header["Content-Encoding"] {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			return rc.refuse(payack.ReasonContentEncoding, "bodies are taken as they are, without compression")
+		}
+	}
+	if err := rc.gateAddress(r, d); err != nil {
+		return err
+	}
+	return rc.limitGate(r, d)
+}
+
+func (rc *Receiver[E]) gateAddress(r *http.Request, d *delivery) error {
+	o := &rc.options
+	if len(o.TrustedProxies) == 0 && r.Header[o.ForwardedHeader] != nil && rc.proxyWarned.CompareAndSwap(false, true) {
+		o.Logger.Warn("payack: requests carry "+o.ForwardedHeader+" and no proxy is trusted, so clients are known by the peer's address only; set TrustedProxies if there is a proxy of yours in front",
+			"provider", rc.stages.provider)
+	}
+	addr, err := clientAddr(r, o.TrustedProxies, o.ForwardedHeader)
+	d.Client = addr
+	needed := len(o.AllowedAddresses) > 0 || len(o.TrustedProxies) > 0 || o.Limiter != nil && o.LimitKey == nil
+	switch {
+	case err != nil && needed:
+		return rc.refuse(payack.ReasonAddress, err.Error())
+	case len(o.AllowedAddresses) > 0 && !within(addr, o.AllowedAddresses):
+		return rc.refuse(payack.ReasonAddress, "the client's address is not among the allowed ones")
+	}
+	return nil
+}
+
+func (rc *Receiver[E]) captureError(err error) error {
+	e := &payack.Error{Provider: rc.stages.provider, Stage: payack.StageCapture, Detail: err.Error()}
+	switch err {
+	case errBodyTooLarge:
+		e.Reason = payack.ReasonTooLarge
+	case errBodyConsumed:
+		e.Reason = payack.ReasonBodyConsumed
+	default:
+		e.Reason = payack.ReasonBodyRead
+	}
+	return e
+}
+
+// verify finds the keys, verifies, and applies the merchant's own rules.
+func (rc *Receiver[E]) verify(ctx context.Context, r *http.Request, d *delivery) (E, error) {
+	before := time.Now()
+	defer func() { d.observation.Took.Verify = time.Since(before) }()
+	contentType := r.Header.Get("Content-Type")
+	ev, err := rc.stages.verify(ctx, r, verify.Message{ContentType: contentType, Header: r.Header, Body: d.Body})
+	if err != nil {
+		return ev, err
+	}
+	if err := rc.rules.check(ev); err != nil {
+		return ev, &payack.Error{Provider: rc.stages.provider, Stage: payack.StageVerify, Reason: payack.ReasonInvalid, Detail: err.Error()}
+	}
+	if !rc.stages.pinned && rc.schemeReported.CompareAndSwap(false, true) {
+		rc.options.Logger.Info("payack: the first callback verified; pin its scheme in the configuration, so that no other reading of the provider's documents is tried",
+			"provider", rc.stages.provider, "scheme", ev.Verified().Scheme)
+	}
+	return ev, nil
+}
+
+// guard claims the event and has it compared. The outcome is set to duplicate
+// when there is nothing left to do.
+func (rc *Receiver[E]) guard(ctx context.Context, ev E, d *delivery) error {
+	state, err := rc.claim(ctx, d, d.observation.EventID, ev.Fingerprint())
+	switch {
+	case err != nil:
+		return err
+	case state == payack.Done:
+		d.observation.Outcome = payack.Duplicate
+		return nil
+	case state == payack.Busy:
+		return rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "the same event is being processed elsewhere")
+	case state == payack.Conflict:
+		return rc.fail(payack.StageGuard, payack.ReasonConflict, nil, "the same event came before with other amounts or currencies")
+	}
+	if rc.stages.guard == nil {
+		return nil
+	}
+	return rc.stages.guard(ctx, ev, d)
+}
+
+// claim asks the store for id and keeps what it gets until the callback has
+// returned. A store that fails is the merchant's choice.
+func (rc *Receiver[E]) claim(ctx context.Context, d *delivery, id, fingerprint string) (payack.ClaimState, error) {
+	got, err := rc.options.Store.Claim(ctx, id, fingerprint, rc.options.Lease)
+	switch {
+	case err != nil && rc.options.ProcessWithoutStore:
+		rc.options.Logger.Error("payack: the store failed; the event is processed without it, perhaps not for the first time",
+			"provider", rc.stages.provider, "event_id", d.observation.EventID, "error", err)
+		return payack.Claimed, nil
+	case err != nil:
+		return 0, rc.fail(payack.StageGuard, payack.ReasonStore, err, "the store failed")
+	case got.State == payack.Claimed:
+		d.claims = append(d.claims, claim{id, fingerprint, got.Token})
+	}
+	return got.State, nil
+}
+
+// storeTimeout bounds the end of a claim, for which the delivery's own deadline
+// may be over.
+const storeTimeout = 5 * time.Second
+
+// settle commits the claims when the callback has returned nil, and gives them
+// up otherwise.
+func (rc *Receiver[E]) settle(ctx context.Context, d *delivery, done bool) {
+	if len(d.claims) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	for _, c := range d.claims {
+		if done {
+			if err := unpanicked(func() error { return rc.commit(ctx, c) }); err != nil {
+				// The work is done, so the provider is told so.
+				d.observation.Err = rc.fail(payack.StageGuard, payack.ReasonStore, err, "the event was processed and could not be recorded as done")
+			}
+		} else if err := unpanicked(func() error { return rc.options.Store.Release(ctx, c.id, c.token) }); err != nil && !errors.Is(err, payack.ErrNotHeld) {
+			rc.options.Logger.Warn("payack: a claim could not be given up; the event is busy until its lease ends",
+				"provider", rc.stages.provider, "event_id", d.observation.EventID, "error", err)
+		}
+	}
+}
+
+// unpanicked returns a panic of the store as an error: what is answered is
+// settled by then.
+func unpanicked(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New("the store panicked")
+		}
+	}()
+	return f()
+}
+
+// commit marks a claim done. A callback that outlived its lease takes the claim
+// back first: its result counts, unless somebody else has claimed it since.
+func (rc *Receiver[E]) commit(ctx context.Context, c claim) error {
+	err := rc.options.Store.Commit(ctx, c.id, c.token)
+	if !errors.Is(err, payack.ErrNotHeld) {
+		return err
+	}
+	again, claimErr := rc.options.Store.Claim(ctx, c.id, c.fingerprint, rc.options.Lease)
+	if claimErr != nil || again.State != payack.Claimed {
+		return err
+	}
+	return rc.options.Store.Commit(ctx, c.id, again.Token)
+}
+
+// callbackError tells a callback that ran out of time from one that failed.
+func (rc *Receiver[E]) callbackError(ctx context.Context, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+		return rc.fail(payack.StageCall, payack.ReasonDeadline, err, "the callback did not finish in time")
+	}
+	return rc.fail(payack.StageCall, payack.ReasonCallback, err, "the callback failed")
+}
+
+// panicked turns a panic of the merchant's code into a failure.
+func (rc *Receiver[E]) panicked(p any, o *payack.Observation) error {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		return http.ErrAbortHandler
+	}
+	o.Stack = debug.Stack()
+	stage := payack.StageCall
+	if o.EventID == "" {
+		stage = payack.StageVerify
+	}
+	return rc.fail(stage, payack.ReasonPanic, nil, "the merchant's code panicked; its stack is in the log")
+}
+
+// fail returns the error of a delivery that the provider should send again, or
+// that contradicts what is known.
+func (rc *Receiver[E]) fail(stage payack.Stage, reason payack.Reason, err error, detail string) error {
+	return &payack.Error{Provider: rc.stages.provider, Stage: stage, Reason: reason, Detail: detail, Err: err}
+}
+
+func (rc *Receiver[E]) refuse(reason payack.Reason, detail string) error {
+	return &payack.Error{Provider: rc.stages.provider, Stage: payack.StageGate, Reason: reason, Detail: detail}
+}
+
+// observe tells the log and the observer; one that panics must not take the
+// request with it.
+func (rc *Receiver[E]) observe(ctx context.Context, o *payack.Observation) {
+	logObservation(ctx, rc.options.Logger, o)
+	if rc.options.Observer == nil {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			rc.options.Logger.Error("payack: the observer panicked", "provider", rc.stages.provider, "stack", string(debug.Stack()))
+		}
+	}()
+	rc.options.Observer.Observe(ctx, o)
+}
+
+// inFlight holds the ids that this process works on. It makes a redelivery busy
+// for as long as the callback runs, however short the lease was.
+type inFlight struct {
+	mu  sync.Mutex
+	ids map[string]struct{}
+}
+
+// enter puts id into inFlight for as long as d is on its way.
+func (rc *Receiver[E]) enter(d *delivery, id string) bool {
+	if !rc.inFlight.enter(id) {
+		return false
+	}
+	d.inFlight = append(d.inFlight, id)
+	return true
+}
+
+func (f *inFlight) enter(id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, found := f.ids[id]; found {
+		return false
+	}
+	if f.ids == nil {
+		f.ids = make(map[string]struct{})
+	}
+	f.ids[id] = struct{}{}
+	return true
+}
+
+func (f *inFlight) leave(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.ids, id)
+}

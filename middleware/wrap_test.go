@@ -1,0 +1,270 @@
+package middleware_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/verify"
+)
+
+func TestWrap(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		next    http.HandlerFunc
+		status  int
+		body    string
+		outcome payack.Outcome
+		reason  payack.Reason
+		is      error
+	}{
+		{name: "nothing written", next: func(http.ResponseWriter, *http.Request) {},
+			status: 200, outcome: payack.Accepted},
+		{name: "a header and nothing written", next: func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Shop", "7") },
+			status: 200, outcome: payack.Accepted},
+		{name: "200 written", next: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "mine") },
+			status: 200, body: "mine", outcome: payack.Accepted},
+		{name: "an empty write", next: func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(nil) },
+			status: 200, outcome: payack.Accepted},
+		{name: "204 written", next: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
+			status: 204, outcome: payack.Accepted},
+		{name: "299 written", next: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(299) },
+			status: 299, outcome: payack.Accepted},
+		{name: "302 written", next: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) },
+			status: 302, outcome: payack.Failed, reason: payack.ReasonCallback},
+		{name: "500 written", next: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "mine", 500) },
+			status: 500, body: "mine\n", outcome: payack.Failed, reason: payack.ReasonCallback},
+		{name: "418 written, then a body", next: func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(418)
+			_, _ = io.WriteString(w, "mine")
+		}, status: 418, body: "mine", outcome: payack.Failed, reason: payack.ReasonCallback},
+		{name: "Fail and nothing written", next: func(_ http.ResponseWriter, r *http.Request) {
+			assert.True(t, middleware.Fail(r.Context(), errMerchant))
+		}, status: 500, outcome: payack.Failed, reason: payack.ReasonCallback, is: errMerchant},
+		{name: "Fail and 200 written", next: func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, "mine")
+			middleware.Fail(r.Context(), errMerchant)
+		}, status: 200, body: "mine", outcome: payack.Failed, reason: payack.ReasonCallback, is: errMerchant},
+		{name: "of several Fails the first counts", next: func(_ http.ResponseWriter, r *http.Request) {
+			middleware.Fail(r.Context(), errMerchant)
+			middleware.Fail(r.Context(), io.ErrNoProgress)
+		}, status: 500, outcome: payack.Failed, reason: payack.ReasonCallback, is: errMerchant},
+		{name: "Fail without an error", next: func(_ http.ResponseWriter, r *http.Request) { assert.True(t, middleware.Fail(r.Context(), nil)) },
+			status: 200, outcome: payack.Accepted},
+		{name: "Fail in a context made of it", next: func(_ http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			middleware.Fail(ctx, errMerchant)
+		}, status: 500, outcome: payack.Failed, reason: payack.ReasonCallback, is: errMerchant},
+		{name: "a panic and nothing written", next: func(http.ResponseWriter, *http.Request) { panic("slip") },
+			status: 500, outcome: payack.Failed, reason: payack.ReasonPanic},
+		{name: "a panic after 200", next: func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "mine")
+			panic("slip")
+		}, status: 200, body: "mine", outcome: payack.Failed, reason: payack.ReasonPanic},
+		{name: "a flush", next: func(w http.ResponseWriter, _ *http.Request) {
+			require.NoError(t, http.NewResponseController(w).Flush())
+		}, status: 200, outcome: payack.Accepted},
+		{name: "Fail after a flush", next: func(w http.ResponseWriter, r *http.Request) {
+			require.NoError(t, http.NewResponseController(w).Flush())
+			middleware.Fail(r.Context(), errMerchant)
+		}, status: 200, outcome: payack.Failed, reason: payack.ReasonCallback, is: errMerchant},
+		{name: "500 after early hints", next: func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(500)
+		}, status: 500, outcome: payack.Failed, reason: payack.ReasonCallback},
+		{name: "the second header is superfluous", next: func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(201)
+			w.WriteHeader(500)
+		}, status: 201, outcome: payack.Accepted},
+		{name: "early hints and nothing else", next: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusEarlyHints) },
+			status: 200, outcome: payack.Accepted},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w, c := newWatch(), &counter{}
+			s := httptest.NewUnstartedServer(ptopReceiver(t, w.options()).Wrap(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				c.add()
+				tc.next(rw, r)
+			})))
+			superfluous := &logCatcher{}
+			s.Config.ErrorLog = superfluous.logger()
+			s.Start()
+			defer s.Close()
+			post := func() (int, string) {
+				conn := dial(t, s)
+				head, body := ptopRaw(t, "T1", fmt.Sprintf("Content-Length: %d", len(ptopBody("T1"))))
+				conn.write(head + body)
+				for {
+					res, text := conn.answer()
+					if res.StatusCode >= 200 {
+						return res.StatusCode, text
+					}
+				}
+			}
+			status, text := post()
+			assert.Equal(t, tc.status, status)
+			assert.Equal(t, tc.body, text)
+			seen := w.last(t)
+			assert.Equal(t, tc.outcome, seen.Outcome)
+			assert.Equal(t, tc.reason, seen.Reason)
+			assert.Equal(t, tc.status, seen.Status)
+			if tc.is != nil {
+				assert.ErrorIs(t, seen.Err, tc.is)
+			}
+			if tc.name != "the second header is superfluous" {
+				assert.Empty(t, superfluous.String(), "it must be answered once")
+			}
+
+			status, text = post()
+			again := w.last(t)
+			if tc.outcome == payack.Accepted {
+				assert.Equal(t, payack.Duplicate, again.Outcome)
+				assert.Equal(t, 1, c.get())
+				assert.Equal(t, http.StatusOK, status)
+				assert.Empty(t, text)
+			} else {
+				assert.Equal(t, 2, c.get(), "an event that is not done is tried again")
+				assert.Equal(t, tc.status, status)
+			}
+		})
+	}
+}
+
+func TestFailOutsideOfWrap(t *testing.T) {
+	assert.False(t, middleware.Fail(t.Context(), errMerchant))
+	h := ptopHandler(t, middleware.Options{}, func(ctx context.Context, _ *payack.PtopEvent) error {
+		assert.False(t, middleware.Fail(ctx, errMerchant), "a typed callback returns its error")
+		return nil
+	})
+	assert.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T1")).Code)
+}
+
+// What a handler that failed said of the answer that it then did not write
+// must not stay on ours.
+func TestHeadersOfAnAnswerThatWasNotWritten(t *testing.T) {
+	in := serve(ptopReceiver(t, middleware.Options{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Set("Content-Length", "999")
+		w.Header().Set("X-Request-Id", "7")
+		middleware.Fail(r.Context(), errMerchant)
+	})), ptopRequest(t, "T1"))
+	assert.Equal(t, http.StatusInternalServerError, in.Code)
+	assert.Equal(t, http.Header{"Content-Length": {"0"}, "X-Request-Id": {"7"}}, in.Header())
+}
+
+func TestInformationalResponsesArriveAndAreNoAnswer(t *testing.T) {
+	s := server(t, ptopReceiver(t, middleware.Options{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</style.css>")
+		w.WriteHeader(http.StatusEarlyHints)
+	})))
+	var hints []int
+	r := ptopRequest(t, "T1")
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, _ textproto.MIMEHeader) error {
+		hints = append(hints, code)
+		return nil
+	}})
+	out, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, r.Body)
+	require.NoError(t, err)
+	out.Header = r.Header
+	res, err := s.Client().Do(out)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	assert.Equal(t, []int{http.StatusEarlyHints}, hints)
+	assert.Equal(t, http.StatusOK, res.StatusCode)
+}
+
+func TestResponseControllerThroughTheWrapper(t *testing.T) {
+	done := make(chan struct{})
+	s := server(t, ptopReceiver(t, middleware.Options{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		defer close(done)
+		rc := http.NewResponseController(w)
+		assert.NoError(t, rc.SetReadDeadline(time.Now().Add(time.Minute)))
+		assert.NoError(t, rc.SetWriteDeadline(time.Now().Add(time.Minute)))
+		assert.NoError(t, rc.EnableFullDuplex())
+		_, err := io.WriteString(w, "first")
+		assert.NoError(t, err)
+		assert.NoError(t, rc.Flush())
+		_, err = io.WriteString(w, "second")
+		assert.NoError(t, err)
+	})))
+	r := ptopRequest(t, "T1")
+	out, err := http.NewRequest(http.MethodPost, s.URL, r.Body)
+	require.NoError(t, err)
+	out.Header = r.Header
+	res, err := s.Client().Do(out)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	assert.Equal(t, "firstsecond", string(b))
+	assert.Empty(t, res.Header.Get("Content-Length"), "it was flushed")
+	<-done
+	// A writer that can't flush says so, and that is no answer.
+	in := &bareWriter{header: http.Header{}}
+	ptopReceiver(t, middleware.Options{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		assert.ErrorIs(t, http.NewResponseController(w).Flush(), http.ErrNotSupported)
+	})).ServeHTTP(in, ptopRequest(t, "T1"))
+	assert.Equal(t, 200, in.status)
+}
+
+// bareWriter has no ability but the three methods.
+type bareWriter struct {
+	header http.Header
+	status int
+}
+
+func (b *bareWriter) Header() http.Header         { return b.header }
+func (b *bareWriter) WriteHeader(status int)      { b.status = status }
+func (b *bareWriter) Write(p []byte) (int, error) { return len(p), nil }
+
+func TestWrapOfNothing(t *testing.T) {
+	w := newWatch()
+	in := serve(ptopReceiver(t, w.options()).Wrap(nil), ptopRequest(t, "T1"))
+	assert.Equal(t, http.StatusInternalServerError, in.Code)
+	seen := w.last(t)
+	assert.Equal(t, payack.ReasonCallback, seen.Reason)
+	assert.Contains(t, seen.Err.Error(), "nil")
+}
+
+// Wrapping answers the other providers in their words too.
+func TestWrapAnswersInTheProvidersWords(t *testing.T) {
+	rc, err := middleware.NewPayatom(middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKey), ExpectInCallback: true})
+	require.NoError(t, err)
+	failing := false
+	h := rc.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ev, ok := payack.EventFrom[*payack.PayatomEvent](r.Context())
+		require.True(t, ok)
+		assert.Equal(t, "500", ev.ReceivedAmount.String())
+		if failing {
+			middleware.Fail(r.Context(), errMerchant)
+		}
+	}))
+	failing = true
+	assert.Equal(t, `{"hash_status":"HashMatched","acknowledge":"no"}`, serve(h, payatomRequest(t, "ORD1", "500", "Approved")).Body.String())
+	failing = false
+	in := serve(h, payatomRequest(t, "ORD1", "500", "Approved"))
+	assert.Equal(t, `{"hash_status":"HashMatched","acknowledge":"yes"}`, in.Body.String())
+	assert.Equal(t, "application/json;charset=utf-8", in.Header().Get("Content-Type"))
+}
+
+// A refused request does not get as far as the wrapped handler.
+func TestWrapCallsNextForVerifiedEventsOnly(t *testing.T) {
+	called := &counter{}
+	h := ptopConfigured(t, middleware.PtopConfig{SigningKeys: payack.Secrets("another key"), ConfirmInCallback: true, Body: verify.BodyJSON}).
+		Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called.add() }))
+	assert.Equal(t, http.StatusForbidden, serve(h, ptopRequest(t, "T1")).Code)
+	assert.Equal(t, http.StatusMethodNotAllowed, serve(h, httptest.NewRequest(http.MethodGet, "/", nil)).Code)
+	assert.Zero(t, called.get())
+}
