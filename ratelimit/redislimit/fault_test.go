@@ -190,7 +190,7 @@ func TestReadOnlyServer(t *testing.T) {
 	c := redis.NewClient(&redis.Options{Addr: s.addr})
 	defer c.Close()
 	// A replica of nothing takes no writes; so does a server out of memory.
-	require.NoError(t, c.SlaveOf(context.Background(), "127.0.0.1", "1").Err())
+	require.NoError(t, c.Do(context.Background(), "REPLICAOF", "127.0.0.1", "1").Err())
 	var told changes
 	l := newLimiter(t, &redis.Options{Addr: s.addr}, redislimit.Config{Budget: budget, OnChange: told.add, CoolDown: time.Hour})
 	for i := range 20 {

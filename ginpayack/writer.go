@@ -1,0 +1,96 @@
+package ginpayack
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+)
+
+// unsent is the size of an answer of which nothing was sent, as in gin.
+const unsent = -1
+
+// writer is what gin handlers behind Wrap write to. Like gin's own it sends a
+// status with the first byte; unlike it, it knows a status that was set from
+// the one that gin begins with, and sends through payack's writer, which has to
+// see whether the handlers answer themselves.
+type writer struct {
+	gin.ResponseWriter // what was there before, for all that is no answer
+	tracked            http.ResponseWriter
+	status             int // 0 until it is set
+	size               int
+}
+
+var _ gin.ResponseWriter = (*writer)(nil)
+
+// Unwrap is for http.ResponseController.
+func (w *writer) Unwrap() http.ResponseWriter { return w.tracked }
+
+// WriteHeader sets the status, which changes until something is sent. Gin calls
+// it with -1 to keep the one that is set.
+func (w *writer) WriteHeader(status int) {
+	switch {
+	case status <= 0 || w.Written():
+		return
+	case status < 200 || status > 999:
+		// net/http would take it for an announcement, or panic too late for
+		// payack to answer.
+		panic(fmt.Sprintf("ginpayack: %d is not the status of an answer", status))
+	}
+	w.status = status
+}
+
+// WriteHeaderNow sends the status.
+func (w *writer) WriteHeaderNow() {
+	if !w.Written() {
+		w.size = 0
+		w.tracked.WriteHeader(w.Status())
+		w.ResponseWriter.WriteHeaderNow()
+	}
+}
+
+func (w *writer) Write(b []byte) (int, error) {
+	w.WriteHeaderNow()
+	n, err := w.tracked.Write(b)
+	w.size += n
+	return n, err
+}
+
+func (w *writer) WriteString(s string) (int, error) {
+	w.WriteHeaderNow()
+	n, err := io.WriteString(w.tracked, s)
+	w.size += n
+	return n, err
+}
+
+// Status is the one that was set, or will be sent.
+func (w *writer) Status() int {
+	if w.status == 0 {
+		return http.StatusOK
+	}
+	return w.status
+}
+
+func (w *writer) Size() int { return w.size }
+
+func (w *writer) Written() bool { return w.size != unsent }
+
+func (w *writer) Flush() {
+	w.WriteHeaderNow()
+	w.ResponseWriter.Flush()
+}
+
+// Hijack is refused: nobody could tell what the provider was answered.
+func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return nil, nil, fmt.Errorf("ginpayack: the connection of a callback can't be taken over: %w", http.ErrNotSupported)
+}
+
+// finish sends a status that was set without a body.
+func (w *writer) finish() {
+	if w.status != 0 {
+		w.WriteHeaderNow()
+	}
+}
