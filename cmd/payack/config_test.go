@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack/ratelimit"
+)
+
+// weakPublicKey has 512 bits, which Go makes no more.
+const weakPublicKey = `-----BEGIN PUBLIC KEY-----
+MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKgSVYnU2KzODRIGxUjoKPkUZTZd2UVw
+LMu4Ln0rCFjQxLQ+NQTxSESmL5l98QxNNO0nS1nSzAMQZMuWAG/iZA8CAwEAAQ==
+-----END PUBLIC KEY-----
+`
+
+func TestBadConfigurations(t *testing.T) {
+	private, public := testPair()
+	for _, tt := range []struct {
+		name    string
+		changes object
+		// member must be named, and mend be there.
+		member, mend string
+	}{
+		{"unknown member", object{"adr": "x"}, "adr", "spelling"},
+		{"member in another case", object{"Addr": "127.0.0.1:0"}, "Addr", "spelling"},
+		{"provider in another case", object{"PTS": object{}}, "PTS", "spelling"},
+		{"unknown member of a provider", object{"pts.safe_code": "x"}, "pts.safe_code", "spelling"},
+		{"member of a provider in another case", object{"ptop.Path": "/x"}, "ptop.Path", "spelling"},
+		{"unknown member of rate_limit", object{"rate_limit": object{"rate": 1}}, "rate_limit.rate", "spelling"},
+		{"name with a line break", object{"a\nb": 1}, "a; b", "spelling"},
+
+		{"number for a string", object{"addr": 8080}, "addr", "write a string"},
+		{"string for a number", object{"max_body_bytes": "65536"}, "max_body_bytes", "write a whole number"},
+		{"fraction for a whole number", object{"max_body_bytes": 1.5}, "max_body_bytes", "write a whole number"},
+		{"string for an array", object{"trusted_proxies": "127.0.0.1"}, "trusted_proxies", "write an array of strings"},
+		{"number in an array", object{"ptop.signing_keys": []any{1}}, "ptop.signing_keys.0", "write a string"},
+		{"string for a boolean", object{"pts.sniff": "yes"}, "pts.sniff", "write true or false"},
+		{"string for rate_limit", object{"rate_limit": "50"}, "rate_limit", "write an object"},
+		{"string for a rate", object{"rate_limit": object{"per_second": "50"}}, "rate_limit.per_second", "write a number"},
+		{"array for a provider", object{"ptop": []any{}}, "ptop", "write an object"},
+		{"number for an order's amount", object{"payatom.orders": object{"ORD1": 500}}, "payatom.orders.ORD1", "write a string"},
+		{"boolean for a database", object{"database": true}, "database", "write a string"},
+
+		{"database absent", object{"database": nil}, "database", `set "database": ""`},
+		{"database in a file", object{"database": "payack.db"}, "database", `only ""`},
+		{"database of PostgreSQL", object{"database": "postgres://u:hunter2@db/x"}, "database", `only ""`},
+		{"negative limit", object{"max_body_bytes": -1}, "max_body_bytes", "leave it out"},
+		{"limit without a limit", object{"max_body_bytes": int64(1) << 40}, "max_body_bytes", "leave it out"},
+		{"addr without a port", object{"addr": "127.0.0.1"}, "addr", "another addr"},
+		{"proxy that is no address", object{"trusted_proxies": []any{"127.0.0.1", "proxy.example"}}, "trusted_proxies", "192.0.2.0/24"},
+		{"prefix that is too long", object{"allowed_addresses": []any{"192.0.2.0/33"}}, "allowed_addresses", "192.0.2.0/24"},
+
+		{"redis", object{"rate_limit": object{"redis": "redis://:hunter2@r"}}, "rate_limit.redis", "leave it out"},
+		{"redis with the limit off", object{"rate_limit": object{"per_second": 0, "redis": "redis://:hunter2@r"}}, "rate_limit.redis", "leave it out"},
+		{"negative rate", object{"rate_limit": object{"per_second": -1}}, "rate_limit.per_second", "0 switches"},
+		{"no burst", object{"rate_limit": object{"burst": 0}}, "rate_limit.burst", "at least 1"},
+		{"rate that takes years", object{"rate_limit": object{"per_second": 1e-9}}, "rate_limit.per_second", "raise"},
+		{"rate beyond a clock", object{"rate_limit": object{"per_second": 1e10}}, "rate_limit.per_second", "leave rate_limit out"},
+		{"unknown charge", object{"rate_limit": object{"charge": "some"}}, "rate_limit.charge", `"failures" or "all"`},
+
+		{"no provider", object{"ptop": nil, "pts": nil, "payatom": nil}, "no provider", "at least one of ptop, pts and payatom"},
+		{"two providers on one path", object{"pts.path": "/x", "payatom.path": "/x"}, "payatom.path", "its own"},
+		{"another's default path", object{"ptop.path": "/pts"}, "pts.path", "its own"},
+		{"relative path", object{"pts.path": "pts"}, "pts.path", "begins with /"},
+		{"path with a query", object{"pts.path": "/pts?x=1"}, "pts.path", "neither ?"},
+
+		{"ptop without keys", object{"ptop.signing_keys": nil}, "ptop.signing_keys", "at least one"},
+		{"ptop with an empty key", object{"ptop.signing_keys": []any{testPtopKey, ""}}, "ptop.signing_keys", "key 2 is empty"},
+		{"ptop unconfirmed", object{"ptop.insecure_no_confirm": nil}, "ptop.insecure_no_confirm", "set it to true"},
+		{"ptop confirmed", object{"ptop.confirm": object{"base_url": "https://ptop.example", "secret_key": "hunter2"}}, "ptop.confirm", "leave it out"},
+		{"ptop confirmed by nonsense", object{"ptop.confirm": 1}, "ptop.confirm", "leave it out"},
+		{"ptop unknown scheme", object{"ptop.schemes": []any{"header", "Header"}}, "ptop.schemes", "choose from"},
+		{"ptop scheme of the other body", object{"ptop.schemes": []any{"form"}}, "ptop.schemes", "choose from"},
+		{"ptop scheme of JSON for a form", object{"ptop.body": "form", "ptop.schemes": []any{"spliced"}}, "ptop.schemes", "choose from"},
+		{"ptop unknown body", object{"ptop.body": "xml"}, "ptop.body", `"json" or "form"`},
+		{"ptop bad header", object{"ptop.signature_headers": []any{"X Signature"}}, "ptop.signature_headers", "bare name"},
+		{"ptop sniffing for forms", object{"ptop.body": "form", "ptop.sniff": true}, "ptop.sniff", "leave out one"},
+
+		{"pts without a safecode", object{"pts.safecode": nil}, "pts.safecode", "back office"},
+		{"pts with an empty safecode", object{"pts.safecode": ""}, "pts.safecode", "back office"},
+		{"pts safecode that is no AES key", object{"pts.safecode": "hunter2"}, "pts.safecode", "16, 24 or 32 are"},
+		{"pts safecode that is no hex", object{"pts.safecode": "hunter2", "pts.safecode_encoding": "hex"}, "pts.safecode", "raw"},
+		{"pts hex safecode that is no AES key", object{"pts.safecode": "0123", "pts.safecode_encoding": "hex"}, "pts.safecode", "16, 24 or 32 are"},
+		{"pts unknown safecode encoding", object{"pts.safecode_encoding": "base64"}, "pts.safecode_encoding", `"raw" or "hex"`},
+		{"pts without keys", object{"pts.public_keys": nil}, "pts.public_keys", "give PTS's public key"},
+		{"pts private key", object{"pts.public_keys": []any{private}}, "pts.public_keys", "give PTS's PUBLIC KEY"},
+		{"pts weak key", object{"pts.public_keys": []any{public, weakPublicKey}}, "pts.public_keys", "1024"},
+		{"pts no PEM", object{"pts.public_keys": []any{"hunter2"}}, "pts.public_keys", "-----BEGIN"},
+		{"pts unknown numbers", object{"pts.numbers": []any{"float"}}, "pts.numbers", "choose from literal, php"},
+		{"pts unknown header encoding", object{"pts.transaction_secret": testTxSecret, "pts.transaction_signature": "HEX"}, "pts.transaction_signature", `"base64" or "hex"`},
+
+		{"payatom without keys", object{"payatom.secret_keys": []any{}}, "payatom.secret_keys", "at least one"},
+		{"payatom with an empty key", object{"payatom.secret_keys": []any{""}}, "payatom.secret_keys", "key 1 is empty"},
+		{"payatom without orders", object{"payatom.orders": nil}, "payatom.orders", "insecure_no_expectation"},
+		{"payatom with an odd amount", object{"payatom.orders": object{"ORD1": "5oo"}}, "payatom.orders", "like 500"},
+		{"payatom unknown numbers", object{"payatom.numbers": []any{"PHP"}}, "payatom.numbers", "choose from literal, php"},
+		{"payatom unknown body", object{"payatom.body": "FORM"}, "payatom.body", `"json" or "form"`},
+
+		{"variable that is missing", object{"pts.safecode": "${PAYACK_TEST_NONE}"}, "pts.safecode", "no PAYACK_TEST_NONE; set it"},
+		{"variable missing in an array", object{"ptop.signing_keys": []any{testPtopKey, "${PAYACK_TEST_NONE}"}}, "ptop.signing_keys.1", "no PAYACK_TEST_NONE; set it"},
+		{"variable that is empty", object{"ptop.signing_keys": []any{"${PAYACK_TEST_EMPTY}"}}, "ptop.signing_keys", "key 1 is empty"},
+		{"variable that is no text", object{"pts.safecode": "${PAYACK_TEST_BYTES}"}, "pts.safecode", "UTF-8"},
+		{"variable for a number", object{"max_body_bytes": "${PAYACK_TEST_NUMBER}"}, "max_body_bytes", "write a whole number"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("PAYACK_TEST_EMPTY", "")
+			t.Setenv("PAYACK_TEST_BYTES", "hunter2\xff")
+			t.Setenv("PAYACK_TEST_NUMBER", "4096")
+			refused(t, configFile(t, with(testConfig(), tt.changes)), tt.member, tt.mend)
+		})
+	}
+}
+
+func TestBadConfigurationText(t *testing.T) {
+	for _, tt := range []struct{ name, text, member, mend string }{
+		{"duplicate member", `{"database":"","addr":"127.0.0.1:0","addr":"0.0.0.0:0"}`, "addr", "twice"},
+		{"escaped duplicate member", `{"database":"","addr":"127.0.0.1:0","\u0061ddr":"0.0.0.0:0"}`, "addr", "twice"},
+		{"duplicate member of a provider", `{"pts":{"safecode":"hunter2","safecode":"hunter2"}}`, "pts.safecode", "twice"},
+		{"duplicate order", `{"payatom":{"orders":{"ORD1":"1","ORD1":"2"}}}`, "payatom.orders.ORD1", "twice"},
+		{"empty file", ``, "not valid JSON at byte 0", "one JSON object"},
+		{"cut off", `{"pts":{"safecode":"hunter2"`, "not valid JSON at byte", "one JSON object"},
+		{"comma too many", `{"pts":{"safecode":"hunter2",}}`, "not valid JSON at byte", "one JSON object"},
+		{"byte-order mark", "\ufeff{}", "not valid JSON at byte 0", "one JSON object"},
+		{"something behind it", `{"database":""} {"addr":"hunter2"}`, "not valid JSON at byte", "one JSON object"},
+		{"array", `["hunter2"]`, "the configuration", "write an object"},
+		{"not UTF-8", "{\"addr\":\"hunter2\xff\"}", "not valid JSON at byte", "one JSON object"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			refused(t, writeFile(t, "payack.json", tt.text), tt.member, tt.mend)
+		})
+	}
+	t.Run("no such file", func(t *testing.T) {
+		refused(t, "/nonexistent/payack.json", "-config", "no such file")
+	})
+	t.Run("no file", func(t *testing.T) { refused(t, "", "-config", "give the configuration's file") })
+}
+
+// refused runs listen, which must end with status 2 and one line that names
+// the member and the mend and holds no secret.
+func refused(t *testing.T, file, member, mend string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	status, stdout, stderr := call(ctx, "listen", "-config", file)
+	require.NoError(t, ctx.Err(), "it is serving")
+	require.Equal(t, exitUsage, status)
+	require.Empty(t, stdout)
+	require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+	require.True(t, strings.HasPrefix(stderr, "payack: ") && strings.HasSuffix(stderr, "\n"), stderr)
+	require.Equal(t, 1, strings.Count(stderr, "payack: "), stderr)
+	require.Contains(t, stderr, member)
+	require.Contains(t, stderr, mend)
+	require.NotContains(t, stderr, "envelopes", "no member switches them off")
+	private, public := testPair()
+	for _, secret := range []string{
+		testSafecode, testPtopKey, testPayatom, testTxSecret, "hunter2",
+		strings.Split(private, "\n")[2], strings.Split(public, "\n")[2],
+	} {
+		require.NotContains(t, stderr, secret)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	_, public := testPair()
+	c := parsed(t, object{
+		"database": "", "rate_limit": object{},
+		"ptop":    object{"signing_keys": []any{"k"}, "insecure_no_confirm": true},
+		"pts":     object{"safecode": testSafecode, "public_keys": []any{public}},
+		"payatom": object{"secret_keys": []any{"k"}, "insecure_no_expectation": true},
+	})
+	require.Equal(t, "127.0.0.1:8080", c.Addr)
+	require.Equal(t, []string{"/ptop", "/pts", "/payatom"}, []string{c.Ptop.Path, c.PTS.Path, c.Payatom.Path})
+	require.Equal(t, 50.0, *c.RateLimit.PerSecond)
+	require.Equal(t, 100, *c.RateLimit.Burst)
+	require.Equal(t, ratelimit.ChargeFailures, c.RateLimit.Charge)
+	require.Nil(t, parsed(t, testConfig()).RateLimit)
+}
+
+// TestDocumentedConfiguration reads the documented example with all members,
+// but for what doesn't exist yet.
+func TestDocumentedConfiguration(t *testing.T) {
+	_, public := testPair()
+	pem, err := json.Marshal(public)
+	require.NoError(t, err)
+	text := `{
+  "addr": "127.0.0.1:0",
+  "database": "",
+  "max_body_bytes": 65536,
+  "trusted_proxies": [], "allowed_addresses": [],
+  "rate_limit": {"per_second": 50, "burst": 100, "charge": "failures", "redis": ""},
+  "ptop":    {"path": "/ptop", "signing_keys": ["k"], "signature_headers": ["X-Signature", "the_signature"], "body": "json",
+              "schemes": ["header", "spliced", "reencoded", "blanked"], "sniff": false, "insecure_no_confirm": true},
+  "pts":     {"path": "/pts", "user_id": "", "safecode": "` + testSafecode + `", "safecode_encoding": "raw", "public_keys": [` + string(pem) + `],
+              "numbers": ["literal", "php"], "sniff": false, "transaction_secret": "", "transaction_signature": "base64"},
+  "payatom": {"path": "/payatom", "secret_keys": ["k"], "numbers": ["literal", "php"], "body": "json", "sniff": false,
+              "orders": {"ORD1000001": "500"}, "insecure_no_expectation": false}
+}`
+	c, err := loadConfig(writeFile(t, "payack.json", text))
+	require.NoError(t, err)
+	_, err = newHandler(c, nil, nil)
+	require.NoError(t, err)
+}
+
+func TestEnvironment(t *testing.T) {
+	_, public := testPair()
+	t.Setenv("PAYACK_TEST_PEM", public)
+	t.Setenv("PAYACK_TEST_KEY", `a "quoted" ${PAYACK_TEST_PEM}`)
+	t.Setenv("PAYACK_TEST_ADDR", "127.0.0.1:0")
+	t.Setenv("PAYACK_TEST_AMOUNT", "700")
+	c := parsed(t, with(testConfig(), object{
+		"addr":              "${PAYACK_TEST_ADDR}",
+		"pts.public_keys":   []any{public, "${PAYACK_TEST_PEM}"},
+		"ptop.signing_keys": []any{"${PAYACK_TEST_KEY}", "x${PAYACK_TEST_KEY}", "${PAYACK_TEST_KEY", "$PAYACK_TEST_KEY"},
+		"payatom.orders":    object{"${PAYACK_TEST_AMOUNT}": "${PAYACK_TEST_AMOUNT}"},
+	}))
+	require.Equal(t, "127.0.0.1:0", c.Addr)
+	require.Equal(t, []string{public, public}, c.PTS.PublicKeys)
+	// Whole values only, and not what they turn into.
+	require.Equal(t, []string{`a "quoted" ${PAYACK_TEST_PEM}`, "x${PAYACK_TEST_KEY}", "${PAYACK_TEST_KEY", "$PAYACK_TEST_KEY"}, c.Ptop.SigningKeys)
+	require.Equal(t, map[string]string{"${PAYACK_TEST_AMOUNT}": "700"}, c.Payatom.Orders, "names stay")
+}
+
+func TestPrefixes(t *testing.T) {
+	got, err := prefixes("x", []string{"192.0.2.1", "192.0.2.0/24", "::1", "::ffff:192.0.2.1", "::ffff:192.0.2.0/120", "2001:db8::/32"})
+	require.NoError(t, err)
+	var texts []string
+	for _, p := range got {
+		texts = append(texts, p.String())
+	}
+	require.Equal(t, []string{"192.0.2.1/32", "192.0.2.0/24", "::1/128", "192.0.2.1/32", "192.0.2.0/24", "2001:db8::/32"}, texts)
+}

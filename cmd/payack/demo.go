@@ -1,0 +1,225 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/payack/payack"
+)
+
+func runDemo(ctx context.Context, io stdio, args []string) error {
+	fs := newFlags(io, "demo", "demo [-serve]", "payack demo")
+	serve := fs.Bool("serve", false, "keep the receiver up afterwards, until interrupted")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	keys, err := newDemoKeys()
+	if err != nil {
+		return err
+	}
+	rows, err := keys.rows()
+	if err != nil {
+		return err
+	}
+	r, err := startDemoReceiver(ctx, keys)
+	if err != nil {
+		return err
+	}
+	defer r.stop()
+	if err := playAll(ctx, io.out, r, rows); err != nil {
+		return err
+	}
+	if *serve {
+		fmt.Fprintf(io.out, "serving at %s until interrupted\n", r.url)
+		for b := range r.lines { // ends when the receiver does
+			fmt.Fprintf(io.out, "%s", b)
+		}
+	}
+	return nil
+}
+
+// demoKeys are made for one run.
+type demoKeys struct {
+	config  *config
+	private payack.Secret
+}
+
+const demoOrder, demoAmount = "ORD1000001", "500"
+
+func newDemoKeys() (*demoKeys, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	text := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	// Written as a file would be, so that the demonstration goes all the way.
+	file, err := json.Marshal(map[string]any{
+		"addr": "127.0.0.1:0", "database": "",
+		"ptop": map[string]any{"signing_keys": []string{randomKey()}, "insecure_no_confirm": true},
+		"pts":  map[string]any{"user_id": "1", "safecode": randomKey(), "public_keys": []string{text("PUBLIC KEY", public)}},
+		"payatom": map[string]any{"secret_keys": []string{randomKey()},
+			"orders": map[string]string{demoOrder: demoAmount, demoOrder + "7": demoAmount}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	c, err := parseConfig(file)
+	return &demoKeys{c, payack.NewSecret(text("PRIVATE KEY", private))}, err
+}
+
+func randomKey() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// demoReceiver is listen, in this process.
+type demoReceiver struct {
+	url   string
+	lines <-chan []byte // of its standard output, closed when it has ended
+	stop  func()
+}
+
+func startDemoReceiver(ctx context.Context, keys *demoKeys) (*demoReceiver, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	lines := make(lineWriter, 1)
+	var ended error
+	go func() {
+		defer close(lines)
+		ended = listen(ctx, stdio{out: lines, err: io.Discard}, keys.config)
+	}()
+	r := &demoReceiver{lines: lines, stop: func() {
+		cancel()
+		for range lines { // a callback may wait for its line to be read
+		}
+	}}
+	var first struct{ Listening string }
+	b, ok := <-lines
+	if !ok {
+		cancel()
+		return nil, fmt.Errorf("the receiver did not start: %w", ended)
+	}
+	if err := json.Unmarshal(b, &first); err != nil {
+		r.stop()
+		return nil, fmt.Errorf("the receiver's first line is no JSON: %w", err)
+	}
+	r.url = first.Listening
+	return r, nil
+}
+
+// lineWriter hands on what listen writes, which is a line at a time.
+type lineWriter chan []byte
+
+func (l lineWriter) Write(b []byte) (int, error) {
+	l <- bytes.Clone(b)
+	return len(b), nil
+}
+
+// row is one callback, and what must become of it.
+type row struct {
+	provider, what string
+	callback       callback
+	status         int
+	body           string
+	outcome        payack.Outcome
+	reasons        []payack.Reason // any of these
+}
+
+func (x row) met(a answer, outcome payack.Outcome, reason payack.Reason, status int) bool {
+	return a.status == x.status && a.body == x.body && status == x.status &&
+		outcome == x.outcome && slices.Contains(x.reasons, reason)
+}
+
+// playAll plays the rows; one that differs is an error.
+func playAll(ctx context.Context, w io.Writer, r *demoReceiver, rows []row) error {
+	fmt.Fprintf(w, "a receiver listens at %s; %d callbacks are played at it\n\n", r.url, len(rows))
+	wrong, err := play(ctx, w, r, rows)
+	if err != nil {
+		return err
+	}
+	if wrong > 0 {
+		return fmt.Errorf("%d of %d rows differ from what is expected; the table marks them", wrong, len(rows))
+	}
+	fmt.Fprintf(w, "\nall %d rows are as expected\n", len(rows))
+	return nil
+}
+
+// play posts the rows in order and shows what was answered.
+func play(ctx context.Context, w io.Writer, r *demoReceiver, rows []row) (wrong int, err error) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	defer func() {
+		if flushed := table.Flush(); err == nil {
+			err = flushed
+		}
+	}()
+	fmt.Fprintln(table, "PROVIDER\tCALLBACK\tANSWERED\tEXPECTED\tOUTCOME\t")
+	for _, x := range rows {
+		a, err := post(ctx, r.url+"/"+x.provider, x.callback)
+		if err != nil {
+			return wrong, err
+		}
+		var got struct {
+			Outcome payack.Outcome
+			Reason  payack.Reason
+			Status  int
+		}
+		select {
+		case b := <-r.lines:
+			if err := json.Unmarshal(b, &got); err != nil {
+				return wrong, fmt.Errorf("the receiver's line is no JSON: %w", err)
+			}
+		case <-time.After(lineTimeout):
+			return wrong, fmt.Errorf("the receiver wrote no line for: %s, %s", x.provider, x.what)
+		}
+		mark := ""
+		if !x.met(a, got.Outcome, got.Reason, got.Status) {
+			mark = "DIFFERS: expected " + word(x.outcome, x.reasons...)
+			wrong++
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", x.provider, x.what,
+			short(a.status, a.body), short(x.status, x.body), word(got.Outcome, got.Reason), mark)
+	}
+	return wrong, nil
+}
+
+// lineTimeout bounds the wait for a line that should be there with the answer.
+const lineTimeout = 10 * time.Second
+
+func short(status int, body string) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", status, body))
+}
+
+func word(o payack.Outcome, reasons ...payack.Reason) string {
+	var words []string
+	for _, r := range reasons {
+		if r != "" {
+			words = append(words, string(r))
+		}
+	}
+	if len(words) == 0 {
+		return string(o)
+	}
+	return fmt.Sprintf("%s (%s)", o, strings.Join(words, " or "))
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+)
+
+func TestDemo(t *testing.T) {
+	p := startProcess(t, "demo")
+	var all strings.Builder
+	for {
+		line := p.readLine()
+		all.WriteString(line + "\n")
+		if strings.HasPrefix(line, "all ") {
+			require.Regexp(t, `^all [0-9]+ rows are as expected$`, line)
+			break
+		}
+	}
+	require.Equal(t, exitDone, p.status(), p.stderr.String())
+	require.Empty(t, p.stderr.String())
+	require.NotContains(t, all.String(), "DIFFERS")
+	for _, provider := range []string{"ptop", "pts", "payatom"} {
+		for _, what := range []string{"genuine", "redelivered", "tampered signature", "tampered body", "spliced", "oversized", "unsigned"} {
+			require.Regexp(t, `(?m)^`+provider+` +`+what, all.String())
+		}
+	}
+}
+
+// TestDemoServes posts more than a pipe of one line holds.
+func TestDemoServes(t *testing.T) {
+	p := startProcess(t, "demo", "-serve")
+	l := &listener{process: p}
+	for l.url == "" {
+		if rest, found := strings.CutPrefix(p.readLine(), "serving at "); found {
+			l.url = strings.TrimSuffix(rest, " until interrupted")
+		}
+	}
+	for range 5 {
+		resp, _, line := l.post("/ptop", newCallback(jsonType, []byte("{}")))
+		require.Equal(t, 403, resp.StatusCode)
+		require.Equal(t, "ptop rejected signature", line.verdict())
+	}
+	p.signal(syscall.SIGINT)
+	require.Equal(t, exitDone, p.status(), p.stderr.String())
+}
+
+// TestDemoRowThatDiffers spoils what is expected, in every column.
+func TestDemoRowThatDiffers(t *testing.T) {
+	keys, err := newDemoKeys()
+	require.NoError(t, err)
+	rows, err := keys.rows()
+	require.NoError(t, err)
+	for name, spoil := range map[string]func(*row){
+		"status":  func(x *row) { x.status = 201 },
+		"body":    func(x *row) { x.body = "OK" },
+		"outcome": func(x *row) { x.outcome = payack.Duplicate },
+		"reason":  func(x *row) { x.reasons = []payack.Reason{payack.ReasonSpliced, payack.ReasonBusy} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := startDemoReceiver(context.Background(), keys)
+			require.NoError(t, err)
+			defer r.stop()
+			first := rows[0]
+			spoil(&first)
+			var table bytes.Buffer
+			err = playAll(context.Background(), &table, r, []row{first, rows[1]})
+			require.EqualError(t, err, "1 of 2 rows differ from what is expected; the table marks them")
+			require.Equal(t, 1, strings.Count(table.String(), "DIFFERS: expected "))
+			if name == "reason" {
+				require.Contains(t, table.String(), "DIFFERS: expected accepted (spliced or busy)")
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{
+		{"demo", "-h"}, {"listen", "-h"}, {"listen", "--help"}, {"send", "-h"}, {"send", "--h"}, {"send", "pts", "-help"},
+	} {
+		status, stdout, stderr := call(context.Background(), args...)
+		require.Equal(t, exitDone, status, args)
+		require.Empty(t, stderr)
+		require.Contains(t, stdout, "usage: payack "+args[0])
+		require.Contains(t, stdout, "example: payack "+args[0])
+	}
+	for _, args := range [][]string{{"-h"}, {"--help"}, {"help"}} {
+		status, stdout, _ := call(context.Background(), args...)
+		require.Equal(t, exitDone, status)
+		for _, c := range commands {
+			require.Contains(t, stdout, "payack "+c.name)
+		}
+	}
+	for _, args := range [][]string{{}, {"lisen"}, {"inspect", "pts"}, {"replay"}, {"demo", "now"}, {"demo", "-port", "1"}, {"listen"}, {"listen", "-x"}} {
+		status, stdout, stderr := call(context.Background(), args...)
+		require.Equal(t, exitUsage, status, args)
+		require.Empty(t, stdout)
+		require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+	}
+}

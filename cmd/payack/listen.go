@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/ratelimit"
+)
+
+func runListen(ctx context.Context, io stdio, args []string) error {
+	fs := newFlags(io, "listen", "listen -config FILE", "payack listen -config payack.json")
+	file := fs.String("config", "", "the configuration's `file` (JSON)")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	// Without this, a reader of standard output that goes away would end the
+	// process in the middle of a callback.
+	signal.Ignore(syscall.SIGPIPE)
+	c, err := loadConfig(*file)
+	if err != nil {
+		return err
+	}
+	return listen(ctx, io, c)
+}
+
+// Bounds of the server. A callback is small, and its sender is a server.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	idleTimeout       = 60 * time.Second
+	maxHeaderBytes    = 64 << 10
+	shutdownTimeout   = 15 * time.Second
+)
+
+// listen serves until the context ends, then lets running callbacks finish.
+func listen(ctx context.Context, io stdio, c *config) error {
+	logger := slog.New(slog.NewTextHandler(io.err, nil))
+	out := &lines{w: io.out, logger: logger}
+	handler, err := newHandler(c, out, logger)
+	if err != nil {
+		return usageError{err}
+	}
+	l, err := net.Listen("tcp", c.Addr)
+	if err != nil {
+		return usagef("addr: %w; give another addr, or port 0 for a free one", err)
+	}
+	if err := out.write(struct {
+		Listening string `json:"listening"`
+	}{"http://" + l.Addr().String()}); err != nil {
+		l.Close()
+		return fmt.Errorf("standard output: %w", err)
+	}
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(stop); err != nil {
+		return fmt.Errorf("some callbacks were still running after %v: %w", shutdownTimeout, err)
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving: %w", err)
+	}
+	return nil
+}
+
+// newHandler mounts the configured providers. Every path takes every method, so
+// that a wrong one is answered by the provider's contract and shows in the
+// output.
+func newHandler(c *config, out *lines, logger *slog.Logger) (http.Handler, error) {
+	o, err := c.options(out, logger)
+	if err != nil {
+		return nil, err
+	}
+	mounted := map[string]http.Handler{}
+	if p := c.Ptop; p != nil {
+		if mounted[p.Path], err = handlers.NewPtop(p.middleware(o), accept[*payack.PtopEvent]); err != nil {
+			return nil, providerError("ptop", err)
+		}
+	}
+	if p := c.PTS; p != nil {
+		if mounted[p.Path], err = handlers.NewPTS(p.middleware(o), accept[*payack.PTSEvent]); err != nil {
+			return nil, providerError("pts", err)
+		}
+	}
+	if p := c.Payatom; p != nil {
+		if mounted[p.Path], err = handlers.NewPayatom(p.middleware(o), accept[*payack.PayatomEvent]); err != nil {
+			return nil, providerError("payatom", err)
+		}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Not a ServeMux: it would redirect paths that it finds unclean.
+		if h, found := mounted[r.URL.Path]; found {
+			h.ServeHTTP(w, r)
+			return
+		}
+		http.NotFound(w, r)
+	}), nil
+}
+
+// accept is the merchant's function of this program: the line on standard
+// output is all that becomes of an event.
+func accept[E payack.Event](context.Context, E) error { return nil }
+
+func expectOrders(orders map[string]string) func(context.Context, string) (payack.Amount, bool, error) {
+	return func(_ context.Context, orderID string) (payack.Amount, bool, error) {
+		amount, found := orders[orderID]
+		return payack.NewAmount(amount), found, nil
+	}
+}
+
+// options are common to the providers; they share one store, where identities
+// name the provider.
+func (c *config) options(out *lines, logger *slog.Logger) (middleware.Options, error) {
+	o := middleware.Options{
+		MaxBody:          c.MaxBodyBytes,
+		TrustedProxies:   c.proxies,
+		AllowedAddresses: c.allowed,
+		Store:            middleware.NewMemoryStore(0),
+		Logger:           logger,
+		Observer:         out,
+	}
+	if c.RateLimit == nil || *c.RateLimit.PerSecond == 0 {
+		return o, nil
+	}
+	limits := ratelimit.Config{PerSecond: *c.RateLimit.PerSecond, Burst: *c.RateLimit.Burst}
+	for _, p := range []payack.Provider{payack.Ptop, payack.PTS, payack.Payatom} {
+		// Allowed addresses get buckets of their own, unless they are whole
+		// networks.
+		if keys, err := ratelimit.AddrKeys(string(p), c.allowed...); err == nil {
+			limits.Own = append(limits.Own, keys...)
+		}
+	}
+	limiter, err := ratelimit.New(limits)
+	if err != nil {
+		return o, errors.New(limitNames.Replace(err.Error()))
+	}
+	o.Limiter, o.Charge = limiter, c.RateLimit.Charge
+	return o, nil
+}
+
+// limitNames words an error of the limiter by the names of the configuration.
+var limitNames = strings.NewReplacer(
+	"ratelimit: ", "", "Config.PerSecond", "rate_limit.per_second", "Config.Burst", "rate_limit.burst",
+	"leave the limiter out", "leave rate_limit out",
+)
+
+// lines writes JSON lines to standard output, one for each delivery.
+type lines struct {
+	logger *slog.Logger
+	broken sync.Once
+
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// line is a delivery's line. Other programs read it.
+type line struct {
+	Time     time.Time       `json:"time"`
+	Provider payack.Provider `json:"provider"`
+	Outcome  payack.Outcome  `json:"outcome"`
+	Reason   payack.Reason   `json:"reason"`
+	Scheme   payack.Scheme   `json:"scheme"`
+	EventID  string          `json:"event_id"`
+	Status   int             `json:"status"`
+	Event    payack.Event    `json:"event,omitempty"`
+}
+
+// Observe implements payack.Observer.
+func (l *lines) Observe(_ context.Context, o *payack.Observation) {
+	if err := l.write(line{
+		Time: o.Delivery.Received.UTC(), Provider: o.Delivery.Provider,
+		Outcome: o.Outcome, Reason: o.Reason, Scheme: o.Scheme, EventID: o.EventID,
+		Status: o.Status, Event: o.Delivery.Event,
+	}); err != nil {
+		// A reader that went away must not stop the callbacks.
+		l.broken.Do(func() {
+			l.logger.Error("standard output can't be written; callbacks are still received, and their lines are lost", "error", err)
+		})
+	}
+}
+
+func (l *lines) write(v any) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	enc := json.NewEncoder(l.w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}

@@ -1,0 +1,323 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+)
+
+// asCommand makes the test binary be the command, so that signals, exit
+// statuses and broken pipes are real.
+const asCommand = "PAYACK_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// The keys of the tests; no account has them.
+const (
+	testSafecode = "0123456789abcdef0123456789abcdef"
+	testPtopKey  = "ptop-signing-key-of-the-tests"
+	testPayatom  = "payatom-secret-key-of-the-tests"
+	testTxSecret = "transaction-secret-of-the-tests"
+	testTimeout  = 20 * time.Second
+)
+
+// testPair is a key pair of PTS, as PEM.
+var testPair = sync.OnceValues(func() (private, public string) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+})
+
+// object is a JSON object.
+type object = map[string]any
+
+// testConfig is a configuration of all providers that works.
+func testConfig() object {
+	_, public := testPair()
+	return object{
+		"addr": "127.0.0.1:0", "database": "",
+		"ptop":    object{"signing_keys": []any{testPtopKey}, "insecure_no_confirm": true},
+		"pts":     object{"safecode": testSafecode, "public_keys": []any{public}},
+		"payatom": object{"secret_keys": []any{testPayatom}, "orders": object{"ORD1000001": "500", "ORD2000002": "700"}},
+	}
+}
+
+// with returns the configuration with members changed: a dot leads into an
+// object, and nil takes the member out.
+func with(c object, changes object) object {
+	for path, value := range changes {
+		at := c
+		names := strings.Split(path, ".")
+		for _, name := range names[:len(names)-1] {
+			if at[name] == nil {
+				at[name] = object{}
+			}
+			at = at[name].(object)
+		}
+		if last := names[len(names)-1]; value == nil {
+			delete(at, last)
+		} else {
+			at[last] = value
+		}
+	}
+	return c
+}
+
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	return file
+}
+
+func configFile(t *testing.T, c object) string {
+	t.Helper()
+	b, err := json.Marshal(c)
+	require.NoError(t, err)
+	return writeFile(t, "payack.json", string(b))
+}
+
+func keyFile(t *testing.T) string {
+	t.Helper()
+	private, _ := testPair()
+	return writeFile(t, "key.pem", private)
+}
+
+// parsed is a configuration as the command reads it.
+func parsed(t *testing.T, c object) *config {
+	t.Helper()
+	got, err := loadConfig(configFile(t, c))
+	require.NoError(t, err)
+	return got
+}
+
+// call runs the command in this process.
+func call(ctx context.Context, args ...string) (status int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	status = run(ctx, stdio{&out, &errs}, args)
+	return status, out.String(), errs.String()
+}
+
+// buffer is a bytes.Buffer for two goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// process is the command in a process of its own.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stdout *bufio.Reader
+	pipe   interface{ Close() error }
+	stderr buffer
+	exited chan error
+}
+
+func startProcess(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(os.Args[0], args...), exited: make(chan error, 1)}
+	// The race detector sleeps a second at each exit unless it is told not to.
+	p.cmd.Env = append(os.Environ(), asCommand+"=1", "GORACE=atexit_sleep_ms=0")
+	p.cmd.Stderr = &p.stderr
+	// Not StdoutPipe: Wait would close it before the last line is read.
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	p.cmd.Stdout, p.stdout, p.pipe = w, bufio.NewReader(r), r
+	require.NoError(t, p.cmd.Start())
+	w.Close()
+	go func() { p.exited <- p.cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // an error says that it has ended
+		r.Close()
+	})
+	return p
+}
+
+// status waits for the end.
+func (p *process) status() int {
+	p.t.Helper()
+	select {
+	case <-p.exited:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(testTimeout):
+		require.FailNow(p.t, "the process does not end", p.stderr.String())
+		return -1
+	}
+}
+
+func (p *process) signal(s os.Signal) { require.NoError(p.t, p.cmd.Process.Signal(s)) }
+
+// readLine returns the next line of standard output, without its end.
+func (p *process) readLine() string {
+	p.t.Helper()
+	type result struct {
+		text string
+		err  error
+	}
+	read := make(chan result, 1)
+	go func() {
+		text, err := p.stdout.ReadString('\n')
+		read <- result{text, err}
+	}()
+	select {
+	case r := <-read:
+		require.NoError(p.t, r.err, p.stderr.String())
+		return strings.TrimSuffix(r.text, "\n")
+	case <-time.After(testTimeout):
+		require.FailNow(p.t, "no line comes", p.stderr.String())
+		return ""
+	}
+}
+
+// listener is listen in a process of its own.
+type listener struct {
+	*process
+	url string
+}
+
+func startListener(t *testing.T, c object) *listener {
+	t.Helper()
+	l := &listener{process: startProcess(t, "listen", "-config", configFile(t, c))}
+	first := l.readLine()
+	require.Regexp(t, `^\{"listening":"http://127\.0\.0\.1:[1-9][0-9]*"\}$`, first)
+	l.url = strings.TrimSuffix(strings.TrimPrefix(first, `{"listening":"`), `"}`)
+	return l
+}
+
+// end stops it and makes sure that nothing else was on standard output.
+func (l *listener) end() {
+	l.t.Helper()
+	l.signal(syscall.SIGTERM)
+	require.Equal(l.t, exitDone, l.status(), l.stderr.String())
+	rest, err := l.stdout.ReadString('\n')
+	require.Error(l.t, err, "standard output has a line too many: %s", rest)
+}
+
+// logged is a line of standard output.
+type logged struct {
+	Time     time.Time       `json:"time"`
+	Provider string          `json:"provider"`
+	Outcome  string          `json:"outcome"`
+	Reason   string          `json:"reason"`
+	Scheme   string          `json:"scheme"`
+	EventID  string          `json:"event_id"`
+	Status   int             `json:"status"`
+	Event    json.RawMessage `json:"event"`
+}
+
+// verdict is a line without time and event.
+func (l logged) verdict() string {
+	return strings.TrimSpace(strings.Join([]string{l.Provider, l.Outcome, l.Reason}, " "))
+}
+
+// line reads the next one, whose members must be those of the contract.
+func (l *listener) line() logged {
+	l.t.Helper()
+	text := l.readLine()
+	var members object
+	require.NoError(l.t, json.Unmarshal([]byte(text), &members), text)
+	names := []string{"time", "provider", "outcome", "reason", "scheme", "event_id", "status"}
+	if _, found := members["event"]; found {
+		names = append(names, "event")
+	}
+	require.Len(l.t, members, len(names), text)
+	for _, name := range names {
+		require.Contains(l.t, members, name)
+	}
+	var got logged
+	require.NoError(l.t, json.Unmarshal([]byte(text), &got), text)
+	require.WithinDuration(l.t, time.Now(), got.Time, testTimeout)
+	require.Equal(l.t, got.EventID != "", got.Event != nil, "an event is there for verified ones only: %s", text)
+	return got
+}
+
+// post posts a callback and returns the answer and its line.
+func (l *listener) post(path string, cb callback) (*http.Response, string, logged) {
+	l.t.Helper()
+	resp, body := l.do(http.MethodPost, path, cb)
+	line := l.line()
+	require.Equal(l.t, resp.StatusCode, line.Status)
+	return resp, body, line
+}
+
+func (l *listener) do(method, path string, cb callback) (*http.Response, string) {
+	l.t.Helper()
+	req, err := http.NewRequest(method, l.url+path, bytes.NewReader(cb.body))
+	require.NoError(l.t, err)
+	if cb.header != nil {
+		req.Header = cb.header.Clone()
+	}
+	resp, err := client.Do(req)
+	require.NoError(l.t, err)
+	defer resp.Body.Close()
+	var body bytes.Buffer
+	_, err = body.ReadFrom(resp.Body)
+	require.NoError(l.t, err)
+	return resp, body.String()
+}
+
+// testSender builds a provider's callbacks for a configuration.
+func testSender(t *testing.T, c object, provider string) sender {
+	t.Helper()
+	cfg := parsed(t, c)
+	if provider == string(payack.PTS) {
+		private, _ := testPair()
+		s, err := newPTSSenderWith(cfg.PTS, payack.NewSecret(private))
+		require.NoError(t, err)
+		return s
+	}
+	s, err := newSender(cfg, provider, "")
+	require.NoError(t, err)
+	return s
+}
+
+func built(t *testing.T, s sender, tamper tampering, set ...assignment) callback {
+	t.Helper()
+	cb, err := s.build(set, tamper)
+	require.NoError(t, err)
+	return cb
+}

@@ -1,0 +1,293 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+)
+
+// receiver is listen's handler for a configuration; verdict returns what its
+// last line says.
+type receiver struct {
+	url string
+	out *buffer
+}
+
+func newReceiver(t *testing.T, c object) *receiver {
+	t.Helper()
+	out := new(buffer)
+	h, err := newHandler(parsed(t, c), &lines{w: out}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return &receiver{s.URL, out}
+}
+
+func (r *receiver) lines(t *testing.T) (all []logged) {
+	t.Helper()
+	for dec := json.NewDecoder(strings.NewReader(r.out.String())); ; {
+		var l logged
+		err := dec.Decode(&l)
+		if err == io.EOF {
+			return all
+		}
+		require.NoError(t, err)
+		all = append(all, l)
+	}
+}
+
+// TestSend sends every provider's callbacks, genuine and tampered with, under
+// every way to sign that a configuration can pin.
+func TestSend(t *testing.T) {
+	hexed := object{"pts.safecode_encoding": "hex"}
+	for _, tt := range []struct {
+		provider string
+		changes  object
+		scheme   string
+	}{
+		{"ptop", nil, "header"},
+		{"ptop", object{"ptop.signature_headers": []any{"the_signature"}}, "header"},
+		{"ptop", object{"ptop.schemes": []any{"spliced"}}, "spliced"},
+		{"ptop", object{"ptop.schemes": []any{"reencoded"}}, "reencoded"},
+		{"ptop", object{"ptop.schemes": []any{"blanked"}}, "blanked"},
+		{"ptop", object{"ptop.body": "form"}, "header"},
+		{"ptop", object{"ptop.body": "form", "ptop.schemes": []any{"form"}}, "form"},
+		{"ptop", object{"ptop.body": "form", "ptop.schemes": []any{"form-rebuilt"}}, "form-rebuilt"},
+		{"pts", nil, "literal"},
+		{"pts", hexed, "literal"},
+		{"pts", object{"pts.numbers": []any{"php"}}, "php"},
+		{"pts", object{"pts.transaction_secret": testTxSecret}, "literal"},
+		{"pts", object{"pts.transaction_secret": testTxSecret, "pts.transaction_signature": "hex"}, "literal"},
+		{"payatom", nil, "literal"},
+		{"payatom", object{"payatom.body": "form"}, "literal"},
+		{"payatom", object{"payatom.numbers": []any{"php"}}, "php"},
+		{"payatom", object{"payatom.orders": nil, "payatom.insecure_no_expectation": true}, "literal"},
+	} {
+		t.Run(tt.provider+" "+fmt.Sprint(tt.changes), func(t *testing.T) {
+			c := with(testConfig(), tt.changes)
+			r := newReceiver(t, c)
+			send := func(more ...string) (status int, stdout, stderr string) {
+				args := []string{"send", tt.provider, "-config", configFile(t, c), "-url", r.url + "/" + tt.provider}
+				if tt.provider == "pts" {
+					args = append(args, "-key", keyFile(t))
+				}
+				return call(context.Background(), append(args, more...)...)
+			}
+			last := func() logged {
+				all := r.lines(t)
+				return all[len(all)-1]
+			}
+
+			status, stdout, stderr := send()
+			require.Equal(t, exitDone, status, stdout, stderr)
+			require.Empty(t, stderr)
+			require.True(t, strings.HasPrefix(stdout, "HTTP 200"), stdout)
+			require.Equal(t, tt.provider+" accepted", last().verdict())
+			require.Equal(t, tt.scheme, last().Scheme)
+
+			for _, tamper := range []string{"signature", "body", "envelope"} {
+				status, stdout, stderr := send("-tamper", tamper)
+				if tamper == "envelope" && tt.provider == "ptop" {
+					require.Equal(t, exitUsage, status)
+					require.Contains(t, stderr, "-tamper envelope")
+					continue
+				}
+				require.Equal(t, exitFailed, status)
+				require.True(t, strings.HasPrefix(stdout, "HTTP "), stdout)
+				require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+				require.Equal(t, "rejected", last().Outcome)
+				if tamper == "body" {
+					require.Equal(t, "signature", last().Reason)
+				}
+			}
+
+			before := len(r.lines(t))
+			status, stdout, _ = send("-tamper", "replay", "-set", map[string]string{
+				"ptop": "transaction_id=again", "pts": "transaction_id=again", "payatom": "status=Late Approved",
+			}[tt.provider])
+			require.Equal(t, exitDone, status)
+			require.Equal(t, 2, strings.Count(stdout, "HTTP 200"))
+			all := r.lines(t)[before:]
+			require.Len(t, all, 2)
+			require.Equal(t, []string{"accepted", "duplicate"}, []string{all[0].Outcome, all[1].Outcome})
+			require.Equal(t, all[0].EventID, all[1].EventID)
+		})
+	}
+}
+
+func TestSendPrintsTheAnswer(t *testing.T) {
+	c := testConfig()
+	r := newReceiver(t, c)
+	file := configFile(t, c)
+	_, stdout, _ := call(context.Background(), "send", "payatom", "-config", file, "-url", r.url+"/payatom")
+	require.Equal(t, "HTTP 200 application/json;charset=utf-8\n"+payatomYes+"\n", stdout)
+	_, stdout, _ = call(context.Background(), "send", "pts", "-config", file, "-url", r.url+"/pts", "-key", keyFile(t))
+	require.Equal(t, "HTTP 200 text/plain\nSUCCESS\n", stdout)
+	_, stdout, _ = call(context.Background(), "send", "ptop", "-config", file, "-url", r.url+"/ptop")
+	require.Equal(t, "HTTP 200\n\n", stdout)
+	status, stdout, _ := call(context.Background(), "send", "ptop", "-config", file, "-url", r.url+"/elsewhere")
+	require.Equal(t, exitFailed, status)
+	require.True(t, strings.HasPrefix(stdout, "HTTP 404 text/plain"), stdout)
+}
+
+func TestSendSet(t *testing.T) {
+	c := testConfig()
+	r := newReceiver(t, c)
+	file, key := configFile(t, c), keyFile(t)
+	event := func(status int, provider string, set ...string) string {
+		t.Helper()
+		args := []string{"send", provider, "-config", file, "-url", r.url + "/" + provider}
+		if provider == "pts" {
+			args = append(args, "-key", key)
+		}
+		for _, s := range set {
+			args = append(args, "-set", s)
+		}
+		got, stdout, stderr := call(context.Background(), args...)
+		require.Equal(t, status, got, stdout+stderr)
+		all := r.lines(t)
+		return string(all[len(all)-1].Event)
+	}
+	require.JSONEq(t, `{"success":false,"transaction_id":"T=1","order_id":"7","message":"a, \"b\"","extra":{"z":"1","a":"true"}}`,
+		event(exitDone, "ptop", "success=false", "transaction_id=T=1", "order_id=7", `message=a, "b"`, "z=1", "a=true"))
+	require.JSONEq(t, `{"user_id":"2","order_id":"O","transaction_id":"T","channel":"","submit_currency":"USD","submit_amount":"40000.0",
+		"accept_currency":"PHP","accept_amount":"1E2","exchange_rate":"2","status":"3000","timestamp":"1700000000",
+		"unsigned":{"reference_number":"R","error_message":"no"}}`,
+		event(exitDone, "pts", "user_id=2", "order_id=O", "transaction_id=T", "channel=", "submit_currency=USD", "submit_amount=40000.0",
+			"accept_amount=1", "accept_amount=1E2", "exchange_rate=2", "status=3000", "timestamp=1700000000", "reference_number=R", "error_message=no"))
+	require.JSONEq(t, `{"order_id":"ORD2000002","received_amount":"0","status":"Declined","unsigned":{"requested_amount":"700",
+		"bank_ref":"","sender_upi":"x@y","ref_code":"1","refund_info":"{\"refund_status\":\"done\"}"}}`,
+		event(exitDone, "payatom", "order_id=ORD2000002", "received_amount=0", "status=Declined", "requested_amount=700",
+			"bank_ref=", "sender_upi=x@y", "ref_code=1", `refund_info={"refund_status":"done"}`))
+
+	// What the receiver refuses is sent all the same.
+	event(exitFailed, "ptop", "success=maybe")
+	event(exitFailed, "pts", "accept_amount=a lot")
+	event(exitFailed, "payatom", "order_id=ORD2000002")
+}
+
+// TestBuiltAlike builds the same message for the same call.
+func TestBuiltAlike(t *testing.T) {
+	set := assignments{{"transaction_id", "T"}, {"order_id", "O"}, {"z", "1"}, {"y", "2"}, {"x", "3"}, {"w", "4"}}
+	s := testSender(t, testConfig(), "ptop")
+	first := built(t, s, tamperNothing, set...)
+	require.Contains(t, string(first.body), `"z":"1","y":"2","x":"3","w":"4"`)
+	orders := object{}
+	for i := range 20 {
+		orders[fmt.Sprintf("ORD%02d", i)] = fmt.Sprint(100 + i)
+	}
+	p := testSender(t, with(testConfig(), object{"payatom.orders": orders}), "payatom")
+	for range 20 {
+		require.Equal(t, first, built(t, s, tamperNothing, set...))
+		require.Contains(t, string(built(t, p, tamperNothing).body), `{"order_id":"ORD00","requested_amount":"100"`)
+	}
+}
+
+// TestTamperedBodies are other messages under the same signature.
+func TestTamperedBodies(t *testing.T) {
+	for _, body := range []string{"json", "form"} {
+		s := testSender(t, with(testConfig(), object{"ptop.body": body}), "ptop")
+		set := assignments{{"transaction_id", "T"}, {"order_id", "O"}, {"message", "hello"}, {"my_order_id", "O"}}
+		genuine, tampered := built(t, s, tamperNothing, set...), built(t, s, tamperBody, set...)
+		require.Equal(t, genuine.header, tampered.header)
+		require.Equal(t, string(genuine.body), string(bytes.Replace(tampered.body, []byte("9O"), []byte("O"), 1)))
+		require.NotEqual(t, genuine.body, tampered.body)
+	}
+}
+
+func TestSendCalls(t *testing.T) {
+	c := testConfig()
+	file := configFile(t, c)
+	_, public := testPair()
+	base := func(provider string, more ...string) []string {
+		return append([]string{"send", provider, "-config", file, "-url", "http://127.0.0.1:1/x"}, more...)
+	}
+	for _, tt := range []struct {
+		args   []string
+		status int
+		stderr string
+	}{
+		{[]string{"send"}, exitUsage, "the provider is missing"},
+		{[]string{"send", "-config", file}, exitUsage, "the provider is missing"},
+		{[]string{"send", "pts", "-url", "http://127.0.0.1:1/x"}, exitUsage, "-config is missing"},
+		{[]string{"send", "pts", "-config", file}, exitUsage, "-url"},
+		{[]string{"send", "pts", "-config", file, "-url", "127.0.0.1:1/pts"}, exitUsage, "-url"},
+		{base("stripe"), exitUsage, `"stripe"; there are ptop, pts and payatom`},
+		{base("pts"), exitUsage, "-key is missing"},
+		{base("pts", "-key", "/nonexistent/key.pem"), exitUsage, "-key"},
+		{base("pts", "-key", writeFile(t, "public.pem", public)), exitUsage, "-key"},
+		{base("pts", "-key", keyFile(t), "-set", "sign=x"), exitUsage, "-set sign"},
+		{base("ptop", "-set", "signature=x"), exitUsage, "-set signature"},
+		{base("payatom", "-set", "post_hash=x"), exitUsage, "-set post_hash"},
+		{base("ptop", "-set", "Order_id=1"), exitUsage, "-set: such a message can't be signed"},
+		{base("pts", "-key", keyFile(t), "-set", "order_id=1&status=2000"), exitUsage, "-set order_id: it holds &"},
+		{base("payatom", "-set", "status"), exitUsage, "name=value"},
+		{base("payatom", "-set", "=1"), exitUsage, "name=value"},
+		{base("payatom", "-tamper", "all"), exitUsage, "-tamper"},
+		{base("payatom", "-twice"), exitUsage, "-twice"},
+		{base("payatom", "and more"), exitUsage, `"and more" is left over`},
+		{base("payatom"), exitFailed, "connection refused"},
+		{[]string{"send", "pts", "-config", configFile(t, with(testConfig(), object{"pts": nil})), "-url", "http://127.0.0.1:1/x"}, exitUsage, "no pts"},
+		{[]string{"send", "ptop", "-config", configFile(t, with(testConfig(), object{"ptop.schemes": []any{"form"}})), "-url", "http://127.0.0.1:1/x"}, exitUsage, "ptop.schemes"},
+		{[]string{"send", "ptop", "-config", configFile(t, with(testConfig(), object{"ptop.signing_keys": []any{""}})), "-url", "http://127.0.0.1:1/x"}, exitUsage, "ptop.signing_keys"},
+		{[]string{"send", "pts", "-key", keyFile(t), "-config", configFile(t, with(testConfig(), object{"pts.safecode": "short"})), "-url", "http://127.0.0.1:1/x"}, exitUsage, "pts.safecode"},
+	} {
+		status, stdout, stderr := call(context.Background(), tt.args...)
+		require.Equal(t, tt.status, status, tt.args)
+		require.Empty(t, stdout)
+		require.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+		require.Equal(t, 1, strings.Count(stderr, "payack: "), stderr)
+		require.Contains(t, stderr, tt.stderr)
+		require.NotContains(t, stderr, testPayatom)
+		require.NotContains(t, stderr, testSafecode)
+	}
+}
+
+// TestAcknowledgements tells what counts as one.
+func TestAcknowledgements(t *testing.T) {
+	for _, tt := range []struct {
+		s    sender
+		a    answer
+		want bool
+	}{
+		{ptopSender{}, answer{status: 200}, true},
+		{ptopSender{}, answer{status: 204}, false},
+		{ptopSender{}, answer{status: 403, body: "Invalid signature"}, false},
+		{ptsSender{}, answer{status: 200, body: "SUCCESS"}, true},
+		{ptsSender{}, answer{status: 200, body: "FAILED"}, false},
+		{ptsSender{}, answer{status: 500, body: "SUCCESS"}, false},
+		{payatomSender{}, answer{status: 200, body: payatomYes}, true},
+		{payatomSender{}, answer{status: 200, body: "{ \"hash_status\": \"Hash Matched\", \"acknowledge\": \"yes\" }\n"}, true},
+		{payatomSender{}, answer{status: 200, body: `{"hash_status":"HashMatched","acknowledge":"no"}`}, false},
+		{payatomSender{}, answer{status: 429, body: payatomYes}, false},
+		{payatomSender{}, answer{status: 200, body: "yes"}, false},
+	} {
+		require.Equal(t, tt.want, tt.s.accepted(tt.a), "%T %v", tt.s, tt.a)
+	}
+}
+
+func TestSendFollowsNoRedirect(t *testing.T) {
+	s := httptest.NewServer(http.RedirectHandler("/elsewhere", http.StatusTemporaryRedirect))
+	defer s.Close()
+	status, stdout, _ := call(context.Background(), "send", "ptop", "-config", configFile(t, testConfig()), "-url", s.URL)
+	require.Equal(t, exitFailed, status)
+	require.True(t, strings.HasPrefix(stdout, "HTTP 307"), stdout)
+}
+
+func TestPHPTexts(t *testing.T) {
+	m := members{{"n", "100.50"}, {"s", `"100.50"`}, {"x", "null"}}
+	require.Equal(t, map[string]string{"n": "100.50", "s": "100.50", "x": ""}, m.texts(nil))
+	require.Equal(t, "100.50", m.texts([]payack.Scheme{payack.SchemeLiteral, payack.SchemePHP})["n"])
+	require.Equal(t, map[string]string{"n": "100.5", "s": "100.50", "x": ""}, m.texts([]payack.Scheme{payack.SchemePHP}))
+}
