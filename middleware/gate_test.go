@@ -198,7 +198,8 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 	assert.Zero(t, c.get())
 
 	t.Run("the connection serves on when a body came in time", func(t *testing.T) {
-		conn := dial(t, s)
+		patient := w.options()
+		conn := dial(t, server(t, ptopHandler(t, patient, c.accept)))
 		for i := range 3 {
 			conn.write(head + body)
 			res, _ := conn.answer()

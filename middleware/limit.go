@@ -40,9 +40,13 @@ func (rc *Receiver[E]) limitHeaders(w http.ResponseWriter, d *delivery) {
 	}
 }
 
-// chargeFailure lets a delivery that did not verify pay, where only those do.
+// chargeFailure lets a delivery that did not verify pay, where only those do: a
+// wrong one, one that came too slowly or not whole, and one that turned out to
+// be too large.
 func (rc *Receiver[E]) chargeFailure(ctx context.Context, d *delivery) {
-	if d.limitKey == "" || d.observation.Outcome != payack.Rejected || d.observation.EventID != "" {
+	o := &d.observation
+	unverified := o.EventID == "" && (o.Outcome == payack.Rejected || o.Reason == payack.ReasonBodyRead || o.Reason == payack.ReasonTooLarge)
+	if d.limitKey == "" || !unverified {
 		return
 	}
 	// Who hangs up pays all the same.

@@ -23,8 +23,8 @@ func logObservation(ctx context.Context, logger *slog.Logger, o *payack.Observat
 	switch o.Reason {
 	case payack.ReasonSpliced, payack.ReasonUnexpected, payack.ReasonUnconfirmed:
 		level = slog.LevelError // verified, and yet not true: somebody should look
-	case payack.ReasonBusy:
-		level = slog.LevelWarn
+	case payack.ReasonBusy, payack.ReasonBodyRead:
+		level = slog.LevelWarn // the sender's doing, and anybody can send
 	}
 	if o.Err != nil && level < slog.LevelError && o.Outcome == payack.Accepted {
 		level = slog.LevelError // accepted, and not recorded as done

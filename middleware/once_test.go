@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -129,16 +130,18 @@ func TestClaimIsHeldUntilTheCallbackHasReturned(t *testing.T) {
 // its result must not fail for that.
 func TestEndingAClaimHasTimeOfItsOwn(t *testing.T) {
 	for _, result := range []error{nil, errMerchant} {
-		store := newRecordingStore()
-		h := ptopHandler(t, middleware.Options{Store: store, Deadline: time.Millisecond}, func(ctx context.Context, _ *payack.PtopEvent) error {
-			<-ctx.Done()
-			return result
+		synctest.Test(t, func(t *testing.T) {
+			store := newRecordingStore()
+			h := ptopHandler(t, middleware.Options{Store: store}, func(ctx context.Context, _ *payack.PtopEvent) error {
+				<-ctx.Done()
+				return result
+			})
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			serve(h, ptopRequest(t, "T1").WithContext(ctx))
+			assert.Len(t, store.calls, 2)
+			assert.False(t, store.contextOver)
 		})
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		serve(h, ptopRequest(t, "T1").WithContext(ctx))
-		assert.Len(t, store.calls, 2)
-		assert.False(t, store.contextOver)
 	}
 }
 

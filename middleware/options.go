@@ -19,6 +19,7 @@ const (
 	DefaultReadTimeout = 5 * time.Second
 	// DefaultDeadline leaves Ptop, which waits 10 seconds, time for the answer.
 	DefaultDeadline = 8 * time.Second
+	maxMaxBody      = 64 << 20
 	// leaseMargin is how long a claim outlives the deadline by default.
 	leaseMargin = 30 * time.Second
 )
@@ -27,7 +28,8 @@ const (
 // choice: nothing is limited by address or rate, events are remembered in
 // memory, and every delivery is one line of slog.Default.
 type Options struct {
-	// MaxBody is the largest body in bytes; 0 is 64 KiB.
+	// MaxBody is the largest body in bytes, at most 64 MiB; 0 is 64 KiB. The
+	// announced length is allocated before the body has come.
 	MaxBody int64
 	// ReadTimeout bounds the reading of a body; 0 is 5 seconds. Where the
 	// server does not support deadlines it has no effect.
@@ -91,6 +93,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MaxBody < 0 || o.ReadTimeout < 0 || o.Deadline < 0 || o.Lease < 0 {
 		return o, errors.New("payack: MaxBody, ReadTimeout, Deadline and Lease can't be negative; leave them 0 for the defaults")
 	}
+	if o.MaxBody > maxMaxBody {
+		return o, fmt.Errorf("payack: MaxBody: %d bytes for each request is no limit; give at most %d", o.MaxBody, maxMaxBody)
+	}
 	if o.MaxBody == 0 {
 		o.MaxBody = DefaultMaxBody
 	}
@@ -123,6 +128,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if err := o.Charge.Validate(); err != nil {
 		return o, err
+	}
+	if err := ratelimit.CheckPolicy(o.LimitPolicy); err != nil {
+		return o, fmt.Errorf("payack: LimitPolicy: %w", err)
 	}
 	if o.Store == nil {
 		o.Store = NewMemoryStore(0)

@@ -186,6 +186,8 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 		case state == payack.Conflict:
 			return &payack.Error{Provider: payack.Payatom, Stage: payack.StageGuard, Reason: payack.ReasonSpliced,
 				Detail: "its hash came before with another order, amount or status"}
+		case state == payack.Busy: // left behind by a crash; bound to nobody until its lease ends
+			return rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "its hash is being processed elsewhere")
 		case len(d.claims) > held && !c.ExpectInCallback:
 			bound := d.claims[held]
 			d.claims = d.claims[:held]

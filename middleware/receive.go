@@ -1,11 +1,13 @@
 package middleware
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -177,6 +179,16 @@ func (t *trackingWriter) FlushError() error {
 	return err
 }
 
+// Hijack takes the connection away from us, and the answer with it; 101 is no
+// success.
+func (t *trackingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
+	if err == nil && t.d.written == 0 {
+		t.d.written = http.StatusSwitchingProtocols
+	}
+	return conn, rw, err
+}
+
 // serve takes a request all the way. Whatever happens, it is answered once and
 // observed once.
 func (rc *Receiver[E]) serve(w http.ResponseWriter, r *http.Request, call func(context.Context, E, *delivery) error) {
@@ -193,8 +205,8 @@ func (rc *Receiver[E]) serve(w http.ResponseWriter, r *http.Request, call func(c
 			o.Outcome, o.Reason = payack.Failed, payack.ReasonPanic
 		}
 		o.Took.Total = time.Since(start)
-		rc.chargeFailure(r.Context(), d)
 		rc.observe(r.Context(), o)
+		rc.chargeFailure(r.Context(), d)
 		if aborted {
 			panic(http.ErrAbortHandler) // net/http's way to end a connection without an answer
 		}

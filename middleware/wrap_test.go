@@ -240,7 +240,8 @@ func TestWrapOfNothing(t *testing.T) {
 
 // Wrapping answers the other providers in their words too.
 func TestWrapAnswersInTheProvidersWords(t *testing.T) {
-	rc, err := middleware.NewPayatom(middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKey), ExpectInCallback: true})
+	rc, err := middleware.NewPayatom(middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKey), ExpectInCallback: true,
+		Options: middleware.Options{Logger: quiet}})
 	require.NoError(t, err)
 	failing := false
 	h := rc.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

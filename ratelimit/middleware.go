@@ -40,8 +40,8 @@ func Middleware(l Limiter, opts MiddlewareOptions) (func(http.Handler) http.Hand
 	if l == nil {
 		return nil, errors.New("ratelimit: Middleware was given no Limiter: make one with New")
 	}
-	if err := checkPolicy(opts.Policy); err != nil {
-		return nil, err
+	if err := CheckPolicy(opts.Policy); err != nil {
+		return nil, fmt.Errorf("ratelimit: MiddlewareOptions.Policy: %w", err)
 	}
 	if opts.Key == nil {
 		opts.Key = PeerKey("")
@@ -79,10 +79,12 @@ func Middleware(l Limiter, opts MiddlewareOptions) (func(http.Handler) http.Hand
 	}, nil
 }
 
-func checkPolicy(name string) error {
+// CheckPolicy returns an error when a policy's name can't stand in the headers
+// that [SetHeaders] writes. The empty name switches them off, and is fine.
+func CheckPolicy(name string) error {
 	for i := range len(name) {
 		if c := name[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
-			return fmt.Errorf("ratelimit: MiddlewareOptions.Policy is %q: use printable ASCII without quotes and backslashes", name)
+			return fmt.Errorf("the policy's name is %q: use printable ASCII without quotes and backslashes", name)
 		}
 	}
 	return nil

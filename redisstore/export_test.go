@@ -1,0 +1,31 @@
+package redisstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// NewPatient is New without the bounds on Config.Timeout, for tests of what
+// Redis decides: on a busy machine a call may take longer without anything being
+// wrong.
+func NewPatient(opts *redis.Options, cfg Config) *Store {
+	cfg.Timeout = 30 * time.Second
+	return build(opts, cfg)
+}
+
+var advanceScript = redis.NewScript(`
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
+	redis.call('PEXPIRE', key, redis.call('PTTL', key) - ARGV[2])
+end
+return 1`)
+
+// Advance takes d from what is left of every lease and retention: for a store
+// whose time is its keys' time to live, d has passed.
+func (s *Store) Advance(d time.Duration) error {
+	return advanceScript.Run(context.Background(), s.client, nil, s.prefix, d.Milliseconds()).Err()
+}
+
+// Key returns the key of an id.
+func (s *Store) Key(id string) string { return s.prefix + digest(id) }

@@ -1,0 +1,410 @@
+package redisstore_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/redisstore"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// shortTimeout is the time-out of tests in which Redis doesn't answer.
+const shortTimeout = 200 * time.Millisecond
+
+// patience is how long such a call may take; the rest is for a machine that has
+// something else to do.
+const patience = shortTimeout + 2*time.Second
+
+// fails makes a claim that must fail in time, and commit and release likewise.
+func fails(t *testing.T, s payack.Store, id string) {
+	t.Helper()
+	for name, call := range map[string]func() error{
+		"claim": func() error {
+			c, err := s.Claim(context.Background(), id, "f", lease)
+			assert.Zero(t, c, "no answer besides an error")
+			return err
+		},
+		"commit":  func() error { return s.Commit(context.Background(), id, "token") },
+		"release": func() error { return s.Release(context.Background(), id, "token") },
+	} {
+		start := time.Now()
+		err := call()
+		assert.Less(t, time.Since(start), patience, name)
+		assert.Error(t, err, name)
+		assert.NotErrorIs(t, err, payack.ErrNotHeld, "nothing is known")
+	}
+}
+
+func TestRefusedFromTheStartAndUpLater(t *testing.T) {
+	server := ownServer(t, forgetful)
+	server.kill(t)
+	s := newStore(t, &redis.Options{Addr: server.addr}, redisstore.Config{Timeout: shortTimeout})
+	for i := range 20 {
+		fails(t, s, fmt.Sprint(i))
+	}
+	_, err := s.Claim(context.Background(), "id", "f", lease)
+	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+
+	server.restart(t)
+	connect(t, s)
+	patient := newPatient(t, &redis.Options{Addr: server.addr}, redisstore.Config{})
+	token := claimed(t, patient, "id")
+	require.NoError(t, patient.Commit(context.Background(), "id", token))
+	assert.Equal(t, payack.Done, claim(t, patient, "id").State)
+}
+
+// workload claims and commits fresh ids until it is told to stop, and notes what
+// it was told.
+type workload struct {
+	mu        sync.Mutex
+	committed []string // nil was returned
+	held      []string // claimed, and left alone
+	failures  int
+}
+
+func (w *workload) run(t *testing.T, s payack.Store, stop <-chan struct{}) *sync.WaitGroup {
+	var wg sync.WaitGroup
+	ctx := context.Background()
+	for worker := range 4 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				id := fmt.Sprint(worker, " ", i)
+				c, err := s.Claim(ctx, id, "f", lease)
+				if err == nil && !assert.Equal(t, payack.Claimed, c.State, "nobody else claims it") {
+					return
+				}
+				keep := i%5 == 0
+				if err == nil && !keep {
+					err = s.Commit(ctx, id, c.Token)
+				}
+				w.mu.Lock()
+				switch {
+				case err != nil:
+					w.failures++
+				case keep:
+					w.held = append(w.held, id)
+				default:
+					w.committed = append(w.committed, id)
+				}
+				w.mu.Unlock()
+				if err != nil {
+					time.Sleep(time.Millisecond)
+				}
+			}
+		})
+	}
+	return &wg
+}
+
+func (w *workload) count() (committed, held, failures int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.committed), len(w.held), w.failures
+}
+
+// throughAKill runs a workload while the server is killed and restarted.
+func throughAKill(t *testing.T, server *server, prefix string) (*workload, int) {
+	t.Helper()
+	s := newStore(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix, Timeout: shortTimeout})
+	var w workload
+	stop := make(chan struct{})
+	wg := w.run(t, s, stop)
+	require.Eventually(t, func() bool { c, h, _ := w.count(); return c > 100 && h > 20 }, 30*time.Second, time.Millisecond)
+	server.kill(t)
+	before, _, f := w.count()
+	require.Eventually(t, func() bool { _, _, failures := w.count(); return failures > f+20 }, 30*time.Second, time.Millisecond)
+	server.restart(t)
+	require.Eventually(t, func() bool { c, _, _ := w.count(); return c > before+100 }, 30*time.Second, time.Millisecond)
+	close(stop)
+	wg.Wait()
+	c, h, failures := w.count()
+	t.Logf("%d committed, %d of them before the kill; %d held, %d calls failed", c, before, h, failures)
+	return &w, before
+}
+
+func TestKilledAndRestartedWithPersistence(t *testing.T) {
+	server := ownServer(t, durable)
+	prefix := freshPrefix()
+	w, _ := throughAKill(t, server, prefix)
+	s := newPatient(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix})
+	for _, id := range w.committed {
+		require.Equal(t, payack.Done, claim(t, s, id).State, "id %s", id)
+	}
+	for _, id := range w.held {
+		require.Equal(t, payack.Busy, claim(t, s, id).State, "id %s", id)
+	}
+	require.NoError(t, s.Advance(lease))
+	for _, id := range w.held {
+		require.Equal(t, payack.Claimed, claim(t, s, id).State, "free when the lease has ended: %s", id)
+	}
+}
+
+// What the package's documentation says is lost.
+func TestKilledAndRestartedWithoutPersistence(t *testing.T) {
+	server := ownServer(t, forgetful)
+	prefix := freshPrefix()
+	s := newPatient(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix})
+	token := claimed(t, s, "held over the kill")
+	w, before := throughAKill(t, server, prefix)
+	connect(t, s)
+	for _, id := range w.committed[:before] {
+		require.Equal(t, payack.Claimed, claim(t, s, id).State, "forgotten: %s", id)
+	}
+	assert.ErrorIs(t, s.Commit(context.Background(), "held over the kill", token), payack.ErrNotHeld)
+	assert.ErrorIs(t, s.Release(context.Background(), "held over the kill", token), payack.ErrNotHeld)
+	claimed(t, s, "held over the kill")
+}
+
+func TestPaused(t *testing.T) {
+	server := ownServer(t, forgetful)
+	prefix := freshPrefix()
+	s := newStore(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix, Timeout: shortTimeout})
+	connect(t, s)
+	done := claimed(t, s, "done")
+	require.NoError(t, s.Commit(context.Background(), "done", done))
+	goOn := server.pause(t)
+
+	longest := time.Duration(0)
+	for i := range 3 {
+		start := time.Now()
+		fails(t, s, fmt.Sprint("alone ", i))
+		longest = max(longest, time.Since(start)/3)
+	}
+	t.Logf("a call while Redis hangs, time-out %v: %v", shortTimeout, longest)
+	// Many at once, more than the pool has connections.
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() { fails(t, s, fmt.Sprint("many ", i)) })
+	}
+	wg.Wait()
+	_, err := s.Claim(context.Background(), "done", "f", lease)
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+
+	goOn()
+	connect(t, s)
+	// Redis has carried out what it found; nothing of it is done, and what is
+	// held is free in the end.
+	patient := newPatient(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix})
+	assert.Equal(t, payack.Done, claim(t, patient, "done").State)
+	assert.NotEqual(t, payack.Done, claim(t, patient, "alone 0").State)
+	require.NoError(t, patient.Advance(lease))
+	for i := range 200 {
+		claimed(t, patient, fmt.Sprint("many ", i))
+	}
+}
+
+// Hung before there is any connection: dialling works, since the kernel accepts,
+// and the greeting is never answered.
+func TestPausedFromTheStart(t *testing.T) {
+	server := ownServer(t, forgetful)
+	goOn := server.pause(t)
+	s := newStore(t, &redis.Options{Addr: server.addr}, redisstore.Config{Timeout: shortTimeout})
+	for i := range 3 {
+		fails(t, s, fmt.Sprint(i))
+	}
+	goOn()
+	connect(t, s)
+}
+
+// Whatever in a client does not heed its context doesn't hold a call.
+func TestHungDialerAndHooks(t *testing.T) {
+	hang := make(chan struct{})
+	t.Cleanup(func() { close(hang) })
+	for name, opts := range map[string]*redis.Options{
+		"dialer": {Dialer: func(context.Context, string, string) (net.Conn, error) {
+			<-hang
+			return nil, io.EOF
+		}},
+		"credentials": {
+			Addr: anyServer(t).Addr,
+			CredentialsProvider: func() (string, string) {
+				<-hang
+				return "", ""
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fails(t, newStore(t, opts, redisstore.Config{Timeout: shortTimeout}), "id")
+		})
+	}
+}
+
+func TestScriptFlush(t *testing.T) {
+	opts := &redis.Options{Addr: ownServer(t, forgetful).addr}
+	c := client(t, opts)
+	s := newPatient(t, opts, redisstore.Config{})
+	ctx := context.Background()
+	for i := range 5 {
+		id := fmt.Sprint(i)
+		require.NoError(t, c.ScriptFlush(ctx).Err())
+		token := claimed(t, s, id)
+		require.NoError(t, c.ScriptFlush(ctx).Err())
+		assert.Equal(t, payack.Busy, claim(t, s, id).State)
+		require.NoError(t, c.ScriptFlush(ctx).Err())
+		require.NoError(t, s.Release(ctx, id, token))
+		token = claimed(t, s, id)
+		require.NoError(t, c.ScriptFlush(ctx).Err())
+		require.NoError(t, s.Commit(ctx, id, token))
+		assert.Equal(t, payack.Done, claim(t, s, id).State)
+	}
+}
+
+// A server that takes no writes: what was done is done, nothing is claimed.
+func TestServersThatTakeNoWrites(t *testing.T) {
+	ctx := context.Background()
+	for name, spoil := range map[string]func(c *redis.Client) error{
+		"a replica":  func(c *redis.Client) error { return c.ReplicaOf(ctx, "127.0.0.1", "1").Err() },
+		"a full one": func(c *redis.Client) error { return c.ConfigSet(ctx, "maxmemory", "1").Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := &redis.Options{Addr: ownServer(t, forgetful).addr}
+			c := client(t, opts)
+			s := newPatient(t, opts, redisstore.Config{})
+			done, held := claimed(t, s, "done"), claimed(t, s, "held")
+			require.NoError(t, s.Commit(ctx, "done", done))
+			require.NoError(t, spoil(c))
+			got, err := s.Claim(ctx, "new", "f", lease)
+			assert.Error(t, err)
+			assert.Zero(t, got)
+			t.Log(err)
+			if got, err := s.Claim(ctx, "done", "f", lease); err == nil {
+				assert.Equal(t, payack.Done, got.State)
+			}
+			err = s.Commit(ctx, "held", held)
+			assert.Error(t, err)
+			assert.NotErrorIs(t, err, payack.ErrNotHeld)
+		})
+	}
+}
+
+// wire stands between a store and Redis and can lose answers.
+type wire struct {
+	addr string
+	lose atomic.Bool
+	// scripts counts the calls of scripts that went through.
+	scripts atomic.Int64
+}
+
+func newWire(t *testing.T, to string) *wire {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	w := &wire{addr: l.Addr().String()}
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			var script atomic.Bool // the last thing said was a script
+			go func() {
+				defer out.Close()
+				buf := make([]byte, 1<<16)
+				for {
+					n, err := in.Read(buf)
+					if err != nil {
+						return
+					}
+					if bytes.Contains(bytes.ToLower(buf[:n]), []byte("\r\nevalsha\r\n")) {
+						script.Store(true)
+						w.scripts.Add(1)
+					}
+					if _, err := out.Write(buf[:n]); err != nil {
+						return
+					}
+				}
+			}()
+			go func() {
+				defer in.Close()
+				buf := make([]byte, 1<<16)
+				for {
+					n, err := out.Read(buf)
+					if err != nil || script.Load() && w.lose.Load() {
+						return // carried out, and the connection breaks
+					}
+					if _, err := in.Write(buf[:n]); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return w
+}
+
+func TestLostAnswers(t *testing.T) {
+	server := ownServer(t, forgetful)
+	w := newWire(t, server.addr)
+	prefix := freshPrefix()
+	direct := newPatient(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix})
+	s := newPatient(t, &redis.Options{Addr: w.addr}, redisstore.Config{Prefix: prefix})
+	ctx := context.Background()
+	token := claimed(t, s, "commit") // loads the scripts
+	require.NoError(t, s.Release(ctx, "commit", token))
+	token = claimed(t, s, "commit")
+	require.ErrorIs(t, s.Commit(ctx, "commit", "wrong"), payack.ErrNotHeld)
+
+	w.lose.Store(true)
+	w.scripts.Store(0)
+	_, err := s.Claim(ctx, "claim", "f", lease)
+	require.ErrorIs(t, err, io.EOF)
+	// The claim was carried out, and is given up: not after the lease, now.
+	require.Eventually(t, func() bool {
+		c, err := direct.Claim(ctx, "claim", "f", lease)
+		return err == nil && c.State == payack.Claimed
+	}, 20*time.Second, time.Millisecond)
+	assert.EqualValues(t, 2, w.scripts.Load(), "the claim once, its release once")
+
+	// A commit whose answer is lost was carried out, once.
+	w.scripts.Store(0)
+	err = s.Commit(ctx, "commit", token)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, payack.ErrNotHeld)
+	assert.EqualValues(t, 1, w.scripts.Load())
+	assert.Equal(t, payack.Done, claim(t, direct, "commit").State)
+}
+
+// The caller that goes away while the call is on its way.
+func TestCancelledWhileWaiting(t *testing.T) {
+	server := ownServer(t, forgetful)
+	prefix := freshPrefix()
+	s := newPatient(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix})
+	connect(t, s)
+	goOn := server.pause(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		cancel()
+	}()
+	start := time.Now()
+	_, err := s.Claim(ctx, "id", "f", lease)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.Less(t, time.Since(start), patience)
+	goOn()
+	require.Eventually(t, func() bool {
+		c, err := s.Claim(context.Background(), "id", "f", lease)
+		return err == nil && c.State == payack.Claimed
+	}, 20*time.Second, time.Millisecond, "given up when the call has ended")
+}
