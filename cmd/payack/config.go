@@ -243,8 +243,6 @@ func (r *rateLimit) complete() error {
 		r.Charge = ratelimit.ChargeFailures
 	}
 	switch {
-	case r.Redis != "":
-		return errors.New(`rate_limit.redis: limits across replicas don't exist yet in this version; leave it out`)
 	case *r.PerSecond < 0:
 		return errors.New("rate_limit.per_second: it can't be negative; 0 switches the limit off")
 	case r.Charge != ratelimit.ChargeFailures && r.Charge != ratelimit.ChargeAll:

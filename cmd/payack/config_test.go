@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -56,8 +57,8 @@ func TestBadConfigurations(t *testing.T) {
 		{"proxy that is no address", object{"trusted_proxies": []any{"127.0.0.1", "proxy.example"}}, "trusted_proxies", "192.0.2.0/24"},
 		{"prefix that is too long", object{"allowed_addresses": []any{"192.0.2.0/33"}}, "allowed_addresses", "192.0.2.0/24"},
 
-		{"redis", object{"rate_limit": object{"redis": "redis://:hunter2@r"}}, "rate_limit.redis", "leave it out"},
-		{"redis with the limit off", object{"rate_limit": object{"per_second": 0, "redis": "redis://:hunter2@r"}}, "rate_limit.redis", "leave it out"},
+		{"redis that is no URL", object{"rate_limit": object{"redis": "hunter2@r:6379"}}, "rate_limit.redis", "redis://"},
+		{"redis that can't take the rate", object{"rate_limit": object{"redis": "redis://:hunter2@127.0.0.1:1", "per_second": 1e6}}, "rate_limit.per_second", "at most"},
 		{"negative rate", object{"rate_limit": object{"per_second": -1}}, "rate_limit.per_second", "0 switches"},
 		{"no burst", object{"rate_limit": object{"burst": 0}}, "rate_limit.burst", "at least 1"},
 		{"rate that takes years", object{"rate_limit": object{"per_second": 1e-9}}, "rate_limit.per_second", "raise"},
@@ -203,7 +204,9 @@ func TestDocumentedConfiguration(t *testing.T) {
 }`
 	c, err := loadConfig(writeFile(t, "payack.json", text))
 	require.NoError(t, err)
-	_, err = newHandler(c, nil, nil)
+	o, err := c.options(nil, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	_, err = newHandler(c, o)
 	require.NoError(t, err)
 }
 

@@ -77,8 +77,11 @@ func newDemoKeys() (*demoKeys, error) {
 	// Written as a file would be, so that the demonstration goes all the way.
 	file, err := json.Marshal(map[string]any{
 		"addr": "127.0.0.1:0", "database": "",
-		"ptop": map[string]any{"signing_keys": []string{randomKey()}, "insecure_no_confirm": true},
-		"pts":  map[string]any{"user_id": "1", "safecode": randomKey(), "public_keys": []string{text("PUBLIC KEY", public)}},
+		// The demonstration stands for a proxy, so that it can be several clients.
+		"trusted_proxies": []string{"127.0.0.1"},
+		"rate_limit":      map[string]any{"per_second": 0.01, "burst": demoBudget},
+		"ptop":            map[string]any{"signing_keys": []string{randomKey()}, "insecure_no_confirm": true},
+		"pts":             map[string]any{"user_id": "1", "safecode": randomKey(), "public_keys": []string{text("PUBLIC KEY", public)}},
 		"payatom": map[string]any{"secret_keys": []string{randomKey()},
 			"orders": map[string]string{demoOrder: demoAmount, demoOrder + "7": demoAmount}},
 	})
@@ -141,20 +144,28 @@ func (l lineWriter) Write(b []byte) (int, error) {
 type row struct {
 	provider, what string
 	callback       callback
+	times          int // it is posted so often, and all must be answered so
 	status         int
 	body           string
 	outcome        payack.Outcome
 	reasons        []payack.Reason // any of these
 }
 
-func (x row) met(a answer, outcome payack.Outcome, reason payack.Reason, status int) bool {
-	return a.status == x.status && a.body == x.body && status == x.status &&
-		outcome == x.outcome && slices.Contains(x.reasons, reason)
+// verdict is what the receiver's line says.
+type verdict struct {
+	Outcome payack.Outcome
+	Reason  payack.Reason
+	Status  int
+}
+
+func (x row) met(a answer, v verdict) bool {
+	return a.status == x.status && a.body == x.body && v.Status == x.status &&
+		v.Outcome == x.outcome && slices.Contains(x.reasons, v.Reason)
 }
 
 // playAll plays the rows; one that differs is an error.
 func playAll(ctx context.Context, w io.Writer, r *demoReceiver, rows []row) error {
-	fmt.Fprintf(w, "a receiver listens at %s; %d callbacks are played at it\n\n", r.url, len(rows))
+	fmt.Fprintf(w, "a receiver listens at %s; %d rows of callbacks are played at it\n\n", r.url, len(rows))
 	wrong, err := play(ctx, w, r, rows)
 	if err != nil {
 		return err
@@ -176,25 +187,12 @@ func play(ctx context.Context, w io.Writer, r *demoReceiver, rows []row) (wrong 
 	}()
 	fmt.Fprintln(table, "PROVIDER\tCALLBACK\tANSWERED\tEXPECTED\tOUTCOME\t")
 	for _, x := range rows {
-		a, err := post(ctx, r.url+"/"+x.provider, x.callback)
+		a, got, err := r.play(ctx, x)
 		if err != nil {
 			return wrong, err
 		}
-		var got struct {
-			Outcome payack.Outcome
-			Reason  payack.Reason
-			Status  int
-		}
-		select {
-		case b := <-r.lines:
-			if err := json.Unmarshal(b, &got); err != nil {
-				return wrong, fmt.Errorf("the receiver's line is no JSON: %w", err)
-			}
-		case <-time.After(lineTimeout):
-			return wrong, fmt.Errorf("the receiver wrote no line for: %s, %s", x.provider, x.what)
-		}
 		mark := ""
-		if !x.met(a, got.Outcome, got.Reason, got.Status) {
+		if !x.met(a, got) {
 			mark = "DIFFERS: expected " + word(x.outcome, x.reasons...)
 			wrong++
 		}
@@ -202,6 +200,29 @@ func play(ctx context.Context, w io.Writer, r *demoReceiver, rows []row) (wrong 
 			short(a.status, a.body), short(x.status, x.body), word(got.Outcome, got.Reason), mark)
 	}
 	return wrong, nil
+}
+
+// play posts a row's callback as often as it says, or until an answer differs,
+// and returns the last answer with its line.
+func (r *demoReceiver) play(ctx context.Context, x row) (a answer, v verdict, err error) {
+	for range x.times {
+		if a, err = post(ctx, r.url+"/"+x.provider, x.callback); err != nil {
+			return a, v, err
+		}
+		select {
+		case b := <-r.lines:
+			v = verdict{}
+			if err := json.Unmarshal(b, &v); err != nil {
+				return a, v, fmt.Errorf("the receiver's line is no JSON: %w", err)
+			}
+		case <-time.After(lineTimeout):
+			return a, v, fmt.Errorf("the receiver wrote no line for: %s, %s", x.provider, x.what)
+		}
+		if !x.met(a, v) {
+			break
+		}
+	}
+	return a, v, nil
 }
 
 // lineTimeout bounds the wait for a line that should be there with the answer.

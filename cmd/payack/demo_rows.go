@@ -2,13 +2,14 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 
 	"github.com/payack/payack"
 )
 
 // answers are what a provider is told, as its documents want it.
-type answers struct{ accepted, rejected, tooLarge result }
+type answers struct{ accepted, rejected, tooLarge, tooMany result }
 
 type result struct {
 	status int
@@ -16,9 +17,9 @@ type result struct {
 }
 
 var demoAnswers = map[string]answers{
-	"ptop":    {result{200, ""}, result{403, "Invalid signature"}, result{413, ""}},
-	"pts":     {result{200, "SUCCESS"}, result{200, "FAILED"}, result{413, "FAILED"}},
-	"payatom": {result{200, payatomYes}, result{200, payatomMismatch}, result{413, payatomMismatch}},
+	"ptop":    {result{200, ""}, result{403, "Invalid signature"}, result{413, ""}, result{429, ""}},
+	"pts":     {result{200, "SUCCESS"}, result{200, "FAILED"}, result{413, "FAILED"}, result{429, "FAILED"}},
+	"payatom": {result{200, payatomYes}, result{200, payatomMismatch}, result{413, payatomMismatch}, result{429, payatomMismatch}},
 }
 
 const (
@@ -26,8 +27,14 @@ const (
 	payatomMismatch = `{"hash_status":"HashMismatch","acknowledge":"no"}`
 )
 
-// rows are every provider's genuine, redelivered, tampered, spliced, oversized
-// and unsigned callbacks.
+// demoBudget is how many callbacks that don't verify a client may send.
+const demoBudget = 10
+
+// The clients, of documentation's addresses.
+const demoClient, demoFlooder = "192.0.2.1", "198.51.100.7"
+
+// rows are every provider's genuine, redelivered, tampered, spliced, oversized,
+// unsigned and flooding callbacks.
 func (k *demoKeys) rows() ([]row, error) {
 	var rows []row
 	for _, p := range []string{"ptop", "pts", "payatom"} {
@@ -41,7 +48,10 @@ func (k *demoKeys) rows() ([]row, error) {
 		}
 		a := demoAnswers[p]
 		add := func(what string, cb callback, r result, o payack.Outcome, reasons ...payack.Reason) {
-			rows = append(rows, row{p, what, cb, r.status, r.body, o, reasons})
+			rows = append(rows, row{p, what, cb.from(demoClient), 1, r.status, r.body, o, reasons})
+		}
+		flood := func(what string, times int, cb callback, r result, o payack.Outcome, reason payack.Reason) {
+			rows = append(rows, row{p, what, cb.from(demoFlooder), times, r.status, r.body, o, []payack.Reason{reason}})
 		}
 		add("genuine", d.genuine, a.accepted, payack.Accepted, "")
 		add("redelivered", d.genuine, a.accepted, payack.Duplicate, "")
@@ -54,6 +64,10 @@ func (k *demoKeys) rows() ([]row, error) {
 		add(d.splicedHow, d.spliced, a.rejected, payack.Rejected, d.splicedReason)
 		add("oversized", oversized(d.genuine), a.tooLarge, payack.Refused, payack.ReasonTooLarge)
 		add("unsigned", d.unsigned, a.rejected, payack.Rejected, d.unsignedReason)
+		flood(fmt.Sprintf("flooding: the first %d", demoBudget), demoBudget, d.unsigned, a.rejected, payack.Rejected, d.unsignedReason)
+		flood(fmt.Sprintf("flooding: the next %d", 2*demoBudget), 2*demoBudget, d.unsigned, a.tooMany, payack.Refused, payack.ReasonRate)
+		flood("genuine, from the flooder's address", 1, d.genuine, a.tooMany, payack.Refused, payack.ReasonRate)
+		add("genuine, from another address meanwhile", d.other, a.accepted, payack.Accepted, "")
 	}
 	return rows, nil
 }
@@ -67,7 +81,7 @@ func (k *demoKeys) sender(provider string) (sender, error) {
 
 // demoDeliveries are one provider's callbacks.
 type demoDeliveries struct {
-	genuine, badSignature, badBody, badEnvelope, spliced, unsigned callback
+	genuine, other, badSignature, badBody, badEnvelope, spliced, unsigned callback
 
 	splicedHow                                        string
 	badSignatureReason, splicedReason, unsignedReason payack.Reason
@@ -75,12 +89,13 @@ type demoDeliveries struct {
 
 func newDemoDeliveries(provider string, s sender) (*demoDeliveries, error) {
 	b := builder{s: s}
-	var set assignments
+	var set, other assignments
 	if provider == "payatom" {
-		set = assignments{{"order_id", demoOrder + "7"}}
+		set, other = assignments{{"order_id", demoOrder + "7"}}, assignments{{"order_id", demoOrder}}
 	}
 	d := &demoDeliveries{
 		genuine:      b.build(set, tamperNothing),
+		other:        b.build(other, tamperNothing),
 		badSignature: b.build(set, tamperSignature),
 		badBody:      b.build(set, tamperBody),
 
@@ -106,6 +121,13 @@ func newDemoDeliveries(provider string, s sender) (*demoDeliveries, error) {
 		d.unsignedReason = payack.ReasonEnvelope
 	}
 	return d, b.err
+}
+
+// from is the callback as a proxy hands it on for a client.
+func (cb callback) from(client string) callback {
+	header := cb.header.Clone()
+	header.Set("X-Forwarded-For", client)
+	return callback{header, cb.body}
 }
 
 // builder builds several and keeps the first error.

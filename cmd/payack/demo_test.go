@@ -27,7 +27,7 @@ func TestDemo(t *testing.T) {
 	require.Empty(t, p.stderr.String())
 	require.NotContains(t, all.String(), "DIFFERS")
 	for _, provider := range []string{"ptop", "pts", "payatom"} {
-		for _, what := range []string{"genuine", "redelivered", "tampered signature", "tampered body", "spliced", "oversized", "unsigned"} {
+		for _, what := range []string{"genuine", "redelivered", "tampered signature", "tampered body", "spliced", "oversized", "unsigned", "flooding: the first", "flooding: the next", "genuine, from another address"} {
 			require.Regexp(t, `(?m)^`+provider+` +`+what, all.String())
 		}
 	}

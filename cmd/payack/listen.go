@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -18,7 +17,6 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/middleware"
-	"github.com/payack/payack/ratelimit"
 )
 
 func runListen(ctx context.Context, io stdio, args []string) error {
@@ -47,10 +45,17 @@ const (
 )
 
 // listen serves until the context ends, then lets running callbacks finish.
-func listen(ctx context.Context, io stdio, c *config) error {
-	logger := slog.New(slog.NewTextHandler(io.err, nil))
-	out := &lines{w: io.out, logger: logger}
-	handler, err := newHandler(c, out, logger)
+func listen(ctx context.Context, std stdio, c *config) error {
+	logger := slog.New(slog.NewTextHandler(std.err, nil))
+	out := &lines{w: std.out, logger: logger}
+	o, err := c.options(out, logger)
+	if err != nil {
+		return usageError{err}
+	}
+	if closer, ok := o.Limiter.(io.Closer); ok {
+		defer closer.Close()
+	}
+	handler, err := newHandler(c, o)
 	if err != nil {
 		return usageError{err}
 	}
@@ -90,11 +95,7 @@ func listen(ctx context.Context, io stdio, c *config) error {
 // newHandler mounts the configured providers. Every path takes every method, so
 // that a wrong one is answered by the provider's contract and shows in the
 // output.
-func newHandler(c *config, out *lines, logger *slog.Logger) (http.Handler, error) {
-	o, err := c.options(out, logger)
-	if err != nil {
-		return nil, err
-	}
+func newHandler(c *config, o middleware.Options) (_ http.Handler, err error) {
 	mounted := map[string]http.Handler{}
 	if p := c.Ptop; p != nil {
 		if mounted[p.Path], err = handlers.NewPtop(p.middleware(o), accept[*payack.PtopEvent]); err != nil {
@@ -143,30 +144,13 @@ func (c *config) options(out *lines, logger *slog.Logger) (middleware.Options, e
 		Logger:           logger,
 		Observer:         out,
 	}
-	if c.RateLimit == nil || *c.RateLimit.PerSecond == 0 {
-		return o, nil
+	var err error
+	if c.RateLimit != nil && *c.RateLimit.PerSecond > 0 {
+		o.Limiter, err = c.limiter(logger)
+		o.Charge = c.RateLimit.Charge
 	}
-	limits := ratelimit.Config{PerSecond: *c.RateLimit.PerSecond, Burst: *c.RateLimit.Burst}
-	for _, p := range []payack.Provider{payack.Ptop, payack.PTS, payack.Payatom} {
-		// Allowed addresses get buckets of their own, unless they are whole
-		// networks.
-		if keys, err := ratelimit.AddrKeys(string(p), c.allowed...); err == nil {
-			limits.Own = append(limits.Own, keys...)
-		}
-	}
-	limiter, err := ratelimit.New(limits)
-	if err != nil {
-		return o, errors.New(limitNames.Replace(err.Error()))
-	}
-	o.Limiter, o.Charge = limiter, c.RateLimit.Charge
-	return o, nil
+	return o, err
 }
-
-// limitNames words an error of the limiter by the names of the configuration.
-var limitNames = strings.NewReplacer(
-	"ratelimit: ", "", "Config.PerSecond", "rate_limit.per_second", "Config.Burst", "rate_limit.burst",
-	"leave the limiter out", "leave rate_limit out",
-)
 
 // lines writes JSON lines to standard output, one for each delivery.
 type lines struct {

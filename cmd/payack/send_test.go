@@ -27,7 +27,10 @@ type receiver struct {
 func newReceiver(t *testing.T, c object) *receiver {
 	t.Helper()
 	out := new(buffer)
-	h, err := newHandler(parsed(t, c), &lines{w: out}, slog.New(slog.DiscardHandler))
+	cfg := parsed(t, c)
+	o, err := cfg.options(&lines{w: out}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	h, err := newHandler(cfg, o)
 	require.NoError(t, err)
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
