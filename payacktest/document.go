@@ -1,0 +1,210 @@
+package payacktest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/envelope"
+	"github.com/payack/payack/internal/strict"
+)
+
+// document is a text with members, a JSON object or a form, with the places of
+// its members. Its methods return the changed text and leave the rest of it
+// byte for byte as it is.
+type document struct {
+	text   []byte
+	fields []strict.Field
+	form   bool
+}
+
+func parseDocument(text []byte, form bool) (document, error) {
+	d := document{text: text, form: form}
+	var err error
+	if form {
+		d.fields, err = strict.Form(nil, string(text))
+	} else {
+		d.fields, err = strict.JSON(nil, text, string(text))
+	}
+	if err != nil {
+		return d, fmt.Errorf("payacktest: the members cannot be read: %w", err)
+	}
+	return d, nil
+}
+
+func (d document) find(name string) *strict.Field { return strict.Find(d.fields, name) }
+
+func (d document) index(name string) (int, error) {
+	i := slices.IndexFunc(d.fields, func(f strict.Field) bool { return f.Name == name })
+	if i < 0 {
+		return 0, fmt.Errorf("payacktest: there is no member %q", name)
+	}
+	return i, nil
+}
+
+func (d document) splice(start, end int, text string) []byte {
+	out := make([]byte, 0, len(d.text)+len(text))
+	out = append(out, d.text[:start]...)
+	out = append(out, text...)
+	return append(out, d.text[end:]...)
+}
+
+// set replaces a member's value by a JSON literal, in a form by its text.
+func (d document) set(name, literal string) ([]byte, error) {
+	i, err := d.index(name)
+	if err != nil {
+		return nil, err
+	}
+	f := d.fields[i]
+	if d.form {
+		literal = url.QueryEscape(textOf(literal))
+		if bytes.IndexByte(d.text[f.Start:f.End], '=') < 0 {
+			literal = "=" + literal
+		}
+	}
+	out := d.splice(f.ValueStart, f.End, literal)
+	if bytes.Equal(out, d.text) {
+		return nil, fmt.Errorf("payacktest: %s has this value already", name)
+	}
+	return out, nil
+}
+
+// drop cuts a member out, with one separator.
+func (d document) drop(name string) ([]byte, error) {
+	i, err := d.index(name)
+	if err != nil {
+		return nil, err
+	}
+	f := d.fields[i]
+	switch {
+	case i+1 < len(d.fields):
+		return d.splice(f.Start, d.fields[i+1].Start, ""), nil
+	case i > 0:
+		return d.splice(d.fields[i-1].End, f.End, ""), nil
+	}
+	return d.splice(f.Start, f.End, ""), nil
+}
+
+// duplicate writes a member a second time, behind the first.
+func (d document) duplicate(name string) ([]byte, error) {
+	i, err := d.index(name)
+	if err != nil {
+		return nil, err
+	}
+	f, separator := d.fields[i], ","
+	if d.form {
+		separator = "&"
+	}
+	return d.splice(f.End, f.End, separator+string(d.text[f.Start:f.End])), nil
+}
+
+// recase changes the case of the first letter of a member's name.
+func (d document) recase(name string) ([]byte, error) {
+	i, err := d.index(name)
+	if err != nil {
+		return nil, err
+	}
+	at := d.fields[i].Start
+	if !d.form {
+		at++ // the quote
+	}
+	c := d.text[at]
+	if c|0x20 < 'a' || c|0x20 > 'z' {
+		return nil, fmt.Errorf("payacktest: the name %q does not begin with a letter", name)
+	}
+	return d.splice(at, at+1, string(c^0x20)), nil
+}
+
+// errSealed names the mend.
+var errSealed = errors.New("payacktest: the members are sealed; WithKeys opens a loaded callback of PTS")
+
+// open finds the members of a callback, wherever its shape has them, and
+// returns what puts changed ones back.
+func (cb Callback) open() (document, func([]byte) (Callback, error), error) {
+	whole := func(text []byte) (Callback, error) {
+		out := cb.Clone()
+		out.Body = text
+		return out, nil
+	}
+	if !looksLikeJSON(cb.Body) {
+		if isBase64(cb.Body) {
+			return cb.openEnvelope(string(cb.Body))
+		}
+		d, err := parseDocument(cb.Body, true)
+		return d, whole, err
+	}
+	d, err := parseDocument(cb.Body, false)
+	if err != nil {
+		return d, nil, err
+	}
+	data := d.find("data")
+	// Only PTS has members in data, and only where it has no sign beside it.
+	if data == nil || d.find("sign") != nil || cb.Provider != payack.PTS && cb.Provider != "" {
+		return d, whole, nil
+	}
+	switch data.Kind {
+	case strict.String:
+		return cb.openEnvelope(data.Text)
+	case strict.Object:
+		inner, err := parseDocument([]byte(data.Text), false)
+		return inner, func(text []byte) (Callback, error) {
+			return whole(d.splice(data.ValueStart, data.End, string(text)))
+		}, err
+	}
+	return d, whole, nil
+}
+
+func (cb Callback) openEnvelope(sealed string) (document, func([]byte) (Callback, error), error) {
+	if cb.keys == nil {
+		return document{}, nil, errSealed
+	}
+	signer, err := cb.keys.signer()
+	if err != nil {
+		return document{}, nil, err
+	}
+	plain, err := signer.Open([]byte(sealed))
+	if err != nil {
+		return document{}, nil, errors.New("payacktest: the envelope does not open with these keys")
+	}
+	d, err := parseDocument(plain, false)
+	return d, cb.seal, err
+}
+
+// sealed is the text of the envelope of PTS, and what puts another one in its
+// place without renewing X-Transaction-Signature.
+func (cb Callback) sealed() (string, func(string) (Callback, error), error) {
+	out := cb.Clone()
+	if !looksLikeJSON(cb.Body) {
+		if !isBase64(cb.Body) {
+			return "", nil, errors.New("payacktest: the body has no envelope")
+		}
+		return string(cb.Body), func(text string) (Callback, error) {
+			out.Body = []byte(text)
+			return out, nil
+		}, nil
+	}
+	d, err := parseDocument(cb.Body, false)
+	if err != nil {
+		return "", nil, err
+	}
+	data := d.find("data")
+	if data == nil || data.Kind != strict.String || d.find("sign") != nil {
+		return "", nil, errors.New("payacktest: the body has no envelope")
+	}
+	return data.Text, func(text string) (Callback, error) {
+		var err error
+		out.Body, err = d.set("data", quote(text))
+		return out, err
+	}, nil
+}
+
+// isBase64 tells whether a body can only be an envelope: strict base64, and
+// longer than any word of a form.
+func isBase64(body []byte) bool {
+	decoded, ok := envelope.DecodeBase64(nil, body)
+	return ok && len(decoded) > 0 && !strings.Contains(string(body), "&")
+}

@@ -1,0 +1,14 @@
+package payacktest
+
+import "io"
+
+// SetCreate replaces how a recorder makes files, for tests of full disks.
+func (rec *Recorder) SetCreate(create func(io.WriteCloser) io.WriteCloser) {
+	rec.create = func(name string) (io.WriteCloser, error) {
+		f, err := createFile(name)
+		if err != nil {
+			return nil, err
+		}
+		return create(f), nil
+	}
+}

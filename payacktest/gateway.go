@@ -1,0 +1,733 @@
+package payacktest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/strict"
+)
+
+// GatewayOptions are what the fake gateways have in common. The zero value is
+// a working choice.
+type GatewayOptions struct {
+	// Now is the gateway's clock; nil is time.Now.
+	Now func() time.Time
+	// Client sends the callbacks; nil is a plain one without keep-alive and
+	// proxies. Redirects are never followed: they are no acknowledgement.
+	Client *http.Client
+	// AnswerTimeout is how long a merchant has for its answer to a callback; 0
+	// is 10 seconds, as Ptop documents (the others: unconfirmed).
+	AnswerTimeout time.Duration
+	// Retries is how often a callback that is not acknowledged is sent again;
+	// 0 is 3, as Ptop documents (the others: unconfirmed), and below 0 is never.
+	Retries int
+	// RetryDelay is the pause before the first retry; each further one is
+	// twice as long, up to a minute. 0 is 50 milliseconds, to keep tests fast:
+	// no provider documents its own.
+	RetryDelay time.Duration
+}
+
+// GatewayFaults is how a fake gateway misbehaves when a merchant asks it
+// something. The zero value behaves.
+type GatewayFaults struct {
+	// Delay holds every answer back. The request is processed before, so that
+	// a client that gives up has its payment made all the same.
+	Delay time.Duration
+	// Status, when set, is answered to everything with an HTML page, as proxies
+	// before a broken service do. Nothing is processed.
+	Status int
+	// Refuse closes the port: connections are refused. What is under way is cut
+	// off.
+	Refuse bool
+	// Refusal, when set, refuses everything in the provider's own form: PTS
+	// with this code, Payatom with this message, Ptop with this message and
+	// status 500. Nothing is processed.
+	Refusal string
+	// Cut processes the request and closes the connection without an answer.
+	Cut bool
+	// Truncate breaks every answer off in the middle.
+	Truncate bool
+	// BadSignature signs answers with a key that is not the gateway's. Ptop
+	// signs none.
+	BadSignature bool
+	// Amount and OrderID, when set, stand in the answers in place of the true
+	// ones, under a genuine signature. Ptop's answers name no order.
+	Amount, OrderID string
+}
+
+// GatewayDelivery is one callback of a fake gateway, with its attempts.
+type GatewayDelivery struct {
+	// ID is the payment's order_id.
+	ID string
+	// Says is the status that the callback claims, as the provider writes it:
+	// of Ptop, true or false.
+	Says   string
+	URL    string
+	Header http.Header
+	// Body holds the exact bytes; every attempt sends the same.
+	Body     []byte
+	Attempts []GatewayAttempt
+	// Acknowledged tells whether the merchant took it, in the provider's words.
+	Acknowledged bool
+	// Done tells that no further attempt follows.
+	Done bool
+}
+
+// GatewayAttempt is one sending of a callback.
+type GatewayAttempt struct {
+	At time.Time
+	// Status is 0 when there was no answer; Err says why.
+	Status int
+	Header http.Header
+	// Body is the answer's, at most 64 KiB of it.
+	Body         string
+	Acknowledged bool
+	Err          error
+}
+
+// GatewayRequest is one request of the merchant, as the gateway saw it.
+type GatewayRequest struct {
+	Method, Path string
+	Header       http.Header
+	Body         []byte
+	// Status is the HTTP status that was meant to be answered.
+	Status int
+	// Refusal says why the request was refused, empty when it was not. It is
+	// for people: its words may change.
+	Refusal string
+}
+
+// ErrGatewayClosed is returned when a fake gateway that was closed is asked to
+// do something.
+var ErrGatewayClosed = errors.New("payacktest: the gateway is closed")
+
+const (
+	gatewayMaxBody     = 64 << 10
+	gatewayMaxRequests = 1000
+)
+
+// gateway is the common part: the server, its faults, and the callbacks.
+type gateway struct {
+	options GatewayOptions
+	client  *http.Client
+	base    string
+	handle  func(r *http.Request, body []byte) gatewayAnswer // called with mu held
+	refuse  func(reason string) gatewayAnswer
+	// acknowledged judges an answer to a callback.
+	acknowledged func(status int, body []byte) bool
+
+	life   sync.Mutex // one start or stop at a time
+	server *gatewayServer
+	ctx    context.Context // ends with the gateway
+	cancel context.CancelFunc
+
+	mu         sync.Mutex // guards what follows, and the state of the providers' gateways
+	closed     bool
+	faults     GatewayFaults
+	requests   []GatewayRequest
+	deliveries []*gatewayDelivery
+	last       map[string]*gatewayDelivery // of each payment, by order
+	running    int                         // deliveries under way
+	idle       chan struct{}               // closed when running falls to 0
+	serial     int
+}
+
+type gatewayAnswer struct {
+	status      int
+	contentType string
+	body        []byte
+	refusal     string
+	allow       string // of a 405
+}
+
+type gatewayDelivery struct {
+	GatewayDelivery
+	done chan struct{}
+}
+
+// gatewayMessage is a callback ready to be sent.
+type gatewayMessage struct {
+	id, says, url string
+	header        http.Header
+	body          []byte
+}
+
+// start fills in the defaults and begins to listen.
+func (g *gateway) start(o GatewayOptions) error {
+	if o.AnswerTimeout < 0 || o.RetryDelay < 0 {
+		return errors.New("payacktest: AnswerTimeout and RetryDelay can't be negative; leave them 0 for the defaults")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.AnswerTimeout == 0 {
+		o.AnswerTimeout = 10 * time.Second
+	}
+	if o.Retries == 0 {
+		o.Retries = 3
+	}
+	if o.RetryDelay == 0 {
+		o.RetryDelay = 50 * time.Millisecond
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	if o.Client != nil {
+		client = *o.Client
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	g.options, g.client = o, &client
+	g.last = make(map[string]*gatewayDelivery)
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	return g.listen("127.0.0.1:0")
+}
+
+// gatewayServer is one period of listening.
+type gatewayServer struct {
+	http  *http.Server
+	done  chan struct{} // Serve has returned
+	conns sync.WaitGroup
+}
+
+func (g *gateway) listen(address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("payacktest: the gateway can't listen: %w", err)
+	}
+	s := &gatewayServer{done: make(chan struct{})}
+	s.http = &http.Server{
+		Handler: http.HandlerFunc(g.serve),
+		// Not ReadTimeout: it would end long delays.
+		ReadHeaderTimeout: 30 * time.Second,
+		ErrorLog:          log.New(io.Discard, "", 0),
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				s.conns.Add(1)
+			case http.StateClosed, http.StateHijacked:
+				s.conns.Done()
+			}
+		},
+	}
+	go func() {
+		defer close(s.done)
+		_ = s.http.Serve(l)
+	}()
+	g.server, g.base = s, "http://"+l.Addr().String()
+	return nil
+}
+
+// stop returns when no connection is left.
+func (s *gatewayServer) stop() {
+	_ = s.http.Close()
+	<-s.done // no connection is added from here on
+	s.conns.Wait()
+}
+
+// Close stops the server and gives up deliveries that are under way. When it
+// returns, nothing of the gateway is running. Don't call it from a handler of
+// its callbacks. Closing twice is fine.
+func (g *gateway) Close() {
+	g.life.Lock()
+	defer g.life.Unlock()
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.cancel()
+	if g.server != nil {
+		g.server.stop()
+		g.server = nil
+	}
+	_ = g.Wait(context.Background())
+	if g.options.Client == nil {
+		g.client.CloseIdleConnections()
+	}
+}
+
+// SetFaults replaces the gateway's faults. An error is [ErrGatewayClosed], or
+// says that a fault is none or that somebody else took the port while it was
+// closed.
+func (g *gateway) SetFaults(f GatewayFaults) error {
+	if f.Status != 0 && (f.Status < 400 || f.Status > 599) {
+		return fmt.Errorf("payacktest: Status: %d is no status of a failure; choose 400 to 599", f.Status)
+	}
+	g.life.Lock()
+	defer g.life.Unlock()
+	g.mu.Lock()
+	closed := g.closed
+	if !closed {
+		g.faults = f
+	}
+	g.mu.Unlock()
+	switch {
+	case closed:
+		return ErrGatewayClosed
+	case f.Refuse && g.server != nil:
+		g.server.stop()
+		g.server = nil
+	case !f.Refuse && g.server == nil:
+		return g.listen(strings.TrimPrefix(g.base, "http://"))
+	}
+	return nil
+}
+
+// Requests returns what the merchant has asked so far, the oldest first, at
+// most the last thousand.
+func (g *gateway) Requests() []GatewayRequest {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append([]GatewayRequest(nil), g.requests...)
+}
+
+func (g *gateway) serve(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, gatewayMaxBody))
+	g.mu.Lock()
+	f := g.faults
+	var a gatewayAnswer
+	switch {
+	case err != nil:
+		a = gatewayHTML(http.StatusRequestEntityTooLarge, "the body is too large or breaks off")
+	case f.Status != 0:
+		a = gatewayHTML(f.Status, "fault: Status")
+	case f.Refusal != "":
+		a = g.refuse(f.Refusal)
+	default:
+		a = g.handle(r, body)
+	}
+	if len(g.requests) == gatewayMaxRequests {
+		g.requests = g.requests[1:]
+	}
+	g.requests = append(g.requests, GatewayRequest{
+		Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone(), Body: body, Status: a.status, Refusal: a.refusal,
+	})
+	g.mu.Unlock()
+
+	if f.Delay > 0 && !gatewaySleep(r.Context(), g.ctx, f.Delay) || f.Cut {
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set("Content-Type", a.contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+	if a.allow != "" {
+		w.Header().Set("Allow", a.allow)
+	}
+	w.WriteHeader(a.status)
+	if f.Truncate {
+		// Fewer bytes than announced: net/http closes the connection.
+		a.body = a.body[:len(a.body)/2]
+	}
+	_, _ = w.Write(a.body)
+}
+
+// gatewaySleep tells whether the time has passed before a context ended.
+func gatewaySleep(a, b context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-a.Done():
+	case <-b.Done():
+	}
+	return false
+}
+
+func gatewayJSON(status int, refusal string, members ...gatewayMember) gatewayAnswer {
+	return gatewayAnswer{status: status, contentType: "application/json", body: gatewayObject(members...), refusal: refusal}
+}
+
+// gatewayHTML is an answer of a web server rather than of the provider's API.
+func gatewayHTML(status int, refusal string) gatewayAnswer {
+	title := strconv.Itoa(status) + " " + http.StatusText(status)
+	return gatewayAnswer{
+		status: status, contentType: "text/html; charset=utf-8", refusal: refusal,
+		body: []byte("<html><head><title>" + title + "</title></head><body><h1>" + title + "</h1></body></html>\n"),
+	}
+}
+
+func gatewayMethod(allow string) gatewayAnswer {
+	a := gatewayHTML(http.StatusMethodNotAllowed, "the method is not "+allow)
+	a.allow = allow
+	return a
+}
+
+// gatewayPage stands for the page on which a customer pays.
+func gatewayPage() gatewayAnswer {
+	return gatewayAnswer{
+		status: http.StatusOK, contentType: "text/html; charset=utf-8",
+		body: []byte("<html><body>The page of a fake gateway. The test moves the payment.</body></html>\n"),
+	}
+}
+
+// gatewayUnknown answers a path that the documents don't tell anything about.
+func gatewayUnknown() gatewayAnswer {
+	return gatewayAnswer{status: http.StatusNotFound, contentType: "text/plain; charset=utf-8", body: []byte("not documented\n"), refusal: "not documented"}
+}
+
+// Wait returns when no delivery is under way: each was acknowledged or given
+// up. Deliveries that begin meanwhile are waited for too. The error is that of
+// the context.
+func (g *gateway) Wait(ctx context.Context) error {
+	for {
+		g.mu.Lock()
+		running, idle := g.running, g.idle
+		g.mu.Unlock()
+		if running == 0 {
+			return nil
+		}
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Deliveries returns the callbacks of a payment by its order_id, in the order
+// in which they were begun, with the attempts made so far.
+func (g *gateway) Deliveries(id string) []GatewayDelivery {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out []GatewayDelivery
+	for _, d := range g.deliveries {
+		if d.ID == id {
+			out = append(out, d.copy())
+		}
+	}
+	return out
+}
+
+// copy is called with mu held.
+func (d *gatewayDelivery) copy() GatewayDelivery {
+	c := d.GatewayDelivery
+	c.Header = c.Header.Clone()
+	c.Body = append([]byte(nil), c.Body...)
+	c.Attempts = append([]GatewayAttempt(nil), c.Attempts...)
+	return c
+}
+
+// Redeliver sends a callback once more, byte for byte, with retries, and
+// returns when it was acknowledged or given up. It does not wait for other
+// deliveries of the payment. The error is that of the context, or
+// [ErrGatewayClosed].
+func (g *gateway) Redeliver(ctx context.Context, d GatewayDelivery) (GatewayDelivery, error) {
+	return g.deliver(ctx, gatewayMessage{id: d.ID, says: d.Says, url: d.URL, header: d.Header, body: d.Body})
+}
+
+func (g *gateway) deliver(ctx context.Context, m gatewayMessage) (GatewayDelivery, error) {
+	g.mu.Lock()
+	d, err := g.begin(m)
+	g.mu.Unlock()
+	if err != nil {
+		return GatewayDelivery{}, err
+	}
+	return g.run(ctx, d)
+}
+
+// begin registers a delivery; run or a goroutine that calls it must follow. It
+// is called with mu held.
+func (g *gateway) begin(m gatewayMessage) (*gatewayDelivery, error) {
+	if g.closed {
+		return nil, ErrGatewayClosed
+	}
+	d := &gatewayDelivery{done: make(chan struct{}), GatewayDelivery: GatewayDelivery{
+		ID: m.id, Says: m.says, URL: m.url, Header: m.header.Clone(), Body: append([]byte(nil), m.body...),
+	}}
+	g.deliveries = append(g.deliveries, d)
+	if g.running == 0 {
+		g.idle = make(chan struct{})
+	}
+	g.running++
+	return d, nil
+}
+
+// announce sends a callback in the background, after earlier ones of the same
+// payment. It is called with mu held.
+func (g *gateway) announce(m gatewayMessage) error {
+	d, err := g.begin(m)
+	if err != nil {
+		return err
+	}
+	before := g.last[m.id]
+	g.last[m.id] = d
+	go func() {
+		if before != nil {
+			<-before.done // which ends at the latest when the gateway is closed
+		}
+		_, _ = g.run(g.ctx, d)
+	}()
+	return nil
+}
+
+// run makes the attempts of a delivery.
+func (g *gateway) run(ctx context.Context, d *gatewayDelivery) (GatewayDelivery, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(g.ctx, cancel)()
+
+	delay := g.options.RetryDelay
+	for n := 0; ctx.Err() == nil; n++ {
+		a := g.attempt(ctx, d)
+		g.mu.Lock()
+		d.Attempts = append(d.Attempts, a)
+		d.Acknowledged = a.Acknowledged
+		g.mu.Unlock()
+		if a.Acknowledged || n >= g.options.Retries {
+			break
+		}
+		gatewaySleep(ctx, g.ctx, delay)
+		delay = min(2*delay, max(delay, time.Minute))
+	}
+
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	d.Done = true
+	close(d.done)
+	if g.running--; g.running == 0 {
+		close(g.idle)
+	}
+	switch {
+	case d.Acknowledged:
+		return d.copy(), nil
+	case g.closed:
+		return d.copy(), ErrGatewayClosed
+	}
+	return d.copy(), ctx.Err()
+}
+
+func (g *gateway) attempt(ctx context.Context, d *gatewayDelivery) (a GatewayAttempt) {
+	a.At = g.options.Now()
+	ctx, cancel := context.WithTimeout(ctx, g.options.AnswerTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.URL, strings.NewReader(string(d.Body)))
+	if err != nil {
+		a.Err = err
+		return a
+	}
+	r.Header = d.Header.Clone()
+	resp, err := g.client.Do(r)
+	if err != nil {
+		a.Err = err
+		return a
+	}
+	defer func() { _ = resp.Body.Close() }()
+	a.Status, a.Header = resp.StatusCode, resp.Header
+	body, err := io.ReadAll(io.LimitReader(resp.Body, gatewayMaxBody))
+	a.Body, a.Err = string(body), err
+	a.Acknowledged = err == nil && g.acknowledged(a.Status, body)
+	return a
+}
+
+// nextID returns ids that are the same in every run.
+func (g *gateway) nextID(prefix string) string {
+	g.serial++
+	return fmt.Sprintf("%s%08d", prefix, g.serial)
+}
+
+// gatewayKey returns the given secret, or a fresh throwaway one.
+func gatewayKey(given payack.Secret) payack.Secret {
+	if !given.IsZero() {
+		return given
+	}
+	return payack.NewSecret(gatewayHex())
+}
+
+func gatewayHex() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
+	return hex.EncodeToString(b[:])
+}
+
+func orText(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// gatewayMember is a member of a JSON object; raw is its value's text.
+type gatewayMember struct{ name, raw string }
+
+func textMember(name, text string) gatewayMember {
+	quoted, _ := json.Marshal(text) // a string never fails
+	return gatewayMember{name, string(quoted)}
+}
+
+func gatewayObject(members ...gatewayMember) []byte {
+	b := []byte{'{'}
+	for i, m := range members {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, textMember("", m.name).raw...)
+		b = append(b, ':')
+		b = append(b, m.raw...)
+	}
+	return append(b, '}')
+}
+
+// gatewayForm returns an urlencoded form with its pairs in this order.
+func gatewayForm(pairs ...[2]string) []byte {
+	var b []byte
+	for i, p := range pairs {
+		if i > 0 {
+			b = append(b, '&')
+		}
+		b = append(b, url.QueryEscape(p[0])+"="+url.QueryEscape(p[1])...)
+	}
+	return b
+}
+
+// gatewayFields are the members of a request.
+type gatewayFields []strict.Field
+
+// readGatewayJSON reads one strict JSON object; known are the names of which no
+// other spelling by case is taken.
+func readGatewayJSON(body []byte, known []string) (gatewayFields, string) {
+	fields, err := strict.JSON(nil, body, string(body))
+	if err != nil {
+		return nil, err.Error()
+	}
+	if _, found := strict.Twin(fields, known); found {
+		return nil, "a member's name differs from a known one by case only"
+	}
+	return fields, ""
+}
+
+// text returns a string's content or a number's literal, and otherwise nothing.
+func (f gatewayFields) text(name string) string {
+	if m := strict.Find(f, name); m != nil && (m.Kind == strict.String || m.Kind == strict.Number) {
+		return m.Text
+	}
+	return ""
+}
+
+// str is text, of a string only.
+func (f gatewayFields) str(name string) string {
+	if m := strict.Find(f, name); m != nil && m.Kind == strict.String {
+		return m.Text
+	}
+	return ""
+}
+
+// missing names the first member that is absent, empty, null or of another type
+// than string or number.
+func (f gatewayFields) missing(names ...string) string {
+	for _, name := range names {
+		if f.text(name) == "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// gatewayMedia returns the media type of a request that announces no charset
+// other than UTF-8.
+func gatewayMedia(r *http.Request) string {
+	name, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || r.Header.Get("Content-Encoding") != "" {
+		return ""
+	}
+	if charset, given := params["charset"]; given && !strings.EqualFold(charset, "utf-8") {
+		return ""
+	}
+	return name
+}
+
+// isGatewayURL tells whether a callback can be sent there.
+func isGatewayURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+// plainNumber is a decimal without sign and exponent, as merchants write it.
+var plainNumber = regexp.MustCompile(`^(0|[1-9][0-9]{0,17})(\.[0-9]{1,12})?$`)
+
+// gatewayDecimal reads a text that plainNumber matches.
+func gatewayDecimal(s string) (decimal.Decimal, bool) {
+	if !plainNumber.MatchString(s) {
+		return decimal.Decimal{}, false
+	}
+	d, err := decimal.NewFromString(s)
+	return d, err == nil
+}
+
+// GatewayNumbers says how a fake gateway writes an amount, and which text of it
+// it signs. No document gives the rule, so both are unconfirmed.
+type GatewayNumbers string
+
+// The ways.
+const (
+	// GatewayLiteral: a JSON number; what is sent is signed, 100.50.
+	GatewayLiteral GatewayNumbers = "literal"
+	// GatewayPHP: a JSON number; PHP's text of it is signed, 100.5 for 100.50.
+	GatewayPHP GatewayNumbers = "php"
+	// GatewayQuoted: a JSON string; its content is signed.
+	GatewayQuoted GatewayNumbers = "quoted"
+)
+
+func (n GatewayNumbers) orDefault(d GatewayNumbers) (GatewayNumbers, error) {
+	switch n {
+	case "":
+		return d, nil
+	case GatewayLiteral, GatewayPHP, GatewayQuoted:
+		return n, nil
+	}
+	return "", fmt.Errorf(`payacktest: Numbers: unknown way %q; choose "literal", "php" or "quoted"`, string(n))
+}
+
+// member returns an amount as a member.
+func (n GatewayNumbers) member(name, amount string) gatewayMember {
+	if n == GatewayQuoted || !payack.NewAmount(amount).Valid() { // whatever a test asks for, it stays JSON
+		return textMember(name, amount)
+	}
+	return gatewayMember{name, amount}
+}
+
+// signed returns the text of an amount that is signed.
+func (n GatewayNumbers) signed(amount string) string {
+	if n == GatewayPHP && payack.NewAmount(amount).Valid() {
+		return phpNumber(amount)
+	}
+	return amount
+}
+
+// phpNumber is what PHP makes of a number that it decoded and used as a string:
+// an integer is as it was; anything else has 14 significant digits, no zeros at
+// the end of its fraction, and below 0.0001 (or from 1e14 on) an exponent.
+func phpNumber(literal string) string {
+	if !strings.ContainsAny(literal, ".eE") {
+		return literal
+	}
+	value, _ := strconv.ParseFloat(literal, 64) // a JSON number with an exponent within ±40
+	text := strconv.FormatFloat(value, 'E', 13, 64)
+	mantissa, exponent, _ := strings.Cut(text, "E")
+	exp, _ := strconv.Atoi(exponent)
+	if exp >= -4 && exp < 14 {
+		text = strconv.FormatFloat(value, 'f', max(13-exp, 0), 64)
+		if strings.Contains(text, ".") {
+			text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+		}
+		return text
+	}
+	mantissa = strings.TrimRight(mantissa, "0")
+	if strings.HasSuffix(mantissa, ".") {
+		mantissa += "0"
+	}
+	return fmt.Sprintf("%sE%+d", mantissa, exp)
+}

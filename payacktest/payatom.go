@@ -1,0 +1,169 @@
+package payacktest
+
+import (
+	"crypto/aes"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/php"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/verify"
+)
+
+// PayatomBuilder builds webhooks of Payatom; see [Payatom].
+type PayatomBuilder struct {
+	builder
+	keys       PayatomKeys
+	form       bool
+	formAmount bool
+	php        bool
+	iv         *[aes.BlockSize]byte
+}
+
+// Payatom returns the builder of a webhook of Payatom: order ORD1000001 of 500,
+// approved, as JSON with the amounts as strings and no refund.
+func Payatom(keys PayatomKeys) PayatomBuilder {
+	return PayatomBuilder{keys: keys, builder: builder{members: members{
+		{"order_id", `"ORD1000001"`}, {"requested_amount", `"500"`}, {"status", `"Approved"`}, {"received_amount", `"500"`},
+		{"bank_ref", `"838498153464"`}, {"sender_upi", `"payer@example"`}, {"ref_code", `"b73ea6649b9a4686"`}, {"refund_info", "[]"},
+	}}}
+}
+
+// Set gives a member another value in its place, or appends a new one. The
+// value becomes a JSON number where the member was one and it can be one, and a
+// string otherwise.
+func (b PayatomBuilder) Set(name, value string) PayatomBuilder {
+	b.builder = b.named(name, b.members.set(name, value))
+	return b
+}
+
+// SetJSON is Set with the exact JSON literal, such as 500.00, 5e2 or null. In a
+// form it stands with its text.
+func (b PayatomBuilder) SetJSON(name, literal string) PayatomBuilder {
+	b.builder = b.named(name, b.members.setJSON(name, literal))
+	return b
+}
+
+// Remove leaves a member out. A signed one is then signed as if it were empty.
+func (b PayatomBuilder) Remove(name string) PayatomBuilder {
+	b.members = b.members.remove(name)
+	return b
+}
+
+// Order sets order_id.
+func (b PayatomBuilder) Order(id string) PayatomBuilder { return b.Set("order_id", id) }
+
+// Amount sets requested_amount and received_amount, as strings unless they were
+// made numbers before.
+func (b PayatomBuilder) Amount(text string) PayatomBuilder {
+	return b.Set("requested_amount", text).Set("received_amount", text)
+}
+
+// NumberAmount sets both amounts to the exact JSON number, such as 500.00.
+func (b PayatomBuilder) NumberAmount(literal string) PayatomBuilder {
+	return b.SetJSON("requested_amount", literal).SetJSON("received_amount", literal)
+}
+
+// Status sets status.
+func (b PayatomBuilder) Status(s payack.PayatomStatus) PayatomBuilder {
+	return b.Set("status", string(s))
+}
+
+// Refund sets refund_info to an object with these members. Without it,
+// refund_info is [] as PHP writes an empty map; SetJSON and Remove give the
+// other forms, null and none.
+func (b PayatomBuilder) Refund(r payack.PayatomRefund) PayatomBuilder {
+	var m members
+	for _, x := range []struct {
+		name string
+		text payack.Text
+	}{
+		{"refunded_upi", r.RefundedUPI}, {"refund_amount", payack.NewText(r.Amount.String())},
+		{"refund_initiated_time", r.InitiatedTime}, {"refund_completed_time", r.CompletedTime},
+		{"refund_status", r.Status}, {"refund_notes", r.Notes},
+	} {
+		if text, ok := x.text.Get(); ok {
+			m = append(m, member{x.name, quote(text)})
+		} else {
+			m = append(m, member{x.name, "null"})
+		}
+	}
+	return b.SetJSON("refund_info", m.json())
+}
+
+// Fresh gives the webhook an order_id and a ref_code that were not used before.
+func (b PayatomBuilder) Fresh() PayatomBuilder {
+	return b.Set("order_id", "ORD"+freshHex(6)).Set("ref_code", freshHex(8))
+}
+
+// Form sends an urlencoded form, as an older generation of the gateway does.
+func (b PayatomBuilder) Form() PayatomBuilder { b.form = true; return b }
+
+// FormAmount is Form with the received amount named amount.
+func (b PayatomBuilder) FormAmount() PayatomBuilder {
+	b.form, b.formAmount = true, true
+	return b
+}
+
+// PHPNumbers signs PHP's text of the amount instead of its literal (100 for
+// 100.00), where it is a JSON number.
+func (b PayatomBuilder) PHPNumbers() PayatomBuilder { b.php = true; return b }
+
+// IV fixes the IV of post_hash, for reproducible bytes. Without it each Build
+// has another.
+func (b PayatomBuilder) IV(iv [aes.BlockSize]byte) PayatomBuilder { b.iv = &iv; return b }
+
+// Config returns the configuration of a receiver that accepts the webhook: that
+// of the keys, with the format of the body.
+func (b PayatomBuilder) Config() middleware.PayatomConfig {
+	c := b.keys.Config()
+	if b.form {
+		c.Body = verify.BodyForm
+	}
+	return c
+}
+
+// Callback is Build for tests: it ends the test when there is an error.
+func (b PayatomBuilder) Callback(t testing.TB) Callback { t.Helper(); return finish(t, b.Build) }
+
+// Build makes the post_hash and the body.
+func (b PayatomBuilder) Build() (Callback, error) {
+	if b.err != nil {
+		return Callback{}, b.err
+	}
+	if b.members.index("post_hash") >= 0 {
+		return Callback{}, errors.New("payacktest: post_hash is made by the builder; spoil it with FlipMAC or SetMember")
+	}
+	signer, err := verify.NewPayatomSigner(b.keys.SecretKey)
+	if err != nil {
+		return Callback{}, err
+	}
+	amount := b.members.text("received_amount")
+	if i := b.members.index("received_amount"); i >= 0 && b.php && !b.form {
+		if text, ok := php.NumberText(b.members[i].literal); ok {
+			amount = text
+		}
+	}
+	var iv [aes.BlockSize]byte
+	if b.iv != nil {
+		iv = *b.iv
+	} else {
+		_, _ = rand.Read(iv[:]) // never fails: it ends the program instead
+	}
+	hash := signer.PostHashIV(iv, b.members.text("order_id"), amount, b.members.text("status"))
+	m := b.members.setJSON("post_hash", quote(hash))
+	cb := Callback{Provider: payack.Payatom, Header: http.Header{"Content-Type": {"application/json"}}}
+	if !b.form {
+		cb.Body = []byte(m.json())
+		return cb, nil
+	}
+	if i := m.index("received_amount"); i >= 0 && b.formAmount {
+		m[i].name = "amount"
+	}
+	cb.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	cb.Body = []byte(m.form())
+	return cb, nil
+}

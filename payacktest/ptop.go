@@ -1,0 +1,183 @@
+package payacktest
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/php"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/verify"
+)
+
+// PtopBuilder builds webhooks of Ptop; see [Ptop].
+type PtopBuilder struct {
+	builder
+	keys    PtopKeys
+	form    bool
+	scheme  payack.Scheme
+	place   verify.PtopPlace
+	header  string
+	objects bool
+	body    []byte
+}
+
+// Ptop returns the builder of a webhook of Ptop (API v3): a transaction that
+// succeeded, as JSON with the signature in X-Signature.
+func Ptop(keys PtopKeys) PtopBuilder {
+	return PtopBuilder{keys: keys, scheme: payack.SchemeHeader, header: "X-Signature", builder: builder{members: members{
+		{"success", "true"}, {"transaction_id", `"TX1000001"`}, {"order_id", `"ORD1000001"`}, {"message", `"Payment done"`},
+	}}}
+}
+
+// Set gives a member another value in its place, or appends a new one. The
+// value becomes a JSON boolean or number where the member was one and it can be
+// one, and a string otherwise.
+func (b PtopBuilder) Set(name, value string) PtopBuilder {
+	b.builder = b.named(name, b.members.set(name, value))
+	return b
+}
+
+// SetJSON is Set with the exact JSON literal. In a form it stands with its
+// text.
+func (b PtopBuilder) SetJSON(name, literal string) PtopBuilder {
+	b.builder = b.named(name, b.members.setJSON(name, literal))
+	return b
+}
+
+// Remove leaves a member out.
+func (b PtopBuilder) Remove(name string) PtopBuilder {
+	b.members = b.members.remove(name)
+	return b
+}
+
+// Order sets order_id.
+func (b PtopBuilder) Order(id string) PtopBuilder { return b.Set("order_id", id) }
+
+// Transaction sets transaction_id.
+func (b PtopBuilder) Transaction(id string) PtopBuilder { return b.Set("transaction_id", id) }
+
+// Success sets success.
+func (b PtopBuilder) Success(success bool) PtopBuilder {
+	if success {
+		return b.SetJSON("success", "true")
+	}
+	return b.SetJSON("success", "false")
+}
+
+// Fresh gives the webhook an order_id and a transaction_id that were not used
+// before.
+func (b PtopBuilder) Fresh() PtopBuilder {
+	return b.Set("order_id", "ORD"+freshHex(6)).Set("transaction_id", "TX"+freshHex(6))
+}
+
+// Body replaces all members by an exact body without a signature, for white
+// space and spellings that matter: a JSON object, or a form.
+func (b PtopBuilder) Body(exact string) PtopBuilder {
+	b.body = []byte(exact)
+	b.form = !looksLikeJSON(b.body)
+	return b
+}
+
+// Form sends an urlencoded form. Schemes that fit it are header, form and
+// form-rebuilt.
+func (b PtopBuilder) Form() PtopBuilder { b.form = true; return b }
+
+// Scheme says where the signature is and over which text; without it the
+// signature is in a header. The schemes form and form-rebuilt send a form.
+func (b PtopBuilder) Scheme(s payack.Scheme) PtopBuilder {
+	b.scheme = s
+	b.form = b.form || s == payack.SchemeForm || s == payack.SchemeFormRebuilt
+	return b
+}
+
+// Place says where among the members the signature stands, for schemes that
+// put it there.
+func (b PtopBuilder) Place(p verify.PtopPlace) PtopBuilder { b.place = p; return b }
+
+// Header names the header that carries the signature under the scheme header.
+func (b PtopBuilder) Header(name string) PtopBuilder {
+	b.header = http.CanonicalHeaderKey(name)
+	return b
+}
+
+// ReencodedObjects is the scheme reencoded as a sender does it that decodes to
+// objects, so that {} stays {} in the signed text. It differs for bodies with
+// an empty object only.
+func (b PtopBuilder) ReencodedObjects() PtopBuilder {
+	b.scheme, b.objects = payack.SchemeReencoded, true
+	return b
+}
+
+// Config returns the configuration of a receiver that accepts the webhook: that
+// of the keys, with the format of the body and the name of the header.
+func (b PtopBuilder) Config() middleware.PtopConfig {
+	c := b.keys.Config()
+	if b.form {
+		c.Body = verify.BodyForm
+	}
+	if b.scheme == payack.SchemeHeader {
+		c.SignatureHeaders = []string{b.header}
+	}
+	return c
+}
+
+// Callback is Build for tests: it ends the test when there is an error.
+func (b PtopBuilder) Callback(t testing.TB) Callback { t.Helper(); return finish(t, b.Build) }
+
+// Build signs the body. A body that no receiver would read, or a scheme that
+// does not fit it, is an error; missing members are not.
+func (b PtopBuilder) Build() (Callback, error) {
+	if b.err != nil {
+		return Callback{}, b.err
+	}
+	body := b.body
+	switch {
+	case body != nil:
+	case b.form:
+		body = []byte(b.members.form())
+	default:
+		body = []byte(b.members.json())
+	}
+	if b.header == "" {
+		return Callback{}, errors.New("payacktest: Header: the name is empty")
+	}
+	m, err := verify.SignPtopCallback(b.keys.SigningKey, b.scheme, b.place, body)
+	if err != nil {
+		return Callback{}, err
+	}
+	cb := Callback{Provider: payack.Ptop, Header: http.Header{"Content-Type": {m.ContentType}}, Body: m.Body}
+	for _, values := range m.Header {
+		cb.Header[b.header], cb.signatureHeader = values, b.header
+	}
+	if b.objects && b.scheme == payack.SchemeReencoded {
+		return b.resignObjects(cb, body)
+	}
+	return cb, nil
+}
+
+// resignObjects puts the signature over the other re-encoding in the place of
+// the one that is there.
+func (b PtopBuilder) resignObjects(cb Callback, body []byte) (Callback, error) {
+	text, err := php.Reencode(body, "signature", true)
+	if err != nil {
+		return Callback{}, err
+	}
+	d, err := parseDocument(cb.Body, false)
+	if err != nil {
+		return Callback{}, err
+	}
+	mac := hmac.New(sha256.New, []byte(b.keys.SigningKey.Reveal()))
+	mac.Write(text)
+	cb.Body, err = d.set("signature", quote(hex.EncodeToString(mac.Sum(nil))))
+	return cb, err
+}
+
+func looksLikeJSON(body []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{"))
+}

@@ -1,0 +1,528 @@
+package payacktest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/handlers"
+	. "github.com/payack/payack/payacktest"
+)
+
+// problems collects what a recorder reports.
+type problems struct {
+	mu   sync.Mutex
+	errs []error
+}
+
+func (p *problems) add(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.errs = append(p.errs, err)
+}
+
+func (p *problems) all() []error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.errs
+}
+
+func recorder(t testing.TB, dir string, o RecorderOptions) (*Recorder, *problems) {
+	t.Helper()
+	p := &problems{}
+	o.OnError = p.add
+	rec, err := NewRecorder(dir, o)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, rec.Close()) })
+	return rec, p
+}
+
+func loadAll(t testing.TB, rec *Recorder, dir string) []Recorded {
+	t.Helper()
+	rec.Flush()
+	all, err := LoadDir(dir)
+	require.NoError(t, err)
+	return all
+}
+
+// Every delivery of every builder comes back byte for byte, and is accepted
+// again by a receiver that starts afresh.
+func TestRecordLoadDeliver(t *testing.T) {
+	dir := t.TempDir()
+	rec, failures := recorder(t, dir, RecorderOptions{})
+	all := combinations(t)
+	for _, x := range all {
+		h, _ := x.handler(t)
+		server := httptest.NewServer(rec.Wrap(h))
+		res, err := x.callback.Post(context.Background(), nil, server.URL+"/callbacks/a%2Fb?token=secret")
+		require.NoError(t, err)
+		Accepted(t, x.callback.Provider, res)
+		server.Close()
+		rec.Flush()
+	}
+	assert.Empty(t, failures.all())
+	loaded := loadAll(t, rec, dir)
+	require.Len(t, loaded, len(all))
+	for i, got := range loaded {
+		x := all[i]
+		assert.Equal(t, x.callback.Body, got.Body, x.name)
+		for name, values := range x.callback.Header {
+			assert.Equal(t, values, got.Header[name], x.name)
+		}
+		assert.Equal(t, "/callbacks/a%2Fb", got.Path)
+		assert.Equal(t, payack.Accepted, got.Outcome)
+		assert.Equal(t, 200, got.Answer.Status)
+		assert.False(t, got.Incomplete)
+		assert.WithinDuration(t, time.Now(), got.Time, time.Minute)
+		assert.EqualValues(t, len(got.Body), got.ContentLength())
+		h, _ := x.handler(t)
+		Accepted(t, x.callback.Provider, got.Deliver(h))
+	}
+	dirEntries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range dirEntries {
+		info, err := e.Info()
+		require.NoError(t, err)
+		assert.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		require.NoError(t, err)
+		assert.NotContains(t, string(b), "token=secret")
+	}
+}
+
+func TestRecordedOutcomes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "recordings")
+	rec, _ := recorder(t, dir, RecorderOptions{})
+	info, err := os.Stat(dir)
+	require.NoError(t, err)
+	assert.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
+
+	c := NewPTSKeys().Config()
+	c.Logger, c.Observer = quiet, rec
+	observed, err := handlers.NewPTS(c, func(context.Context, *payack.PTSEvent) error { return nil })
+	require.NoError(t, err)
+	cb := PTS(NewPTSKeys()).Envelope().Callback(t)
+	forged := cb.Tampered(t, FlipSignature)
+	plain := ptsReceiver(t, NewPTSKeys().Config())
+	payatom, boom := payatomReceiver(t, NewPayatomKeys().Config()), payatomReceiver(t, NewPayatomKeys().Config())
+	boom.events.Return(errors.New("boom"))
+	ptop := ptopReceiver(t, NewPtopKeys().Config())
+	silent := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	for _, x := range []struct {
+		h    http.Handler
+		cb   Callback
+		want Recorded
+	}{
+		{observed, cb, Recorded{Outcome: "accepted", Scheme: "literal", EventID: "pts::1:T1000001:2000"}},
+		{observed, cb, Recorded{Outcome: "duplicate", Scheme: "literal", EventID: "pts::1:T1000001:2000"}},
+		{observed, forged, Recorded{Outcome: "rejected", Reason: "signature"}},
+		{observed, cb.Tampered(t, AnnounceType("a/b")), Recorded{Outcome: "refused", Reason: "content_type"}},
+		{plain, cb, Recorded{Outcome: "accepted"}},
+		{plain, forged, Recorded{}}, // FAILED says too little
+		{plain, cb.Tampered(t, AnnounceType("a/b")), Recorded{Outcome: "refused"}},
+		{payatom, Payatom(NewPayatomKeys()).Callback(t), Recorded{Outcome: "accepted"}},
+		{payatom, Payatom(NewPayatomKeys()).Callback(t).Tampered(t, FlipIV), Recorded{Outcome: "rejected"}},
+		{boom, Payatom(NewPayatomKeys()).Callback(t), Recorded{Outcome: "failed"}},
+		{ptop, Ptop(NewPtopKeys()).Callback(t), Recorded{Outcome: "accepted"}},
+		{ptop, Ptop(NewPtopKeys()).Callback(t).Tampered(t, FlipMAC), Recorded{Outcome: "rejected"}},
+		{ptop, Ptop(NewPtopKeys()).Callback(t).Tampered(t, DuplicateMember("success")), Recorded{Outcome: "rejected"}},
+		{http.NotFoundHandler(), cb, Recorded{}},
+		{silent, cb, Recorded{Outcome: "accepted"}},
+	} {
+		before := len(loadAll(t, rec, dir))
+		res := x.cb.Deliver(rec.Wrap(x.h))
+		after := loadAll(t, rec, dir)
+		require.Len(t, after, before+1)
+		got := after[before]
+		assert.Equal(t, x.want, Recorded{Outcome: got.Outcome, Reason: got.Reason, Scheme: got.Scheme, EventID: got.EventID})
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		assert.Equal(t, payack.Answer{Status: res.StatusCode, ContentType: res.Header.Get("Content-Type"), Body: string(body)}, got.Answer)
+		if x.want.Reason != "" || x.want.Scheme != "" {
+			assert.Equal(t, payack.PTS, got.Provider)
+		}
+	}
+	// An observation without the recorder in front is nobody's.
+	rec.Observe(context.Background(), &payack.Observation{})
+}
+
+func TestRecordingIsReadable(t *testing.T) {
+	dir := t.TempDir()
+	rec, _ := recorder(t, dir, RecorderOptions{})
+	r := ptsReceiver(t, NewPTSKeys().Config())
+	cb := Callback{Header: http.Header{"Content-Type": {"application/json"}, "Cookie": {"a=b"}}, Body: []byte(`{"a":"<é>"}`)}
+	cb.Deliver(rec.Wrap(r))
+	rec.Flush()
+	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	b, err := os.ReadFile(files[0])
+	require.NoError(t, err)
+	lines := strings.Split(string(b), "\n")
+	lines[2] = `  "time": …,`
+	assert.Equal(t, `{
+  "format": "payack-delivery/1",
+  "time": …,
+  "method": "POST",
+  "path": "/",
+  "header": {
+    "Content-Type": [
+      "application/json"
+    ]
+  },
+  "redacted": [
+    "Cookie"
+  ],
+  "content_length": 12,
+  "body": "{\"a\":\"<é>\"}",
+  "body_bytes": 12,
+  "body_read": true,
+  "answer": {
+    "status": 200,
+    "content_type": "text/plain",
+    "body": "FAILED"
+  }
+}
+`, strings.Join(lines, "\n"))
+}
+
+func TestRedaction(t *testing.T) {
+	dir := t.TempDir()
+	rec, _ := recorder(t, dir, RecorderOptions{Redact: []string{"x-customer"}, Keep: []string{"x-token-digest"}})
+	cb := Callback{Header: http.Header{}, Body: []byte("x")}
+	secret := []string{"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "Token", "Api-Key", "X-Api-Key", "X-Auth-Token",
+		"X-Amzn-Oidc-Data", "X-Goog-Iap-Jwt-Assertion", "X-Session-Id", "X-Client-Secret", "X-Signature-Secret", "X-Customer", "Referer", "X-Password"}
+	kept := []string{"X-Signature", "The_signature", "X-Transaction-Signature", "X-Auth-Signature", "Content-Type", "User-Agent", "X-Forwarded-For", "X-Token-Digest", "X-Request-Id"}
+	for _, name := range secret {
+		cb.Header[name] = []string{"SENSITIVE"}
+	}
+	for _, name := range kept {
+		cb.Header[name] = []string{"one", "two"}
+	}
+	cb.Header["X-Long"] = []string{"short", strings.Repeat("SENSITIVE", 1000)}
+	cb.Header["X-Binary"] = []string{"\xff"}
+	cb.Header["X-None"] = nil
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, "SENSITIVE", r.Header.Get("Authorization"), "the handler sees all of it")
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: "SENSITIVE"})
+		w.WriteHeader(http.StatusNoContent)
+	})
+	cb.Deliver(rec.Wrap(h))
+	all := loadAll(t, rec, dir)
+	require.Len(t, all, 1)
+	assert.ElementsMatch(t, append(secret, "X-Long", "X-Binary"), all[0].Redacted)
+	assert.Len(t, all[0].Header, len(kept))
+	for _, name := range kept {
+		assert.Equal(t, []string{"one", "two"}, all[0].Header[name], name)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	b, err := os.ReadFile(files[0])
+	require.NoError(t, err)
+	assert.NotContains(t, string(b), "SENSITIVE")
+}
+
+func TestRecorderIsConcurrent(t *testing.T) {
+	dir := t.TempDir()
+	rec, failures := recorder(t, dir, RecorderOptions{})
+	c := NewPTSKeys().Config()
+	c.Logger, c.Observer = quiet, rec
+	h, err := handlers.NewPTS(c, func(context.Context, *payack.PTSEvent) error { return nil })
+	require.NoError(t, err)
+	server := httptest.NewServer(rec.Wrap(h))
+	defer server.Close()
+	const senders, each = 8, 6 // no more than the recorder queues
+	var wg sync.WaitGroup
+	for range senders {
+		wg.Go(func() {
+			for range each {
+				cb, err := PTS(NewPTSKeys()).Fresh().Build()
+				if !assert.NoError(t, err) {
+					return
+				}
+				res, err := cb.Post(context.Background(), nil, server.URL)
+				if assert.NoError(t, err) {
+					Accepted(t, payack.PTS, res)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	assert.Empty(t, failures.all())
+	all := loadAll(t, rec, dir)
+	assert.Len(t, all, senders*each)
+	ids := map[string]bool{}
+	for _, r := range all {
+		assert.Equal(t, payack.Accepted, r.Outcome)
+		ids[r.EventID] = true
+	}
+	assert.Len(t, ids, senders*each)
+}
+
+func TestRecorderBounds(t *testing.T) {
+	cb := Callback{Header: http.Header{"Content-Type": {"text/plain"}}, Body: bytes.Repeat([]byte("x"), 500)}
+	read := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		assert.NoError(t, err)
+		assert.Len(t, b, 500)
+	})
+	t.Run("body", func(t *testing.T) {
+		dir := t.TempDir()
+		rec, _ := recorder(t, dir, RecorderOptions{MaxBody: 100})
+		cb.Deliver(rec.Wrap(read))
+		got := loadAll(t, rec, dir)[0]
+		assert.Len(t, got.Body, 100)
+		assert.True(t, got.Incomplete)
+		assert.EqualValues(t, 500, got.ContentLength())
+	})
+	t.Run("files", func(t *testing.T) {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "old.http"), []byte("a=b"), 0o600))
+		rec, failures := recorder(t, dir, RecorderOptions{MaxFiles: 3})
+		for range 5 {
+			cb.Deliver(rec.Wrap(read))
+		}
+		assert.Len(t, loadAll(t, rec, dir), 3)
+		require.Len(t, failures.all(), 3)
+		assert.ErrorIs(t, failures.all()[0], ErrFull)
+	})
+	t.Run("bytes", func(t *testing.T) {
+		dir := t.TempDir()
+		rec, failures := recorder(t, dir, RecorderOptions{MaxBytes: 2000})
+		for range 5 {
+			cb.Deliver(rec.Wrap(read))
+		}
+		assert.Len(t, loadAll(t, rec, dir), 2)
+		assert.Len(t, failures.all(), 3)
+		var sum int64
+		files, _ := filepath.Glob(filepath.Join(dir, "*"))
+		for _, f := range files {
+			info, err := os.Stat(f)
+			require.NoError(t, err)
+			sum += info.Size()
+		}
+		assert.LessOrEqual(t, sum, int64(2000))
+	})
+}
+
+// A disk that fails costs recordings, and nothing else.
+func TestRecorderWithoutADisk(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gone")
+	rec, failures := recorder(t, dir, RecorderOptions{})
+	require.NoError(t, os.RemoveAll(dir))
+	r := ptsReceiver(t, NewPTSKeys().Config())
+	Accepted(t, payack.PTS, PTS(NewPTSKeys()).Callback(t).Deliver(rec.Wrap(r)))
+	rec.Flush()
+	require.Len(t, failures.all(), 1)
+	assert.ErrorIs(t, failures.all()[0], fs.ErrNotExist)
+	assert.NotContains(t, failures.all()[0].Error(), "ORD1000001")
+
+	require.NoError(t, rec.Close())
+	require.NoError(t, rec.Close())
+	rec.Flush()
+	Accepted(t, payack.PTS, PTS(NewPTSKeys()).Callback(t).Deliver(rec.Wrap(r)))
+	assert.Len(t, failures.all(), 1)
+}
+
+// A hook that blocks, as a disk that hangs would, delays no delivery; what the
+// queue does not hold is dropped and counted.
+func TestRecorderWithASlowDisk(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gone")
+	stuck, hold := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	p := &problems{}
+	rec, err := NewRecorder(dir, RecorderOptions{OnError: func(err error) {
+		once.Do(func() { close(stuck); <-hold })
+		p.add(err)
+		panic("a hook's panic ends nothing")
+	}})
+	require.NoError(t, err)
+	require.NoError(t, os.RemoveAll(dir))
+	r := ptsReceiver(t, NewPTSKeys().Config())
+	h, cb := rec.Wrap(r), PTS(NewPTSKeys()).Callback(t)
+	cb.Deliver(h)
+	<-stuck
+	for range 70 {
+		Accepted(t, payack.PTS, cb.Deliver(h))
+	}
+	close(hold)
+	require.NoError(t, rec.Close())
+	var dropped int
+	for _, err := range p.all() {
+		if errors.Is(err, ErrDropped) {
+			dropped++
+			assert.ErrorContains(t, err, ": 6")
+		}
+	}
+	assert.Equal(t, 1, dropped)
+	assert.Len(t, p.all(), 1+64+1)
+}
+
+func TestRecorderRefusesBadDirectories(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for _, dir := range []string{"", file, filepath.Join(file, "below")} {
+		_, err := NewRecorder(dir, RecorderOptions{})
+		assert.Error(t, err)
+	}
+	for _, o := range []RecorderOptions{{MaxBody: -1}, {MaxFiles: -1}, {MaxBytes: -1}} {
+		_, err := NewRecorder(t.TempDir(), o)
+		assert.ErrorContains(t, err, "negative")
+	}
+	if os.Getuid() != 0 { // root writes everywhere
+		readOnly := t.TempDir()
+		require.NoError(t, os.Chmod(readOnly, 0o500))
+		_, err := NewRecorder(readOnly, RecorderOptions{})
+		assert.ErrorIs(t, err, fs.ErrPermission)
+	}
+}
+
+// The receiver behind the recorder sees the body as it came: half-sent, too
+// long, consumed, and under its own limits.
+func TestRecorderLeavesTheBodyAlone(t *testing.T) {
+	dir := t.TempDir()
+	rec, _ := recorder(t, dir, RecorderOptions{})
+	r := ptsReceiver(t, NewPTSKeys().Config())
+	h := rec.Wrap(r)
+	server := httptest.NewServer(h)
+	defer server.Close()
+	cb := PTS(NewPTSKeys()).Callback(t)
+	n := int64(len(cb.Body))
+	post := func(cb Callback) {
+		t.Helper()
+		_, err := cb.Post(context.Background(), nil, server.URL)
+		require.NoError(t, err)
+	}
+	last := func() Recorded {
+		all := loadAll(t, rec, dir)
+		return all[len(all)-1]
+	}
+
+	post(cb.Tampered(t, AnnounceLength(n+10)))
+	got := last()
+	assert.Equal(t, payack.ReasonBodyRead, r.last.Reason)
+	assert.Equal(t, cb.Body, got.Body)
+	assert.Equal(t, n+10, got.ContentLength())
+	assert.True(t, got.Incomplete)
+	post(got.Callback) // replayed half-sent
+	assert.Equal(t, payack.ReasonBodyRead, r.last.Reason)
+
+	post(cb.Tampered(t, Pad(70000)))
+	assert.Equal(t, payack.ReasonTooLarge, r.last.Reason)
+	assert.Empty(t, last().Body, "refused before it was read")
+	assert.True(t, last().Incomplete)
+	post(cb.Tampered(t, Pad(70000), AnnounceLength(-1)))
+	assert.Equal(t, payack.ReasonTooLarge, r.last.Reason)
+	got = last()
+	assert.Len(t, got.Body, 64<<10)
+	assert.EqualValues(t, -1, got.ContentLength())
+	assert.True(t, got.Incomplete)
+
+	post(cb.Tampered(t, AnnounceLength(-1)))
+	assert.Equal(t, payack.Accepted, r.last.Outcome)
+	got = last()
+	assert.Equal(t, cb.Body, got.Body)
+	assert.False(t, got.Incomplete)
+	assert.EqualValues(t, -1, got.ContentLength())
+
+	post(Callback{Header: cb.Header})
+	assert.Equal(t, payack.ReasonMalformed, r.last.Reason)
+	assert.Empty(t, last().Body)
+	assert.False(t, last().Incomplete)
+}
+
+// What has arrived of a body reaches the handler at once.
+func TestRecorderStreams(t *testing.T) {
+	rec, _ := recorder(t, t.TempDir(), RecorderOptions{})
+	first := make(chan string, 1)
+	server := httptest.NewServer(rec.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b := make([]byte, 5)
+		_, err := io.ReadFull(r.Body, b)
+		assert.NoError(t, err)
+		first <- string(b)
+		assert.NoError(t, http.NewResponseController(w).SetReadDeadline(time.Now().Add(50*time.Millisecond)), "deadlines reach the server")
+		_, err = io.ReadAll(r.Body)
+		assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	})))
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nfirst")
+	require.NoError(t, err)
+	assert.Equal(t, "first", <-first)
+	_, _ = io.ReadAll(conn)
+}
+
+func TestRecorderAndPanics(t *testing.T) {
+	dir := t.TempDir()
+	rec, _ := recorder(t, dir, RecorderOptions{})
+	h := rec.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	assert.PanicsWithValue(t, http.ErrAbortHandler, func() { Callback{Body: []byte("a=b")}.Deliver(h) })
+	got := loadAll(t, rec, dir)
+	require.Len(t, got, 1)
+	assert.Zero(t, got[0].Answer)
+	assert.True(t, got[0].Incomplete)
+}
+
+func TestRecorderPaths(t *testing.T) {
+	dir := t.TempDir()
+	rec, _ := recorder(t, dir, RecorderOptions{})
+	h := rec.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		_, _ = w.Write(bytes.Repeat([]byte("\xffy"), 4000))
+	}))
+	for target, want := range map[string]string{
+		"/a%20b/%C3%A9?x=1": "/a%20b/%C3%A9", "/" + strings.Repeat("%20", 2000): "/" + strings.Repeat("%20", 682), "*": "/",
+	} {
+		r := httptest.NewRequest("OPTIONS", target, nil)
+		r.Body = nil
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		all := loadAll(t, rec, dir)
+		got := all[len(all)-1]
+		assert.Equal(t, want, got.Path)
+		assert.Equal(t, 200, got.Answer.Status)
+		assert.LessOrEqual(t, len(got.Answer.Body), 3*4096)
+		assert.False(t, got.Incomplete)
+		assert.NotNil(t, got.Request(got.Path))
+	}
+}
+
+// fullDisk takes a few bytes and no more.
+type fullDisk struct{ io.WriteCloser }
+
+var errNoSpace = errors.New("no space left")
+
+func (f fullDisk) Write(p []byte) (int, error) {
+	n, err := f.WriteCloser.Write(p[:10])
+	return n, errors.Join(err, errNoSpace)
+}
+
+func TestRecorderOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	rec, failures := recorder(t, dir, RecorderOptions{})
+	rec.SetCreate(func(w io.WriteCloser) io.WriteCloser { return fullDisk{w} })
+	r := ptsReceiver(t, NewPTSKeys().Config())
+	Accepted(t, payack.PTS, PTS(NewPTSKeys()).Callback(t).Deliver(rec.Wrap(r)))
+	rec.Flush()
+	require.Len(t, failures.all(), 1)
+	assert.ErrorIs(t, failures.all()[0], errNoSpace)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, left, "half a file must not stay")
+}
