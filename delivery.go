@@ -24,8 +24,9 @@ type Delivery struct {
 	// Body holds the exact bytes that were signed or sealed, nil before they
 	// were read. Do not change them.
 	Body []byte
-	// Event is the verified event; nil before it is verified, and always nil
-	// in a delivery that was not authentic.
+	// Event is the event whose signature was verified, nil before and without.
+	// A delivery that has one may still be rejected: spliced, unexpected or
+	// unconfirmed.
 	Event Event
 }
 
@@ -60,7 +61,8 @@ func EventFrom[E Event](ctx context.Context) (E, bool) {
 
 // KeyFunc finds the keys for a request, say by tenant in its path. It is called
 // after the gate and after the body was read, and must be safe for concurrent
-// use.
+// use. Keys name their tenant, which is part of every event's identity: give the
+// name in your records, not the request's spelling of it.
 //
 // Return [ErrUnknownTenant] when there are none for this request: it is then
 // answered like a wrong signature. Any other error means that the source could

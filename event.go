@@ -119,8 +119,11 @@ func joinID(p Provider, parts ...string) string {
 	if !plain {
 		n *= 3
 	}
-	b := make([]byte, 0, n)
-	b = append(b, p...)
+	var short [maxID]byte // nearly all are, and then only the string is allocated
+	b := append(short[:0], p...)
+	if n > len(short) {
+		b = append(make([]byte, 0, n), p...)
+	}
 	for _, s := range parts {
 		b = append(b, ':')
 		if plain {

@@ -39,6 +39,10 @@ func (s PTSStatus) Known() bool {
 
 // PTSEvent is a payment or withdraw (payout) callback of PTS (Pagarstar). The
 // signature covers every member that stands directly in it.
+//
+// Nothing that is signed tells a payment from a withdrawal, and whoever relays
+// callbacks chooses which of your URLs gets them: look the order up among your
+// payments, or your withdrawals, before you act, or ask PTS (Confirm).
 type PTSEvent struct {
 	Verification `json:"-"`
 
@@ -91,7 +95,8 @@ func (e *PTSEvent) Fingerprint() string {
 		e.AcceptAmount.SignedText(), e.AcceptCurrency.String())
 }
 
-// Paid tells whether the status is success.
+// Paid tells whether the status is success: of a payment, that the money came
+// in; of a withdrawal, that it went out.
 func (e *PTSEvent) Paid() bool { return e.Status.Paid() }
 
 // Final tells whether the status does not change again.

@@ -1,8 +1,8 @@
 package middleware
 
 import (
+	"io"
 	"net/http"
-	"strconv"
 
 	"github.com/payack/payack"
 )
@@ -45,30 +45,37 @@ func (a *answers) of(outcome payack.Outcome, reason payack.Reason) payack.Answer
 	return a.failed
 }
 
-var ofAnotherAnswer = [...]string{"Content-Type", "Content-Encoding", "Etag", "Last-Modified", "Cache-Control"}
+var ofAnotherAnswer = [...]string{"Content-Type", "Content-Encoding", "Content-Length", "Etag", "Last-Modified", "Cache-Control"}
 
 // write sends an answer, without what a wrapped handler that failed may have
-// said of another one. The one with status 413 ends the connection: behind
-// the wrapped writers of routers the server doesn't see that the body was left
+// said of another one. The one with status 413 ends the connection: behind the
+// wrapped writers of routers the server doesn't see that the body was left
 // unread.
 func write(w http.ResponseWriter, a payack.Answer) {
 	h := w.Header()
 	for _, name := range ofAnotherAnswer {
 		delete(h, name)
 	}
-	if a.ContentType != "" {
-		h["Content-Type"] = []string{a.ContentType}
+	var values []string // one allocation for all
+	set := func(name, value string) {
+		if values == nil {
+			values = make([]string, 0, 2)
+		}
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
 	}
-	h["Content-Length"] = []string{strconv.Itoa(len(a.Body))}
+	if a.ContentType != "" {
+		set("Content-Type", a.ContentType)
+	}
 	switch a.Status {
 	case http.StatusMethodNotAllowed:
-		h["Allow"] = []string{http.MethodPost}
+		set("Allow", http.MethodPost)
 	case http.StatusRequestEntityTooLarge:
-		h["Connection"] = []string{"close"}
+		set("Connection", "close")
 	}
 	w.WriteHeader(a.Status)
 	if a.Body != "" {
 		// The provider hung up if this fails; the outcome stands all the same.
-		_, _ = w.Write([]byte(a.Body))
+		_, _ = io.WriteString(w, a.Body)
 	}
 }

@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -38,26 +37,35 @@ func capture(r *http.Request, limit int64) ([]byte, error) {
 	return nil, readError(err)
 }
 
-// captureUnsized reads a body whose length was not announced (chunked).
+// captureUnsized reads a body whose length was not announced (chunked). The
+// buffer doubles as it fills, and not beyond the limit.
 func captureUnsized(r *http.Request, limit int64) ([]byte, error) {
-	var buf bytes.Buffer
-	n, err := buf.ReadFrom(io.LimitReader(r.Body, limit+1))
-	switch {
-	case n > limit:
-		return nil, errBodyTooLarge
-	case err != nil:
-		return nil, readError(err)
-	case n == 0:
-		return nil, emptyOrConsumed(r)
+	body := make([]byte, 0, min(512, limit+1)) // one more, to see what is too long
+	for {
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case int64(len(body)) > limit:
+			return nil, errBodyTooLarge
+		case err == io.EOF && len(body) == 0:
+			return nil, emptyOrConsumed(r)
+		case err == io.EOF:
+			return body, nil
+		case err != nil:
+			return nil, readError(err)
+		case len(body) == cap(body):
+			larger := make([]byte, len(body), min(2*int64(len(body)), limit+1))
+			copy(larger, body)
+			body = larger
+		}
 	}
-	return buf.Bytes(), nil
 }
 
 // emptyOrConsumed tells a body that is empty from one that was read before us:
-// it was announced, in chunks too (nobody sends an empty body in chunks), or its
-// form is there.
+// its length was announced, or its form is there. Of an empty body in chunks
+// nothing tells; it is malformed, so that nobody else can blame the merchant.
 func emptyOrConsumed(r *http.Request) error {
-	if r.ContentLength != 0 || r.PostForm != nil || r.MultipartForm != nil {
+	if r.ContentLength > 0 || r.PostForm != nil || r.MultipartForm != nil {
 		return errBodyConsumed
 	}
 	return nil

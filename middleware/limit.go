@@ -27,7 +27,7 @@ func (rc *Receiver[E]) limitGate(r *http.Request, d *delivery) error {
 	}
 	d.limit = decision
 	if !decision.Allowed {
-		return rc.refuse(payack.ReasonRate, "over the limit for this client")
+		return rc.refusals[payack.ReasonRate]
 	}
 	return nil
 }
@@ -42,10 +42,11 @@ func (rc *Receiver[E]) limitHeaders(w http.ResponseWriter, d *delivery) {
 
 // chargeFailure lets a delivery that did not verify pay, where only those do: a
 // wrong one, one that came too slowly or not whole, and one that turned out to
-// be too large.
+// be too large. One that verifies and breaks a rule comes from the provider.
 func (rc *Receiver[E]) chargeFailure(ctx context.Context, d *delivery) {
 	o := &d.observation
-	unverified := o.EventID == "" && (o.Outcome == payack.Rejected || o.Reason == payack.ReasonBodyRead || o.Reason == payack.ReasonTooLarge)
+	unverified := o.EventID == "" && o.Reason != payack.ReasonInvalid &&
+		(o.Outcome == payack.Rejected || o.Reason == payack.ReasonBodyRead || o.Reason == payack.ReasonTooLarge)
 	if d.limitKey == "" || !unverified {
 		return
 	}

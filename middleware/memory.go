@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"container/list"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -35,17 +34,18 @@ type MemoryStore struct {
 	mu      sync.Mutex
 	max     int
 	entries map[digest]*entry
-	done    list.List // of *entry, oldest first
-	tokens  uint64
+	// oldest and newest are the ends of the chain of done events.
+	oldest, newest *entry
+	tokens         uint64
 }
 
 type digest [sha256.Size]byte
 
 type entry struct {
 	id, fingerprint digest
-	token           uint64        // 0 once it is done
-	ends            time.Time     // of the lease, or of the retention
-	place           *list.Element // in done
+	token           uint64    // 0 once it is done
+	ends            time.Time // of the lease, or of the retention
+	older, newer    *entry    // of the done ones
 }
 
 // NewMemoryStore returns a store for this many events; 0 is
@@ -63,7 +63,7 @@ func (s *MemoryStore) Claim(ctx context.Context, id, fingerprint string, lease t
 	if err := ctx.Err(); err != nil {
 		return payack.Claim{}, err
 	}
-	key, print := sha256.Sum256([]byte(id)), sha256.Sum256([]byte(fingerprint))
+	key, print := digestOf(id), digestOf(fingerprint)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -99,7 +99,12 @@ func (s *MemoryStore) Commit(_ context.Context, id, token string) error {
 		return payack.ErrNotHeld
 	}
 	e.token, e.ends = 0, time.Now().Add(memoryRetention)
-	e.place = s.done.PushBack(e)
+	if e.older = s.newest; e.older != nil {
+		e.older.newer = e
+	} else {
+		s.oldest = e
+	}
+	s.newest = e
 	return nil
 }
 
@@ -123,22 +128,19 @@ func (s *MemoryStore) Len() int {
 }
 
 func (s *MemoryStore) held(id, token string) *entry {
-	e := s.entries[sha256.Sum256([]byte(id))]
-	if e == nil || e.token == 0 || strconv.FormatUint(e.token, 10) != token || !time.Now().Before(e.ends) {
+	e := s.entries[digestOf(id)]
+	n, err := strconv.ParseUint(token, 10, 64)
+	if err != nil || n == 0 || e == nil || e.token != n || !time.Now().Before(e.ends) {
 		return nil
 	}
 	return e
 }
 
 // forgetOld drops done events past their retention. All are kept equally long,
-// so the oldest stand first.
+// so the oldest end first.
 func (s *MemoryStore) forgetOld(now time.Time) {
-	for first := s.done.Front(); first != nil; first = s.done.Front() {
-		e := first.Value.(*entry)
-		if now.Before(e.ends) {
-			return
-		}
-		s.drop(e)
+	for s.oldest != nil && !now.Before(s.oldest.ends) {
+		s.drop(s.oldest)
 	}
 }
 
@@ -148,8 +150,8 @@ func (s *MemoryStore) makeRoom(now time.Time) bool {
 	if len(s.entries) < s.max {
 		return true
 	}
-	if first := s.done.Front(); first != nil {
-		s.drop(first.Value.(*entry))
+	if s.oldest != nil {
+		s.drop(s.oldest)
 		return true
 	}
 	for _, e := range s.entries {
@@ -161,9 +163,21 @@ func (s *MemoryStore) makeRoom(now time.Time) bool {
 	return false
 }
 
+// drop forgets the oldest done event, or one that was claimed.
 func (s *MemoryStore) drop(e *entry) {
 	delete(s.entries, e.id)
-	if e.place != nil {
-		s.done.Remove(e.place)
+	if e != s.oldest {
+		return
 	}
+	if s.oldest = e.newer; s.oldest != nil {
+		s.oldest.older = nil
+	} else {
+		s.newest = nil
+	}
+}
+
+// digestOf does not allocate for ids of the usual length.
+func digestOf(text string) digest {
+	var short [256]byte
+	return sha256.Sum256(append(short[:0], text...))
 }

@@ -51,6 +51,11 @@ type Options struct {
 	// Limiter, when set, limits how often a client may call. It is asked before
 	// the body is read and before any cryptography. Give each receiver its own,
 	// or share one: keys name the provider.
+	//
+	// Past its cap on keys, unknown clients share one bucket, which a flood from
+	// very many addresses keeps empty: put the addresses that your provider
+	// calls from into [ratelimit.Config.Own]. Behind a proxy, set
+	// TrustedProxies, or all clients are one.
 	Limiter ratelimit.Limiter
 	// Charge says which requests are taken from the budget; empty is
 	// [ratelimit.ChargeFailures]: only deliveries that don't verify, so that a
@@ -65,7 +70,12 @@ type Options struct {
 
 	// Store remembers which events were processed; nil is a [MemoryStore] of
 	// this receiver's own. Restarts and other replicas don't share it, so make
-	// the settling of an order idempotent all the same.
+	// the settling of an order idempotent all the same. Receivers of several
+	// accounts that share one need a tenant each: without it, an event of one
+	// is taken for the other's.
+	//
+	// The first delivery of an event decides: what a later one says in unsigned
+	// members is not passed on.
 	Store payack.Store
 	// Lease is how long a claim holds when nothing ends it (a crash); 0 is the
 	// deadline and 30 seconds. It must be longer than the deadline.
@@ -110,6 +120,11 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Lease <= o.Deadline {
 		return o, fmt.Errorf("payack: Lease: %v is not longer than the deadline of %v, so an event could be claimed twice; leave it 0 or raise it", o.Lease, o.Deadline)
+	}
+	for _, p := range o.TrustedProxies {
+		if p.IsValid() && p.Bits() == 0 {
+			return o, fmt.Errorf("payack: TrustedProxies: %v trusts everybody, and everybody can then be any client; name your proxies", p)
+		}
 	}
 	for _, p := range append(append([]netip.Prefix(nil), o.AllowedAddresses...), o.TrustedProxies...) {
 		if !p.IsValid() {

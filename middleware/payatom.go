@@ -19,11 +19,21 @@ import (
 // separators, so a captured hash verifies for a message whose borders were
 // moved. Only the merchant or the gateway knows which is right: set Expect or
 // Confirm (or both), or say with ExpectInCallback that the callback compares.
+//
+// Confirm is asked for approved orders only; with it alone, other statuses are
+// as good as the callback's own comparison. Expect alone can't tell two orders
+// whose ids and amounts join to the same text (user-11 over 500, user-1 over
+// 1500), and then rejects whichever comes second: use ids of one length, or
+// Confirm. What was seen is remembered in the store, and as long as it is.
 type PayatomConfig struct {
 	// SecretKeys are those of Payatom's back office, several for rotation.
 	SecretKeys []payack.Secret
+	// Tenant is the scope of once-only for these keys, for receivers of several
+	// accounts that share a store.
+	Tenant string
 	// KeyFunc finds prepared keys for a request instead; they must name their
-	// tenant. Prepare keys once, not for each request.
+	// tenant, by the name in your records and not as the request spells it.
+	// Prepare keys once, not for each request.
 	KeyFunc payack.KeyFunc[*verify.PayatomKeys]
 
 	// Body is the one format that the endpoint takes; empty is JSON.
@@ -102,10 +112,10 @@ func NewPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 	var static *verify.PayatomKeys
 	switch {
 	case c.KeyFunc == nil:
-		if static, err = verify.NewPayatomKeys("", c.SecretKeys...); err != nil {
+		if static, err = verify.NewPayatomKeys(c.Tenant, c.SecretKeys...); err != nil {
 			return nil, err
 		}
-	case len(c.SecretKeys) > 0:
+	case len(c.SecretKeys) > 0 || c.Tenant != "":
 		return nil, errors.New("payack: payatom: both KeyFunc and SecretKeys are given; give one of them")
 	}
 	table := &payatomAnswers
@@ -158,50 +168,82 @@ func (c *PayatomConfig) expect(ctx context.Context, ev *payack.PayatomEvent) err
 	return nil
 }
 
-// remember binds the hash, and the text that it is of, to the first event that
-// came with them and was found to be true: another event with the same ones has
-// moved borders.
+// remember binds the text that the hash is of to the first event that came with
+// it and was found to be true: another event with the same text, and so with
+// the same hash, has moved borders. (A hash that verifies fixes its text, so
+// that to bind the hash as well would add nothing.)
 //
-// Where only the callback can tell what is true, they are bound when it has
-// returned nil, so that a forger who comes first does not lock the genuine
-// event out; while one of them is with the callback, the others are busy.
-// Where nothing was compared (Confirm alone, and no claim that money came in),
-// nothing is bound.
+//   - What Expect has passed is bound at once.
+//   - What the gateway has confirmed is true, so it is accepted even if its text
+//     is bound to another order: two genuine orders may share a text when ids
+//     have different lengths.
+//   - Where only the callback can tell (ExpectInCallback, and Confirm alone for
+//     what claims no money), the text is bound when it has returned nil, so that
+//     a forger who comes first does not lock the genuine event out; while one
+//     of them is with the callback, the others are busy.
+//   - A status that nobody knows may have swallowed an amount: it is compared,
+//     and binds nothing.
 func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.PayatomEvent], ev *payack.PayatomEvent, d *delivery) error {
-	if c.Expect == nil && ev.Confirmed == nil && !c.ExpectInCallback {
-		return nil
-	}
-	for _, id := range [...]string{
-		spliceID(ev.Tenant, "hash", ev.Signature),
-		spliceID(ev.Tenant, "text", ev.SignedText()),
-	} {
-		if c.ExpectInCallback && !rc.enter(d, id) {
-			return rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "its hash is being processed with another order, amount or status")
-		}
-		held := len(d.claims)
-		state, err := rc.claim(ctx, d, id, ev.ID())
+	confirmed := ev.Confirmed != nil
+	late := c.Expect == nil && !confirmed
+	busy := rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "its hash is being processed with another order, amount or status")
+	if late {
+		state, err := rc.claim(ctx, d, spliceID("lock", ev), "")
 		switch {
 		case err != nil:
 			return err
-		case state == payack.Conflict:
-			return &payack.Error{Provider: payack.Payatom, Stage: payack.StageGuard, Reason: payack.ReasonSpliced,
-				Detail: "its hash came before with another order, amount or status"}
-		case state == payack.Busy: // left behind by a crash; bound to nobody until its lease ends
-			return rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "its hash is being processed elsewhere")
-		case len(d.claims) > held && !c.ExpectInCallback:
-			bound := d.claims[held]
-			d.claims = d.claims[:held]
-			if err := rc.options.Store.Commit(ctx, bound.id, bound.token); err != nil && !rc.options.ProcessWithoutStore {
-				return rc.fail(payack.StageGuard, payack.ReasonStore, err, "the store failed")
-			}
+		case state != payack.Claimed:
+			return busy
 		}
+		d.lockLast()
+	}
+	held := len(d.claims)
+	state, err := rc.claim(ctx, d, spliceID("text", ev), d.observation.EventID)
+	switch {
+	case err != nil:
+		return err
+	case state == payack.Conflict && !confirmed:
+		return rc.fail(payack.StageGuard, payack.ReasonSpliced, nil, "its hash came before with another order, amount or status")
+	case state == payack.Busy && !confirmed: // left behind by a crash; bound to nobody until its lease ends
+		return busy
+	case len(d.claims) == held: // bound to this event before, or to be accepted all the same
+		return nil
+	case !ev.Status.Known():
+		d.lockLast()
+		return nil
+	case late:
+		return nil
+	}
+	bound := d.claims[held]
+	d.claims = d.claims[:held]
+	if err := rc.commit(ctx, bound); err != nil && !rc.options.ProcessWithoutStore {
+		return rc.fail(payack.StageGuard, payack.ReasonStore, err, "the store failed")
 	}
 	return nil
 }
 
+// lockLast makes the newest claim a lock: it is given up when the callback has
+// returned, whatever that says.
+func (d *delivery) lockLast() {
+	if n := len(d.claims); n > 0 {
+		d.claims[n-1].lock = true
+	}
+}
+
 // spliceID is a key of the store apart from all events' identities, of one
 // length whatever is in it.
-func spliceID(tenant, kind, text string) string {
-	sum := sha256.Sum256([]byte(strconv.Itoa(len(tenant)) + ":" + tenant + kind + ":" + text))
-	return "payatom-splice:" + kind + ":" + hex.EncodeToString(sum[:])
+func spliceID(kind string, ev *payack.PayatomEvent) string {
+	var short [256]byte
+	text := append(short[:0], kind...)
+	text = strconv.AppendInt(text, int64(len(ev.Tenant)), 10)
+	text = append(text, ':')
+	text = append(text, ev.Tenant...)
+	text = append(text, ev.OrderID...)
+	text = append(text, ev.ReceivedAmount.SignedText()...)
+	text = append(text, ev.Status...)
+	sum := sha256.Sum256(text)
+	const prefix = "payatom-splice:"
+	var id [len(prefix) + 2*sha256.Size]byte
+	hex.Encode(id[copy(id[:], prefix):], sum[:])
+	return string(id[:])
 }

@@ -15,8 +15,12 @@ type PtopConfig struct {
 	// SigningKeys are the_signature of Ptop's back office, several for
 	// rotation.
 	SigningKeys []payack.Secret
+	// Tenant is the scope of once-only for these keys, for receivers of several
+	// accounts that share a store.
+	Tenant string
 	// KeyFunc finds prepared keys for a request instead; they must name their
-	// tenant. Prepare keys once, not for each request.
+	// tenant, by the name in your records and not as the request spells it.
+	// Prepare keys once, not for each request.
 	KeyFunc payack.KeyFunc[*verify.PtopKeys]
 
 	// Body is the one format that the endpoint takes; empty is JSON.
@@ -71,10 +75,10 @@ func NewPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 	var static *verify.PtopKeys
 	switch {
 	case c.KeyFunc == nil:
-		if static, err = verify.NewPtopKeys("", c.SigningKeys...); err != nil {
+		if static, err = verify.NewPtopKeys(c.Tenant, c.SigningKeys...); err != nil {
 			return nil, err
 		}
-	case len(c.SigningKeys) > 0:
+	case len(c.SigningKeys) > 0 || c.Tenant != "":
 		return nil, errors.New("payack: ptop: both KeyFunc and SigningKeys are given; give one of them")
 	}
 	return newReceiver(c.Options, stages[*payack.PtopEvent]{

@@ -15,6 +15,10 @@ import (
 // Either the keys of one account are given here, or KeyFunc finds them for
 // each request.
 type PTSConfig struct {
+	// Tenant is the scope of once-only for these keys, for receivers that share a
+	// store. Give the receiver of withdraw callbacks one of its own: the signed
+	// members of both kinds are the same.
+	Tenant string
 	// UserID, when set, must be the user_id of every callback.
 	UserID string
 	// Safecode is the one of PTS's back office.
@@ -32,7 +36,8 @@ type PTSConfig struct {
 	NoEnvelopes bool
 
 	// KeyFunc finds prepared keys for a request instead; they must name their
-	// tenant. Prepare keys once, not for each request.
+	// tenant, by the name in your records and not as the request spells it.
+	// Prepare keys once, not for each request.
 	KeyFunc payack.KeyFunc[*verify.PTSKeys]
 
 	// TransactionSignature is the header's encoding; empty is base64.
@@ -44,7 +49,8 @@ type PTSConfig struct {
 	Sniff bool
 
 	// Confirm asks PTS before a paid event is accepted, see [ConfirmFunc]. It
-	// is optional: the signature covers the amounts.
+	// is optional: the signature covers the amounts. What it does not tell is a
+	// payment from a withdrawal (see [payack.PTSEvent]); only Confirm does.
 	Confirm ConfirmFunc[*payack.PTSEvent]
 
 	Options
@@ -70,13 +76,13 @@ func NewPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 	switch {
 	case c.KeyFunc == nil:
 		static, err = verify.NewPTSKeys(verify.PTSKeyConfig{
-			UserID: c.UserID, Safecode: c.Safecode, SafecodeEncoding: c.SafecodeEncoding, PublicKeys: c.PublicKeys,
+			Tenant: c.Tenant, UserID: c.UserID, Safecode: c.Safecode, SafecodeEncoding: c.SafecodeEncoding, PublicKeys: c.PublicKeys,
 			TransactionSecret: c.TransactionSecret, NoEnvelopes: c.NoEnvelopes,
 		})
 		if err != nil {
 			return nil, err
 		}
-	case !c.Safecode.IsZero() || c.SafecodeEncoding != "" || c.NoEnvelopes || len(c.PublicKeys) > 0 || c.UserID != "" || !c.TransactionSecret.IsZero():
+	case c.Tenant != "" || !c.Safecode.IsZero() || c.SafecodeEncoding != "" || c.NoEnvelopes || len(c.PublicKeys) > 0 || c.UserID != "" || !c.TransactionSecret.IsZero():
 		return nil, errors.New("payack: pts: both KeyFunc and keys are given; give one of them")
 	}
 	return newReceiver(c.Options, stages[*payack.PTSEvent]{

@@ -27,6 +27,10 @@ type Receiver[E payack.Event] struct {
 	stages  stages[E]
 	rules   *rules
 
+	// refusals at the gate are made once: a flood of them must cost little.
+	refusals       map[payack.Reason]error
+	unknownAddress error
+
 	inFlight       inFlight
 	schemeReported atomic.Bool
 	proxyWarned    atomic.Bool
@@ -51,10 +55,10 @@ type stages[E payack.Event] struct {
 type delivery struct {
 	payack.Delivery
 	observation payack.Observation
-	// claims are held until the callback has returned.
-	claims []claim
-	// inFlight is what this delivery has entered there.
-	inFlight []string
+	// claims are held until the callback has returned: the event's, and
+	// Payatom's on its hash.
+	claims    []claim
+	claimsBuf [3]claim
 	// limitKey is whose budget it is taken from, and limit what the limiter said.
 	limitKey string
 	limit    ratelimit.Decision
@@ -64,7 +68,12 @@ type delivery struct {
 	written int
 }
 
-type claim struct{ id, fingerprint, token string }
+// claim is what a store gave. It is committed when the callback has returned
+// nil, and given up otherwise; a lock is given up in any case.
+type claim struct {
+	id, fingerprint, token string
+	lock                   bool
+}
 
 func newReceiver[E payack.Event](o Options, s stages[E]) (*Receiver[E], error) {
 	o, err := o.withDefaults()
@@ -76,7 +85,24 @@ func newReceiver[E payack.Event](o Options, s stages[E]) (*Receiver[E], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Receiver[E]{options: o, stages: s, rules: rules}, nil
+	refusals := make(map[payack.Reason]error, len(refused))
+	for reason, detail := range refused {
+		refusals[reason] = &payack.Error{Provider: s.provider, Stage: payack.StageGate, Reason: reason, Detail: detail}
+	}
+	return &Receiver[E]{
+		options: o, stages: s, rules: rules, refusals: refusals,
+		unknownAddress: &payack.Error{Provider: s.provider, Stage: payack.StageGate, Reason: payack.ReasonAddress, Detail: errAddress.Error()},
+	}, nil
+}
+
+// refused says why the gate turns a request away, and names the mend.
+var refused = map[payack.Reason]string{
+	payack.ReasonMethod:          "only POST is taken",
+	payack.ReasonTooLarge:        "the announced body is over the limit",
+	payack.ReasonContentType:     "the content type is not the provider's; if it announces JSON wrongly, set Sniff",
+	payack.ReasonContentEncoding: "bodies are taken as they are, without compression",
+	payack.ReasonAddress:         "the client's address is not among the allowed ones",
+	payack.ReasonRate:            "over the limit for this client",
 }
 
 // Handler returns a handler that calls fn with each verified event, at the most
@@ -98,7 +124,9 @@ func (rc *Receiver[E]) Handler(fn func(ctx context.Context, ev E) error) (http.H
 // Wrap returns a handler that calls next with each verified event in its
 // context ([payack.EventFrom], [payack.DeliveryFrom]) and the exact body as
 // r.Body. When next wrote nothing, the provider is answered by its contract:
-// success, or a failure when next reported one with [Fail].
+// success, or a failure when next reported one with [Fail]. When next has
+// written a 2xx and panics, the connection is ended without an answer, so that
+// the provider sends again.
 //
 // Its shape is that of a middleware of net/http and chi. A nil next is answered
 // as a failing callback. Gin's handlers need the module ginpayack.
@@ -197,11 +225,12 @@ func (rc *Receiver[E]) serve(w http.ResponseWriter, r *http.Request, call func(c
 		Provider: rc.stages.provider, Received: start,
 		Method: r.Method, Path: r.URL.Path, Header: r.Header,
 	}}
+	d.claims = d.claimsBuf[:0]
 	o := &d.observation
 	o.Delivery = &d.Delivery
 	aborted := false
 	defer func() {
-		if o.Outcome == "" || aborted { // the goroutine ends in the callback, or is to end
+		if o.Outcome == "" { // the goroutine ends in the callback, or is to end
 			o.Outcome, o.Reason = payack.Failed, payack.ReasonPanic
 		}
 		o.Took.Total = time.Since(start)
@@ -213,9 +242,14 @@ func (rc *Receiver[E]) serve(w http.ResponseWriter, r *http.Request, call func(c
 	}()
 
 	err := rc.process(w, r, d, call)
-	if aborted = err == http.ErrAbortHandler; !aborted {
-		rc.answer(w, d, err)
+	if err == http.ErrAbortHandler {
+		aborted = true
+		return
 	}
+	rc.answer(w, d, err)
+	// A wrapped handler that wrote success and then panicked has not settled:
+	// without an answer the provider sends again.
+	aborted = o.Reason == payack.ReasonPanic && d.written >= 200 && d.written <= 299
 }
 
 // answer sends the provider's answer, unless a wrapped handler gave one.
@@ -246,22 +280,15 @@ func (rc *Receiver[E]) answer(w http.ResponseWriter, d *delivery, err error) {
 // merchant's code end.
 func (rc *Receiver[E]) process(w http.ResponseWriter, r *http.Request, d *delivery, call func(context.Context, E, *delivery) error) (err error) {
 	o := &d.observation
-	ctx, done := r.Context(), false
 	defer func() {
 		if p := recover(); p != nil {
 			err = rc.panicked(p, o)
 		}
-		rc.settle(ctx, d, done)
-		for _, id := range d.inFlight {
-			rc.inFlight.leave(id)
-		}
 	}()
-
 	// Bounds the reading of the body, and with it what the server reads of one
 	// that was refused. Not every server and writer supports deadlines; then the
 	// server's own ReadTimeout has to do.
-	conn := http.NewResponseController(w)
-	bounded := conn.SetReadDeadline(d.Received.Add(rc.options.ReadTimeout)) == nil
+	bounded := setReadDeadline(w, d.Received.Add(rc.options.ReadTimeout))
 	if err := rc.gate(r, d); err != nil {
 		return err
 	}
@@ -273,23 +300,37 @@ func (rc *Receiver[E]) process(w http.ResponseWriter, r *http.Request, d *delive
 	if bounded {
 		// Left in place it would cut a later request, or the server's watch
 		// for a client that hangs up.
-		_ = conn.SetReadDeadline(time.Time{}) // it worked a moment ago
+		setReadDeadline(w, time.Time{})
+	}
+	if len(body) == 0 {
+		return rc.fail(payack.StageCapture, payack.ReasonMalformed, nil, "the body is empty; if something in front of payack reads bodies, mount payack before it")
 	}
 	d.Body = body
 
 	// The provider that hangs up must not stop a half-done settlement.
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), d.Received.Add(rc.options.Deadline))
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), d.Received.Add(rc.options.Deadline))
 	defer cancel()
-	ctx = payack.WithDelivery(ctx, &d.Delivery)
+	return rc.deliver(payack.WithDelivery(ctx, &d.Delivery), r, d, call)
+}
+
+// deliver takes a captured body to the merchant's code. What it claims is
+// settled before anybody else may enter, whatever that code does.
+func (rc *Receiver[E]) deliver(ctx context.Context, r *http.Request, d *delivery, call func(context.Context, E, *delivery) error) (err error) {
+	o, done := &d.observation, false
+	defer func() {
+		if p := recover(); p != nil {
+			err = rc.panicked(p, o)
+		}
+		rc.settle(ctx, d, done)
+		rc.inFlight.leave(o.EventID, d)
+	}()
 
 	ev, err := rc.verify(ctx, r, d)
 	if err != nil {
 		return err
 	}
-	id := ev.ID()
-	o.EventID, o.Scheme, d.Event = id, ev.Verified().Scheme, ev
-
-	if !rc.enter(d, id) {
+	o.EventID, o.Scheme, d.Event = ev.ID(), ev.Verified().Scheme, ev
+	if !rc.inFlight.enter(o.EventID, d) {
 		return rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "the same event is being processed in this process")
 	}
 
@@ -313,18 +354,18 @@ func (rc *Receiver[E]) process(w http.ResponseWriter, r *http.Request, d *delive
 // gate turns away what needs no reading. It costs no cryptography.
 func (rc *Receiver[E]) gate(r *http.Request, d *delivery) error {
 	if r.Method != http.MethodPost {
-		return rc.refuse(payack.ReasonMethod, "only POST is taken")
+		return rc.refusals[payack.ReasonMethod]
 	}
 	if r.ContentLength > rc.options.MaxBody {
-		return rc.refuse(payack.ReasonTooLarge, "the announced body is over the limit")
+		return rc.refusals[payack.ReasonTooLarge]
 	}
 	types := r.Header["Content-Type"]
 	if len(types) != 1 && !(len(types) == 0 && rc.stages.accepts("")) || len(types) == 1 && !rc.stages.accepts(types[0]) {
-		return rc.refuse(payack.ReasonContentType, "the content type is not the provider's; if it announces JSON wrongly, set Sniff")
+		return rc.refusals[payack.ReasonContentType]
 	}
 	for _, encoding := range r.Header["Content-Encoding"] {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
-			return rc.refuse(payack.ReasonContentEncoding, "bodies are taken as they are, without compression")
+			return rc.refusals[payack.ReasonContentEncoding]
 		}
 	}
 	if err := rc.gateAddress(r, d); err != nil {
@@ -344,9 +385,9 @@ func (rc *Receiver[E]) gateAddress(r *http.Request, d *delivery) error {
 	needed := len(o.AllowedAddresses) > 0 || len(o.TrustedProxies) > 0 || o.Limiter != nil && o.LimitKey == nil
 	switch {
 	case err != nil && needed:
-		return rc.refuse(payack.ReasonAddress, err.Error())
+		return rc.unknownAddress
 	case len(o.AllowedAddresses) > 0 && !within(addr, o.AllowedAddresses):
-		return rc.refuse(payack.ReasonAddress, "the client's address is not among the allowed ones")
+		return rc.refusals[payack.ReasonAddress]
 	}
 	return nil
 }
@@ -416,13 +457,13 @@ func (rc *Receiver[E]) claim(ctx context.Context, d *delivery, id, fingerprint s
 	case err != nil:
 		return 0, rc.fail(payack.StageGuard, payack.ReasonStore, err, "the store failed")
 	case got.State == payack.Claimed:
-		d.claims = append(d.claims, claim{id, fingerprint, got.Token})
+		d.claims = append(d.claims, claim{id: id, fingerprint: fingerprint, token: got.Token})
 	}
 	return got.State, nil
 }
 
-// storeTimeout bounds the end of a claim, for which the delivery's own deadline
-// may be over.
+// storeTimeout is what the end of a claim has at least, for which the delivery's
+// own deadline may be over.
 const storeTimeout = 5 * time.Second
 
 // settle commits the claims when the callback has returned nil, and gives them
@@ -431,36 +472,29 @@ func (rc *Receiver[E]) settle(ctx context.Context, d *delivery, done bool) {
 	if len(d.claims) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-	defer cancel()
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) < storeTimeout {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+		defer cancel()
+	}
 	for _, c := range d.claims {
-		if done {
-			if err := unpanicked(func() error { return rc.commit(ctx, c) }); err != nil {
+		if done && !c.lock {
+			if err := rc.commit(ctx, c); err != nil {
 				// The work is done, so the provider is told so.
 				d.observation.Err = rc.fail(payack.StageGuard, payack.ReasonStore, err, "the event was processed and could not be recorded as done")
 			}
-		} else if err := unpanicked(func() error { return rc.options.Store.Release(ctx, c.id, c.token) }); err != nil && !errors.Is(err, payack.ErrNotHeld) {
+		} else if err := rc.release(ctx, c); err != nil && !errors.Is(err, payack.ErrNotHeld) {
 			rc.options.Logger.Warn("payack: a claim could not be given up; the event is busy until its lease ends",
 				"provider", rc.stages.provider, "event_id", d.observation.EventID, "error", err)
 		}
 	}
 }
 
-// unpanicked returns a panic of the store as an error: what is answered is
-// settled by then.
-func unpanicked(f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = errors.New("the store panicked")
-		}
-	}()
-	return f()
-}
-
 // commit marks a claim done. A callback that outlived its lease takes the claim
 // back first: its result counts, unless somebody else has claimed it since.
-func (rc *Receiver[E]) commit(ctx context.Context, c claim) error {
-	err := rc.options.Store.Commit(ctx, c.id, c.token)
+func (rc *Receiver[E]) commit(ctx context.Context, c claim) (err error) {
+	defer storePanicked(&err)
+	err = rc.options.Store.Commit(ctx, c.id, c.token)
 	if !errors.Is(err, payack.ErrNotHeld) {
 		return err
 	}
@@ -469,6 +503,19 @@ func (rc *Receiver[E]) commit(ctx context.Context, c claim) error {
 		return err
 	}
 	return rc.options.Store.Commit(ctx, c.id, again.Token)
+}
+
+func (rc *Receiver[E]) release(ctx context.Context, c claim) (err error) {
+	defer storePanicked(&err)
+	return rc.options.Store.Release(ctx, c.id, c.token)
+}
+
+// storePanicked makes a panic of the store an error: what is answered is
+// settled by then.
+func storePanicked(err *error) {
+	if p := recover(); p != nil {
+		*err = errors.New("the store panicked")
+	}
 }
 
 // callbackError tells a callback that ran out of time from one that failed.
@@ -498,10 +545,6 @@ func (rc *Receiver[E]) fail(stage payack.Stage, reason payack.Reason, err error,
 	return &payack.Error{Provider: rc.stages.provider, Stage: stage, Reason: reason, Detail: detail, Err: err}
 }
 
-func (rc *Receiver[E]) refuse(reason payack.Reason, detail string) error {
-	return &payack.Error{Provider: rc.stages.provider, Stage: payack.StageGate, Reason: reason, Detail: detail}
-}
-
 // observe tells the log and the observer; one that panics must not take the
 // request with it.
 func (rc *Receiver[E]) observe(ctx context.Context, o *payack.Observation) {
@@ -517,37 +560,47 @@ func (rc *Receiver[E]) observe(ctx context.Context, o *payack.Observation) {
 	rc.options.Observer.Observe(ctx, o)
 }
 
-// inFlight holds the ids that this process works on. It makes a redelivery busy
-// for as long as the callback runs, however short the lease was.
+// setReadDeadline is what http.ResponseController does, without an error to make
+// where nobody supports it.
+func setReadDeadline(w http.ResponseWriter, t time.Time) bool {
+	for {
+		switch x := w.(type) {
+		case interface{ SetReadDeadline(time.Time) error }:
+			return x.SetReadDeadline(t) == nil
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = x.Unwrap()
+		default:
+			return false
+		}
+	}
+}
+
+// inFlight holds the events that this process works on, and the delivery that
+// is at it. It makes a redelivery busy for as long as the callback runs, however
+// short the lease was.
 type inFlight struct {
-	mu  sync.Mutex
-	ids map[string]struct{}
+	mu     sync.Mutex
+	events map[string]*delivery
 }
 
-// enter puts id into inFlight for as long as d is on its way.
-func (rc *Receiver[E]) enter(d *delivery, id string) bool {
-	if !rc.inFlight.enter(id) {
+func (f *inFlight) enter(id string, d *delivery) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, found := f.events[id]; found {
 		return false
 	}
-	d.inFlight = append(d.inFlight, id)
+	if f.events == nil {
+		f.events = make(map[string]*delivery)
+	}
+	f.events[id] = d
 	return true
 }
 
-func (f *inFlight) enter(id string) bool {
+// leave does nothing for a delivery that did not enter.
+func (f *inFlight) leave(id string, d *delivery) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, found := f.ids[id]; found {
-		return false
+	if f.events[id] == d {
+		delete(f.events, id)
 	}
-	if f.ids == nil {
-		f.ids = make(map[string]struct{})
-	}
-	f.ids[id] = struct{}{}
-	return true
-}
-
-func (f *inFlight) leave(id string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.ids, id)
 }

@@ -185,8 +185,9 @@ func (v *Ptop) Accepts(contentType string) bool {
 // transaction_id and order_id must be there with their types (malformed, null
 // too) and the ids must not be empty (invalid).
 //
-// Under the scheme reencoded, PHP's text of a number was signed; Message and
-// Extra hold the literal as sent, which may be another spelling of it.
+// Under the scheme reencoded, PHP's text was signed; Message and Extra hold the
+// literal as sent, which may be another spelling of a number, or an object for
+// a list.
 func (v *Ptop) Verify(m Message, k *PtopKeys) (*payack.PtopEvent, error) { return v.run(m, k, nil) }
 
 // Explain verifies like Verify, and tells each step.

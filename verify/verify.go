@@ -59,6 +59,8 @@ const (
 	mediaText
 )
 
+const maxContentType = 256
+
 // media reads a Content-Type. A charset other than UTF-8 makes it another type,
 // except for text/plain, where it carries base64 and every charset in use
 // agrees on that.
@@ -71,6 +73,9 @@ func media(contentType string) mediaType {
 	case "application/x-www-form-urlencoded":
 		return mediaForm
 	case "":
+		return mediaOther
+	}
+	if len(contentType) > maxContentType { // read before anybody is known
 		return mediaOther
 	}
 	name, params, err := mime.ParseMediaType(contentType)

@@ -1,0 +1,361 @@
+package handlers_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/verify"
+)
+
+// hostileRefusal is a delivery that must be refused, each for another reason.
+type hostileRefusal struct {
+	name   string
+	m      message
+	reason payack.Reason
+}
+
+// hostilePad is PKCS#7, or anything else that ends in these bytes.
+func hostilePad(plain string, end ...byte) []byte {
+	b := []byte(plain)
+	if end == nil {
+		n := aes.BlockSize - len(b)%aes.BlockSize
+		return append(b, bytes.Repeat([]byte{byte(n)}, n)...)
+	}
+	for len(b)%aes.BlockSize != aes.BlockSize-len(end) {
+		b = append(b, 'x')
+	}
+	return append(b, end...)
+}
+
+// hostileECB seals whole blocks for PTS, padded or not.
+func hostileECB(t testing.TB, safecode string, blocks []byte) string {
+	t.Helper()
+	block, err := aes.NewCipher([]byte(safecode))
+	require.NoError(t, err)
+	out := slices.Clone(blocks)
+	for b := out; len(b) > 0; b = b[aes.BlockSize:] {
+		block.Encrypt(b, b)
+	}
+	return base64.StdEncoding.EncodeToString(out)
+}
+
+// hostileCBC seals whole blocks for Payatom under a right MAC.
+func hostileCBC(t testing.TB, secret string, blocks []byte) string {
+	t.Helper()
+	key := sha256.Sum256([]byte(secret))
+	block, err := aes.NewCipher(key[:])
+	require.NoError(t, err)
+	iv := make([]byte, aes.BlockSize)
+	out := slices.Clone(blocks)
+	cipher.NewCBCEncrypter(block, iv).CryptBlocks(out, out)
+	mac := hmac.New(sha256.New, key[:])
+	mac.Write(out)
+	mac.Write(iv)
+	return base64.StdEncoding.EncodeToString(append(mac.Sum(iv), out...))
+}
+
+func hostileMAC(secret, text string) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(text))
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// hostileTenant names the key set in the path: /one has the right keys, /other
+// has keys of its own, /nil has none, and /none is nobody's.
+func hostileTenant(r *http.Request) (string, error) {
+	switch r.URL.Path {
+	case "/one", "/other", "/nil":
+		return r.URL.Path[1:], nil
+	}
+	return "", payack.ErrUnknownTenant
+}
+
+// hostilePTSRefusals are refusals of one receiver. With a transaction secret
+// the header is right wherever it is not what is wrong.
+func hostilePTSRefusals(t testing.TB, withHeader bool) (http.Handler, *watch, message, []hostileRefusal) {
+	t.Helper()
+	key := ptsKeyOf(t)
+	keysOf := func(tenant, safecode string) *verify.PTSKeys {
+		c := verify.PTSKeyConfig{Tenant: tenant, Safecode: payack.NewSecret(safecode), PublicKeys: []string{key.PublicPEM}}
+		if withHeader {
+			c.TransactionSecret = payack.NewSecret(key.TransactionSecret)
+		}
+		keys, err := verify.NewPTSKeys(c)
+		require.NoError(t, err)
+		return keys
+	}
+	own, other := keysOf("one", key.Safecode), keysOf("other", strings.Repeat("0", 32))
+	w := &watch{}
+	h, err := handlers.NewPTS(middleware.PTSConfig{
+		KeyFunc: func(_ context.Context, r *http.Request) (*verify.PTSKeys, error) {
+			tenant, err := hostileTenant(r)
+			switch tenant {
+			case "other":
+				return other, err
+			case "nil":
+				return nil, err
+			}
+			return own, err
+		},
+		Options: w.options(),
+	}, func(context.Context, *payack.PTSEvent) error { return nil })
+	require.NoError(t, err)
+
+	text := func(body string) message {
+		m := message{http.MethodPost, "/one", http.Header{"Content-Type": {"text/plain"}}, body}
+		if withHeader {
+			m = m.with(verify.PTSTransactionHeader, hostileMAC(key.TransactionSecret, body))
+		}
+		return m
+	}
+	seal := func(plain string) message { return text(hostileECB(t, key.Safecode, hostilePad(plain))) }
+	flat := ptsMessage(t, nil, nil)
+	good := seal(flat.body)
+	forged := strings.Replace(flat.body, `"2000"`, `"3000"`, 1)
+	at := strings.Index(flat.body, `"sign":"`) + len(`"sign":"`)
+	list := []hostileRefusal{
+		{"no base64", text("!"), payack.ReasonEnvelope},
+		{"base64 with a line break", text(good.body[:8] + "\n" + good.body[8:]), payack.ReasonEnvelope},
+		{"no whole block", text("AAAA"), payack.ReasonEnvelope},
+		{"empty", text(""), payack.ReasonMalformed},
+		{"padding 0", text(hostileECB(t, key.Safecode, hostilePad(flat.body, 0))), payack.ReasonEnvelope},
+		{"padding 17", text(hostileECB(t, key.Safecode, hostilePad(flat.body, 17))), payack.ReasonEnvelope},
+		{"padding that differs", text(hostileECB(t, key.Safecode, hostilePad(flat.body, 1, 2))), payack.ReasonEnvelope},
+		{"sealed under another safecode", text(hostileECB(t, strings.Repeat("0", 32), hostilePad(flat.body))), payack.ReasonEnvelope},
+		{"sealed, no object", seal("[]"), payack.ReasonEnvelope},
+		{"sealed, no JSON", seal(`{"user_id":`), payack.ReasonMalformed},
+		{"sealed, no members", seal(`{}`), payack.ReasonMalformed},
+		{"sealed, a member is missing", seal(strings.Replace(flat.body, `"status":"2000",`, "", 1)), payack.ReasonMalformed},
+		{"sealed, a member is twice there", seal(strings.Replace(flat.body, "{", `{"status":"2000",`, 1)), payack.ReasonMalformed},
+		{"sealed, another signed member", seal(forged), payack.ReasonSignature},
+		{"sealed, sign is no base64", seal(flat.body[:at] + "!" + flat.body[at+1:]), payack.ReasonSignature},
+		{"sealed, sign is another", seal(flat.body[:at] + "AAAA" + flat.body[at+4:]), payack.ReasonSignature},
+		{"signed and invalid", seal(invalid(t, payack.PTS).body), payack.ReasonInvalid},
+		{"other keys", good.to("/other"), payack.ReasonEnvelope},
+		{"unknown tenant", good.to("/none"), payack.ReasonUnknownTenant},
+		{"a tenant without keys", good.to("/nil"), payack.ReasonUnknownTenant},
+		{"unknown tenant, no base64", text("!").to("/none"), payack.ReasonUnknownTenant},
+	}
+	if withHeader {
+		list = append(list,
+			hostileRefusal{"header missing", good.with(verify.PTSTransactionHeader), payack.ReasonSignature},
+			hostileRefusal{"header of another body", good.with(verify.PTSTransactionHeader, hostileMAC(key.TransactionSecret, "x")), payack.ReasonSignature},
+			hostileRefusal{"header is no base64", good.with(verify.PTSTransactionHeader, "!"), payack.ReasonSignature},
+			hostileRefusal{"header twice", good.with(verify.PTSTransactionHeader, slices.Repeat(good.header[verify.PTSTransactionHeader], 2)...), payack.ReasonSignature},
+			hostileRefusal{"no envelope", flat.to("/one"), payack.ReasonEnvelope})
+		return h, w, good, list
+	}
+	plain := func(body string) message {
+		return message{http.MethodPost, "/one", http.Header{"Content-Type": {"application/json"}}, body}
+	}
+	manyMembers := ""
+	for i := range 600 {
+		manyMembers += fmt.Sprintf(`,"x%d":0`, i)
+	}
+	list = append(list,
+		hostileRefusal{"flat, no JSON", plain(`{"sign":`), payack.ReasonMalformed},
+		hostileRefusal{"flat, no members", plain(`{}`), payack.ReasonMalformed},
+		hostileRefusal{"flat, forged", plain(forged), payack.ReasonSignature},
+		hostileRefusal{"flat, a member is missing", plain(strings.Replace(flat.body, `"status":"2000",`, "", 1)), payack.ReasonMalformed},
+		hostileRefusal{"data, no base64", plain(`{"data":"!"}`), payack.ReasonEnvelope},
+		hostileRefusal{"data, no padding", plain(`{"data":"` + hostileECB(t, key.Safecode, hostilePad(flat.body, 0)) + `"}`), payack.ReasonEnvelope},
+		hostileRefusal{"data, forged", plain(`{"data":` + forged + `}`), payack.ReasonSignature},
+		hostileRefusal{"data, too many members", plain(`{"data":` + forged[:len(forged)-1] + manyMembers + `}}`), payack.ReasonMalformed},
+		hostileRefusal{"data is a number", plain(`{"data":1}`), payack.ReasonMalformed})
+	return h, w, good, list
+}
+
+func hostilePayatomRefusals(t testing.TB) (http.Handler, *watch, message, []hostileRefusal) {
+	t.Helper()
+	keysOf := func(tenant, secret string) *verify.PayatomKeys {
+		keys, err := verify.NewPayatomKeys(tenant, payack.NewSecret(secret))
+		require.NoError(t, err)
+		return keys
+	}
+	own, other := keysOf("one", payatomKeyText), keysOf("other", "another")
+	w := &watch{}
+	h, err := handlers.NewPayatom(middleware.PayatomConfig{
+		ExpectInCallback: true, Options: w.options(),
+		KeyFunc: func(_ context.Context, r *http.Request) (*verify.PayatomKeys, error) {
+			tenant, err := hostileTenant(r)
+			switch tenant {
+			case "other":
+				return other, err
+			case "nil":
+				return nil, err
+			}
+			return own, err
+		},
+	}, func(context.Context, *payack.PayatomEvent) error { return nil })
+	require.NoError(t, err)
+
+	withHash := func(hash string) message {
+		return message{http.MethodPost, "/one", http.Header{"Content-Type": {"application/json"}},
+			`{"order_id":"ORD1","received_amount":"500","status":"Approved","post_hash":"` + hash + `"}`}
+	}
+	digest := func(text string) string {
+		sum := md5.Sum([]byte(text + payatomKeyText))
+		return hex.EncodeToString(sum[:])
+	}
+	right := hostileCBC(t, payatomKeyText, hostilePad(digest("ORD1500Approved")))
+	good := withHash(right)
+	tampered := func(at int) string {
+		b, err := base64.StdEncoding.DecodeString(right)
+		require.NoError(t, err)
+		b[at] ^= 1
+		return base64.StdEncoding.EncodeToString(b)
+	}
+	return h, w, good, []hostileRefusal{
+		{"no base64", withHash("!" + right[1:]), payack.ReasonEnvelope},
+		{"base64 with a line break", withHash(`\n` + right[1:]), payack.ReasonEnvelope},
+		{"too short", withHash("AAAA"), payack.ReasonEnvelope},
+		{"wrong IV", withHash(tampered(0)), payack.ReasonEnvelope},
+		{"wrong MAC", withHash(tampered(16)), payack.ReasonEnvelope},
+		{"wrong ciphertext", withHash(tampered(48)), payack.ReasonEnvelope},
+		{"right MAC, padding 0", withHash(hostileCBC(t, payatomKeyText, hostilePad(digest("ORD1500Approved"), make([]byte, 16)...))), payack.ReasonEnvelope},
+		{"right MAC, padding that differs", withHash(hostileCBC(t, payatomKeyText, hostilePad(digest("ORD1500Approved")+"yyyy", 3, 2))), payack.ReasonEnvelope},
+		{"hash of another text", withHash(hostileCBC(t, payatomKeyText, hostilePad(digest("ORD1501Approved")))), payack.ReasonSignature},
+		{"hash in upper case", withHash(hostileCBC(t, payatomKeyText, hostilePad(strings.ToUpper(digest("ORD1500Approved"))))), payack.ReasonSignature},
+		{"another order", good.replace("ORD1", "ORD2"), payack.ReasonSignature},
+		{"another amount", good.replace(`"500"`, `"501"`), payack.ReasonSignature},
+		{"another status", good.replace("Approved", "Declined"), payack.ReasonSignature},
+		{"no JSON", good.replace("}", ""), payack.ReasonMalformed},
+		{"no members", good.replace(good.body, "{}"), payack.ReasonMalformed},
+		{"empty", good.replace(good.body, ""), payack.ReasonMalformed},
+		{"a member is twice there", good.replace("{", `{"status":"Approved",`), payack.ReasonMalformed},
+		{"no order", good.replace(`"order_id":"ORD1",`, ""), payack.ReasonMalformed},
+		{"no hash", good.replace(`,"post_hash"`, `,"hash"`), payack.ReasonMalformed},
+		{"no amount", good.replace(`"received_amount":"500",`, ""), payack.ReasonSignature},
+		{"signed and invalid", invalid(t, payack.Payatom).to("/one"), payack.ReasonInvalid},
+		{"other keys", good.to("/other"), payack.ReasonEnvelope},
+		{"unknown tenant", good.to("/none"), payack.ReasonUnknownTenant},
+		{"a tenant without keys", good.to("/nil"), payack.ReasonUnknownTenant},
+		{"unknown tenant, no JSON", good.replace("}", "").to("/none"), payack.ReasonUnknownTenant},
+	}
+}
+
+// hostileDial delivers over a connection of its own and returns every byte
+// that comes back, but for the Date.
+func hostileDial(addr string, m message) (string, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	r := m.request()
+	r.Close = true
+	if m.body == "" {
+		r.Body = http.NoBody // an announced length of 0, not a body in chunks
+	}
+	if err := r.Write(conn); err != nil {
+		return "", err
+	}
+	b, err := io.ReadAll(conn)
+	if err != nil {
+		return "", err
+	}
+	head, body, found := strings.Cut(string(b), "\r\n\r\n")
+	if !found {
+		return "", errors.New("the answer is none of HTTP")
+	}
+	lines := slices.DeleteFunc(strings.Split(head, "\r\n"), func(line string) bool { return strings.HasPrefix(line, "Date: ") })
+	return strings.Join(lines, "\r\n") + "\r\n\r\n" + body, nil
+}
+
+// Where something is decrypted, nobody learns from an answer which step failed:
+// not from its status, not from a header, not from a byte of the body. The
+// merchant's log tells the steps apart.
+func TestRefusalsAreByteForByteTheSame(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		p    payack.Provider
+		make func(testing.TB) (http.Handler, *watch, message, []hostileRefusal)
+	}{
+		{"pts", payack.PTS, func(t testing.TB) (http.Handler, *watch, message, []hostileRefusal) {
+			return hostilePTSRefusals(t, false)
+		}},
+		{"pts with a transaction secret", payack.PTS, func(t testing.TB) (http.Handler, *watch, message, []hostileRefusal) {
+			return hostilePTSRefusals(t, true)
+		}},
+		{"payatom", payack.Payatom, hostilePayatomRefusals},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h, w, good, refusals := tc.make(t)
+			server := httptest.NewServer(h)
+			addr := server.Listener.Addr().String()
+			want := map[payack.Provider]string{
+				payack.PTS: "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\nConnection: close\r\n\r\nFAILED",
+				payack.Payatom: "HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=utf-8\r\nContent-Length: 49\r\nConnection: close\r\n\r\n" +
+					`{"hash_status":"HashMismatch","acknowledge":"no"}`,
+			}[tc.p]
+			for _, r := range refusals {
+				got, err := hostileDial(addr, r.m)
+				require.NoError(t, err)
+				assert.Equal(t, want, got, r.name)
+			}
+			got, err := hostileDial(addr, good)
+			require.NoError(t, err)
+			assert.NotEqual(t, want, got, "the genuine one is no refusal")
+			server.Close() // waits until the last one is observed
+
+			require.Equal(t, len(refusals)+1, w.count())
+			for i, r := range refusals {
+				assert.Equal(t, r.reason, w.seen[i].Reason, r.name)
+				assert.Equal(t, payack.Rejected, w.seen[i].Outcome, r.name)
+			}
+			assert.Equal(t, payack.Accepted, w.last(t).Outcome)
+		})
+	}
+}
+
+// BenchmarkRefusals shows how long each refusal takes. Nothing asserts on it:
+// what a sender can measure over a network is for a person to judge. Steps that
+// come later cost more; who lacks the key cannot get past the first of them,
+// the opening of the envelope, except for one guess of the padding in 256.
+func BenchmarkRefusals(b *testing.B) {
+	for name, list := range map[string]func(testing.TB) (http.Handler, *watch, message, []hostileRefusal){
+		"pts": func(t testing.TB) (http.Handler, *watch, message, []hostileRefusal) {
+			return hostilePTSRefusals(t, false)
+		},
+		"pts with a transaction secret": func(t testing.TB) (http.Handler, *watch, message, []hostileRefusal) {
+			return hostilePTSRefusals(t, true)
+		},
+		"payatom": hostilePayatomRefusals,
+	} {
+		h, w, _, refusals := list(b)
+		for _, r := range refusals {
+			b.Run(name+"/"+r.name, func(b *testing.B) {
+				for b.Loop() {
+					send(h, r.m)
+				}
+				b.StopTimer()
+				w.mu.Lock() // or the log of all runs would be kept
+				w.seen = nil
+				w.log.Reset()
+				w.mu.Unlock()
+			})
+		}
+	}
+}
