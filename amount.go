@@ -190,6 +190,9 @@ func (a Amount) Equal(b Amount) bool {
 	if a.IsEmpty() || b.IsEmpty() {
 		return a.IsEmpty() && b.IsEmpty()
 	}
+	if a.text.s == b.text.s {
+		return a.Valid()
+	}
 	da, err := a.Decimal()
 	if err != nil {
 		return false

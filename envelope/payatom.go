@@ -19,7 +19,13 @@ import (
 // and PKCS#7 under key = SHA-256(secret key). It is safe for concurrent use.
 type Payatom struct {
 	block hidden
-	macs  sync.Pool // of hash.Hash, keyed
+	macs  sync.Pool // of *payatomMAC
+}
+
+// payatomMAC is a keyed HMAC with room for its sum.
+type payatomMAC struct {
+	hash.Hash
+	sum [sha256.Size]byte
 }
 
 const (
@@ -39,7 +45,7 @@ func NewPayatom(secretKey payack.Secret) (*Payatom, error) {
 		return nil, fmt.Errorf("payack: secret_key: %w", err)
 	}
 	e := &Payatom{block: hide(block)}
-	e.macs.New = func() any { return hmac.New(sha256.New, key[:]) }
+	e.macs.New = func() any { return &payatomMAC{Hash: hmac.New(sha256.New, key[:])} }
 	return e, nil
 }
 
@@ -57,7 +63,9 @@ func (e *Payatom) SealIV(plain []byte, iv [aes.BlockSize]byte) string {
 	cipher.NewCBCEncrypter((*e.block)(), iv[:]).CryptBlocks(ciphertext, ciphertext)
 	blob := make([]byte, 0, payatomPrefix+len(ciphertext))
 	blob = append(blob, iv[:]...)
-	blob = e.mac(blob, ciphertext, iv[:])
+	m := e.mac(ciphertext, iv[:])
+	blob = append(blob, m.sum[:]...)
+	e.macs.Put(m)
 	return string(encode(append(blob, ciphertext...)))
 }
 
@@ -70,8 +78,10 @@ func (e *Payatom) Open(sealed string) ([]byte, error) {
 		return nil, payack.ErrEnvelope
 	}
 	iv, mac, ciphertext := blob[:payatomIV], blob[payatomIV:payatomPrefix], blob[payatomPrefix:]
-	var sum [sha256.Size]byte
-	if !hmac.Equal(e.mac(sum[:0], ciphertext, iv), mac) {
+	m := e.mac(ciphertext, iv)
+	genuine := hmac.Equal(m.sum[:], mac)
+	e.macs.Put(m)
+	if !genuine {
 		return nil, payack.ErrEnvelope
 	}
 	cipher.NewCBCDecrypter((*e.block)(), iv).CryptBlocks(ciphertext, ciphertext)
@@ -82,11 +92,12 @@ func (e *Payatom) Open(sealed string) ([]byte, error) {
 	return plain, nil
 }
 
-func (e *Payatom) mac(dst, ciphertext, iv []byte) []byte {
-	h := e.macs.Get().(hash.Hash)
-	defer e.macs.Put(h)
-	h.Reset()
-	h.Write(ciphertext)
-	h.Write(iv)
-	return h.Sum(dst)
+// mac returns the HMAC over ciphertext ‖ IV, to be put back into the pool.
+func (e *Payatom) mac(ciphertext, iv []byte) *payatomMAC {
+	m := e.macs.Get().(*payatomMAC)
+	m.Reset()
+	m.Write(ciphertext)
+	m.Write(iv)
+	m.Hash.Sum(m.sum[:0])
+	return m
 }

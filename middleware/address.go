@@ -15,8 +15,10 @@ var errAddress = errors.New("the client's address can't be told")
 // joined, read right to left) that is not one itself. The header of anybody
 // else says what its sender likes, and is ignored.
 func clientAddr(r *http.Request, proxies []netip.Prefix, header string) (netip.Addr, error) {
-	peer, err := parseAddr(r.RemoteAddr)
-	if err != nil {
+	var peer netip.Addr
+	if withPort, err := netip.ParseAddrPort(r.RemoteAddr); err == nil { // as net/http writes it
+		peer = plain(withPort.Addr())
+	} else if peer, err = parseAddr(r.RemoteAddr); err != nil {
 		return netip.Addr{}, err
 	}
 	client := peer
@@ -33,6 +35,7 @@ func clientAddr(r *http.Request, proxies []netip.Prefix, header string) (netip.A
 			} else {
 				entry, more = rest, false
 			}
+			var err error
 			if client, err = parseAddr(strings.TrimSpace(entry)); err != nil {
 				return netip.Addr{}, err
 			}
@@ -44,8 +47,7 @@ func clientAddr(r *http.Request, proxies []netip.Prefix, header string) (netip.A
 	return client, nil
 }
 
-// parseAddr reads an address with or without a port; an IPv4 address in IPv6
-// clothing is the IPv4 address, and a zone is dropped.
+// parseAddr reads an address with or without a port.
 func parseAddr(s string) (netip.Addr, error) {
 	addr, err := netip.ParseAddr(s)
 	if err != nil {
@@ -55,8 +57,11 @@ func parseAddr(s string) (netip.Addr, error) {
 		}
 		addr = withPort.Addr()
 	}
-	return addr.Unmap().WithZone(""), nil
+	return plain(addr), nil
 }
+
+// plain takes an IPv4 address out of its IPv6 clothing, and drops a zone.
+func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
 func within(a netip.Addr, prefixes []netip.Prefix) bool {
 	for _, p := range prefixes {

@@ -186,14 +186,16 @@ func (c *PayatomConfig) expect(ctx context.Context, ev *payack.PayatomEvent) err
 func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.PayatomEvent], ev *payack.PayatomEvent, d *delivery) error {
 	confirmed := ev.Confirmed != nil
 	late := c.Expect == nil && !confirmed
-	busy := rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "its hash is being processed with another order, amount or status")
+	busy := func() error {
+		return rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "its hash is being processed with another order, amount or status")
+	}
 	if late {
 		state, err := rc.claim(ctx, d, spliceID("lock", ev), "")
 		switch {
 		case err != nil:
 			return err
 		case state != payack.Claimed:
-			return busy
+			return busy()
 		}
 		d.lockLast()
 	}
@@ -205,7 +207,7 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 	case state == payack.Conflict && !confirmed:
 		return rc.fail(payack.StageGuard, payack.ReasonSpliced, nil, "its hash came before with another order, amount or status")
 	case state == payack.Busy && !confirmed: // left behind by a crash; bound to nobody until its lease ends
-		return busy
+		return busy()
 	case len(d.claims) == held: // bound to this event before, or to be accepted all the same
 		return nil
 	case !ev.Status.Known():

@@ -255,15 +255,13 @@ func (rc *Receiver[E]) serve(w http.ResponseWriter, r *http.Request, call func(c
 // answer sends the provider's answer, unless a wrapped handler gave one.
 func (rc *Receiver[E]) answer(w http.ResponseWriter, d *delivery, err error) {
 	o := &d.observation
-	var refusal *payack.Error
-	switch {
-	case err == nil && o.Outcome == "":
-		o.Outcome = payack.Accepted
-	case errors.As(err, &refusal):
+	if refusal, ok := err.(*payack.Error); ok { // process returns no other
 		if refusal.EventID == "" && o.EventID != "" {
 			refusal.EventID = o.EventID
 		}
 		o.Outcome, o.Reason, o.Err = refusal.Reason.Outcome(), refusal.Reason, refusal
+	} else if o.Outcome == "" {
+		o.Outcome = payack.Accepted
 	}
 	if d.written != 0 {
 		o.Status = d.written
