@@ -26,22 +26,6 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// NewPtop returns a handler of Ptop (API v3) webhooks. They carry no amount:
-// credit what ev.Confirmed says.
-func NewPtop(c middleware.PtopConfig, fn func(ctx context.Context, ev *payack.PtopEvent) error) (http.Handler, error) {
-	return handler(fn)(middleware.NewPtop(c))
-}
-
-// NewPTS returns a handler of PTS (Pagarstar) payment and withdraw callbacks.
-func NewPTS(c middleware.PTSConfig, fn func(ctx context.Context, ev *payack.PTSEvent) error) (http.Handler, error) {
-	return handler(fn)(middleware.NewPTS(c))
-}
-
-// NewPayatom returns a handler of Payatom webhooks. Act on ev.ReceivedAmount.
-func NewPayatom(c middleware.PayatomConfig, fn func(ctx context.Context, ev *payack.PayatomEvent) error) (http.Handler, error) {
-	return handler(fn)(middleware.NewPayatom(c))
-}
-
 // handler completes a constructor's result.
 func handler[E payack.Event](fn func(context.Context, E) error) func(*middleware.Receiver[E], error) (http.Handler, error) {
 	return func(rc *middleware.Receiver[E], err error) (http.Handler, error) {

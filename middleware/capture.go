@@ -4,11 +4,14 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 )
 
 var (
 	errBodyTooLarge = errors.New("the body is over the limit")
-	errBodyRead     = errors.New("the body ended early, came too slowly or was longer than announced")
+	errBodyRead     = errors.New("the body ended before its announced length, or the connection broke")
+	errBodyLonger   = errors.New("the body is longer than announced")
+	errBodySlow     = errors.New("the body did not arrive in time; raise ReadTimeout (or the server's) if the provider is that slow")
 	errBodyConsumed = errors.New("something in front of payack has read the body already; mount payack before it, or let it put the bytes back into r.Body")
 )
 
@@ -28,7 +31,7 @@ func capture(r *http.Request, limit int64) ([]byte, error) {
 	n, err := io.ReadFull(r.Body, body)
 	switch {
 	case err == nil:
-		return nil, errBodyRead
+		return nil, errBodyLonger
 	case n == 0 && errors.Is(err, io.EOF):
 		return nil, emptyOrConsumed(r)
 	case errors.Is(err, io.ErrUnexpectedEOF) && int64(n) == r.ContentLength:
@@ -71,11 +74,14 @@ func emptyOrConsumed(r *http.Request) error {
 	return nil
 }
 
-// readError recognises a limit that was set in front of us.
+// readError recognises a limit that was set in front of us, and the deadline.
 func readError(err error) error {
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	switch {
+	case errors.As(err, &tooLarge):
 		return errBodyTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errBodySlow
 	}
 	return errBodyRead
 }

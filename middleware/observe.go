@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/payack/payack"
@@ -55,8 +56,16 @@ func logObservation(ctx context.Context, logger *slog.Logger, o *payack.Observat
 	switch o.Reason {
 	case payack.ReasonContentType:
 		attrs = append(attrs, slog.String("content_type", cut(o.Delivery.Header.Get("Content-Type"))))
+	case payack.ReasonContentEncoding:
+		attrs = append(attrs, slog.String("content_encoding", cut(o.Delivery.Header.Get("Content-Encoding"))))
+	case payack.ReasonUnknownTenant, payack.ReasonKeys: // elsewhere a path may be a secret of its own
+		attrs = append(attrs, slog.String("path", cut(o.Delivery.Path)))
 	case payack.ReasonMethod:
 		attrs = append(attrs, slog.String("method", cut(o.Delivery.Method)))
+	}
+	var refusal *payack.Error
+	if errors.As(o.Err, &refusal) {
+		attrs = append(attrs, slog.String("stage", string(refusal.Stage)))
 	}
 	if o.Err != nil {
 		attrs = append(attrs, slog.String("error", o.Err.Error()))

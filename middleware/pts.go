@@ -3,7 +3,6 @@ package middleware
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/payack/payack"
@@ -101,63 +100,4 @@ func NewPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 			return c.Confirm.run(ctx, ev, ev.Paid())
 		},
 	})
-}
-
-// tenantKeys are prepared keys of any provider.
-type tenantKeys interface {
-	comparable
-	Tenant() string
-}
-
-// keysFor returns the static keys, or those that a merchant's function finds.
-func keysFor[K tenantKeys](ctx context.Context, r *http.Request, p payack.Provider, static K, find payack.KeyFunc[K]) (K, error) {
-	var none K
-	if find == nil {
-		return static, nil
-	}
-	fail := func(reason payack.Reason, err error, detail string) (K, error) {
-		return none, &payack.Error{Provider: p, Stage: payack.StageKeys, Reason: reason, Err: err, Detail: detail}
-	}
-	keys, err := find(ctx, r)
-	switch {
-	case errors.Is(err, payack.ErrUnknownTenant):
-		return fail(payack.ReasonUnknownTenant, nil, "KeyFunc knows no such tenant")
-	case err != nil:
-		return fail(payack.ReasonKeys, err, "KeyFunc failed")
-	case keys == none:
-		return fail(payack.ReasonUnknownTenant, nil, "KeyFunc returned no keys")
-	case keys.Tenant() == "":
-		return fail(payack.ReasonKeys, nil, "KeyFunc returned keys without a tenant; name it where they are made, so that tenants don't share events")
-	}
-	return keys, nil
-}
-
-// ConfirmFunc asks the provider whether what an event says is true. It runs
-// only for events that say that money came in, and is safe for concurrent use.
-//
-// Return what the provider said when it says the same: it is handed to the
-// callback in Confirmed. Return [payack.ErrUnconfirmed] when the provider's
-// answer is final and differs in status, amount or order: the event is then
-// rejected. Return any other error while it is still pending or can't be
-// reached: the provider of the callback is then asked to send again.
-type ConfirmFunc[E payack.Event] func(ctx context.Context, ev E) (*payack.Confirmation, error)
-
-func (confirm ConfirmFunc[E]) run(ctx context.Context, ev E, claimsMoney bool) error {
-	if confirm == nil || !claimsMoney {
-		return nil
-	}
-	fail := func(reason payack.Reason, err error, detail string) error {
-		return &payack.Error{Provider: ev.Provider(), Stage: payack.StageGuard, Reason: reason, Err: err, Detail: detail}
-	}
-	c, err := confirm(ctx, ev)
-	switch {
-	case errors.Is(err, payack.ErrUnconfirmed):
-		return fail(payack.ReasonUnconfirmed, err, "the provider says something else")
-	case err != nil:
-		return fail(payack.ReasonUnreachable, err, "the event could not be confirmed yet")
-	case c == nil || !c.Paid:
-		return fail(payack.ReasonUnreachable, nil, fmt.Sprintf("Confirm returned neither a paid confirmation nor an error for a %s event", ev.Provider()))
-	}
-	ev.Verified().Confirmed = c
-	return nil
 }

@@ -85,8 +85,9 @@ func newReceiver[E payack.Event](o Options, s stages[E]) (*Receiver[E], error) {
 	if err != nil {
 		return nil, err
 	}
-	refusals := make(map[payack.Reason]error, len(refused))
-	for reason, detail := range refused {
+	details := o.refused()
+	refusals := make(map[payack.Reason]error, len(details))
+	for reason, detail := range details {
 		refusals[reason] = &payack.Error{Provider: s.provider, Stage: payack.StageGate, Reason: reason, Detail: detail}
 	}
 	return &Receiver[E]{
@@ -96,13 +97,19 @@ func newReceiver[E payack.Event](o Options, s stages[E]) (*Receiver[E], error) {
 }
 
 // refused says why the gate turns a request away, and names the mend.
-var refused = map[payack.Reason]string{
-	payack.ReasonMethod:          "only POST is taken",
-	payack.ReasonTooLarge:        "the announced body is over the limit",
-	payack.ReasonContentType:     "the content type is not the provider's; if it announces JSON wrongly, set Sniff",
-	payack.ReasonContentEncoding: "bodies are taken as they are, without compression",
-	payack.ReasonAddress:         "the client's address is not among the allowed ones",
-	payack.ReasonRate:            "over the limit for this client",
+func (o *Options) refused() map[payack.Reason]string {
+	return map[payack.Reason]string{
+		payack.ReasonMethod:          "only POST is taken",
+		payack.ReasonTooLarge:        tooLarge(o.MaxBody),
+		payack.ReasonContentType:     "it is not the content type of the configured Body; if it announces JSON wrongly, set Sniff",
+		payack.ReasonContentEncoding: "bodies are taken as they were signed; switch compression off in whatever stands in front",
+		payack.ReasonAddress:         "the client is not among AllowedAddresses; behind a proxy it is known by TrustedProxies only",
+		payack.ReasonRate:            "the Limiter's budget for this client is used up",
+	}
+}
+
+func tooLarge(limit int64) string {
+	return fmt.Sprintf("the body is over the limit of %d bytes; raise MaxBody if the provider's are larger", limit)
 }
 
 // Handler returns a handler that calls fn with each verified event, at the most
@@ -137,7 +144,7 @@ func (rc *Receiver[E]) Wrap(next http.Handler) http.Handler {
 				return errors.New("the wrapped handler is nil")
 			}
 			tracked := &trackingWriter{ResponseWriter: w, d: d}
-			next.ServeHTTP(tracked, requestBehind(r, ctx, d))
+			next.ServeHTTP(tracked, requestBehind(ctx, r, d))
 			switch {
 			case d.failure != nil:
 				return d.failure
@@ -166,7 +173,7 @@ func Fail(ctx context.Context, err error) bool {
 
 // requestBehind is the request as a wrapped handler sees it: with the body that
 // was captured.
-func requestBehind(r *http.Request, ctx context.Context, d *delivery) *http.Request {
+func requestBehind(ctx context.Context, r *http.Request, d *delivery) *http.Request {
 	r = r.WithContext(context.WithValue(ctx, deliveryStateKey{}, d))
 	r.Body = io.NopCloser(bytes.NewReader(d.Body))
 	r.ContentLength = int64(len(d.Body))
@@ -351,14 +358,17 @@ func (rc *Receiver[E]) deliver(ctx context.Context, r *http.Request, d *delivery
 
 // gate turns away what needs no reading. It costs no cryptography.
 func (rc *Receiver[E]) gate(r *http.Request, d *delivery) error {
+	o := &rc.options
+	addr, addrErr := clientAddr(r, o.TrustedProxies, o.ForwardedHeader)
+	d.Client = addr // first, so that every refusal says whose it is
 	if r.Method != http.MethodPost {
 		return rc.refusals[payack.ReasonMethod]
 	}
-	if r.ContentLength > rc.options.MaxBody {
+	if r.ContentLength > o.MaxBody {
 		return rc.refusals[payack.ReasonTooLarge]
 	}
-	types := r.Header["Content-Type"]
-	if len(types) != 1 && !(len(types) == 0 && rc.stages.accepts("")) || len(types) == 1 && !rc.stages.accepts(types[0]) {
+	// Of two types two readers could take two.
+	if types := r.Header["Content-Type"]; len(types) > 1 || !rc.stages.accepts(r.Header.Get("Content-Type")) {
 		return rc.refusals[payack.ReasonContentType]
 	}
 	for _, encoding := range r.Header["Content-Encoding"] {
@@ -366,41 +376,28 @@ func (rc *Receiver[E]) gate(r *http.Request, d *delivery) error {
 			return rc.refusals[payack.ReasonContentEncoding]
 		}
 	}
-	if err := rc.gateAddress(r, d); err != nil {
-		return err
-	}
-	return rc.limitGate(r, d)
-}
-
-func (rc *Receiver[E]) gateAddress(r *http.Request, d *delivery) error {
-	o := &rc.options
 	if len(o.TrustedProxies) == 0 && r.Header[o.ForwardedHeader] != nil && rc.proxyWarned.CompareAndSwap(false, true) {
 		o.Logger.Warn("payack: requests carry "+o.ForwardedHeader+" and no proxy is trusted, so clients are known by the peer's address only; set TrustedProxies if there is a proxy of yours in front",
 			"provider", rc.stages.provider)
 	}
-	addr, err := clientAddr(r, o.TrustedProxies, o.ForwardedHeader)
-	d.Client = addr
 	needed := len(o.AllowedAddresses) > 0 || len(o.TrustedProxies) > 0 || o.Limiter != nil && o.LimitKey == nil
 	switch {
-	case err != nil && needed:
+	case addrErr != nil && needed:
 		return rc.unknownAddress
 	case len(o.AllowedAddresses) > 0 && !within(addr, o.AllowedAddresses):
 		return rc.refusals[payack.ReasonAddress]
 	}
-	return nil
+	return rc.limitGate(r, d)
 }
 
 func (rc *Receiver[E]) captureError(err error) error {
-	e := &payack.Error{Provider: rc.stages.provider, Stage: payack.StageCapture, Detail: err.Error()}
 	switch err {
 	case errBodyTooLarge:
-		e.Reason = payack.ReasonTooLarge
+		return rc.fail(payack.StageCapture, payack.ReasonTooLarge, nil, tooLarge(rc.options.MaxBody))
 	case errBodyConsumed:
-		e.Reason = payack.ReasonBodyConsumed
-	default:
-		e.Reason = payack.ReasonBodyRead
+		return rc.fail(payack.StageCapture, payack.ReasonBodyConsumed, nil, err.Error())
 	}
-	return e
+	return rc.fail(payack.StageCapture, payack.ReasonBodyRead, nil, err.Error())
 }
 
 // verify finds the keys, verifies, and applies the merchant's own rules.
