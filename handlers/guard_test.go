@@ -1,0 +1,217 @@
+package handlers_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/ratelimit"
+)
+
+// guarded is a Payatom receiver with what it told its callback and observer.
+type guarded struct {
+	http.Handler
+	called []*payack.PayatomEvent
+	last   payack.Observation
+}
+
+func newGuarded(t *testing.T, set func(*middleware.PayatomConfig)) *guarded {
+	t.Helper()
+	g := &guarded{}
+	c := payacktest.NewPayatomKeys().Config()
+	c.ExpectInCallback = false
+	c.Logger = slog.New(slog.DiscardHandler)
+	c.Observer = payack.ObserverFunc(func(_ context.Context, o *payack.Observation) { g.last = *o })
+	set(&c)
+	h, err := handlers.NewPayatom(c, func(_ context.Context, ev *payack.PayatomEvent) error {
+		g.called = append(g.called, ev)
+		return nil
+	})
+	require.NoError(t, err)
+	g.Handler = h
+	return g
+}
+
+// deliver posts a webhook and returns what became of it.
+func (g *guarded) deliver(t *testing.T, orderID, amount string, status payack.PayatomStatus) payack.Reason {
+	t.Helper()
+	payacktest.Payatom(payacktest.NewPayatomKeys()).Order(orderID).Amount(amount).Status(status).Callback(t).Deliver(g)
+	return g.last.Reason
+}
+
+func confirms(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) {
+	return &payack.Confirmation{Paid: true, Status: "Approved"}, nil
+}
+
+func expects(orders map[string]string) func(context.Context, string) (payack.Amount, bool, error) {
+	return func(_ context.Context, orderID string) (payack.Amount, bool, error) {
+		amount, found := orders[orderID]
+		return payack.NewAmount(amount), found, nil
+	}
+}
+
+// Confirm is asked for money only; a decline or a refund whose borders were
+// moved after the genuine one came must be recognised all the same.
+func TestMovedBordersOfWhatIsNotPaidWithConfirmAlone(t *testing.T) {
+	g := newGuarded(t, func(c *middleware.PayatomConfig) { c.Confirm = confirms })
+	require.Empty(t, g.deliver(t, "ORD1000001", "1500", payack.PayatomRefundCompleted))
+	require.Equal(t, payack.ReasonSpliced, g.deliver(t, "ORD10000011", "500", payack.PayatomRefundCompleted))
+	require.Empty(t, g.deliver(t, "ORD1000001", "0", payack.PayatomDeclined))
+	require.Equal(t, payack.ReasonSpliced, g.deliver(t, "ORD10000010", "", payack.PayatomDeclined))
+	require.Len(t, g.called, 2)
+}
+
+// Two genuine orders may join to the same text. What the gateway itself
+// confirmed is never taken for a forgery.
+func TestConfirmedIsNeverSpliced(t *testing.T) {
+	orders := map[string]string{"user7-order-11": "500", "user7-order-1": "1500"}
+	g := newGuarded(t, func(c *middleware.PayatomConfig) { c.Expect, c.Confirm = expects(orders), confirms })
+	require.Empty(t, g.deliver(t, "user7-order-11", "500", payack.PayatomApproved))
+	require.Empty(t, g.deliver(t, "user7-order-1", "1500", payack.PayatomApproved))
+	require.Len(t, g.called, 2)
+
+	alone := newGuarded(t, func(c *middleware.PayatomConfig) { c.Expect = expects(orders) })
+	require.Empty(t, alone.deliver(t, "user7-order-11", "500", payack.PayatomApproved))
+	require.Equal(t, payack.ReasonSpliced, alone.deliver(t, "user7-order-1", "1500", payack.PayatomApproved),
+		"Expect alone can't tell them apart, as its documentation says")
+}
+
+// A status that nobody knows may be the tail of an order and an amount. It is
+// delivered as unknown, and must not lock the genuine event out.
+func TestUnknownStatusBindsNothing(t *testing.T) {
+	for name, set := range map[string]func(*middleware.PayatomConfig){
+		"Expect": func(c *middleware.PayatomConfig) {
+			c.Expect = expects(map[string]string{"ORD1000001": "900", "ORD1000001B": "500"})
+		},
+		"ExpectInCallback": func(c *middleware.PayatomConfig) { c.ExpectInCallback = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGuarded(t, set)
+			require.Empty(t, g.deliver(t, "ORD1000001", "", "B500Approved"))
+			require.False(t, g.called[0].Paid() || g.called[0].Final())
+			require.Empty(t, g.deliver(t, "ORD1000001B", "500", payack.PayatomApproved))
+			require.Len(t, g.called, 2)
+
+			other := newGuarded(t, set)
+			require.Empty(t, other.deliver(t, "ORD1000001B", "500", payack.PayatomApproved))
+			require.Equal(t, payack.ReasonSpliced, other.deliver(t, "ORD1000001", "", "B500Approved"),
+				"once the genuine one has come, the other reading is known to be wrong")
+		})
+	}
+}
+
+// While a forged webhook is with the callback of one replica, the genuine one is
+// asked to come again at the other, not turned away for good.
+func TestForgedInTheCallbackOfAnotherReplica(t *testing.T) {
+	store := middleware.NewMemoryStore(0)
+	replica := func(t *testing.T, fn func() error) (http.Handler, *payack.Observation) {
+		var last payack.Observation
+		c := payacktest.NewPayatomKeys().Config()
+		c.Store, c.Logger = store, slog.New(slog.DiscardHandler)
+		c.Observer = payack.ObserverFunc(func(_ context.Context, o *payack.Observation) { last = *o })
+		h, err := handlers.NewPayatom(c, func(context.Context, *payack.PayatomEvent) error { return fn() })
+		require.NoError(t, err)
+		return h, &last
+	}
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan error)
+		first, _ := replica(t, func() error { return <-release })
+		second, seen := replica(t, func() error { return nil })
+		build := payacktest.Payatom(payacktest.NewPayatomKeys()).Status(payack.PayatomApproved)
+		go build.Order("ORD1000001").Amount("7500").Callback(t).Deliver(first)
+		synctest.Wait()
+		genuine := build.Order("ORD10000017").Amount("500").Callback(t)
+		genuine.Deliver(second)
+		require.Equal(t, payack.ReasonBusy, seen.Reason)
+		release <- payack.ErrUnexpected // the merchant's comparison finds it wrong
+		synctest.Wait()
+		genuine.Deliver(second)
+		require.Equal(t, payack.Accepted, seen.Outcome)
+	})
+}
+
+// Two accounts of one provider behind one store don't share events when their
+// keys name a tenant.
+func TestAccountsThatShareAStore(t *testing.T) {
+	store := middleware.NewMemoryStore(0)
+	for _, tenant := range []string{"shop-a", "shop-b"} {
+		keys := payacktest.FreshPayatomKeys()
+		c := keys.Config()
+		c.Tenant, c.Store, c.Logger = tenant, store, slog.New(slog.DiscardHandler)
+		capture := payacktest.Capture[*payack.PayatomEvent]()
+		h, err := handlers.NewPayatom(c, capture.Func)
+		require.NoError(t, err)
+		payacktest.Payatom(keys).Order("ORD1000001").Amount("500").Callback(t).Deliver(h)
+		require.Equal(t, "payatom:"+tenant+":ORD1000001:500:Approved", capture.One(t).ID())
+	}
+}
+
+// What verifies and breaks a merchant's rule comes from the provider, whose
+// budget it must not take.
+func TestInvalidIsNotCharged(t *testing.T) {
+	limiter, err := ratelimit.New(ratelimit.Config{PerSecond: 0.001, Burst: 1})
+	require.NoError(t, err)
+	keys := payacktest.NewPTSKeys()
+	c := keys.Config()
+	c.Limiter, c.Logger, c.Validate = limiter, slog.New(slog.DiscardHandler), map[string]string{"AcceptCurrency": "eq=PHP"}
+	capture := payacktest.Capture[*payack.PTSEvent]()
+	h, err := handlers.NewPTS(c, capture.Func)
+	require.NoError(t, err)
+	for range 3 {
+		res := payacktest.PTS(keys).Fresh().Set("accept_currency", "USD").Callback(t).Deliver(h)
+		payacktest.Rejected(t, payack.PTS, res)
+	}
+	payacktest.Accepted(t, payack.PTS, payacktest.PTS(keys).Fresh().Callback(t).Deliver(h))
+}
+
+// A handler that wrote success and panics has not settled. Without an answer
+// the provider sends again, as it would without payack.
+func TestPanicAfterSuccessEndsTheConnection(t *testing.T) {
+	keys := payacktest.NewPTSKeys()
+	c := keys.Config()
+	c.Logger = slog.New(slog.DiscardHandler)
+	rc, err := middleware.NewPTS(c)
+	require.NoError(t, err)
+	calls := 0
+	s := httptest.NewUnstartedServer(rc.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = w.Write([]byte("SUCCESS"))
+		if calls++; calls == 1 {
+			panic("after the answer")
+		}
+	})))
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	s.Start()
+	defer s.Close()
+	cb := payacktest.PTS(keys).Callback(t)
+	_, err = cb.Post(t.Context(), s.Client(), s.URL)
+	require.Error(t, err, "the connection ends without an answer")
+	res, err := cb.Post(t.Context(), s.Client(), s.URL)
+	require.NoError(t, err)
+	payacktest.Accepted(t, payack.PTS, res)
+	require.Equal(t, 2, calls)
+}
+
+// Nobody is known yet when the content type is read.
+func TestLongContentTypeIsRefusedUnread(t *testing.T) {
+	keys := payacktest.NewPTSKeys()
+	c := keys.Config()
+	c.Logger = slog.New(slog.DiscardHandler)
+	h, err := handlers.NewPTS(c, func(context.Context, *payack.PTSEvent) error { return nil })
+	require.NoError(t, err)
+	r := payacktest.PTS(keys).Flat().Callback(t).Request("/pts")
+	r.Header.Set("Content-Type", "application/json"+strings.Repeat("; a=b", 60))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	require.Equal(t, http.StatusUnsupportedMediaType, w.Code)
+}
