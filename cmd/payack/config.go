@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -200,6 +201,34 @@ func memberName(p jsontext.Pointer) string {
 		return "the configuration"
 	}
 	return name
+}
+
+// providers in the order in which they are shown.
+var providers = []payack.Provider{payack.Ptop, payack.PTS, payack.Payatom}
+
+// provider returns a provider that is configured.
+func (c *config) provider(name string) (payack.Provider, error) {
+	p := payack.Provider(name)
+	if !slices.Contains(providers, p) {
+		return "", fmt.Errorf("there is no provider %q; there are ptop, pts and payatom", name)
+	}
+	if c.path(p) == "" {
+		return "", fmt.Errorf("the configuration has no %s", name)
+	}
+	return p, nil
+}
+
+// path is where a provider is mounted, empty when it is not configured.
+func (c *config) path(p payack.Provider) string {
+	switch {
+	case p == payack.Ptop && c.Ptop != nil:
+		return c.Ptop.Path
+	case p == payack.PTS && c.PTS != nil:
+		return c.PTS.Path
+	case p == payack.Payatom && c.Payatom != nil:
+		return c.Payatom.Path
+	}
+	return ""
 }
 
 // maxMaxBody bounds the bound: a request's announced length is allocated.

@@ -3,12 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"slices"
@@ -17,6 +12,7 @@ import (
 	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/payacktest"
 )
 
 func runDemo(ctx context.Context, io stdio, args []string) error {
@@ -59,43 +55,23 @@ type demoKeys struct {
 const demoOrder, demoAmount = "ORD1000001", "500"
 
 func newDemoKeys() (*demoKeys, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return nil, err
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	if err != nil {
-		return nil, err
-	}
-	text := func(kind string, der []byte) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
-	}
+	ptop, pts, payatom := payacktest.FreshPtopKeys(), payacktest.FreshPTSKeys(), payacktest.FreshPayatomKeys()
 	// Written as a file would be, so that the demonstration goes all the way.
 	file, err := json.Marshal(map[string]any{
 		"addr": "127.0.0.1:0", "database": "",
 		// The demonstration stands for a proxy, so that it can be several clients.
 		"trusted_proxies": []string{"127.0.0.1"},
 		"rate_limit":      map[string]any{"per_second": 0.01, "burst": demoBudget},
-		"ptop":            map[string]any{"signing_keys": []string{randomKey()}, "insecure_no_confirm": true},
-		"pts":             map[string]any{"user_id": "1", "safecode": randomKey(), "public_keys": []string{text("PUBLIC KEY", public)}},
-		"payatom": map[string]any{"secret_keys": []string{randomKey()},
+		"ptop":            map[string]any{"signing_keys": []string{ptop.SigningKey.Reveal()}, "insecure_no_confirm": true},
+		"pts":             map[string]any{"user_id": "1", "safecode": pts.Safecode.Reveal(), "public_keys": []string{pts.PublicKey}},
+		"payatom": map[string]any{"secret_keys": []string{payatom.SecretKey.Reveal()},
 			"orders": map[string]string{demoOrder: demoAmount, demoOrder + "7": demoAmount}},
 	})
 	if err != nil {
 		return nil, err
 	}
 	c, err := parseConfig(file)
-	return &demoKeys{c, payack.NewSecret(text("PRIVATE KEY", private))}, err
-}
-
-func randomKey() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	return hex.EncodeToString(b[:])
+	return &demoKeys{c, pts.PrivateKey}, err
 }
 
 // demoReceiver is listen, in this process.
@@ -142,13 +118,13 @@ func (l lineWriter) Write(b []byte) (int, error) {
 
 // row is one callback, and what must become of it.
 type row struct {
-	provider, what string
-	callback       callback
-	times          int // it is posted so often, and all must be answered so
-	status         int
-	body           string
-	outcome        payack.Outcome
-	reasons        []payack.Reason // any of these
+	provider payack.Provider
+	what     string
+	callback payacktest.Callback
+	times    int // it is posted so often, and all must be answered so
+	want     payack.Answer
+	outcome  payack.Outcome
+	reasons  []payack.Reason // any of these
 }
 
 // verdict is what the receiver's line says.
@@ -158,8 +134,8 @@ type verdict struct {
 	Status  int
 }
 
-func (x row) met(a answer, v verdict) bool {
-	return a.status == x.status && a.body == x.body && v.Status == x.status &&
+func (x row) met(a payack.Answer, v verdict) bool {
+	return a == x.want && v.Status == x.want.Status &&
 		v.Outcome == x.outcome && slices.Contains(x.reasons, v.Reason)
 }
 
@@ -197,16 +173,16 @@ func play(ctx context.Context, w io.Writer, r *demoReceiver, rows []row) (wrong 
 			wrong++
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", x.provider, x.what,
-			short(a.status, a.body), short(x.status, x.body), word(got.Outcome, got.Reason), mark)
+			short(a), short(x.want), word(got.Outcome, got.Reason), mark)
 	}
 	return wrong, nil
 }
 
 // play posts a row's callback as often as it says, or until an answer differs,
 // and returns the last answer with its line.
-func (r *demoReceiver) play(ctx context.Context, x row) (a answer, v verdict, err error) {
+func (r *demoReceiver) play(ctx context.Context, x row) (a payack.Answer, v verdict, err error) {
 	for range x.times {
-		if a, err = post(ctx, r.url+"/"+x.provider, x.callback); err != nil {
+		if a, err = post(ctx, r.url+"/"+string(x.provider), x.callback); err != nil {
 			return a, v, err
 		}
 		select {
@@ -228,8 +204,8 @@ func (r *demoReceiver) play(ctx context.Context, x row) (a answer, v verdict, er
 // lineTimeout bounds the wait for a line that should be there with the answer.
 const lineTimeout = 10 * time.Second
 
-func short(status int, body string) string {
-	return strings.TrimSpace(fmt.Sprintf("%d %s", status, body))
+func short(a payack.Answer) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", a.Status, a.Body))
 }
 
 func word(o payack.Outcome, reasons ...payack.Reason) string {

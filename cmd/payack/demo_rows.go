@@ -1,30 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"strings"
 
 	"github.com/payack/payack"
-)
-
-// answers are what a provider is told, as its documents want it.
-type answers struct{ accepted, rejected, tooLarge, tooMany result }
-
-type result struct {
-	status int
-	body   string
-}
-
-var demoAnswers = map[string]answers{
-	"ptop":    {result{200, ""}, result{403, "Invalid signature"}, result{413, ""}, result{429, ""}},
-	"pts":     {result{200, "SUCCESS"}, result{200, "FAILED"}, result{413, "FAILED"}, result{429, "FAILED"}},
-	"payatom": {result{200, payatomYes}, result{200, payatomMismatch}, result{413, payatomMismatch}, result{429, payatomMismatch}},
-}
-
-const (
-	payatomYes      = `{"hash_status":"HashMatched","acknowledge":"yes"}`
-	payatomMismatch = `{"hash_status":"HashMismatch","acknowledge":"no"}`
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/payacktest"
 )
 
 // demoBudget is how many callbacks that don't verify a client may send.
@@ -37,97 +18,77 @@ const demoClient, demoFlooder = "192.0.2.1", "198.51.100.7"
 // unsigned and flooding callbacks.
 func (k *demoKeys) rows() ([]row, error) {
 	var rows []row
-	for _, p := range []string{"ptop", "pts", "payatom"} {
-		s, err := k.sender(p)
+	for _, p := range providers {
+		d, err := newDemoDeliveries(sender{k.config, p, k.private})
 		if err != nil {
 			return nil, err
 		}
-		d, err := newDemoDeliveries(p, s)
-		if err != nil {
-			return nil, err
+		play := func(client string, times int, what string, cb payacktest.Callback, o payack.Outcome, reasons ...payack.Reason) {
+			cb = cb.Clone()
+			cb.Header.Set("X-Forwarded-For", client)
+			rows = append(rows, row{p, what, cb, times, payacktest.Answer(p, reasons[0]), o, reasons})
 		}
-		a := demoAnswers[p]
-		add := func(what string, cb callback, r result, o payack.Outcome, reasons ...payack.Reason) {
-			rows = append(rows, row{p, what, cb.from(demoClient), 1, r.status, r.body, o, reasons})
+		add := func(what string, cb payacktest.Callback, o payack.Outcome, reasons ...payack.Reason) {
+			play(demoClient, 1, what, cb, o, reasons...)
 		}
-		flood := func(what string, times int, cb callback, r result, o payack.Outcome, reason payack.Reason) {
-			rows = append(rows, row{p, what, cb.from(demoFlooder), times, r.status, r.body, o, []payack.Reason{reason}})
-		}
-		add("genuine", d.genuine, a.accepted, payack.Accepted, "")
-		add("redelivered", d.genuine, a.accepted, payack.Duplicate, "")
-		add("tampered signature", d.badSignature, a.rejected, payack.Rejected, d.badSignatureReason)
-		add("tampered body", d.badBody, a.rejected, payack.Rejected, payack.ReasonSignature)
-		if d.badEnvelope.body != nil {
+		add("genuine", d.genuine, payack.Accepted, "")
+		add("redelivered", d.genuine, payack.Duplicate, "")
+		add("tampered signature", d.badSignature, payack.Rejected, d.badSignatureReason)
+		add("tampered body", d.badBody, payack.Rejected, payack.ReasonSignature)
+		if p == payack.PTS {
 			// A damaged block may turn into bad padding or into bad JSON.
-			add("tampered envelope", d.badEnvelope, a.rejected, payack.Rejected, payack.ReasonEnvelope, payack.ReasonMalformed)
+			add("tampered envelope", d.badEnvelope, payack.Rejected, payack.ReasonEnvelope, payack.ReasonMalformed)
 		}
-		add(d.splicedHow, d.spliced, a.rejected, payack.Rejected, d.splicedReason)
-		add("oversized", oversized(d.genuine), a.tooLarge, payack.Refused, payack.ReasonTooLarge)
-		add("unsigned", d.unsigned, a.rejected, payack.Rejected, d.unsignedReason)
-		flood(fmt.Sprintf("flooding: the first %d", demoBudget), demoBudget, d.unsigned, a.rejected, payack.Rejected, d.unsignedReason)
-		flood(fmt.Sprintf("flooding: the next %d", 2*demoBudget), 2*demoBudget, d.unsigned, a.tooMany, payack.Refused, payack.ReasonRate)
-		flood("genuine, from the flooder's address", 1, d.genuine, a.tooMany, payack.Refused, payack.ReasonRate)
-		add("genuine, from another address meanwhile", d.other, a.accepted, payack.Accepted, "")
+		add(d.splicedHow, d.spliced, payack.Rejected, d.splicedReason)
+		add("oversized", d.oversized, payack.Refused, payack.ReasonTooLarge)
+		add("unsigned", d.unsigned, payack.Rejected, d.unsignedReason)
+		play(demoFlooder, demoBudget, fmt.Sprintf("flooding: the first %d", demoBudget), d.unsigned, payack.Rejected, d.unsignedReason)
+		play(demoFlooder, 2*demoBudget, fmt.Sprintf("flooding: the next %d", 2*demoBudget), d.unsigned, payack.Refused, payack.ReasonRate)
+		play(demoFlooder, 1, "genuine, from the flooder's address", d.genuine, payack.Refused, payack.ReasonRate)
+		add("genuine, from another address meanwhile", d.other, payack.Accepted, "")
 	}
 	return rows, nil
 }
 
-func (k *demoKeys) sender(provider string) (sender, error) {
-	if provider == "pts" {
-		return newPTSSenderWith(k.config.PTS, k.private)
-	}
-	return newSender(k.config, provider, "")
-}
-
 // demoDeliveries are one provider's callbacks.
 type demoDeliveries struct {
-	genuine, other, badSignature, badBody, badEnvelope, spliced, unsigned callback
+	genuine, other, badSignature, badBody, badEnvelope, spliced, oversized, unsigned payacktest.Callback
 
 	splicedHow                                        string
 	badSignatureReason, splicedReason, unsignedReason payack.Reason
 }
 
-func newDemoDeliveries(provider string, s sender) (*demoDeliveries, error) {
-	b := builder{s: s}
-	var set, other assignments
-	if provider == "payatom" {
-		set, other = assignments{{"order_id", demoOrder + "7"}}, assignments{{"order_id", demoOrder}}
+func newDemoDeliveries(s sender) (*demoDeliveries, error) {
+	var set assignments
+	if s.provider == payack.Payatom {
+		set = assignments{{"order_id", demoOrder + "7"}}
 	}
+	b := builder{s: s}
 	d := &demoDeliveries{
-		genuine:      b.build(set, tamperNothing),
-		other:        b.build(other, tamperNothing),
-		badSignature: b.build(set, tamperSignature),
-		badBody:      b.build(set, tamperBody),
-
-		badSignatureReason: payack.ReasonSignature, splicedReason: payack.ReasonSignature, unsignedReason: payack.ReasonSignature,
+		genuine: b.build(set), other: b.build(nil),
+		badSignatureReason: payack.ReasonSignature, splicedReason: payack.ReasonSignature, unsignedReason: payack.ReasonMalformed,
 		splicedHow: "spliced: another one's signature",
 	}
-	switch provider {
-	case "ptop":
-		d.spliced = callback{d.genuine.header, b.build(nil, tamperNothing).body}
-		d.unsigned = callback{d.genuine.header.Clone(), d.genuine.body}
-		d.unsigned.header.Del("X-Signature")
-	case "pts":
-		d.badEnvelope = b.build(nil, tamperEnvelope)
-		d.spliced = b.resealed(s.(ptsSender))
-		d.unsigned = newCallback("application/json", []byte(`{"user_id":"1","order_id":"ORD1","status":"2000"}`))
-		d.unsignedReason = payack.ReasonMalformed
-	case "payatom":
+	d.badSignature = b.tamper(d.genuine, payacktest.FlipSignature)
+	d.badBody = b.tamper(d.genuine, s.otherBody(set))
+	d.oversized = b.tamper(d.genuine, payacktest.Pad(middleware.DefaultMaxBody+1))
+	d.unsigned = b.tamper(d.genuine, payacktest.DropSignature)
+	switch s.provider {
+	case payack.Ptop:
+		d.unsignedReason = payack.ReasonSignature
+		d.spliced = b.tamper(d.genuine, payacktest.SignatureOf(d.other))
+	case payack.PTS:
+		d.badEnvelope = b.tamper(d.genuine, payacktest.FlipEnvelope)
+		// A success with the sign of one that still waited, by somebody who has
+		// the safecode.
+		d.spliced = b.tamper(d.genuine, payacktest.SignatureOf(b.build(assignments{{"status", "1000"}})))
+	case payack.Payatom:
 		d.badSignatureReason = payack.ReasonEnvelope
-		// The genuine order's last digit moves into the amount.
+		// (ORD10000017, 500) and (ORD1000001, 7500) have the same hash.
 		d.splicedHow, d.splicedReason = "spliced: a border moved", payack.ReasonUnexpected
-		d.spliced = callback{d.genuine.header, moveBorder(d.genuine.body)}
-		d.unsigned = callback{d.genuine.header, bytes.Replace(d.genuine.body, []byte(`"post_hash":"`), []byte(`"post_hash":"","was":"`), 1)}
-		d.unsignedReason = payack.ReasonEnvelope
+		d.spliced = b.tamper(d.genuine, payacktest.MoveBorder("order_id", "received_amount", 1))
 	}
 	return d, b.err
-}
-
-// from is the callback as a proxy hands it on for a client.
-func (cb callback) from(client string) callback {
-	header := cb.header.Clone()
-	header.Set("X-Forwarded-For", client)
-	return callback{header, cb.body}
 }
 
 // builder builds several and keeps the first error.
@@ -136,37 +97,23 @@ type builder struct {
 	err error
 }
 
-func (b *builder) build(set assignments, t tampering) callback {
-	cb, err := b.s.build(set, t)
+func (b *builder) build(set assignments) payacktest.Callback {
+	cb, err := b.s.genuine(set)
+	b.keep(err)
+	return cb
+}
+
+func (b *builder) tamper(cb payacktest.Callback, how payacktest.Tampering) payacktest.Callback {
+	if b.err != nil {
+		return cb
+	}
+	cb, err := cb.Tamper(how)
+	b.keep(err)
+	return cb
+}
+
+func (b *builder) keep(err error) {
 	if b.err == nil {
 		b.err = err
 	}
-	return cb
-}
-
-// resealed is a callback of success with the sign of one that still waited, by
-// somebody who has the safecode.
-func (b *builder) resealed(s ptsSender) callback {
-	cb := b.build(assignments{{"status", "1000"}}, tamperNothing)
-	if b.err != nil {
-		return callback{}
-	}
-	var plain []byte
-	if plain, b.err = s.signer.Open(cb.body); b.err != nil {
-		return callback{}
-	}
-	plain = bytes.Replace(plain, []byte(`"status":"1000"`), []byte(`"status":"2000"`), 1)
-	cb.body, b.err = s.signer.Seal(plain)
-	return cb
-}
-
-// moveBorder makes (ORD10000017, 500) into (ORD1000001, 7500): the same hash.
-func moveBorder(body []byte) []byte {
-	text := strings.Replace(string(body), `"order_id":"`+demoOrder+`7"`, `"order_id":"`+demoOrder+`"`, 1)
-	return []byte(strings.Replace(text, `"received_amount":"`, `"received_amount":"7`, 1))
-}
-
-// oversized is a callback over the limit of 64 KiB.
-func oversized(cb callback) callback {
-	return callback{cb.header, append(bytes.Clone(cb.body), bytes.Repeat([]byte(" "), 64<<10)...)}
 }

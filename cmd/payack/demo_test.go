@@ -43,7 +43,7 @@ func TestDemoServes(t *testing.T) {
 		}
 	}
 	for range 5 {
-		resp, _, line := l.post("/ptop", newCallback(jsonType, []byte("{}")))
+		resp, _, line := l.post("/ptop", bare(jsonType, "{}"))
 		require.Equal(t, 403, resp.StatusCode)
 		require.Equal(t, "ptop rejected signature", line.verdict())
 	}
@@ -58,8 +58,8 @@ func TestDemoRowThatDiffers(t *testing.T) {
 	rows, err := keys.rows()
 	require.NoError(t, err)
 	for name, spoil := range map[string]func(*row){
-		"status":  func(x *row) { x.status = 201 },
-		"body":    func(x *row) { x.body = "OK" },
+		"status":  func(x *row) { x.want.Status = 201 },
+		"body":    func(x *row) { x.want.Body = "OK" },
 		"outcome": func(x *row) { x.outcome = payack.Duplicate },
 		"reason":  func(x *row) { x.reasons = []payack.Reason{payack.ReasonSpliced, payack.ReasonBusy} },
 	} {
@@ -82,7 +82,7 @@ func TestDemoRowThatDiffers(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{
-		{"demo", "-h"}, {"listen", "-h"}, {"listen", "--help"}, {"send", "-h"}, {"send", "--h"}, {"send", "pts", "-help"},
+		{"demo", "-h"}, {"listen", "-h"}, {"listen", "--help"}, {"send", "-h"}, {"send", "--h"}, {"send", "pts", "-help"}, {"inspect", "-h"}, {"inspect", "pts", "x", "-h"}, {"replay", "-h"},
 	} {
 		status, stdout, stderr := call(context.Background(), args...)
 		require.Equal(t, exitDone, status, args)
@@ -97,7 +97,7 @@ func TestHelp(t *testing.T) {
 			require.Contains(t, stdout, "payack "+c.name)
 		}
 	}
-	for _, args := range [][]string{{}, {"lisen"}, {"inspect", "pts"}, {"replay"}, {"demo", "now"}, {"demo", "-port", "1"}, {"listen"}, {"listen", "-x"}} {
+	for _, args := range [][]string{{}, {"lisen"}, {"inspect", "pts"}, {"inspect"}, {"replay"}, {"demo", "now"}, {"demo", "-port", "1"}, {"listen"}, {"listen", "-x"}} {
 		status, stdout, stderr := call(context.Background(), args...)
 		require.Equal(t, exitUsage, status, args)
 		require.Empty(t, stdout)

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/payack/payack"
 	"github.com/payack/payack/ratelimit"
 	"github.com/payack/payack/ratelimit/redislimit"
 )
@@ -14,7 +13,7 @@ import (
 // Redis.
 func (c *config) limiter(logger *slog.Logger) (ratelimit.Limiter, error) {
 	budget := ratelimit.Config{PerSecond: *c.RateLimit.PerSecond, Burst: *c.RateLimit.Burst}
-	for _, p := range []payack.Provider{payack.Ptop, payack.PTS, payack.Payatom} {
+	for _, p := range providers {
 		// Allowed addresses get buckets of their own, unless they are whole
 		// networks.
 		if keys, err := ratelimit.AddrKeys(string(p), c.allowed...); err == nil {

@@ -95,22 +95,18 @@ func listen(ctx context.Context, std stdio, c *config) error {
 // newHandler mounts the configured providers. Every path takes every method, so
 // that a wrong one is answered by the provider's contract and shows in the
 // output.
-func newHandler(c *config, o middleware.Options) (_ http.Handler, err error) {
+func newHandler(c *config, o middleware.Options) (http.Handler, error) {
 	mounted := map[string]http.Handler{}
-	if p := c.Ptop; p != nil {
-		if mounted[p.Path], err = handlers.NewPtop(p.middleware(o), accept[*payack.PtopEvent]); err != nil {
-			return nil, providerError("ptop", err)
+	for _, p := range providers {
+		path := c.path(p)
+		if path == "" {
+			continue
 		}
-	}
-	if p := c.PTS; p != nil {
-		if mounted[p.Path], err = handlers.NewPTS(p.middleware(o), accept[*payack.PTSEvent]); err != nil {
-			return nil, providerError("pts", err)
+		h, err := c.handler(p, o)
+		if err != nil {
+			return nil, err
 		}
-	}
-	if p := c.Payatom; p != nil {
-		if mounted[p.Path], err = handlers.NewPayatom(p.middleware(o), accept[*payack.PayatomEvent]); err != nil {
-			return nil, providerError("payatom", err)
-		}
+		mounted[path] = h
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Not a ServeMux: it would redirect paths that it finds unclean.
@@ -120,6 +116,22 @@ func newHandler(c *config, o middleware.Options) (_ http.Handler, err error) {
 		}
 		http.NotFound(w, r)
 	}), nil
+}
+
+// handler is the receiver of a configured provider.
+func (c *config) handler(p payack.Provider, o middleware.Options) (h http.Handler, err error) {
+	switch p {
+	case payack.Ptop:
+		h, err = handlers.NewPtop(c.Ptop.middleware(o), accept[*payack.PtopEvent])
+	case payack.PTS:
+		h, err = handlers.NewPTS(c.PTS.middleware(o), accept[*payack.PTSEvent])
+	default:
+		h, err = handlers.NewPayatom(c.Payatom.middleware(o), accept[*payack.PayatomEvent])
+	}
+	if err != nil {
+		return nil, providerError(string(p), err)
+	}
+	return h, nil
 }
 
 // accept is the merchant's function of this program: the line on standard

@@ -13,16 +13,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/verify"
 )
 
 const (
-	jsonType        = "application/json"
 	payatomJSONType = "application/json;charset=utf-8"
+	payatomYes      = `{"hash_status":"HashMatched","acknowledge":"yes"}`
+	payatomMismatch = `{"hash_status":"HashMismatch","acknowledge":"no"}`
 )
 
 // signedPTS seals and signs a message, whose sign goes to its end.
-func signedPTS(t *testing.T, texts map[string]string, body string) callback {
+func signedPTS(t *testing.T, texts map[string]string, body string) payacktest.Callback {
 	t.Helper()
 	private, _ := testPair()
 	signer, err := verify.NewPTSSigner(verify.PTSSignerConfig{Safecode: payack.NewSecret(testSafecode), PrivateKey: payack.NewSecret(private)})
@@ -31,23 +33,23 @@ func signedPTS(t *testing.T, texts map[string]string, body string) callback {
 	require.NoError(t, err)
 	sealed, err := signer.Seal([]byte(strings.TrimSuffix(body, "}") + `,"sign":"` + sign + `"}`))
 	require.NoError(t, err)
-	return newCallback("text/plain", sealed)
+	return bare(textType, string(sealed))
 }
 
-func signedPayatom(t *testing.T, orderID, amount, status, body string) callback {
+func signedPayatom(t *testing.T, orderID, amount, status, body string) payacktest.Callback {
 	t.Helper()
 	signer, err := verify.NewPayatomSigner(payack.NewSecret(testPayatom))
 	require.NoError(t, err)
-	return newCallback(jsonType, []byte(strings.TrimSuffix(body, "}")+`,"post_hash":"`+signer.PostHash(orderID, amount, status)+`"}`))
+	return bare(jsonType, strings.TrimSuffix(body, "}")+`,"post_hash":"`+signer.PostHash(orderID, amount, status)+`"}`)
 }
 
-func signedPtop(t *testing.T, scheme payack.Scheme, body string) callback {
+func signedPtop(t *testing.T, scheme payack.Scheme, body string) payacktest.Callback {
 	t.Helper()
 	m, err := verify.SignPtopCallback(payack.NewSecret(testPtopKey), scheme, verify.PtopLast, []byte(body))
 	require.NoError(t, err)
-	cb := newCallback(m.ContentType, m.Body)
+	cb := bare(m.ContentType, string(m.Body))
 	for name, values := range m.Header {
-		cb.header[name] = values
+		cb.Header[name] = values
 	}
 	return cb
 }
@@ -162,18 +164,17 @@ func TestAnswers(t *testing.T) {
 				}
 				require.Equal(t, tt.provider+" refused method", l.line().verdict())
 			}
-			resp, body, line := l.post(path, newCallback("text/html", genuine.body))
+			resp, body, line := l.post(path, bare("text/html", string(genuine.Body)))
 			require.Equal(t, 415, resp.StatusCode)
 			require.Equal(t, tt.gate, body)
 			require.Equal(t, tt.provider+" refused content_type", line.verdict())
 
-			packed := callback{genuine.header.Clone(), genuine.body}
-			packed.header.Set("Content-Encoding", "gzip")
+			packed := genuine.Tampered(t, payacktest.SetHeader("Content-Encoding", "gzip"))
 			resp, _, line = l.post(path, packed)
 			require.Equal(t, 415, resp.StatusCode)
 			require.Equal(t, tt.provider+" refused content_encoding", line.verdict())
 
-			resp, body, line = l.post(path, oversized(genuine))
+			resp, body, line = l.post(path, genuine.Tampered(t, payacktest.Pad(64<<10+1)))
 			require.Equal(t, 413, resp.StatusCode)
 			require.Equal(t, tt.gate, body)
 			require.Equal(t, tt.provider+" refused too_large", line.verdict())
@@ -185,7 +186,7 @@ func TestAnswers(t *testing.T) {
 	}
 	for _, path := range []string{"/", "/pts/", "//pts", "/PTS", "/pts/../pts", "/other"} {
 		for _, method := range []string{"GET", "POST"} {
-			resp, body := l.do(method, path, newCallback(jsonType, []byte("{}")))
+			resp, body := l.do(method, path, bare(jsonType, "{}"))
 			require.Equal(t, 404, resp.StatusCode, path)
 			require.Equal(t, "404 page not found\n", body)
 		}
@@ -199,7 +200,7 @@ func TestAnswers(t *testing.T) {
 func TestProviderThatIsAbsentIsNotMounted(t *testing.T) {
 	l := startListener(t, with(testConfig(), object{"ptop": nil, "payatom": nil, "pts.path": "/a b/callback"}))
 	for _, path := range []string{"/ptop", "/payatom", "/pts"} {
-		resp, _ := l.do("POST", path, newCallback(jsonType, []byte("{}")))
+		resp, _ := l.do("POST", path, bare(jsonType, "{}"))
 		require.Equal(t, 404, resp.StatusCode)
 	}
 	_, body, _ := l.post("/a%20b/callback", built(t, testSender(t, testConfig(), "pts"), tamperNothing))
@@ -275,7 +276,7 @@ func TestRateLimit(t *testing.T) {
 		s := testSender(t, c, "ptop")
 		from := func(client string) string {
 			cb := built(t, s, tamperNothing)
-			cb.header.Set("X-Forwarded-For", "198.51.100.9, "+client)
+			cb.Header.Set("X-Forwarded-For", "198.51.100.9, "+client)
 			_, _, line := l.post("/ptop", cb)
 			return strings.TrimPrefix(line.verdict(), "ptop ")
 		}
@@ -308,7 +309,7 @@ func TestAllowedAddresses(t *testing.T) {
 	require.Equal(t, 403, resp.StatusCode)
 	require.Equal(t, "FAILED", body)
 	require.Equal(t, "pts refused address", line.verdict())
-	cb.header.Set("X-Forwarded-For", "192.0.2.7")
+	cb.Header.Set("X-Forwarded-For", "192.0.2.7")
 	_, body, _ = l.post("/pts", cb)
 	require.Equal(t, "SUCCESS", body)
 	l.end()
@@ -331,8 +332,8 @@ func TestShutdown(t *testing.T) {
 			conn, err := net.Dial("tcp", address)
 			require.NoError(t, err)
 			defer conn.Close()
-			half := len(cb.body) / 2
-			_, err = fmt.Fprintf(conn, "POST /pts HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(cb.body), cb.body[:half])
+			half := len(cb.Body) / 2
+			_, err = fmt.Fprintf(conn, "POST /pts HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(cb.Body), cb.Body[:half])
 			require.NoError(t, err)
 			time.Sleep(200 * time.Millisecond) // it is being read
 			l.signal(s)
@@ -343,7 +344,7 @@ func TestShutdown(t *testing.T) {
 				}
 				return err != nil
 			}, testTimeout, 10*time.Millisecond, "nobody new is let in")
-			_, err = conn.Write(cb.body[half:])
+			_, err = conn.Write(cb.Body[half:])
 			require.NoError(t, err)
 			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			require.NoError(t, err)

@@ -1,8 +1,10 @@
 // Command payack receives payment callbacks, makes them, and shows both.
 //
-//	payack demo                                   the whole thing over HTTP, in seconds
-//	payack listen -config FILE                    a receiver of all configured providers
-//	payack send PROVIDER -config FILE -url URL    a callback as the provider would send it
+//	payack demo                                       the whole thing over HTTP, in seconds
+//	payack listen -config FILE                        a receiver of all configured providers
+//	payack send PROVIDER -config FILE -url URL        a callback as the provider would send it
+//	payack inspect PROVIDER -config FILE [FILE|-]     why a recorded delivery is refused, step by step
+//	payack replay -url URL FILE…                      recorded deliveries once more
 //
 // Each has -h. The exit status is 0 when it is done, 1 when the thing asked
 // about failed (a check, a delivery), 2 when the call or the configuration is
@@ -34,7 +36,10 @@ type usageError struct{ error }
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // stdio is where a subcommand reads and writes.
-type stdio struct{ out, err io.Writer }
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
 
 type command struct {
 	name, summary string
@@ -45,13 +50,15 @@ var commands = []command{
 	{"demo", "play every provider's genuine and forged callbacks at a receiver, and check the answers", runDemo},
 	{"listen", "receive callbacks of all configured providers", runListen},
 	{"send", "build a callback as a provider would, and post it", runSend},
+	{"inspect", "show step by step what becomes of a recorded delivery, and why", runInspect},
+	{"replay", "post recorded deliveries again", runReplay},
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The second signal ends a shutdown that takes too long.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, stdio{os.Stdout, os.Stderr}, os.Args[1:]))
+	os.Exit(run(ctx, stdio{os.Stdin, os.Stdout, os.Stderr}, os.Args[1:]))
 }
 
 func run(ctx context.Context, io stdio, args []string) int {
@@ -83,15 +90,13 @@ func dispatch(ctx context.Context, io stdio, args []string) error {
 		}
 		fmt.Fprintln(io.out, "Each has -h, with an example.")
 		return nil
-	case "inspect", "replay":
-		return usagef("%s does not exist yet in this version; demo, listen and send do", args[0])
 	}
 	for _, c := range commands {
 		if c.name == args[0] {
 			return c.run(ctx, io, args[1:])
 		}
 	}
-	return usagef("there is no subcommand %q; there are demo, listen and send", args[0])
+	return usagef("there is no subcommand %q; there are demo, listen, send, inspect and replay", args[0])
 }
 
 // newFlags returns a flag set whose -h shows the usage line and an example, on
@@ -106,23 +111,35 @@ func newFlags(io stdio, name, usage, example string) *flag.FlagSet {
 	return fs
 }
 
-// parse reads flags; nothing may be left over. A wrong call is one line: the
-// long help is for -h.
+// parse reads flags; nothing may be left over.
 func parse(fs *flag.FlagSet, args []string) error {
+	_, err := parseOperands(fs, args, 0)
+	return err
+}
+
+// parseOperands reads flags and returns what stands between and behind them,
+// at most so many; -1 is any number. A wrong call is one line: the long help is
+// for -h.
+func parseOperands(fs *flag.FlagSet, args []string, most int) (operands []string, err error) {
 	full := fs.Usage
 	out := fs.Output()
 	fs.Usage = func() {}
 	fs.SetOutput(io.Discard)
-	err := fs.Parse(args)
+	for {
+		if err = fs.Parse(args); err != nil || fs.NArg() == 0 {
+			break
+		}
+		operands, args = append(operands, fs.Arg(0)), fs.Args()[1:]
+	}
 	fs.SetOutput(out)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		full()
-		return err
+		return nil, err
 	case err != nil:
-		return usagef("%s: %w; see payack %s -h", fs.Name(), err, fs.Name())
-	case fs.NArg() > 0:
-		return usagef("%s: %q is left over; see payack %s -h", fs.Name(), fs.Arg(0), fs.Name())
+		return nil, usagef("%s: %w; see payack %s -h", fs.Name(), err, fs.Name())
+	case most >= 0 && len(operands) > most:
+		return nil, usagef("%s: %q is left over; see payack %s -h", fs.Name(), operands[most], fs.Name())
 	}
-	return nil
+	return operands, nil
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/payacktest"
 )
 
 // asCommand makes the test binary be the command, so that signals, exit
@@ -125,7 +126,7 @@ func parsed(t *testing.T, c object) *config {
 // call runs the command in this process.
 func call(ctx context.Context, args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	status = run(ctx, stdio{&out, &errs}, args)
+	status = run(ctx, stdio{strings.NewReader(""), &out, &errs}, args)
 	return status, out.String(), errs.String()
 }
 
@@ -276,7 +277,7 @@ func (l *listener) line() logged {
 }
 
 // post posts a callback and returns the answer and its line.
-func (l *listener) post(path string, cb callback) (*http.Response, string, logged) {
+func (l *listener) post(path string, cb payacktest.Callback) (*http.Response, string, logged) {
 	l.t.Helper()
 	resp, body := l.do(http.MethodPost, path, cb)
 	line := l.line()
@@ -284,38 +285,31 @@ func (l *listener) post(path string, cb callback) (*http.Response, string, logge
 	return resp, body, line
 }
 
-func (l *listener) do(method, path string, cb callback) (*http.Response, string) {
+func (l *listener) do(method, path string, cb payacktest.Callback) (*http.Response, string) {
 	l.t.Helper()
-	req, err := http.NewRequest(method, l.url+path, bytes.NewReader(cb.body))
+	cb.Method = method
+	resp, err := cb.Post(context.Background(), nil, l.url+path)
 	require.NoError(l.t, err)
-	if cb.header != nil {
-		req.Header = cb.header.Clone()
-	}
-	resp, err := client.Do(req)
+	a, err := answerOf(resp)
 	require.NoError(l.t, err)
-	defer resp.Body.Close()
-	var body bytes.Buffer
-	_, err = body.ReadFrom(resp.Body)
-	require.NoError(l.t, err)
-	return resp, body.String()
+	return resp, a.Body
+}
+
+// bare is a callback without a signature.
+func bare(contentType, body string) payacktest.Callback {
+	return payacktest.Callback{Header: http.Header{"Content-Type": {contentType}}, Body: []byte(body)}
 }
 
 // testSender builds a provider's callbacks for a configuration.
 func testSender(t *testing.T, c object, provider string) sender {
 	t.Helper()
-	cfg := parsed(t, c)
-	if provider == string(payack.PTS) {
-		private, _ := testPair()
-		s, err := newPTSSenderWith(cfg.PTS, payack.NewSecret(private))
-		require.NoError(t, err)
-		return s
-	}
-	s, err := newSender(cfg, provider, "")
-	require.NoError(t, err)
+	private, _ := testPair()
+	s := sender{parsed(t, c), payack.Provider(provider), payack.NewSecret(private)}
+	require.NoError(t, s.check())
 	return s
 }
 
-func built(t *testing.T, s sender, tamper tampering, set ...assignment) callback {
+func built(t *testing.T, s sender, tamper tampering, set ...assignment) payacktest.Callback {
 	t.Helper()
 	cb, err := s.build(set, tamper)
 	require.NoError(t, err)

@@ -1,15 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
-	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/payacktest"
 )
 
 func runSend(ctx context.Context, io stdio, args []string) error {
@@ -21,29 +21,26 @@ func runSend(ctx context.Context, io stdio, args []string) error {
 	var set assignments
 	fs.Var(&set, "set", "give a member another value, `name=value`; may be repeated")
 	tamper := fs.String("tamper", "", "spoil it: signature, body, envelope, or replay (post it twice)")
-	provider := ""
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		provider, args = args[0], args[1:]
-	}
-	if err := parse(fs, args); err != nil {
+	operands, err := parseOperands(fs, args, 1)
+	if err != nil {
 		return err
 	}
-	if provider == "" {
-		return usagef("send: the provider is missing; it comes first: payack send ptop|pts|payatom …")
+	if len(operands) == 0 {
+		return missingProvider("send")
 	}
 	switch tampering(*tamper) {
 	case tamperNothing, tamperSignature, tamperBody, tamperEnvelope, tamperReplay:
 	default:
 		return usagef("-tamper: unknown word %q; choose signature, body, envelope or replay", *tamper)
 	}
-	if u, err := url.Parse(*target); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return usagef("-url: it is missing or no URL; give the receiver's, like http://127.0.0.1:8080/payatom")
+	if _, err := targetURL(*target); err != nil {
+		return err
 	}
 	c, err := loadConfig(*file)
 	if err != nil {
 		return err
 	}
-	s, err := newSender(c, provider, *key)
+	s, err := newSender(c, operands[0], *key)
 	if err != nil {
 		return usageError{err}
 	}
@@ -60,12 +57,25 @@ func runSend(ctx context.Context, io stdio, args []string) error {
 		if err != nil {
 			return err
 		}
-		a.print(io.out)
-		if !s.accepted(a) {
+		printAnswer(io.out, a)
+		if !acknowledges(s.provider, a) {
 			return errors.New("the answer is no acknowledgement; the receiver's own output gives the reason")
 		}
 	}
 	return nil
+}
+
+func missingProvider(name string) error {
+	return usagef("%s: the provider is missing; it comes first: payack %s ptop|pts|payatom …", name, name)
+}
+
+// targetURL reads -url.
+func targetURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, usagef("-url: it is missing or no URL; give the receiver's, like http://127.0.0.1:8080/payatom")
+	}
+	return u, nil
 }
 
 // String implements flag.Value.
@@ -81,44 +91,19 @@ func (a *assignments) Set(s string) error {
 	return nil
 }
 
-// answer is what a receiver said.
-type answer struct {
-	status      int
-	contentType string
-	body        string
+// post sends a callback. It follows no redirects: a provider wouldn't either.
+func post(ctx context.Context, target string, cb payacktest.Callback) (payack.Answer, error) {
+	res, err := cb.Post(ctx, nil, target)
+	if err != nil {
+		return payack.Answer{}, errors.New(strings.TrimPrefix(err.Error(), "payacktest: "))
+	}
+	return answerOf(res)
 }
 
-func (a answer) print(w io.Writer) {
-	fmt.Fprintf(w, "HTTP %d", a.status)
-	if a.contentType != "" {
-		fmt.Fprintf(w, " %s", a.contentType)
+func printAnswer(w io.Writer, a payack.Answer) {
+	fmt.Fprintf(w, "HTTP %d", a.Status)
+	if a.ContentType != "" {
+		fmt.Fprintf(w, " %s", a.ContentType)
 	}
-	fmt.Fprintf(w, "\n%s\n", a.body)
-}
-
-// maxAnswer bounds what is read of an answer.
-const maxAnswer = 64 << 10
-
-// client follows no redirects: a provider wouldn't either.
-var client = &http.Client{
-	Timeout:       15 * time.Second,
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-}
-
-func post(ctx context.Context, target string, cb callback) (answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(cb.body))
-	if err != nil {
-		return answer{}, usageError{err}
-	}
-	req.Header = cb.header.Clone()
-	resp, err := client.Do(req)
-	if err != nil {
-		return answer{}, fmt.Errorf("posting: %w", err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return answer{}, fmt.Errorf("reading the answer: %w", err)
-	}
-	return answer{resp.StatusCode, resp.Header.Get("Content-Type"), string(body)}, nil
+	fmt.Fprintf(w, "\n%s\n", a.Body)
 }

@@ -185,7 +185,7 @@ func TestBuiltAlike(t *testing.T) {
 	set := assignments{{"transaction_id", "T"}, {"order_id", "O"}, {"z", "1"}, {"y", "2"}, {"x", "3"}, {"w", "4"}}
 	s := testSender(t, testConfig(), "ptop")
 	first := built(t, s, tamperNothing, set...)
-	require.Contains(t, string(first.body), `"z":"1","y":"2","x":"3","w":"4"`)
+	require.Contains(t, string(first.Body), `"z":"1","y":"2","x":"3","w":"4"`)
 	orders := object{}
 	for i := range 20 {
 		orders[fmt.Sprintf("ORD%02d", i)] = fmt.Sprint(100 + i)
@@ -193,7 +193,7 @@ func TestBuiltAlike(t *testing.T) {
 	p := testSender(t, with(testConfig(), object{"payatom.orders": orders}), "payatom")
 	for range 20 {
 		require.Equal(t, first, built(t, s, tamperNothing, set...))
-		require.Contains(t, string(built(t, p, tamperNothing).body), `{"order_id":"ORD00","requested_amount":"100"`)
+		require.Contains(t, string(built(t, p, tamperNothing).Body), `{"order_id":"ORD00","requested_amount":"100"`)
 	}
 }
 
@@ -203,9 +203,9 @@ func TestTamperedBodies(t *testing.T) {
 		s := testSender(t, with(testConfig(), object{"ptop.body": body}), "ptop")
 		set := assignments{{"transaction_id", "T"}, {"order_id", "O"}, {"message", "hello"}, {"my_order_id", "O"}}
 		genuine, tampered := built(t, s, tamperNothing, set...), built(t, s, tamperBody, set...)
-		require.Equal(t, genuine.header, tampered.header)
-		require.Equal(t, string(genuine.body), string(bytes.Replace(tampered.body, []byte("9O"), []byte("O"), 1)))
-		require.NotEqual(t, genuine.body, tampered.body)
+		require.Equal(t, genuine.Header, tampered.Header)
+		require.Equal(t, string(genuine.Body), string(bytes.Replace(tampered.Body, []byte("9O"), []byte("O"), 1)))
+		require.NotEqual(t, genuine.Body, tampered.Body)
 	}
 }
 
@@ -260,23 +260,23 @@ func TestSendCalls(t *testing.T) {
 // TestAcknowledgements tells what counts as one.
 func TestAcknowledgements(t *testing.T) {
 	for _, tt := range []struct {
-		s    sender
-		a    answer
+		p    payack.Provider
+		a    payack.Answer
 		want bool
 	}{
-		{ptopSender{}, answer{status: 200}, true},
-		{ptopSender{}, answer{status: 204}, false},
-		{ptopSender{}, answer{status: 403, body: "Invalid signature"}, false},
-		{ptsSender{}, answer{status: 200, body: "SUCCESS"}, true},
-		{ptsSender{}, answer{status: 200, body: "FAILED"}, false},
-		{ptsSender{}, answer{status: 500, body: "SUCCESS"}, false},
-		{payatomSender{}, answer{status: 200, body: payatomYes}, true},
-		{payatomSender{}, answer{status: 200, body: "{ \"hash_status\": \"Hash Matched\", \"acknowledge\": \"yes\" }\n"}, true},
-		{payatomSender{}, answer{status: 200, body: `{"hash_status":"HashMatched","acknowledge":"no"}`}, false},
-		{payatomSender{}, answer{status: 429, body: payatomYes}, false},
-		{payatomSender{}, answer{status: 200, body: "yes"}, false},
+		{payack.Ptop, payack.Answer{Status: 200}, true},
+		{payack.Ptop, payack.Answer{Status: 204}, false},
+		{payack.Ptop, payack.Answer{Status: 403, Body: "Invalid signature"}, false},
+		{payack.PTS, payack.Answer{Status: 200, Body: "SUCCESS"}, true},
+		{payack.PTS, payack.Answer{Status: 200, Body: "FAILED"}, false},
+		{payack.PTS, payack.Answer{Status: 500, Body: "SUCCESS"}, false},
+		{payack.Payatom, payack.Answer{Status: 200, Body: payatomYes}, true},
+		{payack.Payatom, payack.Answer{Status: 200, Body: "{ \"hash_status\": \"Hash Matched\", \"acknowledge\": \"yes\" }\n"}, true},
+		{payack.Payatom, payack.Answer{Status: 200, Body: `{"hash_status":"HashMatched","acknowledge":"no"}`}, false},
+		{payack.Payatom, payack.Answer{Status: 429, Body: payatomYes}, false},
+		{payack.Payatom, payack.Answer{Status: 200, Body: "yes"}, false},
 	} {
-		require.Equal(t, tt.want, tt.s.accepted(tt.a), "%T %v", tt.s, tt.a)
+		require.Equal(t, tt.want, acknowledges(tt.p, tt.a), "%s %v", tt.p, tt.a)
 	}
 }
 
@@ -286,11 +286,4 @@ func TestSendFollowsNoRedirect(t *testing.T) {
 	status, stdout, _ := call(context.Background(), "send", "ptop", "-config", configFile(t, testConfig()), "-url", s.URL)
 	require.Equal(t, exitFailed, status)
 	require.True(t, strings.HasPrefix(stdout, "HTTP 307"), stdout)
-}
-
-func TestPHPTexts(t *testing.T) {
-	m := members{{"n", "100.50"}, {"s", `"100.50"`}, {"x", "null"}}
-	require.Equal(t, map[string]string{"n": "100.50", "s": "100.50", "x": ""}, m.texts(nil))
-	require.Equal(t, "100.50", m.texts([]payack.Scheme{payack.SchemeLiteral, payack.SchemePHP})["n"])
-	require.Equal(t, map[string]string{"n": "100.5", "s": "100.50", "x": ""}, m.texts([]payack.Scheme{payack.SchemePHP}))
 }

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/payack/payack/payacktest"
+)
+
+func runReplay(ctx context.Context, io stdio, args []string) error {
+	fs := newFlags(io, "replay", "replay -url URL FILE…\n\nA FILE is a recording, the dump of a request or a bare body; a folder means all its files.",
+		"payack replay -url http://127.0.0.1:8080/payatom recordings")
+	target := fs.String("url", "", "the `URL` to post to; one without a path is completed by the path of each recording")
+	files, err := parseOperands(fs, args, -1)
+	if err != nil {
+		return err
+	}
+	u, err := targetURL(*target)
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return usagef("replay: the recordings are missing; give files or folders of them")
+	}
+	recordings, err := loadAll(files)
+	if err != nil {
+		return usageError{err}
+	}
+	wrong := 0
+	for _, rec := range recordings {
+		fmt.Fprintf(io.out, "%s: ", plain(rec.Name))
+		if rec.Incomplete {
+			fmt.Fprintln(io.out, "not posted: the recording holds a part of the body only")
+			wrong++
+			continue
+		}
+		a, err := post(ctx, targetOf(u, rec).String(), again(rec))
+		if err != nil {
+			fmt.Fprintln(io.out, "no answer")
+			return fmt.Errorf("%s: %w", rec.Name, err)
+		}
+		printAnswer(io.out, a)
+		if rec.Provider == "" && a.Status/100 != 2 || rec.Provider != "" && !acknowledges(rec.Provider, a) {
+			wrong++
+		}
+	}
+	if wrong > 0 {
+		return fmt.Errorf("%d of %d recordings were not acknowledged; the receiver's own output gives the reason", wrong, len(recordings))
+	}
+	return nil
+}
+
+// loadAll loads files, and folders in the order of their files' names. Each
+// recording's name is then the way to its file.
+func loadAll(files []string) ([]payacktest.Recorded, error) {
+	var all []payacktest.Recorded
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil && info.IsDir() {
+			those, err := payacktest.LoadDir(file)
+			if err != nil {
+				return nil, loadError(file, err)
+			}
+			if len(those) == 0 {
+				return nil, fmt.Errorf("%s: there are no recordings in this folder", file)
+			}
+			for _, rec := range those {
+				rec.Name = filepath.Join(file, rec.Name)
+				all = append(all, rec)
+			}
+			continue
+		}
+		rec, err := payacktest.Load(file)
+		if err != nil {
+			return nil, loadError(file, err)
+		}
+		rec.Name = file
+		all = append(all, rec)
+	}
+	return all, nil
+}
+
+func loadError(file string, err error) error {
+	return fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "payacktest: "))
+}
+
+func targetOf(u *url.URL, rec payacktest.Recorded) *url.URL {
+	if u.Path != "" {
+		return u
+	}
+	out := *u
+	out.Path, _ = url.PathUnescape(rec.Path) // it was parsed when it was loaded
+	out.RawPath = rec.Path
+	return &out
+}
+
+// ofTheConnection were between the recorder and whoever sent to it. Credentials
+// stand beside them because a recording has none: a dump is sent alike.
+var ofTheConnection = []string{
+	"Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Upgrade", "Expect", "Accept-Encoding",
+	"Proxy-Authenticate", "Proxy-Authorization", "Authorization", "Cookie",
+}
+
+// again is a recorded callback as it is posted: what is signed, byte for byte.
+func again(rec payacktest.Recorded) payacktest.Callback {
+	cb := rec.Callback.Clone()
+	for _, line := range cb.Header["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = http.CanonicalHeaderKey(strings.TrimSpace(name)); name != "Content-Type" {
+				delete(cb.Header, name)
+			}
+		}
+	}
+	for _, name := range ofTheConnection {
+		delete(cb.Header, name)
+	}
+	return cb
+}
