@@ -103,7 +103,7 @@ func TestConfigurationErrors(t *testing.T) {
 		{"an unknown body", ptopErr(func(c *middleware.PtopConfig) { c.Body = "xml" }), []string{"body", `"xml"`, `"json" or "form"`}},
 		{"sniffing forms", ptopErr(func(c *middleware.PtopConfig) { c.Body, c.Sniff = verify.BodyForm, true }), []string{"sniff", "leave"}},
 		{"an empty header name", ptopErr(func(c *middleware.PtopConfig) { c.SignatureHeaders = []string{"X-Signature", ""} }),
-			[]string{"headers: name 2", "X-Signature"}},
+			[]string{"signature_headers: name 2", "X-Signature"}},
 
 		{"PTS without a safecode", ptsErr(func(c *middleware.PTSConfig) { c.Safecode = payack.Secret{} }), []string{"safecode", "empty"}},
 		{"a safecode that is no AES key", ptsErr(func(c *middleware.PTSConfig) { c.Safecode = payack.NewSecret("fifteen chars!!") }),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/payack/payack"
 )
@@ -35,4 +36,14 @@ func keysFor[K tenantKeys](ctx context.Context, r *http.Request, p payack.Provid
 		return fail(payack.ReasonKeys, nil, "KeyFunc returned keys without a tenant; name it where they are made, so that tenants don't share events")
 	}
 	return keys, nil
+}
+
+// named puts the provider into an error of a constructor, so that of several
+// receivers one knows which. Members are named as in JSON configurations.
+func named(p payack.Provider, err error) error {
+	if err == nil {
+		return nil
+	}
+	text := strings.TrimPrefix(err.Error(), "payack: ")
+	return errors.New("payack: " + string(p) + ": " + strings.TrimPrefix(text, string(p)+": "))
 }

@@ -93,6 +93,11 @@ var (
 // NewPayatom returns a receiver of Payatom webhooks. Errors name the member of
 // the configuration and the mend.
 func NewPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
+	rc, err := newPayatom(c)
+	return rc, named(payack.Payatom, err)
+}
+
+func newPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 	v, err := verify.NewPayatom(verify.PayatomOptions{Body: c.Body, Numbers: c.Numbers, Sniff: c.Sniff})
 	if err != nil {
 		return nil, err

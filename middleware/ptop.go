@@ -62,6 +62,11 @@ var ptopAnswers = answers{
 // NewPtop returns a receiver of Ptop webhooks. Errors name the member of the
 // configuration and the mend.
 func NewPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
+	rc, err := newPtop(c)
+	return rc, named(payack.Ptop, err)
+}
+
+func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 	v, err := verify.NewPtop(verify.PtopOptions{Body: c.Body, Schemes: c.Schemes, Headers: c.SignatureHeaders, Sniff: c.Sniff})
 	if err != nil {
 		return nil, err

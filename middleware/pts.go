@@ -67,6 +67,11 @@ var ptsAnswers = answers{
 // NewPTS returns a receiver of PTS callbacks. Errors name the member of the
 // configuration and the mend.
 func NewPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
+	rc, err := newPTS(c)
+	return rc, named(payack.PTS, err)
+}
+
+func newPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 	v, err := verify.NewPTS(verify.PTSOptions{Numbers: c.Numbers, TransactionSignature: c.TransactionSignature, Sniff: c.Sniff})
 	if err != nil {
 		return nil, err

@@ -84,7 +84,7 @@ func TestRulesThatCanNotBeApplied(t *testing.T) {
 		_, err := middleware.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true,
 			Options: middleware.Options{Validate: map[string]string{"OrderID": rule}}})
 		if assert.Error(t, err, rule) {
-			assert.Contains(t, err.Error(), "payack: Validate: ", rule)
+			assert.Contains(t, err.Error(), "payack: ptop: Validate: ", rule)
 		}
 	}
 }

@@ -153,7 +153,7 @@ func NewPtop(o PtopOptions) (*Ptop, error) {
 	}
 	for i, name := range names {
 		if name == "" || strings.ContainsAny(name, ": \t\r\n") {
-			return nil, errors.New("payack: headers: name " + strconv.Itoa(i+1) + ` is empty, or has a colon or a blank; give a header's bare name, such as "X-Signature"`)
+			return nil, errors.New("payack: signature_headers: name " + strconv.Itoa(i+1) + ` is empty, or has a colon or a blank; give a header's bare name, such as "X-Signature"`)
 		}
 		// The same header under two spellings is one header: it must not count
 		// as two signatures.

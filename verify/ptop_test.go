@@ -757,15 +757,15 @@ func TestPtopConcurrent(t *testing.T) {
 
 func TestPtopOptions(t *testing.T) {
 	for want, o := range map[string]verify.PtopOptions{
-		"body":                    {Body: "xml"},
-		"sniff":                   {Body: verify.BodyForm, Sniff: true},
-		`unknown scheme "php"`:    {Schemes: []payack.Scheme{payack.SchemePHP}},
-		"schemes: unknown":        {Schemes: []payack.Scheme{payack.SchemeHeader, "x"}},
-		`set body to "form"`:      {Schemes: []payack.Scheme{payack.SchemeForm}},
-		`set body to "json"`:      {Body: verify.BodyForm, Schemes: []payack.Scheme{payack.SchemeSpliced}},
-		"headers: name 1":         {Headers: []string{""}},
-		"headers: name 2":         {Headers: []string{"X-A", "X-Signature: "}},
-		"schemes: \"reencoded\" ": {Body: verify.BodyForm, Schemes: []payack.Scheme{payack.SchemeReencoded}},
+		"body":                      {Body: "xml"},
+		"sniff":                     {Body: verify.BodyForm, Sniff: true},
+		`unknown scheme "php"`:      {Schemes: []payack.Scheme{payack.SchemePHP}},
+		"schemes: unknown":          {Schemes: []payack.Scheme{payack.SchemeHeader, "x"}},
+		`set body to "form"`:        {Schemes: []payack.Scheme{payack.SchemeForm}},
+		`set body to "json"`:        {Body: verify.BodyForm, Schemes: []payack.Scheme{payack.SchemeSpliced}},
+		"signature_headers: name 1": {Headers: []string{""}},
+		"signature_headers: name 2": {Headers: []string{"X-A", "X-Signature: "}},
+		"schemes: \"reencoded\" ":   {Body: verify.BodyForm, Schemes: []payack.Scheme{payack.SchemeReencoded}},
 	} {
 		v, err := verify.NewPtop(o)
 		require.ErrorContains(t, err, want)
