@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// DefaultMemoryEvents is how many events a [MemoryStore] remembers. An
-	// event takes some 300 bytes.
+	// DefaultMemoryEvents is how many entries a [MemoryStore] holds, of some 300
+	// bytes each. An event is one; one of Payatom is two, with its hash.
 	DefaultMemoryEvents = 100_000
 	// memoryRetention is how long a done event is remembered at least, as long
 	// as there is room.
