@@ -107,7 +107,7 @@ func (s sender) build(set assignments, t tampering) (payacktest.Callback, error)
 	}
 	cb, err := s.genuine(set)
 	if err != nil {
-		what := strings.TrimPrefix(err.Error(), "payack: ")
+		what := libraryText(string(s.provider), err)
 		if body, found := strings.CutPrefix(what, "body: "); found {
 			return cb, errors.New("-set: such a message can't be signed: " + body)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/client"
 	"github.com/payack/payack/envelope"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/ratelimit"
@@ -36,6 +37,14 @@ type config struct {
 	Payatom          *payatomConfig `json:"payatom"`
 
 	proxies, allowed []netip.Prefix
+
+	// confirm is not of the file, which has no members for asking PTS and
+	// Payatom. That of Ptop takes the place of asking as the file says.
+	confirm struct {
+		ptop    middleware.ConfirmFunc[*payack.PtopEvent]
+		pts     middleware.ConfirmFunc[*payack.PTSEvent]
+		payatom middleware.ConfirmFunc[*payack.PayatomEvent]
+	}
 }
 
 type rateLimit struct {
@@ -53,7 +62,14 @@ type ptopConfig struct {
 	Schemes           []payack.Scheme `json:"schemes"`
 	Sniff             bool            `json:"sniff"`
 	InsecureNoConfirm bool            `json:"insecure_no_confirm"`
-	Confirm           jsontext.Value  `json:"confirm"`
+	Confirm           *ptopConfirm    `json:"confirm"`
+}
+
+// ptopConfirm is whom to ask, and as who.
+type ptopConfirm struct {
+	BaseURL   string `json:"base_url"`
+	WebsiteID string `json:"website_id"`
+	SecretKey string `json:"secret_key"`
 }
 
 type ptsConfig struct {
@@ -299,11 +315,8 @@ func (c *config) completeProviders() error {
 		if err := mount("ptop", &p.Path); err != nil {
 			return err
 		}
-		if len(p.Confirm) > 0 && string(p.Confirm) != "null" {
-			return errors.New("ptop.confirm: asking Ptop does not exist yet in this version; leave it out and set insecure_no_confirm to true")
-		}
-		if !p.InsecureNoConfirm {
-			return errors.New("ptop.insecure_no_confirm: the webhook carries no amount, and nothing here confirms it; set it to true to receive all the same")
+		if p.Confirm == nil && !p.InsecureNoConfirm {
+			return errors.New("ptop.confirm: the webhook carries no amount, and nothing here confirms it; give confirm, or set ptop.insecure_no_confirm to true to receive all the same")
 		}
 	}
 	if p := c.PTS; p != nil {
@@ -351,15 +364,24 @@ func prefixes(member string, texts []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
+// libraryText is an error of the library without the names that it begins
+// with: the library's, and the provider's where it has that.
+func libraryText(provider string, err error) string {
+	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "payack: "), provider+": ")
+}
+
 // providerError words an error of the library by the names of the
 // configuration.
 func providerError(provider string, err error) error {
-	text := strings.TrimPrefix(err.Error(), "payack: ")
+	text := libraryText(provider, err)
 	for _, names := range [...][2]string{
 		{"headers:", "signature_headers:"},
 		{"scheme:", "schemes:"},
 		{"signing_key:", "signing_keys:"},
 		{"private_key:", "-key:"},
+		{"BaseURL:", "confirm.base_url:"},
+		{"WebsiteID:", "confirm.website_id:"},
+		{"SecretKey:", "confirm.secret_key:"},
 	} {
 		if rest, found := strings.CutPrefix(text, names[0]); found {
 			text = names[1] + rest
@@ -374,12 +396,24 @@ func providerError(provider string, err error) error {
 	return errors.New(provider + "." + text)
 }
 
-func (p *ptopConfig) middleware(o middleware.Options) middleware.PtopConfig {
-	return middleware.PtopConfig{
+// middleware asks Ptop if confirm is given, insecure_no_confirm or not.
+func (p *ptopConfig) middleware(o middleware.Options) (middleware.PtopConfig, error) {
+	c := middleware.PtopConfig{
 		SigningKeys: payack.Secrets(p.SigningKeys...), SignatureHeaders: p.SignatureHeaders,
-		Body: p.Body, Schemes: p.Schemes, Sniff: p.Sniff,
-		ConfirmInCallback: p.InsecureNoConfirm, Options: o,
+		Body: p.Body, Schemes: p.Schemes, Sniff: p.Sniff, Options: o,
 	}
+	if p.Confirm == nil {
+		c.ConfirmInCallback = p.InsecureNoConfirm
+		return c, nil
+	}
+	ptop, err := client.NewPtop(client.PtopConfig{
+		BaseURL: p.Confirm.BaseURL, WebsiteID: p.Confirm.WebsiteID, SecretKey: payack.NewSecret(p.Confirm.SecretKey),
+	})
+	if err != nil {
+		return c, err
+	}
+	c.Confirm = ptop.Confirm
+	return c, nil
 }
 
 func (p *ptsConfig) middleware(o middleware.Options) middleware.PTSConfig {

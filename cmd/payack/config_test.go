@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/ratelimit"
 )
 
@@ -73,9 +76,21 @@ func TestBadConfigurations(t *testing.T) {
 
 		{"ptop without keys", object{"ptop.signing_keys": nil}, "ptop.signing_keys", "at least one"},
 		{"ptop with an empty key", object{"ptop.signing_keys": []any{testPtopKey, ""}}, "ptop.signing_keys", "key 2 is empty"},
-		{"ptop unconfirmed", object{"ptop.insecure_no_confirm": nil}, "ptop.insecure_no_confirm", "set it to true"},
-		{"ptop confirmed", object{"ptop.confirm": object{"base_url": "https://ptop.example", "secret_key": "hunter2"}}, "ptop.confirm", "leave it out"},
-		{"ptop confirmed by nonsense", object{"ptop.confirm": 1}, "ptop.confirm", "leave it out"},
+		{"ptop unconfirmed", object{"ptop.insecure_no_confirm": nil}, "ptop.confirm", "give confirm, or set ptop.insecure_no_confirm to true"},
+		{"ptop unconfirmed in as many words", object{"ptop.insecure_no_confirm": false, "ptop.confirm": json.RawMessage("null")}, "ptop.confirm", "give confirm, or set ptop.insecure_no_confirm to true"},
+		{"ptop confirmed by nonsense", object{"ptop.confirm": 1}, "ptop.confirm", "write an object"},
+		{"ptop confirmed by nothing", object{"ptop.confirm": object{}}, "ptop.confirm.website_id: it is empty", "back office"},
+		{"ptop confirmed without a base_url", object{"ptop.confirm": confirmBy(nil, "w", "hunter2")}, "ptop.confirm.base_url: it is empty", "give the provider's"},
+		{"ptop confirmed without a website_id", object{"ptop.confirm": confirmBy("https://ptop.example", nil, "hunter2")}, "ptop.confirm.website_id: it is empty", "back office"},
+		{"ptop confirmed without a secret_key", object{"ptop.confirm": confirmBy("https://ptop.example", "w", nil)}, "ptop.confirm.secret_key: it is empty", "back office"},
+		{"ptop confirmed with an empty secret_key", object{"ptop.confirm": confirmBy("https://ptop.example", "w", "")}, "ptop.confirm.secret_key: it is empty", "back office"},
+		{"ptop confirmed with a secret_key that is no text", object{"ptop.confirm": confirmBy("https://ptop.example", "w", "hunter2\n")}, "ptop.confirm.secret_key", "no text"},
+		{"ptop confirmed in the clear", object{"ptop.confirm": confirmBy("http://ptop.example", "w", "hunter2")}, "ptop.confirm.base_url", "use https"},
+		{"ptop confirmed by a user", object{"ptop.confirm": confirmBy("https://w:hunter2@ptop.example", "w", "hunter2")}, "ptop.confirm.base_url", "leave that out"},
+		{"ptop confirmed by no URL", object{"ptop.confirm": confirmBy("ptop.example hunter2", "w", "hunter2")}, "ptop.confirm.base_url", "give one such as https://host"},
+		{"unknown member of confirm", object{"ptop.confirm": object{"base_url": "https://ptop.example", "secret": "hunter2"}}, "ptop.confirm.secret", "spelling"},
+		{"number for a website_id", object{"ptop.confirm": confirmBy("https://ptop.example", 7, "hunter2")}, "ptop.confirm.website_id", "write a string"},
+		{"variable missing in confirm", object{"ptop.confirm": confirmBy("https://ptop.example", "w", "${PAYACK_TEST_NONE}")}, "ptop.confirm.secret_key", "no PAYACK_TEST_NONE; set it"},
 		{"ptop unknown scheme", object{"ptop.schemes": []any{"header", "Header"}}, "ptop.schemes", "choose from"},
 		{"ptop scheme of the other body", object{"ptop.schemes": []any{"form"}}, "ptop.schemes", "choose from"},
 		{"ptop scheme of JSON for a form", object{"ptop.body": "form", "ptop.schemes": []any{"spliced"}}, "ptop.schemes", "choose from"},
@@ -115,6 +130,55 @@ func TestBadConfigurations(t *testing.T) {
 			t.Setenv("PAYACK_TEST_NUMBER", "4096")
 			refused(t, configFile(t, with(testConfig(), tt.changes)), tt.member, tt.mend)
 		})
+	}
+}
+
+// confirmBy is a ptop.confirm; nil leaves a member out.
+func confirmBy(baseURL, websiteID, secretKey any) object {
+	return with(object{}, object{"base_url": baseURL, "website_id": websiteID, "secret_key": secretKey})
+}
+
+// TestPtopConfirms tells when Ptop is asked: confirm rules where both are given.
+func TestPtopConfirms(t *testing.T) {
+	good := confirmBy("https://ptop.example/", "w", "hunter2")
+	for _, tt := range []struct {
+		changes object
+		asks    bool
+	}{
+		{object{}, false},
+		{object{"ptop.confirm": json.RawMessage("null")}, false},
+		{object{"ptop.confirm": good}, true},
+		{object{"ptop.confirm": good, "ptop.insecure_no_confirm": false}, true},
+		{object{"ptop.confirm": good, "ptop.insecure_no_confirm": nil}, true},
+		{object{"ptop.confirm": confirmBy("http://127.0.0.1:1", "w", "hunter2")}, true},
+	} {
+		c := parsed(t, with(testConfig(), tt.changes))
+		m, err := c.Ptop.middleware(middleware.Options{})
+		require.NoError(t, err)
+		require.Equal(t, tt.asks, m.Confirm != nil, tt.changes)
+		require.Equal(t, !tt.asks, m.ConfirmInCallback, tt.changes)
+		_, err = c.handler(payack.Ptop, middleware.Options{})
+		require.NoError(t, err)
+	}
+}
+
+// TestProviderError takes the library's errors with and without the name of the
+// provider in front.
+func TestProviderError(t *testing.T) {
+	for _, tt := range []struct{ provider, text, want string }{
+		{"pts", "payack: safecode: it is empty", "pts.safecode: it is empty"},
+		{"pts", "payack: pts: safecode: it is empty", "pts.safecode: it is empty"},
+		{"pts", "payack: pts: safecode: 7 bytes; give 16, or switch envelopes off", "pts.safecode: 7 bytes; give 16"},
+		{"pts", "payack: private_key: no PEM", "-key: no PEM"},
+		{"pts", "payack: pts: private_key: no PEM", "-key: no PEM"},
+		{"ptop", "payack: scheme: unknown", "ptop.schemes: unknown"},
+		{"ptop", "payack: ptop: headers: empty", "ptop.signature_headers: empty"},
+		{"ptop", "payack: ptop: signing_key: empty", "ptop.signing_keys: empty"},
+		{"ptop", "payack: ptop: BaseURL: empty", "ptop.confirm.base_url: empty"},
+		{"payatom", "payack: payatom: secret_keys: none", "payatom.secret_keys: none"},
+		{"payatom", "payack: ptop: secret_keys: none", "payatom.ptop: secret_keys: none"},
+	} {
+		require.EqualError(t, providerError(tt.provider, errors.New(tt.text)), tt.want)
 	}
 }
 
@@ -184,7 +248,7 @@ func TestDefaults(t *testing.T) {
 }
 
 // TestDocumentedConfiguration reads the documented example with all members,
-// but for what doesn't exist yet.
+// but for the database, which doesn't exist yet.
 func TestDocumentedConfiguration(t *testing.T) {
 	_, public := testPair()
 	pem, err := json.Marshal(public)
@@ -196,7 +260,8 @@ func TestDocumentedConfiguration(t *testing.T) {
   "trusted_proxies": [], "allowed_addresses": [],
   "rate_limit": {"per_second": 50, "burst": 100, "charge": "failures", "redis": ""},
   "ptop":    {"path": "/ptop", "signing_keys": ["k"], "signature_headers": ["X-Signature", "the_signature"], "body": "json",
-              "schemes": ["header", "spliced", "reencoded", "blanked"], "sniff": false, "insecure_no_confirm": true},
+              "schemes": ["header", "spliced", "reencoded", "blanked"], "sniff": false, "insecure_no_confirm": true,
+              "confirm": {"base_url": "https://ptop.me", "website_id": "w", "secret_key": "k"}},
   "pts":     {"path": "/pts", "user_id": "", "safecode": "` + testSafecode + `", "safecode_encoding": "raw", "public_keys": [` + string(pem) + `],
               "numbers": ["literal", "php"], "sniff": false, "transaction_secret": "", "transaction_signature": "base64"},
   "payatom": {"path": "/payatom", "secret_keys": ["k"], "numbers": ["literal", "php"], "body": "json", "sniff": false,

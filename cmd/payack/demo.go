@@ -16,8 +16,9 @@ import (
 )
 
 func runDemo(ctx context.Context, io stdio, args []string) error {
-	fs := newFlags(io, "demo", "demo [-serve]", "payack demo")
-	serve := fs.Bool("serve", false, "keep the receiver up afterwards, until interrupted")
+	fs := newFlags(io, "demo", "demo [-serve]\n\nPlays every provider's genuine and forged callbacks at a receiver; then creates payments at fake gateways,\n"+
+		"whose callbacks, true ones and lies, a receiver confirms by asking. Exits 1 if any answer differs from what is expected.", "payack demo")
+	serve := fs.Bool("serve", false, "keep the first receiver up afterwards, until interrupted")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
@@ -29,12 +30,12 @@ func runDemo(ctx context.Context, io stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	r, err := startDemoReceiver(ctx, keys)
+	r, err := startDemoReceiver(ctx, keys.config)
 	if err != nil {
 		return err
 	}
 	defer r.stop()
-	if err := playAll(ctx, io.out, r, rows); err != nil {
+	if err := playDemo(ctx, io.out, r, rows); err != nil {
 		return err
 	}
 	if *serve {
@@ -44,6 +45,24 @@ func runDemo(ctx context.Context, io stdio, args []string) error {
 		}
 	}
 	return nil
+}
+
+// playDemo plays the rows at the receiver, and those of the fake gateways at
+// another one, which confirms.
+func playDemo(ctx context.Context, w io.Writer, r *demoReceiver, rows []row) error {
+	gateways, err := startDemoGateways()
+	if err != nil {
+		return err
+	}
+	defer gateways.close()
+	confirming, err := startDemoReceiver(ctx, gateways.config)
+	if err != nil {
+		return err
+	}
+	defer confirming.stop()
+	return playAll(ctx, w,
+		scene{"a receiver listens at %s; %d rows of callbacks are played at it", r, rows},
+		scene{"another one, at %s, confirms by asking; %d rows of payments are created at fake gateways, which call it back", confirming, gateways.rows()})
 }
 
 // demoKeys are made for one run.
@@ -81,13 +100,13 @@ type demoReceiver struct {
 	stop  func()
 }
 
-func startDemoReceiver(ctx context.Context, keys *demoKeys) (*demoReceiver, error) {
+func startDemoReceiver(ctx context.Context, c *config) (*demoReceiver, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	lines := make(lineWriter, 1)
 	var ended error
 	go func() {
 		defer close(lines)
-		ended = listen(ctx, stdio{out: lines, err: io.Discard}, keys.config)
+		ended = listen(ctx, stdio{out: lines, err: io.Discard}, c)
 	}()
 	r := &demoReceiver{lines: lines, stop: func() {
 		cancel()
@@ -120,11 +139,12 @@ func (l lineWriter) Write(b []byte) (int, error) {
 type row struct {
 	provider payack.Provider
 	what     string
-	callback payacktest.Callback
-	times    int // it is posted so often, and all must be answered so
-	want     payack.Answer
-	outcome  payack.Outcome
-	reasons  []payack.Reason // any of these
+	// send has it sent to a URL and returns the answer.
+	send    func(ctx context.Context, url string) (payack.Answer, error)
+	times   int // it is sent so often, and all must be answered so
+	want    payack.Answer
+	outcome payack.Outcome
+	reasons []payack.Reason // any of these
 }
 
 // verdict is what the receiver's line says.
@@ -139,21 +159,33 @@ func (x row) met(a payack.Answer, v verdict) bool {
 		v.Outcome == x.outcome && slices.Contains(x.reasons, v.Reason)
 }
 
-// playAll plays the rows; one that differs is an error.
-func playAll(ctx context.Context, w io.Writer, r *demoReceiver, rows []row) error {
-	fmt.Fprintf(w, "a receiver listens at %s; %d rows of callbacks are played at it\n\n", r.url, len(rows))
-	wrong, err := play(ctx, w, r, rows)
-	if err != nil {
-		return err
+// scene is a receiver and the rows that are played at it.
+type scene struct {
+	title    string // for the receiver's URL and the number of rows
+	receiver *demoReceiver
+	rows     []row
+}
+
+// playAll plays the scenes' rows; one that differs is an error.
+func playAll(ctx context.Context, w io.Writer, scenes ...scene) error {
+	wrong, all := 0, 0
+	for _, s := range scenes {
+		fmt.Fprintf(w, s.title+"\n\n", s.receiver.url, len(s.rows))
+		n, err := play(ctx, w, s.receiver, s.rows)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(w)
+		wrong, all = wrong+n, all+len(s.rows)
 	}
 	if wrong > 0 {
-		return fmt.Errorf("%d of %d rows differ from what is expected; the table marks them", wrong, len(rows))
+		return fmt.Errorf("%d of %d rows differ from what is expected; the table marks them", wrong, all)
 	}
-	fmt.Fprintf(w, "\nall %d rows are as expected\n", len(rows))
+	fmt.Fprintf(w, "all %d rows are as expected\n", all)
 	return nil
 }
 
-// play posts the rows in order and shows what was answered.
+// play has the rows sent in order and shows what was answered.
 func play(ctx context.Context, w io.Writer, r *demoReceiver, rows []row) (wrong int, err error) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer func() {
@@ -178,11 +210,11 @@ func play(ctx context.Context, w io.Writer, r *demoReceiver, rows []row) (wrong 
 	return wrong, nil
 }
 
-// play posts a row's callback as often as it says, or until an answer differs,
+// play has a row's callback sent as often as it says, or until an answer differs,
 // and returns the last answer with its line.
 func (r *demoReceiver) play(ctx context.Context, x row) (a payack.Answer, v verdict, err error) {
 	for range x.times {
-		if a, err = post(ctx, r.url+"/"+string(x.provider), x.callback); err != nil {
+		if a, err = x.send(ctx, r.url+"/"+string(x.provider)); err != nil {
 			return a, v, err
 		}
 		select {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/payack/payack"
@@ -26,7 +27,8 @@ func (k *demoKeys) rows() ([]row, error) {
 		play := func(client string, times int, what string, cb payacktest.Callback, o payack.Outcome, reasons ...payack.Reason) {
 			cb = cb.Clone()
 			cb.Header.Set("X-Forwarded-For", client)
-			rows = append(rows, row{p, what, cb, times, payacktest.Answer(p, reasons[0]), o, reasons})
+			send := func(ctx context.Context, url string) (payack.Answer, error) { return post(ctx, url, cb) }
+			rows = append(rows, row{p, what, send, times, payacktest.Answer(p, reasons[0]), o, reasons})
 		}
 		add := func(what string, cb payacktest.Callback, o payack.Outcome, reasons ...payack.Reason) {
 			play(demoClient, 1, what, cb, o, reasons...)

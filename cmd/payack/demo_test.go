@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"strings"
 	"syscall"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/client"
+	"github.com/payack/payack/payacktest"
 )
 
 func TestDemo(t *testing.T) {
@@ -30,7 +33,66 @@ func TestDemo(t *testing.T) {
 		for _, what := range []string{"genuine", "redelivered", "tampered signature", "tampered body", "spliced", "oversized", "unsigned", "flooding: the first", "flooding: the next", "genuine, from another address"} {
 			require.Regexp(t, `(?m)^`+provider+` +`+what, all.String())
 		}
+		for _, row := range []string{
+			"created, paid, called back .* accepted",
+			"created, called back as paid: a lie, it is pending .* failed \\(unreachable\\)",
+			"created, (cancelled|failed|declined), called back as paid: a lie .* rejected \\(unconfirmed\\)",
+		} {
+			require.Regexp(t, `(?m)^`+provider+` +`+row, all.String())
+		}
 	}
+}
+
+// TestDemoGateways plays the payments at a receiver that confirms, and at one
+// that doesn't, which falls for every lie.
+func TestDemoGateways(t *testing.T) {
+	for name, asks := range map[string]bool{"confirms": true, "does not": false} {
+		t.Run(name, func(t *testing.T) {
+			g, err := startDemoGateways()
+			require.NoError(t, err)
+			defer g.close()
+			requests := 6 // each payment is created and asked about
+			if !asks {
+				requests = 3
+				g.config.Ptop.Confirm, g.config.Ptop.InsecureNoConfirm = nil, true
+				g.config.confirm.pts, g.config.confirm.payatom = nil, nil
+			}
+			r, err := startDemoReceiver(context.Background(), g.config)
+			require.NoError(t, err)
+			defer r.stop()
+			var table bytes.Buffer
+			err = playAll(context.Background(), &table, scene{"%s %d", r, g.rows()})
+			if asks {
+				require.NoError(t, err, table.String())
+			} else {
+				require.EqualError(t, err, "6 of 9 rows differ from what is expected; the table marks them")
+				require.Equal(t, 3, strings.Count(table.String(), "DIFFERS: expected failed (unreachable)"))
+				require.Equal(t, 3, strings.Count(table.String(), "DIFFERS: expected rejected (unconfirmed)"))
+			}
+			for _, gw := range g.all {
+				all := gw.fake.(interface {
+					Requests() []payacktest.GatewayRequest
+				}).Requests()
+				require.Len(t, all, requests, gw.provider)
+				for _, request := range all {
+					require.Empty(t, request.Refusal)
+				}
+			}
+		})
+	}
+}
+
+// TestDemoGatewayAway ends a demonstration whose gateway does not answer.
+func TestDemoGatewayAway(t *testing.T) {
+	g, err := startDemoGateways()
+	require.NoError(t, err)
+	defer g.close()
+	r, err := startDemoReceiver(context.Background(), g.config)
+	require.NoError(t, err)
+	defer r.stop()
+	g.all[0].Close()
+	err = playAll(context.Background(), io.Discard, scene{"%s %d", r, g.rows()})
+	require.ErrorIs(t, err, client.ErrUnreachable)
 }
 
 // TestDemoServes posts more than a pipe of one line holds.
@@ -64,13 +126,13 @@ func TestDemoRowThatDiffers(t *testing.T) {
 		"reason":  func(x *row) { x.reasons = []payack.Reason{payack.ReasonSpliced, payack.ReasonBusy} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := startDemoReceiver(context.Background(), keys)
+			r, err := startDemoReceiver(context.Background(), keys.config)
 			require.NoError(t, err)
 			defer r.stop()
 			first := rows[0]
 			spoil(&first)
 			var table bytes.Buffer
-			err = playAll(context.Background(), &table, r, []row{first, rows[1]})
+			err = playAll(context.Background(), &table, scene{"%s %d", r, []row{first}}, scene{"%s %d", r, rows[1:2]})
 			require.EqualError(t, err, "1 of 2 rows differ from what is expected; the table marks them")
 			require.Equal(t, 1, strings.Count(table.String(), "DIFFERS: expected "))
 			if name == "reason" {

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/client"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/verify"
@@ -45,6 +46,7 @@ func runInspect(_ context.Context, std stdio, args []string) error {
 	o := middleware.Options{MaxBody: c.MaxBodyBytes, Logger: slog.New(slog.DiscardHandler)}
 	i := &inspection{config: c, provider: p}
 	o.Observer = payack.ObserverFunc(func(_ context.Context, seen *payack.Observation) { i.seen = *seen })
+	c.confirm.ptop = i.confirm
 	if i.handler, err = c.handler(p, o); err != nil {
 		return usageError{err}
 	}
@@ -87,7 +89,15 @@ type inspection struct {
 	reader   reader
 	rec      payacktest.Recorded
 	seen     payack.Observation // what the handler made of it
+	asks     string             // which transaction Ptop would be asked about
 	out      bytes.Buffer
+}
+
+// confirm takes what Ptop would be asked for confirmed: nothing here calls the
+// network.
+func (i *inspection) confirm(_ context.Context, ev *payack.PtopEvent) (*payack.Confirmation, error) {
+	i.asks = ev.TransactionID
+	return &payack.Confirmation{Paid: true, Status: string(client.PtopPaid)}, nil
 }
 
 // line writes one line: a step and what is to be said of it.
@@ -115,6 +125,10 @@ func (i *inspection) run() error {
 		if told.Event != nil {
 			i.line("verified", "under scheme %s with key %d", told.Event.Verified().Scheme, told.Event.Verified().Key+1)
 			i.line("event", "%s", eventJSON(told.Event))
+		}
+		if i.asks != "" {
+			i.line("confirm", "would be confirmed by asking %s about transaction_id %s; that is left out, and what follows is for the answer that it is paid",
+				i.config.Ptop.Confirm.BaseURL, quote(i.asks))
 		}
 	}
 	var failure error
@@ -255,6 +269,9 @@ func (c *config) redact(text []byte) []byte {
 	var secrets []string
 	if c.Ptop != nil {
 		secrets = append(secrets, c.Ptop.SigningKeys...)
+		if c.Ptop.Confirm != nil {
+			secrets = append(secrets, c.Ptop.Confirm.SecretKey)
+		}
 	}
 	if c.PTS != nil {
 		secrets = append(secrets, c.PTS.Safecode, c.PTS.TransactionSecret)

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -307,6 +308,39 @@ func TestInspectLeavesOut(t *testing.T) {
 		require.Equal(t, exitDone, status, stdout+stderr)
 		require.Contains(t, stdout, "left out     once only, rate limits, addresses")
 	}
+}
+
+// TestInspectConfirm asks nobody: a delivery that Ptop would be asked about is
+// taken for confirmed, and the others are as they are without.
+func TestInspectConfirm(t *testing.T) {
+	asked := 0
+	ptop := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	defer ptop.Close()
+	config := configFile(t, with(fixedConfig(), object{
+		"ptop.insecure_no_confirm": nil, "ptop.confirm": confirmBy(ptop.URL, "w", testTxSecret),
+	}))
+	b := payacktest.Ptop(payacktest.NewPtopKeys())
+	inspected := func(cb payacktest.Callback) (int, string) {
+		dump, err := cb.Dump("/")
+		require.NoError(t, err)
+		status, stdout, _ := inspect(t, string(dump), "ptop", "-config", config)
+		return status, stdout
+	}
+
+	status, stdout := inspected(b.Set("message", testTxSecret).Callback(t))
+	require.Equal(t, exitDone, status, stdout)
+	require.Contains(t, stdout, "\nconfirm      would be confirmed by asking "+ptop.URL+` about transaction_id "TX1000001"; that is left out, and what follows is for the answer that it is paid`+
+		"\naccepted     ptop::TX1000001:ORD1000001:true\nanswer       200, no content type, empty\n")
+	require.Contains(t, stdout, `"message":"`+payack.Secret{}.String()+`"`)
+
+	status, stdout = inspected(b.Set("success", "false").Callback(t))
+	require.Equal(t, exitDone, status, stdout)
+	require.NotContains(t, stdout, "confirm", "no money is claimed")
+
+	status, stdout = inspected(b.Callback(t).Tampered(t, payacktest.FlipSignature))
+	require.Equal(t, exitFailed, status, stdout)
+	require.NotContains(t, stdout, "confirm", "it does not come to that")
+	require.Zero(t, asked)
 }
 
 func TestInspectIncomplete(t *testing.T) {

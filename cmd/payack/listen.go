@@ -122,11 +122,24 @@ func newHandler(c *config, o middleware.Options) (http.Handler, error) {
 func (c *config) handler(p payack.Provider, o middleware.Options) (h http.Handler, err error) {
 	switch p {
 	case payack.Ptop:
-		h, err = handlers.NewPtop(c.Ptop.middleware(o), accept[*payack.PtopEvent])
+		var m middleware.PtopConfig
+		if m, err = c.Ptop.middleware(o); err != nil {
+			break
+		}
+		if m.Confirm != nil && c.confirm.ptop != nil {
+			m.Confirm = c.confirm.ptop
+		}
+		h, err = handlers.NewPtop(m, accept[*payack.PtopEvent])
 	case payack.PTS:
-		h, err = handlers.NewPTS(c.PTS.middleware(o), accept[*payack.PTSEvent])
+		m := c.PTS.middleware(o)
+		m.Confirm = c.confirm.pts
+		h, err = handlers.NewPTS(m, accept[*payack.PTSEvent])
 	default:
-		h, err = handlers.NewPayatom(c.Payatom.middleware(o), accept[*payack.PayatomEvent])
+		m := c.Payatom.middleware(o)
+		if m.Confirm = c.confirm.payatom; m.Confirm != nil {
+			m.ExpectInCallback = false
+		}
+		h, err = handlers.NewPayatom(m, accept[*payack.PayatomEvent])
 	}
 	if err != nil {
 		return nil, providerError(string(p), err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/client"
 	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/verify"
 )
@@ -194,6 +196,81 @@ func TestAnswers(t *testing.T) {
 	l.end() // and no line of an unknown path
 	for _, secret := range []string{testSafecode, testPtopKey, testPayatom} {
 		require.NotContains(t, l.stderr.String(), secret)
+	}
+}
+
+// TestPtopConfirm has listen ask a fake Ptop, and takes what it says for the
+// truth: also when insecure_no_confirm is set besides.
+func TestPtopConfirm(t *testing.T) {
+	for _, insecure := range []any{nil, false, true} {
+		gw, err := payacktest.NewPtopGateway(payacktest.PtopGatewayConfig{GatewayOptions: payacktest.GatewayOptions{Retries: -1}})
+		require.NoError(t, err)
+		defer gw.Close()
+		merchant, err := client.NewPtop(client.PtopConfig{BaseURL: gw.URL, WebsiteID: gw.WebsiteID(), SecretKey: gw.SecretKey()})
+		require.NoError(t, err)
+		t.Setenv("PAYACK_TEST_SECRET", gw.SecretKey().Reveal())
+		c := with(testConfig(), object{
+			"ptop.signing_keys": []any{gw.SigningKey().Reveal()}, "ptop.insecure_no_confirm": insecure,
+			"ptop.confirm": confirmBy(gw.URL, gw.WebsiteID(), "${PAYACK_TEST_SECRET}"),
+		})
+		l := startListener(t, c)
+		ctx, claim := context.Background(), func(c *payacktest.PtopGatewayCallback) { c.Success = true }
+		called := func(id string, edit ...func(*payacktest.PtopGatewayCallback)) (answer payack.Answer, line logged) {
+			d, err := gw.Deliver(ctx, id, edit...)
+			require.NoError(t, err)
+			answer, err = answerTo(d)
+			require.NoError(t, err)
+			return answer, l.line()
+		}
+		create := func(id string) string {
+			made, err := merchant.CreatePayment(ctx, client.PtopPayment{
+				OrderID: id, Amount: payack.NewAmount("100.50"), Product: "Tea",
+				WebhookURL: l.url + "/ptop", SuccessURL: demoShop, FailURL: demoShop,
+			})
+			require.NoError(t, err)
+			return made.TransactionID
+		}
+		queries := func() (n int) {
+			for _, r := range gw.Requests() {
+				if r.Path == "/api/v3/payment-check" {
+					n++
+				}
+			}
+			return n
+		}
+
+		transaction := create("O1")
+		answer, line := called("O1", claim)
+		require.Equal(t, payacktest.Answer(payack.Ptop, payack.ReasonUnreachable), answer)
+		require.Equal(t, "ptop failed unreachable", line.verdict(), "it is pending")
+		require.NoError(t, gw.SetStatus("O1", payacktest.PtopGatewayPaid))
+		answer, line = called("O1")
+		require.Equal(t, payacktest.Answer(payack.Ptop, ""), answer)
+		require.Equal(t, "ptop accepted", line.verdict())
+		require.JSONEq(t, `{"success":true,"transaction_id":"`+transaction+`","order_id":"O1","message":"Payment successful"}`, string(line.Event))
+		require.Equal(t, 2, queries())
+		_, line = called("O1")
+		require.Equal(t, "ptop duplicate", line.verdict())
+		require.Equal(t, 2, queries(), "what was accepted is not asked again")
+
+		create("O2")
+		require.NoError(t, gw.SetStatus("O2", payacktest.PtopGatewayCancelled))
+		answer, line = called("O2", claim)
+		require.Equal(t, payacktest.Answer(payack.Ptop, payack.ReasonUnconfirmed), answer)
+		require.Equal(t, "ptop rejected unconfirmed", line.verdict())
+		require.Equal(t, 3, queries())
+		_, line = called("O2")
+		require.Equal(t, "ptop accepted", line.verdict(), "no money is claimed")
+		require.Equal(t, 3, queries())
+
+		create("O3")
+		require.NoError(t, gw.SetStatus("O3", payacktest.PtopGatewayPaid))
+		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Status: 401}))
+		_, line = called("O3")
+		require.Equal(t, "ptop failed unreachable", line.verdict())
+		l.end()
+		require.NotContains(t, l.stderr.String(), gw.SecretKey().Reveal())
+		require.NotContains(t, l.stderr.String(), gw.SigningKey().Reveal())
 	}
 }
 

@@ -47,7 +47,7 @@ type command struct {
 }
 
 var commands = []command{
-	{"demo", "play every provider's genuine and forged callbacks at a receiver, and check the answers", runDemo},
+	{"demo", "play genuine and forged callbacks, and payments at fake gateways, at receivers, and check the answers", runDemo},
 	{"listen", "receive callbacks of all configured providers", runListen},
 	{"send", "build a callback as a provider would, and post it", runSend},
 	{"inspect", "show step by step what becomes of a recorded delivery, and why", runInspect},
@@ -67,7 +67,8 @@ func run(ctx context.Context, io stdio, args []string) int {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return exitDone
 	}
-	fmt.Fprintln(io.err, "payack:", oneLine.Replace(err.Error()))
+	// The library's errors begin with the same word.
+	fmt.Fprintln(io.err, "payack:", oneLine.Replace(strings.TrimPrefix(err.Error(), "payack: ")))
 	if errors.As(err, &usage) {
 		return exitUsage
 	}
