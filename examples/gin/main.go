@@ -15,6 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/client"
 	"github.com/payack/payack/examples/internal/orders"
 	"github.com/payack/payack/ginpayack"
 	"github.com/payack/payack/handlers"
@@ -22,20 +23,29 @@ import (
 )
 
 type config struct {
+	ptopURL        string
+	ptopWebsiteID  string
+	ptopSecretKey  payack.Secret
 	ptopSigningKey payack.Secret
-	ptop           paymentCheck
 	ptsUserID      string
 	ptsSafecode    payack.Secret
 	ptsPublicKey   string // PEM
 }
 
 func newServer(c config, db *orders.Orders) (http.Handler, error) {
+	asks, err := client.NewPtop(client.PtopConfig{
+		BaseURL: c.ptopURL, WebsiteID: c.ptopWebsiteID, SecretKey: c.ptopSecretKey,
+	})
+	if err != nil {
+		return nil, err
+	}
+
 	// A handler: payack calls the function with each verified event.
 	ptop, err := handlers.NewPtop(middleware.PtopConfig{
 		SigningKeys: []payack.Secret{c.ptopSigningKey},
 		// Ptop's webhook carries no amount, so payack asks Ptop before the
 		// function is called.
-		Confirm: c.ptop.confirm,
+		Confirm: asks.Confirm,
 	}, func(ctx context.Context, ev *payack.PtopEvent) error {
 		if !ev.Paid() {
 			return nil
@@ -95,15 +105,13 @@ func main() {
 
 func run() error {
 	handler, err := newServer(config{
+		ptopURL:        "https://ptop.me",
+		ptopWebsiteID:  os.Getenv("PTOP_WEBSITE_ID"),
+		ptopSecretKey:  payack.NewSecret(os.Getenv("PTOP_SECRET_KEY")),
 		ptopSigningKey: payack.NewSecret(os.Getenv("PTOP_SIGNING_KEY")),
-		ptop: paymentCheck{
-			url:       "https://ptop.me/api/v3/payment-check",
-			websiteID: os.Getenv("PTOP_WEBSITE_ID"),
-			secretKey: payack.NewSecret(os.Getenv("PTOP_SECRET_KEY")),
-		},
-		ptsUserID:    os.Getenv("PTS_USER_ID"),
-		ptsSafecode:  payack.NewSecret(os.Getenv("PTS_SAFECODE")),
-		ptsPublicKey: os.Getenv("PTS_PUBLIC_KEY"),
+		ptsUserID:      os.Getenv("PTS_USER_ID"),
+		ptsSafecode:    payack.NewSecret(os.Getenv("PTS_SAFECODE")),
+		ptsPublicKey:   os.Getenv("PTS_PUBLIC_KEY"),
 	}, orders.New(map[string]string{"ORD-1": "100.50"}))
 	if err != nil {
 		return err

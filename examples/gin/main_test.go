@@ -33,8 +33,9 @@ var (
 )
 
 // fakePtop answers a payment-check with what *says holds.
-func fakePtop(t *testing.T, says *string) paymentCheck {
+func fakePtop(t *testing.T, says *string) (url string) {
 	ptop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, "/api/v3/payment-check", r.URL.Path)
 		var asked map[string]string
 		assert.NoError(t, json.NewDecoder(r.Body).Decode(&asked))
 		assert.Equal(t, map[string]string{"website_id": "W1", "secret_key": "of the tests", "transaction_id": "T-ORD-1"}, asked)
@@ -44,49 +45,22 @@ func fakePtop(t *testing.T, says *string) paymentCheck {
 		_, _ = io.WriteString(w, *says)
 	}))
 	t.Cleanup(ptop.Close)
-	return paymentCheck{url: ptop.URL, websiteID: "W1", secretKey: payack.NewSecret("of the tests")}
+	return ptop.URL
 }
 
-func testServer(t *testing.T, ptop paymentCheck) (http.Handler, *orders.Orders) {
+func testServer(t *testing.T, ptopURL string) (http.Handler, *orders.Orders) {
 	db := orders.New(map[string]string{"ORD-1": "100.50"})
 	h, err := newServer(config{
+		ptopURL:        ptopURL,
+		ptopWebsiteID:  "W1",
+		ptopSecretKey:  payack.NewSecret("of the tests"),
 		ptopSigningKey: payack.NewSecret(signed.SigningKey),
-		ptop:           ptop,
 		ptsUserID:      "1",
 		ptsSafecode:    payack.NewSecret(signed.Safecode),
 		ptsPublicKey:   signed.PublicKey(),
 	}, db)
 	require.NoError(t, err)
 	return h, db
-}
-
-// TestConfirm: what does not say that money came in is never a confirmation,
-// and only a cancelled transaction is an end.
-func TestConfirm(t *testing.T) {
-	for says, want := range map[string]string{
-		``:                             "answered with status 502",
-		`no JSON`:                      "no JSON",
-		`{"status":"paid"}`:            "no JSON",
-		`{}`:                           "without a status",
-		`{"status":0,"amount":100.50}`: "says status 0",
-		`{"status":1}`:                 "says status 1",
-		`{"status":3,"amount":100.50}`: "says status 3",
-	} {
-		c, err := fakePtop(t, &says).confirm(t.Context(), &payack.PtopEvent{TransactionID: "T-ORD-1"})
-		assert.Nil(t, c)
-		assert.ErrorContains(t, err, want)
-		assert.NotErrorIs(t, err, payack.ErrUnconfirmed)
-	}
-
-	says := `{"status":2,"amount":100.50}`
-	ptop := fakePtop(t, &says)
-	_, err := ptop.confirm(t.Context(), &payack.PtopEvent{TransactionID: "T-ORD-1"})
-	assert.ErrorIs(t, err, payack.ErrUnconfirmed)
-
-	says = `{"status":1,"amount":100.50}`
-	c, err := ptop.confirm(t.Context(), &payack.PtopEvent{TransactionID: "T-ORD-1"})
-	require.NoError(t, err)
-	assert.Equal(t, payack.Confirmation{Paid: true, Status: "1", Amount: payack.NewAmount("100.50")}, *c)
 }
 
 func TestPtop(t *testing.T) {
@@ -115,7 +89,7 @@ func TestPtop(t *testing.T) {
 }
 
 func TestPTS(t *testing.T) {
-	h, db := testServer(t, paymentCheck{})
+	h, db := testServer(t, "https://ptop.example") // which nobody asks
 	const path = "/callbacks/pts"
 	genuine := signed.PTS(t, "ORD-1", "100.50", payack.PTSSuccess)
 
