@@ -67,7 +67,8 @@ type Options struct {
 	// CheckRedirect and Jar are not used: redirects are never followed, and
 	// the providers know no cookies.
 	HTTPClient *http.Client
-	// Timeout bounds each attempt, reading included; 0 is 10 seconds. The
+	// Timeout bounds each attempt, reading included; 0 is 10 seconds. Calls that
+	// are repeated share the time that their context has left. The
 	// context bounds all attempts together.
 	Timeout time.Duration
 	// MaxResponse is the largest response in bytes; 0 is 1 MiB.
@@ -187,7 +188,7 @@ type answer struct {
 // every complete response that is no redirect; its status is not looked at.
 func (t *transport) do(ctx context.Context, c call) (*answer, error) {
 	for attempt := 0; ; attempt++ {
-		a, again, err := t.attempt(ctx, c)
+		a, again, err := t.attempt(ctx, c, t.share(ctx, c, attempt))
 		if !again || !c.repeatable || attempt >= t.retries || !pause(ctx, attempt) {
 			if err != nil {
 				return nil, err
@@ -214,14 +215,23 @@ func pause(ctx context.Context, attempt int) bool {
 	}
 }
 
+// share is how long an attempt may take. One that can be repeated leaves time
+// for the others: a callback is confirmed within the receiver's deadline.
+func (t *transport) share(ctx context.Context, c call, attempt int) time.Duration {
+	if end, ok := ctx.Deadline(); ok && c.repeatable {
+		return min(t.timeout, time.Until(end)/time.Duration(t.retries-attempt+1))
+	}
+	return t.timeout
+}
+
 // attempt sends the request once; again tells whether another time may help.
 // The error is an *[Error] or nil.
-func (t *transport) attempt(ctx context.Context, c call) (a *answer, again bool, err error) {
+func (t *transport) attempt(ctx context.Context, c call, timeout time.Duration) (a *answer, again bool, err error) {
 	m, err := c.build()
 	if err != nil {
 		return nil, false, t.invalid(c.name, err.Error())
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	method := http.MethodPost
 	if c.method != "" {

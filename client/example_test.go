@@ -153,7 +153,7 @@ func ExamplePayatom_Payin() {
 		return
 	}
 	payin, err := payatom.Payin(context.Background(), client.PayatomPayin{
-		OrderID: "ORD1000001", Amount: payack.NewAmount("500"), Name: "Ann", Email: "ann@shop.example", Phone: "9000000000",
+		OrderID: "ORD1000001", Amount: payack.NewAmount("500"), Name: "Customer", Email: "customer@shop.example", Phone: "9000000000",
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -384,7 +384,7 @@ func newPayatomCircle(t *testing.T, s *setup) *circle {
 		fake: gw, shop: shop, query: "/api/status_polling.php",
 		create: func(ctx context.Context, id string) error {
 			made, err := payatom.Payin(ctx, client.PayatomPayin{
-				OrderID: id, Amount: payack.NewAmount("100.50"), Name: "Ann", Email: "ann@shop.example", Phone: "9000000000",
+				OrderID: id, Amount: payack.NewAmount("100.50"), Name: "Customer", Email: "customer@shop.example", Phone: "9000000000",
 			})
 			if p, found := gw.Payment(id); err == nil {
 				assert.True(t, found)
@@ -840,7 +840,7 @@ func TestCirclePtopPayout(t *testing.T) {
 		})
 		require.NoError(t, err)
 		trx := "TRX-" + strconv.Itoa(i)
-		payout := client.PtopPayout{SendingTrx: trx, ReceiverEmail: "ann@shop.example", Amount: payack.NewAmount("50.50")}
+		payout := client.PtopPayout{SendingTrx: trx, ReceiverEmail: "customer@shop.example", Amount: payack.NewAmount("50.50")}
 		before := len(gw.Requests())
 		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Cut: true}))
 		got, err := ptop.Payout(within(t), payout)
@@ -852,7 +852,7 @@ func TestCirclePtopPayout(t *testing.T) {
 		made := gw.Payouts()
 		require.Len(t, made, i+1)
 		assert.Equal(t, payacktest.PtopGatewayPayout{
-			SendingTrx: trx, TransactionID: got.Extra["transaction_id"].String(), ReceiverEmail: "ann@shop.example", Amount: "50.50",
+			SendingTrx: trx, TransactionID: got.Extra["transaction_id"].String(), ReceiverEmail: "customer@shop.example", Amount: "50.50",
 		}, made[i])
 
 		// By hand, as after a crash: the same one again.
@@ -870,7 +870,7 @@ func TestCirclePtopPayout(t *testing.T) {
 		BaseURL: gw.URL, WebsiteID: gw.WebsiteID(), SecretKey: gw.SecretKey(), SigningKey: payack.NewSecret("another"), Options: once(),
 	})
 	require.NoError(t, err)
-	_, err = wrong.Payout(within(t), client.PtopPayout{SendingTrx: "TRX-9", ReceiverEmail: "ann@shop.example", Amount: payack.NewAmount("1")})
+	_, err = wrong.Payout(within(t), client.PtopPayout{SendingTrx: "TRX-9", ReceiverEmail: "customer@shop.example", Amount: payack.NewAmount("1")})
 	assert.ErrorIs(t, err, client.ErrRequestSignature)
 }
 
@@ -919,7 +919,7 @@ func TestCirclePTSWithdraw(t *testing.T) {
 
 	withdraw := client.PTSWithdraw{
 		OrderID: "OUT-0000001", Amount: payack.NewAmount("100.50"), Currency: "PHP", Channel: "GCASH",
-		CallbackURL: withdraws.URL + "/pts", Details: client.PTSDetails{AccountNumber: "0900", Name: "Ann"},
+		CallbackURL: withdraws.URL + "/pts", Details: client.PTSDetails{AccountNumber: "0900", Name: "Customer"},
 	}
 	made, err := pts.Withdraw(within(t), withdraw)
 	require.NoError(t, err)
@@ -1030,7 +1030,7 @@ func TestCirclePayatomPolling(t *testing.T) {
 		payatom := payatomClient(t, gw, &setup{polling: polling})
 		id := order + strconv.Itoa(i)
 		_, err := payatom.Payin(within(t), client.PayatomPayin{
-			OrderID: id, Amount: payack.NewAmount("500"), Name: "Ann", Email: "ann@shop.example", Phone: "9000000000",
+			OrderID: id, Amount: payack.NewAmount("500"), Name: "Customer", Email: "customer@shop.example", Phone: "9000000000",
 		})
 		require.NoError(t, err)
 		p, _ := gw.Payment(id)
@@ -1153,7 +1153,7 @@ func TestCirclePayatomReports(t *testing.T) {
 	payatom := payatomClient(t, gw, &setup{})
 	ctx := within(t)
 	_, err = payatom.Payin(ctx, client.PayatomPayin{
-		OrderID: order, Amount: payack.NewAmount("500"), Name: "Ann", Email: "ann@shop.example", Phone: "9000000000",
+		OrderID: order, Amount: payack.NewAmount("500"), Name: "Customer", Email: "customer@shop.example", Phone: "9000000000",
 	})
 	require.NoError(t, err)
 	require.NoError(t, gw.Pay(order))

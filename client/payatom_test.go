@@ -18,7 +18,7 @@ import (
 )
 
 func payin() client.PayatomPayin {
-	return client.PayatomPayin{OrderID: "ORD1000001", Amount: payack.NewAmount("500.00"), Name: "Ann", Email: "a@b.example", Phone: "+91 1"}
+	return client.PayatomPayin{OrderID: "ORD1000001", Amount: payack.NewAmount("500.00"), Name: "Customer", Email: "a@b.example", Phone: "+91 1"}
 }
 
 func TestPayatomPayin(t *testing.T) {
@@ -30,7 +30,7 @@ func TestPayatomPayin(t *testing.T) {
 	assert.Equal(t, got.ConnectURL, payatom.ConnectURL("a b&c="))
 	r := g.only(t)
 	assert.Equal(t, "POST /pay/request.php application/json", r.Method+" "+r.Path+" "+r.Type)
-	assert.Equal(t, `{"pid":"316ec4afb35","order_id":"ORD1000001","amount":"500.00","name":"Ann","email":"a@b.example","phone":"+91 1"}`, r.Body)
+	assert.Equal(t, `{"pid":"316ec4afb35","order_id":"ORD1000001","amount":"500.00","name":"Customer","email":"a@b.example","phone":"+91 1"}`, r.Body)
 	p := payin()
 	p.RedirectURL, p.WalletType = "https://shop.example/r?a=1&b=2", "upi"
 	_, err = payatom.Payin(t.Context(), p)

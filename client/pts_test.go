@@ -74,7 +74,7 @@ func TestPTSRequestBytes(t *testing.T) {
 	full.Details = map[string]string{"z": "1", "a": "2"}
 	withdraw := client.PTSWithdraw{
 		OrderID: "W1", Amount: payack.NewAmount("40000.000001"), Currency: "PHP", Channel: "BANK", CallbackURL: "https://shop.example/w",
-		Details: client.PTSDetails{AccountNumber: "007", Name: "Ann"},
+		Details: client.PTSDetails{AccountNumber: "007", Name: "Customer"},
 	}
 	for _, c := range []struct {
 		path, plain, signed string
@@ -96,7 +96,7 @@ func TestPTSRequestBytes(t *testing.T) {
 		{
 			"/withdraw",
 			`{"user_id":"1","order_id":"W1","amount":"40000.000001","currency":"PHP","channel":"BANK","timestamp":1700000000,"callback_url":"https://shop.example/w",` +
-				`"details":{"account_number":"007","name":"Ann"},"sign":"%s"}`,
+				`"details":{"account_number":"007","name":"Customer"},"sign":"%s"}`,
 			"amount=40000.000001&channel=BANK&currency=PHP&order_id=W1&timestamp=1700000000&user_id=1",
 			func(c *client.PTS) error { _, err := c.Withdraw(t.Context(), withdraw); return err },
 		},
