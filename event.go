@@ -110,32 +110,21 @@ const maxID = 512
 // percent-encoded, as is every byte of a part that is no UTF-8. What would be
 // too long is replaced by its digest.
 func joinID(p Provider, parts ...string) string {
-	n := len(p)
-	plain := true
-	for _, s := range parts {
-		n += 1 + len(s)
-		plain = plain && !needsEscape(s)
-	}
-	if !plain {
-		n *= 3
-	}
 	var short [maxID]byte // nearly all are, and then only the string is allocated
 	b := append(short[:0], p...)
-	if n > len(short) {
-		b = append(make([]byte, 0, n), p...)
-	}
 	for _, s := range parts {
 		b = append(b, ':')
-		if plain {
-			b = append(b, s...)
-		} else {
+		if needsEscape(s) {
 			b = appendEscaped(b, s)
+		} else {
+			b = append(b, s...)
 		}
 	}
 	if len(b) > maxID {
 		sum := sha256.Sum256(b)
 		// One part instead of several, so it is no other event's identity.
-		return string(p) + ":sha256-" + hex.EncodeToString(sum[:])
+		b = append(append(b[:0], p...), ":sha256-"...)
+		b = hex.AppendEncode(b, sum[:])
 	}
 	return string(b)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"hash"
@@ -84,7 +85,17 @@ func (e *Payatom) Open(sealed string) ([]byte, error) {
 	if !genuine {
 		return nil, payack.ErrEnvelope
 	}
-	cipher.NewCBCDecrypter((*e.block)(), iv).CryptBlocks(ciphertext, ciphertext)
+	// CBC from the end: a decrypter would copy the whole key schedule.
+	block := (*e.block)()
+	for at := len(ciphertext) - aes.BlockSize; at >= 0; at -= aes.BlockSize {
+		before := iv
+		if at > 0 {
+			before = ciphertext[at-aes.BlockSize : at]
+		}
+		b := ciphertext[at : at+aes.BlockSize]
+		block.Decrypt(b, b)
+		subtle.XORBytes(b, b, before)
+	}
 	plain, ok := unpad(ciphertext)
 	if !ok {
 		return nil, payack.ErrEnvelope

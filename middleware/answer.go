@@ -47,35 +47,34 @@ func (a *answers) of(outcome payack.Outcome, reason payack.Reason) payack.Answer
 
 var ofAnotherAnswer = [...]string{"Content-Type", "Content-Encoding", "Content-Length", "Etag", "Last-Modified", "Cache-Control"}
 
-// write sends an answer, without what a wrapped handler that failed may have
+// write sends a delivery's answer, without what a wrapped handler that failed may have
 // said of another one. The one with status 413 ends the connection: behind the
 // wrapped writers of routers the server doesn't see that the body was left
 // unread.
-func write(w http.ResponseWriter, a payack.Answer) {
+func (d *delivery) write(w http.ResponseWriter, a payack.Answer) {
 	h := w.Header()
 	for _, name := range ofAnotherAnswer {
 		delete(h, name)
 	}
-	var values []string // one allocation for all
-	set := func(name, value string) {
-		if values == nil {
-			values = make([]string, 0, 2)
-		}
-		values = append(values, value)
-		h[name] = values[len(values)-1 : len(values) : len(values)]
-	}
 	if a.ContentType != "" {
-		set("Content-Type", a.ContentType)
+		d.header(h, "Content-Type", a.ContentType)
 	}
 	switch a.Status {
 	case http.StatusMethodNotAllowed:
-		set("Allow", http.MethodPost)
+		d.header(h, "Allow", http.MethodPost)
 	case http.StatusRequestEntityTooLarge:
-		set("Connection", "close")
+		d.header(h, "Connection", "close")
 	}
 	w.WriteHeader(a.Status)
 	if a.Body != "" {
 		// The provider hung up if this fails; the outcome stands all the same.
 		_, _ = io.WriteString(w, a.Body)
 	}
+}
+
+// header sets one of at most three headers, without an allocation.
+func (d *delivery) header(h http.Header, name, value string) {
+	d.values[d.set] = value
+	d.set++
+	h[name] = d.values[d.set-1 : d.set : d.set]
 }

@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/ratelimit"
@@ -35,8 +36,12 @@ func (rc *Receiver[E]) limitGate(r *http.Request, d *delivery) error {
 // limitHeaders tells a refused client when to come back, and others how much is
 // left, if that is wanted.
 func (rc *Receiver[E]) limitHeaders(w http.ResponseWriter, d *delivery) {
-	if d.limitKey != "" && d.limit.Limit > 0 && (!d.limit.Allowed || rc.options.LimitPolicy != "") {
+	switch {
+	case d.limitKey == "" || d.limit.Limit == 0:
+	case rc.options.LimitPolicy != "":
 		ratelimit.SetHeaders(w.Header(), d.limit, rc.options.LimitPolicy)
+	case !d.limit.Allowed:
+		d.header(w.Header(), "Retry-After", strconv.Itoa(d.limit.RetryAfterSeconds()))
 	}
 }
 

@@ -12,9 +12,11 @@ import (
 )
 
 const (
-	// DefaultMemoryEvents is how many entries a [MemoryStore] holds, of some 300
+	// DefaultMemoryEvents is how many entries a [MemoryStore] holds, of some 200
 	// bytes each. An event is one; one of Payatom is two, with its hash.
 	DefaultMemoryEvents = 100_000
+	// longestKey is the length up to which ids are kept as they are.
+	longestKey = 512
 	// memoryRetention is how long a done event is remembered at least, as long
 	// as there is room.
 	memoryRetention = 7 * 24 * time.Hour
@@ -28,24 +30,29 @@ var ErrStoreFull = errors.New("payack: the store in memory is full of claimed ev
 // days; when it is full it forgets the oldest done one, and never one that is
 // claimed. A restart forgets everything, and replicas don't share it.
 //
-// It keeps digests of ids and fingerprints, so its memory does not depend on
-// their length.
+// It keeps the strings of ids up to 512 bytes, which all events' are, and digests
+// of longer ones and of fingerprints: an entry takes 700 bytes at the most, if
+// its id is no part of a longer string. What it needed once it keeps for entries
+// to come.
 type MemoryStore struct {
 	mu      sync.Mutex
 	max     int
-	entries map[digest]*entry
+	entries map[string]*entry // by keyOf(id)
 	// oldest and newest are the ends of the chain of done events.
 	oldest, newest *entry
+	free           *entry // the chain of those that are not in use
 	tokens         uint64
+	base           time.Time // what entry.ends counts from
 }
 
 type digest [sha256.Size]byte
 
 type entry struct {
-	id, fingerprint digest
-	token           uint64    // 0 once it is done
-	ends            time.Time // of the lease, or of the retention
-	older, newer    *entry    // of the done ones
+	key         string
+	fingerprint digest
+	token       uint64        // 0 once it is done
+	ends        time.Duration // of the lease, or of the retention
+	next        *entry        // the next newer one, or the next free one
 }
 
 // NewMemoryStore returns a store for this many events; 0 is
@@ -54,7 +61,7 @@ func NewMemoryStore(events int) *MemoryStore {
 	if events <= 0 {
 		events = DefaultMemoryEvents
 	}
-	return &MemoryStore{max: events, entries: make(map[digest]*entry)}
+	return &MemoryStore{max: events, entries: make(map[string]*entry), base: time.Now()}
 }
 
 // Claim implements [payack.Store]. The error is [ErrStoreFull], or that of a
@@ -63,13 +70,13 @@ func (s *MemoryStore) Claim(ctx context.Context, id, fingerprint string, lease t
 	if err := ctx.Err(); err != nil {
 		return payack.Claim{}, err
 	}
-	key, print := digestOf(id), digestOf(fingerprint)
+	key, print := keyOf(id), digestOf(fingerprint)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := time.Since(s.base)
 	s.forgetOld(now)
 	e := s.entries[key]
-	if e != nil && now.Before(e.ends) {
+	if e != nil && now < e.ends {
 		switch {
 		case e.fingerprint != print:
 			return payack.Claim{State: payack.Conflict}, nil
@@ -82,11 +89,12 @@ func (s *MemoryStore) Claim(ctx context.Context, id, fingerprint string, lease t
 		if !s.makeRoom(now) {
 			return payack.Claim{}, ErrStoreFull
 		}
-		e = &entry{id: key}
+		e = s.unused()
+		e.key = key
 		s.entries[key] = e
 	}
 	s.tokens++
-	e.token, e.fingerprint, e.ends = s.tokens, print, now.Add(lease)
+	e.token, e.fingerprint, e.ends = s.tokens, print, now+lease
 	return payack.Claim{State: payack.Claimed, Token: strconv.FormatUint(e.token, 10)}, nil
 }
 
@@ -94,13 +102,14 @@ func (s *MemoryStore) Claim(ctx context.Context, id, fingerprint string, lease t
 func (s *MemoryStore) Commit(_ context.Context, id, token string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.held(id, token)
+	now := time.Since(s.base)
+	e := s.held(id, token, now)
 	if e == nil {
 		return payack.ErrNotHeld
 	}
-	e.token, e.ends = 0, time.Now().Add(memoryRetention)
-	if e.older = s.newest; e.older != nil {
-		e.older.newer = e
+	e.token, e.ends = 0, now+memoryRetention
+	if s.newest != nil {
+		s.newest.next = e
 	} else {
 		s.oldest = e
 	}
@@ -112,11 +121,11 @@ func (s *MemoryStore) Commit(_ context.Context, id, token string) error {
 func (s *MemoryStore) Release(_ context.Context, id, token string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.held(id, token)
+	e := s.held(id, token, time.Since(s.base))
 	if e == nil {
 		return payack.ErrNotHeld
 	}
-	delete(s.entries, e.id)
+	s.drop(e)
 	return nil
 }
 
@@ -127,10 +136,10 @@ func (s *MemoryStore) Len() int {
 	return len(s.entries)
 }
 
-func (s *MemoryStore) held(id, token string) *entry {
-	e := s.entries[digestOf(id)]
+func (s *MemoryStore) held(id, token string, now time.Duration) *entry {
+	e := s.entries[keyOf(id)]
 	n, err := strconv.ParseUint(token, 10, 64)
-	if err != nil || n == 0 || e == nil || e.token != n || !time.Now().Before(e.ends) {
+	if err != nil || n == 0 || e == nil || e.token != n || now >= e.ends {
 		return nil
 	}
 	return e
@@ -138,24 +147,24 @@ func (s *MemoryStore) held(id, token string) *entry {
 
 // forgetOld drops done events past their retention. All are kept equally long,
 // so the oldest end first.
-func (s *MemoryStore) forgetOld(now time.Time) {
-	for s.oldest != nil && !now.Before(s.oldest.ends) {
-		s.drop(s.oldest)
+func (s *MemoryStore) forgetOld(now time.Duration) {
+	for s.oldest != nil && now >= s.oldest.ends {
+		s.dropOldest()
 	}
 }
 
 // makeRoom drops the oldest done event when the store is full, or else one
 // whose lease has ended.
-func (s *MemoryStore) makeRoom(now time.Time) bool {
+func (s *MemoryStore) makeRoom(now time.Duration) bool {
 	if len(s.entries) < s.max {
 		return true
 	}
 	if s.oldest != nil {
-		s.drop(s.oldest)
+		s.dropOldest()
 		return true
 	}
 	for _, e := range s.entries {
-		if !now.Before(e.ends) {
+		if now >= e.ends {
 			s.drop(e)
 			return true
 		}
@@ -163,21 +172,50 @@ func (s *MemoryStore) makeRoom(now time.Time) bool {
 	return false
 }
 
-// drop forgets the oldest done event, or one that was claimed.
-func (s *MemoryStore) drop(e *entry) {
-	delete(s.entries, e.id)
-	if e != s.oldest {
-		return
-	}
-	if s.oldest = e.newer; s.oldest != nil {
-		s.oldest.older = nil
-	} else {
+func (s *MemoryStore) dropOldest() {
+	e := s.oldest
+	if s.oldest = e.next; s.oldest == nil {
 		s.newest = nil
 	}
+	s.drop(e)
 }
 
-// digestOf does not allocate for ids of the usual length.
+// drop forgets an event that stands in no chain.
+func (s *MemoryStore) drop(e *entry) {
+	delete(s.entries, e.key)
+	*e = entry{next: s.free}
+	s.free = e
+}
+
+// unused returns an entry without anything in it. They are made many at a time.
+func (s *MemoryStore) unused() *entry {
+	if s.free == nil {
+		slab := make([]entry, min(s.max, 64))
+		for i := range slab {
+			slab[i].next = s.free
+			s.free = &slab[i]
+		}
+	}
+	e := s.free
+	s.free, e.next = e.next, nil
+	return e
+}
+
+// keyOf returns an id, or the digest of one that is long, or that could be
+// mistaken for a digest.
+func keyOf(id string) string {
+	if len(id) <= longestKey && len(id) != sha256.Size {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return string(sum[:])
+}
+
+// digestOf does not allocate for texts of the usual length.
 func digestOf(text string) digest {
+	if text == "" {
+		return digest{}
+	}
 	var short [256]byte
 	return sha256.Sum256(append(short[:0], text...))
 }

@@ -55,6 +55,7 @@ type stages[E payack.Event] struct {
 type delivery struct {
 	payack.Delivery
 	observation payack.Observation
+	deadline    deadline
 	// claims are held until the callback has returned: the event's, and
 	// Payatom's on its hash.
 	claims    []claim
@@ -62,6 +63,11 @@ type delivery struct {
 	// limitKey is whose budget it is taken from, and limit what the limiter said.
 	limitKey string
 	limit    ratelimit.Decision
+	// values has room for those of our headers.
+	values [3]string
+	set    int
+	// spent is what the stages so far took.
+	spent time.Duration
 	// failure is what a wrapped handler reported with Fail.
 	failure error
 	// written is the status that a wrapped handler answered itself, or 0.
@@ -73,6 +79,13 @@ type delivery struct {
 type claim struct {
 	id, fingerprint, token string
 	lock                   bool
+}
+
+// lap returns what has passed since the last stage ended.
+func (d *delivery) lap() time.Duration {
+	before := d.spent
+	d.spent = time.Since(d.Received)
+	return d.spent - before
 }
 
 func newReceiver[E payack.Event](o Options, s stages[E]) (*Receiver[E], error) {
@@ -227,9 +240,8 @@ func (t *trackingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // serve takes a request all the way. Whatever happens, it is answered once and
 // observed once.
 func (rc *Receiver[E]) serve(w http.ResponseWriter, r *http.Request, call func(context.Context, E, *delivery) error) {
-	start := time.Now()
 	d := &delivery{Delivery: payack.Delivery{
-		Provider: rc.stages.provider, Received: start,
+		Provider: rc.stages.provider, Received: time.Now(),
 		Method: r.Method, Path: r.URL.Path, Header: r.Header,
 	}}
 	d.claims = d.claimsBuf[:0]
@@ -240,7 +252,7 @@ func (rc *Receiver[E]) serve(w http.ResponseWriter, r *http.Request, call func(c
 		if o.Outcome == "" { // the goroutine ends in the callback, or is to end
 			o.Outcome, o.Reason = payack.Failed, payack.ReasonPanic
 		}
-		o.Took.Total = time.Since(start)
+		o.Took.Total = time.Since(d.Received)
 		rc.observe(r.Context(), o)
 		rc.chargeFailure(r.Context(), d)
 		if aborted {
@@ -277,7 +289,7 @@ func (rc *Receiver[E]) answer(w http.ResponseWriter, d *delivery, err error) {
 	a := rc.stages.answers.of(o.Outcome, o.Reason)
 	o.Status = a.Status
 	rc.limitHeaders(w, d)
-	write(w, a)
+	d.write(w, a)
 }
 
 // process returns nil for an event that is accepted, or was (the outcome is
@@ -298,7 +310,7 @@ func (rc *Receiver[E]) process(w http.ResponseWriter, r *http.Request, d *delive
 		return err
 	}
 	body, err := capture(r, rc.options.MaxBody)
-	o.Took.Capture = time.Since(d.Received)
+	o.Took.Capture = d.lap()
 	if err != nil {
 		return rc.captureError(err)
 	}
@@ -313,9 +325,9 @@ func (rc *Receiver[E]) process(w http.ResponseWriter, r *http.Request, d *delive
 	d.Body = body
 
 	// The provider that hangs up must not stop a half-done settlement.
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), d.Received.Add(rc.options.Deadline))
-	defer cancel()
-	return rc.deliver(payack.WithDelivery(ctx, &d.Delivery), r, d, call)
+	d.deadline.values, d.deadline.end = context.WithoutCancel(r.Context()), d.Received.Add(rc.options.Deadline)
+	defer d.deadline.stop()
+	return rc.deliver(payack.WithDelivery(&d.deadline, &d.Delivery), r, d, call)
 }
 
 // deliver takes a captured body to the merchant's code. What it claims is
@@ -339,16 +351,14 @@ func (rc *Receiver[E]) deliver(ctx context.Context, r *http.Request, d *delivery
 		return rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "the same event is being processed in this process")
 	}
 
-	before := time.Now()
 	err = rc.guard(ctx, ev, d)
-	o.Took.Guard = time.Since(before)
+	o.Took.Guard = d.lap()
 	if err != nil || o.Outcome == payack.Duplicate {
 		return err
 	}
 
-	before = time.Now()
 	err = call(ctx, ev, d)
-	o.Took.Call = time.Since(before)
+	o.Took.Call = d.lap()
 	if err != nil {
 		return rc.callbackError(ctx, err)
 	}
@@ -402,8 +412,7 @@ func (rc *Receiver[E]) captureError(err error) error {
 
 // verify finds the keys, verifies, and applies the merchant's own rules.
 func (rc *Receiver[E]) verify(ctx context.Context, r *http.Request, d *delivery) (E, error) {
-	before := time.Now()
-	defer func() { d.observation.Took.Verify = time.Since(before) }()
+	defer func() { d.observation.Took.Verify = d.lap() }()
 	contentType := r.Header.Get("Content-Type")
 	ev, err := rc.stages.verify(ctx, r, verify.Message{ContentType: contentType, Header: r.Header, Body: d.Body})
 	if err != nil {

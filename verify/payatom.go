@@ -151,7 +151,9 @@ func (v *Payatom) verify(body []byte, amounts []string, k *PayatomKeys, t *trace
 		return nil, reject(payack.Payatom, payack.ReasonUnknownTenant, "no keys")
 	}
 	amountName := ""
-	fields, err := decode(v.body, body, payatomKnown)
+	room := takeRoom()
+	defer room.release()
+	fields, err := decode(room[:0], v.body, body, payatomKnown)
 	if err == nil && len(amounts) > 1 { // other names of the amount
 		err = checkKnown(fields, amounts)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"hash"
 	"net/textproto"
@@ -201,7 +202,9 @@ func (v *Ptop) run(m Message, k *PtopKeys, t *trace) (*payack.PtopEvent, error) 
 	if !v.Accepts(m.ContentType) {
 		return nil, reject(payack.Ptop, payack.ReasonMalformed, "the content type does not fit the configured body; see the options body and sniff")
 	}
-	fields, err := decode(v.body, m.Body, ptopMembers)
+	room := takeRoom()
+	defer room.release()
+	fields, err := decode(room[:0], v.body, m.Body, ptopMembers)
 	if err != nil {
 		return nil, malformed(payack.Ptop, err)
 	}
@@ -298,22 +301,13 @@ func (v *Ptop) signature(m Message, fields []strict.Field) (text string, at int,
 // ptopHex reads a signature as PHP's hash_equals would compare it: 64
 // lower-case hex digits and nothing else.
 func ptopHex(s string) (sum [sha256.Size]byte, ok bool) {
-	if len(s) != 2*len(sum) {
+	var digits [2 * len(sum)]byte
+	if len(s) != len(digits) {
 		return sum, false
 	}
-	for i := range len(s) {
-		var digit byte
-		switch c := s[i]; {
-		case '0' <= c && c <= '9':
-			digit = c - '0'
-		case 'a' <= c && c <= 'f':
-			digit = c - 'a' + 10
-		default:
-			return sum, false
-		}
-		sum[i/2] = sum[i/2]<<4 | digit
-	}
-	return sum, true
+	_, err := hex.Decode(sum[:], []byte(s))
+	hex.Encode(digits[:], sum[:]) // differs from s by the case of its letters at the most
+	return sum, err == nil && string(digits[:]) == s
 }
 
 // match tries the schemes that go with the place of the signature, and every

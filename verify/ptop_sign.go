@@ -44,7 +44,7 @@ func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, 
 	if !slices.Contains(fit, scheme) {
 		return Message{}, errors.New("payack: scheme: " + strconv.Quote(string(scheme)) + " does not fit a " + string(format) + " body; choose from " + list(fit))
 	}
-	fields, err := decode(format, body, ptopMembers)
+	fields, err := decode(nil, format, body, ptopMembers)
 	var posted []strict.Field
 	if err == nil && format == BodyForm {
 		posted, err = ptopPosted(fields)

@@ -174,7 +174,9 @@ func (v *PTS) run(m Message, k *PTSKeys, t *trace) (*payack.PTSEvent, error) {
 	if k == nil {
 		return nil, reject(payack.PTS, payack.ReasonUnknownTenant, "no keys")
 	}
-	fields, err := v.open(m, k, t)
+	room := takeRoom()
+	defer room.release()
+	fields, err := v.open(room[:0], m, k, t)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +188,7 @@ func (v *PTS) run(m Message, k *PTSKeys, t *trace) (*payack.PTSEvent, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := v.verify(ev, signed, fields, k, t); err != nil {
+	if err := v.verify(ev, &signed, fields, k, t); err != nil {
 		return nil, err
 	}
 	if err := ev.Check(); err != nil {
@@ -198,9 +200,9 @@ func (v *PTS) run(m Message, k *PTSKeys, t *trace) (*payack.PTSEvent, error) {
 	return ev, nil
 }
 
-// open recognises the shape and returns the flat members, which are hostile
-// until the signature has been verified.
-func (v *PTS) open(m Message, k *PTSKeys, t *trace) ([]strict.Field, error) {
+// open recognises the shape and returns the flat members, in dst as far as there
+// is room. They are hostile until the signature has been verified.
+func (v *PTS) open(dst []strict.Field, m Message, k *PTSKeys, t *trace) ([]strict.Field, error) {
 	kind := media(m.ContentType)
 	if v.sniff && (kind != mediaText || looksLikeJSON(m.Body)) {
 		kind = mediaJSON
@@ -208,12 +210,12 @@ func (v *PTS) open(m Message, k *PTSKeys, t *trace) ([]strict.Field, error) {
 	switch kind {
 	case mediaText:
 		t.note("shape", "an envelope as text/plain")
-		return v.openEnvelope(m, string(m.Body), k, t)
+		return v.openEnvelope(dst, m, m.Body, k, t)
 	case mediaJSON:
 	default:
 		return nil, reject(payack.PTS, payack.ReasonMalformed, "the content type is neither application/json nor text/plain")
 	}
-	fields, err := parseJSON(m.Body)
+	fields, err := strict.JSON(dst, m.Body, string(m.Body))
 	if err != nil {
 		return nil, malformed(payack.PTS, err)
 	}
@@ -230,10 +232,10 @@ func (v *PTS) open(m Message, k *PTSKeys, t *trace) ([]strict.Field, error) {
 		return nil, reject(payack.PTS, payack.ReasonMalformed, "neither sign nor data is there")
 	case data.Kind == strict.String:
 		t.note("shape", "an envelope in the member data")
-		return v.openEnvelope(m, data.Text, k, t)
+		return v.openEnvelope(dst, m, []byte(data.Text), k, t)
 	case data.Kind == strict.Object:
 		t.note("shape", "an object in the member data")
-		fields, err := parseJSON([]byte(data.Text))
+		fields, err := strict.JSON(dst, []byte(data.Text), data.Text)
 		if err != nil {
 			return nil, malformed(payack.PTS, err)
 		}
@@ -251,7 +253,7 @@ func (v *PTS) flat(fields []strict.Field, k *PTSKeys) ([]strict.Field, error) {
 	return fields, nil
 }
 
-func (v *PTS) openEnvelope(m Message, sealed string, k *PTSKeys, t *trace) ([]strict.Field, error) {
+func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed []byte, k *PTSKeys, t *trace) ([]strict.Field, error) {
 	if k.envelope == nil {
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, "an envelope, and envelopes are switched off")
 	}
@@ -261,7 +263,7 @@ func (v *PTS) openEnvelope(m Message, sealed string, k *PTSKeys, t *trace) ([]st
 		}
 		t.note("header", PTSTransactionHeader+" is right")
 	}
-	plain, err := k.envelope.Open([]byte(sealed))
+	plain, err := k.envelope.Open(sealed)
 	if err != nil {
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, "it does not open with the safecode")
 	}
@@ -269,7 +271,7 @@ func (v *PTS) openEnvelope(m Message, sealed string, k *PTSKeys, t *trace) ([]st
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, "what it opens to with the safecode is no JSON object")
 	}
 	t.note("envelope", "it opens with the safecode")
-	fields, err := parseJSON(plain)
+	fields, err := strict.JSON(dst, plain, string(plain))
 	if err != nil {
 		return nil, malformed(payack.PTS, err)
 	}
@@ -280,12 +282,12 @@ func (v *PTS) openEnvelope(m Message, sealed string, k *PTSKeys, t *trace) ([]st
 }
 
 // transactionSignature checks the HMAC over the envelope's text.
-func (v *PTS) transactionSignature(m Message, sealed string, k *PTSKeys) bool {
+func (v *PTS) transactionSignature(m Message, sealed []byte, k *PTSKeys) bool {
 	values := m.Header[PTSTransactionHeader]
 	if len(values) != 1 {
 		return false
 	}
-	want := ptsTransactionMAC(k.transactionSecret, []byte(sealed))
+	want := ptsTransactionMAC(k.transactionSecret, sealed)
 	if v.hexHeader {
 		return hmac.Equal([]byte(values[0]), []byte(hex.EncodeToString(want)))
 	}
@@ -298,18 +300,14 @@ func ptsTransactionMAC(secret payack.Secret, sealed []byte) []byte {
 	return h.Sum(nil)
 }
 
-func parseJSON(data []byte) ([]strict.Field, error) {
-	return strict.JSON(make([]strict.Field, 0, 20), data, string(data))
-}
-
 // ptsTexts are the values of the signed members, in the order of ptsSigned.
 type ptsTexts [11]string
 
 // ptsEvent gives the members their types. Nothing of it may be used before the
 // signature has been verified.
-func ptsEvent(fields []strict.Field) (*payack.PTSEvent, *ptsTexts, error) {
+func ptsEvent(fields []strict.Field) (ev *payack.PTSEvent, texts ptsTexts, err error) {
 	m := members{fields: fields}
-	ev := &payack.PTSEvent{
+	ev = &payack.PTSEvent{
 		UserID:         m.id("user_id", true).String(),
 		OrderID:        m.id("order_id", true).String(),
 		TransactionID:  m.id("transaction_id", true).String(),
@@ -333,16 +331,16 @@ func ptsEvent(fields []strict.Field) (*payack.PTSEvent, *ptsTexts, error) {
 		},
 	}
 	if m.err != nil {
-		return nil, nil, malformed(payack.PTS, m.err)
+		return nil, texts, malformed(payack.PTS, m.err)
 	}
-	texts := &ptsTexts{
+	texts = ptsTexts{
 		ev.AcceptAmount.String(), ev.AcceptCurrency.String(), ev.Channel.String(), ev.ExchangeRate.String(),
 		ev.OrderID, string(ev.Status), ev.SubmitAmount.String(), ev.SubmitCurrency.String(),
 		ev.Timestamp.String(), ev.TransactionID, ev.UserID,
 	}
 	for i, text := range texts {
 		if ambiguous(text, ptsSigned) {
-			return nil, nil, reject(payack.PTS, payack.ReasonMalformed, ptsSigned[i]+" holds the border of another signed member")
+			return nil, texts, reject(payack.PTS, payack.ReasonMalformed, ptsSigned[i]+" holds the border of another signed member")
 		}
 	}
 	return ev, texts, nil
@@ -371,7 +369,8 @@ func (v *PTS) verify(ev *payack.PTSEvent, texts *ptsTexts, fields []strict.Field
 	if f == nil || f.Kind != strict.String {
 		return reject(payack.PTS, payack.ReasonMalformed, "sign is missing or not a string")
 	}
-	signature, ok := envelope.DecodeBase64(nil, f.Text)
+	var buf [512]byte // room for 4096 bits
+	signature, ok := envelope.DecodeBase64(buf[:0], f.Text)
 	if !ok || len(signature) == 0 {
 		return reject(payack.PTS, payack.ReasonSignature, "sign is not strict base64")
 	}

@@ -220,3 +220,7 @@ func (r *PTSResponse) fill(names []string, fields []strict.Field, k *PTSKeys) er
 	}
 	return nil
 }
+
+func parseJSON(data []byte) ([]strict.Field, error) {
+	return strict.JSON(make([]strict.Field, 0, len(room{})), data, string(data))
+}

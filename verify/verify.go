@@ -16,6 +16,7 @@ import (
 	"mime"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/internal/strict"
@@ -66,7 +67,8 @@ const maxContentType = 256
 // agrees on that.
 func media(contentType string) mediaType {
 	switch contentType { // as nearly all senders write it; saves the parsing
-	case "application/json":
+	case "application/json", "application/json; charset=utf-8", "application/json;charset=utf-8",
+		"application/json; charset=UTF-8", "application/json;charset=UTF-8":
 		return mediaJSON
 	case "text/plain":
 		return mediaText
@@ -76,6 +78,12 @@ func media(contentType string) mediaType {
 		return mediaOther
 	}
 	if len(contentType) > maxContentType { // read before anybody is known
+		return mediaOther
+	}
+	base, _, _ := strings.Cut(contentType, ";")
+	switch strings.TrimSpace(strings.ToLower(base)) { // saves the parsing of a flood
+	case "application/json", "application/x-www-form-urlencoded", "text/plain":
+	default:
 		return mediaOther
 	}
 	name, params, err := mime.ParseMediaType(contentType)
@@ -108,14 +116,28 @@ func looksLikeJSON(body []byte) bool {
 	return false
 }
 
-// decode reads a body in its one format.
-func decode(body Body, data []byte, known []string) ([]strict.Field, error) {
+// room is where a message's fields stand while it is verified; what comes of it
+// keeps their texts at the most. More fields than the documents know go to the
+// heap.
+type room [20]strict.Field
+
+var rooms = sync.Pool{New: func() any { return new(room) }}
+
+func takeRoom() *room { return rooms.Get().(*room) }
+
+func (r *room) release() {
+	clear(r[:]) // keep no message alive
+	rooms.Put(r)
+}
+
+// decode reads a body in its one format, into dst as far as there is room.
+func decode(dst []strict.Field, body Body, data []byte, known []string) ([]strict.Field, error) {
 	var fields []strict.Field
 	var err error
 	if src := string(data); body == BodyForm {
-		fields, err = strict.Form(make([]strict.Field, 0, 16), src)
+		fields, err = strict.Form(dst, src)
 	} else {
-		fields, err = strict.JSON(make([]strict.Field, 0, 16), data, src)
+		fields, err = strict.JSON(dst, data, src)
 	}
 	if err != nil {
 		return nil, err

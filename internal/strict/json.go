@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -98,16 +99,14 @@ func member(dec *jsontext.Decoder, data []byte, src string) (f Field, err error)
 // content decodes the string literal at src[start:end].
 func content(src string, start, end int) (string, error) {
 	inner := src[start+1 : end-1]
-	for i := range len(inner) {
-		if inner[i] == '\\' {
-			b, err := jsontext.AppendUnquote(nil, src[start:end])
-			if err != nil {
-				return "", &Error{"invalid string", start}
-			}
-			return string(b), nil
-		}
+	if strings.IndexByte(inner, '\\') < 0 {
+		return inner, nil
 	}
-	return inner, nil
+	b, err := jsontext.AppendUnquote(nil, src[start:end])
+	if err != nil {
+		return "", &Error{"invalid string", start}
+	}
+	return string(b), nil
 }
 
 // deeperThan tells whether a valid JSON value nests more than depth levels.

@@ -1,0 +1,179 @@
+//go:build !race
+
+package handlers_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/ratelimit"
+)
+
+// allocRuns is how many calls an average is of.
+const allocRuns = 200
+
+// prepared is one call of a handler, made ready before it is measured.
+type prepared struct {
+	r    *http.Request
+	body bytes.Reader
+	w    leanWriter
+}
+
+func (p *prepared) Read(b []byte) (int, error) { return p.body.Read(b) }
+func (p *prepared) Close() error               { return nil }
+
+// leanWriter does what a server's writer does, without allocations of its own.
+type leanWriter struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+func (w *leanWriter) Header() http.Header             { return w.header }
+func (w *leanWriter) WriteHeader(status int)          { w.status = status }
+func (w *leanWriter) SetReadDeadline(time.Time) error { return nil }
+func (w *leanWriter) Write(b []byte) (int, error) {
+	w.body = append(w.body, b...)
+	return len(b), nil
+}
+func (w *leanWriter) WriteString(s string) (int, error) {
+	w.body = append(w.body, s...)
+	return len(s), nil
+}
+
+// allocations returns how often serving one of the messages asks the heap. They
+// are served in turn; the first warms up.
+func allocations(t *testing.T, h http.Handler, status int, messages ...message) float64 {
+	t.Helper()
+	calls := make([]prepared, allocRuns+1)
+	for i := range calls {
+		c, m := &calls[i], messages[i%len(messages)]
+		c.r = m.request()
+		c.body.Reset([]byte(m.body))
+		c.r.Body = c
+		if m.header.Get("X-Announced") != "" {
+			c.r.ContentLength = 1 << 20
+		}
+		// A map makes its room when it gets the first key, which is the server's.
+		c.w = leanWriter{header: http.Header{"Date": nil}, body: make([]byte, 0, 128)}
+	}
+	at := 0
+	got := testing.AllocsPerRun(allocRuns, func() {
+		h.ServeHTTP(&calls[at].w, calls[at].r)
+		at++
+	})
+	for i := range calls {
+		require.Equal(t, status, calls[i].w.status)
+	}
+	return got
+}
+
+// The ceilings make a regression fail. Under the race detector pools forget at
+// random, so this is measured without it.
+func TestAllocationsAccepted(t *testing.T) {
+	for _, tc := range []struct {
+		provider payack.Provider
+		name     string
+		most     float64
+		message  func(i int) message
+	}{
+		{payack.Ptop, "ptop", 13, func(i int) message {
+			return ptopMessage(t, fmt.Sprintf(`{"success":true,"transaction_id":"T2024%05d","order_id":"ORD1","message":%q}`,
+				i, strings.Repeat("Payment done. ", 35)))
+		}},
+		// RSA itself takes 9.
+		{payack.PTS, "pts plain", 23, func(i int) message {
+			return ptsMessage(t, map[string]string{"transaction_id": fmt.Sprintf(`"2024%05d"`, i)}, nil)
+		}},
+		{payack.PTS, "pts sealed", 23, func(i int) message {
+			m := ptsMessage(t, map[string]string{"transaction_id": fmt.Sprintf(`"2024%05d"`, i)}, nil)
+			m.body = sealPTS(t, m.body)
+			return m.with("Content-Type", "text/plain")
+		}},
+		{payack.Payatom, "payatom", 16, func(i int) message {
+			id := fmt.Sprintf("ORD2024%05d", i)
+			return payatomMessage(t, `"`+id+`"`, `"500"`, `"Approved"`, id+"500Approved")
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			m := merchant{options: middleware.Options{Store: inUse(t)}, expect: func(context.Context, string) (payack.Amount, bool, error) {
+				return payack.NewAmount("500"), true, nil
+			}}
+			messages := make([]message, allocRuns+1) // each is another event
+			for i := range messages {
+				messages[i] = tc.message(i)
+			}
+			got := allocations(t, m.handler(t, tc.provider), http.StatusOK, messages...)
+			require.LessOrEqual(t, got, tc.most)
+			t.Logf("%v allocations", got)
+		})
+	}
+}
+
+// inUse is a store that has given more claims than the first few, whose tokens
+// are short enough to cost nothing.
+func inUse(t *testing.T) payack.Store {
+	s := middleware.NewMemoryStore(512)
+	for range 128 {
+		c, err := s.Claim(t.Context(), "before", "", time.Minute)
+		require.NoError(t, err)
+		require.NoError(t, s.Release(t.Context(), "before", c.Token))
+	}
+	return s
+}
+
+// What is refused at the gate, however often, costs next to nothing. Over the
+// rate, the key and Retry-After come on top.
+func TestAllocationsRefused(t *testing.T) {
+	for _, p := range providers {
+		ok := genuine(t, p)
+		put := ok
+		put.method = http.MethodPut
+		for _, tc := range []struct {
+			name    string
+			status  int
+			most    float64
+			message message
+			options func(*testing.T) middleware.Options
+		}{
+			{"method", http.StatusMethodNotAllowed, 2, put, nil},
+			{"content type", http.StatusUnsupportedMediaType, 2, ok.with("Content-Type", "image/png"), nil},
+			{"content encoding", http.StatusUnsupportedMediaType, 2, ok.with("Content-Encoding", "gzip"), nil},
+			{"oversized", http.StatusRequestEntityTooLarge, 2, ok.with("X-Announced", "1"), nil},
+			{"address", http.StatusForbidden, 2, ok, func(*testing.T) middleware.Options {
+				return middleware.Options{AllowedAddresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}
+			}},
+			{"rate", http.StatusTooManyRequests, 2, ok, func(t *testing.T) middleware.Options { return spent(t, p) }},
+		} {
+			t.Run(string(p)+" "+tc.name, func(t *testing.T) {
+				var m merchant
+				if tc.options != nil {
+					m.options = tc.options(t)
+				}
+				got := allocations(t, m.handler(t, p), tc.status, tc.message)
+				require.LessOrEqual(t, got, tc.most)
+				t.Logf("%v allocations", got)
+			})
+		}
+	}
+}
+
+// spent is a limiter that the sender has used up.
+func spent(t *testing.T, p payack.Provider) middleware.Options {
+	at := time.Now()
+	limiter, err := ratelimit.New(ratelimit.Config{PerSecond: 1. / 30, Burst: 1, Now: func() time.Time { return at }})
+	require.NoError(t, err)
+	_, err = limiter.Allow(context.Background(), ratelimit.AddrKey(string(p), netip.MustParseAddr("192.0.2.1")))
+	require.NoError(t, err)
+	return middleware.Options{Limiter: limiter, Charge: ratelimit.ChargeAll}
+}

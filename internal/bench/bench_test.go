@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/payack/payack"
+)
+
+func testKit(t testing.TB) *kit {
+	t.Helper()
+	k, err := newKit(256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// Opening a row makes its calls and looks at every answer; a peer's also proves
+// that it refuses what was changed.
+func TestRowsDoWhatTheySay(t *testing.T) {
+	k := testKit(t)
+	for _, r := range k.rows() {
+		t.Run(r.key(), func(t *testing.T) {
+			if err := r.open(); err != nil {
+				t.Fatal(err)
+			}
+			s, err := r.measure(1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.nanoseconds <= 0 || r.size == 0 {
+				t.Fatalf("%+v, %d bytes", s, r.size)
+			}
+		})
+	}
+}
+
+// A row that answers otherwise than it says must be found out.
+func TestWrongAnswersAreFound(t *testing.T) {
+	k := testKit(t)
+	ring, err := k.ptop(payack.SchemeHeader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &row{worker: refused(k.floorPtop, ptopAccepted, func() (message, error) { return wrongHeader(ring), nil })}
+	if r.open() == nil {
+		t.Fatal("a refusal passes for an accepted callback")
+	}
+}
+
+// Rows that are compared with a row that isn't there would print nothing.
+func TestEveryBaseIsARow(t *testing.T) {
+	keys := make(map[string]bool)
+	rows := testKit(t).rows()
+	for _, r := range rows {
+		if keys[r.key()] {
+			t.Errorf("two rows are %s", r.key())
+		}
+		keys[r.key()] = true
+	}
+	for _, r := range rows {
+		if r.base != "" && !keys[r.base] {
+			t.Errorf("%s is compared with %s, which is no row", r.key(), r.base)
+		}
+	}
+	res := newResults(1)
+	for key := range keys {
+		res.add(key, sample{1, 1, 1})
+	}
+	for _, g := range goals {
+		if _, ok := g.value(res); !ok {
+			t.Errorf("nothing is measured for: %s", g.what)
+		}
+	}
+}
+
+// The floors are worth a comparison only if they take and refuse the same.
+func TestFloorsAgreeWithPayack(t *testing.T) {
+	k := testKit(t)
+	ptop := must(k.ptop(payack.SchemeHeader))
+	flat := must(k.ptsFlat(payack.SchemeLiteral))
+	sealed := must(k.ptsSealed(payack.SchemeLiteral))
+	payatom := must(k.payatom(payack.SchemeLiteral))
+	edited := func(m message, f func(string) string) message {
+		return message{header: m.header, body: []byte(f(string(m.body)))}
+	}
+	replaced := func(old, text string) func(string) string {
+		return func(s string) string { return strings.Replace(s, old, text, 1) }
+	}
+	common := map[string]func(string) string{
+		"genuine":        func(s string) string { return s },
+		"cut short":      func(s string) string { return s[:len(s)-1] },
+		"more behind it": func(s string) string { return s + "{}" },
+		"invalid UTF-8":  replaced(`"order_id":"`, "\"order_id\":\"\xff"),
+		"another order":  replaced(`"order_id":"`, `"order_id":"9`),
+		"a second order": replaced(`{`, `{"order_id":"1",`),
+		"no order":       replaced(`"order_id"`, `"oder_id"`),
+		"empty":          func(string) string { return "" },
+		"an array":       func(s string) string { return "[" + s + "]" },
+	}
+	for _, c := range []struct {
+		name           string
+		floor, handler http.Handler
+		accepted       answer
+		genuine        message
+		seal           bool
+		more           map[string]message
+	}{
+		{"ptop", must(k.floorPtop()), must(k.ptopHandler([]payack.Scheme{payack.SchemeHeader})), ptopAccepted, ptop[0], false,
+			map[string]message{"no signature": unsigned(ptop), "wrong MAC": wrongHeader(ptop)}},
+		{"pts plain", must(k.floorPTS(false)), must(k.ptsHandler([]payack.Scheme{payack.SchemeLiteral})), ptsAccepted, flat[0], false,
+			map[string]message{
+				"no signature":  {header: flat[0].header, body: withoutMember(flat[0].body, "sign")},
+				"wrong RSA":     {header: flat[0].header, body: wrongMember(flat[0].body, "sign", 20)},
+				"no channel":    edited(flat[0], replaced(`"channel":"QRPH",`, "")),
+				"unsigned text": edited(flat[0], replaced(`{`, `{"reference_number":"1",`)),
+			}},
+		{"pts sealed", must(k.floorPTS(true)), must(k.ptsHandler([]payack.Scheme{payack.SchemeLiteral})), ptsAccepted, flat[0], true,
+			map[string]message{
+				"a line break":  edited(sealed[0], func(s string) string { return s[:40] + "\n" + s[40:] }),
+				"a block less":  edited(sealed[0], func(s string) string { return s[:len(s)-64] }),
+				"wrong padding": edited(sealed[0], func(s string) string { return string(wrongPadding([]byte(s))) }),
+			}},
+		{"payatom", must(k.floorPayatom()), must(k.payatomHandler(true, []payack.Scheme{payack.SchemeLiteral})), payatomAccepted, payatom[0], false,
+			map[string]message{
+				"no hash":      {header: payatom[0].header, body: withoutMember(payatom[0].body, "post_hash")},
+				"wrong MAC":    {header: payatom[0].header, body: wrongMember(payatom[0].body, "post_hash", 30)},
+				"wrong IV":     {header: payatom[0].header, body: wrongMember(payatom[0].body, "post_hash", 2)},
+				"wrong text":   {header: payatom[0].header, body: wrongMember(payatom[0].body, "post_hash", 90)},
+				"another sum":  edited(payatom[0], replaced(`"received_amount":1500.50`, `"received_amount":9500.50`)),
+				"refund notes": edited(payatom[0], replaced("none was asked for", "x")),
+			}},
+	} {
+		cases := c.more
+		for name, f := range common {
+			m := edited(c.genuine, f)
+			if c.seal {
+				m = must(k.seal(m.body))
+			}
+			cases[name] = m
+		}
+		for name, m := range cases {
+			floor, full := status(c.floor, m, c.accepted), status(c.handler, m, c.accepted)
+			if floor != full {
+				t.Errorf("%s, %s: the floor accepts: %v, payack accepts: %v", c.name, name, floor, full)
+			}
+			if (name == "genuine") && !full {
+				t.Errorf("%s: the genuine callback is refused", c.name)
+			}
+		}
+	}
+}
+
+func wrongPadding(text []byte) []byte {
+	sealed, err := strictBase64.DecodeString(string(text))
+	if err != nil {
+		return nil
+	}
+	sealed[len(sealed)-1] ^= 1
+	return []byte(strictBase64.EncodeToString(sealed))
+}
+
+// status tells whether a handler accepts a message.
+func status(h http.Handler, m message, accepted answer) bool {
+	w := newHTTPWorker(h, accepted, same(m))
+	w.load()
+	w.call(0)
+	got := &w.calls[0].w
+	return got.status == accepted.status && string(got.body) == accepted.body
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func TestServers(t *testing.T) {
+	var out bytes.Buffer
+	s := settings{rounds: 1, load: 20 * time.Millisecond}
+	if err := measureServers(&out, testKit(t), s); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(out.String(), "\n"); n < 9 {
+		t.Fatalf("%d lines:\n%s", n, &out)
+	}
+}
+
+func TestCommand(t *testing.T) {
+	s, err := parse([]string{"-quick", "-load", "0", "-run", "^ptop/(payack, with slog)$"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := run(&out, s); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"| " + rowPinned + " |", "| payack, with slog |", "what slog adds to Ptop"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the table lacks %q:\n%s", want, &out)
+		}
+	}
+	if _, err := parse([]string{"-n", "0"}); err == nil {
+		t.Error("no rounds are no error")
+	}
+	if err := run(&out, must(parse([]string{"-quick", "-run", "nothing"}))); err == nil {
+		t.Error("a filter that matches nothing is no error")
+	}
+}
+
+// The rows as benchmarks, for benchstat: go test -bench . -count 10
+func BenchmarkRows(b *testing.B) {
+	k := testKit(b)
+	for _, r := range k.rows() {
+		if r.parallel {
+			continue
+		}
+		b.Run(r.key(), func(b *testing.B) {
+			if err := r.open(); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			w := r.workers[0]
+			b.ResetTimer()
+			for i := range b.N {
+				if i%batch == 0 {
+					b.StopTimer()
+					w.load()
+					b.StartTimer()
+				}
+				w.call(i % batch)
+			}
+		})
+	}
+}
+
+func BenchmarkParallel(b *testing.B) {
+	k := testKit(b)
+	for _, r := range k.rows() {
+		if !r.parallel {
+			continue
+		}
+		b.Run(r.key(), func(b *testing.B) {
+			if err := r.open(); err != nil {
+				b.Fatal(err)
+			}
+			free := make(chan worker, len(r.workers))
+			for _, w := range r.workers {
+				free <- w
+			}
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				w := <-free
+				defer func() { free <- w }()
+				for i := 0; pb.Next(); i++ {
+					if i%batch == 0 { // in the measured time: nobody can stop the others
+						w.load()
+					}
+					w.call(i % batch)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"runtime"
+	"sort"
+	"sync"
+	"time"
+)
+
+// batch is how many calls are prepared, outside of the measured time, and then
+// made in one go.
+const batch = 256
+
+// row is one line of the table.
+type row struct {
+	group, name string
+	base        string // key of the row that it is compared with
+	size        int    // of the body, known once it is open
+	parallel    bool
+	// workers makes what is measured, one for each goroutine; goroutine i of n
+	// must not share events with the others.
+	worker  func(i, n int) (worker, error)
+	workers []worker
+}
+
+// worker makes calls that were prepared before. load prepares a batch, call
+// makes its i-th, and check tells whether all did what the row says.
+type worker interface {
+	load()
+	call(i int)
+	check() error
+	bytes() int
+}
+
+func (r *row) key() string { return r.group + "/" + r.name }
+
+func (r *row) open() error {
+	n := 1
+	if r.parallel {
+		n = runtime.GOMAXPROCS(0)
+	}
+	r.workers = nil
+	for i := range n {
+		w, err := r.worker(i, n)
+		if err != nil {
+			return err
+		}
+		r.workers = append(r.workers, w)
+		r.size = w.bytes()
+	}
+	for range 4 { // warms pools, and proves that the row does what it says
+		for _, w := range r.workers {
+			w.load()
+			for i := range batch {
+				w.call(i)
+			}
+			if err := w.check(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sample is what one round found out about a row.
+type sample struct{ nanoseconds, allocs, bytes float64 }
+
+func (r *row) measure(d time.Duration) (sample, error) {
+	var before, after runtime.MemStats
+	var took time.Duration
+	var ops, allocs, size uint64
+	runtime.GC()
+	for took < d {
+		for _, w := range r.workers {
+			w.load()
+		}
+		runtime.ReadMemStats(&before)
+		took += r.once()
+		runtime.ReadMemStats(&after)
+		ops += uint64(batch * len(r.workers))
+		allocs += after.Mallocs - before.Mallocs
+		size += after.TotalAlloc - before.TotalAlloc
+		for _, w := range r.workers {
+			if err := w.check(); err != nil {
+				return sample{}, err
+			}
+		}
+	}
+	n := float64(ops)
+	return sample{float64(took.Nanoseconds()) / n, float64(allocs) / n, float64(size) / n}, nil
+}
+
+// once makes a batch of calls with each worker and returns how long it took.
+func (r *row) once() time.Duration {
+	if !r.parallel {
+		w := r.workers[0]
+		start := time.Now()
+		for i := range batch {
+			w.call(i)
+		}
+		return time.Since(start)
+	}
+	var begin, end sync.WaitGroup
+	begin.Add(1)
+	for _, w := range r.workers {
+		end.Go(func() {
+			begin.Wait()
+			for i := range batch {
+				w.call(i)
+			}
+		})
+	}
+	start := time.Now()
+	begin.Done()
+	end.Wait()
+	return time.Since(start)
+}
+
+// message is a request as a provider sends it.
+type message struct {
+	header http.Header
+	body   []byte
+	// announced, when set, is a Content-Length other than the body's.
+	announced int64
+}
+
+// writer is the least that a handler can write to. It takes read deadlines and
+// strings, as a server's own writer does.
+type writer struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+func (w *writer) Header() http.Header               { return w.header }
+func (w *writer) WriteHeader(status int)            { w.status = status }
+func (w *writer) SetReadDeadline(_ time.Time) error { return nil }
+
+func (w *writer) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	w.body = append(w.body, b...)
+	return len(b), nil
+}
+
+func (w *writer) WriteString(s string) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	w.body = append(w.body, s...)
+	return len(s), nil
+}
+
+type body struct{ bytes.Reader }
+
+func (*body) Close() error { return nil }
+
+// answer is what a row must be answered, every time.
+type answer struct {
+	status int
+	body   string
+}
+
+// httpWorker calls a handler with prepared requests.
+type httpWorker struct {
+	handler http.Handler
+	want    answer
+	next    func() *message
+	calls   [batch]struct {
+		r    http.Request
+		body body
+		w    writer
+	}
+}
+
+var target = &url.URL{Path: "/callback"}
+
+const clientAddress = "203.0.113.7"
+
+func newHTTPWorker(h http.Handler, want answer, next func() *message) *httpWorker {
+	w := &httpWorker{handler: h, want: want, next: next}
+	for i := range w.calls {
+		c := &w.calls[i]
+		c.r = http.Request{
+			Method: http.MethodPost, URL: target, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			Host: "merchant.example", RemoteAddr: clientAddress + ":40000", RequestURI: "/callback",
+		}
+		c.w.header = make(http.Header, 4)
+		c.w.body = make([]byte, 0, 128)
+	}
+	return w
+}
+
+func (w *httpWorker) load() {
+	for i := range w.calls {
+		c := &w.calls[i]
+		m := w.next()
+		c.body.Reset(m.body)
+		c.r.Body, c.r.Header, c.r.ContentLength = &c.body, m.header, int64(len(m.body))
+		if m.announced != 0 {
+			c.r.ContentLength = m.announced
+		}
+		clear(c.w.header)
+		c.w.status, c.w.body = 0, c.w.body[:0]
+	}
+}
+
+func (w *httpWorker) call(i int) {
+	c := &w.calls[i]
+	w.handler.ServeHTTP(&c.w, &c.r)
+}
+
+func (w *httpWorker) check() error {
+	for i := range w.calls {
+		if got := &w.calls[i].w; got.status != w.want.status || string(got.body) != w.want.body {
+			return fmt.Errorf("answered %d %q, want %d %q", got.status, got.body, w.want.status, w.want.body)
+		}
+	}
+	return nil
+}
+
+func (w *httpWorker) bytes() int { return len(w.next().body) }
+
+// funcWorker calls a library's function. sign makes a fresh message, since
+// libraries refuse those that are minutes old.
+type funcWorker struct {
+	sign   func() (size int)
+	verify func(i int) error
+	failed error
+	calls  int
+}
+
+func (w *funcWorker) load() { w.sign() }
+
+func (w *funcWorker) call(i int) {
+	w.calls++
+	if err := w.verify(i); err != nil {
+		w.failed = err
+	}
+}
+
+func (w *funcWorker) check() error {
+	if w.calls == 0 {
+		return errors.New("nothing was called")
+	}
+	return w.failed
+}
+
+func (w *funcWorker) bytes() int { return w.sign() }
+
+// results holds the samples of all rounds.
+type results struct {
+	rounds  int
+	samples map[string][]sample
+}
+
+func newResults(rounds int) *results { return &results{rounds, make(map[string][]sample)} }
+
+func (r *results) add(key string, s sample) { r.samples[key] = append(r.samples[key], s) }
+
+// median of one of the figures of a row; false when it was not measured.
+func (r *results) median(key string, figure func(sample) float64) (float64, bool) {
+	var values []float64
+	for _, s := range r.samples[key] {
+		values = append(values, figure(s))
+	}
+	return median(values)
+}
+
+// compare is the median of f over the rounds, each with the two rows of that
+// round.
+func (r *results) compare(key, base string, f func(a, b sample) float64) (float64, bool) {
+	a, b := r.samples[key], r.samples[base]
+	var values []float64
+	for i := range min(len(a), len(b)) {
+		values = append(values, f(a[i], b[i]))
+	}
+	return median(values)
+}
+
+func ratio(a, b sample) float64      { return a.nanoseconds / b.nanoseconds }
+func difference(a, b sample) float64 { return a.nanoseconds - b.nanoseconds }
+
+func median(values []float64) (float64, bool) {
+	if len(values) == 0 {
+		return 0, false
+	}
+	sort.Float64s(values)
+	n := len(values)
+	return (values[(n-1)/2] + values[n/2]) / 2, true
+}

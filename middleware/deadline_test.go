@@ -1,0 +1,104 @@
+package middleware_test
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
+)
+
+type valueKey struct{}
+
+// The callback's context is made for short callbacks; it must be one for long
+// ones and for what they call as well.
+func TestContextIsOneToAllWhoUseIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var kept context.Context
+		h := ptopHandler(t, middleware.Options{Deadline: 3 * time.Second}, func(ctx context.Context, _ *payack.PtopEvent) error {
+			kept = ctx
+			end, ok := ctx.Deadline()
+			require.True(t, ok)
+			require.Equal(t, 3*time.Second, time.Until(end))
+			require.NoError(t, ctx.Err())
+			require.NoError(t, context.Cause(ctx), "a client that hung up is no cause")
+			require.Equal(t, "kept", ctx.Value(valueKey{}))
+			_, found := payack.DeliveryFrom(ctx)
+			require.True(t, found)
+
+			before := runtime.NumGoroutine()
+			child, cancel := context.WithCancel(ctx)
+			defer cancel()
+			grandchild, stop := context.WithTimeout(context.WithValue(child, valueKey{}, "its own"), time.Hour)
+			defer stop()
+			require.Equal(t, before, runtime.NumGoroutine(), "a context made of it needs no goroutine")
+			require.Equal(t, "its own", grandchild.Value(valueKey{}))
+			require.Equal(t, "kept", ctx.Value(valueKey{}), "also after somebody waits")
+			ended := make(chan struct{})
+			context.AfterFunc(ctx, func() { close(ended) })
+
+			time.Sleep(3*time.Second - 1)
+			require.NoError(t, grandchild.Err())
+			<-ctx.Done()
+			<-ended
+			<-grandchild.Done()
+			require.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
+			require.ErrorIs(t, context.Cause(grandchild), context.DeadlineExceeded)
+			return nil
+		})
+		r := ptopRequest(t, "long")
+		hungUp, hangUp := context.WithCancel(context.WithValue(r.Context(), valueKey{}, "kept"))
+		hangUp()
+		require.Equal(t, http.StatusOK, serve(h, r.WithContext(hungUp)).Code)
+		require.ErrorIs(t, kept.Err(), context.DeadlineExceeded)
+	})
+}
+
+// A context that is kept beyond its callback is over, whether anybody waited
+// for it or not.
+func TestContextIsOverWithItsCallback(t *testing.T) {
+	for name, waits := range map[string]bool{"nobody waited": false, "somebody waited": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var kept context.Context
+				h := ptopHandler(t, middleware.Options{}, func(ctx context.Context, _ *payack.PtopEvent) error {
+					if kept = ctx; waits {
+						select {
+						case <-ctx.Done():
+							t.Error("it ended before its callback")
+						default:
+						}
+					}
+					return nil
+				})
+				require.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "short")).Code)
+				require.ErrorIs(t, kept.Err(), context.Canceled)
+				<-kept.Done()
+				child, cancel := context.WithCancel(kept)
+				defer cancel()
+				require.ErrorIs(t, child.Err(), context.Canceled)
+			})
+		})
+	}
+}
+
+// Without anybody waiting, the end still shows.
+func TestContextEndsUnwatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatch()
+		o := w.options()
+		o.Deadline = time.Second
+		h := ptopHandler(t, o, func(ctx context.Context, _ *payack.PtopEvent) error {
+			time.Sleep(time.Second)
+			return ctx.Err()
+		})
+		require.Equal(t, http.StatusInternalServerError, serve(h, ptopRequest(t, "slow")).Code)
+		require.Equal(t, payack.ReasonDeadline, w.last(t).Reason)
+	})
+}
