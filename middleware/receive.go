@@ -66,8 +66,10 @@ type delivery struct {
 	// values has room for those of our headers.
 	values [3]string
 	set    int
-	// spent is what the stages so far took.
-	spent time.Duration
+	// spent is what the stages so far took; without an observer nobody asks, and
+	// the clock is left alone.
+	spent   time.Duration
+	stopped bool
 	// failure is what a wrapped handler reported with Fail.
 	failure error
 	// written is the status that a wrapped handler answered itself, or 0.
@@ -83,6 +85,9 @@ type claim struct {
 
 // lap returns what has passed since the last stage ended.
 func (d *delivery) lap() time.Duration {
+	if d.stopped {
+		return 0
+	}
 	before := d.spent
 	d.spent = time.Since(d.Received)
 	return d.spent - before
@@ -244,7 +249,7 @@ func (rc *Receiver[E]) serve(w http.ResponseWriter, r *http.Request, call func(c
 		Provider: rc.stages.provider, Received: time.Now(),
 		Method: r.Method, Path: r.URL.Path, Header: r.Header,
 	}}
-	d.claims = d.claimsBuf[:0]
+	d.claims, d.stopped = d.claimsBuf[:0], rc.options.Observer == nil
 	o := &d.observation
 	o.Delivery = &d.Delivery
 	aborted := false

@@ -14,7 +14,8 @@ import (
 //
 // It holds the message's contents, opened and perhaps not authentic: show it to
 // whoever may see payments, and decide nothing on it. Keys in signed texts are
-// redacted, and no expected signature is in it.
+// redacted, and no expected signature is in it. Names and texts of members are
+// the sender's: escape them before a terminal sees them.
 type Explanation struct {
 	Steps []Step
 	// Event is the verified event, nil when there is none.

@@ -130,7 +130,7 @@ func (v *Payatom) run(m Message, k *PayatomKeys, t *trace) (*payack.PayatomEvent
 		return nil, err
 	}
 	if err := ev.Check(); err != nil {
-		return nil, reject(payack.Payatom, payack.ReasonInvalid, err.Error())
+		return nil, invalid(payack.Payatom, err)
 	}
 	return ev, nil
 }

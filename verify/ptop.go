@@ -204,11 +204,11 @@ func (v *Ptop) run(m Message, k *PtopKeys, t *trace) (*payack.PtopEvent, error) 
 	}
 	room := takeRoom()
 	defer room.release()
+	t.note("shape", v.body.name())
 	fields, err := decode(room[:0], v.body, m.Body, ptopMembers)
 	if err != nil {
 		return nil, malformed(payack.Ptop, err)
 	}
-	t.note("shape", v.body.name())
 	t.fields(fields)
 	var posted []strict.Field
 	if v.body == BodyForm {
@@ -441,13 +441,11 @@ func (v *Ptop) success(m *members) bool {
 	return false
 }
 
-// ptopID is a required id. Null is none. Nor is the number -0, for which PHP
-// signs the same text as for 0: it would be a second identity of one signed
-// text.
+// ptopID is a required id, and null is none.
 func ptopID(m *members, name string) string {
-	id, ok := m.id(name, true).Get()
-	if f := strict.Find(m.fields, name); f != nil && (!ok || f.Kind == strict.Number && id == "-0") {
-		m.fail(name+" is neither a string nor a plain integer", f)
+	id := m.id(name, true)
+	if id.IsNull() {
+		m.fail(name+" is null", strict.Find(m.fields, name))
 	}
-	return id
+	return id.String()
 }

@@ -192,7 +192,7 @@ func (v *PTS) run(m Message, k *PTSKeys, t *trace) (*payack.PTSEvent, error) {
 		return nil, err
 	}
 	if err := ev.Check(); err != nil {
-		return nil, reject(payack.PTS, payack.ReasonInvalid, err.Error())
+		return nil, invalid(payack.PTS, err)
 	}
 	if k.userID != "" && ev.UserID != k.userID {
 		return nil, reject(payack.PTS, payack.ReasonInvalid, "user_id is not the configured one")

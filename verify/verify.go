@@ -265,6 +265,13 @@ func malformed(p payack.Provider, err error) error {
 	return reject(p, payack.ReasonMalformed, err.Error())
 }
 
+// invalid is the refusal of an event that breaks a rule of the provider. The
+// reason says already what the end of a check's text says.
+func invalid(p payack.Provider, err error) error {
+	text := strings.TrimSuffix(err.Error(), ": "+payack.ErrInvalid.Error())
+	return reject(p, payack.ReasonInvalid, strings.TrimPrefix(text, "payack: "))
+}
+
 // pickSchemes checks a configured list of schemes against those that exist.
 func pickSchemes(member string, chosen, all []payack.Scheme) ([]payack.Scheme, error) {
 	if len(chosen) == 0 {
