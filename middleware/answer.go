@@ -53,8 +53,10 @@ var ofAnotherAnswer = [...]string{"Content-Type", "Content-Encoding", "Content-L
 // unread.
 func (d *delivery) write(w http.ResponseWriter, a payack.Answer) {
 	h := w.Header()
-	for _, name := range ofAnotherAnswer {
-		delete(h, name)
+	if d.wraps {
+		for _, name := range ofAnotherAnswer {
+			delete(h, name)
+		}
 	}
 	if a.ContentType != "" {
 		d.header(h, "Content-Type", a.ContentType)

@@ -70,6 +70,8 @@ type delivery struct {
 	// the clock is left alone.
 	spent   time.Duration
 	stopped bool
+	// wraps tells that a wrapped handler had the response in hand.
+	wraps bool
 	// failure is what a wrapped handler reported with Fail.
 	failure error
 	// written is the status that a wrapped handler answered itself, or 0.
@@ -161,6 +163,7 @@ func (rc *Receiver[E]) Wrap(next http.Handler) http.Handler {
 			if next == nil {
 				return errors.New("the wrapped handler is nil")
 			}
+			d.wraps = true
 			tracked := &trackingWriter{ResponseWriter: w, d: d}
 			next.ServeHTTP(tracked, requestBehind(ctx, r, d))
 			switch {
