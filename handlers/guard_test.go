@@ -2,12 +2,14 @@ package handlers_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -214,4 +216,33 @@ func TestLongContentTypeIsRefusedUnread(t *testing.T) {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	require.Equal(t, http.StatusUnsupportedMediaType, w.Code)
+}
+
+// failsAfter is a store that fails from the nth claim on.
+type failsAfter struct {
+	payack.Store
+	n int
+}
+
+func (s *failsAfter) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
+	if s.n--; s.n < 0 {
+		return payack.Claim{}, errors.New("gone")
+	}
+	return s.Store.Claim(ctx, id, fingerprint, lease)
+}
+
+// A store that fails in the middle of the guard, and is to be done without, must
+// not undo what it has claimed before.
+func TestStoreThatFailsInTheMiddleOfTheGuard(t *testing.T) {
+	for n := 1; n <= 3; n++ {
+		store := &failsAfter{middleware.NewMemoryStore(0), n}
+		g := newGuarded(t, func(c *middleware.PayatomConfig) {
+			c.ExpectInCallback, c.Store, c.ProcessWithoutStore = true, store, true
+		})
+		require.Empty(t, g.deliver(t, "ORD1000001", "500", payack.PayatomApproved))
+		store.n = 10
+		require.Empty(t, g.deliver(t, "ORD1000001", "500", payack.PayatomApproved))
+		require.Equal(t, payack.Duplicate, g.last.Outcome, "the store failed at claim %d", n+1)
+		require.Len(t, g.called, 1)
+	}
 }

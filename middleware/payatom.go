@@ -195,6 +195,7 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 		return rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "its hash is being processed with another order, amount or status")
 	}
 	if late {
+		held := len(d.claims)
 		state, err := rc.claim(ctx, d, spliceID("lock", ev), "")
 		switch {
 		case err != nil:
@@ -202,7 +203,7 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 		case state != payack.Claimed:
 			return busy()
 		}
-		d.lockLast()
+		d.lockFrom(held)
 	}
 	held := len(d.claims)
 	state, err := rc.claim(ctx, d, spliceID("text", ev), d.observation.EventID)
@@ -216,7 +217,7 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 	case len(d.claims) == held: // bound to this event before, or to be accepted all the same
 		return nil
 	case !ev.Status.Known():
-		d.lockLast()
+		d.lockFrom(held)
 		return nil
 	case late:
 		return nil
@@ -229,11 +230,12 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 	return nil
 }
 
-// lockLast makes the newest claim a lock: it is given up when the callback has
-// returned, whatever that says.
-func (d *delivery) lockLast() {
-	if n := len(d.claims); n > 0 {
-		d.claims[n-1].lock = true
+// lockFrom makes the claims since the first n locks: they are given up when the
+// callback has returned, whatever that says. (There is none where the store
+// failed and is done without.)
+func (d *delivery) lockFrom(n int) {
+	for i := n; i < len(d.claims); i++ {
+		d.claims[i].lock = true
 	}
 }
 
