@@ -15,7 +15,7 @@ type deadline struct {
 	end    time.Time
 
 	mu     sync.Mutex
-	over   bool
+	err    error           // once somebody was told, or it is over
 	timed  context.Context // set when somebody waits
 	cancel context.CancelFunc
 }
@@ -25,27 +25,28 @@ func (c *deadline) Deadline() (time.Time, bool) { return c.end, true }
 func (c *deadline) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.timed == nil {
+	switch {
+	case c.timed != nil:
+	case c.err == context.Canceled:
+		c.timed, c.cancel = context.WithCancel(c.values)
+		c.cancel()
+	default:
 		c.timed, c.cancel = context.WithDeadline(c.values, c.end)
-		if c.over {
-			c.cancel()
-		}
 	}
 	return c.timed.Done()
 }
 
+// Err keeps to what it has once said.
 func (c *deadline) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.timed != nil:
 		return c.timed.Err()
-	case c.over:
-		return context.Canceled
-	case !time.Now().Before(c.end):
-		return context.DeadlineExceeded
+	case c.err == nil && !time.Now().Before(c.end):
+		c.err = context.DeadlineExceeded
 	}
-	return nil
+	return c.err
 }
 
 // Value asks the timed context once there is one: by it package context
@@ -64,7 +65,9 @@ func (c *deadline) Value(key any) any {
 func (c *deadline) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.over = true
+	if c.err == nil {
+		c.err = context.Canceled
+	}
 	if c.cancel != nil {
 		c.cancel()
 	}

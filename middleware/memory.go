@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"math"
 	"strconv"
 	"sync"
 	"time"
@@ -94,7 +95,7 @@ func (s *MemoryStore) Claim(ctx context.Context, id, fingerprint string, lease t
 		s.entries[key] = e
 	}
 	s.tokens++
-	e.token, e.fingerprint, e.ends = s.tokens, print, now+lease
+	e.token, e.fingerprint, e.ends = s.tokens, print, now+min(lease, math.MaxInt64-now)
 	return payack.Claim{State: payack.Claimed, Token: strconv.FormatUint(e.token, 10)}, nil
 }
 

@@ -186,16 +186,20 @@ func (c *PayatomConfig) expect(ctx context.Context, ev *payack.PayatomEvent) err
 //     what claims no money), the text is bound when it has returned nil, so that
 //     a forger who comes first does not lock the genuine event out; while one
 //     of them is with the callback, the others are busy.
-//   - A status that nobody knows may have swallowed an amount: it is compared,
-//     and binds nothing.
+//   - A status that nobody knows may have swallowed an amount. It is neither paid
+//     nor final, and is not compared; nor does it bind anything, so that it can't
+//     lock the genuine event out.
 func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.PayatomEvent], ev *payack.PayatomEvent, d *delivery) error {
+	if !ev.Status.Known() {
+		return nil
+	}
 	confirmed := ev.Confirmed != nil
 	late := c.Expect == nil && !confirmed
 	busy := func() error {
 		return rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "its hash is being processed with another order, amount or status")
 	}
+	held := len(d.claims)
 	if late {
-		held := len(d.claims)
 		state, err := rc.claim(ctx, d, spliceID("lock", ev), "")
 		switch {
 		case err != nil:
@@ -203,9 +207,11 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 		case state != payack.Claimed:
 			return busy()
 		}
-		d.lockFrom(held)
+		if len(d.claims) > held { // a store that is done without gave nothing
+			d.claims[held].lock = true
+			held++
+		}
 	}
-	held := len(d.claims)
 	state, err := rc.claim(ctx, d, spliceID("text", ev), d.observation.EventID)
 	switch {
 	case err != nil:
@@ -214,29 +220,16 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 		return rc.fail(payack.StageGuard, payack.ReasonSpliced, nil, "its hash came before with another order, amount or status")
 	case state == payack.Busy && !confirmed: // left behind by a crash; bound to nobody until its lease ends
 		return busy()
-	case len(d.claims) == held: // bound to this event before, or to be accepted all the same
-		return nil
-	case !ev.Status.Known():
-		d.lockFrom(held)
-		return nil
-	case late:
+	case late, len(d.claims) == held: // bound with the event, bound before, or to be accepted all the same
 		return nil
 	}
-	bound := d.claims[held]
-	d.claims = d.claims[:held]
-	if err := rc.commit(ctx, bound); err != nil && !rc.options.ProcessWithoutStore {
+	switch err := rc.commit(ctx, d.claims[held]); {
+	case err == nil:
+		d.claims = d.claims[:held]
+	case !rc.options.ProcessWithoutStore: // it is given up with the event's
 		return rc.fail(payack.StageGuard, payack.ReasonStore, err, "the store failed")
 	}
 	return nil
-}
-
-// lockFrom makes the claims since the first n locks: they are given up when the
-// callback has returned, whatever that says. (There is none where the store
-// failed and is done without.)
-func (d *delivery) lockFrom(n int) {
-	for i := n; i < len(d.claims); i++ {
-		d.claims[i].lock = true
-	}
 }
 
 // spliceID is a key of the store apart from all events' identities, of one

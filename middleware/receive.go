@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -346,8 +347,8 @@ func (rc *Receiver[E]) deliver(ctx context.Context, r *http.Request, d *delivery
 		if p := recover(); p != nil {
 			err = rc.panicked(p, o)
 		}
+		defer rc.inFlight.leave(o.EventID, d) // even if the logger panics meanwhile
 		rc.settle(ctx, d, done)
-		rc.inFlight.leave(o.EventID, d)
 	}()
 
 	ev, err := rc.verify(ctx, r, d)
@@ -490,12 +491,20 @@ func (rc *Receiver[E]) settle(ctx context.Context, d *delivery, done bool) {
 		defer cancel()
 	}
 	for _, c := range d.claims {
+		if !done || c.lock {
+			continue
+		}
+		if err := rc.commit(ctx, c); err != nil {
+			// The work is done, so the provider is told so.
+			d.observation.Err = rc.fail(payack.StageGuard, payack.ReasonStore, err, "the event was processed and could not be recorded as done")
+		}
+	}
+	// The newest first: a lock outlives what it guards.
+	for _, c := range slices.Backward(d.claims) {
 		if done && !c.lock {
-			if err := rc.commit(ctx, c); err != nil {
-				// The work is done, so the provider is told so.
-				d.observation.Err = rc.fail(payack.StageGuard, payack.ReasonStore, err, "the event was processed and could not be recorded as done")
-			}
-		} else if err := rc.release(ctx, c); err != nil && !errors.Is(err, payack.ErrNotHeld) {
+			continue
+		}
+		if err := rc.release(ctx, c); err != nil && !errors.Is(err, payack.ErrNotHeld) {
 			rc.options.Logger.Warn("payack: a claim could not be given up; the event is busy until its lease ends",
 				"provider", rc.stages.provider, "event_id", d.observation.EventID, "error", err)
 		}

@@ -1,0 +1,182 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
+)
+
+// betweenCalls is a store that lets something happen between two of its calls.
+type betweenCalls struct {
+	*middleware.MemoryStore
+	beforeCommit func() error
+	afterRelease func()
+}
+
+func (s *betweenCalls) Commit(ctx context.Context, id, token string) error {
+	if s.beforeCommit != nil {
+		if err := s.beforeCommit(); err != nil {
+			return err
+		}
+	}
+	return s.MemoryStore.Commit(ctx, id, token)
+}
+
+func (s *betweenCalls) Release(ctx context.Context, id, token string) error {
+	err := s.MemoryStore.Release(ctx, id, token)
+	if s.afterRelease != nil {
+		s.afterRelease()
+	}
+	return err
+}
+
+func payatomHandler(t *testing.T, c middleware.PayatomConfig, fn func(context.Context, *payack.PayatomEvent) error) http.Handler {
+	t.Helper()
+	c.SecretKeys = payack.Secrets(payatomKey)
+	if c.Logger == nil {
+		c.Logger = quiet
+	}
+	rc, err := middleware.NewPayatom(c)
+	require.NoError(t, err)
+	h, err := rc.Handler(fn)
+	require.NoError(t, err)
+	return h
+}
+
+// A forged webhook that the callback has refused gives up what it held bit by
+// bit. At no moment may the genuine one be taken for the forgery.
+func TestGenuineBetweenTheCallsThatGiveAForgeryUp(t *testing.T) {
+	store := &betweenCalls{MemoryStore: middleware.NewMemoryStore(0)}
+	w := newWatch()
+	o := w.options()
+	o.Store = store
+	h := payatomHandler(t, middleware.PayatomConfig{ExpectInCallback: true, Options: o}, func(_ context.Context, ev *payack.PayatomEvent) error {
+		if ev.OrderID != "user-11" {
+			return errors.New("no such order")
+		}
+		return nil
+	})
+	inside := false
+	store.afterRelease = func() {
+		if inside {
+			return
+		}
+		inside = true
+		serve(h, payatomRequest(t, "user-11", "500", "Approved"))
+		require.NotEqual(t, payack.Rejected, w.last(t).Outcome)
+		inside = false
+	}
+	serve(h, payatomRequest(t, "user-1", "1500", "Approved"))
+	require.GreaterOrEqual(t, w.count(), 3, "it was tried after each call")
+}
+
+// While a webhook of an unknown status is with the callback, the genuine one
+// that it may have swallowed is not turned away.
+func TestGenuineWhileAnUnknownStatusIsInTheCallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		goOn := make(chan struct{})
+		h := payatomHandler(t, middleware.PayatomConfig{Expect: func(_ context.Context, id string) (payack.Amount, bool, error) {
+			return payack.NewAmount("500"), id == "A1" || id == "A1B2", nil
+		}}, func(_ context.Context, ev *payack.PayatomEvent) error {
+			if !ev.Status.Known() {
+				<-goOn
+			}
+			return nil
+		})
+		go serve(h, payatomRequest(t, "A1", "", "B2500Approved"))
+		synctest.Wait()
+		require.Contains(t, serve(h, payatomRequest(t, "A1B2", "500", "Approved")).Body.String(), `"acknowledge":"yes"`)
+		close(goOn)
+	})
+}
+
+// One hiccup of the store while the hash is bound must not leave it busy until
+// the lease ends.
+func TestHashThatCouldNotBeBoundIsFreeAgain(t *testing.T) {
+	store := &betweenCalls{MemoryStore: middleware.NewMemoryStore(0)}
+	h := payatomHandler(t, middleware.PayatomConfig{
+		Expect: func(context.Context, string) (payack.Amount, bool, error) {
+			return payack.NewAmount("500"), true, nil
+		},
+		Options: middleware.Options{Store: store},
+	}, func(context.Context, *payack.PayatomEvent) error { return nil })
+	store.beforeCommit = func() error { return errors.New("hiccup") }
+	require.Contains(t, serve(h, payatomRequest(t, "ORD1", "500", "Approved")).Body.String(), `"acknowledge":"no"`)
+	store.beforeCommit = nil
+	require.Contains(t, serve(h, payatomRequest(t, "ORD1", "500", "Approved")).Body.String(), `"acknowledge":"yes"`)
+}
+
+// A lease without end is a lease.
+func TestEndlessLease(t *testing.T) {
+	called := 0
+	h := ptopHandler(t, middleware.Options{Lease: math.MaxInt64}, func(context.Context, *payack.PtopEvent) error {
+		called++
+		return nil
+	})
+	for range 3 {
+		require.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "once")).Code)
+	}
+	require.Equal(t, 1, called)
+}
+
+// panickingHandler is a log that panics.
+type panickingHandler struct{}
+
+func (panickingHandler) Enabled(context.Context, slog.Level) bool  { return true }
+func (panickingHandler) Handle(context.Context, slog.Record) error { panic("the log is full") }
+func (p panickingHandler) WithAttrs([]slog.Attr) slog.Handler      { return p }
+func (p panickingHandler) WithGroup(string) slog.Handler           { return p }
+
+// releaseFails makes the receiver log while it settles.
+type releaseFails struct{ *middleware.MemoryStore }
+
+func (releaseFails) Release(context.Context, string, string) error { return errors.New("gone") }
+
+// Whatever panics while a delivery is settled, its event does not stay in
+// flight for ever.
+func TestPanicOfTheLogWhileSettling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fail := true
+		h := ptopHandler(t, middleware.Options{
+			Store: releaseFails{middleware.NewMemoryStore(0)}, Logger: slog.New(panickingHandler{}),
+		}, func(context.Context, *payack.PtopEvent) error {
+			if fail {
+				return errMerchant
+			}
+			return nil
+		})
+		require.Panics(t, func() { serve(h, ptopRequest(t, "tx")) }, "net/http would end the connection")
+		fail = false
+		time.Sleep(middleware.DefaultDeadline + time.Minute) // the lease ends
+		w := &discardWriter{header: http.Header{}}
+		require.Panics(t, func() { h.ServeHTTP(w, ptopRequest(t, "tx")) })
+		require.Equal(t, http.StatusOK, w.status)
+	})
+}
+
+// A context keeps to the error that it has once given.
+func TestErrorOfTheContextStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var kept context.Context
+		h := ptopHandler(t, middleware.Options{Deadline: time.Second}, func(ctx context.Context, _ *payack.PtopEvent) error {
+			kept = ctx
+			time.Sleep(time.Second)
+			require.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
+			return nil
+		})
+		require.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "late")).Code, "a late result counts")
+		require.ErrorIs(t, kept.Err(), context.DeadlineExceeded)
+		<-kept.Done()
+		require.ErrorIs(t, kept.Err(), context.DeadlineExceeded)
+	})
+}
