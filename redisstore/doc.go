@@ -34,7 +34,9 @@
 // event that is sent again is then processed again, and one that is being
 // processed at that moment can be claimed by another replica. Payatom's memory
 // of hashes is gone as well. So the settling of an order must be idempotent,
-// with this store as without. Redis forgets
+// with this store as without. (That does not help against a forged webhook of
+// Payatom, which names another order: confirm, or use order ids of one length.)
+// Redis forgets
 //   - all of it, when it restarts without persistence, or is flushed;
 //   - the last second or two when it crashes with appendonly and its default
 //     appendfsync everysec, everything since the last snapshot with snapshots

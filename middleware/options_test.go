@@ -1,0 +1,34 @@
+package middleware_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
+)
+
+// Options that would not do what they say are refused when the receiver is
+// made, with the member and the mend.
+func TestOptionsThatWouldNotHold(t *testing.T) {
+	for name, c := range map[string]struct {
+		options middleware.Options
+		words   []string
+	}{
+		"a limit that is none":   {middleware.Options{MaxBody: 1 << 40}, []string{"MaxBody", "give at most"}},
+		"a name for no header":   {middleware.Options{LimitPolicy: "a\"b\r\n"}, []string{"LimitPolicy", "printable ASCII"}},
+		"a proxy that is anyone": {middleware.Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}}, []string{"TrustedProxies", "name your proxies"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := middleware.NewPtop(middleware.PtopConfig{
+				SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true, Options: c.options,
+			})
+			require.Error(t, err)
+			for _, word := range append(c.words, "payack: ptop: ") {
+				require.ErrorContains(t, err, word)
+			}
+		})
+	}
+}
