@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/envelope"
@@ -80,7 +81,7 @@ func NewPayatom(o PayatomOptions) (*Payatom, error) {
 	}
 	return &Payatom{
 		body:    body,
-		literal: containsScheme(numbers, payack.SchemeLiteral), php: containsScheme(numbers, payack.SchemePHP),
+		literal: slices.Contains(numbers, payack.SchemeLiteral), php: slices.Contains(numbers, payack.SchemePHP),
 		sniff: o.Sniff,
 	}, nil
 }

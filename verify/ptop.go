@@ -388,7 +388,7 @@ func ptopPosted(fields []strict.Field) ([]strict.Field, error) {
 		if seen[name] {
 			return nil, &strict.Error{What: "two names that PHP takes for one", Offset: f.Start}
 		}
-		if name != f.Name && contains(ptopMembers, name) {
+		if name != f.Name && slices.Contains(ptopMembers, name) {
 			return nil, &strict.Error{What: "a name that PHP takes for a known one", Offset: f.Start}
 		}
 		seen[name] = true

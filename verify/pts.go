@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -119,15 +120,13 @@ type PTS struct {
 	sniff        bool
 }
 
-var numberSchemes = []payack.Scheme{payack.SchemeLiteral, payack.SchemePHP}
-
 // NewPTS returns a verifier. Errors name the option and the mend.
 func NewPTS(o PTSOptions) (*PTS, error) {
 	numbers, err := pickSchemes("numbers", o.Numbers, numberSchemes)
 	if err != nil {
 		return nil, err
 	}
-	v := &PTS{literal: containsScheme(numbers, payack.SchemeLiteral), php: containsScheme(numbers, payack.SchemePHP), sniff: o.Sniff}
+	v := &PTS{literal: slices.Contains(numbers, payack.SchemeLiteral), php: slices.Contains(numbers, payack.SchemePHP), sniff: o.Sniff}
 	switch o.TransactionSignature {
 	case "", PTSBase64:
 	case PTSHex:
@@ -434,15 +433,6 @@ func appendPTSText(dst []byte, names, values []string, safecode payack.Secret) [
 		dst = append(dst, '&')
 	}
 	return append(dst, safecode.Reveal()...)
-}
-
-func containsScheme(list []payack.Scheme, s payack.Scheme) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 const minRSABits = 1024

@@ -14,6 +14,7 @@ package verify
 import (
 	"errors"
 	"mime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -151,20 +152,11 @@ func checkKnown(fields []strict.Field, known []string) error {
 		return &strict.Error{What: "a member's name differs from a known one by case only", Offset: f.Start}
 	}
 	for _, f := range fields {
-		if strings.IndexByte(f.Text, 0) >= 0 && f.Kind == strict.String && contains(known, f.Name) {
+		if strings.IndexByte(f.Text, 0) >= 0 && f.Kind == strict.String && slices.Contains(known, f.Name) {
 			return &strict.Error{What: "a known member holds U+0000", Offset: f.ValueStart}
 		}
 	}
 	return nil
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // members gives the known members of a message their types. The first one that
@@ -232,7 +224,7 @@ func (m *members) amount(name string, required bool) payack.Amount {
 func (m *members) extra(known []string) map[string]payack.Text {
 	var out map[string]payack.Text
 	for _, f := range m.fields {
-		if contains(known, f.Name) {
+		if slices.Contains(known, f.Name) {
 			continue
 		}
 		if out == nil {
@@ -271,6 +263,9 @@ func invalid(p payack.Provider, err error) error {
 	text := strings.TrimSuffix(err.Error(), ": "+payack.ErrInvalid.Error())
 	return reject(p, payack.ReasonInvalid, strings.TrimPrefix(text, "payack: "))
 }
+
+// numberSchemes are the texts of a number that PTS and Payatom may have signed.
+var numberSchemes = []payack.Scheme{payack.SchemeLiteral, payack.SchemePHP}
 
 // pickSchemes checks a configured list of schemes against those that exist.
 func pickSchemes(member string, chosen, all []payack.Scheme) ([]payack.Scheme, error) {

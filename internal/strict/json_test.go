@@ -332,7 +332,7 @@ func TestJSONErrorsHoldNothingOfTheInput(t *testing.T) {
 // The decoders are pooled: what one call returned must stay what it was.
 func TestJSONCallsShareNothing(t *testing.T) {
 	body1 := `{"user_id":"1","name\u0031":"esc\u0061ped","nested":{"a":[1,2,3]},"amount":100.50}`
-	body2 := `{"XXXX_XX":"X","XXXX\u0058":"XXX\u0058XXX","XXXXXX":{"X":[9,9,9]},"XXXXXX2":999.99}`
+	body2 := `{"QQQQ_QQ":"Q","QQQQ\u0051":"QQQ\u0051QQQ","QQQQQQ":{"Q":[9,9,9]},"QQQQQQ2":999.99}`
 	first, err := strict.JSON(nil, []byte(body1), body1)
 	if err != nil {
 		t.Fatal(err)
@@ -342,7 +342,7 @@ func TestJSONCallsShareNothing(t *testing.T) {
 		if _, err := strict.JSON(nil, []byte(body2), body2); err != nil {
 			t.Fatal(err)
 		}
-		for _, bad := range []string{`{"XXXX":{"X":1,`, `{"X":1,"X":2}`, nested(65, "[", "", "]")} {
+		for _, bad := range []string{`{"QQQQ":{"Q":1,`, `{"Q":1,"Q":2}`, nested(65, "[", "", "]")} {
 			if _, err := strict.JSON(nil, []byte(bad), bad); err == nil {
 				t.Fatalf("%s: accepted", bad)
 			}
