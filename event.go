@@ -131,13 +131,15 @@ func joinID(p Provider, parts ...string) string {
 
 func mustEscape(c byte) bool { return c == ':' || c == '%' || c < 0x20 || c == 0x7f }
 
+// needsEscape is false for a part that may stand as it is; what is not ASCII,
+// appendEscaped looks at.
 func needsEscape(s string) bool {
 	for i := range len(s) {
-		if mustEscape(s[i]) {
+		if c := s[i]; mustEscape(c) || c >= utf8.RuneSelf {
 			return true
 		}
 	}
-	return !utf8.ValidString(s)
+	return false
 }
 
 func appendEscaped(b []byte, s string) []byte {

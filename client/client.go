@@ -364,12 +364,12 @@ func (t *transport) object(a *answer, known ...string) (*members, *Error) {
 	}
 	fields, err := strict.JSON(nil, a.body, string(a.body))
 	if err == nil {
-		err = checkKnown(fields, known)
+		err = strict.Know(fields, known)
 	}
 	if err != nil {
 		return nil, t.unreadable(a, payack.ErrMalformed, err.Error())
 	}
-	return &members{fields: fields, known: known}, nil
+	return &members{fields: fields}, nil
 }
 
 // opens tells the usual pages from JSON that begins with one of these bytes.
@@ -386,24 +386,10 @@ func (t *transport) opens(a *answer, with ...byte) *Error {
 	return nil
 }
 
-// checkKnown refuses what a lenient reader of the known members would trip on.
-func checkKnown(fields []strict.Field, known []string) error {
-	if f, found := strict.Twin(fields, known); found {
-		return &strict.Error{What: "a member's name differs from a known one by case only", Offset: f.Start}
-	}
-	for _, name := range known {
-		if f := strict.Find(fields, name); f != nil && f.Kind == strict.String && strings.IndexByte(f.Text, 0) >= 0 {
-			return &strict.Error{What: "a known member holds U+0000", Offset: f.ValueStart}
-		}
-	}
-	return nil
-}
-
 // members are a response's, not yet typed. The first that has the wrong type
 // is kept in err.
 type members struct {
 	fields []strict.Field
-	known  []string
 	err    error
 }
 
@@ -474,12 +460,9 @@ func (m *members) flag(name string) (value, found bool) {
 // extra returns all members but the known ones, nil when there are none.
 func (m *members) extra() map[string]payack.Text {
 	var out map[string]payack.Text
-fields:
 	for _, f := range m.fields {
-		for _, name := range m.known {
-			if f.Name == name {
-				continue fields
-			}
+		if f.Known {
+			continue
 		}
 		if out == nil {
 			out = make(map[string]payack.Text)

@@ -603,8 +603,8 @@ func readGatewayJSON(body []byte, known []string) (gatewayFields, string) {
 	if err != nil {
 		return nil, err.Error()
 	}
-	if _, found := strict.Twin(fields, known); found {
-		return nil, "a member's name differs from a known one by case only"
+	if err := strict.Know(fields, known); err != nil {
+		return nil, err.Error()
 	}
 	return fields, ""
 }

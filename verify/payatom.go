@@ -156,7 +156,7 @@ func (v *Payatom) verify(body []byte, amounts []string, k *PayatomKeys, t *trace
 	defer room.release()
 	fields, err := decode(room[:0], v.body, body, payatomKnown)
 	if err == nil && len(amounts) > 1 { // other names of the amount
-		err = checkKnown(fields, amounts)
+		err = strict.Know(slices.Clone(fields), amounts)
 	}
 	if err != nil {
 		return nil, malformed(payack.Payatom, err)
@@ -181,7 +181,7 @@ func (v *Payatom) verify(body []byte, amounts []string, k *PayatomKeys, t *trace
 			SenderUPI:       m.word("sender_upi", false),
 			RefCode:         m.word("ref_code", false),
 			RefundInfo:      m.refundInfo(v.body),
-			Extra:           m.extra(payatomKnown),
+			Extra:           m.extra(),
 		},
 	}
 	var amount *strict.Field

@@ -50,8 +50,9 @@ type PtopKeys struct {
 type ptopKey struct{ states sync.Pool }
 
 type ptopState struct {
-	mac hash.Hash
-	sum [sha256.Size]byte
+	mac    hash.Hash
+	sum    [sha256.Size]byte
+	digits [2 * sha256.Size]byte
 }
 
 // NewPtopKeys prepares the signing keys of a tenant; the tenant is empty where
@@ -74,8 +75,9 @@ func NewPtopKeys(tenant string, signingKeys ...payack.Secret) (*PtopKeys, error)
 func (k *PtopKeys) Tenant() string { return k.tenant }
 
 // find returns the index of the key under which the parts, joined, have this
-// HMAC, or -1. It compares in constant time.
-func (k *PtopKeys) find(want *[sha256.Size]byte, scheme payack.Scheme, t *trace, parts ...[]byte) int {
+// HMAC in lower-case hex digits, or -1. It compares the digits in constant time,
+// so that nothing is made of what was sent.
+func (k *PtopKeys) find(want string, scheme payack.Scheme, t *trace, parts ...[]byte) int {
 	if t != nil {
 		var text []byte // not bytes.Join, through which parts would escape
 		for _, p := range parts {
@@ -90,7 +92,8 @@ func (k *PtopKeys) find(want *[sha256.Size]byte, scheme payack.Scheme, t *trace,
 		for _, p := range parts {
 			s.mac.Write(p)
 		}
-		equal := hmac.Equal(s.mac.Sum(s.sum[:0]), want[:])
+		hex.Encode(s.digits[:], s.mac.Sum(s.sum[:0]))
+		equal := hmac.Equal(s.digits[:], []byte(want))
 		states.Put(s)
 		if t.tried(scheme, i, equal); equal {
 			return i
@@ -221,15 +224,18 @@ func (v *Ptop) run(m Message, k *PtopKeys, t *trace) (*payack.PtopEvent, error) 
 		return nil, err
 	}
 	t.note("signature", ptopWhere(at))
-	want, ok := ptopHex(text)
-	if !ok {
-		return nil, reject(payack.Ptop, payack.ReasonSignature, "it is not 64 lower-case hex digits")
-	}
 	if k == nil {
 		k = &PtopKeys{}
 	}
-	scheme, key := v.match(&want, m.Body, fields, posted, at, k, t)
-	if key < 0 {
+	const form = "it is not 64 lower-case hex digits" // what equals a MAC's digits is
+	if len(text) != 2*sha256.Size {
+		return nil, reject(payack.Ptop, payack.ReasonSignature, form)
+	}
+	scheme, key := v.match(text, m.Body, fields, posted, at, k, t)
+	switch {
+	case key < 0 && strings.Trim(text, "0123456789abcdef") != "":
+		return nil, reject(payack.Ptop, payack.ReasonSignature, form)
+	case key < 0:
 		return nil, reject(payack.Ptop, payack.ReasonSignature, "no signing key matches it under the schemes that are tried")
 	}
 	if scheme == payack.SchemeFormRebuilt {
@@ -298,21 +304,9 @@ func (v *Ptop) signature(m Message, fields []strict.Field) (text string, at int,
 	return f.Text, at, nil
 }
 
-// ptopHex reads a signature as PHP's hash_equals would compare it: 64
-// lower-case hex digits and nothing else.
-func ptopHex(s string) (sum [sha256.Size]byte, ok bool) {
-	var digits [2 * len(sum)]byte
-	if len(s) != len(digits) {
-		return sum, false
-	}
-	_, err := hex.Decode(sum[:], []byte(s))
-	hex.Encode(digits[:], sum[:]) // differs from s by the case of its letters at the most
-	return sum, err == nil && string(digits[:]) == s
-}
-
 // match tries the schemes that go with the place of the signature, and every
 // key under each. It returns the scheme and the index of the key, or -1.
-func (v *Ptop) match(want *[sha256.Size]byte, body []byte, fields, posted []strict.Field, at int, k *PtopKeys, t *trace) (payack.Scheme, int) {
+func (v *Ptop) match(want string, body []byte, fields, posted []strict.Field, at int, k *PtopKeys, t *trace) (payack.Scheme, int) {
 	for _, s := range v.schemes {
 		key := -1
 		if s == payack.SchemeHeader {
@@ -329,7 +323,7 @@ func (v *Ptop) match(want *[sha256.Size]byte, body []byte, fields, posted []stri
 	return "", -1
 }
 
-func ptopMatchMember(s payack.Scheme, want *[sha256.Size]byte, body []byte, fields, posted []strict.Field, at int, k *PtopKeys, t *trace) int {
+func ptopMatchMember(s payack.Scheme, want string, body []byte, fields, posted []strict.Field, at int, k *PtopKeys, t *trace) int {
 	f := &fields[at]
 	switch s {
 	case payack.SchemeSpliced:
@@ -395,7 +389,7 @@ func ptopPosted(fields []strict.Field) ([]strict.Field, error) {
 		posted[i] = f
 		posted[i].Name = name
 	}
-	return posted, checkKnown(posted, ptopMembers)
+	return posted, strict.Know(posted, ptopMembers)
 }
 
 // ptopRebuilt is PHP's http_build_query of $_POST without the signature.
@@ -417,7 +411,7 @@ func (v *Ptop) event(fields []strict.Field) (*payack.PtopEvent, error) {
 		TransactionID: ptopID(&m, "transaction_id"),
 		OrderID:       ptopID(&m, "order_id"),
 		Message:       m.word("message", false),
-		Extra:         m.extra(ptopMembers),
+		Extra:         m.extra(),
 	}
 	if m.err != nil {
 		return nil, m.err

@@ -180,7 +180,7 @@ func (v *PTS) run(m Message, k *PTSKeys, t *trace) (*payack.PTSEvent, error) {
 		return nil, err
 	}
 	t.fields(fields)
-	if err := checkKnown(fields, ptsKnown); err != nil {
+	if err := strict.Know(fields, ptsKnown); err != nil {
 		return nil, malformed(payack.PTS, err)
 	}
 	ev, signed, err := ptsEvent(fields)
@@ -222,7 +222,7 @@ func (v *PTS) open(dst []strict.Field, m Message, k *PTSKeys, t *trace) ([]stric
 		t.note("shape", "a flat JSON object")
 		return v.flat(fields, k)
 	}
-	if err := checkKnown(fields, ptsWrapper); err != nil {
+	if err := strict.Know(fields, ptsWrapper); err != nil {
 		return nil, malformed(payack.PTS, err)
 	}
 	data := strict.Find(fields, "data")
@@ -326,7 +326,7 @@ func ptsEvent(fields []strict.Field) (ev *payack.PTSEvent, texts ptsTexts, err e
 			ErrorMessage:     m.word("error_message", false),
 			ReferenceNumber:  m.word("reference_number", false),
 			DetailsURL:       m.word("details_url", false),
-			Extra:            m.extra(ptsKnown),
+			Extra:            m.extra(),
 		},
 	}
 	if m.err != nil {

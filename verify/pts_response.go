@@ -53,7 +53,7 @@ func (v *PTS) VerifyResponse(message PTSMessage, body []byte, k *PTSKeys) (*PTSR
 	}
 	wrapper, err := parseJSON(body)
 	if err == nil {
-		err = checkKnown(wrapper, ptsWrapper)
+		err = strict.Know(wrapper, ptsWrapper)
 	}
 	if err != nil {
 		return nil, malformed(payack.PTS, err)
@@ -118,12 +118,15 @@ func (v *PTS) queryResponse(r *PTSResponse, fields []strict.Field, text []byte, 
 		return err
 	}
 	r.Event, r.Verification = ev, ev.Verification
+	if err := strict.Know(fields, append([]string{"sign"}, ptsSigned...)); err != nil {
+		return malformed(payack.PTS, err)
+	}
 	return r.fill(ptsSigned, fields, k)
 }
 
 func (v *PTS) response(r *PTSResponse, message PTSMessage, fields []strict.Field, k *PTSKeys) error {
 	names := ptsMessages[message]
-	if err := checkKnown(fields, append([]string{"sign"}, names...)); err != nil {
+	if err := strict.Know(fields, append([]string{"sign"}, names...)); err != nil {
 		return malformed(payack.PTS, err)
 	}
 	m := members{fields: fields}
@@ -214,7 +217,7 @@ func (r *PTSResponse) fill(names []string, fields []strict.Field, k *PTSKeys) er
 		}
 		r.Signed[name] = text
 	}
-	r.Unsigned = m.extra(append([]string{"sign"}, names...))
+	r.Unsigned = m.extra()
 	if k.userID != "" && r.Signed["user_id"].String() != k.userID {
 		return reject(payack.PTS, payack.ReasonInvalid, "user_id is not the configured one")
 	}

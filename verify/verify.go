@@ -14,7 +14,6 @@ package verify
 import (
 	"errors"
 	"mime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -143,20 +142,7 @@ func decode(dst []strict.Field, body Body, data []byte, known []string) ([]stric
 	if err != nil {
 		return nil, err
 	}
-	return fields, checkKnown(fields, known)
-}
-
-// checkKnown refuses what a lenient reader of the known members would trip on.
-func checkKnown(fields []strict.Field, known []string) error {
-	if f, found := strict.Twin(fields, known); found {
-		return &strict.Error{What: "a member's name differs from a known one by case only", Offset: f.Start}
-	}
-	for _, f := range fields {
-		if strings.IndexByte(f.Text, 0) >= 0 && f.Kind == strict.String && slices.Contains(known, f.Name) {
-			return &strict.Error{What: "a known member holds U+0000", Offset: f.ValueStart}
-		}
-	}
-	return nil
+	return fields, strict.Know(fields, known)
 }
 
 // members gives the known members of a message their types. The first one that
@@ -220,11 +206,12 @@ func (m *members) amount(name string, required bool) payack.Amount {
 	return payack.AmountOf(m.word(name, required))
 }
 
-// extra returns the members whose names are not known, nil when there are none.
-func (m *members) extra(known []string) map[string]payack.Text {
+// extra returns the members that are not known, nil when there are none.
+func (m *members) extra() map[string]payack.Text {
 	var out map[string]payack.Text
-	for _, f := range m.fields {
-		if slices.Contains(known, f.Name) {
+	for i := range m.fields {
+		f := &m.fields[i]
+		if f.Known {
 			continue
 		}
 		if out == nil {

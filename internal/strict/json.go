@@ -19,7 +19,12 @@ type decoder struct {
 	buf *bytes.Buffer
 }
 
-var decoders = sync.Pool{New: func() any { return &decoder{buf: new(bytes.Buffer)} }}
+// decoders are reset when they are given back.
+var decoders = sync.Pool{New: func() any {
+	d := &decoder{buf: new(bytes.Buffer)}
+	d.dec.Reset(d.buf)
+	return d
+}}
 
 // JSON appends the members of the one object that data holds to dst, in their
 // order. src must be string(data); field texts are parts of it where nothing
@@ -36,7 +41,6 @@ func JSON(dst []Field, data []byte, src string) ([]Field, error) {
 		decoders.Put(d)
 	}()
 	*d.buf = *bytes.NewBuffer(data)
-	d.dec.Reset(d.buf)
 	dec := &d.dec
 
 	if dec.PeekKind() != '{' {
@@ -52,11 +56,10 @@ func JSON(dst []Field, data []byte, src string) ([]Field, error) {
 		if n == MaxFields {
 			return dst, &Error{"too many members", int(dec.InputOffset())}
 		}
-		f, err := member(dec, data, src)
-		if err != nil {
+		dst = append(dst, Field{})
+		if err := member(&dst[len(dst)-1], dec, data, src); err != nil {
 			return dst, err
 		}
-		dst = append(dst, f)
 	}
 	if _, err := dec.ReadToken(); err != nil {
 		return dst, syntax(err, dec)
@@ -67,33 +70,34 @@ func JSON(dst []Field, data []byte, src string) ([]Field, error) {
 	return dst, nil
 }
 
-func member(dec *jsontext.Decoder, data []byte, src string) (f Field, err error) {
+// member reads a name and its value into f.
+func member(f *Field, dec *jsontext.Decoder, data []byte, src string) error {
 	name, err := dec.ReadValue()
 	if err != nil {
-		return f, syntax(err, dec)
+		return syntax(err, dec)
 	}
 	end := int(dec.InputOffset())
 	f.Start = end - len(name)
 	if f.Name, err = content(src, f.Start, end); err != nil {
-		return f, err
+		return err
 	}
 	value, err := dec.ReadValue()
 	if err != nil {
-		return f, syntax(err, dec)
+		return syntax(err, dec)
 	}
 	f.End = int(dec.InputOffset())
 	f.ValueStart = f.End - len(value)
 	switch f.Kind = Kind(value.Kind()); f.Kind {
 	case String:
 		f.Text, err = content(src, f.ValueStart, f.End)
-		return f, err
+		return err
 	case Object, Array:
 		if deeperThan(data[f.ValueStart:f.End], MaxDepth-1) {
-			return f, &Error{"nested too deep", f.ValueStart}
+			return &Error{"nested too deep", f.ValueStart}
 		}
 	}
 	f.Text = src[f.ValueStart:f.End]
-	return f, nil
+	return nil
 }
 
 // content decodes the string literal at src[start:end].
@@ -111,6 +115,9 @@ func content(src string, start, end int) (string, error) {
 
 // deeperThan tells whether a valid JSON value nests more than depth levels.
 func deeperThan(value []byte, depth int) bool {
+	if bytes.Count(value, []byte("{"))+bytes.Count(value, []byte("[")) <= depth {
+		return false // as in all that is meant well
+	}
 	level, inString := 0, false
 	for i := 0; i < len(value); i++ {
 		switch c := value[i]; {

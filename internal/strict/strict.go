@@ -9,6 +9,7 @@ package strict
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +39,8 @@ type Field struct {
 	// Name is the decoded name.
 	Name string
 	Kind Kind
+	// Known is set by [Know].
+	Known bool
 	// Text is a string's decoded content, and the literal of anything else.
 	Text string
 	// Start is where the name begins in the input (its quote, in JSON),
@@ -53,24 +56,26 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("%s at byte %d", e.What, e.Offset) }
 
-// Twin returns the first field that is not one of the known names but differs
-// from one by case folding only: a lenient reader would take it for that
-// member.
-func Twin(fields []Field, known []string) (Field, bool) {
-	for _, f := range fields {
-		if twinOf(f.Name, known) {
-			return f, true
+// Know marks the fields of these names as known, and refuses with an *[Error]
+// what a lenient reader of them would trip on: a name that differs from a known
+// one by case folding only, and U+0000 in a known member.
+func Know(fields []Field, names []string) error {
+	for i := range fields {
+		f := &fields[i]
+		f.Known = slices.Contains(names, f.Name)
+		switch {
+		case !f.Known && foldsOnto(f.Name, names):
+			return &Error{"a member's name differs from a known one by case only", f.Start}
+		case f.Known && f.Kind == String && strings.IndexByte(f.Text, 0) >= 0:
+			return &Error{"a known member holds U+0000", f.ValueStart}
 		}
 	}
-	return Field{}, false
+	return nil
 }
 
-func twinOf(name string, known []string) bool {
-	for _, k := range known {
-		if name == k {
-			return false
-		}
-	}
+// foldsOnto tells whether a name that is not known would be taken for one that
+// is.
+func foldsOnto(name string, known []string) bool {
 	for _, k := range known {
 		// Letters that fold onto ASCII have at most three bytes.
 		if len(k) <= len(name) && len(name) <= 3*len(k) && strings.EqualFold(name, k) {
