@@ -74,7 +74,7 @@ func (d *delivery) write(w http.ResponseWriter, a payack.Answer) {
 	}
 }
 
-// header sets one of at most three headers, without an allocation.
+// header sets one of at most two headers, without an allocation.
 func (d *delivery) header(h http.Header, name, value string) {
 	d.values[d.set] = value
 	d.set++

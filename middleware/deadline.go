@@ -2,25 +2,40 @@ package middleware
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
+
+	"github.com/payack/payack"
 )
 
 // deadline is the context of a delivery's processing: the values of the
-// request's, which must not end it, and an end of its own. It is part of the
-// delivery, and makes its timer only when somebody waits for that end, which a
-// short callback never does.
+// request's, which must not end it, the delivery, and an end of its own. It is
+// part of the delivery, and makes what it is made of only when somebody asks for
+// a value or waits for the end, which a short callback may never do.
 type deadline struct {
-	values context.Context // never done
-	end    time.Time
+	request  *http.Request
+	delivery *payack.Delivery
+	lasts    time.Duration // since the delivery was received
 
 	mu     sync.Mutex
 	err    error           // once somebody was told, or it is over
+	values context.Context // set when somebody asks for one; never done
 	timed  context.Context // set when somebody waits
 	cancel context.CancelFunc
 }
 
-func (c *deadline) Deadline() (time.Time, bool) { return c.end, true }
+// inherited returns the values; mu is held.
+func (c *deadline) inherited() context.Context {
+	if c.values == nil {
+		c.values = payack.WithDelivery(context.WithoutCancel(c.request.Context()), c.delivery)
+	}
+	return c.values
+}
+
+func (c *deadline) end() time.Time { return c.delivery.Received.Add(c.lasts) }
+
+func (c *deadline) Deadline() (time.Time, bool) { return c.end(), true }
 
 func (c *deadline) Done() <-chan struct{} {
 	c.mu.Lock()
@@ -28,10 +43,10 @@ func (c *deadline) Done() <-chan struct{} {
 	switch {
 	case c.timed != nil:
 	case c.err == context.Canceled:
-		c.timed, c.cancel = context.WithCancel(c.values)
+		c.timed, c.cancel = context.WithCancel(c.inherited())
 		c.cancel()
 	default:
-		c.timed, c.cancel = context.WithDeadline(c.values, c.end)
+		c.timed, c.cancel = context.WithDeadline(c.inherited(), c.end())
 	}
 	return c.timed.Done()
 }
@@ -43,7 +58,7 @@ func (c *deadline) Err() error {
 	switch {
 	case c.timed != nil:
 		return c.timed.Err()
-	case c.err == nil && !time.Now().Before(c.end):
+	case c.err == nil && time.Since(c.delivery.Received) >= c.lasts:
 		c.err = context.DeadlineExceeded
 	}
 	return c.err
@@ -53,9 +68,9 @@ func (c *deadline) Err() error {
 // recognises its own, so that contexts made of this one need no goroutine.
 func (c *deadline) Value(key any) any {
 	c.mu.Lock()
-	values := c.values
-	if c.timed != nil {
-		values = c.timed
+	values := c.timed
+	if values == nil {
+		values = c.inherited()
 	}
 	c.mu.Unlock()
 	return values.Value(key)

@@ -32,9 +32,9 @@ var ErrStoreFull = errors.New("payack: the store in memory is full of claimed ev
 // claimed. A restart forgets everything, and replicas don't share it.
 //
 // It keeps the strings of ids up to 512 bytes, which all events' are, and digests
-// of longer ones and of fingerprints: an entry takes 700 bytes at the most, if
-// its id is no part of a longer string. What it needed once it keeps for entries
-// to come.
+// of longer ones and of long fingerprints: an entry takes 700 bytes at the most,
+// if its id is no part of a longer string. What it needed once it keeps for
+// entries to come.
 type MemoryStore struct {
 	mu      sync.Mutex
 	max     int
@@ -48,9 +48,15 @@ type MemoryStore struct {
 
 type digest [sha256.Size]byte
 
+// printKey is a fingerprint: the text as far as there is room, and else its digest.
+type printKey struct {
+	bytes  digest
+	length int8 // of the text, or -1 for a digest
+}
+
 type entry struct {
 	key         string
-	fingerprint digest
+	fingerprint printKey
 	token       uint64        // 0 once it is done
 	ends        time.Duration // of the lease, or of the retention
 	next        *entry        // the next newer one, or the next free one
@@ -71,7 +77,7 @@ func (s *MemoryStore) Claim(ctx context.Context, id, fingerprint string, lease t
 	if err := ctx.Err(); err != nil {
 		return payack.Claim{}, err
 	}
-	key, print := keyOf(id), digestOf(fingerprint)
+	key, print := keyOf(id), printKeyOf(fingerprint)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Since(s.base)
@@ -212,11 +218,13 @@ func keyOf(id string) string {
 	return string(sum[:])
 }
 
-// digestOf does not allocate for texts of the usual length.
-func digestOf(text string) digest {
-	if text == "" {
-		return digest{}
+// printKeyOf does not allocate for texts of the usual length.
+func printKeyOf(text string) (p printKey) {
+	if len(text) <= len(p.bytes) {
+		copy(p.bytes[:], text)
+		p.length = int8(len(text))
+		return p
 	}
 	var short [256]byte
-	return sha256.Sum256(append(short[:0], text...))
+	return printKey{sha256.Sum256(append(short[:0], text...)), -1}
 }

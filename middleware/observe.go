@@ -11,9 +11,8 @@ import (
 // maxLogged bounds what a sender can put into a line of the log.
 const maxLogged = 128
 
-// logObservation writes the one line of a delivery. It holds no secret, no
-// body, and nothing of an event but its id.
-func logObservation(ctx context.Context, logger *slog.Logger, o *payack.Observation) {
+// levelOf says how loudly a delivery is logged.
+func levelOf(o *payack.Observation) slog.Level {
 	level := slog.LevelInfo
 	switch o.Outcome {
 	case payack.Failed:
@@ -30,9 +29,12 @@ func logObservation(ctx context.Context, logger *slog.Logger, o *payack.Observat
 	if o.Err != nil && level < slog.LevelError && o.Outcome == payack.Accepted {
 		level = slog.LevelError // accepted, and not recorded as done
 	}
-	if !logger.Enabled(ctx, level) {
-		return
-	}
+	return level
+}
+
+// logObservation writes the one line of a delivery. It holds no secret, no
+// body, and nothing of an event but its id.
+func logObservation(ctx context.Context, logger *slog.Logger, level slog.Level, o *payack.Observation) {
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
 		slog.String("provider", string(o.Delivery.Provider)),

@@ -212,7 +212,9 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 			held++
 		}
 	}
-	state, err := rc.claim(ctx, d, spliceID("text", ev), d.observation.EventID)
+	// With the text, the order tells the rest: a status begins with a letter, and
+	// an amount has none.
+	state, err := rc.claim(ctx, d, spliceID("text", ev), ev.OrderID)
 	switch {
 	case err != nil:
 		return err
@@ -232,20 +234,22 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 	return nil
 }
 
-// spliceID is a key of the store apart from all events' identities, of one
-// length whatever is in it.
+// spliceID is a key of the store apart from all events' identities: the text, or
+// the digest of one that is long or not plain.
 func spliceID(kind string, ev *payack.PayatomEvent) string {
-	var short [256]byte
-	text := append(short[:0], kind...)
+	const prefix, longest = "payatom-splice", 128
+	var short [2 * longest]byte
+	text := append(append(append(short[:0], prefix...), ':'), kind...)
 	text = strconv.AppendInt(text, int64(len(ev.Tenant)), 10)
-	text = append(text, ':')
-	text = append(text, ev.Tenant...)
-	text = append(text, ev.OrderID...)
-	text = append(text, ev.ReceivedAmount.SignedText()...)
-	text = append(text, ev.Status...)
+	text = append(append(text, ':'), ev.Tenant...)
+	text = append(append(append(text, ev.OrderID...), ev.ReceivedAmount.SignedText()...), ev.Status...)
+	plain := len(text) <= longest
+	for i := 0; plain && i < len(text); i++ {
+		plain = text[i] >= ' ' && text[i] < 0x7f
+	}
+	if plain {
+		return string(text)
+	}
 	sum := sha256.Sum256(text)
-	const prefix = "payatom-splice:"
-	var id [len(prefix) + 2*sha256.Size]byte
-	hex.Encode(id[copy(id[:], prefix):], sum[:])
-	return string(id[:])
+	return prefix + "-sha256:" + hex.EncodeToString(sum[:])
 }

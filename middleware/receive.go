@@ -57,6 +57,7 @@ type delivery struct {
 	payack.Delivery
 	observation payack.Observation
 	deadline    deadline
+	contentType string
 	// claims are held until the callback has returned: the event's, and
 	// Payatom's on its hash.
 	claims    []claim
@@ -65,12 +66,14 @@ type delivery struct {
 	limitKey string
 	limit    ratelimit.Decision
 	// values has room for those of our headers.
-	values [3]string
+	values [2]string
 	set    int
 	// spent is what the stages so far took; without an observer nobody asks, and
 	// the clock is left alone.
 	spent   time.Duration
 	stopped bool
+	// entered tells that the event is in flight.
+	entered bool
 	// wraps tells that a wrapped handler had the response in hand.
 	wraps bool
 	// failure is what a wrapped handler reported with Fail.
@@ -261,7 +264,6 @@ func (rc *Receiver[E]) serve(w http.ResponseWriter, r *http.Request, call func(c
 		if o.Outcome == "" { // the goroutine ends in the callback, or is to end
 			o.Outcome, o.Reason = payack.Failed, payack.ReasonPanic
 		}
-		o.Took.Total = time.Since(d.Received)
 		rc.observe(r.Context(), o)
 		rc.chargeFailure(r.Context(), d)
 		if aborted {
@@ -334,9 +336,10 @@ func (rc *Receiver[E]) process(w http.ResponseWriter, r *http.Request, d *delive
 	d.Body = body
 
 	// The provider that hangs up must not stop a half-done settlement.
-	d.deadline.values, d.deadline.end = context.WithoutCancel(r.Context()), d.Received.Add(rc.options.Deadline)
-	defer d.deadline.stop()
-	return rc.deliver(payack.WithDelivery(&d.deadline, &d.Delivery), r, d, call)
+	ctx := &d.deadline
+	ctx.request, ctx.delivery, ctx.lasts = r, &d.Delivery, rc.options.Deadline
+	defer ctx.stop()
+	return rc.deliver(ctx, r, d, call)
 }
 
 // deliver takes a captured body to the merchant's code. What it claims is
@@ -347,7 +350,9 @@ func (rc *Receiver[E]) deliver(ctx context.Context, r *http.Request, d *delivery
 		if p := recover(); p != nil {
 			err = rc.panicked(p, o)
 		}
-		defer rc.inFlight.leave(o.EventID, d) // even if the logger panics meanwhile
+		if d.entered {
+			defer rc.inFlight.leave(o.EventID) // even if the logger panics meanwhile
+		}
 		rc.settle(ctx, d, done)
 	}()
 
@@ -356,7 +361,7 @@ func (rc *Receiver[E]) deliver(ctx context.Context, r *http.Request, d *delivery
 		return err
 	}
 	o.EventID, o.Scheme, d.Event = ev.ID(), ev.Verified().Scheme, ev
-	if !rc.inFlight.enter(o.EventID, d) {
+	if d.entered = rc.inFlight.enter(o.EventID); !d.entered {
 		return rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "the same event is being processed in this process")
 	}
 
@@ -387,7 +392,11 @@ func (rc *Receiver[E]) gate(r *http.Request, d *delivery) error {
 		return rc.refusals[payack.ReasonTooLarge]
 	}
 	// Of two types two readers could take two.
-	if types := r.Header["Content-Type"]; len(types) > 1 || !rc.stages.accepts(r.Header.Get("Content-Type")) {
+	types := r.Header["Content-Type"]
+	if len(types) > 0 {
+		d.contentType = types[0]
+	}
+	if len(types) > 1 || !rc.stages.accepts(d.contentType) {
 		return rc.refusals[payack.ReasonContentType]
 	}
 	for _, encoding := range r.Header["Content-Encoding"] {
@@ -422,8 +431,7 @@ func (rc *Receiver[E]) captureError(err error) error {
 // verify finds the keys, verifies, and applies the merchant's own rules.
 func (rc *Receiver[E]) verify(ctx context.Context, r *http.Request, d *delivery) (E, error) {
 	defer func() { d.observation.Took.Verify = d.lap() }()
-	contentType := r.Header.Get("Content-Type")
-	ev, err := rc.stages.verify(ctx, r, verify.Message{ContentType: contentType, Header: r.Header, Body: d.Body})
+	ev, err := rc.stages.verify(ctx, r, verify.Message{ContentType: d.contentType, Header: r.Header, Body: d.Body})
 	if err != nil {
 		return ev, err
 	}
@@ -569,8 +577,16 @@ func (rc *Receiver[E]) fail(stage payack.Stage, reason payack.Reason, err error,
 // observe tells the log and the observer; one that panics must not take the
 // request with it.
 func (rc *Receiver[E]) observe(ctx context.Context, o *payack.Observation) {
-	logObservation(ctx, rc.options.Logger, o)
-	if rc.options.Observer == nil {
+	level := levelOf(o)
+	logs, observes := rc.options.Logger.Enabled(ctx, level), rc.options.Observer != nil
+	if !logs && !observes {
+		return // and leave the clock alone
+	}
+	o.Took.Total = time.Since(o.Delivery.Received)
+	if logs {
+		logObservation(ctx, rc.options.Logger, level, o)
+	}
+	if !observes {
 		return
 	}
 	defer func() {
@@ -596,32 +612,26 @@ func setReadDeadline(w http.ResponseWriter, t time.Time) bool {
 	}
 }
 
-// inFlight holds the events that this process works on, and the delivery that
-// is at it. It makes a redelivery busy for as long as the callback runs, however
-// short the lease was.
+// inFlight holds the events that this process works on. It makes a redelivery
+// busy for as long as the callback runs, however short the lease was.
 type inFlight struct {
 	mu     sync.Mutex
-	events map[string]*delivery
+	events map[string]struct{}
 }
 
-func (f *inFlight) enter(id string, d *delivery) bool {
+func (f *inFlight) enter(id string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, found := f.events[id]; found {
-		return false
-	}
 	if f.events == nil {
-		f.events = make(map[string]*delivery)
+		f.events = make(map[string]struct{})
 	}
-	f.events[id] = d
-	return true
+	others := len(f.events)
+	f.events[id] = struct{}{}
+	return len(f.events) > others
 }
 
-// leave does nothing for a delivery that did not enter.
-func (f *inFlight) leave(id string, d *delivery) {
+func (f *inFlight) leave(id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.events[id] == d {
-		delete(f.events, id)
-	}
+	delete(f.events, id)
 }
