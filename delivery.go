@@ -21,9 +21,9 @@ type Delivery struct {
 	Path string
 	// Header holds the request's headers. Do not change them.
 	Header http.Header
-	// Body holds the exact bytes that were signed or sealed, nil before they
-	// were read. Do not change them.
-	Body []byte
+	// Body holds the exact bytes that were signed or sealed, none before they
+	// were read.
+	Body string
 	// Event is the event whose signature was verified, nil before and without.
 	// A delivery that has one may still be rejected: spliced, unexpected or
 	// unconfirmed.

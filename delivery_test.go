@@ -11,7 +11,7 @@ func TestDeliveryFrom(t *testing.T) {
 	if d, ok := payack.DeliveryFrom(context.Background()); ok || d != nil {
 		t.Errorf("an empty context has a delivery: %v", d)
 	}
-	want := &payack.Delivery{Provider: payack.PTS, Body: []byte("{}")}
+	want := &payack.Delivery{Provider: payack.PTS, Body: "{}"}
 	ctx := payack.WithDelivery(context.Background(), want)
 	if d, ok := payack.DeliveryFrom(ctx); !ok || d != want {
 		t.Errorf("DeliveryFrom = %v, %v", d, ok)

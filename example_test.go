@@ -92,11 +92,11 @@ func Example_wrap() {
 
 	// Ptop's side.
 	callback, err := verify.SignPtopCallback(payack.NewSecret("throwaway key of this example"), payack.SchemeSpliced,
-		verify.PtopLast, []byte(`{"success":true,"transaction_id":"a93kd82hda","order_id":"ORD-1001"}`))
+		verify.PtopLast, `{"success":true,"transaction_id":"a93kd82hda","order_id":"ORD-1001"}`)
 	if err != nil {
 		log.Fatal(err)
 	}
-	r := httptest.NewRequest(http.MethodPost, "/callbacks/ptop", strings.NewReader(string(callback.Body)))
+	r := httptest.NewRequest(http.MethodPost, "/callbacks/ptop", strings.NewReader(callback.Body))
 	r.Header.Set("Content-Type", callback.ContentType)
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)

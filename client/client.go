@@ -343,7 +343,7 @@ func (t *transport) ok(a *answer) *Error {
 		return nil
 	}
 	e := t.fail(a, ErrStatus, nil, "")
-	fields, err := strict.JSON(nil, a.body, string(a.body))
+	fields, err := strict.JSON(nil, string(a.body))
 	if err != nil {
 		e.Excerpt = printable(string(a.body), t.hidden(a), maxExcerpt)
 		return e
@@ -362,7 +362,7 @@ func (t *transport) object(a *answer, known ...string) (*members, *Error) {
 	if e := t.opens(a, '{'); e != nil {
 		return nil, e
 	}
-	fields, err := strict.JSON(nil, a.body, string(a.body))
+	fields, err := strict.JSON(nil, string(a.body))
 	if err == nil {
 		err = strict.Know(fields, known)
 	}

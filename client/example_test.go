@@ -80,12 +80,12 @@ func ExamplePtop_Confirm() {
 	}
 
 	// Ptop's webhook.
-	m, err := verify.SignPtopCallback(key, payack.SchemeHeader, verify.PtopLast, []byte(`{"success":true,"transaction_id":"T1","order_id":"O1"}`))
+	m, err := verify.SignPtopCallback(key, payack.SchemeHeader, verify.PtopLast, `{"success":true,"transaction_id":"T1","order_id":"O1"}`)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	r := httptest.NewRequest("POST", "/callbacks/ptop", strings.NewReader(string(m.Body)))
+	r := httptest.NewRequest("POST", "/callbacks/ptop", strings.NewReader(m.Body))
 	r.Header.Set("Content-Type", m.ContentType)
 	r.Header.Set("X-Signature", m.Header["X-Signature"][0])
 	w := httptest.NewRecorder()

@@ -480,7 +480,7 @@ func (c *Payatom) report(ctx context.Context, k call, header, body map[string]st
 	if a.body[0] == '[' {
 		// The strict reader takes objects.
 		wrapped := `{"list":` + string(a.body) + `}`
-		if fields, err := strict.JSON(nil, []byte(wrapped), wrapped); err != nil || len(fields) != 1 {
+		if fields, err := strict.JSON(nil, wrapped); err != nil || len(fields) != 1 {
 			return nil, c.t.unreadable(a, payack.ErrMalformed, "the list is not valid JSON, or gives a name twice")
 		}
 		return &PayatomUnsignedReport{JSON: a.body}, nil

@@ -58,7 +58,7 @@ var throwaway = sync.OnceValues(func() (private payack.Secret, public string) {
 })
 
 // signed returns a flat PTS callback.
-func signed(t testing.TB, order string) []byte {
+func signed(t testing.TB, order string) string {
 	t.Helper()
 	private, _ := throwaway()
 	signer, err := verify.NewPTSSigner(verify.PTSSignerConfig{Safecode: payack.NewSecret(safecode), PrivateKey: private})
@@ -72,7 +72,7 @@ func signed(t testing.TB, order string) []byte {
 	require.NoError(t, err)
 	body, err := json.Marshal(values)
 	require.NoError(t, err)
-	return body
+	return string(body)
 }
 
 // watch remembers what payack observed.
@@ -136,7 +136,7 @@ var (
 )
 
 func request(path string, m verify.Message) *http.Request {
-	r := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(m.Body))
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(m.Body))
 	r.Header.Set("Content-Type", m.ContentType)
 	return r
 }
@@ -146,7 +146,7 @@ func post(t testing.TB, h http.Handler, path string, m verify.Message) answer {
 	t.Helper()
 	server := httptest.NewServer(h)
 	defer server.Close()
-	response, err := http.Post(server.URL+path, m.ContentType, bytes.NewReader(m.Body))
+	response, err := http.Post(server.URL+path, m.ContentType, strings.NewReader(m.Body))
 	require.NoError(t, err)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
@@ -168,7 +168,7 @@ func ptsMessage(t testing.TB, order string) verify.Message {
 func ptopMessage(t testing.TB, order string) verify.Message {
 	t.Helper()
 	body := fmt.Sprintf(`{"success":true,"transaction_id":"T-%s","order_id":"%s","message":"ok"}`, order, order)
-	m, err := verify.SignPtopCallback(payack.NewSecret(signingKey), payack.SchemeSpliced, verify.PtopLast, []byte(body))
+	m, err := verify.SignPtopCallback(payack.NewSecret(signingKey), payack.SchemeSpliced, verify.PtopLast, body)
 	require.NoError(t, err)
 	return m
 }
@@ -319,12 +319,12 @@ func TestWrapRefuses(t *testing.T) {
 	engine.POST("/ptop", ginpayack.Wrap(ptopReceiver(t, w)), mustNotRun)
 
 	tampered := ptsMessage(t, "O-1")
-	tampered.Body = bytes.Replace(tampered.Body, []byte(`"accept_amount":"100.50"`), []byte(`"accept_amount":"900.50"`), 1)
+	tampered.Body = strings.Replace(tampered.Body, `"accept_amount":"100.50"`, `"accept_amount":"900.50"`, 1)
 	assert.Equal(t, failed, post(t, engine, "/pts", tampered))
 	assert.Equal(t, payack.ReasonSignature, w.last(t).Reason)
 
 	tampered = ptopMessage(t, "O-1")
-	tampered.Body = bytes.Replace(tampered.Body, []byte(`O-1`), []byte(`O-2`), 1)
+	tampered.Body = strings.Replace(tampered.Body, `O-1`, `O-2`, 1)
 	assert.Equal(t, answer{403, "text/plain", "Invalid signature"}, post(t, engine, "/ptop", tampered))
 	assert.Equal(t, payack.ReasonSignature, w.last(t).Reason)
 
@@ -332,7 +332,7 @@ func TestWrapRefuses(t *testing.T) {
 	assert.Equal(t, payack.ReasonContentType, w.last(t).Reason)
 	assert.Equal(t, outside{status: 415, size: 6, written: true, restored: true}, *seen)
 
-	large := verify.Message{ContentType: "application/json", Body: bytes.Repeat([]byte(" "), middleware.DefaultMaxBody+1)}
+	large := verify.Message{ContentType: "application/json", Body: strings.Repeat(" ", middleware.DefaultMaxBody+1)}
 	assert.Equal(t, answer{413, "text/plain", "FAILED"}, post(t, engine, "/pts", large))
 	assert.Equal(t, payack.ReasonTooLarge, w.last(t).Reason)
 }
@@ -355,7 +355,7 @@ func TestWrapAbortsAConnection(t *testing.T) {
 	for _, path := range []string{"/wrapped", "/handler"} {
 		server := httptest.NewServer(bare)
 		m := ptopMessage(t, "O-1")
-		response, err := http.Post(server.URL+path, m.ContentType, bytes.NewReader(m.Body))
+		response, err := http.Post(server.URL+path, m.ContentType, strings.NewReader(m.Body))
 		if assert.Error(t, err) {
 			assert.ErrorIs(t, err, io.EOF)
 		} else {
@@ -400,7 +400,7 @@ func TestWrapHandsOnTheEvent(t *testing.T) {
 		require.NoError(t, c.ShouldBindBodyWith(&bound, binding.JSON))
 		assert.Equal(t, "O-1", bound.OrderID)
 		raw, _ := c.Get(gin.BodyBytesKey)
-		assert.Equal(t, body, raw)
+		assert.Equal(t, []byte(body), raw)
 
 		assert.Equal(t, 200, c.Writer.Status())
 		assert.False(t, c.Writer.Written())

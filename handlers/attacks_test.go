@@ -64,11 +64,11 @@ func TestSignedJSONSentAgainAsForm(t *testing.T) {
 func TestSignedFormSentAgainAsJSON(t *testing.T) {
 	w, c := &watch{}, &calls{}
 	signed, err := verify.SignPtopCallback(payack.NewSecret(ptopKeyText), payack.SchemeHeader, verify.PtopLast,
-		[]byte(`success=1&transaction_id=T1&order_id=ORD1`))
+		`success=1&transaction_id=T1&order_id=ORD1`)
 	require.NoError(t, err)
 	h := http.Header(signed.Header)
 	h.Set("Content-Type", signed.ContentType)
-	m := message{http.MethodPost, "/", h, string(signed.Body)}
+	m := message{http.MethodPost, "/", h, signed.Body}
 	json := merchant{options: w.options(), callback: c.take}.handler(t, payack.Ptop)
 	assertContract(t, payack.Ptop, payack.Refused, payack.ReasonContentType, send(json, m))
 	assertContract(t, payack.Ptop, payack.Rejected, payack.ReasonMalformed, send(json, m.with("Content-Type", "application/json")))

@@ -209,11 +209,11 @@ func genuine(t testing.TB, p payack.Provider) message {
 
 func ptopMessage(t testing.TB, body string) message {
 	t.Helper()
-	signed, err := verify.SignPtopCallback(payack.NewSecret(ptopKeyText), payack.SchemeHeader, verify.PtopLast, []byte(body))
+	signed, err := verify.SignPtopCallback(payack.NewSecret(ptopKeyText), payack.SchemeHeader, verify.PtopLast, body)
 	require.NoError(t, err)
 	h := http.Header(signed.Header)
 	h.Set("Content-Type", signed.ContentType)
-	return message{http.MethodPost, "/callback", h, string(signed.Body)}
+	return message{http.MethodPost, "/callback", h, signed.Body}
 }
 
 var ptsNames = []string{"user_id", "order_id", "transaction_id", "channel", "submit_currency", "submit_amount",

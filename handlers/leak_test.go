@@ -238,7 +238,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 	// What verifying and explaining returns, and the messages.
 	for _, p := range providers {
 		m := genuine(t, p)
-		vm := verify.Message{ContentType: m.header.Get("Content-Type"), Header: m.header, Body: []byte(m.body)}
+		vm := verify.Message{ContentType: m.header.Get("Content-Type"), Header: m.header, Body: m.body}
 		var explained verify.Explanation
 		switch p {
 		case payack.Ptop:
@@ -536,9 +536,9 @@ func TestConfigurationErrorsLeakNothing(t *testing.T) {
 	add("transaction signature's encoding", err)
 	_, err = verify.PtopPayoutSignature(secret(ptopKeyText), "w", "MARKER|x", "r", "1")
 	add("a bar in a payout", err)
-	_, err = verify.SignPtopCallback(secret(ptopKeyText), "none", verify.PtopLast, []byte(`{"a":"`+odd+`"}`))
+	_, err = verify.SignPtopCallback(secret(ptopKeyText), "none", verify.PtopLast, `{"a":"`+odd+`"}`)
 	add("scheme of a callback", err)
-	_, err = verify.SignPtopCallback(secret(ptopKeyText), payack.SchemeHeader, verify.PtopLast, []byte(`{"a":"`+odd+`"`))
+	_, err = verify.SignPtopCallback(secret(ptopKeyText), payack.SchemeHeader, verify.PtopLast, `{"a":"`+odd+`"`)
 	add("a callback that is no JSON", err)
 	_, err = verify.NewPtopKeys("t", secret(odd), payack.Secret{})
 	add("an empty key of several", err)

@@ -359,7 +359,7 @@ const (
 
 func hostilePtop(t testing.TB, scheme payack.Scheme, place verify.PtopPlace, body string, pinned bool) hostileSubject {
 	t.Helper()
-	signed, err := verify.SignPtopCallback(payack.NewSecret(ptopKeyText), scheme, place, []byte(body))
+	signed, err := verify.SignPtopCallback(payack.NewSecret(ptopKeyText), scheme, place, body)
 	require.NoError(t, err)
 	c := middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKeyText), ConfirmInCallback: true}
 	if body == hostileForm {
@@ -378,7 +378,7 @@ func hostilePtop(t testing.TB, scheme payack.Scheme, place verify.PtopPlace, bod
 		h = http.Header(signed.Header)
 	}
 	h.Set("Content-Type", signed.ContentType)
-	s.valid = message{http.MethodPost, "/", h, string(signed.Body)}
+	s.valid = message{http.MethodPost, "/", h, signed.Body}
 	return s
 }
 

@@ -152,7 +152,7 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, r
 		require.Len(t, calls, 1)
 		assertMembers(t, v, calls[0])
 		assert.Equal(t, calls[0].ID(), o.EventID)
-		assert.Equal(t, body, o.Delivery.Body)
+		assert.Equal(t, string(body), o.Delivery.Body)
 		if response.Status != 0 {
 			assert.Equal(t, response.Status, got.status)
 		}

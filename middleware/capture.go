@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
+	"sync"
 )
 
 var (
@@ -15,51 +17,69 @@ var (
 	errBodyConsumed = errors.New("something in front of payack has read the body already; mount payack before it, or let it put the bytes back into r.Body")
 )
 
-// capture reads the body once, into a buffer of its announced size and within
-// the limit.
-func capture(r *http.Request, limit int64) ([]byte, error) {
+// bodies are rooms to read into, kept up to largestRoom and without what was
+// read. That is handed on as a string, which nobody can change any more.
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
+
+const largestRoom = DefaultMaxBody + 1
+
+// capture reads the body once, and within the limit.
+func capture(r *http.Request, limit int64) (string, error) {
 	if r.ContentLength > limit {
-		return nil, errBodyTooLarge
+		return "", errBodyTooLarge
 	}
 	if r.Body == nil || r.Body == http.NoBody {
-		return nil, emptyOrConsumed(r)
+		return "", emptyOrConsumed(r)
 	}
+	room := bodies.Get().(*[]byte)
+	defer func() {
+		if clear(*room); cap(*room) <= largestRoom {
+			bodies.Put(room)
+		}
+	}()
 	if r.ContentLength < 0 {
-		return captureUnsized(r, limit)
+		return captureUnsized(r, limit, room)
 	}
-	body := make([]byte, r.ContentLength+1) // one more, to see what is too long
+	return captureSized(r, room)
+}
+
+func captureSized(r *http.Request, room *[]byte) (string, error) {
+	body := slices.Grow((*room)[:0], int(r.ContentLength)+1)[:r.ContentLength+1] // one more, to see what is too long
+	*room = body
 	n, err := io.ReadFull(r.Body, body)
 	switch {
 	case err == nil:
-		return nil, errBodyLonger
+		return "", errBodyLonger
 	case n == 0 && errors.Is(err, io.EOF):
-		return nil, emptyOrConsumed(r)
+		return "", emptyOrConsumed(r)
 	case errors.Is(err, io.ErrUnexpectedEOF) && int64(n) == r.ContentLength:
-		return body[:n], nil
+		return string(body[:n]), nil
 	}
-	return nil, readError(err)
+	return "", readError(err)
 }
 
 // captureUnsized reads a body whose length was not announced (chunked). The
-// buffer doubles as it fills, and not beyond the limit.
-func captureUnsized(r *http.Request, limit int64) ([]byte, error) {
-	body := make([]byte, 0, min(512, limit+1)) // one more, to see what is too long
+// room doubles as it fills, and not beyond the limit.
+func captureUnsized(r *http.Request, limit int64, room *[]byte) (string, error) {
+	body := (*room)[:0]
 	for {
-		n, err := r.Body.Read(body[len(body):cap(body)])
+		if len(body) == cap(body) {
+			larger := make([]byte, len(body), min(max(512, 2*int64(len(body))), limit+1)) // one more, to see what is too long
+			copy(larger, body)
+			body, *room = larger, larger
+		}
+		n, err := r.Body.Read(body[len(body):min(int64(cap(body)), limit+1)])
 		body = body[:len(body)+n]
+		*room = body
 		switch {
 		case int64(len(body)) > limit:
-			return nil, errBodyTooLarge
+			return "", errBodyTooLarge
 		case err == io.EOF && len(body) == 0:
-			return nil, emptyOrConsumed(r)
+			return "", emptyOrConsumed(r)
 		case err == io.EOF:
-			return body, nil
+			return string(body), nil
 		case err != nil:
-			return nil, readError(err)
-		case len(body) == cap(body):
-			larger := make([]byte, len(body), min(2*int64(len(body)), limit+1))
-			copy(larger, body)
-			body = larger
+			return "", readError(err)
 		}
 	}
 }

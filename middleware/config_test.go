@@ -209,7 +209,7 @@ func TestKeyFuncSeesTheDelivery(t *testing.T) {
 			asked++
 			d, ok := payack.DeliveryFrom(ctx)
 			require.True(t, ok)
-			assert.Equal(t, ptopBody("T1"), string(d.Body))
+			assert.Equal(t, ptopBody("T1"), d.Body)
 			assert.Nil(t, d.Event)
 			assert.Equal(t, "/ptop", r.URL.Path)
 			return keys, nil

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -85,7 +86,7 @@ func TestBodyLimit(t *testing.T) {
 		assert.Equal(t, payack.ReasonTooLarge, seen.Reason)
 		assert.ErrorIs(t, seen.Err, payack.ErrTooLarge)
 		assert.ErrorIs(t, seen.Err, payack.ErrRefused)
-		assert.Nil(t, seen.Delivery.Body)
+		assert.Empty(t, seen.Delivery.Body)
 		assert.Zero(t, seen.Took.Capture)
 	})
 	t.Run("chunks over it are refused while reading", func(t *testing.T) {
@@ -107,7 +108,7 @@ func TestBodyLimit(t *testing.T) {
 		res, _ := conn.answer()
 		assert.Equal(t, http.StatusOK, res.StatusCode)
 		assert.False(t, res.Close)
-		assert.Equal(t, []byte(body), w.last(t).Delivery.Body)
+		assert.Equal(t, body, w.last(t).Delivery.Body)
 	})
 	t.Run("a length up to it is taken", func(t *testing.T) {
 		body := ptopBody("T3") + strings.Repeat(" ", 200-len(ptopBody("T3")))
@@ -404,7 +405,7 @@ func TestContentTypesAndEncodings(t *testing.T) {
 			assert.Equal(t, tc.reason, seen.Reason)
 			if tc.reason != "" {
 				assert.Equal(t, http.StatusUnsupportedMediaType, in.Code)
-				assert.Nil(t, seen.Delivery.Body, "nothing is read before the gate")
+				assert.Empty(t, seen.Delivery.Body, "nothing is read before the gate")
 			}
 		})
 	}
@@ -515,7 +516,7 @@ func TestClientAddresses(t *testing.T) {
 			if tc.client == "" {
 				assert.Equal(t, http.StatusForbidden, in.Code)
 				assert.Equal(t, payack.ReasonAddress, seen.Reason)
-				assert.Nil(t, seen.Delivery.Body)
+				assert.Empty(t, seen.Delivery.Body)
 				return
 			}
 			assert.Equal(t, http.StatusOK, in.Code)
@@ -567,7 +568,7 @@ func TestExactBytesAreAvailable(t *testing.T) {
 		h := ptopHandler(t, middleware.Options{}, func(ctx context.Context, ev *payack.PtopEvent) error {
 			d, ok := payack.DeliveryFrom(ctx)
 			require.True(t, ok)
-			assert.Equal(t, body, string(d.Body))
+			assert.Equal(t, body, d.Body)
 			assert.Same(t, ev, d.Event)
 			assert.Equal(t, "/ptop", d.Path)
 			assert.Equal(t, http.MethodPost, d.Method)
@@ -592,7 +593,7 @@ func TestExactBytesAreAvailable(t *testing.T) {
 			assert.Equal(t, int64(len(body)), r.ContentLength)
 			d, ok := payack.DeliveryFrom(r.Context())
 			require.True(t, ok)
-			assert.Equal(t, body, string(d.Body))
+			assert.Equal(t, body, d.Body)
 			ev, ok := payack.EventFrom[*payack.PtopEvent](r.Context())
 			require.True(t, ok)
 			assert.Equal(t, "T1", ev.TransactionID)
@@ -618,4 +619,47 @@ func TestExactBytesAreAvailable(t *testing.T) {
 		})), r)
 		assert.True(t, called)
 	})
+}
+
+// Bodies are read into rooms that are used again: what one delivery has is its
+// own, whatever comes later, and however it came.
+func TestDeliveriesShareNoBody(t *testing.T) {
+	type kept struct{ sent, body, order, message string }
+	var mu sync.Mutex
+	var all []kept
+	h := ptopHandler(t, middleware.Options{}, func(ctx context.Context, ev *payack.PtopEvent) error {
+		d, _ := payack.DeliveryFrom(ctx)
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, kept{ev.TransactionID, d.Body, ev.OrderID, ev.Message.String()})
+		return nil
+	})
+	bodyOf := func(g, i int) string {
+		return fmt.Sprintf(`{"success":true,"transaction_id":"T%d-%d","order_id":"O%d-%d","message":"%s"}`, g, i, g, i, strings.Repeat(string(rune('a'+g)), 700*(i%5)))
+	}
+	var n sync.WaitGroup
+	for g := range 4 {
+		n.Go(func() {
+			for i := range 50 {
+				body := bodyOf(g, i)
+				r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+				if i%2 == 0 {
+					r.ContentLength = -1 // in chunks
+				}
+				r.Header.Set("Content-Type", "application/json")
+				r.Header.Set("X-Signature", ptopSignature(t, body))
+				assert.Equal(t, http.StatusOK, serve(h, r).Code)
+			}
+		})
+	}
+	n.Wait()
+	require.Len(t, all, 200)
+	for _, k := range all {
+		var g, i int
+		_, err := fmt.Sscanf(k.sent, "T%d-%d", &g, &i)
+		require.NoError(t, err)
+		require.Equal(t, bodyOf(g, i), k.body)
+		require.Equal(t, fmt.Sprintf("O%d-%d", g, i), k.order)
+		require.Equal(t, strings.Repeat(string(rune('a'+g)), 700*(i%5)), k.message)
+	}
 }

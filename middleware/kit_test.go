@@ -69,7 +69,7 @@ func ptopID(transaction string) string { return "ptop::" + transaction + ":ORD1:
 
 func ptopSignature(t testing.TB, body string) string {
 	t.Helper()
-	m, err := verify.SignPtopCallback(payack.NewSecret(ptopKey), payack.SchemeHeader, verify.PtopLast, []byte(body))
+	m, err := verify.SignPtopCallback(payack.NewSecret(ptopKey), payack.SchemeHeader, verify.PtopLast, body)
 	require.NoError(t, err)
 	return m.Header["X-Signature"][0]
 }

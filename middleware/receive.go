@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -200,7 +199,7 @@ func Fail(ctx context.Context, err error) bool {
 // was captured.
 func requestBehind(ctx context.Context, r *http.Request, d *delivery) *http.Request {
 	r = r.WithContext(context.WithValue(ctx, deliveryStateKey{}, d))
-	r.Body = io.NopCloser(bytes.NewReader(d.Body))
+	r.Body = io.NopCloser(strings.NewReader(d.Body))
 	r.ContentLength = int64(len(d.Body))
 	r.TransferEncoding = nil
 	return r

@@ -82,7 +82,7 @@ func (cb Callback) method() string {
 
 // Message returns the callback for a verifier of package verify.
 func (cb Callback) Message() verify.Message {
-	return verify.Message{ContentType: cb.Header.Get("Content-Type"), Header: cb.Header.Clone(), Body: cb.Bytes()}
+	return verify.Message{ContentType: cb.Header.Get("Content-Type"), Header: cb.Header.Clone(), Body: string(cb.Body)}
 }
 
 // Request returns a new request for a handler's ServeHTTP, as a server would

@@ -28,7 +28,7 @@ func parseDocument(text []byte, form bool) (document, error) {
 	if form {
 		d.fields, err = strict.Form(nil, string(text))
 	} else {
-		d.fields, err = strict.JSON(nil, text, string(text))
+		d.fields, err = strict.JSON(nil, string(text))
 	}
 	if err != nil {
 		return d, fmt.Errorf("payacktest: the members cannot be read: %w", err)

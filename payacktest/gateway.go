@@ -599,7 +599,7 @@ type gatewayFields []strict.Field
 // readGatewayJSON reads one strict JSON object; known are the names of which no
 // other spelling by case is taken.
 func readGatewayJSON(body []byte, known []string) (gatewayFields, string) {
-	fields, err := strict.JSON(nil, body, string(body))
+	fields, err := strict.JSON(nil, string(body))
 	if err != nil {
 		return nil, err.Error()
 	}

@@ -272,7 +272,7 @@ func (gw *PtopGateway) message(id, to string, c PtopGatewayCallback) (gatewayMes
 	for name, values := range signed.Header {
 		header[name] = values
 	}
-	return gatewayMessage{id: id, says: boolText(c.Success), url: to, header: header, body: signed.Body}, nil
+	return gatewayMessage{id: id, says: boolText(c.Success), url: to, header: header, body: []byte(signed.Body)}, nil
 }
 
 func (gw *PtopGateway) sign(c PtopGatewayCallback) (verify.Message, error) {
@@ -295,7 +295,7 @@ func (gw *PtopGateway) sign(c PtopGatewayCallback) (verify.Message, error) {
 	if c.BadSignature {
 		key = payack.NewSecret(gatewayHex())
 	}
-	return verify.SignPtopCallback(key, gw.scheme, gw.place, body)
+	return verify.SignPtopCallback(key, gw.scheme, gw.place, string(body))
 }
 
 func boolText(b bool) string {

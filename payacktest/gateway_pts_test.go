@@ -120,7 +120,7 @@ func (m ptsMerchant) event(t testing.TB, a asked) (*payack.PTSEvent, error) {
 	t.Helper()
 	v, err := verify.NewPTS(verify.PTSOptions{})
 	require.NoError(t, err)
-	return v.Verify(verify.Message{ContentType: "application/json", Body: []byte(a.body)}, m.keys(t))
+	return v.Verify(verify.Message{ContentType: "application/json", Body: a.body}, m.keys(t))
 }
 
 func TestPTSGatewayPayment(t *testing.T) {
@@ -469,7 +469,7 @@ func TestPTSGatewayPHPNumbers(t *testing.T) {
 	} {
 		d, err := gw.Deliver(within(t), "order-1", func(c *payacktest.PTSGatewayCallback) { c.SubmitAmount = literal })
 		require.NoError(t, err)
-		ev, err := v.Verify(verify.Message{ContentType: "application/json", Body: d.Body}, m.keys(t))
+		ev, err := v.Verify(verify.Message{ContentType: "application/json", Body: string(d.Body)}, m.keys(t))
 		if assert.NoError(t, err, literal) {
 			assert.Equal(t, literal, ev.SubmitAmount.String())
 			assert.Equal(t, text, ev.SubmitAmount.SignedText())

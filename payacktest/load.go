@@ -191,7 +191,7 @@ func parseRecording(data []byte) (Recorded, error) {
 		return Recorded{}, errors.New("payacktest: a damaged recording: " + what)
 	}
 	// encoding/json takes what is given twice, and names in any case.
-	fields, err := strict.JSON(nil, data, string(data))
+	fields, err := strict.JSON(nil, string(data))
 	if err != nil {
 		return fail(err.Error())
 	}

@@ -147,11 +147,11 @@ func (b PtopBuilder) Build() (Callback, error) {
 	if b.header == "" {
 		return Callback{}, errors.New("payacktest: Header: the name is empty")
 	}
-	m, err := verify.SignPtopCallback(b.keys.SigningKey, b.scheme, b.place, body)
+	m, err := verify.SignPtopCallback(b.keys.SigningKey, b.scheme, b.place, string(body))
 	if err != nil {
 		return Callback{}, err
 	}
-	cb := Callback{Provider: payack.Ptop, Header: http.Header{"Content-Type": {m.ContentType}}, Body: m.Body}
+	cb := Callback{Provider: payack.Ptop, Header: http.Header{"Content-Type": {m.ContentType}}, Body: []byte(m.Body)}
 	for _, values := range m.Header {
 		cb.Header[b.header], cb.signatureHeader = values, b.header
 	}

@@ -104,7 +104,7 @@ func TestExplainAgreesWithVerify(t *testing.T) {
 
 			key := f.Keys[v.KeyID]
 			secret := map[payack.Provider]string{payack.Ptop: "", payack.PTS: key.Safecode, payack.Payatom: key.SecretKey}[p]
-			sent := string(m.Body) + fmt.Sprint(m.Header)
+			sent := m.Body + fmt.Sprint(m.Header)
 			hidden := []string{key.TheSignature, key.Safecode, key.TransactionSecret, key.SecretKey}
 			if key.PrivatePEM != "" {
 				hidden = append(hidden, pemLine(key.PrivatePEM), pemLine(key.PrivatePEMPKCS1))
@@ -221,7 +221,7 @@ func TestExplainedSteps(t *testing.T) {
 	t.Run("pts", func(t *testing.T) {
 		p := newPTSParty(t)
 		sealed := seal(t, p, p.callback)
-		told := p.verifier.Explain(verify.Message{ContentType: "text/plain", Body: []byte(sealed)}, p.keys)
+		told := p.verifier.Explain(verify.Message{ContentType: "text/plain", Body: sealed}, p.keys)
 		require.NoError(t, told.Err)
 		n := len(told.Steps)
 		assert.Equal(t, []verify.Step{step("shape", "an envelope as text/plain"), step("envelope", "it opens with the safecode"), step("field", `user_id = "7"`)}, told.Steps[:3])
@@ -234,7 +234,7 @@ func TestExplainedSteps(t *testing.T) {
 	})
 	t.Run("pts, not opened", func(t *testing.T) {
 		p := newPTSParty(t)
-		told := p.verifier.Explain(verify.Message{ContentType: "text/plain", Body: []byte("AAAA")}, p.keys)
+		told := p.verifier.Explain(verify.Message{ContentType: "text/plain", Body: "AAAA"}, p.keys)
 		require.ErrorIs(t, told.Err, payack.ErrEnvelope)
 		assert.Equal(t, []verify.Step{step("shape", "an envelope as text/plain")}, told.Steps)
 		for shape, body := range map[string]string{
@@ -242,14 +242,14 @@ func TestExplainedSteps(t *testing.T) {
 			"an object in the member data":   `{"data":` + p.callback + `}`,
 			"an envelope in the member data": `{"data":"` + seal(t, p, p.callback) + `"}`,
 		} {
-			told := p.verifier.Explain(verify.Message{ContentType: "application/json", Body: []byte(body)}, p.keys)
+			told := p.verifier.Explain(verify.Message{ContentType: "application/json", Body: body}, p.keys)
 			require.NoError(t, told.Err)
 			assert.Equal(t, step("shape", shape), told.Steps[0])
 		}
 	})
 	t.Run("payatom", func(t *testing.T) {
 		body := payatomWebhook(t, "ORD1", "500", "Approved", "500.00")
-		told := newPayatom(t, verify.PayatomOptions{}).Explain(verify.Message{ContentType: "application/json", Body: []byte(body)}, newPayatomKeys(t, "", "another", payatomSecret))
+		told := newPayatom(t, verify.PayatomOptions{}).Explain(verify.Message{ContentType: "application/json", Body: body}, newPayatomKeys(t, "", "another", payatomSecret))
 		require.NoError(t, told.Err)
 		n := len(told.Steps)
 		assert.Equal(t, step("shape", "a JSON object"), told.Steps[0])
@@ -261,7 +261,7 @@ func TestExplainedSteps(t *testing.T) {
 	})
 	t.Run("no keys", func(t *testing.T) {
 		p := newPTSParty(t)
-		m := verify.Message{ContentType: "application/json", Body: []byte(p.callback)}
+		m := verify.Message{ContentType: "application/json", Body: p.callback}
 		for _, told := range []verify.Explanation{
 			p.verifier.Explain(m, nil),
 			newPayatom(t, verify.PayatomOptions{}).Explain(m, nil),

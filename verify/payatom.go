@@ -144,10 +144,10 @@ func (v *Payatom) run(m Message, k *PayatomKeys, t *trace) (*payack.PayatomEvent
 func (v *Payatom) VerifyPolling(body []byte, k *PayatomKeys) (*payack.PayatomEvent, error) {
 	asJSON := *v
 	asJSON.body = BodyJSON
-	return asJSON.verify(body, pollingAmount, k, nil)
+	return asJSON.verify(string(body), pollingAmount, k, nil)
 }
 
-func (v *Payatom) verify(body []byte, amounts []string, k *PayatomKeys, t *trace) (*payack.PayatomEvent, error) {
+func (v *Payatom) verify(body string, amounts []string, k *PayatomKeys, t *trace) (*payack.PayatomEvent, error) {
 	if k == nil {
 		return nil, reject(payack.Payatom, payack.ReasonUnknownTenant, "no keys")
 	}

@@ -138,7 +138,7 @@ func TestPayatomAcceptsGenuineWebhooks(t *testing.T) {
 		t.Run(v.Name, func(t *testing.T) {
 			secret := f.Keys[v.KeyID].SecretKey
 			keys, m := newPayatomKeys(t, "", secret), messageOfVector(t, v)
-			hash, iv := postHashOf(t, m.Body)
+			hash, iv := postHashOf(t, []byte(m.Body))
 			assertHashOf(t, v, secret, hash, iv)
 
 			ev, err := newPayatom(t, verify.PayatomOptions{}).Verify(m, keys)
@@ -146,7 +146,7 @@ func TestPayatomAcceptsGenuineWebhooks(t *testing.T) {
 				e := refusedPayatom(t, ev, err)
 				assert.Equal(t, payack.ReasonInvalid, e.Reason)
 				assert.Contains(t, e.Detail, "received_amount is not a plain decimal")
-				assertTellsNothing(t, err, []string{secret}, m.Body)
+				assertTellsNothing(t, err, []string{secret}, []byte(m.Body))
 				invalid = append(invalid, short)
 				return
 			}
@@ -199,7 +199,7 @@ func TestPayatomPollingVectors(t *testing.T) {
 			secret := f.Keys[v.KeyID].SecretKey
 			signer := newPayatomSigner(t, secret)
 			m := messageOfVector(t, v)
-			hash, iv := postHashOf(t, m.Body)
+			hash, iv := postHashOf(t, []byte(m.Body))
 			assertHashOf(t, v, secret, hash, iv)
 
 			if v.Kind == "polling_request" {
@@ -211,7 +211,7 @@ func TestPayatomPollingVectors(t *testing.T) {
 				assert.Equal(t, hash, signer.PostHashIV(iv, refCode, pid, ""), "the same text, the same envelope")
 				return
 			}
-			ev, err := newPayatom(t, verify.PayatomOptions{}).VerifyPolling(m.Body, newPayatomKeys(t, "", secret))
+			ev, err := newPayatom(t, verify.PayatomOptions{}).VerifyPolling([]byte(m.Body), newPayatomKeys(t, "", secret))
 			require.NoError(t, err)
 			assert.Equal(t, map[string]payack.Text{
 				"order_id":        payack.NewText(*v.Expect["order_id"]),
@@ -286,7 +286,7 @@ func TestPayatomRefusesForgedVectors(t *testing.T) {
 				return
 			}
 			e := refusedPayatom(t, ev, err)
-			assertTellsNothing(t, err, []string{secret}, m.Body)
+			assertTellsNothing(t, err, []string{secret}, []byte(m.Body))
 			if reasons[v.Class] == nil {
 				reasons[v.Class] = map[payack.Reason]int{}
 			}
@@ -296,7 +296,7 @@ func TestPayatomRefusesForgedVectors(t *testing.T) {
 			form := newPayatom(t, verify.PayatomOptions{Body: verify.BodyForm})
 			ev, err = form.Verify(verify.Message{ContentType: "application/x-www-form-urlencoded", Body: m.Body}, keys)
 			refusedPayatom(t, ev, err)
-			assertTellsNothing(t, err, []string{secret}, m.Body)
+			assertTellsNothing(t, err, []string{secret}, []byte(m.Body))
 		})
 	}
 	assert.Equal(t, map[string]int{vectors.MustReject: 59, vectors.PolicyReject: 57}, ran)
@@ -319,7 +319,7 @@ func TestPayatomMovedBordersAreTheHandlersBusiness(t *testing.T) {
 		ev, err := newPayatom(t, verify.PayatomOptions{}).Verify(m, newPayatomKeys(t, "", secret))
 		if err != nil {
 			outcome[short] = string(refusedPayatom(t, ev, err).Reason)
-			assertTellsNothing(t, err, []string{secret}, m.Body)
+			assertTellsNothing(t, err, []string{secret}, []byte(m.Body))
 			continue
 		}
 		expected, known := v.Context.KnownOrders[ev.OrderID]
@@ -373,7 +373,7 @@ func payatomWebhook(t testing.TB, order, amount, status, literal string) string 
 func verifyPayatomJSON(t testing.TB, body string, numbers ...payack.Scheme) (*payack.PayatomEvent, error) {
 	t.Helper()
 	v := newPayatom(t, verify.PayatomOptions{Numbers: numbers})
-	return v.Verify(verify.Message{ContentType: "application/json", Body: []byte(body)}, newPayatomKeys(t, "", payatomSecret))
+	return v.Verify(verify.Message{ContentType: "application/json", Body: body}, newPayatomKeys(t, "", payatomSecret))
 }
 
 func TestPayatomAmountsRewritten(t *testing.T) {
@@ -619,7 +619,7 @@ func TestPayatomForms(t *testing.T) {
 		{"no type", base + "&amount=500.00", "", payack.ReasonMalformed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ev, err := form.Verify(verify.Message{ContentType: c.contentType, Body: []byte(c.body)}, keys)
+			ev, err := form.Verify(verify.Message{ContentType: c.contentType, Body: c.body}, keys)
 			if c.reason != "" {
 				assert.Equal(t, c.reason, refusedPayatom(t, ev, err).Reason)
 				return
@@ -633,7 +633,7 @@ func TestPayatomForms(t *testing.T) {
 
 	// A form's values are text, so nothing is rewritten as PHP writes numbers.
 	hash = url.QueryEscape(signer.PostHash("ORD10010001", "500", "Approved"))
-	ev, err := form.Verify(verify.Message{ContentType: formType, Body: []byte("order_id=ORD10010001&status=Approved&amount=500.00&post_hash=" + hash)}, keys)
+	ev, err := form.Verify(verify.Message{ContentType: formType, Body: "order_id=ORD10010001&status=Approved&amount=500.00&post_hash=" + hash}, keys)
 	assert.Equal(t, payack.ReasonSignature, refusedPayatom(t, ev, err).Reason)
 }
 
@@ -657,7 +657,7 @@ func TestPayatomTakesOneFormat(t *testing.T) {
 		v := newPayatom(t, c.options)
 		for _, contentType := range []string{"", "text/plain", "text/html", "application/json", "application/json; charset=utf-8", "application/x-www-form-urlencoded"} {
 			for _, body := range []string{asJSON, asForm, both} {
-				ev, err := v.Verify(verify.Message{ContentType: contentType, Body: []byte(body)}, keys)
+				ev, err := v.Verify(verify.Message{ContentType: contentType, Body: body}, keys)
 				takes := body == c.takes || body == both && c.takes == asJSON
 				if v.Accepts(contentType) && takes {
 					require.NoError(t, err, "%s as %q", name, contentType)
@@ -730,7 +730,7 @@ func TestPayatomRequestHashes(t *testing.T) {
 
 func TestPayatomKeysOfAnotherAccountRefuse(t *testing.T) {
 	v := newPayatom(t, verify.PayatomOptions{})
-	m := verify.Message{ContentType: "application/json", Body: []byte(payatomWebhook(t, "ORD10010001", "500", "Approved", `"500"`))}
+	m := verify.Message{ContentType: "application/json", Body: payatomWebhook(t, "ORD10010001", "500", "Approved", `"500"`)}
 	ev, err := v.Verify(m, newPayatomKeys(t, "", "another", "and another"))
 	assert.Equal(t, payack.ReasonEnvelope, refusedPayatom(t, ev, err).Reason)
 	_, err = v.Verify(m, nil)
@@ -814,7 +814,7 @@ func TestPayatomErrorsHoldNothingThatWasSent(t *testing.T) {
 				body        verify.Body
 				contentType string
 			}{{verify.BodyJSON, "application/json"}, {verify.BodyForm, "application/x-www-form-urlencoded"}, {verify.BodyJSON, marker + "/x"}} {
-				ev, err := newPayatom(t, verify.PayatomOptions{Body: c.body}).Verify(verify.Message{ContentType: c.contentType, Body: []byte(body)}, keys)
+				ev, err := newPayatom(t, verify.PayatomOptions{Body: c.body}).Verify(verify.Message{ContentType: c.contentType, Body: body}, keys)
 				refusedPayatom(t, ev, err)
 				assertTellsNothing(t, err, []string{payatomSecret}, []byte(body))
 				assert.NotContains(t, fmt.Sprintf("%+v", err), marker)
@@ -853,11 +853,11 @@ func TestPayatomConcurrentUse(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 50 {
-				ev, err := v.Verify(verify.Message{ContentType: "application/json", Body: []byte(good)}, keys)
+				ev, err := v.Verify(verify.Message{ContentType: "application/json", Body: good}, keys)
 				if !assert.NoError(t, err) || !assert.Equal(t, "ORD10010001", ev.OrderID) {
 					return
 				}
-				_, err = v.Verify(verify.Message{ContentType: "application/json", Body: []byte(bad)}, keys)
+				_, err = v.Verify(verify.Message{ContentType: "application/json", Body: bad}, keys)
 				assert.ErrorIs(t, err, payack.ErrSignature)
 				assert.True(t, signer.Opens(signer.PollingHash("ref", "pid"), "ref", "pid"))
 			}
@@ -868,6 +868,6 @@ func TestPayatomConcurrentUse(t *testing.T) {
 
 func TestPayatomAllocations(t *testing.T) {
 	v, keys := newPayatom(t, verify.PayatomOptions{}), newPayatomKeys(t, "", payatomSecret)
-	m := verify.Message{ContentType: "application/json", Body: []byte(payatomWebhook(t, "ORD10010001", "500", "Approved", `"500"`))}
+	m := verify.Message{ContentType: "application/json", Body: payatomWebhook(t, "ORD10010001", "500", "Approved", `"500"`)}
 	assertAllocations(t, 6, func() error { _, err := v.Verify(m, keys); return err })
 }

@@ -34,8 +34,6 @@ var (
 	// The document names neither a header nor whether there is one, so these
 	// names are unconfirmed: the usual one, and that of the key.
 	ptopHeaders = []string{"X-Signature", "the_signature"}
-
-	ptopBlank = []byte(`""`)
 )
 
 // PtopKeys holds a tenant's signing keys ("the_signature" in Ptop's API v3
@@ -51,6 +49,7 @@ type ptopKey struct{ states sync.Pool }
 
 type ptopState struct {
 	mac    hash.Hash
+	chunk  [1024]byte // a MAC takes bytes
 	sum    [sha256.Size]byte
 	digits [2 * sha256.Size]byte
 }
@@ -77,9 +76,9 @@ func (k *PtopKeys) Tenant() string { return k.tenant }
 // find returns the index of the key under which the parts, joined, have this
 // HMAC in lower-case hex digits, or -1. It compares the digits in constant time,
 // so that nothing is made of what was sent.
-func (k *PtopKeys) find(want string, scheme payack.Scheme, t *trace, parts ...[]byte) int {
+func (k *PtopKeys) find(want string, scheme payack.Scheme, t *trace, parts ...string) int {
 	if t != nil {
-		var text []byte // not bytes.Join, through which parts would escape
+		var text []byte // not strings.Join, through which parts would escape
 		for _, p := range parts {
 			text = append(text, p...)
 		}
@@ -90,8 +89,13 @@ func (k *PtopKeys) find(want string, scheme payack.Scheme, t *trace, parts ...[]
 		s := states.Get().(*ptopState)
 		s.mac.Reset()
 		for _, p := range parts {
-			s.mac.Write(p)
+			for len(p) > 0 {
+				n := copy(s.chunk[:], p)
+				s.mac.Write(s.chunk[:n])
+				p = p[n:]
+			}
 		}
+		clear(s.chunk[:]) // the pool keeps no message
 		hex.Encode(s.digits[:], s.mac.Sum(s.sum[:0]))
 		equal := hmac.Equal(s.digits[:], []byte(want))
 		states.Put(s)
@@ -295,7 +299,7 @@ func (v *Ptop) signature(m Message, fields []strict.Field) (text string, at int,
 	if v.body == BodyForm {
 		plain, quotes = "signature", 0
 	}
-	if !bytes.HasPrefix(m.Body[f.Start:f.End], []byte(plain)) {
+	if !strings.HasPrefix(m.Body[f.Start:f.End], plain) {
 		return "", -1, malformed(payack.Ptop, &strict.Error{What: "the name of the signature is escaped", Offset: f.Start})
 	}
 	if f.End-f.ValueStart-quotes != len(f.Text) {
@@ -306,7 +310,7 @@ func (v *Ptop) signature(m Message, fields []strict.Field) (text string, at int,
 
 // match tries the schemes that go with the place of the signature, and every
 // key under each. It returns the scheme and the index of the key, or -1.
-func (v *Ptop) match(want string, body []byte, fields, posted []strict.Field, at int, k *PtopKeys, t *trace) (payack.Scheme, int) {
+func (v *Ptop) match(want, body string, fields, posted []strict.Field, at int, k *PtopKeys, t *trace) (payack.Scheme, int) {
 	for _, s := range v.schemes {
 		key := -1
 		if s == payack.SchemeHeader {
@@ -323,7 +327,7 @@ func (v *Ptop) match(want string, body []byte, fields, posted []strict.Field, at
 	return "", -1
 }
 
-func ptopMatchMember(s payack.Scheme, want string, body []byte, fields, posted []strict.Field, at int, k *PtopKeys, t *trace) int {
+func ptopMatchMember(s payack.Scheme, want, body string, fields, posted []strict.Field, at int, k *PtopKeys, t *trace) int {
 	f := &fields[at]
 	switch s {
 	case payack.SchemeSpliced:
@@ -336,25 +340,25 @@ func ptopMatchMember(s payack.Scheme, want string, body []byte, fields, posted [
 		}
 		if at > 0 {
 			end := fields[at-1].End
-			comma := end + bytes.IndexByte(body[end:f.Start], ',')
+			comma := end + strings.IndexByte(body[end:f.Start], ',')
 			return k.find(want, s, t, body[:comma], body[f.End:])
 		}
 	case payack.SchemeReencoded:
 		// An error means that PHP would not write this body, or would round a
 		// number of it: then nothing verifies. Whether the sender decodes to
 		// arrays or to objects is unconfirmed.
-		arrays, err := php.Reencode(body, ptopSignature, false)
+		arrays, err := php.Reencode([]byte(body), ptopSignature, false)
 		if err == nil {
-			if key := k.find(want, s, t, arrays); key >= 0 {
+			if key := k.find(want, s, t, string(arrays)); key >= 0 {
 				return key
 			}
 		}
-		objects, err := php.Reencode(body, ptopSignature, true)
+		objects, err := php.Reencode([]byte(body), ptopSignature, true)
 		if err == nil && !bytes.Equal(objects, arrays) {
-			return k.find(want, s, t, objects)
+			return k.find(want, s, t, string(objects))
 		}
 	case payack.SchemeBlanked:
-		return k.find(want, s, t, body[:f.ValueStart], ptopBlank, body[f.End:])
+		return k.find(want, s, t, body[:f.ValueStart], `""`, body[f.End:])
 	case payack.SchemeForm:
 		// Between two pairs it makes no difference which & goes.
 		if f.Start > 0 {
@@ -362,7 +366,7 @@ func ptopMatchMember(s payack.Scheme, want string, body []byte, fields, posted [
 		}
 		return k.find(want, s, t, body[min(f.End+1, len(body)):])
 	case payack.SchemeFormRebuilt:
-		return k.find(want, s, t, []byte(ptopRebuilt(posted)))
+		return k.find(want, s, t, ptopRebuilt(posted))
 	}
 	return -1
 }

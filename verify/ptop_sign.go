@@ -32,11 +32,11 @@ const (
 //
 // It is meant for tests and tools. What [Ptop.Verify] refuses to read is an
 // error here too; missing members are not.
-func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, body []byte) (Message, error) {
+func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, body string) (Message, error) {
 	if key.IsZero() {
 		return Message{}, errors.New("payack: signing_key: it is empty; give the key that Ptop calls the_signature")
 	}
-	m := Message{ContentType: "application/x-www-form-urlencoded", Body: slices.Clone(body)}
+	m := Message{ContentType: "application/x-www-form-urlencoded", Body: body}
 	format, fit := BodyForm, ptopFormSchemes
 	if looksLikeJSON(body) {
 		m.ContentType, format, fit = "application/json", BodyJSON, ptopJSONSchemes
@@ -61,15 +61,17 @@ func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, 
 	signed := body
 	switch scheme {
 	case payack.SchemeReencoded:
-		if signed, err = php.Reencode(body, ptopSignature, false); err != nil {
+		arrays, err := php.Reencode([]byte(body), ptopSignature, false)
+		if err != nil {
 			return Message{}, errors.New("payack: body: PHP cannot write it again without loss; send no integers beyond 64 bits")
 		}
+		signed = string(arrays)
 	case payack.SchemeBlanked:
 		signed = ptopPlaced(format, place, body, fields, "")
 	case payack.SchemeFormRebuilt:
-		signed = []byte(ptopRebuilt(posted))
+		signed = ptopRebuilt(posted)
 	}
-	signature := ptopSum(key, string(signed))
+	signature := ptopSum(key, signed)
 	if scheme == payack.SchemeHeader {
 		m.Header = map[string][]string{"X-Signature": {signature}}
 	} else {
@@ -79,7 +81,7 @@ func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, 
 }
 
 // ptopPlaced puts a signature among the fields of a body.
-func ptopPlaced(format Body, place PtopPlace, body []byte, fields []strict.Field, signature string) []byte {
+func ptopPlaced(format Body, place PtopPlace, body string, fields []strict.Field, signature string) string {
 	member, separator := `"signature":"`+signature+`"`, ","
 	end := fields[len(fields)-1].End
 	if format == BodyForm {
@@ -88,11 +90,13 @@ func ptopPlaced(format Body, place PtopPlace, body []byte, fields []strict.Field
 	}
 	switch half := (len(fields) + 1) / 2; {
 	case place == PtopFirst:
-		return slices.Insert(slices.Clone(body), fields[0].Start, []byte(member+separator)...)
+		at := fields[0].Start
+		return body[:at] + member + separator + body[at:]
 	case place == PtopMiddle && half < len(fields):
-		return slices.Insert(slices.Clone(body), fields[half].Start, []byte(member+separator)...)
+		at := fields[half].Start
+		return body[:at] + member + separator + body[at:]
 	}
-	return slices.Insert(slices.Clone(body), end, []byte(separator+member)...)
+	return body[:end] + separator + member + body[end:]
 }
 
 // PtopPayoutSignature returns the signature of a payout request of Ptop's API

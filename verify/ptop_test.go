@@ -59,14 +59,14 @@ func newPtopKeys(t testing.TB, texts ...string) *verify.PtopKeys {
 
 func signPtop(t testing.TB, scheme payack.Scheme, place verify.PtopPlace, body string) verify.Message {
 	t.Helper()
-	m, err := verify.SignPtopCallback(ptopSecret, scheme, place, []byte(body))
+	m, err := verify.SignPtopCallback(ptopSecret, scheme, place, body)
 	require.NoError(t, err)
 	return m
 }
 
 // ptopByHeader is a callback with this text in X-Signature.
 func ptopByHeader(contentType, body string, signatures ...string) verify.Message {
-	return verify.Message{ContentType: contentType, Header: map[string][]string{"X-Signature": signatures}, Body: []byte(body)}
+	return verify.Message{ContentType: contentType, Header: map[string][]string{"X-Signature": signatures}, Body: body}
 }
 
 func ptopReason(t testing.TB, err error) payack.Reason {
@@ -126,7 +126,7 @@ func ptopMessage(t testing.TB, v *vectors.Vector) verify.Message {
 	body, err := v.Request.Body()
 	require.NoError(t, err)
 	h := v.Request.Header()
-	return verify.Message{ContentType: h.Get("Content-Type"), Header: h, Body: body}
+	return verify.Message{ContentType: h.Get("Content-Type"), Header: h, Body: string(body)}
 }
 
 func loadPtop(t testing.TB) *vectors.File {
@@ -295,7 +295,7 @@ func testPtopRefused(t *testing.T, v *vectors.Vector, key string) {
 		// forms are configured.
 		assert.False(t, verifier.Accepts(m.ContentType))
 	}
-	for _, sent := range []string{key, ptopSum(key, string(m.Body)), "ORD-", "ORE-", "3df6df5303", "HMAC_SIGNATURE"} {
+	for _, sent := range []string{key, ptopSum(key, m.Body), "ORD-", "ORE-", "3df6df5303", "HMAC_SIGNATURE"} {
 		assert.NotContains(t, err.Error(), sent)
 	}
 }
@@ -421,7 +421,7 @@ func TestPtopFormatsAreApart(t *testing.T) {
 			"signature=" + v.Signature + "&" + v.SignedText,
 			"&" + v.SignedText + "&signature=" + v.Signature,
 		} {
-			check(t, receiver, verify.Message{ContentType: ptopFormType, Body: []byte(body)}, keys)
+			check(t, receiver, verify.Message{ContentType: ptopFormType, Body: body}, keys)
 		}
 	}
 	assert.Equal(t, 94, jsons)
@@ -470,23 +470,23 @@ func TestPtopOneSignature(t *testing.T) {
 
 	_, err := v.Verify(ptopByHeader(ptopJSONType, ptopJSON, good), keys)
 	require.NoError(t, err)
-	ev, err := v.Verify(verify.Message{ContentType: ptopJSONType, Header: map[string][]string{"The_signature": {good}}, Body: []byte(ptopJSON)}, keys)
+	ev, err := v.Verify(verify.Message{ContentType: ptopJSONType, Header: map[string][]string{"The_signature": {good}}, Body: ptopJSON}, keys)
 	require.NoError(t, err)
 	assert.Equal(t, payack.SchemeHeader, ev.Scheme)
 
 	malformed := map[string]verify.Message{
 		"two lines":                 ptopByHeader(ptopJSONType, ptopJSON, good, good),
 		"good and empty":            ptopByHeader(ptopJSONType, ptopJSON, good, ""),
-		"two names":                 {ContentType: ptopJSONType, Header: map[string][]string{"X-Signature": {good}, "The_signature": {good}}, Body: []byte(ptopJSON)},
+		"two names":                 {ContentType: ptopJSONType, Header: map[string][]string{"X-Signature": {good}, "The_signature": {good}}, Body: ptopJSON},
 		"header and member":         {ContentType: ptopJSONType, Header: map[string][]string{"X-Signature": {good}}, Body: spliced.Body},
-		"header over member":        ptopByHeader(ptopJSONType, string(spliced.Body), ptopSum(ptopKeyText, string(spliced.Body))),
-		"empty header and member":   ptopByHeader(ptopJSONType, string(spliced.Body), ""),
+		"header over member":        ptopByHeader(ptopJSONType, spliced.Body, ptopSum(ptopKeyText, spliced.Body)),
+		"empty header and member":   ptopByHeader(ptopJSONType, spliced.Body, ""),
 		"header over blank member":  ptopByHeader(ptopJSONType, `{"signature":"",`+ptopJSON[1:], ptopSum(ptopKeyText, `{"signature":"",`+ptopJSON[1:])),
-		"two members":               {ContentType: ptopJSONType, Body: append([]byte(`{"signature":"`+good+`",`), spliced.Body[1:]...)},
-		"escaped name":              {ContentType: ptopJSONType, Body: []byte(strings.Replace(string(spliced.Body), `"signature"`, `"\u0073ignature"`, 1))},
-		"name in another case":      {ContentType: ptopJSONType, Body: []byte(strings.Replace(string(spliced.Body), `"signature"`, `"Signature"`, 1))},
-		"member that is no string":  {ContentType: ptopJSONType, Body: []byte(`{"signature":null,` + ptopJSON[1:])},
-		"member that is an array":   {ContentType: ptopJSONType, Body: []byte(`{"signature":["` + good + `"],` + ptopJSON[1:])},
+		"two members":               {ContentType: ptopJSONType, Body: `{"signature":"` + good + `",` + spliced.Body[1:]},
+		"escaped name":              {ContentType: ptopJSONType, Body: strings.Replace(spliced.Body, `"signature"`, `"\u0073ignature"`, 1)},
+		"name in another case":      {ContentType: ptopJSONType, Body: strings.Replace(spliced.Body, `"signature"`, `"Signature"`, 1)},
+		"member that is no string":  {ContentType: ptopJSONType, Body: `{"signature":null,` + ptopJSON[1:]},
+		"member that is an array":   {ContentType: ptopJSONType, Body: `{"signature":["` + good + `"],` + ptopJSON[1:]},
 		"header over a null member": ptopByHeader(ptopJSONType, `{"signature":null,`+ptopJSON[1:], ptopSum(ptopKeyText, `{"signature":null,`+ptopJSON[1:])),
 	}
 	for name, m := range malformed {
@@ -502,27 +502,27 @@ func TestPtopOneSignature(t *testing.T) {
 			member, err := json.Marshal(text)
 			require.NoError(t, err)
 			body := `{"signature":` + string(member) + `,` + ptopJSON[1:]
-			ptopRefused(t, payack.ReasonSignature, v, verify.Message{ContentType: ptopJSONType, Body: []byte(body)}, keys)
+			ptopRefused(t, payack.ReasonSignature, v, verify.Message{ContentType: ptopJSONType, Body: body}, keys)
 		})
 	}
-	ptopRefused(t, payack.ReasonSignature, v, verify.Message{ContentType: ptopJSONType, Body: []byte(ptopJSON)}, keys)
-	ptopRefused(t, payack.ReasonSignature, v, verify.Message{ContentType: ptopJSONType, Header: map[string][]string{"X-Other": {good}}, Body: []byte(ptopJSON)}, keys)
+	ptopRefused(t, payack.ReasonSignature, v, verify.Message{ContentType: ptopJSONType, Body: ptopJSON}, keys)
+	ptopRefused(t, payack.ReasonSignature, v, verify.Message{ContentType: ptopJSONType, Header: map[string][]string{"X-Other": {good}}, Body: ptopJSON}, keys)
 
 	// Escaped digits decode to a right signature, and are another spelling.
-	escaped := strings.Replace(string(spliced.Body), good, fmt.Sprintf(`\u%04x`, good[0])+good[1:], 1)
-	ptopRefused(t, payack.ReasonSignature, v, verify.Message{ContentType: ptopJSONType, Body: []byte(escaped)}, keys)
+	escaped := strings.Replace(spliced.Body, good, fmt.Sprintf(`\u%04x`, good[0])+good[1:], 1)
+	ptopRefused(t, payack.ReasonSignature, v, verify.Message{ContentType: ptopJSONType, Body: escaped}, keys)
 
 	form := newPtop(t, verify.PtopOptions{Body: verify.BodyForm})
 	pair := string(signPtop(t, payack.SchemeForm, verify.PtopMiddle, ptopForm).Body)
-	_, err = form.Verify(verify.Message{ContentType: ptopFormType, Body: []byte(pair)}, keys)
+	_, err = form.Verify(verify.Message{ContentType: ptopFormType, Body: pair}, keys)
 	require.NoError(t, err)
-	ptopRefused(t, payack.ReasonMalformed, form, verify.Message{ContentType: ptopFormType, Body: []byte(strings.Replace(pair, "signature", "%73ignature", 1))}, keys)
+	ptopRefused(t, payack.ReasonMalformed, form, verify.Message{ContentType: ptopFormType, Body: strings.Replace(pair, "signature", "%73ignature", 1)}, keys)
 	formGood := ptopSum(ptopKeyText, ptopForm)
 	escaped = strings.Replace(pair, formGood, fmt.Sprintf("%%%02x", formGood[0])+formGood[1:], 1)
 	require.NotEqual(t, pair, escaped)
-	ptopRefused(t, payack.ReasonSignature, form, verify.Message{ContentType: ptopFormType, Body: []byte(escaped)}, keys)
+	ptopRefused(t, payack.ReasonSignature, form, verify.Message{ContentType: ptopFormType, Body: escaped}, keys)
 	ptopRefused(t, payack.ReasonMalformed, form, ptopByHeader(ptopFormType, pair, ptopSum(ptopKeyText, pair)), keys)
-	ptopRefused(t, payack.ReasonSignature, form, verify.Message{ContentType: ptopFormType, Body: []byte(ptopForm + "&signature")}, keys)
+	ptopRefused(t, payack.ReasonSignature, form, verify.Message{ContentType: ptopFormType, Body: ptopForm + "&signature"}, keys)
 }
 
 func TestPtopCutsInTheMiddle(t *testing.T) {
@@ -535,7 +535,7 @@ func TestPtopCutsInTheMiddle(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := before + ",\n" + `"signature" : "` + ptopSum(ptopKeyText, signed) + `"` + " ,\t" + after
-			ev, err := pinned.Verify(verify.Message{ContentType: ptopJSONType, Body: []byte(body)}, keys)
+			ev, err := pinned.Verify(verify.Message{ContentType: ptopJSONType, Body: body}, keys)
 			require.NoError(t, err)
 			assert.Equal(t, payack.SchemeSpliced, ev.Scheme)
 			assert.Equal(t, "ORD-1", ev.OrderID)
@@ -549,7 +549,7 @@ func TestPtopCutsInTheMiddle(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := before + ",\n" + `"signature" : "` + ptopSum(ptopKeyText, signed) + `"` + " ,\t" + after
-			ptopRefused(t, payack.ReasonSignature, pinned, verify.Message{ContentType: ptopJSONType, Body: []byte(body)}, keys)
+			ptopRefused(t, payack.ReasonSignature, pinned, verify.Message{ContentType: ptopJSONType, Body: body}, keys)
 		})
 	}
 }
@@ -558,7 +558,7 @@ func TestPtopReencoded(t *testing.T) {
 	keys := newPtopKeys(t, ptopKeyText)
 	v := newPtop(t, verify.PtopOptions{Schemes: []payack.Scheme{payack.SchemeReencoded}})
 	message := func(members, signed string) verify.Message {
-		return verify.Message{ContentType: ptopJSONType, Body: []byte(`{ "signature": "` + ptopSum(ptopKeyText, signed) + `", ` + members + ` }`)}
+		return verify.Message{ContentType: ptopJSONType, Body: `{ "signature": "` + ptopSum(ptopKeyText, signed) + `", ` + members + ` }`}
 	}
 	const ids = `"success":true,"transaction_id":"t","order_id":7`
 	for _, signed := range []string{`{` + ids + `,"meta":[]}`, `{` + ids + `,"meta":{}}`} { // to arrays, to objects
@@ -717,12 +717,12 @@ func TestPtopKeys(t *testing.T) {
 	assert.Equal(t, "shop-1", k.Tenant())
 	for i, text := range []string{"old key", "new key"} {
 		for _, scheme := range ptopJSONSchemes {
-			m, err := verify.SignPtopCallback(payack.NewSecret(text), scheme, verify.PtopMiddle, []byte(`{"success": true, "transaction_id": "t", "order_id": "O/1"}`))
+			m, err := verify.SignPtopCallback(payack.NewSecret(text), scheme, verify.PtopMiddle, `{"success": true, "transaction_id": "t", "order_id": "O/1"}`)
 			require.NoError(t, err)
 			ev, err := v.Verify(m, k)
 			require.NoError(t, err)
 			require.Len(t, ev.Signature, 64)
-			assert.Contains(t, string(m.Body)+fmt.Sprint(m.Header), ev.Signature)
+			assert.Contains(t, m.Body+fmt.Sprint(m.Header), ev.Signature)
 			assert.Equal(t, payack.Verification{Tenant: "shop-1", Scheme: scheme, Key: i, Signature: ev.Signature}, ev.Verification)
 			assert.Equal(t, "ptop:shop-1:t:O/1:true", ev.ID())
 		}
@@ -775,7 +775,7 @@ func TestPtopOptions(t *testing.T) {
 	v := newPtop(t, verify.PtopOptions{Headers: []string{"x-sign", "X-Sign"}})
 	h := http.Header{}
 	h.Set("X-SIGN", ptopSum(ptopKeyText, ptopJSON))
-	_, err := v.Verify(verify.Message{ContentType: ptopJSONType, Header: h, Body: []byte(ptopJSON)}, newPtopKeys(t, ptopKeyText))
+	_, err := v.Verify(verify.Message{ContentType: ptopJSONType, Header: h, Body: ptopJSON}, newPtopKeys(t, ptopKeyText))
 	require.NoError(t, err)
 	// Configured names replace the usual ones.
 	ptopRefused(t, payack.ReasonSignature, v, ptopByHeader(ptopJSONType, ptopJSON, ptopSum(ptopKeyText, ptopJSON)), newPtopKeys(t, ptopKeyText))
@@ -844,17 +844,17 @@ func TestSignPtopCallbackPlaces(t *testing.T) {
 		verify.PtopLast: `{ "a":1 , "b":2,"signature":"%s" }`, verify.PtopFirst: `{ "signature":"%s","a":1 , "b":2 }`, verify.PtopMiddle: `{ "a":1 , "signature":"%s","b":2 }`,
 	} {
 		body := []byte(`{ "a":1 , "b":2 }`)
-		m, err := verify.SignPtopCallback(ptopSecret, payack.SchemeSpliced, place, body)
+		m, err := verify.SignPtopCallback(ptopSecret, payack.SchemeSpliced, place, string(body))
 		require.NoError(t, err)
-		assert.Equal(t, fmt.Sprintf(want, ptopSum(ptopKeyText, string(body))), string(m.Body))
+		assert.Equal(t, fmt.Sprintf(want, ptopSum(ptopKeyText, string(body))), m.Body)
 		assert.Equal(t, `{ "a":1 , "b":2 }`, string(body))
 		assert.Equal(t, ptopJSONType, m.ContentType)
 		assert.Empty(t, m.Header)
 	}
 	one := signPtop(t, payack.SchemeSpliced, verify.PtopMiddle, `{"a":1}`)
-	assert.Equal(t, `{"a":1,"signature":"`+ptopSum(ptopKeyText, `{"a":1}`)+`"}`, string(one.Body))
+	assert.Equal(t, `{"a":1,"signature":"`+ptopSum(ptopKeyText, `{"a":1}`)+`"}`, one.Body)
 	// The lone signature has no comma to go with it, and no event either.
-	lone := verify.Message{ContentType: ptopJSONType, Body: []byte(`{"signature":"` + ptopSum(ptopKeyText, `{}`) + `"}`)}
+	lone := verify.Message{ContentType: ptopJSONType, Body: `{"signature":"` + ptopSum(ptopKeyText, `{}`) + `"}`}
 	keys := newPtopKeys(t, ptopKeyText)
 	ptopRefused(t, payack.ReasonSignature, newPtop(t, verify.PtopOptions{Schemes: []payack.Scheme{payack.SchemeSpliced}}), lone, keys)
 	ptopRefused(t, payack.ReasonMalformed, newPtop(t, verify.PtopOptions{}), lone, keys) // PHP's {} was signed
@@ -878,7 +878,7 @@ func TestSignPtopCallbackRefuses(t *testing.T) {
 		{ptopSecret, payack.SchemeFormRebuilt, `a.b=1&a_b=2`, "PHP"},
 		{ptopSecret, payack.SchemeReencoded, `{"a":9223372036854775808}`, "64 bits"},
 	} {
-		m, err := verify.SignPtopCallback(c.key, c.scheme, verify.PtopLast, []byte(c.body))
+		m, err := verify.SignPtopCallback(c.key, c.scheme, verify.PtopLast, c.body)
 		require.ErrorContains(t, err, c.want)
 		assert.Zero(t, m)
 		assert.NotContains(t, err.Error(), ptopKeyText)

@@ -214,7 +214,7 @@ func (v *PTS) open(dst []strict.Field, m Message, k *PTSKeys, t *trace) ([]stric
 	default:
 		return nil, reject(payack.PTS, payack.ReasonMalformed, "the content type is neither application/json nor text/plain")
 	}
-	fields, err := strict.JSON(dst, m.Body, string(m.Body))
+	fields, err := strict.JSON(dst, m.Body)
 	if err != nil {
 		return nil, malformed(payack.PTS, err)
 	}
@@ -231,10 +231,10 @@ func (v *PTS) open(dst []strict.Field, m Message, k *PTSKeys, t *trace) ([]stric
 		return nil, reject(payack.PTS, payack.ReasonMalformed, "neither sign nor data is there")
 	case data.Kind == strict.String:
 		t.note("shape", "an envelope in the member data")
-		return v.openEnvelope(dst, m, []byte(data.Text), k, t)
+		return v.openEnvelope(dst, m, data.Text, k, t)
 	case data.Kind == strict.Object:
 		t.note("shape", "an object in the member data")
-		fields, err := strict.JSON(dst, []byte(data.Text), data.Text)
+		fields, err := strict.JSON(dst, data.Text)
 		if err != nil {
 			return nil, malformed(payack.PTS, err)
 		}
@@ -252,7 +252,7 @@ func (v *PTS) flat(fields []strict.Field, k *PTSKeys) ([]strict.Field, error) {
 	return fields, nil
 }
 
-func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed []byte, k *PTSKeys, t *trace) ([]strict.Field, error) {
+func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed string, k *PTSKeys, t *trace) ([]strict.Field, error) {
 	if k.envelope == nil {
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, "an envelope, and envelopes are switched off")
 	}
@@ -262,15 +262,16 @@ func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed []byte, k *PTSK
 		}
 		t.note("header", PTSTransactionHeader+" is right")
 	}
-	plain, err := k.envelope.Open(sealed)
+	opened, err := k.envelope.Open([]byte(sealed))
 	if err != nil {
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, "it does not open with the safecode")
 	}
+	plain := string(opened)
 	if !looksLikeJSON(plain) { // padding alone lets one wrong key in 256 pass
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, "what it opens to with the safecode is no JSON object")
 	}
 	t.note("envelope", "it opens with the safecode")
-	fields, err := strict.JSON(dst, plain, string(plain))
+	fields, err := strict.JSON(dst, plain)
 	if err != nil {
 		return nil, malformed(payack.PTS, err)
 	}
@@ -281,12 +282,12 @@ func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed []byte, k *PTSK
 }
 
 // transactionSignature checks the HMAC over the envelope's text.
-func (v *PTS) transactionSignature(m Message, sealed []byte, k *PTSKeys) bool {
+func (v *PTS) transactionSignature(m Message, sealed string, k *PTSKeys) bool {
 	values := m.Header[PTSTransactionHeader]
 	if len(values) != 1 {
 		return false
 	}
-	want := ptsTransactionMAC(k.transactionSecret, sealed)
+	want := ptsTransactionMAC(k.transactionSecret, []byte(sealed))
 	if v.hexHeader {
 		return hmac.Equal([]byte(values[0]), []byte(hex.EncodeToString(want)))
 	}

@@ -51,7 +51,7 @@ func (v *PTS) VerifyResponse(message PTSMessage, body []byte, k *PTSKeys) (*PTSR
 	if k == nil {
 		return nil, reject(payack.PTS, payack.ReasonUnknownTenant, "no keys")
 	}
-	wrapper, err := parseJSON(body)
+	wrapper, err := parseJSON(string(body))
 	if err == nil {
 		err = strict.Know(wrapper, ptsWrapper)
 	}
@@ -85,32 +85,33 @@ func (v *PTS) VerifyResponse(message PTSMessage, body []byte, k *PTSKeys) (*PTSR
 
 // responseData returns the members of data and their JSON, both hostile until
 // the signature has been verified.
-func responseData(data *strict.Field, k *PTSKeys) (fields []strict.Field, text []byte, err error) {
+func responseData(data *strict.Field, k *PTSKeys) (fields []strict.Field, text string, err error) {
 	switch {
 	case data == nil:
-		return nil, nil, reject(payack.PTS, payack.ReasonMalformed, "data is missing")
+		return nil, "", reject(payack.PTS, payack.ReasonMalformed, "data is missing")
 	case data.Kind == strict.Object:
-		text = []byte(data.Text)
+		text = data.Text
 	case data.Kind != strict.String:
-		return nil, nil, reject(payack.PTS, payack.ReasonMalformed, "data is neither a string nor an object")
+		return nil, "", reject(payack.PTS, payack.ReasonMalformed, "data is neither a string nor an object")
 	case k.envelope == nil:
-		return nil, nil, reject(payack.PTS, payack.ReasonEnvelope, "an envelope, and envelopes are switched off")
+		return nil, "", reject(payack.PTS, payack.ReasonEnvelope, "an envelope, and envelopes are switched off")
 	default:
-		if text, err = k.envelope.Open([]byte(data.Text)); err != nil || !looksLikeJSON(text) {
-			return nil, nil, reject(payack.PTS, payack.ReasonEnvelope, "it does not open to JSON with the safecode")
+		plain, err := k.envelope.Open([]byte(data.Text))
+		if text = string(plain); err != nil || !looksLikeJSON(text) {
+			return nil, "", reject(payack.PTS, payack.ReasonEnvelope, "it does not open to JSON with the safecode")
 		}
 	}
 	if fields, err = parseJSON(text); err != nil {
-		return nil, nil, malformed(payack.PTS, err)
+		return nil, "", malformed(payack.PTS, err)
 	}
 	if sign := strict.Find(fields, "sign"); sign == nil || sign.Kind != strict.String {
-		return nil, nil, reject(payack.PTS, payack.ReasonMalformed, "sign is missing or not a string")
+		return nil, "", reject(payack.PTS, payack.ReasonMalformed, "sign is missing or not a string")
 	}
 	return fields, text, nil
 }
 
 // queryResponse reads data as a callback, which it is member for member.
-func (v *PTS) queryResponse(r *PTSResponse, fields []strict.Field, text []byte, k *PTSKeys) error {
+func (v *PTS) queryResponse(r *PTSResponse, fields []strict.Field, text string, k *PTSKeys) error {
 	without := *k
 	without.transactionSecret = payack.Secret{}
 	ev, err := v.Verify(Message{ContentType: "application/json", Body: text}, &without)
@@ -224,6 +225,6 @@ func (r *PTSResponse) fill(names []string, fields []strict.Field, k *PTSKeys) er
 	return nil
 }
 
-func parseJSON(data []byte) ([]strict.Field, error) {
-	return strict.JSON(make([]strict.Field, 0, len(room{})), data, string(data))
+func parseJSON(text string) ([]strict.Field, error) {
+	return strict.JSON(make([]strict.Field, 0, len(room{})), text)
 }

@@ -113,7 +113,7 @@ func messageOfVector(t testing.TB, v *vectors.Vector) verify.Message {
 	body, err := v.Request.Body()
 	require.NoError(t, err)
 	h := v.Request.Header()
-	return verify.Message{ContentType: h.Get("Content-Type"), Header: h, Body: body}
+	return verify.Message{ContentType: h.Get("Content-Type"), Header: h, Body: string(body)}
 }
 
 // ptsMembersOf lists the members that an event says were there, under their
@@ -334,10 +334,10 @@ func sealedTextOf(t testing.TB, v *vectors.Vector, m verify.Message) (sealed []b
 	t.Helper()
 	switch envelope := v.Dim("envelope"); {
 	case strings.HasPrefix(envelope, "text_"):
-		return m.Body, true
+		return []byte(m.Body), true
 	case strings.HasPrefix(envelope, "json_"):
 		var outer struct{ Data string }
-		require.NoError(t, json.Unmarshal(m.Body, &outer))
+		require.NoError(t, json.Unmarshal([]byte(m.Body), &outer))
 		return []byte(outer.Data), true
 	}
 	return nil, false
@@ -421,8 +421,8 @@ func TestPTSRefusesForgedVectors(t *testing.T) {
 				return
 			}
 			e := refusedPTS(t, ev, err)
-			inside, _ := ptsSignerOf(t, f, v).Open(m.Body)
-			assertTellsNothing(t, err, secretsOfPTS(f, v), m.Body, inside)
+			inside, _ := ptsSignerOf(t, f, v).Open([]byte(m.Body))
+			assertTellsNothing(t, err, secretsOfPTS(f, v), []byte(m.Body), inside)
 			if reasons[v.Class] == nil {
 				reasons[v.Class] = map[payack.Reason]int{}
 			}
@@ -515,10 +515,10 @@ func TestPTSErrorsHoldNothingThatWasSent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, contentType := range []string{"application/json", "text/plain", marker + "/x; charset=" + marker} {
-				m := verify.Message{ContentType: contentType, Body: []byte(body)}
+				m := verify.Message{ContentType: contentType, Body: body}
 				ev, err := p.verifier.Verify(m, p.keys)
 				refusedPTS(t, ev, err)
-				assertTellsNothing(t, err, p.secrets, m.Body)
+				assertTellsNothing(t, err, p.secrets, []byte(m.Body))
 				assert.NotContains(t, fmt.Sprintf("%+v", err), marker)
 				assert.NotContains(t, fmt.Sprintf("%+v", err), number)
 			}
@@ -580,7 +580,7 @@ func (p *ptsParty) signed(t testing.TB, values map[string]string, oldnew ...stri
 }
 
 func (p *ptsParty) verify(body string) (*payack.PTSEvent, error) {
-	return p.verifier.Verify(verify.Message{ContentType: "application/json", Body: []byte(body)}, p.keys)
+	return p.verifier.Verify(verify.Message{ContentType: "application/json", Body: body}, p.keys)
 }
 
 // rewrite replaces each old text, which must be there once, by the new one
@@ -705,7 +705,7 @@ func TestPTSEqualNumbersAreOneEvent(t *testing.T) {
 		assert.True(t, genuine.AcceptAmount.Equal(ev.AcceptAmount))
 
 		// Pinned to literal, only the text that was signed verifies.
-		ev, err = literal.Verify(verify.Message{ContentType: "application/json", Body: []byte(body)}, p.keys)
+		ev, err = literal.Verify(verify.Message{ContentType: "application/json", Body: body}, p.keys)
 		if c.scheme == payack.SchemeLiteral {
 			require.NoError(t, err)
 			assert.Equal(t, genuine.ID(), ev.ID())
@@ -764,12 +764,12 @@ func TestPTSPinnedToPHP(t *testing.T) {
 		"null":        p.signed(t, map[string]string{"submit_amount": "", "accept_amount": ""}, `:100.50,`, `:null,`, `:99.00,`, `:null,`),
 	} {
 		t.Run(name, func(t *testing.T) {
-			ev, err := v.Verify(verify.Message{ContentType: "application/json", Body: []byte(body)}, p.keys)
+			ev, err := v.Verify(verify.Message{ContentType: "application/json", Body: body}, p.keys)
 			require.NoError(t, err)
 			assert.Equal(t, payack.SchemePHP, ev.Scheme)
 		})
 	}
-	ev, err := v.Verify(verify.Message{ContentType: "application/json", Body: []byte(p.callback)}, p.keys)
+	ev, err := v.Verify(verify.Message{ContentType: "application/json", Body: p.callback}, p.keys)
 	assert.Equal(t, payack.ReasonSignature, refusedPTS(t, ev, err).Reason, "signed over the literals 100.50 and 99.00")
 }
 
@@ -860,7 +860,7 @@ func TestPTSRequiredAndEmptyMembers(t *testing.T) {
 		}
 		sealed, err := p.signer.Seal(body)
 		require.NoError(t, err)
-		ev, err := p.verifier.Verify(verify.Message{ContentType: "text/plain", Body: sealed}, p.keys)
+		ev, err := p.verifier.Verify(verify.Message{ContentType: "text/plain", Body: string(sealed)}, p.keys)
 		assert.Equal(t, payack.ReasonMalformed, refusedPTS(t, ev, err).Reason, "%s is missing in an envelope", name)
 	}
 	for _, name := range ptsSignedNames {
@@ -926,9 +926,9 @@ func TestPTSKeysOfAnotherAccountRefuse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			keys, err := verify.NewPTSKeys(c)
 			require.NoError(t, err)
-			ev, err := p.verifier.Verify(verify.Message{ContentType: "application/json", Body: []byte(p.callback)}, keys)
+			ev, err := p.verifier.Verify(verify.Message{ContentType: "application/json", Body: p.callback}, keys)
 			assert.Equal(t, payack.ReasonSignature, refusedPTS(t, ev, err).Reason)
-			ev, err = p.verifier.Verify(verify.Message{ContentType: "text/plain", Body: sealed}, keys)
+			ev, err = p.verifier.Verify(verify.Message{ContentType: "text/plain", Body: string(sealed)}, keys)
 			refusedPTS(t, ev, err)
 		})
 	}
@@ -941,7 +941,7 @@ func TestPTSKeysOfAnotherAccountRefuse(t *testing.T) {
 	})
 	require.NoError(t, err)
 	assert.Equal(t, "shop-2", keys.Tenant())
-	ev, err := p.verifier.Verify(verify.Message{ContentType: "application/json", Body: []byte(p.callback)}, keys)
+	ev, err := p.verifier.Verify(verify.Message{ContentType: "application/json", Body: p.callback}, keys)
 	require.NoError(t, err)
 	assert.Equal(t, 1, ev.Key)
 	assert.Equal(t, "shop-2", ev.Tenant)
@@ -950,7 +950,7 @@ func TestPTSKeysOfAnotherAccountRefuse(t *testing.T) {
 	assert.NotEqual(t, plain.ID(), ev.ID())
 
 	// No keys at all are an unknown tenant.
-	_, err = p.verifier.Verify(verify.Message{ContentType: "application/json", Body: []byte(p.callback)}, nil)
+	_, err = p.verifier.Verify(verify.Message{ContentType: "application/json", Body: p.callback}, nil)
 	require.ErrorIs(t, err, payack.ErrUnknownTenant)
 }
 
@@ -963,7 +963,7 @@ func TestPTSConfiguredUserID(t *testing.T) {
 	}{{"7", true}, {"70", false}, {"07", false}} {
 		keys, err := verify.NewPTSKeys(verify.PTSKeyConfig{UserID: c.userID, Safecode: p.safecode, PublicKeys: []string{key.PublicPEM}})
 		require.NoError(t, err)
-		ev, err := p.verifier.Verify(verify.Message{ContentType: "application/json", Body: []byte(p.callback)}, keys)
+		ev, err := p.verifier.Verify(verify.Message{ContentType: "application/json", Body: p.callback}, keys)
 		if c.ok {
 			require.NoError(t, err)
 			continue
@@ -989,7 +989,7 @@ func TestPTSEnvelopeFailuresAreOne(t *testing.T) {
 		"damaged last block": text[:len(text)-24] + base64.StdEncoding.EncodeToString(make([]byte, 18)),
 		"block of zeros":     base64.StdEncoding.EncodeToString(make([]byte, 16)),
 	} {
-		ev, err := p.verifier.Verify(verify.Message{ContentType: "text/plain", Body: []byte(body)}, p.keys)
+		ev, err := p.verifier.Verify(verify.Message{ContentType: "text/plain", Body: body}, p.keys)
 		e := refusedPTS(t, ev, err)
 		assert.Equal(t, payack.ReasonEnvelope, e.Reason, name)
 		if first == nil {
@@ -1036,7 +1036,7 @@ func TestPTSShapes(t *testing.T) {
 		{name: "neither", contentType: "application/json", body: `{}`, refused: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := verify.Message{ContentType: c.contentType, Body: []byte(c.body)}
+			m := verify.Message{ContentType: c.contentType, Body: c.body}
 			sniffing, err := verify.NewPTS(verify.PTSOptions{Sniff: true})
 			require.NoError(t, err)
 			for v, wantRefused := range map[*verify.PTS]bool{p.verifier: c.refused || c.sniffOnly, sniffing: c.refused} {
@@ -1075,7 +1075,7 @@ func TestPTSTransactionSecret(t *testing.T) {
 	good, err := p.signer.TransactionSignature([]byte(sealed), verify.PTSBase64)
 	require.NoError(t, err)
 	with := func(contentType, body string, values ...string) verify.Message {
-		return verify.Message{ContentType: contentType, Body: []byte(body), Header: map[string][]string{verify.PTSTransactionHeader: values}}
+		return verify.Message{ContentType: contentType, Body: body, Header: map[string][]string{verify.PTSTransactionHeader: values}}
 	}
 	for _, m := range []verify.Message{
 		with("text/plain", sealed, good),
@@ -1126,7 +1126,7 @@ func TestPTSWithoutEnvelopes(t *testing.T) {
 	_, err = p.verify(p.signed(t, nil))
 	require.NoError(t, err)
 	for contentType, body := range map[string]string{"text/plain": "AAAAAAAAAAAAAAAAAAAAAA==", "application/json": `{"data":"AAAAAAAAAAAAAAAAAAAAAA=="}`} {
-		ev, err := p.verifier.Verify(verify.Message{ContentType: contentType, Body: []byte(body)}, keys)
+		ev, err := p.verifier.Verify(verify.Message{ContentType: contentType, Body: body}, keys)
 		assert.Equal(t, payack.ReasonEnvelope, refusedPTS(t, ev, err).Reason)
 	}
 }
@@ -1323,7 +1323,7 @@ func TestPTSKeysKeepNothingOfTheConfiguration(t *testing.T) {
 	require.NoError(t, err)
 	schemes[0], publicKeys[0] = payack.SchemeLiteral, f.Keys["rsa1024"].PublicPEM
 	body := p.signed(t, map[string]string{"submit_amount": "100.5", "accept_amount": "99"})
-	_, err = v.Verify(verify.Message{ContentType: "application/json", Body: []byte(body)}, keys)
+	_, err = v.Verify(verify.Message{ContentType: "application/json", Body: body}, keys)
 	require.NoError(t, err)
 }
 
@@ -1331,7 +1331,7 @@ func TestPTSVerifyLeavesTheMessageAlone(t *testing.T) {
 	p := newPTSParty(t)
 	for contentType, text := range map[string]string{"application/json": p.callback, "text/plain": seal(t, p, p.callback)} {
 		body := []byte(text)
-		ev, err := p.verifier.Verify(verify.Message{ContentType: contentType, Body: body}, p.keys)
+		ev, err := p.verifier.Verify(verify.Message{ContentType: contentType, Body: string(body)}, p.keys)
 		require.NoError(t, err)
 		assert.Equal(t, text, string(body))
 		id, members := ev.ID(), ptsMembersOf(ev)
@@ -1354,7 +1354,7 @@ func TestPTSConcurrentUse(t *testing.T) {
 				if !assert.NoError(t, err) || !assert.Equal(t, "1001", ev.OrderID) {
 					return
 				}
-				_, err = p.verifier.Verify(verify.Message{ContentType: "text/plain", Body: []byte(sealed)}, p.keys)
+				_, err = p.verifier.Verify(verify.Message{ContentType: "text/plain", Body: sealed}, p.keys)
 				assert.NoError(t, err)
 				ev, err = p.verify(p.callback[:len(p.callback)-8])
 				assert.Error(t, err)
@@ -1388,11 +1388,11 @@ func TestPTSAllocations(t *testing.T) {
 	p := newPTSParty(t)
 	sealed := seal(t, p, p.callback)
 	t.Run("flat", func(t *testing.T) {
-		m := verify.Message{ContentType: "application/json", Body: []byte(p.callback)}
+		m := verify.Message{ContentType: "application/json", Body: p.callback}
 		assertAllocations(t, 14, func() error { _, err := p.verifier.Verify(m, p.keys); return err })
 	})
 	t.Run("sealed", func(t *testing.T) {
-		m := verify.Message{ContentType: "text/plain", Body: []byte(sealed)}
+		m := verify.Message{ContentType: "text/plain", Body: sealed}
 		assertAllocations(t, 16, func() error { _, err := p.verifier.Verify(m, p.keys); return err })
 	})
 }

@@ -29,8 +29,8 @@ type Message struct {
 	// Header holds the other headers under their canonical names, as an
 	// http.Header does; only those that carry signatures are looked at.
 	Header map[string][]string
-	// Body is the exact body. It is not changed, and not kept.
-	Body []byte
+	// Body is the exact body. An event's texts are parts of it.
+	Body string
 }
 
 // Body says which of two formats an endpoint takes. The content type is not
@@ -105,8 +105,8 @@ func media(contentType string) mediaType {
 
 // looksLikeJSON tells whether the first byte that is no white space opens an
 // object. No base64 text does.
-func looksLikeJSON(body []byte) bool {
-	for _, c := range body {
+func looksLikeJSON(body string) bool {
+	for _, c := range []byte(body) {
 		switch c {
 		case ' ', '\t', '\r', '\n':
 			continue
@@ -131,14 +131,12 @@ func (r *room) release() {
 }
 
 // decode reads a body in its one format, into dst as far as there is room.
-func decode(dst []strict.Field, body Body, data []byte, known []string) ([]strict.Field, error) {
-	var fields []strict.Field
-	var err error
-	if src := string(data); body == BodyForm {
-		fields, err = strict.Form(dst, src)
-	} else {
-		fields, err = strict.JSON(dst, data, src)
+func decode(dst []strict.Field, body Body, text string, known []string) ([]strict.Field, error) {
+	read := strict.JSON
+	if body == BodyForm {
+		read = strict.Form
 	}
+	fields, err := read(dst, text)
 	if err != nil {
 		return nil, err
 	}

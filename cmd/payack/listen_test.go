@@ -47,9 +47,9 @@ func signedPayatom(t *testing.T, orderID, amount, status, body string) payacktes
 
 func signedPtop(t *testing.T, scheme payack.Scheme, body string) payacktest.Callback {
 	t.Helper()
-	m, err := verify.SignPtopCallback(payack.NewSecret(testPtopKey), scheme, verify.PtopLast, []byte(body))
+	m, err := verify.SignPtopCallback(payack.NewSecret(testPtopKey), scheme, verify.PtopLast, body)
 	require.NoError(t, err)
-	cb := bare(m.ContentType, string(m.Body))
+	cb := bare(m.ContentType, m.Body)
 	for name, values := range m.Header {
 		cb.Header[name] = values
 	}

@@ -115,13 +115,13 @@ func (k *kit) makePtop(scheme payack.Scheme) ([]message, error) {
 func ptopCallback(scheme payack.Scheme, i int) (message, error) {
 	text := fmt.Sprintf(`{"success":true,"transaction_id":"TX%012d","order_id":"ORD%012d","message":"`, i, i)
 	text += strings.Repeat("Payment received. ", 40)[:600-len(text)-2] + `"}`
-	m, err := verify.SignPtopCallback(payack.NewSecret(ptopKey), scheme, verify.PtopLast, []byte(text))
+	m, err := verify.SignPtopCallback(payack.NewSecret(ptopKey), scheme, verify.PtopLast, text)
 	header := http.Header(m.Header)
 	if header == nil {
 		header = make(http.Header)
 	}
 	header.Set("Content-Type", m.ContentType)
-	return message{header: header, body: m.Body}, err
+	return message{header: header, body: []byte(m.Body)}, err
 }
 
 // makePTS returns payment callbacks; most of their bytes are the signature.

@@ -17,6 +17,8 @@ import (
 type decoder struct {
 	dec jsontext.Decoder
 	buf *bytes.Buffer
+	// text is a copy of what is decoded, since the decoder takes bytes.
+	text []byte
 }
 
 // decoders are reset when they are given back.
@@ -26,21 +28,31 @@ var decoders = sync.Pool{New: func() any {
 	return d
 }}
 
-// JSON appends the members of the one object that data holds to dst, in their
-// order. src must be string(data); field texts are parts of it where nothing
-// was escaped. data is not changed.
+// largestKept bounds what a pooled decoder keeps of the room for one long text.
+const largestKept = 64 << 10
+
+// release keeps nothing of the text: it may have been decrypted.
+func (d *decoder) release() {
+	clear(d.text)
+	if cap(d.text) > largestKept {
+		d.text = nil
+	}
+	*d.buf = bytes.Buffer{}
+	d.dec.Reset(d.buf) // or it would refuse to read again
+	decoders.Put(d)
+}
+
+// JSON appends the members of the one object that src holds to dst, in their
+// order. Field texts are parts of src where nothing was escaped.
 //
 // It refuses, with an *[Error]: anything but one object, anything after it, a
 // byte-order mark, invalid UTF-8, lone surrogates, a name given twice at any
 // level, nesting deeper than [MaxDepth], more than [MaxFields] members.
-func JSON(dst []Field, data []byte, src string) ([]Field, error) {
+func JSON(dst []Field, src string) ([]Field, error) {
 	d := decoders.Get().(*decoder)
-	defer func() {
-		*d.buf = bytes.Buffer{} // keep no body alive,
-		d.dec.Reset(d.buf)      // which the decoder reads in place
-		decoders.Put(d)
-	}()
-	*d.buf = *bytes.NewBuffer(data)
+	defer d.release()
+	d.text = append(d.text[:0], src...)
+	*d.buf = *bytes.NewBuffer(d.text)
 	dec := &d.dec
 
 	if dec.PeekKind() != '{' {
@@ -57,7 +69,7 @@ func JSON(dst []Field, data []byte, src string) ([]Field, error) {
 			return dst, &Error{"too many members", int(dec.InputOffset())}
 		}
 		dst = append(dst, Field{})
-		if err := member(&dst[len(dst)-1], dec, data, src); err != nil {
+		if err := member(&dst[len(dst)-1], dec, src); err != nil {
 			return dst, err
 		}
 	}
@@ -71,7 +83,7 @@ func JSON(dst []Field, data []byte, src string) ([]Field, error) {
 }
 
 // member reads a name and its value into f.
-func member(f *Field, dec *jsontext.Decoder, data []byte, src string) error {
+func member(f *Field, dec *jsontext.Decoder, src string) error {
 	name, err := dec.ReadValue()
 	if err != nil {
 		return syntax(err, dec)
@@ -92,7 +104,7 @@ func member(f *Field, dec *jsontext.Decoder, data []byte, src string) error {
 		f.Text, err = content(src, f.ValueStart, f.End)
 		return err
 	case Object, Array:
-		if deeperThan(data[f.ValueStart:f.End], MaxDepth-1) {
+		if deeperThan(src[f.ValueStart:f.End], MaxDepth-1) {
 			return &Error{"nested too deep", f.ValueStart}
 		}
 	}
@@ -114,8 +126,8 @@ func content(src string, start, end int) (string, error) {
 }
 
 // deeperThan tells whether a valid JSON value nests more than depth levels.
-func deeperThan(value []byte, depth int) bool {
-	if bytes.Count(value, []byte("{"))+bytes.Count(value, []byte("[")) <= depth {
+func deeperThan(value string, depth int) bool {
+	if strings.Count(value, "{")+strings.Count(value, "[") <= depth {
 		return false // as in all that is meant well
 	}
 	level, inString := 0, false

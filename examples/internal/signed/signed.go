@@ -3,7 +3,6 @@
 package signed
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -12,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -66,7 +66,7 @@ func PTS(t testing.TB, orderID, amount string, status payack.PTSStatus) verify.M
 	require.NoError(t, err)
 	sealed, err := signer.Seal(plain)
 	require.NoError(t, err)
-	return verify.Message{ContentType: "text/plain", Body: sealed}
+	return verify.Message{ContentType: "text/plain", Body: string(sealed)}
 }
 
 // Payatom returns a webhook.
@@ -79,14 +79,14 @@ func Payatom(t testing.TB, orderID, amount string, status payack.PayatomStatus) 
 		"post_hash": signer.PostHash(orderID, amount, string(status)), "refund_info": []int{},
 	})
 	require.NoError(t, err)
-	return verify.Message{ContentType: "application/json", Body: body}
+	return verify.Message{ContentType: "application/json", Body: string(body)}
 }
 
 // Ptop returns a webhook of a successful transaction.
 func Ptop(t testing.TB, orderID string) verify.Message {
 	t.Helper()
 	body := `{"success":true,"transaction_id":"T-` + orderID + `","order_id":"` + orderID + `","message":"paid"}`
-	m, err := verify.SignPtopCallback(payack.NewSecret(SigningKey), payack.SchemeSpliced, verify.PtopLast, []byte(body))
+	m, err := verify.SignPtopCallback(payack.NewSecret(SigningKey), payack.SchemeSpliced, verify.PtopLast, body)
 	require.NoError(t, err)
 	return m
 }
@@ -94,8 +94,8 @@ func Ptop(t testing.TB, orderID string) verify.Message {
 // Tampered returns the message with a text in its body replaced.
 func Tampered(t testing.TB, m verify.Message, old, with string) verify.Message {
 	t.Helper()
-	require.Contains(t, string(m.Body), old)
-	m.Body = bytes.Replace(m.Body, []byte(old), []byte(with), 1)
+	require.Contains(t, m.Body, old)
+	m.Body = strings.Replace(m.Body, old, with, 1)
 	return m
 }
 
@@ -110,7 +110,7 @@ func Post(t testing.TB, h http.Handler, path string, m verify.Message) Answer {
 	t.Helper()
 	server := httptest.NewServer(h)
 	defer server.Close()
-	response, err := server.Client().Post(server.URL+path, m.ContentType, bytes.NewReader(m.Body))
+	response, err := server.Client().Post(server.URL+path, m.ContentType, strings.NewReader(m.Body))
 	require.NoError(t, err)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
