@@ -3,9 +3,9 @@ package middleware
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"math"
-	"strconv"
 	"sync"
 	"time"
 
@@ -41,8 +41,9 @@ type MemoryStore struct {
 	entries map[string]*entry // by keyOf(id)
 	// oldest and newest are the ends of the chain of done events.
 	oldest, newest *entry
-	free           *entry // the chain of those that are not in use
-	tokens         uint64
+	free           *entry    // the chain of those that are not in use
+	issued         uint64    // tokens so far
+	tokens         string    // some more, to be cut off
 	base           time.Time // what entry.ends counts from
 }
 
@@ -57,7 +58,7 @@ type printKey struct {
 type entry struct {
 	key         string
 	fingerprint printKey
-	token       uint64        // 0 once it is done
+	token       string        // empty once it is done
 	ends        time.Duration // of the lease, or of the retention
 	next        *entry        // the next newer one, or the next free one
 }
@@ -77,32 +78,84 @@ func (s *MemoryStore) Claim(ctx context.Context, id, fingerprint string, lease t
 	if err := ctx.Err(); err != nil {
 		return payack.Claim{}, err
 	}
-	key, print := keyOf(id), printKeyOf(fingerprint)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Since(s.base)
-	s.forgetOld(now)
-	e := s.entries[key]
-	if e != nil && now < e.ends {
-		switch {
-		case e.fingerprint != print:
-			return payack.Claim{State: payack.Conflict}, nil
-		case e.token == 0:
-			return payack.Claim{State: payack.Done}, nil
-		}
-		return payack.Claim{State: payack.Busy}, nil
-	}
+	e, state, err := s.take(id, fingerprint, now)
 	if e == nil {
+		return payack.Claim{State: state}, err
+	}
+	e.token, e.ends = s.newToken(), now+min(lease, math.MaxInt64-now)
+	return payack.Claim{State: payack.Claimed, Token: e.token}, nil
+}
+
+// bind claims and commits in one step. Done is the answer to the first time and
+// to those after it.
+func (s *MemoryStore) bind(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Since(s.base)
+	e, state, err := s.take(id, fingerprint, now)
+	if e == nil {
+		return state, err
+	}
+	s.done(e, now)
+	return payack.Done, nil
+}
+
+// take returns an entry to be claimed, or why there is none.
+func (s *MemoryStore) take(id, fingerprint string, now time.Duration) (*entry, payack.ClaimState, error) {
+	s.forgetOld(now)
+	key, print := keyOf(id), printKeyOf(fingerprint)
+	e := s.entries[key]
+	switch {
+	case e == nil:
 		if !s.makeRoom(now) {
-			return payack.Claim{}, ErrStoreFull
+			return nil, 0, ErrStoreFull
 		}
 		e = s.unused()
 		e.key = key
 		s.entries[key] = e
+	case now >= e.ends: // it was claimed, and the lease has ended
+	case e.fingerprint != print:
+		return nil, payack.Conflict, nil
+	case e.token == "":
+		return nil, payack.Done, nil
+	default:
+		return nil, payack.Busy, nil
 	}
-	s.tokens++
-	e.token, e.fingerprint, e.ends = s.tokens, print, now+min(lease, math.MaxInt64-now)
-	return payack.Claim{State: payack.Claimed, Token: strconv.FormatUint(e.token, 10)}, nil
+	e.fingerprint = print
+	return e, payack.Claimed, nil
+}
+
+// done makes an entry the newest of those that are done.
+func (s *MemoryStore) done(e *entry, now time.Duration) {
+	e.token, e.ends = "", now+memoryRetention
+	if s.newest != nil {
+		s.newest.next = e
+	} else {
+		s.oldest = e
+	}
+	s.newest = e
+}
+
+// newToken returns a text that no claim had before. They are made many at a time.
+func (s *MemoryStore) newToken() string {
+	const length = 8
+	if s.tokens == "" {
+		text := make([]byte, 0, 64*length)
+		for len(text) < cap(text) {
+			s.issued++
+			text = binary.BigEndian.AppendUint64(text, s.issued)
+		}
+		s.tokens = string(text)
+	}
+	token := s.tokens[:length]
+	s.tokens = s.tokens[length:]
+	return token
 }
 
 // Commit implements [payack.Store].
@@ -114,13 +167,7 @@ func (s *MemoryStore) Commit(_ context.Context, id, token string) error {
 	if e == nil {
 		return payack.ErrNotHeld
 	}
-	e.token, e.ends = 0, now+memoryRetention
-	if s.newest != nil {
-		s.newest.next = e
-	} else {
-		s.oldest = e
-	}
-	s.newest = e
+	s.done(e, now)
 	return nil
 }
 
@@ -145,8 +192,7 @@ func (s *MemoryStore) Len() int {
 
 func (s *MemoryStore) held(id, token string, now time.Duration) *entry {
 	e := s.entries[keyOf(id)]
-	n, err := strconv.ParseUint(token, 10, 64)
-	if err != nil || n == 0 || e == nil || e.token != n || now >= e.ends {
+	if e == nil || token == "" || e.token != token || now >= e.ends {
 		return nil
 	}
 	return e

@@ -198,9 +198,16 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 	busy := func() error {
 		return rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "its hash is being processed with another order, amount or status")
 	}
-	held := len(d.claims)
-	if late {
-		state, err := rc.claim(ctx, d, spliceID("lock", ev), "")
+	// With the text, the order tells the rest: a status begins with a letter, and
+	// an amount has none.
+	text, order := spliceID("text", ev), ev.OrderID
+	var state payack.ClaimState
+	var err error
+	if !late {
+		state, err = rc.bind(ctx, d, text, order)
+	} else {
+		held := len(d.claims)
+		state, err = rc.claim(ctx, d, spliceID("lock", ev), "")
 		switch {
 		case err != nil:
 			return err
@@ -209,27 +216,17 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 		}
 		if len(d.claims) > held { // a store that is done without gave nothing
 			d.claims[held].lock = true
-			held++
 		}
+		state, err = rc.claim(ctx, d, text, order) // committed with the event
 	}
-	// With the text, the order tells the rest: a status begins with a letter, and
-	// an amount has none.
-	state, err := rc.claim(ctx, d, spliceID("text", ev), ev.OrderID)
 	switch {
 	case err != nil:
 		return err
-	case state == payack.Conflict && !confirmed:
+	case confirmed: // true, whatever else its text is bound to
+	case state == payack.Conflict:
 		return rc.fail(payack.StageGuard, payack.ReasonSpliced, nil, "its hash came before with another order, amount or status")
-	case state == payack.Busy && !confirmed: // left behind by a crash; bound to nobody until its lease ends
+	case state == payack.Busy: // left behind by a crash; bound to nobody until its lease ends
 		return busy()
-	case late, len(d.claims) == held: // bound with the event, bound before, or to be accepted all the same
-		return nil
-	}
-	switch err := rc.commit(ctx, d.claims[held]); {
-	case err == nil:
-		d.claims = d.claims[:held]
-	case !rc.options.ProcessWithoutStore: // it is given up with the event's
-		return rc.fail(payack.StageGuard, payack.ReasonStore, err, "the store failed")
 	}
 	return nil
 }

@@ -470,16 +470,44 @@ func (rc *Receiver[E]) guard(ctx context.Context, ev E, d *delivery) error {
 func (rc *Receiver[E]) claim(ctx context.Context, d *delivery, id, fingerprint string) (payack.ClaimState, error) {
 	got, err := rc.options.Store.Claim(ctx, id, fingerprint, rc.options.Lease)
 	switch {
-	case err != nil && rc.options.ProcessWithoutStore:
-		rc.options.Logger.Error("payack: the store failed; the event is processed without it, perhaps not for the first time",
-			"provider", rc.stages.provider, "event_id", d.observation.EventID, "error", err)
-		return payack.Claimed, nil
 	case err != nil:
-		return 0, rc.fail(payack.StageGuard, payack.ReasonStore, err, "the store failed")
+		return payack.Claimed, rc.storeFailed(d, err)
 	case got.State == payack.Claimed:
 		d.claims = append(d.claims, claim{id: id, fingerprint: fingerprint, token: got.Token})
 	}
 	return got.State, nil
+}
+
+// bind marks id done with this fingerprint, whatever becomes of the event. Done
+// is the answer to the first time and to those after it.
+func (rc *Receiver[E]) bind(ctx context.Context, d *delivery, id, fingerprint string) (payack.ClaimState, error) {
+	if s, ok := rc.options.Store.(*MemoryStore); ok { // in one step
+		state, err := s.bind(ctx, id, fingerprint)
+		if err != nil {
+			return payack.Done, rc.storeFailed(d, err)
+		}
+		return state, nil
+	}
+	held := len(d.claims)
+	state, err := rc.claim(ctx, d, id, fingerprint)
+	if err != nil || len(d.claims) == held {
+		return state, err
+	}
+	if err := rc.commit(ctx, d.claims[held]); err != nil {
+		return payack.Done, rc.storeFailed(d, err) // it is settled with the event's
+	}
+	d.claims = d.claims[:held]
+	return payack.Done, nil
+}
+
+// storeFailed returns nil when the event is processed all the same.
+func (rc *Receiver[E]) storeFailed(d *delivery, err error) error {
+	if !rc.options.ProcessWithoutStore {
+		return rc.fail(payack.StageGuard, payack.ReasonStore, err, "the store failed")
+	}
+	rc.options.Logger.Error("payack: the store failed; the event is processed without it, perhaps not for the first time",
+		"provider", rc.stages.provider, "event_id", d.observation.EventID, "error", err)
+	return nil
 }
 
 // storeTimeout is what the end of a claim has at least, for which the delivery's

@@ -180,3 +180,52 @@ func TestErrorOfTheContextStays(t *testing.T) {
 		require.ErrorIs(t, kept.Err(), context.DeadlineExceeded)
 	})
 }
+
+// twoSteps is a store that is not known to be the one in memory.
+type twoSteps struct{ payack.Store }
+
+// A store that binds in one step and one that claims and commits are the same to
+// whoever sends.
+func TestHashIsBoundWithEveryStore(t *testing.T) {
+	for name, store := range map[string]func() payack.Store{
+		"in memory": func() payack.Store { return middleware.NewMemoryStore(0) },
+		"another":   func() payack.Store { return twoSteps{middleware.NewMemoryStore(0)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWatch()
+				o := w.options()
+				o.Store, o.Deadline = store(), time.Second
+				var patience time.Duration
+				var failure error
+				called := 0
+				h := payatomHandler(t, middleware.PayatomConfig{
+					Expect: func(_ context.Context, id string) (payack.Amount, bool, error) {
+						time.Sleep(patience)
+						amount, found := map[string]string{"user-11": "500", "user-1": "1500"}[id]
+						return payack.NewAmount(amount), found, nil
+					},
+					Options: o,
+				}, func(context.Context, *payack.PayatomEvent) error { called++; return failure })
+				deliver := func(order, amount string) (payack.Outcome, payack.Reason) {
+					serve(h, payatomRequest(t, order, amount, "Approved"))
+					last := w.last(t)
+					return last.Outcome, last.Reason
+				}
+				type said = [2]string
+				is := func(outcome payack.Outcome, reason payack.Reason) said { return said{string(outcome), string(reason)} }
+
+				patience = 2 * time.Second
+				require.Equal(t, is(payack.Failed, payack.ReasonStore), is(deliver("user-1", "1500")), "what comes too late binds nothing")
+				patience, failure = 0, errors.New("not now")
+				require.Equal(t, is(payack.Failed, payack.ReasonCallback), is(deliver("user-11", "500")))
+				failure = nil
+				require.Equal(t, is(payack.Rejected, payack.ReasonSpliced), is(deliver("user-1", "1500")), "bound, though the callback failed")
+				require.Equal(t, is(payack.Accepted, ""), is(deliver("user-11", "500")))
+				require.Equal(t, is(payack.Duplicate, ""), is(deliver("user-11", "500")))
+				require.Equal(t, is(payack.Rejected, payack.ReasonSpliced), is(deliver("user-1", "1500")))
+				require.Equal(t, 2, called)
+			})
+		})
+	}
+}
