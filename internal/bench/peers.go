@@ -47,7 +47,28 @@ func (k *kit) peerRows() []*row {
 		{group: g, name: "standard-webhooks Verify and encoding/json", base: "ptop/" + rowPinned, worker: newStandard},
 		{group: g, name: "paddle-go-sdk middleware and encoding/json", base: "ptop/" + rowPinned, worker: newPaddle},
 		{group: g, name: "wechatpay-go ParseNotifyRequest", base: "pts/" + rowPinned + ", sealed", worker: k.newWechat},
+		{group: g, name: "crypto/rsa alone", base: g + "/wechatpay-go ParseNotifyRequest", worker: k.newRSA},
 	}
+}
+
+// newRSA is no peer, but what PTS and WeChat Pay have in common: one verification
+// of a signature, without anything to sign.
+func (k *kit) newRSA(int, int) (worker, error) {
+	digest := sha256.Sum256([]byte("what is signed"))
+	signature, err := rsa.SignPKCS1v15(nil, k.rsaKey, crypto.SHA256, digest[:])
+	if err != nil {
+		return nil, err
+	}
+	w := &funcWorker{sign: func() int { return len(signature) }, verify: func(int) error {
+		return rsa.VerifyPKCS1v15(&k.rsaKey.PublicKey, crypto.SHA256, digest[:], signature)
+	}}
+	return proved(w, len(signature), len(signature), func(tampered bool) error {
+		d := digest
+		if tampered {
+			d[0] ^= 1
+		}
+		return rsa.VerifyPKCS1v15(&k.rsaKey.PublicKey, crypto.SHA256, d[:], signature)
+	})
 }
 
 // proved makes sure that a library takes what is genuine and refuses what was
