@@ -78,8 +78,9 @@ func allocations(t *testing.T, h http.Handler, status int, messages ...message) 
 	return got
 }
 
-// The ceilings make a regression fail. Under the race detector pools forget at
-// random, so this is measured without it.
+// The ceilings make a regression fail: they are what it takes, and two more.
+// 13 for Ptop, 16 for Payatom and 23 for PTS are what users are promised. Under
+// the race detector pools forget at random, so this is measured without it.
 func TestAllocationsAccepted(t *testing.T) {
 	for _, tc := range []struct {
 		provider payack.Provider
@@ -87,26 +88,26 @@ func TestAllocationsAccepted(t *testing.T) {
 		most     float64
 		message  func(i int) message
 	}{
-		{payack.Ptop, "ptop", 13, func(i int) message {
+		{payack.Ptop, "ptop", 6, func(i int) message {
 			return ptopMessage(t, fmt.Sprintf(`{"success":true,"transaction_id":"T2024%05d","order_id":"ORD1","message":%q}`,
 				i, strings.Repeat("Payment done. ", 35)))
 		}},
 		// RSA itself takes 9.
-		{payack.PTS, "pts plain", 23, func(i int) message {
+		{payack.PTS, "pts plain", 16, func(i int) message {
 			return ptsMessage(t, map[string]string{"transaction_id": fmt.Sprintf(`"2024%05d"`, i)}, nil)
 		}},
-		{payack.PTS, "pts sealed", 23, func(i int) message {
+		{payack.PTS, "pts sealed", 18, func(i int) message {
 			m := ptsMessage(t, map[string]string{"transaction_id": fmt.Sprintf(`"2024%05d"`, i)}, nil)
 			m.body = sealPTS(t, m.body)
 			return m.with("Content-Type", "text/plain")
 		}},
-		{payack.Payatom, "payatom", 16, func(i int) message {
+		{payack.Payatom, "payatom", 8, func(i int) message {
 			id := fmt.Sprintf("ORD2024%05d", i)
 			return payatomMessage(t, `"`+id+`"`, `"500"`, `"Approved"`, id+"500Approved")
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			m := merchant{options: middleware.Options{Store: inUse(t)}, expect: func(context.Context, string) (payack.Amount, bool, error) {
+			m := merchant{options: middleware.Options{Store: middleware.NewMemoryStore(512)}, expect: func(context.Context, string) (payack.Amount, bool, error) {
 				return payack.NewAmount("500"), true, nil
 			}}
 			messages := make([]message, allocRuns+1) // each is another event
@@ -118,18 +119,6 @@ func TestAllocationsAccepted(t *testing.T) {
 			t.Logf("%v allocations", got)
 		})
 	}
-}
-
-// inUse is a store that has given more claims than the first few, whose tokens
-// are short enough to cost nothing.
-func inUse(t *testing.T) payack.Store {
-	s := middleware.NewMemoryStore(512)
-	for range 128 {
-		c, err := s.Claim(t.Context(), "before", "", time.Minute)
-		require.NoError(t, err)
-		require.NoError(t, s.Release(t.Context(), "before", c.Token))
-	}
-	return s
 }
 
 // What is refused at the gate, however often, costs next to nothing. Over the

@@ -21,10 +21,10 @@ var (
 // read. That is handed on as a string, which nobody can change any more.
 var bodies = sync.Pool{New: func() any { return new([]byte) }}
 
-const largestRoom = DefaultMaxBody + 1
+const largestRoom = 2 * DefaultMaxBody
 
 // capture reads the body once, and within the limit.
-func capture(r *http.Request, limit int64) (string, error) {
+func capture(r *http.Request, limit int64) (body string, err error) {
 	if r.ContentLength > limit {
 		return "", errBodyTooLarge
 	}
@@ -32,15 +32,17 @@ func capture(r *http.Request, limit int64) (string, error) {
 		return "", emptyOrConsumed(r)
 	}
 	room := bodies.Get().(*[]byte)
-	defer func() {
-		if clear(*room); cap(*room) <= largestRoom {
-			bodies.Put(room)
-		}
-	}()
 	if r.ContentLength < 0 {
-		return captureUnsized(r, limit, room)
+		body, err = captureUnsized(r, limit, room)
+	} else {
+		body, err = captureSized(r, room)
 	}
-	return captureSized(r, room)
+	// A read that was given up may still be writing to its room.
+	if err == nil && cap(*room) <= largestRoom {
+		clear(*room)
+		bodies.Put(room)
+	}
+	return body, err
 }
 
 func captureSized(r *http.Request, room *[]byte) (string, error) {

@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"context"
-	"net/http"
 	"sync"
 	"time"
 
@@ -14,9 +13,9 @@ import (
 // part of the delivery, and makes what it is made of only when somebody asks for
 // a value or waits for the end, which a short callback may never do.
 type deadline struct {
-	request  *http.Request
+	parent   context.Context // the request's, as it came
 	delivery *payack.Delivery
-	lasts    time.Duration // since the delivery was received
+	end      time.Time
 
 	mu     sync.Mutex
 	err    error           // once somebody was told, or it is over
@@ -28,14 +27,15 @@ type deadline struct {
 // inherited returns the values; mu is held.
 func (c *deadline) inherited() context.Context {
 	if c.values == nil {
-		c.values = payack.WithDelivery(context.WithoutCancel(c.request.Context()), c.delivery)
+		c.values = payack.WithDelivery(context.WithoutCancel(c.parent), c.delivery)
 	}
 	return c.values
 }
 
-func (c *deadline) end() time.Time { return c.delivery.Received.Add(c.lasts) }
+// String is what fmt prints, instead of reading what others may be writing.
+func (c *deadline) String() string { return "payack.Delivery with a deadline" }
 
-func (c *deadline) Deadline() (time.Time, bool) { return c.end(), true }
+func (c *deadline) Deadline() (time.Time, bool) { return c.end, true }
 
 func (c *deadline) Done() <-chan struct{} {
 	c.mu.Lock()
@@ -46,7 +46,7 @@ func (c *deadline) Done() <-chan struct{} {
 		c.timed, c.cancel = context.WithCancel(c.inherited())
 		c.cancel()
 	default:
-		c.timed, c.cancel = context.WithDeadline(c.inherited(), c.end())
+		c.timed, c.cancel = context.WithDeadline(c.inherited(), c.end)
 	}
 	return c.timed.Done()
 }
@@ -58,7 +58,7 @@ func (c *deadline) Err() error {
 	switch {
 	case c.timed != nil:
 		return c.timed.Err()
-	case c.err == nil && time.Since(c.delivery.Received) >= c.lasts:
+	case c.err == nil && time.Until(c.end) <= 0:
 		c.err = context.DeadlineExceeded
 	}
 	return c.err

@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"runtime"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/verify"
 )
 
 type valueKey struct{}
@@ -101,4 +103,61 @@ func TestContextEndsUnwatched(t *testing.T) {
 		require.Equal(t, http.StatusInternalServerError, serve(h, ptopRequest(t, "slow")).Code)
 		require.Equal(t, payack.ReasonDeadline, w.last(t).Reason)
 	})
+}
+
+// Mocks and debug logs print contexts, in other goroutines too.
+func TestContextIsPrintedWithoutLookingInside(t *testing.T) {
+	h := ptopHandler(t, middleware.Options{}, func(ctx context.Context, _ *payack.PtopEvent) error {
+		waited := make(chan struct{})
+		go func() {
+			ctx.Done()
+			_ = ctx.Value(valueKey{})
+			close(waited)
+		}()
+		require.Equal(t, "payack.Delivery with a deadline", fmt.Sprint(ctx))
+		require.Equal(t, "payack.Delivery with a deadline.WithCancel", func() string {
+			child, cancel := context.WithCancel(ctx)
+			defer cancel()
+			return fmt.Sprint(child)
+		}())
+		<-waited
+		return nil
+	})
+	require.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "printed")).Code)
+}
+
+// The values are the request's as it came, whenever they are asked for.
+func TestContextIsOfTheRequestAsItCame(t *testing.T) {
+	var kept context.Context
+	keys, err := verify.NewPtopKeys("shop", payack.NewSecret(ptopKey))
+	require.NoError(t, err)
+	h, err := ptopConfigured(t, middleware.PtopConfig{
+		ConfirmInCallback: true,
+		KeyFunc: func(ctx context.Context, r *http.Request) (*verify.PtopKeys, error) {
+			// Hands on what it found, for a handler that has this request.
+			*r = *r.WithContext(context.WithValue(ctx, valueKey{}, "found by KeyFunc"))
+			return keys, nil
+		},
+	}).Handler(func(ctx context.Context, _ *payack.PtopEvent) error {
+		kept = ctx
+		require.Nil(t, ctx.Value("what nobody set"))
+		return nil
+	})
+	require.NoError(t, err)
+	r := ptopRequest(t, "mine")
+	r = r.WithContext(context.WithValue(r.Context(), valueKey{}, "mine"))
+	require.Equal(t, http.StatusOK, serve(h, r).Code)
+	require.Equal(t, "mine", kept.Value(valueKey{}))
+
+	unasked := ptopHandler(t, middleware.Options{}, func(ctx context.Context, _ *payack.PtopEvent) error {
+		kept = ctx
+		d, _ := payack.DeliveryFrom(ctx)
+		d.Received = time.Time{} // theirs to spoil, and no reason to be over
+		return ctx.Err()
+	})
+	r = ptopRequest(t, "unasked")
+	r = r.WithContext(context.WithValue(r.Context(), valueKey{}, "mine"))
+	require.Equal(t, http.StatusOK, serve(unasked, r).Code)
+	*r = *r.WithContext(context.WithValue(context.Background(), valueKey{}, "the next one's"))
+	require.Equal(t, "mine", kept.Value(valueKey{}))
 }

@@ -354,7 +354,7 @@ func TestBodyReadByAMiddlewareInFront(t *testing.T) {
 			switch tc.reason {
 			case "":
 				assert.Equal(t, http.StatusOK, res.StatusCode)
-				assert.Equal(t, tc.body, string(seen.Delivery.Body))
+				assert.Equal(t, tc.body, seen.Delivery.Body)
 			case payack.ReasonMalformed:
 				assert.Equal(t, http.StatusBadRequest, res.StatusCode)
 				assert.Contains(t, seen.Err.Error(), "mount payack before it")

@@ -203,9 +203,15 @@ func (c *counter) accept(context.Context, *payack.PtopEvent) error {
 // payatomRequest is a genuine webhook.
 func payatomRequest(t testing.TB, orderID, amount, status string) *http.Request {
 	t.Helper()
+	return payatomSigned(t, orderID, orderID, amount, status)
+}
+
+// payatomSigned is one whose order stands in JSON as written.
+func payatomSigned(t testing.TB, written, orderID, amount, status string) *http.Request {
+	t.Helper()
 	signer, err := verify.NewPayatomSigner(payack.NewSecret(payatomKey))
 	require.NoError(t, err)
-	body := `{"order_id":"` + orderID + `","requested_amount":"500","status":"` + status + `","received_amount":"` + amount +
+	body := `{"order_id":"` + written + `","requested_amount":"500","status":"` + status + `","received_amount":"` + amount +
 		`","bank_ref":"838498153464","ref_code":"b73ea664","refund_info":[],"post_hash":"` + signer.PostHash(orderID, amount, status) + `"}`
 	r := httptest.NewRequest(http.MethodPost, "/payatom", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")

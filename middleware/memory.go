@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"math"
+	"strconv"
 	"sync"
 	"time"
 
@@ -18,6 +20,8 @@ const (
 	DefaultMemoryEvents = 100_000
 	// longestKey is the length up to which ids are kept as they are.
 	longestKey = 512
+	// tokenLen is how many hex digits a token has.
+	tokenLen = 16
 	// memoryRetention is how long a done event is remembered at least, as long
 	// as there is room.
 	memoryRetention = 7 * 24 * time.Hour
@@ -58,7 +62,7 @@ type printKey struct {
 type entry struct {
 	key         string
 	fingerprint printKey
-	token       string        // empty once it is done
+	token       uint64        // 0 once it is done
 	ends        time.Duration // of the lease, or of the retention
 	next        *entry        // the next newer one, or the next free one
 }
@@ -85,8 +89,9 @@ func (s *MemoryStore) Claim(ctx context.Context, id, fingerprint string, lease t
 	if e == nil {
 		return payack.Claim{State: state}, err
 	}
-	e.token, e.ends = s.newToken(), now+min(lease, math.MaxInt64-now)
-	return payack.Claim{State: payack.Claimed, Token: e.token}, nil
+	number, token := s.newToken()
+	e.token, e.ends = number, now+min(lease, math.MaxInt64-now)
+	return payack.Claim{State: payack.Claimed, Token: token}, nil
 }
 
 // bind claims and commits in one step. Done is the answer to the first time and
@@ -122,7 +127,7 @@ func (s *MemoryStore) take(id, fingerprint string, now time.Duration) (*entry, p
 	case now >= e.ends: // it was claimed, and the lease has ended
 	case e.fingerprint != print:
 		return nil, payack.Conflict, nil
-	case e.token == "":
+	case e.token == 0:
 		return nil, payack.Done, nil
 	default:
 		return nil, payack.Busy, nil
@@ -133,7 +138,7 @@ func (s *MemoryStore) take(id, fingerprint string, now time.Duration) (*entry, p
 
 // done makes an entry the newest of those that are done.
 func (s *MemoryStore) done(e *entry, now time.Duration) {
-	e.token, e.ends = "", now+memoryRetention
+	e.token, e.ends = 0, now+memoryRetention
 	if s.newest != nil {
 		s.newest.next = e
 	} else {
@@ -142,20 +147,20 @@ func (s *MemoryStore) done(e *entry, now time.Duration) {
 	s.newest = e
 }
 
-// newToken returns a text that no claim had before. They are made many at a time.
-func (s *MemoryStore) newToken() string {
-	const length = 8
+// newToken returns a number that no claim had before, and its text. The texts
+// are cut from one that is made for many, so that a claim costs none of its own.
+func (s *MemoryStore) newToken() (uint64, string) {
 	if s.tokens == "" {
-		text := make([]byte, 0, 64*length)
-		for len(text) < cap(text) {
-			s.issued++
-			text = binary.BigEndian.AppendUint64(text, s.issued)
+		var numbers [64 * tokenLen / 2]byte
+		for i := range uint64(64) {
+			binary.BigEndian.PutUint64(numbers[8*i:], s.issued+1+i)
 		}
-		s.tokens = string(text)
+		s.tokens = hex.EncodeToString(numbers[:])
 	}
-	token := s.tokens[:length]
-	s.tokens = s.tokens[length:]
-	return token
+	s.issued++
+	text := s.tokens[:tokenLen]
+	s.tokens = s.tokens[tokenLen:]
+	return s.issued, text
 }
 
 // Commit implements [payack.Store].
@@ -192,7 +197,8 @@ func (s *MemoryStore) Len() int {
 
 func (s *MemoryStore) held(id, token string, now time.Duration) *entry {
 	e := s.entries[keyOf(id)]
-	if e == nil || token == "" || e.token != token || now >= e.ends {
+	n, err := strconv.ParseUint(token, 16, 64)
+	if err != nil || len(token) != tokenLen || n == 0 || e == nil || e.token != n || now >= e.ends {
 		return nil
 	}
 	return e

@@ -198,8 +198,8 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 	busy := func() error {
 		return rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "its hash is being processed with another order, amount or status")
 	}
-	// With the text, the order tells the rest: a status begins with a letter, and
-	// an amount has none.
+	// With the text, the order tells the rest: an amount ends in a digit, and no
+	// known status has one.
 	text, order := spliceID("text", ev), ev.OrderID
 	var state payack.ClaimState
 	var err error

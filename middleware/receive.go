@@ -336,7 +336,7 @@ func (rc *Receiver[E]) process(w http.ResponseWriter, r *http.Request, d *delive
 
 	// The provider that hangs up must not stop a half-done settlement.
 	ctx := &d.deadline
-	ctx.request, ctx.delivery, ctx.lasts = r, &d.Delivery, rc.options.Deadline
+	ctx.parent, ctx.delivery, ctx.end = r.Context(), &d.Delivery, d.Received.Add(rc.options.Deadline)
 	defer ctx.stop()
 	return rc.deliver(ctx, r, d, call)
 }
@@ -346,13 +346,16 @@ func (rc *Receiver[E]) process(w http.ResponseWriter, r *http.Request, d *delive
 func (rc *Receiver[E]) deliver(ctx context.Context, r *http.Request, d *delivery, call func(context.Context, E, *delivery) error) (err error) {
 	o, done := &d.observation, false
 	defer func() {
-		if p := recover(); p != nil {
+		p := recover()
+		// Deferred, because the logger may panic, and what was thrown when it is
+		// asked what it is.
+		if d.entered {
+			defer rc.inFlight.leave(o.EventID)
+		}
+		defer rc.settle(ctx, d, done)
+		if p != nil {
 			err = rc.panicked(p, o)
 		}
-		if d.entered {
-			defer rc.inFlight.leave(o.EventID) // even if the logger panics meanwhile
-		}
-		rc.settle(ctx, d, done)
 	}()
 
 	ev, err := rc.verify(ctx, r, d)
@@ -493,11 +496,13 @@ func (rc *Receiver[E]) bind(ctx context.Context, d *delivery, id, fingerprint st
 	if err != nil || len(d.claims) == held {
 		return state, err
 	}
-	if err := rc.commit(ctx, d.claims[held]); err != nil {
-		return payack.Done, rc.storeFailed(d, err) // it is settled with the event's
+	switch err := rc.commit(ctx, d.claims[held]); {
+	case err == nil:
+		d.claims = d.claims[:held]
+	case !rc.options.ProcessWithoutStore:
+		return 0, rc.storeFailed(d, err)
 	}
-	d.claims = d.claims[:held]
-	return payack.Done, nil
+	return payack.Done, nil // what could not be bound is settled with the event's claim
 }
 
 // storeFailed returns nil when the event is processed all the same.

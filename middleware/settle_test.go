@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -227,5 +229,68 @@ func TestHashIsBoundWithEveryStore(t *testing.T) {
 				require.Equal(t, 2, called)
 			})
 		})
+	}
+}
+
+// A panic with a value that panics itself when it is asked what it is must not
+// leave the event busy.
+func TestPanicWithANilPointerGivesTheEventUp(t *testing.T) {
+	w := newWatch()
+	first := true
+	h := ptopHandler(t, w.options(), func(context.Context, *payack.PtopEvent) error {
+		if first {
+			first = false
+			var err *url.Error
+			panic(err)
+		}
+		return nil
+	})
+	require.Equal(t, http.StatusInternalServerError, serve(h, ptopRequest(t, "T1")).Code)
+	require.Equal(t, payack.ReasonPanic, w.last(t).Reason)
+	require.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T1")).Code)
+	require.Equal(t, payack.Accepted, w.last(t).Outcome)
+}
+
+// What a hash is bound by is a key of the store: readable where it is short, and
+// never long or full of what a store may choke on.
+func TestKeysOfBoundHashes(t *testing.T) {
+	long := strings.Repeat("order-", 30)
+	for _, tc := range []struct{ order, want string }{
+		{"ORD1", "payatom-splice:text0:ORD1500Approved"},
+		{long, "payatom-splice-sha256:"},
+		{"bestellung-é", "payatom-splice-sha256:"},
+		{"a\nb", "payatom-splice-sha256:"},
+	} {
+		store := newRecordingStore()
+		w := newWatch()
+		o := w.options()
+		o.Store = store
+		h := payatomHandler(t, middleware.PayatomConfig{
+			Expect: func(context.Context, string) (payack.Amount, bool, error) {
+				return payack.NewAmount("500"), true, nil
+			},
+			Match:   func(payack.Amount, payack.Amount) bool { return true },
+			Options: o,
+		}, func(context.Context, *payack.PayatomEvent) error { return nil })
+		sent := strings.ReplaceAll(tc.order, "\n", `\n`)
+		serve(h, payatomSigned(t, sent, tc.order, "500", "Approved"))
+		last := w.last(t)
+		require.Equal(t, payack.Accepted, last.Outcome, "%q: %v", tc.order, last.Err)
+		var keys []string
+		for _, call := range store.calls {
+			if id, found := strings.CutPrefix(call, "claim payatom-splice"); found {
+				keys = append(keys, "payatom-splice"+id)
+			}
+		}
+		require.Len(t, keys, 1)
+		require.True(t, strings.HasPrefix(keys[0], tc.want), keys[0])
+		require.LessOrEqual(t, len(keys[0]), 128)
+		for _, c := range []byte(keys[0]) {
+			require.True(t, c >= ' ' && c < 0x7f, keys[0])
+		}
+
+		// The same text with other borders is found under the same key.
+		serve(h, payatomSigned(t, sent+"50", tc.order+"50", "0", "Approved"))
+		require.Equal(t, payack.ReasonSpliced, w.last(t).Reason)
 	}
 }

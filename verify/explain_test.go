@@ -218,6 +218,14 @@ func TestExplainedSteps(t *testing.T) {
 			step("key", "header: key 1 does not match"),
 		}, told.Steps[n-3:])
 	})
+	t.Run("ptop, no digits of a signature", func(t *testing.T) {
+		for _, sent := range []string{"", strings.Repeat("0", 63), strings.Repeat("0", 65), strings.Repeat("A", 64), strings.Repeat("g", 64), strings.Repeat("0", 62) + "é"} {
+			told := newPtop(t, verify.PtopOptions{}).Explain(ptopByHeader(ptopJSONType, `{}`, sent), newPtopKeys(t, ptopKeyText))
+			require.ErrorIs(t, told.Err, payack.ErrSignature)
+			require.ErrorContains(t, told.Err, "64 lower-case hex digits")
+			assert.Equal(t, []verify.Step{step("shape", "a JSON object"), step("signature", "in a header")}, told.Steps, "nothing is tried")
+		}
+	})
 	t.Run("pts", func(t *testing.T) {
 		p := newPTSParty(t)
 		sealed := seal(t, p, p.callback)

@@ -513,7 +513,7 @@ func TestPtopOneSignature(t *testing.T) {
 	ptopRefused(t, payack.ReasonSignature, v, verify.Message{ContentType: ptopJSONType, Body: escaped}, keys)
 
 	form := newPtop(t, verify.PtopOptions{Body: verify.BodyForm})
-	pair := string(signPtop(t, payack.SchemeForm, verify.PtopMiddle, ptopForm).Body)
+	pair := signPtop(t, payack.SchemeForm, verify.PtopMiddle, ptopForm).Body
 	_, err = form.Verify(verify.Message{ContentType: ptopFormType, Body: pair}, keys)
 	require.NoError(t, err)
 	ptopRefused(t, payack.ReasonMalformed, form, verify.Message{ContentType: ptopFormType, Body: strings.Replace(pair, "signature", "%73ignature", 1)}, keys)
@@ -843,11 +843,10 @@ func TestSignPtopCallbackPlaces(t *testing.T) {
 	for place, want := range map[verify.PtopPlace]string{
 		verify.PtopLast: `{ "a":1 , "b":2,"signature":"%s" }`, verify.PtopFirst: `{ "signature":"%s","a":1 , "b":2 }`, verify.PtopMiddle: `{ "a":1 , "signature":"%s","b":2 }`,
 	} {
-		body := []byte(`{ "a":1 , "b":2 }`)
-		m, err := verify.SignPtopCallback(ptopSecret, payack.SchemeSpliced, place, string(body))
+		const body = `{ "a":1 , "b":2 }`
+		m, err := verify.SignPtopCallback(ptopSecret, payack.SchemeSpliced, place, body)
 		require.NoError(t, err)
-		assert.Equal(t, fmt.Sprintf(want, ptopSum(ptopKeyText, string(body))), m.Body)
-		assert.Equal(t, `{ "a":1 , "b":2 }`, string(body))
+		assert.Equal(t, fmt.Sprintf(want, ptopSum(ptopKeyText, body)), m.Body)
 		assert.Equal(t, ptopJSONType, m.ContentType)
 		assert.Empty(t, m.Header)
 	}

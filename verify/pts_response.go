@@ -119,6 +119,7 @@ func (v *PTS) queryResponse(r *PTSResponse, fields []strict.Field, text string, 
 		return err
 	}
 	r.Event, r.Verification = ev, ev.Verification
+	// Verify took the same members, so this only marks them.
 	if err := strict.Know(fields, append([]string{"sign"}, ptsSigned...)); err != nil {
 		return malformed(payack.PTS, err)
 	}

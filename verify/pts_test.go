@@ -1327,22 +1327,6 @@ func TestPTSKeysKeepNothingOfTheConfiguration(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestPTSVerifyLeavesTheMessageAlone(t *testing.T) {
-	p := newPTSParty(t)
-	for contentType, text := range map[string]string{"application/json": p.callback, "text/plain": seal(t, p, p.callback)} {
-		body := []byte(text)
-		ev, err := p.verifier.Verify(verify.Message{ContentType: contentType, Body: string(body)}, p.keys)
-		require.NoError(t, err)
-		assert.Equal(t, text, string(body))
-		id, members := ev.ID(), ptsMembersOf(ev)
-		for i := range body {
-			body[i] = 'x'
-		}
-		assert.Equal(t, id, ev.ID(), "the event keeps nothing of the body's bytes")
-		assert.Equal(t, members, ptsMembersOf(ev))
-	}
-}
-
 func TestPTSConcurrentUse(t *testing.T) {
 	p := newPTSParty(t)
 	sealed := seal(t, p, p.callback)

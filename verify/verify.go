@@ -7,6 +7,9 @@
 // recognise the shape, open the envelope, decode strictly, verify over the
 // literals, and only then build the typed event and check it.
 //
+// A callback is a string, so that nobody can change it between the verification
+// and its use; what an HTTP client reads and sends is bytes.
+//
 // Every error is a *[payack.Error] whose reason is envelope, malformed,
 // signature or invalid. Verifiers and keys are safe for concurrent use.
 package verify

@@ -31,7 +31,7 @@ var decoders = sync.Pool{New: func() any {
 // largestKept bounds what a pooled decoder keeps of the room for one long text.
 const largestKept = 64 << 10
 
-// release keeps nothing of the text: it may have been decrypted.
+// release keeps no value: it may have been decrypted.
 func (d *decoder) release() {
 	clear(d.text)
 	if cap(d.text) > largestKept {
@@ -47,7 +47,8 @@ func (d *decoder) release() {
 //
 // It refuses, with an *[Error]: anything but one object, anything after it, a
 // byte-order mark, invalid UTF-8, lone surrogates, a name given twice at any
-// level, nesting deeper than [MaxDepth], more than [MaxFields] members.
+// level, nesting deeper than [MaxDepth], more than [MaxFields] members. What
+// stands in dst with an error is of no use.
 func JSON(dst []Field, src string) ([]Field, error) {
 	d := decoders.Get().(*decoder)
 	defer d.release()

@@ -1,0 +1,8 @@
+package middleware
+
+// PooledRoom returns the room that the next body is read into.
+func PooledRoom() []byte {
+	room := bodies.Get().(*[]byte)
+	defer bodies.Put(room)
+	return (*room)[:cap(*room)]
+}
