@@ -52,9 +52,9 @@ func captureSized(r *http.Request, room *[]byte) (string, error) {
 	switch {
 	case err == nil:
 		return "", errBodyLonger
-	case n == 0 && errors.Is(err, io.EOF):
+	case n == 0 && err == io.EOF:
 		return "", emptyOrConsumed(r)
-	case errors.Is(err, io.ErrUnexpectedEOF) && int64(n) == r.ContentLength:
+	case err == io.ErrUnexpectedEOF && int64(n) == r.ContentLength:
 		return string(body[:n]), nil
 	}
 	return "", readError(err)
