@@ -494,7 +494,7 @@ func (c *Payatom) report(ctx context.Context, k call, header, body map[string]st
 			return nil, e
 		}
 	}
-	_ = strict.Know(m.fields, nil) // so that all of them are among the members
+	_ = strict.Know(m.fields, nil) // none is known: extra returns all of them
 	return &PayatomUnsignedReport{JSON: a.body, Members: m.extra()}, nil
 }
 

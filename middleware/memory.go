@@ -46,22 +46,22 @@ type MemoryStore struct {
 	// oldest and newest are the ends of the chain of done events.
 	oldest, newest *entry
 	free           *entry    // the chain of those that are not in use
-	issued         uint64    // tokens so far
-	tokens         string    // some more, to be cut off
+	issued         uint64    // the last token
+	tokens         string    // the texts of the next ones, see newToken
 	base           time.Time // what entry.ends counts from
 }
 
 type digest [sha256.Size]byte
 
-// printKey is a fingerprint: the text as far as there is room, and else its digest.
-type printKey struct {
+// fingerprintKey is a fingerprint: the text as far as there is room, and else its digest.
+type fingerprintKey struct {
 	bytes  digest
 	length int8 // of the text, or -1 for a digest
 }
 
 type entry struct {
 	key         string
-	fingerprint printKey
+	fingerprint fingerprintKey
 	token       uint64        // 0 once it is done
 	ends        time.Duration // of the lease, or of the retention
 	next        *entry        // the next newer one, or the next free one
@@ -114,7 +114,7 @@ func (s *MemoryStore) bind(ctx context.Context, id, fingerprint string) (payack.
 // take returns an entry to be claimed, or why there is none.
 func (s *MemoryStore) take(id, fingerprint string, now time.Duration) (*entry, payack.ClaimState, error) {
 	s.forgetOld(now)
-	key, print := keyOf(id), printKeyOf(fingerprint)
+	key, fp := keyOf(id), fingerprintKeyOf(fingerprint)
 	e := s.entries[key]
 	switch {
 	case e == nil:
@@ -125,14 +125,14 @@ func (s *MemoryStore) take(id, fingerprint string, now time.Duration) (*entry, p
 		e.key = key
 		s.entries[key] = e
 	case now >= e.ends: // it was claimed, and the lease has ended
-	case e.fingerprint != print:
+	case e.fingerprint != fp:
 		return nil, payack.Conflict, nil
 	case e.token == 0:
 		return nil, payack.Done, nil
 	default:
 		return nil, payack.Busy, nil
 	}
-	e.fingerprint = print
+	e.fingerprint = fp
 	return e, payack.Claimed, nil
 }
 
@@ -270,13 +270,13 @@ func keyOf(id string) string {
 	return string(sum[:])
 }
 
-// printKeyOf does not allocate for texts of the usual length.
-func printKeyOf(text string) (p printKey) {
-	if len(text) <= len(p.bytes) {
-		copy(p.bytes[:], text)
-		p.length = int8(len(text))
-		return p
+// fingerprintKeyOf does not allocate for texts of the usual length.
+func fingerprintKeyOf(text string) (k fingerprintKey) {
+	if len(text) <= len(k.bytes) {
+		copy(k.bytes[:], text)
+		k.length = int8(len(text))
+		return k
 	}
 	var short [256]byte
-	return printKey{sha256.Sum256(append(short[:0], text...)), -1}
+	return fingerprintKey{sha256.Sum256(append(short[:0], text...)), -1}
 }

@@ -236,10 +236,14 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 func spliceID(kind string, ev *payack.PayatomEvent) string {
 	const prefix, longest = "payatom-splice", 128
 	var short [2 * longest]byte
-	text := append(append(append(short[:0], prefix...), ':'), kind...)
+	text := append(short[:0], prefix+":"...)
+	text = append(text, kind...)
 	text = strconv.AppendInt(text, int64(len(ev.Tenant)), 10)
-	text = append(append(text, ':'), ev.Tenant...)
-	text = append(append(append(text, ev.OrderID...), ev.ReceivedAmount.SignedText()...), ev.Status...)
+	text = append(text, ':')
+	text = append(text, ev.Tenant...)
+	text = append(text, ev.OrderID...)
+	text = append(text, ev.ReceivedAmount.SignedText()...)
+	text = append(text, ev.Status...)
 	plain := len(text) <= longest
 	for i := 0; plain && i < len(text); i++ {
 		plain = text[i] >= ' ' && text[i] < 0x7f
