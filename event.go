@@ -110,7 +110,7 @@ const maxID = 512
 // percent-encoded, as is every byte of a part that is no UTF-8. What would be
 // too long is replaced by its digest.
 func joinID(p Provider, parts ...string) string {
-	var short [maxID]byte // nearly all are, and then only the string is allocated
+	var short [128]byte // nearly all are, and then only the string is allocated
 	b := append(short[:0], p...)
 	for _, s := range parts {
 		b = append(b, ':')
