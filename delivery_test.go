@@ -59,7 +59,7 @@ func TestEventFrom(t *testing.T) {
 func TestObserverFunc(t *testing.T) {
 	var got *payack.Observation
 	var o payack.Observer = payack.ObserverFunc(func(_ context.Context, o *payack.Observation) { got = o })
-	want := &payack.Observation{Outcome: payack.Accepted}
+	want := &payack.Observation{Outcome: payack.OutcomeAccepted}
 	if o.Observe(context.Background(), want); got != want {
 		t.Errorf("observed %v", got)
 	}
@@ -67,7 +67,7 @@ func TestObserverFunc(t *testing.T) {
 
 func TestClaimStateString(t *testing.T) {
 	for state, want := range map[payack.ClaimState]string{
-		payack.Claimed: "claimed", payack.Done: "done", payack.Busy: "busy", payack.Conflict: "conflict", 0: "unknown", 9: "unknown",
+		payack.ClaimGranted: "granted", payack.ClaimDone: "done", payack.ClaimBusy: "busy", payack.ClaimConflict: "conflict", payack.ClaimUnknown: "unknown", 9: "unknown",
 	} {
 		if state.String() != want {
 			t.Errorf("%d is %q, want %q", int(state), state, want)

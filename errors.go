@@ -35,8 +35,6 @@ var (
 	ErrConflict = errors.New("payack: same event with other amounts")
 	// ErrBusy: the same event is being processed at this moment.
 	ErrBusy = errors.New("payack: event is being processed")
-	// ErrNotHeld: a [Store] was given a token that does not hold the claim now.
-	ErrNotHeld = errors.New("payack: the claim is not held with this token; its lease has ended or it was given up")
 )
 
 // Reason says in one word why a delivery was not accepted. The set is closed,
@@ -82,30 +80,30 @@ type Outcome string
 
 // The outcomes.
 const (
-	// Accepted: verified, and the merchant's function returned nil.
-	Accepted Outcome = "accepted"
-	// Duplicate: accepted before; answered as success without calling anything.
-	Duplicate Outcome = "duplicate"
-	// Failed: not processed; the answer asks the provider to send it again.
-	Failed Outcome = "failed"
-	// Rejected: not authentic, or not what it should be.
-	Rejected Outcome = "rejected"
-	// Refused: turned away at the gate.
-	Refused Outcome = "refused"
+	// OutcomeAccepted: verified, and the merchant's function returned nil.
+	OutcomeAccepted Outcome = "accepted"
+	// OutcomeDuplicate: accepted before; answered as success without calling anything.
+	OutcomeDuplicate Outcome = "duplicate"
+	// OutcomeFailed: not processed; the answer asks the provider to send it again.
+	OutcomeFailed Outcome = "failed"
+	// OutcomeRejected: not authentic, or not what it should be.
+	OutcomeRejected Outcome = "rejected"
+	// OutcomeRefused: turned away at the gate.
+	OutcomeRefused Outcome = "refused"
 )
 
 // Outcome returns the outcome that goes with a reason.
 func (r Reason) Outcome() Outcome {
 	switch r {
 	case "":
-		return Accepted
+		return OutcomeAccepted
 	case ReasonMethod, ReasonContentType, ReasonContentEncoding, ReasonTooLarge, ReasonAddress, ReasonRate:
-		return Refused
+		return OutcomeRefused
 	case ReasonEnvelope, ReasonMalformed, ReasonSignature, ReasonInvalid, ReasonUnknownTenant,
 		ReasonSpliced, ReasonUnexpected, ReasonUnconfirmed:
-		return Rejected
+		return OutcomeRejected
 	default:
-		return Failed
+		return OutcomeFailed
 	}
 }
 
@@ -187,7 +185,7 @@ func (e *Error) Error() string {
 // Is tells whether target is the sentinel of the error's reason.
 func (e *Error) Is(target error) bool {
 	kind := e.Reason.kind()
-	return kind != nil && target == kind || target == ErrRefused && e.Reason.Outcome() == Refused
+	return kind != nil && target == kind || target == ErrRefused && e.Reason.Outcome() == OutcomeRefused
 }
 
 // Unwrap returns Err.

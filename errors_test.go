@@ -23,33 +23,33 @@ var reasons = []struct {
 	outcome payack.Outcome
 	is      error // nil: the failure lies on the merchant's side
 }{
-	{"method", payack.Refused, payack.ErrRefused},
-	{"content_type", payack.Refused, payack.ErrRefused},
-	{"content_encoding", payack.Refused, payack.ErrRefused},
-	{"too_large", payack.Refused, payack.ErrTooLarge},
-	{"address", payack.Refused, payack.ErrRefused},
-	{"rate", payack.Refused, payack.ErrRefused},
+	{"method", payack.OutcomeRefused, payack.ErrRefused},
+	{"content_type", payack.OutcomeRefused, payack.ErrRefused},
+	{"content_encoding", payack.OutcomeRefused, payack.ErrRefused},
+	{"too_large", payack.OutcomeRefused, payack.ErrTooLarge},
+	{"address", payack.OutcomeRefused, payack.ErrRefused},
+	{"rate", payack.OutcomeRefused, payack.ErrRefused},
 
-	{"envelope", payack.Rejected, payack.ErrEnvelope},
-	{"malformed", payack.Rejected, payack.ErrMalformed},
-	{"signature", payack.Rejected, payack.ErrSignature},
-	{"invalid", payack.Rejected, payack.ErrInvalid},
-	{"unknown_tenant", payack.Rejected, payack.ErrUnknownTenant},
-	{"spliced", payack.Rejected, payack.ErrSpliced},
-	{"unexpected", payack.Rejected, payack.ErrUnexpected},
-	{"unconfirmed", payack.Rejected, payack.ErrUnconfirmed},
+	{"envelope", payack.OutcomeRejected, payack.ErrEnvelope},
+	{"malformed", payack.OutcomeRejected, payack.ErrMalformed},
+	{"signature", payack.OutcomeRejected, payack.ErrSignature},
+	{"invalid", payack.OutcomeRejected, payack.ErrInvalid},
+	{"unknown_tenant", payack.OutcomeRejected, payack.ErrUnknownTenant},
+	{"spliced", payack.OutcomeRejected, payack.ErrSpliced},
+	{"unexpected", payack.OutcomeRejected, payack.ErrUnexpected},
+	{"unconfirmed", payack.OutcomeRejected, payack.ErrUnconfirmed},
 
-	{"callback", payack.Failed, nil},
-	{"panic", payack.Failed, nil},
-	{"deadline", payack.Failed, nil},
-	{"busy", payack.Failed, payack.ErrBusy},
-	{"conflict", payack.Failed, payack.ErrConflict},
-	{"unreachable", payack.Failed, nil},
-	{"expectation", payack.Failed, nil},
-	{"keys", payack.Failed, nil},
-	{"store", payack.Failed, nil},
-	{"body_consumed", payack.Failed, nil},
-	{"body_read", payack.Failed, nil},
+	{"callback", payack.OutcomeFailed, nil},
+	{"panic", payack.OutcomeFailed, nil},
+	{"deadline", payack.OutcomeFailed, nil},
+	{"busy", payack.OutcomeFailed, payack.ErrBusy},
+	{"conflict", payack.OutcomeFailed, payack.ErrConflict},
+	{"unreachable", payack.OutcomeFailed, nil},
+	{"expectation", payack.OutcomeFailed, nil},
+	{"keys", payack.OutcomeFailed, nil},
+	{"store", payack.OutcomeFailed, nil},
+	{"body_consumed", payack.OutcomeFailed, nil},
+	{"body_read", payack.OutcomeFailed, nil},
 }
 
 var sentinels = []error{
@@ -100,7 +100,7 @@ func TestReasonsAreTheClosedSet(t *testing.T) {
 }
 
 func TestReasonOutcomeAndSentinel(t *testing.T) {
-	if got := payack.Reason("").Outcome(); got != payack.Accepted {
+	if got := payack.Reason("").Outcome(); got != payack.OutcomeAccepted {
 		t.Errorf("without a reason the outcome is %s", got)
 	}
 	for _, r := range reasons {
@@ -111,7 +111,7 @@ func TestReasonOutcomeAndSentinel(t *testing.T) {
 			err := error(&payack.Error{Provider: payack.PTS, Stage: payack.StageVerify, Reason: r.reason})
 			for _, e := range []error{err, fmt.Errorf("receiving: %w", err), errors.Join(errors.New("other"), err)} {
 				for _, s := range sentinels {
-					want := s == r.is || s == payack.ErrRefused && r.outcome == payack.Refused
+					want := s == r.is || s == payack.ErrRefused && r.outcome == payack.OutcomeRefused
 					if got := errors.Is(e, s); got != want {
 						t.Errorf("errors.Is(%q) = %v, want %v", s, got, want)
 					}

@@ -2,40 +2,49 @@ package payack
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
-// ClaimState is a store's answer to a claim.
+// ErrNotHeld is returned by a [Store] for a token that does not hold the claim
+// now: its lease has ended, or the claim was given up.
+var ErrNotHeld = errors.New("payack: the claim is not held with this token; its lease has ended or it was given up")
+
+// ClaimState is what a store knows of an event.
 type ClaimState int
 
-// The answers.
+// The states.
 const (
-	// Claimed: the event is the caller's to process until the lease ends.
-	Claimed ClaimState = iota + 1
-	// Done: it was committed before.
-	Done
-	// Busy: somebody else holds it.
-	Busy
-	// Conflict: the identity is known with another fingerprint.
-	Conflict
+	// ClaimUnknown: nobody has processed the event, and nobody is processing
+	// it. Only [Store.Lookup] answers it.
+	ClaimUnknown ClaimState = iota
+	// ClaimGranted: the event is the caller's to process until the lease ends.
+	// Only [Store.Claim] answers it.
+	ClaimGranted
+	// ClaimDone: it was committed before.
+	ClaimDone
+	// ClaimBusy: somebody else holds it.
+	ClaimBusy
+	// ClaimConflict: the identity is known with another fingerprint.
+	ClaimConflict
 )
 
 // String returns the name in lower case.
 func (s ClaimState) String() string {
 	switch s {
-	case Claimed:
-		return "claimed"
-	case Done:
+	case ClaimGranted:
+		return "granted"
+	case ClaimDone:
 		return "done"
-	case Busy:
+	case ClaimBusy:
 		return "busy"
-	case Conflict:
+	case ClaimConflict:
 		return "conflict"
 	}
 	return "unknown"
 }
 
-// Claim is a claim's answer; the token is set when it is [Claimed].
+// Claim is the answer to a claim. Token is set when State is [ClaimGranted].
 type Claim struct {
 	State ClaimState
 	Token string
@@ -43,20 +52,27 @@ type Claim struct {
 
 // Store remembers which events were processed, so that each is processed once.
 // All methods are safe for concurrent use, and atomic: of any number of
-// claims of one id at the same time exactly one is [Claimed]. Package storetest
-// holds an implementation to all of this.
+// claims of one id at the same time exactly one is [ClaimGranted]. Package
+// storetest holds an implementation to all of this.
 //
 // A claim is never done before it is committed. It is free again when it is
 // released, or when its lease ends without either (a crash); nothing of it is
 // left then, its fingerprint included.
+//
+// An error means that nothing is known; the delivery is then answered "send
+// again".
 type Store interface {
+	// Lookup reports what is known of id, and changes nothing: [ClaimUnknown],
+	// [ClaimDone], [ClaimBusy], or [ClaimConflict] when id is held or done with
+	// another fingerprint. The receiver looks before it asks a provider or the
+	// merchant about an event, because nothing is held while somebody is asked.
+	Lookup(ctx context.Context, id, fingerprint string) (ClaimState, error)
 	// Claim asks for id. A fingerprint other than the one that id is held or
-	// done with is a [Conflict], whatever else is true. Only a [Claimed] answer
-	// has a token. The lease is above 0.
+	// done with is a [ClaimConflict], whatever else is true. Only a
+	// [ClaimGranted] answer has a token. The lease is above 0.
 	//
-	// An error means that nothing is known; the delivery is then answered "send
-	// again". A context that is over is one: nobody would come to give the
-	// claim up.
+	// A context that is over is an error: nobody would come to give the claim
+	// up.
 	Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (Claim, error)
 	// Commit marks id done. It acts only for the token of the claim that holds
 	// id at this moment; for any other, one whose lease has ended included, it
@@ -65,4 +81,18 @@ type Store interface {
 	// Release gives id up, so that it can be claimed again, under the same
 	// condition.
 	Release(ctx context.Context, id, token string) error
+	// Home names where this store keeps what it remembers, the same for all
+	// values that share it: receivers of one process whose stores have the same
+	// home never process one event at the same time, even when a lease has
+	// ended. It does not change, and makes no request.
+	Home() string
+}
+
+// Binder is a [Store] that can claim and commit in one step. It saves the
+// receiver of Payatom webhooks round trips; every store works without it.
+type Binder interface {
+	// Bind marks id done with this fingerprint and returns [ClaimDone], as it
+	// does when id is done with it already. [ClaimBusy] and [ClaimConflict] are
+	// those of [Store.Claim], and change nothing.
+	Bind(ctx context.Context, id, fingerprint string) (ClaimState, error)
 }

@@ -6,7 +6,7 @@ require (
 	github.com/gin-gonic/gin v1.12.0
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/payack/payack v0.0.0-00010101000000-000000000000
-	github.com/payack/payack/ginpayack v0.0.0-00010101000000-000000000000
+	github.com/payack/payack/adapt/ginpayack v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.12.1
 )
 
@@ -24,7 +24,7 @@ require (
 	github.com/goccy/go-json v0.10.5 // indirect
 	github.com/goccy/go-yaml v1.19.2 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
-	github.com/klauspost/cpuid/v2 v2.3.0 // indirect
+	github.com/klauspost/cpuid/v2 v2.4.0 // indirect
 	github.com/leodido/go-urn v1.5.0 // indirect
 	github.com/mattn/go-isatty v0.0.20 // indirect
 	github.com/modern-go/concurrent v0.0.0-20180306012644-bacd9c7ef1dd // indirect
@@ -48,5 +48,5 @@ require (
 
 replace (
 	github.com/payack/payack => ..
-	github.com/payack/payack/ginpayack => ../ginpayack
+	github.com/payack/payack/adapt/ginpayack => ../adapt/ginpayack
 )

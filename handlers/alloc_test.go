@@ -17,6 +17,7 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/ratelimit"
+	"github.com/payack/payack/store/memstore"
 )
 
 // allocRuns is how many calls an average is of.
@@ -107,7 +108,7 @@ func TestAllocationsAccepted(t *testing.T) {
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			m := merchant{options: middleware.Options{Store: middleware.NewMemoryStore(512)}, expect: func(context.Context, string) (payack.Amount, bool, error) {
+			m := merchant{options: middleware.Options{Store: memstore.New(512)}, expect: func(context.Context, string) (payack.Amount, bool, error) {
 				return payack.NewAmount("500"), true, nil
 			}}
 			messages := make([]message, allocRuns+1) // each is another event

@@ -31,6 +31,10 @@ type scriptedStore struct {
 func (s *scriptedStore) Claim(context.Context, string, string, time.Duration) (payack.Claim, error) {
 	return payack.Claim{State: s.claim, Token: "1"}, s.claimErr
 }
+func (s *scriptedStore) Lookup(context.Context, string, string) (payack.ClaimState, error) {
+	return payack.ClaimUnknown, nil
+}
+func (s *scriptedStore) Home() string                                  { return "" }
 func (s *scriptedStore) Commit(context.Context, string, string) error  { return s.commitErr }
 func (s *scriptedStore) Release(context.Context, string, string) error { return nil }
 
@@ -115,105 +119,105 @@ func TestAnswers(t *testing.T) {
 		level   string
 		called  int
 	}{
-		{name: "accepted", outcome: payack.Accepted, level: "INFO", called: 1},
+		{name: "accepted", outcome: payack.OutcomeAccepted, level: "INFO", called: 1},
 		{name: "confirmed", set: func(m *merchant) {
 			m.confirm = confirming(&payack.Confirmation{Paid: true}, nil)
-		}, outcome: payack.Accepted, level: "INFO", called: 1},
-		{name: "duplicate", before: swap("", ""), outcome: payack.Duplicate, level: "INFO", called: 1},
+		}, outcome: payack.OutcomeAccepted, level: "INFO", called: 1},
+		{name: "duplicate", before: swap("", ""), outcome: payack.OutcomeDuplicate, level: "INFO", called: 1},
 		{name: "not recorded as done", set: func(m *merchant) {
-			m.options.Store = &scriptedStore{claim: payack.Claimed, commitErr: errMerchant}
-		}, outcome: payack.Accepted, is: errMerchant, level: "ERROR", called: 1},
+			m.options.Store = &scriptedStore{claim: payack.ClaimGranted, commitErr: errMerchant}
+		}, outcome: payack.OutcomeAccepted, is: errMerchant, level: "ERROR", called: 1},
 
 		{name: "callback", set: func(m *merchant) {
 			m.callback = func(context.Context, payack.Event) error { return errMerchant }
-		}, outcome: payack.Failed, reason: payack.ReasonCallback, is: errMerchant, level: "ERROR", called: 1},
+		}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, is: errMerchant, level: "ERROR", called: 1},
 		{name: "panic", set: func(m *merchant) {
 			m.callback = func(context.Context, payack.Event) error { panic("a slip") }
-		}, outcome: payack.Failed, reason: payack.ReasonPanic, level: "ERROR", called: 1},
+		}, outcome: payack.OutcomeFailed, reason: payack.ReasonPanic, level: "ERROR", called: 1},
 		{name: "deadline", set: func(m *merchant) {
 			m.callback = func(ctx context.Context, _ payack.Event) error {
 				<-ctx.Done()
 				return fmt.Errorf("settling: %w", ctx.Err())
 			}
-		}, outcome: payack.Failed, reason: payack.ReasonDeadline, is: context.DeadlineExceeded, level: "ERROR", called: 1},
-		{name: "busy", set: func(m *merchant) { m.options.Store = &scriptedStore{claim: payack.Busy} },
-			outcome: payack.Failed, reason: payack.ReasonBusy, is: payack.ErrBusy, level: "WARN"},
-		{name: "conflict", set: func(m *merchant) { m.options.Store = &scriptedStore{claim: payack.Conflict} },
-			outcome: payack.Failed, reason: payack.ReasonConflict, is: payack.ErrConflict, level: "ERROR"},
+		}, outcome: payack.OutcomeFailed, reason: payack.ReasonDeadline, is: context.DeadlineExceeded, level: "ERROR", called: 1},
+		{name: "busy", set: func(m *merchant) { m.options.Store = &scriptedStore{claim: payack.ClaimBusy} },
+			outcome: payack.OutcomeFailed, reason: payack.ReasonBusy, is: payack.ErrBusy, level: "WARN"},
+		{name: "conflict", set: func(m *merchant) { m.options.Store = &scriptedStore{claim: payack.ClaimConflict} },
+			outcome: payack.OutcomeFailed, reason: payack.ReasonConflict, is: payack.ErrConflict, level: "ERROR"},
 		{name: "unreachable", set: func(m *merchant) { m.confirm = confirming(nil, errMerchant) },
-			outcome: payack.Failed, reason: payack.ReasonUnreachable, is: errMerchant, level: "ERROR"},
+			outcome: payack.OutcomeFailed, reason: payack.ReasonUnreachable, is: errMerchant, level: "ERROR"},
 		{name: "no confirmation and no error", set: func(m *merchant) { m.confirm = confirming(nil, nil) },
-			outcome: payack.Failed, reason: payack.ReasonUnreachable, level: "ERROR"},
+			outcome: payack.OutcomeFailed, reason: payack.ReasonUnreachable, level: "ERROR"},
 		{name: "a confirmation that says unpaid", set: func(m *merchant) { m.confirm = confirming(&payack.Confirmation{}, nil) },
-			outcome: payack.Failed, reason: payack.ReasonUnreachable, level: "ERROR"},
+			outcome: payack.OutcomeFailed, reason: payack.ReasonUnreachable, level: "ERROR"},
 		{name: "keys", set: func(m *merchant) { m.tenant = tenantOf("", errMerchant) },
-			outcome: payack.Failed, reason: payack.ReasonKeys, is: errMerchant, level: "ERROR"},
+			outcome: payack.OutcomeFailed, reason: payack.ReasonKeys, is: errMerchant, level: "ERROR"},
 		{name: "keys without a tenant", set: func(m *merchant) { m.tenant = tenantOf("", nil) },
-			outcome: payack.Failed, reason: payack.ReasonKeys, level: "ERROR"},
+			outcome: payack.OutcomeFailed, reason: payack.ReasonKeys, level: "ERROR"},
 		{name: "store", set: func(m *merchant) { m.options.Store = &scriptedStore{claimErr: errMerchant} },
-			outcome: payack.Failed, reason: payack.ReasonStore, is: errMerchant, level: "ERROR"},
+			outcome: payack.OutcomeFailed, reason: payack.ReasonStore, is: errMerchant, level: "ERROR"},
 		{name: "expectation", only: []payack.Provider{payatom}, set: func(m *merchant) { m.expect = expecting(nil, errMerchant) },
-			outcome: payack.Failed, reason: payack.ReasonExpectation, is: errMerchant, level: "ERROR"},
-		{name: "body consumed", wrap: consumed, outcome: payack.Failed, reason: payack.ReasonBodyConsumed, level: "ERROR"},
-		{name: "body read", wrap: broken, outcome: payack.Failed, reason: payack.ReasonBodyRead, level: "WARN"},
+			outcome: payack.OutcomeFailed, reason: payack.ReasonExpectation, is: errMerchant, level: "ERROR"},
+		{name: "body consumed", wrap: consumed, outcome: payack.OutcomeFailed, reason: payack.ReasonBodyConsumed, level: "ERROR"},
+		{name: "body read", wrap: broken, outcome: payack.OutcomeFailed, reason: payack.ReasonBodyRead, level: "WARN"},
 
 		{name: "signature in the header", only: []payack.Provider{ptop}, change: header("X-Signature", strings.Repeat("0", 64)),
-			outcome: payack.Rejected, reason: payack.ReasonSignature, is: payack.ErrSignature, level: "WARN"},
+			outcome: payack.OutcomeRejected, reason: payack.ReasonSignature, is: payack.ErrSignature, level: "WARN"},
 		{name: "signature", only: []payack.Provider{pts}, change: swap(`"status":"2000"`, `"status":"3000"`),
-			outcome: payack.Rejected, reason: payack.ReasonSignature, is: payack.ErrSignature, level: "WARN"},
+			outcome: payack.OutcomeRejected, reason: payack.ReasonSignature, is: payack.ErrSignature, level: "WARN"},
 		{name: "hash", only: []payack.Provider{payatom}, change: swap(`"received_amount":"500"`, `"received_amount":"900"`),
-			outcome: payack.Rejected, reason: payack.ReasonSignature, is: payack.ErrSignature, level: "WARN"},
+			outcome: payack.OutcomeRejected, reason: payack.ReasonSignature, is: payack.ErrSignature, level: "WARN"},
 		{name: "envelope", only: []payack.Provider{pts}, change: func(_ testing.TB, _ payack.Provider, m message) message {
 			m.body = "AAAAAAAAAAAAAAAAAAAAAA=="
 			return m.with("Content-Type", "text/plain")
-		}, outcome: payack.Rejected, reason: payack.ReasonEnvelope, is: payack.ErrEnvelope, level: "WARN"},
+		}, outcome: payack.OutcomeRejected, reason: payack.ReasonEnvelope, is: payack.ErrEnvelope, level: "WARN"},
 		{name: "hash of other bytes", only: []payack.Provider{payatom}, change: swap(`"post_hash":"`, `"post_hash":"AAAA`),
-			outcome: payack.Rejected, reason: payack.ReasonEnvelope, is: payack.ErrEnvelope, level: "WARN"},
+			outcome: payack.OutcomeRejected, reason: payack.ReasonEnvelope, is: payack.ErrEnvelope, level: "WARN"},
 		{name: "malformed", change: func(_ testing.TB, _ payack.Provider, m message) message {
 			m.body = `{"order_id":`
 			return m
-		}, outcome: payack.Rejected, reason: payack.ReasonMalformed, is: payack.ErrMalformed, level: "WARN"},
+		}, outcome: payack.OutcomeRejected, reason: payack.ReasonMalformed, is: payack.ErrMalformed, level: "WARN"},
 		{name: "empty body", change: func(_ testing.TB, _ payack.Provider, m message) message {
 			m.body = ""
 			return m
-		}, outcome: payack.Rejected, reason: payack.ReasonMalformed, is: payack.ErrMalformed, level: "WARN"},
+		}, outcome: payack.OutcomeRejected, reason: payack.ReasonMalformed, is: payack.ErrMalformed, level: "WARN"},
 		{name: "invalid", change: func(t testing.TB, p payack.Provider, _ message) message { return invalid(t, p) },
-			outcome: payack.Rejected, reason: payack.ReasonInvalid, is: payack.ErrInvalid, level: "WARN"},
+			outcome: payack.OutcomeRejected, reason: payack.ReasonInvalid, is: payack.ErrInvalid, level: "WARN"},
 		{name: "a rule of the merchant's", set: func(m *merchant) {
 			m.options.Validate = map[string]string{"OrderID": "eq=none-such"}
-		}, outcome: payack.Rejected, reason: payack.ReasonInvalid, is: payack.ErrInvalid, level: "WARN"},
+		}, outcome: payack.OutcomeRejected, reason: payack.ReasonInvalid, is: payack.ErrInvalid, level: "WARN"},
 		{name: "unknown tenant", set: func(m *merchant) { m.tenant = tenantOf("", fmt.Errorf("shop 7: %w", payack.ErrUnknownTenant)) },
-			outcome: payack.Rejected, reason: payack.ReasonUnknownTenant, is: payack.ErrUnknownTenant, level: "WARN"},
+			outcome: payack.OutcomeRejected, reason: payack.ReasonUnknownTenant, is: payack.ErrUnknownTenant, level: "WARN"},
 		{name: "spliced", only: []payack.Provider{payatom},
 			set:    func(m *merchant) { m.expect = expecting(map[string]string{"ORD1": "500", "ORD": "1500"}, nil) },
 			before: swap("", ""), change: func(_ testing.TB, _ payack.Provider, m message) message {
 				return m.replace(`"ORD1"`, `"ORD"`).replace(`"received_amount":"500"`, `"received_amount":"1500"`)
-			}, outcome: payack.Rejected, reason: payack.ReasonSpliced, is: payack.ErrSpliced, level: "ERROR", called: 1},
+			}, outcome: payack.OutcomeRejected, reason: payack.ReasonSpliced, is: payack.ErrSpliced, level: "ERROR", called: 1},
 		{name: "no such order", only: []payack.Provider{payatom}, set: func(m *merchant) { m.expect = expecting(nil, nil) },
-			outcome: payack.Rejected, reason: payack.ReasonUnexpected, is: payack.ErrUnexpected, level: "ERROR"},
+			outcome: payack.OutcomeRejected, reason: payack.ReasonUnexpected, is: payack.ErrUnexpected, level: "ERROR"},
 		{name: "another amount", only: []payack.Provider{payatom}, set: func(m *merchant) { m.expect = expecting(map[string]string{"ORD1": "501"}, nil) },
-			outcome: payack.Rejected, reason: payack.ReasonUnexpected, is: payack.ErrUnexpected, level: "ERROR"},
+			outcome: payack.OutcomeRejected, reason: payack.ReasonUnexpected, is: payack.ErrUnexpected, level: "ERROR"},
 		{name: "unconfirmed", set: func(m *merchant) {
 			m.confirm = confirming(nil, fmt.Errorf("status 2: %w", payack.ErrUnconfirmed))
-		}, outcome: payack.Rejected, reason: payack.ReasonUnconfirmed, is: payack.ErrUnconfirmed, level: "ERROR"},
+		}, outcome: payack.OutcomeRejected, reason: payack.ReasonUnconfirmed, is: payack.ErrUnconfirmed, level: "ERROR"},
 
 		{name: "method", change: func(_ testing.TB, _ payack.Provider, m message) message {
 			m.method = http.MethodPut
 			return m
-		}, outcome: payack.Refused, reason: payack.ReasonMethod, is: payack.ErrRefused, level: "WARN"},
+		}, outcome: payack.OutcomeRefused, reason: payack.ReasonMethod, is: payack.ErrRefused, level: "WARN"},
 		{name: "content type", change: header("Content-Type", "text/html"),
-			outcome: payack.Refused, reason: payack.ReasonContentType, is: payack.ErrRefused, level: "WARN"},
+			outcome: payack.OutcomeRefused, reason: payack.ReasonContentType, is: payack.ErrRefused, level: "WARN"},
 		{name: "content encoding", change: header("Content-Encoding", "gzip"),
-			outcome: payack.Refused, reason: payack.ReasonContentEncoding, is: payack.ErrRefused, level: "WARN"},
+			outcome: payack.OutcomeRefused, reason: payack.ReasonContentEncoding, is: payack.ErrRefused, level: "WARN"},
 		{name: "too large", change: func(_ testing.TB, _ payack.Provider, m message) message {
 			m.body += strings.Repeat(" ", middleware.DefaultMaxBody)
 			return m
-		}, outcome: payack.Refused, reason: payack.ReasonTooLarge, is: payack.ErrTooLarge, level: "WARN"},
+		}, outcome: payack.OutcomeRefused, reason: payack.ReasonTooLarge, is: payack.ErrTooLarge, level: "WARN"},
 		{name: "address", set: func(m *merchant) {
 			m.options.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}
-		}, outcome: payack.Refused, reason: payack.ReasonAddress, is: payack.ErrRefused, level: "WARN"},
+		}, outcome: payack.OutcomeRefused, reason: payack.ReasonAddress, is: payack.ErrRefused, level: "WARN"},
 		{name: "rate", set: func(m *merchant) { m.options.Limiter = emptyBucket{} },
-			outcome: payack.Refused, reason: payack.ReasonRate, is: payack.ErrRefused, level: "WARN"},
+			outcome: payack.OutcomeRefused, reason: payack.ReasonRate, is: payack.ErrRefused, level: "WARN"},
 	} {
 		for _, p := range providers {
 			if tc.only != nil && !slices.Contains(tc.only, p) {
@@ -241,7 +245,7 @@ func TestAnswers(t *testing.T) {
 				}
 				sent := 1
 				if tc.before != nil {
-					assertContract(t, p, payack.Accepted, "", send(h, tc.before(t, p, genuine(t, p))))
+					assertContract(t, p, payack.OutcomeAccepted, "", send(h, tc.before(t, p, genuine(t, p))))
 					sent++
 				}
 				callback := genuine(t, p)
@@ -358,7 +362,7 @@ func TestAnswersBeforeVerificationAreOne(t *testing.T) {
 				got := send(h, m)
 				assert.Equal(t, want, got, name)
 				o := w.last(t)
-				assert.Equal(t, payack.Rejected, o.Outcome, name)
+				assert.Equal(t, payack.OutcomeRejected, o.Outcome, name)
 				reasons[o.Reason] = true
 			}
 			assert.GreaterOrEqual(t, len(reasons), 5, "the log must tell them apart")

@@ -44,16 +44,16 @@ func TestSignedJSONSentAgainAsForm(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			w, c := &watch{}, &calls{}
 			h := merchant{options: w.options(), callback: c.take}.handler(t, tc.p)
-			assertContract(t, tc.p, payack.Refused, payack.ReasonContentType, send(h, tc.m.with("Content-Type", form)))
+			assertContract(t, tc.p, payack.OutcomeRefused, payack.ReasonContentType, send(h, tc.m.with("Content-Type", form)))
 			assert.Empty(t, c.events)
-			assertContract(t, tc.p, payack.Accepted, "", send(h, tc.m))
+			assertContract(t, tc.p, payack.OutcomeAccepted, "", send(h, tc.m))
 			if tc.p == payack.PTS {
 				return // knows no forms
 			}
 			forms := merchant{options: w.options(), callback: c.take, body: verify.BodyForm}.handler(t, tc.p)
 			c.events = nil
-			assertContract(t, tc.p, payack.Refused, payack.ReasonContentType, send(forms, tc.m))
-			assertContract(t, tc.p, payack.Rejected, payack.ReasonMalformed, send(forms, tc.m.with("Content-Type", form)))
+			assertContract(t, tc.p, payack.OutcomeRefused, payack.ReasonContentType, send(forms, tc.m))
+			assertContract(t, tc.p, payack.OutcomeRejected, payack.ReasonMalformed, send(forms, tc.m.with("Content-Type", form)))
 			assert.Equal(t, payack.ReasonMalformed, w.last(t).Reason)
 			assert.Empty(t, c.events)
 		})
@@ -70,11 +70,11 @@ func TestSignedFormSentAgainAsJSON(t *testing.T) {
 	h.Set("Content-Type", signed.ContentType)
 	m := message{http.MethodPost, "/", h, signed.Body}
 	json := merchant{options: w.options(), callback: c.take}.handler(t, payack.Ptop)
-	assertContract(t, payack.Ptop, payack.Refused, payack.ReasonContentType, send(json, m))
-	assertContract(t, payack.Ptop, payack.Rejected, payack.ReasonMalformed, send(json, m.with("Content-Type", "application/json")))
+	assertContract(t, payack.Ptop, payack.OutcomeRefused, payack.ReasonContentType, send(json, m))
+	assertContract(t, payack.Ptop, payack.OutcomeRejected, payack.ReasonMalformed, send(json, m.with("Content-Type", "application/json")))
 	assert.Empty(t, c.events)
 	form := merchant{options: w.options(), callback: c.take, body: verify.BodyForm}.handler(t, payack.Ptop)
-	assertContract(t, payack.Ptop, payack.Accepted, "", send(form, m))
+	assertContract(t, payack.Ptop, payack.OutcomeAccepted, "", send(form, m))
 	assert.Len(t, c.events, 1)
 }
 
@@ -83,8 +83,8 @@ func TestQueryIsNoPartOfACallback(t *testing.T) {
 	for _, p := range providers {
 		c := &calls{}
 		h := merchant{callback: c.take}.handler(t, p)
-		assertContract(t, p, payack.Accepted, "", send(h, genuine(t, p).to("/?order_id=X&signature=Y&sign=Z&success=false")))
-		assertContract(t, p, payack.Duplicate, "", send(h, genuine(t, p)))
+		assertContract(t, p, payack.OutcomeAccepted, "", send(h, genuine(t, p).to("/?order_id=X&signature=Y&sign=Z&success=false")))
+		assertContract(t, p, payack.OutcomeDuplicate, "", send(h, genuine(t, p)))
 		require.Len(t, c.events, 1)
 	}
 }
@@ -104,46 +104,46 @@ func TestEqualNumbersAreTheSameEvent(t *testing.T) {
 		rewrites []rewriting
 	}{
 		{"pts, literals were signed", payack.PTS, ptsMessage(t, nil, nil), []rewriting{
-			{`"277"`, `277`, payack.Duplicate, ""},
-			{`"20240001"`, `20240001`, payack.Duplicate, ""},
-			{`"7001"`, `7001`, payack.Duplicate, ""},
-			{`"2000"`, `2000`, payack.Duplicate, ""},
-			{`1731000000`, `"1731000000"`, payack.Duplicate, ""},
-			{`"277"`, `277.0`, payack.Rejected, payack.ReasonMalformed},
-			{`"277"`, `2.77e2`, payack.Rejected, payack.ReasonMalformed},
-			{`"20240001"`, `20240001.0`, payack.Rejected, payack.ReasonMalformed},
-			{`"7001"`, `7.001e3`, payack.Rejected, payack.ReasonMalformed},
-			{`"2000"`, `2e3`, payack.Rejected, payack.ReasonMalformed},
-			{`"2000"`, `2000.0`, payack.Rejected, payack.ReasonMalformed},
-			{`"2000"`, `"02000"`, payack.Rejected, payack.ReasonSignature},
-			{`1731000000`, `1731000000.0`, payack.Rejected, payack.ReasonMalformed},
-			{`1731000000`, `1.731e9`, payack.Rejected, payack.ReasonMalformed},
-			{`"accept_amount":100.50`, `"accept_amount":"100.50"`, payack.Duplicate, ""},
-			{`"accept_amount":100.50`, `"accept_amount":100.5`, payack.Rejected, payack.ReasonSignature},
+			{`"277"`, `277`, payack.OutcomeDuplicate, ""},
+			{`"20240001"`, `20240001`, payack.OutcomeDuplicate, ""},
+			{`"7001"`, `7001`, payack.OutcomeDuplicate, ""},
+			{`"2000"`, `2000`, payack.OutcomeDuplicate, ""},
+			{`1731000000`, `"1731000000"`, payack.OutcomeDuplicate, ""},
+			{`"277"`, `277.0`, payack.OutcomeRejected, payack.ReasonMalformed},
+			{`"277"`, `2.77e2`, payack.OutcomeRejected, payack.ReasonMalformed},
+			{`"20240001"`, `20240001.0`, payack.OutcomeRejected, payack.ReasonMalformed},
+			{`"7001"`, `7.001e3`, payack.OutcomeRejected, payack.ReasonMalformed},
+			{`"2000"`, `2e3`, payack.OutcomeRejected, payack.ReasonMalformed},
+			{`"2000"`, `2000.0`, payack.OutcomeRejected, payack.ReasonMalformed},
+			{`"2000"`, `"02000"`, payack.OutcomeRejected, payack.ReasonSignature},
+			{`1731000000`, `1731000000.0`, payack.OutcomeRejected, payack.ReasonMalformed},
+			{`1731000000`, `1.731e9`, payack.OutcomeRejected, payack.ReasonMalformed},
+			{`"accept_amount":100.50`, `"accept_amount":"100.50"`, payack.OutcomeDuplicate, ""},
+			{`"accept_amount":100.50`, `"accept_amount":100.5`, payack.OutcomeRejected, payack.ReasonSignature},
 		}},
 		{"pts, PHP's texts were signed", payack.PTS, ptsMessage(t, nil, map[string]string{"submit_amount": "100.5", "accept_amount": "100.5"}), []rewriting{
-			{`"submit_amount":100.50`, `"submit_amount":1005e-1`, payack.Duplicate, ""},
-			{`"accept_amount":100.50`, `"accept_amount":100.5`, payack.Duplicate, ""},
-			{`"accept_amount":100.50`, `"accept_amount":1.005E+2`, payack.Duplicate, ""},
-			{`"exchange_rate":1`, `"exchange_rate":1.0`, payack.Duplicate, ""},
-			{`"exchange_rate":1`, `"exchange_rate":10e-1`, payack.Duplicate, ""},
-			{`"2000"`, `2000`, payack.Duplicate, ""},
-			{`"2000"`, `2000.0`, payack.Rejected, payack.ReasonMalformed},
-			{`"7001"`, `7001.0`, payack.Rejected, payack.ReasonMalformed},
-			{`1731000000`, `1731000000.0`, payack.Rejected, payack.ReasonMalformed},
-			{`"accept_amount":100.50`, `"accept_amount":"100.50"`, payack.Rejected, payack.ReasonSignature},
+			{`"submit_amount":100.50`, `"submit_amount":1005e-1`, payack.OutcomeDuplicate, ""},
+			{`"accept_amount":100.50`, `"accept_amount":100.5`, payack.OutcomeDuplicate, ""},
+			{`"accept_amount":100.50`, `"accept_amount":1.005E+2`, payack.OutcomeDuplicate, ""},
+			{`"exchange_rate":1`, `"exchange_rate":1.0`, payack.OutcomeDuplicate, ""},
+			{`"exchange_rate":1`, `"exchange_rate":10e-1`, payack.OutcomeDuplicate, ""},
+			{`"2000"`, `2000`, payack.OutcomeDuplicate, ""},
+			{`"2000"`, `2000.0`, payack.OutcomeRejected, payack.ReasonMalformed},
+			{`"7001"`, `7001.0`, payack.OutcomeRejected, payack.ReasonMalformed},
+			{`1731000000`, `1731000000.0`, payack.OutcomeRejected, payack.ReasonMalformed},
+			{`"accept_amount":100.50`, `"accept_amount":"100.50"`, payack.OutcomeRejected, payack.ReasonSignature},
 		}},
 		{"payatom", payack.Payatom, payatomMessage(t, `"ORD1"`, `500`, `"Approved"`, "ORD1500Approved"), []rewriting{
-			{`"received_amount":500`, `"received_amount":500.0`, payack.Duplicate, ""},
-			{`"received_amount":500`, `"received_amount":500.000`, payack.Duplicate, ""},
-			{`"received_amount":500`, `"received_amount":"500"`, payack.Duplicate, ""},
-			{`"received_amount":500`, `"received_amount":5e2`, payack.Rejected, payack.ReasonInvalid},
-			{`"received_amount":500`, `"received_amount":5000E-1`, payack.Rejected, payack.ReasonInvalid},
-			{`"received_amount":500`, `"received_amount":"500.0"`, payack.Rejected, payack.ReasonSignature},
+			{`"received_amount":500`, `"received_amount":500.0`, payack.OutcomeDuplicate, ""},
+			{`"received_amount":500`, `"received_amount":500.000`, payack.OutcomeDuplicate, ""},
+			{`"received_amount":500`, `"received_amount":"500"`, payack.OutcomeDuplicate, ""},
+			{`"received_amount":500`, `"received_amount":5e2`, payack.OutcomeRejected, payack.ReasonInvalid},
+			{`"received_amount":500`, `"received_amount":5000E-1`, payack.OutcomeRejected, payack.ReasonInvalid},
+			{`"received_amount":500`, `"received_amount":"500.0"`, payack.OutcomeRejected, payack.ReasonSignature},
 		}},
 		{"payatom, the rewritten one comes first", payack.Payatom, payatomMessage(t, `"ORD1"`, `500.00`, `"Approved"`, "ORD1500Approved"), []rewriting{
-			{`"received_amount":500.00`, `"received_amount":500`, payack.Duplicate, ""},
-			{`"received_amount":500.00`, `"received_amount":"500"`, payack.Duplicate, ""},
+			{`"received_amount":500.00`, `"received_amount":500`, payack.OutcomeDuplicate, ""},
+			{`"received_amount":500.00`, `"received_amount":"500"`, payack.OutcomeDuplicate, ""},
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestEqualNumbersAreTheSameEvent(t *testing.T) {
 					m.expect = expecting(map[string]string{"ORD1": "500"}, nil)
 				}
 				h := m.handler(t, tc.p)
-				assertContract(t, tc.p, payack.Accepted, "", send(h, tc.first))
+				assertContract(t, tc.p, payack.OutcomeAccepted, "", send(h, tc.first))
 				for _, r := range tc.rewrites {
 					rewritten := tc.first.replace(r.old, r.text)
 					require.NotEqual(t, tc.first.body, rewritten.body)
@@ -174,13 +174,13 @@ func TestEqualNumbersAreTheSameEvent(t *testing.T) {
 func TestConflictAsksToSendAgain(t *testing.T) {
 	w, c := &watch{}, &calls{}
 	h := merchant{options: w.options(), callback: c.take}.handler(t, payack.PTS)
-	assertContract(t, payack.PTS, payack.Accepted, "", send(h, ptsMessage(t, nil, nil)))
+	assertContract(t, payack.PTS, payack.OutcomeAccepted, "", send(h, ptsMessage(t, nil, nil)))
 	other := ptsMessage(t, map[string]string{"accept_amount": "900"}, nil)
-	assertContract(t, payack.PTS, payack.Failed, payack.ReasonConflict, send(h, other))
+	assertContract(t, payack.PTS, payack.OutcomeFailed, payack.ReasonConflict, send(h, other))
 	assert.Equal(t, payack.ReasonConflict, w.last(t).Reason)
 	lines := w.lines(t)
 	assert.Equal(t, "ERROR", lines[len(lines)-1]["level"])
-	assertContract(t, payack.PTS, payack.Duplicate, "", send(h, ptsMessage(t, nil, nil)))
+	assertContract(t, payack.PTS, payack.OutcomeDuplicate, "", send(h, ptsMessage(t, nil, nil)))
 	assert.Len(t, c.events, 1)
 }
 
@@ -206,16 +206,16 @@ func TestMovedBordersWithExpect(t *testing.T) {
 		for name, forged := range movedBorders(good) {
 			got := send(h, forged)
 			o := w.last(t)
-			assert.Equal(t, payack.Rejected, o.Outcome, "%s the genuine one: %s", when, name)
+			assert.Equal(t, payack.OutcomeRejected, o.Outcome, "%s the genuine one: %s", when, name)
 			assert.Contains(t, []payack.Reason{payack.ReasonUnexpected, payack.ReasonInvalid, payack.ReasonSpliced}, o.Reason)
-			assertContract(t, payack.Payatom, payack.Rejected, o.Reason, got)
+			assertContract(t, payack.Payatom, payack.OutcomeRejected, o.Reason, got)
 		}
 		if when == "before" {
 			assert.Empty(t, c.events)
-			assertContract(t, payack.Payatom, payack.Accepted, "", send(h, good))
+			assertContract(t, payack.Payatom, payack.OutcomeAccepted, "", send(h, good))
 		}
 	}
-	assertContract(t, payack.Payatom, payack.Duplicate, "", send(h, good))
+	assertContract(t, payack.Payatom, payack.OutcomeDuplicate, "", send(h, good))
 	assert.Len(t, c.events, 1)
 }
 
@@ -226,18 +226,18 @@ func TestMovedBordersIntoAnOrderOfThatAmount(t *testing.T) {
 	h := merchant{options: w.options(), callback: c.take,
 		expect: expecting(map[string]string{"ORD1": "500", "ORD": "1500"}, nil)}.handler(t, payack.Payatom)
 	good := genuine(t, payack.Payatom)
-	assertContract(t, payack.Payatom, payack.Accepted, "", send(h, good))
+	assertContract(t, payack.Payatom, payack.OutcomeAccepted, "", send(h, good))
 	forged := movedBorders(good)["amount times three"]
-	assertContract(t, payack.Payatom, payack.Rejected, payack.ReasonSpliced, send(h, forged))
+	assertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonSpliced, send(h, forged))
 	assert.Equal(t, payack.ReasonSpliced, w.last(t).Reason)
 	// A fresh hash of the same text, which the gateway might make, is none of
 	// the forger's: the text belongs to the first event.
 	fresh := movedBorders(genuine(t, payack.Payatom))["amount times three"]
 	require.NotEqual(t, forged.body, fresh.body)
-	assertContract(t, payack.Payatom, payack.Rejected, payack.ReasonSpliced, send(h, fresh))
+	assertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonSpliced, send(h, fresh))
 	assert.Len(t, c.events, 1)
 	// The same event under a fresh hash is the same event.
-	assertContract(t, payack.Payatom, payack.Duplicate, "", send(h, genuine(t, payack.Payatom)))
+	assertContract(t, payack.Payatom, payack.OutcomeDuplicate, "", send(h, genuine(t, payack.Payatom)))
 	assert.Len(t, c.events, 1)
 }
 
@@ -253,13 +253,13 @@ func TestMovedBordersWithConfirm(t *testing.T) {
 	good := genuine(t, payack.Payatom)
 	for name, forged := range movedBorders(good) {
 		send(h, forged)
-		assert.Equal(t, payack.Rejected, w.last(t).Outcome, name)
+		assert.Equal(t, payack.OutcomeRejected, w.last(t).Outcome, name)
 	}
 	assert.Empty(t, c.events)
-	assertContract(t, payack.Payatom, payack.Accepted, "", send(h, good))
+	assertContract(t, payack.Payatom, payack.OutcomeAccepted, "", send(h, good))
 	for name, forged := range movedBorders(good) {
 		send(h, forged)
-		assert.Equal(t, payack.Rejected, w.last(t).Outcome, name)
+		assert.Equal(t, payack.OutcomeRejected, w.last(t).Outcome, name)
 	}
 	require.Len(t, c.events, 1)
 	assert.True(t, c.events[0].Verified().Confirmed.Paid)
@@ -281,12 +281,12 @@ func TestMovedBordersWithExpectInCallback(t *testing.T) {
 	good := genuine(t, payack.Payatom)
 	forged := movedBorders(good)["amount times three"]
 	// Who comes first and is not true must not lock the genuine one out.
-	assertContract(t, payack.Payatom, payack.Failed, payack.ReasonCallback, send(h, forged))
-	assertContract(t, payack.Payatom, payack.Accepted, "", send(h, good))
+	assertContract(t, payack.Payatom, payack.OutcomeFailed, payack.ReasonCallback, send(h, forged))
+	assertContract(t, payack.Payatom, payack.OutcomeAccepted, "", send(h, good))
 	require.Len(t, c.events, 1)
-	assertContract(t, payack.Payatom, payack.Rejected, payack.ReasonSpliced, send(h, forged))
+	assertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonSpliced, send(h, forged))
 	assert.Equal(t, payack.ReasonSpliced, w.last(t).Reason)
-	assertContract(t, payack.Payatom, payack.Duplicate, "", send(h, good))
+	assertContract(t, payack.Payatom, payack.OutcomeDuplicate, "", send(h, good))
 	assert.Len(t, c.events, 1)
 }
 
@@ -305,9 +305,9 @@ func TestForgedWebhookInTheCallbackDoesNotRejectTheGenuineOne(t *testing.T) {
 		}
 		return c.comparing(ctx, ev)
 	}}.handler(t, payack.Payatom)
-	assertContract(t, payack.Payatom, payack.Failed, payack.ReasonCallback, send(h, movedBorders(good)["amount times three"]))
-	assert.Contains(t, []payack.Outcome{payack.Failed, payack.Accepted}, outcome, "answered %s", meanwhile.body)
-	assert.Contains(t, []payack.Outcome{payack.Accepted, payack.Duplicate}, func() payack.Outcome { send(h, good); return w.last(t).Outcome }())
+	assertContract(t, payack.Payatom, payack.OutcomeFailed, payack.ReasonCallback, send(h, movedBorders(good)["amount times three"]))
+	assert.Contains(t, []payack.Outcome{payack.OutcomeFailed, payack.OutcomeAccepted}, outcome, "answered %s", meanwhile.body)
+	assert.Contains(t, []payack.Outcome{payack.OutcomeAccepted, payack.OutcomeDuplicate}, func() payack.Outcome { send(h, good); return w.last(t).Outcome }())
 	assert.Len(t, c.events, 1)
 }
 
@@ -335,22 +335,22 @@ func TestRecordedDeliveryUnderAnotherTenantsPath(t *testing.T) {
 			w, c := &watch{}, &calls{}
 			h := tenants(t, p, merchant{options: w.options(), callback: c.take})
 			good := genuine(t, p)
-			assertContract(t, p, payack.Accepted, "", send(h, good.to("/one/callback")))
+			assertContract(t, p, payack.OutcomeAccepted, "", send(h, good.to("/one/callback")))
 			require.Len(t, c.events, 1)
 
 			rejected := send(h, good.to("/other/callback"))
-			assert.Equal(t, payack.Rejected, w.last(t).Outcome)
-			assertContract(t, p, payack.Rejected, w.last(t).Reason, rejected)
+			assert.Equal(t, payack.OutcomeRejected, w.last(t).Outcome)
+			assertContract(t, p, payack.OutcomeRejected, w.last(t).Reason, rejected)
 			require.Len(t, c.events, 1)
 
 			// Two tenants that share keys are two merchants all the same.
-			assertContract(t, p, payack.Accepted, "", send(h, good.to("/two/callback")))
+			assertContract(t, p, payack.OutcomeAccepted, "", send(h, good.to("/two/callback")))
 			require.Len(t, c.events, 2)
 			assert.NotEqual(t, c.events[0].ID(), c.events[1].ID())
 			assert.Equal(t, "one", c.events[0].Verified().Tenant)
 			assert.Equal(t, "two", c.events[1].Verified().Tenant)
 			for _, path := range []string{"/one/callback", "/two/callback"} {
-				assertContract(t, p, payack.Duplicate, "", send(h, good.to(path)))
+				assertContract(t, p, payack.OutcomeDuplicate, "", send(h, good.to(path)))
 			}
 			assert.Len(t, c.events, 2)
 		})
@@ -372,9 +372,9 @@ func TestUnknownTenantLooksLikeAWrongSignature(t *testing.T) {
 			}
 			for name, m := range bodies {
 				wrong := send(h, m.to("/other/callback"))
-				require.Equal(t, payack.Rejected, w.last(t).Outcome, name)
+				require.Equal(t, payack.OutcomeRejected, w.last(t).Outcome, name)
 				unknown := send(h, m.to("/none/callback"))
-				require.Equal(t, payack.Rejected, w.last(t).Outcome, name)
+				require.Equal(t, payack.OutcomeRejected, w.last(t).Outcome, name)
 				assert.Equal(t, wrong, unknown, name)
 			}
 			send(h, genuine(t, p).to("/none/callback"))

@@ -19,13 +19,13 @@ func contract(p payack.Provider, outcome payack.Outcome, reason payack.Reason) (
 	switch p {
 	case payack.Ptop:
 		switch {
-		case outcome == payack.Accepted || outcome == payack.Duplicate:
+		case outcome == payack.OutcomeAccepted || outcome == payack.OutcomeDuplicate:
 			return 200, "", ""
-		case outcome == payack.Refused:
+		case outcome == payack.OutcomeRefused:
 			return gate[reason], "", ""
 		case reason == payack.ReasonBusy:
 			return 503, "", ""
-		case outcome == payack.Failed:
+		case outcome == payack.OutcomeFailed:
 			return 500, "", ""
 		case reason == payack.ReasonMalformed || reason == payack.ReasonInvalid:
 			return 400, "", ""
@@ -33,19 +33,19 @@ func contract(p payack.Provider, outcome payack.Outcome, reason payack.Reason) (
 		return 403, "text/plain", "Invalid signature"
 	case payack.PTS:
 		switch outcome {
-		case payack.Accepted, payack.Duplicate:
+		case payack.OutcomeAccepted, payack.OutcomeDuplicate:
 			return 200, "text/plain", "SUCCESS"
-		case payack.Refused:
+		case payack.OutcomeRefused:
 			return gate[reason], "text/plain", "FAILED"
 		}
 		return 200, "text/plain", "FAILED"
 	}
 	switch outcome {
-	case payack.Accepted, payack.Duplicate:
+	case payack.OutcomeAccepted, payack.OutcomeDuplicate:
 		return 200, payatomType, `{"hash_status":"HashMatched","acknowledge":"yes"}`
-	case payack.Failed:
+	case payack.OutcomeFailed:
 		return 200, payatomType, `{"hash_status":"HashMatched","acknowledge":"no"}`
-	case payack.Refused:
+	case payack.OutcomeRefused:
 		return gate[reason], payatomType, `{"hash_status":"HashMismatch","acknowledge":"no"}`
 	}
 	return 200, payatomType, `{"hash_status":"HashMismatch","acknowledge":"no"}`
@@ -70,13 +70,13 @@ func assertContract(t testing.TB, p payack.Provider, outcome payack.Outcome, rea
 
 // closedSet is every reason with the outcome that it goes with.
 var closedSet = map[payack.Reason]payack.Outcome{
-	"method": payack.Refused, "content_type": payack.Refused, "content_encoding": payack.Refused,
-	"too_large": payack.Refused, "address": payack.Refused, "rate": payack.Refused,
+	"method": payack.OutcomeRefused, "content_type": payack.OutcomeRefused, "content_encoding": payack.OutcomeRefused,
+	"too_large": payack.OutcomeRefused, "address": payack.OutcomeRefused, "rate": payack.OutcomeRefused,
 
-	"envelope": payack.Rejected, "malformed": payack.Rejected, "signature": payack.Rejected, "invalid": payack.Rejected,
-	"unknown_tenant": payack.Rejected, "spliced": payack.Rejected, "unexpected": payack.Rejected, "unconfirmed": payack.Rejected,
+	"envelope": payack.OutcomeRejected, "malformed": payack.OutcomeRejected, "signature": payack.OutcomeRejected, "invalid": payack.OutcomeRejected,
+	"unknown_tenant": payack.OutcomeRejected, "spliced": payack.OutcomeRejected, "unexpected": payack.OutcomeRejected, "unconfirmed": payack.OutcomeRejected,
 
-	"callback": payack.Failed, "panic": payack.Failed, "deadline": payack.Failed, "busy": payack.Failed,
-	"conflict": payack.Failed, "unreachable": payack.Failed, "expectation": payack.Failed, "keys": payack.Failed,
-	"store": payack.Failed, "body_consumed": payack.Failed, "body_read": payack.Failed,
+	"callback": payack.OutcomeFailed, "panic": payack.OutcomeFailed, "deadline": payack.OutcomeFailed, "busy": payack.OutcomeFailed,
+	"conflict": payack.OutcomeFailed, "unreachable": payack.OutcomeFailed, "expectation": payack.OutcomeFailed, "keys": payack.OutcomeFailed,
+	"store": payack.OutcomeFailed, "body_consumed": payack.OutcomeFailed, "body_read": payack.OutcomeFailed,
 }

@@ -330,16 +330,16 @@ func (f *hostileFuzzed) deliver(t *testing.T, d hostileDelivery) payack.Event {
 		b, err := io.ReadAll(res.Body)
 		require.NoError(t, err)
 		require.Contains(t, closedSetOrNone(), f.last.Reason)
-		require.Equal(t, closedSetOrNone()[f.last.Reason] == payack.Accepted, f.last.Err == nil)
+		require.Equal(t, closedSetOrNone()[f.last.Reason] == payack.OutcomeAccepted, f.last.Err == nil)
 		got := answer{res.StatusCode, res.Header, string(b)}
 		assertContract(t, f.p, f.last.Outcome, f.last.Reason, got)
 		return got
 	}
 	post()
-	if f.last.Outcome != payack.Accepted {
+	if f.last.Outcome != payack.OutcomeAccepted {
 		require.Zero(t, f.calls)
-		require.Contains(t, []payack.Outcome{payack.Rejected, payack.Refused, payack.Failed}, f.last.Outcome)
-		if f.last.Outcome == payack.Failed { // nothing else can fail here
+		require.Contains(t, []payack.Outcome{payack.OutcomeRejected, payack.OutcomeRefused, payack.OutcomeFailed}, f.last.Outcome)
+		if f.last.Outcome == payack.OutcomeFailed { // nothing else can fail here
 			require.Equal(t, payack.ReasonBodyConsumed, f.last.Reason)
 			require.True(t, d.chunked && d.body == "")
 		}
@@ -349,14 +349,14 @@ func (f *hostileFuzzed) deliver(t *testing.T, d hostileDelivery) payack.Event {
 	require.Equal(t, 1, f.calls)
 	require.Equal(t, http.MethodPost, d.method)
 	post()
-	require.Equal(t, payack.Duplicate, f.last.Outcome)
+	require.Equal(t, payack.OutcomeDuplicate, f.last.Outcome)
 	require.Equal(t, 1, f.calls)
 	return ev
 }
 
 // closedSetOrNone is the closed set of reasons with the empty one.
 func closedSetOrNone() map[payack.Reason]payack.Outcome {
-	out := map[payack.Reason]payack.Outcome{"": payack.Accepted}
+	out := map[payack.Reason]payack.Outcome{"": payack.OutcomeAccepted}
 	for reason, outcome := range closedSet {
 		out[reason] = outcome
 	}

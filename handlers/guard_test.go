@@ -18,6 +18,7 @@ import (
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/ratelimit"
+	"github.com/payack/payack/store/memstore"
 )
 
 // guarded is a Payatom receiver with what it told its callback and observer.
@@ -115,7 +116,7 @@ func TestUnknownStatusBindsNothing(t *testing.T) {
 // While a forged webhook is with the callback of one replica, the genuine one is
 // asked to come again at the other, not turned away for good.
 func TestForgedInTheCallbackOfAnotherReplica(t *testing.T) {
-	store := middleware.NewMemoryStore(0)
+	store := memstore.New(0)
 	replica := func(t *testing.T, fn func() error) (http.Handler, *payack.Observation) {
 		var last payack.Observation
 		c := payacktest.NewPayatomKeys().Config()
@@ -138,14 +139,14 @@ func TestForgedInTheCallbackOfAnotherReplica(t *testing.T) {
 		release <- payack.ErrUnexpected // the merchant's comparison finds it wrong
 		synctest.Wait()
 		genuine.Deliver(second)
-		require.Equal(t, payack.Accepted, seen.Outcome)
+		require.Equal(t, payack.OutcomeAccepted, seen.Outcome)
 	})
 }
 
 // Two accounts of one provider behind one store don't share events when their
 // keys name a tenant.
 func TestAccountsThatShareAStore(t *testing.T) {
-	store := middleware.NewMemoryStore(0)
+	store := memstore.New(0)
 	for _, tenant := range []string{"shop-a", "shop-b"} {
 		keys := payacktest.FreshPayatomKeys()
 		c := keys.Config()
@@ -235,14 +236,14 @@ func (s *failsAfter) Claim(ctx context.Context, id, fingerprint string, lease ti
 // not undo what it has claimed before.
 func TestStoreThatFailsInTheMiddleOfTheGuard(t *testing.T) {
 	for n := 1; n <= 3; n++ {
-		store := &failsAfter{middleware.NewMemoryStore(0), n}
+		store := &failsAfter{memstore.New(0), n}
 		g := newGuarded(t, func(c *middleware.PayatomConfig) {
 			c.ExpectInCallback, c.Store, c.ProcessWithoutStore = true, store, true
 		})
 		require.Empty(t, g.deliver(t, "ORD1000001", "500", payack.PayatomApproved))
 		store.n = 10
 		require.Empty(t, g.deliver(t, "ORD1000001", "500", payack.PayatomApproved))
-		require.Equal(t, payack.Duplicate, g.last.Outcome, "the store failed at claim %d", n+1)
+		require.Equal(t, payack.OutcomeDuplicate, g.last.Outcome, "the store failed at claim %d", n+1)
 		require.Len(t, g.called, 1)
 	}
 }

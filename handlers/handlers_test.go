@@ -52,7 +52,7 @@ func TestSeveralKeys(t *testing.T) {
 			return nil
 		})
 	require.NoError(t, err)
-	assertContract(t, payack.Ptop, payack.Accepted, "", send(h, genuine(t, payack.Ptop)))
+	assertContract(t, payack.Ptop, payack.OutcomeAccepted, "", send(h, genuine(t, payack.Ptop)))
 	assert.Equal(t, []int{1}, index)
 }
 
@@ -72,20 +72,20 @@ func TestConfirmIsAskedForMoneyOnly(t *testing.T) {
 				asked++
 				return &payack.Confirmation{Paid: true, Status: "1", Amount: payack.NewAmount("100.50")}, nil
 			}}.handler(t, p)
-			assertContract(t, p, payack.Accepted, "", send(h, unpaid[p]))
+			assertContract(t, p, payack.OutcomeAccepted, "", send(h, unpaid[p]))
 			assert.Zero(t, asked)
 			require.Len(t, c.events, 1)
 			assert.Nil(t, c.events[0].Verified().Confirmed)
 			assert.False(t, c.events[0].Paid())
 
-			assertContract(t, p, payack.Accepted, "", send(h, genuine(t, p)))
+			assertContract(t, p, payack.OutcomeAccepted, "", send(h, genuine(t, p)))
 			assert.Equal(t, 1, asked)
 			require.Len(t, c.events, 2)
 			require.NotNil(t, c.events[1].Verified().Confirmed)
 			assert.Equal(t, "100.50", c.events[1].Verified().Confirmed.Amount.String())
 			assert.True(t, c.events[1].Paid())
 
-			assertContract(t, p, payack.Duplicate, "", send(h, genuine(t, p)))
+			assertContract(t, p, payack.OutcomeDuplicate, "", send(h, genuine(t, p)))
 			assert.Equal(t, 1, asked, "a duplicate is not asked about")
 		})
 	}
@@ -99,20 +99,20 @@ func TestExpectByStatus(t *testing.T) {
 		order, amount, status string
 		outcome               payack.Outcome
 	}{
-		{"ORD1", "0", "Pending", payack.Accepted},
-		{"ORD1", "", "Declined", payack.Accepted},
-		{"ORD1", "20", "Refund Completed", payack.Accepted},
-		{"ORD1", "1", "Something New", payack.Accepted},
-		{"ORD1", "499", "Approved", payack.Rejected},
-		{"ORD1", "499", "Late Approved", payack.Rejected},
-		{"ORD1", "500.00", "Approved", payack.Accepted},
-		{"ORD1", "500", "Late Approved", payack.Accepted},
-		{"ORD2", "0", "Pending", payack.Rejected},
-		{"ORD2", "500", "Approved", payack.Rejected},
+		{"ORD1", "0", "Pending", payack.OutcomeAccepted},
+		{"ORD1", "", "Declined", payack.OutcomeAccepted},
+		{"ORD1", "20", "Refund Completed", payack.OutcomeAccepted},
+		{"ORD1", "1", "Something New", payack.OutcomeAccepted},
+		{"ORD1", "499", "Approved", payack.OutcomeRejected},
+		{"ORD1", "499", "Late Approved", payack.OutcomeRejected},
+		{"ORD1", "500.00", "Approved", payack.OutcomeAccepted},
+		{"ORD1", "500", "Late Approved", payack.OutcomeAccepted},
+		{"ORD2", "0", "Pending", payack.OutcomeRejected},
+		{"ORD2", "500", "Approved", payack.OutcomeRejected},
 	} {
 		m := payatomMessage(t, `"`+tc.order+`"`, `"`+tc.amount+`"`, `"`+tc.status+`"`, tc.order+tc.amount+tc.status)
 		reason := payack.Reason("")
-		if tc.outcome == payack.Rejected {
+		if tc.outcome == payack.OutcomeRejected {
 			reason = payack.ReasonUnexpected
 		}
 		t.Run(tc.order+" "+tc.amount+" "+tc.status, func(t *testing.T) {
@@ -134,8 +134,8 @@ func TestOwnRuleOfMatching(t *testing.T) {
 		Options: quiet(),
 	}, func(ctx context.Context, ev *payack.PayatomEvent) error { return c.take(ctx, ev) })
 	require.NoError(t, err)
-	assertContract(t, payack.Payatom, payack.Accepted, "", send(h, genuine(t, payack.Payatom)))
-	assertContract(t, payack.Payatom, payack.Rejected, payack.ReasonUnexpected,
+	assertContract(t, payack.Payatom, payack.OutcomeAccepted, "", send(h, genuine(t, payack.Payatom)))
+	assertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonUnexpected,
 		send(h, payatomMessage(t, `"ORD1"`, `"399.99"`, `"Approved"`, "ORD1399.99Approved")))
 	assert.Len(t, c.events, 1)
 }

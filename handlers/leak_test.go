@@ -37,6 +37,7 @@ import (
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/internal/vectors"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/store/memstore"
 	"github.com/payack/payack/verify"
 )
 
@@ -188,7 +189,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 			name, _, _ := strings.Cut(typ.String(), "[")
 			switch {
 			case strings.HasSuffix(typ.PkgPath(), "/verify"), strings.HasSuffix(typ.PkgPath(), "/payack"),
-				strings.HasSuffix(typ.PkgPath(), "/envelope"), strings.HasSuffix(typ.PkgPath(), "/middleware"):
+				strings.HasSuffix(typ.PkgPath(), "/envelope"), strings.HasSuffix(typ.PkgPath(), "/middleware"), strings.HasSuffix(typ.PkgPath(), "/memstore"):
 				out[name] = append(out[name], v)
 			default:
 				require.Fail(t, "a value of another package", name)
@@ -263,8 +264,8 @@ func hostileEverything(t testing.TB) map[string][]any {
 	options := w.options()
 	// Testify's printer panics for a map whose keys are arrays, as soon as there
 	// are two of them to be sorted.
-	options.Store = &scriptedStore{claim: payack.Claimed}
-	memory := middleware.NewMemoryStore(10)
+	options.Store = &scriptedStore{claim: payack.ClaimGranted}
+	memory := memstore.New(10)
 	_, err = memory.Claim(context.Background(), "id", "fingerprint", time.Minute)
 	require.NoError(t, err)
 	add(options, memory)
@@ -282,10 +283,10 @@ func hostileEverything(t testing.TB) map[string][]any {
 	accept := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	for p, h := range map[payack.Provider]http.Handler{payack.Ptop: ptop.Wrap(accept), payack.PTS: pts.Wrap(accept), payack.Payatom: payatom.Wrap(accept)} {
 		send(h, genuine(t, p))
-		require.Equal(t, payack.Accepted, w.last(t).Outcome)
+		require.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 		send(h, genuine(t, p).with("Content-Type", "text/html"))
 		send(h, genuine(t, p).replace("ORD1", "ORD2").replace("2000", "3000"))
-		require.Equal(t, payack.Rejected, w.last(t).Outcome)
+		require.Equal(t, payack.OutcomeRejected, w.last(t).Outcome)
 	}
 	for i := range w.seen {
 		o := &w.seen[i]
@@ -298,7 +299,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 	refund, ok := (&payack.PayatomUnsigned{RefundInfo: payack.NewText(`{"refund_amount":"5"}`)}).Refund()
 	require.True(t, ok)
 	add(refund, payack.PTSUnsigned{}, payack.PayatomUnsigned{}, payack.NewAmount("100.50"), payack.NewText("x"),
-		payack.Answer{Status: 200}, payack.Claim{State: payack.Claimed, Token: "1"}, payack.Confirmation{Paid: true})
+		payack.Answer{Status: 200}, payack.Claim{State: payack.ClaimGranted, Token: "1"}, payack.Confirmation{Paid: true})
 	return out
 }
 
@@ -307,7 +308,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 func TestNothingPrintsASecret(t *testing.T) {
 	all := hostileEverything(t)
 	declared := map[string]bool{}
-	for _, dir := range []string{".", "envelope", "verify", "middleware", "handlers"} {
+	for _, dir := range []string{".", "envelope", "verify", "middleware", "handlers", "store/memstore"} {
 		for _, name := range hostileStructs(t, filepath.Join("..", dir)) {
 			declared[name] = true
 		}

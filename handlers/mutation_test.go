@@ -19,6 +19,7 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/store/memstore"
 	"github.com/payack/payack/verify"
 )
 
@@ -45,7 +46,7 @@ const (
 // hostileStore forgets everything before each delivery.
 type hostileStore struct{ payack.Store }
 
-func (s *hostileStore) forget() { s.Store = middleware.NewMemoryStore(8) }
+func (s *hostileStore) forget() { s.Store = memstore.New(8) }
 
 // hostileSubject is a receiver with one valid delivery for it.
 type hostileSubject struct {
@@ -121,7 +122,7 @@ func TestMutations(t *testing.T) {
 			s := row.subject
 			deliver := hostileReceiver(t, s)
 			genuine := deliver(s.valid)
-			require.Equal(t, payack.Accepted, genuine.outcome, "%s: %s", genuine.reason, s.valid.body)
+			require.Equal(t, payack.OutcomeAccepted, genuine.outcome, "%s: %s", genuine.reason, s.valid.body)
 			want := hostileCovered(genuine.event)
 
 			accepted := map[string]int{}
@@ -131,10 +132,10 @@ func TestMutations(t *testing.T) {
 				tried++
 				assertContract(t, s.provider, got.outcome, got.reason, got.answer)
 				if got.calls == 0 {
-					assert.Equal(t, payack.Rejected, got.outcome, "%s %s %d", where, op, at)
+					assert.Equal(t, payack.OutcomeRejected, got.outcome, "%s %s %d", where, op, at)
 					return
 				}
-				assert.Equal(t, payack.Accepted, got.outcome)
+				assert.Equal(t, payack.OutcomeAccepted, got.outcome)
 				assert.Equal(t, 1, got.calls)
 				if !assert.Equal(t, want, hostileCovered(got.event), "%s %s %d: %s", where, op, at, m.body) {
 					return
@@ -486,9 +487,9 @@ func TestLongIdentities(t *testing.T) {
 				default:
 					m = payatomMessage(t, string(quoted), `"500"`, `"Approved"`, id+"500Approved")
 				}
-				assertContract(t, p, payack.Accepted, "", send(h, m))
-				assertContract(t, p, payack.Duplicate, "", send(h, m))
-				require.Equal(t, payack.Duplicate, w.last(t).Outcome)
+				assertContract(t, p, payack.OutcomeAccepted, "", send(h, m))
+				assertContract(t, p, payack.OutcomeDuplicate, "", send(h, m))
+				require.Equal(t, payack.OutcomeDuplicate, w.last(t).Outcome)
 				got := w.last(t).EventID
 				assert.LessOrEqual(t, len(got), 512)
 				assert.NotContains(t, got, "\n")

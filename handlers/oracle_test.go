@@ -323,9 +323,9 @@ func TestRefusalsAreByteForByteTheSame(t *testing.T) {
 			require.Equal(t, len(refusals)+1, w.count())
 			for i, r := range refusals {
 				assert.Equal(t, r.reason, w.seen[i].Reason, r.name)
-				assert.Equal(t, payack.Rejected, w.seen[i].Outcome, r.name)
+				assert.Equal(t, payack.OutcomeRejected, w.seen[i].Outcome, r.name)
 			}
-			assert.Equal(t, payack.Accepted, w.last(t).Outcome)
+			assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 		})
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/store/memstore"
 )
 
 // The receivers of all providers behind a real http.Server, with clients and
@@ -46,8 +47,8 @@ type serverTold struct {
 func serverReason(r payack.Reason) serverTold { return serverTold{outcome: r.Outcome(), reason: r} }
 
 var (
-	serverAccepted  = serverTold{outcome: payack.Accepted}
-	serverDuplicate = serverTold{outcome: payack.Duplicate}
+	serverAccepted  = serverTold{outcome: payack.OutcomeAccepted}
+	serverDuplicate = serverTold{outcome: payack.OutcomeDuplicate}
 )
 
 // words is the answer in short: Ptop's, PTS's and Payatom's.
@@ -972,8 +973,8 @@ func TestServerConcurrentCallbacks(t *testing.T) {
 	for i := range genuine {
 		got, err := h.post(client, pathOf(i, "third"), genuine[i])
 		require.NoError(t, err)
-		assertContract(t, provider(i), payack.Duplicate, "", got)
-		assert.Equal(t, payack.Duplicate, h.notes(t, full(i, "third"), 1)[0].outcome)
+		assertContract(t, provider(i), payack.OutcomeDuplicate, "", got)
+		assert.Equal(t, payack.OutcomeDuplicate, h.notes(t, full(i, "third"), 1)[0].outcome)
 		assert.Equal(t, 1, h.calls(order(i)))
 	}
 	assert.LessOrEqual(t, h.opened.Load(), int64(conns), "no answer cost a connection")
@@ -1205,7 +1206,7 @@ func TestServerCallbackFaults(t *testing.T) {
 // longer than the read timeout.
 func TestServerShutdown(t *testing.T) {
 	const each = 5
-	store := middleware.NewMemoryStore(0)
+	store := memstore.New(0)
 	release := make(chan struct{})
 	h := serverStart(t, serverPlan{
 		options:  middleware.Options{Store: store, ReadTimeout: 2 * time.Second, Deadline: 2 * serverPatience},
@@ -1277,13 +1278,13 @@ func TestServerShutdown(t *testing.T) {
 	for i, cb := range callbacks {
 		got, err := next.post(client, fmt.Sprint(i), cb)
 		require.NoError(t, err)
-		assertContract(t, cb.Provider, payack.Duplicate, "", got)
+		assertContract(t, cb.Provider, payack.OutcomeDuplicate, "", got)
 	}
 	assert.Empty(t, next.called)
 	for p, cb := range late {
 		got, err := next.post(client, "late", cb)
 		require.NoError(t, err)
-		assertContract(t, p, payack.Accepted, "", got)
+		assertContract(t, p, payack.OutcomeAccepted, "", got)
 		assert.Equal(t, 1, next.calls("LATE-"+string(p)))
 	}
 	client.CloseIdleConnections()
@@ -1294,7 +1295,7 @@ func TestServerShutdown(t *testing.T) {
 // told of it: the next one takes the rest, and none twice.
 func TestServerShutdownUnderLoad(t *testing.T) {
 	const workers, each = 16, 24
-	store := middleware.NewMemoryStore(0)
+	store := memstore.New(0)
 	options := middleware.Options{Store: store, Deadline: time.Minute}
 	var h *serverHouse
 	down := make(chan error, 1)
@@ -1326,7 +1327,7 @@ func TestServerShutdownUnderLoad(t *testing.T) {
 			for i := n * each; i < (n+1)*each; i++ {
 				got, err := h.post(client, fmt.Sprint(i), callbacks[i])
 				if err == nil {
-					answered[i] = serverKeepsContract(t, callbacks[i].Provider, payack.Accepted, "", got)
+					answered[i] = serverKeepsContract(t, callbacks[i].Provider, payack.OutcomeAccepted, "", got)
 				}
 			}
 		})
@@ -1341,7 +1342,7 @@ func TestServerShutdownUnderLoad(t *testing.T) {
 		order := fmt.Sprint("ORDER-", i)
 		got, err := next.post(client, fmt.Sprint(i), cb)
 		require.NoError(t, err)
-		assertContract(t, cb.Provider, payack.Accepted, "", got)
+		assertContract(t, cb.Provider, payack.OutcomeAccepted, "", got)
 		assert.Equal(t, 1, h.calls(order)+next.calls(order), order)
 		if answered[i] {
 			assert.Equal(t, 1, h.calls(order), "what was acknowledged was processed")

@@ -33,12 +33,12 @@ var againstRules = map[string]struct {
 	reason  payack.Reason
 }{
 	// must_accept: brackets in a form's names are no name of the provider.
-	"ptop-pub-php-078-form-query-array": {payack.Rejected, payack.ReasonMalformed},
+	"ptop-pub-php-078-form-query-array": {payack.OutcomeRejected, payack.ReasonMalformed},
 	// must_accept: PHP rounds integers beyond 64 bits, so they are refused.
-	"ptop-pub-php-030-unset-big-int": {payack.Rejected, payack.ReasonSignature},
+	"ptop-pub-php-030-unset-big-int": {payack.OutcomeRejected, payack.ReasonSignature},
 	// policy_reject: HTTP trims the blank at the end of a header before anybody
 	// sees it.
-	"ptop-pub-php-219-sig-enc-blank": {payack.Accepted, ""},
+	"ptop-pub-php-219-sig-enc-blank": {payack.OutcomeAccepted, ""},
 }
 
 // sameValueOtherText rewrite a signed literal as another text of the number: a
@@ -126,7 +126,7 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, r
 		// The genuine webhook has the same hash, and came first.
 		first := bytes.Replace(body, []byte(`"order_id":"2024112000"`), []byte(`"order_id":"20241120001"`), 1)
 		first = bytes.Replace(first, []byte(`"received_amount":"1500"`), []byte(`"received_amount":"500"`), 1)
-		assertContract(t, provider, payack.Accepted, "", server.send(t, h, v, first))
+		assertContract(t, provider, payack.OutcomeAccepted, "", server.send(t, h, v, first))
 		require.Len(t, calls, 1)
 		calls = nil
 	}
@@ -148,7 +148,7 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, r
 		assert.Empty(t, calls)
 		return "invalid"
 	case v.Verdict == vectors.MustAccept:
-		require.Equal(t, payack.Accepted, o.Outcome, "%v", o.Err)
+		require.Equal(t, payack.OutcomeAccepted, o.Outcome, "%v", o.Err)
 		require.Len(t, calls, 1)
 		assertMembers(t, v, calls[0])
 		assert.Equal(t, calls[0].ID(), o.EventID)
@@ -161,15 +161,15 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, r
 			assert.Equal(t, response.ContentType, got.header.Get("Content-Type"))
 		}
 		again := server.send(t, h, v, body)
-		assertContract(t, provider, payack.Duplicate, "", again)
-		assert.Equal(t, payack.Duplicate, w.last(t).Outcome)
+		assertContract(t, provider, payack.OutcomeDuplicate, "", again)
+		assert.Equal(t, payack.OutcomeDuplicate, w.last(t).Outcome)
 		assert.Len(t, calls, 1, "a redelivery must not be processed again")
 		return "accepted"
 	}
 	assert.Empty(t, calls, "a refused callback must not be processed")
 	require.Contains(t, closedSet, o.Reason)
 	assert.Equal(t, closedSet[o.Reason], o.Outcome)
-	assert.Contains(t, []payack.Outcome{payack.Rejected, payack.Refused}, o.Outcome)
+	assert.Contains(t, []payack.Outcome{payack.OutcomeRejected, payack.OutcomeRefused}, o.Outcome)
 	require.Error(t, o.Err)
 	if o.EventID == "" {
 		assert.Nil(t, o.Delivery.Event)
@@ -197,7 +197,7 @@ func assertConfirmCatches(t *testing.T, f *vectors.File, v *vectors.Vector, serv
 		Options: w.options(),
 	}, func(context.Context, *payack.PayatomEvent) error { return nil })
 	require.NoError(t, err)
-	assertContract(t, payack.Payatom, payack.Rejected, payack.ReasonUnconfirmed, server.send(t, h, v, body))
+	assertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonUnconfirmed, server.send(t, h, v, body))
 	assert.Equal(t, payack.ReasonUnconfirmed, w.last(t).Reason)
 }
 
@@ -314,7 +314,7 @@ func (p *post) send(t *testing.T, h http.Handler, v *vectors.Vector, body []byte
 	require.NoError(t, err)
 	<-done
 	if v.Request.Method == http.MethodHead {
-		_, _, word := contract(payack.Payatom, payack.Refused, payack.ReasonMethod)
+		_, _, word := contract(payack.Payatom, payack.OutcomeRefused, payack.ReasonMethod)
 		b = []byte(word) // HTTP leaves it out
 	}
 	return answer{res.StatusCode, res.Header, string(b)}

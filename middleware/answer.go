@@ -33,11 +33,11 @@ func (a *answers) of(outcome payack.Outcome, reason payack.Reason) payack.Answer
 		return special
 	}
 	switch outcome {
-	case payack.Accepted, payack.Duplicate:
+	case payack.OutcomeAccepted, payack.OutcomeDuplicate:
 		return a.accepted
-	case payack.Rejected:
+	case payack.OutcomeRejected:
 		return a.rejected
-	case payack.Refused:
+	case payack.OutcomeRefused:
 		answer := a.word
 		answer.Status = gateStatus[reason]
 		return answer

@@ -18,6 +18,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/store/memstore"
 	"github.com/payack/payack/verify"
 )
 
@@ -40,13 +41,13 @@ func TestClientThatHangsUpDoesNotStopTheCallback(t *testing.T) {
 	conn.write(head + body)
 	<-entered
 	require.NoError(t, conn.conn.Close())
-	assert.Equal(t, payack.Accepted, w.last(t).Outcome)
+	assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 	assert.NoError(t, contextErr)
 
 	// It is done: the provider that asks again learns so.
 	in := serve(h, ptopRequest(t, "T1"))
 	assert.Equal(t, http.StatusOK, in.Code)
-	assert.Equal(t, payack.Duplicate, w.last(t).Outcome)
+	assert.Equal(t, payack.OutcomeDuplicate, w.last(t).Outcome)
 }
 
 type contextKey struct{}
@@ -131,12 +132,12 @@ func TestCallbackThatOutlastsDeadlineAndLease(t *testing.T) {
 				assert.Equal(t, http.StatusOK, again.Code)
 				if result == nil {
 					assert.Equal(t, http.StatusOK, code)
-					assert.Equal(t, payack.Accepted, seen.Outcome)
-					assert.Equal(t, payack.Duplicate, w.last(t).Outcome)
+					assert.Equal(t, payack.OutcomeAccepted, seen.Outcome)
+					assert.Equal(t, payack.OutcomeDuplicate, w.last(t).Outcome)
 					assert.Equal(t, 1, c.get())
 				} else {
 					assert.Equal(t, http.StatusInternalServerError, code)
-					assert.Equal(t, payack.Accepted, w.last(t).Outcome)
+					assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 					assert.Equal(t, 2, c.get())
 				}
 			})
@@ -157,7 +158,7 @@ func TestLeaseTakenOverByAnotherReplica(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, c := newWatch(), &counter{}
 		o := w.options()
-		o.Deadline, o.Lease, o.Store = time.Second, 2*time.Second, middleware.NewMemoryStore(10)
+		o.Deadline, o.Lease, o.Store = time.Second, 2*time.Second, memstore.New(10)
 		release := make(chan struct{})
 		slow := ptopHandler(t, o, func(context.Context, *payack.PtopEvent) error {
 			time.Sleep(3 * time.Second)
@@ -174,7 +175,7 @@ func TestLeaseTakenOverByAnotherReplica(t *testing.T) {
 		go func() { answered <- serve(other, ptopRequest(t, "T1")).Code }()
 		assert.Equal(t, http.StatusOK, <-answered)
 		seen := w.last(t)
-		assert.Equal(t, payack.Accepted, seen.Outcome)
+		assert.Equal(t, payack.OutcomeAccepted, seen.Outcome)
 		assert.Empty(t, seen.Reason)
 		require.ErrorIs(t, seen.Err, payack.ErrNotHeld)
 		assert.Equal(t, "ERROR", w.deliveries(t)[0]["level"])
@@ -191,7 +192,7 @@ func TestPanicIsAFailureWithItsStack(t *testing.T) {
 	assert.Equal(t, http.StatusInternalServerError, in.Code)
 	assert.Empty(t, in.Body.String())
 	seen := w.last(t)
-	assert.Equal(t, payack.Failed, seen.Outcome)
+	assert.Equal(t, payack.OutcomeFailed, seen.Outcome)
 	assert.Equal(t, payack.ReasonPanic, seen.Reason)
 	assert.Contains(t, string(seen.Stack), "slipInTheMerchantsCode")
 	assert.Equal(t, ptopID("T1"), seen.EventID)
@@ -220,7 +221,7 @@ func TestAbortHandlerIsPassedOn(t *testing.T) {
 			_, err := http.ReadResponse(conn.r, nil)
 			require.Error(t, err, "the connection ends without an answer")
 			seen := w.last(t)
-			assert.Equal(t, payack.Failed, seen.Outcome)
+			assert.Equal(t, payack.OutcomeFailed, seen.Outcome)
 			assert.Equal(t, payack.ReasonPanic, seen.Reason)
 
 			again := serve(h, ptopRequest(t, "T1"))
@@ -257,7 +258,7 @@ func TestGoexitInTheCallback(t *testing.T) {
 	<-ended
 	assert.Nil(t, panicked)
 	seen := w.last(t)
-	assert.Equal(t, payack.Failed, seen.Outcome)
+	assert.Equal(t, payack.OutcomeFailed, seen.Outcome)
 	assert.Equal(t, payack.ReasonPanic, seen.Reason)
 	assert.Equal(t, 1, w.count())
 	assert.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T1")).Code)
@@ -339,7 +340,7 @@ func TestPanicsOfHooksAreFailuresAndGiveTheClaimUp(t *testing.T) {
 			}
 		},
 		"Store": func(c *middleware.PayatomConfig) {
-			c.Store = &trippingStore{Store: middleware.NewMemoryStore(0), trip: trip}
+			c.Store = &trippingStore{Store: memstore.New(0), trip: trip}
 		},
 		"LimitKey": func(c *middleware.PayatomConfig) {
 			c.Limiter = openBucket{}
@@ -372,7 +373,7 @@ func TestPanicsOfHooksAreFailuresAndGiveTheClaimUp(t *testing.T) {
 
 			in = serve(h, payatomRequest(t, "ORD1", "500", "Approved"))
 			assert.Equal(t, `{"hash_status":"HashMatched","acknowledge":"yes"}`, in.Body.String())
-			assert.Equal(t, payack.Accepted, w.last(t).Outcome)
+			assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 		})
 	}
 }
@@ -394,13 +395,13 @@ func TestStorePanicsAtTheEnd(t *testing.T) {
 	t.Run("commit", func(t *testing.T) {
 		w, c := newWatch(), &counter{}
 		o := w.options()
-		o.Store = &faultyStore{Store: middleware.NewMemoryStore(0), commit: true}
+		o.Store = &faultyStore{Store: memstore.New(0), commit: true}
 		h := ptopHandler(t, o, c.accept)
 		assert.NotPanics(t, func() {
 			assert.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T1")).Code)
 		})
 		seen := w.last(t)
-		assert.Equal(t, payack.Accepted, seen.Outcome)
+		assert.Equal(t, payack.OutcomeAccepted, seen.Outcome)
 		require.Error(t, seen.Err)
 		assert.Equal(t, "ERROR", w.deliveries(t)[0]["level"])
 		assert.Equal(t, 1, c.get())
@@ -408,7 +409,7 @@ func TestStorePanicsAtTheEnd(t *testing.T) {
 	t.Run("release", func(t *testing.T) {
 		w := newWatch()
 		o := w.options()
-		o.Store = &faultyStore{Store: middleware.NewMemoryStore(0), release: true}
+		o.Store = &faultyStore{Store: memstore.New(0), release: true}
 		h := ptopHandler(t, o, func(context.Context, *payack.PtopEvent) error { return errMerchant })
 		assert.NotPanics(t, func() {
 			assert.Equal(t, http.StatusInternalServerError, serve(h, ptopRequest(t, "T1")).Code)
@@ -450,13 +451,13 @@ func TestObservedOncePerDelivery(t *testing.T) {
 		outcomes[o.Outcome]++
 		require.NotNil(t, o.Delivery)
 		assert.NotZero(t, o.Status)
-		if o.Outcome == payack.Accepted || o.Outcome == payack.Duplicate {
+		if o.Outcome == payack.OutcomeAccepted || o.Outcome == payack.OutcomeDuplicate {
 			assert.NoError(t, o.Err)
 		} else {
 			var e *payack.Error
 			assert.True(t, errors.As(o.Err, &e))
 		}
 	}
-	assert.Equal(t, 2*each, outcomes[payack.Refused])
-	assert.Equal(t, each+1, outcomes[payack.Accepted])
+	assert.Equal(t, 2*each, outcomes[payack.OutcomeRefused])
+	assert.Equal(t, each+1, outcomes[payack.OutcomeAccepted])
 }

@@ -98,7 +98,7 @@ func TestBodyLimit(t *testing.T) {
 		assert.True(t, res.Close)
 		seen := w.last(t)
 		assert.Equal(t, payack.ReasonTooLarge, seen.Reason)
-		assert.Equal(t, payack.Refused, seen.Outcome)
+		assert.Equal(t, payack.OutcomeRefused, seen.Outcome)
 	})
 	t.Run("chunks up to it are taken", func(t *testing.T) {
 		conn := dial(t, s)
@@ -122,7 +122,7 @@ func TestBodyLimit(t *testing.T) {
 		require.NoError(t, err)
 		defer res.Body.Close()
 		assert.Equal(t, http.StatusOK, res.StatusCode)
-		assert.Equal(t, payack.Accepted, w.last(t).Outcome)
+		assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 	})
 	t.Run("a limit set in front of it counts too", func(t *testing.T) {
 		h := ptopHandler(t, w.options(), c.accept)
@@ -149,7 +149,7 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 		assert.Empty(t, text)
 		seen := w.last(t)
 		assert.Equal(t, payack.ReasonBodyRead, seen.Reason)
-		assert.Equal(t, payack.Failed, seen.Outcome)
+		assert.Equal(t, payack.OutcomeFailed, seen.Outcome)
 		assert.Empty(t, seen.EventID)
 	}
 	t.Run("half of it, then the end", func(t *testing.T) {
@@ -265,7 +265,7 @@ func TestRefusedBodiesThatNeverCome(t *testing.T) {
 			res, _ := conn.answer()
 			assert.GreaterOrEqual(t, res.StatusCode, 400)
 			assert.True(t, conn.closed(), "the connection must end")
-			assert.Equal(t, payack.Refused, w.last(t).Outcome)
+			assert.Equal(t, payack.OutcomeRefused, w.last(t).Outcome)
 		})
 	}
 }

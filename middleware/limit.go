@@ -51,7 +51,7 @@ func (rc *Receiver[E]) limitHeaders(w http.ResponseWriter, d *delivery) {
 func (rc *Receiver[E]) chargeFailure(ctx context.Context, d *delivery) {
 	o := &d.observation
 	unverified := o.EventID == "" && o.Reason != payack.ReasonInvalid &&
-		(o.Outcome == payack.Rejected || o.Reason == payack.ReasonBodyRead || o.Reason == payack.ReasonTooLarge)
+		(o.Outcome == payack.OutcomeRejected || o.Reason == payack.ReasonBodyRead || o.Reason == payack.ReasonTooLarge)
 	if d.limitKey == "" || !unverified {
 		return
 	}

@@ -183,7 +183,7 @@ func TestBrokenLimiterLetsCallbacksPass(t *testing.T) {
 	o := seen.options()
 	o.Limiter = brokenLimiter{}
 	require.Equal(t, http.StatusOK, serve(ptopHandler(t, o, acceptAll), ptopRequest(t, "tx")).Code)
-	require.Equal(t, payack.Accepted, seen.last(t).Outcome)
+	require.Equal(t, payack.OutcomeAccepted, seen.last(t).Outcome)
 	require.Equal(t, http.StatusForbidden, serve(ptopHandler(t, o, acceptAll), forged(t, "192.0.2.1:1")).Code)
 }
 

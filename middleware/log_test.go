@@ -92,7 +92,7 @@ func TestLongIDsAreCutInTheLog(t *testing.T) {
 	w := newWatch()
 	long := strings.Repeat("é", 200)
 	serve(ptopHandler(t, w.options(), acceptAll), ptopRequest(t, long))
-	assert.Equal(t, payack.Accepted, w.last(t).Outcome)
+	assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 	assert.Equal(t, ptopID(long), w.seen[0].EventID, "the observer gets all of it")
 	assert.LessOrEqual(t, len(w.deliveries(t)[0]["event_id"].(string)), 140)
 }

@@ -15,9 +15,9 @@ const maxLogged = 128
 func levelOf(o *payack.Observation) slog.Level {
 	level := slog.LevelInfo
 	switch o.Outcome {
-	case payack.Failed:
+	case payack.OutcomeFailed:
 		level = slog.LevelError
-	case payack.Refused, payack.Rejected:
+	case payack.OutcomeRefused, payack.OutcomeRejected:
 		level = slog.LevelWarn
 	}
 	switch o.Reason {
@@ -26,7 +26,7 @@ func levelOf(o *payack.Observation) slog.Level {
 	case payack.ReasonBusy, payack.ReasonBodyRead:
 		level = slog.LevelWarn // the sender's doing, and anybody can send
 	}
-	if o.Err != nil && level < slog.LevelError && o.Outcome == payack.Accepted {
+	if o.Err != nil && level < slog.LevelError && o.Outcome == payack.OutcomeAccepted {
 		level = slog.LevelError // accepted, and not recorded as done
 	}
 	return level

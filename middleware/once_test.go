@@ -16,6 +16,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/store/memstore"
 )
 
 func TestAcceptedIsNotCalledAgain(t *testing.T) {
@@ -24,9 +25,9 @@ func TestAcceptedIsNotCalledAgain(t *testing.T) {
 	for i := range 5 {
 		in := serve(h, ptopRequest(t, "T1"))
 		assert.Equal(t, http.StatusOK, in.Code)
-		want := payack.Duplicate
+		want := payack.OutcomeDuplicate
 		if i == 0 {
-			want = payack.Accepted
+			want = payack.OutcomeAccepted
 		}
 		seen := w.last(t)
 		assert.Equal(t, want, seen.Outcome)
@@ -100,7 +101,7 @@ func (s *recordingStore) Release(ctx context.Context, id, token string) error {
 }
 
 func newRecordingStore() *recordingStore {
-	return &recordingStore{Store: middleware.NewMemoryStore(0)}
+	return &recordingStore{Store: memstore.New(0)}
 }
 
 func TestClaimIsHeldUntilTheCallbackHasReturned(t *testing.T) {
@@ -165,7 +166,7 @@ func TestStoreThatFails(t *testing.T) {
 		h := ptopHandler(t, o, c.accept)
 		for range 2 {
 			assert.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T1")).Code)
-			assert.Equal(t, payack.Accepted, w.last(t).Outcome)
+			assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 		}
 		assert.Equal(t, 2, c.get(), "the callback must not mind")
 		complaints := 0
@@ -187,7 +188,7 @@ func TestStoreThatFails(t *testing.T) {
 		h := ptopHandler(t, o, c.accept)
 		assert.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T1")).Code)
 		seen := w.last(t)
-		assert.Equal(t, payack.Accepted, seen.Outcome)
+		assert.Equal(t, payack.OutcomeAccepted, seen.Outcome)
 		assert.Empty(t, seen.Reason)
 		require.ErrorIs(t, seen.Err, down)
 		line := w.deliveries(t)[0]
@@ -217,7 +218,7 @@ func TestStoreThatFails(t *testing.T) {
 		for _, without := range []bool{false, true} {
 			w, c := newWatch(), &counter{}
 			o := w.options()
-			o.Store, o.ProcessWithoutStore = &spliceDown{middleware.NewMemoryStore(0), down}, without
+			o.Store, o.ProcessWithoutStore = &spliceDown{memstore.New(0), down}, without
 			rc, err := middleware.NewPayatom(middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKey), Options: o,
 				Expect: func(context.Context, string) (payack.Amount, bool, error) { return payack.NewAmount("500"), true, nil }})
 			require.NoError(t, err)
@@ -225,7 +226,7 @@ func TestStoreThatFails(t *testing.T) {
 			require.NoError(t, err)
 			serve(h, payatomRequest(t, "ORD1", "500", "Approved"))
 			if without {
-				assert.Equal(t, payack.Accepted, w.last(t).Outcome)
+				assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 				assert.Equal(t, 1, c.get())
 			} else {
 				assert.Equal(t, payack.ReasonStore, w.last(t).Reason)
@@ -255,7 +256,7 @@ func TestSameEventAtTheSameTime(t *testing.T) {
 			w, c := newWatch(), &counter{}
 			release := make(chan struct{})
 			o := w.options()
-			o.Store = middleware.NewMemoryStore(0)
+			o.Store = memstore.New(0)
 			var all []http.Handler
 			for range handlers {
 				all = append(all, ptopHandler(t, o, func(context.Context, *payack.PtopEvent) error {
@@ -283,7 +284,7 @@ func TestSameEventAtTheSameTime(t *testing.T) {
 			assert.Equal(t, 1, c.get())
 			w.last(t)
 			serve(all[0], ptopRequest(t, "T1"))
-			assert.Equal(t, payack.Duplicate, w.last(t).Outcome)
+			assert.Equal(t, payack.OutcomeDuplicate, w.last(t).Outcome)
 		})
 	}
 	t.Run("without waiting for each other", func(t *testing.T) {
@@ -310,7 +311,7 @@ func TestReceiversDoNotShareTheirMemory(t *testing.T) {
 func TestFullStoreAsksToSendAgain(t *testing.T) {
 	w := newWatch()
 	o := w.options()
-	o.Store = middleware.NewMemoryStore(1)
+	o.Store = memstore.New(1)
 	inside, release := make(chan struct{}), make(chan struct{})
 	h := ptopHandler(t, o, func(_ context.Context, ev *payack.PtopEvent) error {
 		if ev.TransactionID == "T1" {
@@ -325,7 +326,7 @@ func TestFullStoreAsksToSendAgain(t *testing.T) {
 	assert.Equal(t, http.StatusInternalServerError, serve(h, ptopRequest(t, "T2")).Code)
 	seen := w.last(t)
 	assert.Equal(t, payack.ReasonStore, seen.Reason)
-	assert.ErrorIs(t, seen.Err, middleware.ErrStoreFull)
+	assert.ErrorIs(t, seen.Err, memstore.ErrFull)
 	close(release)
 	assert.Equal(t, http.StatusOK, <-done)
 	w.last(t)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/ratelimit"
+	"github.com/payack/payack/store/memstore"
 )
 
 // Defaults of [Options].
@@ -68,7 +69,7 @@ type Options struct {
 	// this policy name. Retry-After is sent with every refusal anyway.
 	LimitPolicy string
 
-	// Store remembers which events were processed; nil is a [MemoryStore] of
+	// Store remembers which events were processed; nil is a [memstore.Store] of
 	// this receiver's own. Restarts and other replicas don't share it, so make
 	// the settling of an order idempotent all the same. Receivers of several
 	// accounts that share one need a tenant each: without it, an event of one
@@ -148,7 +149,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("payack: LimitPolicy: %w", err)
 	}
 	if o.Store == nil {
-		o.Store = NewMemoryStore(0)
+		o.Store = memstore.New(0)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -211,7 +211,7 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 		switch {
 		case err != nil:
 			return err
-		case state != payack.Claimed:
+		case state != payack.ClaimGranted:
 			return busy()
 		}
 		if len(d.claims) > held { // a store that is done without gave nothing
@@ -223,9 +223,9 @@ func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.Payat
 	case err != nil:
 		return err
 	case confirmed: // true, whatever else its text is bound to
-	case state == payack.Conflict:
+	case state == payack.ClaimConflict:
 		return rc.fail(payack.StageGuard, payack.ReasonSpliced, nil, "its hash came before with another order, amount or status")
-	case state == payack.Busy: // left behind by a crash; bound to nobody until its lease ends
+	case state == payack.ClaimBusy: // left behind by a crash; bound to nobody until its lease ends
 		return busy()
 	}
 	return nil

@@ -261,7 +261,7 @@ func (rc *Receiver[E]) serve(w http.ResponseWriter, r *http.Request, call func(c
 	aborted := false
 	defer func() {
 		if o.Outcome == "" { // the goroutine ends in the callback, or is to end
-			o.Outcome, o.Reason = payack.Failed, payack.ReasonPanic
+			o.Outcome, o.Reason = payack.OutcomeFailed, payack.ReasonPanic
 		}
 		rc.observe(r.Context(), o)
 		rc.chargeFailure(r.Context(), d)
@@ -290,7 +290,7 @@ func (rc *Receiver[E]) answer(w http.ResponseWriter, d *delivery, err error) {
 		}
 		o.Outcome, o.Reason, o.Err = refusal.Reason.Outcome(), refusal.Reason, refusal
 	} else if o.Outcome == "" {
-		o.Outcome = payack.Accepted
+		o.Outcome = payack.OutcomeAccepted
 	}
 	if d.written != 0 {
 		o.Status = d.written
@@ -369,7 +369,7 @@ func (rc *Receiver[E]) deliver(ctx context.Context, r *http.Request, d *delivery
 
 	err = rc.guard(ctx, ev, d)
 	o.Took.Guard = d.lap()
-	if err != nil || o.Outcome == payack.Duplicate {
+	if err != nil || o.Outcome == payack.OutcomeDuplicate {
 		return err
 	}
 
@@ -454,12 +454,12 @@ func (rc *Receiver[E]) guard(ctx context.Context, ev E, d *delivery) error {
 	switch {
 	case err != nil:
 		return err
-	case state == payack.Done:
-		d.observation.Outcome = payack.Duplicate
+	case state == payack.ClaimDone:
+		d.observation.Outcome = payack.OutcomeDuplicate
 		return nil
-	case state == payack.Busy:
+	case state == payack.ClaimBusy:
 		return rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "the same event is being processed elsewhere")
-	case state == payack.Conflict:
+	case state == payack.ClaimConflict:
 		return rc.fail(payack.StageGuard, payack.ReasonConflict, nil, "the same event came before with other amounts or currencies")
 	}
 	if rc.stages.guard == nil {
@@ -474,8 +474,8 @@ func (rc *Receiver[E]) claim(ctx context.Context, d *delivery, id, fingerprint s
 	got, err := rc.options.Store.Claim(ctx, id, fingerprint, rc.options.Lease)
 	switch {
 	case err != nil:
-		return payack.Claimed, rc.storeFailed(d, err)
-	case got.State == payack.Claimed:
+		return payack.ClaimGranted, rc.storeFailed(d, err)
+	case got.State == payack.ClaimGranted:
 		d.claims = append(d.claims, claim{id: id, fingerprint: fingerprint, token: got.Token})
 	}
 	return got.State, nil
@@ -484,10 +484,10 @@ func (rc *Receiver[E]) claim(ctx context.Context, d *delivery, id, fingerprint s
 // bind marks id done with this fingerprint, whatever becomes of the event. Done
 // is the answer to the first time and to those after it.
 func (rc *Receiver[E]) bind(ctx context.Context, d *delivery, id, fingerprint string) (payack.ClaimState, error) {
-	if s, ok := rc.options.Store.(*MemoryStore); ok { // in one step
-		state, err := s.bind(ctx, id, fingerprint)
+	if s, ok := rc.options.Store.(payack.Binder); ok { // in one step
+		state, err := s.Bind(ctx, id, fingerprint)
 		if err != nil {
-			return payack.Done, rc.storeFailed(d, err)
+			return payack.ClaimDone, rc.storeFailed(d, err)
 		}
 		return state, nil
 	}
@@ -502,7 +502,7 @@ func (rc *Receiver[E]) bind(ctx context.Context, d *delivery, id, fingerprint st
 	case !rc.options.ProcessWithoutStore:
 		return 0, rc.storeFailed(d, err)
 	}
-	return payack.Done, nil // what could not be bound is settled with the event's claim
+	return payack.ClaimDone, nil // what could not be bound is settled with the event's claim
 }
 
 // storeFailed returns nil when the event is processed all the same.
@@ -560,7 +560,7 @@ func (rc *Receiver[E]) commit(ctx context.Context, c claim) (err error) {
 		return err
 	}
 	again, claimErr := rc.options.Store.Claim(ctx, c.id, c.fingerprint, rc.options.Lease)
-	if claimErr != nil || again.State != payack.Claimed {
+	if claimErr != nil || again.State != payack.ClaimGranted {
 		return err
 	}
 	return rc.options.Store.Commit(ctx, c.id, again.Token)

@@ -16,11 +16,12 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/store/memstore"
 )
 
 // betweenCalls is a store that lets something happen between two of its calls.
 type betweenCalls struct {
-	*middleware.MemoryStore
+	payack.Store
 	beforeCommit func() error
 	afterRelease func()
 }
@@ -31,11 +32,11 @@ func (s *betweenCalls) Commit(ctx context.Context, id, token string) error {
 			return err
 		}
 	}
-	return s.MemoryStore.Commit(ctx, id, token)
+	return s.Store.Commit(ctx, id, token)
 }
 
 func (s *betweenCalls) Release(ctx context.Context, id, token string) error {
-	err := s.MemoryStore.Release(ctx, id, token)
+	err := s.Store.Release(ctx, id, token)
 	if s.afterRelease != nil {
 		s.afterRelease()
 	}
@@ -58,7 +59,7 @@ func payatomHandler(t *testing.T, c middleware.PayatomConfig, fn func(context.Co
 // A forged webhook that the callback has refused gives up what it held bit by
 // bit. At no moment may the genuine one be taken for the forgery.
 func TestGenuineBetweenTheCallsThatGiveAForgeryUp(t *testing.T) {
-	store := &betweenCalls{MemoryStore: middleware.NewMemoryStore(0)}
+	store := &betweenCalls{Store: memstore.New(0)}
 	w := newWatch()
 	o := w.options()
 	o.Store = store
@@ -75,7 +76,7 @@ func TestGenuineBetweenTheCallsThatGiveAForgeryUp(t *testing.T) {
 		}
 		inside = true
 		serve(h, payatomRequest(t, "user-11", "500", "Approved"))
-		require.NotEqual(t, payack.Rejected, w.last(t).Outcome)
+		require.NotEqual(t, payack.OutcomeRejected, w.last(t).Outcome)
 		inside = false
 	}
 	serve(h, payatomRequest(t, "user-1", "1500", "Approved"))
@@ -105,7 +106,7 @@ func TestGenuineWhileAnUnknownStatusIsInTheCallback(t *testing.T) {
 // One hiccup of the store while the hash is bound must not leave it busy until
 // the lease ends.
 func TestHashThatCouldNotBeBoundIsFreeAgain(t *testing.T) {
-	store := &betweenCalls{MemoryStore: middleware.NewMemoryStore(0)}
+	store := &betweenCalls{Store: memstore.New(0)}
 	h := payatomHandler(t, middleware.PayatomConfig{
 		Expect: func(context.Context, string) (payack.Amount, bool, error) {
 			return payack.NewAmount("500"), true, nil
@@ -140,7 +141,7 @@ func (p panickingHandler) WithAttrs([]slog.Attr) slog.Handler      { return p }
 func (p panickingHandler) WithGroup(string) slog.Handler           { return p }
 
 // releaseFails makes the receiver log while it settles.
-type releaseFails struct{ *middleware.MemoryStore }
+type releaseFails struct{ *memstore.Store }
 
 func (releaseFails) Release(context.Context, string, string) error { return errors.New("gone") }
 
@@ -150,7 +151,7 @@ func TestPanicOfTheLogWhileSettling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fail := true
 		h := ptopHandler(t, middleware.Options{
-			Store: releaseFails{middleware.NewMemoryStore(0)}, Logger: slog.New(panickingHandler{}),
+			Store: releaseFails{memstore.New(0)}, Logger: slog.New(panickingHandler{}),
 		}, func(context.Context, *payack.PtopEvent) error {
 			if fail {
 				return errMerchant
@@ -190,8 +191,8 @@ type twoSteps struct{ payack.Store }
 // whoever sends.
 func TestHashIsBoundWithEveryStore(t *testing.T) {
 	for name, store := range map[string]func() payack.Store{
-		"in memory": func() payack.Store { return middleware.NewMemoryStore(0) },
-		"another":   func() payack.Store { return twoSteps{middleware.NewMemoryStore(0)} },
+		"in memory": func() payack.Store { return memstore.New(0) },
+		"another":   func() payack.Store { return twoSteps{memstore.New(0)} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -218,14 +219,14 @@ func TestHashIsBoundWithEveryStore(t *testing.T) {
 				is := func(outcome payack.Outcome, reason payack.Reason) said { return said{string(outcome), string(reason)} }
 
 				patience = 2 * time.Second
-				require.Equal(t, is(payack.Failed, payack.ReasonStore), is(deliver("user-1", "1500")), "what comes too late binds nothing")
+				require.Equal(t, is(payack.OutcomeFailed, payack.ReasonStore), is(deliver("user-1", "1500")), "what comes too late binds nothing")
 				patience, failure = 0, errors.New("not now")
-				require.Equal(t, is(payack.Failed, payack.ReasonCallback), is(deliver("user-11", "500")))
+				require.Equal(t, is(payack.OutcomeFailed, payack.ReasonCallback), is(deliver("user-11", "500")))
 				failure = nil
-				require.Equal(t, is(payack.Rejected, payack.ReasonSpliced), is(deliver("user-1", "1500")), "bound, though the callback failed")
-				require.Equal(t, is(payack.Accepted, ""), is(deliver("user-11", "500")))
-				require.Equal(t, is(payack.Duplicate, ""), is(deliver("user-11", "500")))
-				require.Equal(t, is(payack.Rejected, payack.ReasonSpliced), is(deliver("user-1", "1500")))
+				require.Equal(t, is(payack.OutcomeRejected, payack.ReasonSpliced), is(deliver("user-1", "1500")), "bound, though the callback failed")
+				require.Equal(t, is(payack.OutcomeAccepted, ""), is(deliver("user-11", "500")))
+				require.Equal(t, is(payack.OutcomeDuplicate, ""), is(deliver("user-11", "500")))
+				require.Equal(t, is(payack.OutcomeRejected, payack.ReasonSpliced), is(deliver("user-1", "1500")))
 				require.Equal(t, 2, called)
 			})
 		})
@@ -248,7 +249,7 @@ func TestPanicWithANilPointerGivesTheEventUp(t *testing.T) {
 	require.Equal(t, http.StatusInternalServerError, serve(h, ptopRequest(t, "T1")).Code)
 	require.Equal(t, payack.ReasonPanic, w.last(t).Reason)
 	require.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T1")).Code)
-	require.Equal(t, payack.Accepted, w.last(t).Outcome)
+	require.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 }
 
 // What a hash is bound by is a key of the store: readable where it is short, and
@@ -275,7 +276,7 @@ func TestKeysOfBoundHashes(t *testing.T) {
 		sent := strings.ReplaceAll(tc.order, "\n", `\n`)
 		serve(h, payatomSigned(t, sent, tc.order, "500", "Approved"))
 		last := w.last(t)
-		require.Equal(t, payack.Accepted, last.Outcome, "%q: %v", tc.order, last.Err)
+		require.Equal(t, payack.OutcomeAccepted, last.Outcome, "%q: %v", tc.order, last.Err)
 		var keys []string
 		for _, call := range store.calls {
 			if id, found := strings.CutPrefix(call, "claim payatom-splice"); found {

@@ -30,66 +30,66 @@ func TestWrap(t *testing.T) {
 		is      error
 	}{
 		{name: "nothing written", next: func(http.ResponseWriter, *http.Request) {},
-			status: 200, outcome: payack.Accepted},
+			status: 200, outcome: payack.OutcomeAccepted},
 		{name: "a header and nothing written", next: func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Shop", "7") },
-			status: 200, outcome: payack.Accepted},
+			status: 200, outcome: payack.OutcomeAccepted},
 		{name: "200 written", next: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "mine") },
-			status: 200, body: "mine", outcome: payack.Accepted},
+			status: 200, body: "mine", outcome: payack.OutcomeAccepted},
 		{name: "an empty write", next: func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(nil) },
-			status: 200, outcome: payack.Accepted},
+			status: 200, outcome: payack.OutcomeAccepted},
 		{name: "204 written", next: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
-			status: 204, outcome: payack.Accepted},
+			status: 204, outcome: payack.OutcomeAccepted},
 		{name: "299 written", next: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(299) },
-			status: 299, outcome: payack.Accepted},
+			status: 299, outcome: payack.OutcomeAccepted},
 		{name: "302 written", next: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) },
-			status: 302, outcome: payack.Failed, reason: payack.ReasonCallback},
+			status: 302, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 		{name: "500 written", next: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "mine", 500) },
-			status: 500, body: "mine\n", outcome: payack.Failed, reason: payack.ReasonCallback},
+			status: 500, body: "mine\n", outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 		{name: "418 written, then a body", next: func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(418)
 			_, _ = io.WriteString(w, "mine")
-		}, status: 418, body: "mine", outcome: payack.Failed, reason: payack.ReasonCallback},
+		}, status: 418, body: "mine", outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 		{name: "Fail and nothing written", next: func(_ http.ResponseWriter, r *http.Request) {
 			assert.True(t, middleware.Fail(r.Context(), errMerchant))
-		}, status: 500, outcome: payack.Failed, reason: payack.ReasonCallback, is: errMerchant},
+		}, status: 500, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, is: errMerchant},
 		{name: "Fail and 200 written", next: func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, "mine")
 			middleware.Fail(r.Context(), errMerchant)
-		}, status: 200, body: "mine", outcome: payack.Failed, reason: payack.ReasonCallback, is: errMerchant},
+		}, status: 200, body: "mine", outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, is: errMerchant},
 		{name: "of several Fails the first counts", next: func(_ http.ResponseWriter, r *http.Request) {
 			middleware.Fail(r.Context(), errMerchant)
 			middleware.Fail(r.Context(), io.ErrNoProgress)
-		}, status: 500, outcome: payack.Failed, reason: payack.ReasonCallback, is: errMerchant},
+		}, status: 500, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, is: errMerchant},
 		{name: "Fail without an error", next: func(_ http.ResponseWriter, r *http.Request) { assert.True(t, middleware.Fail(r.Context(), nil)) },
-			status: 200, outcome: payack.Accepted},
+			status: 200, outcome: payack.OutcomeAccepted},
 		{name: "Fail in a context made of it", next: func(_ http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithCancel(r.Context())
 			defer cancel()
 			middleware.Fail(ctx, errMerchant)
-		}, status: 500, outcome: payack.Failed, reason: payack.ReasonCallback, is: errMerchant},
+		}, status: 500, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, is: errMerchant},
 		{name: "a panic and nothing written", next: func(http.ResponseWriter, *http.Request) { panic("slip") },
-			status: 500, outcome: payack.Failed, reason: payack.ReasonPanic},
+			status: 500, outcome: payack.OutcomeFailed, reason: payack.ReasonPanic},
 		{name: "a panic after 500", next: func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "mine", http.StatusInternalServerError)
 			panic("slip")
-		}, status: 500, body: "mine\n", outcome: payack.Failed, reason: payack.ReasonPanic},
+		}, status: 500, body: "mine\n", outcome: payack.OutcomeFailed, reason: payack.ReasonPanic},
 		{name: "a flush", next: func(w http.ResponseWriter, _ *http.Request) {
 			require.NoError(t, http.NewResponseController(w).Flush())
-		}, status: 200, outcome: payack.Accepted},
+		}, status: 200, outcome: payack.OutcomeAccepted},
 		{name: "Fail after a flush", next: func(w http.ResponseWriter, r *http.Request) {
 			require.NoError(t, http.NewResponseController(w).Flush())
 			middleware.Fail(r.Context(), errMerchant)
-		}, status: 200, outcome: payack.Failed, reason: payack.ReasonCallback, is: errMerchant},
+		}, status: 200, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, is: errMerchant},
 		{name: "500 after early hints", next: func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusEarlyHints)
 			w.WriteHeader(500)
-		}, status: 500, outcome: payack.Failed, reason: payack.ReasonCallback},
+		}, status: 500, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 		{name: "the second header is superfluous", next: func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(201)
 			w.WriteHeader(500)
-		}, status: 201, outcome: payack.Accepted},
+		}, status: 201, outcome: payack.OutcomeAccepted},
 		{name: "early hints and nothing else", next: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusEarlyHints) },
-			status: 200, outcome: payack.Accepted},
+			status: 200, outcome: payack.OutcomeAccepted},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w, c := newWatch(), &counter{}
@@ -128,8 +128,8 @@ func TestWrap(t *testing.T) {
 
 			status, text = post()
 			again := w.last(t)
-			if tc.outcome == payack.Accepted {
-				assert.Equal(t, payack.Duplicate, again.Outcome)
+			if tc.outcome == payack.OutcomeAccepted {
+				assert.Equal(t, payack.OutcomeDuplicate, again.Outcome)
 				assert.Equal(t, 1, c.get())
 				assert.Equal(t, http.StatusOK, status)
 				assert.Empty(t, text)

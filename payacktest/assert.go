@@ -27,13 +27,13 @@ func Answer(p payack.Provider, reason payack.Reason) payack.Answer {
 		a = ptopAnswer(outcome, reason)
 	case payack.PTS:
 		a = payack.Answer{Status: http.StatusOK, ContentType: "text/plain", Body: "FAILED"}
-		if outcome == payack.Accepted {
+		if outcome == payack.OutcomeAccepted {
 			a.Body = "SUCCESS"
 		}
 	case payack.Payatom:
 		a = payack.Answer{Status: http.StatusOK, ContentType: payatomType, Body: payatomBody(outcome, "HashMatched", "HashMismatch")}
 	}
-	if outcome == payack.Refused {
+	if outcome == payack.OutcomeRefused {
 		a.Status = gateStatus(reason)
 	}
 	return a
@@ -41,13 +41,13 @@ func Answer(p payack.Provider, reason payack.Reason) payack.Answer {
 
 func ptopAnswer(outcome payack.Outcome, reason payack.Reason) payack.Answer {
 	switch {
-	case outcome == payack.Accepted:
+	case outcome == payack.OutcomeAccepted:
 		return payack.Answer{Status: http.StatusOK}
-	case outcome == payack.Refused:
+	case outcome == payack.OutcomeRefused:
 		return payack.Answer{}
 	case reason == payack.ReasonBusy:
 		return payack.Answer{Status: http.StatusServiceUnavailable}
-	case outcome == payack.Failed:
+	case outcome == payack.OutcomeFailed:
 		return payack.Answer{Status: http.StatusInternalServerError}
 	case reason == payack.ReasonMalformed || reason == payack.ReasonInvalid:
 		return payack.Answer{Status: http.StatusBadRequest}
@@ -58,9 +58,9 @@ func ptopAnswer(outcome payack.Outcome, reason payack.Reason) payack.Answer {
 func payatomBody(outcome payack.Outcome, matched, mismatch string) string {
 	word, acknowledge := mismatch, "no"
 	switch outcome {
-	case payack.Accepted:
+	case payack.OutcomeAccepted:
 		word, acknowledge = matched, "yes"
-	case payack.Failed:
+	case payack.OutcomeFailed:
 		word = matched
 	}
 	return `{"hash_status":"` + word + `","acknowledge":"` + acknowledge + `"}`
@@ -123,7 +123,7 @@ func Answered(t testing.TB, p payack.Provider, reason payack.Reason, res *http.R
 	t.Helper()
 	what := string(reason)
 	if reason == "" {
-		what = string(payack.Accepted)
+		what = string(payack.OutcomeAccepted)
 	}
 	return answered(t, p, what, res, Answer(p, reason))
 }

@@ -167,7 +167,7 @@ func TestEveryCombinationIsAccepted(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			h, last := x.handler(t)
 			Accepted(t, x.callback.Provider, x.callback.Deliver(h))
-			assert.Equal(t, payack.Accepted, last().Outcome)
+			assert.Equal(t, payack.OutcomeAccepted, last().Outcome)
 			assert.Equal(t, x.scheme, last().Scheme)
 
 			// The same again, over a real connection: a redelivery.
@@ -176,7 +176,7 @@ func TestEveryCombinationIsAccepted(t *testing.T) {
 			res, err := x.callback.Post(context.Background(), nil, server.URL+"/any?path=1")
 			require.NoError(t, err)
 			Accepted(t, x.callback.Provider, res)
-			assert.Equal(t, payack.Duplicate, last().Outcome)
+			assert.Equal(t, payack.OutcomeDuplicate, last().Outcome)
 		})
 	}
 }
@@ -192,7 +192,7 @@ func TestEveryForgeryIsRefused(t *testing.T) {
 				t.Run(f.Name, func(t *testing.T) {
 					h, last := x.handler(t)
 					f.Callback.Deliver(h)
-					assert.Contains(t, []payack.Outcome{payack.Rejected, payack.Refused, payack.Failed}, last().Outcome)
+					assert.Contains(t, []payack.Outcome{payack.OutcomeRejected, payack.OutcomeRefused, payack.OutcomeFailed}, last().Outcome)
 					assert.Empty(t, last().EventID, "it must not have verified")
 					assert.False(t, f.Callback.Equal(x.callback))
 				})
@@ -381,7 +381,7 @@ func TestWrongLengthsAtTheReceiver(t *testing.T) {
 	require.NoError(t, err)
 	Accepted(t, payack.PTS, res)
 	Accepted(t, payack.PTS, cb.Tampered(t, AnnounceLength(-1)).Deliver(r))
-	assert.Equal(t, payack.Duplicate, r.last.Outcome)
+	assert.Equal(t, payack.OutcomeDuplicate, r.last.Outcome)
 }
 
 func TestRemovedMembers(t *testing.T) {

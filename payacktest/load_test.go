@@ -258,6 +258,6 @@ func FuzzRecordLoad(f *testing.F) {
 			assert.True(t, utf8.ValidString(value))
 		}
 		assert.Equal(t, 200, got.Answer.Status)
-		assert.NotEqual(t, payack.Failed, got.Outcome)
+		assert.NotEqual(t, payack.OutcomeFailed, got.Outcome)
 	})
 }

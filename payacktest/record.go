@@ -433,24 +433,24 @@ func outcomeOf(a fileAnswer) payack.Outcome {
 	body := strings.Replace(a.Body, `"Hash M`, `"HashM`, 1)
 	switch a.Status {
 	case http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests:
-		return payack.Refused
+		return payack.OutcomeRefused
 	case http.StatusInternalServerError, http.StatusServiceUnavailable:
-		return payack.Failed
+		return payack.OutcomeFailed
 	case http.StatusBadRequest:
-		return payack.Rejected
+		return payack.OutcomeRejected
 	case http.StatusForbidden:
 		if a.Body == "Invalid signature" {
-			return payack.Rejected
+			return payack.OutcomeRejected
 		}
-		return payack.Refused // by address
+		return payack.OutcomeRefused // by address
 	case http.StatusOK:
 		switch body {
-		case "", "SUCCESS", payatomBody(payack.Accepted, "HashMatched", "HashMismatch"):
-			return payack.Accepted
-		case payatomBody(payack.Failed, "HashMatched", "HashMismatch"):
-			return payack.Failed
-		case payatomBody(payack.Rejected, "HashMatched", "HashMismatch"):
-			return payack.Rejected
+		case "", "SUCCESS", payatomBody(payack.OutcomeAccepted, "HashMatched", "HashMismatch"):
+			return payack.OutcomeAccepted
+		case payatomBody(payack.OutcomeFailed, "HashMatched", "HashMismatch"):
+			return payack.OutcomeFailed
+		case payatomBody(payack.OutcomeRejected, "HashMatched", "HashMismatch"):
+			return payack.OutcomeRejected
 		}
 	}
 	return ""

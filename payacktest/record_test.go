@@ -85,7 +85,7 @@ func TestRecordLoadDeliver(t *testing.T) {
 			assert.Equal(t, values, got.Header[name], x.name)
 		}
 		assert.Equal(t, "/callbacks/a%2Fb", got.Path)
-		assert.Equal(t, payack.Accepted, got.Outcome)
+		assert.Equal(t, payack.OutcomeAccepted, got.Outcome)
 		assert.Equal(t, 200, got.Answer.Status)
 		assert.False(t, got.Incomplete)
 		assert.WithinDuration(t, time.Now(), got.Time, time.Minute)
@@ -268,7 +268,7 @@ func TestRecorderIsConcurrent(t *testing.T) {
 	assert.Len(t, all, senders*each)
 	ids := map[string]bool{}
 	for _, r := range all {
-		assert.Equal(t, payack.Accepted, r.Outcome)
+		assert.Equal(t, payack.OutcomeAccepted, r.Outcome)
 		ids[r.EventID] = true
 	}
 	assert.Len(t, ids, senders*each)
@@ -434,7 +434,7 @@ func TestRecorderLeavesTheBodyAlone(t *testing.T) {
 	assert.True(t, got.Incomplete)
 
 	post(cb.Tampered(t, AnnounceLength(-1)))
-	assert.Equal(t, payack.Accepted, r.last.Outcome)
+	assert.Equal(t, payack.OutcomeAccepted, r.last.Outcome)
 	got = last()
 	assert.Equal(t, cb.Body, got.Body)
 	assert.False(t, got.Incomplete)

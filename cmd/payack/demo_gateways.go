@@ -180,9 +180,9 @@ func (g *demoGateways) rows() []row {
 			}
 			rows = append(rows, row{gw.provider, what, send, 1, payacktest.Answer(gw.provider, reason), o, []payack.Reason{reason}})
 		}
-		add("created, paid, called back", "ORD1000001", gw.pay, payack.Accepted, "")
-		add("created, called back as paid: a lie, it is pending", "ORD1000002", gw.lie, payack.Failed, payack.ReasonUnreachable)
-		add("created, "+gw.failed+", called back as paid: a lie", "ORD1000003", gw.failAndLie, payack.Rejected, payack.ReasonUnconfirmed)
+		add("created, paid, called back", "ORD1000001", gw.pay, payack.OutcomeAccepted, "")
+		add("created, called back as paid: a lie, it is pending", "ORD1000002", gw.lie, payack.OutcomeFailed, payack.ReasonUnreachable)
+		add("created, "+gw.failed+", called back as paid: a lie", "ORD1000003", gw.failAndLie, payack.OutcomeRejected, payack.ReasonUnconfirmed)
 	}
 	return rows
 }

@@ -33,21 +33,21 @@ func (k *demoKeys) rows() ([]row, error) {
 		add := func(what string, cb payacktest.Callback, o payack.Outcome, reasons ...payack.Reason) {
 			play(demoClient, 1, what, cb, o, reasons...)
 		}
-		add("genuine", d.genuine, payack.Accepted, "")
-		add("redelivered", d.genuine, payack.Duplicate, "")
-		add("tampered signature", d.badSignature, payack.Rejected, d.badSignatureReason)
-		add("tampered body", d.badBody, payack.Rejected, payack.ReasonSignature)
+		add("genuine", d.genuine, payack.OutcomeAccepted, "")
+		add("redelivered", d.genuine, payack.OutcomeDuplicate, "")
+		add("tampered signature", d.badSignature, payack.OutcomeRejected, d.badSignatureReason)
+		add("tampered body", d.badBody, payack.OutcomeRejected, payack.ReasonSignature)
 		if p == payack.PTS {
 			// A damaged block may turn into bad padding or into bad JSON.
-			add("tampered envelope", d.badEnvelope, payack.Rejected, payack.ReasonEnvelope, payack.ReasonMalformed)
+			add("tampered envelope", d.badEnvelope, payack.OutcomeRejected, payack.ReasonEnvelope, payack.ReasonMalformed)
 		}
-		add(d.splicedHow, d.spliced, payack.Rejected, d.splicedReason)
-		add("oversized", d.oversized, payack.Refused, payack.ReasonTooLarge)
-		add("unsigned", d.unsigned, payack.Rejected, d.unsignedReason)
-		play(demoFlooder, demoBudget, fmt.Sprintf("flooding: the first %d", demoBudget), d.unsigned, payack.Rejected, d.unsignedReason)
-		play(demoFlooder, 2*demoBudget, fmt.Sprintf("flooding: the next %d", 2*demoBudget), d.unsigned, payack.Refused, payack.ReasonRate)
-		play(demoFlooder, 1, "genuine, from the flooder's address", d.genuine, payack.Refused, payack.ReasonRate)
-		add("genuine, from another address meanwhile", d.other, payack.Accepted, "")
+		add(d.splicedHow, d.spliced, payack.OutcomeRejected, d.splicedReason)
+		add("oversized", d.oversized, payack.OutcomeRefused, payack.ReasonTooLarge)
+		add("unsigned", d.unsigned, payack.OutcomeRejected, d.unsignedReason)
+		play(demoFlooder, demoBudget, fmt.Sprintf("flooding: the first %d", demoBudget), d.unsigned, payack.OutcomeRejected, d.unsignedReason)
+		play(demoFlooder, 2*demoBudget, fmt.Sprintf("flooding: the next %d", 2*demoBudget), d.unsigned, payack.OutcomeRefused, payack.ReasonRate)
+		play(demoFlooder, 1, "genuine, from the flooder's address", d.genuine, payack.OutcomeRefused, payack.ReasonRate)
+		add("genuine, from another address meanwhile", d.other, payack.OutcomeAccepted, "")
 	}
 	return rows, nil
 }

@@ -122,7 +122,7 @@ func TestDemoRowThatDiffers(t *testing.T) {
 	for name, spoil := range map[string]func(*row){
 		"status":  func(x *row) { x.want.Status = 201 },
 		"body":    func(x *row) { x.want.Body = "OK" },
-		"outcome": func(x *row) { x.outcome = payack.Duplicate },
+		"outcome": func(x *row) { x.outcome = payack.OutcomeDuplicate },
 		"reason":  func(x *row) { x.reasons = []payack.Reason{payack.ReasonSpliced, payack.ReasonBusy} },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -114,10 +114,10 @@ func (i *inspection) run() error {
 		return err
 	}
 	o := &i.seen
-	if i.rec.Incomplete && o.Outcome == payack.Failed { // ours, for want of the rest
+	if i.rec.Incomplete && o.Outcome == payack.OutcomeFailed { // ours, for want of the rest
 		o.Reason, o.Err = payack.ReasonBodyRead, nil
 	}
-	if o.Outcome != payack.Refused && o.Reason != payack.ReasonBodyRead {
+	if o.Outcome != payack.OutcomeRefused && o.Reason != payack.ReasonBodyRead {
 		told := i.reader.explain(i.rec.Message())
 		for _, step := range told.Steps {
 			i.line(step.Name, "%s", step.Text)
@@ -132,12 +132,12 @@ func (i *inspection) run() error {
 		}
 	}
 	var failure error
-	if o.Outcome == payack.Accepted {
+	if o.Outcome == payack.OutcomeAccepted {
 		i.line("accepted", "%s", o.EventID)
 	} else {
 		why := string(o.Reason)
 		// What the gate refuses is said above, by the configuration's names.
-		if e, ok := errors.AsType[*payack.Error](o.Err); ok && e.Detail != "" && o.Outcome != payack.Refused {
+		if e, ok := errors.AsType[*payack.Error](o.Err); ok && e.Detail != "" && o.Outcome != payack.OutcomeRefused {
 			why += ": " + e.Detail
 		}
 		mend := i.mend()

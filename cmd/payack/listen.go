@@ -17,6 +17,7 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/store/memstore"
 )
 
 func runListen(ctx context.Context, io stdio, args []string) error {
@@ -165,7 +166,7 @@ func (c *config) options(out *lines, logger *slog.Logger) (middleware.Options, e
 		MaxBody:          c.MaxBodyBytes,
 		TrustedProxies:   c.proxies,
 		AllowedAddresses: c.allowed,
-		Store:            middleware.NewMemoryStore(0),
+		Store:            memstore.New(0),
 		Logger:           logger,
 		Observer:         out,
 	}

@@ -51,11 +51,11 @@ func (i *inspection) mend() string {
 	switch {
 	case verifies == "" && i.signatureRedacted():
 		return "record it again with the header kept that carries the signature; it was redacted"
-	case verifies == "" && o.Outcome == payack.Refused:
+	case verifies == "" && o.Outcome == payack.OutcomeRefused:
 		return reason + "; but it does not verify with these keys, whatever the settings"
 	case verifies == "":
 		return reason
-	case o.Outcome == payack.Refused && (o.Reason != payack.ReasonContentType || len(changes) == 0):
+	case o.Outcome == payack.OutcomeRefused && (o.Reason != payack.ReasonContentType || len(changes) == 0):
 		return reason + "; apart from that " + verifies
 	}
 	return verifies

@@ -15,9 +15,9 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/adapt/ginpayack"
 	"github.com/payack/payack/client"
 	"github.com/payack/payack/examples/internal/orders"
-	"github.com/payack/payack/ginpayack"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/middleware"
 )

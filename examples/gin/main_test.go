@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/adapt/ginpayack"
 	"github.com/payack/payack/examples/internal/orders"
 	"github.com/payack/payack/examples/internal/signed"
-	"github.com/payack/payack/ginpayack"
 	"github.com/payack/payack/middleware"
 )
 

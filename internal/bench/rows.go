@@ -13,6 +13,7 @@ import (
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/ratelimit"
+	"github.com/payack/payack/store/memstore"
 )
 
 const payatomType = "application/json;charset=utf-8"
@@ -38,7 +39,7 @@ var (
 func (k *kit) options() middleware.Options {
 	return middleware.Options{
 		Logger: slog.New(slog.DiscardHandler),
-		Store:  middleware.NewMemoryStore(max(k.ringLen/4, 64)),
+		Store:  memstore.New(max(k.ringLen/4, 64)),
 	}
 }
 
@@ -77,8 +78,8 @@ func withLimiter(charge ratelimit.Charge, usedUp bool) change {
 
 // withFullStore has the default room, all of it taken.
 func withFullStore(o *middleware.Options) error {
-	store := middleware.NewMemoryStore(0)
-	for i := range middleware.DefaultMemoryEvents {
+	store := memstore.New(0)
+	for i := range memstore.DefaultEvents {
 		id := fmt.Sprintf("ptop::full:%d", i)
 		c, err := store.Claim(context.Background(), id, "", middleware.DefaultDeadline)
 		if err != nil {

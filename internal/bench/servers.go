@@ -16,6 +16,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/store/memstore"
 )
 
 // Real servers on the loopback interface, with payack in front of a trivial
@@ -279,7 +280,7 @@ func (k *kit) measureMemory(out io.Writer) error {
 
 func (k *kit) held(wrap bool) (heap, stack float64, err error) {
 	arrived, release := make(chan struct{}, concurrent), make(chan struct{})
-	h, err := k.receiver(wrap, middleware.NewMemoryStore(0), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h, err := k.receiver(wrap, memstore.New(0), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		arrived <- struct{}{}
 		<-release

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/redisstore"
+	"github.com/payack/payack/store/redisstore"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -61,7 +61,7 @@ func TestRefusedFromTheStartAndUpLater(t *testing.T) {
 	patient := newPatient(t, &redis.Options{Addr: server.addr}, redisstore.Config{})
 	token := claimed(t, patient, "id")
 	require.NoError(t, patient.Commit(context.Background(), "id", token))
-	assert.Equal(t, payack.Done, claim(t, patient, "id").State)
+	assert.Equal(t, payack.ClaimDone, claim(t, patient, "id").State)
 }
 
 // workload claims and commits fresh ids until it is told to stop, and notes what
@@ -86,7 +86,7 @@ func (w *workload) run(t *testing.T, s payack.Store, stop <-chan struct{}) *sync
 				}
 				id := fmt.Sprint(worker, " ", i)
 				c, err := s.Claim(ctx, id, "f", lease)
-				if err == nil && !assert.Equal(t, payack.Claimed, c.State, "nobody else claims it") {
+				if err == nil && !assert.Equal(t, payack.ClaimGranted, c.State, "nobody else claims it") {
 					return
 				}
 				keep := i%5 == 0
@@ -144,14 +144,14 @@ func TestKilledAndRestartedWithPersistence(t *testing.T) {
 	w, _ := throughAKill(t, server, prefix)
 	s := newPatient(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix})
 	for _, id := range w.committed {
-		require.Equal(t, payack.Done, claim(t, s, id).State, "id %s", id)
+		require.Equal(t, payack.ClaimDone, claim(t, s, id).State, "id %s", id)
 	}
 	for _, id := range w.held {
-		require.Equal(t, payack.Busy, claim(t, s, id).State, "id %s", id)
+		require.Equal(t, payack.ClaimBusy, claim(t, s, id).State, "id %s", id)
 	}
 	require.NoError(t, s.Advance(lease))
 	for _, id := range w.held {
-		require.Equal(t, payack.Claimed, claim(t, s, id).State, "free when the lease has ended: %s", id)
+		require.Equal(t, payack.ClaimGranted, claim(t, s, id).State, "free when the lease has ended: %s", id)
 	}
 }
 
@@ -164,7 +164,7 @@ func TestKilledAndRestartedWithoutPersistence(t *testing.T) {
 	w, before := throughAKill(t, server, prefix)
 	connect(t, s)
 	for _, id := range w.committed[:before] {
-		require.Equal(t, payack.Claimed, claim(t, s, id).State, "forgotten: %s", id)
+		require.Equal(t, payack.ClaimGranted, claim(t, s, id).State, "forgotten: %s", id)
 	}
 	assert.ErrorIs(t, s.Commit(context.Background(), "held over the kill", token), payack.ErrNotHeld)
 	assert.ErrorIs(t, s.Release(context.Background(), "held over the kill", token), payack.ErrNotHeld)
@@ -201,8 +201,8 @@ func TestPaused(t *testing.T) {
 	// Redis has carried out what it found; nothing of it is done, and what is
 	// held is free in the end.
 	patient := newPatient(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix})
-	assert.Equal(t, payack.Done, claim(t, patient, "done").State)
-	assert.NotEqual(t, payack.Done, claim(t, patient, "alone 0").State)
+	assert.Equal(t, payack.ClaimDone, claim(t, patient, "done").State)
+	assert.NotEqual(t, payack.ClaimDone, claim(t, patient, "alone 0").State)
 	require.NoError(t, patient.Advance(lease))
 	for i := range 200 {
 		claimed(t, patient, fmt.Sprint("many ", i))
@@ -255,13 +255,13 @@ func TestScriptFlush(t *testing.T) {
 		require.NoError(t, c.ScriptFlush(ctx).Err())
 		token := claimed(t, s, id)
 		require.NoError(t, c.ScriptFlush(ctx).Err())
-		assert.Equal(t, payack.Busy, claim(t, s, id).State)
+		assert.Equal(t, payack.ClaimBusy, claim(t, s, id).State)
 		require.NoError(t, c.ScriptFlush(ctx).Err())
 		require.NoError(t, s.Release(ctx, id, token))
 		token = claimed(t, s, id)
 		require.NoError(t, c.ScriptFlush(ctx).Err())
 		require.NoError(t, s.Commit(ctx, id, token))
-		assert.Equal(t, payack.Done, claim(t, s, id).State)
+		assert.Equal(t, payack.ClaimDone, claim(t, s, id).State)
 	}
 }
 
@@ -284,7 +284,7 @@ func TestServersThatTakeNoWrites(t *testing.T) {
 			assert.Zero(t, got)
 			t.Log(err)
 			if got, err := s.Claim(ctx, "done", "f", lease); err == nil {
-				assert.Equal(t, payack.Done, got.State)
+				assert.Equal(t, payack.ClaimDone, got.State)
 			}
 			err = s.Commit(ctx, "held", held)
 			assert.Error(t, err)
@@ -373,7 +373,7 @@ func TestLostAnswers(t *testing.T) {
 	// The claim was carried out, and is given up: not after the lease, now.
 	require.Eventually(t, func() bool {
 		c, err := direct.Claim(ctx, "claim", "f", lease)
-		return err == nil && c.State == payack.Claimed
+		return err == nil && c.State == payack.ClaimGranted
 	}, 20*time.Second, time.Millisecond)
 	assert.EqualValues(t, 2, w.scripts.Load(), "the claim once, its release once")
 
@@ -383,7 +383,7 @@ func TestLostAnswers(t *testing.T) {
 	require.Error(t, err)
 	require.NotErrorIs(t, err, payack.ErrNotHeld)
 	assert.EqualValues(t, 1, w.scripts.Load())
-	assert.Equal(t, payack.Done, claim(t, direct, "commit").State)
+	assert.Equal(t, payack.ClaimDone, claim(t, direct, "commit").State)
 }
 
 // The caller that goes away while the call is on its way.
@@ -405,6 +405,6 @@ func TestCancelledWhileWaiting(t *testing.T) {
 	goOn()
 	require.Eventually(t, func() bool {
 		c, err := s.Claim(context.Background(), "id", "f", lease)
-		return err == nil && c.State == payack.Claimed
+		return err == nil && c.State == payack.ClaimGranted
 	}, 20*time.Second, time.Millisecond, "given up when the call has ended")
 }

@@ -1,4 +1,4 @@
-module github.com/payack/payack/redisstore
+module github.com/payack/payack/store/redisstore
 
 go 1.26.0
 
@@ -25,4 +25,4 @@ require (
 	golang.org/x/time v0.16.0 // indirect
 )
 
-replace github.com/payack/payack => ..
+replace github.com/payack/payack => ../..

@@ -176,11 +176,11 @@ func (p *probe) claim(id, fingerprint string, lease time.Duration) payack.Claim 
 
 func wellFormed(c payack.Claim) error {
 	switch {
-	case c.State < payack.Claimed || c.State > payack.Conflict:
+	case c.State < payack.ClaimGranted || c.State > payack.ClaimConflict:
 		return fmt.Errorf("answered with the unknown state %d", c.State)
-	case c.State == payack.Claimed && c.Token == "":
+	case c.State == payack.ClaimGranted && c.Token == "":
 		return errors.New("claimed without a token")
-	case c.State != payack.Claimed && c.Token != "":
+	case c.State != payack.ClaimGranted && c.Token != "":
 		return fmt.Errorf("%v with a token: it belongs to who holds the claim", c.State)
 	}
 	return nil
@@ -190,7 +190,7 @@ func wellFormed(c payack.Claim) error {
 func (p *probe) get(id, fingerprint string, lease time.Duration) string {
 	p.Helper()
 	c := p.claim(id, fingerprint, lease)
-	if c.State != payack.Claimed {
+	if c.State != payack.ClaimGranted {
 		p.Fatalf("Claim(%.40q) is %v, want claimed", id, c.State)
 	}
 	return c.Token
@@ -240,26 +240,26 @@ func (p *probe) dead(id, token, why string) {
 func states(p *probe) {
 	token := p.get("a", "f", long)
 	for range 3 {
-		p.is(payack.Busy, "a", "f")
+		p.is(payack.ClaimBusy, "a", "f")
 	}
 	if other := p.get("b", "f", long); other == token {
 		p.Fatal("two claims have the same token")
 	}
 	p.mustCommit("a", token)
 	for range 3 {
-		p.is(payack.Done, "a", "f")
+		p.is(payack.ClaimDone, "a", "f")
 	}
-	p.is(payack.Busy, "b", "f")
+	p.is(payack.ClaimBusy, "b", "f")
 }
 
 func conflicts(p *probe) {
 	token := p.get("a", "f", long)
-	p.is(payack.Conflict, "a", "g")
-	p.is(payack.Conflict, "a", "")
-	p.is(payack.Busy, "a", "f")
+	p.is(payack.ClaimConflict, "a", "g")
+	p.is(payack.ClaimConflict, "a", "")
+	p.is(payack.ClaimBusy, "a", "f")
 	p.mustCommit("a", token)
-	p.is(payack.Conflict, "a", "g")
-	p.is(payack.Done, "a", "f")
+	p.is(payack.ClaimConflict, "a", "g")
+	p.is(payack.ClaimDone, "a", "f")
 }
 
 // wrongTokens are tokens that don't hold id "a" while token does.
@@ -281,16 +281,16 @@ func commits(p *probe) {
 	token := p.get("a", "f", long)
 	for why, wrong := range p.wrongTokens(token) {
 		p.dead("a", wrong, why)
-		p.is(payack.Busy, "a", "f")
+		p.is(payack.ClaimBusy, "a", "f")
 	}
 	p.dead("unknown", token, "of another id with a good token")
-	if c := p.claim("unknown", "f", long); c.State != payack.Claimed {
+	if c := p.claim("unknown", "f", long); c.State != payack.ClaimGranted {
 		p.Fatalf("an id that was only committed and released in vain is %v", c.State)
 	}
 	p.mustCommit("a", token)
 	p.dead("a", token, "after commit")
 	p.dead("a", "", "with an empty token after commit")
-	p.is(payack.Done, "a", "f")
+	p.is(payack.ClaimDone, "a", "f")
 }
 
 func releases(p *probe) {
@@ -302,7 +302,7 @@ func releases(p *probe) {
 	p.dead("a", token, "after release")
 	again := p.get("a", "f", long)
 	p.dead("a", token, "with the token of an earlier claim")
-	p.is(payack.Busy, "a", "f")
+	p.is(payack.ClaimBusy, "a", "f")
 	p.mustCommit("a", again)
 }
 
@@ -324,12 +324,12 @@ func leaseEnds(p *probe) {
 	first := p.get("a", "f", p.lease)
 	early := p.claim("a", "f", p.lease)
 	if p.advance != nil || time.Since(before) < p.lease*9/10 { // else the machine is too slow to tell
-		if early.State != payack.Busy {
+		if early.State != payack.ClaimBusy {
 			p.Fatalf("%v before the lease has ended", early.State)
 		}
 	}
 	p.endLease()
-	if early.State == payack.Claimed {
+	if early.State == payack.ClaimGranted {
 		p.endLease()
 	}
 	// What is not held has no fingerprint either.
@@ -338,11 +338,11 @@ func leaseEnds(p *probe) {
 		p.Fatal("the token of a claim that has ended came again")
 	}
 	p.dead("a", first, "with the token of a lease that has ended")
-	p.is(payack.Busy, "a", "g")
-	p.is(payack.Conflict, "a", "f")
+	p.is(payack.ClaimBusy, "a", "g")
+	p.is(payack.ClaimConflict, "a", "f")
 	p.mustCommit("a", second)
-	p.is(payack.Done, "a", "g")
-	p.is(payack.Busy, "b", "f") // its lease has not ended
+	p.is(payack.ClaimDone, "a", "g")
+	p.is(payack.ClaimBusy, "b", "f") // its lease has not ended
 }
 
 func lateCommit(p *probe) {
@@ -352,7 +352,7 @@ func lateCommit(p *probe) {
 	// Not done by that: who comes now gets it, the late one as well.
 	again := p.get("a", "f", long)
 	p.mustCommit("a", again)
-	p.is(payack.Done, "a", "f")
+	p.is(payack.ClaimDone, "a", "f")
 }
 
 // Claims that don't win, and calls with wrong tokens, don't lengthen a lease.
@@ -362,7 +362,7 @@ func refusedClaims(p *probe) {
 	// The long lease asked for here must not become that of the claim. On a
 	// slow machine the first lease may have ended by now.
 	for _, fingerprint := range []string{"f", "g"} {
-		if c := p.claim("a", fingerprint, long); c.State == payack.Claimed {
+		if c := p.claim("a", fingerprint, long); c.State == payack.ClaimGranted {
 			if p.advance != nil {
 				p.Fatal("claimed before the lease has ended")
 			}
@@ -384,8 +384,8 @@ func doneStays(p *probe) {
 	}
 	p.endLease()
 	p.endLease()
-	p.is(payack.Done, "a", "f")
-	p.is(payack.Conflict, "a", "g")
+	p.is(payack.ClaimDone, "a", "f")
+	p.is(payack.ClaimConflict, "a", "g")
 	p.dead("a", token, "after commit and the lease's end")
 	if p.retention == 0 {
 		return
@@ -393,13 +393,13 @@ func doneStays(p *probe) {
 	// Half and half again: claims in between don't shorten it.
 	late := p.get("b", "f", p.retention)
 	p.pass(p.retention / 2)
-	p.is(payack.Done, "a", "f")
+	p.is(payack.ClaimDone, "a", "f")
 	p.mustCommit("b", late)
 	p.pass(p.retention/2 - 5*p.lease)
-	p.is(payack.Done, "a", "f")
-	p.is(payack.Conflict, "a", "g")
+	p.is(payack.ClaimDone, "a", "f")
+	p.is(payack.ClaimConflict, "a", "g")
 	p.pass(p.retention/2 - 5*p.lease)
-	p.is(payack.Done, "b", "f") // it counts from the commit
+	p.is(payack.ClaimDone, "b", "f") // it counts from the commit
 }
 
 func noLease(p *probe) {
@@ -409,7 +409,7 @@ func noLease(p *probe) {
 		switch {
 		case err != nil && c != payack.Claim{}:
 			p.Fatalf("a lease of %v: an answer besides the error", lease)
-		case err == nil && c.State != payack.Claimed:
+		case err == nil && c.State != payack.ClaimGranted:
 			p.Fatalf("a lease of %v: %v for an id that nobody has", lease, c.State)
 		}
 	}
@@ -435,7 +435,7 @@ func anyIDs(p *probe) {
 		tokens[id] = p.get(id, "f", long) // claimed, so no other one is taken for it
 	}
 	for _, id := range texts {
-		p.is(payack.Busy, id, "f")
+		p.is(payack.ClaimBusy, id, "f")
 	}
 	for i, id := range texts {
 		if i%2 == 0 {
@@ -446,7 +446,7 @@ func anyIDs(p *probe) {
 	}
 	for i, id := range texts {
 		if i%2 == 0 {
-			p.is(payack.Done, id, "f")
+			p.is(payack.ClaimDone, id, "f")
 		} else {
 			p.get(id, "f", long)
 		}
@@ -454,7 +454,7 @@ func anyIDs(p *probe) {
 	// Where the id ends and the fingerprint begins.
 	p.get("border 1", "2", long)
 	p.get("border ", "12", long)
-	p.is(payack.Busy, "border 1", "2")
+	p.is(payack.ClaimBusy, "border 1", "2")
 }
 
 func anyFingerprints(p *probe) {
@@ -468,14 +468,14 @@ func anyFingerprints(p *probe) {
 			others = append(others, "", mine[:len(mine)-1])
 		}
 		for _, other := range others {
-			p.is(payack.Conflict, id, other)
+			p.is(payack.ClaimConflict, id, other)
 		}
-		p.is(payack.Busy, id, mine)
+		p.is(payack.ClaimBusy, id, mine)
 		p.mustCommit(id, token)
 		for _, other := range others {
-			p.is(payack.Conflict, id, other)
+			p.is(payack.ClaimConflict, id, other)
 		}
-		p.is(payack.Done, id, mine)
+		p.is(payack.ClaimDone, id, mine)
 	}
 }
 
@@ -500,9 +500,9 @@ func tenants(p *probe) {
 		}
 	}
 	for i, ev := range events {
-		want := payack.Busy
+		want := payack.ClaimBusy
 		if i%2 == 0 {
-			want = payack.Done
+			want = payack.ClaimDone
 		}
 		p.is(want, ev.ID(), ev.Fingerprint())
 	}
@@ -530,7 +530,7 @@ func contexts(p *probe) {
 		if errors.Is(err, payack.ErrNotHeld) {
 			p.Fatal("Commit: ErrNotHeld with the token that holds the claim")
 		}
-		if got := p.claim("commit "+id, "f", long).State; got != payack.Done && (err == nil || got != payack.Busy) {
+		if got := p.claim("commit "+id, "f", long).State; got != payack.ClaimDone && (err == nil || got != payack.ClaimBusy) {
 			p.Fatalf("%v after Commit returned %v", got, err)
 		}
 		token = p.get("release "+id, "f", long)
@@ -538,7 +538,7 @@ func contexts(p *probe) {
 		if errors.Is(err, payack.ErrNotHeld) {
 			p.Fatal("Release: ErrNotHeld with the token that holds the claim")
 		}
-		if got := p.claim("release "+id, "f", long).State; got != payack.Claimed && (err == nil || got != payack.Busy) {
+		if got := p.claim("release "+id, "f", long).State; got != payack.ClaimGranted && (err == nil || got != payack.ClaimBusy) {
 			p.Fatalf("%v after Release returned %v", got, err)
 		}
 	}
@@ -549,7 +549,7 @@ func (p *probe) freeInTheEnd(id string) {
 	p.Helper()
 	state := payack.ClaimState(0)
 	for range 5 {
-		if state = p.claim(id, "f", long).State; state == payack.Claimed {
+		if state = p.claim(id, "f", long).State; state == payack.ClaimGranted {
 			return
 		}
 		p.endLease()
@@ -578,17 +578,17 @@ func contextsMeanwhile(p *probe) {
 		switch {
 		case r.err != nil && r.claim != payack.Claim{}:
 			p.Fatal("an answer besides the error")
-		case r.err == nil && r.claim.State != payack.Claimed:
+		case r.err == nil && r.claim.State != payack.ClaimGranted:
 			p.Fatalf("%v for an id that nobody has", r.claim.State)
 		case r.err == nil: // and then it is worth something
 			p.mustCommit(fmt.Sprint(i), r.claim.Token)
-			p.is(payack.Done, fmt.Sprint(i), "f")
+			p.is(payack.ClaimDone, fmt.Sprint(i), "f")
 		}
 	}
 	// The others are free, or held until their lease ends; never done.
 	for i, r := range results {
 		if r.err != nil {
-			if got := p.claim(fmt.Sprint(i), "f", long).State; got != payack.Claimed && got != payack.Busy {
+			if got := p.claim(fmt.Sprint(i), "f", long).State; got != payack.ClaimGranted && got != payack.ClaimBusy {
 				p.Fatalf("%v after a claim that failed", got)
 			}
 		}
@@ -630,16 +630,16 @@ func oneWins(p *probe) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if count[c.State]++; c.State == payack.Claimed {
+			if count[c.State]++; c.State == payack.ClaimGranted {
 				winner = c.Token
 			}
 		})
-		if count[payack.Claimed] != 1 || count[payack.Busy] != goroutines-1 {
+		if count[payack.ClaimGranted] != 1 || count[payack.ClaimBusy] != goroutines-1 {
 			p.Fatalf("id %d: of %d claims at once %d won and %d were busy (all: %v)",
-				n, goroutines, count[payack.Claimed], count[payack.Busy], count)
+				n, goroutines, count[payack.ClaimGranted], count[payack.ClaimBusy], count)
 		}
 		p.mustCommit(id, winner)
-		p.is(payack.Done, id, "f")
+		p.is(payack.ClaimDone, id, "f")
 	}
 }
 
@@ -667,9 +667,9 @@ func oneEnds(p *probe) {
 		if committed+released != 1 {
 			p.Fatalf("one claim was committed %d times and released %d times", committed, released)
 		}
-		want := payack.Claimed
+		want := payack.ClaimGranted
 		if committed == 1 {
-			want = payack.Done
+			want = payack.ClaimDone
 		}
 		if got := p.claim(id, "f", long).State; got != want {
 			p.Fatalf("%v, want %v", got, want)
@@ -690,7 +690,7 @@ func manyFingerprints(p *probe) {
 		})
 		winner := -1
 		for i, c := range answers {
-			if c.State == payack.Claimed {
+			if c.State == payack.ClaimGranted {
 				if winner >= 0 {
 					p.Fatal("two claims won")
 				}
@@ -701,9 +701,9 @@ func manyFingerprints(p *probe) {
 			p.Fatal("no claim won")
 		}
 		for i, c := range answers {
-			want := payack.Conflict
+			want := payack.ClaimConflict
 			if i%4 == winner%4 {
-				want = payack.Busy
+				want = payack.ClaimBusy
 			}
 			if i != winner && c.State != want {
 				p.Fatalf("%v, want %v", c.State, want)
@@ -738,14 +738,14 @@ func model(p *probe) {
 			switch op := rng.IntN(100); {
 			case op < 50:
 				fingerprint := [...]string{"f", "f", "f", "g"}[rng.IntN(4)]
-				want := payack.Claimed
+				want := payack.ClaimGranted
 				switch {
 				case (held || e.done) && fingerprint != e.fingerprint:
-					want = payack.Conflict
+					want = payack.ClaimConflict
 				case e.done:
-					want = payack.Done
+					want = payack.ClaimDone
 				case held:
-					want = payack.Busy
+					want = payack.ClaimBusy
 				}
 				lease := long
 				if p.advance != nil {
@@ -755,7 +755,7 @@ func model(p *probe) {
 				if c.State != want {
 					p.Fatalf("Claim is %v, want %v", c.State, want)
 				}
-				if want == payack.Claimed {
+				if want == payack.ClaimGranted {
 					tokens = append(tokens, c.Token)
 					*e = entry{fingerprint: fingerprint, token: c.Token, left: lease}
 				}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/redisstore"
+	"github.com/payack/payack/store/redisstore"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
@@ -190,7 +190,7 @@ func claim(t *testing.T, s payack.Store, id string) payack.Claim {
 func claimed(t *testing.T, s payack.Store, id string) (token string) {
 	t.Helper()
 	c := claim(t, s, id)
-	require.Equal(t, payack.Claimed, c.State)
+	require.Equal(t, payack.ClaimGranted, c.State)
 	return c.Token
 }
 

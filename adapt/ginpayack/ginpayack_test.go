@@ -26,7 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/ginpayack"
+	"github.com/payack/payack/adapt/ginpayack"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/verify"
@@ -202,71 +202,71 @@ func TestWrap(t *testing.T) {
 		err       error
 	}{
 		{name: "nothing written", handler: chain(func(c *gin.Context) {}),
-			pts: success, ptop: answer{status: 200}, outcome: payack.Accepted},
+			pts: success, ptop: answer{status: 200}, outcome: payack.OutcomeAccepted},
 		{name: "headers only", handler: chain(func(c *gin.Context) { c.Header("X-Handler", "1") }),
-			pts: success, ptop: answer{status: 200}, outcome: payack.Accepted},
+			pts: success, ptop: answer{status: 200}, outcome: payack.OutcomeAccepted},
 		{name: "Status 200", handler: chain(func(c *gin.Context) { c.Status(200) }),
-			pts: answer{status: 200}, ptop: answer{status: 200}, outcome: payack.Accepted},
+			pts: answer{status: 200}, ptop: answer{status: 200}, outcome: payack.OutcomeAccepted},
 		{name: "Status 204", handler: chain(func(c *gin.Context) { c.Status(204) }),
-			pts: answer{status: 204}, ptop: answer{status: 204}, outcome: payack.Accepted},
+			pts: answer{status: 204}, ptop: answer{status: 204}, outcome: payack.OutcomeAccepted},
 		{name: "Status 500", handler: chain(func(c *gin.Context) { c.Status(500) }),
-			pts: answer{status: 500}, ptop: answer{status: 500}, outcome: payack.Failed, reason: payack.ReasonCallback},
+			pts: answer{status: 500}, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 		{name: "Status 500, then another", handler: chain(func(c *gin.Context) { c.Status(500); c.Status(202) }),
-			pts: answer{status: 202}, ptop: answer{status: 202}, outcome: payack.Accepted},
+			pts: answer{status: 202}, ptop: answer{status: 202}, outcome: payack.OutcomeAccepted},
 		{name: "String", handler: chain(func(c *gin.Context) { c.String(200, "SUC%s", "CESS") }),
-			pts: answer{200, "text/plain; charset=utf-8", "SUCCESS"}, ptop: answer{200, "text/plain; charset=utf-8", "SUCCESS"}, outcome: payack.Accepted},
+			pts: answer{200, "text/plain; charset=utf-8", "SUCCESS"}, ptop: answer{200, "text/plain; charset=utf-8", "SUCCESS"}, outcome: payack.OutcomeAccepted},
 		{name: "JSON 200", handler: chain(func(c *gin.Context) { c.JSON(200, gin.H{"ok": true}) }),
 			pts:  answer{200, "application/json; charset=utf-8", `{"ok":true}`},
-			ptop: answer{200, "application/json; charset=utf-8", `{"ok":true}`}, outcome: payack.Accepted},
+			ptop: answer{200, "application/json; charset=utf-8", `{"ok":true}`}, outcome: payack.OutcomeAccepted},
 		{name: "JSON 422", handler: chain(func(c *gin.Context) { c.JSON(422, gin.H{"ok": false}) }),
 			pts:  answer{422, "application/json; charset=utf-8", `{"ok":false}`},
-			ptop: answer{422, "application/json; charset=utf-8", `{"ok":false}`}, outcome: payack.Failed, reason: payack.ReasonCallback},
+			ptop: answer{422, "application/json; charset=utf-8", `{"ok":false}`}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 		{name: "JSON -1 keeps the status", handler: chain(func(c *gin.Context) { c.Status(500); c.JSON(-1, 1) }),
 			pts:  answer{500, "application/json; charset=utf-8", `1`},
-			ptop: answer{500, "application/json; charset=utf-8", `1`}, outcome: payack.Failed, reason: payack.ReasonCallback},
+			ptop: answer{500, "application/json; charset=utf-8", `1`}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 		{name: "net/http's way", handler: chain(gin.WrapF(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")
 			_, _ = io.WriteString(w, "SUCCESS")
 		})),
-			pts: answer{200, "text/plain", "SUCCESS"}, ptop: answer{200, "text/plain", "SUCCESS"}, outcome: payack.Accepted},
+			pts: answer{200, "text/plain", "SUCCESS"}, ptop: answer{200, "text/plain", "SUCCESS"}, outcome: payack.OutcomeAccepted},
 		{name: "flushed", handler: chain(func(c *gin.Context) { c.Status(503); c.Writer.Flush(); c.Status(200) }),
-			pts: answer{status: 503}, ptop: answer{status: 503}, outcome: payack.Failed, reason: payack.ReasonCallback},
+			pts: answer{status: 503}, ptop: answer{status: 503}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 		{name: "AbortWithStatus", handler: chain(func(c *gin.Context) { c.AbortWithStatus(409) }, mustNotRun),
-			pts: answer{status: 409}, ptop: answer{status: 409}, outcome: payack.Failed, reason: payack.ReasonCallback},
+			pts: answer{status: 409}, ptop: answer{status: 409}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 		{name: "AbortWithStatusJSON 200", handler: chain(func(c *gin.Context) { c.AbortWithStatusJSON(200, 1) }, mustNotRun),
-			pts: answer{200, "application/json; charset=utf-8", "1"}, ptop: answer{200, "application/json; charset=utf-8", "1"}, outcome: payack.Accepted},
+			pts: answer{200, "application/json; charset=utf-8", "1"}, ptop: answer{200, "application/json; charset=utf-8", "1"}, outcome: payack.OutcomeAccepted},
 		{name: "Abort", handler: chain(func(c *gin.Context) { c.Abort() }, mustNotRun),
-			pts: failed, ptop: answer{status: 500}, outcome: payack.Failed, reason: payack.ReasonCallback},
+			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 		{name: "Error", handler: chain(func(c *gin.Context) { _ = c.Error(errReported) }),
-			pts: failed, ptop: answer{status: 500}, outcome: payack.Failed, reason: payack.ReasonCallback, err: errReported},
+			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, err: errReported},
 		{name: "Error in a chain", handler: chain(func(c *gin.Context) { c.Next(); _ = c.Error(errReported) }, func(c *gin.Context) {}),
-			pts: failed, ptop: answer{status: 500}, outcome: payack.Failed, reason: payack.ReasonCallback, err: errReported},
+			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, err: errReported},
 		{name: "Error and 200", handler: chain(func(c *gin.Context) { _ = c.Error(errReported); c.Status(200) }),
-			pts: answer{status: 200}, ptop: answer{status: 200}, outcome: payack.Failed, reason: payack.ReasonCallback, err: errReported},
+			pts: answer{status: 200}, ptop: answer{status: 200}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, err: errReported},
 		{name: "AbortWithError", handler: chain(func(c *gin.Context) { _ = c.AbortWithError(400, errReported) }, mustNotRun),
-			pts: answer{status: 400}, ptop: answer{status: 400}, outcome: payack.Failed, reason: payack.ReasonCallback, err: errReported},
+			pts: answer{status: 400}, ptop: answer{status: 400}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, err: errReported},
 		{name: "Fail", handler: chain(func(c *gin.Context) { middleware.Fail(c.Request.Context(), errReported) }),
-			pts: failed, ptop: answer{status: 500}, outcome: payack.Failed, reason: payack.ReasonCallback, err: errReported},
+			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, err: errReported},
 		{name: "Fail before Error", handler: chain(func(c *gin.Context) {
 			middleware.Fail(c.Request.Context(), errReported)
 			_ = c.Error(errors.New("another"))
 		}),
-			pts: failed, ptop: answer{status: 500}, outcome: payack.Failed, reason: payack.ReasonCallback, err: errReported},
+			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, err: errReported},
 		{name: "panic", handler: chain(func(*gin.Context) { panic("in the handler") }, mustNotRun),
-			pts: failed, ptop: answer{status: 500}, outcome: payack.Failed, reason: payack.ReasonPanic},
+			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonPanic},
 		{name: "panic after a status", handler: chain(func(c *gin.Context) { c.Status(200); panic("in the handler") }),
-			pts: failed, ptop: answer{status: 500}, outcome: payack.Failed, reason: payack.ReasonPanic},
+			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonPanic},
 		{name: "panic with a Recovery behind", handler: chain(gin.Recovery(), func(*gin.Context) { panic("in the handler") }),
-			pts: answer{status: 500}, ptop: answer{status: 500}, outcome: payack.Failed, reason: payack.ReasonCallback},
+			pts: answer{status: 500}, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 		{name: "no status of an answer", handler: chain(func(c *gin.Context) { c.Status(1000) }),
-			pts: failed, ptop: answer{status: 500}, outcome: payack.Failed, reason: payack.ReasonPanic},
+			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonPanic},
 		{name: "Hijack", handler: chain(func(c *gin.Context) {
 			_, _, err := c.Writer.Hijack()
 			_ = c.Error(err)
 		}),
-			pts: failed, ptop: answer{status: 500}, outcome: payack.Failed, reason: payack.ReasonCallback, err: http.ErrNotSupported},
+			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, err: http.ErrNotSupported},
 		{name: "nothing behind", handler: nil,
-			pts: failed, ptop: answer{status: 500}, outcome: payack.Failed, reason: payack.ReasonCallback},
+			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, send := range []func(http.Handler, string, verify.Message) answer{
@@ -296,8 +296,8 @@ func TestWrap(t *testing.T) {
 					// Only what was accepted is not processed again.
 					send(engine, path, m)
 					again := test.outcome
-					if again == payack.Accepted {
-						again = payack.Duplicate
+					if again == payack.OutcomeAccepted {
+						again = payack.OutcomeDuplicate
 					}
 					assert.Equal(t, again, w.last(t).Outcome)
 				}
@@ -460,7 +460,7 @@ func TestTenants(t *testing.T) {
 	for _, route := range []string{"wrapped", "handler"} {
 		m := ptsMessage(t, "O-"+route)
 		assert.Equal(t, success, post(t, engine, "/callbacks/shop/"+route, m))
-		assert.Equal(t, payack.Accepted, w.last(t).Outcome)
+		assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 		assert.Equal(t, failed, post(t, engine, "/callbacks/other/"+route, m))
 		assert.Equal(t, payack.ReasonSignature, w.last(t).Reason)
 		assert.Equal(t, failed, post(t, engine, "/callbacks/nobody/"+route, m))
@@ -491,11 +491,11 @@ func TestHandler(t *testing.T) {
 	fail = errReported
 	assert.Equal(t, answer{status: 500}, post(t, engine, "/ptop", ptopMessage(t, "O-1")))
 	assert.Equal(t, outside{status: 500, written: true, restored: true}, *seen)
-	assert.Equal(t, payack.Failed, w.last(t).Outcome)
+	assert.Equal(t, payack.OutcomeFailed, w.last(t).Outcome)
 	fail = nil
 	assert.Equal(t, answer{status: 200}, post(t, engine, "/ptop", ptopMessage(t, "O-1")))
 	assert.Equal(t, outside{status: 200, written: true, restored: true}, *seen)
-	assert.Equal(t, payack.Accepted, w.last(t).Outcome)
+	assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 }
 
 // TestBodyReadBefore: middleware in front that consumes the body is recognised,
@@ -532,7 +532,7 @@ func TestBodyReadBefore(t *testing.T) {
 			// Behind payack it may do what it likes.
 			engine.POST("/first", ginpayack.Wrap(rc), test.before, func(c *gin.Context) {})
 			assert.Equal(t, success, post(t, engine, "/first", ptsMessage(t, "O-2")))
-			assert.Equal(t, payack.Accepted, w.last(t).Outcome)
+			assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 		})
 	}
 }
@@ -548,7 +548,7 @@ func TestNoRoute(t *testing.T) {
 
 	engine.NoRoute(func(c *gin.Context) { c.String(200, "SUCCESS") })
 	assert.Equal(t, "SUCCESS", post(t, engine, "/nowhere", ptsMessage(t, "O-1")).body)
-	assert.Equal(t, payack.Accepted, w.last(t).Outcome)
+	assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 }
 
 // TestLoggedStatus: what gin's logger writes is what the provider got.

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/redisstore"
+	"github.com/payack/payack/store/redisstore"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -32,7 +32,7 @@ func BenchmarkEvent(b *testing.B) {
 		for pb.Next() {
 			id := strconv.FormatInt(n.Add(1), 10)
 			c, err := s.Claim(ctx, id, "f", lease)
-			if err == nil && c.State == payack.Claimed {
+			if err == nil && c.State == payack.ClaimGranted {
 				err = s.Commit(ctx, id, c.Token)
 			}
 			if err != nil {

@@ -66,6 +66,7 @@ type Store struct {
 	timeout   time.Duration
 	// secrets are what must not appear in an error.
 	secrets []string
+	home    string
 }
 
 var _ payack.Store = (*Store)(nil)
@@ -116,6 +117,7 @@ func build(opts *redis.Options, cfg Config) *Store {
 		prefix:    cfg.Prefix + ":once:",
 		retention: cfg.Retention,
 		timeout:   cfg.Timeout,
+		home:      fmt.Sprintf("redis %s %s %d %s", opts.Network, opts.Addr, opts.DB, cfg.Prefix),
 	}
 	if opts.Password != "" {
 		s.secrets = append(s.secrets, opts.Password)
@@ -155,6 +157,23 @@ local v = redis.call('GET', KEYS[1])
 if not v then
 	redis.call('SET', KEYS[1], 'c' .. ARGV[1] .. ARGV[2], 'PX', ARGV[3])
 	return 'claimed'
+end
+local state = string.sub(v, 1, 1)
+if (state ~= 'c' and state ~= 'd') or #v < 44 then
+	return 'strange'
+end
+if string.sub(v, 2, 44) ~= ARGV[1] then
+	return 'conflict'
+end
+if state == 'd' then
+	return 'done'
+end
+return 'busy'`)
+
+	lookupScript = redis.NewScript(`
+local v = redis.call('GET', KEYS[1])
+if not v then
+	return 'unknown'
 end
 local state = string.sub(v, 1, 1)
 if (state ~= 'c' and state ~= 'd') or #v < 44 then
@@ -214,15 +233,37 @@ func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Du
 	}
 	switch answer {
 	case "claimed":
-		return payack.Claim{State: payack.Claimed, Token: token}, nil
+		return payack.Claim{State: payack.ClaimGranted, Token: token}, nil
 	case "busy":
-		return payack.Claim{State: payack.Busy}, nil
+		return payack.Claim{State: payack.ClaimBusy}, nil
 	case "done":
-		return payack.Claim{State: payack.Done}, nil
+		return payack.Claim{State: payack.ClaimDone}, nil
 	case "conflict":
-		return payack.Claim{State: payack.Conflict}, nil
+		return payack.Claim{State: payack.ClaimConflict}, nil
 	}
 	return payack.Claim{}, errStrange
+}
+
+// Home implements [payack.Store].
+func (s *Store) Home() string { return s.home }
+
+// Lookup implements [payack.Store].
+func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
+	answer, _, err := s.run(ctx, "lookup", lookupScript, id, digest(fingerprint))
+	if err != nil {
+		return payack.ClaimUnknown, err
+	}
+	switch answer {
+	case "unknown":
+		return payack.ClaimUnknown, nil
+	case "busy":
+		return payack.ClaimBusy, nil
+	case "done":
+		return payack.ClaimDone, nil
+	case "conflict":
+		return payack.ClaimConflict, nil
+	}
+	return payack.ClaimUnknown, errStrange
 }
 
 // giveUp releases a claim of which nobody learnt, once the call that made it has

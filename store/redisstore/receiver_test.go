@@ -20,7 +20,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
-	"github.com/payack/payack/redisstore"
+	"github.com/payack/payack/store/redisstore"
 	"github.com/payack/payack/verify"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
@@ -199,7 +199,7 @@ func TestCrashedReplica(t *testing.T) {
 	fingerprint := fingerprintOf(t, body)
 	c, err := s.Claim(context.Background(), ev.ID(), fingerprint, time.Minute)
 	require.NoError(t, err)
-	require.Equal(t, payack.Claimed, c.State)
+	require.Equal(t, payack.ClaimGranted, c.State)
 
 	assert.Equal(t, "FAILED", r.send(body))
 	assert.Zero(t, called.Load())

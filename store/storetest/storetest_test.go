@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/storetest"
+	"github.com/payack/payack/store/storetest"
 )
 
 // faultName is the environment that gives the store of TestFaulty its fault.
@@ -136,7 +136,7 @@ func (s *faulty) key(kind, text string) string {
 func (s *faulty) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
 	cancelled := ctx.Err() != nil && !s.is("context ignored")
 	if cancelled && s.is("answer besides the error") {
-		return payack.Claim{State: payack.Claimed, Token: "1"}, ctx.Err()
+		return payack.Claim{State: payack.ClaimGranted, Token: "1"}, ctx.Err()
 	}
 	if cancelled && !s.is("held after cancelled context") {
 		return payack.Claim{}, ctx.Err()
@@ -150,7 +150,7 @@ func (s *faulty) Claim(ctx context.Context, id, fingerprint string, lease time.D
 		found = s.is("conflict after lease") && e.fingerprint != fingerprint
 	}
 	fits := e.fingerprint == fingerprint || s.is("empty fingerprint fits all") && (fingerprint == "" || e.fingerprint == "")
-	busy := payack.Claim{State: payack.Busy}
+	busy := payack.Claim{State: payack.ClaimBusy}
 	if s.is("token told to all") {
 		busy.Token = e.token
 	}
@@ -158,11 +158,11 @@ func (s *faulty) Claim(ctx context.Context, id, fingerprint string, lease time.D
 	case found && !e.done && (s.is("conflict after busy") || s.is("no conflict while claimed")):
 		return busy, nil
 	case found && e.done && s.is("conflict after done"):
-		return payack.Claim{State: payack.Done}, nil
+		return payack.Claim{State: payack.ClaimDone}, nil
 	case found && !fits:
-		return payack.Claim{State: payack.Conflict}, nil
+		return payack.Claim{State: payack.ClaimConflict}, nil
 	case found && e.done:
-		return payack.Claim{State: payack.Done}, nil
+		return payack.Claim{State: payack.ClaimDone}, nil
 	case found && s.is("unknown state"):
 		return payack.Claim{}, nil
 	case found:
@@ -192,7 +192,27 @@ func (s *faulty) Claim(ctx context.Context, id, fingerprint string, lease time.D
 	if cancelled {
 		return payack.Claim{}, ctx.Err()
 	}
-	return payack.Claim{State: payack.Claimed, Token: token}, nil
+	return payack.Claim{State: payack.ClaimGranted, Token: token}, nil
+}
+
+func (s *faulty) Home() string { return "faulty" }
+
+func (s *faulty) Lookup(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
+	if err := ctx.Err(); err != nil {
+		return payack.ClaimUnknown, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, found := s.entries[s.key("ids", id)]
+	switch {
+	case !found || !s.now().Before(e.ends):
+		return payack.ClaimUnknown, nil
+	case e.fingerprint != s.key("fingerprints", fingerprint):
+		return payack.ClaimConflict, nil
+	case e.done:
+		return payack.ClaimDone, nil
+	}
+	return payack.ClaimBusy, nil
 }
 
 func (s *faulty) Commit(_ context.Context, id, token string) error {

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/redisstore"
+	"github.com/payack/payack/store/redisstore"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -71,14 +71,14 @@ func claimAll(url, prefix string) error {
 			for i := range sharedIDs {
 				id := fmt.Sprint(i)
 				c, err := s.Claim(context.Background(), id, "f", lease)
-				if err == nil && c.State == payack.Claimed {
+				if err == nil && c.State == payack.ClaimGranted {
 					err = s.Commit(context.Background(), id, c.Token)
 				}
 				mu.Lock()
 				if err != nil {
 					failed = err
 				}
-				if c.State == payack.Claimed {
+				if c.State == payack.ClaimGranted {
 					won[i]++
 				}
 				mu.Unlock()
@@ -144,6 +144,6 @@ func TestProcessesClaimEachIDOnce(t *testing.T) {
 	}
 	for id, n := range sum {
 		require.Equal(t, 1, n, "id %d", id)
-		assert.Equal(t, payack.Done, claim(t, s, fmt.Sprint(id)).State)
+		assert.Equal(t, payack.ClaimDone, claim(t, s, fmt.Sprint(id)).State)
 	}
 }

@@ -1,4 +1,10 @@
-package middleware
+// Package memstore remembers in memory which events were processed: what a
+// receiver uses when its options name no other store.
+//
+// A restart forgets everything, and replicas don't share it, so an event that
+// is sent again after a restart is processed again. Use a store on Redis or in
+// your SQL database where that must not be.
+package memstore
 
 import (
 	"context"
@@ -9,29 +15,30 @@ import (
 	"math"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/payack/payack"
 )
 
 const (
-	// DefaultMemoryEvents is how many entries a [MemoryStore] holds, of some 200
+	// DefaultEvents is how many entries a [Store] holds, of some 200
 	// bytes each. An event is one; one of Payatom is two, with its hash.
-	DefaultMemoryEvents = 100_000
+	DefaultEvents = 100_000
 	// longestKey is the length up to which ids are kept as they are.
 	longestKey = 512
 	// tokenLen is how many hex digits a token has.
 	tokenLen = 16
-	// memoryRetention is how long a done event is remembered at least, as long
+	// Retention is how long a done event is remembered at least, as long
 	// as there is room.
-	memoryRetention = 7 * 24 * time.Hour
+	Retention = 7 * 24 * time.Hour
 )
 
-// ErrStoreFull is returned by [MemoryStore.Claim] when everything it holds is
+// ErrFull is returned by [Store.Claim] when everything it holds is
 // claimed at this moment.
-var ErrStoreFull = errors.New("payack: the store in memory is full of claimed events; give it more room")
+var ErrFull = errors.New("payack: the store in memory is full of claimed events; give it more room")
 
-// MemoryStore is a [payack.Store] in memory. It remembers done events for 7
+// Store is a [payack.Store] in memory. It remembers done events for 7
 // days; when it is full it forgets the oldest done one, and never one that is
 // claimed. A restart forgets everything, and replicas don't share it.
 //
@@ -39,7 +46,7 @@ var ErrStoreFull = errors.New("payack: the store in memory is full of claimed ev
 // of longer ones and of long fingerprints: an entry takes 700 bytes at the most,
 // if its id is no part of a longer string. What it needed once it keeps for
 // entries to come.
-type MemoryStore struct {
+type Store struct {
 	mu      sync.Mutex
 	max     int
 	entries map[string]*entry // by keyOf(id)
@@ -49,7 +56,13 @@ type MemoryStore struct {
 	issued         uint64    // the last token
 	tokens         string    // the texts of the next ones, see newToken
 	base           time.Time // what entry.ends counts from
+	home           string
 }
+
+var _ interface {
+	payack.Store
+	payack.Binder
+} = (*Store)(nil)
 
 type digest [sha256.Size]byte
 
@@ -67,18 +80,40 @@ type entry struct {
 	next        *entry        // the next newer one, or the next free one
 }
 
-// NewMemoryStore returns a store for this many events; 0 is
-// [DefaultMemoryEvents].
-func NewMemoryStore(events int) *MemoryStore {
+// New returns a store for this many events; 0 is
+// [DefaultEvents].
+func New(events int) *Store {
 	if events <= 0 {
-		events = DefaultMemoryEvents
+		events = DefaultEvents
 	}
-	return &MemoryStore{max: events, entries: make(map[string]*entry), base: time.Now()}
+	return &Store{max: events, entries: make(map[string]*entry), base: time.Now(), home: "memory-" + strconv.FormatUint(made.Add(1), 10)}
 }
 
-// Claim implements [payack.Store]. The error is [ErrStoreFull], or that of a
+// made counts the stores, so that each has a home of its own.
+var made atomic.Uint64
+
+// Home implements [payack.Store]: every store in memory is one of its own.
+func (s *Store) Home() string { return s.home }
+
+// Lookup implements [payack.Store].
+func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
+	if err := ctx.Err(); err != nil {
+		return payack.ClaimUnknown, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Since(s.base)
+	s.forgetOld(now)
+	e := s.entries[keyOf(id)]
+	if e == nil {
+		return payack.ClaimUnknown, nil
+	}
+	return e.state(fingerprintKeyOf(fingerprint), now), nil
+}
+
+// Claim implements [payack.Store]. The error is [ErrFull], or that of a
 // context that is over: its caller would not come to give the claim up.
-func (s *MemoryStore) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
+func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
 	if err := ctx.Err(); err != nil {
 		return payack.Claim{}, err
 	}
@@ -91,12 +126,11 @@ func (s *MemoryStore) Claim(ctx context.Context, id, fingerprint string, lease t
 	}
 	number, token := s.newToken()
 	e.token, e.ends = number, now+min(lease, math.MaxInt64-now)
-	return payack.Claim{State: payack.Claimed, Token: token}, nil
+	return payack.Claim{State: payack.ClaimGranted, Token: token}, nil
 }
 
-// bind claims and commits in one step. Done is the answer to the first time and
-// to those after it.
-func (s *MemoryStore) bind(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
+// Bind implements [payack.Binder]. The error is that of Claim.
+func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -108,37 +142,47 @@ func (s *MemoryStore) bind(ctx context.Context, id, fingerprint string) (payack.
 		return state, err
 	}
 	s.done(e, now)
-	return payack.Done, nil
+	return payack.ClaimDone, nil
 }
 
 // take returns an entry to be claimed, or why there is none.
-func (s *MemoryStore) take(id, fingerprint string, now time.Duration) (*entry, payack.ClaimState, error) {
+func (s *Store) take(id, fingerprint string, now time.Duration) (*entry, payack.ClaimState, error) {
 	s.forgetOld(now)
 	key, fp := keyOf(id), fingerprintKeyOf(fingerprint)
 	e := s.entries[key]
 	switch {
 	case e == nil:
 		if !s.makeRoom(now) {
-			return nil, 0, ErrStoreFull
+			return nil, 0, ErrFull
 		}
 		e = s.unused()
 		e.key = key
 		s.entries[key] = e
-	case now >= e.ends: // it was claimed, and the lease has ended
-	case e.fingerprint != fp:
-		return nil, payack.Conflict, nil
-	case e.token == 0:
-		return nil, payack.Done, nil
 	default:
-		return nil, payack.Busy, nil
+		if state := e.state(fp, now); state != payack.ClaimUnknown {
+			return nil, state, nil
+		}
 	}
 	e.fingerprint = fp
-	return e, payack.Claimed, nil
+	return e, payack.ClaimGranted, nil
+}
+
+// state reports what an entry says of a claim with this fingerprint.
+func (e *entry) state(fp fingerprintKey, now time.Duration) payack.ClaimState {
+	switch {
+	case now >= e.ends: // it was claimed, and the lease has ended
+		return payack.ClaimUnknown
+	case e.fingerprint != fp:
+		return payack.ClaimConflict
+	case e.token == 0:
+		return payack.ClaimDone
+	}
+	return payack.ClaimBusy
 }
 
 // done makes an entry the newest of those that are done.
-func (s *MemoryStore) done(e *entry, now time.Duration) {
-	e.token, e.ends = 0, now+memoryRetention
+func (s *Store) done(e *entry, now time.Duration) {
+	e.token, e.ends = 0, now+Retention
 	if s.newest != nil {
 		s.newest.next = e
 	} else {
@@ -149,7 +193,7 @@ func (s *MemoryStore) done(e *entry, now time.Duration) {
 
 // newToken returns a number that no claim had before, and its text. The texts
 // are cut from one that is made for many, so that a claim costs none of its own.
-func (s *MemoryStore) newToken() (uint64, string) {
+func (s *Store) newToken() (uint64, string) {
 	if s.tokens == "" {
 		var numbers [64 * tokenLen / 2]byte
 		for i := range uint64(64) {
@@ -164,7 +208,7 @@ func (s *MemoryStore) newToken() (uint64, string) {
 }
 
 // Commit implements [payack.Store].
-func (s *MemoryStore) Commit(_ context.Context, id, token string) error {
+func (s *Store) Commit(_ context.Context, id, token string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Since(s.base)
@@ -177,7 +221,7 @@ func (s *MemoryStore) Commit(_ context.Context, id, token string) error {
 }
 
 // Release implements [payack.Store].
-func (s *MemoryStore) Release(_ context.Context, id, token string) error {
+func (s *Store) Release(_ context.Context, id, token string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.held(id, token, time.Since(s.base))
@@ -189,13 +233,13 @@ func (s *MemoryStore) Release(_ context.Context, id, token string) error {
 }
 
 // Len returns how many events are remembered, claimed ones included.
-func (s *MemoryStore) Len() int {
+func (s *Store) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.entries)
 }
 
-func (s *MemoryStore) held(id, token string, now time.Duration) *entry {
+func (s *Store) held(id, token string, now time.Duration) *entry {
 	e := s.entries[keyOf(id)]
 	n, err := strconv.ParseUint(token, 16, 64)
 	if err != nil || len(token) != tokenLen || n == 0 || e == nil || e.token != n || now >= e.ends {
@@ -206,7 +250,7 @@ func (s *MemoryStore) held(id, token string, now time.Duration) *entry {
 
 // forgetOld drops done events past their retention. All are kept equally long,
 // so the oldest end first.
-func (s *MemoryStore) forgetOld(now time.Duration) {
+func (s *Store) forgetOld(now time.Duration) {
 	for s.oldest != nil && now >= s.oldest.ends {
 		s.dropOldest()
 	}
@@ -214,7 +258,7 @@ func (s *MemoryStore) forgetOld(now time.Duration) {
 
 // makeRoom drops the oldest done event when the store is full, or else one
 // whose lease has ended.
-func (s *MemoryStore) makeRoom(now time.Duration) bool {
+func (s *Store) makeRoom(now time.Duration) bool {
 	if len(s.entries) < s.max {
 		return true
 	}
@@ -231,7 +275,7 @@ func (s *MemoryStore) makeRoom(now time.Duration) bool {
 	return false
 }
 
-func (s *MemoryStore) dropOldest() {
+func (s *Store) dropOldest() {
 	e := s.oldest
 	if s.oldest = e.next; s.oldest == nil {
 		s.newest = nil
@@ -240,14 +284,14 @@ func (s *MemoryStore) dropOldest() {
 }
 
 // drop forgets an event that stands in no chain.
-func (s *MemoryStore) drop(e *entry) {
+func (s *Store) drop(e *entry) {
 	delete(s.entries, e.key)
 	*e = entry{next: s.free}
 	s.free = e
 }
 
 // unused returns an entry without anything in it. They are made many at a time.
-func (s *MemoryStore) unused() *entry {
+func (s *Store) unused() *entry {
 	if s.free == nil {
 		slab := make([]entry, min(s.max, 64))
 		for i := range slab {

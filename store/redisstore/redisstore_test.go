@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/redisstore"
-	"github.com/payack/payack/storetest"
+	"github.com/payack/payack/store/redisstore"
+	"github.com/payack/payack/store/storetest"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -83,9 +83,9 @@ func TestReplicasShareAndPrefixesDont(t *testing.T) {
 	b := newPatient(t, opts, redisstore.Config{Prefix: prefix})
 	other := newPatient(t, opts, redisstore.Config{})
 	token := claimed(t, a, "id")
-	assert.Equal(t, payack.Busy, claim(t, b, "id").State)
+	assert.Equal(t, payack.ClaimBusy, claim(t, b, "id").State)
 	require.NoError(t, b.Commit(context.Background(), "id", token), "the token is what counts, not where it was given out")
-	assert.Equal(t, payack.Done, claim(t, a, "id").State)
+	assert.Equal(t, payack.ClaimDone, claim(t, a, "id").State)
 	claimed(t, other, "id")
 }
 
@@ -97,7 +97,7 @@ func TestLeaseOfLessThanAMillisecond(t *testing.T) {
 	}
 	c, err := s.Claim(context.Background(), "id", "f", 1)
 	require.NoError(t, err)
-	assert.Equal(t, payack.Claimed, c.State)
+	assert.Equal(t, payack.ClaimGranted, c.State)
 }
 
 // Keys that somebody else wrote are neither claimed nor done.

@@ -1,4 +1,4 @@
-package middleware_test
+package memstore_test
 
 import (
 	"fmt"
@@ -12,49 +12,49 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/store/memstore"
 )
 
-func claim(t testing.TB, s *middleware.MemoryStore, id string, want payack.ClaimState) string {
+func claim(t testing.TB, s *memstore.Store, id string, want payack.ClaimState) string {
 	t.Helper()
 	return claimAs(t, s, id, "500 PHP", want)
 }
 
-func claimAs(t testing.TB, s *middleware.MemoryStore, id, fingerprint string, want payack.ClaimState) string {
+func claimAs(t testing.TB, s *memstore.Store, id, fingerprint string, want payack.ClaimState) string {
 	t.Helper()
 	c, err := s.Claim(t.Context(), id, fingerprint, time.Minute)
 	require.NoError(t, err)
 	require.Equal(t, want, c.State, id)
-	assert.Equal(t, want == payack.Claimed, c.Token != "")
+	assert.Equal(t, want == payack.ClaimGranted, c.Token != "")
 	return c.Token
 }
 
-func TestMemoryStoreStates(t *testing.T) {
-	s := middleware.NewMemoryStore(10)
-	token := claim(t, s, "a", payack.Claimed)
-	claim(t, s, "a", payack.Busy)
-	claimAs(t, s, "a", "900 PHP", payack.Conflict)
+func TestStates(t *testing.T) {
+	s := memstore.New(10)
+	token := claim(t, s, "a", payack.ClaimGranted)
+	claim(t, s, "a", payack.ClaimBusy)
+	claimAs(t, s, "a", "900 PHP", payack.ClaimConflict)
 	require.NoError(t, s.Release(t.Context(), "a", token))
 	assert.Zero(t, s.Len())
 
-	token = claimAs(t, s, "a", "900 PHP", payack.Claimed)
+	token = claimAs(t, s, "a", "900 PHP", payack.ClaimGranted)
 	require.NoError(t, s.Commit(t.Context(), "a", token))
-	claimAs(t, s, "a", "900 PHP", payack.Done)
-	claimAs(t, s, "a", "500 PHP", payack.Conflict)
-	claim(t, s, "b", payack.Claimed)
+	claimAs(t, s, "a", "900 PHP", payack.ClaimDone)
+	claimAs(t, s, "a", "500 PHP", payack.ClaimConflict)
+	claim(t, s, "b", payack.ClaimGranted)
 	assert.Equal(t, 2, s.Len())
 }
 
-func TestMemoryStoreTokens(t *testing.T) {
+func TestTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := middleware.NewMemoryStore(10)
-		a, b := claim(t, s, "a", payack.Claimed), claim(t, s, "b", payack.Claimed)
+		s := memstore.New(10)
+		a, b := claim(t, s, "a", payack.ClaimGranted), claim(t, s, "b", payack.ClaimGranted)
 		assert.NotEqual(t, a, b)
 		for _, wrong := range []string{"", "0", b, a + "0", "-1", "x"} {
 			assert.ErrorIs(t, s.Commit(t.Context(), "a", wrong), payack.ErrNotHeld, wrong)
 			assert.ErrorIs(t, s.Release(t.Context(), "a", wrong), payack.ErrNotHeld, wrong)
 		}
-		claim(t, s, "a", payack.Busy)
+		claim(t, s, "a", payack.ClaimBusy)
 		assert.ErrorIs(t, s.Commit(t.Context(), "none", a), payack.ErrNotHeld)
 		assert.ErrorIs(t, s.Release(t.Context(), "none", a), payack.ErrNotHeld)
 
@@ -63,12 +63,12 @@ func TestMemoryStoreTokens(t *testing.T) {
 			assert.ErrorIs(t, s.Commit(t.Context(), "a", token), payack.ErrNotHeld, "done already")
 			assert.ErrorIs(t, s.Release(t.Context(), "a", token), payack.ErrNotHeld, "done is done")
 		}
-		claim(t, s, "a", payack.Done)
+		claim(t, s, "a", payack.ClaimDone)
 
 		time.Sleep(time.Minute) // b's lease
 		assert.ErrorIs(t, s.Commit(t.Context(), "b", b), payack.ErrNotHeld)
 		assert.ErrorIs(t, s.Release(t.Context(), "b", b), payack.ErrNotHeld)
-		again := claim(t, s, "b", payack.Claimed)
+		again := claim(t, s, "b", payack.ClaimGranted)
 		assert.NotEqual(t, b, again)
 		assert.ErrorIs(t, s.Commit(t.Context(), "b", b), payack.ErrNotHeld, "it is another's now")
 		assert.ErrorIs(t, s.Release(t.Context(), "b", b), payack.ErrNotHeld)
@@ -76,82 +76,82 @@ func TestMemoryStoreTokens(t *testing.T) {
 	})
 }
 
-func TestMemoryStoreLeaseEnds(t *testing.T) {
+func TestLeaseEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := middleware.NewMemoryStore(10)
-		claim(t, s, "a", payack.Claimed)
+		s := memstore.New(10)
+		claim(t, s, "a", payack.ClaimGranted)
 		time.Sleep(time.Minute - time.Nanosecond)
-		claim(t, s, "a", payack.Busy)
+		claim(t, s, "a", payack.ClaimBusy)
 		time.Sleep(time.Nanosecond)
-		claimAs(t, s, "a", "900 PHP", payack.Claimed) // what crashed left no claim, so no conflict
+		claimAs(t, s, "a", "900 PHP", payack.ClaimGranted) // what crashed left no claim, so no conflict
 		assert.Equal(t, 1, s.Len())
 	})
 }
 
-func TestMemoryStoreRemembersSevenDays(t *testing.T) {
+func TestRemembersSevenDays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const week = 7 * 24 * time.Hour
-		s := middleware.NewMemoryStore(10)
-		require.NoError(t, s.Commit(t.Context(), "a", claim(t, s, "a", payack.Claimed)))
+		s := memstore.New(10)
+		require.NoError(t, s.Commit(t.Context(), "a", claim(t, s, "a", payack.ClaimGranted)))
 		time.Sleep(time.Hour)
-		require.NoError(t, s.Commit(t.Context(), "b", claim(t, s, "b", payack.Claimed)))
+		require.NoError(t, s.Commit(t.Context(), "b", claim(t, s, "b", payack.ClaimGranted)))
 		time.Sleep(week - time.Hour - time.Nanosecond)
-		claim(t, s, "a", payack.Done)
-		claimAs(t, s, "a", "900 PHP", payack.Conflict)
+		claim(t, s, "a", payack.ClaimDone)
+		claimAs(t, s, "a", "900 PHP", payack.ClaimConflict)
 		time.Sleep(time.Nanosecond)
-		claim(t, s, "a", payack.Claimed)
-		claim(t, s, "b", payack.Done)
+		claim(t, s, "a", payack.ClaimGranted)
+		claim(t, s, "b", payack.ClaimDone)
 		time.Sleep(time.Hour)
-		claim(t, s, "c", payack.Claimed)
+		claim(t, s, "c", payack.ClaimGranted)
 		assert.Equal(t, 2, s.Len(), "what is forgotten takes no room")
-		claim(t, s, "b", payack.Claimed)
+		claim(t, s, "b", payack.ClaimGranted)
 	})
 }
 
-func TestMemoryStoreIsBounded(t *testing.T) {
+func TestIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const room = 5
-		s := middleware.NewMemoryStore(room)
-		claimed := claim(t, s, "claimed first", payack.Claimed)
+		s := memstore.New(room)
+		claimed := claim(t, s, "claimed first", payack.ClaimGranted)
 		for i := range 100 {
 			id := fmt.Sprint(i)
-			require.NoError(t, s.Commit(t.Context(), id, claim(t, s, id, payack.Claimed)))
+			require.NoError(t, s.Commit(t.Context(), id, claim(t, s, id, payack.ClaimGranted)))
 			assert.LessOrEqual(t, s.Len(), room)
 		}
-		claim(t, s, "claimed first", payack.Busy) // never evicted
+		claim(t, s, "claimed first", payack.ClaimBusy) // never evicted
 		for i := 96; i < 100; i++ {
-			claim(t, s, fmt.Sprint(i), payack.Done)
+			claim(t, s, fmt.Sprint(i), payack.ClaimDone)
 		}
-		claim(t, s, "95", payack.Claimed) // the oldest were; this evicts 96
-		claim(t, s, "97", payack.Done)
-		claim(t, s, "96", payack.Claimed) // evicts 97
+		claim(t, s, "95", payack.ClaimGranted) // the oldest were; this evicts 96
+		claim(t, s, "97", payack.ClaimDone)
+		claim(t, s, "96", payack.ClaimGranted) // evicts 97
 
 		for _, id := range []string{"x", "y"} { // 98, 99
-			claim(t, s, id, payack.Claimed)
+			claim(t, s, id, payack.ClaimGranted)
 		}
 		_, err := s.Claim(t.Context(), "one too many", "", time.Minute)
-		require.ErrorIs(t, err, middleware.ErrStoreFull)
+		require.ErrorIs(t, err, memstore.ErrFull)
 		assert.Equal(t, room, s.Len())
-		claim(t, s, "x", payack.Busy) // what it holds is answered all the same
+		claim(t, s, "x", payack.ClaimBusy) // what it holds is answered all the same
 
 		require.NoError(t, s.Release(t.Context(), "claimed first", claimed))
-		claim(t, s, "one too many", payack.Claimed)
+		claim(t, s, "one too many", payack.ClaimGranted)
 		time.Sleep(time.Minute)
-		claim(t, s, "after the leases", payack.Claimed)
+		claim(t, s, "after the leases", payack.ClaimGranted)
 		assert.LessOrEqual(t, s.Len(), room)
 	})
-	assert.Equal(t, 100_000, middleware.DefaultMemoryEvents)
+	assert.Equal(t, 100_000, memstore.DefaultEvents)
 	for _, n := range []int{0, -1} {
-		s := middleware.NewMemoryStore(n)
-		claim(t, s, "a", payack.Claimed)
-		claim(t, s, "b", payack.Claimed)
+		s := memstore.New(n)
+		claim(t, s, "a", payack.ClaimGranted)
+		claim(t, s, "b", payack.ClaimGranted)
 	}
 }
 
 // Of any number of claims of one id at the same time exactly one is claimed.
-func TestMemoryStoreConcurrency(t *testing.T) {
+func TestConcurrency(t *testing.T) {
 	const goroutines, ids = 64, 1000
-	s := middleware.NewMemoryStore(ids)
+	s := memstore.New(ids)
 	var wins [ids]atomic.Int32
 	var start, n sync.WaitGroup
 	start.Add(1)
@@ -164,12 +164,12 @@ func TestMemoryStoreConcurrency(t *testing.T) {
 				switch {
 				case err != nil:
 					t.Error(err)
-				case c.State == payack.Claimed:
+				case c.State == payack.ClaimGranted:
 					wins[i].Add(1)
 					if err := s.Commit(t.Context(), id, c.Token); err != nil {
 						t.Error(err)
 					}
-				case c.State == payack.Conflict:
+				case c.State == payack.ClaimConflict:
 					t.Error("a conflict of nothing")
 				}
 			}
