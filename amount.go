@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/shopspring/decimal"
 )
@@ -12,10 +13,15 @@ import (
 // 100.50. It costs nothing until it is asked for its value, and never passes
 // through a float.
 //
+// Its value is that of the text that the provider signed. Nearly always that is
+// the text that was sent; where the sender signs another spelling of the number
+// (100.5 for 100.50), SignedText has it, and what was sent counts only as far
+// as it says the same.
+//
 // The zero Amount is an absent member. Amounts are safe for concurrent use.
 // Compare them with Equal: == compares their texts.
 type Amount struct {
-	text   Text
+	text   Text   // as sent
 	signed string // set only where the signed text is not the literal
 }
 
@@ -35,10 +41,10 @@ func AmountOf(text Text) Amount { return Amount{text: text} }
 
 // Signed returns the same amount with the text that the provider's signature
 // covers, for senders that sign another spelling of the number than they send
-// (100.5 for 100.50). Events carry it so that their identity is made of signed
+// (100.5 for 100.50). An amount without a text has no signed one. Events carry it so that their identity is made of signed
 // text only.
 func (a Amount) Signed(text string) Amount {
-	if a.signed = text; text == a.text.s {
+	if a.signed = text; text == a.text.s || a.IsEmpty() {
 		a.signed = ""
 	}
 	return a
@@ -53,27 +59,51 @@ func (a Amount) SignedText() string {
 	return a.text.s
 }
 
-// String returns the text as received, empty when the amount was absent, null
-// or empty.
-func (a Amount) String() string { return a.text.s }
+// Literal returns the text as sent, empty when the amount was absent, null or
+// empty. Where it differs in value from SignedText it is not authenticated.
+func (a Amount) Literal() string { return a.text.s }
 
-// Text returns the text as received, with the difference between absent, null
-// and empty.
-func (a Amount) Text() Text { return a.text }
+// String returns the literal as sent where its value is that of the signed
+// text, and otherwise the signed text. It is empty when the amount was absent,
+// null or empty.
+func (a Amount) String() string {
+	if a.signed == "" || canonical(a.signed) == canonical(a.text.s) {
+		return a.text.s
+	}
+	return a.signed
+}
 
-// IsNull tells whether the amount was there and null.
+// Text returns what String does, with the difference between absent, null and
+// empty.
+func (a Amount) Text() Text {
+	t := a.text
+	t.s = a.String()
+	return t
+}
+
+// IsNull reports whether the amount was there and null.
 func (a Amount) IsNull() bool { return a.text.IsNull() }
 
-// IsZero tells whether the amount was absent. It does not tell whether it is
-// the number zero.
+// IsZero reports whether the amount was absent, not whether it is the number
+// zero.
 func (a Amount) IsZero() bool { return a.text.IsZero() }
 
-// IsEmpty tells whether there is no text: absent, null or the empty string.
+// IsEmpty reports whether there is no text: absent, null or the empty string.
 func (a Amount) IsEmpty() bool { return a.text.s == "" }
 
-// Valid tells whether the text is a JSON number of at most 40 characters with
-// an exponent within ±40.
-func (a Amount) Valid() bool { return validAmount(a.text.s) }
+// Valid reports whether the signed text is a JSON number of at most 40
+// characters with an exponent within ±40.
+func (a Amount) Valid() bool { return validAmount(a.SignedText()) }
+
+// positive reports whether the amount is a number above zero.
+func (a Amount) positive() bool {
+	text := canonical(a.SignedText())
+	return a.Valid() && text[0] != '-' && text != "0"
+}
+
+// byValue returns a text that amounts of equal value have in common and others
+// have not. A text that is no number stands for itself.
+func (a Amount) byValue() string { return canonical(a.SignedText()) }
 
 // ErrNotANumber is returned by conversions of an amount whose text is missing
 // or is not a number within the bounds of [Amount.Valid].
@@ -90,7 +120,7 @@ func (a Amount) Decimal() (decimal.Decimal, error) {
 	if !a.Valid() {
 		return decimal.Decimal{}, ErrNotANumber
 	}
-	d, err := decimal.NewFromString(a.text.s)
+	d, err := decimal.NewFromString(a.SignedText())
 	if err != nil {
 		return decimal.Decimal{}, ErrNotANumber
 	}
@@ -120,26 +150,18 @@ func (a Amount) MinorUnits(digits int) (int64, error) {
 	return n.Int64(), nil
 }
 
-// Equal tells whether both amounts have the same value: 100.50 equals 1005e-1.
+// Equal reports whether both amounts have the same value: 100.50 equals 1005e-1.
 // Amounts that are no numbers are equal only when both are missing, null or
 // empty.
 func (a Amount) Equal(b Amount) bool {
 	if a.IsEmpty() || b.IsEmpty() {
 		return a.IsEmpty() && b.IsEmpty()
 	}
-	if a.text.s == b.text.s {
-		return a.Valid()
-	}
-	da, err := a.Decimal()
-	if err != nil {
-		return false
-	}
-	db, err := b.Decimal()
-	return err == nil && da.Equal(db)
+	return a.Valid() && b.Valid() && a.byValue() == b.byValue()
 }
 
-// MarshalJSON writes the text as a JSON string, or null.
-func (a Amount) MarshalJSON() ([]byte, error) { return a.text.MarshalJSON() }
+// MarshalJSON writes String as a JSON string, or null.
+func (a Amount) MarshalJSON() ([]byte, error) { return a.Text().MarshalJSON() }
 
 // UnmarshalJSON reads what MarshalJSON writes, and a JSON number as its literal.
 func (a *Amount) UnmarshalJSON(b []byte) error {
@@ -196,22 +218,50 @@ func skipDigits(s string, i int) int {
 	return i
 }
 
-// plainDecimal is Payatom's narrower grammar: digits with at most one point
-// between digits, no sign, no leading zero before another digit, no exponent,
-// at most 18 digits. It is part of the defence against moved borders.
-func plainDecimal(s string) bool {
-	i := skipDigits(s, 0)
-	digits := i
-	if i == 0 || s[0] == '0' && i > 1 {
-		return false
+// canonical returns the one spelling of a number's value: digits without an
+// exponent, without leading or trailing zeros that say nothing, and no sign
+// before zero. A text that is no valid amount is returned as it is; no such
+// text is the spelling of a number.
+func canonical(s string) string {
+	if !validAmount(s) {
+		return s
 	}
-	if i < len(s) && s[i] == '.' {
-		end := skipDigits(s, i+1)
-		if end == i+1 {
-			return false
-		}
-		digits += end - i - 1
-		i = end
+	if i := strings.IndexAny(s, "eE"); i >= 0 {
+		exponent, _ := strconv.Atoi(s[i+1:]) // within ±40
+		s = shift(s[:i], exponent)
 	}
-	return i == len(s) && digits <= 18
+	if strings.IndexByte(s, '.') >= 0 {
+		s = strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+	}
+	if s == "-0" {
+		return "0"
+	}
+	return s
+}
+
+// shift moves the decimal point of a number to the right, or to the left when
+// by is negative.
+func shift(s string, by int) string {
+	sign := ""
+	if s[0] == '-' {
+		sign, s = "-", s[1:]
+	}
+	whole, fraction, _ := strings.Cut(s, ".")
+	point := len(whole) + by
+	all := whole + fraction
+	switch {
+	case point <= 0:
+		all = strings.Repeat("0", 1-point) + all
+		point = 1
+	case point > len(all):
+		all += strings.Repeat("0", point-len(all))
+	}
+	whole, fraction = strings.TrimLeft(all[:point], "0"), all[point:]
+	if whole == "" {
+		whole = "0"
+	}
+	if fraction == "" {
+		return sign + whole
+	}
+	return sign + whole + "." + fraction
 }

@@ -60,17 +60,18 @@ const (
 	ReasonSpliced       Reason = "spliced"
 	ReasonUnexpected    Reason = "unexpected"
 	ReasonUnconfirmed   Reason = "unconfirmed"
+	ReasonConflict      Reason = "conflict"
 
 	// Failed: the provider is asked to send it again.
 	ReasonCallback     Reason = "callback"
 	ReasonPanic        Reason = "panic"
 	ReasonDeadline     Reason = "deadline"
 	ReasonBusy         Reason = "busy"
-	ReasonConflict     Reason = "conflict"
 	ReasonUnreachable  Reason = "unreachable"
 	ReasonExpectation  Reason = "expectation"
 	ReasonKeys         Reason = "keys"
 	ReasonStore        Reason = "store"
+	ReasonInbox        Reason = "inbox"
 	ReasonBodyConsumed Reason = "body_consumed"
 	ReasonBodyRead     Reason = "body_read"
 )
@@ -92,6 +93,17 @@ const (
 	OutcomeRefused Outcome = "refused"
 )
 
+// AfterVerified reports whether a delivery that ends for this reason had
+// verified, so that its sender knows a key of the provider's, or has a copy of
+// what one was used for. Answers speak of the signature alone.
+func (r Reason) AfterVerified() bool {
+	switch r {
+	case ReasonInvalid, ReasonSpliced, ReasonUnexpected, ReasonUnconfirmed, ReasonConflict:
+		return true
+	}
+	return false
+}
+
 // Outcome returns the outcome that goes with a reason.
 func (r Reason) Outcome() Outcome {
 	switch r {
@@ -100,7 +112,7 @@ func (r Reason) Outcome() Outcome {
 	case ReasonMethod, ReasonContentType, ReasonContentEncoding, ReasonTooLarge, ReasonAddress, ReasonRate:
 		return OutcomeRefused
 	case ReasonEnvelope, ReasonMalformed, ReasonSignature, ReasonInvalid, ReasonUnknownTenant,
-		ReasonSpliced, ReasonUnexpected, ReasonUnconfirmed:
+		ReasonSpliced, ReasonUnexpected, ReasonUnconfirmed, ReasonConflict:
 		return OutcomeRejected
 	default:
 		return OutcomeFailed
@@ -160,7 +172,7 @@ type Error struct {
 	Reason   Reason
 	// EventID is the event's identity, empty before it is verified.
 	EventID string
-	// Detail is a fixed text that says more and names the mend where there is
+	// Detail is a fixed text that says more and names the fix where there is
 	// one, possibly with an offset; it holds nothing that was sent.
 	Detail string
 	// Err is what the merchant's own side returned (callback, store, key
@@ -182,7 +194,7 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Is tells whether target is the sentinel of the error's reason.
+// Is reports whether target is the sentinel of the error's reason.
 func (e *Error) Is(target error) bool {
 	kind := e.Reason.kind()
 	return kind != nil && target == kind || target == ErrRefused && e.Reason.Outcome() == OutcomeRefused

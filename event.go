@@ -45,36 +45,51 @@ const (
 )
 
 // Event is what all providers' events have in common.
+//
+// Events are made by package verify and are not changed after that, except for
+// what the receiver found out by asking (Found), which is there before the
+// merchant's function is called.
 type Event interface {
 	// Provider names the sender.
 	Provider() Provider
 	// ID identifies what happened, not the delivery: the same event sent again
 	// has the same ID, a next status of the same payment has another. It is
-	// made of the provider, the tenant and signed text only, and safe as a key:
-	// valid UTF-8 without control characters, at most 512 bytes.
+	// made of the provider, a version, the tenant and signed text only, amounts
+	// by value, and is safe as a key: valid UTF-8 without control characters,
+	// at most 512 bytes.
 	//
 	// Keep it beside an event that is stored as JSON: that form leaves out how
-	// the event was verified, and with it the tenant.
+	// the event was verified, and with it the tenant. [EncodeEvent] keeps all.
 	ID() string
-	// Fingerprint is the signed amounts and currencies: the same ID with
-	// another fingerprint is a conflict.
+	// Fingerprint is what must be the same whenever the ID is: the signed
+	// amounts by value and the currencies, or what else the provider signs. The
+	// same ID with another fingerprint is a conflict.
 	Fingerprint() string
-	// Paid tells whether the event says that the merchant got money. A refund
+	// Order is the merchant's own number of the order, as signed.
+	Order() string
+	// Payment identifies the payment that the event is about, the tenant
+	// included: all its events have the same. It is as safe a key as ID.
+	Payment() string
+	// Paid reports whether the event says that the merchant got money. A refund
 	// and an unknown status are not paid.
 	Paid() bool
-	// Final tells whether no further event is to be expected for the payment.
+	// Final reports whether no further event is to be expected for the payment.
 	// An unknown status is not final.
 	Final() bool
-	// Check tells whether the event keeps the rules in its validate tags. The
+	// Check reports whether the event keeps the rules in its validate tags. The
 	// error is [ErrInvalid] and names the member, not its value.
 	Check() error
-	// Verified returns how it was verified; changes through the pointer stay.
-	Verified() *Verification
+	// VerifiedBy returns how the event was verified.
+	VerifiedBy() Verification
+	// Found returns what the merchant's records and the provider said when they
+	// were asked about the event.
+	Found() Findings
 }
 
 // Verification says how an event was verified. It is no part of its JSON form.
 type Verification struct {
-	// Tenant is the scope of the keys that verified it, empty for static keys.
+	// Tenant is the scope of the keys that verified it, empty for static keys
+	// without one.
 	Tenant string
 	// Scheme is the reading of the documents that matched.
 	Scheme Scheme
@@ -83,12 +98,29 @@ type Verification struct {
 	// Signature is the text of the signature that matched, as received: sign,
 	// post_hash or the hex digits of the HMAC.
 	Signature string
-	// Confirmed is what the provider's own query said, if one was made.
-	Confirmed *Confirmation
 }
 
-// Verified returns v itself; events have it by embedding.
-func (v *Verification) Verified() *Verification { return v }
+// VerifiedBy returns v; events have it by embedding.
+func (v Verification) VerifiedBy() Verification { return v }
+
+// restore is how [DecodeEvent] reaches an event's verification.
+func (v *Verification) restore(from Verification) { *v = from }
+
+// Findings is what was found out about an event by asking. The receiver sets it
+// from what the hooks Expect and Confirm return; it is no part of how the event
+// was verified, nor of its JSON form.
+type Findings struct {
+	// Confirmed is what the provider's own query said, nil where it was not
+	// asked.
+	Confirmed *Confirmation
+	// Expected is what the merchant's records say of the order. Its Found is false
+	// where they were not asked: an event of an order that they don't know is
+	// rejected.
+	Expected Expectation
+}
+
+// Found returns f; events have it by embedding.
+func (f Findings) Found() Findings { return f }
 
 // Confirmation is what the provider answered when it was asked.
 type Confirmation struct {
@@ -102,16 +134,41 @@ type Confirmation struct {
 	Currency Text `json:"currency,omitzero"`
 }
 
+// Expectation is what the merchant's own records say of an order.
+type Expectation struct {
+	// Found reports whether there is such an order. Without it nothing else
+	// counts, and the event is rejected as unexpected.
+	Found bool
+	// Amount is what the order was made out for.
+	Amount Amount
+	// RefCode is the ref_code that the provider answered when the payment was
+	// created (Payatom), empty where it was not kept. A query by it can't be
+	// led astray by a copied webhook, whose own ref_code is not signed.
+	RefCode string
+}
+
+// AnyAmount is a rule for PayatomConfig.Match that takes every amount: people
+// pay parts. The event says what was received, and ev.Expected.Amount what was
+// ordered; compare them before you deliver goods. The rule is taken only
+// together with Confirm, which then is what tells a genuine amount from one
+// whose borders were moved.
+func AnyAmount(expected, received Amount) bool { return true }
+
 // maxID bounds an identity's length, so that it fits the index of any store.
 const maxID = 512
 
+// idVersion stands in every identity. Identities are kept in databases: when
+// the rules by which they are made change, the version does, and nothing that
+// was settled under the old rules is taken for new without somebody noticing.
+const idVersion = "v1"
+
 // joinID joins parts so that different parts never give the same text: a
-// separator, an escape character and control characters inside a part are
-// percent-encoded, as is every byte of a part that is no UTF-8. What would be
-// too long is replaced by its digest.
+// separator, an escape character and control characters (C0, DEL and C1) inside
+// a part are percent-encoded, as is every byte of a part that is no UTF-8. What
+// would be too long is replaced by its digest.
 func joinID(p Provider, parts ...string) string {
 	var short [128]byte // nearly all are, and then only the string is allocated
-	b := append(short[:0], p...)
+	b := append(append(append(short[:0], p...), ':'), idVersion...)
 	for _, s := range parts {
 		b = append(b, ':')
 		if needsEscape(s) {
@@ -123,7 +180,7 @@ func joinID(p Provider, parts ...string) string {
 	if len(b) > maxID {
 		sum := sha256.Sum256(b)
 		// One part instead of several, so it is no other event's identity.
-		b = append(append(b[:0], p...), ":sha256-"...)
+		b = append(append(append(append(b[:0], p...), ':'), idVersion...), ":sha256-"...)
 		b = hex.AppendEncode(b, sum[:])
 	}
 	return string(b)
@@ -145,11 +202,18 @@ func needsEscape(s string) bool {
 func appendEscaped(b []byte, s string) []byte {
 	const digits = "0123456789ABCDEF"
 	valid := utf8.ValidString(s)
-	for i := range len(s) {
-		if c := s[i]; mustEscape(c) || c >= utf8.RuneSelf && !valid {
-			b = append(b, '%', digits[c>>4], digits[c&15])
-		} else {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		// In UTF-8 the control characters U+0080 to U+009F are C2 80 to C2 9F.
+		c1 := c == 0xC2 && i+1 < len(s) && s[i+1] < 0xA0
+		if !mustEscape(c) && (c < utf8.RuneSelf || valid && !c1) {
 			b = append(b, c)
+			continue
+		}
+		b = append(b, '%', digits[c>>4], digits[c&15])
+		if valid && c1 {
+			i++
+			b = append(b, '%', digits[s[i]>>4], digits[s[i]&15])
 		}
 	}
 	return b

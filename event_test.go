@@ -50,10 +50,8 @@ func fullPayatom() *payack.PayatomEvent {
 
 func fullPtop() *payack.PtopEvent {
 	return &payack.PtopEvent{
-		Verification: payack.Verification{
-			Tenant: "shop", Scheme: payack.SchemeHeader,
-			Confirmed: &payack.Confirmation{Paid: true, Status: "1", Amount: amount("100.00")},
-		},
+		Verification: payack.Verification{Tenant: "shop", Scheme: payack.SchemeHeader},
+		Findings:     payack.Findings{Confirmed: &payack.Confirmation{Paid: true, Status: "1", Amount: amount("100.00")}},
 		Success: true, TransactionID: "ab0833e4f4", OrderID: "ORD-7479", Message: text("Payment done"),
 		Extra: map[string]payack.Text{"attempt": text("2"), "meta": text(`{"k": "v"}`)},
 	}
@@ -153,19 +151,22 @@ func TestPtopIsPaidOnlyWhenConfirmed(t *testing.T) {
 		{false, paid, false},
 	} {
 		ev := &payack.PtopEvent{Success: c.success, TransactionID: "t", OrderID: "o", Message: text("paid")}
-		ev.Verified().Confirmed = c.confirmed
+		ev.Confirmed = c.confirmed
 		if ev.Paid() != c.want || !ev.Final() {
 			t.Errorf("success %v, confirmed %+v: paid %v, final %v", c.success, c.confirmed, ev.Paid(), ev.Final())
 		}
 	}
 }
 
-func TestVerifiedIsTheEventsOwn(t *testing.T) {
+// Readers get values: nobody who is handed an event as an interface can change
+// how it was verified.
+func TestHowItWasVerifiedIsAValue(t *testing.T) {
 	for _, ev := range fullEvents() {
 		before := ev.ID()
-		ev.Verified().Tenant = "another"
-		if ev.Verified().Tenant != "another" || ev.ID() == before {
-			t.Errorf("%s: a change through Verified is lost", ev.Provider())
+		by, found := ev.VerifiedBy(), ev.Found()
+		by.Tenant, found.Expected = "another", payack.Expectation{Found: true}
+		if ev.VerifiedBy().Tenant != "shop" || ev.Found().Expected.Found || ev.ID() != before {
+			t.Errorf("%s: a change of a copy reached the event", ev.Provider())
 		}
 	}
 }
@@ -234,9 +235,13 @@ func TestIDsAreMadeOfSignedTextOnly(t *testing.T) {
 	payatom.Unsigned = payack.PayatomUnsigned{RequestedAmount: amount("1"), RefCode: text("forged")}
 	same("Payatom without unsigned members", fullPayatom(), payatom)
 
-	for i, ev := range fullEvents() {
-		v := ev.Verified()
-		v.Scheme, v.Key, v.Confirmed = "other", 7, &payack.Confirmation{Status: "0"}
+	otherwise := payack.Verification{Tenant: "shop", Scheme: "other", Key: 7, Signature: "x"}
+	found := payack.Findings{Confirmed: &payack.Confirmation{Status: "0"}, Expected: payack.Expectation{Found: true}}
+	for i, ev := range []payack.Event{
+		&payack.PtopEvent{Verification: otherwise, Findings: found, Success: true, TransactionID: "ab0833e4f4", OrderID: "ORD-7479"},
+		func() payack.Event { ev := fullPTS(); ev.Verification, ev.Findings = otherwise, found; return ev }(),
+		func() payack.Event { ev := fullPayatom(); ev.Verification, ev.Findings = otherwise, found; return ev }(),
+	} {
 		same("verified otherwise", fullEvents()[i], ev)
 	}
 
@@ -483,12 +488,21 @@ func TestEventsJSON(t *testing.T) {
 // with their states, not how they were verified and which text was signed.
 func requireSameMembers(t *testing.T, want, got payack.Event) {
 	t.Helper()
-	*got.Verified() = *want.Verified()
-	if ev, ok := want.(*payack.PTSEvent); ok {
+	switch ev := want.(type) {
+	case *payack.PTSEvent:
 		plain := *ev
+		plain.Verification, plain.Findings = payack.Verification{}, payack.Findings{}
 		plain.SubmitAmount = payack.AmountOf(ev.SubmitAmount.Text())
 		plain.AcceptAmount = payack.AmountOf(ev.AcceptAmount.Text())
 		plain.ExchangeRate = payack.AmountOf(ev.ExchangeRate.Text())
+		want = &plain
+	case *payack.PtopEvent:
+		plain := *ev
+		plain.Verification, plain.Findings = payack.Verification{}, payack.Findings{}
+		want = &plain
+	case *payack.PayatomEvent:
+		plain := *ev
+		plain.Verification, plain.Findings = payack.Verification{}, payack.Findings{}
 		want = &plain
 	}
 	if !reflect.DeepEqual(want, got) {

@@ -21,8 +21,8 @@ func Example() {
 	secret := payack.NewSecret("throwaway key of this example")
 	handler, err := handlers.NewPayatom(middleware.PayatomConfig{
 		SecretKeys: []payack.Secret{secret},
-		Expect: func(_ context.Context, orderID string) (payack.Amount, bool, error) {
-			return payack.NewAmount("500"), orderID == "ORD1000001", nil
+		Expect: func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
+			return payack.Expectation{Found: ev.OrderID == "ORD1000001", Amount: payack.NewAmount("500")}, nil
 		},
 		Options: middleware.Options{Logger: slog.New(slog.DiscardHandler)},
 	}, func(_ context.Context, ev *payack.PayatomEvent) error {

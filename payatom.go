@@ -3,7 +3,8 @@ package payack
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
+
+	"github.com/payack/payack/internal/payatom"
 )
 
 // PayatomStatus is the state of a Payatom order, as the gateway spells it. A
@@ -26,10 +27,10 @@ const (
 	PayatomFailed          PayatomStatus = "Failed"
 )
 
-// Paid tells whether the money came in. A refund is not paid.
+// Paid reports whether the money came in. A refund is not paid.
 func (s PayatomStatus) Paid() bool { return s == PayatomApproved || s == PayatomLateApproved }
 
-// Final tells whether the status does not change again (a late approval can
+// Final reports whether the status does not change again (a late approval can
 // follow a time-out).
 func (s PayatomStatus) Final() bool {
 	switch s {
@@ -39,7 +40,7 @@ func (s PayatomStatus) Final() bool {
 	return false
 }
 
-// Known tells whether the status is among the constants.
+// Known reports whether the status is among the constants.
 func (s PayatomStatus) Known() bool {
 	switch s {
 	case PayatomPending, PayatomNoMatch, PayatomTimedOut, PayatomRefundInitiated, PayatomAmountMismatch:
@@ -48,7 +49,7 @@ func (s PayatomStatus) Known() bool {
 	return s.Final()
 }
 
-// needsAmount tells whether an event with this status must say how much.
+// needsAmount reports whether an event with this status must say how much.
 func (s PayatomStatus) needsAmount() bool {
 	return s.Paid() || s == PayatomRefundInitiated || s == PayatomRefundCompleted
 }
@@ -59,8 +60,11 @@ func (s PayatomStatus) needsAmount() bool {
 // with what it expects, or ask the gateway.
 type PayatomEvent struct {
 	Verification `json:"-"`
+	Findings     `json:"-"`
 
-	OrderID string `json:"order_id" validate:"required"`
+	// OrderID is shorter than 64 bytes: two longer ones can be made that have the
+	// same hash.
+	OrderID string `json:"order_id" validate:"required,payatom_order_id"`
 	// ReceivedAmount is what was really paid, and the amount to act on.
 	ReceivedAmount Amount        `json:"received_amount,omitzero" validate:"payatom_amount"`
 	Status         PayatomStatus `json:"status" validate:"required,payatom_status"`
@@ -129,15 +133,25 @@ func (u *PayatomUnsigned) Refund() (refund PayatomRefund, ok bool) {
 // Provider returns [Payatom].
 func (*PayatomEvent) Provider() Provider { return Payatom }
 
-// ID is made of order_id, received_amount and status, which is all that is
-// signed: each state of a refund is an event of its own, and so is a second
-// amount for the same order.
+// ID is made of order_id and status, where Approved and Late Approved are one
+// word: an order is paid once, and a second approval with another amount is a
+// conflict. While the order is not paid, received_amount is part of it too: each
+// amount of a refund is an event of its own.
 func (e *PayatomEvent) ID() string {
-	return joinID(Payatom, e.Tenant, e.OrderID, e.ReceivedAmount.SignedText(), string(e.Status))
+	if e.Paid() {
+		return joinID(Payatom, e.Tenant, e.OrderID, string(PayatomApproved))
+	}
+	return joinID(Payatom, e.Tenant, e.OrderID, string(e.Status), e.ReceivedAmount.byValue())
 }
 
-// Fingerprint is the signed text of the amount.
-func (e *PayatomEvent) Fingerprint() string { return e.ReceivedAmount.SignedText() }
+// Fingerprint is the signed amount, by value.
+func (e *PayatomEvent) Fingerprint() string { return e.ReceivedAmount.byValue() }
+
+// Order returns OrderID.
+func (e *PayatomEvent) Order() string { return e.OrderID }
+
+// Payment is made of order_id.
+func (e *PayatomEvent) Payment() string { return joinID(Payatom, e.Tenant, e.OrderID) }
 
 // SignedText is what the hash covers besides the secret: order_id,
 // received_amount and status, joined. Two different events may share it.
@@ -145,38 +159,28 @@ func (e *PayatomEvent) SignedText() string {
 	return e.OrderID + e.ReceivedAmount.SignedText() + string(e.Status)
 }
 
-// Paid tells whether the status says that the money came in.
+// Paid reports whether the status says that the money came in.
 func (e *PayatomEvent) Paid() bool { return e.Status.Paid() }
 
-// Final tells whether the status does not change again.
+// Final reports whether the status does not change again.
 func (e *PayatomEvent) Final() bool { return e.Status.Final() }
-
-// PlainAmount tells whether received_amount keeps Payatom's grammar: digits,
-// at most one point with digits on both sides, no sign, no leading zero before
-// another digit, no exponent, at most 18 digits; or nothing at all where the
-// status says that nothing was paid.
-func (e *PayatomEvent) PlainAmount() bool {
-	if e.ReceivedAmount.IsEmpty() {
-		return !e.Status.needsAmount()
-	}
-	return plainDecimal(e.ReceivedAmount.String())
-}
-
-// PlainStatus tells whether the status begins with an ASCII letter, so that no
-// digit of the amount can have moved into it.
-func (e *PayatomEvent) PlainStatus() bool {
-	return e.Status != "" && strings.IndexByte("abcdefghijklmnopqrstuvwxyz", e.Status[0]|0x20) >= 0
-}
 
 // Check implements [Event].
 func (e *PayatomEvent) Check() error {
+	amount := e.ReceivedAmount.Literal()
 	switch {
 	case e.OrderID == "":
 		return invalidMember("order_id")
-	case !e.PlainStatus():
+	case !payatom.OrderID(e.OrderID):
+		return fmt.Errorf("payack: order_id has %d bytes or more, so that another one may have the same hash: %w", payatom.MaxOrderID, ErrInvalid)
+	case !payatom.Status(string(e.Status)):
 		return invalidMember("status")
-	case !e.PlainAmount():
+	case amount == "" && e.Status.needsAmount():
+		return fmt.Errorf("payack: received_amount is missing, and the status says that money moved: %w", ErrInvalid)
+	case amount != "" && !payatom.Amount(amount):
 		return fmt.Errorf("payack: received_amount is not a plain decimal: %w", ErrInvalid)
+	case e.Paid() && !e.ReceivedAmount.positive():
+		return fmt.Errorf("payack: received_amount is not above zero, and the status says paid: %w", ErrInvalid)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ package payack
 // what Confirmed says, or what your own payment-check says.
 type PtopEvent struct {
 	Verification `json:"-"`
+	Findings     `json:"-"`
 
 	Success       bool   `json:"success"`
 	TransactionID string `json:"transaction_id" validate:"required"`
@@ -22,23 +23,30 @@ type PtopEvent struct {
 // Provider returns [Ptop].
 func (*PtopEvent) Provider() Provider { return Ptop }
 
-// ID is made of transaction_id, order_id and success: the documents give the
-// callback nothing else that tells one happening from the next.
+// ID is made of transaction_id and success: the documents give the callback
+// nothing else that tells one happening from the next.
 func (e *PtopEvent) ID() string {
 	success := "false"
 	if e.Success {
 		success = "true"
 	}
-	return joinID(Ptop, e.Tenant, e.TransactionID, e.OrderID, success)
+	return joinID(Ptop, e.Tenant, e.TransactionID, success)
 }
 
-// Fingerprint is empty: the callback carries no amount.
-func (*PtopEvent) Fingerprint() string { return "" }
+// Fingerprint is order_id: a transaction belongs to one order. The callback
+// carries no amount.
+func (e *PtopEvent) Fingerprint() string { return e.OrderID }
 
-// Paid tells whether a confirmation says so; the callback alone never does.
+// Order returns OrderID.
+func (e *PtopEvent) Order() string { return e.OrderID }
+
+// Payment is made of transaction_id.
+func (e *PtopEvent) Payment() string { return joinID(Ptop, e.Tenant, e.TransactionID) }
+
+// Paid reports whether a confirmation says so; the callback alone never does.
 func (e *PtopEvent) Paid() bool { return e.Success && e.Confirmed != nil && e.Confirmed.Paid }
 
-// Final tells whether a confirmation is (status 1, paid, or 2, cancelled).
+// Final reports whether a confirmation is (status 1, paid, or 2, cancelled).
 // Without one it is true: as far as the documents go, a success that is true or
 // false does not change again.
 func (e *PtopEvent) Final() bool {

@@ -22,13 +22,13 @@ const (
 	PTSExpired PTSStatus = "5000"
 )
 
-// Paid tells whether the money came in.
+// Paid reports whether the money came in.
 func (s PTSStatus) Paid() bool { return s == PTSSuccess }
 
-// Final tells whether the status does not change again.
+// Final reports whether the status does not change again.
 func (s PTSStatus) Final() bool { return s == PTSSuccess || s == PTSFailed || s == PTSOrderError }
 
-// Known tells whether the documents know the status.
+// Known reports whether the documents know the status.
 func (s PTSStatus) Known() bool {
 	switch s {
 	case PTSWaiting, PTSProcessing, PTSSuccess, PTSFailed, PTSOrderError, PTSExpired:
@@ -45,6 +45,7 @@ func (s PTSStatus) Known() bool {
 // payments, or your withdrawals, before you act, or ask PTS (Confirm).
 type PTSEvent struct {
 	Verification `json:"-"`
+	Findings     `json:"-"`
 
 	UserID        string `json:"user_id" validate:"required"`
 	OrderID       string `json:"order_id" validate:"required"`
@@ -54,7 +55,7 @@ type PTSEvent struct {
 	SubmitCurrency Text      `json:"submit_currency,omitzero"`
 	SubmitAmount   Amount    `json:"submit_amount,omitzero" validate:"omitempty,amount"`
 	AcceptCurrency Text      `json:"accept_currency,omitzero"`
-	AcceptAmount   Amount    `json:"accept_amount,omitzero" validate:"omitempty,amount"`
+	AcceptAmount   Amount    `json:"accept_amount,omitzero" validate:"pts_accept_amount"`
 	ExchangeRate   Amount    `json:"exchange_rate,omitzero" validate:"omitempty,amount"`
 	Status         PTSStatus `json:"status" validate:"required"`
 	// Timestamp is the time of the last update; Time converts it.
@@ -83,23 +84,37 @@ type PTSUnsigned struct {
 // Provider returns [PTS].
 func (*PTSEvent) Provider() Provider { return PTS }
 
-// ID is made of user_id, transaction_id and status: a transaction that goes on
-// to the next status is another event, the same status sent again is not.
+// ID is made of user_id, order_id, transaction_id and status: a transaction that
+// goes on to the next status is another event, the same status sent again is
+// not. While the status is not final the signed amounts may still change, so
+// that they are part of it.
 func (e *PTSEvent) ID() string {
-	return joinID(PTS, e.Tenant, e.UserID, e.TransactionID, string(e.Status))
+	if e.Final() {
+		return joinID(PTS, e.Tenant, e.UserID, e.OrderID, e.TransactionID, string(e.Status))
+	}
+	return joinID(PTS, e.Tenant, e.UserID, e.OrderID, e.TransactionID, string(e.Status),
+		e.SubmitAmount.byValue(), e.AcceptAmount.byValue())
 }
 
-// Fingerprint is the signed texts of both amounts and their currencies.
+// Fingerprint is the signed amounts, by value, and their currencies.
 func (e *PTSEvent) Fingerprint() string {
-	return joinID(PTS, e.SubmitAmount.SignedText(), e.SubmitCurrency.String(),
-		e.AcceptAmount.SignedText(), e.AcceptCurrency.String())
+	return joinID(PTS, e.SubmitAmount.byValue(), e.SubmitCurrency.String(),
+		e.AcceptAmount.byValue(), e.AcceptCurrency.String())
 }
 
-// Paid tells whether the status is success: of a payment, that the money came
+// Order returns OrderID.
+func (e *PTSEvent) Order() string { return e.OrderID }
+
+// Payment is made of user_id, order_id and transaction_id.
+func (e *PTSEvent) Payment() string {
+	return joinID(PTS, e.Tenant, e.UserID, e.OrderID, e.TransactionID)
+}
+
+// Paid reports whether the status is success: of a payment, that the money came
 // in; of a withdrawal, that it went out.
 func (e *PTSEvent) Paid() bool { return e.Status.Paid() }
 
-// Final tells whether the status does not change again.
+// Final reports whether the status does not change again.
 func (e *PTSEvent) Final() bool { return e.Status.Final() }
 
 // Time returns the timestamp, which counts seconds since 1970, and whether it
@@ -128,6 +143,8 @@ func (e *PTSEvent) Check() error {
 		return invalidMember("submit_amount")
 	case !emptyOrValid(e.AcceptAmount):
 		return invalidMember("accept_amount")
+	case e.Paid() && !e.AcceptAmount.positive():
+		return fmt.Errorf("payack: accept_amount is not above zero, and the status says paid: %w", ErrInvalid)
 	case !emptyOrValid(e.ExchangeRate):
 		return invalidMember("exchange_rate")
 	}

@@ -37,10 +37,10 @@ func (t Text) String() string { return t.s }
 // absent or null.
 func (t Text) Get() (s string, ok bool) { return t.s, t.state == textPresent }
 
-// IsNull tells whether the member was there and null.
+// IsNull reports whether the member was there and null.
 func (t Text) IsNull() bool { return t.state == textNull }
 
-// IsZero tells whether the member was absent.
+// IsZero reports whether the member was absent.
 func (t Text) IsZero() bool { return t.state == textAbsent }
 
 // MarshalJSON writes a JSON string, or null when the member was null or absent.

@@ -42,6 +42,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/payatom"
 	"github.com/payack/payack/internal/strict"
 )
 
@@ -549,10 +550,7 @@ func cleanText(s string) bool {
 	return utf8.ValidString(s)
 }
 
-func plain(s string) bool {
-	ev := payack.PayatomEvent{ReceivedAmount: payack.NewAmount(s)} // whose grammar it is
-	return s != "" && ev.PlainAmount()
-}
+func plain(s string) bool { return payatom.Amount(s) }
 
 // sign is that of an amount's value, -2 when it has none.
 func sign(s string) int {

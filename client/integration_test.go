@@ -85,7 +85,7 @@ func (s *shop) take(orderID string, ev payack.Event) error {
 		s.fails--
 		return errors.New("the shop's database is away")
 	}
-	c := ev.Verified().Confirmed
+	c := ev.Found().Confirmed
 	switch {
 	case !ev.Paid() && c == nil:
 		s.noted = append(s.noted, orderID)

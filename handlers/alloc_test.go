@@ -108,8 +108,8 @@ func TestAllocationsAccepted(t *testing.T) {
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			m := merchant{options: middleware.Options{Store: memstore.New(512)}, expect: func(context.Context, string) (payack.Amount, bool, error) {
-				return payack.NewAmount("500"), true, nil
+			m := merchant{options: middleware.Options{Store: memstore.New(512)}, expect: func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
+				return payack.Expectation{Found: true, Amount: payack.NewAmount("500")}, nil
 			}}
 			messages := make([]message, allocRuns+1) // each is another event
 			for i := range messages {

@@ -176,7 +176,7 @@ func TestConflictAsksToSendAgain(t *testing.T) {
 	h := merchant{options: w.options(), callback: c.take}.handler(t, payack.PTS)
 	assertContract(t, payack.PTS, payack.OutcomeAccepted, "", send(h, ptsMessage(t, nil, nil)))
 	other := ptsMessage(t, map[string]string{"accept_amount": "900"}, nil)
-	assertContract(t, payack.PTS, payack.OutcomeFailed, payack.ReasonConflict, send(h, other))
+	assertContract(t, payack.PTS, payack.OutcomeRejected, payack.ReasonConflict, send(h, other))
 	assert.Equal(t, payack.ReasonConflict, w.last(t).Reason)
 	lines := w.lines(t)
 	assert.Equal(t, "ERROR", lines[len(lines)-1]["level"])
@@ -262,8 +262,8 @@ func TestMovedBordersWithConfirm(t *testing.T) {
 		assert.Equal(t, payack.OutcomeRejected, w.last(t).Outcome, name)
 	}
 	require.Len(t, c.events, 1)
-	assert.True(t, c.events[0].Verified().Confirmed.Paid)
-	assert.Equal(t, "Approved", c.events[0].Verified().Confirmed.Status)
+	assert.True(t, c.events[0].Found().Confirmed.Paid)
+	assert.Equal(t, "Approved", c.events[0].Found().Confirmed.Status)
 }
 
 // comparing is a callback that compares the order itself.
@@ -347,8 +347,8 @@ func TestRecordedDeliveryUnderAnotherTenantsPath(t *testing.T) {
 			assertContract(t, p, payack.OutcomeAccepted, "", send(h, good.to("/two/callback")))
 			require.Len(t, c.events, 2)
 			assert.NotEqual(t, c.events[0].ID(), c.events[1].ID())
-			assert.Equal(t, "one", c.events[0].Verified().Tenant)
-			assert.Equal(t, "two", c.events[1].Verified().Tenant)
+			assert.Equal(t, "one", c.events[0].VerifiedBy().Tenant)
+			assert.Equal(t, "two", c.events[1].VerifiedBy().Tenant)
 			for _, path := range []string{"/one/callback", "/two/callback"} {
 				assertContract(t, p, payack.OutcomeDuplicate, "", send(h, good.to(path)))
 			}

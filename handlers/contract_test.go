@@ -15,6 +15,8 @@ func contract(p payack.Provider, outcome payack.Outcome, reason payack.Reason) (
 	gate := map[payack.Reason]int{
 		"method": 405, "content_type": 415, "content_encoding": 415, "too_large": 413, "address": 403, "rate": 429,
 	}
+	// What is turned away after its signature matched is not told that it is wrong.
+	after := map[payack.Reason]bool{"invalid": true, "spliced": true, "unexpected": true, "unconfirmed": true, "conflict": true}
 	const payatomType = "application/json;charset=utf-8"
 	switch p {
 	case payack.Ptop:
@@ -29,6 +31,8 @@ func contract(p payack.Provider, outcome payack.Outcome, reason payack.Reason) (
 			return 500, "", ""
 		case reason == payack.ReasonMalformed || reason == payack.ReasonInvalid:
 			return 400, "", ""
+		case after[reason]:
+			return 422, "", ""
 		}
 		return 403, "text/plain", "Invalid signature"
 	case payack.PTS:
@@ -47,6 +51,9 @@ func contract(p payack.Provider, outcome payack.Outcome, reason payack.Reason) (
 		return 200, payatomType, `{"hash_status":"HashMatched","acknowledge":"no"}`
 	case payack.OutcomeRefused:
 		return gate[reason], payatomType, `{"hash_status":"HashMismatch","acknowledge":"no"}`
+	}
+	if after[reason] {
+		return 200, payatomType, `{"hash_status":"HashMatched","acknowledge":"no"}`
 	}
 	return 200, payatomType, `{"hash_status":"HashMismatch","acknowledge":"no"}`
 }
@@ -75,8 +82,9 @@ var closedSet = map[payack.Reason]payack.Outcome{
 
 	"envelope": payack.OutcomeRejected, "malformed": payack.OutcomeRejected, "signature": payack.OutcomeRejected, "invalid": payack.OutcomeRejected,
 	"unknown_tenant": payack.OutcomeRejected, "spliced": payack.OutcomeRejected, "unexpected": payack.OutcomeRejected, "unconfirmed": payack.OutcomeRejected,
+	"conflict": payack.OutcomeRejected,
 
 	"callback": payack.OutcomeFailed, "panic": payack.OutcomeFailed, "deadline": payack.OutcomeFailed, "busy": payack.OutcomeFailed,
-	"conflict": payack.OutcomeFailed, "unreachable": payack.OutcomeFailed, "expectation": payack.OutcomeFailed, "keys": payack.OutcomeFailed,
+	"inbox": payack.OutcomeFailed, "unreachable": payack.OutcomeFailed, "expectation": payack.OutcomeFailed, "keys": payack.OutcomeFailed,
 	"store": payack.OutcomeFailed, "body_consumed": payack.OutcomeFailed, "body_read": payack.OutcomeFailed,
 }

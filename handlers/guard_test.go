@@ -56,10 +56,10 @@ func confirms(context.Context, *payack.PayatomEvent) (*payack.Confirmation, erro
 	return &payack.Confirmation{Paid: true, Status: "Approved"}, nil
 }
 
-func expects(orders map[string]string) func(context.Context, string) (payack.Amount, bool, error) {
-	return func(_ context.Context, orderID string) (payack.Amount, bool, error) {
-		amount, found := orders[orderID]
-		return payack.NewAmount(amount), found, nil
+func expects(orders map[string]string) func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
+	return func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
+		amount, found := orders[ev.OrderID]
+		return payack.Expectation{Found: found, Amount: payack.NewAmount(amount)}, nil
 	}
 }
 
@@ -155,7 +155,7 @@ func TestAccountsThatShareAStore(t *testing.T) {
 		h, err := handlers.NewPayatom(c, capture.Func)
 		require.NoError(t, err)
 		payacktest.Payatom(keys).Order("ORD1000001").Amount("500").Callback(t).Deliver(h)
-		require.Equal(t, "payatom:"+tenant+":ORD1000001:500:Approved", capture.One(t).ID())
+		require.Equal(t, "payatom:v1:"+tenant+":ORD1000001:Approved", capture.One(t).ID())
 	}
 }
 
@@ -238,7 +238,7 @@ func TestStoreThatFailsInTheMiddleOfTheGuard(t *testing.T) {
 	for n := 1; n <= 3; n++ {
 		store := &failsAfter{memstore.New(0), n}
 		g := newGuarded(t, func(c *middleware.PayatomConfig) {
-			c.ExpectInCallback, c.Store, c.ProcessWithoutStore = true, store, true
+			c.ExpectInCallback, c.Store, c.InsecureProcessWithoutStore = true, store, true
 		})
 		require.Empty(t, g.deliver(t, "ORD1000001", "500", payack.PayatomApproved))
 		store.n = 10

@@ -20,9 +20,15 @@ func TestConstructorsRefuseWhatCouldNotBeServed(t *testing.T) {
 	pts := middleware.PTSConfig{Safecode: payack.NewSecret(key.Safecode), PublicKeys: []string{key.PublicPEM}}
 	payatom := middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKeyText), ExpectInCallback: true}
 	for name, build := range map[string]func() (http.Handler, error){
-		"ptop: nil callback":    func() (http.Handler, error) { return handlers.NewPtop(ptop, nil) },
-		"pts: nil callback":     func() (http.Handler, error) { return handlers.NewPTS(pts, nil) },
-		"payatom: nil callback": func() (http.Handler, error) { return handlers.NewPayatom(payatom, nil) },
+		"ptop: nil callback": func() (http.Handler, error) {
+			return handlers.NewPtop(ptop, (func(context.Context, *payack.PtopEvent) error)(nil))
+		},
+		"pts: nil callback": func() (http.Handler, error) {
+			return handlers.NewPTS(pts, (func(context.Context, *payack.PTSEvent) error)(nil))
+		},
+		"payatom: nil callback": func() (http.Handler, error) {
+			return handlers.NewPayatom(payatom, (func(context.Context, *payack.PayatomEvent) error)(nil))
+		},
 		"ptop: nothing set": func() (http.Handler, error) {
 			return handlers.NewPtop(middleware.PtopConfig{}, func(context.Context, *payack.PtopEvent) error { return nil })
 		},
@@ -75,14 +81,14 @@ func TestConfirmIsAskedForMoneyOnly(t *testing.T) {
 			assertContract(t, p, payack.OutcomeAccepted, "", send(h, unpaid[p]))
 			assert.Zero(t, asked)
 			require.Len(t, c.events, 1)
-			assert.Nil(t, c.events[0].Verified().Confirmed)
+			assert.Nil(t, c.events[0].Found().Confirmed)
 			assert.False(t, c.events[0].Paid())
 
 			assertContract(t, p, payack.OutcomeAccepted, "", send(h, genuine(t, p)))
 			assert.Equal(t, 1, asked)
 			require.Len(t, c.events, 2)
-			require.NotNil(t, c.events[1].Verified().Confirmed)
-			assert.Equal(t, "100.50", c.events[1].Verified().Confirmed.Amount.String())
+			require.NotNil(t, c.events[1].Found().Confirmed)
+			assert.Equal(t, "100.50", c.events[1].Found().Confirmed.Amount.String())
 			assert.True(t, c.events[1].Paid())
 
 			assertContract(t, p, payack.OutcomeDuplicate, "", send(h, genuine(t, p)))

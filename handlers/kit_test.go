@@ -56,7 +56,7 @@ type merchant struct {
 	confirm  func(ctx context.Context, ev payack.Event) (*payack.Confirmation, error)
 	// expect is Payatom's; without it, and without confirm, the callback is
 	// said to compare itself.
-	expect        func(ctx context.Context, orderID string) (payack.Amount, bool, error)
+	expect        func(ctx context.Context, ev *payack.PayatomEvent) (payack.Expectation, error)
 	olderSpelling bool
 	body          verify.Body
 }

@@ -252,7 +252,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 			explained = payatomVerifier.Explain(vm, payatomKeys)
 		}
 		require.NoError(t, explained.Err)
-		add(vm, explained, explained.Steps[0], explained.Event, explained.Event.Verified())
+		add(vm, explained, explained.Steps[0], explained.Event, explained.Event.VerifiedBy())
 	}
 	sign, err := ptsSigner.Sign(verify.PTSBalanceResponse, map[string]string{"user_id": "277"})
 	require.NoError(t, err)
@@ -280,7 +280,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 	must(payatom, err)
 	ptsConfig.TransactionSecret = keyConfig.TransactionSecret
 	add(ptopConfig, ptsConfig, payatomConfig)
-	accept := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	accept := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = payack.DeliveryFrom(r.Context()) })
 	for p, h := range map[payack.Provider]http.Handler{payack.Ptop: ptop.Wrap(accept), payack.PTS: pts.Wrap(accept), payack.Payatom: payatom.Wrap(accept)} {
 		send(h, genuine(t, p))
 		require.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
@@ -563,17 +563,17 @@ func TestConfigurationErrorsLeakNothing(t *testing.T) {
 	rule := good
 	rule.Validate = map[string]string{"OrderID": "no_such_tag"}
 	add("a rule", pts(rule, accept))
-	_, err = handlers.NewPayatom(middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKeyText)}, nil)
+	_, err = handlers.NewPayatom(middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKeyText)}, (func(context.Context, *payack.PayatomEvent) error)(nil))
 	add("nothing to compare with", err)
 	_, err = handlers.NewPayatom(middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKeyText), ExpectInCallback: true,
-		KeyFunc: func(context.Context, *http.Request) (*verify.PayatomKeys, error) { return nil, nil }}, nil)
+		KeyFunc: func(context.Context, *http.Request) (*verify.PayatomKeys, error) { return nil, nil }}, (func(context.Context, *payack.PayatomEvent) error)(nil))
 	add("payatom's keys twice", err)
-	_, err = handlers.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKeyText)}, nil)
+	_, err = handlers.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKeyText)}, (func(context.Context, *payack.PtopEvent) error)(nil))
 	add("no confirmation", err)
-	_, err = handlers.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKeyText), ConfirmInCallback: true, SignatureHeaders: []string{"a b"}}, nil)
+	_, err = handlers.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKeyText), ConfirmInCallback: true, SignatureHeaders: []string{"a b"}}, (func(context.Context, *payack.PtopEvent) error)(nil))
 	add("a header's name", err)
 	_, err = handlers.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKeyText), ConfirmInCallback: true,
-		KeyFunc: func(context.Context, *http.Request) (*verify.PtopKeys, error) { return nil, nil }}, nil)
+		KeyFunc: func(context.Context, *http.Request) (*verify.PtopKeys, error) { return nil, nil }}, (func(context.Context, *payack.PtopEvent) error)(nil))
 	add("ptop's keys twice", err)
 
 	hidden := append(hostileSecrets(t, key, vectors.Key{SecretKey: payatomKeyText}, vectors.Key{TheSignature: ptopKeyText}), hostileTraces(odd)...)

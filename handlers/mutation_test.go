@@ -93,6 +93,7 @@ type hostileResult struct {
 func hostileReceiver(t testing.TB, s hostileSubject) func(m message) hostileResult {
 	t.Helper()
 	store := &hostileStore{}
+	store.forget()
 	var last hostileResult
 	w := &watch{}
 	o := w.options()

@@ -2,13 +2,17 @@ package handlers
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
 )
 
 // NewPayatom returns a handler of Payatom webhooks. Act on ev.ReceivedAmount.
-func NewPayatom(c middleware.PayatomConfig, fn func(ctx context.Context, ev *payack.PayatomEvent) error) (http.Handler, error) {
-	return handler(fn)(middleware.NewPayatom(c))
+// The error names the member of the configuration and the fix.
+func NewPayatom[F ~func(context.Context, *payack.PayatomEvent) error](c PayatomConfig, fn F) (*Handler, error) {
+	rc, err := middleware.NewPayatom(c)
+	if err != nil {
+		return nil, err
+	}
+	return middleware.Handle(rc, fn)
 }

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
@@ -10,6 +9,11 @@ import (
 
 // NewPtop returns a handler of Ptop (API v3) webhooks. They carry no amount:
 // credit what ev.Confirmed says.
-func NewPtop(c middleware.PtopConfig, fn func(ctx context.Context, ev *payack.PtopEvent) error) (http.Handler, error) {
-	return handler(fn)(middleware.NewPtop(c))
+// The error names the member of the configuration and the fix.
+func NewPtop[F ~func(context.Context, *payack.PtopEvent) error](c PtopConfig, fn F) (*Handler, error) {
+	rc, err := middleware.NewPtop(c)
+	if err != nil {
+		return nil, err
+	}
+	return middleware.Handle(rc, fn)
 }

@@ -2,13 +2,17 @@ package handlers
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
 )
 
 // NewPTS returns a handler of PTS (Pagarstar) payment and withdraw callbacks.
-func NewPTS(c middleware.PTSConfig, fn func(ctx context.Context, ev *payack.PTSEvent) error) (http.Handler, error) {
-	return handler(fn)(middleware.NewPTS(c))
+// The error names the member of the configuration and the fix.
+func NewPTS[F ~func(context.Context, *payack.PTSEvent) error](c PTSConfig, fn F) (*Handler, error) {
+	rc, err := middleware.NewPTS(c)
+	if err != nil {
+		return nil, err
+	}
+	return middleware.Handle(rc, fn)
 }

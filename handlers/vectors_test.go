@@ -247,9 +247,9 @@ func receiverOf(t *testing.T, f *vectors.File, v *vectors.Vector, o middleware.O
 		}
 		if orders != nil {
 			c.ExpectInCallback = false
-			c.Expect = func(_ context.Context, orderID string) (payack.Amount, bool, error) {
-				amount, found := orders[orderID]
-				return payack.NewAmount(amount), found, nil
+			c.Expect = func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
+				amount, found := orders[ev.OrderID]
+				return payack.Expectation{Found: found, Amount: payack.NewAmount(amount)}, nil
 			}
 		}
 		h, err = handlers.NewPayatom(c, func(ctx context.Context, ev *payack.PayatomEvent) error { return fn(ctx, ev) })
@@ -364,7 +364,7 @@ func assertMembers(t *testing.T, v *vectors.Vector, ev payack.Event) {
 		case name == "md5": // of what was signed, a note for other readers
 			continue
 		case name == "sign" || name == "signature":
-			assert.Equal(t, *want, ev.Verified().Signature)
+			assert.Equal(t, *want, ev.VerifiedBy().Signature)
 			continue
 		case strings.HasPrefix(name, "refund_info."):
 			assert.Equal(t, *want, refundMember(t, ev, strings.TrimPrefix(name, "refund_info.")), name)

@@ -92,10 +92,12 @@ func TestAllocations(t *testing.T) {
 	pts := ptsHandler(t, middleware.Options{Store: everClaimed{}, Logger: quiet}, func(context.Context, *payack.PTSEvent) error { return nil })
 	rc, err := middleware.NewPayatom(middleware.PayatomConfig{
 		SecretKeys: payack.Secrets(payatomKey), Options: middleware.Options{Store: everClaimed{}, Logger: quiet},
-		Expect: func(context.Context, string) (payack.Amount, bool, error) { return payack.NewAmount("500"), true, nil },
+		Expect: func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
+			return payack.Expectation{Found: true, Amount: payack.NewAmount("500")}, nil
+		},
 	})
 	require.NoError(t, err)
-	payatom, err := rc.Handler(func(context.Context, *payack.PayatomEvent) error { return nil })
+	payatom, err := middleware.Handle(rc, func(context.Context, *payack.PayatomEvent) error { return nil })
 	require.NoError(t, err)
 
 	for _, tc := range []struct {

@@ -9,7 +9,11 @@ import (
 
 // answers is a provider's contract as data.
 type answers struct {
-	accepted, failed, rejected payack.Answer
+	accepted, failed payack.Answer
+	// unverified is for what was rejected before its signature matched: one and
+	// the same, so that nobody learns which step failed. verified is for what was
+	// rejected after it.
+	unverified, verified payack.Answer
 	// byReason holds what differs for one reason.
 	byReason map[payack.Reason]payack.Answer
 	// word is the body of a refusal at the gate, with its content type; the
@@ -36,7 +40,10 @@ func (a *answers) of(outcome payack.Outcome, reason payack.Reason) payack.Answer
 	case payack.OutcomeAccepted, payack.OutcomeDuplicate:
 		return a.accepted
 	case payack.OutcomeRejected:
-		return a.rejected
+		if reason.AfterVerified() {
+			return a.verified
+		}
+		return a.unverified
 	case payack.OutcomeRefused:
 		answer := a.word
 		answer.Status = gateStatus[reason]
@@ -45,27 +52,42 @@ func (a *answers) of(outcome payack.Outcome, reason payack.Reason) payack.Answer
 	return a.failed
 }
 
+// answer sends the provider's answer, unless a wrapped handler gave one.
+func (rc *receiver) answer(d *delivery) {
+	o := &d.observation
+	if status := d.answered(); status != 0 {
+		o.Status = status
+		return
+	}
+	a := rc.stages.answers.of(o.Outcome, o.Reason)
+	o.Status = a.Status
+	rc.limitHeaders(d)
+	d.write(a)
+}
+
+// ofAnotherAnswer are the headers that say something of a body.
 var ofAnotherAnswer = [...]string{"Content-Type", "Content-Encoding", "Content-Length", "Etag", "Last-Modified", "Cache-Control"}
 
-// write sends a delivery's answer, without what a wrapped handler that failed may have
-// said of another one. The one with status 413 ends the connection: behind the
-// wrapped writers of routers the server doesn't see that the body was left
-// unread.
-func (d *delivery) write(w http.ResponseWriter, a payack.Answer) {
+// write sends a delivery's answer. It drops the entity headers that a wrapped
+// handler that failed may have set. The answer with status 413 ends the
+// connection: behind the wrapped writers of routers the server doesn't see that
+// the body was left unread.
+func (d *delivery) write(a payack.Answer) {
+	w := d.w
 	h := w.Header()
-	if d.wraps {
+	if d.wrapped != nil {
 		for _, name := range ofAnotherAnswer {
 			delete(h, name)
 		}
 	}
 	if a.ContentType != "" {
-		d.header(h, "Content-Type", a.ContentType)
+		d.headers.set(h, "Content-Type", a.ContentType)
 	}
 	switch a.Status {
 	case http.StatusMethodNotAllowed:
-		d.header(h, "Allow", http.MethodPost)
+		d.headers.set(h, "Allow", http.MethodPost)
 	case http.StatusRequestEntityTooLarge:
-		d.header(h, "Connection", "close")
+		d.headers.set(h, "Connection", "close")
 	}
 	w.WriteHeader(a.Status)
 	if a.Body != "" {
@@ -74,9 +96,16 @@ func (d *delivery) write(w http.ResponseWriter, a payack.Answer) {
 	}
 }
 
-// header sets one of at most two headers, without an allocation.
-func (d *delivery) header(h http.Header, name, value string) {
-	d.values[d.set] = value
-	d.set++
-	h[name] = d.values[d.set-1 : d.set : d.set]
+// headerRoom has room for the values of a delivery's own headers, which saves
+// an allocation for each.
+type headerRoom struct {
+	values [2]string
+	used   int
+}
+
+// set sets one of at most two headers.
+func (r *headerRoom) set(h http.Header, name, value string) {
+	r.values[r.used] = value
+	r.used++
+	h[name] = r.values[r.used-1 : r.used : r.used]
 }

@@ -164,7 +164,7 @@ func TestLeaseTakenOverByAnotherReplica(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			return nil
 		})
-		other := ptopHandler(t, middleware.Options{Store: o.Store}, func(context.Context, *payack.PtopEvent) error {
+		other := ptopHandler(t, middleware.Options{Store: replica{o.Store}}, func(context.Context, *payack.PtopEvent) error {
 			c.add()
 			<-release
 			return nil
@@ -325,9 +325,9 @@ func TestPanicsOfHooksAreFailuresAndGiveTheClaimUp(t *testing.T) {
 			c.KeyFunc = func(context.Context, *http.Request) (*verify.PayatomKeys, error) { trip(); return keys, nil }
 		},
 		"Expect": func(c *middleware.PayatomConfig) {
-			c.Expect = func(context.Context, string) (payack.Amount, bool, error) {
+			c.Expect = func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
 				trip()
-				return payack.NewAmount("500"), true, nil
+				return payack.Expectation{Found: true, Amount: payack.NewAmount("500")}, nil
 			}
 		},
 		"Match": func(c *middleware.PayatomConfig) {
@@ -351,15 +351,15 @@ func TestPanicsOfHooksAreFailuresAndGiveTheClaimUp(t *testing.T) {
 			w := newWatch()
 			c := middleware.PayatomConfig{
 				SecretKeys: payack.Secrets(payatomKey),
-				Expect: func(context.Context, string) (payack.Amount, bool, error) {
-					return payack.NewAmount("500"), true, nil
+				Expect: func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
+					return payack.Expectation{Found: true, Amount: payack.NewAmount("500")}, nil
 				},
 				Options: w.options(),
 			}
 			set(&c)
 			rc, err := middleware.NewPayatom(c)
 			require.NoError(t, err)
-			h, err := rc.Handler(func(context.Context, *payack.PayatomEvent) error { return nil })
+			h, err := middleware.Handle(rc, func(context.Context, *payack.PayatomEvent) error { return nil })
 			require.NoError(t, err)
 
 			slip = true

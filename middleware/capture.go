@@ -7,6 +7,9 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
+
+	"github.com/payack/payack"
 )
 
 var (
@@ -23,8 +26,41 @@ var bodies = sync.Pool{New: func() any { return new([]byte) }}
 
 const largestRoom = 2 * DefaultMaxBody
 
-// capture reads the body once, and within the limit.
-func capture(r *http.Request, limit int64) (body string, err error) {
+// capture reads the body into the delivery.
+func (rc *receiver) capture(d *delivery) error {
+	body, err := readBody(d.r, rc.options.MaxBody)
+	d.observation.Took.Capture = d.lap()
+	switch {
+	case err == errBodyTooLarge:
+		return d.fail(payack.StageCapture, payack.ReasonTooLarge, nil, tooLarge(rc.options.MaxBody))
+	case err == errBodyConsumed:
+		return d.fail(payack.StageCapture, payack.ReasonBodyConsumed, nil, err.Error())
+	case err != nil:
+		return d.fail(payack.StageCapture, payack.ReasonBodyRead, nil, err.Error())
+	case body == "":
+		return d.fail(payack.StageCapture, payack.ReasonMalformed, nil, "the body is empty; if something in front of payack reads bodies, mount payack before it")
+	}
+	d.Body = body
+	return nil
+}
+
+// setReadDeadline does what http.ResponseController does, without an error to
+// make where nobody supports it. It reports whether the deadline was set.
+func setReadDeadline(w http.ResponseWriter, t time.Time) bool {
+	for {
+		switch x := w.(type) {
+		case interface{ SetReadDeadline(time.Time) error }:
+			return x.SetReadDeadline(t) == nil
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = x.Unwrap()
+		default:
+			return false
+		}
+	}
+}
+
+// readBody reads the body once, and within the limit.
+func readBody(r *http.Request, limit int64) (body string, err error) {
 	if r.ContentLength > limit {
 		return "", errBodyTooLarge
 	}

@@ -21,6 +21,8 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/internal/vectors"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/ratelimit"
+	"github.com/payack/payack/store/memstore"
 	"github.com/payack/payack/verify"
 )
 
@@ -144,7 +146,9 @@ func TestConfigurationErrors(t *testing.T) {
 		{"Payatom without a comparison", payatomErr(func(c *middleware.PayatomConfig) { c.ExpectInCallback = false }),
 			[]string{"Expect:", "set Expect or Confirm", "ExpectInCallback"}},
 		{"Payatom with both", payatomErr(func(c *middleware.PayatomConfig) {
-			c.Expect = func(context.Context, string) (payack.Amount, bool, error) { return payack.Amount{}, false, nil }
+			c.Expect = func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
+				return payack.Expectation{}, nil
+			}
 		}), []string{"ExpectInCallback", "leave one"}},
 		{"Payatom with Match alone", payatomErr(func(c *middleware.PayatomConfig) { c.Match = payack.Amount.Equal }),
 			[]string{"Match", "set Expect"}},
@@ -170,6 +174,20 @@ func TestConfigurationErrors(t *testing.T) {
 		}), []string{"TrustedProxies", "/32"}},
 		{"IPv4 in IPv6", optionErr(func(o *middleware.Options) { o.AllowedAddresses = prefixes("::ffff:203.0.113.0/120") }),
 			[]string{"AllowedAddresses", "::ffff:203.0.113.0/120", "write it as IPv4"}},
+		{"a forwarded header of nobody", optionErr(func(o *middleware.Options) { o.ForwardedHeader = "Forwarded" }), []string{"ForwardedHeader", "TrustedProxies"}},
+		{"a charge of nothing", optionErr(func(o *middleware.Options) { o.Charge = "failures" }), []string{"Charge", "without a Limiter"}},
+		{"a policy of nothing", optionErr(func(o *middleware.Options) { o.LimitPolicy = "x" }), []string{"LimitPolicy", "without a Limiter"}},
+		{"keys of nothing", optionErr(func(o *middleware.Options) { o.LimitKey = limitKeyFunc(func() {}) }), []string{"LimitKey", "without a Limiter"}},
+		{"a store that is a nil pointer", optionErr(func(o *middleware.Options) { o.Store = (*memstore.Store)(nil) }), []string{"Store", "nil pointer"}},
+		{"a limiter that is a nil pointer", optionErr(func(o *middleware.Options) { o.Limiter = (*ratelimit.Memory)(nil) }), []string{"Limiter", "nil pointer"}},
+		{"an observer that is a nil pointer", optionErr(func(o *middleware.Options) { o.Observer = (*watch)(nil) }), []string{"Observer", "nil pointer"}},
+		{"an observer that is a nil function", optionErr(func(o *middleware.Options) { o.Observer = payack.ObserverFunc(nil) }), []string{"Observer", "nil"}},
+		{"an encoding of envelopes that are switched off", ptsErr(func(c *middleware.PTSConfig) { c.NoEnvelopes, c.SafecodeEncoding = true, "hex" }),
+			[]string{"SafecodeEncoding", "NoEnvelopes"}},
+		{"a rule that says nothing of an amount", ptsErr(func(c *middleware.PTSConfig) { c.Validate = map[string]string{"AcceptAmount": "len=3"} }),
+			[]string{"Validate", "AcceptAmount", `"len"`, "gte"}},
+		{"a bound that is no number", ptsErr(func(c *middleware.PTSConfig) { c.Validate = map[string]string{"AcceptAmount": "gt=ten"} }),
+			[]string{"AcceptAmount", `"gt=ten"`}},
 		{"an unknown charge", optionErr(func(o *middleware.Options) { o.Charge = "some" }), []string{"Charge", `"some"`, `"all" or "failures"`}},
 		{"a rule for no field", optionErr(func(o *middleware.Options) { o.Validate = map[string]string{"order_id": "required"} }),
 			[]string{"Validate", `"order_id"`, "OrderID"}},
@@ -193,7 +211,7 @@ func TestConfigurationErrors(t *testing.T) {
 }
 
 func TestNilCallback(t *testing.T) {
-	_, err := ptopReceiver(t, middleware.Options{}).Handler(nil)
+	_, err := middleware.Handle(ptopReceiver(t, middleware.Options{}), ptopFunc(nil))
 	require.Error(t, err)
 	assert.Contains(t, err.Error(), "the callback is nil; give the function")
 }
@@ -204,7 +222,7 @@ func TestKeyFuncSeesTheDelivery(t *testing.T) {
 	keys, err := verify.NewPtopKeys("shop", payack.NewSecret(ptopKey))
 	require.NoError(t, err)
 	asked := 0
-	h, err := ptopConfigured(t, middleware.PtopConfig{ConfirmInCallback: true,
+	h, err := middleware.Handle(ptopConfigured(t, middleware.PtopConfig{ConfirmInCallback: true,
 		KeyFunc: func(ctx context.Context, r *http.Request) (*verify.PtopKeys, error) {
 			asked++
 			d, ok := payack.DeliveryFrom(ctx)
@@ -213,7 +231,7 @@ func TestKeyFuncSeesTheDelivery(t *testing.T) {
 			assert.Nil(t, d.Event)
 			assert.Equal(t, "/ptop", r.URL.Path)
 			return keys, nil
-		}}).Handler(acceptAll)
+		}}), acceptAll)
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T1")).Code)
 	assert.Equal(t, 1, asked)

@@ -4,12 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
 
 	"github.com/payack/payack"
 )
 
 // ConfirmFunc asks the provider whether what an event says is true. It runs
 // only for events that say that money came in, and is safe for concurrent use.
+// Nothing is held while it runs. Deliveries that are the same to the last byte
+// and come at the same time are asked about once, under a context of their own
+// that ends after [Options].Deadline.
 //
 // Return what the provider said when it says the same: it is handed to the
 // callback in Confirmed. Return [payack.ErrUnconfirmed] when the provider's
@@ -18,22 +24,100 @@ import (
 // reached: the provider of the callback is then asked to send again.
 type ConfirmFunc[E payack.Event] func(ctx context.Context, ev E) (*payack.Confirmation, error)
 
-func (confirm ConfirmFunc[E]) run(ctx context.Context, ev E, claimsMoney bool) error {
-	if confirm == nil || !claimsMoney {
-		return nil
+// confirmer has events confirmed, equal ones together.
+type confirmer[E payack.Event] struct {
+	confirm ConfirmFunc[E]
+	timeout time.Duration
+
+	mu   sync.Mutex
+	open map[question]*reply
+}
+
+// question is what makes two questions the same: all that Confirm may look at.
+type question struct {
+	tenant, body string
+	expected     payack.Expectation
+}
+
+// reply is what becomes of a question; its members are set when done is closed.
+type reply struct {
+	done      chan struct{}
+	confirmed *payack.Confirmation
+	err       error
+	panicked  *hookPanic
+}
+
+// hookPanic is the panic of a hook that ran in a goroutine of its own.
+type hookPanic struct {
+	value any
+	stack []byte
+}
+
+var errHookEnded = errors.New("Confirm ended its goroutine")
+
+func newConfirmer[E payack.Event](confirm ConfirmFunc[E], o *Options) *confirmer[E] {
+	timeout := o.Deadline
+	if timeout <= 0 {
+		timeout = DefaultDeadline
 	}
-	fail := func(reason payack.Reason, err error, detail string) error {
-		return &payack.Error{Provider: ev.Provider(), Stage: payack.StageGuard, Reason: reason, Err: err, Detail: detail}
+	return &confirmer[E]{confirm: confirm, timeout: timeout, open: make(map[question]*reply)}
+}
+
+// ask returns what the provider confirmed.
+func (c *confirmer[E]) ask(ctx context.Context, ev E) (*payack.Confirmation, error) {
+	r := c.question(ctx, ev)
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		return nil, c.refuse(ev, payack.ReasonUnreachable, ctx.Err(), "the event could not be confirmed in time")
 	}
-	c, err := confirm(ctx, ev)
 	switch {
-	case errors.Is(err, payack.ErrUnconfirmed):
-		return fail(payack.ReasonUnconfirmed, err, "the provider says something else")
-	case err != nil:
-		return fail(payack.ReasonUnreachable, err, "the event could not be confirmed yet")
-	case c == nil || !c.Paid:
-		return fail(payack.ReasonUnreachable, nil, fmt.Sprintf("Confirm returned neither a paid confirmation nor an error for a %s event", ev.Provider()))
+	case r.panicked != nil:
+		panic(r.panicked)
+	case errors.Is(r.err, payack.ErrUnconfirmed):
+		return nil, c.refuse(ev, payack.ReasonUnconfirmed, r.err, "the provider says something else")
+	case r.err != nil:
+		return nil, c.refuse(ev, payack.ReasonUnreachable, r.err, "the event could not be confirmed yet")
+	case r.confirmed == nil || !r.confirmed.Paid:
+		return nil, c.refuse(ev, payack.ReasonUnreachable, nil, fmt.Sprintf("Confirm returned neither a paid confirmation nor an error for a %s event", ev.Provider()))
 	}
-	ev.Verified().Confirmed = c
-	return nil
+	own := *r.confirmed // several callbacks may get it
+	return &own, nil
+}
+
+func (c *confirmer[E]) refuse(ev E, reason payack.Reason, err error, detail string) error {
+	return &payack.Error{Provider: ev.Provider(), Stage: payack.StageGuard, Reason: reason, Err: err, Detail: detail}
+}
+
+// question asks, unless the same question is open already.
+func (c *confirmer[E]) question(ctx context.Context, ev E) *reply {
+	q := question{tenant: ev.VerifiedBy().Tenant, expected: ev.Found().Expected}
+	if d, ok := payack.DeliveryFrom(ctx); ok {
+		q.body = d.Body
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.open[q]; r != nil && q.body != "" {
+		return r
+	}
+	r := &reply{done: make(chan struct{}), err: errHookEnded}
+	c.open[q] = r
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
+		defer cancel()
+		defer func() {
+			if p := recover(); p != nil {
+				r.panicked = &hookPanic{p, debug.Stack()}
+			}
+			c.mu.Lock()
+			if c.open[q] == r {
+				delete(c.open, q)
+			}
+			c.mu.Unlock()
+			close(r.done)
+		}()
+		confirmed, err := c.confirm(ctx, ev)
+		r.confirmed, r.err = confirmed, err
+	}()
+	return r
 }

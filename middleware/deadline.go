@@ -8,13 +8,14 @@ import (
 	"github.com/payack/payack"
 )
 
-// deadline is the context of a delivery's processing: the values of the
-// request's, which must not end it, the delivery, and an end of its own. It is
-// part of the delivery, and makes what it is made of only when somebody asks for
-// a value or waits for the end, which a short callback may never do.
+// deadline is the context of a delivery's processing. It keeps the values of the
+// request's context but not its cancellation, adds the delivery and what is
+// held, and has an end of its own. It is part of the delivery and builds
+// standard contexts on first use, which saves five allocations for a callback
+// that neither asks for a value nor waits.
 type deadline struct {
 	parent   context.Context // the request's, as it came
-	delivery *payack.Delivery
+	delivery *delivery
 	end      time.Time
 
 	mu     sync.Mutex
@@ -24,10 +25,17 @@ type deadline struct {
 	cancel context.CancelFunc
 }
 
+// within gives the delivery its context, which ends at end, and returns it.
+func (d *delivery) within(parent context.Context, end time.Time) context.Context {
+	d.deadline.parent, d.deadline.delivery, d.deadline.end = parent, d, end
+	return &d.deadline
+}
+
 // inherited returns the values; mu is held.
 func (c *deadline) inherited() context.Context {
 	if c.values == nil {
-		c.values = payack.WithDelivery(context.WithoutCancel(c.parent), c.delivery)
+		c.values = payack.WithDelivery(context.WithoutCancel(c.parent), &c.delivery.Delivery)
+		c.values = payack.WithHeld(c.values, &c.delivery.hold)
 	}
 	return c.values
 }

@@ -131,14 +131,14 @@ func TestContextIsOfTheRequestAsItCame(t *testing.T) {
 	var kept context.Context
 	keys, err := verify.NewPtopKeys("shop", payack.NewSecret(ptopKey))
 	require.NoError(t, err)
-	h, err := ptopConfigured(t, middleware.PtopConfig{
+	h, err := middleware.Handle(ptopConfigured(t, middleware.PtopConfig{
 		ConfirmInCallback: true,
 		KeyFunc: func(ctx context.Context, r *http.Request) (*verify.PtopKeys, error) {
 			// Hands on what it found, for a handler that has this request.
 			*r = *r.WithContext(context.WithValue(ctx, valueKey{}, "found by KeyFunc"))
 			return keys, nil
 		},
-	}).Handler(func(ctx context.Context, _ *payack.PtopEvent) error {
+	}), func(ctx context.Context, _ *payack.PtopEvent) error {
 		kept = ctx
 		require.Nil(t, ctx.Value("what nobody set"))
 		return nil

@@ -338,7 +338,7 @@ func TestBodyReadByAMiddlewareInFront(t *testing.T) {
 			if tc.body == form {
 				config.Body, contentType = verify.BodyForm, "application/x-www-form-urlencoded"
 			}
-			h, err := ptopConfigured(t, config).Handler(acceptAll)
+			h, err := middleware.Handle(ptopConfigured(t, config), acceptAll)
 			require.NoError(t, err)
 			s := server(t, tc.front(h))
 			conn := dial(t, s)
@@ -414,7 +414,7 @@ func TestContentTypesAndEncodings(t *testing.T) {
 func TestSniffTakesJSONUnderAnyType(t *testing.T) {
 	for _, types := range [][]string{nil, {""}, {"text/html"}, {"text/plain"}, {"application/json; charset=utf-16"}, {"\x00"}} {
 		w := newWatch()
-		h, err := ptopConfigured(t, middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true, Sniff: true, Options: w.options()}).Handler(acceptAll)
+		h, err := middleware.Handle(ptopConfigured(t, middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true, Sniff: true, Options: w.options()}), acceptAll)
 		require.NoError(t, err)
 		r := ptopRequest(t, "T1")
 		r.Header["Content-Type"] = types
@@ -422,7 +422,7 @@ func TestSniffTakesJSONUnderAnyType(t *testing.T) {
 		w.last(t)
 	}
 	w := newWatch()
-	h, err := ptopConfigured(t, middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true, Sniff: true, Options: w.options()}).Handler(acceptAll)
+	h, err := middleware.Handle(ptopConfigured(t, middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true, Sniff: true, Options: w.options()}), acceptAll)
 	require.NoError(t, err)
 	r := ptopRequest(t, "T1")
 	r.Header["Content-Type"] = []string{"text/html", "application/json"}
@@ -661,5 +661,42 @@ func TestDeliveriesShareNoBody(t *testing.T) {
 		require.Equal(t, bodyOf(g, i), k.body)
 		require.Equal(t, fmt.Sprintf("O%d-%d", g, i), k.order)
 		require.Equal(t, strings.Repeat(string(rune('a'+g)), 700*(i%5)), k.message)
+	}
+}
+
+// Where nobody supports read deadlines ReadTimeout does nothing, and the log says
+// so once.
+func TestReadTimeoutWithoutEffectIsWarnedOfOnce(t *testing.T) {
+	for _, supported := range []bool{true, false} {
+		w := newWatch()
+		h := ptopHandler(t, w.options(), acceptAll)
+		for range 3 {
+			if supported {
+				h.ServeHTTP(&discardWriter{header: http.Header{}}, ptopRequest(t, "T1"))
+			} else {
+				serve(h, ptopRequest(t, "T1"))
+			}
+		}
+		n := 0
+		for _, line := range w.lines(t) {
+			if strings.Contains(line["msg"].(string), "ReadTimeout has no effect") {
+				n++
+			}
+		}
+		assert.Equal(t, map[bool]int{true: 0, false: 1}[supported], n)
+	}
+}
+
+// A charset is no encoding. The answer is the same, and the log names the cause.
+func TestCharsetAsContentEncoding(t *testing.T) {
+	w := newWatch()
+	h := ptopHandler(t, w.options(), acceptAll)
+	for encoding, detail := range map[string]string{"UTF-8": "names a charset", "utf8": "names a charset", "gzip": "switch compression off"} {
+		r := ptopRequest(t, "T1")
+		r.Header.Set("Content-Encoding", encoding)
+		assert.Equal(t, http.StatusUnsupportedMediaType, serve(h, r).Code)
+		o := w.last(t)
+		assert.Equal(t, payack.ReasonContentEncoding, o.Reason)
+		assert.ErrorContains(t, o.Err, detail)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/verify"
 )
 
 // tenantKeys are prepared keys of any provider.
@@ -15,16 +16,44 @@ type tenantKeys interface {
 	Tenant() string
 }
 
-// keysFor returns the static keys, or those that a merchant's function finds.
-func keysFor[K tenantKeys](ctx context.Context, r *http.Request, p payack.Provider, static K, find payack.KeyFunc[K]) (K, error) {
+// keyed is a verifier with the static keys, or with those that a merchant's
+// function finds.
+type keyed[E payack.Event, K tenantKeys] struct {
+	provider payack.Provider
+	verifier interface {
+		Verify(m verify.Message, keys K) (E, error)
+		Explain(m verify.Message, keys K) verify.Explanation
+	}
+	static K
+	find   payack.KeyFunc[K]
+}
+
+func (k *keyed[E, K]) verify(ctx context.Context, r *http.Request, m verify.Message) (E, error) {
+	keys, err := k.keys(ctx, r)
+	if err != nil {
+		var none E
+		return none, err
+	}
+	return k.verifier.Verify(m, keys)
+}
+
+func (k *keyed[E, K]) explain(ctx context.Context, r *http.Request, m verify.Message) (verify.Explanation, error) {
+	keys, err := k.keys(ctx, r)
+	if err != nil {
+		return verify.Explanation{}, err
+	}
+	return k.verifier.Explain(m, keys), nil
+}
+
+func (k *keyed[E, K]) keys(ctx context.Context, r *http.Request) (K, error) {
 	var none K
-	if find == nil {
-		return static, nil
+	if k.find == nil {
+		return k.static, nil
 	}
 	fail := func(reason payack.Reason, err error, detail string) (K, error) {
-		return none, &payack.Error{Provider: p, Stage: payack.StageKeys, Reason: reason, Err: err, Detail: detail}
+		return none, &payack.Error{Provider: k.provider, Stage: payack.StageKeys, Reason: reason, Err: err, Detail: detail}
 	}
-	keys, err := find(ctx, r)
+	keys, err := k.find(ctx, r)
 	switch {
 	case errors.Is(err, payack.ErrUnknownTenant):
 		return fail(payack.ReasonUnknownTenant, nil, "KeyFunc knows no such tenant")

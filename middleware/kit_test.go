@@ -54,7 +54,7 @@ func ptopConfigured(t testing.TB, c middleware.PtopConfig) *middleware.Receiver[
 
 func ptopHandler(t testing.TB, o middleware.Options, fn ptopFunc) http.Handler {
 	t.Helper()
-	h, err := ptopReceiver(t, o).Handler(fn)
+	h, err := middleware.Handle(ptopReceiver(t, o), fn)
 	require.NoError(t, err)
 	return h
 }
@@ -65,7 +65,7 @@ func ptopBody(transaction string) string {
 }
 
 // ptopID is the identity of ptopBody's event.
-func ptopID(transaction string) string { return "ptop::" + transaction + ":ORD1:true" }
+func ptopID(transaction string) string { return "ptop:v1::" + transaction + ":true" }
 
 func ptopSignature(t testing.TB, body string) string {
 	t.Helper()
@@ -102,6 +102,12 @@ func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	h.ServeHTTP(w, r)
 	return w
 }
+
+// replica is a store as another process sees it: it shares the claims, and
+// knows nothing of what is in flight here.
+type replica struct{ payack.Store }
+
+func (r replica) Home() string { return "replica of " + r.Store.Home() }
 
 // watch keeps what an observer and a log are told.
 type watch struct {

@@ -2,31 +2,42 @@ package middleware
 
 import (
 	"context"
-	"net/http"
 	"strconv"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/ratelimit"
 )
 
+// limited is whose budget a delivery is taken from, and what the limiter said.
+type limited struct {
+	key      string
+	decision ratelimit.Decision
+}
+
 // limitGate asks the limiter before anything is read. A limiter that fails lets
 // the callback pass: a broken limiter must not cost a payment.
-func (rc *Receiver[E]) limitGate(r *http.Request, d *delivery) error {
+func (rc *receiver) limitGate(d *delivery) error {
 	o := &rc.options
 	if o.Limiter == nil {
 		return nil
 	}
-	if o.LimitKey != nil {
-		d.limitKey = o.LimitKey(r, d.Client)
-	} else {
-		d.limitKey = ratelimit.AddrKey(string(rc.stages.provider), d.Client)
+	// Whoever is allowed by address is never refused for failures: another
+	// merchant of the same provider could have his callbacks sent to us, and fail
+	// with them from the provider's own address.
+	if o.Charge != ratelimit.ChargeAll && len(o.AllowedAddresses) > 0 {
+		return nil
 	}
-	decision, err := o.Charge.Gate(r.Context(), o.Limiter, d.limitKey)
+	if o.LimitKey != nil {
+		d.limit.key = o.LimitKey(d.r, d.Client)
+	} else {
+		d.limit.key = ratelimit.AddrKey(string(rc.stages.provider), d.Client)
+	}
+	decision, err := o.Charge.Gate(d.r.Context(), o.Limiter, d.limit.key)
 	if err != nil {
 		o.Logger.Error("payack: the limiter failed; the callback passes", "provider", rc.stages.provider, "error", err)
 		return nil
 	}
-	d.limit = decision
+	d.limit.decision = decision
 	if !decision.Allowed {
 		return rc.refusals[payack.ReasonRate]
 	}
@@ -35,28 +46,36 @@ func (rc *Receiver[E]) limitGate(r *http.Request, d *delivery) error {
 
 // limitHeaders tells a refused client when to come back, and others how much is
 // left, if that is wanted.
-func (rc *Receiver[E]) limitHeaders(w http.ResponseWriter, d *delivery) {
+func (rc *receiver) limitHeaders(d *delivery) {
+	decision := &d.limit.decision
 	switch {
-	case d.limitKey == "" || d.limit.Limit == 0:
+	case d.limit.key == "" || decision.Limit == 0:
 	case rc.options.LimitPolicy != "":
-		ratelimit.SetHeaders(w.Header(), d.limit, rc.options.LimitPolicy)
-	case !d.limit.Allowed:
-		d.header(w.Header(), "Retry-After", strconv.Itoa(d.limit.RetryAfterSeconds()))
+		ratelimit.SetHeaders(d.w.Header(), *decision, rc.options.LimitPolicy)
+	case !decision.Allowed:
+		d.headers.set(d.w.Header(), "Retry-After", strconv.Itoa(decision.RetryAfterSeconds()))
 	}
 }
 
-// chargeFailure lets a delivery that did not verify pay, where only those do: a
-// wrong one, one that came too slowly or not whole, and one that turned out to
-// be too large. One that verifies and breaks a rule comes from the provider.
-func (rc *Receiver[E]) chargeFailure(ctx context.Context, d *delivery) {
+// chargeFailure lets a delivery pay where only bad ones do: one that did not
+// verify, that came too slowly or not whole, or that turned out to be too large;
+// and one that verified and was found not to be true, since who replays a copied
+// webhook causes the asking. One that breaks a rule, or contradicts what was
+// done, comes from the provider; and what could not be asked is nobody's fault.
+func (rc *receiver) chargeFailure(ctx context.Context, d *delivery) {
+	if d.limit.key == "" {
+		return
+	}
 	o := &d.observation
-	unverified := o.EventID == "" && o.Reason != payack.ReasonInvalid &&
-		(o.Outcome == payack.OutcomeRejected || o.Reason == payack.ReasonBodyRead || o.Reason == payack.ReasonTooLarge)
-	if d.limitKey == "" || !unverified {
+	switch {
+	case o.Reason == payack.ReasonInvalid, o.Reason == payack.ReasonConflict:
+		return
+	case o.Outcome == payack.OutcomeRejected, o.Reason == payack.ReasonBodyRead, o.Reason == payack.ReasonTooLarge:
+	default:
 		return
 	}
 	// Who hangs up pays all the same.
-	if _, err := rc.options.Charge.Failed(context.WithoutCancel(ctx), rc.options.Limiter, d.limitKey); err != nil {
+	if _, err := rc.options.Charge.Failed(context.WithoutCancel(ctx), rc.options.Limiter, d.limit.key); err != nil {
 		rc.options.Logger.Error("payack: the limiter failed; a failed delivery was not charged", "provider", rc.stages.provider, "error", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
@@ -223,4 +224,22 @@ func BenchmarkFlood(b *testing.B) {
 			}
 		}
 	})
+}
+
+// Whoever is allowed by address is never refused for failures; the plain limit
+// counts for everybody.
+func TestAllowedAddressesAreNotRefusedForFailures(t *testing.T) {
+	for charge, want := range map[ratelimit.Charge]int{"": 200, ratelimit.ChargeFailures: 200, ratelimit.ChargeAll: 429} {
+		l, err := ratelimit.New(ratelimit.Config{PerSecond: 0.001, Burst: 3})
+		require.NoError(t, err)
+		h := ptopHandler(t, middleware.Options{
+			Limiter: l, Charge: charge, AllowedAddresses: prefixes("192.0.2.0/24"), // where httptest's requests come from
+		}, acceptAll)
+		for range 5 {
+			r := ptopRequest(t, "T1")
+			r.Header.Set("X-Signature", strings.Repeat("0", 64))
+			serve(h, r)
+		}
+		assert.Equal(t, want, serve(h, ptopRequest(t, "T1")).Code, charge)
+	}
 }

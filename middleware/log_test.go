@@ -101,7 +101,7 @@ func TestSchemeIsAdvisedOnceUnlessPinned(t *testing.T) {
 	advice := func(c middleware.PtopConfig) (schemes []any) {
 		w := newWatch()
 		c.SigningKeys, c.ConfirmInCallback, c.Options = payack.Secrets(ptopKey), true, w.options()
-		h, err := ptopConfigured(t, c).Handler(acceptAll)
+		h, err := middleware.Handle(ptopConfigured(t, c), acceptAll)
 		require.NoError(t, err)
 		for _, id := range []string{"T1", "T1", "T2"} {
 			serve(h, ptopRequest(t, id))
@@ -126,7 +126,7 @@ func TestDefaultLoggerIsSlogsOwn(t *testing.T) {
 	defer slog.SetDefault(before)
 	rc, err := middleware.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true})
 	require.NoError(t, err)
-	h, err := rc.Handler(acceptAll)
+	h, err := middleware.Handle(rc, acceptAll)
 	require.NoError(t, err)
 	serve(h, httptest.NewRequest(http.MethodGet, "/", nil))
 	assert.Len(t, w.deliveries(t), 1)

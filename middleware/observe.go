@@ -4,12 +4,42 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime/debug"
+	"time"
 
 	"github.com/payack/payack"
 )
 
 // maxLogged bounds what a sender can put into a line of the log.
 const maxLogged = 128
+
+// tell writes the log line of an observation and hands it to the observer; one
+// that panics must not take the request with it.
+func (rc *receiver) tell(ctx context.Context, o *payack.Observation) {
+	level := levelOf(o)
+	if rc.options.Logger.Enabled(ctx, level) {
+		logObservation(ctx, rc.options.Logger, level, o)
+	}
+	if rc.options.Observer == nil {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			rc.options.Logger.Error("payack: the observer panicked", "provider", rc.stages.provider, "stack", string(debug.Stack()))
+		}
+	}()
+	rc.options.Observer.Observe(ctx, o)
+}
+
+// observe completes the observation of a request and tells it. The clock is left
+// alone where nobody listens.
+func (rc *receiver) observe(ctx context.Context, o *payack.Observation, started time.Time) {
+	if rc.options.Observer == nil && !rc.options.Logger.Enabled(ctx, levelOf(o)) {
+		return
+	}
+	o.Took.Total = time.Since(started)
+	rc.tell(ctx, o)
+}
 
 // levelOf says how loudly a delivery is logged.
 func levelOf(o *payack.Observation) slog.Level {
@@ -21,7 +51,7 @@ func levelOf(o *payack.Observation) slog.Level {
 		level = slog.LevelWarn
 	}
 	switch o.Reason {
-	case payack.ReasonSpliced, payack.ReasonUnexpected, payack.ReasonUnconfirmed:
+	case payack.ReasonSpliced, payack.ReasonUnexpected, payack.ReasonUnconfirmed, payack.ReasonConflict:
 		level = slog.LevelError // verified, and yet not true: somebody should look
 	case payack.ReasonBusy, payack.ReasonBodyRead:
 		level = slog.LevelWarn // the sender's doing, and anybody can send

@@ -75,6 +75,11 @@ func (s *recordingStore) note(ctx context.Context, call string) {
 	_, s.withDeadline = ctx.Deadline()
 }
 
+func (s *recordingStore) Lookup(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
+	s.note(ctx, "lookup "+id)
+	return s.Store.Lookup(ctx, id, fingerprint)
+}
+
 func (s *recordingStore) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
 	s.note(ctx, "claim "+id)
 	s.leases = append(s.leases, lease)
@@ -151,7 +156,7 @@ func TestStoreThatFails(t *testing.T) {
 	t.Run("closed", func(t *testing.T) {
 		w, c := newWatch(), &counter{}
 		o := w.options()
-		o.Store = &recordingStore{claim: down}
+		o.Store = &recordingStore{Store: memstore.New(0), claim: down}
 		in := serve(ptopHandler(t, o, c.accept), ptopRequest(t, "T1"))
 		assert.Equal(t, http.StatusInternalServerError, in.Code)
 		seen := w.last(t)
@@ -162,7 +167,7 @@ func TestStoreThatFails(t *testing.T) {
 	t.Run("without it", func(t *testing.T) {
 		w, c := newWatch(), &counter{}
 		o := w.options()
-		o.Store, o.ProcessWithoutStore = &recordingStore{claim: down}, true
+		o.Store, o.InsecureProcessWithoutStore = &recordingStore{Store: memstore.New(0), claim: down}, true
 		h := ptopHandler(t, o, c.accept)
 		for range 2 {
 			assert.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T1")).Code)
@@ -218,11 +223,13 @@ func TestStoreThatFails(t *testing.T) {
 		for _, without := range []bool{false, true} {
 			w, c := newWatch(), &counter{}
 			o := w.options()
-			o.Store, o.ProcessWithoutStore = &spliceDown{memstore.New(0), down}, without
+			o.Store, o.InsecureProcessWithoutStore = &spliceDown{memstore.New(0), down}, without
 			rc, err := middleware.NewPayatom(middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKey), Options: o,
-				Expect: func(context.Context, string) (payack.Amount, bool, error) { return payack.NewAmount("500"), true, nil }})
+				Expect: func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
+					return payack.Expectation{Found: true, Amount: payack.NewAmount("500")}, nil
+				}})
 			require.NoError(t, err)
-			h, err := rc.Handler(func(context.Context, *payack.PayatomEvent) error { c.add(); return nil })
+			h, err := middleware.Handle(rc, func(context.Context, *payack.PayatomEvent) error { c.add(); return nil })
 			require.NoError(t, err)
 			serve(h, payatomRequest(t, "ORD1", "500", "Approved"))
 			if without {

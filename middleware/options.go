@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/textproto"
+	"reflect"
 	"time"
 
 	"github.com/payack/payack"
@@ -40,7 +41,9 @@ type Options struct {
 	// ignores its context delays the answer, and its result still counts.
 	Deadline time.Duration
 
-	// AllowedAddresses, when set, are the only addresses that may call.
+	// AllowedAddresses, when set, are the only addresses that may call. They are
+	// then never refused for failures (ChargeFailures); the plain limit
+	// (ChargeAll) counts for them too.
 	AllowedAddresses []netip.Prefix
 	// TrustedProxies are the peers whose ForwardedHeader is believed. None is
 	// by default: the client is then the peer itself.
@@ -59,8 +62,11 @@ type Options struct {
 	// TrustedProxies, or all clients are one.
 	Limiter ratelimit.Limiter
 	// Charge says which requests are taken from the budget; empty is
-	// [ratelimit.ChargeFailures]: only deliveries that don't verify, so that a
-	// provider's genuine burst is never refused.
+	// [ratelimit.ChargeFailures]: only deliveries that don't verify, or that
+	// turn out not to be true, so that a provider's genuine burst is never
+	// refused. It protects from guessing and replaying.
+	// [ratelimit.ChargeAll] takes every request: it bounds the load, and refuses
+	// a genuine burst too.
 	Charge ratelimit.Charge
 	// LimitKey names whose budget a request belongs to; nil is provider and
 	// client address, IPv6 by /64. An empty key is not limited.
@@ -81,10 +87,10 @@ type Options struct {
 	// Lease is how long a claim holds when nothing ends it (a crash); 0 is the
 	// deadline and 30 seconds. It must be longer than the deadline.
 	Lease time.Duration
-	// ProcessWithoutStore calls the callback when the store fails. By default
-	// the provider is asked to send again: with this set an event may be
+	// InsecureProcessWithoutStore calls the callback when the store fails. By
+	// default the provider is asked to send again: with this set an event may be
 	// processed more than once, and the callback must not mind.
-	ProcessWithoutStore bool
+	InsecureProcessWithoutStore bool
 
 	// Validate holds the merchant's own rules for the event: a field's Go name
 	// to validator/v10 tags, {"AcceptCurrency": "eq=PHP"}. An event that
@@ -99,7 +105,7 @@ type Options struct {
 }
 
 // withDefaults returns the options completed, or an error that names the member
-// and the mend.
+// and the fix.
 func (o Options) withDefaults() (Options, error) {
 	if o.MaxBody < 0 || o.ReadTimeout < 0 || o.Deadline < 0 || o.Lease < 0 {
 		return o, errors.New("payack: MaxBody, ReadTimeout, Deadline and Lease can't be negative; leave them 0 for the defaults")
@@ -135,18 +141,26 @@ func (o Options) withDefaults() (Options, error) {
 			return o, fmt.Errorf("payack: AllowedAddresses, TrustedProxies: %v is an IPv4 prefix in IPv6 form, which matches no client; write it as IPv4", p)
 		}
 	}
-	if o.ForwardedHeader == "" {
-		o.ForwardedHeader = "X-Forwarded-For"
-	}
-	o.ForwardedHeader = textproto.CanonicalMIMEHeaderKey(o.ForwardedHeader)
-	if o.Charge == "" {
-		o.Charge = ratelimit.ChargeFailures
-	}
 	if err := o.Charge.Validate(); err != nil {
 		return o, err
 	}
 	if err := ratelimit.CheckPolicy(o.LimitPolicy); err != nil {
 		return o, fmt.Errorf("payack: LimitPolicy: %w", err)
+	}
+	switch {
+	case o.ForwardedHeader != "" && len(o.TrustedProxies) == 0:
+		return o, errors.New("payack: ForwardedHeader: without TrustedProxies nobody's header is believed; name your proxies, or leave it out")
+	case o.Limiter == nil && (o.Charge != "" || o.LimitPolicy != "" || o.LimitKey != nil):
+		return o, errors.New("payack: Charge, LimitPolicy and LimitKey have no effect without a Limiter; set one, or leave them out")
+	}
+	if o.ForwardedHeader == "" {
+		o.ForwardedHeader = "X-Forwarded-For"
+	}
+	o.ForwardedHeader = textproto.CanonicalMIMEHeaderKey(o.ForwardedHeader)
+	for name, value := range map[string]any{"Store": o.Store, "Limiter": o.Limiter, "Observer": o.Observer} {
+		if nilPointer(value) {
+			return o, fmt.Errorf("payack: %s: it holds a nil pointer; leave it nil itself, or look at the error that the value's constructor returned", name)
+		}
 	}
 	if o.Store == nil {
 		o.Store = memstore.New(0)
@@ -156,3 +170,16 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	return o, nil
 }
+
+// nilPointer reports whether an interface holds a nil, which would be found out
+// at the first callback.
+func nilPointer(value any) bool {
+	switch v := reflect.ValueOf(value); v.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Chan, reflect.Slice:
+		return v.IsNil()
+	}
+	return false
+}
+
+// sameFunc reports whether two functions are the same code.
+func sameFunc(a, b any) bool { return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer() }

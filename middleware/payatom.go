@@ -44,17 +44,20 @@ type PayatomConfig struct {
 	// Sniff takes JSON under any content type.
 	Sniff bool
 
-	// Expect returns the amount that an order was made out for, or found =
-	// false when there is no such order. An error makes the gateway send
-	// again. For approved orders the received amount must match; for every
-	// other status the order must only exist.
-	Expect func(ctx context.Context, orderID string) (amount payack.Amount, found bool, err error)
+	// Expect returns what your records say of the order: that there is one, what
+	// it was made out for, and the create's ref_code where you kept it. Look it up
+	// within ev.Tenant: a tenant who knows its own key can sign another tenant's
+	// order. An error makes the gateway send again. For approved orders the
+	// received amount must match; for every other status the order must only
+	// exist. The callback finds what was returned in ev.Expected.
+	Expect func(ctx context.Context, ev *payack.PayatomEvent) (payack.Expectation, error)
 	// Match replaces the rule by which a received amount matches the expected
-	// one; nil is equality by value.
+	// one; nil is equality by value. [payack.AnyAmount] takes part payments, and
+	// is taken only with Confirm.
 	Match func(expected, received payack.Amount) bool
 	// Confirm asks the gateway by status polling before an approved order is
-	// accepted, see [ConfirmFunc]. Use ref_code as a handle only: it is not
-	// signed.
+	// accepted, see [ConfirmFunc]. Ask by ev.Expected.RefCode where Expect gives
+	// it; the webhook's own ref_code is a handle only, since it is not signed.
 	Confirm ConfirmFunc[*payack.PayatomEvent]
 	// ExpectInCallback says that the callback compares order and amount itself,
 	// say inside its own transaction.
@@ -78,10 +81,11 @@ func payatomAnswer(matched, acknowledge string) payack.Answer {
 
 func payatomTable(matched, mismatch string) answers {
 	return answers{
-		accepted: payatomAnswer(matched, "yes"),
-		failed:   payatomAnswer(matched, "no"),
-		rejected: payatomAnswer(mismatch, "no"),
-		word:     payatomAnswer(mismatch, "no"),
+		accepted:   payatomAnswer(matched, "yes"),
+		failed:     payatomAnswer(matched, "no"),
+		unverified: payatomAnswer(mismatch, "no"),
+		verified:   payatomAnswer(matched, "no"), // hash_status speaks of the hash alone
+		word:       payatomAnswer(mismatch, "no"),
 	}
 }
 
@@ -91,7 +95,7 @@ var (
 )
 
 // NewPayatom returns a receiver of Payatom webhooks. Errors name the member of
-// the configuration and the mend.
+// the configuration and the fix.
 func NewPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 	rc, err := newPayatom(c)
 	return rc, named(payack.Payatom, err)
@@ -108,6 +112,8 @@ func newPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 		return nil, errors.New("payack: payatom: Expect: the hash doesn't fix where the order ends and the amount begins, so the order must be compared; set Expect or Confirm, or ExpectInCallback if the callback compares itself")
 	case compares && c.ExpectInCallback:
 		return nil, errors.New("payack: payatom: ExpectInCallback is set besides Expect or Confirm; leave one of them out")
+	case c.Confirm == nil && c.Match != nil && sameFunc(c.Match, payack.AnyAmount):
+		return nil, errors.New("payack: payatom: Match: with AnyAmount only the gateway can tell an amount whose borders were moved; set Confirm as well")
 	case c.Match != nil && c.Expect == nil:
 		return nil, errors.New("payack: payatom: Match is set without Expect, so there is nothing to match; set Expect")
 	}
@@ -127,33 +133,35 @@ func newPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 	if c.OlderSpelling {
 		table = &payatomOlderAnswers
 	}
-	var rc *Receiver[*payack.PayatomEvent]
-	rc, err = newReceiver(c.Options, stages[*payack.PayatomEvent]{
+	keys := &keyed[*payack.PayatomEvent, *verify.PayatomKeys]{provider: payack.Payatom, verifier: v, static: static, find: c.KeyFunc}
+	confirms := newConfirmer(c.Confirm, &c.Options)
+	return newReceiver(c.Options, stages[*payack.PayatomEvent]{
 		provider: payack.Payatom,
 		answers:  table,
 		accepts:  v.Accepts,
 		pinned:   len(c.Numbers) == 1,
-		verify: func(ctx context.Context, r *http.Request, m verify.Message) (*payack.PayatomEvent, error) {
-			keys, err := keysFor(ctx, r, payack.Payatom, static, c.KeyFunc)
-			if err != nil {
-				return nil, err
-			}
-			return v.Verify(m, keys)
-		},
-		guard: func(ctx context.Context, ev *payack.PayatomEvent, d *delivery) error {
-			if err := c.expect(ctx, ev); err != nil {
-				return err
-			}
-			if err := c.Confirm.run(ctx, ev, ev.Paid()); err != nil {
-				return err
-			}
-			return c.remember(ctx, rc, ev, d)
-		},
+		verify:   keys.verify,
+		explain:  keys.explain,
+		asks:     func(ev *payack.PayatomEvent) bool { return c.Expect != nil || c.Confirm != nil && ev.Paid() },
+		ask:      func(ctx context.Context, ev *payack.PayatomEvent) error { return c.ask(ctx, ev, confirms) },
+		binding:  c.binding,
+		unknown:  func(ev *payack.PayatomEvent) bool { return !ev.Status.Known() },
+		details:  refundDetails,
 	})
-	return rc, err
 }
 
-// expect compares an event with the merchant's own records.
+// ask compares an event with the merchant's own records, then has the gateway
+// confirm it.
+func (c *PayatomConfig) ask(ctx context.Context, ev *payack.PayatomEvent, confirms *confirmer[*payack.PayatomEvent]) (err error) {
+	if err := c.expect(ctx, ev); err != nil {
+		return err
+	}
+	if c.Confirm != nil && ev.Paid() {
+		ev.Confirmed, err = confirms.ask(ctx, ev)
+	}
+	return err
+}
+
 func (c *PayatomConfig) expect(ctx context.Context, ev *payack.PayatomEvent) error {
 	if c.Expect == nil {
 		return nil
@@ -161,80 +169,53 @@ func (c *PayatomConfig) expect(ctx context.Context, ev *payack.PayatomEvent) err
 	fail := func(reason payack.Reason, err error, detail string) error {
 		return &payack.Error{Provider: payack.Payatom, Stage: payack.StageGuard, Reason: reason, Err: err, Detail: detail}
 	}
-	amount, found, err := c.Expect(ctx, ev.OrderID)
+	expected, err := c.Expect(ctx, ev)
+	ev.Expected = expected
 	switch {
 	case err != nil:
 		return fail(payack.ReasonExpectation, err, "Expect failed")
-	case !found:
+	case !expected.Found:
 		return fail(payack.ReasonUnexpected, nil, "there is no such order")
-	case ev.Paid() && !c.Match(amount, ev.ReceivedAmount):
+	case ev.Paid() && !c.Match(expected.Amount, ev.ReceivedAmount):
 		return fail(payack.ReasonUnexpected, nil, "the order was made out for another amount")
 	}
 	return nil
 }
 
-// remember binds the text that the hash is of to the first event that came with
-// it and was found to be true: another event with the same text, and so with
-// the same hash, has moved borders. (A hash that verifies fixes its text, so
-// that to bind the hash as well would add nothing.)
+// binding ties the text that the hash is of to the first event that came with it
+// and was found to be true: another event with the same text, and so with the
+// same hash, has moved borders. (A hash that verifies fixes its text, so that to
+// bind the hash as well would add nothing.)
 //
 //   - What Expect has passed is bound at once.
 //   - What the gateway has confirmed is true, so it is accepted even if its text
 //     is bound to another order: two genuine orders may share a text when ids
 //     have different lengths.
 //   - Where only the callback can tell (ExpectInCallback, and Confirm alone for
-//     what claims no money), the text is bound when it has returned nil, so that
-//     a forger who comes first does not lock the genuine event out; while one
-//     of them is with the callback, the others are busy.
+//     what claims no money), the text is bound when it has returned nil. That is
+//     best effort: a forger may come first to a callback that returns nil for an
+//     order that is not its own. It should return payack.ErrUnexpected, which
+//     binds nothing.
 //   - A status that nobody knows may have swallowed an amount. It is neither paid
 //     nor final, and is not compared; nor does it bind anything, so that it can't
 //     lock the genuine event out.
-func (c *PayatomConfig) remember(ctx context.Context, rc *Receiver[*payack.PayatomEvent], ev *payack.PayatomEvent, d *delivery) error {
+func (c *PayatomConfig) binding(ev *payack.PayatomEvent) (binding, bool) {
 	if !ev.Status.Known() {
-		return nil
-	}
-	confirmed := ev.Confirmed != nil
-	late := c.Expect == nil && !confirmed
-	busy := func() error {
-		return rc.fail(payack.StageGuard, payack.ReasonBusy, nil, "its hash is being processed with another order, amount or status")
+		return binding{}, false
 	}
 	// With the text, the order tells the rest: an amount ends in a digit, and no
 	// known status has one.
-	text, order := spliceID("text", ev), ev.OrderID
-	var state payack.ClaimState
-	var err error
-	if !late {
-		state, err = rc.bind(ctx, d, text, order)
-	} else {
-		held := len(d.claims)
-		state, err = rc.claim(ctx, d, spliceID("lock", ev), "")
-		switch {
-		case err != nil:
-			return err
-		case state != payack.ClaimGranted:
-			return busy()
-		}
-		if len(d.claims) > held { // a store that is done without gave nothing
-			d.claims[held].lock = true
-		}
-		state, err = rc.claim(ctx, d, text, order) // committed with the event
+	b := binding{text: spliceID("text", ev), event: ev.OrderID, confirmed: ev.Confirmed != nil}
+	if c.Expect == nil && !b.confirmed {
+		b.lock = spliceID("lock", ev)
 	}
-	switch {
-	case err != nil:
-		return err
-	case confirmed: // true, whatever else its text is bound to
-	case state == payack.ClaimConflict:
-		return rc.fail(payack.StageGuard, payack.ReasonSpliced, nil, "its hash came before with another order, amount or status")
-	case state == payack.ClaimBusy: // left behind by a crash; bound to nobody until its lease ends
-		return busy()
-	}
-	return nil
+	return b, true
 }
 
 // spliceID is a key of the store apart from all events' identities: the text, or
 // the digest of one that is long or not plain.
 func spliceID(kind string, ev *payack.PayatomEvent) string {
-	const prefix, longest = "payatom-splice", 128
+	const prefix, longest = "payatom-splice:v1", 128
 	var short [2 * longest]byte
 	text := append(short[:0], prefix+":"...)
 	text = append(text, kind...)
@@ -252,5 +233,15 @@ func spliceID(kind string, ev *payack.PayatomEvent) string {
 		return string(text)
 	}
 	sum := sha256.Sum256(text)
-	return prefix + "-sha256:" + hex.EncodeToString(sum[:])
+	return prefix + ":sha256:" + hex.EncodeToString(sum[:])
+}
+
+// refundDetails returns what tells two refunds of one order and amount apart:
+// refund_info, which is not signed.
+func refundDetails(ev *payack.PayatomEvent) (id, digest string, ok bool) {
+	if ev.Status != payack.PayatomRefundInitiated && ev.Status != payack.PayatomRefundCompleted {
+		return "", "", false
+	}
+	sum := sha256.Sum256([]byte(ev.ID()))
+	return "payatom-refund:v1:" + hex.EncodeToString(sum[:]), ev.Unsigned.RefundInfo.String(), true
 }

@@ -49,9 +49,10 @@ type PtopConfig struct {
 // ptopAnswers: Ptop decrypts nothing, so its two codes for a bad delivery tell
 // an attacker nothing.
 var ptopAnswers = answers{
-	accepted: payack.Answer{Status: http.StatusOK},
-	failed:   payack.Answer{Status: http.StatusInternalServerError},
-	rejected: payack.Answer{Status: http.StatusForbidden, ContentType: "text/plain", Body: "Invalid signature"},
+	accepted:   payack.Answer{Status: http.StatusOK},
+	failed:     payack.Answer{Status: http.StatusInternalServerError},
+	unverified: payack.Answer{Status: http.StatusForbidden, ContentType: "text/plain", Body: "Invalid signature"},
+	verified:   payack.Answer{Status: http.StatusUnprocessableEntity},
 	byReason: map[payack.Reason]payack.Answer{
 		payack.ReasonMalformed: {Status: http.StatusBadRequest},
 		payack.ReasonInvalid:   {Status: http.StatusBadRequest},
@@ -60,7 +61,7 @@ var ptopAnswers = answers{
 }
 
 // NewPtop returns a receiver of Ptop webhooks. Errors name the member of the
-// configuration and the mend.
+// configuration and the fix.
 func NewPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 	rc, err := newPtop(c)
 	return rc, named(payack.Ptop, err)
@@ -86,13 +87,15 @@ func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 	case len(c.SigningKeys) > 0 || c.Tenant != "":
 		return nil, errors.New("payack: ptop: both KeyFunc and SigningKeys are given; give one of them")
 	}
+	keys := &keyed[*payack.PtopEvent, *verify.PtopKeys]{provider: payack.Ptop, verifier: v, static: static, find: c.KeyFunc}
+	confirms := newConfirmer(c.Confirm, &c.Options)
 	return newReceiver(c.Options, stages[*payack.PtopEvent]{
 		provider: payack.Ptop,
 		answers:  &ptopAnswers,
 		accepts:  v.Accepts,
 		pinned:   len(c.Schemes) == 1,
 		verify: func(ctx context.Context, r *http.Request, m verify.Message) (*payack.PtopEvent, error) {
-			keys, err := keysFor(ctx, r, payack.Ptop, static, c.KeyFunc)
+			ev, err := keys.verify(ctx, r, m)
 			if errors.Is(err, payack.ErrUnknownTenant) {
 				// A malformed callback has an answer of its own, which must not
 				// tell which tenants there are.
@@ -100,13 +103,13 @@ func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 					return nil, bad
 				}
 			}
-			if err != nil {
-				return nil, err
-			}
-			return v.Verify(m, keys)
+			return ev, err
 		},
-		guard: func(ctx context.Context, ev *payack.PtopEvent, _ *delivery) error {
-			return c.Confirm.run(ctx, ev, ev.Success)
+		explain: keys.explain,
+		asks:    func(ev *payack.PtopEvent) bool { return c.Confirm != nil && ev.Success },
+		ask: func(ctx context.Context, ev *payack.PtopEvent) (err error) {
+			ev.Confirmed, err = confirms.ask(ctx, ev)
+			return err
 		},
 	})
 }

@@ -58,14 +58,15 @@ type PTSConfig struct {
 // ptsAnswers: in-band answers have status 200, one and the same for every
 // failure, so that nobody learns which step failed.
 var ptsAnswers = answers{
-	accepted: payack.Answer{Status: http.StatusOK, ContentType: "text/plain", Body: "SUCCESS"},
-	failed:   payack.Answer{Status: http.StatusOK, ContentType: "text/plain", Body: "FAILED"},
-	rejected: payack.Answer{Status: http.StatusOK, ContentType: "text/plain", Body: "FAILED"},
-	word:     payack.Answer{ContentType: "text/plain", Body: "FAILED"},
+	accepted:   payack.Answer{Status: http.StatusOK, ContentType: "text/plain", Body: "SUCCESS"},
+	failed:     payack.Answer{Status: http.StatusOK, ContentType: "text/plain", Body: "FAILED"},
+	unverified: payack.Answer{Status: http.StatusOK, ContentType: "text/plain", Body: "FAILED"},
+	verified:   payack.Answer{Status: http.StatusOK, ContentType: "text/plain", Body: "FAILED"},
+	word:       payack.Answer{ContentType: "text/plain", Body: "FAILED"},
 }
 
 // NewPTS returns a receiver of PTS callbacks. Errors name the member of the
-// configuration and the mend.
+// configuration and the fix.
 func NewPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 	rc, err := newPTS(c)
 	return rc, named(payack.PTS, err)
@@ -78,6 +79,8 @@ func newPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 	}
 	var static *verify.PTSKeys
 	switch {
+	case c.NoEnvelopes && c.SafecodeEncoding != "":
+		return nil, errors.New("payack: pts: SafecodeEncoding is set besides NoEnvelopes, which switches off what it is for; leave one of them out")
 	case c.KeyFunc == nil:
 		static, err = verify.NewPTSKeys(verify.PTSKeyConfig{
 			Tenant: c.Tenant, UserID: c.UserID, Safecode: c.Safecode, SafecodeEncoding: c.SafecodeEncoding, PublicKeys: c.PublicKeys,
@@ -89,20 +92,20 @@ func newPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 	case c.Tenant != "" || !c.Safecode.IsZero() || c.SafecodeEncoding != "" || c.NoEnvelopes || len(c.PublicKeys) > 0 || c.UserID != "" || !c.TransactionSecret.IsZero():
 		return nil, errors.New("payack: pts: both KeyFunc and keys are given; give one of them")
 	}
+	keys := &keyed[*payack.PTSEvent, *verify.PTSKeys]{provider: payack.PTS, verifier: v, static: static, find: c.KeyFunc}
+	confirms := newConfirmer(c.Confirm, &c.Options)
 	return newReceiver(c.Options, stages[*payack.PTSEvent]{
 		provider: payack.PTS,
 		answers:  &ptsAnswers,
 		accepts:  v.Accepts,
 		pinned:   len(c.Numbers) == 1,
-		verify: func(ctx context.Context, r *http.Request, m verify.Message) (*payack.PTSEvent, error) {
-			keys, err := keysFor(ctx, r, payack.PTS, static, c.KeyFunc)
-			if err != nil {
-				return nil, err
-			}
-			return v.Verify(m, keys)
-		},
-		guard: func(ctx context.Context, ev *payack.PTSEvent, _ *delivery) error {
-			return c.Confirm.run(ctx, ev, ev.Paid())
+		verify:   keys.verify,
+		explain:  keys.explain,
+		unknown:  func(ev *payack.PTSEvent) bool { return !ev.Status.Known() },
+		asks:     func(ev *payack.PTSEvent) bool { return c.Confirm != nil && ev.Paid() },
+		ask: func(ctx context.Context, ev *payack.PTSEvent) (err error) {
+			ev.Confirmed, err = confirms.ask(ctx, ev)
+			return err
 		},
 	})
 }

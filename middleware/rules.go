@@ -4,42 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/go-playground/validator/v10"
 
 	"github.com/payack/payack"
+	eventrules "github.com/payack/payack/internal/rules"
 )
-
-// NewValidator returns a validator/v10 that knows payack's types and the tags
-// of its events: amount, payatom_amount and payatom_status. Texts and amounts
-// are validated as strings, absent and null ones as empty.
-func NewValidator() *validator.Validate {
-	v := validator.New(validator.WithRequiredStructEnabled())
-	v.RegisterCustomTypeFunc(func(field reflect.Value) any {
-		return field.Interface().(fmt.Stringer).String()
-	}, payack.Text{}, payack.Amount{})
-	mustRegister(v, "amount", func(fl validator.FieldLevel) bool {
-		return payack.NewAmount(fl.Field().String()).Valid()
-	})
-	mustRegister(v, "payatom_amount", func(fl validator.FieldLevel) bool {
-		ev, ok := reflect.Indirect(fl.Parent()).Interface().(payack.PayatomEvent)
-		return ok && ev.PlainAmount()
-	})
-	mustRegister(v, "payatom_status", func(fl validator.FieldLevel) bool {
-		ev := payack.PayatomEvent{Status: payack.PayatomStatus(fl.Field().String())}
-		return ev.PlainStatus()
-	})
-	return v
-}
-
-// mustRegister panics for a name that is no tag, which the tests would see.
-func mustRegister(v *validator.Validate, tag string, fn validator.Func) {
-	if err := v.RegisterValidation(tag, fn, true); err != nil {
-		panic(err)
-	}
-}
 
 // rules are a merchant's own, nil when there are none. The events' own rules
 // are checked by hand (Event.Check) and held equal to their tags by a test.
@@ -57,11 +29,18 @@ func newRules(zero payack.Event, fields map[string]string) (r *rules, err error)
 			r, err = nil, fmt.Errorf("payack: Validate: %v; see validator/v10's list of tags", p)
 		}
 	}()
+	tags := make(map[string]string, len(fields))
 	for name, tag := range fields {
 		field, found := t.FieldByName(name)
 		if !found || len(field.Index) != 1 {
 			return nil, fmt.Errorf("payack: Validate: %s has no field %q; its fields are %s", t.Name(), name, fieldNames(t))
 		}
+		if field.Type == reflect.TypeFor[payack.Amount]() {
+			if tag, err = eventrules.Amount(tag); err != nil {
+				return nil, fmt.Errorf("payack: Validate: %s: %w", name, err)
+			}
+		}
+		tags[name] = tag
 		// One by one, because the first that is broken hides the rest.
 		for _, part := range strings.Split(tag, ",") {
 			if strings.Contains(part, "=") && !strings.Contains(tag, "dive") {
@@ -69,14 +48,14 @@ func newRules(zero payack.Event, fields map[string]string) (r *rules, err error)
 			}
 		}
 	}
-	return &rules{v: compile(t, fields)}, nil
+	return &rules{v: compile(t, tags)}, nil
 }
 
 // compile returns a validator of its own, since one keeps one set of rules for
 // a type. The rules stand in the place of the event's own, which have been
 // checked by then: joined with those, an omitempty would switch them off.
 func compile(t reflect.Type, tags map[string]string) *validator.Validate {
-	v := NewValidator()
+	v := eventrules.NewValidator()
 	v.RegisterStructValidationMapRules(tags, reflect.New(t).Elem().Interface())
 	_ = v.Struct(reflect.New(t).Interface())
 	return v
@@ -89,7 +68,7 @@ func fieldNames(t reflect.Type) string {
 			names = append(names, f.Name)
 		}
 	}
-	sort.Strings(names)
+	slices.Sort(names)
 	return strings.Join(names, ", ")
 }
 
@@ -104,7 +83,7 @@ func (r *rules) check(ev payack.Event) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &broken) && len(broken) > 0:
-		return fmt.Errorf("%s breaks the configured rule %q", broken[0].Field(), broken[0].Tag())
+		return fmt.Errorf("%s breaks the configured rule %q", broken[0].Field(), eventrules.AsWritten(broken[0].Tag()))
 	}
 	return errors.New("the configured rules can't be applied")
 }

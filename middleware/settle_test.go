@@ -51,7 +51,7 @@ func payatomHandler(t *testing.T, c middleware.PayatomConfig, fn func(context.Co
 	}
 	rc, err := middleware.NewPayatom(c)
 	require.NoError(t, err)
-	h, err := rc.Handler(fn)
+	h, err := middleware.Handle(rc, fn)
 	require.NoError(t, err)
 	return h
 }
@@ -88,8 +88,8 @@ func TestGenuineBetweenTheCallsThatGiveAForgeryUp(t *testing.T) {
 func TestGenuineWhileAnUnknownStatusIsInTheCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})
-		h := payatomHandler(t, middleware.PayatomConfig{Expect: func(_ context.Context, id string) (payack.Amount, bool, error) {
-			return payack.NewAmount("500"), id == "A1" || id == "A1B2", nil
+		h := payatomHandler(t, middleware.PayatomConfig{Expect: func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
+			return payack.Expectation{Found: ev.OrderID == "A1" || ev.OrderID == "A1B2", Amount: payack.NewAmount("500")}, nil
 		}}, func(_ context.Context, ev *payack.PayatomEvent) error {
 			if !ev.Status.Known() {
 				<-goOn
@@ -108,8 +108,8 @@ func TestGenuineWhileAnUnknownStatusIsInTheCallback(t *testing.T) {
 func TestHashThatCouldNotBeBoundIsFreeAgain(t *testing.T) {
 	store := &betweenCalls{Store: memstore.New(0)}
 	h := payatomHandler(t, middleware.PayatomConfig{
-		Expect: func(context.Context, string) (payack.Amount, bool, error) {
-			return payack.NewAmount("500"), true, nil
+		Expect: func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
+			return payack.Expectation{Found: true, Amount: payack.NewAmount("500")}, nil
 		},
 		Options: middleware.Options{Store: store},
 	}, func(context.Context, *payack.PayatomEvent) error { return nil })
@@ -132,13 +132,18 @@ func TestEndlessLease(t *testing.T) {
 	require.Equal(t, 1, called)
 }
 
-// panickingHandler is a log that panics.
-type panickingHandler struct{}
+// panickingHandler is a log that panics once it is full.
+type panickingHandler struct{ full *bool }
 
-func (panickingHandler) Enabled(context.Context, slog.Level) bool  { return true }
-func (panickingHandler) Handle(context.Context, slog.Record) error { panic("the log is full") }
-func (p panickingHandler) WithAttrs([]slog.Attr) slog.Handler      { return p }
-func (p panickingHandler) WithGroup(string) slog.Handler           { return p }
+func (panickingHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (p panickingHandler) Handle(context.Context, slog.Record) error {
+	if *p.full {
+		panic("the log is full")
+	}
+	return nil
+}
+func (p panickingHandler) WithAttrs([]slog.Attr) slog.Handler { return p }
+func (p panickingHandler) WithGroup(string) slog.Handler      { return p }
 
 // releaseFails makes the receiver log while it settles.
 type releaseFails struct{ *memstore.Store }
@@ -149,15 +154,17 @@ func (releaseFails) Release(context.Context, string, string) error { return erro
 // flight for ever.
 func TestPanicOfTheLogWhileSettling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fail := true
+		fail, full := true, false
 		h := ptopHandler(t, middleware.Options{
-			Store: releaseFails{memstore.New(0)}, Logger: slog.New(panickingHandler{}),
+			Store: releaseFails{memstore.New(0)}, Logger: slog.New(panickingHandler{&full}),
 		}, func(context.Context, *payack.PtopEvent) error {
 			if fail {
 				return errMerchant
 			}
 			return nil
 		})
+		serve(h, ptopRequest(t, "before, so that what is logged once has been"))
+		full = true
 		require.Panics(t, func() { serve(h, ptopRequest(t, "tx")) }, "net/http would end the connection")
 		fail = false
 		time.Sleep(middleware.DefaultDeadline + time.Minute) // the lease ends
@@ -203,10 +210,10 @@ func TestHashIsBoundWithEveryStore(t *testing.T) {
 				var failure error
 				called := 0
 				h := payatomHandler(t, middleware.PayatomConfig{
-					Expect: func(_ context.Context, id string) (payack.Amount, bool, error) {
+					Expect: func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
 						time.Sleep(patience)
-						amount, found := map[string]string{"user-11": "500", "user-1": "1500"}[id]
-						return payack.NewAmount(amount), found, nil
+						amount, found := map[string]string{"user-11": "500", "user-1": "1500"}[ev.OrderID]
+						return payack.Expectation{Found: found, Amount: payack.NewAmount(amount)}, nil
 					},
 					Options: o,
 				}, func(context.Context, *payack.PayatomEvent) error { called++; return failure })
@@ -255,26 +262,27 @@ func TestPanicWithANilPointerGivesTheEventUp(t *testing.T) {
 // What a hash is bound by is a key of the store: readable where it is short, and
 // never long or full of what a store may choke on.
 func TestKeysOfBoundHashes(t *testing.T) {
-	long := strings.Repeat("order-", 30)
-	for _, tc := range []struct{ order, want string }{
-		{"ORD1", "payatom-splice:text0:ORD1500Approved"},
-		{long, "payatom-splice-sha256:"},
-		{"bestellung-é", "payatom-splice-sha256:"},
-		{"a\nb", "payatom-splice-sha256:"},
+	for _, tc := range []struct{ tenant, order, want string }{
+		{"", "ORD1", "payatom-splice:v1:text0:ORD1505Approved"},
+		{"shop", "ORD1", "payatom-splice:v1:text4:shopORD1505Approved"},
+		{strings.Repeat("tenant-", 30), "ORD1", "payatom-splice:v1:sha256:"},
+		{"", "bestellung-é", "payatom-splice:v1:sha256:"},
+		{"", "a\nb", "payatom-splice:v1:sha256:"},
 	} {
 		store := newRecordingStore()
 		w := newWatch()
 		o := w.options()
 		o.Store = store
 		h := payatomHandler(t, middleware.PayatomConfig{
-			Expect: func(context.Context, string) (payack.Amount, bool, error) {
-				return payack.NewAmount("500"), true, nil
+			Expect: func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
+				return payack.Expectation{Found: true, Amount: payack.NewAmount("500")}, nil
 			},
 			Match:   func(payack.Amount, payack.Amount) bool { return true },
+			Tenant:  tc.tenant,
 			Options: o,
 		}, func(context.Context, *payack.PayatomEvent) error { return nil })
 		sent := strings.ReplaceAll(tc.order, "\n", `\n`)
-		serve(h, payatomSigned(t, sent, tc.order, "500", "Approved"))
+		serve(h, payatomSigned(t, sent, tc.order, "505", "Approved"))
 		last := w.last(t)
 		require.Equal(t, payack.OutcomeAccepted, last.Outcome, "%q: %v", tc.order, last.Err)
 		var keys []string
@@ -291,7 +299,7 @@ func TestKeysOfBoundHashes(t *testing.T) {
 		}
 
 		// The same text with other borders is found under the same key.
-		serve(h, payatomSigned(t, sent+"50", tc.order+"50", "0", "Approved"))
+		serve(h, payatomSigned(t, sent+"50", tc.order+"50", "5", "Approved"))
 		require.Equal(t, payack.ReasonSpliced, w.last(t).Reason)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
+	"net/url"
 	"testing"
 	"time"
 
@@ -29,10 +30,28 @@ func TestWrap(t *testing.T) {
 		reason  payack.Reason
 		is      error
 	}{
-		{name: "nothing written", next: func(http.ResponseWriter, *http.Request) {},
-			status: 200, outcome: payack.OutcomeAccepted},
-		{name: "a header and nothing written", next: func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Shop", "7") },
-			status: 200, outcome: payack.OutcomeAccepted},
+		{name: "asked for the event, nothing written", next: func(_ http.ResponseWriter, r *http.Request) {
+			_, ok := payack.EventFrom[*payack.PtopEvent](r.Context())
+			assert.True(t, ok)
+		}, status: 200, outcome: payack.OutcomeAccepted},
+		{name: "asked for the delivery, a header and nothing written", next: func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			_, ok := payack.DeliveryFrom(ctx)
+			assert.True(t, ok)
+			w.Header().Set("X-Shop", "7")
+		}, status: 200, outcome: payack.OutcomeAccepted},
+		{name: "asked for the event of another provider", next: func(_ http.ResponseWriter, r *http.Request) {
+			_, ok := payack.EventFrom[*payack.PTSEvent](r.Context())
+			assert.False(t, ok)
+		}, status: 200, outcome: payack.OutcomeAccepted},
+		{name: "neither asked nor written", next: func(http.ResponseWriter, *http.Request) {},
+			status: 500, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
+		{name: "only looked at the body and other values", next: func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.ReadAll(r.Body)
+			r.Context().Value("of somebody else")
+			w.Header().Set("X-Shop", "7")
+		}, status: 500, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 		{name: "200 written", next: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "mine") },
 			status: 200, body: "mine", outcome: payack.OutcomeAccepted},
 		{name: "an empty write", next: func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(nil) },
@@ -89,7 +108,7 @@ func TestWrap(t *testing.T) {
 			w.WriteHeader(500)
 		}, status: 201, outcome: payack.OutcomeAccepted},
 		{name: "early hints and nothing else", next: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusEarlyHints) },
-			status: 200, outcome: payack.OutcomeAccepted},
+			status: 500, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w, c := newWatch(), &counter{}
@@ -165,7 +184,8 @@ func TestHeadersOfAnAnswerThatWasNotWritten(t *testing.T) {
 }
 
 func TestInformationalResponsesArriveAndAreNoAnswer(t *testing.T) {
-	s := server(t, ptopReceiver(t, middleware.Options{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	s := server(t, ptopReceiver(t, middleware.Options{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = payack.DeliveryFrom(r.Context())
 		w.Header().Set("Link", "</style.css>")
 		w.WriteHeader(http.StatusEarlyHints)
 	})))
@@ -216,7 +236,7 @@ func TestResponseControllerThroughTheWrapper(t *testing.T) {
 	ptopReceiver(t, middleware.Options{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		assert.ErrorIs(t, http.NewResponseController(w).Flush(), http.ErrNotSupported)
 	})).ServeHTTP(in, ptopRequest(t, "T1"))
-	assert.Equal(t, 200, in.status)
+	assert.Equal(t, 500, in.status, "nothing was written and nothing asked for")
 }
 
 // bareWriter has no ability but the three methods.
@@ -230,12 +250,36 @@ func (b *bareWriter) WriteHeader(status int)      { b.status = status }
 func (b *bareWriter) Write(p []byte) (int, error) { return len(p), nil }
 
 func TestWrapOfNothing(t *testing.T) {
+	rc := ptopReceiver(t, middleware.Options{})
+	assert.PanicsWithValue(t, "payack: Wrap: the wrapped handler is nil; give the handler that settles an event", func() { rc.Wrap(nil) })
+}
+
+// An adaptor of another framework may run the handler when the answer is on its
+// way: nothing was settled, so nothing may be acknowledged, and the log says what
+// to use instead.
+func TestWrappedHandlerThatRunsLater(t *testing.T) {
 	w := newWatch()
-	in := serve(ptopReceiver(t, w.options()).Wrap(nil), ptopRequest(t, "T1"))
-	assert.Equal(t, http.StatusInternalServerError, in.Code)
-	seen := w.last(t)
-	assert.Equal(t, payack.ReasonCallback, seen.Reason)
-	assert.Contains(t, seen.Err.Error(), "nil")
+	var later func()
+	h := ptopReceiver(t, w.options()).Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		later = func() {
+			_, ok := payack.EventFrom[*payack.PtopEvent](r.Context())
+			assert.True(t, ok)
+			assert.False(t, middleware.Fail(r.Context(), errMerchant), "too late")
+			assert.False(t, middleware.Fail(r.Context(), nil))
+		}
+	}))
+	for range 2 { // it is sent again, and not taken for done
+		assert.Equal(t, http.StatusInternalServerError, serve(h, ptopRequest(t, "T1")).Code)
+		seen := w.last(t)
+		assert.Equal(t, payack.ReasonCallback, seen.Reason)
+		assert.ErrorContains(t, seen.Err, "adapt/echopayack")
+		later()
+	}
+	lines := w.lines(t)
+	last := lines[len(lines)-1]
+	assert.Equal(t, "ERROR", last["level"])
+	assert.Contains(t, last["msg"], "Fail was called after the wrapped handler had returned")
+	assert.Equal(t, errMerchant.Error(), last["error"])
 }
 
 // Wrapping answers the other providers in their words too.
@@ -268,4 +312,30 @@ func TestWrapCallsNextForVerifiedEventsOnly(t *testing.T) {
 	assert.Equal(t, http.StatusForbidden, serve(h, ptopRequest(t, "T1")).Code)
 	assert.Equal(t, http.StatusMethodNotAllowed, serve(h, httptest.NewRequest(http.MethodGet, "/", nil)).Code)
 	assert.Zero(t, called.get())
+}
+
+// A wrapped handler that reads a query, or a form that somebody parsed, would
+// take what nobody signed for what was.
+func TestWrappedHandlerFindsNothingUnsigned(t *testing.T) {
+	ran := false
+	h := ptopReceiver(t, middleware.Options{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ran = true
+		assert.Empty(t, r.URL.RawQuery)
+		assert.Equal(t, "/ptop", r.RequestURI)
+		assert.Equal(t, "/ptop", r.URL.Path)
+		assert.Equal(t, "shop", r.PathValue("tenant"))
+		assert.Nil(t, r.Form)
+		assert.Nil(t, r.PostForm)
+		assert.Nil(t, r.MultipartForm)
+		assert.Empty(t, r.FormValue("order_id"))
+		w.WriteHeader(http.StatusOK)
+	}))
+	r := ptopRequest(t, "T1")
+	forged := httptest.NewRequest(http.MethodPost, "/ptop?order_id=forged", r.Body)
+	forged.Header = r.Header
+	forged.SetPathValue("tenant", "shop")
+	forged.Form = url.Values{"order_id": {"forged"}}
+	require.Equal(t, http.StatusOK, serve(h, forged).Code)
+	assert.True(t, ran)
+	assert.Equal(t, "order_id=forged", forged.URL.RawQuery, "the request in front is left alone")
 }

@@ -174,7 +174,7 @@ func TestCaptureAround(t *testing.T) {
 	events := CaptureAround(func(context.Context, *payack.PTSEvent) error { calls++; return boom })
 	rc, err := middleware.NewPTS(NewPTSKeys().Config())
 	require.NoError(t, err)
-	h, err := rc.Handler(events.Func)
+	h, err := middleware.Handle(rc, events.Func)
 	require.NoError(t, err)
 	Failed(t, payack.PTS, PTS(NewPTSKeys()).Callback(t).Deliver(h))
 	events.Return(nil)

@@ -106,9 +106,9 @@ func TestMovedBorders(t *testing.T) {
 		c := keys.Config()
 		if orders != nil {
 			c.ExpectInCallback = false
-			c.Expect = func(_ context.Context, id string) (payack.Amount, bool, error) {
-				amount, found := orders[id]
-				return payack.NewAmount(amount), found, nil
+			c.Expect = func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
+				amount, found := orders[ev.OrderID]
+				return payack.Expectation{Found: found, Amount: payack.NewAmount(amount)}, nil
 			}
 		}
 		return c

@@ -9,7 +9,7 @@ import (
 
 // Decision is the limiter's answer, apart from any transport.
 type Decision struct {
-	// Allowed tells whether the call is within its budget.
+	// Allowed reports whether the call is within its budget.
 	Allowed bool
 	// Limit is the size of the bucket: how many calls can be made at once.
 	Limit int
@@ -70,7 +70,8 @@ type Limiter interface {
 // Charge says which calls are taken from the budget.
 type Charge string
 
-// The two ways to charge. The empty Charge is ChargeAll.
+// The two ways to charge. The empty Charge is ChargeFailures, which never refuses
+// a provider's genuine burst.
 const (
 	// ChargeAll takes every request.
 	ChargeAll Charge = "all"
@@ -91,11 +92,25 @@ func (c Charge) Validate() error {
 
 // Gate asks l before the request is looked at: Allow for ChargeAll, Peek for
 // ChargeFailures.
+//
+// Under ChargeFailures a key that is the caller's own (see [Owner]) is never
+// refused: whoever else can make the provider call this URL, with callbacks that
+// don't verify, could otherwise use up the provider's budget.
 func (c Charge) Gate(ctx context.Context, l Limiter, key string) (Decision, error) {
-	if c == ChargeFailures {
-		return l.Peek(ctx, key)
+	if c == ChargeAll {
+		return l.Allow(ctx, key)
 	}
-	return l.Allow(ctx, key)
+	d, err := l.Peek(ctx, key)
+	if owner, ok := l.(Owner); ok && !d.Allowed && owner.Owns(key) {
+		d.Allowed, d.Remaining, d.RetryAfter = true, 0, 0
+	}
+	return d, err
+}
+
+// Owner is a [Limiter] that knows which keys are those of the providers
+// themselves, such as [Memory] with [Config].Own.
+type Owner interface {
+	Owns(key string) bool
 }
 
 // Failed lets a request that turned out to be bad pay: Allow for
@@ -103,10 +118,10 @@ func (c Charge) Gate(ctx context.Context, l Limiter, key string) (Decision, erro
 // decision is for logs, and for ChargeAll holds nothing but Allowed: this request
 // was let in, and the next one meets the empty bucket at the gate.
 func (c Charge) Failed(ctx context.Context, l Limiter, key string) (Decision, error) {
-	if c == ChargeFailures {
-		return l.Allow(ctx, key)
+	if c == ChargeAll {
+		return Decision{Allowed: true}, nil
 	}
-	return Decision{Allowed: true}, nil
+	return l.Allow(ctx, key)
 }
 
 // budget turns the tokens in a bucket into a Decision.

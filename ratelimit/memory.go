@@ -57,7 +57,8 @@ type Config struct {
 	IdleAfter time.Duration
 	// Own lists keys that have buckets of their own outside the cap and are
 	// never evicted, for the addresses that you know your providers call from.
-	// Make them with [AddrKey] or [AddrKeys]. Their budget is the same.
+	// Make them with [AddrKey] or [AddrKeys]. Their budget is the same, but under
+	// [ChargeFailures] they are never refused.
 	Own []string
 	// Now is the clock, time.Now if nil. It is called from several goroutines.
 	// While a clock that was put back catches up, buckets don't refill.
@@ -103,6 +104,7 @@ type Memory struct {
 	longAgo time.Time
 	idle    time.Duration
 	max     int64
+	own     map[string]bool
 
 	held atomic.Int64  // keys that count against max
 	next atomic.Uint64 // the shard that a newcomer at the cap helps to sweep
@@ -164,13 +166,18 @@ func New(cfg Config) (*Memory, error) {
 		m.shards[i].keys = make(map[uint64]*bucket)
 	}
 	m.shared.ring = []*bucket{m.fresh(0, 0)}
+	m.own = make(map[string]bool, len(cfg.Own))
 	for _, key := range cfg.Own {
+		m.own[key] = true
 		h := m.hash(key)
 		// Not in the ring and not counted: never evicted, outside the cap.
 		m.shard(h).keys[h] = m.fresh(h, 0)
 	}
 	return m, nil
 }
+
+// Owns implements [Owner].
+func (m *Memory) Owns(key string) bool { return m.own[key] }
 
 // Allow implements [Limiter]. The error is always nil.
 func (m *Memory) Allow(_ context.Context, key string) (Decision, error) {

@@ -216,7 +216,7 @@ func TestFailuresChargeLetsAGenuineBurstThrough(t *testing.T) {
 
 func TestAllChargePaysAtTheGateOnly(t *testing.T) {
 	c := new(manual)
-	for _, charge := range []ratelimit.Charge{"", ratelimit.ChargeAll} {
+	for _, charge := range []ratelimit.Charge{ratelimit.ChargeAll} {
 		m := newMemory(t, ratelimit.Config{PerSecond: 1, Burst: 5, Now: c.now})
 		d, err := charge.Gate(context.Background(), m, "k")
 		require.NoError(t, err)
@@ -502,4 +502,31 @@ func ExampleNew() {
 	// true 1 0
 	// true 0 0
 	// false 0 2
+}
+
+// Another merchant of the same provider can have his callbacks sent to us, from
+// the provider's own address. Its budget for failures must not refuse ours.
+func TestOwnKeysAreNeverRefusedForFailures(t *testing.T) {
+	ctx := t.Context()
+	l, err := ratelimit.New(ratelimit.Config{PerSecond: 1, Burst: 1, Own: []string{"provider"}})
+	require.NoError(t, err)
+	for _, charge := range []ratelimit.Charge{"", ratelimit.ChargeFailures} {
+		for range 3 {
+			for _, key := range []string{"provider", "stranger"} {
+				_, err := charge.Failed(ctx, l, key)
+				require.NoError(t, err)
+			}
+		}
+		d, err := charge.Gate(ctx, l, "provider")
+		require.NoError(t, err)
+		assert.True(t, d.Allowed)
+		assert.Zero(t, d.RetryAfter)
+		assert.Zero(t, d.RetryAfterSeconds())
+		d, err = charge.Gate(ctx, l, "stranger")
+		require.NoError(t, err)
+		assert.False(t, d.Allowed)
+	}
+	d, err := ratelimit.ChargeAll.Gate(ctx, l, "provider")
+	require.NoError(t, err)
+	assert.False(t, d.Allowed, "the plain limit counts for everybody")
 }

@@ -35,7 +35,8 @@ type MiddlewareOptions struct {
 // called. A limiter that fails lets the request through.
 //
 // The ResponseWriter is passed on as it is. The error names the option that is
-// wrong.
+// wrong. What is returned panics, when it is mounted and not while serving, if
+// the handler behind is nil.
 func Middleware(l Limiter, opts MiddlewareOptions) (func(http.Handler) http.Handler, error) {
 	if l == nil {
 		return nil, errors.New("ratelimit: Middleware was given no Limiter: make one with New")
@@ -54,6 +55,9 @@ func Middleware(l Limiter, opts MiddlewareOptions) (func(http.Handler) http.Hand
 	}
 	length := strconv.Itoa(len(opts.Body))
 	return func(next http.Handler) http.Handler {
+		if next == nil {
+			panic("ratelimit: Middleware: the handler behind is nil; give the one to be limited")
+		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			d, err := l.Allow(r.Context(), opts.Key(r))
 			if err != nil {

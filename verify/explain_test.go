@@ -129,7 +129,7 @@ func TestExplainAgreesWithVerify(t *testing.T) {
 					if p != payack.Payatom {
 						signed := strings.Contains(sent, signature) || strings.Contains(strings.ReplaceAll(sent, `\/`, "/"), signature)
 						if matches && told.Event != nil {
-							require.Equal(t, signature, told.Event.Verified().Signature, v.Name)
+							require.Equal(t, signature, told.Event.VerifiedBy().Signature, v.Name)
 						}
 						if signed {
 							continue
@@ -143,7 +143,7 @@ func TestExplainAgreesWithVerify(t *testing.T) {
 			text := strings.Join(all, "\n") + fmt.Sprintf("%v %+v %#v %q", told.Steps, told.Steps, told.Steps, told.Steps)
 			for _, s := range hidden {
 				// A signature that the sender sealed is shown as the field that it is.
-				if s != "" && !strings.Contains(sent, s) && (told.Event == nil || told.Event.Verified().Signature != s) {
+				if s != "" && !strings.Contains(sent, s) && (told.Event == nil || told.Event.VerifiedBy().Signature != s) {
 					require.False(t, strings.Contains(text, s), "%s: a secret or an expected signature is explained", v.Name)
 				}
 			}
@@ -157,7 +157,7 @@ func TestExplainAgreesWithVerify(t *testing.T) {
 			}
 			require.Equal(t, "shape", names[0])
 			require.Equal(t, "key", names[len(names)-1])
-			require.Equal(t, fmt.Sprintf("%s: key 1 matches", ev.Verified().Scheme), all[len(all)-1])
+			require.Equal(t, fmt.Sprintf("%s: key 1 matches", ev.VerifiedBy().Scheme), all[len(all)-1])
 			require.Contains(t, names, "field")
 			require.Contains(t, names, "signed text")
 			require.Equal(t, p == payack.Ptop, slices.Contains(names, "signature"))
@@ -196,7 +196,7 @@ func TestExplainedSteps(t *testing.T) {
 		m := signPtop(t, payack.SchemeSpliced, verify.PtopLast, `{"success":true,"transaction_id":"T1","order_id":"O/1"}`)
 		told := newPtop(t, verify.PtopOptions{}).Explain(m, newPtopKeys(t, "another", ptopKeyText))
 		require.NoError(t, told.Err)
-		signature := told.Event.Verified().Signature
+		signature := told.Event.VerifiedBy().Signature
 		assert.Equal(t, []verify.Step{
 			step("shape", "a JSON object"),
 			step("field", "success = true"), step("field", `transaction_id = "T1"`), step("field", `order_id = "O/1"`),

@@ -123,7 +123,7 @@ func (i *inspection) run() error {
 			i.line(step.Name, "%s", step.Text)
 		}
 		if told.Event != nil {
-			i.line("verified", "under scheme %s with key %d", told.Event.Verified().Scheme, told.Event.Verified().Key+1)
+			i.line("verified", "under scheme %s with key %d", told.Event.VerifiedBy().Scheme, told.Event.VerifiedBy().Key+1)
 			i.line("event", "%s", eventJSON(told.Event))
 		}
 		if i.asks != "" {

@@ -152,10 +152,10 @@ func (c *config) handler(p payack.Provider, o middleware.Options) (h http.Handle
 // output is all that becomes of an event.
 func accept[E payack.Event](context.Context, E) error { return nil }
 
-func expectOrders(orders map[string]string) func(context.Context, string) (payack.Amount, bool, error) {
-	return func(_ context.Context, orderID string) (payack.Amount, bool, error) {
-		amount, found := orders[orderID]
-		return payack.NewAmount(amount), found, nil
+func expectOrders(orders map[string]string) func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
+	return func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
+		amount, found := orders[ev.OrderID]
+		return payack.Expectation{Found: found, Amount: payack.NewAmount(amount)}, nil
 	}
 }
 

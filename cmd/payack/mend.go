@@ -130,7 +130,7 @@ func search[C any](c C, m verify.Message, read func(C) (reader, error), kinds []
 		if ev == nil {
 			continue
 		}
-		v := ev.Verified()
+		v := ev.VerifiedBy()
 		for _, ch := range choice {
 			changes = append(changes, strings.ReplaceAll(ch.what, "%s", string(v.Scheme)))
 		}

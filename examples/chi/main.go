@@ -34,7 +34,7 @@ func newServer(c config, db *orders.Orders) (http.Handler, error) {
 		SecretKeys: []payack.Secret{c.payatomSecret},
 		// Payatom's hash can't tell order ORD1 with amount 500 from order ORD15
 		// with amount 00. The orders can.
-		Expect: db.Amount,
+		Expect: db.Expect,
 	}, func(ctx context.Context, ev *payack.PayatomEvent) error {
 		if !ev.Paid() {
 			return nil // on its way, declined, or a status that is new

@@ -51,7 +51,7 @@ func newServer(c config, db *orders.Orders) (http.Handler, error) {
 		SecretKeys: []payack.Secret{c.payatomSecret},
 		// Payatom's hash can't tell order ORD1 with amount 500 from order ORD15
 		// with amount 00. The orders can.
-		Expect: db.Amount,
+		Expect: db.Expect,
 	})
 	if err != nil {
 		return nil, err

@@ -107,7 +107,7 @@ func TestBodyReadInFront(t *testing.T) {
 
 	db = orders.New(map[string]string{"ORD-2": "500"})
 	payatom, err := middleware.NewPayatom(middleware.PayatomConfig{
-		SecretKeys: payack.Secrets(signed.SecretKey), Expect: db.Amount,
+		SecretKeys: payack.Secrets(signed.SecretKey), Expect: db.Expect,
 	})
 	require.NoError(t, err)
 	assert.Equal(t, payatomMatched, signed.Post(t, payatom.Wrap(audit(settlePayatom(db))), "/", genuine))

@@ -135,7 +135,9 @@ func (k *kit) payatomHandler(expect bool, numbers []payack.Scheme, changes ...ch
 	}
 	if expect {
 		ordered := payack.NewAmount(payatomAmount)
-		c.Expect = func(context.Context, string) (payack.Amount, bool, error) { return ordered, true, nil }
+		c.Expect = func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
+			return payack.Expectation{Found: true, Amount: ordered}, nil
+		}
 	}
 	return handlers.NewPayatom(c, func(_ context.Context, ev *payack.PayatomEvent) error { return settled(ev.OrderID) })
 }

@@ -15,7 +15,7 @@
 //
 // Every call returns within Config.Timeout, with an error when Redis did not
 // answer by then: never claimed or done on a guess. The receiver then asks the
-// provider to send again (see ProcessWithoutStore of its options for the other
+// provider to send again (see InsecureProcessWithoutStore of its options for the other
 // choice), so events are late, not lost, for as long as the provider tries.
 //
 // No call is made a second time on its own, since a call whose answer got lost

@@ -81,7 +81,7 @@ func ptsReplica(t *testing.T, s payack.Store, fn func(context.Context, *payack.P
 		Options:    r.options(s),
 	})
 	require.NoError(t, err)
-	r.handler, err = receiver.Handler(fn)
+	r.handler, err = middleware.Handle(receiver, fn)
 	require.NoError(t, err)
 	return r
 }
@@ -297,14 +297,14 @@ func payatomReplica(t *testing.T, s payack.Store, fn func(context.Context, *paya
 		SecretKeys: payack.Secrets(secretKey),
 		// ORD1 and ORD15 both exist, and any amount goes: what is left is the
 		// memory of hashes.
-		Expect: func(_ context.Context, orderID string) (payack.Amount, bool, error) {
-			return payack.Amount{}, orderID == "ORD1" || orderID == "ORD15", nil
+		Expect: func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
+			return payack.Expectation{Found: ev.OrderID == "ORD1" || ev.OrderID == "ORD15"}, nil
 		},
 		Match:   func(_, _ payack.Amount) bool { return true },
 		Options: r.options(s),
 	})
 	require.NoError(t, err)
-	r.handler, err = receiver.Handler(fn)
+	r.handler, err = middleware.Handle(receiver, fn)
 	require.NoError(t, err)
 	return r
 }

@@ -27,12 +27,12 @@ func New(amounts map[string]string) *Orders {
 	return o
 }
 
-// Amount returns what an order was made out for; it fits Expect.
-func (o *Orders) Amount(_ context.Context, id string) (amount payack.Amount, found bool, err error) {
+// Expect returns what an order was made out for.
+func (o *Orders) Expect(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	amount, found = o.amounts[id]
-	return amount, found, nil
+	amount, found := o.amounts[ev.OrderID]
+	return payack.Expectation{Found: found, Amount: amount}, nil
 }
 
 // Settle marks an order as paid. It compares the amount, and settling an order
@@ -52,7 +52,7 @@ func (o *Orders) Settle(_ context.Context, id string, paid payack.Amount) error 
 	return nil
 }
 
-// Settled tells whether an order was marked as paid.
+// Settled reports whether an order was marked as paid.
 func (o *Orders) Settled(id string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

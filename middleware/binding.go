@@ -1,0 +1,97 @@
+package middleware
+
+import (
+	"context"
+
+	"github.com/payack/payack"
+)
+
+// binding ties a signature that fits several events to the first of them that
+// was found to be true. It is remembered in the store, as claims of its own.
+type binding struct {
+	// text is what the signature covers, the same for all events that it fits.
+	text string
+	// event tells the events with the same text apart.
+	event string
+	// lock is set where only the callback can tell which event is true: the text
+	// is then bound when it has returned nil, so that a forger who comes first
+	// does not keep the genuine event out, and while one of them is with the
+	// callback the others are busy.
+	lock string
+	// confirmed reports that the provider has confirmed the event, so that it is
+	// true whatever else its text is bound to.
+	confirmed bool
+}
+
+// tie takes hold of what the event brings along: its signature's text, and what
+// a repetition may say otherwise.
+func (rc *receiver) tie(ctx context.Context, d *delivery, ev payack.Event) error {
+	if rc.stages.binding != nil {
+		if b, ok := rc.stages.binding(ev); ok {
+			if err := d.hold.bind(ctx, d, b); err != nil {
+				return err
+			}
+		}
+	}
+	if rc.stages.details != nil {
+		if id, digest, ok := rc.stages.details(ev); ok {
+			_, err := d.hold.claim(ctx, id, digest, false) // committed with the event
+			return err
+		}
+	}
+	return nil
+}
+
+// duplicate is the end of an event that was done before, unless err is another
+// end. What it says without a signature is compared with what came first, and a
+// difference is a warning: the store passes one event on, and somebody may have
+// to look at the other.
+func (rc *receiver) duplicate(ctx context.Context, d *delivery, ev payack.Event, err error) error {
+	if err != nil {
+		return err
+	}
+	d.observation.Outcome = payack.OutcomeDuplicate
+	if rc.stages.details == nil {
+		return nil
+	}
+	if id, digest, ok := rc.stages.details(ev); ok {
+		state, err := rc.once.store.Lookup(ctx, id, digest)
+		if err == nil && state == payack.ClaimConflict {
+			rc.options.Logger.Warn("payack: an event that was processed came again with other details, which are not signed (a second partial refund has the same signed members); compare them with the provider's records",
+				"provider", rc.stages.provider, "event_id", cut(d.observation.EventID))
+		}
+	}
+	return nil
+}
+
+// bind remembers b, or finds that its text belongs to another event.
+func (h *hold) bind(ctx context.Context, d *delivery, b binding) error {
+	busy := func() error {
+		return d.fail(payack.StageGuard, payack.ReasonBusy, nil, "its signature is being processed with another event")
+	}
+	var state payack.ClaimState
+	var err error
+	if b.lock == "" {
+		state, err = h.bindNow(ctx, b.text, b.event)
+	} else {
+		state, err = h.claim(ctx, b.lock, "", true)
+		switch {
+		case err != nil:
+			return err
+		case state != payack.ClaimGranted:
+			return busy()
+		}
+		state, err = h.claim(ctx, b.text, b.event, false) // committed with the event
+	}
+	switch {
+	case err != nil:
+		return err
+	case b.confirmed:
+		return nil
+	case state == payack.ClaimConflict:
+		return d.fail(payack.StageGuard, payack.ReasonSpliced, nil, "its signature came before with another order, amount or status")
+	case state == payack.ClaimBusy: // left behind by a crash; bound to nobody until its lease ends
+		return busy()
+	}
+	return nil
+}

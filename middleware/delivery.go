@@ -1,0 +1,79 @@
+package middleware
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/payack/payack"
+)
+
+// delivery is a callback on its way.
+type delivery struct {
+	payack.Delivery
+	observation payack.Observation
+	// w and r are nil for a delivery that is processed after its answer.
+	w http.ResponseWriter
+	r *http.Request
+	// started is when the work on it began, and spent what the stages so far took;
+	// without an observer nobody asks, and the clock is left alone.
+	started time.Time
+	spent   time.Duration
+	stopped bool
+
+	deadline    deadline
+	contentType string
+	fingerprint string
+	hold        hold
+	limit       limited
+	headers     headerRoom
+	wrapped     *wrapped // nil unless a wrapped handler has the response in hand
+}
+
+// lap returns what has passed since the last stage ended.
+func (d *delivery) lap() time.Duration {
+	if d.stopped {
+		return 0
+	}
+	before := d.spent
+	d.spent = time.Since(d.started)
+	return d.spent - before
+}
+
+// begin presets the end that stands when the goroutine ends in the merchant's
+// code: nothing else would say so.
+func (rc *receiver) begin(d *delivery) {
+	d.Provider = rc.stages.provider
+	d.stopped = rc.options.Observer == nil
+	o := &d.observation
+	o.Delivery, o.Outcome, o.Reason = &d.Delivery, payack.OutcomeFailed, payack.ReasonPanic
+}
+
+// unrecorded notes that an accepted event could not be recorded as done. The
+// work is done, so the provider is told so.
+func (d *delivery) unrecorded(err error) {
+	if err != nil {
+		d.observation.Err = d.fail(payack.StageGuard, payack.ReasonStore, err, "the event was processed and could not be recorded as done")
+	}
+}
+
+// end writes into the observation how the delivery ended.
+func (d *delivery) end(err error) {
+	o := &d.observation
+	refusal, ok := err.(*payack.Error)
+	switch {
+	case ok:
+		if refusal.EventID == "" && o.EventID != "" {
+			refusal.EventID = o.EventID
+		}
+		o.Outcome, o.Reason, o.Err = refusal.Reason.Outcome(), refusal.Reason, refusal
+	case o.Outcome == payack.OutcomeDuplicate:
+		o.Reason = ""
+	default:
+		o.Outcome, o.Reason = payack.OutcomeAccepted, ""
+	}
+}
+
+// fail returns the error of a delivery that ends here.
+func (d *delivery) fail(stage payack.Stage, reason payack.Reason, err error, detail string) error {
+	return &payack.Error{Provider: d.Provider, Stage: stage, Reason: reason, Detail: detail, Err: err}
+}

@@ -1,0 +1,139 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/verify"
+)
+
+// Handler is a receiver with the function that it calls. It is an http.Handler,
+// and has the second half of the way of a request, which can run without a
+// request. It is safe for concurrent use.
+type Handler struct {
+	engine *receiver
+	call   callFunc
+	owns   func(payack.Event) bool
+}
+
+// Handle returns a handler that calls fn with each verified event, at the most
+// once at a time for one event, and never again once it has returned nil, within
+// what the store remembers.
+//
+// The context carries the delivery ([payack.DeliveryFrom]) and a deadline; it is
+// not cancelled when the provider hangs up, so a settlement is not cut in half.
+// An error, or a panic, makes the provider send again; an error that is
+// [payack.ErrUnexpected] says that the event is not the merchant's, and rejects
+// it.
+//
+// The error is for a nil receiver or function, and that of a function whose type
+// is a [payack.StoreChecker].
+func Handle[E payack.Event, F ~func(context.Context, E) error](rc *Receiver[E], fn F) (*Handler, error) {
+	if rc == nil {
+		return nil, errors.New("payack: Handle: the receiver is nil; look at the error that its constructor returned")
+	}
+	if fn == nil {
+		return nil, fmt.Errorf("payack: %s: the callback is nil; give the function that settles an event", rc.engine.stages.provider)
+	}
+	if checks, ok := any(fn).(payack.StoreChecker); ok {
+		if err := checks.CheckStore(rc.engine.options.Store); err != nil {
+			return nil, fmt.Errorf("payack: %s: %w", rc.engine.stages.provider, err)
+		}
+	}
+	return &Handler{
+		engine: rc.engine,
+		call:   func(ctx context.Context, ev payack.Event, _ *delivery) error { return fn(ctx, ev.(E)) },
+		owns:   func(ev payack.Event) bool { _, ok := ev.(E); return ok },
+	}, nil
+}
+
+// ServeHTTP receives a callback and answers it.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.engine.serve(w, r, h.call) }
+
+// Provider names whose callbacks it receives.
+func (h *Handler) Provider() payack.Provider { return h.engine.stages.provider }
+
+// Store returns the store that the receiver claims events in.
+func (h *Handler) Store() payack.Store { return h.engine.options.Store }
+
+// Process runs the second half of the way of a request for an event that was
+// verified before: it is looked up, compared and confirmed, held, handed to the
+// function, and committed, with the same promises. It is for workers that
+// process what was kept, and for events that were found by asking.
+//
+// d.Event is the event, as verified or as [payack.DecodeEvent] returned it. ctx
+// gives values only: the deadline of the options counts from now, and a
+// cancellation of ctx does not cut a settlement in half. Process fills o, and
+// leaves it to the caller to have it logged and observed ([Handler.Observe]).
+//
+// The error is nil for an event that is accepted, or was (o tells which), and a
+// *[payack.Error] otherwise.
+func (h *Handler) Process(ctx context.Context, d *payack.Delivery, o *payack.Observation) error {
+	if d == nil || d.Event == nil || !h.owns(d.Event) {
+		return fmt.Errorf("payack: %s: Process: the delivery has no verified event of this provider", h.Provider())
+	}
+	rc := h.engine
+	mine := &delivery{Delivery: *d, started: time.Now()}
+	rc.begin(mine)
+	mine.stopped = false
+	mine.has(d.Event)
+	// Deferred, because the function may end the goroutine.
+	defer func() {
+		*o = mine.observation
+		o.Delivery = d
+		o.Took.Total = time.Since(mine.started)
+	}()
+	err := rc.desk(ctx, mine, h.call)
+	mine.end(err)
+	return err
+}
+
+// desk is process where no request waits: nobody else would end a panic.
+func (rc *receiver) desk(parent context.Context, d *delivery, call callFunc) (err error) {
+	defer func() {
+		if err == http.ErrAbortHandler {
+			err = d.fail(payack.StageCall, payack.ReasonPanic, nil, "the merchant's code panicked with http.ErrAbortHandler")
+		}
+	}()
+	defer rc.recovered(d, &err)
+	ctx := d.within(parent, d.started.Add(rc.options.Deadline))
+	defer d.deadline.stop()
+	return rc.process(ctx, d, d.Event, call)
+}
+
+// Observe writes the log line of an observation and hands it to the receiver's
+// observer, as ServeHTTP does for requests.
+func (h *Handler) Observe(ctx context.Context, o *payack.Observation) {
+	h.engine.tell(ctx, o)
+}
+
+// Explain verifies a recorded delivery like a received one, and tells each step.
+// Nothing is processed, and no store or provider is asked; a KeyFunc is, with a
+// request that is made of the delivery. The error is that of the key source.
+// What it tells is for whoever holds the keys: see [verify.Explanation].
+func (h *Handler) Explain(ctx context.Context, d *payack.Delivery) (verify.Explanation, error) {
+	m := verify.Message{Header: d.Header, Body: d.Body, ContentType: http.Header(d.Header).Get("Content-Type")}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "/", nil)
+	if err != nil {
+		return verify.Explanation{}, err
+	}
+	r.Method, r.URL.Path, r.Header = d.Method, d.Path, d.Header
+	return h.engine.stages.explain(ctx, r, m)
+}
+
+// Healthy reports whether what the receiver needs is there: the error is that of
+// the store's Ping, where the store has one, and names what does not answer.
+func (h *Handler) Healthy(ctx context.Context) error {
+	store, ok := h.engine.options.Store.(interface{ Ping(context.Context) error })
+	if !ok {
+		return nil
+	}
+	if err := store.Ping(ctx); err != nil {
+		return fmt.Errorf("payack: %s: the store does not answer: %w", h.Provider(), err)
+	}
+	return nil
+}

@@ -1,0 +1,422 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/store/memstore"
+)
+
+// desk is a receiver of Payatom webhooks whose second half runs in a goroutine
+// of its own, with an event that went through its encoded form.
+type desk struct {
+	*watch
+	h *middleware.Handler
+}
+
+func newDesk(t testing.TB, change func(*middleware.PayatomConfig), fn func(context.Context, *payack.PayatomEvent) error) *desk {
+	t.Helper()
+	d := &desk{watch: newWatch()}
+	c := middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKey), ExpectInCallback: true, Options: d.options()}
+	if change != nil {
+		change(&c)
+	}
+	rc, err := middleware.NewPayatom(c)
+	require.NoError(t, err)
+	d.h, err = middleware.Handle(rc, fn)
+	require.NoError(t, err)
+	return d
+}
+
+// kept returns the delivery of a genuine webhook as a worker finds it: verified
+// by a receiver of its own, answered, encoded and decoded.
+func kept(t testing.TB, orderID, amount, status string) *payack.Delivery {
+	t.Helper()
+	var d payack.Delivery
+	first := newDesk(t, nil, func(ctx context.Context, _ *payack.PayatomEvent) error {
+		seen, ok := payack.DeliveryFrom(ctx)
+		require.True(t, ok)
+		d = *seen
+		return nil
+	})
+	require.Contains(t, serve(first.h, payatomRequest(t, orderID, amount, status)).Body.String(), `"yes"`)
+	encoded, err := payack.EncodeEvent(d.Event)
+	require.NoError(t, err)
+	d.Event, err = payack.DecodeEvent(encoded)
+	require.NoError(t, err)
+	return &d
+}
+
+// process runs the second half apart from the test's goroutine, and observes.
+func (d *desk) process(t testing.TB, del *payack.Delivery) (payack.Observation, error) {
+	t.Helper()
+	var o payack.Observation
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done) // the function may end the goroutine
+		err = d.h.Process(context.Background(), del, &o)
+	}()
+	<-done
+	d.h.Observe(context.Background(), &o)
+	assert.Equal(t, o.Outcome, d.last(t).Outcome)
+	return o, err
+}
+
+func TestSecondHalfOnceOnly(t *testing.T) {
+	calls := 0
+	d := newDesk(t, nil, func(ctx context.Context, ev *payack.PayatomEvent) error {
+		calls++
+		seen, ok := payack.DeliveryFrom(ctx)
+		assert.True(t, ok)
+		assert.Equal(t, "/payatom", seen.Path)
+		assert.Same(t, ev, seen.Event)
+		_, ok = ctx.Deadline()
+		assert.True(t, ok)
+		if calls == 1 {
+			return errMerchant
+		}
+		return nil
+	})
+	del := kept(t, "ORD1", "500", "Approved")
+	for _, want := range []struct {
+		outcome payack.Outcome
+		reason  payack.Reason
+	}{{payack.OutcomeFailed, payack.ReasonCallback}, {payack.OutcomeAccepted, ""}, {payack.OutcomeDuplicate, ""}} {
+		o, err := d.process(t, del)
+		assert.Equal(t, want.outcome, o.Outcome)
+		assert.Equal(t, want.reason, o.Reason)
+		assert.Equal(t, want.reason == "", err == nil)
+		assert.Equal(t, "payatom:v1::ORD1:Approved", o.EventID)
+		assert.Equal(t, payack.SchemeLiteral, o.Scheme)
+		assert.Same(t, del, o.Delivery)
+		assert.Zero(t, o.Status, "nobody is answered")
+		assert.Positive(t, o.Took.Total)
+	}
+	assert.Equal(t, 2, calls)
+	// The request's way knows what the worker did, and the other way round.
+	assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "500", "Late Approved")).Body.String(), `"yes"`)
+	assert.Equal(t, payack.OutcomeDuplicate, d.last(t).Outcome)
+	assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "300", "Approved")).Body.String(), `"HashMatched","acknowledge":"no"`)
+	assert.Equal(t, payack.ReasonConflict, d.last(t).Reason)
+	o, err := d.process(t, kept(t, "ORD1", "300", "Approved"))
+	require.ErrorIs(t, err, payack.ErrConflict)
+	assert.Equal(t, payack.OutcomeRejected, o.Outcome)
+}
+
+func TestSecondHalfMemoryOfHashes(t *testing.T) {
+	d := newDesk(t, func(c *middleware.PayatomConfig) {
+		c.ExpectInCallback = false
+		c.Match = func(payack.Amount, payack.Amount) bool { return true }
+		c.Expect = func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
+			return payack.Expectation{Found: true, Amount: payack.NewAmount("500"), RefCode: "b73ea664"}, nil
+		}
+	}, func(_ context.Context, ev *payack.PayatomEvent) error {
+		require.True(t, ev.Expected.Found)
+		assert.Equal(t, "b73ea664", ev.Expected.RefCode)
+		if ev.OrderID == "ORD1" {
+			return errMerchant
+		}
+		return nil
+	})
+	// What Expect has passed stays bound when the function fails.
+	_, err := d.process(t, kept(t, "ORD1", "505", "Approved"))
+	require.ErrorIs(t, err, errMerchant)
+	o, err := d.process(t, kept(t, "ORD150", "5", "Approved"))
+	require.ErrorIs(t, err, payack.ErrSpliced)
+	assert.Equal(t, payack.OutcomeRejected, o.Outcome)
+}
+
+func TestSecondHalfConfirms(t *testing.T) {
+	var said error
+	asked := 0
+	d := newDesk(t, func(c *middleware.PayatomConfig) {
+		c.ExpectInCallback = false
+		c.Confirm = func(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) {
+			asked++
+			if said != nil {
+				return nil, said
+			}
+			return &payack.Confirmation{Paid: true, Status: "Approved"}, nil
+		}
+	}, func(_ context.Context, ev *payack.PayatomEvent) error {
+		require.NotNil(t, ev.Confirmed)
+		return nil
+	})
+	del := kept(t, "ORD1", "500", "Approved")
+	for _, tc := range []struct {
+		said   error
+		reason payack.Reason
+		asked  int
+	}{
+		{errMerchant, payack.ReasonUnreachable, 1}, {payack.ErrUnconfirmed, payack.ReasonUnconfirmed, 2},
+		{nil, "", 3}, {errMerchant, "", 3}, // a duplicate is not asked about
+	} {
+		said = tc.said
+		o, _ := d.process(t, del)
+		assert.Equal(t, tc.reason, o.Reason)
+		assert.Equal(t, tc.asked, asked)
+	}
+}
+
+func TestSecondHalfEndsBadly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var slip func(context.Context) error
+		d := newDesk(t, func(c *middleware.PayatomConfig) { c.Deadline = time.Second },
+			func(ctx context.Context, _ *payack.PayatomEvent) error { return slip(ctx) })
+		del := kept(t, "ORD1", "500", "Approved")
+		time.Sleep(24 * time.Hour) // the deadline counts from the processing, not from the arrival
+		for name, tc := range map[string]struct {
+			slip   func(context.Context) error
+			reason payack.Reason
+		}{
+			"panic":           {func(context.Context) error { panic("slip") }, payack.ReasonPanic},
+			"ErrAbortHandler": {func(context.Context) error { panic(http.ErrAbortHandler) }, payack.ReasonPanic},
+			"Goexit":          {func(context.Context) error { runtime.Goexit(); return nil }, payack.ReasonPanic},
+			"deadline": {func(ctx context.Context) error {
+				<-ctx.Done()
+				return ctx.Err()
+			}, payack.ReasonDeadline},
+			"not mine": {func(context.Context) error { return payack.ErrUnexpected }, payack.ReasonUnexpected},
+		} {
+			slip = tc.slip
+			o, err := d.process(t, del)
+			assert.Equal(t, tc.reason, o.Reason, name)
+			if name != "Goexit" { // which returns from nothing
+				require.Error(t, err, name)
+			}
+			if name == "panic" {
+				assert.Contains(t, string(o.Stack), "TestSecondHalfEndsBadly")
+			}
+			assert.Equal(t, "payatom:v1::ORD1:Approved", o.EventID, name)
+		}
+		slip = func(context.Context) error { return nil }
+		o, err := d.process(t, del)
+		require.NoError(t, err)
+		assert.Equal(t, payack.OutcomeAccepted, o.Outcome, "each time everything was given up")
+	})
+}
+
+// The end of the worker's context does not cut a settlement in half.
+func TestSecondHalfOutlivesItsContext(t *testing.T) {
+	d := newDesk(t, nil, func(ctx context.Context, _ *payack.PayatomEvent) error {
+		assert.Equal(t, "of the worker", ctx.Value(valueKey{}))
+		return ctx.Err()
+	})
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), valueKey{}, "of the worker"))
+	cancel()
+	var o payack.Observation
+	require.NoError(t, d.h.Process(ctx, kept(t, "ORD1", "500", "Approved"), &o))
+	assert.Equal(t, payack.OutcomeAccepted, o.Outcome)
+}
+
+func TestSecondHalfNeedsAnEventOfItsOwn(t *testing.T) {
+	d := newDesk(t, nil, func(context.Context, *payack.PayatomEvent) error { return nil })
+	for _, del := range []*payack.Delivery{nil, {}, {Event: &payack.PtopEvent{}}} {
+		var o payack.Observation
+		require.ErrorContains(t, d.h.Process(t.Context(), del, &o), "no verified event of this provider")
+	}
+}
+
+// While somebody is asked about an event nothing is held: a copy of a webhook
+// that names another handle can't keep the genuine one out.
+func TestNothingIsHeldWhileSomebodyIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		d := newDesk(t, func(c *middleware.PayatomConfig) {
+			c.ExpectInCallback = false
+			c.Confirm = func(_ context.Context, ev *payack.PayatomEvent) (*payack.Confirmation, error) {
+				if ev.Unsigned.RefCode.String() == "squat" {
+					<-hang
+					return nil, payack.ErrUnconfirmed
+				}
+				return &payack.Confirmation{Paid: true, Status: "Approved"}, nil
+			}
+		}, func(context.Context, *payack.PayatomEvent) error { return nil })
+		squat := kept(t, "ORD1", "500", "Approved")
+		squat.Event.(*payack.PayatomEvent).Unsigned.RefCode = payack.NewText("squat")
+		answered := make(chan error)
+		go func() {
+			var o payack.Observation
+			answered <- d.h.Process(context.Background(), squat, &o)
+		}()
+		synctest.Wait()
+		assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "500", "Approved")).Body.String(), `"yes"`)
+		close(hang)
+		require.ErrorIs(t, <-answered, payack.ErrUnconfirmed)
+	})
+}
+
+// What is in flight is so for all receivers whose stores are at home in one
+// place, whatever wraps the store, and for no others.
+func TestInFlightIsByTheStoresHome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New(0)
+		inside, goOn := make(chan struct{}), make(chan struct{})
+		slow := ptopHandler(t, middleware.Options{Store: store, Deadline: time.Second, Lease: 2 * time.Second}, func(context.Context, *payack.PtopEvent) error {
+			close(inside)
+			<-goOn
+			return nil
+		})
+		c := &counter{}
+		same := ptopHandler(t, middleware.Options{Store: struct{ payack.Store }{store}}, c.accept)
+		other := ptopHandler(t, middleware.Options{}, c.accept)
+		unnamed := ptopHandler(t, middleware.Options{Store: everClaimed{}}, c.accept)
+		unnamedToo := ptopHandler(t, middleware.Options{Store: everClaimed{}}, c.accept)
+		answered := make(chan int)
+		go func() { answered <- serve(slow, ptopRequest(t, "T1")).Code }()
+		<-inside
+		time.Sleep(time.Minute) // the lease has ended
+		assert.Equal(t, http.StatusServiceUnavailable, serve(same, ptopRequest(t, "T1")).Code)
+		assert.Equal(t, http.StatusOK, serve(other, ptopRequest(t, "T1")).Code)
+		assert.Equal(t, http.StatusOK, serve(unnamed, ptopRequest(t, "T1")).Code)
+		assert.Equal(t, http.StatusOK, serve(unnamedToo, ptopRequest(t, "T1")).Code)
+		assert.Equal(t, 3, c.get())
+		close(goOn)
+		assert.Equal(t, http.StatusOK, <-answered)
+		assert.Equal(t, http.StatusOK, serve(same, ptopRequest(t, "T1")).Code)
+		assert.Equal(t, 3, c.get(), "a duplicate")
+	})
+}
+
+// Nobody is asked where nothing is to be asked, and so nothing is looked up.
+func TestLookupOnlyWhereSomebodyIsAsked(t *testing.T) {
+	for name, tc := range map[string]struct {
+		confirm bool
+		body    string
+		want    []string
+	}{
+		"nobody":  {false, ptopBody("T1"), []string{"claim " + ptopID("T1"), "commit " + ptopID("T1")}},
+		"confirm": {true, ptopBody("T1"), []string{"lookup " + ptopID("T1"), "claim " + ptopID("T1"), "commit " + ptopID("T1")}},
+	} {
+		store := newRecordingStore()
+		c := middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: !tc.confirm, Options: middleware.Options{Store: store}}
+		if tc.confirm {
+			c.Confirm = func(context.Context, *payack.PtopEvent) (*payack.Confirmation, error) {
+				return &payack.Confirmation{Paid: true, Status: "1"}, nil
+			}
+		}
+		h, err := middleware.Handle(ptopConfigured(t, c), acceptAll)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T1")).Code, name)
+		assert.Equal(t, tc.want, store.calls, name)
+	}
+}
+
+// A function that commits the claims in a transaction of its own tells the
+// receiver, which then neither commits nor gives up.
+func TestCommittedElsewhere(t *testing.T) {
+	for _, confirmed := range []bool{false, true} {
+		store := newRecordingStore()
+		var claims []payack.HeldClaim
+		d := newDesk(t, func(c *middleware.PayatomConfig) {
+			c.Store = store
+			if confirmed {
+				c.ExpectInCallback = false
+				c.Confirm = func(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) {
+					return &payack.Confirmation{Paid: true}, nil
+				}
+			}
+		}, func(ctx context.Context, ev *payack.PayatomEvent) error {
+			held, ok := payack.HeldFrom(ctx)
+			require.True(t, ok)
+			assert.Same(t, store, held.Store())
+			claims = held.Claims()
+			for _, c := range claims {
+				require.NoError(t, store.Store.Commit(ctx, c.ID, c.Token))
+			}
+			held.Committed()
+			return nil
+		})
+		assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "500", "Approved")).Body.String(), `"yes"`)
+		o := d.last(t)
+		require.NoError(t, o.Err, "nothing is reported as unrecorded")
+		text := "payatom-splice:v1:text0:ORD1500Approved"
+		if confirmed { // bound before, and for good
+			require.Len(t, claims, 1)
+			assert.Equal(t, []string{"lookup " + o.EventID, "claim " + o.EventID, "claim " + text, "commit " + text}, store.calls)
+		} else {
+			require.Len(t, claims, 2, "the lock is not to be committed")
+			lock := "payatom-splice:v1:lock0:ORD1500Approved"
+			assert.Equal(t, []string{"claim " + o.EventID, "claim " + lock, "claim " + text, "release " + lock}, store.calls)
+			assert.Equal(t, payack.HeldClaim{ID: text, Fingerprint: "ORD1", Token: claims[1].Token}, claims[1])
+		}
+		assert.Equal(t, o.EventID, claims[0].ID)
+		assert.Equal(t, "500", claims[0].Fingerprint)
+		serve(d.h, payatomRequest(t, "ORD1", "500", "Approved"))
+		assert.Equal(t, payack.OutcomeDuplicate, d.last(t).Outcome)
+	}
+}
+
+// picky is a callback that works with one kind of store only.
+type picky func(context.Context, *payack.PtopEvent) error
+
+func (picky) CheckStore(s payack.Store) error {
+	if _, ok := s.(*recordingStore); !ok {
+		return errors.New("it commits in a recording store; set Options.Store to one")
+	}
+	return nil
+}
+
+func TestFunctionsThatNeedACertainStore(t *testing.T) {
+	_, err := middleware.Handle(ptopReceiver(t, middleware.Options{}), picky(acceptAll))
+	require.EqualError(t, err, "payack: ptop: it commits in a recording store; set Options.Store to one")
+	h, err := middleware.Handle(ptopReceiver(t, middleware.Options{Store: newRecordingStore()}), picky(acceptAll))
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T1")).Code)
+}
+
+func TestNilReceiver(t *testing.T) {
+	_, err := middleware.Handle[*payack.PtopEvent](nil, acceptAll)
+	require.ErrorContains(t, err, "the receiver is nil")
+}
+
+type pinging struct {
+	payack.Store
+	err error
+}
+
+func (p pinging) Ping(context.Context) error { return p.err }
+
+func TestHealthy(t *testing.T) {
+	for want, store := range map[string]payack.Store{
+		"": memstore.New(0),
+		"payack: ptop: the store does not answer: connection refused": pinging{memstore.New(0), errors.New("connection refused")},
+	} {
+		h, err := middleware.Handle(ptopReceiver(t, middleware.Options{Store: store}), acceptAll)
+		require.NoError(t, err)
+		assert.Equal(t, payack.Ptop, h.Provider())
+		assert.Equal(t, store, h.Store())
+		if err := h.Healthy(t.Context()); want == "" {
+			require.NoError(t, err)
+		} else {
+			require.EqualError(t, err, want)
+		}
+	}
+}
+
+// A recorded delivery is explained without being processed.
+func TestExplainOfAHandler(t *testing.T) {
+	d := newDesk(t, nil, func(context.Context, *payack.PayatomEvent) error { t.Error("called"); return nil })
+	del := kept(t, "ORD1", "500", "Approved")
+	told, err := d.h.Explain(t.Context(), del)
+	require.NoError(t, err)
+	require.NoError(t, told.Err)
+	assert.Equal(t, "ORD1", told.Event.Order())
+	del.Body += " "
+	del.Header.Set("Content-Type", "text/html")
+	told, err = d.h.Explain(t.Context(), del)
+	require.NoError(t, err)
+	require.ErrorIs(t, told.Err, payack.ErrMalformed)
+	assert.Zero(t, d.count())
+}
