@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"strconv"
 )
 
 // ipv6Bits is how much of an IPv6 address tells one client from another: a
@@ -14,8 +15,9 @@ const ipv6Bits = 64
 // the provider's name. IPv4 in its IPv6 form is unmapped, IPv6 is cut to its
 // /64, zones are dropped. All invalid addresses under a scope share one key.
 //
-// Different scopes and addresses never give the same key. It costs one
-// allocation; see [AppendAddrKey] for none.
+// Different scopes and addresses never give the same key, nor does [PathKey] or
+// [SameKey] under any scope. It costs one allocation; see [AppendAddrKey] for
+// none.
 func AddrKey(scope string, addr netip.Addr) string {
 	var buf [96]byte
 	return string(AppendAddrKey(buf[:0], scope, addr))
@@ -23,8 +25,8 @@ func AddrKey(scope string, addr netip.Addr) string {
 
 // AppendAddrKey appends what [AddrKey] returns to dst and returns the result.
 func AppendAddrKey(dst []byte, scope string, addr netip.Addr) []byte {
-	// The address comes last and holds no space, so the text is unambiguous
-	// whatever the scope is.
+	// What follows the last space says which kind of key it is, and is never
+	// the scope's: here an address, which has a dot or a colon, or "invalid".
 	dst = append(dst, scope...)
 	dst = append(dst, ' ')
 	switch addr = addr.Unmap(); {
@@ -116,14 +118,23 @@ func PeerKey(scope string) KeyFunc {
 // router for that; in front of it the value is empty, and all share one budget.
 // The value comes from the client: whoever can invent names gets a budget for
 // each.
+//
+// Different scopes and values never give the same key, nor does [AddrKey] or
+// [SameKey] under any scope. The wildcard's name is no part of the key: give two
+// wildcards two scopes.
 func PathKey(scope, wildcard string) KeyFunc {
 	return func(r *http.Request) string {
-		return scope + " " + r.PathValue(wildcard)
+		// The length comes last and says where the value begins. It is a number
+		// and so no address; see AppendAddrKey.
+		value := r.PathValue(wildcard)
+		return scope + " " + value + " " + strconv.Itoa(len(value))
 	}
 }
 
 // SameKey returns a KeyFunc that gives all requests the same key: a limit for a
-// provider as a whole.
+// provider as a whole. Different scopes never give the same key, nor does
+// [AddrKey] or [PathKey] under any scope.
 func SameKey(scope string) KeyFunc {
-	return func(*http.Request) string { return scope }
+	key := scope + " all" // neither an address nor a number
+	return func(*http.Request) string { return key }
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/payack/payack/ratelimit"
@@ -106,7 +107,7 @@ func TestKeyFuncs(t *testing.T) {
 		r.RemoteAddr = in
 		assert.Equal(t, want, ratelimit.PeerKey("pts")(r), in)
 	}
-	assert.Equal(t, "pts", ratelimit.SameKey("pts")(r))
+	assert.Equal(t, "pts all", ratelimit.SameKey("pts")(r))
 
 	var got string
 	mux := http.NewServeMux()
@@ -114,5 +115,102 @@ func TestKeyFuncs(t *testing.T) {
 		got = ratelimit.PathKey("pts", "merchant")(r)
 	})
 	mux.ServeHTTP(httptest.NewRecorder(), r)
-	assert.Equal(t, "pts shop-7", got)
+	assert.Equal(t, "pts shop-7 6", got)
+}
+
+// keyed is what a key stands for.
+type keyed struct{ kind, scope, of string }
+
+func pathKey(scope, value string) string {
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	r.SetPathValue("name", value)
+	return ratelimit.PathKey(scope, "name")(r)
+}
+
+func sameKey(scope string) string {
+	return ratelimit.SameKey(scope)(httptest.NewRequest(http.MethodPost, "/", nil))
+}
+
+// A client that chooses its path value must not reach another client's budget.
+func TestKeysNeverMeet(t *testing.T) {
+	seen := map[string]keyed{}
+	note := func(key string, k keyed) {
+		t.Helper()
+		if other, found := seen[key]; found && other != k {
+			t.Errorf("%q is the key of %+v and of %+v", key, other, k)
+		}
+		seen[key] = k
+	}
+	// All texts of up to three of these parts, as scopes and as values.
+	parts := []string{"", "p", " ", "1", "all", "invalid", "192.0.2.1", "2001:db8::/64"}
+	var texts []string
+	distinct := map[string]bool{}
+	for _, a := range parts {
+		for _, b := range parts {
+			for _, c := range parts {
+				if text := a + b + c; !distinct[text] {
+					distinct[text] = true
+					texts = append(texts, text)
+				}
+			}
+		}
+	}
+	addrs := []netip.Addr{{}}
+	for _, a := range []string{"192.0.2.1", "1.1.1.1", "2001:db8::1", "::1", "::"} {
+		addrs = append(addrs, netip.MustParseAddr(a))
+	}
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	for _, scope := range texts {
+		note(sameKey(scope), keyed{"same", scope, ""})
+		for _, addr := range addrs {
+			of := addr.String()
+			if addr.Is6() { // the rest is one client's
+				of = netip.PrefixFrom(addr, 64).Masked().String()
+			}
+			note(ratelimit.AddrKey(scope, addr), keyed{"address", scope, of})
+		}
+		find := ratelimit.PathKey(scope, "name")
+		for _, value := range texts {
+			r.SetPathValue("name", value)
+			note(find(r), keyed{"path", scope, value})
+		}
+	}
+	t.Logf("%d keys", len(seen))
+}
+
+func FuzzKeysNeverMeet(f *testing.F) {
+	v4 := []byte{192, 0, 2, 1}
+	f.Add("pts", "pts", "192.0.2.1", "", v4)
+	f.Add("pts", "pts 192.0.2.1", "", "192.0.2.1 9", v4)
+	f.Add("a", "a b", "b c", "c", v4)
+	f.Add("a", "a b 1", "b 1", "", v4)
+	f.Add("a all", "a", "", "all", []byte{})
+	f.Add("a", "a", "invalid", "invalid 7", []byte{1})
+	f.Add("\xff", "\ufffd", "\x00", "", netip.MustParseAddr("2001:db8::1").AsSlice())
+	f.Fuzz(func(t *testing.T, scope, other, value, otherValue string, raw []byte) {
+		addr, _ := netip.AddrFromSlice(raw)
+		all := map[string]keyed{}
+		for _, s := range []string{scope, other} {
+			for _, made := range []struct {
+				key string
+				of  keyed
+			}{
+				{ratelimit.AddrKey(s, addr), keyed{"address", s, ""}},
+				{sameKey(s), keyed{"same", s, ""}},
+				{pathKey(s, value), keyed{"path", s, value}},
+				{pathKey(s, otherValue), keyed{"path", s, otherValue}},
+			} {
+				if found, ok := all[made.key]; ok && found != made.of {
+					t.Errorf("%q is the key of %+v and of %+v", made.key, found, made.of)
+				}
+				all[made.key] = made.of
+			}
+			if got, most := len(pathKey(s, value)), len(s)+len(value)+len("  1000000000"); got > most {
+				t.Errorf("the key has %d bytes, %d at the most", got, most)
+			}
+			if !strings.HasPrefix(pathKey(s, value), s+" "+value) {
+				t.Errorf("%q can't be read in a log", pathKey(s, value))
+			}
+		}
+	})
 }
