@@ -1,5 +1,6 @@
 // Package storetest is the conformance suite for implementations of
-// [payack.Store], for users' own ones as well:
+// [payack.Store], and of [payack.Binder] where a store is one as well. It is for
+// users' own stores, too:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T) payack.Store { return newStore(t) })
@@ -37,7 +38,7 @@ const DefaultLease = time.Second
 
 // Lease sets how long the leases are that the suite lets end, [DefaultLease]
 // otherwise. It is for stores in real time, and should be a lot longer than a call
-// takes: on a machine that is slower than that the tests prove less.
+// takes: where calls take longer than that, checks are repeated with longer ones.
 func Lease(d time.Duration) Option { return func(s *suite) { s.lease = d } }
 
 // Synctest runs each test in a bubble of testing/synctest, where time takes no
@@ -63,9 +64,14 @@ func Clock(advance func(t *testing.T, s payack.Store, d time.Duration)) Option {
 // outlive the lease that it was claimed with.
 func Retention(d time.Duration) Option { return func(s *suite) { s.retention = d } }
 
-// Run tests the stores that factory makes, each property in a subtest. In real
-// time it takes about ten leases; only what holds however late a call comes is
-// asserted, so a slow machine does not make it fail.
+// Run tests the stores that factory makes, each property in a subtest. Those of
+// [payack.Binder] are skipped for a store that isn't one.
+//
+// In real time it takes about fifteen leases. What holds however late a call
+// comes is asserted once. What holds only until a lease ends is judged by how
+// long the calls took: where they took too long the check is repeated with a
+// lease twice as long, and after several attempts it fails and says so. So a
+// store that ends leases early is not taken for a slow machine.
 func Run(t *testing.T, factory Factory, options ...Option) {
 	t.Helper()
 	s := &suite{factory: factory, lease: DefaultLease}
@@ -105,6 +111,16 @@ func Run(t *testing.T, factory Factory, options ...Option) {
 		{"one of many claims wins", oneWins},
 		{"one of many commits and releases acts", oneEnds},
 		{"many fingerprints at once", manyFingerprints},
+		{"lookups change nothing", lookupsChangeNothing},
+		{"lookups of any bytes", anyLookups},
+		{"lookups among claims", lookupsAmongClaims},
+		{"one home", oneHome},
+		{"bind marks done", binds},
+		{"bind and leases", bindAndLeases},
+		{"binds of any bytes", anyBinds},
+		{"binds with contexts that end", bindContexts},
+		{"one of many binds' fingerprints wins", oneFingerprintWins},
+		{"binds among claims", bindsAmongClaims},
 		{"random calls against a model", model},
 	} {
 		t.Run(test.name, func(t *testing.T) { s.test(t, test.run) })
@@ -161,6 +177,65 @@ func (p *probe) endLease() {
 	p.pass(p.lease + p.lease/10)
 }
 
+// attempts is how often a check is made that needs a lease to be running, with
+// a lease twice as long each time.
+const attempts = 6
+
+// span is one attempt at a check that needs a lease to be running.
+type span struct {
+	*probe
+	lease   time.Duration // shadows the suite's
+	number  int
+	started time.Time // of the claim, before it was made
+	late    bool      // nothing can be said
+}
+
+// whileHeld runs a check until its calls were quick enough to be judged.
+func (p *probe) whileHeld(check func(s *span)) {
+	p.Helper()
+	s := &span{probe: p, lease: p.lease}
+	for s.number = range attempts {
+		if s.late = false; s.number > 0 {
+			s.lease *= 2
+		}
+		if check(s); !s.late {
+			return
+		}
+	}
+	p.Fatalf("calls took longer than each of %d leases, the last one of %v, so nothing can be said about leases: give a longer storetest.Lease, or make the store faster", attempts, s.lease)
+}
+
+// id returns an id that no other attempt has.
+func (s *span) id(id string) string { return fmt.Sprint(id, " ", s.number) }
+
+// start makes the claim whose lease the check is about.
+func (s *span) start(id, fingerprint string) (token string) {
+	s.Helper()
+	s.started = time.Now()
+	return s.get(id, fingerprint, s.lease)
+}
+
+// held fails the test when something is not as it is while the lease runs, and
+// the lease can't have ended. It reports whether the check may go on.
+func (s *span) held(asItIs bool, format string, args ...any) bool {
+	s.Helper()
+	if asItIs {
+		return true
+	}
+	// A tenth is for a clock elsewhere.
+	if took := time.Since(s.started); s.advance != nil || took < s.lease*9/10 {
+		s.Fatalf("before the lease has ended (%v of %v): %s", took, s.lease, fmt.Sprintf(format, args...))
+	}
+	s.late = true
+	return false
+}
+
+// end lets the lease end.
+func (s *span) end() {
+	s.Helper()
+	s.pass(s.lease + s.lease/10)
+}
+
 // claim makes a claim that must be answered, and checks the answer's form.
 func (p *probe) claim(id, fingerprint string, lease time.Duration) payack.Claim {
 	p.Helper()
@@ -193,15 +268,67 @@ func (p *probe) get(id, fingerprint string, lease time.Duration) string {
 	if c.State != payack.ClaimGranted {
 		p.Fatalf("Claim(%.40q) is %v, want claimed", id, c.State)
 	}
+	if lease == long {
+		p.sees(payack.ClaimBusy, id, fingerprint)
+	}
 	return c.Token
 }
 
-// is makes a claim that must not win.
+// is makes a claim that must not win. The lookup comes after it, so that it
+// makes nothing right that the claim has to.
 func (p *probe) is(want payack.ClaimState, id, fingerprint string) {
 	p.Helper()
 	if got := p.claim(id, fingerprint, long).State; got != want {
 		p.Fatalf("Claim(%.40q) with fingerprint %.40q is %v, want %v", id, fingerprint, got, want)
 	}
+	p.sees(want, id, fingerprint)
+}
+
+// look makes a lookup that must be answered.
+func (p *probe) look(id, fingerprint string) payack.ClaimState {
+	p.Helper()
+	state, err := p.store.Lookup(context.Background(), p.prefix+id, fingerprint)
+	if err != nil {
+		p.Fatalf("Lookup(%.40q): %v", id, err)
+	}
+	return state
+}
+
+// sees makes a lookup.
+func (p *probe) sees(want payack.ClaimState, id, fingerprint string) {
+	p.Helper()
+	if got := p.look(id, fingerprint); got != want {
+		p.Fatalf("Lookup(%.40q) with fingerprint %.40q is %v (%d), want %v", id, fingerprint, got, got, want)
+	}
+}
+
+// binder returns the store as a [payack.Binder], or skips the test.
+func (p *probe) binder() payack.Binder {
+	p.Helper()
+	b, ok := p.store.(payack.Binder)
+	if !ok {
+		p.Skip("the store is no payack.Binder")
+	}
+	return b
+}
+
+// bind makes a bind that must be answered.
+func (p *probe) bind(id, fingerprint string) payack.ClaimState {
+	p.Helper()
+	state, err := p.binder().Bind(context.Background(), p.prefix+id, fingerprint)
+	if err != nil {
+		p.Fatalf("Bind(%.40q): %v", id, err)
+	}
+	return state
+}
+
+// binds makes a bind, and looks.
+func (p *probe) binds(want payack.ClaimState, id, fingerprint string) {
+	p.Helper()
+	if got := p.bind(id, fingerprint); got != want {
+		p.Fatalf("Bind(%.40q) with fingerprint %.40q is %v (%d), want %v", id, fingerprint, got, got, want)
+	}
+	p.sees(want, id, fingerprint)
 }
 
 func (p *probe) commit(id, token string) error {
@@ -224,6 +351,7 @@ func (p *probe) mustRelease(id, token string) {
 	if err := p.release(id, token); err != nil {
 		p.Fatalf("Release(%.40q): %v", id, err)
 	}
+	p.sees(payack.ClaimUnknown, id, "f")
 }
 
 // dead checks that a token neither commits nor releases id.
@@ -320,28 +448,38 @@ func releaseFrees(p *probe) {
 
 func leaseEnds(p *probe) {
 	p.get("b", "f", long)
-	before := time.Now()
-	first := p.get("a", "f", p.lease)
-	early := p.claim("a", "f", p.lease)
-	if p.advance != nil || time.Since(before) < p.lease*9/10 { // else the machine is too slow to tell
-		if early.State != payack.ClaimBusy {
-			p.Fatalf("%v before the lease has ended", early.State)
+	p.whileHeld(func(s *span) {
+		a, looked := s.id("a"), s.id("looked up")
+		p.get(looked, "f", s.lease)
+		first := s.start(a, "f")
+		early := p.claim(a, "f", s.lease)
+		if !s.held(early.State == payack.ClaimBusy, "Claim is %v, want busy", early.State) {
+			return
 		}
-	}
-	p.endLease()
-	if early.State == payack.ClaimGranted {
-		p.endLease()
-	}
-	// What is not held has no fingerprint either.
-	second := p.get("a", "g", long)
-	if first == second {
-		p.Fatal("the token of a claim that has ended came again")
-	}
-	p.dead("a", first, "with the token of a lease that has ended")
-	p.is(payack.ClaimBusy, "a", "g")
-	p.is(payack.ClaimConflict, "a", "f")
-	p.mustCommit("a", second)
-	p.is(payack.ClaimDone, "a", "g")
+		for fingerprint, want := range map[string]payack.ClaimState{"f": payack.ClaimBusy, "g": payack.ClaimConflict} {
+			if got := p.look(a, fingerprint); !s.held(got == want, "Lookup is %v, want %v", got, want) {
+				return
+			}
+		}
+		s.end()
+		// What is not held has no fingerprint either.
+		second := p.get(a, "g", long)
+		if first == second {
+			p.Fatal("the token of a claim that has ended came again")
+		}
+		p.dead(a, first, "with the token of a lease that has ended")
+		p.is(payack.ClaimBusy, a, "g")
+		p.is(payack.ClaimConflict, a, "f")
+		p.mustCommit(a, second)
+		p.is(payack.ClaimDone, a, "g")
+
+		for range 2 {
+			p.sees(payack.ClaimUnknown, looked, "g")
+			p.sees(payack.ClaimUnknown, looked, "f")
+		}
+		p.mustCommit(looked, p.get(looked, "h", long))
+		p.is(payack.ClaimDone, looked, "h")
+	})
 	p.is(payack.ClaimBusy, "b", "f") // its lease has not ended
 }
 
@@ -355,49 +493,64 @@ func lateCommit(p *probe) {
 	p.is(payack.ClaimDone, "a", "f")
 }
 
-// Claims that don't win, and calls with wrong tokens, don't lengthen a lease.
+// Claims that don't win, lookups, binds that don't, and calls with wrong tokens
+// don't lengthen a lease.
 func refusedClaims(p *probe) {
-	p.get("a", "f", p.lease)
-	p.pass(p.lease * 6 / 10)
-	// The long lease asked for here must not become that of the claim. On a
-	// slow machine the first lease may have ended by now.
-	for _, fingerprint := range []string{"f", "g"} {
-		if c := p.claim("a", fingerprint, long); c.State == payack.ClaimGranted {
-			if p.advance != nil {
-				p.Fatal("claimed before the lease has ended")
+	p.whileHeld(func(s *span) {
+		id := s.id("a")
+		s.start(id, "f")
+		p.pass(s.lease * 6 / 10)
+		// The long lease asked for here must not become that of the claim.
+		for fingerprint, want := range map[string]payack.ClaimState{"f": payack.ClaimBusy, "g": payack.ClaimConflict} {
+			if got := p.claim(id, fingerprint, long).State; !s.held(got == want, "Claim is %v, want %v", got, want) {
+				return
 			}
-			p.Skip("the machine is too slow to tell; give a longer Lease")
+			if got := p.look(id, fingerprint); !s.held(got == want, "Lookup is %v, want %v", got, want) {
+				return
+			}
+			if _, ok := p.store.(payack.Binder); !ok {
+				continue
+			}
+			if got := p.bind(id, fingerprint); !s.held(got == want, "Bind is %v, want %v", got, want) {
+				return
+			}
 		}
-	}
-	_ = p.commit("a", "wrong")
-	_ = p.release("a", "wrong")
-	p.pass(p.lease * 5 / 10)
-	p.get("a", "g", long)
+		_ = p.commit(id, "wrong")
+		_ = p.release(id, "wrong")
+		p.pass(s.lease * 5 / 10)
+		p.get(id, "g", long)
+	})
 }
 
 func doneStays(p *probe) {
-	token := p.get("a", "f", p.lease)
-	if err := p.commit("a", token); errors.Is(err, payack.ErrNotHeld) && p.advance == nil {
-		p.Skip("the machine is too slow to tell; give a longer Lease")
-	} else if err != nil {
-		p.Fatal(err)
-	}
-	p.endLease()
-	p.endLease()
-	p.is(payack.ClaimDone, "a", "f")
-	p.is(payack.ClaimConflict, "a", "g")
-	p.dead("a", token, "after commit and the lease's end")
+	a, token := "", ""
+	p.whileHeld(func(s *span) {
+		a = s.id("a")
+		token = s.start(a, "f")
+		err := p.commit(a, token)
+		if err != nil && !errors.Is(err, payack.ErrNotHeld) {
+			p.Fatal(err)
+		}
+		if !s.held(err == nil, "Commit: %v", err) {
+			return
+		}
+		s.end()
+		s.end()
+		p.is(payack.ClaimDone, a, "f")
+		p.is(payack.ClaimConflict, a, "g")
+		p.dead(a, token, "after commit and the lease's end")
+	})
 	if p.retention == 0 {
 		return
 	}
 	// Half and half again: claims in between don't shorten it.
 	late := p.get("b", "f", p.retention)
 	p.pass(p.retention / 2)
-	p.is(payack.ClaimDone, "a", "f")
+	p.is(payack.ClaimDone, a, "f")
 	p.mustCommit("b", late)
 	p.pass(p.retention/2 - 5*p.lease)
-	p.is(payack.ClaimDone, "a", "f")
-	p.is(payack.ClaimConflict, "a", "g")
+	p.is(payack.ClaimDone, a, "f")
+	p.is(payack.ClaimConflict, a, "g")
 	p.pass(p.retention/2 - 5*p.lease)
 	p.is(payack.ClaimDone, "b", "f") // it counts from the commit
 }
@@ -523,6 +676,9 @@ func contexts(p *probe) {
 			p.Fatal("an answer besides the error")
 		}
 		p.freeInTheEnd(id)
+		if state, err := p.store.Lookup(ctx, p.prefix+id, "f"); err == nil || state != payack.ClaimUnknown {
+			p.Fatalf("Lookup with a context that is over (%v) is %v with the error %v, want an error and no state", ctx.Err(), state, err)
+		}
 
 		// A commit or a release may have come through; never half of one.
 		token := p.get("commit "+id, "f", long)
@@ -712,6 +868,382 @@ func manyFingerprints(p *probe) {
 	}
 }
 
+func lookupsChangeNothing(p *probe) {
+	lookAround := func(id string, want map[string]payack.ClaimState) {
+		p.Helper()
+		for range 2 {
+			for fingerprint, state := range want {
+				p.sees(state, id, fingerprint)
+			}
+		}
+	}
+	unknown := map[string]payack.ClaimState{"f": payack.ClaimUnknown, "g": payack.ClaimUnknown, "": payack.ClaimUnknown}
+	lookAround("a", unknown)
+	token := p.get("a", "f", long)
+	lookAround("a", map[string]payack.ClaimState{"f": payack.ClaimBusy, "g": payack.ClaimConflict, "": payack.ClaimConflict})
+	p.is(payack.ClaimBusy, "a", "f")
+	p.is(payack.ClaimConflict, "a", "g")
+	p.mustRelease("a", token) // it holds the claim as before
+	lookAround("a", unknown)
+	token = p.get("a", "g", long)
+	lookAround("a", map[string]payack.ClaimState{"g": payack.ClaimBusy, "f": payack.ClaimConflict})
+	p.mustCommit("a", token)
+	lookAround("a", map[string]payack.ClaimState{"g": payack.ClaimDone, "f": payack.ClaimConflict, "": payack.ClaimConflict})
+	p.is(payack.ClaimDone, "a", "g")
+	p.is(payack.ClaimConflict, "a", "f")
+	p.dead("a", token, "after commit and lookups")
+	// Nothing is claimed that was only looked up.
+	lookAround("b", unknown)
+	p.dead("b", "", "of an id that was only looked up")
+	p.get("b", "a fingerprint that nobody looked up", long)
+}
+
+// anyLookups looks before each claim, which the tests of claims don't.
+func anyLookups(p *probe) {
+	tokens := map[string]string{}
+	for _, id := range texts {
+		p.sees(payack.ClaimUnknown, id, "f") // so no other one is taken for it
+		tokens[id] = p.get(id, "f", long)
+	}
+	for i, id := range texts {
+		if i%2 == 0 {
+			p.mustCommit(id, tokens[id])
+		} else {
+			p.mustRelease(id, tokens[id])
+		}
+	}
+	for i, id := range texts {
+		want, conflict := payack.ClaimUnknown, payack.ClaimUnknown
+		if i%2 == 0 {
+			want, conflict = payack.ClaimDone, payack.ClaimConflict
+		}
+		p.sees(want, id, "f")
+		p.sees(conflict, id, "g")
+	}
+}
+
+// rank is how far an event has come; a lookup never sees it go back.
+var rank = map[payack.ClaimState]int{payack.ClaimUnknown: 0, payack.ClaimBusy: 1, payack.ClaimDone: 2}
+
+func lookupsAmongClaims(p *probe) {
+	for n := range 50 {
+		id := fmt.Sprint(n)
+		var mu sync.Mutex
+		granted := 0
+		claimer := func() {
+			c, err := p.store.Claim(context.Background(), p.prefix+id, "f", long)
+			if err == nil && c.State == payack.ClaimGranted {
+				mu.Lock()
+				granted++
+				mu.Unlock()
+				time.Sleep(time.Duration(n) * time.Microsecond) // for the lookups to come between
+				err = p.commit(id, c.Token)
+			}
+			if err != nil {
+				p.Errorf("among lookups: %v", err)
+			}
+			if c.State == payack.ClaimConflict {
+				p.Error("a conflict with the fingerprint of a lookup")
+			}
+		}
+		looker := func(fingerprint string) {
+			last := payack.ClaimUnknown
+			for range 10 {
+				time.Sleep(time.Duration(mathrand.IntN(10)) * time.Microsecond)
+				state, err := p.store.Lookup(context.Background(), p.prefix+id, fingerprint)
+				if err != nil {
+					p.Errorf("Lookup: %v", err)
+				}
+				before, now := rank[last], rank[state]
+				if fingerprint == "g" { // nobody claims with it
+					before, now = 0, 0
+					if state != payack.ClaimConflict && (state != payack.ClaimUnknown || last != payack.ClaimUnknown) {
+						p.Errorf("Lookup with another fingerprint is %v after %v", state, last)
+					}
+				} else if _, ok := rank[state]; !ok {
+					p.Errorf("Lookup is %v", state)
+				}
+				if now < before {
+					p.Errorf("Lookup is %v after %v", state, last)
+				}
+				last = state
+			}
+		}
+		together(func(i int) {
+			switch i % 4 {
+			case 0:
+				looker("g")
+			case 1:
+				looker("f")
+			default:
+				claimer()
+			}
+		})
+		if granted != 1 {
+			p.Fatalf("of %d claims at once, among lookups, %d won", goroutines/2, granted)
+		}
+		p.sees(payack.ClaimDone, id, "f")
+		p.is(payack.ClaimDone, id, "f")
+	}
+}
+
+func oneHome(p *probe) {
+	home := p.store.Home()
+	same := func(when string) {
+		p.Helper()
+		if got := p.store.Home(); got != home {
+			p.Fatalf("Home is %q %s, and was %q", got, when, home)
+		}
+	}
+	if home == "" {
+		p.Fatal("Home is empty: stores that share nothing would take each other's events for their own")
+	}
+	same("when it is asked for again")
+	token := p.get("a", "f", long)
+	same("after a claim")
+	p.mustCommit("a", token)
+	same("after a commit")
+	p.is(payack.ClaimDone, "a", "f")
+	p.mustRelease("b", p.get("b", "f", long))
+	same("after a release")
+	p.endLease()
+	same("later")
+	together(func(i int) {
+		if _, err := p.store.Claim(context.Background(), p.prefix+fmt.Sprint(i), "f", long); err != nil {
+			p.Errorf("Claim: %v", err)
+		}
+		if got := p.store.Home(); got != home {
+			p.Errorf("Home is %q among claims, and was %q", got, home)
+		}
+	})
+	same("after many claims")
+}
+
+func binds(p *probe) {
+	p.binder()
+	for range 3 {
+		p.binds(payack.ClaimDone, "a", "f")
+	}
+	for _, other := range []string{"g", ""} {
+		p.binds(payack.ClaimConflict, "a", other)
+		p.is(payack.ClaimConflict, "a", other)
+	}
+	p.is(payack.ClaimDone, "a", "f")
+	p.dead("a", "", "with an empty token after a bind")
+	p.dead("a", "0", "with made-up text after a bind")
+	p.dead("a", p.get("another", "f", long), "with another's token after a bind")
+	p.is(payack.ClaimDone, "a", "f")
+
+	// Claimed: nothing changes, and the claim is released and committed as ever.
+	token := p.get("b", "f", long)
+	claimed := func(id string) {
+		p.Helper()
+		for range 2 {
+			p.binds(payack.ClaimBusy, id, "f")
+			p.binds(payack.ClaimConflict, id, "g")
+			p.binds(payack.ClaimConflict, id, "")
+		}
+		p.is(payack.ClaimBusy, id, "f")
+		p.is(payack.ClaimConflict, id, "g")
+	}
+	claimed("b")
+	p.mustRelease("b", token)
+	p.binds(payack.ClaimDone, "b", "g") // what was released has no fingerprint
+	p.is(payack.ClaimConflict, "b", "f")
+	p.dead("b", token, "of a released claim, after a bind")
+	p.is(payack.ClaimDone, "b", "g")
+
+	token = p.get("c", "f", long)
+	claimed("c")
+	p.mustCommit("c", token)
+	p.binds(payack.ClaimDone, "c", "f")
+	p.binds(payack.ClaimConflict, "c", "g")
+	p.is(payack.ClaimDone, "c", "f")
+	p.dead("c", token, "after commit and a bind")
+}
+
+func bindAndLeases(p *probe) {
+	p.binder()
+	p.binds(payack.ClaimDone, "bound", "f")
+	token := p.get("a", "f", p.lease)
+	p.endLease()
+	// What is not held has no fingerprint either.
+	p.binds(payack.ClaimDone, "a", "g")
+	p.dead("a", token, "of a lease that has ended, after a bind")
+	p.endLease()
+	p.is(payack.ClaimDone, "a", "g")
+	p.is(payack.ClaimConflict, "a", "f")
+	p.is(payack.ClaimDone, "bound", "f")
+	if p.retention == 0 {
+		return
+	}
+	p.pass(p.retention / 2)
+	p.binds(payack.ClaimConflict, "a", "f")
+	p.pass(p.retention/2 - 5*p.lease)
+	for _, id := range []string{"a", "bound"} {
+		want, other := "g", "f"
+		if id == "bound" {
+			want, other = other, want
+		}
+		p.is(payack.ClaimDone, id, want)
+		p.is(payack.ClaimConflict, id, other)
+	}
+}
+
+func anyBinds(p *probe) {
+	p.binder()
+	for i, id := range texts {
+		p.binds(payack.ClaimDone, id, fmt.Sprint("f", i)) // else another one is taken for it
+	}
+	for i, id := range texts {
+		p.is(payack.ClaimDone, id, fmt.Sprint("f", i))
+	}
+	all := append([]string{""}, texts...)
+	for i, mine := range all {
+		id := fmt.Sprint("id ", i)
+		p.binds(payack.ClaimDone, id, mine)
+		for _, other := range []string{all[(i+1)%len(all)], all[(i+2)%len(all)], all[(i+len(all)-1)%len(all)], mine + "\x00", mine + " "} {
+			p.binds(payack.ClaimConflict, id, other)
+		}
+		p.is(payack.ClaimDone, id, mine)
+	}
+}
+
+func bindContexts(p *probe) {
+	b := p.binder()
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	past, cancelPast := context.WithDeadline(context.Background(), time.Now().Add(-time.Hour))
+	defer cancelPast()
+	for i, ctx := range []context.Context{cancelled, past} {
+		id := fmt.Sprint("over ", i)
+		state, err := b.Bind(ctx, p.prefix+id, "f")
+		if err == nil || state != payack.ClaimUnknown {
+			p.Fatalf("Bind with a context that is over (%v) is %v with the error %v, want an error and no state", ctx.Err(), state, err)
+		}
+		p.boundOrNot(id)
+	}
+	const calls = 100
+	var states [calls]payack.ClaimState
+	var errs [calls]error
+	var wg sync.WaitGroup
+	for i := range calls {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Duration(i)*20*time.Microsecond)
+			defer cancel()
+			states[i], errs[i] = b.Bind(ctx, p.prefix+fmt.Sprint(i), "f")
+		})
+	}
+	wg.Wait()
+	for i, state := range states {
+		switch {
+		case errs[i] != nil && state != payack.ClaimUnknown:
+			p.Fatal("Bind: an answer besides the error")
+		case errs[i] == nil && state != payack.ClaimDone:
+			p.Fatalf("Bind is %v for an id that nobody has", state)
+		case errs[i] == nil:
+			p.is(payack.ClaimDone, fmt.Sprint(i), "f")
+		default:
+			p.boundOrNot(fmt.Sprint(i))
+		}
+	}
+}
+
+// boundOrNot checks what a bind left that returned an error: it was carried out
+// or not, and never half of it.
+func (p *probe) boundOrNot(id string) {
+	p.Helper()
+	if got := p.look(id, "f"); got != payack.ClaimUnknown && got != payack.ClaimDone {
+		p.Fatalf("%v after a bind that failed", got)
+	}
+	p.binds(payack.ClaimDone, id, "f")
+}
+
+func oneFingerprintWins(p *probe) {
+	b := p.binder()
+	for n := range 200 {
+		id := fmt.Sprint(n)
+		// A fingerprint for each, or for every eighth.
+		of := func(i int) int { return i }
+		if n%2 == 1 {
+			of = func(i int) int { return i % 8 }
+		}
+		var states [goroutines]payack.ClaimState
+		together(func(i int) {
+			state, err := b.Bind(context.Background(), p.prefix+id, fmt.Sprint("f", of(i)))
+			if err != nil {
+				p.Errorf("Bind: %v", err)
+			}
+			states[i] = state
+		})
+		winner := -1
+		for i, state := range states {
+			if state != payack.ClaimDone {
+				continue
+			}
+			if winner >= 0 && winner != of(i) {
+				p.Fatal("Bind is done with two fingerprints")
+			}
+			winner = of(i)
+		}
+		if winner < 0 {
+			p.Fatalf("of %d binds at once none is done", goroutines)
+		}
+		for i, state := range states {
+			if of(i) != winner && state != payack.ClaimConflict || of(i) == winner && state != payack.ClaimDone {
+				p.Fatalf("Bind is %v, with the fingerprint of the winner: %t", state, of(i) == winner)
+			}
+		}
+		p.is(payack.ClaimDone, id, fmt.Sprint("f", winner))
+		p.is(payack.ClaimConflict, id, "f")
+	}
+}
+
+func bindsAmongClaims(p *probe) {
+	b := p.binder()
+	for n := range 100 {
+		id := fmt.Sprint(n)
+		var claims, bound [goroutines]payack.ClaimState
+		isBind := func(i int) bool { return (i+n)%2 == 0 } // each is the first one at times
+		together(func(i int) {
+			var err error
+			if isBind(i) {
+				bound[i], err = b.Bind(context.Background(), p.prefix+id, "f")
+			} else {
+				var c payack.Claim
+				c, err = p.store.Claim(context.Background(), p.prefix+id, "f", long)
+				claims[i] = c.State
+			}
+			if err != nil {
+				p.Errorf("among claims and binds: %v", err)
+			}
+		})
+		granted := 0
+		for _, state := range claims {
+			if state == payack.ClaimGranted {
+				granted++
+			}
+		}
+		if granted > 1 {
+			p.Fatalf("%d claims won", granted)
+		}
+		// Either a claim came first, and nobody commits it, or a bind.
+		want := payack.ClaimDone
+		if granted > 0 {
+			want = payack.ClaimBusy
+		}
+		for i := range goroutines {
+			if isBind(i) && bound[i] != want {
+				p.Fatalf("Bind is %v where %d claims won", bound[i], granted)
+			}
+			if !isBind(i) && claims[i] != payack.ClaimGranted && claims[i] != want {
+				p.Fatalf("Claim is %v where %d claims won", claims[i], granted)
+			}
+		}
+		p.is(want, id, "f")
+	}
+}
+
 // entry is what the model knows of an id.
 type entry struct {
 	fingerprint, token string
@@ -720,7 +1252,7 @@ type entry struct {
 }
 
 func model(p *probe) {
-	const ids, calls = 4, 600
+	const ids, calls = 8, 800
 	seed := mathrand.Uint64()
 	defer func() {
 		if p.Failed() {
@@ -728,6 +1260,7 @@ func model(p *probe) {
 		}
 	}()
 	rng := mathrand.New(mathrand.NewPCG(seed, 0))
+	binder, _ := p.store.(payack.Binder)
 	for round := range 3 {
 		var entries [ids]entry
 		tokens := []string{"", "made up"}
@@ -735,17 +1268,21 @@ func model(p *probe) {
 			i := rng.IntN(ids)
 			id, e := fmt.Sprint(round, " ", i), &entries[i]
 			held := e.token != "" && e.left > 0
+			fingerprint := [...]string{"f", "f", "f", "g"}[rng.IntN(4)]
+			known := payack.ClaimUnknown
+			switch {
+			case (held || e.done) && fingerprint != e.fingerprint:
+				known = payack.ClaimConflict
+			case e.done:
+				known = payack.ClaimDone
+			case held:
+				known = payack.ClaimBusy
+			}
 			switch op := rng.IntN(100); {
-			case op < 50:
-				fingerprint := [...]string{"f", "f", "f", "g"}[rng.IntN(4)]
-				want := payack.ClaimGranted
-				switch {
-				case (held || e.done) && fingerprint != e.fingerprint:
-					want = payack.ClaimConflict
-				case e.done:
-					want = payack.ClaimDone
-				case held:
-					want = payack.ClaimBusy
+			case op < 40:
+				want := known
+				if known == payack.ClaimUnknown {
+					want = payack.ClaimGranted
 				}
 				lease := long
 				if p.advance != nil {
@@ -758,6 +1295,17 @@ func model(p *probe) {
 				if want == payack.ClaimGranted {
 					tokens = append(tokens, c.Token)
 					*e = entry{fingerprint: fingerprint, token: c.Token, left: lease}
+				}
+			case op < 55:
+				p.sees(known, id, fingerprint)
+			case op < 58 && binder != nil: // seldom, as the commit
+				want := known
+				if known == payack.ClaimUnknown {
+					want = payack.ClaimDone
+					*e = entry{fingerprint: fingerprint, done: true}
+				}
+				if got := p.bind(id, fingerprint); got != want {
+					p.Fatalf("Bind is %v, want %v", got, want)
 				}
 			case op < 90:
 				token := tokens[rng.IntN(len(tokens))]
