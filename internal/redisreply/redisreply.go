@@ -1,0 +1,99 @@
+// Package redisreply makes text for errors and logs of what a Redis server
+// answers when it refuses a command. It knows the protocol's words and no
+// driver, so that the modules on Redis share it without the core needing one.
+package redisreply
+
+import "strings"
+
+// MaxLen bounds in bytes what [Filter.Text] repeats of a reply; the fix comes on
+// top.
+const MaxLen = 200
+
+// fixes has the codes that a reply begins with, and what to do about each.
+var fixes = map[string]string{
+	"ERR":         "",
+	"NOAUTH":      "set the user and the password of the client",
+	"WRONGPASS":   "check the user and the password of the client",
+	"NOPERM":      "allow the user the commands and keys that the package's documentation names",
+	"READONLY":    "connect to the primary, not to a replica",
+	"MASTERDOWN":  "connect to the primary, not to a replica",
+	"OOM":         "raise the server's maxmemory",
+	"MISCONF":     "see the server's log: it can't write to its disk",
+	"NOREPLICAS":  "see min-replicas-to-write of the server",
+	"LOADING":     "wait until the server has started",
+	"BUSY":        "see the server's log: a script of somebody's blocks it",
+	"NOSCRIPT":    "check that nothing between client and server drops EVAL",
+	"WRONGTYPE":   "choose a prefix that nothing else writes keys with",
+	"MOVED":       "the server is part of a cluster: use a redis.ClusterClient",
+	"ASK":         "the server is part of a cluster: use a redis.ClusterClient",
+	"CROSSSLOT":   "the server is part of a cluster: use a redis.ClusterClient",
+	"TRYAGAIN":    "wait until the cluster has moved the key",
+	"CLUSTERDOWN": "check the cluster's state and that all its slots are served",
+	"NOPROTO":     "set Protocol to 2, or use Redis 6 or later",
+}
+
+// Filter keeps credentials out of text. A reply may quote the command that it
+// refuses, and one of those is the authentication. The zero value knows no
+// secrets. It is safe for concurrent use.
+type Filter struct {
+	// Secrets must not be repeated. Empty ones are ignored.
+	Secrets []string
+	// Unknown says that there may be secrets besides these, as with credentials
+	// that are fetched for each connection. Nothing but a reply's code is then
+	// repeated.
+	Unknown bool
+}
+
+// Text returns one line of valid UTF-8 that says what a reply says, without
+// secrets, and what to do about it where that is known.
+func (f Filter) Text(reply string) string {
+	code, _, _ := strings.Cut(reply, " ")
+	fix, known := fixes[code]
+	// What a server quotes of the command comes last.
+	text, _, _ := strings.Cut(reply, ", with args")
+	text, _, _ = strings.Cut(text, " script: ") // and its digest
+	switch {
+	case f.Unknown || f.Holds(text):
+		if text = "a text that is withheld, because it may repeat a credential"; known {
+			text = code + " and " + text
+		}
+	default:
+		text = strings.TrimRight(oneLine(text), ".")
+	}
+	switch {
+	case !known, strings.HasPrefix(reply, "ERR unknown command"):
+		fix = "check that a Redis server is at this address, and that it has the commands that the package's documentation names"
+	case strings.HasPrefix(reply, "ERR The user executing the script"), strings.HasPrefix(reply, "ERR ACL failure in script"):
+		fix = fixes["NOPERM"]
+	}
+	if fix == "" {
+		return text
+	}
+	return text + ": " + fix
+}
+
+// Holds reports whether text has a secret in it, or the beginning of a long one:
+// servers cut what they quote.
+func (f Filter) Holds(text string) bool {
+	const enough = 8
+	for _, s := range f.Secrets {
+		if s != "" && strings.Contains(text, s[:min(len(s), enough)]) {
+			return true
+		}
+	}
+	return false
+}
+
+// oneLine returns the beginning of text, with what can't be printed as spaces.
+func oneLine(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\u2028' || r == '\u2029' {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\ufffd"))
+	if len(text) > MaxLen {
+		text = strings.ToValidUTF8(text[:MaxLen], "") + "…"
+	}
+	return strings.TrimSpace(text)
+}
