@@ -4,7 +4,8 @@
 //
 // goes into the Store of each replica's receivers: of any number of deliveries
 // of one event, to whichever replica, one calls the function at a time, and
-// none after it has returned nil.
+// none after it has returned nil. [NewWithClient] takes a client that exists
+// already, such as one for Sentinels or for a cluster.
 //
 // Each call is one script, atomic on the server and on the server's clock, so
 // replicas need no clocks in step; it costs one round trip. A claim is a key
@@ -59,10 +60,17 @@
 //
 // # The server
 //
-// A single Redis server (not a cluster), or what speaks like one; the tests run
-// on 7.0. A clock of the server that is put back lengthens leases by as much, one
+// A Redis server, what Sentinels name as the primary, or a cluster: each script
+// touches one key. The tests run on 7.0. Sentinels and clusters fail over, and a
+// failover forgets; see above. Braces in Config.Prefix are a hash tag, and put
+// all keys on one node of a cluster. A clock of the server that is put back lengthens leases by as much, one
 // that is put forward shortens them. The user needs the commands EVALSHA, EVAL, GET, SET and DEL
-// on the keys Config.Prefix:once:*, besides what a connection needs.
+// on the keys Config.Prefix:once:*, besides what a connection needs. [Store.Ping]
+// reports whether that is so.
+//
+// Errors hold no credentials. Where these can't be known, as with a provider of
+// credentials or with Sentinels, of a server's text only the first word is
+// repeated.
 //
 // go-redis writes failed dials to its own logger; see redis.SetLogger.
 package redisstore

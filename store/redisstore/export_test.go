@@ -12,7 +12,16 @@ import (
 // wrong.
 func NewPatient(opts *redis.Options, cfg Config) *Store {
 	cfg.Timeout = 30 * time.Second
-	return build(opts, cfg)
+	return own(opts, cfg)
+}
+
+// NewPatientWithClient is NewPatient for NewWithClient.
+func NewPatientWithClient(client redis.UniversalClient, cfg Config) (*Store, error) {
+	if err := checkClient(client); err != nil {
+		return nil, err
+	}
+	cfg.Timeout = 30 * time.Second
+	return build(client, cfg), nil
 }
 
 var advanceScript = redis.NewScript(`
@@ -28,4 +37,4 @@ func (s *Store) Advance(d time.Duration) error {
 }
 
 // Key returns the key of an id.
-func (s *Store) Key(id string) string { return s.prefix + digest(id) }
+func (s *Store) Key(id string) string { return s.key(id) }

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -9,10 +10,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/redisreply"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
@@ -34,7 +35,8 @@ const (
 // Config says how events are remembered. The zero value is a working choice.
 type Config struct {
 	// Prefix begins all keys in Redis, [DefaultPrefix] if empty. Stores with the
-	// same prefix on the same server and database share their events.
+	// same prefix on the same server and database, or in the same cluster, share
+	// their events.
 	Prefix string
 	// Retention is how long an event stays done, counted from its commit; at
 	// least [MinRetention], which it is if zero.
@@ -45,7 +47,7 @@ type Config struct {
 	Timeout time.Duration
 }
 
-// Validate returns an error that names the member and the mend, or nil. [New]
+// Validate returns an error that names the member and the fix, or nil. [New]
 // calls it.
 func (c *Config) Validate() error {
 	switch {
@@ -60,16 +62,19 @@ func (c *Config) Validate() error {
 // Store is the [payack.Store] on Redis. It is safe for use by several
 // goroutines.
 type Store struct {
-	client    *redis.Client
+	client    sender
+	close     func() error
 	prefix    string
 	retention time.Duration
 	timeout   time.Duration
-	// secrets are what must not appear in an error.
-	secrets []string
-	home    string
+	filter    redisreply.Filter
+	home      string
 }
 
-var _ payack.Store = (*Store)(nil)
+var _ interface {
+	payack.Store
+	payack.Binder
+} = (*Store)(nil)
 
 // Open is [New] with a URL: redis://user:password@host:port/db, rediss:// for
 // TLS, or unix://user:password@/path?db=n. Its parameters are those of
@@ -98,31 +103,56 @@ func New(opts *redis.Options, cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return build(opts, cfg), nil
+	return own(opts, cfg), nil
+}
+
+// own makes the store of a valid cfg, with a client of its own.
+func own(opts *redis.Options, cfg Config) *Store {
+	client := redis.NewClient(bounded(opts, cmp.Or(cfg.Timeout, DefaultTimeout)))
+	s := build(client, cfg)
+	s.close = client.Close
+	return s
+}
+
+// NewWithClient returns a store on what an existing client is connected to: a
+// server, the primary that Sentinels name (redis.NewFailoverClient) or a cluster
+// (redis.NewClusterClient). It does not connect. The client stays the caller's:
+// [Store.Close] doesn't close it, and it must stay open for as long as the store
+// is used.
+//
+// The client must be made with ContextTimeoutEnabled, without which a server
+// that hangs holds connections long after a call has ended. Leave its
+// maintenance notifications off, and let DialTimeout be no longer than needed:
+// a connection that nobody waits for any more is still made. MaxRetries and
+// MaxRedirects don't matter, since no call is sent again that may have been
+// carried out.
+//
+// The error names the option and the fix where a *redis.Client or a
+// *redis.ClusterClient is seen to be without that, where the client is nil, and
+// for a *redis.Ring: that takes keys to another server while one is away, and so
+// forgets. What other types of clients do can't be seen.
+func NewWithClient(client redis.UniversalClient, cfg Config) (*Store, error) {
+	if err := checkClient(client); err != nil {
+		return nil, err
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return build(client, cfg), nil
 }
 
 // build makes the store of a valid cfg.
-func build(opts *redis.Options, cfg Config) *Store {
-	if cfg.Prefix == "" {
-		cfg.Prefix = DefaultPrefix
+func build(client redis.UniversalClient, cfg Config) *Store {
+	prefix := cmp.Or(cfg.Prefix, DefaultPrefix)
+	return &Store{
+		client:    sender{client},
+		close:     func() error { return nil },
+		prefix:    prefix + ":once:",
+		retention: cmp.Or(cfg.Retention, MinRetention),
+		timeout:   cmp.Or(cfg.Timeout, DefaultTimeout),
+		filter:    filterOf(client),
+		home:      fmt.Sprintf("%s %q", homeOf(client), prefix),
 	}
-	if cfg.Retention == 0 {
-		cfg.Retention = MinRetention
-	}
-	if cfg.Timeout == 0 {
-		cfg.Timeout = DefaultTimeout
-	}
-	s := &Store{
-		client:    redis.NewClient(bounded(opts, cfg.Timeout)),
-		prefix:    cfg.Prefix + ":once:",
-		retention: cfg.Retention,
-		timeout:   cfg.Timeout,
-		home:      fmt.Sprintf("redis %s %s %d %s", opts.Network, opts.Addr, opts.DB, cfg.Prefix),
-	}
-	if opts.Password != "" {
-		s.secrets = append(s.secrets, opts.Password)
-	}
-	return s
 }
 
 // bounded returns a copy of opts with which no command outlives its context or
@@ -145,8 +175,24 @@ func bounded(opts *redis.Options, timeout time.Duration) *redis.Options {
 	return &o
 }
 
-// Close closes the connections. Calls after that return an error.
-func (s *Store) Close() error { return s.client.Close() }
+// Close closes the connections of a store made by [Open] or [New]; calls after
+// that return an error. It does nothing for one made by [NewWithClient].
+func (s *Store) Close() error { return s.close() }
+
+// Ping reports whether events could be claimed now: it writes a key that ends
+// after a millisecond, so a replica, a full server and a user without the rights
+// are errors, too. It takes no longer than Config.Timeout. The error is one line
+// that names the fix, without credentials.
+func (s *Store) Ping(ctx context.Context) error {
+	answer, _, err := s.run(ctx, "ping", pingScript, s.prefix+"ping")
+	if err != nil {
+		return err
+	}
+	if answer != "ok" {
+		return errStrange
+	}
+	return nil
+}
 
 // The value of a key is a letter, c for claimed and d for done, then the digest
 // of the fingerprint in 43 characters, and for a claim its token. Its time to
@@ -187,6 +233,24 @@ if state == 'd' then
 end
 return 'busy'`)
 
+	bindScript = redis.NewScript(`
+local v = redis.call('GET', KEYS[1])
+if not v then
+	redis.call('SET', KEYS[1], 'd' .. ARGV[1], 'PX', ARGV[2])
+	return 'done'
+end
+local state = string.sub(v, 1, 1)
+if (state ~= 'c' and state ~= 'd') or #v < 44 then
+	return 'strange'
+end
+if string.sub(v, 2, 44) ~= ARGV[1] then
+	return 'conflict'
+end
+if state == 'd' then
+	return 'done'
+end
+return 'busy'`)
+
 	commitScript = redis.NewScript(`
 local v = redis.call('GET', KEYS[1])
 if not v or string.sub(v, 1, 1) ~= 'c' or string.sub(v, 45) ~= ARGV[1] then
@@ -202,6 +266,10 @@ if not v or string.sub(v, 1, 1) ~= 'c' or string.sub(v, 45) ~= ARGV[1] then
 end
 redis.call('DEL', KEYS[1])
 return 'ok'`)
+
+	pingScript = redis.NewScript(`
+redis.call('SET', KEYS[1], '', 'PX', 1)
+return 'ok'`)
 )
 
 // digest returns 43 characters for any text.
@@ -210,8 +278,11 @@ func digest(text string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
+// key returns the key of an id.
+func (s *Store) key(id string) string { return s.prefix + digest(id) }
+
 // errStrange is for what this package's scripts don't answer.
-var errStrange = errors.New("redisstore: what Redis answered is not understood; is something else writing to keys with this prefix?")
+var errStrange = errors.New("redisstore: what Redis answered is not understood, as if something else wrote to keys with this prefix: set a Config.Prefix of its own, and check that a Redis server is at this address")
 
 // Claim implements [payack.Store]. The lease must be above 0 and is rounded up
 // to whole milliseconds. With an error nothing is known; should Redis have
@@ -224,44 +295,58 @@ func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Du
 	// Made here and not by the server, so that the claim can be given up even if
 	// no answer comes.
 	token := rand.Text()
-	answer, ended, err := s.run(ctx, "claim", claimScript, id, digest(fingerprint), token, milliseconds(lease))
+	answer, ended, err := s.run(ctx, "claim", claimScript, s.key(id), digest(fingerprint), token, milliseconds(lease))
 	if err != nil {
 		if ended != nil {
 			go s.giveUp(ended, id, token)
 		}
 		return payack.Claim{}, err
 	}
-	switch answer {
-	case "claimed":
+	switch state, known := states[answer]; {
+	case answer == "claimed":
 		return payack.Claim{State: payack.ClaimGranted, Token: token}, nil
-	case "busy":
-		return payack.Claim{State: payack.ClaimBusy}, nil
-	case "done":
-		return payack.Claim{State: payack.ClaimDone}, nil
-	case "conflict":
-		return payack.Claim{State: payack.ClaimConflict}, nil
+	case known:
+		return payack.Claim{State: state}, nil
 	}
 	return payack.Claim{}, errStrange
 }
 
-// Home implements [payack.Store].
+// states are the answers of scripts.
+var states = map[string]payack.ClaimState{
+	"done":     payack.ClaimDone,
+	"busy":     payack.ClaimBusy,
+	"conflict": payack.ClaimConflict,
+}
+
+// Home implements [payack.Store]. It is made of the addresses in the client's
+// options, the database and the prefix, and holds no credentials. Two names of
+// one server are two homes. All clients that ask Sentinels have one home for
+// each database and prefix, since they don't show which primary they ask for:
+// give each primary a Config.Prefix of its own. Clients of types other than
+// *redis.Client and *redis.ClusterClient are known by the client itself.
 func (s *Store) Home() string { return s.home }
 
 // Lookup implements [payack.Store].
 func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
-	answer, _, err := s.run(ctx, "lookup", lookupScript, id, digest(fingerprint))
+	answer, _, err := s.run(ctx, "lookup", lookupScript, s.key(id), digest(fingerprint))
 	if err != nil {
 		return payack.ClaimUnknown, err
 	}
-	switch answer {
-	case "unknown":
-		return payack.ClaimUnknown, nil
-	case "busy":
-		return payack.ClaimBusy, nil
-	case "done":
-		return payack.ClaimDone, nil
-	case "conflict":
-		return payack.ClaimConflict, nil
+	if state, known := states[answer]; known || answer == "unknown" {
+		return state, nil
+	}
+	return payack.ClaimUnknown, errStrange
+}
+
+// Bind implements [payack.Binder]. After an error the id may be done with this
+// fingerprint, or not; calling again is safe.
+func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
+	answer, _, err := s.run(ctx, "bind", bindScript, s.key(id), digest(fingerprint), milliseconds(s.retention))
+	if err != nil {
+		return payack.ClaimUnknown, err
+	}
+	if state, known := states[answer]; known {
+		return state, nil
 	}
 	return payack.ClaimUnknown, errStrange
 }
@@ -276,14 +361,14 @@ func (s *Store) giveUp(ended <-chan struct{}, id, token string) {
 // Commit implements [payack.Store]. After an error other than
 // [payack.ErrNotHeld] the event may be done, or still be claimed.
 func (s *Store) Commit(ctx context.Context, id, token string) error {
-	answer, _, err := s.run(ctx, "commit", commitScript, id, token, milliseconds(s.retention))
+	answer, _, err := s.run(ctx, "commit", commitScript, s.key(id), token, milliseconds(s.retention))
 	return settled(answer, err)
 }
 
 // Release implements [payack.Store]. After an error other than
 // [payack.ErrNotHeld] the event may be free, or still be claimed.
 func (s *Store) Release(ctx context.Context, id, token string) error {
-	answer, _, err := s.run(ctx, "release", releaseScript, id, token)
+	answer, _, err := s.run(ctx, "release", releaseScript, s.key(id), token)
 	return settled(answer, err)
 }
 
@@ -304,7 +389,7 @@ func milliseconds(d time.Duration) int64 { return int64((d-1)/time.Millisecond) 
 // run makes one call and waits for its answer, no longer than the timeout and
 // the context allow. After an error the call may have been carried out if ended
 // is not nil; that is closed when the call itself is over.
-func (s *Store) run(ctx context.Context, op string, script *redis.Script, id string, args ...any) (answer string, ended <-chan struct{}, err error) {
+func (s *Store) run(ctx context.Context, op string, script *redis.Script, key string, args ...any) (answer string, ended <-chan struct{}, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", nil, fmt.Errorf("redisstore: %s: %w", op, err)
 	}
@@ -321,7 +406,7 @@ func (s *Store) run(ctx context.Context, op string, script *redis.Script, id str
 	// OnConnect may heed neither.
 	go func() {
 		defer close(over)
-		v, err := script.Run(ctx, s.client, []string{s.prefix + digest(id)}, args...).Text()
+		v, err := script.Run(ctx, s.client, []string{key}, args...).Text()
 		replies <- reply{v, err}
 	}()
 	var r reply
@@ -340,32 +425,26 @@ func (s *Store) run(ctx context.Context, op string, script *redis.Script, id str
 	return "", over, s.explain(op, r.err)
 }
 
-// explain returns an error that holds no credentials: a server's message may
-// quote what it was sent, and that includes the authentication.
+// explain returns an error of one line that names the fix and holds no
+// credentials: a server's message may quote what it was sent, and that includes
+// the authentication.
 func (s *Store) explain(op string, err error) error {
 	var timeout net.Error
 	var network *net.OpError
+	var refused redis.Error
 	switch {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("redisstore: %s: %w", op, context.Canceled)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, redis.ErrPoolTimeout):
-		return fmt.Errorf("redisstore: %s: no answer from Redis in time (Config.Timeout is %v): %w", op, s.timeout, context.DeadlineExceeded)
-	case errors.As(err, &network): // addresses and the system's reason
-		return fmt.Errorf("redisstore: %s: %w", op, network)
+		return fmt.Errorf("redisstore: %s: no answer from Redis in time (Config.Timeout is %v): check that it runs and is near: %w", op, s.timeout, context.DeadlineExceeded)
+	case errors.As(err, &network) && !s.filter.Holds(network.Error()): // addresses and the system's reason
+		return fmt.Errorf("redisstore: %s: check the address and that Redis runs: %w", op, network)
 	case errors.Is(err, redis.ErrClosed):
-		return fmt.Errorf("redisstore: %s: %w", op, redis.ErrClosed)
+		return fmt.Errorf("redisstore: %s: Close was called; make a new store or client: %w", op, redis.ErrClosed)
 	case errors.Is(err, io.EOF):
-		return fmt.Errorf("redisstore: %s: Redis closed the connection: %w", op, io.EOF)
+		return fmt.Errorf("redisstore: %s: Redis closed the connection: see its log, and use rediss:// if it wants TLS: %w", op, io.EOF)
+	case errors.As(err, &refused):
+		err = refused
 	}
-	text, _, _ := strings.Cut(err.Error(), ", with args")
-	for _, secret := range s.secrets {
-		if strings.Contains(text, secret) {
-			text = "an error whose text is withheld, because it repeats a credential"
-		}
-	}
-	const longest = 200
-	if len(text) > longest {
-		text = strings.ToValidUTF8(text[:longest], "") + "…"
-	}
-	return fmt.Errorf("redisstore: %s: %s", op, text)
+	return fmt.Errorf("redisstore: %s: %s", op, s.filter.Text(err.Error()))
 }

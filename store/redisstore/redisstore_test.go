@@ -122,11 +122,11 @@ func TestForeignValues(t *testing.T) {
 	require.NoError(t, c.Del(ctx, s.Key("id")).Err())
 }
 
-func TestNewNamesTheMemberAndTheMend(t *testing.T) {
+func TestNewNamesTheMemberAndTheFix(t *testing.T) {
 	opts := &redis.Options{Addr: "127.0.0.1:1"}
 	for _, c := range []struct {
-		cfg          redisstore.Config
-		member, mend string
+		cfg         redisstore.Config
+		member, fix string
 	}{
 		{redisstore.Config{Retention: redisstore.MinRetention - 1}, "Config.Retention", "at least 168h"},
 		{redisstore.Config{Retention: -1}, "Config.Retention", "or 0"},
@@ -136,7 +136,7 @@ func TestNewNamesTheMemberAndTheMend(t *testing.T) {
 		s, err := redisstore.New(opts, c.cfg)
 		assert.Nil(t, s)
 		assert.ErrorContains(t, err, c.member)
-		assert.ErrorContains(t, err, c.mend)
+		assert.ErrorContains(t, err, c.fix)
 	}
 	_, err := redisstore.New(nil, redisstore.Config{})
 	assert.ErrorContains(t, err, "redis.Options")

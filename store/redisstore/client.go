@@ -1,0 +1,121 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/payack/payack/internal/redisreply"
+	"github.com/redis/go-redis/v9"
+)
+
+// sentinelAddr is what go-redis has for the address of a client that asks
+// Sentinels for it.
+const sentinelAddr = "FailoverClient"
+
+// checkClient returns an error for a client with which a store would not be
+// safe, as far as that can be seen.
+func checkClient(client redis.UniversalClient) error {
+	if v := reflect.ValueOf(client); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return errors.New("redisstore: NewWithClient was given a nil client: make one with redis.NewFailoverClient, redis.NewClusterClient or redis.NewClient, or use New")
+	}
+	heeds, options := true, ""
+	switch c := client.(type) {
+	case *redis.Client:
+		heeds, options = c.Options().ContextTimeoutEnabled, "redis.Options"
+		if c.Options().Addr == sentinelAddr {
+			options = "redis.FailoverOptions"
+		}
+	case *redis.ClusterClient:
+		heeds, options = c.Options().ContextTimeoutEnabled, "redis.ClusterOptions"
+	case *redis.Ring:
+		return errors.New("redisstore: NewWithClient was given a redis.Ring, which takes keys to another server while one is away, and forgets what was done there: use a redis.ClusterClient, or Sentinels with redis.NewFailoverClient")
+	}
+	if !heeds {
+		return fmt.Errorf("redisstore: the client's ContextTimeoutEnabled is false, so a server that hangs would hold connections long after a call has ended: set ContextTimeoutEnabled to true in %s", options)
+	}
+	return nil
+}
+
+// filterOf returns what keeps a client's credentials out of errors.
+func filterOf(client redis.UniversalClient) (f redisreply.Filter) {
+	switch c := client.(type) {
+	case *redis.Client:
+		o := c.Options()
+		f.Secrets = []string{o.Password}
+		// Those of Sentinels can't be seen.
+		f.Unknown = o.Addr == sentinelAddr || o.OnConnect != nil || o.CredentialsProvider != nil ||
+			o.CredentialsProviderContext != nil || o.StreamingCredentialsProvider != nil
+	case *redis.ClusterClient:
+		o := c.Options()
+		f.Secrets = []string{o.Password}
+		// A function to find nodes may have credentials of its own.
+		f.Unknown = o.ClusterSlots != nil || o.OnConnect != nil || o.CredentialsProvider != nil ||
+			o.CredentialsProviderContext != nil || o.StreamingCredentialsProvider != nil
+	default:
+		f.Unknown = true
+	}
+	return f
+}
+
+// homeOf names the server and the database that a client is for, the same for
+// all clients with the same addresses.
+func homeOf(client redis.UniversalClient) string {
+	switch c := client.(type) {
+	case *redis.Client:
+		o := c.Options()
+		addr := o.Addr
+		if o.Network != "unix" {
+			addr = strings.ToLower(addr)
+		}
+		return fmt.Sprintf("redis %s %q %d", o.Network, addr, o.DB)
+	case *redis.ClusterClient:
+		addrs := slices.Clone(c.Options().Addrs)
+		for i := range addrs {
+			addrs[i] = strings.ToLower(addrs[i])
+		}
+		slices.Sort(addrs)
+		return fmt.Sprintf("redis cluster %q", slices.Compact(addrs))
+	}
+	if v := reflect.ValueOf(client); v.Kind() == reflect.Pointer {
+		return fmt.Sprintf("redis %T %#x", client, v.Pointer())
+	}
+	return fmt.Sprintf("redis %T", client)
+}
+
+// sender sends each script once, whatever the client's options say: a script
+// whose answer got lost may have been carried out. A ClusterClient would send
+// it again even with MaxRetries -1.
+type sender struct{ redis.UniversalClient }
+
+// once is a command that is not sent again.
+type once struct{ *redis.Cmd }
+
+// NoRetry implements [redis.Cmder].
+func (once) NoRetry() bool { return true }
+
+// Eval implements [redis.Scripter].
+func (s sender) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	return s.send(ctx, "eval", script, keys, args)
+}
+
+// EvalSha implements [redis.Scripter].
+func (s sender) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
+	return s.send(ctx, "evalsha", sha1, keys, args)
+}
+
+func (s sender) send(ctx context.Context, name, script string, keys []string, args []any) *redis.Cmd {
+	all := append(make([]any, 0, 3+len(keys)+len(args)), name, script, len(keys))
+	for _, key := range keys {
+		all = append(all, key)
+	}
+	cmd := redis.NewCmd(ctx, append(all, args...)...)
+	if len(keys) > 0 {
+		cmd.SetFirstKeyPos(3) // which a cluster routes by
+	}
+	_ = s.Process(ctx, once{cmd}) // the command has the error, too
+	return cmd
+}
