@@ -54,6 +54,9 @@ func (f Filter) Text(reply string) string {
 	text, _, _ = strings.Cut(text, " script: ") // and its digest
 	switch {
 	case f.Unknown || f.Holds(text):
+		if fix == "" {
+			fix = "see what the server says to redis-cli"
+		}
 		if text = "a text that is withheld, because it may repeat a credential"; known {
 			text = code + " and " + text
 		}

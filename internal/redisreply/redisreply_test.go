@@ -21,7 +21,7 @@ func TestText(t *testing.T) {
 		"ERR no": "ERR no",
 		"ERR unknown command 'AUTH', with args: 'u' x": "ERR unknown command 'AUTH': check that a Redis server is at this address, and that it has the commands that the package's documentation names",
 		"WRONGPASS for " + secret:                      "WRONGPASS and a text that is withheld, because it may repeat a credential: check the user and the password of the client",
-		"ERR " + secret[:9]:                            "ERR and a text that is withheld, because it may repeat a credential",
+		"ERR " + secret[:9]:                            "ERR and a text that is withheld, because it may repeat a credential: see what the server says to redis-cli",
 		"ERR two\r\nlines\x00\x1b[2Jof it\u0085x":      "ERR two  lines  [2Jof it x",
 	} {
 		assert.Equal(t, want, f.Text(reply), "%q", reply)
