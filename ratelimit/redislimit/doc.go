@@ -20,11 +20,16 @@
 //
 // # The server
 //
-// A single Redis server (not a cluster), or what speaks like one; the tests run
-// on 7.0. A bucket that is full again has expired, so the memory taken is that
+// A Redis server, what Sentinels name as the primary, or a cluster: the script
+// touches one key. [NewWithClient] takes a client for those. The tests run on
+// 7.0. A bucket that is full again has expired, so the memory taken is that
 // of the keys seen within the last Window. Under an attack from many addresses
 // that is what the attacker makes of it: give the server a maxmemory and an
 // eviction policy that prefers keys with a time to live (volatile-ttl).
+//
+// Errors hold no credentials. Where these can't be known, as with a provider of
+// credentials or with Sentinels, of a server's text only the first word is
+// repeated.
 //
 // go-redis writes failed dials to its own logger; see redis.SetLogger.
 package redislimit

@@ -15,5 +15,14 @@ func NewPatient(opts *redis.Options, cfg Config) (*Limiter, error) {
 		return nil, err
 	}
 	cfg.Timeout = 20 * time.Second
-	return build(opts, cfg)
+	return own(opts, cfg)
+}
+
+// NewPatientWithClient is NewPatient for NewWithClient.
+func NewPatientWithClient(client redis.UniversalClient, cfg Config) (*Limiter, error) {
+	if err := checkClient(client); err != nil {
+		return nil, err
+	}
+	cfg.Timeout = 20 * time.Second
+	return build(client, cfg)
 }

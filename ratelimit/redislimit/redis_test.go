@@ -21,17 +21,18 @@ import (
 type server struct {
 	addr string
 	dir  string
+	args []string
 	cmd  *exec.Cmd
 }
 
 // ownServer starts a redis-server, or skips the test if there is none.
-func ownServer(t *testing.T) *server {
+func ownServer(t *testing.T, args ...string) *server {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		t.Skip("needs redis-server in PATH: it is killed, paused or flushed")
 	}
-	s := &server{dir: t.TempDir()}
+	s := &server{dir: t.TempDir(), args: args}
 	for range 5 { // the free port may be taken before the server has it
 		if s.addr = freeAddr(t); s.start(t, path) {
 			t.Cleanup(func() { s.kill(t) })
@@ -54,8 +55,8 @@ func (s *server) start(t *testing.T, path string) bool {
 	t.Helper()
 	_, port, err := net.SplitHostPort(s.addr)
 	require.NoError(t, err)
-	s.cmd = exec.Command(path, "--bind", "127.0.0.1", "--port", port, "--dir", s.dir,
-		"--save", "", "--appendonly", "no")
+	s.cmd = exec.Command(path, append([]string{"--bind", "127.0.0.1", "--port", port, "--dir", s.dir,
+		"--save", "", "--appendonly", "no"}, s.args...)...)
 	require.NoError(t, s.cmd.Start())
 	c := redis.NewClient(&redis.Options{Addr: s.addr, DialerRetries: 1, MaxRetries: -1})
 	defer c.Close()

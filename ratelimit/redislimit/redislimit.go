@@ -1,17 +1,21 @@
 package redislimit
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"net"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-redis/redis_rate/v10"
+	"github.com/payack/payack/internal/redisreply"
 	"github.com/payack/payack/ratelimit"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -68,11 +72,11 @@ type Change struct {
 	// Local is true when Redis is left alone from now on, and false when it
 	// answers again.
 	Local bool
-	// Err is why, when Local.
+	// Err is why, when Local: one line that names the fix, without credentials.
 	Err error
 }
 
-// Validate returns an error that names the member and the mend, or nil. [New]
+// Validate returns an error that names the member and the fix, or nil. [New]
 // calls it.
 func (c *Config) Validate() error {
 	if err := c.Budget.Validate(); err != nil {
@@ -95,7 +99,8 @@ func (c *Config) Validate() error {
 // never blocks longer than Config.Timeout. It is safe for use by several
 // goroutines.
 type Limiter struct {
-	client  *redis.Client
+	close   func() error
+	filter  redisreply.Filter
 	gcra    *redis_rate.Limiter
 	limit   redis_rate.Limit
 	each    float64 // seconds in which one call comes back, as the script has it
@@ -140,11 +145,49 @@ func New(opts *redis.Options, cfg Config) (*Limiter, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return build(opts, cfg)
+	return own(opts, cfg)
+}
+
+// own makes the limiter of a valid cfg, with a client of its own.
+func own(opts *redis.Options, cfg Config) (*Limiter, error) {
+	client := redis.NewClient(bounded(opts, cmp.Or(cfg.Timeout, MaxTimeout)))
+	l, err := build(client, cfg)
+	if err != nil {
+		_ = client.Close() // it has connected to nothing
+		return nil, err
+	}
+	l.close = client.Close
+	return l, nil
+}
+
+// NewWithClient returns a limiter on what an existing client is connected to: a
+// server, the primary that Sentinels name (redis.NewFailoverClient), a cluster
+// (redis.NewClusterClient) or a ring. It does not connect. The client stays the
+// caller's: [Limiter.Close] doesn't close it, and it must stay open for as long
+// as the limiter is used.
+//
+// The client must be made with ContextTimeoutEnabled, without which a server
+// that hangs holds connections long after a call has been answered locally.
+// Leave its maintenance notifications off, and let DialTimeout be no longer than
+// needed: a connection that nobody waits for any more is still made. MaxRetries
+// and MaxRedirects don't matter, since no call is sent again that may have been
+// charged.
+//
+// The error names the option and the fix where a client of those types is seen
+// to be without that, and where the client is nil. What other types of clients
+// do can't be seen.
+func NewWithClient(client redis.UniversalClient, cfg Config) (*Limiter, error) {
+	if err := checkClient(client); err != nil {
+		return nil, err
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return build(client, cfg)
 }
 
 // build makes the limiter of a valid cfg.
-func build(opts *redis.Options, cfg Config) (*Limiter, error) {
+func build(client redis.UniversalClient, cfg Config) (*Limiter, error) {
 	local, err := ratelimit.New(cfg.Budget)
 	if err != nil {
 		return nil, fmt.Errorf("redislimit: Config.Budget: %w", err)
@@ -167,12 +210,12 @@ func build(opts *redis.Options, cfg Config) (*Limiter, error) {
 	if cfg.OnChange == nil {
 		cfg.OnChange = func(Change) {}
 	}
-	client := redis.NewClient(bounded(opts, cfg.Timeout))
 	limit := limitOf(cfg.Budget)
 	each := limit.Period.Seconds() / float64(limit.Rate)
 	return &Limiter{
-		client: client,
-		gcra:   redis_rate.NewLimiter(client),
+		close:  func() error { return nil },
+		filter: filterOf(client),
+		gcra:   redis_rate.NewLimiter(sender{client}),
 		limit:  limit,
 		each:   each,
 		burst:  limit.Burst,
@@ -195,9 +238,10 @@ func bounded(opts *redis.Options, timeout time.Duration) *redis.Options {
 	o.ContextTimeoutEnabled = true
 	o.MaxRetries = -1
 	o.DialerRetries = 1
-	o.ReadTimeout = timeout
-	o.WriteTimeout = timeout
-	o.PoolTimeout = timeout
+	// A call's context ends earlier than these, a ping's does not.
+	o.ReadTimeout = max(timeout, PingTimeout)
+	o.WriteTimeout = max(timeout, PingTimeout)
+	o.PoolTimeout = max(timeout, PingTimeout)
 	if o.DialTimeout <= 0 {
 		o.DialTimeout = time.Second
 	}
@@ -224,8 +268,67 @@ func limitOf(b ratelimit.Config) redis_rate.Limit {
 
 func seconds(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }
 
-// Close closes the connections. Calls after that are answered locally.
-func (l *Limiter) Close() error { return l.client.Close() }
+// Close closes the connections of a limiter made by [Open] or [New]; calls after
+// that are answered locally. It does nothing for one made by [NewWithClient].
+func (l *Limiter) Close() error { return l.close() }
+
+// PingTimeout is how long [Limiter.Ping] waits at most.
+const PingTimeout = time.Second
+
+// Ping reports whether Redis could answer calls now, by charging a bucket that
+// nothing else uses. It waits for [PingTimeout] at most, so a Redis that is
+// too slow for Config.Timeout passes. It asks Redis even while calls leave it
+// alone, and is no part of what ends that, nor of [Limiter.Stats]. The error is
+// one line that names the fix, without credentials.
+func (l *Limiter) Ping(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("redislimit: ping: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, PingTimeout)
+	defer cancel()
+	answers := make(chan answer, 1)
+	go func() { answers <- l.call(ctx, l.redisKey("\x00ping"), 1) }()
+	var err error
+	select {
+	case a := <-answers:
+		err = a.err
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err == nil {
+		return nil
+	}
+	return l.explain("ping", PingTimeout, err)
+}
+
+// explain returns an error of one line that names the fix and holds no
+// credentials: a server's message may quote what it was sent, and that includes
+// the authentication.
+func (l *Limiter) explain(op string, within time.Duration, err error) error {
+	var timeout net.Error
+	var network *net.OpError
+	var refused redis.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("redislimit: %s: %w", op, context.Canceled)
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, redis.ErrPoolTimeout):
+		return fmt.Errorf("redislimit: %s: no answer from Redis within %v: check that it runs and is near: %w", op, within, context.DeadlineExceeded)
+	case errors.As(err, &network) && !l.filter.Holds(network.Error()): // addresses and the system's reason
+		return fmt.Errorf("redislimit: %s: check the address and that Redis runs: %w", op, network)
+	case errors.Is(err, redis.ErrClosed):
+		return fmt.Errorf("redislimit: %s: Close was called; make a new limiter or client: %w", op, redis.ErrClosed)
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("redislimit: %s: Redis closed the connection: see its log, and use rediss:// if it wants TLS: %w", op, io.EOF)
+	case errors.Is(err, errStrange):
+		return fmt.Errorf("redislimit: %s: %w", op, errStrange)
+	case errors.As(err, &refused):
+		err = refused
+	}
+	return fmt.Errorf("redislimit: %s: %s", op, l.filter.Text(err.Error()))
+}
+
+// errStrange is for what the script doesn't answer.
+var errStrange = errors.New("what Redis answered is not understood: check that a Redis server is at this address")
 
 // Stats is how calls were answered since the limiter was made.
 type Stats struct {
@@ -278,10 +381,14 @@ func (l *Limiter) ask(ctx context.Context, key string, n int) (ratelimit.Decisio
 	select {
 	case a = <-answers:
 	case <-ctx.Done():
-		a.err = fmt.Errorf("redislimit: no answer from Redis within %v", l.timeout)
+		a.err = ctx.Err()
 	}
 	if l.breaker.report(l.now(), probe, a.err == nil) {
-		l.change(Change{Local: a.err != nil, Err: a.err})
+		var why error
+		if a.err != nil {
+			why = l.explain("call", l.timeout, a.err)
+		}
+		l.change(Change{Local: a.err != nil, Err: why})
 	}
 	if a.err != nil || a.strange {
 		l.stoodIn.Add(1)
@@ -303,8 +410,8 @@ func (l *Limiter) call(ctx context.Context, key string, n int) (a answer) {
 	defer func() {
 		// redis_rate asserts the types of the answer's parts, and what answers
 		// need not be a Redis.
-		if p := recover(); p != nil {
-			a = answer{err: fmt.Errorf("redislimit: what Redis answered is not understood: %v", p)}
+		if recover() != nil {
+			a = answer{err: errStrange}
 		}
 	}()
 	res, err := l.gcra.AllowN(ctx, key, l.limit, n)

@@ -273,11 +273,11 @@ func TestAfterClose(t *testing.T) {
 	}
 }
 
-func TestNewNamesTheMemberAndTheMend(t *testing.T) {
+func TestNewNamesTheMemberAndTheFix(t *testing.T) {
 	opts := &redis.Options{Dialer: refuse}
 	for _, c := range []struct {
-		spoil        func(*redislimit.Config)
-		member, mend string
+		spoil       func(*redislimit.Config)
+		member, fix string
 	}{
 		{func(c *redislimit.Config) { c.Budget.Burst = 0 }, "Config.Budget", "at least 1"},
 		{func(c *redislimit.Config) { c.Budget.PerSecond = math.NaN() }, "Config.Budget", "above 0"},
@@ -292,7 +292,7 @@ func TestNewNamesTheMemberAndTheMend(t *testing.T) {
 		l, err := redislimit.New(opts, cfg)
 		assert.Nil(t, l)
 		assert.ErrorContains(t, err, c.member)
-		assert.ErrorContains(t, err, c.mend)
+		assert.ErrorContains(t, err, c.fix)
 	}
 	_, err := redislimit.New(nil, redislimit.Config{Budget: budget})
 	assert.ErrorContains(t, err, "redis.Options")
