@@ -220,10 +220,14 @@ func skipDigits(s string, i int) int {
 
 // canonical returns the one spelling of a number's value: digits without an
 // exponent, without leading or trailing zeros that say nothing, and no sign
-// before zero. A text that is no valid amount is returned as it is; no such
-// text is the spelling of a number.
+// before zero. A text that is no valid amount is returned as it is, or marked
+// when it is too long for one: written out, 1e40 has 41 digits, and a text of
+// 41 digits is not valid.
 func canonical(s string) string {
 	if !validAmount(s) {
+		if len(s) > maxAmountLen {
+			return "~" + s
+		}
 		return s
 	}
 	if i := strings.IndexAny(s, "eE"); i >= 0 {

@@ -93,9 +93,10 @@ const (
 	OutcomeRefused Outcome = "refused"
 )
 
-// AfterVerified reports whether a delivery that ends for this reason had
-// verified, so that its sender knows a key of the provider's, or has a copy of
-// what one was used for. Answers speak of the signature alone.
+// AfterVerified reports whether a delivery that is rejected for this reason was
+// verified first. Its sender then knows a key, or has a copy of what was signed
+// with one, so the answer may say that the signature matched. It is false for
+// reasons that reject nothing.
 func (r Reason) AfterVerified() bool {
 	switch r {
 	case ReasonInvalid, ReasonSpliced, ReasonUnexpected, ReasonUnconfirmed, ReasonConflict:
@@ -150,7 +151,7 @@ func (r Reason) kind() error {
 	return nil
 }
 
-// Stage is the step of the way of a request at which it ended.
+// Stage is the step at which a request ended.
 type Stage string
 
 // The stages, in order.

@@ -38,16 +38,17 @@ var reasons = []struct {
 	{"spliced", payack.OutcomeRejected, payack.ErrSpliced},
 	{"unexpected", payack.OutcomeRejected, payack.ErrUnexpected},
 	{"unconfirmed", payack.OutcomeRejected, payack.ErrUnconfirmed},
+	{"conflict", payack.OutcomeRejected, payack.ErrConflict},
 
 	{"callback", payack.OutcomeFailed, nil},
 	{"panic", payack.OutcomeFailed, nil},
 	{"deadline", payack.OutcomeFailed, nil},
 	{"busy", payack.OutcomeFailed, payack.ErrBusy},
-	{"conflict", payack.OutcomeFailed, payack.ErrConflict},
 	{"unreachable", payack.OutcomeFailed, nil},
 	{"expectation", payack.OutcomeFailed, nil},
 	{"keys", payack.OutcomeFailed, nil},
 	{"store", payack.OutcomeFailed, nil},
+	{"inbox", payack.OutcomeFailed, nil},
 	{"body_consumed", payack.OutcomeFailed, nil},
 	{"body_read", payack.OutcomeFailed, nil},
 }
@@ -122,6 +123,37 @@ func TestReasonOutcomeAndSentinel(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A rejection is answered by whether the signature had matched before. These
+// had, and for all others the answer must be the one of a wrong signature.
+func TestRejectedAfterItVerified(t *testing.T) {
+	after := []payack.Reason{"invalid", "spliced", "unexpected", "unconfirmed", "conflict"}
+	before := []payack.Reason{"signature", "envelope", "malformed", "unknown_tenant"}
+	for _, r := range reasons {
+		if got, want := r.reason.AfterVerified(), slices.Contains(after, r.reason); got != want {
+			t.Errorf("%s.AfterVerified() = %v, want %v", r.reason, got, want)
+		}
+		// Every rejection is in one of the two rows of answers, and nothing else is.
+		rows := 0
+		if slices.Contains(after, r.reason) {
+			rows++
+		}
+		if slices.Contains(before, r.reason) {
+			rows++
+		}
+		if want := r.outcome == payack.OutcomeRejected; (rows == 1) != want || rows > 1 {
+			t.Errorf("%s, which is %s, stands in %d rows", r.reason, r.outcome, rows)
+		}
+	}
+	for _, none := range []payack.Reason{"", "unheard_of", "Invalid"} {
+		if none.AfterVerified() {
+			t.Errorf("%q.AfterVerified() is true", none)
+		}
+	}
+	if got := payack.Reason("unheard_of").Outcome(); got != payack.OutcomeFailed {
+		t.Errorf("an unknown reason is %s: nothing may be lost by it", got)
 	}
 }
 

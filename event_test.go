@@ -1,14 +1,19 @@
 package payack_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/payack/payack"
@@ -52,7 +57,7 @@ func fullPtop() *payack.PtopEvent {
 	return &payack.PtopEvent{
 		Verification: payack.Verification{Tenant: "shop", Scheme: payack.SchemeHeader},
 		Findings:     payack.Findings{Confirmed: &payack.Confirmation{Paid: true, Status: "1", Amount: amount("100.00")}},
-		Success: true, TransactionID: "ab0833e4f4", OrderID: "ORD-7479", Message: text("Payment done"),
+		Success:      true, TransactionID: "ab0833e4f4", OrderID: "ORD-7479", Message: text("Payment done"),
 		Extra: map[string]payack.Text{"attempt": text("2"), "meta": text(`{"k": "v"}`)},
 	}
 }
@@ -156,6 +161,13 @@ func TestPtopIsPaidOnlyWhenConfirmed(t *testing.T) {
 			t.Errorf("success %v, confirmed %+v: paid %v, final %v", c.success, c.confirmed, ev.Paid(), ev.Final())
 		}
 	}
+	for status, final := range map[string]bool{"0": false, "1": true, "2": true, "": false, "3": false, "12": false} {
+		ev := &payack.PtopEvent{Success: true, TransactionID: "t", OrderID: "o"}
+		ev.Confirmed = &payack.Confirmation{Status: status}
+		if ev.Final() != final || ev.Paid() {
+			t.Errorf("confirmed status %q: final %v, paid %v", status, ev.Final(), ev.Paid())
+		}
+	}
 }
 
 // Readers get values: nobody who is handed an event as an interface can change
@@ -198,23 +210,150 @@ func TestPTSTime(t *testing.T) {
 	}
 }
 
+// Identities are kept in databases: each of these texts is a promise.
 func TestIDs(t *testing.T) {
-	pts, payatom, ptop := fullPTS(), fullPayatom(), fullPtop()
+	pts := func(status payack.PTSStatus, submit, accept payack.Amount) payack.Event {
+		ev := fullPTS()
+		ev.Status, ev.SubmitAmount, ev.AcceptAmount = status, submit, accept
+		return ev
+	}
+	payatom := func(status payack.PayatomStatus, received payack.Amount) payack.Event {
+		ev := fullPayatom()
+		ev.Status, ev.ReceivedAmount = status, received
+		return ev
+	}
+	const ptsPayment = "pts:v1:shop:884:20241878538106:TB9DC67450A3989B734"
+	const ptsFingerprint = "pts:v1:100.5:PHP:0.00001:USDT"
+	const payatomPayment = "payatom:v1:shop:ORD1000001"
+	null := payack.AmountOf(payack.NullText())
 	for _, c := range []struct {
-		ev              payack.Event
-		id, fingerprint string
+		ev                              payack.Event
+		id, fingerprint, payment, order string
 	}{
-		{pts, "pts:shop:884:TB9DC67450A3989B734:2000", "pts:100.50:PHP:1.0E-5:USDT"},
-		{payatom, "payatom:shop:ORD1000001:500.00:Approved", "500.00"},
-		{ptop, "ptop:shop:ab0833e4f4:ORD-7479:true", ""},
-		{&payack.PtopEvent{TransactionID: "a:b", OrderID: "50%\n"}, "ptop::a%3Ab:50%25%0A:false", ""},
+		{fullPtop(), "ptop:v1:shop:ab0833e4f4:true", "ORD-7479", "ptop:v1:shop:ab0833e4f4", "ORD-7479"},
+		{&payack.PtopEvent{TransactionID: "a:b", OrderID: "50%\n"}, "ptop:v1::a%3Ab:false", "50%\n", "ptop:v1::a%3Ab", "50%\n"},
+
+		{pts("0000", amount("100.50"), amount("1.0E-5")), ptsPayment + ":0000:100.5:0.00001", ptsFingerprint, ptsPayment, "20241878538106"},
+		{pts("1000", amount("100.50"), amount("1.0E-5")), ptsPayment + ":1000:100.5:0.00001", ptsFingerprint, ptsPayment, "20241878538106"},
+		{pts("2000", amount("100.50"), amount("1.0E-5")), ptsPayment + ":2000", ptsFingerprint, ptsPayment, "20241878538106"},
+		{pts("3000", amount("100.50"), amount("1.0E-5")), ptsPayment + ":3000", ptsFingerprint, ptsPayment, "20241878538106"},
+		{pts("4000", amount("100.50"), amount("1.0E-5")), ptsPayment + ":4000", ptsFingerprint, ptsPayment, "20241878538106"},
+		{pts("5000", amount("100.50"), amount("1.0E-5")), ptsPayment + ":5000:100.5:0.00001", ptsFingerprint, ptsPayment, "20241878538106"},
+		{pts("6000", amount("100.50"), amount("1.0E-5")), ptsPayment + ":6000:100.5:0.00001", ptsFingerprint, ptsPayment, "20241878538106"},
+		{pts("1000", null, payack.Amount{}), ptsPayment + ":1000::", "pts:v1::PHP::USDT", ptsPayment, "20241878538106"},
+		{pts("1000", amount("63.00"), amount("63.000000000000001").Signed("63")), ptsPayment + ":1000:63:63", "pts:v1:63:PHP:63:USDT", ptsPayment, "20241878538106"},
+		{&payack.PTSEvent{UserID: "1", OrderID: "2", TransactionID: "3", Status: "2000"}, "pts:v1::1:2:3:2000", "pts:v1::::", "pts:v1::1:2:3", "2"},
+
+		{payatom("Approved", amount("500.00")), payatomPayment + ":Approved", "500", payatomPayment, "ORD1000001"},
+		{payatom("Late Approved", amount("500.00")), payatomPayment + ":Approved", "500", payatomPayment, "ORD1000001"},
+		{payatom("Pending", amount("0")), payatomPayment + ":Pending:0", "0", payatomPayment, "ORD1000001"},
+		{payatom("Pending", null), payatomPayment + ":Pending:", "", payatomPayment, "ORD1000001"},
+		{payatom("Declined", amount("0.00")), payatomPayment + ":Declined:0", "0", payatomPayment, "ORD1000001"},
+		{payatom("No Matching Payment for UTR", amount("0")), payatomPayment + ":No Matching Payment for UTR:0", "0", payatomPayment, "ORD1000001"},
+		{payatom("User Timed Out", amount("0")), payatomPayment + ":User Timed Out:0", "0", payatomPayment, "ORD1000001"},
+		{payatom("Refund Initiated", amount("20.50")), payatomPayment + ":Refund Initiated:20.5", "20.5", payatomPayment, "ORD1000001"},
+		{payatom("Refund Completed", amount("20.50")), payatomPayment + ":Refund Completed:20.5", "20.5", payatomPayment, "ORD1000001"},
+		{payatom("Amount Mismatch", amount("499.0")), payatomPayment + ":Amount Mismatch:499", "499", payatomPayment, "ORD1000001"},
+		{payatom("Cancelled", amount("")), payatomPayment + ":Cancelled:", "", payatomPayment, "ORD1000001"},
+		{payatom("Failed", amount("0")), payatomPayment + ":Failed:0", "0", payatomPayment, "ORD1000001"},
+		{payatom("Chargeback", amount("500")), payatomPayment + ":Chargeback:500", "500", payatomPayment, "ORD1000001"},
+		{payatom("approved", amount("500")), payatomPayment + ":approved:500", "500", payatomPayment, "ORD1000001"},
+		{payatom("Approved", amount("500.0000000000000001").Signed("500")), payatomPayment + ":Approved", "500", payatomPayment, "ORD1000001"},
 	} {
-		if c.ev.ID() != c.id {
-			t.Errorf("ID %q, want %q", c.ev.ID(), c.id)
+		if c.ev.ID() != c.id || c.ev.Fingerprint() != c.fingerprint {
+			t.Errorf("ID %q, fingerprint %q; want %q, %q", c.ev.ID(), c.ev.Fingerprint(), c.id, c.fingerprint)
 		}
-		if c.ev.Fingerprint() != c.fingerprint {
-			t.Errorf("%s: fingerprint %q, want %q", c.id, c.ev.Fingerprint(), c.fingerprint)
+		if c.ev.Payment() != c.payment || c.ev.Order() != c.order {
+			t.Errorf("%s: payment %q of order %q; want %q, %q", c.id, c.ev.Payment(), c.ev.Order(), c.payment, c.order)
 		}
+	}
+}
+
+// What may not stand in a key is escaped, byte by byte; its neighbours are not.
+func TestIDsEscape(t *testing.T) {
+	id := func(tenant string) string {
+		ev := &payack.PtopEvent{Verification: payack.Verification{Tenant: tenant}, TransactionID: "t"}
+		return strings.TrimSuffix(strings.TrimPrefix(ev.ID(), "ptop:v1:"), ":t:false")
+	}
+	for r := rune(0); r < 0x800; r++ {
+		s := string(r)
+		want := s
+		if unicode.IsControl(r) || r == ':' || r == '%' {
+			want = ""
+			for _, b := range []byte(s) {
+				want += fmt.Sprintf("%%%02X", b)
+			}
+		}
+		for _, c := range [][2]string{{s, want}, {"a" + s, "a" + want}, {s + "é", want + "é"}, {s + s + "\u20ac" + s, want + want + "\u20ac" + want}} {
+			if got := id(c[0]); got != c[1] {
+				t.Errorf("U+%04X: %q became %q, want %q", r, c[0], got, c[1])
+			}
+		}
+	}
+	for in, want := range map[string]string{
+		"\u0080":                   "%C2%80",
+		"\u009f":                   "%C2%9F",
+		"\u00a0":                   "\u00a0", // NO-BREAK SPACE
+		"\u00c2\u0080":             "\u00c2%C2%80",
+		"\u2028\u2029\ufeff\ufffd": "\u2028\u2029\ufeff\ufffd",
+		"\U0001f4b6":               "\U0001f4b6",
+		"\xff":                     "%FF",
+		"\xc2":                     "%C2",
+		"\xc2a":                    "%C2a",
+		"\x80":                     "%80",
+		"é\x80":                    "%C3%A9%80", // no UTF-8, so no byte of it is taken for a part of a character
+		"\u0080\xff":               "%C2%80%FF",
+		"\xed\xa0\x80":             "%ED%A0%80", // a surrogate
+		"\xc1\xba":                 "%C1%BA",    // a colon, overlong
+		"\xf4\x90\x80\x80":         "%F4%90%80%80",
+		"%3A":                      "%253A",
+		"a b/\\\"'<>&":             "a b/\\\"'<>&",
+	} {
+		if got := id(in); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+}
+
+// An identity of up to 512 bytes stands as it is; a longer one is its digest.
+func TestIDsAreBounded(t *testing.T) {
+	const prefix, suffix = "ptop:v1::", ":true"
+	room := 512 - len(prefix) - len(suffix)
+	of := func(transaction string) string {
+		return (&payack.PtopEvent{Success: true, TransactionID: transaction}).ID()
+	}
+	for _, fits := range []string{strings.Repeat("x", room), strings.Repeat(":", room/3), strings.Repeat("\u0080", room/6), strings.Repeat("é", room/2)} {
+		if id := of(fits); strings.Contains(id, "sha256") || len(id) > 512 {
+			t.Errorf("%q of %d bytes", id, len(id))
+		}
+	}
+	for transaction, want := range map[string]string{
+		strings.Repeat("x", room+1):    "ptop:v1:sha256-912f28e2d4ac8c6d0f9852b6754c2bfa140c34ae086cce78b48f718e9765d9ca",
+		strings.Repeat(":", room/3+1):  "ptop:v1:sha256-e9391add57f4ca3cf8ccc068818cecae46024a3f124cb1b70f5f9644cf25660f",
+		strings.Repeat("\xff", 64<<10): "ptop:v1:sha256-75b7b221f67c874cc0e0ab486b1e9f5de232cb1cb8c52492dd93c0994d788ce2",
+	} {
+		if id := of(transaction); id != want {
+			t.Errorf("%d bytes: %q, want %q", len(transaction), id, want)
+		}
+	}
+	// Nobody can write a transaction_id whose identity is another one's digest.
+	long := of(strings.Repeat("x", room+1))
+	if forged := of(strings.TrimPrefix(long, "ptop:v1:")); forged == long {
+		t.Errorf("%q is two events", forged)
+	}
+	big := strings.Repeat("x", 4000)
+	seen := map[string]bool{}
+	for _, ev := range []payack.Event{
+		&payack.PTSEvent{UserID: big, OrderID: "o", TransactionID: "t"}, &payack.PTSEvent{UserID: big + "x", OrderID: "o", TransactionID: "t"},
+		&payack.PTSEvent{UserID: big, OrderID: "o", TransactionID: "u"}, &payack.PTSEvent{UserID: big, OrderID: "x:o", TransactionID: "t"},
+		&payack.PayatomEvent{OrderID: big}, &payack.PayatomEvent{OrderID: big, Status: "x"},
+		&payack.PtopEvent{TransactionID: big}, &payack.PtopEvent{TransactionID: big, Success: true},
+		&payack.PtopEvent{Verification: payack.Verification{Tenant: "x"}, TransactionID: big},
+	} {
+		if id := ev.ID(); seen[id] || len(id) > 512 || len(ev.Payment()) > 512 || id == ev.Payment() {
+			t.Errorf("ID %q, payment %q", id, ev.Payment())
+		}
+		seen[ev.ID()] = true
 	}
 }
 
@@ -252,6 +391,8 @@ func TestIDsAreMadeOfSignedTextOnly(t *testing.T) {
 		b.SubmitAmount = amount(literal).Signed("100.5")
 		same("PTS "+literal, a, b)
 		b.AcceptAmount = b.AcceptAmount.Signed("0.00001")
+		same("PTS, another spelling of what is signed", a, b)
+		b.AcceptAmount = b.AcceptAmount.Signed("0.00002")
 		if a.Fingerprint() == b.Fingerprint() {
 			t.Error("another signed amount has the same fingerprint")
 		}
@@ -271,6 +412,35 @@ func TestIDsAreMadeOfSignedTextOnly(t *testing.T) {
 		a.SubmitAmount, a.SubmitCurrency = amount(""), text("")
 		b.SubmitAmount, b.SubmitCurrency = payack.AmountOf(none), none
 		same("PTS without an amount", a, b)
+		a.Status, b.Status = payack.PTSWaiting, payack.PTSWaiting
+		same("PTS without an amount, waiting", a, b)
+
+		c, d := fullPayatom(), fullPayatom()
+		c.ReceivedAmount, c.Status = amount(""), payack.PayatomPending
+		d.ReceivedAmount, d.Status = payack.AmountOf(none), payack.PayatomPending
+		same("Payatom without an amount", c, d)
+	}
+
+	// One sum has several spellings, each of which can be rightly signed.
+	for _, spelling := range []string{"63", "63.0", "63.00", "6.3e1", "630e-1", "0.63E+2"} {
+		for _, status := range []payack.PTSStatus{payack.PTSWaiting, payack.PTSSuccess, "6000"} {
+			a, b := fullPTS(), fullPTS()
+			a.Status, a.SubmitAmount, a.AcceptAmount = status, amount("63.000"), amount("63.000")
+			b.Status, b.SubmitAmount, b.AcceptAmount = status, amount(spelling), amount(spelling)
+			same("PTS "+spelling, a, b)
+		}
+		for _, status := range []payack.PayatomStatus{payack.PayatomPending, payack.PayatomApproved, payack.PayatomRefundCompleted} {
+			a, b := fullPayatom(), fullPayatom()
+			a.Status, a.ReceivedAmount = status, amount("63.000")
+			b.Status, b.ReceivedAmount = status, amount(spelling)
+			same("Payatom "+spelling, a, b)
+		}
+	}
+	late := fullPayatom()
+	late.Status = payack.PayatomLateApproved
+	same("Approved and Late Approved", fullPayatom(), late)
+	if late.SignedText() == fullPayatom().SignedText() {
+		t.Error("Approved and Late Approved are signed as two words")
 	}
 }
 
@@ -278,45 +448,84 @@ func TestIDsAreMadeOfSignedTextOnly(t *testing.T) {
 // amount or currency another fingerprint of the same event.
 func TestIDsAndFingerprintsTellApart(t *testing.T) {
 	type change struct {
-		name            string
-		ev              payack.Event
-		id, fingerprint bool // what must differ
+		name                     string
+		ev                       payack.Event
+		id, fingerprint, payment bool // what must differ
 	}
 	pts := func(f func(*payack.PTSEvent)) payack.Event { ev := fullPTS(); f(ev); return ev }
 	payatom := func(f func(*payack.PayatomEvent)) payack.Event { ev := fullPayatom(); f(ev); return ev }
 	ptop := func(f func(*payack.PtopEvent)) payack.Event { ev := fullPtop(); f(ev); return ev }
 	base := map[payack.Provider]payack.Event{payack.PTS: fullPTS(), payack.Payatom: fullPayatom(), payack.Ptop: fullPtop()}
-	for _, c := range []change{
-		{"tenant", pts(func(e *payack.PTSEvent) { e.Tenant = "shop2" }), true, false},
-		{"no tenant", pts(func(e *payack.PTSEvent) { e.Tenant = "" }), true, false},
-		{"user_id", pts(func(e *payack.PTSEvent) { e.UserID = "885" }), true, false},
-		{"transaction_id", pts(func(e *payack.PTSEvent) { e.TransactionID += "0" }), true, false},
-		{"status", pts(func(e *payack.PTSEvent) { e.Status = payack.PTSFailed }), true, false},
-		{"submit_amount", pts(func(e *payack.PTSEvent) { e.SubmitAmount = amount("100.51") }), false, true},
-		{"accept_amount", pts(func(e *payack.PTSEvent) { e.AcceptAmount = amount("2") }), false, true},
-		{"submit_currency", pts(func(e *payack.PTSEvent) { e.SubmitCurrency = text("USD") }), false, true},
-		{"accept_currency", pts(func(e *payack.PTSEvent) { e.AcceptCurrency = text("USD") }), false, true},
-		{"borders", pts(func(e *payack.PTSEvent) { e.SubmitAmount, e.SubmitCurrency = amount("100.5"), text("0PHP") }), false, true},
-
-		{"tenant", payatom(func(e *payack.PayatomEvent) { e.Tenant = "shop2" }), true, false},
-		{"order_id", payatom(func(e *payack.PayatomEvent) { e.OrderID = "ORD1000002" }), true, false},
-		{"received_amount", payatom(func(e *payack.PayatomEvent) { e.ReceivedAmount = amount("501") }), true, true},
-		{"status", payatom(func(e *payack.PayatomEvent) { e.Status = payack.PayatomRefundCompleted }), true, false},
-		{"borders", payatom(func(e *payack.PayatomEvent) { e.OrderID, e.ReceivedAmount = "ORD10000015", amount("00.00") }), true, true},
-
-		{"tenant", ptop(func(e *payack.PtopEvent) { e.Tenant = "shop2" }), true, false},
-		{"transaction_id", ptop(func(e *payack.PtopEvent) { e.TransactionID = "ab0833e4f5" }), true, false},
-		{"order_id", ptop(func(e *payack.PtopEvent) { e.OrderID = "ORD-7480" }), true, false},
-		{"success", ptop(func(e *payack.PtopEvent) { e.Success = false }), true, false},
-	} {
-		old := base[c.ev.Provider()]
+	check := func(old payack.Event, c change) {
+		t.Helper()
 		if differs := c.ev.ID() != old.ID(); differs != c.id {
 			t.Errorf("%s, another %s: ID %q and %q", c.ev.Provider(), c.name, old.ID(), c.ev.ID())
 		}
 		if differs := c.ev.Fingerprint() != old.Fingerprint(); differs != c.fingerprint {
 			t.Errorf("%s, another %s: fingerprint %q and %q", c.ev.Provider(), c.name, old.Fingerprint(), c.ev.Fingerprint())
 		}
+		if differs := c.ev.Payment() != old.Payment(); differs != c.payment {
+			t.Errorf("%s, another %s: payment %q and %q", c.ev.Provider(), c.name, old.Payment(), c.ev.Payment())
+		}
 	}
+	for _, c := range []change{
+		{"tenant", pts(func(e *payack.PTSEvent) { e.Tenant = "shop2" }), true, false, true},
+		{"no tenant", pts(func(e *payack.PTSEvent) { e.Tenant = "" }), true, false, true},
+		{"user_id", pts(func(e *payack.PTSEvent) { e.UserID = "885" }), true, false, true},
+		{"order_id", pts(func(e *payack.PTSEvent) { e.OrderID += "0" }), true, false, true},
+		{"transaction_id", pts(func(e *payack.PTSEvent) { e.TransactionID += "0" }), true, false, true},
+		{"borders of ids", pts(func(e *payack.PTSEvent) { e.UserID, e.OrderID = "8842", "0241878538106" }), true, false, true},
+		{"status", pts(func(e *payack.PTSEvent) { e.Status = payack.PTSFailed }), true, false, false},
+		{"submit_amount", pts(func(e *payack.PTSEvent) { e.SubmitAmount = amount("100.51") }), false, true, false},
+		{"accept_amount", pts(func(e *payack.PTSEvent) { e.AcceptAmount = amount("2") }), false, true, false},
+		{"submit_currency", pts(func(e *payack.PTSEvent) { e.SubmitCurrency = text("USD") }), false, true, false},
+		{"accept_currency", pts(func(e *payack.PTSEvent) { e.AcceptCurrency = text("USD") }), false, true, false},
+		{"borders", pts(func(e *payack.PTSEvent) { e.SubmitAmount, e.SubmitCurrency = amount("100.5"), text("0PHP") }), false, true, false},
+		{"rate", pts(func(e *payack.PTSEvent) { e.ExchangeRate = amount("2") }), false, false, false},
+		{"time and channel", pts(func(e *payack.PTSEvent) { e.Timestamp, e.Channel = text("1"), text("GCASH") }), false, false, false},
+
+		{"tenant", payatom(func(e *payack.PayatomEvent) { e.Tenant = "shop2" }), true, false, true},
+		{"order_id", payatom(func(e *payack.PayatomEvent) { e.OrderID = "ORD1000002" }), true, false, true},
+		{"received_amount", payatom(func(e *payack.PayatomEvent) { e.ReceivedAmount = amount("501") }), false, true, false},
+		{"status", payatom(func(e *payack.PayatomEvent) { e.Status = payack.PayatomRefundCompleted }), true, false, false},
+		{"spelling of the status", payatom(func(e *payack.PayatomEvent) { e.Status = "approved" }), true, false, false},
+		{"borders", payatom(func(e *payack.PayatomEvent) { e.OrderID, e.ReceivedAmount = "ORD10000015", amount("00.00") }), true, true, true},
+
+		{"tenant", ptop(func(e *payack.PtopEvent) { e.Tenant = "shop2" }), true, false, true},
+		{"transaction_id", ptop(func(e *payack.PtopEvent) { e.TransactionID = "ab0833e4f5" }), true, false, true},
+		{"order_id", ptop(func(e *payack.PtopEvent) { e.OrderID = "ORD-7480" }), false, true, false},
+		{"success", ptop(func(e *payack.PtopEvent) { e.Success = false }), true, false, false},
+		{"message", ptop(func(e *payack.PtopEvent) { e.Message, e.Extra = text("Failed"), nil }), false, false, false},
+	} {
+		check(base[c.ev.Provider()], c)
+	}
+
+	// While nothing is settled, another amount is another event.
+	for _, status := range []payack.PTSStatus{payack.PTSWaiting, payack.PTSProcessing, payack.PTSExpired, "6000", "success"} {
+		with := func(f func(*payack.PTSEvent)) payack.Event {
+			return pts(func(e *payack.PTSEvent) { e.Status = status; f(e) })
+		}
+		old := with(func(*payack.PTSEvent) {})
+		for _, c := range []change{
+			{"submit_amount", with(func(e *payack.PTSEvent) { e.SubmitAmount = amount("100.51") }), true, true, false},
+			{"accept_amount", with(func(e *payack.PTSEvent) { e.AcceptAmount = amount("2") }), true, true, false},
+			{"no accept_amount", with(func(e *payack.PTSEvent) { e.AcceptAmount = payack.Amount{} }), true, true, false},
+			{"amounts the other way round", with(func(e *payack.PTSEvent) { e.SubmitAmount, e.AcceptAmount = e.AcceptAmount, e.SubmitAmount }), true, true, false},
+			{"accept_currency", with(func(e *payack.PTSEvent) { e.AcceptCurrency = text("USD") }), false, true, false},
+		} {
+			check(old, c)
+		}
+	}
+	for _, status := range []payack.PayatomStatus{payack.PayatomPending, payack.PayatomDeclined, payack.PayatomNoMatch, payack.PayatomTimedOut,
+		payack.PayatomRefundInitiated, payack.PayatomRefundCompleted, payack.PayatomAmountMismatch, payack.PayatomCancelled, payack.PayatomFailed, "Chargeback"} {
+		with := func(a payack.Amount) payack.Event {
+			return payatom(func(e *payack.PayatomEvent) { e.Status, e.ReceivedAmount = status, a })
+		}
+		check(with(amount("500")), change{"received_amount", with(amount("501")), true, true, false})
+		check(with(amount("500")), change{"received_amount", with(payack.Amount{}), true, true, false})
+		check(with(amount("0")), change{"received_amount", with(payack.Amount{}), true, true, false})
+	}
+
 	spliced := fullPayatom()
 	spliced.OrderID, spliced.ReceivedAmount = "ORD10000015", amount("00.00")
 	if spliced.SignedText() != fullPayatom().SignedText() {
@@ -324,75 +533,148 @@ func TestIDsAndFingerprintsTellApart(t *testing.T) {
 	}
 }
 
-// eventsOf returns an event of each provider whose identity is made of the
-// given parts, in this order.
-func eventsOf(tenant, a, b, c string) []payack.Event {
-	v := payack.Verification{Tenant: tenant}
-	return []payack.Event{
-		&payack.PTSEvent{Verification: v, UserID: a, TransactionID: b, Status: payack.PTSStatus(c)},
-		&payack.PayatomEvent{Verification: v, OrderID: a, ReceivedAmount: amount(b), Status: payack.PayatomStatus(c)},
-		&payack.PtopEvent{Verification: v, TransactionID: a, OrderID: b, Success: c == "true"},
+// meaning is what an event's keys are made of, in the order of their parts, as
+// the table of identities has it. Each part is written so that parts are equal
+// only when they mean the same.
+type meaning struct{ id, fingerprint, payment []string }
+
+// members are the texts that a fuzzer chooses.
+type members struct{ tenant, user, order, transaction, status, submit, accept, submitCurrency, acceptCurrency string }
+
+// events returns an event of each provider with these members.
+func (m members) events() map[payack.Event]meaning {
+	v := payack.Verification{Tenant: m.tenant}
+	ptsID := []string{m.tenant, m.user, m.order, m.transaction, m.status}
+	if m.status != "2000" && m.status != "3000" && m.status != "4000" {
+		ptsID = append(ptsID, valueOf(m.submit), valueOf(m.accept))
+	}
+	payatomID := []string{m.tenant, m.order, m.status, valueOf(m.accept)}
+	if m.status == "Approved" || m.status == "Late Approved" {
+		payatomID = []string{m.tenant, m.order, "Approved"}
+	}
+	success := m.status == "2000"
+	return map[payack.Event]meaning{
+		&payack.PTSEvent{Verification: v, UserID: m.user, OrderID: m.order, TransactionID: m.transaction, Status: payack.PTSStatus(m.status),
+			SubmitAmount: amount(m.submit), SubmitCurrency: text(m.submitCurrency),
+			AcceptAmount: amount(m.accept), AcceptCurrency: text(m.acceptCurrency)}: {
+			id:          ptsID,
+			fingerprint: []string{valueOf(m.submit), m.submitCurrency, valueOf(m.accept), m.acceptCurrency},
+			payment:     []string{m.tenant, m.user, m.order, m.transaction},
+		},
+		&payack.PayatomEvent{Verification: v, OrderID: m.order, ReceivedAmount: amount(m.accept), Status: payack.PayatomStatus(m.status)}: {
+			id:          payatomID,
+			fingerprint: []string{valueOf(m.accept)},
+			payment:     []string{m.tenant, m.order},
+		},
+		&payack.PtopEvent{Verification: v, TransactionID: m.transaction, OrderID: m.order, Success: success}: {
+			id:          []string{m.tenant, m.transaction, strconv.FormatBool(success)},
+			fingerprint: []string{m.order},
+			payment:     []string{m.tenant, m.transaction},
+		},
 	}
 }
 
-// partsOf undoes an ID. That it can be undone proves that no two lists of
-// parts share one.
-func partsOf(id string) ([]string, error) {
-	parts := strings.Split(id, ":")
-	for i, p := range parts {
-		var b strings.Builder
-		for len(p) > 0 {
-			if p[0] != '%' {
-				b.WriteByte(p[0])
-				p = p[1:]
-				continue
+// valueOf spells an amount's value by other means than the package does. A text
+// that is no number is only itself.
+func valueOf(s string) string {
+	if value, valid := referenceValue(s); valid {
+		return strings.TrimSuffix(strings.TrimRight(value.FloatString(80), "0"), ".")
+	}
+	if len(s) > 40 {
+		return "~" + s
+	}
+	return s
+}
+
+// keyOf joins parts to a key by other means than the package does.
+func keyOf(p payack.Provider, parts []string) string {
+	key := string(p) + ":v1"
+	for _, part := range parts {
+		key += ":"
+		if !utf8.ValidString(part) {
+			for _, c := range []byte(part) {
+				if c < utf8.RuneSelf {
+					key += escapeRune(rune(c))
+				} else {
+					key += fmt.Sprintf("%%%02X", c)
+				}
 			}
-			var c byte
-			if len(p) < 3 {
-				return nil, errors.New("a broken escape")
-			}
-			if _, err := fmt.Sscanf(p[1:3], "%02X", &c); err != nil {
-				return nil, err
-			}
-			b.WriteByte(c)
-			p = p[3:]
+			continue
 		}
-		parts[i] = b.String()
+		for _, r := range part {
+			key += escapeRune(r)
+		}
+	}
+	if len(key) > 512 {
+		return fmt.Sprintf("%s:v1:sha256-%x", p, sha256.Sum256([]byte(key)))
+	}
+	return key
+}
+
+func escapeRune(r rune) string {
+	if r == ':' || r == '%' || unicode.IsControl(r) {
+		return strings.ToUpper(url.QueryEscape(string(r)))
+	}
+	return string(r)
+}
+
+// partsOf undoes a key. That it can be undone proves that no two lists of parts
+// share one.
+func partsOf(key string) ([]string, error) {
+	parts := strings.Split(key, ":")
+	for i, p := range parts {
+		var err error
+		if parts[i], err = url.PathUnescape(p); err != nil {
+			return nil, err
+		}
 	}
 	return parts, nil
 }
 
-// longID tells whether parts may be too long for an ID: escaped, a byte takes
-// up to three.
-func longID(parts []string) bool { return 3*len(strings.Join(parts, ":")) > 512 }
-
-func checkID(t *testing.T, tenant, a, b, c string) {
+func checkKey(t *testing.T, p payack.Provider, key string, parts []string) {
 	t.Helper()
-	for _, ev := range eventsOf(tenant, a, b, c) {
-		id := ev.ID()
-		last := c
-		if ev.Provider() == payack.Ptop {
-			last = fmt.Sprint(c == "true")
+	if want := keyOf(p, parts); key != want {
+		t.Fatalf("%q of %q, want %q", key, parts, want)
+	}
+	if len(key) > 512 || !utf8.ValidString(key) || strings.ContainsFunc(key, unicode.IsControl) {
+		t.Fatalf("%q is no safe key", key)
+	}
+	if strings.HasPrefix(key, string(p)+":v1:sha256-") && len(key) == len(p)+len(":v1:sha256-")+64 && strings.Count(key, ":") == 2 {
+		return
+	}
+	if got, err := partsOf(key); err != nil || !slices.Equal(got, append([]string{string(p), "v1"}, parts...)) {
+		t.Fatalf("%q of %q reads as %q, %v", key, parts, got, err)
+	}
+}
+
+// checkKeys requires that two deliveries have equal keys where they mean the
+// same, and only there.
+func checkKeys(t *testing.T, a, b members) {
+	t.Helper()
+	for one, means := range a.events() {
+		checkKey(t, one.Provider(), one.ID(), means.id)
+		checkKey(t, one.Provider(), one.Payment(), means.payment)
+		if one.Provider() == payack.PTS {
+			checkKey(t, one.Provider(), one.Fingerprint(), means.fingerprint)
+		} else if one.Fingerprint() != means.fingerprint[0] {
+			t.Fatalf("fingerprint %q, want %q", one.Fingerprint(), means.fingerprint[0])
 		}
-		want := []string{string(ev.Provider()), tenant, a, b, last}
-		if digest, found := strings.CutPrefix(id, want[0]+":sha256-"); found && longID(want) {
-			if len(digest) != 64 || strings.Trim(digest, "0123456789abcdef") != "" {
-				t.Fatalf("ID %q of a long identity", id)
+		for two, others := range b.events() {
+			related := one.Provider() == two.Provider()
+			if equal := one.ID() == two.ID(); equal != (related && slices.Equal(means.id, others.id)) {
+				t.Fatalf("%q and %q have the IDs %q and %q", means.id, others.id, one.ID(), two.ID())
 			}
-			continue
-		}
-		if got, err := partsOf(id); err != nil || !reflect.DeepEqual(got, want) {
-			t.Fatalf("ID %q of %q reads as %q, %v", id, want, got, err)
-		}
-		if !strings.HasPrefix(id, string(ev.Provider())+":") {
-			t.Fatalf("ID %q of %s", id, ev.Provider())
-		}
-		if i := strings.IndexFunc(id, func(r rune) bool { return r < ' ' || r == 0x7f }); i >= 0 {
-			t.Fatalf("ID %q has a control character", id)
+			if equal := one.Payment() == two.Payment(); equal != (related && slices.Equal(means.payment, others.payment)) {
+				t.Fatalf("%q and %q have the payments %q and %q", means.payment, others.payment, one.Payment(), two.Payment())
+			}
+			if equal := one.Fingerprint() == two.Fingerprint(); related && equal != slices.Equal(means.fingerprint, others.fingerprint) {
+				t.Fatalf("%q and %q have the fingerprints %q and %q", means.fingerprint, others.fingerprint, one.Fingerprint(), two.Fingerprint())
+			}
 		}
 	}
 }
 
+// No parts that are made of what separates and escapes share an identity.
 func TestIDsAreInjective(t *testing.T) {
 	short := []string{""}
 	alphabet := []string{":", "%", "3A", "\x00", "a"}
@@ -407,13 +689,16 @@ func TestIDsAreInjective(t *testing.T) {
 		for _, a := range short[:13] {
 			for _, b := range short[:13] {
 				for _, c := range short[:9] {
-					checkID(t, tenant, a, b, c)
-					id := eventsOf(tenant, a, b, c)[0].ID()
 					parts := [4]string{tenant, a, b, c}
-					if other, found := seen[id]; found && other != parts {
-						t.Fatalf("%q and %q share the ID %q", parts, other, id)
+					ev := &payack.PTSEvent{Verification: payack.Verification{Tenant: tenant}, UserID: a, OrderID: b, TransactionID: c}
+					for _, status := range []payack.PTSStatus{"2000", "1000"} {
+						ev.Status = status
+						id := ev.ID()
+						if other, found := seen[id]; found {
+							t.Fatalf("%q and %q share the ID %q", parts, other, id)
+						}
+						seen[id] = parts
 					}
-					seen[id] = parts
 				}
 			}
 		}
@@ -421,11 +706,31 @@ func TestIDsAreInjective(t *testing.T) {
 }
 
 func FuzzIDs(f *testing.F) {
-	f.Add("", "884", "TB9DC67450A3989B734", "2000")
-	f.Add("shop:1", "884:", "%3A", "true")
-	f.Add("a%", "3A\x00", "\x7f\r\n", "Late Approved")
-	f.Add("\xff", "é", "\u2028", ":::%%%")
-	f.Fuzz(checkID)
+	f.Add("", "884", "20241878538106", "TB9DC67450A3989B734", "2000", "100.50", "1.0E-5", "PHP", "USDT",
+		"shop", "885", "20241878538107", "TB9DC67450A3989B735", "3000", "1005e-1", "0.00001", "USD", "usdt", uint16(0))
+	f.Add("shop:1", "884:", "%3A", "a%", "Late Approved", "63", "63.00", ":", "%",
+		"shop", "1:884:", "\x00", "3A", "Approved", "630e-1", "6.3e1", "%3A", "", uint16(0x1ff))
+	f.Add("\xff", "\u0080", "\u2028", "\x7f\r\n", "1000", "-0", "0e40", "é", "\u009f",
+		"\xff\xff", "\xc2\x80", "\ufffd", "\x7f", "0000", "0.000", "0", "\xc3\xa9", "\xc2", uint16(0xf))
+	f.Add("", "", "", strings.Repeat("x", 600), "1000", "1e40", "1e-40", "", "",
+		"", "", strings.Repeat(":", 200), strings.Repeat("x", 601), "1000", "1"+strings.Repeat("0", 40), "0."+strings.Repeat("0", 39)+"1", "", "", uint16(0x16))
+	f.Add("", "", "sha256-", "", "Approved", "01", "1", "", "",
+		"", "", "", "sha256-", "Approved", "1", "~"+strings.Repeat("1", 41), "", "", uint16(0x1f))
+	f.Fuzz(func(t *testing.T, tenant, user, order, transaction, status, submit, accept, submitCurrency, acceptCurrency,
+		tenant2, user2, order2, transaction2, status2, submit2, accept2, submitCurrency2, acceptCurrency2 string, same uint16) {
+		a := members{tenant, user, order, transaction, status, submit, accept, submitCurrency, acceptCurrency}
+		b := members{tenant2, user2, order2, transaction2, status2, submit2, accept2, submitCurrency2, acceptCurrency2}
+		checkKeys(t, a, b)
+		checkKeys(t, a, a)
+		// Most pairs differ in everything; those that share parts are what matters.
+		theirs := []*string{&b.tenant, &b.user, &b.order, &b.transaction, &b.status, &b.submit, &b.accept, &b.submitCurrency, &b.acceptCurrency}
+		for i, ours := range []string{a.tenant, a.user, a.order, a.transaction, a.status, a.submit, a.accept, a.submitCurrency, a.acceptCurrency} {
+			if same>>i&1 == 1 {
+				*theirs[i] = ours
+			}
+		}
+		checkKeys(t, a, b)
+	})
 }
 
 func TestEventsJSON(t *testing.T) {
@@ -703,9 +1008,10 @@ func TestCheck(t *testing.T) {
 		{pts(func(e *payack.PTSEvent) { e.AcceptAmount = amount("0100.50") }), "accept_amount"},
 		{pts(func(e *payack.PTSEvent) { e.ExchangeRate = amount("1e41") }), "exchange_rate"},
 		{pts(func(e *payack.PTSEvent) {
-			e.SubmitAmount, e.AcceptAmount, e.ExchangeRate = null, amount(""), payack.Amount{}
+			e.SubmitAmount, e.AcceptAmount, e.ExchangeRate, e.Status = null, amount(""), payack.Amount{}, payack.PTSWaiting
 		}), ""},
-		{pts(func(e *payack.PTSEvent) { e.AcceptAmount = amount("-1.5E+3") }), ""},
+		{pts(func(e *payack.PTSEvent) { e.SubmitAmount, e.ExchangeRate = null, payack.Amount{} }), ""},
+		{pts(func(e *payack.PTSEvent) { e.SubmitAmount, e.ExchangeRate = amount("-1.5E+3"), amount("-0") }), ""},
 		{pts(func(e *payack.PTSEvent) { e.Unsigned.SubmitPromo, e.Timestamp = amount(odd), text(odd) }), ""},
 		{pts(func(e *payack.PTSEvent) {
 			e.Channel, e.SubmitCurrency, e.AcceptCurrency = text(""), payack.NullText(), payack.Text{}
