@@ -41,8 +41,8 @@ func AmountOf(text Text) Amount { return Amount{text: text} }
 
 // Signed returns the same amount with the text that the provider's signature
 // covers, for senders that sign another spelling of the number than they send
-// (100.5 for 100.50). An amount without a text has no signed one. Events carry it so that their identity is made of signed
-// text only.
+// (100.5 for 100.50). The amount's value is then that of the signed text. With
+// an empty text, or for an amount that has none, the literal is what is signed.
 func (a Amount) Signed(text string) Amount {
 	if a.signed = text; text == a.text.s || a.IsEmpty() {
 		a.signed = ""

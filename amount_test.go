@@ -249,36 +249,264 @@ func TestAmountFromJSON(t *testing.T) {
 }
 
 func TestAmountSignedText(t *testing.T) {
-	for _, c := range []struct{ text, signed, want string }{
-		{"100.50", "100.5", "100.5"},
-		{"100.50", "100.50", "100.50"},
-		{"100.50", "", "100.50"},
-		{"40000.0", "40000", "40000"},
-		{"", "", ""},
+	for _, c := range []struct {
+		literal, signed  string
+		shown, signedTxt string
+		value            string // empty: no number
+	}{
+		{"100.50", "100.5", "100.50", "100.5", "100.5"},
+		{"100.50", "100.50", "100.50", "100.50", "100.5"},
+		{"100.50", "", "100.50", "100.50", "100.5"},
+		{"40000.0", "40000", "40000.0", "40000", "40000"},
+		{"0.00001", "1.0E-5", "0.00001", "1.0E-5", "0.00001"},
+		{"1e3", "1000", "1e3", "1000", "1000"},
+		{"-0.0", "-0", "-0.0", "-0", "0"},
+		{"-0.0", "0", "-0.0", "0", "0"},
+
+		// The signed text is what counts. What was sent beside it may say more.
+		{"500.000000000000001", "500", "500", "500", "500"},
+		{"499.999999999999999", "500", "500", "500", "500"},
+		{"0.1000000000000000055", "0.1", "0.1", "0.1", "0.1"},
+		{"900", "500", "500", "500", "500"},
+		{"-500", "500", "500", "500", "500"},
+		{"1e40", "1e-40", "1e-40", "1e-40", "0." + strings.Repeat("0", 39) + "1"},
+		{"500.0" + strings.Repeat("0", 40), "500", "500", "500", "500"}, // the literal alone would be too long
+		{"hostile", "500", "500", "500", "500"},
+		{"500", "hostile", "hostile", "hostile", ""},
+		{"hostile", "stranger", "stranger", "stranger", ""},
+		{"500", "0500", "0500", "0500", ""},
+		{"500", "1e41", "1e41", "1e41", ""},
+
+		{"", "", "", "", ""},
+		{"", "500", "", "", ""}, // nothing was sent, so nothing was signed
 	} {
-		a := payack.NewAmount(c.text).Signed(c.signed)
-		if a.SignedText() != c.want || a.String() != c.text || a.Text() != payack.NewText(c.text) {
-			t.Errorf("%q signed as %q: signed text %q, text %q", c.text, c.signed, a.SignedText(), a.String())
+		a := payack.NewAmount(c.literal).Signed(c.signed)
+		if a.String() != c.shown || a.Literal() != c.literal || a.SignedText() != c.signedTxt || a.Text() != text(c.shown) {
+			t.Errorf("%q signed as %q: shown %q, literal %q, signed text %q, text %#v",
+				c.literal, c.signed, a.String(), a.Literal(), a.SignedText(), a.Text())
 		}
-		if !a.Equal(payack.NewAmount(c.text)) {
-			t.Errorf("%q signed as %q has another value", c.text, c.signed)
+		if line, err := json.Marshal(a); err != nil || string(line) != strconv.Quote(c.shown) {
+			t.Errorf("%q signed as %q: JSON %s, %v", c.literal, c.signed, line, err)
+		}
+		if a.Valid() != (c.value != "") || a.IsEmpty() != (c.literal == "") || a.IsNull() || a.IsZero() {
+			t.Errorf("%q signed as %q: valid %v, empty %v, null %v, zero %v", c.literal, c.signed, a.Valid(), a.IsEmpty(), a.IsNull(), a.IsZero())
+		}
+		if c.value == "" {
+			_, err1 := a.Decimal()
+			_, err2 := a.MinorUnits(2)
+			if !errors.Is(err1, payack.ErrNotANumber) || !errors.Is(err2, payack.ErrNotANumber) || a.Equal(a) != a.IsEmpty() {
+				t.Errorf("%q signed as %q: %v, %v, equal to itself %v", c.literal, c.signed, err1, err2, a.Equal(a))
+			}
+			continue
+		}
+		// Whatever is asked, the answer is that of the signed text alone.
+		plain := amount(c.signedTxt)
+		got, err := a.Decimal()
+		if err != nil || got.String() != c.value {
+			t.Errorf("%q signed as %q: Decimal is %s, %v", c.literal, c.signed, got, err)
+		}
+		units, err := a.MinorUnits(2)
+		want, wantErr := plain.MinorUnits(2)
+		if units != want || !errors.Is(err, wantErr) {
+			t.Errorf("%q signed as %q: MinorUnits is %d, %v; want %d, %v", c.literal, c.signed, units, err, want, wantErr)
+		}
+		if !a.Equal(plain) || !plain.Equal(a) || !a.Equal(amount(c.value)) && len(c.value) <= 40 {
+			t.Errorf("%q signed as %q does not equal what was signed", c.literal, c.signed)
+		}
+		if a.Equal(amount(c.literal)) != plain.Equal(amount(c.literal)) {
+			t.Errorf("%q signed as %q: the literal decides what it equals", c.literal, c.signed)
 		}
 	}
-	a := payack.NewAmount("100.50")
+
+	a := amount("100.50")
 	if b := a.Signed("100.5"); b.SignedText() != "100.5" || a.SignedText() != "100.50" {
 		t.Error("Signed changed its receiver")
 	}
-	if a.Signed("100.5").Signed("100.50") != a {
+	if a.Signed("100.5").Signed("100.50") != a || a.Signed("100.5").Signed("") != a {
 		t.Error("signing the literal leaves something behind")
 	}
-	if (payack.Amount{}).SignedText() != "" || payack.AmountOf(payack.NullText()).SignedText() != "" {
-		t.Error("what is missing has a signed text")
+	for _, none := range []payack.Amount{{}, payack.AmountOf(payack.NullText()), amount("")} {
+		if signed := none.Signed("500"); signed != none || signed.SignedText() != "" || signed.Text() != none.Text() || signed.Valid() {
+			t.Errorf("%#v signed as 500 became %#v", none, signed)
+		}
 	}
-	// JSON holds the literal; what is read from it is signed by nothing else.
-	reused := payack.NewAmount("1.0").Signed("1")
-	if err := json.Unmarshal([]byte(`"2.0"`), &reused); err != nil || reused != payack.NewAmount("2.0") {
+	// What is read from JSON is signed by nothing else.
+	reused := amount("1.0").Signed("1")
+	if err := json.Unmarshal([]byte(`"2.0"`), &reused); err != nil || reused != amount("2.0") {
 		t.Errorf("reading over an amount: %#v, %v", reused, err)
 	}
+}
+
+// byValue returns the key part that an amount becomes, in each of the places
+// where one is made.
+func byValue(t *testing.T, a payack.Amount) string {
+	t.Helper()
+	part := (&payack.PayatomEvent{ReceivedAmount: a}).Fingerprint()
+	checkKey(t, payack.Payatom, (&payack.PayatomEvent{Status: "x", ReceivedAmount: a}).ID(), []string{"", "", "x", part})
+	checkKey(t, payack.PTS, (&payack.PTSEvent{AcceptAmount: a}).ID(), []string{"", "", "", "", "", "", part})
+	checkKey(t, payack.PTS, (&payack.PTSEvent{SubmitAmount: a}).Fingerprint(), []string{part, "", "", ""})
+	return part
+}
+
+// Each group is one value, and no two groups are the same.
+func TestAmountsByValue(t *testing.T) {
+	zeros := func(n int) string { return strings.Repeat("0", n) }
+	groups := []struct {
+		value     string
+		spellings []string
+	}{
+		{"0", []string{"0", "-0", "0.0", "0.000", "-0.00", "0e0", "0e40", "0e-40", "0E+40", "-0e-40", "-0.0e40", "0.000e1", "0." + zeros(38)}},
+		{"63", []string{"63", "63.0", "63.00", "6.3e1", "630e-1", "0.63e2", "0.063E+3", "6300e-02", "63e0", "63e-0", "63." + zeros(37), "63" + zeros(34) + "e-34"}},
+		{"-63", []string{"-63", "-63.0", "-6.3e1", "-630e-1"}},
+		{"630", []string{"630", "63e1", "6.3e2", "630.00"}},
+		{"6.3", []string{"6.3", "6.30", "63e-1", "0.63e1"}},
+		{"0.63", []string{"0.63", "0.630", "63e-2"}},
+		{"100.5", []string{"100.5", "100.50", "1005e-1", "1.005E2"}},
+		{"0.00001", []string{"0.00001", "1.0E-5", "1e-5", "0.000010"}},
+		{"9007199254740992", []string{"9007199254740992", "9007199254740992.0"}},
+		{"9007199254740993", []string{"9007199254740993", "9.007199254740993e15"}}, // a float64 makes …992 of it
+		{"0.1", []string{"0.1", "1e-1", "0.10"}},
+		{"0.10000000000000001", []string{"0.10000000000000001"}},
+		{"1" + zeros(39), []string{"1" + zeros(39), "1e39", "10e38", "0.1e40"}},
+		{"1" + zeros(40), []string{"1e40", "1.0e40", "10e39"}},
+		{"12" + zeros(39), []string{"12e39", "1.2e40"}},
+		{"12" + zeros(40), []string{"12e40", "12.0e+40"}},
+		{"-1" + zeros(40), []string{"-1e40", "-1.0E+40"}},
+		{"0." + zeros(39) + "1", []string{"1e-40", "1.0e-40", "0.1e-39", "0.01e-38"}},
+		{"0." + zeros(40) + "1", []string{"0.1e-40", "0.10e-40"}},
+		{strings.Repeat("9", 40), []string{strings.Repeat("9", 40)}},
+		{strings.Repeat("9", 37) + zeros(9), []string{strings.Repeat("9", 37) + "e9"}},
+		{"0." + strings.Repeat("1", 38), []string{"0." + strings.Repeat("1", 38)}},
+		{"0." + zeros(37) + "1", []string{"0." + zeros(37) + "1", "1e-38"}},
+	}
+	seen := map[string]string{}
+	for i, group := range groups {
+		for _, spelling := range group.spellings {
+			a := amount(spelling)
+			if got := byValue(t, a); got != group.value {
+				t.Errorf("%q is %q by value, want %q", spelling, got, group.value)
+			}
+			for j, other := range groups {
+				for _, b := range other.spellings {
+					if a.Equal(amount(b)) != (i == j) {
+						t.Errorf("%q equals %q: %v", spelling, b, i != j)
+					}
+				}
+			}
+		}
+		if other, found := seen[group.value]; found {
+			t.Errorf("the groups of %q and %q are one", other, group.spellings[0])
+		}
+		seen[group.value] = group.spellings[0]
+	}
+
+	// A text that is no number is only itself, however near it comes.
+	for _, c := range amountGrammar {
+		if c.valid {
+			continue
+		}
+		got := byValue(t, amount(c.text))
+		if got != c.text && got != "~"+c.text {
+			t.Errorf("%q is %q by value", c.text, got)
+		}
+		if number, found := seen[got]; found {
+			t.Errorf("%q, which is no number, is %q by value", c.text, number)
+		}
+		seen[got] = c.text
+	}
+	// Of one value, and only the first is short enough for an amount.
+	for _, long := range [][2]string{{"1e40", "1" + zeros(40)}, {"1e-40", "0." + zeros(39) + "1"}, {"63", "63." + zeros(38)}, {"0", "0." + zeros(39)}} {
+		if a, b := byValue(t, amount(long[0])), byValue(t, amount(long[1])); a == b || amount(long[0]).Equal(amount(long[1])) {
+			t.Errorf("%q and the text %q, which is too long, are both %q", long[0], long[1], a)
+		}
+	}
+}
+
+// Plain amounts, which nearly all are, cost their keys nothing.
+func TestAmountsByValueDoNotAllocate(t *testing.T) {
+	for _, spelling := range []string{"", "500", "500.00", "500.50", "0.000", "-0", "-0.00", "0", "100", strings.Repeat("9", 40), "0." + strings.Repeat("0", 38), "hostile"} {
+		payatom := &payack.PayatomEvent{ReceivedAmount: amount(spelling)}
+		if n := testing.AllocsPerRun(100, func() { _ = payatom.Fingerprint() }); n != 0 {
+			t.Errorf("%q: %v allocations", spelling, n)
+		}
+		pts := &payack.PTSEvent{SubmitAmount: amount(spelling), SubmitCurrency: text("PHP"), AcceptAmount: amount(spelling), AcceptCurrency: text("USDT")}
+		if n := testing.AllocsPerRun(100, func() { _ = pts.Fingerprint() }); n > 1 {
+			t.Errorf("%q: %v allocations, and one is the text itself", spelling, n)
+		}
+	}
+	for _, spelling := range []string{"1e40", "1e-40", "-1.5E-3"} {
+		ev := &payack.PayatomEvent{ReceivedAmount: amount(spelling)}
+		if n := testing.AllocsPerRun(100, func() { _ = ev.Fingerprint() }); n > 5 {
+			t.Errorf("%q: %v allocations", spelling, n)
+		}
+	}
+}
+
+// FuzzAmountsByValue holds the texts by value to shopspring's decimals.
+func FuzzAmountsByValue(f *testing.F) {
+	for i, c := range amountGrammar {
+		f.Add(c.text, amountGrammar[(i+5)%len(amountGrammar)].text, int64(i)*7-50, int8(i), int8(i%80-40))
+	}
+	f.Add("63.00", "6.3e1", int64(630), int8(1), int8(-1))
+	f.Add("-0", "0e40", int64(0), int8(40), int8(40))
+	f.Add("1e40", "1"+strings.Repeat("0", 40), int64(-1), int8(2), int8(40))
+	f.Fuzz(func(t *testing.T, one, two string, digits int64, point, exponent int8) {
+		texts := []string{one, two, "~" + one, spell(digits, point, exponent), spell(digits, 0, 0), spell(digits, point+1, exponent+1)}
+		for _, x := range texts {
+			a := amount(x)
+			value := byValue(t, a)
+			d, err := a.Decimal()
+			switch {
+			case err == nil && value != d.String():
+				t.Fatalf("%q is %q by value, and %s as a decimal", x, value, d)
+			case err != nil && value != x && value != "~"+x:
+				t.Fatalf("%q, which is no number, is %q by value", x, value)
+			}
+			for _, y := range texts {
+				b := amount(y)
+				e, otherErr := b.Decimal()
+				numbers := err == nil && otherErr == nil && d.Equal(e)
+				if same := value == byValue(t, b); same != (numbers || x == y) {
+					t.Fatalf("%q and %q by value: %v, as decimals %v", x, y, same, numbers)
+				}
+				if equal := a.Equal(b); equal != (numbers || x == "" && y == "") {
+					t.Fatalf("%q and %q are equal: %v, as decimals %v", x, y, equal, numbers)
+				}
+				// What is sent and what is signed may be any two texts.
+				if x == "" || y == "" {
+					continue
+				}
+				signed := a.Signed(y)
+				if signed.SignedText() != y || byValue(t, signed) != byValue(t, b) || signed.Valid() != b.Valid() || !signed.Equal(b) && b.Valid() {
+					t.Fatalf("%q signed as %q: %q by value", x, y, byValue(t, signed))
+				}
+				want := y
+				if numbers || x == y {
+					want = x
+				}
+				if signed.String() != want || signed.Literal() != x {
+					t.Fatalf("%q signed as %q: shown as %q, literal %q", x, y, signed, signed.Literal())
+				}
+			}
+		}
+	})
+}
+
+// spell writes a number with its point so many digits from the right, and with
+// an exponent. It need not be a valid amount.
+func spell(digits int64, point, exponent int8) string {
+	s := strings.TrimPrefix(strconv.FormatInt(digits, 10), "-")
+	if n := int(uint8(point)) % 24; n > 0 {
+		s = strings.Repeat("0", max(0, n+1-len(s))) + s
+		s = s[:len(s)-n] + "." + s[len(s)-n:]
+	}
+	if digits < 0 {
+		s = "-" + s
+	}
+	if exponent != 0 {
+		s += "e" + strconv.Itoa(int(exponent))
+	}
+	return s
 }
 
 func TestText(t *testing.T) {
