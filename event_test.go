@@ -1093,3 +1093,123 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// amountCases are what may stand where an amount is wanted. Positive ones are
+// numbers above zero.
+var amountCases = []struct {
+	amount          payack.Amount
+	empty, positive bool
+	number          bool
+	payatom         bool // the literal keeps Payatom's narrower grammar
+}{
+	{payack.Amount{}, true, false, false, false},
+	{payack.AmountOf(payack.NullText()), true, false, false, false},
+	{amount(""), true, false, false, false},
+	{amount("").Signed("500"), true, false, false, false},
+
+	{amount("500"), false, true, true, true},
+	{amount("0.01"), false, true, true, true},
+	{amount("0.00000000000000001"), false, true, true, true},
+	{amount("100.50"), false, true, true, true},
+	{amount("1e-40"), false, true, true, false},
+	{amount("1e40"), false, true, true, false},
+	{amount(strings.Repeat("9", 40)), false, true, true, false},
+
+	{amount("0"), false, false, true, true},
+	{amount("0.00"), false, false, true, true},
+	{amount("0e5"), false, false, true, false},
+	{amount("0.0e-40"), false, false, true, false},
+	{amount("-0"), false, false, true, false},
+	{amount("-0.00"), false, false, true, false},
+	{amount("-1"), false, false, true, false},
+	{amount("-1e-40"), false, false, true, false},
+
+	{amount("1e99"), false, false, false, false},
+	{amount("1e41"), false, false, false, false},
+	{amount(strings.Repeat("9", 41)), false, false, false, false},
+	{amount("0500"), false, false, false, false},
+	{amount("+500"), false, false, false, false},
+	{amount(".5"), false, false, false, false},
+	{amount("500 "), false, false, false, false},
+	{amount("\uff15"), false, false, false, false}, // FULLWIDTH DIGIT FIVE
+	{amount("hostile"), false, false, false, false},
+	{amount("null"), false, false, false, false},
+
+	// What was signed decides.
+	{amount("0.00").Signed("0"), false, false, true, true},
+	{amount("500").Signed("0"), false, false, true, true},
+	{amount("500").Signed("-500"), false, false, true, true},
+	{amount("0").Signed("500"), false, true, true, true},
+	{amount("500").Signed("1.0E-5"), false, true, true, true},
+	{amount("500").Signed("hostile"), false, false, false, true},
+	{amount("500").Signed("1e99"), false, false, false, true},
+	{amount("hostile").Signed("500"), false, true, true, false},
+}
+
+// A status that says paid needs an amount above zero; any other does not.
+func TestCheckAmountByStatus(t *testing.T) {
+	verdict := func(ev payack.Event, a payack.Amount, member string, want bool) {
+		t.Helper()
+		err := ev.Check()
+		if (err == nil) != want || err != nil && (!errors.Is(err, payack.ErrInvalid) || !strings.Contains(err.Error(), member)) {
+			t.Errorf("%s, %v, literal %q, signed %q: %v", ev.Provider(), ev.ID(), a.Literal(), a.SignedText(), err)
+		}
+	}
+	for _, c := range amountCases {
+		for _, status := range []payack.PTSStatus{"0000", "1000", "2000", "3000", "4000", "5000", "6000", "02000"} {
+			ev := fullPTS()
+			ev.Status, ev.AcceptAmount = status, c.amount
+			verdict(ev, c.amount, "accept_amount", c.positive || status != payack.PTSSuccess && (c.empty || c.number))
+			// submit_amount and the rate are what they are.
+			ev = fullPTS()
+			ev.Status, ev.SubmitAmount = status, c.amount
+			verdict(ev, c.amount, "submit_amount", c.empty || c.number)
+			ev = fullPTS()
+			ev.Status, ev.ExchangeRate = status, c.amount
+			verdict(ev, c.amount, "exchange_rate", c.empty || c.number)
+		}
+		for _, status := range []payack.PayatomStatus{"Approved", "Late Approved"} {
+			ev := fullPayatom()
+			ev.Status, ev.ReceivedAmount = status, c.amount
+			verdict(ev, c.amount, "received_amount", c.payatom && c.positive)
+		}
+		for _, status := range []payack.PayatomStatus{"Refund Initiated", "Refund Completed"} {
+			ev := fullPayatom()
+			ev.Status, ev.ReceivedAmount = status, c.amount
+			verdict(ev, c.amount, "received_amount", c.payatom && c.number)
+		}
+		for _, status := range []payack.PayatomStatus{"Pending", "Declined", "No Matching Payment for UTR", "User Timed Out", "Amount Mismatch",
+			"Cancelled", "Failed", "Chargeback", "approved", "Approved "} {
+			ev := fullPayatom()
+			ev.Status, ev.ReceivedAmount = status, c.amount
+			verdict(ev, c.amount, "received_amount", c.empty || c.payatom && c.number)
+		}
+	}
+}
+
+// The bound is in bytes, because MD5's blocks are.
+func TestCheckPayatomOrderIDLength(t *testing.T) {
+	for _, c := range []struct {
+		orderID string
+		ok      bool
+	}{
+		{"", false},
+		{"O", true},
+		{strings.Repeat("O", 63), true},
+		{strings.Repeat("O", 64), false},
+		{strings.Repeat("O", 65), false},
+		{strings.Repeat("O", 128), false},
+		{strings.Repeat("é", 31) + "O", true},
+		{strings.Repeat("é", 32), false},
+		{strings.Repeat("\u20ac", 21), true},
+		{strings.Repeat("\u20ac", 21) + "O", false},
+		{strings.Repeat("\xff", 63), true},
+		{strings.Repeat("\x00", 64), false},
+	} {
+		ev := fullPayatom()
+		ev.OrderID = c.orderID
+		if err := ev.Check(); (err == nil) != c.ok || err != nil && !strings.Contains(err.Error(), "order_id") {
+			t.Errorf("%d bytes, %d runes: %v", len(c.orderID), utf8.RuneCountInString(c.orderID), err)
+		}
+	}
+}

@@ -177,7 +177,7 @@ func (e *PayatomEvent) Check() error {
 		return invalidMember("status")
 	case amount == "" && e.Status.needsAmount():
 		return fmt.Errorf("payack: received_amount is missing, and the status says that money moved: %w", ErrInvalid)
-	case amount != "" && !payatom.Amount(amount):
+	case amount != "" && (!payatom.Amount(amount) || !e.ReceivedAmount.Valid()):
 		return fmt.Errorf("payack: received_amount is not a plain decimal: %w", ErrInvalid)
 	case e.Paid() && !e.ReceivedAmount.positive():
 		return fmt.Errorf("payack: received_amount is not above zero, and the status says paid: %w", ErrInvalid)

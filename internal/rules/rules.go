@@ -51,7 +51,7 @@ func payatomAmount(fl validator.FieldLevel) bool {
 	}
 	refund := ev.Status == payack.PayatomRefundInitiated || ev.Status == payack.PayatomRefundCompleted
 	if text := ev.ReceivedAmount.Literal(); text != "" {
-		return payatom.Amount(text) && (!ev.Paid() || above0(ev.ReceivedAmount))
+		return payatom.Amount(text) && ev.ReceivedAmount.Valid() && (!ev.Paid() || above0(ev.ReceivedAmount))
 	}
 	return !ev.Paid() && !refund
 }

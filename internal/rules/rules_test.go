@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -33,6 +34,29 @@ func FuzzCheckEqualsTags(f *testing.F) {
 			f.Add("ORD1", "500", s, "x", "T1", state)
 		}
 	}
+	// Amounts of all kinds, in all states and under each status that matters, in
+	// events that are right otherwise: states 35, 17, 8 and 26 are those in which
+	// each amount is there, signed as another text or not.
+	for _, amount := range []string{"500", "500.00", "0", "0.00", "-0", "-1", "0e5", "5e2", "1e40", "1e41", "1e99", "0500", "hostile", "",
+		strings.Repeat("9", 40), strings.Repeat("9", 41), strings.Repeat("9", 18), strings.Repeat("9", 19)} {
+		for _, state := range []uint8{0, 1, 2, 8, 17, 26, 35} {
+			for _, status := range []string{"2000", "1000"} {
+				f.Add("884", "100.50", status, "20241878538106", amount, state)
+			}
+			for _, status := range []string{"Approved", "Late Approved", "Refund Completed", "Pending"} {
+				f.Add("ORD1000001", amount, status, "500", "T1", state)
+			}
+		}
+		f.Add("884", amount, "2000", "63", "500", uint8(17)) // signed in place of 500
+		f.Add("ORD1000001", "500", "Approved", amount, "T1", uint8(8))
+		f.Add("ORD1000001", "500", "Pending", amount, "T1", uint8(8))
+	}
+	for _, id := range []string{strings.Repeat("O", 63), strings.Repeat("O", 64), strings.Repeat("é", 32), strings.Repeat("é", 31), strings.Repeat("\u20ac", 21)} {
+		f.Add(id, "500", "Approved", "500", "T1", uint8(2))
+	}
+	for _, status := range []string{"0Approved", " Approved", "@", "[", "`", "{", "A", "Z", "a", "z", "Éa"} {
+		f.Add("ORD1000001", "500", status, "500", "T1", uint8(2))
+	}
 	v := rules.NewValidator()
 	f.Fuzz(func(t *testing.T, a, b, c, d, e string, state uint8) {
 		same := func(ev payack.Event) {
@@ -46,11 +70,15 @@ func FuzzCheckEqualsTags(f *testing.F) {
 		if state&8 != 0 {
 			amount = amount.Signed(d)
 		}
+		accept := payack.AmountOf(textFrom(e, state/3))
+		if state&16 != 0 {
+			accept = accept.Signed(b)
+		}
 		extra := map[string]payack.Text{a: textFrom(d, state)}
 		same(&payack.PtopEvent{Success: state&4 == 0, TransactionID: a, OrderID: b, Message: textFrom(c, state), Extra: extra})
 		same(&payack.PTSEvent{
 			UserID: a, OrderID: d, TransactionID: e, Channel: textFrom(b, state), SubmitCurrency: textFrom(c, state),
-			SubmitAmount: amount, AcceptCurrency: textFrom(d, state), AcceptAmount: payack.AmountOf(textFrom(e, state/3)),
+			SubmitAmount: amount, AcceptCurrency: textFrom(d, state), AcceptAmount: accept,
 			ExchangeRate: payack.NewAmount(b), Status: payack.PTSStatus(c), Timestamp: textFrom(e, state),
 			Unsigned: payack.PTSUnsigned{SubmitPromo: payack.NewAmount(d), DetailsURL: textFrom(e, state), Extra: extra},
 		})
@@ -59,6 +87,58 @@ func FuzzCheckEqualsTags(f *testing.F) {
 			Unsigned: payack.PayatomUnsigned{RequestedAmount: payack.NewAmount(d), RefundInfo: textFrom(e, state), Extra: extra},
 		})
 	})
+}
+
+// The seeds of the fuzz test would prove nothing if one verdict were never
+// reached: of each rule, what keeps it and what breaks it.
+func TestTagsAndChecksReachBothVerdicts(t *testing.T) {
+	v := rules.NewValidator()
+	amount, null := payack.NewAmount, payack.AmountOf(payack.NullText())
+	pts := func(status payack.PTSStatus, accept payack.Amount) payack.Event {
+		return &payack.PTSEvent{UserID: "884", OrderID: "O", TransactionID: "T", Status: status, AcceptAmount: accept}
+	}
+	payatom := func(order string, status payack.PayatomStatus, received payack.Amount) payack.Event {
+		return &payack.PayatomEvent{OrderID: order, Status: status, ReceivedAmount: received}
+	}
+	for _, c := range []struct {
+		rule         string
+		right, wrong []payack.Event
+	}{
+		{"required",
+			[]payack.Event{&payack.PtopEvent{TransactionID: "t", OrderID: "o"}},
+			[]payack.Event{&payack.PtopEvent{OrderID: "o"}, &payack.PtopEvent{TransactionID: "t"},
+				&payack.PTSEvent{OrderID: "O", TransactionID: "T", Status: "1000"}, &payack.PTSEvent{UserID: "884", TransactionID: "T", Status: "1000"},
+				&payack.PTSEvent{UserID: "884", OrderID: "O", Status: "1000"}, &payack.PTSEvent{UserID: "884", OrderID: "O", TransactionID: "T"}}},
+		{"amount",
+			[]payack.Event{&payack.PTSEvent{UserID: "884", OrderID: "O", TransactionID: "T", Status: "1000", SubmitAmount: amount("-1e40"), ExchangeRate: null}},
+			[]payack.Event{&payack.PTSEvent{UserID: "884", OrderID: "O", TransactionID: "T", Status: "1000", SubmitAmount: amount("1e41")},
+				&payack.PTSEvent{UserID: "884", OrderID: "O", TransactionID: "T", Status: "1000", ExchangeRate: amount("1").Signed("x")}}},
+		{"pts_accept_amount",
+			[]payack.Event{pts("2000", amount("0.01")), pts("2000", amount("0").Signed("1")), pts("1000", payack.Amount{}), pts("3000", null), pts("5000", amount("-1"))},
+			[]payack.Event{pts("2000", payack.Amount{}), pts("2000", null), pts("2000", amount("")), pts("2000", amount("0")), pts("2000", amount("0.00")),
+				pts("2000", amount("-1")), pts("2000", amount("0e5")), pts("2000", amount("1e99")), pts("2000", amount("1").Signed("0")), pts("1000", amount("1e99"))}},
+		{"payatom_amount",
+			[]payack.Event{payatom("O", "Approved", amount("500.00")), payatom("O", "Late Approved", amount("0.01")), payatom("O", "Refund Completed", amount("0")),
+				payatom("O", "Pending", null), payatom("O", "Declined", amount("0"))},
+			[]payack.Event{payatom("O", "Approved", null), payatom("O", "Late Approved", amount("0.00")), payatom("O", "Refund Completed", null),
+				payatom("O", "Refund Initiated", amount("")), payatom("O", "Pending", amount("5e2")), payatom("O", "Pending", amount("5").Signed("x")),
+				payatom("O", "Approved", amount("5").Signed("0"))}},
+		{"payatom_status",
+			[]payack.Event{payatom("O", "approved", null), payatom("O", "Z", null)},
+			[]payack.Event{payatom("O", "", null), payatom("O", "0Approved", null), payatom("O", "Éa", null)}},
+		{"payatom_order_id",
+			[]payack.Event{payatom(strings.Repeat("O", 63), "Pending", null), payatom(strings.Repeat("é", 31), "Pending", null)},
+			[]payack.Event{payatom("", "Pending", null), payatom(strings.Repeat("O", 64), "Pending", null), payatom(strings.Repeat("é", 32), "Pending", null)}},
+	} {
+		for _, ev := range c.right {
+			assert.NoError(t, ev.Check(), "%s, by hand: %#v", c.rule, ev)
+			assert.NoError(t, v.Struct(ev), "%s, by its tags: %#v", c.rule, ev)
+		}
+		for _, ev := range c.wrong {
+			assert.ErrorIs(t, ev.Check(), payack.ErrInvalid, "%s, by hand: %#v", c.rule, ev)
+			assert.Error(t, v.Struct(ev), "%s, by its tags: %#v", c.rule, ev)
+		}
+	}
 }
 
 // A merchant may validate what holds an event, and an event that is no pointer.
