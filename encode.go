@@ -1,9 +1,12 @@
 package payack
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
+	"unicode/utf8"
 )
 
 // encodingVersion is that of the form that [EncodeEvent] writes.
@@ -42,10 +45,22 @@ var kinds = map[Provider]func() Event{
 // The result holds the signature that was received. It may hold U+0000 as an
 // escape, which text and JSON columns of some databases refuse: keep it as
 // bytes.
+//
+// The error is for an event that is nil or none of this package's, and for one
+// that JSON cannot hold, such as a text that is no UTF-8. Verified events have
+// none of these.
 func EncodeEvent(ev Event) ([]byte, error) {
 	v := reflect.ValueOf(ev)
-	if v.Kind() != reflect.Pointer || v.IsNil() {
-		return nil, fmt.Errorf("payack: EncodeEvent: the event is nil; give one that was verified")
+	if !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return nil, errors.New("payack: EncodeEvent: the event is nil; give one that was verified")
+	}
+	switch ev.(type) {
+	case *PtopEvent, *PTSEvent, *PayatomEvent:
+	default:
+		return nil, fmt.Errorf("payack: EncodeEvent: a %T is no event of this package; give the event that it was made of", ev)
+	}
+	if err := encodable(v.Elem(), true); err != nil {
+		return nil, fmt.Errorf("payack: EncodeEvent: %w", err)
 	}
 	event, err := json.Marshal(ev)
 	if err != nil {
@@ -57,6 +72,37 @@ func EncodeEvent(ev Event) ([]byte, error) {
 		Tenant: by.Tenant, Scheme: by.Scheme, Key: by.Key, Signature: by.Signature,
 		Amounts: signedApart(v.Elem()), Event: event,
 	})
+}
+
+// encodable returns an error for what would be read back as something else. Top
+// says that v is the event, whose own amounts keep their signed texts.
+func encodable(v reflect.Value, top bool) error {
+	switch v.Kind() {
+	case reflect.String:
+		if !utf8.ValidString(v.String()) {
+			return errors.New("a text of the event is not UTF-8")
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			field := v.Field(i)
+			if field.Type() == reflect.TypeFor[Amount]() && !top && field.Interface().(Amount).signed != "" {
+				return errors.New("an unsigned amount has a signed text")
+			}
+			if err := encodable(field, false); err != nil {
+				return err
+			}
+		}
+	case reflect.Map:
+		for members := v.MapRange(); members.Next(); {
+			if text, ok := members.Value().Interface().(Text); ok && text.IsZero() {
+				return errors.New("a member of Extra is absent; delete it from the map")
+			}
+			if err := errors.Join(encodable(members.Key(), false), encodable(members.Value(), false)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil // numbers, and the pointers of Findings, which are left out
 }
 
 // signedApart returns the amounts of an event whose signed text is not the
@@ -84,28 +130,77 @@ func DecodeEvent(encoded []byte) (Event, error) {
 		return nil, fmt.Errorf("payack: DecodeEvent: %s: %w", what, ErrMalformed)
 	}
 	var e encodedEvent
-	if json.Unmarshal(encoded, &e) != nil {
+	if !utf8.Valid(encoded) || json.Unmarshal(encoded, &e) != nil || repeatsName(encoded) {
 		return fail("it is not an encoded event")
 	}
-	if e.Version != encodingVersion {
-		return fail(fmt.Sprintf("the form has version %d and this module reads version %d; a newer one wrote it", e.Version, encodingVersion))
+	if e.Version > encodingVersion {
+		return fail(fmt.Sprintf("a newer version of this module wrote it, in form %d; this one reads form %d", e.Version, encodingVersion))
 	}
-	make, known := kinds[e.Provider]
-	if !known {
+	newEvent, known := kinds[e.Provider]
+	switch {
+	case e.Version != encodingVersion:
+		return fail("it does not name the form that it has")
+	case !known:
 		return fail("the provider is not known to this version")
+	case len(e.Event) == 0 || e.Event[0] != '{': // encoding/json takes null for an empty event
+		return fail("it has no event")
 	}
-	ev := make()
-	if len(e.Event) == 0 || json.Unmarshal(e.Event, ev) != nil {
+	ev := newEvent()
+	if json.Unmarshal(e.Event, ev) != nil {
 		return fail("its event can't be read")
 	}
 	ev.(interface{ restore(Verification) }).restore(Verification{Tenant: e.Tenant, Scheme: e.Scheme, Key: e.Key, Signature: e.Signature})
 	fields := reflect.ValueOf(ev).Elem()
-	for name, amount := range e.Amounts {
+	for name, texts := range e.Amounts {
 		field := fields.FieldByName(name)
 		if !field.IsValid() || field.Type() != reflect.TypeFor[Amount]() {
 			return fail("it has an amount that its event has not")
 		}
-		field.Set(reflect.ValueOf(AmountOf(amount.Literal).Signed(amount.Signed)))
+		amount := AmountOf(texts.Literal).Signed(texts.Signed)
+		if shown := field.Interface().(Amount); amount.signed == "" || amount.Text() != shown.text {
+			return fail("its texts of an amount contradict each other")
+		}
+		field.Set(reflect.ValueOf(amount))
 	}
 	return ev, nil
+}
+
+// repeatsName reports whether an object anywhere in a JSON text has a name twice.
+func repeatsName(text []byte) bool {
+	type level struct {
+		names  map[string]bool // nil in an array
+		isName bool            // of the next token
+	}
+	var levels []level
+	tokens := json.NewDecoder(bytes.NewReader(text))
+	tokens.UseNumber()
+	for {
+		token, err := tokens.Token()
+		if err != nil {
+			return false // the end: the text was parsed before
+		}
+		switch token {
+		case json.Delim('{'):
+			levels = append(levels, level{map[string]bool{}, true})
+			continue
+		case json.Delim('['):
+			levels = append(levels, level{})
+			continue
+		case json.Delim('}'), json.Delim(']'):
+			levels = levels[:len(levels)-1]
+		}
+		if len(levels) == 0 {
+			continue
+		}
+		in := &levels[len(levels)-1]
+		if in.isName {
+			name := token.(string)
+			if in.names[name] {
+				return true
+			}
+			in.names[name], in.isName = true, false
+			continue
+		}
+		in.isName = in.names != nil
+	}
 }

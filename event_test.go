@@ -859,6 +859,32 @@ func fuzzText(s string, state *uint64) payack.Text {
 	return text(s)
 }
 
+// fuzzEvents makes an event of each provider from fuzzed texts.
+func fuzzEvents(a, b, c, name string, state uint64) []payack.Event {
+	next := func(s string) payack.Text { return fuzzText(s, &state) }
+	num := func(s string) payack.Amount { return payack.AmountOf(next(s)) }
+	extra := func() map[string]payack.Text {
+		m := map[string]payack.Text{name: next(c), name + "2": next(a)}
+		maps.DeleteFunc(m, func(_ string, t payack.Text) bool { return t.IsZero() })
+		if len(m) == 0 {
+			return nil
+		}
+		return m
+	}
+	pts := &payack.PTSEvent{
+		UserID: a, OrderID: b, TransactionID: c, Status: payack.PTSStatus(name), Channel: next(a),
+		SubmitCurrency: next(b), SubmitAmount: num(b), AcceptCurrency: next(c), AcceptAmount: num(c), ExchangeRate: num(a), Timestamp: next(b),
+		Unsigned: payack.PTSUnsigned{SubmitPromo: num(b), AcceptPromo: num(a), PaymentAddress: next(c), ReceivingAddress: next(a),
+			ErrorMessage: next(c), ReferenceNumber: next(b), DetailsURL: next(c), Extra: extra()},
+	}
+	payatom := &payack.PayatomEvent{
+		OrderID: a, ReceivedAmount: num(b), Status: payack.PayatomStatus(c),
+		Unsigned: payack.PayatomUnsigned{RequestedAmount: num(b), BankRef: next(a), SenderUPI: next(c), RefCode: next(b), RefundInfo: next(c), Extra: extra()},
+	}
+	ptop := &payack.PtopEvent{Success: state&1 == 1, TransactionID: a, OrderID: b, Message: next(c), Extra: extra()}
+	return []payack.Event{pts, payatom, ptop}
+}
+
 func FuzzEventsJSON(f *testing.F) {
 	f.Add("884", "100.50", `{"a":[1]}`, "name", ^uint64(0))
 	f.Add("<&>\u2028", "1e5", `"quoted"`, "", uint64(0x1b1b1b1b))
@@ -869,29 +895,7 @@ func FuzzEventsJSON(f *testing.F) {
 				t.Skip("strict decoding lets no such text through")
 			}
 		}
-		next := func(s string) payack.Text { return fuzzText(s, &state) }
-		num := func(s string) payack.Amount { return payack.AmountOf(next(s)) }
-		extra := func() map[string]payack.Text {
-			m := map[string]payack.Text{name: next(c), name + "2": next(a)}
-			maps.DeleteFunc(m, func(_ string, t payack.Text) bool { return t.IsZero() })
-			if len(m) == 0 {
-				return nil
-			}
-			return m
-		}
-		pts := &payack.PTSEvent{
-			UserID: a, OrderID: b, TransactionID: c, Status: payack.PTSStatus(name), Channel: next(a),
-			SubmitCurrency: next(b), SubmitAmount: num(b), AcceptCurrency: next(c), AcceptAmount: num(c), ExchangeRate: num(a), Timestamp: next(b),
-			Unsigned: payack.PTSUnsigned{SubmitPromo: num(b), AcceptPromo: num(a), PaymentAddress: next(c), ReceivingAddress: next(a),
-				ErrorMessage: next(c), ReferenceNumber: next(b), DetailsURL: next(c), Extra: extra()},
-		}
-		payatom := &payack.PayatomEvent{
-			OrderID: a, ReceivedAmount: num(b), Status: payack.PayatomStatus(c),
-			Unsigned: payack.PayatomUnsigned{RequestedAmount: num(b), BankRef: next(a), SenderUPI: next(c), RefCode: next(b), RefundInfo: next(c), Extra: extra()},
-		}
-		ptop := &payack.PtopEvent{Success: state&1 == 1, TransactionID: a, OrderID: b, Message: next(c), Extra: extra()}
-
-		for _, ev := range []payack.Event{pts, payatom, ptop} {
+		for _, ev := range fuzzEvents(a, b, c, name, state) {
 			line, err := json.Marshal(ev)
 			if err != nil || strings.ContainsAny(string(line), "\r\n") {
 				t.Fatalf("JSON %s, %v", line, err)
