@@ -14,9 +14,9 @@ import (
 // through a float.
 //
 // Its value is that of the text that the provider signed. Nearly always that is
-// the text that was sent; where the sender signs another spelling of the number
-// (100.5 for 100.50), SignedText has it, and what was sent counts only as far
-// as it says the same.
+// the text that was sent. Some senders sign another spelling of the number
+// (100.5 for 100.50): SignedText returns it, and the text that was sent decides
+// nothing.
 //
 // The zero Amount is an absent member. Amounts are safe for concurrent use.
 // Compare them with Equal: == compares their texts.
@@ -32,8 +32,8 @@ const (
 	maxAmountExponent = 40
 )
 
-// NewAmount returns an amount with this text, without looking at it; Valid
-// and the conversions tell whether it is a number.
+// NewAmount returns an amount with this text, which it does not check. Valid
+// reports whether it is a number.
 func NewAmount(text string) Amount { return Amount{text: NewText(text)} }
 
 // AmountOf returns an amount with this text, which may be absent or null.
@@ -59,8 +59,8 @@ func (a Amount) SignedText() string {
 	return a.text.s
 }
 
-// Literal returns the text as sent, empty when the amount was absent, null or
-// empty. Where it differs in value from SignedText it is not authenticated.
+// Literal returns the text as sent. It is empty when the amount was absent, null
+// or empty. Where its value is not that of SignedText it is not authenticated.
 func (a Amount) Literal() string { return a.text.s }
 
 // String returns the literal as sent where its value is that of the signed
@@ -73,8 +73,7 @@ func (a Amount) String() string {
 	return a.signed
 }
 
-// Text returns what String does, with the difference between absent, null and
-// empty.
+// Text returns String as a [Text], which tells absent, null and empty apart.
 func (a Amount) Text() Text {
 	t := a.text
 	t.s = a.String()
@@ -101,21 +100,20 @@ func (a Amount) positive() bool {
 	return a.Valid() && text[0] != '-' && text != "0"
 }
 
-// byValue returns a text that amounts of equal value have in common and others
-// have not. A text that is no number stands for itself.
+// byValue returns one text for all amounts of one value. Two amounts of which
+// one is no number have the same only when their signed texts are the same.
 func (a Amount) byValue() string { return canonical(a.SignedText()) }
 
-// ErrNotANumber is returned by conversions of an amount whose text is missing
-// or is not a number within the bounds of [Amount.Valid].
+// ErrNotANumber is returned by conversions of an amount that has no text, or
+// whose signed text is not [Amount.Valid].
 var ErrNotANumber = errors.New("payack: the amount is missing or not a decimal number of at most 40 characters")
 
 // ErrInexact is returned by [Amount.MinorUnits] when the amount does not fit
 // exactly.
 var ErrInexact = errors.New("payack: the amount is not a whole number of minor units that fits an int64")
 
-// Decimal returns the amount's exact value. The error is [ErrNotANumber].
-// (The decimal's own text drops trailing zeros, so never sign or compare it as
-// text.)
+// Decimal returns the amount's exact value. The error is [ErrNotANumber]. Do not
+// sign or compare the decimal as text: it drops trailing zeros.
 func (a Amount) Decimal() (decimal.Decimal, error) {
 	if !a.Valid() {
 		return decimal.Decimal{}, ErrNotANumber
@@ -151,8 +149,8 @@ func (a Amount) MinorUnits(digits int) (int64, error) {
 }
 
 // Equal reports whether both amounts have the same value: 100.50 equals 1005e-1.
-// Amounts that are no numbers are equal only when both are missing, null or
-// empty.
+// Amounts that are absent, null or empty equal each other; any other that is no
+// number equals nothing, itself included.
 func (a Amount) Equal(b Amount) bool {
 	if a.IsEmpty() || b.IsEmpty() {
 		return a.IsEmpty() && b.IsEmpty()

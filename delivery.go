@@ -13,20 +13,19 @@ type Delivery struct {
 	Provider Provider
 	// Received is when the request reached payack.
 	Received time.Time
-	// Client is the address that the callback came from, behind trusted
-	// proxies the one that they name; invalid when it could not be told.
+	// Client is the address that the callback came from, or the one that trusted
+	// proxies name. It is invalid when it could not be told.
 	Client netip.Addr
 	Method string
 	// Path is the URL's path; the query never counts.
 	Path string
 	// Header holds the request's headers. Do not change them.
 	Header http.Header
-	// Body holds the exact bytes that were signed or sealed, none before they
-	// were read.
+	// Body holds the exact bytes that were signed or sealed. It is empty until
+	// they are read.
 	Body string
-	// Event is the event whose signature was verified, nil before and without.
-	// A delivery that has one may still be rejected: spliced, unexpected or
-	// unconfirmed.
+	// Event is the verified event, nil as long as nothing is verified. A delivery
+	// that has one may still be rejected: [Reason.AfterVerified] has the reasons.
 	Event Event
 }
 
@@ -38,7 +37,7 @@ func WithDelivery(ctx context.Context, d *Delivery) context.Context {
 }
 
 // DeliveryFrom returns the delivery that a handler or function behind payack
-// is working on.
+// is working on, and whether there is one.
 func DeliveryFrom(ctx context.Context) (*Delivery, bool) {
 	d, _ := ctx.Value(deliveryKey{}).(*Delivery)
 	return d, d != nil

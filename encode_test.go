@@ -18,7 +18,7 @@ import (
 func everything() []payack.Event {
 	odd := "<script>&amp;</script>\u2028\u2029\x00\x1f\x7f\u0080\u00a0\ufeff\ufffd\U0001f4b6\"\\/\u0000é"
 	by := payack.Verification{Tenant: "shop:" + odd, Scheme: payack.SchemePHP, Key: 3, Signature: "c2lnbmF0dXJl+/==" + odd}
-	found := payack.Findings{Confirmed: &payack.Confirmation{Paid: true, Status: "1"}, Expected: &payack.Expectation{Found: true, Amount: amount("500")}}
+	found := payack.Findings{Confirmed: &payack.Confirmation{Paid: true, Status: "1"}, Expected: payack.Expectation{Found: true, Amount: amount("500")}}
 	extra := map[string]payack.Text{
 		"": text(""), odd: text(odd), "null": payack.NullText(), "Fee": text("1"), "fee": text("2"), "\u017ftatus": text("3"), "status": text("4"),
 		"nested": text(`{"a":[1,2.50,null,"\u0000"],"a":{"b":1e400}}`), "long": text(strings.Repeat("\x00<é", 16<<10)), strings.Repeat("n", 64<<10): text("x"),

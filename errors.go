@@ -15,7 +15,7 @@ var (
 	ErrEnvelope = errors.New("payack: envelope does not open")
 	// ErrMalformed: it is not a message of this provider, or is an ambiguous one.
 	ErrMalformed = errors.New("payack: malformed message")
-	// ErrInvalid: it verifies, and its contents break a rule of the provider.
+	// ErrInvalid: it verifies, but its contents break a rule of the provider.
 	ErrInvalid = errors.New("payack: verified but invalid")
 	// ErrTooLarge: the body is over the limit.
 	ErrTooLarge = errors.New("payack: body over the limit")
@@ -31,7 +31,7 @@ var (
 	// ErrUnconfirmed: the provider, when asked, said something else.
 	// A Confirm hook returns it for a final contradiction only.
 	ErrUnconfirmed = errors.New("payack: the provider does not confirm it")
-	// ErrConflict: the same identity came before with other amounts.
+	// ErrConflict: the same identity came before with another fingerprint.
 	ErrConflict = errors.New("payack: same event with other amounts")
 	// ErrBusy: the same event is being processed at this moment.
 	ErrBusy = errors.New("payack: event is being processed")
@@ -173,8 +173,8 @@ type Error struct {
 	Reason   Reason
 	// EventID is the event's identity, empty before it is verified.
 	EventID string
-	// Detail is a fixed text that says more and names the fix where there is
-	// one, possibly with an offset; it holds nothing that was sent.
+	// Detail says more, and names the fix where there is one. It holds nothing
+	// that was sent, but may hold an offset into it.
 	Detail string
 	// Err is what the merchant's own side returned (callback, store, key
 	// source, expectation, confirmation), nil otherwise.

@@ -53,28 +53,30 @@ type Event interface {
 	// Provider names the sender.
 	Provider() Provider
 	// ID identifies what happened, not the delivery: the same event sent again
-	// has the same ID, a next status of the same payment has another. It is
-	// made of the provider, a version, the tenant and signed text only, amounts
-	// by value, and is safe as a key: valid UTF-8 without control characters,
-	// at most 512 bytes.
+	// has the same ID, and the next status of the same payment has another. It
+	// is made of the provider, a version, the tenant and signed text only, with
+	// amounts by value. It is safe as a key: valid UTF-8 without control
+	// characters, at most 512 bytes.
 	//
 	// Keep it beside an event that is stored as JSON: that form leaves out how
 	// the event was verified, and with it the tenant. [EncodeEvent] keeps all.
 	ID() string
 	// Fingerprint is what must be the same whenever the ID is: the signed
-	// amounts by value and the currencies, or what else the provider signs. The
-	// same ID with another fingerprint is a conflict.
+	// amounts by value and the currencies, or the order where no amount is
+	// signed. The same ID with another fingerprint is a conflict. Unlike ID it
+	// has no bound and may hold any character; where room is short, keep a
+	// digest of it.
 	Fingerprint() string
-	// Order is the merchant's own number of the order, as signed.
+	// Order returns the merchant's own number of the order, as signed.
 	Order() string
-	// Payment identifies the payment that the event is about, the tenant
-	// included: all its events have the same. It is as safe a key as ID.
+	// Payment identifies the payment that the event is about, within its tenant:
+	// all events of one payment have the same. It is as safe a key as ID.
 	Payment() string
 	// Paid reports whether the event says that the merchant got money. A refund
 	// and an unknown status are not paid.
 	Paid() bool
-	// Final reports whether no further event is to be expected for the payment.
-	// An unknown status is not final.
+	// Final reports whether the status does not change again. An unknown status
+	// is not final.
 	Final() bool
 	// Check reports whether the event keeps the rules in its validate tags. The
 	// error is [ErrInvalid] and names the member, not its value.
@@ -100,15 +102,15 @@ type Verification struct {
 	Signature string
 }
 
-// VerifiedBy returns v; events have it by embedding.
+// VerifiedBy returns v. Events have the method by embedding.
 func (v Verification) VerifiedBy() Verification { return v }
 
 // restore is how [DecodeEvent] reaches an event's verification.
 func (v *Verification) restore(from Verification) { *v = from }
 
 // Findings is what was found out about an event by asking. The receiver sets it
-// from what the hooks Expect and Confirm return; it is no part of how the event
-// was verified, nor of its JSON form.
+// from what the hooks Expect and Confirm return. It is no part of the event's
+// JSON form.
 type Findings struct {
 	// Confirmed is what the provider's own query said, nil where it was not
 	// asked.
@@ -119,12 +121,12 @@ type Findings struct {
 	Expected Expectation
 }
 
-// Found returns f; events have it by embedding.
+// Found returns f. Events have the method by embedding.
 func (f Findings) Found() Findings { return f }
 
 // Confirmation is what the provider answered when it was asked.
 type Confirmation struct {
-	// Paid says that the provider confirms the money.
+	// Paid reports whether the provider says that the money came in.
 	Paid bool `json:"paid"`
 	// Status is the provider's own word or number for it.
 	Status string `json:"status"`
@@ -141,16 +143,16 @@ type Expectation struct {
 	Found bool
 	// Amount is what the order was made out for.
 	Amount Amount
-	// RefCode is the ref_code that the provider answered when the payment was
-	// created (Payatom), empty where it was not kept. A query by it can't be
-	// led astray by a copied webhook, whose own ref_code is not signed.
+	// RefCode is the ref_code that Payatom answered when the payment was created,
+	// empty where it was not kept. Ask the gateway by it: the webhook's own
+	// ref_code is not signed, so a copy may name another.
 	RefCode string
 }
 
-// AnyAmount is a rule for PayatomConfig.Match that takes every amount: people
-// pay parts. The event says what was received, and ev.Expected.Amount what was
-// ordered; compare them before you deliver goods. The rule is taken only
-// together with Confirm, which then is what tells a genuine amount from one
+// AnyAmount returns true: it is the rule for PayatomConfig.Match that takes every
+// amount, since people pay parts. Compare ev.ReceivedAmount with
+// ev.Expected.Amount before you deliver goods. The rule is taken only together
+// with Confirm, because only the gateway can then tell a genuine amount from one
 // whose borders were moved.
 func AnyAmount(expected, received Amount) bool { return true }
 
@@ -162,10 +164,10 @@ const maxID = 512
 // was settled under the old rules is taken for new without somebody noticing.
 const idVersion = "v1"
 
-// joinID joins parts so that different parts never give the same text: a
-// separator, an escape character and control characters (C0, DEL and C1) inside
-// a part are percent-encoded, as is every byte of a part that is no UTF-8. What
-// would be too long is replaced by its digest.
+// joinID joins parts so that different parts never give the same text. It
+// percent-encodes the separator, the escape character and control characters
+// (C0, DEL and C1) inside a part, and every byte above ASCII of a part that is
+// not UTF-8. It replaces what would be too long by its digest.
 func joinID(p Provider, parts ...string) string {
 	var short [128]byte // nearly all are, and then only the string is allocated
 	b := append(append(append(short[:0], p...), ':'), idVersion...)
@@ -188,8 +190,8 @@ func joinID(p Provider, parts ...string) string {
 
 func mustEscape(c byte) bool { return c == ':' || c == '%' || c < 0x20 || c == 0x7f }
 
-// needsEscape is false for a part that may stand as it is; what is not ASCII,
-// appendEscaped looks at.
+// needsEscape reports whether appendEscaped has to look at a part: something in
+// it must be escaped, or is not ASCII.
 func needsEscape(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; mustEscape(c) || c >= utf8.RuneSelf {

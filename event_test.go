@@ -183,6 +183,27 @@ func TestHowItWasVerifiedIsAValue(t *testing.T) {
 	}
 }
 
+func TestHowItWasVerified(t *testing.T) {
+	by := payack.Verification{Tenant: "shop", Scheme: payack.SchemePHP, Key: 2, Signature: "c2ln"}
+	found := payack.Findings{Confirmed: &payack.Confirmation{Paid: true}, Expected: payack.Expectation{Amount: amount("5")}}
+	for _, ev := range []payack.Event{
+		&payack.PtopEvent{Verification: by, Findings: found}, &payack.PTSEvent{Verification: by, Findings: found}, &payack.PayatomEvent{Verification: by, Findings: found},
+	} {
+		if ev.VerifiedBy() != by || ev.Found() != found {
+			t.Errorf("%s: verified by %+v, found %+v", ev.Provider(), ev.VerifiedBy(), ev.Found())
+		}
+		line, err := json.Marshal(ev)
+		if err != nil || strings.Contains(string(line), "shop") || strings.Contains(string(line), "c2ln") || strings.Contains(string(line), "paid") {
+			t.Errorf("JSON tells how it was verified, or what was found: %s, %v", line, err)
+		}
+	}
+	for _, ev := range []payack.Event{&payack.PtopEvent{}, &payack.PTSEvent{}, &payack.PayatomEvent{}} {
+		if ev.VerifiedBy() != (payack.Verification{}) || ev.Found() != (payack.Findings{}) {
+			t.Errorf("%s: an empty event was verified by %+v, found %+v", ev.Provider(), ev.VerifiedBy(), ev.Found())
+		}
+	}
+}
+
 func TestPTSTime(t *testing.T) {
 	for _, c := range []struct {
 		timestamp payack.Text

@@ -122,3 +122,85 @@ func ExampleAmount() {
 	// payack: the amount is not a whole number of minor units that fits an int64
 	// true
 }
+
+// A payer sent a part of what was ordered. The gateway confirms what came in,
+// and the function compares it with what was ordered.
+func ExampleAnyAmount() {
+	secret := payack.NewSecret("throwaway key of this example")
+	handler, err := handlers.NewPayatom(middleware.PayatomConfig{
+		SecretKeys: []payack.Secret{secret},
+		Expect: func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
+			return payack.Expectation{Found: true, Amount: payack.NewAmount("500"), RefCode: "b73ea664"}, nil
+		},
+		Match: payack.AnyAmount,
+		Confirm: func(_ context.Context, ev *payack.PayatomEvent) (*payack.Confirmation, error) {
+			// Ask the gateway by ev.Expected.RefCode here.
+			return &payack.Confirmation{Paid: true, Status: "Approved", Amount: ev.ReceivedAmount}, nil
+		},
+		Options: middleware.Options{Logger: slog.New(slog.DiscardHandler)},
+	}, func(_ context.Context, ev *payack.PayatomEvent) error {
+		if !ev.ReceivedAmount.Equal(ev.Expected.Amount) {
+			fmt.Println("received", ev.ReceivedAmount, "of", ev.Expected.Amount)
+		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	// The gateway's side.
+	gateway, err := verify.NewPayatomSigner(secret)
+	if err != nil {
+		log.Fatal(err)
+	}
+	body := fmt.Sprintf(`{"order_id":"ORD1000001","received_amount":"300.00","status":"Approved","post_hash":%q}`,
+		gateway.PostHash("ORD1000001", "300.00", "Approved"))
+	r := httptest.NewRequest(http.MethodPost, "/callbacks/payatom", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	fmt.Println(w.Body)
+	// Output:
+	// received 300.00 of 500
+	// {"hash_status":"HashMatched","acknowledge":"yes"}
+}
+
+// One sum has several spellings, and is one payment in all of them.
+func ExamplePayatomEvent_ID() {
+	for _, received := range []string{"63.00", "63.0", "63"} {
+		ev := &payack.PayatomEvent{OrderID: "ORD1000001", ReceivedAmount: payack.NewAmount(received), Status: payack.PayatomLateApproved}
+		fmt.Println(ev.ID(), ev.Fingerprint())
+	}
+	// Output:
+	// payatom:v1::ORD1000001:Approved 63
+	// payatom:v1::ORD1000001:Approved 63
+	// payatom:v1::ORD1000001:Approved 63
+}
+
+// An event is kept as bytes, with how it was verified, and comes back the same.
+func ExampleEncodeEvent() {
+	ev := &payack.PtopEvent{Success: true, TransactionID: "a93kd82hda", OrderID: "ORD-1001"}
+	ev.Tenant = "shop"
+	encoded, err := payack.EncodeEvent(ev)
+	if err != nil {
+		log.Fatal(err)
+	}
+	back, err := payack.DecodeEvent(encoded)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(back.ID(), back.ID() == ev.ID())
+	// Output:
+	// ptop:v1:shop:a93kd82hda:true true
+}
+
+// Money is told by the text that was signed.
+func ExampleAmount_Signed() {
+	a := payack.NewAmount("500.000000000000001").Signed("500")
+	units, err := a.MinorUnits(2)
+	fmt.Println(a, units, err)
+	fmt.Println(a.Literal())
+	// Output:
+	// 500 50000 <nil>
+	// 500.000000000000001
+}

@@ -41,7 +41,7 @@ type Observation struct {
 	Took Durations
 }
 
-// Durations of a delivery's stages.
+// Durations says how long each stage of a delivery took.
 type Durations struct {
 	// Capture is the reading of the body.
 	Capture time.Duration

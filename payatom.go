@@ -99,8 +99,8 @@ type PayatomRefund struct {
 	Notes         Text
 }
 
-// Refund reads RefundInfo; ok is false when there is none. A member that is
-// nested once more is given as its literal.
+// Refund reads RefundInfo, and reports whether there is a refund in it. A member
+// that is itself an object or array is given as its literal.
 func (u *PayatomUnsigned) Refund() (refund PayatomRefund, ok bool) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal([]byte(u.RefundInfo.String()), &members) != nil || len(members) == 0 {
@@ -133,10 +133,10 @@ func (u *PayatomUnsigned) Refund() (refund PayatomRefund, ok bool) {
 // Provider returns [Payatom].
 func (*PayatomEvent) Provider() Provider { return Payatom }
 
-// ID is made of order_id and status, where Approved and Late Approved are one
-// word: an order is paid once, and a second approval with another amount is a
-// conflict. While the order is not paid, received_amount is part of it too: each
-// amount of a refund is an event of its own.
+// ID is made of order_id and status. Approved and Late Approved are one word in
+// it: an order is paid once, and a second approval with another amount is a
+// conflict. Under every other status received_amount is part of the ID too, by
+// value: refunds of different amounts are different events.
 func (e *PayatomEvent) ID() string {
 	if e.Paid() {
 		return joinID(Payatom, e.Tenant, e.OrderID, string(PayatomApproved))
@@ -165,7 +165,10 @@ func (e *PayatomEvent) Paid() bool { return e.Status.Paid() }
 // Final reports whether the status does not change again.
 func (e *PayatomEvent) Final() bool { return e.Status.Final() }
 
-// Check implements [Event].
+// Check returns an error when order_id is empty or has 64 bytes or more, when the
+// status does not begin with a letter, or when received_amount is not what the
+// status needs: a plain decimal above zero for an approved order, a plain decimal
+// for a refund, and a plain decimal or nothing for any other.
 func (e *PayatomEvent) Check() error {
 	amount := e.ReceivedAmount.Literal()
 	switch {

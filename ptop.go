@@ -23,8 +23,8 @@ type PtopEvent struct {
 // Provider returns [Ptop].
 func (*PtopEvent) Provider() Provider { return Ptop }
 
-// ID is made of transaction_id and success: the documents give the callback
-// nothing else that tells one happening from the next.
+// ID is made of transaction_id and success. Nothing else in the callback tells
+// one event from the next.
 func (e *PtopEvent) ID() string {
 	success := "false"
 	if e.Success {
@@ -43,18 +43,18 @@ func (e *PtopEvent) Order() string { return e.OrderID }
 // Payment is made of transaction_id.
 func (e *PtopEvent) Payment() string { return joinID(Ptop, e.Tenant, e.TransactionID) }
 
-// Paid reports whether a confirmation says so; the callback alone never does.
+// Paid reports whether a confirmation says so. The callback alone never does.
 func (e *PtopEvent) Paid() bool { return e.Success && e.Confirmed != nil && e.Confirmed.Paid }
 
-// Final reports whether a confirmation is (status 1, paid, or 2, cancelled).
-// Without one it is true: as far as the documents go, a success that is true or
-// false does not change again.
+// Final reports whether what was confirmed is final: status 1 (paid) or 2
+// (cancelled). Without a confirmation it is true, since by the documents success
+// does not change again.
 func (e *PtopEvent) Final() bool {
 	c := e.Confirmed
 	return c == nil || c.Paid || c.Status == "1" || c.Status == "2"
 }
 
-// Check implements [Event].
+// Check returns an error when transaction_id or order_id is empty.
 func (e *PtopEvent) Check() error {
 	switch {
 	case e.TransactionID == "":

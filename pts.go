@@ -84,10 +84,10 @@ type PTSUnsigned struct {
 // Provider returns [PTS].
 func (*PTSEvent) Provider() Provider { return PTS }
 
-// ID is made of user_id, order_id, transaction_id and status: a transaction that
-// goes on to the next status is another event, the same status sent again is
-// not. While the status is not final the signed amounts may still change, so
-// that they are part of it.
+// ID is made of user_id, order_id, transaction_id and status. A transaction that
+// reaches the next status is another event; the same status sent again is not.
+// While the status is not final the signed amounts may still change, and are
+// part of the ID too, by value.
 func (e *PTSEvent) ID() string {
 	if e.Final() {
 		return joinID(PTS, e.Tenant, e.UserID, e.OrderID, e.TransactionID, string(e.Status))
@@ -117,8 +117,8 @@ func (e *PTSEvent) Paid() bool { return e.Status.Paid() }
 // Final reports whether the status does not change again.
 func (e *PTSEvent) Final() bool { return e.Status.Final() }
 
-// Time returns the timestamp, which counts seconds since 1970, and whether it
-// is one: ten digits.
+// Time returns the timestamp as a time, and whether it is one: ten digits that
+// count seconds since 1970.
 func (e *PTSEvent) Time() (time.Time, bool) {
 	s := e.Timestamp.String()
 	if len(s) != 10 || skipDigits(s, 0) != 10 {
@@ -128,7 +128,9 @@ func (e *PTSEvent) Time() (time.Time, bool) {
 	return time.Unix(sec, 0).UTC(), err == nil
 }
 
-// Check implements [Event].
+// Check returns an error when an id or the status is empty, when a signed amount
+// is there and no number, or when the status is success and accept_amount is not
+// above zero.
 func (e *PTSEvent) Check() error {
 	switch {
 	case e.UserID == "":

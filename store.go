@@ -71,20 +71,19 @@ type Store interface {
 	// done with is a [ClaimConflict], whatever else is true. Only a
 	// [ClaimGranted] answer has a token. The lease is above 0.
 	//
-	// A context that is over is an error: nobody would come to give the claim
-	// up.
+	// A context that is over is an error: nobody would release the claim.
 	Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (Claim, error)
 	// Commit marks id done. It acts only for the token of the claim that holds
 	// id at this moment; for any other, one whose lease has ended included, it
 	// changes nothing and returns [ErrNotHeld].
 	Commit(ctx context.Context, id, token string) error
-	// Release gives id up, so that it can be claimed again, under the same
-	// condition.
+	// Release gives id up, so that it can be claimed again. It acts under the
+	// same condition as Commit.
 	Release(ctx context.Context, id, token string) error
-	// Home names where this store keeps what it remembers, the same for all
-	// values that share it: receivers of one process whose stores have the same
-	// home never process one event at the same time, even when a lease has
-	// ended. It does not change, and makes no request.
+	// Home names where this store keeps what it remembers. Stores that share it
+	// have the same home: receivers of one process never process one event of a
+	// home at the same time, even when a lease has ended. The name does not
+	// change, and Home makes no request.
 	Home() string
 }
 

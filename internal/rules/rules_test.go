@@ -160,3 +160,44 @@ func TestValidatorOfEventsInside(t *testing.T) {
 		assert.Error(t, v.Struct(o), fmt.Sprint(o.Event.ReceivedAmount))
 	}
 }
+
+// A rule that a merchant gives for an amount compares its value, where
+// validator/v10 would compare the length of its text.
+func TestRulesForAmounts(t *testing.T) {
+	v := rules.NewValidator()
+	for _, c := range []struct {
+		rule         string
+		right, wrong []string
+	}{
+		{"gt=0", []string{"0.01", "1e-40", "500"}, []string{"0", "-0.00", "-1", "", "hostile"}},
+		{"gte=100.50", []string{"100.5", "1005e-1", "1e40"}, []string{"100.49", "99999e-3", "-1e40"}},
+		{"min=100", []string{"100", "1e2"}, []string{"99.999", "12"}},
+		{"lt=10", []string{"9.99", "-100"}, []string{"10", "1e1", "11"}},
+		{"lte=10", []string{"10.00", "0"}, []string{"10.01"}},
+		{"max=10", []string{"10", "1.0e1"}, []string{"10.000001"}},
+		{"eq=63", []string{"63", "63.00", "6.3e1"}, []string{"63.01", "630", "0063"}},
+		{"ne=0", []string{"0.01", "-1"}, []string{"0", "0.00", "0e40"}},
+		{"required,gt=0,lte=50000", []string{"1", "5e4"}, []string{"", "0", "50000.01"}},
+		{"omitempty,gt=1", []string{"", "2"}, []string{"1"}},
+		{"eq=0|gte=10", []string{"0.00", "10"}, []string{"5", "-0.01"}},
+		{"amount", []string{"-1", "1e40"}, []string{"1e41", "01"}},
+	} {
+		tags, err := rules.Amount(c.rule)
+		if !assert.NoError(t, err, c.rule) {
+			continue
+		}
+		assert.Equal(t, c.rule, rules.AsWritten(tags))
+		for _, text := range c.right {
+			assert.NoError(t, v.Var(payack.NewAmount(text), tags), "%s of %q", c.rule, text)
+			assert.NoError(t, v.Var(payack.NewAmount("7").Signed(text), tags), "%s of what %q signs", c.rule, text)
+		}
+		for _, text := range c.wrong {
+			assert.Error(t, v.Var(payack.NewAmount(text), tags), "%s of %q", c.rule, text)
+		}
+	}
+	for _, rule := range []string{"email", "gt", "gt=", "gt=x", "gt=1e41", "len=3", "oneof=1 2", "gtfield=Other", "amount_gt=1", "required,dive"} {
+		tags, err := rules.Amount(rule)
+		assert.Error(t, err, rule)
+		assert.Empty(t, tags, rule)
+	}
+}

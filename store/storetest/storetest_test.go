@@ -230,7 +230,7 @@ func (s *faulty) key(kind, text string) string {
 			return text[:i+1] + fmt.Sprint(f)
 		}
 	case "without tenants":
-		if prefix, ev, found := strings.Cut(text, ":pts:"); found {
+		if prefix, ev, found := strings.Cut(text, ":pts:v1:"); found {
 			_, ev, _ = strings.Cut(ev, ":")
 			return prefix + ev
 		}
