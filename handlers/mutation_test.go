@@ -292,18 +292,18 @@ func hostileRows(t testing.TB) []hostileRow {
 			return out
 		}
 		flat := hostilePTS(t, numbers, "flat", false)
-		add("pts/flat/"+numbers, flat, spelled(94, 2, 1))
+		add("pts/flat/"+numbers, flat, spelled(120, 2, 1))
 		// The header is not asked for, so it may say anything.
 		flat = hostilePTS(t, numbers, "flat", false)
 		flat.header, flat.valid = verify.PTSTransactionHeader, flat.valid.with(verify.PTSTransactionHeader, "AAAA")
-		ignored := spelled(94, 2, 1)
+		ignored := spelled(120, 2, 1)
 		ignored[hostileHeader] = 20
 		add("pts/flat, header not asked for/"+numbers, flat, ignored)
-		add("pts/object in data/"+numbers, hostilePTS(t, numbers, "object", false), spelled(147, 2, 1))
+		add("pts/object in data/"+numbers, hostilePTS(t, numbers, "object", false), spelled(184, 2, 1))
 		add("pts/text envelope/"+numbers, hostilePTS(t, numbers, "text", false), nil)
 		add("pts/text envelope, header/"+numbers, hostilePTS(t, numbers, "text", true), nil)
 		// code and its white space stand outside of the envelope.
-		outside := map[string]int{hostileUnsigned: 24, hostileSpace: 2}
+		outside := map[string]int{hostileUnsigned: 28, hostileSpace: 2}
 		add("pts/envelope in data/"+numbers, hostilePTS(t, numbers, "data", false), outside)
 		add("pts/envelope in data, header/"+numbers, hostilePTS(t, numbers, "data", true), outside)
 	}
@@ -346,10 +346,10 @@ func hostileRows(t testing.TB) []hostileRow {
 	apart.valid = apart.valid.replace(`,"signature"`, `, "signature"`)
 	add("ptop/spliced, last, a blank at the cut", apart, map[string]int{hostileSpace: 2})
 
-	add("payatom/json/literal", hostilePayatom(t, "json", `500.00`, "500.00"), map[string]int{hostileUnsigned: 66, hostileSpace: 2, hostileText: 1})
-	add("payatom/json/php", hostilePayatom(t, "json", `500.00`, "500"), map[string]int{hostileUnsigned: 66, hostileSpace: 2, hostileText: 1, hostileNumber: 4})
-	add("payatom/json/string", hostilePayatom(t, "json", `"500.00"`, "500.00"), map[string]int{hostileUnsigned: 66, hostileSpace: 2, hostileText: 1})
-	add("payatom/form/literal", hostilePayatom(t, "form", "500.00", "500.00"), map[string]int{hostileUnsigned: 36, hostileText: 6, hostilePair: 4})
+	add("payatom/json/literal", hostilePayatom(t, "json", `500.00`, "500.00"), map[string]int{hostileUnsigned: 83, hostileSpace: 2, hostileText: 1})
+	add("payatom/json/php", hostilePayatom(t, "json", `500.00`, "500"), map[string]int{hostileUnsigned: 83, hostileSpace: 2, hostileText: 1, hostileNumber: 4})
+	add("payatom/json/string", hostilePayatom(t, "json", `"500.00"`, "500.00"), map[string]int{hostileUnsigned: 83, hostileSpace: 2, hostileText: 1})
+	add("payatom/form/literal", hostilePayatom(t, "form", "500.00", "500.00"), map[string]int{hostileUnsigned: 43, hostileText: 6, hostilePair: 4})
 	return rows
 }
 

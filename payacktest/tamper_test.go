@@ -36,7 +36,7 @@ func TestTamperedDeliveries(t *testing.T) {
 		"pts another's sign":    {PTS(NewPTSKeys()).Callback(t), SignatureOf(PTS(NewPTSKeys()).Status("1000").Envelope().Callback(t)), payack.ReasonSignature},
 		"pts dropped":           {PTS(NewPTSKeys()).Envelope().Callback(t), DropMember("channel"), payack.ReasonMalformed},
 		"pts twice":             {PTS(NewPTSKeys()).Envelope().Callback(t), DuplicateMember("channel"), payack.ReasonMalformed},
-		"pts case":              {PTS(NewPTSKeys()).DataEnvelope().Callback(t), RecaseMember("reference_number"), payack.ReasonMalformed},
+		"pts case":              {PTS(NewPTSKeys()).DataEnvelope().Callback(t), RecaseMember("transaction_id"), payack.ReasonMalformed},
 		"pts unsigned":          {PTS(NewPTSKeys()).Callback(t), SetMember("reference_number", `"forged"`), ""},
 		"pts padded":            {PTS(NewPTSKeys()).Callback(t), Pad(65537), payack.ReasonTooLarge},
 		"pts type":              {PTS(NewPTSKeys()).Callback(t), AnnounceType("application/xml"), payack.ReasonContentType},

@@ -92,17 +92,41 @@ func (v *Payatom) Accepts(contentType string) bool {
 	return v.sniff || v.body == BodyJSON && m == mediaJSON || v.body == BodyForm && m == mediaForm
 }
 
-var payatomKnown = []string{
-	"order_id", "received_amount", "status", "post_hash",
-	"requested_amount", "bank_ref", "sender_upi", "ref_code", "refund_info",
-}
-
 // Where the amount that is signed stands, the first that is there.
 var (
-	webhookAmount = []string{"received_amount"}
-	formAmount    = []string{"received_amount", "amount"}
-	pollingAmount = []string{"received_amount", "recieved_amount", "amount"}
+	webhookAmount = payatomAmounts("received_amount")
+	formAmount    = payatomAmounts("received_amount", "amount")
+	pollingAmount = payatomAmounts("received_amount", "recieved_amount", "amount")
 )
+
+// payatomNames are the names that the signed amount may have, in their order,
+// with the members that are known where it has the name of the same index.
+type payatomNames struct {
+	amounts []string
+	known   []known
+	all     []string
+}
+
+func payatomAmounts(amounts ...string) *payatomNames {
+	n := &payatomNames{amounts: amounts}
+	for _, amount := range amounts {
+		n.known = append(n.known, knownOf([]string{"order_id", "status", "post_hash", amount},
+			"requested_amount", "bank_ref", "sender_upi", "ref_code", "refund_info"))
+	}
+	n.all = slices.Concat(n.known[0].all, amounts[1:])
+	return n
+}
+
+// amount returns the index of the name that the signed amount has. Without an
+// amount it is the first name, whose field is missing.
+func (n *payatomNames) amount(fields []strict.Field) int {
+	for i, name := range n.amounts {
+		if strict.Find(fields, name) != nil {
+			return i
+		}
+	}
+	return 0
+}
 
 // Verify decodes and verifies a webhook. That it verifies does not tell where
 // order_id ends and received_amount begins: see [payack.PayatomEvent].
@@ -121,12 +145,12 @@ func (v *Payatom) run(m Message, k *PayatomKeys, t *trace) (*payack.PayatomEvent
 	if !v.Accepts(m.ContentType) {
 		return nil, reject(payack.Payatom, payack.ReasonMalformed, "the content type is not that of the endpoint's format")
 	}
-	amounts := webhookAmount
+	names := webhookAmount
 	if v.body == BodyForm {
-		amounts = formAmount
+		names = formAmount
 	}
 	t.note("shape", v.body.name())
-	ev, err := v.verify(m.Body, amounts, k, t)
+	ev, err := v.verify(m.Body, names, k, t)
 	if err != nil {
 		return nil, err
 	}
@@ -147,86 +171,56 @@ func (v *Payatom) VerifyPolling(body []byte, k *PayatomKeys) (*payack.PayatomEve
 	return asJSON.verify(string(body), pollingAmount, k, nil)
 }
 
-func (v *Payatom) verify(body string, amounts []string, k *PayatomKeys, t *trace) (*payack.PayatomEvent, error) {
+func (v *Payatom) verify(body string, names *payatomNames, k *PayatomKeys, t *trace) (*payack.PayatomEvent, error) {
 	if k == nil {
 		return nil, reject(payack.Payatom, payack.ReasonUnknownTenant, "no keys")
 	}
-	amountName := ""
 	room := takeRoom()
 	defer room.release()
-	fields, err := decode(room[:0], v.body, body, payatomKnown)
-	if err == nil && len(amounts) > 1 { // other names of the amount
-		err = strict.Know(slices.Clone(fields), amounts)
+	fields, err := decode(room[:0], v.body, body, names.all)
+	if err != nil {
+		return nil, malformed(payack.Payatom, err)
+	}
+	// One of the names of the amount is signed; the others may hold anything,
+	// but nothing may be taken for one of them.
+	which := names.amount(fields)
+	amountName := names.amounts[which]
+	if err = names.known[which].mark(fields); err == nil {
+		err = strict.Twins(fields, names.amounts)
 	}
 	if err != nil {
 		return nil, malformed(payack.Payatom, err)
 	}
 	t.fields(fields)
-	for _, name := range amounts {
-		if strict.Find(fields, name) != nil {
-			amountName = name
-			break
-		}
-	}
 	if v.body == BodyForm && strict.Find(fields, "received_amount") != nil && strict.Find(fields, "amount") != nil {
 		return nil, reject(payack.Payatom, payack.ReasonMalformed, "both received_amount and amount are there")
 	}
 	m := members{fields: fields}
 	ev := &payack.PayatomEvent{
-		OrderID: m.id("order_id", true).String(),
-		Status:  payack.PayatomStatus(m.id("status", true).String()),
+		OrderID: m.id("order_id").String(),
+		Status:  payack.PayatomStatus(m.id("status").String()),
 		Unsigned: payack.PayatomUnsigned{
-			RequestedAmount: m.amount("requested_amount", false),
-			BankRef:         m.word("bank_ref", false),
-			SenderUPI:       m.word("sender_upi", false),
-			RefCode:         m.word("ref_code", false),
-			RefundInfo:      m.refundInfo(v.body),
+			RequestedAmount: m.shownAmount("requested_amount"),
+			BankRef:         m.shown("bank_ref"),
+			SenderUPI:       m.shown("sender_upi"),
+			RefCode:         m.shown("ref_code"),
+			RefundInfo:      m.shown("refund_info"),
 			Extra:           m.extra(),
 		},
 	}
-	var amount *strict.Field
-	if amountName != "" {
-		ev.ReceivedAmount = m.amount(amountName, true)
-		amount = strict.Find(fields, amountName)
-		if delete(ev.Unsigned.Extra, amountName); len(ev.Unsigned.Extra) == 0 {
-			ev.Unsigned.Extra = nil
-		}
+	amount := strict.Find(fields, amountName)
+	if amount != nil {
+		ev.ReceivedAmount = m.amount(amountName)
 	}
-	hash := m.word("post_hash", true)
+	hash := m.word("post_hash")
 	if m.err != nil {
 		return nil, malformed(payack.Payatom, m.err)
 	}
-	if err := v.verifyHash(ev, hash.String(), amount, k, t); err != nil {
+	asPHP := v.php && phpIntegers(fields, "order_id", "status")
+	if err := v.verifyHash(ev, hash.String(), amount, asPHP, k, t); err != nil {
 		return nil, err
 	}
 	return ev, nil
-}
-
-// refundInfo returns the literal of an object, of an empty array (PHP's empty
-// map), or null; in a form it is a string.
-func (m *members) refundInfo(body Body) payack.Text {
-	f := strict.Find(m.fields, "refund_info")
-	switch {
-	case f == nil:
-		return payack.Text{}
-	case f.Kind == strict.Null:
-		return payack.NullText()
-	case f.Kind == strict.Object, body == BodyForm, f.Kind == strict.Array && emptyArray(f.Text):
-		return payack.NewText(f.Text)
-	}
-	m.fail("refund_info is neither an object nor an empty array", f)
-	return payack.Text{}
-}
-
-func emptyArray(literal string) bool {
-	for _, c := range literal[1 : len(literal)-1] {
-		switch c {
-		case ' ', '\t', '\r', '\n':
-		default:
-			return false
-		}
-	}
-	return true
 }
 
 // payatomBlob is the base64 length of IV, MAC and three blocks: 32 hex digits
@@ -234,13 +228,14 @@ func emptyArray(literal string) bool {
 const payatomBlob = 128
 
 // verifyHash opens the hash with each key and compares it with that of the
-// literal text of the amount, then with that of PHP's text.
-func (v *Payatom) verifyHash(ev *payack.PayatomEvent, hash string, amount *strict.Field, k *PayatomKeys, t *trace) error {
+// literal text of the amount, then, where PHP may have signed, with that of PHP's
+// text.
+func (v *Payatom) verifyHash(ev *payack.PayatomEvent, hash string, amount *strict.Field, asPHP bool, k *PayatomKeys, t *trace) error {
 	if len(hash) != payatomBlob {
 		return reject(payack.Payatom, payack.ReasonEnvelope, fmt.Sprintf("post_hash has not the %d characters of a hash", payatomBlob))
 	}
-	phpText, tryPHP := ev.ReceivedAmount.String(), v.php && !v.literal
-	if v.php && amount != nil && amount.Kind == strict.Number {
+	phpText, tryPHP := ev.ReceivedAmount.String(), asPHP && !v.literal
+	if asPHP && amount != nil && amount.Kind == strict.Number {
 		if text, ok := php.NumberText(amount.Text); ok && text != amount.Text {
 			phpText, tryPHP = text, true
 		}

@@ -23,7 +23,8 @@ import (
 const ptopSignature = "signature"
 
 var (
-	ptopMembers = []string{"success", "transaction_id", "order_id", "message", ptopSignature}
+	// The message is signed like all of a body, and only shown.
+	ptopMembers = knownOf([]string{"success", "transaction_id", "order_id", ptopSignature}, "message")
 
 	// Ptop's API v3 document puts the signature into the very body that it
 	// signs, which cannot be. These are the readings under which it can; which
@@ -212,17 +213,11 @@ func (v *Ptop) run(m Message, k *PtopKeys, t *trace) (*payack.PtopEvent, error) 
 	room := takeRoom()
 	defer room.release()
 	t.note("shape", v.body.name())
-	fields, err := decode(room[:0], v.body, m.Body, ptopMembers)
+	fields, posted, err := ptopDecode(room[:0], v.body, m.Body)
 	if err != nil {
 		return nil, malformed(payack.Ptop, err)
 	}
 	t.fields(fields)
-	var posted []strict.Field
-	if v.body == BodyForm {
-		if posted, err = ptopPosted(fields); err != nil {
-			return nil, malformed(payack.Ptop, err)
-		}
-	}
 	text, at, err := v.signature(m, fields)
 	if err != nil {
 		return nil, err
@@ -250,6 +245,18 @@ func (v *Ptop) run(m Message, k *PtopKeys, t *trace) (*payack.PtopEvent, error) 
 		return nil, reject(payack.Ptop, payack.ReasonInvalid, "transaction_id or order_id is empty")
 	}
 	return ev, nil
+}
+
+// ptopDecode returns the members of a body, and those of a form as PHP posts
+// them, see ptopPosted.
+func ptopDecode(dst []strict.Field, format Body, body string) (fields, posted []strict.Field, err error) {
+	if fields, err = decode(dst, format, body, ptopMembers.all); err != nil {
+		return nil, nil, err
+	}
+	if err = ptopMembers.mark(fields); err == nil && format == BodyForm {
+		posted, err = ptopPosted(fields)
+	}
+	return fields, posted, err
 }
 
 func ptopWhere(at int) string {
@@ -403,14 +410,14 @@ func ptopPosted(fields []strict.Field) ([]strict.Field, error) {
 		if seen[name] {
 			return nil, &strict.Error{What: "two names that PHP takes for one", Offset: f.Start}
 		}
-		if name != f.Name && slices.Contains(ptopMembers, name) {
+		if name != f.Name && slices.Contains(ptopMembers.signed, name) {
 			return nil, &strict.Error{What: "a name that PHP takes for a known one", Offset: f.Start}
 		}
 		seen[name] = true
 		posted[i] = f
 		posted[i].Name = name
 	}
-	return posted, strict.Know(posted, ptopMembers)
+	return posted, ptopMembers.mark(posted)
 }
 
 // ptopRebuilt is PHP's http_build_query of $_POST without the signature.
@@ -431,7 +438,7 @@ func (v *Ptop) event(fields []strict.Field) (*payack.PtopEvent, error) {
 		Success:       v.success(&m),
 		TransactionID: ptopID(&m, "transaction_id"),
 		OrderID:       ptopID(&m, "order_id"),
-		Message:       m.word("message", false),
+		Message:       m.shown("message"),
 		Extra:         m.extra(),
 	}
 	if m.err != nil {
@@ -458,7 +465,7 @@ func (v *Ptop) success(m *members) bool {
 
 // ptopID is a required id, and null is none.
 func ptopID(m *members, name string) string {
-	id := m.id(name, true)
+	id := m.id(name)
 	if id.IsNull() {
 		m.fail(name+" is null", strict.Find(m.fields, name))
 	}

@@ -44,11 +44,7 @@ func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, 
 	if !slices.Contains(fit, scheme) {
 		return Message{}, errors.New("payack: scheme: " + strconv.Quote(string(scheme)) + " does not fit a " + string(format) + " body; choose from " + list(fit))
 	}
-	fields, err := decode(nil, format, body, ptopMembers)
-	var posted []strict.Field
-	if err == nil && format == BodyForm {
-		posted, err = ptopPosted(fields)
-	}
+	fields, posted, err := ptopDecode(nil, format, body)
 	switch {
 	case err != nil:
 		return Message{}, errors.New("payack: body: " + err.Error())

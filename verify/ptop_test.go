@@ -642,20 +642,19 @@ func TestPtopMembers(t *testing.T) {
 		`{"success":true,"transaction_id":"t"}`: payack.ReasonMalformed,
 		`{"success":true,"order_id":"O"}`:       payack.ReasonMalformed,
 		`{"transaction_id":"t","order_id":"O"}`: payack.ReasonMalformed,
-		`{"success":null,"transaction_id":"t","order_id":"O"}`:                payack.ReasonMalformed,
-		`{"success":"true","transaction_id":"t","order_id":"O"}`:              payack.ReasonMalformed,
-		`{"success":1,"transaction_id":"t","order_id":"O"}`:                   payack.ReasonMalformed,
-		`{"success":true,"transaction_id":null,"order_id":"O"}`:               payack.ReasonMalformed,
-		`{"success":true,"transaction_id":"t","order_id":null}`:               payack.ReasonMalformed,
-		`{"success":true,"transaction_id":true,"order_id":"O"}`:               payack.ReasonMalformed,
-		`{"success":true,"transaction_id":"t","order_id":["O"]}`:              payack.ReasonMalformed,
-		`{"success":true,"transaction_id":"t","order_id":1.5}`:                payack.ReasonMalformed,
-		`{"success":true,"transaction_id":"t","order_id":-0}`:                 payack.ReasonMalformed,
-		`{"success":true,"transaction_id":9223372036854775808,"order_id":1}`:  payack.ReasonMalformed,
-		`{"success":true,"transaction_id":"t","order_id":"O","message":{}}`:   payack.ReasonMalformed,
-		`{"success":true,"transaction_id":"t","order_id":"O","message":true}`: payack.ReasonMalformed,
-		`{"success":true,"transaction_id":"","order_id":"O"}`:                 payack.ReasonInvalid,
-		`{"success":true,"transaction_id":"t","order_id":""}`:                 payack.ReasonInvalid,
+		`{"success":null,"transaction_id":"t","order_id":"O"}`:                            payack.ReasonMalformed,
+		`{"success":"true","transaction_id":"t","order_id":"O"}`:                          payack.ReasonMalformed,
+		`{"success":1,"transaction_id":"t","order_id":"O"}`:                               payack.ReasonMalformed,
+		`{"success":true,"transaction_id":null,"order_id":"O"}`:                           payack.ReasonMalformed,
+		`{"success":true,"transaction_id":"t","order_id":null}`:                           payack.ReasonMalformed,
+		`{"success":true,"transaction_id":true,"order_id":"O"}`:                           payack.ReasonMalformed,
+		`{"success":true,"transaction_id":"t","order_id":["O"]}`:                          payack.ReasonMalformed,
+		`{"success":true,"transaction_id":"t","order_id":1.5}`:                            payack.ReasonMalformed,
+		`{"success":true,"transaction_id":"t","order_id":-0}`:                             payack.ReasonMalformed,
+		`{"success":true,"transaction_id":1` + strings.Repeat("0", 40) + `,"order_id":1}`: payack.ReasonMalformed,
+		`{"success":true,"transaction_id":1e3,"order_id":1}`:                              payack.ReasonMalformed,
+		`{"success":true,"transaction_id":"","order_id":"O"}`:                             payack.ReasonInvalid,
+		`{"success":true,"transaction_id":"t","order_id":""}`:                             payack.ReasonInvalid,
 		`success=1&order_id=O`:                      payack.ReasonMalformed,
 		`success=1&transaction_id=t`:                payack.ReasonMalformed,
 		`transaction_id=t&order_id=O`:               payack.ReasonMalformed,
@@ -696,6 +695,12 @@ func TestPtopMembers(t *testing.T) {
 		"a": payack.NewText("100.50"), "b": payack.NullText(), "c": payack.NewText("[1, 2]"), "d": payack.NewText("x"),
 	}, ev.Extra)
 	assert.False(t, ev.Paid(), "a callback alone pays nothing")
+
+	for _, integer := range []string{"9223372036854775808", "18446744073709551615", "-9223372036854775809", strings.Repeat("9", 40)} {
+		ev, err := verifyText(`{"success":true,"transaction_id":` + integer + `,"order_id":1}`)
+		require.NoError(t, err, integer)
+		assert.Equal(t, integer, ev.TransactionID)
+	}
 }
 
 // --- keys and options

@@ -150,11 +150,12 @@ var (
 		"accept_amount", "accept_currency", "channel", "exchange_rate", "order_id", "status",
 		"submit_amount", "submit_currency", "timestamp", "transaction_id", "user_id",
 	}
-	ptsKnown = append([]string{
+	ptsKnown = knownOf(append([]string{"sign"}, ptsSigned...),
 		"submit_promo", "accept_promo", "payment_address", "receiving_address",
-		"error_message", "reference_number", "details_url", "sign",
-	}, ptsSigned...)
-	ptsWrapper = []string{"sign", "data", "code", "message"}
+		"error_message", "reference_number", "details_url")
+	ptsWrapper = knownOf([]string{"sign", "data"}, "code", "message")
+	// ptsNames are named in errors, wherever they stand.
+	ptsNames = slices.Concat(ptsKnown.all, ptsWrapper.all)
 )
 
 // Verify opens, decodes and verifies a callback in any of PTS's four shapes:
@@ -180,7 +181,7 @@ func (v *PTS) run(m Message, k *PTSKeys, t *trace) (*payack.PTSEvent, error) {
 		return nil, err
 	}
 	t.fields(fields)
-	if err := strict.Know(fields, ptsKnown); err != nil {
+	if err := ptsKnown.mark(fields); err != nil {
 		return nil, malformed(payack.PTS, err)
 	}
 	ev, signed, err := ptsEvent(fields)
@@ -214,7 +215,7 @@ func (v *PTS) open(dst []strict.Field, m Message, k *PTSKeys, t *trace) ([]stric
 	default:
 		return nil, reject(payack.PTS, payack.ReasonMalformed, "the content type is neither application/json nor text/plain")
 	}
-	fields, err := strict.JSON(dst, m.Body)
+	fields, err := strict.JSON(dst, m.Body, ptsNames...)
 	if err != nil {
 		return nil, malformed(payack.PTS, err)
 	}
@@ -222,7 +223,7 @@ func (v *PTS) open(dst []strict.Field, m Message, k *PTSKeys, t *trace) ([]stric
 		t.note("shape", "a flat JSON object")
 		return v.flat(fields, k)
 	}
-	if err := strict.Know(fields, ptsWrapper); err != nil {
+	if err := ptsWrapper.mark(fields); err != nil {
 		return nil, malformed(payack.PTS, err)
 	}
 	data := strict.Find(fields, "data")
@@ -234,9 +235,14 @@ func (v *PTS) open(dst []strict.Field, m Message, k *PTSKeys, t *trace) ([]stric
 		return v.openEnvelope(dst, m, data.Text, k, t)
 	case data.Kind == strict.Object:
 		t.note("shape", "an object in the member data")
-		fields, err := strict.JSON(dst, data.Text)
+		from := data.ValueStart // data lies in dst, which is written anew
+		fields, err := strict.JSON(dst, data.Text, ptsNames...)
 		if err != nil {
-			return nil, malformed(payack.PTS, err)
+			return nil, malformed(payack.PTS, shifted(err, from))
+		}
+		for i := range fields {
+			f := &fields[i]
+			f.Start, f.ValueStart, f.End = f.Start+from, f.ValueStart+from, f.End+from
 		}
 		return v.flat(fields, k)
 	}
@@ -271,7 +277,7 @@ func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed string, k *PTSK
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, "what it opens to with the safecode is no JSON object")
 	}
 	t.note("envelope", "it opens with the safecode")
-	fields, err := strict.JSON(dst, plain)
+	fields, err := strict.JSON(dst, plain, ptsNames...)
 	if err != nil {
 		return nil, malformed(payack.PTS, err)
 	}
@@ -308,25 +314,25 @@ type ptsTexts [11]string
 func ptsEvent(fields []strict.Field) (ev *payack.PTSEvent, texts ptsTexts, err error) {
 	m := members{fields: fields}
 	ev = &payack.PTSEvent{
-		UserID:         m.id("user_id", true).String(),
-		OrderID:        m.id("order_id", true).String(),
-		TransactionID:  m.id("transaction_id", true).String(),
-		Status:         payack.PTSStatus(m.id("status", true).String()),
-		Timestamp:      m.id("timestamp", true),
-		Channel:        m.word("channel", true),
-		SubmitCurrency: m.word("submit_currency", true),
-		SubmitAmount:   m.amount("submit_amount", true),
-		AcceptCurrency: m.word("accept_currency", true),
-		AcceptAmount:   m.amount("accept_amount", true),
-		ExchangeRate:   m.amount("exchange_rate", true),
+		UserID:         m.id("user_id").String(),
+		OrderID:        m.id("order_id").String(),
+		TransactionID:  m.id("transaction_id").String(),
+		Status:         payack.PTSStatus(m.id("status").String()),
+		Timestamp:      m.id("timestamp"),
+		Channel:        m.word("channel"),
+		SubmitCurrency: m.word("submit_currency"),
+		SubmitAmount:   m.amount("submit_amount"),
+		AcceptCurrency: m.word("accept_currency"),
+		AcceptAmount:   m.amount("accept_amount"),
+		ExchangeRate:   m.amount("exchange_rate"),
 		Unsigned: payack.PTSUnsigned{
-			SubmitPromo:      m.amount("submit_promo", false),
-			AcceptPromo:      m.amount("accept_promo", false),
-			PaymentAddress:   m.word("payment_address", false),
-			ReceivingAddress: m.word("receiving_address", false),
-			ErrorMessage:     m.word("error_message", false),
-			ReferenceNumber:  m.word("reference_number", false),
-			DetailsURL:       m.word("details_url", false),
+			SubmitPromo:      m.shownAmount("submit_promo"),
+			AcceptPromo:      m.shownAmount("accept_promo"),
+			PaymentAddress:   m.shown("payment_address"),
+			ReceivingAddress: m.shown("receiving_address"),
+			ErrorMessage:     m.shown("error_message"),
+			ReferenceNumber:  m.shown("reference_number"),
+			DetailsURL:       m.shown("details_url"),
 			Extra:            m.extra(),
 		},
 	}
@@ -381,7 +387,7 @@ func (v *PTS) verify(ev *payack.PTSEvent, texts *ptsTexts, fields []strict.Field
 			return nil
 		}
 	}
-	if v.php && (phpNumbers(texts, fields) || !v.literal) {
+	if v.php && phpTexts(ptsSigned, texts[:], fields, !v.literal) {
 		if i := k.verify(texts, signature, payack.SchemePHP, t); i >= 0 {
 			ev.Scheme, ev.Key = payack.SchemePHP, i
 			ev.AcceptAmount = ev.AcceptAmount.Signed(texts[0])
@@ -393,21 +399,25 @@ func (v *PTS) verify(ev *payack.PTSEvent, texts *ptsTexts, fields []strict.Field
 	return reject(payack.PTS, payack.ReasonSignature, "no key and no text of numbers verifies it; check safecode and public key")
 }
 
-// phpNumbers puts PHP's texts of amounts and rate in the place of the literals,
-// and tells whether one of them is another. Only JSON numbers have one: PHP
-// leaves strings as they are. Identifiers are never rewritten.
-func phpNumbers(texts *ptsTexts, fields []strict.Field) bool {
-	differs := false
-	for _, i := range [...]int{0, 3, 6} {
-		f := strict.Find(fields, ptsSigned[i])
-		if f.Kind != strict.Number {
-			continue
-		}
-		if text, ok := php.NumberText(f.Text); ok && text != texts[i] {
-			texts[i], differs = text, true
+// phpTexts puts PHP's texts of amounts and rate in the place of the literals. It
+// reports whether there is a text of PHP to try: one that is not the literal,
+// or any, as asked for. Only JSON numbers have one: PHP leaves strings as they
+// are. Identifiers are never rewritten, and one that PHP would round was not
+// signed by PHP.
+func phpTexts(names, texts []string, fields []strict.Field, any bool) bool {
+	for i, name := range names {
+		switch name {
+		case "accept_amount", "exchange_rate", "submit_amount":
+			f := strict.Find(fields, name)
+			if f.Kind != strict.Number {
+				continue
+			}
+			if text, ok := php.NumberText(f.Text); ok && text != texts[i] {
+				texts[i], any = text, true
+			}
 		}
 	}
-	return differs
+	return any && phpIntegers(fields, "user_id", "order_id", "transaction_id", "status", "timestamp")
 }
 
 // verify returns the index of the key that the signature is of, or -1.

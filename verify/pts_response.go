@@ -7,7 +7,6 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/envelope"
-	"github.com/payack/payack/internal/php"
 	"github.com/payack/payack/internal/strict"
 )
 
@@ -35,6 +34,9 @@ type PTSResponse struct {
 	Event *payack.PTSEvent
 }
 
+// The code decides here whether there is data, though it is not signed.
+var ptsResponse = knownOf([]string{"sign", "data", "code"}, "message")
+
 // VerifyResponse decodes a response to one of our requests. When its code is
 // [PTSAccepted], data (an object, or the string of an envelope) must be there
 // and verify as this message; otherwise only Code and Message are read, and
@@ -53,13 +55,13 @@ func (v *PTS) VerifyResponse(message PTSMessage, body []byte, k *PTSKeys) (*PTSR
 	}
 	wrapper, err := parseJSON(string(body))
 	if err == nil {
-		err = strict.Know(wrapper, ptsWrapper)
+		err = ptsResponse.mark(wrapper)
 	}
 	if err != nil {
 		return nil, malformed(payack.PTS, err)
 	}
 	m := members{fields: wrapper}
-	r := &PTSResponse{Code: m.id("code", true).String(), Message: m.word("message", false)}
+	r := &PTSResponse{Code: m.id("code").String(), Message: m.shown("message")}
 	switch {
 	case m.err != nil:
 		return nil, malformed(payack.PTS, m.err)
@@ -136,9 +138,9 @@ func (v *PTS) response(r *PTSResponse, message PTSMessage, fields []strict.Field
 	for i, name := range names {
 		switch name {
 		case "user_id", "order_id", "transaction_id":
-			texts[i] = m.id(name, true).String()
+			texts[i] = m.id(name).String()
 		default:
-			texts[i] = m.word(name, true).String()
+			texts[i] = m.word(name).String()
 		}
 	}
 	if m.err != nil {
@@ -182,20 +184,8 @@ func (v *PTS) verifyResponse(r *PTSResponse, names, texts []string, fields []str
 	if v.literal && found(payack.SchemeLiteral) {
 		return nil
 	}
-	if v.php {
-		differs := !v.literal
-		for i, name := range names {
-			f := strict.Find(fields, name)
-			if name != "accept_amount" && name != "exchange_rate" && name != "submit_amount" || f.Kind != strict.Number {
-				continue
-			}
-			if text, ok := php.NumberText(f.Text); ok && text != texts[i] {
-				texts[i], differs = text, true
-			}
-		}
-		if differs && found(payack.SchemePHP) {
-			return nil
-		}
+	if v.php && phpTexts(names, texts, fields, !v.literal) && found(payack.SchemePHP) {
+		return nil
 	}
 	return reject(payack.PTS, payack.ReasonSignature, "no key and no text of numbers verifies it; check safecode and public key")
 }
@@ -206,7 +196,7 @@ func (r *PTSResponse) fill(names []string, fields []strict.Field, k *PTSKeys) er
 	m := members{fields: fields}
 	r.Signed = make(map[string]payack.Text, len(names))
 	for _, name := range names {
-		text := m.word(name, true)
+		text := m.word(name)
 		switch name {
 		case "user_id", "order_id", "transaction_id":
 			if text.String() == "" {
@@ -227,5 +217,5 @@ func (r *PTSResponse) fill(names []string, fields []strict.Field, k *PTSKeys) er
 }
 
 func parseJSON(text string) ([]strict.Field, error) {
-	return strict.JSON(make([]strict.Field, 0, len(room{})), text)
+	return strict.JSON(make([]strict.Field, 0, len(room{})), text, ptsNames...)
 }

@@ -632,12 +632,12 @@ func TestPTSIdentifiersAreSignedAsText(t *testing.T) {
 		assert.Equal(t, genuine.ID(), ev.ID())
 
 		// Another spelling of the number is no id at all.
-		for _, spelling := range []string{text + ".0", text + ".00", text + "e0", text + "0e-1", "9223372036854775808", "true", "[" + value + "]", `{"a":` + value + `}`} {
+		for _, spelling := range []string{text + ".0", text + ".00", text + "e0", text + "0e-1", "1" + strings.Repeat("0", 40), "true", "[" + value + "]", `{"a":` + value + `}`} {
 			ev, err := p.verify(rewrite(t, p.callback, member, name+":"+spelling))
 			assert.Equal(t, payack.ReasonMalformed, refusedPTS(t, ev, err).Reason, "%s as %s", name, spelling)
 		}
 		// Another text is another message.
-		for _, spelling := range []string{"-" + text, `"` + text + ` "`, `"0` + text + `"`, `"` + text + `.0"`} {
+		for _, spelling := range []string{"-" + text, "9223372036854775808", `"` + text + ` "`, `"0` + text + `"`, `"` + text + `.0"`} {
 			ev, err := p.verify(rewrite(t, p.callback, member, name+":"+spelling))
 			assert.Equal(t, payack.ReasonSignature, refusedPTS(t, ev, err).Reason, "%s as %s", name, spelling)
 		}
@@ -645,6 +645,36 @@ func TestPTSIdentifiersAreSignedAsText(t *testing.T) {
 	for _, spelling := range []string{"2e3", "2000.0", "20e2"} {
 		ev, err := p.verify(rewrite(t, p.callback, `"status":"2000"`, `"status":`+spelling))
 		assert.Equal(t, payack.ReasonMalformed, refusedPTS(t, ev, err).Reason)
+	}
+}
+
+// Senders with unsigned types have ids beyond int64. PHP rounds them, so where
+// PHP's text is pinned they verify nothing.
+func TestPTSIntegersBeyondInt64(t *testing.T) {
+	p := newPTSParty(t)
+	php, err := verify.NewPTS(verify.PTSOptions{Numbers: []payack.Scheme{payack.SchemePHP}})
+	require.NoError(t, err)
+	for _, name := range []string{"user_id", "order_id", "transaction_id", "status", "timestamp"} {
+		old := `"` + name + `":"` + p.values[name] + `"`
+		for integer, fits := range map[string]bool{
+			"9223372036854775807": true, "-9223372036854775808": true,
+			"9223372036854775808": false, "18446744073709551615": false, "-18446744073709551615": false, strings.Repeat("9", 40): false,
+		} {
+			// PHP's texts of the amounts are signed, so that both readings fit.
+			values := map[string]string{name: integer, "submit_amount": "100.5", "accept_amount": "99"}
+			body := p.signed(t, values, old, `"`+name+`":`+integer, `:100.50,`, `:100.5,`, `:99.00,`, `:99,`)
+			ev, err := p.verify(body)
+			require.NoError(t, err, "%s is %s", name, integer)
+			assert.Equal(t, payack.SchemeLiteral, ev.Scheme)
+			assert.Equal(t, integer, ptsSignedTextsOf(ev)[name])
+			ev, err = php.Verify(verify.Message{ContentType: "application/json", Body: body}, p.keys)
+			if !fits {
+				assert.Equal(t, payack.ReasonSignature, refusedPTS(t, ev, err).Reason, "%s is %s under php", name, integer)
+				continue
+			}
+			require.NoError(t, err, "%s is %s under php", name, integer)
+			assert.Equal(t, payack.SchemePHP, ev.Scheme)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ package verify
 import (
 	"errors"
 	"mime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -133,17 +134,25 @@ func (r *room) release() {
 	rooms.Put(r)
 }
 
-// decode reads a body in its one format, into dst as far as there is room.
+// known are the names of a message's members. The signed ones (the signature's
+// own among them) decide; the shown ones are documented and decide nothing, so
+// that whatever they hold is kept and refuses nothing.
+type known struct{ signed, shown, all []string }
+
+func knownOf(signed []string, shown ...string) known {
+	return known{signed: signed, shown: shown, all: slices.Concat(signed, shown)}
+}
+
+// mark marks the known members among fields.
+func (k *known) mark(fields []strict.Field) error { return strict.Know(fields, k.signed, k.shown...) }
+
+// decode reads a body in its one format, into dst as far as there is room. It
+// does not mark what is known.
 func decode(dst []strict.Field, body Body, text string, known []string) ([]strict.Field, error) {
-	read := strict.JSON
 	if body == BodyForm {
-		read = strict.Form
+		return strict.Form(dst, text)
 	}
-	fields, err := read(dst, text)
-	if err != nil {
-		return nil, err
-	}
-	return fields, strict.Know(fields, known)
+	return strict.JSON(dst, text, known...)
 }
 
 // members gives the known members of a message their types. The first one that
@@ -165,34 +174,28 @@ func (m *members) fail(what string, f *strict.Field) {
 }
 
 // id returns an id, a status or a timestamp: a string, or a plain integer
-// literal within int64.
-func (m *members) id(name string, required bool) payack.Text {
+// literal.
+func (m *members) id(name string) payack.Text {
 	f := strict.Find(m.fields, name)
 	switch {
 	case f == nil:
-		if required {
-			m.fail(name+" is missing", nil)
-		}
+		m.fail(name+" is missing", nil)
 		return payack.Text{}
 	case f.Kind == strict.Null:
 		return payack.NullText()
-	case f.Kind == strict.String:
-		return payack.NewText(f.Text)
-	case f.Kind == strict.Number && isInt64(f.Text):
+	case f.Kind == strict.String, f.Kind == strict.Number && plainInteger(f.Text):
 		return payack.NewText(f.Text)
 	}
-	m.fail(name+" is neither a string nor a plain integer", f)
+	m.fail(name+" is neither a string nor a plain integer of at most "+strconv.Itoa(maxIntegerDigits)+" digits", f)
 	return payack.Text{}
 }
 
-// word returns a member that is a string, a number, or null.
-func (m *members) word(name string, required bool) payack.Text {
+// word returns a signed member that is a string, a number, or null.
+func (m *members) word(name string) payack.Text {
 	f := strict.Find(m.fields, name)
 	switch {
 	case f == nil:
-		if required {
-			m.fail(name+" is missing", nil)
-		}
+		m.fail(name+" is missing", nil)
 		return payack.Text{}
 	case f.Kind == strict.Null:
 		return payack.NullText()
@@ -203,8 +206,23 @@ func (m *members) word(name string, required bool) payack.Text {
 	return payack.Text{}
 }
 
-func (m *members) amount(name string, required bool) payack.Amount {
-	return payack.AmountOf(m.word(name, required))
+func (m *members) amount(name string) payack.Amount { return payack.AmountOf(m.word(name)) }
+
+// shown returns a member that is not signed, or decides nothing: a string's
+// content, and the literal of any other value. It refuses nothing.
+func (m *members) shown(name string) payack.Text { return textOf(strict.Find(m.fields, name)) }
+
+func (m *members) shownAmount(name string) payack.Amount { return payack.AmountOf(m.shown(name)) }
+
+// textOf returns the text of a field, which may be nil.
+func textOf(f *strict.Field) payack.Text {
+	switch {
+	case f == nil:
+		return payack.Text{}
+	case f.Kind == strict.Null:
+		return payack.NullText()
+	}
+	return payack.NewText(f.Text)
 }
 
 // extra returns the members that are not known, nil when there are none.
@@ -218,20 +236,34 @@ func (m *members) extra() map[string]payack.Text {
 		if out == nil {
 			out = make(map[string]payack.Text)
 		}
-		if f.Kind == strict.Null {
-			out[f.Name] = payack.NullText()
-		} else {
-			out[f.Name] = payack.NewText(f.Text)
-		}
+		out[f.Name] = textOf(f)
 	}
 	return out
 }
 
-// isInt64 refuses -0: PHP reads it as 0, so that one number would have two
-// texts.
-func isInt64(s string) bool {
-	_, err := strconv.ParseInt(s, 10, 64)
-	return err == nil && s != "-0"
+// maxIntegerDigits bounds an integer literal that stands for an id, a status or
+// a timestamp. It is the bound of amounts, and beyond every integer type that a
+// sender has.
+const maxIntegerDigits = 40
+
+// plainInteger reports whether a JSON number has neither fraction nor exponent.
+// It refuses -0: PHP reads it as 0, so that one number would have two texts.
+func plainInteger(literal string) bool {
+	digits := strings.TrimPrefix(literal, "-")
+	return len(digits) <= maxIntegerDigits && !strings.ContainsAny(digits, ".eE") && literal != "-0"
+}
+
+// phpIntegers reports whether PHP reads these members without rounding one. It
+// makes a float of an integer beyond int64, and then signs another text of it.
+func phpIntegers(fields []strict.Field, names ...string) bool {
+	for _, name := range names {
+		if f := strict.Find(fields, name); f != nil && f.Kind == strict.Number {
+			if _, err := strconv.ParseInt(f.Text, 10, 64); err != nil {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // reject returns the error of a refusal; detail is a fixed text.
@@ -243,6 +275,18 @@ func reject(p payack.Provider, reason payack.Reason, detail string) error {
 // error's text holds nothing that was sent.
 func malformed(p payack.Provider, err error) error {
 	return reject(p, payack.ReasonMalformed, err.Error())
+}
+
+// shifted returns a strict error of a text that stands at an offset of a body as
+// one of the body.
+func shifted(err error, by int) error {
+	var e *strict.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	out := *e
+	out.Offset += by
+	return &out
 }
 
 // invalid is the refusal of an event that breaks a rule of the provider. The

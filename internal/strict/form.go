@@ -27,14 +27,14 @@ func Form(dst []Field, src string) ([]Field, error) {
 			continue
 		}
 		if len(seen) == MaxFields {
-			return dst, &Error{"too many pairs", start}
+			return dst, &Error{What: "too many pairs", Offset: start}
 		}
 		f, err := pair(src, start, end)
 		if err != nil {
 			return dst, err
 		}
 		if seen[f.Name] {
-			return dst, &Error{"a name is given twice", start}
+			return dst, &Error{What: "a name is given twice", Offset: start}
 		}
 		seen[f.Name] = true
 		dst = append(dst, f)
@@ -46,19 +46,19 @@ func Form(dst []Field, src string) ([]Field, error) {
 func pair(src string, start, end int) (Field, error) {
 	raw := src[start:end]
 	if strings.IndexByte(raw, ';') >= 0 {
-		return Field{}, &Error{"a raw semicolon", start}
+		return Field{}, &Error{What: "a raw semicolon", Offset: start}
 	}
 	rawName, rawValue, found := strings.Cut(raw, "=")
 	name, err := url.QueryUnescape(rawName)
 	if err != nil || !utf8.ValidString(name) {
-		return Field{}, &Error{"invalid escape or UTF-8 in a name", start}
+		return Field{}, &Error{What: "invalid escape or UTF-8 in a name", Offset: start}
 	}
 	value, err := url.QueryUnescape(rawValue)
 	if err != nil || !utf8.ValidString(value) {
-		return Field{}, &Error{"invalid escape or UTF-8 in a value", start}
+		return Field{}, &Error{What: "invalid escape or UTF-8 in a value", Offset: start}
 	}
 	if name == "" || strings.ContainsAny(name, `{}[]"`) {
-		return Field{}, &Error{"a name that no form of a provider has", start}
+		return Field{}, &Error{What: "a name that no form of a provider has", Offset: start}
 	}
 	valueStart := end - len(rawValue)
 	if !found {

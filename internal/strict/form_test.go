@@ -196,8 +196,8 @@ func TestKnow(t *testing.T) {
 		t.Errorf("a second list is added to the first, %v", err)
 	}
 	for body, want := range map[string]strict.Error{
-		`{"other":1,"order_id":"a\u0000b"}`: {"a known member holds U+0000", 22},
-		`{"other":1,"Order_id":"a"}`:        {"a member's name differs from a known one by case only", 11},
+		`{"other":1,"order_id":"a\u0000b"}`: {What: "U+0000", Member: "order_id", Offset: 22},
+		`{"other":1,"Order_id":"a"}`:        {What: "a member's name differs from order_id by case only", Offset: 11},
 	} {
 		fields, err := decode(t, body)
 		if err != nil {

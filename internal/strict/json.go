@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -47,9 +48,13 @@ func (d *decoder) release() {
 //
 // It refuses, with an *[Error]: anything but one object, anything after it, a
 // byte-order mark, invalid UTF-8, lone surrogates, a name given twice at any
-// level, nesting deeper than [MaxDepth], more than [MaxFields] members. What
-// stands in dst with an error is of no use.
-func JSON(dst []Field, src string) ([]Field, error) {
+// level, nesting deeper than [MaxDepth], more than [MaxFields] names on all
+// levels. The error names the member that it is in, if that is one of the known
+// ones. What stands in dst with an error is of no use.
+func JSON(dst []Field, src string, known ...string) ([]Field, error) {
+	if err := bounded(src); err != nil {
+		return dst, err
+	}
 	d := decoders.Get().(*decoder)
 	defer d.release()
 	d.text = append(d.text[:0], src...)
@@ -58,59 +63,69 @@ func JSON(dst []Field, src string) ([]Field, error) {
 
 	if dec.PeekKind() != '{' {
 		if _, err := dec.ReadToken(); err != nil {
-			return dst, syntax(err, dec)
+			return dst, syntax(err, dec, src)
 		}
-		return dst, &Error{"not a JSON object", 0}
+		return dst, &Error{What: "not a JSON object"}
 	}
 	if _, err := dec.ReadToken(); err != nil {
-		return dst, syntax(err, dec)
+		return dst, syntax(err, dec, src)
 	}
-	for n := 0; dec.PeekKind() != '}'; n++ {
-		if n == MaxFields {
-			return dst, &Error{"too many members", int(dec.InputOffset())}
-		}
+	for dec.PeekKind() != '}' {
 		dst = append(dst, Field{})
-		if err := member(&dst[len(dst)-1], dec, src); err != nil {
+		f := &dst[len(dst)-1]
+		if err := member(f, dec, src); err != nil {
+			err.place(f, src, known)
 			return dst, err
 		}
 	}
 	if _, err := dec.ReadToken(); err != nil {
-		return dst, syntax(err, dec)
+		return dst, syntax(err, dec, src)
 	}
 	if _, err := dec.ReadToken(); err != io.EOF {
-		return dst, &Error{"something after the object", int(dec.InputOffset())}
+		return dst, &Error{What: "something after the object", Offset: int(dec.InputOffset())}
 	}
 	return dst, nil
 }
 
-// member reads a name and its value into f.
-func member(f *Field, dec *jsontext.Decoder, src string) error {
+// member reads a name and its value into f. With an error, f has its name when
+// the mistake is in the value.
+func member(f *Field, dec *jsontext.Decoder, src string) *Error {
 	name, err := dec.ReadValue()
 	if err != nil {
-		return syntax(err, dec)
+		return syntax(err, dec, src)
 	}
 	end := int(dec.InputOffset())
 	f.Start = end - len(name)
 	if f.Name, err = content(src, f.Start, end); err != nil {
-		return err
+		return &Error{What: "invalid string", Offset: f.Start}
 	}
 	value, err := dec.ReadValue()
 	if err != nil {
-		return syntax(err, dec)
+		return syntax(err, dec, src)
 	}
 	f.End = int(dec.InputOffset())
 	f.ValueStart = f.End - len(value)
-	switch f.Kind = Kind(value.Kind()); f.Kind {
-	case String:
-		f.Text, err = content(src, f.ValueStart, f.End)
-		return err
-	case Object, Array:
-		if deeperThan(src[f.ValueStart:f.End], MaxDepth-1) {
-			return &Error{"nested too deep", f.ValueStart}
+	if f.Kind = Kind(value.Kind()); f.Kind != String {
+		f.Text = src[f.ValueStart:f.End]
+		return nil
+	}
+	if f.Text, err = content(src, f.ValueStart, f.End); err != nil {
+		return &Error{What: "invalid string", Offset: f.ValueStart}
+	}
+	return nil
+}
+
+// place names the known member that the mistake is in. It is in the value of f
+// where f has been given its name and place, otherwise in a name.
+func (e *Error) place(f *Field, src string, known []string) {
+	for _, name := range known {
+		switch {
+		case f.Start > 0 && f.Name == name:
+			e.Member = name
+		case f.Start == 0 && e.What == givenTwice && strings.HasPrefix(src[e.Offset:], `"`+name+`"`):
+			e.What = name + " is given twice"
 		}
 	}
-	f.Text = src[f.ValueStart:f.End]
-	return nil
 }
 
 // content decodes the string literal at src[start:end].
@@ -120,49 +135,65 @@ func content(src string, start, end int) (string, error) {
 		return inner, nil
 	}
 	b, err := jsontext.AppendUnquote(nil, src[start:end])
-	if err != nil {
-		return "", &Error{"invalid string", start}
-	}
-	return string(b), nil
+	return string(b), err
 }
 
-// deeperThan tells whether a valid JSON value nests more than depth levels.
-func deeperThan(value string, depth int) bool {
-	if strings.Count(value, "{")+strings.Count(value, "[") <= depth {
-		return false // as in all that is meant well
+// bounded refuses a text that has more names, or nests deeper, than it may. It
+// is exact for JSON, and refuses of other texts only what is refused anyway. It
+// stands before the decoder, which takes long over thousands of names.
+func bounded(src string) error {
+	if strings.Count(src, ":") <= MaxFields && strings.Count(src, "{")+strings.Count(src, "[") <= MaxDepth {
+		return nil // as in all that is meant well
 	}
-	level, inString := 0, false
-	for i := 0; i < len(value); i++ {
-		switch c := value[i]; {
+	level, names, inString := 0, 0, false
+	for i := 0; i < len(src); i++ {
+		switch c := src[i]; {
 		case inString && c == '\\':
 			i++
 		case c == '"':
 			inString = !inString
 		case inString:
+		case c == ':':
+			if names++; names > MaxFields {
+				return &Error{What: "too many names", Offset: i}
+			}
 		case c == '{' || c == '[':
-			if level++; level > depth {
-				return true
+			if level++; level > MaxDepth {
+				return &Error{What: "nested too deep", Offset: i}
 			}
 		case c == '}' || c == ']':
 			level--
 		}
 	}
-	return false
+	return nil
 }
+
+const givenTwice = "a member's name is given twice"
 
 // syntax keeps the kind of the mistake and its place. The decoder's own text
 // and pointer quote the input, at any length.
-func syntax(err error, dec *jsontext.Decoder) *Error {
-	out := &Error{"not valid JSON", int(dec.InputOffset())}
-	var se *jsontext.SyntacticError
-	if errors.As(err, &se) {
-		out.Offset = int(se.ByteOffset)
-		if errors.Is(se.Err, jsontext.ErrDuplicateName) {
-			out.What = "a member's name is given twice"
-		}
-	}
+func syntax(err error, dec *jsontext.Decoder, src string) *Error {
+	out := &Error{What: "not valid JSON", Offset: int(dec.InputOffset())}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		out.What = "JSON ends too early"
+		return out
+	}
+	var se *jsontext.SyntacticError
+	if !errors.As(err, &se) {
+		return out
+	}
+	out.Offset = int(se.ByteOffset)
+	rest := src[min(out.Offset, len(src)):]
+	r, size := utf8.DecodeRuneInString(rest)
+	switch {
+	case errors.Is(se.Err, jsontext.ErrDuplicateName):
+		out.What = givenTwice
+	case r == utf8.RuneError && size == 1:
+		out.What = "invalid UTF-8"
+	case r == '\ufeff':
+		out.What = "a byte-order mark"
+	case len(rest) > 3 && rest[:2] == `\u` && rest[2]|0x20 == 'd' && rest[3] >= '8':
+		out.What = "a lone surrogate"
 	}
 	return out
 }

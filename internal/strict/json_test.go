@@ -133,6 +133,9 @@ var acceptedJSON = []struct{ name, body string }{
 	{"quotes in nested strings", nested(64, "[", `"\"[[[[\\","[[[["`, "]")},
 	{"siblings that open often", `{"a":[` + strings.Repeat(`[],{},`, 500) + `[]]}`},
 	{"512 members", members(512)},
+	{"512 names on two levels", `{"a":` + members(511) + `}`},
+	{"512 names in an array", `{"a":[` + strings.Repeat(`{"b":1},`, 510) + `{"b":1}]}`},
+	{"colons in strings", `{"a":"` + strings.Repeat(":", 2000) + `","b":["\"` + strings.Repeat(":", 600) + `"]}`},
 }
 
 var refusedJSON = []struct{ name, body string }{
@@ -201,6 +204,9 @@ var refusedJSON = []struct{ name, body string }{
 	{"depth 30000", nested(30000, "[", "", "]")},
 	{"depth 30000 without end", `{"a":` + strings.Repeat("[", 30000)},
 	{"513 members", members(513)},
+	{"513 names on two levels", `{"a":` + members(512) + `}`},
+	{"513 names in an array", `{"a":[` + strings.Repeat(`{"b":1},`, 511) + `{"b":1}]}`},
+	{"513 names, half of them nested", `{"a":` + members(256) + `,"b":{"c":` + members(254) + `}}`},
 
 	{"raw NUL in a string", "{\"a\":\"\x00\"}"},
 	{"raw tab in a string", "{\"a\":\"\t\"}"},
@@ -283,14 +289,50 @@ func TestJSONErrorSaysWhat(t *testing.T) {
 		{`{"a":01}`, "not valid JSON at byte 6"},
 		{`[]`, "not a JSON object at byte 0"},
 		{`{"a":1}x`, "something after the object at byte 7"},
-		{nested(65, "[", "", "]"), "nested too deep at byte 5"},
+		{nested(65, "[", "", "]"), "nested too deep at byte 68"},
+		{"{\"a\":\"xy\xff\"}", "invalid UTF-8 at byte 8"},
+		{"{\"a\":\"xy\xe2\x82\"}", "invalid UTF-8 at byte 8"},
+		{"{\"a\":[{\"b\":\"\xff\"}]}", "invalid UTF-8 at byte 12"},
+		{"{\"a\xff\":1}", "invalid UTF-8 at byte 3"},
+		{`{"a":"xy\ud83dz"}`, "a lone surrogate at byte 8"},
+		{`{"a":"xy\uDE00"}`, "a lone surrogate at byte 8"},
+		{`{"a\udfff":1}`, "a lone surrogate at byte 3"},
+		{`{"a":"\u00g1"}`, "not valid JSON at byte 6"},
+		{`{"a":"\d8"}`, "not valid JSON at byte 6"},
+		{"\ufeff{}", "a byte-order mark at byte 0"},
 	} {
 		if _, err := decode(t, c.body); err == nil || err.Error() != c.want {
 			t.Errorf("%s: %v, want %s", c.body, err, c.want)
 		}
 	}
-	if _, err := decode(t, members(513)); err == nil || !strings.HasPrefix(err.Error(), "too many members at byte ") {
+	if _, err := decode(t, members(513)); err == nil || !strings.HasPrefix(err.Error(), "too many names at byte ") {
 		t.Errorf("513 members: %v", err)
+	}
+}
+
+// An error names the known member that it is in, and no other: the names of
+// unknown members are text that was sent.
+func TestJSONErrorNamesKnownMembers(t *testing.T) {
+	for _, c := range []struct{ body, want string }{
+		{"{\"other\":1,\"message\":\"a\xff\"}", "invalid UTF-8 in message at byte 23"},
+		{"{\"other\":\"\xff\",\"message\":1}", "invalid UTF-8 at byte 10"},
+		{`{"message":{"other":["\ud83d"]}}`, "a lone surrogate in message at byte 22"},
+		{"{\"mess\xffage\":1}", "invalid UTF-8 at byte 6"},
+		{`{"m\u0065ssage":nul}`, "not valid JSON in message at byte 19"},
+		{`{"":{"message":1,"message":2}}`, "a member's name is given twice at byte 17"},
+		{`{"message":{"other":1,"other":2}}`, "a member's name is given twice in message at byte 22"},
+		{`{"message":{"message":1,"message":2}}`, "a member's name is given twice in message at byte 24"},
+		{`{"other":{"message":1,"message":2}}`, "a member's name is given twice at byte 22"},
+		{`{"message":1,"message":2}`, "message is given twice at byte 13"},
+		{`{"message":1,"m\u0065ssage":2}`, "a member's name is given twice at byte 13"},
+		{`{"other":1 "message":2}`, "not valid JSON at byte 11"},
+		{`{"other":1,"other":2}`, "a member's name is given twice at byte 11"},
+		{`{"message":`, "JSON ends too early in message at byte 10"},
+	} {
+		_, err := strict.JSON(nil, c.body, "status", "message")
+		if err == nil || err.Error() != c.want {
+			t.Errorf("%s: %v, want %s", c.body, err, c.want)
+		}
 	}
 }
 
@@ -408,11 +450,18 @@ func referenceJSON(body string) error {
 	}
 	dec := json.NewDecoder(strings.NewReader(body))
 	dec.UseNumber()
-	return walk(dec, 1)
+	names := 0
+	if err := walk(dec, 1, &names); err != nil {
+		return err
+	}
+	if names > strict.MaxFields {
+		return errors.New("too many names")
+	}
+	return nil
 }
 
-// walk reads one value.
-func walk(dec *json.Decoder, level int) error {
+// walk reads one value, and counts the names in it.
+func walk(dec *json.Decoder, level int, names *int) error {
 	tok, err := dec.Token()
 	if err != nil {
 		return err
@@ -435,13 +484,11 @@ func walk(dec *json.Decoder, level int) error {
 				return errors.New("a name twice")
 			}
 			seen[name.(string)] = true
+			*names++
 		}
-		if err := walk(dec, level+1); err != nil {
+		if err := walk(dec, level+1, names); err != nil {
 			return err
 		}
-	}
-	if level == 1 && len(seen) > strict.MaxFields {
-		return errors.New("too many members")
 	}
 	_, err = dec.Token()
 	return err

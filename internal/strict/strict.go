@@ -30,7 +30,9 @@ const (
 // Bounds. A callback has some twenty members and two levels; these keep the
 // work that a hostile body can cause close to what its bytes cost.
 const (
-	MaxDepth  = 64
+	// MaxDepth is how many objects and arrays may stand within each other.
+	MaxDepth = 64
+	// MaxFields is how many names a body may have, those on all levels counted.
 	MaxFields = 512
 )
 
@@ -50,39 +52,64 @@ type Field struct {
 
 // Error says what is wrong and where. It holds nothing of the input.
 type Error struct {
-	What   string
+	What string
+	// Member is the known member that it is in, empty when there is none. An
+	// unknown member's name is never here: names are text that was sent.
+	Member string
 	Offset int
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("%s at byte %d", e.What, e.Offset) }
+func (e *Error) Error() string {
+	if e.Member != "" {
+		return fmt.Sprintf("%s in %s at byte %d", e.What, e.Member, e.Offset)
+	}
+	return fmt.Sprintf("%s at byte %d", e.What, e.Offset)
+}
 
-// Know marks the fields of these names as known, and refuses with an *[Error]
-// what a lenient reader of them would trip on: a name that differs from a known
-// one by case folding only, and U+0000 in a known member.
-func Know(fields []Field, names []string) error {
+// Know marks the fields of these names as known. Of signed members it refuses,
+// with an *[Error], what a lenient reader would trip on: U+0000 in one, and a
+// name that differs from that of one by case folding only. A shown member is
+// known and nothing more: whatever it holds, and whatever else has nearly its
+// name, must not refuse what is signed.
+func Know(fields []Field, signed []string, shown ...string) error {
 	for i := range fields {
 		f := &fields[i]
-		f.Known = slices.Contains(names, f.Name)
-		switch {
-		case !f.Known && foldsOnto(f.Name, names):
-			return &Error{"a member's name differs from a known one by case only", f.Start}
-		case f.Known && f.Kind == String && strings.IndexByte(f.Text, 0) >= 0:
-			return &Error{"a known member holds U+0000", f.ValueStart}
+		isSigned := slices.Contains(signed, f.Name)
+		f.Known = isSigned || slices.Contains(shown, f.Name)
+		if isSigned && f.Kind == String && strings.IndexByte(f.Text, 0) >= 0 {
+			return &Error{What: "U+0000", Member: f.Name, Offset: f.ValueStart}
+		}
+		if !f.Known {
+			if err := twin(f, signed); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// foldsOnto tells whether a name that is not known would be taken for one that
-// is.
-func foldsOnto(name string, known []string) bool {
-	for _, k := range known {
-		// Letters that fold onto ASCII have at most three bytes.
-		if len(k) <= len(name) && len(name) <= 3*len(k) && strings.EqualFold(name, k) {
-			return true
+// Twins refuses, with an *[Error], a field whose name differs from one of these
+// names by case folding only.
+func Twins(fields []Field, names []string) error {
+	for i := range fields {
+		if f := &fields[i]; !slices.Contains(names, f.Name) {
+			if err := twin(f, names); err != nil {
+				return err
+			}
 		}
 	}
-	return false
+	return nil
+}
+
+// twin refuses a field that is none of these names and would be taken for one.
+func twin(f *Field, names []string) error {
+	for _, name := range names {
+		// Letters that fold onto ASCII have at most three bytes.
+		if len(name) <= len(f.Name) && len(f.Name) <= 3*len(name) && strings.EqualFold(f.Name, name) {
+			return &Error{What: "a member's name differs from " + name + " by case only", Offset: f.Start}
+		}
+	}
+	return nil
 }
 
 // Find returns the field of this name, or nil.
