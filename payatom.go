@@ -75,13 +75,20 @@ type PayatomEvent struct {
 
 // PayatomUnsigned holds what the hash of a Payatom webhook does not cover.
 // Whoever relays the webhook may have changed it: show it, never decide on it.
+//
+// It may hold anything: a text is a string's content, U+0000 too, or the
+// literal of any other JSON value, and an amount that is no number is not
+// Valid.
 type PayatomUnsigned struct {
 	RequestedAmount Amount `json:"requested_amount,omitzero"`
 	BankRef         Text   `json:"bank_ref,omitzero"`
 	SenderUPI       Text   `json:"sender_upi,omitzero"`
 	RefCode         Text   `json:"ref_code,omitzero"`
-	// RefundInfo is the literal: an object, or [] where there is none. Refund
-	// reads it.
+	// RefundInfo is refund_info: by the documents the literal of an object, or
+	// [] where there is none. Where a form spells the object with brackets,
+	// refund_info[refund_amount]=5, it is the literal of that object, with
+	// strings for members; pairs that nest deeper, name no member, or stand
+	// beside a plain refund_info are Extra. Refund reads it.
 	RefundInfo Text `json:"refund_info,omitzero"`
 
 	// Extra holds the members that the documents don't know, as their text (a
@@ -99,8 +106,8 @@ type PayatomRefund struct {
 	Notes         Text
 }
 
-// Refund reads RefundInfo, and reports whether there is a refund in it. A member
-// that is itself an object or array is given as its literal.
+// Refund reads RefundInfo, and reports whether it is an object with members. A
+// member that is no string is given as its literal.
 func (u *PayatomUnsigned) Refund() (refund PayatomRefund, ok bool) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal([]byte(u.RefundInfo.String()), &members) != nil || len(members) == 0 {

@@ -67,6 +67,10 @@ type PTSEvent struct {
 
 // PTSUnsigned holds what the signature of a PTS callback does not cover.
 // Whoever relays the callback may have changed it: show it, never decide on it.
+//
+// It may hold anything: a text is a string's content, U+0000 too, or the
+// literal of any other JSON value, and an amount that is no number is not
+// Valid.
 type PTSUnsigned struct {
 	SubmitPromo      Amount `json:"submit_promo,omitzero"`
 	AcceptPromo      Amount `json:"accept_promo,omitzero"`

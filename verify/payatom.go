@@ -104,11 +104,12 @@ var (
 type payatomNames struct {
 	amounts []string
 	known   []known
+	decide  []string // all that may be signed
 	all     []string
 }
 
 func payatomAmounts(amounts ...string) *payatomNames {
-	n := &payatomNames{amounts: amounts}
+	n := &payatomNames{amounts: amounts, decide: append([]string{"order_id", "status", "post_hash"}, amounts...)}
 	for _, amount := range amounts {
 		n.known = append(n.known, knownOf([]string{"order_id", "status", "post_hash", amount},
 			"requested_amount", "bank_ref", "sender_upi", "ref_code", "refund_info"))
@@ -188,6 +189,9 @@ func (v *Payatom) verify(body string, names *payatomNames, k *PayatomKeys, t *tr
 	if err = names.known[which].mark(fields); err == nil {
 		err = strict.Twins(fields, names.amounts)
 	}
+	if err == nil && v.body == BodyForm {
+		err = phpTwins(fields, names.decide)
+	}
 	if err != nil {
 		return nil, malformed(payack.Payatom, err)
 	}
@@ -204,7 +208,7 @@ func (v *Payatom) verify(body string, names *payatomNames, k *PayatomKeys, t *tr
 			BankRef:         m.shown("bank_ref"),
 			SenderUPI:       m.shown("sender_upi"),
 			RefCode:         m.shown("ref_code"),
-			RefundInfo:      m.shown("refund_info"),
+			RefundInfo:      m.refundInfo(v.body),
 			Extra:           m.extra(),
 		},
 	}
@@ -221,6 +225,18 @@ func (v *Payatom) verify(body string, names *payatomNames, k *PayatomKeys, t *tr
 		return nil, err
 	}
 	return ev, nil
+}
+
+// refundInfo returns refund_info as it is given, or the object that a form spells
+// with brackets. Where a form has both, the plain one counts, and the others are
+// unknown members.
+func (m *members) refundInfo(body Body) payack.Text {
+	if strict.Find(m.fields, "refund_info") == nil && body == BodyForm {
+		if literal, found := nested(m.fields, "refund_info"); found {
+			return payack.NewText(literal)
+		}
+	}
+	return m.shown("refund_info")
 }
 
 // payatomBlob is the base64 length of IV, MAC and three blocks: 32 hex digits

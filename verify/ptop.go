@@ -254,7 +254,9 @@ func ptopDecode(dst []strict.Field, format Body, body string) (fields, posted []
 		return nil, nil, err
 	}
 	if err = ptopMembers.mark(fields); err == nil && format == BodyForm {
-		posted, err = ptopPosted(fields)
+		if err = phpTwins(fields, ptopMembers.signed); err == nil {
+			posted, err = ptopPosted(fields)
+		}
 	}
 	return fields, posted, err
 }
@@ -390,19 +392,27 @@ func ptopMatchMember(s payack.Scheme, want, body string, fields, posted []strict
 		}
 		return k.find(want, s, t, body[min(f.End+1, len(body)):])
 	case payack.SchemeFormRebuilt:
+		if posted == nil {
+			return -1
+		}
 		return k.find(want, s, t, ptopRebuilt(posted))
 	}
 	return -1
 }
 
 // ptopPosted returns the pairs of a form under the names that PHP gives them in
-// $_POST. A PHP reader takes transaction.id for transaction_id and keeps one of
-// two pairs that end up with the same name, so both are refused, and with them
-// a name of which nothing is left.
+// $_POST; nil where one has brackets, of which PHP makes arrays. A PHP reader
+// keeps one of two pairs that end up with the same name, so both are refused,
+// and with them a name of which nothing is left.
 func ptopPosted(fields []strict.Field) ([]strict.Field, error) {
 	posted := make([]strict.Field, len(fields))
 	seen := make(map[string]bool, len(fields))
+	arrays := false
 	for i, f := range fields {
+		if strings.IndexByte(f.Name, '[') >= 0 {
+			arrays = true
+			continue
+		}
 		name, ok := php.FormName(f.Name)
 		if !ok {
 			return nil, &strict.Error{What: "a name that PHP drops", Offset: f.Start}
@@ -410,12 +420,12 @@ func ptopPosted(fields []strict.Field) ([]strict.Field, error) {
 		if seen[name] {
 			return nil, &strict.Error{What: "two names that PHP takes for one", Offset: f.Start}
 		}
-		if name != f.Name && slices.Contains(ptopMembers.signed, name) {
-			return nil, &strict.Error{What: "a name that PHP takes for a known one", Offset: f.Start}
-		}
 		seen[name] = true
 		posted[i] = f
 		posted[i].Name = name
+	}
+	if arrays {
+		return nil, nil
 	}
 	return posted, ptopMembers.mark(posted)
 }

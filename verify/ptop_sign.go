@@ -52,6 +52,8 @@ func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, 
 		return Message{}, errors.New("payack: body: it has a signature already; leave it out")
 	case len(fields) == 0:
 		return Message{}, errors.New("payack: body: it has no members")
+	case scheme == payack.SchemeFormRebuilt && posted == nil:
+		return Message{}, errors.New("payack: body: a name has brackets, of which PHP makes arrays; choose the scheme form or header")
 	}
 
 	signed := body

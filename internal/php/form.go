@@ -16,16 +16,39 @@ func FormName(name string) (string, bool) {
 	if name == "" || strings.IndexByte(name, '[') >= 0 {
 		return "", false
 	}
-	if !strings.ContainsAny(name, " .") {
-		return name, true
+	return mangled(name), true
+}
+
+// FormNames returns the names of $_POST that a form's variable may set: base is
+// that of the array which PHP makes where the decoded name has brackets, whole
+// is that of the text which PHP makes where no bracket closes, for then the
+// opening one becomes an underscore (which of the others do differs between
+// versions). Without brackets the two are the same. They are empty where PHP
+// drops the variable.
+func FormNames(name string) (base, whole string) {
+	if end := strings.IndexByte(name, 0); end >= 0 {
+		name = name[:end]
 	}
-	mangled := []byte(name)
-	for i, c := range mangled {
-		if c == ' ' || c == '.' {
-			mangled[i] = '_'
+	name = strings.TrimLeft(name, " ")
+	whole = mangled(name)
+	if i := strings.IndexAny(name, "[]"); i >= 0 {
+		return mangled(name[:i]), whole
+	}
+	return whole, whole
+}
+
+// mangled replaces what no variable's name has.
+func mangled(name string) string {
+	if !strings.ContainsAny(name, " .[") {
+		return name
+	}
+	b := []byte(name)
+	for i, c := range b {
+		if c == ' ' || c == '.' || c == '[' {
+			b[i] = '_'
 		}
 	}
-	return string(mangled), true
+	return string(b)
 }
 
 // Pair is one variable of a form, decoded.

@@ -295,6 +295,38 @@ func TestFormNameRefusesBrackets(t *testing.T) {
 	assert.Equal(t, "a", got)
 }
 
+func TestFormNames(t *testing.T) {
+	for name, want := range map[string][2]string{
+		"order_id":        {"order_id", "order_id"},
+		"order.id":        {"order_id", "order_id"},
+		" order id":       {"order_id", "order_id"},
+		"order_id[]":      {"order_id", "order_id_]"},
+		"order.id[a.b]":   {"order_id", "order_id_a_b]"},
+		"order[id":        {"order", "order_id"},
+		"order_id[":       {"order_id", "order_id_"},
+		"order_id]":       {"order_id", "order_id]"},
+		"order.id\x00[x]": {"order_id", "order_id"},
+		" order_id[x]":    {"order_id", "order_id_x]"},
+		"[order_id]":      {"", "_order_id]"},
+		"\x00x":           {"", ""},
+		"  ":              {"", ""},
+		"":                {"", ""},
+	} {
+		base, whole := php.FormNames(name)
+		assert.Equal(t, want, [2]string{base, whole}, "%q", name)
+	}
+	// Where there are no brackets it is what a real PHP makes of the name.
+	for _, line := range lines(t, "names.tsv") {
+		name, want, _ := strings.Cut(line, "\t")
+		name, want = unescape(t, name), unescape(t, want)
+		if strings.ContainsAny(name, "[]") {
+			continue
+		}
+		base, whole := php.FormNames(name)
+		assert.Equal(t, [2]string{want, want}, [2]string{base, whole}, "%q", name)
+	}
+}
+
 func TestBuildQuery(t *testing.T) {
 	table := queryTable(t)
 	for _, e := range table {

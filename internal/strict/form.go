@@ -3,6 +3,7 @@ package strict
 import (
 	"net/url"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -12,9 +13,12 @@ import (
 //
 // It refuses, with an *[Error]: broken percent escapes, invalid UTF-8 after
 // decoding, a name given twice (an escaped spelling is the same name), an empty
-// name, the characters { } [ ] " in names (so that no JSON text is a form), a
-// raw semicolon (which some readers take for a separator), and more than
+// name, the characters { } " in names (so that no JSON text is a form), brackets
+// in names that don't begin with a letter, a raw semicolon (which some readers
+// take for a separator), brackets that nest deeper than [MaxDepth], and more than
 // [MaxFields] pairs.
+//
+// A name with brackets is one name here, however its reader nests it.
 func Form(dst []Field, src string) ([]Field, error) {
 	seen := make(map[string]bool)
 	for start := 0; start < len(src); {
@@ -57,8 +61,14 @@ func pair(src string, start, end int) (Field, error) {
 	if err != nil || !utf8.ValidString(value) {
 		return Field{}, &Error{What: "invalid escape or UTF-8 in a value", Offset: start}
 	}
-	if name == "" || strings.ContainsAny(name, `{}[]"`) {
+	if name == "" || strings.ContainsAny(name, `{}"`) {
 		return Field{}, &Error{What: "a name that no form of a provider has", Offset: start}
+	}
+	if first, _ := utf8.DecodeRuneInString(name); strings.ContainsAny(name, "[]") && !unicode.IsLetter(first) {
+		return Field{}, &Error{What: "a name with brackets that doesn't begin with a letter", Offset: start}
+	}
+	if strings.Count(name, "[") >= MaxDepth { // the form is a level too
+		return Field{}, &Error{What: "nested too deep", Offset: start}
 	}
 	valueStart := end - len(rawValue)
 	if !found {

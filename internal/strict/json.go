@@ -138,6 +138,12 @@ func content(src string, start, end int) (string, error) {
 	return string(b), err
 }
 
+// AppendQuote appends the JSON string literal of a valid UTF-8 text.
+func AppendQuote(dst []byte, text string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, text) // it fails for other texts only
+	return dst
+}
+
 // bounded refuses a text that has more names, or nests deeper, than it may. It
 // is exact for JSON, and refuses of other texts only what is refused anyway. It
 // stands before the decoder, which takes long over thousands of names.

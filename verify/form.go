@@ -1,0 +1,64 @@
+package verify
+
+import (
+	"strings"
+
+	"github.com/payack/payack/internal/php"
+	"github.com/payack/payack/internal/strict"
+)
+
+// phpTwins refuses, with a *[strict.Error], a pair of a form that a PHP reader
+// would take for one of these names: one that PHP mangles into it (order.id for
+// order_id), or nests below it (order_id[x]), in any case.
+func phpTwins(fields []strict.Field, names []string) error {
+	for i := range fields {
+		f := &fields[i]
+		if f.Known {
+			continue // by this very name
+		}
+		base, whole := php.FormNames(f.Name)
+		for _, name := range names {
+			if f.Name != name && (strings.EqualFold(base, name) || strings.EqualFold(whole, name)) {
+				return &strict.Error{What: "a name that PHP takes for " + name, Offset: f.Start}
+			}
+		}
+	}
+	return nil
+}
+
+// nested returns the object that a form spells with brackets, name[member]=text,
+// as the JSON literal that it would be: its members in their order, each a
+// string. It marks those pairs as known. Pairs that nest deeper, or name no
+// member, are left as they are.
+func nested(fields []strict.Field, name string) (literal string, found bool) {
+	var b []byte
+	for i := range fields {
+		f := &fields[i]
+		member, ok := memberOf(f.Name, name)
+		if !ok {
+			continue
+		}
+		f.Known = true
+		if b == nil {
+			b = append(b, '{')
+		} else {
+			b = append(b, ',')
+		}
+		b = append(strict.AppendQuote(b, member), ':')
+		b = strict.AppendQuote(b, f.Text)
+	}
+	if b == nil {
+		return "", false
+	}
+	return string(append(b, '}')), true
+}
+
+// memberOf returns what stands between the brackets of name[member].
+func memberOf(spelled, name string) (member string, ok bool) {
+	rest, ok := strings.CutPrefix(spelled, name)
+	if !ok || !strings.HasPrefix(rest, "[") || !strings.HasSuffix(rest, "]") {
+		return "", false
+	}
+	member = rest[1 : len(rest)-1]
+	return member, member != "" && !strings.ContainsAny(member, "[]")
+}
