@@ -164,7 +164,10 @@ func (b PtopBuilder) Build() (Callback, error) {
 // resignObjects puts the signature over the other re-encoding in the place of
 // the one that is there.
 func (b PtopBuilder) resignObjects(cb Callback, body []byte) (Callback, error) {
-	text, err := php.Reencode(body, "signature", true)
+	_, text, err := php.Reencode(body, "signature")
+	if err == nil && text == nil {
+		err = errors.New("payacktest: a member's name begins with U+0000, which no property of PHP has")
+	}
 	if err != nil {
 		return Callback{}, err
 	}

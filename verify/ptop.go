@@ -373,14 +373,14 @@ func ptopMatchMember(s payack.Scheme, want, body string, fields, posted []strict
 		// An error means that PHP would not write this body, or would round a
 		// number of it: then nothing verifies. Whether the sender decodes to
 		// arrays or to objects is unconfirmed.
-		arrays, err := php.Reencode([]byte(body), ptopSignature, false)
-		if err == nil {
-			if key := k.find(want, s, t, string(arrays)); key >= 0 {
-				return key
-			}
+		arrays, objects, err := php.Reencode([]byte(body), ptopSignature)
+		if err != nil {
+			return -1
 		}
-		objects, err := php.Reencode([]byte(body), ptopSignature, true)
-		if err == nil && !bytes.Equal(objects, arrays) {
+		if key := k.find(want, s, t, string(arrays)); key >= 0 {
+			return key
+		}
+		if objects != nil && !bytes.Equal(objects, arrays) {
 			return k.find(want, s, t, string(objects))
 		}
 	case payack.SchemeBlanked:

@@ -59,9 +59,9 @@ func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, 
 	signed := body
 	switch scheme {
 	case payack.SchemeReencoded:
-		arrays, err := php.Reencode([]byte(body), ptopSignature, false)
+		arrays, _, err := php.Reencode([]byte(body), ptopSignature)
 		if err != nil {
-			return Message{}, errors.New("payack: body: PHP cannot write it again without loss; send no integers beyond 64 bits")
+			return Message{}, errors.New("payack: body: PHP cannot write it again without loss; send no integers beyond 64 bits, no exponents beyond 40 and at most 64 fractions")
 		}
 		signed = string(arrays)
 	case payack.SchemeBlanked:

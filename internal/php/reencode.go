@@ -4,13 +4,21 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// maxDepth is how many objects and lists PHP decodes within each other: its
-// limit of 512 counts the innermost value too.
-const maxDepth = 511
+const (
+	// maxDepth is how many objects and lists PHP decodes within each other: its
+	// limit of 512 counts the innermost value too.
+	maxDepth = 511
+
+	// Reading a float exactly can take ten thousand times as long as reading
+	// another byte, so a text has few of them, and of a size that money has.
+	maxFloats   = 64
+	maxExponent = 40
+)
 
 var (
 	errSyntax    = errors.New("php: not one JSON object")
@@ -18,51 +26,107 @@ var (
 	errDuplicate = errors.New("php: a name occurs twice")
 	errDepth     = errors.New("php: nested too deeply")
 	errInteger   = errors.New("php: integer beyond 64 bits")
-	errFloat     = errors.New("php: float out of range")
+	errFloat     = errors.New("php: float with an exponent out of range")
+	errFloats    = errors.New("php: too many floats")
 	errLength    = errors.New("php: number too long")
-	errProperty  = errors.New("php: property name begins with U+0000")
 )
 
 // Reencode returns what PHP makes of a JSON object that it decodes, relieves of
 // the top-level member called drop, and encodes again, all with default flags:
-// json_encode of json_decode(body, !objects) without that member. The member
-// may be absent.
+// arrays is json_encode of json_decode(body, true) without that member, objects
+// that of json_decode(body). The member may be absent. Both are made in one pass
+// over the body, and may be the same slice.
 //
 // The order is kept and white space goes. A slash becomes \/, what is not ASCII
-// becomes \uxxxx, and a float takes the shortest spelling that reads back the
-// same, which for a whole one is that of an integer (100.0 becomes 100). With
-// objects false, PHP decodes to arrays, and every object that is empty or
-// whose names are 0, 1, 2 and so on in order comes back as a list. That goes
-// for the outermost object without its dropped member as well.
+// becomes \uxxxx (U+0000 too), and a float takes the shortest spelling that reads
+// back the same, which for a whole one is that of an integer (100.0 becomes 100).
+// In arrays, every object that is empty or whose names are 0, 1, 2 and so on in
+// order comes back as a list. That goes for the outermost object without its
+// dropped member as well.
 //
-// An integer beyond int64 is refused, since PHP rounds it; so are a float that
-// overflows, and with objects true a property name that begins with U+0000.
-// Numbers within the dropped member are exempt. Anything that is not strict
-// JSON, a name that occurs twice among them, is refused everywhere.
-func Reencode(body []byte, drop string, objects bool) ([]byte, error) {
-	w := rewriter{in: body, out: make([]byte, 0, len(body)+len(body)/8), objects: objects}
+// An integer beyond int64 is refused, since PHP rounds it. So that nobody's
+// numbers cost much, floats are refused whose first digit stands more than 40
+// places from the point, or whose exponent says more, and so are more than 64 of
+// them. Numbers within the dropped member are exempt. Anything that is not
+// strict JSON, a name that occurs twice among them, is refused. Where a
+// property's name begins with U+0000, which PHP takes in arrays only, objects is
+// nil.
+func Reencode(body []byte, drop string) (arrays, objects []byte, err error) {
+	w := rewriter{in: body, out: make([]byte, 0, len(body)+len(body)/8)}
+	w.edits = w.room[:0]
 	w.skipSpace()
 	if w.next() != '{' {
-		return nil, errSyntax
+		return nil, nil, errSyntax
 	}
 	if err := w.object(quote(drop)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	w.skipSpace()
 	if w.at != len(w.in) {
-		return nil, errSyntax
+		return nil, nil, errSyntax
 	}
-	return w.out, nil
+	if arrays = w.arrays(); w.noProperty {
+		return arrays, nil, nil
+	}
+	return arrays, w.out, nil
 }
 
-// rewriter reads JSON at in[at:] and appends PHP's spelling of it to out.
+// rewriter reads JSON at in[at:] and appends PHP's spelling of it to out, as
+// decoded to objects. Where decoding to arrays makes lists is noted in edits.
 type rewriter struct {
 	in      []byte
 	at      int
 	out     []byte
 	depth   int
-	objects bool
+	floats  int
 	dropped bool // what is written now will be cut off again
+	// noProperty says that there is a name which objects can't have.
+	noProperty bool
+
+	edits []edit
+	lists []bool // by owner
+	room  [8]edit
+}
+
+// edit is a place in the output that reads otherwise when its owner is a list:
+// a brace, or a name, which goes together with its colon. They are in order.
+type edit struct{ at, owner int32 }
+
+// empty owns all empty objects, which are lists. One edit stands for both braces.
+const empty = -1
+
+// arrays returns the output with its edits.
+func (w *rewriter) arrays() []byte {
+	var list []byte
+	from := 0
+	for _, e := range w.edits {
+		if e.owner != empty && !w.lists[e.owner] {
+			continue
+		}
+		if list == nil {
+			list = make([]byte, 0, len(w.out))
+		}
+		at := int(e.at)
+		list = append(list, w.out[from:at]...)
+		switch c := w.out[at]; {
+		case e.owner == empty:
+			list, from = append(list, '[', ']'), at+2
+		case c == '{':
+			list, from = append(list, '['), at+1
+		case c == '}':
+			list, from = append(list, ']'), at+1
+		default:
+			from = at + bytes.IndexByte(w.out[at:], ':') + 1
+		}
+	}
+	if list == nil {
+		return w.out
+	}
+	return append(list, w.out[from:]...)
+}
+
+func (w *rewriter) note(owner int32) {
+	w.edits = append(w.edits, edit{int32(len(w.out)), owner})
 }
 
 // next returns the byte to read next, or zero, which begins nothing in JSON, at
@@ -138,12 +202,42 @@ func (w *rewriter) number() error {
 		w.out = append(w.out, integerText(literal)...)
 		return nil
 	}
+	if w.floats++; w.floats > maxFloats {
+		return errFloats
+	}
+	if !moderate(literal) {
+		return errFloat
+	}
 	value, err := strconv.ParseFloat(literal, 64)
 	if err != nil {
 		return errFloat
 	}
 	w.out = appendFloat(w.out, value, jsonDigits, 'e')
 	return nil
+}
+
+// moderate reports whether the exponent of a JSON number is within its bounds,
+// as it is written and as it would be with one digit before the point.
+func moderate(literal string) bool {
+	mantissa, exponent := literal, 0
+	if i := strings.IndexAny(literal, "eE"); i >= 0 {
+		var err error
+		if exponent, err = strconv.Atoi(literal[i+1:]); err != nil || exponent > maxExponent || exponent < -maxExponent {
+			return false
+		}
+		mantissa = literal[:i]
+	}
+	whole, fraction, _ := strings.Cut(strings.TrimPrefix(mantissa, "-"), ".")
+	first := len(whole) - 1
+	if whole == "0" {
+		digits := strings.TrimLeft(fraction, "0")
+		if digits == "" {
+			return true // it is zero
+		}
+		first = len(digits) - len(fraction) - 1
+	}
+	first += exponent
+	return -maxExponent <= first && first <= maxExponent
 }
 
 func (w *rewriter) list() error {
@@ -185,25 +279,25 @@ func (w *rewriter) object(drop []byte) error {
 	}
 	defer func() { w.depth-- }()
 	w.at++
-	start := len(w.out)
-	w.out = append(w.out, '{')
-
-	// Only the last member decides whether an array is a list. Until then the
-	// names are written, and their places kept so that they can be taken out.
-	isList := !w.objects
-	var names []int
-
 	w.skipSpace()
 	if w.next() == '}' {
 		w.at++
-		w.endObject(start, isList, names)
+		w.note(empty)
+		w.out = append(w.out, '{', '}')
 		return nil
 	}
+	owner, start := int32(len(w.lists)), len(w.edits)
+	w.lists = append(w.lists, true) // until a name says otherwise
+	w.note(owner)
+	w.out = append(w.out, '{')
 	seen := make(map[string]struct{}, 8)
 	for kept := 0; ; {
-		before := len(w.out)
+		before, edits := len(w.out), len(w.edits)
 		if kept > 0 {
 			w.out = append(w.out, ',')
+		}
+		if w.lists[owner] {
+			w.note(owner)
 		}
 		nameAt := len(w.out)
 		w.skipSpace()
@@ -215,14 +309,11 @@ func (w *rewriter) object(drop []byte) error {
 			return errDuplicate
 		}
 		seen[string(name)] = struct{}{}
-		if w.objects && bytes.HasPrefix(name, []byte(`"\u0000`)) {
-			return errProperty
-		}
 		dropped := drop != nil && bytes.Equal(name, drop)
-		if isList && !dropped {
-			isList = isIndex(name, kept)
-			names = append(names, nameAt)
+		if !dropped {
+			w.lists[owner] = w.lists[owner] && isIndex(name, kept)
 		}
+		w.noProperty = w.noProperty || bytes.HasPrefix(name, []byte(`"\u0000`))
 
 		w.skipSpace()
 		if w.next() != ':' {
@@ -236,7 +327,7 @@ func (w *rewriter) object(drop []byte) error {
 		}
 		if dropped {
 			w.dropped = false
-			w.out = w.out[:before]
+			w.out, w.edits = w.out[:before], w.edits[:edits]
 		} else {
 			kept++
 		}
@@ -245,32 +336,20 @@ func (w *rewriter) object(drop []byte) error {
 		w.at++
 		switch c {
 		case ',':
+			continue
 		case '}':
-			w.endObject(start, isList, names)
-			return nil
 		default:
 			return errSyntax
 		}
-	}
-}
-
-// endObject closes the object that was written from start on. As a list it
-// loses its names, which begin at the given places.
-func (w *rewriter) endObject(start int, isList bool, names []int) {
-	if !isList {
-		w.out = append(w.out, '}')
-		return
-	}
-	list := append(w.out[:start], '[')
-	for i, at := range names {
-		from := at + bytes.IndexByte(w.out[at:], ':') + 1
-		to := len(w.out)
-		if i+1 < len(names) {
-			to = names[i+1] // with the comma in front of the next name
+		switch {
+		case w.lists[owner]:
+			w.note(owner)
+		case len(w.edits) <= start+2: // its brace and its first name, for nothing
+			w.edits = w.edits[:start]
 		}
-		list = append(list, w.out[from:to]...)
+		w.out = append(w.out, '}')
+		return nil
 	}
-	w.out = append(list, ']')
 }
 
 // isIndex reports whether a quoted name is the text of the index i.
@@ -292,6 +371,14 @@ func quote(s string) []byte {
 	return append(dst, '"')
 }
 
+// plain are the bytes that stand for themselves in both spellings of a text.
+var plain = func() (table [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		table[c] = c != '"' && c != '\\' && c != '/'
+	}
+	return table
+}()
+
 // text rewrites one quoted text.
 func (w *rewriter) text() error {
 	if w.next() != '"' {
@@ -300,6 +387,15 @@ func (w *rewriter) text() error {
 	w.at++
 	w.out = append(w.out, '"')
 	for w.at < len(w.in) {
+		run := w.at
+		for run < len(w.in) && plain[w.in[run]] {
+			run++
+		}
+		if run > w.at {
+			w.out = append(w.out, w.in[w.at:run]...)
+			w.at = run
+			continue
+		}
 		switch c := w.in[w.at]; {
 		case c == '"':
 			w.at++
