@@ -10,7 +10,6 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/envelope"
-	"github.com/payack/payack/internal/php"
 	"github.com/payack/payack/internal/strict"
 )
 
@@ -251,8 +250,8 @@ func (v *Payatom) verifyHash(ev *payack.PayatomEvent, hash string, amount *stric
 		return reject(payack.Payatom, payack.ReasonEnvelope, fmt.Sprintf("post_hash has not the %d characters of a hash", payatomBlob))
 	}
 	phpText, tryPHP := ev.ReceivedAmount.String(), asPHP && !v.literal
-	if asPHP && amount != nil && amount.Kind == strict.Number {
-		if text, ok := php.NumberText(amount.Text); ok && text != amount.Text {
+	if asPHP && amount != nil {
+		if text, ok := phpNumber(amount); ok && text != amount.Text {
 			phpText, tryPHP = text, true
 		}
 	}

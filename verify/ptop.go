@@ -353,27 +353,34 @@ func (v *Ptop) match(want, body string, fields, posted []strict.Field, at int, k
 	return "", -1
 }
 
+// reencode is a variable so that tests can count.
+var reencode = php.Reencode
+
 func ptopMatchMember(s payack.Scheme, want, body string, fields, posted []strict.Field, at int, k *PtopKeys, t *trace) int {
 	f := &fields[at]
 	switch s {
 	case payack.SchemeSpliced:
 		// One comma goes with the member. In the middle there is one on either
 		// side, and with uneven white space the two cuts leave other bytes.
+		before, after := "", ""
+		if at > 0 {
+			end := fields[at-1].End
+			before = body[end+strings.IndexByte(body[end:f.Start], ',') : f.Start]
+		}
 		if at+1 < len(fields) {
-			if key := k.find(want, s, t, body[:f.Start], body[fields[at+1].Start:]); key >= 0 {
+			after = body[f.End:fields[at+1].Start]
+			if key := k.find(want, s, t, body[:f.Start], body[f.End+len(after):]); key >= 0 {
 				return key
 			}
 		}
-		if at > 0 {
-			end := fields[at-1].End
-			comma := end + strings.IndexByte(body[end:f.Start], ',')
-			return k.find(want, s, t, body[:comma], body[f.End:])
+		if at > 0 && before != after {
+			return k.find(want, s, t, body[:f.Start-len(before)], body[f.End:])
 		}
 	case payack.SchemeReencoded:
 		// An error means that PHP would not write this body, or would round a
 		// number of it: then nothing verifies. Whether the sender decodes to
 		// arrays or to objects is unconfirmed.
-		arrays, objects, err := php.Reencode([]byte(body), ptopSignature)
+		arrays, objects, err := reencode([]byte(body), ptopSignature)
 		if err != nil {
 			return -1
 		}

@@ -11,11 +11,9 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/envelope"
-	"github.com/payack/payack/internal/php"
 	"github.com/payack/payack/internal/strict"
 )
 
@@ -215,7 +213,7 @@ func (v *PTS) open(dst []strict.Field, m Message, k *PTSKeys, t *trace) ([]stric
 	default:
 		return nil, reject(payack.PTS, payack.ReasonMalformed, "the content type is neither application/json nor text/plain")
 	}
-	fields, err := strict.JSON(dst, m.Body, ptsNames...)
+	fields, inner, err := strict.Within(dst, m.Body, "data", ptsNames...)
 	if err != nil {
 		return nil, malformed(payack.PTS, err)
 	}
@@ -235,16 +233,7 @@ func (v *PTS) open(dst []strict.Field, m Message, k *PTSKeys, t *trace) ([]stric
 		return v.openEnvelope(dst, m, data.Text, k, t)
 	case data.Kind == strict.Object:
 		t.note("shape", "an object in the member data")
-		from := data.ValueStart // data lies in dst, which is written anew
-		fields, err := strict.JSON(dst, data.Text, ptsNames...)
-		if err != nil {
-			return nil, malformed(payack.PTS, shifted(err, from))
-		}
-		for i := range fields {
-			f := &fields[i]
-			f.Start, f.ValueStart, f.End = f.Start+from, f.ValueStart+from, f.End+from
-		}
-		return v.flat(fields, k)
+		return v.flat(inner, k)
 	}
 	return nil, reject(payack.PTS, payack.ReasonMalformed, "data is neither a string nor an object")
 }
@@ -352,21 +341,23 @@ func ptsEvent(fields []strict.Field) (ev *payack.PTSEvent, texts ptsTexts, err e
 	return ev, texts, nil
 }
 
-// ambiguous tells whether a value holds & and a signed name and =. The signed
-// text escapes nothing, so such a value can be read as two members.
+// ambiguous reports whether a value holds & and a signed name and =. The signed
+// text escapes nothing, so such a value can be read as two members. It reads the
+// value once, whatever is in it.
 func ambiguous(value string, names []string) bool {
-	for {
-		_, rest, found := strings.Cut(value, "&")
-		if !found {
-			return false
-		}
-		for _, name := range names {
-			if strings.HasPrefix(rest, name) && strings.HasPrefix(rest[len(name):], "=") {
+	from := -1 // where a name may have begun, behind the last &
+	for i := range len(value) {
+		switch value[i] {
+		case '&':
+			from = i + 1
+		case '=':
+			if from >= 0 && slices.Contains(names, value[from:i]) {
 				return true
 			}
+			from = -1 // no name holds =
 		}
-		value = rest
 	}
+	return false
 }
 
 // verify tries the literal texts first, then PHP's text of the three numbers.
@@ -409,10 +400,7 @@ func phpTexts(names, texts []string, fields []strict.Field, any bool) bool {
 		switch name {
 		case "accept_amount", "exchange_rate", "submit_amount":
 			f := strict.Find(fields, name)
-			if f.Kind != strict.Number {
-				continue
-			}
-			if text, ok := php.NumberText(f.Text); ok && text != texts[i] {
+			if text, ok := phpNumber(f); ok && text != texts[i] {
 				texts[i], any = text, true
 			}
 		}

@@ -104,13 +104,11 @@ func assertNamesMember(t *testing.T, e *payack.Error, what, name, shape string) 
 	t.Helper()
 	assert.Regexp(t, `^`+what+`( in \w+)? at byte \d+$`, e.Detail)
 	assert.NotContains(t, e.Detail, "unknown")
-	switch shape {
-	case "object", "query response":
+	switch {
+	case shape == "query response", shape == "object" && name == "unknown":
 		assert.Contains(t, e.Detail, " in data at byte ")
-	default:
-		if name != "unknown" {
-			assert.Contains(t, e.Detail, " in "+name+" at byte ")
-		}
+	case name != "unknown":
+		assert.Contains(t, e.Detail, " in "+name+" at byte ")
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"sync"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/php"
 	"github.com/payack/payack/internal/strict"
 )
 
@@ -253,6 +254,16 @@ func plainInteger(literal string) bool {
 	return len(digits) <= maxIntegerDigits && !strings.ContainsAny(digits, ".eE") && literal != "-0"
 }
 
+// phpNumber returns PHP's text of an amount or a rate that is a JSON number. One
+// that is out of the bounds of amounts has none: it could not be accepted, and
+// to convert it would cost anybody's time.
+func phpNumber(f *strict.Field) (text string, ok bool) {
+	if f.Kind != strict.Number || !payack.NewAmount(f.Text).Valid() {
+		return "", false
+	}
+	return php.NumberText(f.Text)
+}
+
 // phpIntegers reports whether PHP reads these members without rounding one. It
 // makes a float of an integer beyond int64, and then signs another text of it.
 func phpIntegers(fields []strict.Field, names ...string) bool {
@@ -275,18 +286,6 @@ func reject(p payack.Provider, reason payack.Reason, detail string) error {
 // error's text holds nothing that was sent.
 func malformed(p payack.Provider, err error) error {
 	return reject(p, payack.ReasonMalformed, err.Error())
-}
-
-// shifted returns a strict error of a text that stands at an offset of a body as
-// one of the body.
-func shifted(err error, by int) error {
-	var e *strict.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	out := *e
-	out.Offset += by
-	return &out
 }
 
 // invalid is the refusal of an event that breaks a rule of the provider. The

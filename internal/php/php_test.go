@@ -349,6 +349,30 @@ func TestReencodeNUL(t *testing.T) {
 	}
 }
 
+// Whatever the body, it is read once, few numbers are converted, and what is
+// written is at most six times as long, for each of the two texts.
+func TestReencodeWork(t *testing.T) {
+	bodies := []string{
+		`{"v":[` + strings.Repeat("1e-320,", 9000) + `0]}`, `{"v":[` + strings.Repeat("1.5,", 16000) + `0]}`,
+		`{"v":` + strings.Repeat(`{"0":`, 500) + "{}" + strings.Repeat("}", 501), `{"v":` + strings.Repeat("[", 500) + strings.Repeat("]", 500) + "}",
+		`{"v":[` + strings.Repeat(`{},`, 20000) + `0]}`, `{"v":[` + strings.Repeat(`{"0":[]},`, 7000) + `0]}`,
+		`{"v":"` + strings.Repeat("\x7f/é日😀", 5000) + `"}`, `{"v":"` + strings.Repeat(`\u0000`, 10000) + `"}`,
+		`{"signature":[` + strings.Repeat("1e-320,", 9000) + `0]}`,
+	}
+	for _, e := range reencodeTable(t) {
+		bodies = append(bodies, e.body)
+	}
+	most := 0
+	for _, body := range bodies {
+		read, floats, written := php.Work([]byte(strings.TrimLeft(body, " \t\r\n")), "signature")
+		assert.LessOrEqual(t, read, len(body)+1, "%.50s", body) // one beyond the end where it is cut off
+		assert.LessOrEqual(t, floats, 64, "%.50s", body)
+		assert.LessOrEqual(t, written, 12*len(body), "%.50s", body)
+		most = max(most, floats)
+	}
+	assert.Equal(t, 64, most)
+}
+
 // Where nothing is a list they are one text, so that nobody hashes it twice.
 func TestReencodeOnce(t *testing.T) {
 	arrays, objects := reencode(t, []byte(`{"a":{"b":1.5,"1":[1,2]},"signature":{"0":{}},"c":"{}"}`), "signature")

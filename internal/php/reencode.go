@@ -138,7 +138,15 @@ func (w *rewriter) next() byte {
 	return 0
 }
 
+// skipSpace is split in two, so that where there is no white space it costs no
+// call.
 func (w *rewriter) skipSpace() {
+	if w.at < len(w.in) && w.in[w.at] <= ' ' {
+		w.skipSpaces()
+	}
+}
+
+func (w *rewriter) skipSpaces() {
 	for w.at < len(w.in) {
 		switch w.in[w.at] {
 		case ' ', '\t', '\n', '\r':
@@ -153,18 +161,19 @@ func (w *rewriter) skipSpace() {
 func (w *rewriter) value() error {
 	w.skipSpace()
 	var err error
-	switch c := w.next(); {
-	case c == '{':
+	switch w.next() {
+	case '{':
 		err = w.object(nil)
-	case c == '[':
+		w.depth-- // nothing is read behind an error
+	case '[':
 		err = w.list()
-	case c == '"':
+	case '"':
 		err = w.text()
-	case c == 't':
+	case 't':
 		err = w.word("true")
-	case c == 'f':
+	case 'f':
 		err = w.word("false")
-	case c == 'n':
+	case 'n':
 		err = w.word("null")
 	default:
 		err = w.number()
@@ -240,33 +249,45 @@ func moderate(literal string) bool {
 	return -maxExponent <= first && first <= maxExponent
 }
 
+// list rewrites a list. Lists within lists need no calls of their own, only the
+// number of those that are open.
 func (w *rewriter) list() error {
-	if w.depth++; w.depth > maxDepth {
-		return errDepth
-	}
-	defer func() { w.depth-- }()
-	w.at++
-	w.out = append(w.out, '[')
-	w.skipSpace()
-	if w.next() == ']' {
-		w.at++
-		w.out = append(w.out, ']')
-		return nil
-	}
-	for {
-		if err := w.value(); err != nil {
+	for open := 0; ; {
+		w.skipSpace()
+		end := false
+		if w.next() == '[' {
+			if w.depth++; w.depth > maxDepth {
+				return errDepth
+			}
+			open++
+			w.at++
+			w.out = append(w.out, '[')
+			w.skipSpace()
+			if end = w.next() == ']'; !end {
+				continue
+			}
+			w.at++
+		} else if err := w.value(); err != nil {
 			return err
 		}
-		c := w.next()
-		w.at++
-		switch c {
-		case ',':
-			w.out = append(w.out, ',')
-		case ']':
-			w.out = append(w.out, ']')
-			return nil
-		default:
-			return errSyntax
+		for {
+			if end {
+				w.out = append(w.out, ']')
+				w.depth--
+				if open--; open == 0 {
+					return nil
+				}
+				w.skipSpace()
+			}
+			c := w.next()
+			w.at++
+			if c == ',' {
+				w.out = append(w.out, ',')
+				break
+			}
+			if end = c == ']'; !end {
+				return errSyntax
+			}
 		}
 	}
 }
@@ -277,7 +298,6 @@ func (w *rewriter) object(drop []byte) error {
 	if w.depth++; w.depth > maxDepth {
 		return errDepth
 	}
-	defer func() { w.depth-- }()
 	w.at++
 	w.skipSpace()
 	if w.next() == '}' {

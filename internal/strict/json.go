@@ -52,64 +52,105 @@ func (d *decoder) release() {
 // levels. The error names the member that it is in, if that is one of the known
 // ones. What stands in dst with an error is of no use.
 func JSON(dst []Field, src string, known ...string) ([]Field, error) {
+	fields, _, err := read(dst, src, "", known)
+	return fields, err
+}
+
+// Within is JSON, and if the member called name holds an object, its members come
+// back as inner: in the same pass, with places in src. Inner is nil otherwise.
+func Within(dst []Field, src, name string, known ...string) (fields, inner []Field, err error) {
+	return read(dst, src, name, known)
+}
+
+// reader reads the members of one object, and of one within it.
+type reader struct {
+	dec   *jsontext.Decoder
+	src   string
+	known []string
+	inner []Field
+}
+
+func read(dst []Field, src, nest string, known []string) (fields, inner []Field, err error) {
 	if err := bounded(src); err != nil {
-		return dst, err
+		return dst, nil, err
 	}
 	d := decoders.Get().(*decoder)
 	defer d.release()
 	d.text = append(d.text[:0], src...)
 	*d.buf = *bytes.NewBuffer(d.text)
-	dec := &d.dec
-
-	if dec.PeekKind() != '{' {
-		if _, err := dec.ReadToken(); err != nil {
-			return dst, syntax(err, dec, src)
+	r := reader{dec: &d.dec, src: src, known: known}
+	if r.dec.PeekKind() != '{' {
+		if _, err := r.dec.ReadToken(); err != nil {
+			return dst, nil, r.syntax(err)
 		}
-		return dst, &Error{What: "not a JSON object"}
+		return dst, nil, &Error{What: "not a JSON object"}
 	}
-	if _, err := dec.ReadToken(); err != nil {
-		return dst, syntax(err, dec, src)
+	fields, bad := r.object(dst, nest)
+	if bad != nil {
+		return fields, nil, bad
 	}
-	for dec.PeekKind() != '}' {
+	if _, err := r.dec.ReadToken(); err != io.EOF {
+		return fields, nil, &Error{What: "something after the object", Offset: int(r.dec.InputOffset())}
+	}
+	return fields, r.inner, nil
+}
+
+// object appends the members of the object that is next.
+func (r *reader) object(dst []Field, nest string) ([]Field, *Error) {
+	if _, err := r.dec.ReadToken(); err != nil {
+		return dst, r.syntax(err)
+	}
+	for r.dec.PeekKind() != '}' {
 		dst = append(dst, Field{})
 		f := &dst[len(dst)-1]
-		if err := member(f, dec, src); err != nil {
-			err.place(f, src, known)
+		if err := r.member(f, nest); err != nil {
+			err.place(f, r.src, r.known)
 			return dst, err
 		}
 	}
-	if _, err := dec.ReadToken(); err != nil {
-		return dst, syntax(err, dec, src)
-	}
-	if _, err := dec.ReadToken(); err != io.EOF {
-		return dst, &Error{What: "something after the object", Offset: int(dec.InputOffset())}
+	if _, err := r.dec.ReadToken(); err != nil {
+		return dst, r.syntax(err)
 	}
 	return dst, nil
 }
 
-// member reads a name and its value into f. With an error, f has its name when
-// the mistake is in the value.
-func member(f *Field, dec *jsontext.Decoder, src string) *Error {
-	name, err := dec.ReadValue()
+// likely is how many members a callback has.
+const likely = 20
+
+// member reads a name and its value into f. With an error, f has its name and
+// place when the mistake is in the value.
+func (r *reader) member(f *Field, nest string) *Error {
+	name, err := r.dec.ReadValue()
 	if err != nil {
-		return syntax(err, dec, src)
+		return r.syntax(err)
 	}
-	end := int(dec.InputOffset())
-	f.Start = end - len(name)
-	if f.Name, err = content(src, f.Start, end); err != nil {
-		return &Error{What: "invalid string", Offset: f.Start}
+	end := int(r.dec.InputOffset())
+	start := end - len(name)
+	if f.Name, err = content(r.src, start, end); err != nil {
+		return &Error{What: "invalid string", Offset: start}
 	}
-	value, err := dec.ReadValue()
-	if err != nil {
-		return syntax(err, dec, src)
-	}
-	f.End = int(dec.InputOffset())
-	f.ValueStart = f.End - len(value)
-	if f.Kind = Kind(value.Kind()); f.Kind != String {
-		f.Text = src[f.ValueStart:f.End]
+	f.Start = start
+	if nest != "" && f.Name == nest && r.dec.PeekKind() == '{' {
+		f.ValueStart = end + strings.IndexByte(r.src[end:], '{')
+		var bad *Error
+		if r.inner, bad = r.object(make([]Field, 0, likely), ""); bad != nil {
+			return bad
+		}
+		f.Kind, f.End = Object, int(r.dec.InputOffset())
+		f.Text = r.src[f.ValueStart:f.End]
 		return nil
 	}
-	if f.Text, err = content(src, f.ValueStart, f.End); err != nil {
+	value, err := r.dec.ReadValue()
+	if err != nil {
+		return r.syntax(err)
+	}
+	f.End = int(r.dec.InputOffset())
+	f.ValueStart = f.End - len(value)
+	if f.Kind = Kind(value.Kind()); f.Kind != String {
+		f.Text = r.src[f.ValueStart:f.End]
+		return nil
+	}
+	if f.Text, err = content(r.src, f.ValueStart, f.End); err != nil {
 		return &Error{What: "invalid string", Offset: f.ValueStart}
 	}
 	return nil
@@ -118,6 +159,9 @@ func member(f *Field, dec *jsontext.Decoder, src string) *Error {
 // place names the known member that the mistake is in. It is in the value of f
 // where f has been given its name and place, otherwise in a name.
 func (e *Error) place(f *Field, src string, known []string) {
+	if e.Member != "" { // of the object within
+		return
+	}
 	for _, name := range known {
 		switch {
 		case f.Start > 0 && f.Name == name:
@@ -178,8 +222,8 @@ const givenTwice = "a member's name is given twice"
 
 // syntax keeps the kind of the mistake and its place. The decoder's own text
 // and pointer quote the input, at any length.
-func syntax(err error, dec *jsontext.Decoder, src string) *Error {
-	out := &Error{What: "not valid JSON", Offset: int(dec.InputOffset())}
+func (r *reader) syntax(err error) *Error {
+	out := &Error{What: "not valid JSON", Offset: int(r.dec.InputOffset())}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		out.What = "JSON ends too early"
 		return out
@@ -189,14 +233,14 @@ func syntax(err error, dec *jsontext.Decoder, src string) *Error {
 		return out
 	}
 	out.Offset = int(se.ByteOffset)
-	rest := src[min(out.Offset, len(src)):]
-	r, size := utf8.DecodeRuneInString(rest)
+	rest := r.src[min(out.Offset, len(r.src)):]
+	char, size := utf8.DecodeRuneInString(rest)
 	switch {
 	case errors.Is(se.Err, jsontext.ErrDuplicateName):
 		out.What = givenTwice
-	case r == utf8.RuneError && size == 1:
+	case char == utf8.RuneError && size == 1:
 		out.What = "invalid UTF-8"
-	case r == '\ufeff':
+	case char == '\ufeff':
 		out.What = "a byte-order mark"
 	case len(rest) > 3 && rest[:2] == `\u` && rest[2]|0x20 == 'd' && rest[3] >= '8':
 		out.What = "a lone surrogate"
