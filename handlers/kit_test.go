@@ -261,7 +261,7 @@ func payatomMessage(t testing.TB, orderID, amount, status, signed string) messag
 	return message{http.MethodPost, "/callback", http.Header{"Content-Type": {"application/json"}},
 		`{"order_id":` + orderID + `,"requested_amount":"500","status":` + status + `,"received_amount":` + amount +
 			`,"bank_ref":"838498153464","sender_upi":"user@bank","ref_code":"b73ea664","refund_info":[],"post_hash":"` +
-			signer.PostHash(signed, "", "") + `"}`}
+			signer.PostHash("", "", signed) + `"}`}
 }
 
 // watch keeps what an observer and a log are told.

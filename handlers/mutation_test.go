@@ -485,8 +485,8 @@ func TestLongIdentities(t *testing.T) {
 					m = ptopMessage(t, `{"success":true,"transaction_id":`+string(quoted)+`,"order_id":"O"}`)
 				case payack.PTS:
 					m = ptsMessage(t, map[string]string{"transaction_id": string(quoted)}, nil)
-				default:
-					m = payatomMessage(t, string(quoted), `"500"`, `"Approved"`, id+"500Approved")
+				default: // an order_id of 64 bytes is invalid, a status may have any length
+					m = payatomMessage(t, `"ORD1"`, `"500"`, `"Z`+string(quoted[1:]), "ORD1500Z"+id)
 				}
 				assertContract(t, p, payack.OutcomeAccepted, "", send(h, m))
 				assertContract(t, p, payack.OutcomeDuplicate, "", send(h, m))

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -18,10 +19,10 @@ import (
 // the sender's: escape them before a terminal sees them.
 type Explanation struct {
 	Steps []Step
-	// Event is the verified event, nil when there is none.
+	// Event and Err are what Verify returns: an event whose signature is right and
+	// that breaks a rule stands beside its error.
 	Event payack.Event
-	// Err is what Verify returns.
-	Err error
+	Err   error
 }
 
 // Step is one step of an [Explanation].
@@ -86,7 +87,7 @@ func (t *trace) tried(scheme payack.Scheme, key int, ok bool) {
 // explanation drops the nil pointer that comes with an error: an Event that
 // holds one is not nil.
 func (t *trace) explanation(ev payack.Event, err error) Explanation {
-	if err != nil {
+	if err != nil && !errors.Is(err, payack.ErrInvalid) {
 		ev = nil
 	}
 	return Explanation{Steps: t.steps, Event: ev, Err: err}

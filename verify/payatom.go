@@ -130,6 +130,10 @@ func (n *payatomNames) amount(fields []strict.Field) int {
 
 // Verify decodes and verifies a webhook. That it verifies does not tell where
 // order_id ends and received_amount begins: see [payack.PayatomEvent].
+//
+// An event that breaks a rule comes back beside the error, which is
+// [payack.ErrInvalid]: its hash is right, and it is not to be acted on. With
+// every other error the event is nil.
 func (v *Payatom) Verify(m Message, k *PayatomKeys) (*payack.PayatomEvent, error) {
 	return v.run(m, k, nil)
 }
@@ -152,10 +156,10 @@ func (v *Payatom) run(m Message, k *PayatomKeys, t *trace) (*payack.PayatomEvent
 	t.note("shape", v.body.name())
 	ev, err := v.verify(m.Body, names, k, t)
 	if err != nil {
-		return nil, err
+		return ev, err
 	}
 	if err := ev.Check(); err != nil {
-		return nil, invalid(payack.Payatom, err)
+		return ev, invalid(payack.Payatom, err)
 	}
 	return ev, nil
 }
@@ -163,8 +167,9 @@ func (v *Payatom) run(m Message, k *PayatomKeys, t *trace) (*payack.PayatomEvent
 // VerifyPolling verifies the response of status_polling.php, whose post_hash is
 // made like a webhook's; the amount is the first of received_amount,
 // recieved_amount and amount. What else it says stands under Unsigned. The
-// event is not checked further (payack.PayatomEvent.Check): compare it with what
-// you asked for.
+// event is not checked further (payack.PayatomEvent.Check), but for the length of
+// order_id: compare it with what you asked for. An order_id of 64 bytes or more
+// is [payack.ErrInvalid], with the event beside it.
 func (v *Payatom) VerifyPolling(body []byte, k *PayatomKeys) (*payack.PayatomEvent, error) {
 	asJSON := *v
 	asJSON.body = BodyJSON
@@ -223,6 +228,9 @@ func (v *Payatom) verify(body string, names *payatomNames, k *PayatomKeys, t *tr
 	if err := v.verifyHash(ev, hash.String(), amount, asPHP, k, t); err != nil {
 		return nil, err
 	}
+	if len(ev.OrderID) >= payatomBlock {
+		return ev, reject(payack.Payatom, payack.ReasonInvalid, "order_id has 64 bytes or more, so that its hash may be that of another order")
+	}
 	return ev, nil
 }
 
@@ -237,6 +245,11 @@ func (m *members) refundInfo(body Body) payack.Text {
 	}
 	return m.shown("refund_info")
 }
+
+// payatomBlock is MD5's block. The secret comes last in what is hashed, so two ids
+// that collide over whole blocks have the same hash with every amount, status and
+// secret; a shorter id has the rest of the text in its block.
+const payatomBlock = 64
 
 // payatomBlob is the base64 length of IV, MAC and three blocks: 32 hex digits
 // and their padding.

@@ -91,6 +91,8 @@ func FuzzPayatomSigned(f *testing.F) {
 	f.Add("ORD15", "00", "Approved", "", true)
 	f.Add("ORD1", "500", "Approved", "a\x00b", false)
 	f.Add("ORD1", "500", "Approved", "a\x00b", true)
+	f.Add(strings.Repeat("x", 63), "500", "Approved", "", true)
+	f.Add(strings.Repeat("x", 64), "500", "Approved", "", false)
 	f.Add("", "500Late ", "Approved", "&a=b", true)
 	f.Add("a&b=c\"{}[]", "-1e3", "é", "\u2028", true)
 	for _, v := range loadPayatom(f).Vectors {
@@ -104,9 +106,14 @@ func FuzzPayatomSigned(f *testing.F) {
 	f.Fuzz(func(t *testing.T, order, amount, status, unsigned string, form bool) {
 		order, amount, status = strings.ToValidUTF8(order, "?"), strings.ToValidUTF8(amount, "?"), strings.ToValidUTF8(status, "?")
 		unsigned = strings.ToValidUTF8(unsigned, "?")
+		hash := signer.PostHash(order, amount, status)
+		if len(order) >= 64 {
+			require.Empty(t, hash)
+			hash = payatomHash(t, secret, order+amount+status)
+		}
 		members := map[string]string{
 			"order_id": order, "received_amount": amount, "status": status, "bank_ref": unsigned,
-			"post_hash": signer.PostHash(order, amount, status),
+			"post_hash": hash,
 		}
 		v, m := asJSON, verify.Message{ContentType: "application/json"}
 		if form {
@@ -128,10 +135,14 @@ func FuzzPayatomSigned(f *testing.F) {
 				return
 			}
 			require.Equal(t, payack.ReasonInvalid, e.Reason)
+			if len(order) >= 64 {
+				return
+			}
 			would := &payack.PayatomEvent{OrderID: order, ReceivedAmount: payack.NewAmount(amount), Status: payack.PayatomStatus(status)}
 			require.Error(t, would.Check())
 			return
 		}
+		require.Less(t, len(order), 64)
 		require.Equal(t, order, ev.OrderID)
 		require.Equal(t, amount, ev.ReceivedAmount.String())
 		require.Equal(t, payack.PayatomStatus(status), ev.Status)

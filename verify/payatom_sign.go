@@ -30,14 +30,21 @@ func NewPayatomSigner(secretKey payack.Secret) (*PayatomSigner, error) {
 }
 
 // PostHash returns the post_hash of a webhook, or of a polling response, over
-// these texts.
+// these texts. It is empty, which no receiver takes, for an order_id of 64 bytes
+// or more: such a hash could be that of another order.
 func (s *PayatomSigner) PostHash(orderID, receivedAmount, status string) string {
+	if len(orderID) >= payatomBlock {
+		return ""
+	}
 	return s.seal(orderID, receivedAmount, status)
 }
 
 // PostHashIV is PostHash with the IV chosen by the caller, for reproducible
 // tests only.
 func (s *PayatomSigner) PostHashIV(iv [aes.BlockSize]byte, orderID, receivedAmount, status string) string {
+	if len(orderID) >= payatomBlock {
+		return ""
+	}
 	sum := payatomMD5(s.secret, orderID, receivedAmount, status)
 	return s.envelope.SealIV(sum[:], iv)
 }
@@ -46,8 +53,14 @@ func (s *PayatomSigner) PostHashIV(iv [aes.BlockSize]byte, orderID, receivedAmou
 func (s *PayatomSigner) PollingHash(refCode, pid string) string { return s.seal(refCode, pid) }
 
 // PayoutStatusHash returns the post_hash of a request to
-// order_status_polling.php.
-func (s *PayatomSigner) PayoutStatusHash(orderID, pid string) string { return s.seal(orderID, pid) }
+// order_status_polling.php; like PostHash it is empty for an order_id of 64 bytes
+// or more.
+func (s *PayatomSigner) PayoutStatusHash(orderID, pid string) string {
+	if len(orderID) >= payatomBlock {
+		return ""
+	}
+	return s.seal(orderID, pid)
+}
 
 // ReconcileSignature returns the signature of a reconciliation request, hex
 // SHA-256 of pid, secret key and the date as DD-MM-YYYY.

@@ -126,6 +126,10 @@ var notPlainDecimals = strings.Fields(`
 	python-015-random-6 python-016-random-7 python-017-random-8 python-019-random-10
 	python-020-random-11 python-021-random-12 python-022-random-13 python-023-random-14`)
 
+// payatomLongID is a genuine vector whose order_id fills a block of MD5. Its hash
+// may be that of another order, so it is invalid.
+const payatomLongID = "payatom-pub-php-036-order-id-len-64"
+
 func TestPayatomAcceptsGenuineWebhooks(t *testing.T) {
 	f := loadPayatom(t)
 	schemes := map[payack.Scheme]int{}
@@ -142,11 +146,18 @@ func TestPayatomAcceptsGenuineWebhooks(t *testing.T) {
 			assertHashOf(t, v, secret, hash, iv)
 
 			ev, err := newPayatom(t, verify.PayatomOptions{}).Verify(m, keys)
+			if v.Name == payatomLongID {
+				assert.Equal(t, payack.ReasonInvalid, refusedPayatom(t, ev, err).Reason)
+				assert.Len(t, ev.OrderID, 64)
+				return
+			}
 			if short := strings.TrimPrefix(v.Name, "payatom-pub-"); slices.Contains(notPlainDecimals, short) {
 				e := refusedPayatom(t, ev, err)
 				assert.Equal(t, payack.ReasonInvalid, e.Reason)
 				assert.Contains(t, e.Detail, "received_amount is not a plain decimal")
 				assertTellsNothing(t, err, []string{secret}, []byte(m.Body))
+				assert.Equal(t, textsOfExpect(v.Expect, "md5"), payatomMembersOf(ev), "the event stands beside the error")
+				assert.Equal(t, hash, ev.Signature)
 				invalid = append(invalid, short)
 				return
 			}
@@ -182,7 +193,7 @@ func TestPayatomAcceptsGenuineWebhooks(t *testing.T) {
 		})
 	}
 	assert.Equal(t, notPlainDecimals, invalid)
-	assert.Equal(t, map[payack.Scheme]int{payack.SchemeLiteral: 91, payack.SchemePHP: 11}, schemes)
+	assert.Equal(t, map[payack.Scheme]int{payack.SchemeLiteral: 90, payack.SchemePHP: 11}, schemes)
 }
 
 func TestPayatomPollingVectors(t *testing.T) {
@@ -539,6 +550,60 @@ func TestPayatomAmountGrammar(t *testing.T) {
 			}
 		})
 	}
+}
+
+// payatomHash is a post_hash over any text, by means of the standard library and
+// the envelope: the signer refuses some.
+func payatomHash(t testing.TB, secret, text string) string {
+	t.Helper()
+	e, err := envelope.NewPayatom(payack.NewSecret(secret))
+	require.NoError(t, err)
+	sum := md5.Sum([]byte(text + secret))
+	return e.Seal([]byte(hex.EncodeToString(sum[:])))
+}
+
+// Two ids that collide over MD5's blocks have one hash, whatever stands behind
+// them, the secret too. The pair is of public record.
+func TestPayatomCollidingOrderIDs(t *testing.T) {
+	const tail = "2wSYT3biRsaCbtgqXTN0rvRZd8bRVcQK91KciZzphUXmeNDJrfRWaz2ySc5VO6Zk"
+	const mine = "TEXTCOLLBYfGiJUETHQ4hAcKSMd5zYpgqf1YRDhkmxHkhPWptrkoyz28wnI9V0aH" + tail
+	const yours = "TEXTCOLLBYfGiJUETHQ4hEcKSMd5zYpgqf1YRDhkmxHkhPWptrkoyz28wnI9V0aH" + tail
+	require.NotEqual(t, mine, yours)
+	require.Len(t, mine, 128)
+	require.Equal(t, md5.Sum([]byte(mine+"500Approved"+payatomSecret)), md5.Sum([]byte(yours+"500Approved"+payatomSecret)))
+
+	v, keys := newPayatom(t, verify.PayatomOptions{}), newPayatomKeys(t, "", payatomSecret)
+	form := newPayatom(t, verify.PayatomOptions{Body: verify.BodyForm})
+	hash := payatomHash(t, payatomSecret, mine+"500Approved")
+	for _, id := range []string{mine, yours} {
+		body := fmt.Sprintf(`{"order_id":%q,"received_amount":"500","status":"Approved","post_hash":%q}`, id, hash)
+		ev, err := v.Verify(verify.Message{ContentType: "application/json", Body: body}, keys)
+		assert.Equal(t, payack.ReasonInvalid, refusedPayatom(t, ev, err).Reason)
+		require.ErrorContains(t, err, "order_id")
+		assert.Equal(t, id, ev.OrderID)
+		ev, err = v.VerifyPolling([]byte(body), keys)
+		assert.Equal(t, payack.ReasonInvalid, refusedPayatom(t, ev, err).Reason)
+		ev, err = form.Verify(verify.Message{ContentType: ptopFormType,
+			Body: "order_id=" + id + "&received_amount=500&status=Approved&post_hash=" + url.QueryEscape(hash)}, keys)
+		assert.Equal(t, payack.ReasonInvalid, refusedPayatom(t, ev, err).Reason)
+
+		// With a wrong hash it is a wrong hash, as for every id.
+		ev, err = v.Verify(verify.Message{ContentType: "application/json", Body: strings.Replace(body, `"500"`, `"501"`, 1)}, keys)
+		assert.Equal(t, payack.ReasonSignature, refusedPayatom(t, ev, err).Reason)
+	}
+
+	signer := newPayatomSigner(t, payatomSecret)
+	for n, signs := range map[int]bool{1: true, 63: true, 64: false, 65: false, 128: false} {
+		id := strings.Repeat("x", n)
+		assert.Equal(t, signs, signer.PostHash(id, "500", "Approved") != "", "%d bytes", n)
+		assert.Equal(t, signs, signer.PostHashIV([16]byte{}, id, "500", "Approved") != "", "%d bytes", n)
+		assert.Equal(t, signs, signer.PayoutStatusHash(id, "pid") != "", "%d bytes", n)
+		_, err := verifyPayatomJSON(t, fmt.Sprintf(`{"order_id":%q,"received_amount":"500","status":"Approved","post_hash":%q}`,
+			id, payatomHash(t, payatomSecret, id+"500Approved")))
+		assert.Equal(t, signs, err == nil, "%d bytes: %v", n, err)
+	}
+	// Bytes count, not characters.
+	assert.Empty(t, signer.PostHash(strings.Repeat("é", 32), "500", "Approved"))
 }
 
 func TestPayatomRefundIsNeverPaid(t *testing.T) {

@@ -192,7 +192,11 @@ func (v *Ptop) Accepts(contentType string) bool {
 // header or in the body; none, and one of another form, is a wrong signature,
 // and two are malformed. After the signature has matched, success,
 // transaction_id and order_id must be there with their types (malformed, null
-// too) and the ids must not be empty (invalid).
+// too).
+//
+// An event that breaks a rule (an empty id) comes back beside the error, which is
+// [payack.ErrInvalid]: it is authentic, and not to be acted on. With every other
+// error the event is nil.
 //
 // Under the scheme reencoded, PHP's text was signed; Message and Extra hold the
 // literal as sent, which may be another spelling of a number, or an object for
@@ -241,8 +245,8 @@ func (v *Ptop) run(m Message, k *PtopKeys, t *trace) (*payack.PtopEvent, error) 
 		return nil, malformed(payack.Ptop, err)
 	}
 	ev.Verification = payack.Verification{Tenant: k.tenant, Scheme: scheme, Key: key, Signature: text}
-	if ev.Check() != nil {
-		return nil, reject(payack.Ptop, payack.ReasonInvalid, "transaction_id or order_id is empty")
+	if err := ev.Check(); err != nil {
+		return ev, invalid(payack.Ptop, err)
 	}
 	return ev, nil
 }

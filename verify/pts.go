@@ -159,6 +159,10 @@ var (
 // Verify opens, decodes and verifies a callback in any of PTS's four shapes:
 // an envelope as text/plain, and under application/json a flat object, an
 // envelope in the member data, or an object in the member data.
+//
+// An event that breaks a rule, or is of another user_id than the configured one,
+// comes back beside the error, which is [payack.ErrInvalid]: it is authentic, and
+// not to be acted on. With every other error the event is nil.
 func (v *PTS) Verify(m Message, k *PTSKeys) (*payack.PTSEvent, error) { return v.run(m, k, nil) }
 
 // Explain verifies like Verify, and tells each step.
@@ -190,10 +194,10 @@ func (v *PTS) run(m Message, k *PTSKeys, t *trace) (*payack.PTSEvent, error) {
 		return nil, err
 	}
 	if err := ev.Check(); err != nil {
-		return nil, invalid(payack.PTS, err)
+		return ev, invalid(payack.PTS, err)
 	}
 	if k.userID != "" && ev.UserID != k.userID {
-		return nil, reject(payack.PTS, payack.ReasonInvalid, "user_id is not the configured one")
+		return ev, reject(payack.PTS, payack.ReasonInvalid, "user_id is not the configured one")
 	}
 	return ev, nil
 }

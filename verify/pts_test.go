@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"maps"
 	"math/big"
@@ -187,13 +188,21 @@ func withoutNested(texts map[string]payack.Text, known ...string) map[string]pay
 	return texts
 }
 
-// refusal returns the error as what a refused callback must give: no event,
-// and a *payack.Error of the verify stage with a reason from the closed set,
-// which errors.Is finds too.
-func refusal(t testing.TB, p payack.Provider, ev any, err error) *payack.Error {
+// refusal returns the error as what a refused callback must give: a
+// *payack.Error of the verify stage with a reason from the closed set, which
+// errors.Is finds too. Beside it stands an event, with how it was verified, where
+// the reason is invalid, and none otherwise.
+func refusal(t testing.TB, p payack.Provider, ev payack.Event, err error) *payack.Error {
 	t.Helper()
 	require.Error(t, err)
-	require.Nil(t, ev, "a refused callback must give no event")
+	if errors.Is(err, payack.ErrInvalid) {
+		require.NotNil(t, ev, "an invalid event must be there")
+		require.Equal(t, p, ev.Provider())
+		require.NotEmpty(t, ev.Verified().Scheme)
+		require.NotEmpty(t, ev.Verified().Signature)
+	} else {
+		require.Nil(t, ev, "a refused callback must give no event")
+	}
 	var e *payack.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, p, e.Provider)

@@ -11,7 +11,9 @@
 // and its use; what an HTTP client reads and sends is bytes.
 //
 // Every error is a *[payack.Error] whose reason is envelope, malformed,
-// signature or invalid. Verifiers and keys are safe for concurrent use.
+// signature or invalid. Invalid is what is authentic and breaks a rule: there the
+// event comes back beside the error. Verifiers and keys are safe for concurrent
+// use.
 package verify
 
 import (
