@@ -179,7 +179,9 @@ type circle struct {
 	// settles is what the function gets for a payment.
 	settles func(id string) string
 
-	ok, again, rejected answered
+	// ok is for what was accepted, again for what could not be processed yet,
+	// rejected for what verified and is not true, forged for what did not verify.
+	ok, again, rejected, forged answered
 }
 
 func (c *circle) queries() (n int) {
@@ -282,7 +284,7 @@ func newPtopCircle(t *testing.T, s *setup) *circle {
 		claim:     send(func(c *payacktest.PtopGatewayCallback) { c.Success = true }),
 		forge:     send(func(c *payacktest.PtopGatewayCallback) { c.Success, c.BadSignature = true, true }),
 		settles:   func(id string) string { return id + " 100.50" },
-		ok:        answered{200, ""}, again: answered{500, ""}, rejected: answered{403, "Invalid signature"},
+		ok:        answered{200, ""}, again: answered{500, ""}, rejected: answered{422, ""}, forged: answered{403, "Invalid signature"},
 	}
 }
 
@@ -322,7 +324,7 @@ func newPTSCircle(t *testing.T, s *setup) *circle {
 			c.Status, c.BadSignature = payack.PTSSuccess, true
 		}),
 		settles: func(id string) string { return id + " 100.50 PHP" },
-		ok:      answered{200, "SUCCESS"}, again: answered{200, "FAILED"}, rejected: answered{200, "FAILED"},
+		ok:      answered{200, "SUCCESS"}, again: answered{200, "FAILED"}, rejected: answered{200, "FAILED"}, forged: answered{200, "FAILED"},
 	}
 }
 
@@ -412,7 +414,8 @@ func newPayatomCircle(t *testing.T, s *setup) *circle {
 		settles:  func(id string) string { return id + " 100.50" },
 		ok:       answered{200, `{"hash_status":"HashMatched","acknowledge":"yes"}`},
 		again:    answered{200, `{"hash_status":"HashMatched","acknowledge":"no"}`},
-		rejected: answered{200, `{"hash_status":"HashMismatch","acknowledge":"no"}`},
+		rejected: answered{200, `{"hash_status":"HashMatched","acknowledge":"no"}`},
+		forged:   answered{200, `{"hash_status":"HashMismatch","acknowledge":"no"}`},
 	}
 }
 
@@ -676,9 +679,13 @@ func TestCircleForged(t *testing.T) {
 		require.NoError(t, c.setPaid(order))
 		d, err := c.forge(within(t), order)
 		require.NoError(t, err)
-		assert.Equal(t, times(4, c.rejected), answers(d))
-		_, calls, _ := c.shop.state()
+		assert.Equal(t, times(4, c.forged), answers(d))
+		_, calls, seen := c.shop.state()
 		assert.Zero(t, calls)
+		assert.Len(t, seen, 4)
+		for _, saw := range seen {
+			assert.Contains(t, []string{"rejected signature", "rejected envelope"}, saw)
+		}
 		assert.Zero(t, c.queries())
 	})
 }
@@ -1082,15 +1089,16 @@ func TestCirclePayatomRefunded(t *testing.T) {
 	require.NoError(t, c.setPaid(order))
 	for _, step := range []struct {
 		status payack.PayatomStatus
-		want   answered
-	}{{payack.PayatomRefundInitiated, c.again}, {payack.PayatomRefundCompleted, c.rejected}} {
+		want   string
+	}{{payack.PayatomRefundInitiated, "failed unreachable"}, {payack.PayatomRefundCompleted, "rejected unconfirmed"}} {
 		require.NoError(t, gw.SetStatus(order, step.status))
 		d, err := c.claim(within(t), order)
 		require.NoError(t, err)
-		assert.Equal(t, times(4, step.want), answers(d))
+		assert.Equal(t, times(4, c.again), answers(d))
+		_, calls, seen := c.shop.state()
+		assert.Zero(t, calls)
+		assert.Equal(t, times(4, step.want), seen[len(seen)-4:])
 	}
-	_, calls, _ := c.shop.state()
-	assert.Zero(t, calls)
 }
 
 // TestCirclePayatomMovedBorders: a genuine hash under another order, or with
@@ -1111,29 +1119,30 @@ func TestCirclePayatomMovedBorders(t *testing.T) {
 		// Asked with the order, the gateway knows no such payment and says so
 		// unsigned: that refuses nothing for good. Asked by ref_code alone, it
 		// tells, signed, of another order.
-		answer := c.again
+		told := "failed unreachable"
 		if polling == client.PollingNewer {
-			answer = c.rejected
+			told = "rejected unconfirmed"
 		}
 		for _, step := range []struct {
-			want answered
+			want string
 			move func(*payacktest.PayatomGatewayCallback)
 		}{
-			{answer, func(c *payacktest.PayatomGatewayCallback) { // a digit of the order becomes the amount's first
+			{told, func(c *payacktest.PayatomGatewayCallback) { // a digit of the order becomes the amount's first
 				c.OrderID, c.ReceivedAmount = strings.TrimSuffix(order, "1"), "1100.50"
 			}},
-			{answer, func(c *payacktest.PayatomGatewayCallback) { // and the reverse
+			{told, func(c *payacktest.PayatomGatewayCallback) { // and the reverse
 				c.OrderID, c.ReceivedAmount = order+"10", "0.50"
 			}},
-			{answer, func(c *payacktest.PayatomGatewayCallback) { c.RefCode = other.RefCode }},
-			{c.again, func(c *payacktest.PayatomGatewayCallback) { c.RefCode = "" }},
+			{told, func(c *payacktest.PayatomGatewayCallback) { c.RefCode = other.RefCode }},
+			{"failed unreachable", func(c *payacktest.PayatomGatewayCallback) { c.RefCode = "" }},
 		} {
 			d, err := gw.Deliver(within(t), order, func(c *payacktest.PayatomGatewayCallback) { c.PostHash = hash }, step.move)
 			require.NoError(t, err)
-			assert.Equal(t, times(4, step.want), answers(d))
+			assert.Equal(t, times(4, c.again), answers(d))
+			_, calls, seen := c.shop.state()
+			require.Zero(t, calls)
+			assert.Equal(t, times(4, step.want), seen[len(seen)-4:])
 		}
-		_, calls, _ := c.shop.state()
-		require.Zero(t, calls)
 		d, err := c.claim(within(t), order)
 		require.NoError(t, err)
 		assert.Equal(t, []answered{c.ok}, answers(d))
