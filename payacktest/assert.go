@@ -18,7 +18,8 @@ import (
 const payatomType = "application/json;charset=utf-8"
 
 // Answer returns what a provider is told for a reason: the empty one is
-// acceptance. Payatom's newer spelling is the one given.
+// acceptance. What was rejected is answered by whether it had verified
+// ([payack.Reason.AfterVerified]). Payatom's newer spelling is the one given.
 func Answer(p payack.Provider, reason payack.Reason) payack.Answer {
 	outcome := reason.Outcome()
 	var a payack.Answer
@@ -31,7 +32,7 @@ func Answer(p payack.Provider, reason payack.Reason) payack.Answer {
 			a.Body = "SUCCESS"
 		}
 	case payack.Payatom:
-		a = payack.Answer{Status: http.StatusOK, ContentType: payatomType, Body: payatomBody(outcome, "HashMatched", "HashMismatch")}
+		a = payack.Answer{Status: http.StatusOK, ContentType: payatomType, Body: payatomBody(outcome, reason.AfterVerified())}
 	}
 	if outcome == payack.OutcomeRefused {
 		a.Status = gateStatus(reason)
@@ -51,17 +52,21 @@ func ptopAnswer(outcome payack.Outcome, reason payack.Reason) payack.Answer {
 		return payack.Answer{Status: http.StatusInternalServerError}
 	case reason == payack.ReasonMalformed || reason == payack.ReasonInvalid:
 		return payack.Answer{Status: http.StatusBadRequest}
+	case reason.AfterVerified():
+		return payack.Answer{Status: http.StatusUnprocessableEntity}
 	}
 	return payack.Answer{Status: http.StatusForbidden, ContentType: "text/plain", Body: "Invalid signature"}
 }
 
-func payatomBody(outcome payack.Outcome, matched, mismatch string) string {
-	word, acknowledge := mismatch, "no"
-	switch outcome {
-	case payack.OutcomeAccepted:
-		word, acknowledge = matched, "yes"
-	case payack.OutcomeFailed:
-		word = matched
+// payatomBody says with hash_status whether the hash matched, and with
+// acknowledge whether the webhook was accepted.
+func payatomBody(outcome payack.Outcome, verified bool) string {
+	word, acknowledge := "HashMismatch", "no"
+	if verified || outcome == payack.OutcomeFailed {
+		word = "HashMatched"
+	}
+	if outcome == payack.OutcomeAccepted {
+		word, acknowledge = "HashMatched", "yes"
 	}
 	return `{"hash_status":"` + word + `","acknowledge":"` + acknowledge + `"}`
 }
@@ -93,17 +98,27 @@ func Accepted(t testing.TB, p payack.Provider, res *http.Response) bool {
 }
 
 // Failed asserts that the answer asks the provider to send again: verified, and
-// not processed. (PTS gives the same answer as Rejected.)
+// not processed. (PTS gives the same answer as Rejected, Payatom the same as
+// RejectedVerified.)
 func Failed(t testing.TB, p payack.Provider, res *http.Response) bool {
 	t.Helper()
 	return answered(t, p, "failed (send again)", res, Answer(p, payack.ReasonCallback), Answer(p, payack.ReasonBusy))
 }
 
-// Rejected asserts that the answer says that the callback is not authentic, or
-// not what it should be.
+// Rejected asserts that the answer says that the callback did not verify: its
+// signature or envelope is wrong, or it is malformed.
 func Rejected(t testing.TB, p payack.Provider, res *http.Response) bool {
 	t.Helper()
-	return answered(t, p, "rejected", res, Answer(p, payack.ReasonSignature), Answer(p, payack.ReasonMalformed))
+	return answered(t, p, "rejected before it verified", res, Answer(p, payack.ReasonSignature), Answer(p, payack.ReasonMalformed))
+}
+
+// RejectedVerified asserts the answer to a callback whose signature was right
+// and which was rejected all the same: spliced, unexpected, unconfirmed, a
+// conflict, or invalid. PTS and Payatom give the same answer as Failed; where
+// the difference matters, look at what an observer is told.
+func RejectedVerified(t testing.TB, p payack.Provider, res *http.Response) bool {
+	t.Helper()
+	return answered(t, p, "rejected after it verified", res, Answer(p, payack.ReasonUnexpected), Answer(p, payack.ReasonInvalid))
 }
 
 // Refused asserts that the answer turns the callback away at the gate: method,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,21 +47,31 @@ func TestAssertionsAgainstRealAnswers(t *testing.T) {
 				r := payatomReceiver(t, NewPayatomKeys().Config())
 				h, cb, fail = r, Payatom(NewPayatomKeys()).Callback(t), r.events.Return
 			}
+			fail(payack.ErrUnexpected)
+			unexpected := cb.Deliver(h)
 			fail(boom)
 			failed := cb.Deliver(h)
 			fail(nil)
 			answers := map[string]*http.Response{
 				"accepted": cb.Deliver(h), "failed": failed, "rejected": cb.Tampered(t, FlipSignature).Deliver(h),
 				"malformed": cb.Tampered(t, DuplicateMember("order_id")).Deliver(h), "refused": cb.Tampered(t, AnnounceType("a/b")).Deliver(h),
+				"unexpected": unexpected, "conflict": conflicting(t, p).Deliver(h),
 			}
-			assertions := map[string]assertion{"accepted": Accepted, "failed": Failed, "rejected": Rejected, "refused": Refused}
+			assertions := map[string]assertion{
+				"accepted": Accepted, "failed": Failed, "rejected": Rejected, "rejected verified": RejectedVerified, "refused": Refused,
+			}
+			kinds := map[string]string{"malformed": "rejected", "unexpected": "rejected verified", "conflict": "rejected verified"}
+			// Kinds with one answer.
+			alike := map[payack.Provider][]string{payack.PTS: {"failed", "rejected", "rejected verified"}, payack.Payatom: {"failed", "rejected verified"}}[p]
 			for name, res := range answers {
 				kind := name
-				if name == "malformed" {
-					kind = "rejected"
+				if k, found := kinds[name]; found {
+					kind = k
 				}
 				for wanted, check := range assertions {
-					same := wanted == kind || p == payack.PTS && strings.Contains("failed rejected", wanted) && strings.Contains("failed rejected", kind)
+					same := wanted == kind || slices.Contains(alike, wanted) && slices.Contains(alike, kind) ||
+						// Ptop's 400 is for contents that are wrong, signed or not.
+						p == payack.Ptop && name == "malformed" && wanted == "rejected verified"
 					for range 2 { // the body can be read again
 						var got bool
 						fake := run(func(t testing.TB) { got = check(t, p, res) })
@@ -71,6 +82,8 @@ func TestAssertionsAgainstRealAnswers(t *testing.T) {
 				}
 			}
 			Answered(t, p, payack.ReasonCallback, answers["failed"])
+			Answered(t, p, payack.ReasonUnexpected, answers["unexpected"])
+			Answered(t, p, payack.ReasonConflict, answers["conflict"])
 			Answered(t, p, payack.ReasonSignature, cb.Tampered(t, SignatureOf(another(t, p))).Deliver(h))
 			Answered(t, p, payack.ReasonContentType, answers["refused"])
 			Answered(t, p, payack.ReasonTooLarge, cb.Tampered(t, Pad(1<<20)).Deliver(h))
@@ -80,6 +93,17 @@ func TestAssertionsAgainstRealAnswers(t *testing.T) {
 			Answered(t, p, "", answers["accepted"])
 		})
 	}
+}
+
+// conflicting has the identity of a builder's callback and another fingerprint.
+func conflicting(t testing.TB, p payack.Provider) Callback {
+	switch p {
+	case payack.PTS:
+		return PTS(NewPTSKeys()).Set("accept_amount", "17").Callback(t)
+	case payack.Ptop:
+		return Ptop(NewPtopKeys()).Order("ORD1000002").Callback(t)
+	}
+	return Payatom(NewPayatomKeys()).Amount("17").Callback(t)
 }
 
 func another(t testing.TB, p payack.Provider) Callback {
@@ -96,6 +120,15 @@ func TestAnswersOfRareReasons(t *testing.T) {
 	assert.Equal(t, 503, Answer(payack.Ptop, payack.ReasonBusy).Status)
 	assert.Equal(t, 429, Answer(payack.PTS, payack.ReasonRate).Status)
 	assert.Equal(t, 403, Answer(payack.Payatom, payack.ReasonAddress).Status)
+	assert.Equal(t, payack.Answer{Status: 400}, Answer(payack.Ptop, payack.ReasonInvalid))
+	for _, r := range []payack.Reason{payack.ReasonSpliced, payack.ReasonUnexpected, payack.ReasonUnconfirmed, payack.ReasonConflict} {
+		assert.Equal(t, payack.Answer{Status: 422}, Answer(payack.Ptop, r), r)
+		assert.Equal(t, Answer(payack.Payatom, payack.ReasonCallback), Answer(payack.Payatom, r), r)
+	}
+	for _, r := range []payack.Reason{payack.ReasonEnvelope, payack.ReasonSignature, payack.ReasonUnknownTenant} {
+		assert.Equal(t, payack.Answer{Status: 403, ContentType: "text/plain", Body: "Invalid signature"}, Answer(payack.Ptop, r), r)
+		assert.Equal(t, `{"hash_status":"HashMismatch","acknowledge":"no"}`, Answer(payack.Payatom, r).Body, r)
+	}
 	assert.Equal(t, payack.Answer{Status: 403}, Answer(payack.Ptop, payack.ReasonAddress))
 	c := NewPayatomKeys().Config()
 	c.OlderSpelling = true
@@ -152,12 +185,12 @@ func TestCaptured(t *testing.T) {
 	r.events.Saw(t, Members{"order_id": "O2", "zeta": "z", "reference_number": ""})
 	fake = run(func(t testing.TB) { r.events.Saw(t, Members{"order_id": "O3", "status": "2000"}) })
 	assert.Equal(t, `the callback was not called with the expected event
-    event 1, pts::1:T1000001:2000:
+    event 1, pts:v1::1:ORD1000001:T1000001:2000:
         order_id is "ORD1000001", expected "O3"
-    event 2, pts::1:T2:2000:
+    event 2, pts:v1::1:O2:T2:2000:
         order_id is "O2", expected "O3"`, fake.text)
 	fake = run(func(t testing.TB) { r.events.SawNothing(t) })
-	assert.Contains(t, fake.text, "pts::1:T2:2000")
+	assert.Contains(t, fake.text, "pts:v1::1:O2:T2:2000")
 	fake = run(func(t testing.TB) { r.events.One(t) })
 	assert.Contains(t, fake.text, "2 events, expected one")
 	r.events.Reset()

@@ -82,11 +82,11 @@ func ExampleForgeries() {
 	// amount. A receiver that saw the genuine one remembers its hash.
 	payacktest.Accepted(t, payack.Payatom, genuine.Deliver(handler))
 	moved := genuine.Tampered(t, payacktest.MoveBorder("order_id", "received_amount", 1))
-	payacktest.Rejected(t, payack.Payatom, moved.Deliver(handler))
+	payacktest.RejectedVerified(t, payack.Payatom, moved.Deliver(handler))
 	fmt.Println(events.One(t).ID())
 	// Output:
 	// 25 forgeries, no event
-	// payatom::ORD10000017:500:Approved
+	// payatom:v1::ORD10000017:Approved
 }
 
 // Record what a provider sends to a server, load it, and play it to a handler

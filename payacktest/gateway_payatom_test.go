@@ -336,17 +336,26 @@ func TestPayatomGatewayEndToEnd(t *testing.T) {
 			assert.True(t, p.WebhookAcknowledged)
 
 			hash := postHashOf(t, ds[1])
-			for lie, edit := range map[string]func(*payacktest.PayatomGatewayCallback){
-				"bad signature": func(c *payacktest.PayatomGatewayCallback) { c.BadSignature = true },
-				"other amount":  func(c *payacktest.PayatomGatewayCallback) { c.ReceivedAmount = "50000" },
-				"moved border": func(c *payacktest.PayatomGatewayCallback) {
+			for lie, x := range map[string]struct {
+				verifies bool
+				edit     func(*payacktest.PayatomGatewayCallback)
+			}{
+				"bad signature": {false, func(c *payacktest.PayatomGatewayCallback) { c.BadSignature = true }},
+				"other amount":  {true, func(c *payacktest.PayatomGatewayCallback) { c.ReceivedAmount = "50000" }},
+				// PHP's text of the true amount is 500, and so not what was moved.
+				"moved border": {name != "php", func(c *payacktest.PayatomGatewayCallback) {
 					c.OrderID, c.ReceivedAmount, c.PostHash = "order-00015", "00.00", hash
-				},
+				}},
 			} {
-				d, err := gw.Deliver(within(t), "order-0001", edit)
+				d, err := gw.Deliver(within(t), "order-0001", x.edit)
 				require.NoError(t, err)
 				assert.False(t, d.Acknowledged, lie)
-				assert.JSONEq(t, `{"hash_status":"HashMismatch","acknowledge":"no"}`, d.Attempts[0].Body, lie)
+				word := map[bool]string{true: "HashMatched", false: "HashMismatch"}[x.verifies]
+				for _, a := range d.Attempts {
+					assert.JSONEq(t, `{"hash_status":"`+word+`","acknowledge":"no"}`, a.Body, lie)
+				}
+				assert.Len(t, d.Attempts, 4, lie)
+				assert.Len(t, events.all(), 1, lie)
 			}
 
 			require.NoError(t, gw.Refund("order-0001"))

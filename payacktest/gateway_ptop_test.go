@@ -312,7 +312,7 @@ func TestPtopGatewayEndToEnd(t *testing.T) {
 		require.NoError(t, gw.SetStatus("cancelled", payacktest.PtopGatewayCancelled))
 		d, err := gw.Deliver(within(t), "cancelled", func(c *payacktest.PtopGatewayCallback) { c.Success = true })
 		require.NoError(t, err)
-		assert.Equal(t, []int{403, 403, 403, 403}, statuses(d))
+		assert.Equal(t, []int{422, 422, 422, 422}, statuses(d))
 		assert.Empty(t, settled("cancelled"))
 	})
 	t.Run("the query is down for the first attempts", func(t *testing.T) {

@@ -436,7 +436,7 @@ func outcomeOf(a fileAnswer) payack.Outcome {
 		return payack.OutcomeRefused
 	case http.StatusInternalServerError, http.StatusServiceUnavailable:
 		return payack.OutcomeFailed
-	case http.StatusBadRequest:
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
 		return payack.OutcomeRejected
 	case http.StatusForbidden:
 		if a.Body == "Invalid signature" {
@@ -445,11 +445,9 @@ func outcomeOf(a fileAnswer) payack.Outcome {
 		return payack.OutcomeRefused // by address
 	case http.StatusOK:
 		switch body {
-		case "", "SUCCESS", payatomBody(payack.OutcomeAccepted, "HashMatched", "HashMismatch"):
+		case "", "SUCCESS", payatomBody(payack.OutcomeAccepted, true):
 			return payack.OutcomeAccepted
-		case payatomBody(payack.OutcomeFailed, "HashMatched", "HashMismatch"):
-			return payack.OutcomeFailed
-		case payatomBody(payack.OutcomeRejected, "HashMatched", "HashMismatch"):
+		case payatomBody(payack.OutcomeRejected, false):
 			return payack.OutcomeRejected
 		}
 	}

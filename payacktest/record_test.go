@@ -121,15 +121,17 @@ func TestRecordedOutcomes(t *testing.T) {
 	plain := ptsReceiver(t, NewPTSKeys().Config())
 	payatom, boom := payatomReceiver(t, NewPayatomKeys().Config()), payatomReceiver(t, NewPayatomKeys().Config())
 	boom.events.Return(errors.New("boom"))
-	ptop := ptopReceiver(t, NewPtopKeys().Config())
+	ptop, down, notMine := ptopReceiver(t, NewPtopKeys().Config()), ptopReceiver(t, NewPtopKeys().Config()), ptopReceiver(t, NewPtopKeys().Config())
+	down.events.Return(errors.New("boom"))
+	notMine.events.Return(payack.ErrUnexpected)
 	silent := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	for _, x := range []struct {
 		h    http.Handler
 		cb   Callback
 		want Recorded
 	}{
-		{observed, cb, Recorded{Outcome: "accepted", Scheme: "literal", EventID: "pts::1:T1000001:2000"}},
-		{observed, cb, Recorded{Outcome: "duplicate", Scheme: "literal", EventID: "pts::1:T1000001:2000"}},
+		{observed, cb, Recorded{Outcome: "accepted", Scheme: "literal", EventID: "pts:v1::1:ORD1000001:T1000001:2000"}},
+		{observed, cb, Recorded{Outcome: "duplicate", Scheme: "literal", EventID: "pts:v1::1:ORD1000001:T1000001:2000"}},
 		{observed, forged, Recorded{Outcome: "rejected", Reason: "signature"}},
 		{observed, cb.Tampered(t, AnnounceType("a/b")), Recorded{Outcome: "refused", Reason: "content_type"}},
 		{plain, cb, Recorded{Outcome: "accepted"}},
@@ -137,7 +139,9 @@ func TestRecordedOutcomes(t *testing.T) {
 		{plain, cb.Tampered(t, AnnounceType("a/b")), Recorded{Outcome: "refused"}},
 		{payatom, Payatom(NewPayatomKeys()).Callback(t), Recorded{Outcome: "accepted"}},
 		{payatom, Payatom(NewPayatomKeys()).Callback(t).Tampered(t, FlipIV), Recorded{Outcome: "rejected"}},
-		{boom, Payatom(NewPayatomKeys()).Callback(t), Recorded{Outcome: "failed"}},
+		{boom, Payatom(NewPayatomKeys()).Callback(t), Recorded{}}, // nor does HashMatched with no: failed or rejected
+		{down, Ptop(NewPtopKeys()).Callback(t), Recorded{Outcome: "failed"}},
+		{notMine, Ptop(NewPtopKeys()).Callback(t), Recorded{Outcome: "rejected"}},
 		{ptop, Ptop(NewPtopKeys()).Callback(t), Recorded{Outcome: "accepted"}},
 		{ptop, Ptop(NewPtopKeys()).Callback(t).Tampered(t, FlipMAC), Recorded{Outcome: "rejected"}},
 		{ptop, Ptop(NewPtopKeys()).Callback(t).Tampered(t, DuplicateMember("success")), Recorded{Outcome: "rejected"}},

@@ -120,12 +120,12 @@ func TestMovedBorders(t *testing.T) {
 	assert.Contains(t, string(genuine.Tampered(t, MoveBorder("order_id", "received_amount", -2)).Body), `"order_id":"ORD1000001750"`)
 
 	r := payatomReceiver(t, config(map[string]string{"ORD1000001": "500", "ORD10000017": "500"}))
-	Rejected(t, payack.Payatom, moved.Deliver(r))
+	RejectedVerified(t, payack.Payatom, moved.Deliver(r))
 	assert.Equal(t, payack.ReasonUnexpected, r.last.Reason)
 
 	r = payatomReceiver(t, config(nil))
 	Accepted(t, payack.Payatom, genuine.Deliver(r))
-	Rejected(t, payack.Payatom, moved.Deliver(r))
+	RejectedVerified(t, payack.Payatom, moved.Deliver(r))
 	assert.Equal(t, payack.ReasonSpliced, r.last.Reason)
 
 	// Without memory or expectation it is accepted: the hash alone cannot tell.
@@ -135,7 +135,7 @@ func TestMovedBorders(t *testing.T) {
 	// Into the status: no status begins with a digit.
 	intoStatus := genuine.Tampered(t, MoveBorder("received_amount", "status", 1))
 	assert.Contains(t, string(intoStatus.Body), `"status":"0Approved"`)
-	Rejected(t, payack.Payatom, intoStatus.Deliver(r))
+	RejectedVerified(t, payack.Payatom, intoStatus.Deliver(r))
 	assert.Equal(t, payack.ReasonInvalid, r.last.Reason)
 
 	form := Payatom(keys).Order("ORD10000017").FormAmount().Callback(t).Tampered(t, MoveBorder("order_id", "received_amount", 1))
