@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -269,7 +270,7 @@ func TestDocumentedConfiguration(t *testing.T) {
 }`
 	c, err := loadConfig(writeFile(t, "payack.json", text))
 	require.NoError(t, err)
-	o, err := c.options(nil, slog.New(slog.DiscardHandler))
+	o, err := c.options(&lines{w: io.Discard}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	_, err = newHandler(c, o)
 	require.NoError(t, err)

@@ -330,7 +330,7 @@ func TestInspectConfirm(t *testing.T) {
 	status, stdout := inspected(b.Set("message", testTxSecret).Callback(t))
 	require.Equal(t, exitDone, status, stdout)
 	require.Contains(t, stdout, "\nconfirm      would be confirmed by asking "+ptop.URL+` about transaction_id "TX1000001"; that is left out, and what follows is for the answer that it is paid`+
-		"\naccepted     ptop::TX1000001:ORD1000001:true\nanswer       200, no content type, empty\n")
+		"\naccepted     ptop:v1::TX1000001:true\nanswer       200, no content type, empty\n")
 	require.Contains(t, stdout, `"message":"`+payack.Secret{}.String()+`"`)
 
 	status, stdout = inspected(b.Set("success", "false").Callback(t))

@@ -22,6 +22,7 @@ import (
 const (
 	payatomJSONType = "application/json;charset=utf-8"
 	payatomYes      = `{"hash_status":"HashMatched","acknowledge":"yes"}`
+	payatomNo       = `{"hash_status":"HashMatched","acknowledge":"no"}`
 	payatomMismatch = `{"hash_status":"HashMismatch","acknowledge":"no"}`
 )
 
@@ -74,7 +75,7 @@ func TestEvents(t *testing.T) {
 		require.Equal(t, "text/plain", resp.Header.Get("Content-Type"))
 		require.Equal(t, "pts accepted", line.verdict())
 		require.Equal(t, "literal", line.Scheme)
-		require.Equal(t, "pts::1:T1:2000", line.EventID)
+		require.Equal(t, "pts:v1::1:ORD1:T1:2000", line.EventID)
 		require.JSONEq(t, `{"user_id":"1","order_id":"ORD1","transaction_id":"T1","channel":"GCASH",
 			"submit_currency":"PHP","submit_amount":"100.50","accept_currency":null,"accept_amount":"100.50",
 			"exchange_rate":null,"status":"2000","timestamp":"1700000000",
@@ -90,7 +91,7 @@ func TestEvents(t *testing.T) {
 		require.Equal(t, []string{payatomJSONType}, resp.Header["Content-Type"])
 		require.Equal(t, "payatom accepted", line.verdict())
 		require.Equal(t, "php", line.Scheme)
-		require.Equal(t, "payatom::ORD1000001:500:Approved", line.EventID)
+		require.Equal(t, "payatom:v1::ORD1000001:Approved", line.EventID)
 		require.JSONEq(t, `{"order_id":"ORD1000001","received_amount":"500.00","status":"Approved",
 			"unsigned":{"requested_amount":"500.00","bank_ref":null,"sender_upi":"a@b","ref_code":"9",
 			"refund_info":"{\"refund_amount\": null}","extra":{"x_false":"false","x_list":"[ 1 ]"}}}`, string(line.Event))
@@ -103,7 +104,7 @@ func TestEvents(t *testing.T) {
 		require.Empty(t, resp.Header.Get("Content-Type"))
 		require.Equal(t, "ptop accepted", line.verdict())
 		require.Equal(t, "spliced", line.Scheme)
-		require.Equal(t, "ptop::7:ORD1:true", line.EventID)
+		require.Equal(t, "ptop:v1::7:true", line.EventID)
 		require.JSONEq(t, `{"success":true,"transaction_id":"7","order_id":"ORD1","message":null,
 			"extra":{"x_number":"1e2","x_object":"{}","x_null":null}}`, string(line.Event))
 	})
@@ -116,7 +117,7 @@ func TestEvents(t *testing.T) {
 
 	t.Run("verified and rejected", func(t *testing.T) {
 		_, body, line := l.post("/payatom", signedPayatom(t, "ORD9", "500", "Approved", `{"order_id":"ORD9","status":"Approved","received_amount":"500"}`))
-		require.Equal(t, payatomMismatch, body)
+		require.Equal(t, payatomNo, body)
 		require.Equal(t, "payatom rejected unexpected", line.verdict())
 		require.JSONEq(t, `{"order_id":"ORD9","status":"Approved","received_amount":"500"}`, string(line.Event))
 	})

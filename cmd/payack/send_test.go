@@ -116,9 +116,10 @@ func TestSend(t *testing.T) {
 			}
 
 			before := len(r.lines(t))
-			status, stdout, _ = send("-tamper", "replay", "-set", map[string]string{
-				"ptop": "transaction_id=again", "pts": "transaction_id=again", "payatom": "status=Late Approved",
-			}[tt.provider])
+			status, stdout, _ = send(map[string][]string{
+				"ptop": {"-tamper", "replay", "-set", "transaction_id=again"}, "pts": {"-tamper", "replay", "-set", "transaction_id=again"},
+				"payatom": {"-tamper", "replay", "-set", "order_id=ORD2000002", "-set", "received_amount=700"},
+			}[tt.provider]...)
 			require.Equal(t, exitDone, status)
 			require.Equal(t, 2, strings.Count(stdout, "HTTP 200"))
 			all := r.lines(t)[before:]
