@@ -13,8 +13,9 @@
 //
 // Always pass c.Request.Context(), never c itself, to payack's functions and
 // to whatever should keep the deadline: unless the engine sets
-// ContextWithFallback, gin's context hands on neither values nor deadline, and
-// middleware.Fail(c, err) would do nothing but return false.
+// ContextWithFallback, gin's context hands on neither values nor deadline:
+// payack.EventFrom(c) finds nothing, and middleware.Fail(c, err) does nothing but
+// return false.
 //
 // The exact body is in c.Request.Body, to be read as if nobody had. Path
 // parameters are in c.Param as ever, and in r.PathValue for payack's KeyFunc.
@@ -23,7 +24,8 @@
 //
 // The event is accepted, and not delivered again, when the handlers return
 //
-//   - with nothing written: the provider is answered by its contract;
+//   - with nothing written, and one of them has asked for the event or the
+//     delivery: the provider is answered by its contract;
 //   - with a 2xx written: it stands as it is, so it has to be what the provider
 //     expects to read.
 //
@@ -41,8 +43,11 @@
 //   - panicked. Payack sees it first and answers by contract; a gin.Recovery in
 //     front has nothing to do, one behind makes it a 500 that stands.
 //
-// An event fails too where no handler stands behind Wrap, and where gin
-// matched no route and nothing answered, because nobody has processed it then.
+// An event fails too where nobody has processed it: no handler stands behind
+// Wrap; gin matched no route and nothing answered; or the handlers neither asked
+// for the event or the delivery nor wrote anything. A header or c.Set is no sign
+// of having processed it. A handler that needs nothing of the event says so with
+// c.Status(200), or by middleware.Fail(c.Request.Context(), nil).
 //
 // Afterwards c.Writer and c.Request are what they were. The answer has been
 // sent, so middleware in front sees its status and size, and can't add to it.

@@ -42,15 +42,18 @@ func Wrap[E payack.Event](rc *middleware.Receiver[E]) gin.HandlerFunc {
 			c.Next()
 			returned = true
 			behind.finish()
-			middleware.Fail(r.Context(), failure(c, before, behind))
+			if err := failure(c, before, behind); err != nil {
+				middleware.Fail(r.Context(), err) // a nil would say that a handler has run
+			}
 		})))
 	}
 	own = reflect.ValueOf(handler).Pointer()
 	return handler
 }
 
-// failure tells why the handlers did not process the event; nil if they did, or
-// if what they wrote says it.
+// failure returns why the handlers did not process the event. It is nil if they
+// did, if what they wrote says it, and if they gave no sign: payack knows what
+// they asked for.
 func failure(c *gin.Context, before int, w *writer) error {
 	switch {
 	case len(c.Errors) > before:

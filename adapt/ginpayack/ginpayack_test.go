@@ -201,10 +201,26 @@ func TestWrap(t *testing.T) {
 		reason    payack.Reason
 		err       error
 	}{
-		{name: "nothing written", handler: chain(func(c *gin.Context) {}),
+		{name: "asked for the event", handler: chain(asks),
 			pts: success, ptop: answer{status: 200}, outcome: payack.OutcomeAccepted},
+		{name: "asked for the delivery", handler: chain(func(c *gin.Context) { payack.DeliveryFrom(c.Request.Context()) }),
+			pts: success, ptop: answer{status: 200}, outcome: payack.OutcomeAccepted},
+		{name: "asked for another provider's event", handler: chain(func(c *gin.Context) { payack.EventFrom[*payack.PayatomEvent](c.Request.Context()) }),
+			pts: success, ptop: answer{status: 200}, outcome: payack.OutcomeAccepted},
+		{name: "one of a chain asked", handler: chain(idle, asks, idle),
+			pts: success, ptop: answer{status: 200}, outcome: payack.OutcomeAccepted},
+		{name: "Fail without an error", handler: chain(func(c *gin.Context) { middleware.Fail(c.Request.Context(), nil) }),
+			pts: success, ptop: answer{status: 200}, outcome: payack.OutcomeAccepted},
+		{name: "no sign of having run", handler: chain(idle),
+			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
+		{name: "no sign of a chain", handler: chain(func(c *gin.Context) { c.Next() }, idle),
+			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 		{name: "headers only", handler: chain(func(c *gin.Context) { c.Header("X-Handler", "1") }),
-			pts: success, ptop: answer{status: 200}, outcome: payack.OutcomeAccepted},
+			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
+		{name: "asked gin's context, which hands on nothing", handler: chain(func(c *gin.Context) { payack.EventFrom[*payack.PTSEvent](c) }),
+			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
+		{name: "asked and aborted", handler: chain(asks, func(c *gin.Context) { c.Abort() }, mustNotRun),
+			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 		{name: "Status 200", handler: chain(func(c *gin.Context) { c.Status(200) }),
 			pts: answer{status: 200}, ptop: answer{status: 200}, outcome: payack.OutcomeAccepted},
 		{name: "Status 204", handler: chain(func(c *gin.Context) { c.Status(204) }),
@@ -239,7 +255,7 @@ func TestWrap(t *testing.T) {
 			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
 		{name: "Error", handler: chain(func(c *gin.Context) { _ = c.Error(errReported) }),
 			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, err: errReported},
-		{name: "Error in a chain", handler: chain(func(c *gin.Context) { c.Next(); _ = c.Error(errReported) }, func(c *gin.Context) {}),
+		{name: "Error in a chain", handler: chain(func(c *gin.Context) { c.Next(); _ = c.Error(errReported) }, idle),
 			pts: failed, ptop: answer{status: 500}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, err: errReported},
 		{name: "Error and 200", handler: chain(func(c *gin.Context) { _ = c.Error(errReported); c.Status(200) }),
 			pts: answer{status: 200}, ptop: answer{status: 200}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, err: errReported},
@@ -307,6 +323,12 @@ func TestWrap(t *testing.T) {
 }
 
 func chain(handlers ...gin.HandlerFunc) []gin.HandlerFunc { return handlers }
+
+// asks is a handler that processes an event, as far as it shows.
+func asks(c *gin.Context) { payack.EventFrom[*payack.PTSEvent](c.Request.Context()) }
+
+// idle is one that shows nothing.
+func idle(*gin.Context) {}
 
 func mustNotRun(*gin.Context) { panic("this handler was not to run") }
 
@@ -414,15 +436,18 @@ func TestWrapHandsOnTheEvent(t *testing.T) {
 // TestWrapKnowsGinsContext: gin's own context hands on the event only with
 // ContextWithFallback, as the package's documentation warns.
 func TestWrapKnowsGinsContext(t *testing.T) {
-	for _, fallback := range []bool{false, true} {
+	for fallback, want := range map[bool]answer{false: failed, true: success} {
 		engine := gin.New()
 		engine.ContextWithFallback = fallback
 		engine.POST("/pts", ginpayack.Wrap(ptsReceiver(t, &watch{})), func(c *gin.Context) {
 			_, ok := payack.EventFrom[*payack.PTSEvent](c)
 			assert.Equal(t, fallback, ok)
+		})
+		assert.Equal(t, want, record(engine, "/pts", ptsMessage(t, "O-1")))
+		engine.POST("/fail", ginpayack.Wrap(ptsReceiver(t, &watch{})), func(c *gin.Context) {
 			assert.Equal(t, fallback, middleware.Fail(c, nil))
 		})
-		assert.Equal(t, success, record(engine, "/pts", ptsMessage(t, "O-1")))
+		assert.Equal(t, want, record(engine, "/fail", ptsMessage(t, "O-1")))
 	}
 }
 
@@ -454,7 +479,7 @@ func TestTenants(t *testing.T) {
 	require.NoError(t, err)
 
 	engine := gin.New()
-	engine.POST("/callbacks/:tenant/wrapped", ginpayack.Wrap(rc), func(c *gin.Context) {})
+	engine.POST("/callbacks/:tenant/wrapped", ginpayack.Wrap(rc), asks)
 	engine.POST("/callbacks/:tenant/handler", ginpayack.Handler(h))
 	engine.POST("/callbacks/:tenant/bare", gin.WrapH(h))
 	for _, route := range []string{"wrapped", "handler"} {
@@ -520,7 +545,7 @@ func TestBodyReadBefore(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := &watch{}
 			rc := ptsReceiver(t, w)
-			behind := func(c *gin.Context) {}
+			behind := asks
 			if test.reason != "" {
 				behind = mustNotRun
 			}
@@ -530,7 +555,7 @@ func TestBodyReadBefore(t *testing.T) {
 			assert.Equal(t, test.reason, w.last(t).Reason)
 
 			// Behind payack it may do what it likes.
-			engine.POST("/first", ginpayack.Wrap(rc), test.before, func(c *gin.Context) {})
+			engine.POST("/first", ginpayack.Wrap(rc), test.before, asks)
 			assert.Equal(t, success, post(t, engine, "/first", ptsMessage(t, "O-2")))
 			assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 		})
