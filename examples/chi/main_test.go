@@ -42,7 +42,7 @@ func TestPayatom(t *testing.T) {
 	genuine := signed.Payatom(t, "ORD-2", "500", payack.PayatomApproved)
 
 	assert.Equal(t, payatomMismatch, signed.Post(t, h, path, signed.Tampered(t, genuine, `"received_amount":"500"`, `"received_amount":"900"`)))
-	assert.Equal(t, payatomMismatch, signed.Post(t, h, path, signed.Payatom(t, "ORD-9", "500", payack.PayatomApproved)), "no such order")
+	assert.Equal(t, payatomFailed, signed.Post(t, h, path, signed.Payatom(t, "ORD-9", "500", payack.PayatomApproved)), "no such order")
 	assert.Equal(t, payatomMatched, signed.Post(t, h, path, signed.Payatom(t, "ORD-2", "0", payack.PayatomPending)))
 	assert.False(t, db.Settled("ORD-2"))
 
@@ -91,7 +91,7 @@ func auditAndRestore(next http.Handler) http.Handler {
 }
 
 // TestBodyReadInFront: middleware that reads the body before payack leaves
-// nothing to verify. Payack answers "send again" and logs why; the mend is to
+// nothing to verify. Payack answers "send again" and logs why; the fix is to
 // put the bytes back, or to mount payack in front.
 func TestBodyReadInFront(t *testing.T) {
 	genuine := signed.PTS(t, "ORD-1", "100.50", payack.PTSSuccess)

@@ -29,7 +29,8 @@ var (
 	ptsFailed    = signed.Answer{Status: 200, ContentType: "text/plain", Body: "FAILED"}
 	ptopAccepted = signed.Answer{Status: 200}
 	ptopFailed   = signed.Answer{Status: 500}
-	ptopRejected = signed.Answer{Status: 403, ContentType: "text/plain", Body: "Invalid signature"}
+	ptopForged   = signed.Answer{Status: 403, ContentType: "text/plain", Body: "Invalid signature"}
+	ptopRejected = signed.Answer{Status: 422}
 )
 
 // fakePtop answers a payment-check with what *says holds.
@@ -69,7 +70,7 @@ func TestPtop(t *testing.T) {
 	const path = "/callbacks/ptop"
 	genuine := signed.Ptop(t, "ORD-1")
 
-	assert.Equal(t, ptopRejected, signed.Post(t, h, path, signed.Tampered(t, genuine, `"order_id":"ORD-1"`, `"order_id":"ORD-2"`)))
+	assert.Equal(t, ptopForged, signed.Post(t, h, path, signed.Tampered(t, genuine, `"order_id":"ORD-1"`, `"order_id":"ORD-2"`)))
 	for _, says = range []string{
 		``,                             // out of reach
 		`{"status":0,"amount":100.50}`, // pending: the query lags behind the webhook
@@ -122,7 +123,7 @@ func auditAndRestore(c *gin.Context) {
 }
 
 // TestBodyReadInFront: middleware that reads the body before payack leaves
-// nothing to verify. Payack answers "send again" and logs why; the mend is to
+// nothing to verify. Payack answers "send again" and logs why; the fix is to
 // put the bytes back, or to mount payack in front.
 func TestBodyReadInFront(t *testing.T) {
 	genuine := signed.PTS(t, "ORD-1", "100.50", payack.PTSSuccess)

@@ -58,7 +58,7 @@ func TestPayatom(t *testing.T) {
 	assert.Equal(t, payatomMismatch, signed.Post(t, h, path, signed.Tampered(t, genuine, `"received_amount":"500"`, `"received_amount":"900"`)))
 	moved := signed.Tampered(t, genuine, `"ORD-2"`, `"ORD-25"`) // the hash still fits: ORD-2 and 500, ORD-25 and 00
 	moved = signed.Tampered(t, moved, `"received_amount":"500"`, `"received_amount":"00"`)
-	assert.Equal(t, payatomMismatch, signed.Post(t, h, path, moved))
+	assert.Equal(t, payatomFailed, signed.Post(t, h, path, moved))
 	assert.False(t, db.Settled("ORD-2"))
 
 	assert.Equal(t, payatomMatched, signed.Post(t, h, path, genuine))
@@ -92,7 +92,7 @@ func auditAndRestore(next http.Handler) http.Handler {
 }
 
 // TestBodyReadInFront: middleware that reads the body before payack leaves
-// nothing to verify. Payack answers "send again" and logs why; the mend is to
+// nothing to verify. Payack answers "send again" and logs why; the fix is to
 // put the bytes back, or to mount payack in front.
 func TestBodyReadInFront(t *testing.T) {
 	genuine := signed.Payatom(t, "ORD-2", "500", payack.PayatomApproved)
