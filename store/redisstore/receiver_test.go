@@ -35,6 +35,25 @@ const (
 
 var keyPair = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
+// elsewhere is a store of another process: receivers of one process whose stores
+// have one home are kept apart before Redis is asked.
+type elsewhere struct {
+	*redisstore.Store
+	home string
+}
+
+var processes atomic.Int64
+
+// newElsewhere returns a store that shares its prefix with others, as a process
+// of its own.
+func newElsewhere(t *testing.T, opts *redis.Options, prefix string) elsewhere {
+	t.Helper()
+	return elsewhere{newPatient(t, opts, redisstore.Config{Prefix: prefix}), fmt.Sprint("process ", processes.Add(1))}
+}
+
+// Home implements [payack.Store].
+func (e elsewhere) Home() string { return e.home }
+
 // replica is one process of a merchant's, as far as it shows: its own receiver,
 // its own store, one Redis.
 type replica struct {
@@ -123,7 +142,7 @@ func TestReplicasCallOnce(t *testing.T) {
 	}
 	var replicas []*replica
 	for range 2 {
-		replicas = append(replicas, ptsReplica(t, newPatient(t, opts, redisstore.Config{Prefix: prefix}), fn))
+		replicas = append(replicas, ptsReplica(t, newElsewhere(t, opts, prefix), fn))
 	}
 	const events, copies = 20, 4
 	for n := range events {
@@ -158,21 +177,23 @@ func TestReplicasCallOnce(t *testing.T) {
 	logs := replicas[0].lines() + replicas[1].lines()
 	assert.Equal(t, events, strings.Count(logs, `"outcome":"accepted"`))
 	assert.NotContains(t, logs, `"level":"ERROR"`)
+	// The replicas met in Redis, and not in this process.
+	assert.Contains(t, logs, "the same event is being processed elsewhere")
 }
 
 func TestCallbackThatFailsIsCalledOnTheOtherReplica(t *testing.T) {
 	opts := anyServer(t)
 	prefix := freshPrefix()
 	var called atomic.Int64
-	failing := ptsReplica(t, newPatient(t, opts, redisstore.Config{Prefix: prefix}), func(context.Context, *payack.PTSEvent) error {
+	failing := ptsReplica(t, newElsewhere(t, opts, prefix), func(context.Context, *payack.PTSEvent) error {
 		called.Add(1)
 		return errors.New("the database is away")
 	})
-	panicking := ptsReplica(t, newPatient(t, opts, redisstore.Config{Prefix: prefix}), func(context.Context, *payack.PTSEvent) error {
+	panicking := ptsReplica(t, newElsewhere(t, opts, prefix), func(context.Context, *payack.PTSEvent) error {
 		called.Add(1)
 		panic("no")
 	})
-	working := ptsReplica(t, newPatient(t, opts, redisstore.Config{Prefix: prefix}), func(context.Context, *payack.PTSEvent) error {
+	working := ptsReplica(t, newElsewhere(t, opts, prefix), func(context.Context, *payack.PTSEvent) error {
 		called.Add(1)
 		return nil
 	})
@@ -194,10 +215,9 @@ func TestCrashedReplica(t *testing.T) {
 		return nil
 	})
 	// What a dead process leaves behind: a claim.
-	ev := &payack.PTSEvent{UserID: "277", TransactionID: "1", Status: payack.PTSSuccess}
 	body := ptsCallback(t, "1", "100.50")
-	fingerprint := fingerprintOf(t, body)
-	c, err := s.Claim(context.Background(), ev.ID(), fingerprint, time.Minute)
+	ev := eventOf(t, body)
+	c, err := s.Claim(context.Background(), ev.ID(), ev.Fingerprint(), time.Minute)
 	require.NoError(t, err)
 	require.Equal(t, payack.ClaimGranted, c.State)
 
@@ -209,12 +229,12 @@ func TestCrashedReplica(t *testing.T) {
 	assert.EqualValues(t, 1, called.Load())
 }
 
-// fingerprintOf lets a receiver verify a callback, and returns its event's.
-func fingerprintOf(t *testing.T, body string) string {
+// eventOf lets a receiver verify a callback, and returns its event.
+func eventOf(t *testing.T, body string) *payack.PTSEvent {
 	t.Helper()
-	var got string
+	var got *payack.PTSEvent
 	r := ptsReplica(t, nil, func(_ context.Context, ev *payack.PTSEvent) error {
-		got = ev.Fingerprint()
+		got = ev
 		return nil
 	})
 	require.Equal(t, "SUCCESS", r.send(body))
@@ -229,8 +249,8 @@ func TestConflictOnTheOtherReplicaIsAnError(t *testing.T) {
 		called.Add(1)
 		return nil
 	}
-	a := ptsReplica(t, newPatient(t, opts, redisstore.Config{Prefix: prefix}), fn)
-	b := ptsReplica(t, newPatient(t, opts, redisstore.Config{Prefix: prefix}), fn)
+	a := ptsReplica(t, newElsewhere(t, opts, prefix), fn)
+	b := ptsReplica(t, newElsewhere(t, opts, prefix), fn)
 	assert.Equal(t, "SUCCESS", a.send(ptsCallback(t, "1", "100.50")))
 	assert.Equal(t, "FAILED", b.send(ptsCallback(t, "1", "999.00")))
 	assert.EqualValues(t, 1, called.Load())
@@ -332,9 +352,9 @@ func TestReplicasShareTheMemoryOfHashes(t *testing.T) {
 		orders = append(orders, ev.OrderID+" "+ev.ReceivedAmount.String())
 		return nil
 	}
-	a := payatomReplica(t, newPatient(t, opts, redisstore.Config{Prefix: prefix}), fn)
-	b := payatomReplica(t, newPatient(t, opts, redisstore.Config{Prefix: prefix}), fn)
-	const yes, no = `{"hash_status":"HashMatched","acknowledge":"yes"}`, `{"hash_status":"HashMismatch","acknowledge":"no"}`
+	a := payatomReplica(t, newElsewhere(t, opts, prefix), fn)
+	b := payatomReplica(t, newElsewhere(t, opts, prefix), fn)
+	const yes, no = `{"hash_status":"HashMatched","acknowledge":"yes"}`, `{"hash_status":"HashMatched","acknowledge":"no"}`
 
 	signer, err := verify.NewPayatomSigner(payack.NewSecret(secretKey))
 	require.NoError(t, err)
@@ -343,7 +363,7 @@ func TestReplicasShareTheMemoryOfHashes(t *testing.T) {
 	assert.Equal(t, yes, a.send(payatomWebhook(t, "ORD1", "51.5", hash)))
 	assert.Equal(t, no, b.send(payatomWebhook(t, "ORD15", "1.5", hash)), "the same hash")
 	assert.Equal(t, no, b.send(payatomWebhook(t, "ORD15", "1.5", "")), "another hash of the same text")
-	assert.Contains(t, b.lines(), `"reason":"spliced"`)
+	assert.Equal(t, 2, strings.Count(b.lines(), `"reason":"spliced"`))
 	assert.Contains(t, b.lines(), `"level":"ERROR"`)
 	assert.Equal(t, yes, b.send(payatomWebhook(t, "ORD1", "51.5", hash)), "the genuine one again, on the other replica")
 	assert.Equal(t, []string{"ORD1 51.5"}, orders)
