@@ -48,9 +48,12 @@ import (
 
 // Defaults of [Options].
 const (
-	DefaultTimeout     = 10 * time.Second
-	DefaultMaxResponse = 1 << 20
-	DefaultRetries     = 2
+	DefaultTimeout = 10 * time.Second
+	// DefaultConfirmTimeout leaves the merchant's function 3 of the 8 seconds that
+	// a receiver has by default.
+	DefaultConfirmTimeout = 5 * time.Second
+	DefaultMaxResponse    = 1 << 20
+	DefaultRetries        = 2
 )
 
 // The back-off before the n-th repetition is anything up to the smaller of
@@ -68,10 +71,15 @@ type Options struct {
 	// CheckRedirect and Jar are not used: redirects are never followed, and
 	// the providers know no cookies.
 	HTTPClient *http.Client
-	// Timeout bounds each attempt, reading included; 0 is 10 seconds. Calls that
-	// are repeated share the time that their context has left. The
-	// context bounds all attempts together.
+	// Timeout bounds each attempt, reading included; 0 is 10 seconds. The context
+	// bounds all attempts together. Where it has a deadline, an attempt that may be
+	// repeated takes at most half of the time that is left.
 	Timeout time.Duration
+	// ConfirmTimeout bounds a whole Confirm, its repetitions and the pauses before
+	// them included; 0 is 5 seconds. It must be shorter than the deadline of the
+	// receiver that asks (8 seconds by default), which is for the merchant's
+	// function, too. The context's own deadline counts where it is earlier.
+	ConfirmTimeout time.Duration
 	// MaxResponse is the largest response in bytes; 0 is 1 MiB.
 	MaxResponse int64
 	// Retries is how often a call that can be repeated without harm is
@@ -88,6 +96,7 @@ type transport struct {
 	base     string
 	http     http.RoundTripper
 	timeout  time.Duration
+	confirm  time.Duration
 	max      int64
 	retries  int
 	now      func() time.Time
@@ -99,15 +108,18 @@ func newTransport(p payack.Provider, baseURL string, o Options, secrets ...payac
 	if err != nil {
 		return nil, fmt.Errorf("payack: %s: BaseURL: %w", p, err)
 	}
-	if o.Timeout < 0 || o.MaxResponse < 0 {
-		return nil, fmt.Errorf("payack: %s: Timeout and MaxResponse can't be negative; leave them 0 for the defaults", p)
+	if o.Timeout < 0 || o.ConfirmTimeout < 0 || o.MaxResponse < 0 {
+		return nil, fmt.Errorf("payack: %s: Timeout, ConfirmTimeout and MaxResponse can't be negative; leave them 0 for the defaults", p)
 	}
 	t := &transport{
 		provider: p, base: base, http: http.DefaultTransport,
-		timeout: o.Timeout, max: o.MaxResponse, retries: max(o.Retries, 0), now: o.Now, secrets: secrets,
+		timeout: o.Timeout, confirm: o.ConfirmTimeout, max: o.MaxResponse, retries: max(o.Retries, 0), now: o.Now, secrets: secrets,
 	}
 	if t.timeout == 0 {
 		t.timeout = DefaultTimeout
+	}
+	if t.confirm == 0 {
+		t.confirm = DefaultConfirmTimeout
 	}
 	if t.max == 0 {
 		t.max = DefaultMaxResponse
@@ -202,7 +214,7 @@ func (t *transport) do(ctx context.Context, c call) (*answer, error) {
 // pause waits before the next attempt. It is false when the context ends
 // before that.
 func pause(ctx context.Context, attempt int) bool {
-	wait := rand.N(min(backoffMax, backoffBase<<min(attempt, 10)))
+	wait := rand.N(longestPause(attempt))
 	if deadline, ok := ctx.Deadline(); ctx.Err() != nil || ok && time.Until(deadline) <= wait {
 		return false
 	}
@@ -216,16 +228,31 @@ func pause(ctx context.Context, attempt int) bool {
 	}
 }
 
-// share is how long an attempt may take. One that can be repeated leaves time
-// for the others: a callback is confirmed within the receiver's deadline.
+// longestPause is what the pause after an attempt stays below.
+func longestPause(attempt int) time.Duration {
+	return min(backoffMax, backoffBase<<min(attempt, 10))
+}
+
+// share is how long an attempt may take. One that may be repeated leaves half of
+// what its context has left to the others: the first has the most, since a
+// provider that is slow is so every time.
 func (t *transport) share(ctx context.Context, c call, attempt int) time.Duration {
-	if end, ok := ctx.Deadline(); ok && c.repeatable {
-		return min(t.timeout, time.Until(end)/time.Duration(t.retries-attempt+1))
+	if end, ok := ctx.Deadline(); ok && c.repeatable && attempt < t.retries {
+		return min(t.timeout, time.Until(end)/2)
 	}
 	return t.timeout
 }
 
-// attempt sends the request once; again tells whether another time may help.
+// longestConfirm is how long a Confirm may take at most.
+func (t *transport) longestConfirm() time.Duration {
+	all := t.timeout
+	for attempt := 0; attempt < t.retries && all < t.confirm; attempt++ {
+		all += longestPause(attempt) + t.timeout
+	}
+	return min(all, t.confirm)
+}
+
+// attempt sends the request once; again reports whether another time may help.
 // The error is an *[Error] or nil.
 func (t *transport) attempt(ctx context.Context, c call, timeout time.Duration) (a *answer, again bool, err error) {
 	m, err := c.build()
@@ -284,6 +311,9 @@ func (t *transport) attempt(ctx context.Context, c call, timeout time.Duration) 
 	case err != nil:
 		return nil, true, t.unreadable(a, nil, "the response ends too early")
 	}
+	// Servers written in PHP send a byte-order mark when a file of theirs begins
+	// with one. It is no part of the JSON, and nothing of it is signed.
+	a.body = bytes.TrimPrefix(a.body, []byte(byteOrderMark))
 	return a, a.status == http.StatusTooManyRequests || a.status >= 500, nil
 }
 
@@ -373,12 +403,16 @@ func (t *transport) object(a *answer, known ...string) (*members, *Error) {
 	return &members{fields: fields}, nil
 }
 
+const byteOrderMark = "\ufeff"
+
 // opens tells the usual pages from JSON that begins with one of these bytes.
 func (t *transport) opens(a *answer, with ...byte) *Error {
 	trimmed := bytes.TrimLeft(a.body, " \t\r\n")
 	switch {
 	case len(trimmed) == 0:
 		return t.unreadable(a, nil, "the response is empty")
+	case bytes.HasPrefix(trimmed, []byte(byteOrderMark)):
+		return t.unreadable(a, payack.ErrMalformed, "a byte-order mark stands where the JSON should begin")
 	case trimmed[0] == '<':
 		return t.unreadable(a, nil, "the response is a page of HTML and no JSON")
 	case !bytes.ContainsRune(with, rune(trimmed[0])):
@@ -497,6 +531,7 @@ var rules = sync.OnceValue(func() *validator.Validate {
 	}, payack.Amount{})
 	for tag, holds := range map[string]func(string) bool{
 		"text":     cleanText,
+		"hashable": payatom.OrderID,
 		"positive": func(s string) bool { return sign(s) > 0 },
 		"plain":    plain,
 		"six":      func(s string) bool { _, decimals, _ := strings.Cut(s, "."); return plain(s) && len(decimals) <= 6 },
@@ -508,9 +543,10 @@ var rules = sync.OnceValue(func() *validator.Validate {
 	return v
 })
 
-var mends = map[string]string{
+var fixes = map[string]string{
 	"required": "is empty; give it",
 	"text":     "is not UTF-8, or holds a control character; leave that out",
+	"hashable": tooLong,
 	"positive": "is not a number above zero; give one such as 100.50",
 	"plain":    "is not a plain decimal of at most 18 digits; give one such as 100.50",
 	"six":      "is not a plain decimal with at most 6 decimals; give one such as 100.50",
@@ -520,8 +556,12 @@ var mends = map[string]string{
 	"max":      "is too long",
 }
 
+// tooLong is what is wrong with an order_id of Payatom's that the hash does not
+// fix.
+var tooLong = fmt.Sprintf("has %d bytes or more, so that another one may have the same hash; give a shorter one", payatom.MaxOrderID)
+
 // check returns the error of a request that breaks a rule of its type. It names
-// the field and the mend, never the value.
+// the field and the fix, never the value.
 func (t *transport) check(name string, request any) *Error {
 	err := rules().Struct(request)
 	var broken validator.ValidationErrors
@@ -529,14 +569,14 @@ func (t *transport) check(name string, request any) *Error {
 	case err == nil:
 		return nil
 	case errors.As(err, &broken) && len(broken) > 0:
-		mend, known := mends[broken[0].Tag()]
+		fix, known := fixes[broken[0].Tag()]
 		if !known {
-			mend = "breaks the rule " + broken[0].Tag()
+			fix = "breaks the rule " + broken[0].Tag()
 		}
 		if broken[0].Param() != "" {
-			mend += " (" + broken[0].Tag() + " " + broken[0].Param() + ")"
+			fix += " (" + broken[0].Tag() + " " + broken[0].Param() + ")"
 		}
-		return t.invalid(name, broken[0].Field()+" "+mend)
+		return t.invalid(name, broken[0].Field()+" "+fix)
 	}
 	return t.invalid(name, "it cannot be checked")
 }
@@ -561,7 +601,7 @@ func sign(s string) int {
 	return d.Sign()
 }
 
-// atLeast tells whether an amount has a value of at least this.
+// atLeast reports whether an amount has a value of at least this.
 func atLeast(a payack.Amount, least int64) bool {
 	d, err := a.Decimal()
 	return err == nil && d.GreaterThanOrEqual(decimal.NewFromInt(least))
@@ -581,7 +621,7 @@ func (t *transport) question(detail string) error { return t.invalid("confirm", 
 
 // contradiction is Confirm's final no; what names the members that differ.
 func (t *transport) contradiction(call string, what ...string) error {
-	return &Error{Provider: t.provider, Call: call, Kind: payack.ErrUnconfirmed, Detail: "final, and it differs in " + strings.Join(what, ", ")}
+	return &Error{Provider: t.provider, Call: call, Kind: payack.ErrUnconfirmed, Detail: "the answer differs in " + strings.Join(what, ", ")}
 }
 
 // pending is Confirm's "ask again".

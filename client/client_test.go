@@ -321,6 +321,7 @@ func TestConfigurations(t *testing.T) {
 			c.SecretKey = payack.NewSecret("HOSTILE|b")
 		}, 0},
 		{"Timeout", func(c *client.PtopConfig, _ *client.PTSConfig, _ *client.PayatomConfig) { c.Timeout = -1 }, 0},
+		{"ConfirmTimeout", func(c *client.PtopConfig, _ *client.PTSConfig, _ *client.PayatomConfig) { c.ConfirmTimeout = -1 }, 0},
 		{"MaxResponse", func(c *client.PtopConfig, _ *client.PTSConfig, _ *client.PayatomConfig) { c.MaxResponse = -1 }, 0},
 		{"GUID", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) { c.GUID = "" }, 1},
 		{"GUID", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) { c.GUID = "../x" }, 1},

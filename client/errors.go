@@ -137,7 +137,7 @@ func (e *Error) Unwrap() []error {
 	return out
 }
 
-// Uncertain tells whether the provider may have done what it was asked for. A
+// Uncertain reports whether the provider may have done what it was asked for. A
 // payment or payout without a final answer must be queried, not created again
 // under another order.
 func (e *Error) Uncertain() bool {

@@ -1116,13 +1116,9 @@ func TestCirclePayatomMovedBorders(t *testing.T) {
 		signer, err := verify.NewPayatomSigner(gw.SecretKey())
 		require.NoError(t, err)
 		hash := signer.PostHash(order, "100.50", "Approved")
-		// Asked with the order, the gateway knows no such payment and says so
-		// unsigned: that refuses nothing for good. Asked by ref_code alone, it
-		// tells, signed, of another order.
-		told := "failed unreachable"
-		if polling == client.PollingNewer {
-			told = "rejected unconfirmed"
-		}
+		// Asked with the order, the gateway says that there is no such payment. Asked
+		// by ref_code alone, it tells, signed, of another order. Both refute.
+		const told = "rejected unconfirmed"
 		for _, step := range []struct {
 			want string
 			move func(*payacktest.PayatomGatewayCallback)
@@ -1147,6 +1143,62 @@ func TestCirclePayatomMovedBorders(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, []answered{c.ok}, answers(d))
 	}
+}
+
+// TestCirclePayatomAsksByTheRecord: a genuine webhook that was relayed with
+// another ref_code, or with none, is confirmed by the ref_code that the merchant
+// kept.
+func TestCirclePayatomAsksByTheRecord(t *testing.T) {
+	t.Parallel()
+	s := &setup{payatom: payacktest.PayatomGatewayConfig{GatewayOptions: payacktest.GatewayOptions{Retries: -1}}}
+	gw, err := payacktest.NewPayatomGateway(s.payatom)
+	require.NoError(t, err)
+	t.Cleanup(gw.Close)
+	payatom, shop := payatomClient(t, gw, s), newShop(t)
+	var kept string
+	h, err := handlers.NewPayatom(middleware.PayatomConfig{
+		SecretKeys: []payack.Secret{gw.SecretKey()}, Confirm: payatom.Confirm, Options: shop.options(),
+		Expect: func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
+			return payack.Expectation{Found: true, Amount: payack.NewAmount("100.5"), RefCode: kept}, nil
+		},
+	}, func(_ context.Context, ev *payack.PayatomEvent) error { return shop.take(ev.OrderID, ev) })
+	require.NoError(t, err)
+	shop.mux.Handle("/payatom", h)
+	gw.SetWebhookURL(shop.URL + "/payatom")
+	var last string
+	for i, forged := range []string{"payatom-unknown", "", "of another"} {
+		id := order + strconv.Itoa(i)
+		for _, id := range []string{id, id + "-other"} {
+			_, err := payatom.Payin(within(t), client.PayatomPayin{
+				OrderID: id, Amount: payack.NewAmount("100.50"), Name: "Customer", Email: "customer@shop.example", Phone: "9000000000",
+			})
+			require.NoError(t, err)
+			require.NoError(t, gw.SetStatus(id, payack.PayatomApproved))
+		}
+		if forged == "of another" {
+			other, _ := gw.Payment(id + "-other")
+			forged = other.RefCode
+		}
+		deliver := func() (string, bool) {
+			d, err := gw.Deliver(within(t), id, func(c *payacktest.PayatomGatewayCallback) { c.RefCode = forged })
+			require.NoError(t, err)
+			_, _, seen := shop.state()
+			return seen[len(seen)-1], d.Acknowledged
+		}
+		kept = ""
+		was, ok := deliver()
+		assert.False(t, ok)
+		assert.Equal(t, map[bool]string{true: "failed unreachable", false: "rejected unconfirmed"}[forged == ""], was)
+
+		p, _ := gw.Payment(id)
+		kept = p.RefCode
+		was, ok = deliver()
+		assert.True(t, ok)
+		assert.Equal(t, "accepted", was)
+		last += id + " 100.50\n"
+	}
+	settled, _, _ := shop.state()
+	assert.Equal(t, last, strings.Join(settled, "\n")+"\n")
 }
 
 // TestCirclePayatomReports: payouts, reconciliations and wallets, none of them

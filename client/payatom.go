@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/confirming"
+	"github.com/payack/payack/internal/payatom"
 	"github.com/payack/payack/internal/strict"
 	"github.com/payack/payack/verify"
 )
@@ -45,6 +48,11 @@ type PayatomConfig struct {
 	// Numbers pins the text of the amount that responses sign, literal or php;
 	// empty takes both.
 	Numbers []payack.Scheme
+	// UnknownRefCode reports whether the message of a status polling that was
+	// declined says that there is no such ref_code; nil recognises the usual
+	// English words for it. How the gateway words it is not documented. It decides
+	// whether Confirm refutes a ref_code for good or asks again.
+	UnknownRefCode func(message string) bool
 
 	Options
 }
@@ -76,6 +84,7 @@ type Payatom struct {
 	keys           *verify.PayatomKeys
 	verify         *verify.Payatom
 	polling        PayatomPolling
+	unknown        func(message string) bool
 	token          payack.Secret
 	authorization  payack.Secret
 	apiKey         payack.Secret
@@ -83,7 +92,7 @@ type Payatom struct {
 }
 
 // NewPayatom returns a client. Errors name the member of the configuration and
-// the mend. No request is made.
+// the fix. No request is made.
 func NewPayatom(c PayatomConfig) (*Payatom, error) {
 	if c.PID == "" || !cleanText(c.PID) {
 		return nil, errors.New("payack: payatom: PID: it is empty or no text; Payatom's back office shows it")
@@ -121,13 +130,16 @@ func NewPayatom(c PayatomConfig) (*Payatom, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.UnknownRefCode == nil {
+		c.UnknownRefCode = saysUnknown
+	}
 	secrets := append([]payack.Secret{c.ReconcileToken, c.WalletAuthorization, c.APIKey}, c.SecretKeys...)
 	t, err := newTransport(payack.Payatom, c.BaseURL, c.Options, secrets...)
 	if err != nil {
 		return nil, err
 	}
 	return &Payatom{
-		t: t, pid: c.PID, signer: signer, keys: keys, verify: v, polling: c.Polling, token: c.ReconcileToken,
+		t: t, pid: c.PID, signer: signer, keys: keys, verify: v, polling: c.Polling, unknown: c.UnknownRefCode, token: c.ReconcileToken,
 		authorization: c.WalletAuthorization, apiKey: c.APIKey, walletDataPath: c.WalletDataPath,
 	}, nil
 }
@@ -137,8 +149,9 @@ func (Payatom) Format(f fmt.State, _ rune) { hiddenFormat(f, "Payatom") }
 
 // PayatomPayin is a payment to be created.
 type PayatomPayin struct {
-	// OrderID has at least 10 characters.
-	OrderID string `validate:"required,text,min=10,max=255"`
+	// OrderID has at least 10 characters and fewer than 64 bytes: two longer ones
+	// can be made that have the same hash.
+	OrderID string `validate:"required,text,min=10,hashable"`
 	// Amount is a plain decimal of at most 18 digits, sent as this very text.
 	Amount payack.Amount `validate:"required,plain,positive"`
 	Name   string        `validate:"required,text"`
@@ -152,6 +165,10 @@ type PayatomPayin struct {
 // PayatomPayinCreated is Payatom's answer to a payin. It is not signed.
 type PayatomPayinCreated struct {
 	HashValue string
+	// RefCode is what status polling asks by. Keep it with the order and return it
+	// from Expect. It is empty where the answer has none (under which name it comes
+	// is not documented; ref_code is read).
+	RefCode string
 	// ConnectURL is where the customer is to be sent.
 	ConnectURL string
 	// Extra holds the members that the documents don't know, as their text.
@@ -173,11 +190,11 @@ func (c *Payatom) Payin(ctx context.Context, p PayatomPayin) (*PayatomPayinCreat
 	if err != nil {
 		return nil, err
 	}
-	m, e := c.answer(a, "hash_value", "status", "message", "order_id")
+	m, e := c.answer(a, "hash_value", "ref_code", "status", "message", "order_id")
 	if e != nil {
 		return nil, e
 	}
-	out := &PayatomPayinCreated{HashValue: m.required("hash_value"), Extra: m.extra()}
+	out := &PayatomPayinCreated{HashValue: m.required("hash_value"), RefCode: m.id("ref_code").String(), Extra: m.extra()}
 	if status := m.id("status").String(); status != "ok" {
 		m.fail(strict.Find(m.fields, "status"), "status", "is neither ok nor error")
 	}
@@ -201,14 +218,15 @@ func (c *Payatom) ConnectURL(hashValue string) string {
 // PollingProse needs OrderID too, PollingExample needs Amount.
 type PayatomQuery struct {
 	RefCode string        `validate:"required,text"`
-	OrderID string        `validate:"omitempty,text"`
+	OrderID string        `validate:"omitempty,text,hashable"`
 	Amount  payack.Amount `validate:"omitempty,plain"`
 }
 
 // StatusPolling asks what became of a payment. The answer's post_hash is
 // verified: its order_id, amount and status can be trusted, what stands under
 // Unsigned cannot. It is of the order and ref_code that were asked for, as far
-// as it names them. It is repeated when no answer comes.
+// as it names them. It is repeated when no answer comes. A ref_code that the
+// gateway says it doesn't know is [ErrNotFound], which is not signed.
 func (c *Payatom) StatusPolling(ctx context.Context, q PayatomQuery) (*payack.PayatomEvent, error) {
 	ev, err := c.poll(ctx, q)
 	if err != nil {
@@ -256,6 +274,9 @@ func (c *Payatom) poll(ctx context.Context, q PayatomQuery) (*payack.PayatomEven
 		return nil, err
 	}
 	if _, e := c.answer(a, "status", "message"); e != nil {
+		if c.declines(a) {
+			e.Kind, e.Cause = ErrDeclined, ErrNotFound
+		}
 		return nil, e
 	}
 	ev, err := c.verify.VerifyPolling(a.body, c.keys)
@@ -269,40 +290,102 @@ func (c *Payatom) poll(ctx context.Context, q PayatomQuery) (*payack.PayatomEven
 	return ev, nil
 }
 
+// declines reports whether the gateway says that there is no such ref_code, in
+// the form in which it declines.
+func (c *Payatom) declines(a *answer) bool {
+	switch a.status {
+	case http.StatusOK, http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity:
+	default:
+		return false
+	}
+	fields, err := strict.JSON(nil, string(a.body))
+	status, message := strict.Find(fields, "status"), strict.Find(fields, "message")
+	return err == nil && status != nil && status.Kind == strict.String && status.Text == "error" &&
+		message != nil && message.Kind == strict.String && c.unknown(message.Text)
+}
+
+// saysUnknown recognises the usual English words for a ref_code that is not
+// known, alone or with the order that was named beside it. It does not take for
+// that what may pass (a service that is busy) or lies with the client (a hash or
+// a pid that is wrong).
+func saysUnknown(message string) bool {
+	message = strings.NewReplacer("cannot", "can not", "n't", " not", ":", "", "'", "", `"`, "").Replace(strings.ToLower(message))
+	for _, words := range unknownWords {
+		if words.MatchString(message) {
+			return true
+		}
+	}
+	return false
+}
+
+var unknownWords = func() (all []*regexp.Regexp) {
+	const (
+		handle  = `ref(?:erence)?[ _-]?(?:code|number|no|id)?`
+		thing   = `(?:` + handle + `|payment|transaction|order(?:[ _-]?id)?|record|data)s?`
+		between = `(?: (?:is|was|were|ca|can|could|do|does|did|with|for|by|this|that|the|given|your|id|details?|` + handle + `))*`
+	)
+	for _, words := range [...]string{
+		`\bno such ` + thing + `\b`,
+		`\bno ` + thing + between + ` (?:found|exists?)\b`,
+		`\b` + thing + between + ` (?:unknown|not (?:be )?(?:found|known|exist))\b`,
+		`\b(?:unknown|invalid|wrong) ` + handle + `\W*$`,
+	} {
+		all = append(all, regexp.MustCompile(words))
+	}
+	return all
+}()
+
 // Confirm asks by status polling whether an approved order is what its webhook
 // says. It fits the hook in one line: Confirm: payatom.Confirm.
 //
-// The webhook's ref_code is not signed and serves as a handle only; the
-// answer's own signed members decide. Approved or late approved with the
-// event's order_id, status and amount (by value) is confirmed. A final answer
-// that differs in one of them is [payack.ErrUnconfirmed]. Everything else is
-// another error and means "send again": a status that is not final
-// ([ErrPending]), no answer, one that doesn't verify, and an event that is not
-// paid.
+// It asks by ev.Expected.RefCode where Expect gave one, and otherwise by the
+// webhook's own ref_code, which is not signed and serves as a handle only; the
+// answer's own signed members decide. Approved or late approved with the event's
+// order_id and amount (by value) is confirmed: either word confirms the other.
 //
-// A webhook without ref_code can't be asked about. That too is such an error
-// ([ErrRequest]) and no refusal for good, because what is unsigned may be
-// missing for no fault of the order.
+// A final answer with another status or amount is [payack.ErrUnconfirmed]. So is
+// an answer that refutes the handle: one that is signed for another order,
+// whatever its status, and one by which the gateway says that there is no such
+// ref_code (see UnknownRefCode in [PayatomConfig]).
+//
+// Everything else is another error and means "ask again": a status that is not
+// final ([ErrPending]), no answer, one that doesn't verify, one that declines for
+// another reason ([ErrDeclined]), and an event that is not paid. An event without
+// any ref_code can't be asked about. That too is such an error ([ErrRequest]),
+// because what is unsigned may be missing for no fault of the order.
+//
+// It takes [Payatom.ConfirmTimeout] at most.
 func (c *Payatom) Confirm(ctx context.Context, ev *payack.PayatomEvent) (*payack.Confirmation, error) {
 	const name = "status_polling"
-	switch {
-	case ev == nil || !ev.Paid():
+	if confirming.Told(ctx, c.ConfirmTimeout()) {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.t.confirm)
+	defer cancel()
+	if ev == nil || !ev.Paid() {
 		return nil, c.t.question("only a paid event can be confirmed")
-	case ev.Unsigned.RefCode.String() == "":
-		return nil, c.t.question("the webhook has no ref_code to ask for; compare the order with Expect instead")
 	}
-	got, err := c.poll(ctx, PayatomQuery{RefCode: ev.Unsigned.RefCode.String(), OrderID: ev.OrderID, Amount: ev.ReceivedAmount})
-	if err != nil {
+	refCode := ev.Unsigned.RefCode.String()
+	if ev.Expected.Found && ev.Expected.RefCode != "" {
+		refCode = ev.Expected.RefCode
+	}
+	if refCode == "" {
+		return nil, c.t.question("neither Expect nor the webhook names a ref_code to ask by; keep the create's and return it from Expect")
+	}
+	got, err := c.poll(ctx, PayatomQuery{RefCode: refCode, OrderID: ev.OrderID, Amount: ev.ReceivedAmount})
+	if declined, ok := err.(*Error); ok && declined.Cause == ErrNotFound {
+		declined.Kind = payack.ErrUnconfirmed
+	}
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if !got.Final() {
+	case got.OrderID != ev.OrderID: // the ref_code is another payment's, and stays so
+		return nil, c.t.contradiction(name, "order_id")
+	case !got.Final():
 		return nil, c.t.pending(name, "the status is not final")
 	}
 	var differs []string
-	if got.OrderID != ev.OrderID {
-		differs = append(differs, "order_id")
-	}
-	if got.Status != ev.Status {
+	if !got.Paid() {
 		differs = append(differs, "status")
 	}
 	if !got.ReceivedAmount.Equal(ev.ReceivedAmount) {
@@ -314,9 +397,16 @@ func (c *Payatom) Confirm(ctx context.Context, ev *payack.PayatomEvent) (*payack
 	return &payack.Confirmation{Paid: true, Status: string(got.Status), Amount: got.ReceivedAmount}, nil
 }
 
+// ConfirmTimeout returns how long Confirm may take at most: the one of the
+// options, or what all attempts take together where that is less.
+func (c *Payatom) ConfirmTimeout() time.Duration { return c.t.longestConfirm() }
+
+func init() { confirming.Register(new(Payatom).Confirm) }
+
 // PayatomPayout is money to be sent.
 type PayatomPayout struct {
-	OrderID string `validate:"required,text,max=255"`
+	// OrderID has fewer than 64 bytes.
+	OrderID string `validate:"required,text,hashable"`
 	// Amount is a plain decimal of at most 18 digits, sent as this very text.
 	Amount payack.Amount `validate:"required,plain,positive"`
 	// PaymentMode is imps, upi or wallet.
@@ -369,6 +459,9 @@ func (c *Payatom) PayoutStatus(ctx context.Context, orderID string) (*PayatomUns
 	const name = "payout_status"
 	if orderID == "" || !cleanText(orderID) {
 		return nil, c.t.invalid(name, "the order's id is empty or no text; give the one that it was created with")
+	}
+	if !payatom.OrderID(orderID) {
+		return nil, c.t.invalid(name, "the order's id "+tooLong)
 	}
 	hash := c.signer.PayoutStatusHash(orderID, c.pid)
 	body := map[string]string{"pid": c.pid, "order_id": orderID, "post_hash": hash}
@@ -444,7 +537,7 @@ func (c *Payatom) WalletData(ctx context.Context) (*PayatomUnsignedReport, error
 func (c *Payatom) free(ctx context.Context, k call, header, members map[string]string) (*PayatomUnsignedReport, error) {
 	for member, value := range members {
 		if member == "" || !cleanText(member) || !cleanText(value) {
-			return nil, c.t.invalid(k.name, "a member is no text, or has no name; mend it")
+			return nil, c.t.invalid(k.name, "a member is no text, or has no name; fix it")
 		}
 	}
 	if members == nil {

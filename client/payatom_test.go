@@ -28,6 +28,10 @@ func TestPayatomPayin(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, &client.PayatomPayinCreated{HashValue: "a b&c=", ConnectURL: g.URL + "/pay/connect.php?code=a+b%26c%3D"}, got)
 	assert.Equal(t, got.ConnectURL, payatom.ConnectURL("a b&c="))
+	assert.Empty(t, got.RefCode)
+	kept, err := newPayatom(t, says(t, 200, `{"hash_value":"x","status":"ok","ref_code":17}`).URL).Payin(t.Context(), payin())
+	require.NoError(t, err)
+	assert.Equal(t, "17", kept.RefCode)
 	r := g.only(t)
 	assert.Equal(t, "POST /pay/request.php application/json", r.Method+" "+r.Path+" "+r.Type)
 	assert.Equal(t, `{"pid":"316ec4afb35","order_id":"ORD1000001","amount":"500.00","name":"Customer","email":"a@b.example","phone":"+91 1"}`, r.Body)
@@ -264,14 +268,19 @@ func TestPayatomConfirm(t *testing.T) {
 		"timed out":            {polled(t, "ORD1000001", "0", "User Timed Out"), client.ErrPending},
 		"refund begun":         {polled(t, "ORD1000001", "500.00", "Refund Initiated"), client.ErrPending},
 		"unknown":              {polled(t, "ORD1000001", "500.00", "Under Review"), client.ErrPending},
-		"another, not final":   {polled(t, "ORD2000002", "5", "Pending"), client.ErrPending},
+		"another, not final":   {polled(t, "ORD2000002", "5", "Pending"), payack.ErrUnconfirmed},
+		"another, unknown":     {polled(t, "ORD2000002", "5", "Under Review"), payack.ErrUnconfirmed},
+		"another, no amount":   {polled(t, "ORD2000002", `""`, "Pending"), payack.ErrUnconfirmed},
+		"another, declined":    {polled(t, "ORD2000002", "5", "Declined"), payack.ErrUnconfirmed},
 		"declined":             {polled(t, "ORD1000001", "500.00", "Declined"), payack.ErrUnconfirmed},
-		"late approved":        {polled(t, "ORD1000001", "500.00", "Late Approved"), payack.ErrUnconfirmed},
+		"late, another amount": {polled(t, "ORD1000001", "50", "Late Approved"), payack.ErrUnconfirmed},
+		"refunded":             {polled(t, "ORD1000001", "500.00", "Refund Completed"), payack.ErrUnconfirmed},
 		"another amount":       {polled(t, "ORD1000001", "50", "Approved"), payack.ErrUnconfirmed},
 		"another order":        {polled(t, "ORD1000002", "500.00", "Approved"), payack.ErrUnconfirmed},
 		"moved borders":        {polled(t, "ORD10000015", `"00"`, "Approved"), payack.ErrInvalid},
 		"a forged answer":      {strings.Replace(polled(t, "ORD1000001", "500.00", "Declined"), "Declined", "Failed", 1), payack.ErrSignature},
-		"an unsigned no":       {`{"status":"error","message":"no such payment"}`, client.ErrDeclined},
+		"an unsigned no":       {`{"status":"error","message":"try again later"}`, client.ErrDeclined},
+		"no such payment":      {`{"status":"error","message":"no such payment"}`, payack.ErrUnconfirmed},
 		"an unsigned Declined": {`{"order_id":"ORD1000001","amount":500,"status":"Declined"}`, client.ErrResponse},
 	} {
 		g := says(t, 200, c.body)
@@ -285,6 +294,16 @@ func TestPayatomConfirm(t *testing.T) {
 		assert.Nil(t, got)
 		assert.ErrorIs(t, err, c.want, name)
 		assert.Equal(t, c.want == payack.ErrUnconfirmed, isUnconfirmed(err), name)
+	}
+	// Either word for approved confirms the other.
+	for _, claimed := range []payack.PayatomStatus{payack.PayatomApproved, payack.PayatomLateApproved} {
+		for _, answered := range []payack.PayatomStatus{payack.PayatomApproved, payack.PayatomLateApproved} {
+			ev := event()
+			ev.Status = claimed
+			got, err := newPayatom(t, says(t, 200, polled(t, "ORD1000001", "500.0", string(answered))).URL).Confirm(t.Context(), ev)
+			require.NoError(t, err)
+			assert.Equal(t, &payack.Confirmation{Paid: true, Status: string(answered), Amount: payack.NewAmount("500.0")}, got)
+		}
 	}
 	// A captured hash whose borders were moved: the gateway knows better.
 	forged := event()

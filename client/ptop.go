@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/confirming"
 	"github.com/payack/payack/internal/strict"
 	"github.com/payack/payack/verify"
 )
@@ -59,7 +63,7 @@ type Ptop struct {
 }
 
 // NewPtop returns a client. Errors name the member of the configuration and the
-// mend. No request is made.
+// fix. No request is made.
 func NewPtop(c PtopConfig) (*Ptop, error) {
 	switch {
 	case c.WebsiteID == "" || !cleanText(c.WebsiteID):
@@ -181,10 +185,10 @@ const (
 	PtopCancelled PtopStatus = "2"
 )
 
-// Paid tells whether the money came in.
+// Paid reports whether the money came in.
 func (s PtopStatus) Paid() bool { return s == PtopPaid }
 
-// Final tells whether the status does not change again.
+// Final reports whether the status does not change again.
 func (s PtopStatus) Final() bool { return s == PtopPaid || s == PtopCancelled }
 
 // PtopCheck is Ptop's answer to a payment-check. It is not signed. The
@@ -202,7 +206,9 @@ type PtopCheck struct {
 }
 
 // PaymentCheck asks what became of a transaction. It is repeated when no answer
-// comes. An answer that names another transaction is [ErrMismatch].
+// comes. An answer that names another transaction is [ErrMismatch]. One that
+// says beside its status that it failed (success false, an error) is
+// [ErrDeclined]: its status says nothing then.
 func (c *Ptop) PaymentCheck(ctx context.Context, transactionID string) (*PtopCheck, error) {
 	out, err := c.check(ctx, transactionID)
 	if err != nil {
@@ -234,7 +240,8 @@ func (c *Ptop) check(ctx context.Context, transactionID string) (*PtopCheck, err
 	if e != nil {
 		return nil, e
 	}
-	if success, found := m.flag("success"); found && !success && strict.Find(m.fields, "status") == nil {
+	m.flag("success") // which must be a boolean
+	if m.err == nil && denies(m) {
 		return nil, c.declined(a, m)
 	}
 	out := &PtopCheck{
@@ -264,7 +271,7 @@ type PtopPayout struct {
 // PtopPayoutAnswer is Ptop's answer to a payout. What it holds is not
 // documented, and it is not signed.
 type PtopPayoutAnswer struct {
-	// Success tells whether it says success. Where it says nothing of the kind,
+	// Success reports whether it says success. Where it says nothing of the kind,
 	// Ptop answered with a status of success, and what that means is
 	// unconfirmed.
 	Success bool
@@ -334,10 +341,18 @@ func (c *Ptop) Payout(ctx context.Context, p PtopPayout) (*PtopPayoutAnswer, err
 // fits the hook in one line: Confirm: ptop.Confirm.
 //
 // Status 1 is confirmed, with Ptop's amount. Status 2, or an answer that is
-// final and names another order or transaction, is [payack.ErrUnconfirmed]. Everything else is
-// another error and means "send again": status 0 and unknown ones (ErrPending),
-// no answer, and an event that doesn't say success.
+// final and names another order or transaction, is [payack.ErrUnconfirmed].
+// Everything else is another error and means "send again": status 0 and unknown
+// ones ([ErrPending]), no answer, one that says that it failed whatever its status
+// ([ErrDeclined]), and an event that doesn't say success.
+//
+// It takes [Ptop.ConfirmTimeout] at most.
 func (c *Ptop) Confirm(ctx context.Context, ev *payack.PtopEvent) (*payack.Confirmation, error) {
+	if confirming.Told(ctx, c.ConfirmTimeout()) {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.t.confirm)
+	defer cancel()
 	if ev == nil || !ev.Success {
 		return nil, c.t.question("only an event that says success can be confirmed")
 	}
@@ -361,6 +376,34 @@ func (c *Ptop) Confirm(ctx context.Context, ev *payack.PtopEvent) (*payack.Confi
 	}
 	return &payack.Confirmation{Paid: true, Status: string(check.Status), Amount: check.Amount}, nil
 }
+
+// ConfirmTimeout returns how long Confirm may take at most: the one of the
+// options, or what all attempts take together where that is less.
+func (c *Ptop) ConfirmTimeout() time.Duration { return c.t.longestConfirm() }
+
+func init() { confirming.Register(new(Ptop).Confirm) }
+
+// denies reports whether an answer says that it failed. Whatever else stands in
+// it is then no answer to the question.
+func denies(m *members) bool {
+	for _, f := range m.fields {
+		nothing := f.Kind == strict.Null || f.Kind == strict.False || slices.Contains(nothings, strings.ToLower(f.Text))
+		switch strings.ToLower(f.Name) {
+		case "success", "ok":
+			if nothing && f.Kind != strict.Null {
+				return true
+			}
+		case "error", "errors", "failed":
+			if !nothing {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// nothings are the texts and literals that say no, or nothing.
+var nothings = []string{"", "0", "false", "no", "null", "[]", "{}"}
 
 func (c *Ptop) message(body any) (*message, error) {
 	b, err := encode(body)
@@ -387,7 +430,11 @@ func (c *Ptop) answer(a *answer, known ...string) (*members, *Error) {
 }
 
 func (c *Ptop) declined(a *answer, m *members) *Error {
-	return c.t.said(c.t.fail(a, ErrDeclined, nil, ""), a, "", m.word("message").String())
+	text := m.word("message").String()
+	if text == "" {
+		text = m.word("error").String()
+	}
+	return c.t.said(c.t.fail(a, ErrDeclined, nil, ""), a, "", text)
 }
 
 // typed returns the error of the first member with the wrong type.

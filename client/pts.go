@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/envelope"
+	"github.com/payack/payack/internal/confirming"
 	"github.com/payack/payack/verify"
 )
 
@@ -68,7 +70,7 @@ type PTS struct {
 }
 
 // NewPTS returns a client. Errors name the member of the configuration and the
-// mend. No request is made.
+// fix. No request is made.
 func NewPTS(c PTSConfig) (*PTS, error) {
 	switch {
 	case !pathSegment(c.GUID):
@@ -354,17 +356,35 @@ func (c *PTS) Balance(ctx context.Context) (*PTSUnsignedBalance, error) {
 // A withdraw's callback has the same members as a payment's, and payment_query_v2
 // doesn't know its order: give withdraws a callback URL of their own, with
 // ConfirmWithdraw.
+//
+// It takes [PTS.ConfirmTimeout] at most.
 func (c *PTS) Confirm(ctx context.Context, ev *payack.PTSEvent) (*payack.Confirmation, error) {
 	return c.confirm(ctx, ev, verify.PTSPaymentQuery)
 }
 
 // ConfirmWithdraw is Confirm for the callbacks of withdraws, by
 // withdraw_query_v2. Its Paid means that the money was sent.
+//
+// It takes [PTS.ConfirmTimeout] at most.
 func (c *PTS) ConfirmWithdraw(ctx context.Context, ev *payack.PTSEvent) (*payack.Confirmation, error) {
 	return c.confirm(ctx, ev, verify.PTSWithdrawQuery)
 }
 
+// ConfirmTimeout returns how long Confirm and ConfirmWithdraw may take at most:
+// the one of the options, or what all attempts take together where that is less.
+func (c *PTS) ConfirmTimeout() time.Duration { return c.t.longestConfirm() }
+
+func init() {
+	confirming.Register(new(PTS).Confirm)
+	confirming.Register(new(PTS).ConfirmWithdraw)
+}
+
 func (c *PTS) confirm(ctx context.Context, ev *payack.PTSEvent, m verify.PTSMessage) (*payack.Confirmation, error) {
+	if confirming.Told(ctx, c.ConfirmTimeout()) {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.t.confirm)
+	defer cancel()
 	switch {
 	case ev == nil || !ev.Paid():
 		return nil, c.t.question("only a paid event can be confirmed")
@@ -434,7 +454,7 @@ func (c *PTS) seal(m verify.PTSMessage, r ptsRequest) (*message, error) {
 	r.Timestamp = c.t.now().Unix()
 	timestamp := strconv.FormatInt(r.Timestamp, 10)
 	if len(timestamp) != 10 || r.Timestamp < 0 {
-		return nil, errors.New("the clock's time has not the 10 digits that PTS takes; mend the clock in Now")
+		return nil, errors.New("the clock's time has not the 10 digits that PTS takes; fix the clock in Now")
 	}
 	values := map[string]string{
 		"user_id": r.UserID, "order_id": r.OrderID, "amount": r.Amount, "currency": r.Currency,
