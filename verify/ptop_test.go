@@ -734,7 +734,7 @@ func TestPtopKeys(t *testing.T) {
 			require.Len(t, ev.Signature, 64)
 			assert.Contains(t, m.Body+fmt.Sprint(m.Header), ev.Signature)
 			assert.Equal(t, payack.Verification{Tenant: "shop-1", Scheme: scheme, Key: i, Signature: ev.Signature}, ev.Verification)
-			assert.Equal(t, "ptop:shop-1:t:O/1:true", ev.ID())
+			assert.Equal(t, "ptop:v1:shop-1:t:true", ev.ID())
 		}
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
