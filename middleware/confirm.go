@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/confirming"
 )
 
 // ConfirmFunc asks the provider whether what an event says is true. It runs
@@ -55,12 +56,17 @@ type hookPanic struct {
 
 var errHookEnded = errors.New("Confirm ended its goroutine")
 
-func newConfirmer[E payack.Event](confirm ConfirmFunc[E], o *Options) *confirmer[E] {
+// newConfirmer refuses the Confirm method of a client of ours that may still be
+// asking when the deadline has passed.
+func newConfirmer[E payack.Event](confirm ConfirmFunc[E], o *Options) (*confirmer[E], error) {
 	timeout := o.Deadline
 	if timeout <= 0 {
 		timeout = DefaultDeadline
 	}
-	return &confirmer[E]{confirm: confirm, timeout: timeout, open: make(map[question]*reply)}
+	if atMost, ok := confirming.Timeout(confirming.Func[E](confirm)); ok && atMost >= timeout {
+		return nil, fmt.Errorf("payack: Confirm: its client may take %v and the deadline is %v, so that nothing would be left for the callback; lower ConfirmTimeout in the client's Options, or raise Deadline", atMost, timeout)
+	}
+	return &confirmer[E]{confirm: confirm, timeout: timeout, open: make(map[question]*reply)}, nil
 }
 
 // ask returns what the provider confirmed.

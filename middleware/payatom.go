@@ -134,7 +134,10 @@ func newPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 		table = &payatomOlderAnswers
 	}
 	keys := &keyed[*payack.PayatomEvent, *verify.PayatomKeys]{provider: payack.Payatom, verifier: v, static: static, find: c.KeyFunc}
-	confirms := newConfirmer(c.Confirm, &c.Options)
+	confirms, err := newConfirmer(c.Confirm, &c.Options)
+	if err != nil {
+		return nil, err
+	}
 	return newReceiver(c.Options, stages[*payack.PayatomEvent]{
 		provider: payack.Payatom,
 		answers:  table,

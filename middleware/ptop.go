@@ -88,7 +88,10 @@ func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 		return nil, errors.New("payack: ptop: both KeyFunc and SigningKeys are given; give one of them")
 	}
 	keys := &keyed[*payack.PtopEvent, *verify.PtopKeys]{provider: payack.Ptop, verifier: v, static: static, find: c.KeyFunc}
-	confirms := newConfirmer(c.Confirm, &c.Options)
+	confirms, err := newConfirmer(c.Confirm, &c.Options)
+	if err != nil {
+		return nil, err
+	}
 	return newReceiver(c.Options, stages[*payack.PtopEvent]{
 		provider: payack.Ptop,
 		answers:  &ptopAnswers,

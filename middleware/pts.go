@@ -93,7 +93,10 @@ func newPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 		return nil, errors.New("payack: pts: both KeyFunc and keys are given; give one of them")
 	}
 	keys := &keyed[*payack.PTSEvent, *verify.PTSKeys]{provider: payack.PTS, verifier: v, static: static, find: c.KeyFunc}
-	confirms := newConfirmer(c.Confirm, &c.Options)
+	confirms, err := newConfirmer(c.Confirm, &c.Options)
+	if err != nil {
+		return nil, err
+	}
 	return newReceiver(c.Options, stages[*payack.PTSEvent]{
 		provider: payack.PTS,
 		answers:  &ptsAnswers,

@@ -94,15 +94,15 @@ func nextUnit(a netip.Addr, bits int) netip.Addr {
 	return netip.Addr{}
 }
 
-// KeyFunc finds the key of a request. It is called before anything is read and
+// KeyOf finds the key of a request. It is called before anything is read and
 // must not read the body.
-type KeyFunc func(*http.Request) string
+type KeyOf func(*http.Request) string
 
-// PeerKey returns a KeyFunc that keys by the address of the connection's other
+// PeerKey returns a KeyOf that keys by the address of the connection's other
 // end, r.RemoteAddr, as [AddrKey] does. Behind a proxy that is the proxy's
 // address, and all clients would share one budget: resolve the client's address
 // first and key by that.
-func PeerKey(scope string) KeyFunc {
+func PeerKey(scope string) KeyOf {
 	return func(r *http.Request) string {
 		// A RemoteAddr that some middleware replaced by a bare address counts too.
 		if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
@@ -113,7 +113,7 @@ func PeerKey(scope string) KeyFunc {
 	}
 }
 
-// PathKey returns a KeyFunc that keys by a wildcard of the route's pattern
+// PathKey returns a KeyOf that keys by a wildcard of the route's pattern
 // (r.PathValue), such as a merchant's name. The middleware must stand behind the
 // router for that; in front of it the value is empty, and all share one budget.
 // The value comes from the client: whoever can invent names gets a budget for
@@ -122,7 +122,7 @@ func PeerKey(scope string) KeyFunc {
 // Different scopes and values never give the same key, nor does [AddrKey] or
 // [SameKey] under any scope. The wildcard's name is no part of the key: give two
 // wildcards two scopes.
-func PathKey(scope, wildcard string) KeyFunc {
+func PathKey(scope, wildcard string) KeyOf {
 	return func(r *http.Request) string {
 		// The length comes last and says where the value begins. It is a number
 		// and so no address; see AppendAddrKey.
@@ -131,10 +131,10 @@ func PathKey(scope, wildcard string) KeyFunc {
 	}
 }
 
-// SameKey returns a KeyFunc that gives all requests the same key: a limit for a
+// SameKey returns a KeyOf that gives all requests the same key: a limit for a
 // provider as a whole. Different scopes never give the same key, nor does
 // [AddrKey] or [PathKey] under any scope.
-func SameKey(scope string) KeyFunc {
+func SameKey(scope string) KeyOf {
 	key := scope + " all" // neither an address nor a number
 	return func(*http.Request) string { return key }
 }

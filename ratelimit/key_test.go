@@ -93,7 +93,7 @@ func TestAddrKeysMatchAddrKey(t *testing.T) {
 	assert.Equal(t, 1, m.Len())
 }
 
-func TestKeyFuncs(t *testing.T) {
+func TestKeysOf(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/callbacks/shop-7", nil)
 	for in, want := range map[string]string{
 		"192.0.2.1:1234":               "pts 192.0.2.1",

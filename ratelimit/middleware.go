@@ -13,7 +13,7 @@ import (
 // peer's address and answers a refusal with a short text.
 type MiddlewareOptions struct {
 	// Key finds the key of a request, PeerKey("") if nil.
-	Key KeyFunc
+	Key KeyOf
 	// Policy turns on the IETF RateLimit and RateLimit-Policy headers, on every
 	// response, under this name ("default" is as good as any). Printable ASCII
 	// without quotes and backslashes. Without it only Retry-After is sent.
