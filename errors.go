@@ -160,6 +160,7 @@ const (
 	StageCapture Stage = "capture"
 	StageKeys    Stage = "keys"
 	StageVerify  Stage = "verify"
+	StageKeep    Stage = "keep"
 	StageGuard   Stage = "guard"
 	StageCall    Stage = "call"
 )

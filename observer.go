@@ -37,6 +37,13 @@ type Observation struct {
 	Err error
 	// Stack is where a panic came from.
 	Stack []byte
+	// Attempt counts the attempts to process an event that an inbox keeps, from 1;
+	// it is 0 for a request.
+	Attempt int
+	// Dead reports that no further attempt is made by itself.
+	Dead bool
+	// Next is when the next attempt is due, zero where none is.
+	Next time.Time
 	// Took says how long the stages were. A stage that was not reached is 0.
 	Took Durations
 }

@@ -75,24 +75,20 @@ func (c *confirmer[E]) ask(ctx context.Context, ev E) (*payack.Confirmation, err
 	select {
 	case <-r.done:
 	case <-ctx.Done():
-		return nil, c.refuse(ev, payack.ReasonUnreachable, ctx.Err(), "the event could not be confirmed in time")
+		return nil, guardError(ev.Provider(), payack.ReasonUnreachable, ctx.Err(), "the event could not be confirmed in time")
 	}
 	switch {
 	case r.panicked != nil:
 		panic(r.panicked)
 	case errors.Is(r.err, payack.ErrUnconfirmed):
-		return nil, c.refuse(ev, payack.ReasonUnconfirmed, r.err, "the provider says something else")
+		return nil, guardError(ev.Provider(), payack.ReasonUnconfirmed, r.err, "the provider says something else")
 	case r.err != nil:
-		return nil, c.refuse(ev, payack.ReasonUnreachable, r.err, "the event could not be confirmed yet")
+		return nil, guardError(ev.Provider(), payack.ReasonUnreachable, r.err, "the event could not be confirmed yet")
 	case r.confirmed == nil || !r.confirmed.Paid:
-		return nil, c.refuse(ev, payack.ReasonUnreachable, nil, fmt.Sprintf("Confirm returned neither a paid confirmation nor an error for a %s event", ev.Provider()))
+		return nil, guardError(ev.Provider(), payack.ReasonUnreachable, nil, fmt.Sprintf("Confirm returned neither a paid confirmation nor an error for a %s event", ev.Provider()))
 	}
 	own := *r.confirmed // several callbacks may get it
 	return &own, nil
-}
-
-func (c *confirmer[E]) refuse(ev E, reason payack.Reason, err error, detail string) error {
-	return &payack.Error{Provider: ev.Provider(), Stage: payack.StageGuard, Reason: reason, Err: err, Detail: detail}
 }
 
 // question asks, unless the same question is open already.

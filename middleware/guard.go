@@ -22,3 +22,7 @@ func (rc *receiver) guard(ctx context.Context, d *delivery, ev payack.Event) (do
 	}
 	return false, rc.stages.ask(ctx, ev)
 }
+
+func guardError(p payack.Provider, reason payack.Reason, err error, detail string) error {
+	return &payack.Error{Provider: p, Stage: payack.StageGuard, Reason: reason, Err: err, Detail: detail}
+}

@@ -40,15 +40,16 @@ func Handle[E payack.Event, F ~func(context.Context, E) error](rc *Receiver[E], 
 		return nil, fmt.Errorf("payack: %s: the callback is nil; give the function that settles an event", rc.engine.stages.provider)
 	}
 	if checks, ok := any(fn).(payack.StoreChecker); ok {
-		if err := checks.CheckStore(rc.engine.options.Store); err != nil {
+		if err := checks.CheckStore(rc.engine.once.store); err != nil {
 			return nil, fmt.Errorf("payack: %s: %w", rc.engine.stages.provider, err)
 		}
 	}
-	return &Handler{
+	h := &Handler{
 		engine: rc.engine,
 		call:   func(ctx context.Context, ev payack.Event, _ *delivery) error { return fn(ctx, ev.(E)) },
 		owns:   func(ev payack.Event) bool { _, ok := ev.(E); return ok },
-	}, nil
+	}
+	return h, h.mount()
 }
 
 // ServeHTTP receives a callback and answers it.
@@ -57,8 +58,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.engine.s
 // Provider names whose callbacks it receives.
 func (h *Handler) Provider() payack.Provider { return h.engine.stages.provider }
 
-// Store returns the store that the receiver claims events in.
-func (h *Handler) Store() payack.Store { return h.engine.options.Store }
+// Store returns the store that the receiver claims events in: its inbox, where it
+// has one.
+func (h *Handler) Store() payack.Store { return h.engine.once.store }
 
 // Process runs the second half of the way of a request for an event that was
 // verified before: it is looked up, compared and confirmed, held, handed to the
@@ -102,6 +104,12 @@ func (rc *receiver) desk(parent context.Context, d *delivery, call callFunc) (er
 	defer rc.recovered(d, &err)
 	ctx := d.within(parent, d.started.Add(rc.options.Deadline))
 	defer d.deadline.stop()
+	if err := rc.check(d); err != nil {
+		return err
+	}
+	if done, err := rc.formerlyDone(ctx, d, d.Event); done || err != nil {
+		return rc.duplicate(ctx, d, d.Event, err)
+	}
 	return rc.process(ctx, d, d.Event, call)
 }
 
@@ -128,7 +136,7 @@ func (h *Handler) Explain(ctx context.Context, d *payack.Delivery) (verify.Expla
 // Healthy reports whether what the receiver needs is there: the error is that of
 // the store's Ping, where the store has one, and names what does not answer.
 func (h *Handler) Healthy(ctx context.Context) error {
-	store, ok := h.engine.options.Store.(interface{ Ping(context.Context) error })
+	store, ok := h.engine.once.store.(interface{ Ping(context.Context) error })
 	if !ok {
 		return nil
 	}

@@ -29,13 +29,17 @@ type once struct {
 }
 
 func newOnce(p payack.Provider, o *Options) once {
-	home := o.Store.Home()
+	store := o.Store
+	if o.Inbox != nil {
+		store = o.Inbox
+	}
+	home := store.Home()
 	if home == "" { // a store that does not say is shared with nobody
 		home = "receiver " + strconv.FormatUint(homeless.Add(1), 10)
 	}
-	binder, _ := o.Store.(payack.Binder)
+	binder, _ := store.(payack.Binder)
 	return once{
-		provider: p, store: o.Store, binder: binder, home: home,
+		provider: p, store: store, binder: binder, home: home,
 		lease: o.Lease, withoutStore: o.InsecureProcessWithoutStore, logger: o.Logger,
 	}
 }

@@ -92,6 +92,16 @@ type Options struct {
 	// processed more than once, and the callback must not mind.
 	InsecureProcessWithoutStore bool
 
+	// Inbox, when set, keeps what verified before the provider is told that it was
+	// received, and has it processed later, with retries for days. Events are then
+	// claimed in the inbox; a Store beside it is only looked into, for a receiver
+	// that moves from one to the other.
+	Inbox payack.Inbox
+	// Name is what the inbox knows this receiver by, so that what was kept finds it
+	// after a restart. Empty is the provider and the Tenant. Two receivers of one
+	// inbox have two names.
+	Name string
+
 	// Validate holds the merchant's own rules for the event: a field's Go name
 	// to validator/v10 tags, {"AcceptCurrency": "eq=PHP"}. An event that
 	// breaks one is rejected as invalid.
@@ -157,12 +167,15 @@ func (o Options) withDefaults() (Options, error) {
 		o.ForwardedHeader = "X-Forwarded-For"
 	}
 	o.ForwardedHeader = textproto.CanonicalMIMEHeaderKey(o.ForwardedHeader)
-	for name, value := range map[string]any{"Store": o.Store, "Limiter": o.Limiter, "Observer": o.Observer} {
+	for name, value := range map[string]any{"Store": o.Store, "Limiter": o.Limiter, "Observer": o.Observer, "Inbox": o.Inbox} {
 		if nilPointer(value) {
 			return o, fmt.Errorf("payack: %s: it holds a nil pointer; leave it nil itself, or look at the error that the value's constructor returned", name)
 		}
 	}
-	if o.Store == nil {
+	if o.Name != "" && o.Inbox == nil {
+		return o, errors.New("payack: Name has no effect without an Inbox; set one, or leave it out")
+	}
+	if o.Store == nil && o.Inbox == nil {
 		o.Store = memstore.New(0)
 	}
 	if o.Logger == nil {

@@ -145,11 +145,13 @@ func newPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 		pinned:   len(c.Numbers) == 1,
 		verify:   keys.verify,
 		explain:  keys.explain,
+		tenant:   c.Tenant,
 		asks:     func(ev *payack.PayatomEvent) bool { return c.Expect != nil || c.Confirm != nil && ev.Paid() },
 		ask:      func(ctx context.Context, ev *payack.PayatomEvent) error { return c.ask(ctx, ev, confirms) },
 		binding:  c.binding,
 		unknown:  func(ev *payack.PayatomEvent) bool { return !ev.Status.Known() },
 		details:  refundDetails,
+		variant:  c.handle,
 	})
 }
 
@@ -169,18 +171,15 @@ func (c *PayatomConfig) expect(ctx context.Context, ev *payack.PayatomEvent) err
 	if c.Expect == nil {
 		return nil
 	}
-	fail := func(reason payack.Reason, err error, detail string) error {
-		return &payack.Error{Provider: payack.Payatom, Stage: payack.StageGuard, Reason: reason, Err: err, Detail: detail}
-	}
 	expected, err := c.Expect(ctx, ev)
 	ev.Expected = expected
 	switch {
 	case err != nil:
-		return fail(payack.ReasonExpectation, err, "Expect failed")
+		return guardError(payack.Payatom, payack.ReasonExpectation, err, "Expect failed")
 	case !expected.Found:
-		return fail(payack.ReasonUnexpected, nil, "there is no such order")
+		return guardError(payack.Payatom, payack.ReasonUnexpected, nil, "there is no such order")
 	case ev.Paid() && !c.Match(expected.Amount, ev.ReceivedAmount):
-		return fail(payack.ReasonUnexpected, nil, "the order was made out for another amount")
+		return guardError(payack.Payatom, payack.ReasonUnexpected, nil, "the order was made out for another amount")
 	}
 	return nil
 }
@@ -195,13 +194,10 @@ func (c *PayatomConfig) expect(ctx context.Context, ev *payack.PayatomEvent) err
 //     is bound to another order: two genuine orders may share a text when ids
 //     have different lengths.
 //   - Where only the callback can tell (ExpectInCallback, and Confirm alone for
-//     what claims no money), the text is bound when it has returned nil. That is
-//     best effort: a forger may come first to a callback that returns nil for an
-//     order that is not its own. It should return payack.ErrUnexpected, which
-//     binds nothing.
-//   - A status that nobody knows may have swallowed an amount. It is neither paid
-//     nor final, and is not compared; nor does it bind anything, so that it can't
-//     lock the genuine event out.
+//     what claims no money), the text is bound when it has returned nil: best
+//     effort, since a forger may come first. A callback that returns
+//     payack.ErrUnexpected for an order that is not its own binds nothing.
+//   - A status that nobody knows may have swallowed an amount, so it binds nothing.
 func (c *PayatomConfig) binding(ev *payack.PayatomEvent) (binding, bool) {
 	if !ev.Status.Known() {
 		return binding{}, false
@@ -237,6 +233,14 @@ func spliceID(kind string, ev *payack.PayatomEvent) string {
 	}
 	sum := sha256.Sum256(text)
 	return prefix + ":sha256:" + hex.EncodeToString(sum[:])
+}
+
+// handle returns what Confirm asks by where Expect names nothing else.
+func (c *PayatomConfig) handle(ev *payack.PayatomEvent) string {
+	if c.Confirm == nil {
+		return ""
+	}
+	return ev.Unsigned.RefCode.String()
 }
 
 // refundDetails returns what tells two refunds of one order and amount apart:

@@ -109,6 +109,7 @@ func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 			return ev, err
 		},
 		explain: keys.explain,
+		tenant:  c.Tenant,
 		asks:    func(ev *payack.PtopEvent) bool { return c.Confirm != nil && ev.Success },
 		ask: func(ctx context.Context, ev *payack.PtopEvent) (err error) {
 			ev.Confirmed, err = confirms.ask(ctx, ev)

@@ -104,6 +104,7 @@ func newPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 		pinned:   len(c.Numbers) == 1,
 		verify:   keys.verify,
 		explain:  keys.explain,
+		tenant:   c.Tenant,
 		unknown:  func(ev *payack.PTSEvent) bool { return !ev.Status.Known() },
 		asks:     func(ev *payack.PTSEvent) bool { return c.Confirm != nil && ev.Paid() },
 		ask: func(ctx context.Context, ev *payack.PTSEvent) (err error) {

@@ -59,6 +59,11 @@ type stages[E payack.Event] struct {
 	// details returns the key and the digest of what a repetition of this event
 	// may say otherwise without the signature telling; nil where nothing matters.
 	details func(ev E) (id, digest string, ok bool)
+	// variant returns the unsigned handle by which ask asks, nil where it asks by
+	// none.
+	variant func(ev E) string
+	// tenant is the scope of static keys.
+	tenant string
 	// pinned reports that the scheme needs no advice.
 	pinned bool
 }
@@ -67,7 +72,7 @@ type stages[E payack.Event] struct {
 func (s stages[E]) erased() stages[payack.Event] {
 	var none E
 	out := stages[payack.Event]{
-		provider: s.provider, answers: s.answers, accepts: s.accepts, explain: s.explain, pinned: s.pinned,
+		provider: s.provider, answers: s.answers, accepts: s.accepts, explain: s.explain, pinned: s.pinned, tenant: s.tenant,
 		verify: func(ctx context.Context, r *http.Request, m verify.Message) (payack.Event, error) {
 			ev, err := s.verify(ctx, r, m)
 			if any(ev) == any(none) {
@@ -85,6 +90,9 @@ func (s stages[E]) erased() stages[payack.Event] {
 	}
 	if s.details != nil {
 		out.details = func(ev payack.Event) (id, digest string, ok bool) { return s.details(ev.(E)) }
+	}
+	if s.variant != nil {
+		out.variant = func(ev payack.Event) string { return s.variant(ev.(E)) }
 	}
 	if s.binding != nil {
 		out.binding = func(ev payack.Event) (binding, bool) { return s.binding(ev.(E)) }
@@ -167,6 +175,9 @@ func (rc *receiver) run(d *delivery, call callFunc) (err error) {
 	ctx := d.within(d.r.Context(), d.Received.Add(rc.options.Deadline))
 	defer d.deadline.stop()
 	ev, err := rc.verify(ctx, d)
+	if rc.options.Inbox != nil && ev != nil { // an invalid one too
+		return rc.keep(ctx, d, ev)
+	}
 	if err != nil {
 		return err
 	}

@@ -27,11 +27,14 @@ import (
 // fix. When next has written a 2xx and panics, the connection is ended without
 // an answer, so that the provider sends again.
 //
-// It panics, when it is mounted and not while serving, if next is nil. Handlers
-// of gin, echo and fiber need the modules under adapt/.
+// It panics, when it is mounted and not while serving, if next is nil, and with an
+// Inbox, since a wrapped handler can't run later. Handlers of gin, echo and fiber need the modules under adapt/.
 func (rc *Receiver[E]) Wrap(next http.Handler) http.Handler {
 	if next == nil {
 		panic("payack: Wrap: the wrapped handler is nil; give the handler that settles an event")
+	}
+	if rc.engine.options.Inbox != nil {
+		panic("payack: Wrap: a wrapped handler can't run later, so it does not go with an Inbox; use the constructors of package handlers with a function, or leave the Inbox out")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rc.engine.serve(w, r, func(ctx context.Context, _ payack.Event, d *delivery) error {

@@ -1,0 +1,51 @@
+package payack
+
+import "context"
+
+// Inbox keeps verified deliveries before the provider is told that they were
+// received, and has them processed later, again and again until it succeeds.
+// Module inbox has one on SQL databases.
+//
+// With an inbox a receiver's first half ends in Keep, and its second half runs
+// from the inbox, which calls the [Desk] that was mounted under the receipt's
+// name.
+type Inbox interface {
+	// Store is where the second half claims the event, so that a redelivery that
+	// is processed twice is settled once.
+	Store
+	// Mount makes a receiver known by its name, so that what was kept finds it
+	// again after a restart. A name that is taken is an error.
+	Mount(name string, d Desk) error
+	// Keep commits a receipt to durable storage. [ClaimGranted] means that it is
+	// kept; [ClaimDone] that it needs not be, because the event is done or is
+	// waiting already; [ClaimBusy] that there is no room for another variant of
+	// it. After an error nothing is known, and the provider is asked to send
+	// again.
+	Keep(ctx context.Context, r *Receipt) (ClaimState, error)
+}
+
+// Desk is the second half of a receiver, as an inbox needs it.
+// middleware.Handler is one.
+type Desk interface {
+	// Process takes the event of a receipt to the merchant's function, once only,
+	// and fills o. The error is nil for an event that is accepted, or was, and an
+	// [*Error] otherwise.
+	Process(ctx context.Context, d *Delivery, o *Observation) error
+	// Observe has an observation logged, and handed to the receiver's observer.
+	Observe(ctx context.Context, o *Observation)
+}
+
+// Receipt is a verified delivery on its way into an inbox.
+type Receipt struct {
+	// Receiver is the name that the receiver was mounted under.
+	Receiver string
+	// Delivery is what arrived, with its event.
+	Delivery *Delivery
+	// Variant is the unsigned handle by which Confirm would ask about the event,
+	// empty where it asks by nothing unsigned. Copies of a delivery with other
+	// handles are kept beside each other, so that none keeps the genuine one out.
+	Variant string
+	// Allowed reports whether the sender's address is among the receiver's
+	// AllowedAddresses: there is always room for its deliveries.
+	Allowed bool
+}

@@ -1,0 +1,161 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/store/memstore"
+)
+
+// keeping is an inbox that holds on to what it is given.
+type keeping struct {
+	payack.Store
+	desks map[string]payack.Desk
+	kept  []payack.Receipt
+	state payack.ClaimState
+	err   error
+}
+
+func newKeeping() *keeping {
+	return &keeping{Store: memstore.New(0), desks: map[string]payack.Desk{}, state: payack.ClaimGranted}
+}
+
+func (k *keeping) Mount(name string, d payack.Desk) error {
+	if k.desks[name] != nil {
+		return errors.New("the name " + name + " is taken; give the receivers a Name each")
+	}
+	k.desks[name] = d
+	return nil
+}
+
+func (k *keeping) Keep(_ context.Context, r *payack.Receipt) (payack.ClaimState, error) {
+	if k.err != nil {
+		return payack.ClaimUnknown, k.err
+	}
+	receipt, delivery := *r, *r.Delivery
+	receipt.Delivery = &delivery
+	k.kept = append(k.kept, receipt)
+	return k.state, nil
+}
+
+// With an inbox the provider is told what became of the keeping, and the function
+// runs later.
+func TestInboxKeepsBeforeTheAnswer(t *testing.T) {
+	k, called := newKeeping(), 0
+	d := newDesk(t, func(c *middleware.PayatomConfig) { c.Inbox = k }, func(_ context.Context, ev *payack.PayatomEvent) error {
+		called++
+		return nil
+	})
+	assert.Equal(t, map[string]payack.Desk{"payatom:": d.h}, k.desks)
+	for _, tc := range []struct {
+		state   payack.ClaimState
+		err     error
+		outcome payack.Outcome
+		reason  payack.Reason
+		answer  string
+	}{
+		{payack.ClaimGranted, nil, payack.OutcomeAccepted, "", `"HashMatched","acknowledge":"yes"`},
+		{payack.ClaimDone, nil, payack.OutcomeDuplicate, "", `"HashMatched","acknowledge":"yes"`},
+		{payack.ClaimBusy, nil, payack.OutcomeFailed, payack.ReasonBusy, `"HashMatched","acknowledge":"no"`},
+		{0, errMerchant, payack.OutcomeFailed, payack.ReasonInbox, `"HashMatched","acknowledge":"no"`},
+	} {
+		k.state, k.err = tc.state, tc.err
+		assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "500", "Approved")).Body.String(), tc.answer)
+		o := d.last(t)
+		assert.Equal(t, tc.outcome, o.Outcome)
+		assert.Equal(t, tc.reason, o.Reason)
+		assert.Equal(t, "payatom:v1::ORD1:Approved", o.EventID)
+	}
+	assert.Zero(t, called)
+	// The invalid one is kept too, and found out at the desk.
+	k.state, k.err, k.kept = payack.ClaimGranted, nil, nil
+	assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "0", "Approved")).Body.String(), `"yes"`)
+	require.Len(t, k.kept, 1)
+	assert.Equal(t, "payatom:", k.kept[0].Receiver)
+	assert.Empty(t, k.kept[0].Variant, "nobody asks by anything unsigned")
+	var o payack.Observation
+	require.ErrorIs(t, k.desks["payatom:"].Process(t.Context(), k.kept[0].Delivery, &o), payack.ErrInvalid)
+	assert.Equal(t, payack.ReasonInvalid, o.Reason)
+	assert.Zero(t, called)
+	// What did not verify is not kept.
+	k.kept = nil
+	r := payatomRequest(t, "ORD1", "500", "Approved")
+	setBody(r, bodyOf(t, r)+"x")
+	assert.Contains(t, serve(d.h, r).Body.String(), "HashMismatch")
+	assert.Empty(t, k.kept)
+}
+
+func TestInboxVariantsAndNames(t *testing.T) {
+	k := newKeeping()
+	confirm := func(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) { return nil, errMerchant }
+	d := newDesk(t, func(c *middleware.PayatomConfig) {
+		c.Inbox, c.Name, c.ExpectInCallback, c.Confirm = k, "mine", false, confirm
+		c.AllowedAddresses = prefixes("192.0.2.0/24")
+	}, func(context.Context, *payack.PayatomEvent) error { return nil })
+	serve(d.h, payatomRequest(t, "ORD1", "500", "Approved"))
+	require.Len(t, k.kept, 1)
+	assert.Equal(t, "mine", k.kept[0].Receiver)
+	assert.Equal(t, "b73ea664", k.kept[0].Variant, "what Confirm would ask by")
+	assert.True(t, k.kept[0].Allowed)
+
+	build := func(tenant, name string) error {
+		rc, err := middleware.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true, Tenant: tenant,
+			Options: middleware.Options{Inbox: k, Name: name, Logger: quiet}})
+		require.NoError(t, err)
+		_, err = middleware.Handle(rc, acceptAll)
+		return err
+	}
+	require.NoError(t, build("", ""))
+	require.NoError(t, build("shop", ""))
+	require.ErrorContains(t, build("", ""), "the name ptop: is taken")
+	require.ErrorContains(t, build("other", "mine"), "the name mine is taken")
+}
+
+// A wrapped handler can't run later, and a name is of no use without an inbox.
+func TestInboxDoesNotGoWithWrap(t *testing.T) {
+	rc := ptopReceiver(t, middleware.Options{Inbox: newKeeping()})
+	assert.Panics(t, func() { rc.Wrap(http.NotFoundHandler()) })
+	_, err := middleware.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true, Options: middleware.Options{Name: "x"}})
+	require.ErrorContains(t, err, "without an Inbox")
+	_, err = middleware.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true, Options: middleware.Options{Inbox: (*keeping)(nil)}})
+	require.ErrorContains(t, err, "nil pointer")
+}
+
+// What was done in the store that was there before the inbox is a duplicate, at
+// the door and at the desk; that store is only looked into.
+func TestInboxBesideAStoreThatWasThereBefore(t *testing.T) {
+	former := newRecordingStore()
+	claim, err := former.Store.Claim(t.Context(), ptopID("T1"), "ORD1", middleware.DefaultDeadline)
+	require.NoError(t, err)
+	require.NoError(t, former.Store.Commit(t.Context(), ptopID("T1"), claim.Token))
+	k, c := newKeeping(), &counter{}
+	w := newWatch()
+	o := w.options()
+	o.Inbox, o.Store = k, former
+	rc := ptopReceiver(t, o)
+	h, err := middleware.Handle(rc, c.accept)
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T1")).Code)
+	assert.Equal(t, payack.OutcomeDuplicate, w.last(t).Outcome)
+	assert.Empty(t, k.kept)
+	assert.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T2")).Code)
+	require.Len(t, k.kept, 1)
+	assert.Same(t, k, h.Store())
+
+	var seen payack.Observation
+	require.NoError(t, h.Process(t.Context(), k.kept[0].Delivery, &seen))
+	assert.Equal(t, payack.OutcomeAccepted, seen.Outcome)
+	require.NoError(t, h.Process(t.Context(), k.kept[0].Delivery, &seen))
+	assert.Equal(t, payack.OutcomeDuplicate, seen.Outcome, "the inbox has claimed it")
+	assert.Equal(t, 1, c.get())
+	for _, call := range former.calls {
+		assert.Contains(t, call, "lookup ")
+	}
+}
