@@ -89,11 +89,6 @@ func payatomTable(matched, mismatch string) answers {
 	}
 }
 
-var (
-	payatomAnswers      = payatomTable("HashMatched", "HashMismatch")
-	payatomOlderAnswers = payatomTable("Hash Matched", "Hash Mismatch")
-)
-
 // NewPayatom returns a receiver of Payatom webhooks. Errors name the member of
 // the configuration and the fix.
 func NewPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
@@ -129,9 +124,9 @@ func newPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 	case len(c.SecretKeys) > 0 || c.Tenant != "":
 		return nil, errors.New("payack: payatom: both KeyFunc and SecretKeys are given; give one of them")
 	}
-	table := &payatomAnswers
+	table := payatomTable("HashMatched", "HashMismatch")
 	if c.OlderSpelling {
-		table = &payatomOlderAnswers
+		table = payatomTable("Hash Matched", "Hash Mismatch")
 	}
 	keys := &keyed[*payack.PayatomEvent, *verify.PayatomKeys]{provider: payack.Payatom, verifier: v, static: static, find: c.KeyFunc}
 	confirms, err := newConfirmer(c.Confirm, &c.Options)
@@ -140,7 +135,7 @@ func newPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 	}
 	return newReceiver(c.Options, stages[*payack.PayatomEvent]{
 		provider: payack.Payatom,
-		answers:  table,
+		answers:  &table,
 		accepts:  v.Accepts,
 		pinned:   len(c.Numbers) == 1,
 		verify:   keys.verify,
@@ -186,8 +181,7 @@ func (c *PayatomConfig) expect(ctx context.Context, ev *payack.PayatomEvent) err
 
 // binding ties the text that the hash is of to the first event that came with it
 // and was found to be true: another event with the same text, and so with the
-// same hash, has moved borders. (A hash that verifies fixes its text, so that to
-// bind the hash as well would add nothing.)
+// same hash, has moved borders.
 //
 //   - What Expect has passed is bound at once.
 //   - What the gateway has confirmed is true, so it is accepted even if its text
