@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/keytext"
 )
 
 // Payatom seals and opens Payatom's post_hash:
@@ -35,10 +36,14 @@ const (
 )
 
 // NewPayatom returns the envelope for a secret key. The key schedules are
-// built once, here. The error is for an empty key only.
+// built once, here. The error is for an empty key, and one that can never be
+// right.
 func NewPayatom(secretKey payack.Secret) (*Payatom, error) {
 	if secretKey.IsZero() {
 		return nil, errors.New("payack: secret_key: it is empty; an empty key would let anybody sign")
+	}
+	if problem := keytext.Problem(secretKey.Reveal()); problem != "" {
+		return nil, errors.New("payack: secret_key: " + problem)
 	}
 	key := sha256.Sum256([]byte(secretKey.Reveal()))
 	block, err := aes.NewCipher(key[:])

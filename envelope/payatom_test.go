@@ -78,12 +78,18 @@ func TestPayatomKeys(t *testing.T) {
 		sealed := newPayatom(t, secret).Seal([]byte("plain"))
 		_, err := newPayatom(t, secret).Open(sealed)
 		require.NoError(t, err)
-		plain, err := newPayatom(t, secret+" ").Open(sealed)
+		plain, err := newPayatom(t, secret+"x").Open(sealed)
 		requireRefused(t, plain, err)
 	}
 	e, err := envelope.NewPayatom(payack.NewSecret(""))
 	require.ErrorContains(t, err, "payack: secret_key: it is empty")
 	assert.Nil(t, e)
+	for _, secret := range []string{secretKey + "\n", " " + secretKey, "${SECRET_KEY}", "\ufeff" + secretKey, secretKey + "\u200b"} {
+		e, err := envelope.NewPayatom(payack.NewSecret(secret))
+		require.ErrorContains(t, err, "payack: secret_key: it ")
+		assert.NotContains(t, err.Error(), secretKey)
+		assert.Nil(t, e)
+	}
 }
 
 // The MAC covers every byte, so no change of any bit gets as far as decryption.

@@ -3,9 +3,11 @@ package envelope
 import (
 	"crypto/aes"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/keytext"
 )
 
 // PTSEncoding says how a PTS safecode becomes an AES key. The documents don't
@@ -32,6 +34,9 @@ type PTS struct{ block hidden }
 // The key schedule is built once, here. The error names what is wrong with the
 // safecode and not its text.
 func NewPTS(safecode payack.Secret, encoding PTSEncoding) (*PTS, error) {
+	if problem := keytext.Problem(safecode.Reveal()); problem != "" {
+		return nil, errors.New("payack: safecode: " + problem)
+	}
 	key := []byte(safecode.Reveal())
 	switch encoding {
 	case "", PTSRaw:

@@ -92,7 +92,9 @@ func TestPTSConfigurationErrors(t *testing.T) {
 		encoding       envelope.PTSEncoding
 		member, mend   string
 	}{
-		{"empty", "", envelope.PTSRaw, "safecode", "0 bytes are no AES key"},
+		{"empty", "", envelope.PTSRaw, "safecode", "it is empty"},
+		{"31 and a line break", "8b998abba49ae33a194cb9677b13ecb\n", envelope.PTSRaw, "safecode", "ends with a line break"},
+		{"a variable of 16", "${PTS_SAFECODE0}", envelope.PTSRaw, "safecode", "begins with ${"},
 		{"31 bytes", safecode[1:], envelope.PTSRaw, "safecode", "16, 24 or 32 are, or switch envelopes off"},
 		{"33 bytes", safecode + "0", "", "safecode", "16, 24 or 32 are"},
 		{"15 bytes of hex", safecode[2:], envelope.PTSHex, "safecode", "15 bytes are no AES key"},

@@ -20,7 +20,8 @@ type PayatomSigner struct {
 	envelope *envelope.Payatom
 }
 
-// NewPayatomSigner returns a signer. The error is for an empty key only.
+// NewPayatomSigner returns a signer. The error is for an empty key, and one that
+// can never be right.
 func NewPayatomSigner(secretKey payack.Secret) (*PayatomSigner, error) {
 	e, err := envelope.NewPayatom(secretKey)
 	if err != nil {

@@ -29,13 +29,20 @@ func ptopFuzzID(s string) string   { return strings.ReplaceAll(ptopFuzzText(s), 
 func FuzzPtopSigned(f *testing.F) {
 	for n := range uint8(21) {
 		f.Add(n, "key", true, "a93kd82hda", "ORD-1001", "Payment done", "extra", uint16(n)*7, byte(n)+1)
+		f.Add(n, "key\n", true, "7", "O", "", "", uint16(n)*3, byte(1))
 		f.Add(n, "key", true, "7", "O", "a\x00b", "\x00", uint16(n)*3, byte(1))
 		f.Add(n, "k", false, "7", "O/1 é&=+%", "x&success=1&order_id=O \"signature\":\"", "a.b c", uint16(n)*11, byte(1)<<(n%8))
 	}
 	f.Fuzz(func(t *testing.T, n uint8, key string, success bool, transaction, order, message, extra string, at uint16, flip byte) {
 		format, scheme, place := ptopFuzzScheme(n)
 		transaction, order, message, extra = ptopFuzzID(transaction), ptopFuzzID(order), ptopFuzzText(message), ptopFuzzText(extra)
-		if key == "" || transaction == "" || order == "" {
+		if transaction == "" || order == "" {
+			return
+		}
+		if _, err := verify.NewPtopKeys("", payack.Secrets(key)...); err != nil {
+			if _, err := verify.SignPtopCallback(payack.NewSecret(key), scheme, place, "a=1"); err == nil && format == verify.BodyForm {
+				t.Fatalf("the key %q signs, and verifies nothing", key)
+			}
 			return
 		}
 		var body string

@@ -24,6 +24,8 @@ const (
 	PtopMiddle
 )
 
+const ptopKeySource = "give the key that Ptop calls the_signature"
+
 // SignPtopCallback returns the callback that Ptop would send, under one
 // reading of its API v3 document: body is the JSON object or the urlencoded
 // form without a signature, the result has it in X-Signature (scheme header)
@@ -33,8 +35,8 @@ const (
 // It is meant for tests and tools. What [Ptop.Verify] refuses to read is an
 // error here too; missing members are not.
 func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, body string) (Message, error) {
-	if key.IsZero() {
-		return Message{}, errors.New("payack: signing_key: it is empty; give the key that Ptop calls the_signature")
+	if err := checkSecret("signing_key", key, ptopKeySource); err != nil {
+		return Message{}, err
 	}
 	m := Message{ContentType: "application/x-www-form-urlencoded", Body: body}
 	format, fit := BodyForm, ptopFormSchemes
@@ -104,8 +106,8 @@ func ptopPlaced(format Body, place PtopPlace, body string, fields []strict.Field
 // The signed text does not escape the separator, so that a part with a | in it
 // would sign for other parts as well; it is an error that names the member.
 func PtopPayoutSignature(key payack.Secret, websiteID, secretKey, receiverEmail, amount string) (string, error) {
-	if key.IsZero() {
-		return "", errors.New("payack: signing_key: it is empty; give the key that Ptop calls the_signature")
+	if err := checkSecret("signing_key", key, ptopKeySource); err != nil {
+		return "", err
 	}
 	for _, part := range [...]struct{ member, text string }{
 		{"website_id", websiteID}, {"secret_key", secretKey}, {"reviverEmail", receiverEmail}, {"amount", amount},

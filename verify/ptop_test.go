@@ -716,6 +716,20 @@ func TestPtopKeys(t *testing.T) {
 		require.ErrorContains(t, err, "signing_keys")
 		assert.Nil(t, k)
 	}
+	for text, want := range map[string]string{
+		ptopKeyText + "\n": "line break", " " + ptopKeyText: "white space", "${KEY}": "${", "\ufeff" + ptopKeyText: "byte-order mark",
+		"a\u00a0b": "invisible", "a\u202eb": "invisible", "a\x01b": "control",
+	} {
+		k, err := verify.NewPtopKeys("t", ptopSecret, payack.NewSecret(text))
+		require.ErrorContains(t, err, "payack: signing_keys: key 2: it ")
+		require.ErrorContains(t, err, want)
+		assert.NotContains(t, err.Error(), ptopKeyText)
+		assert.Nil(t, k)
+		_, err = verify.SignPtopCallback(payack.NewSecret(text), payack.SchemeHeader, verify.PtopLast, ptopJSON)
+		require.ErrorContains(t, err, "payack: signing_key: it ")
+		_, err = verify.PtopPayoutSignature(payack.NewSecret(text), "w", "s", "a@b.example", "1")
+		require.ErrorContains(t, err, "payack: signing_key: it ")
+	}
 	v := newPtop(t, verify.PtopOptions{})
 	m := ptopByHeader(ptopJSONType, ptopJSON, ptopSum("", ptopJSON))
 	ptopRefused(t, payack.ReasonSignature, v, m, nil)

@@ -65,8 +65,8 @@ type PTSKeys struct {
 // NewPTSKeys prepares keys. Errors name the member of the configuration and
 // the mend.
 func NewPTSKeys(c PTSKeyConfig) (*PTSKeys, error) {
-	if c.Safecode.IsZero() {
-		return nil, errors.New("payack: safecode: it is empty; PTS's back office shows it")
+	if err := checkPTSSecrets(c.Safecode, c.TransactionSecret); err != nil {
+		return nil, err
 	}
 	if len(c.PublicKeys) == 0 {
 		return nil, errors.New("payack: public_keys: no key is given; give PTS's public key as PEM")
@@ -91,6 +91,16 @@ func NewPTSKeys(c PTSKeyConfig) (*PTSKeys, error) {
 	}
 	k.envelope = e
 	return k, nil
+}
+
+// checkPTSSecrets checks both secrets; the second may be empty.
+func checkPTSSecrets(safecode, transactionSecret payack.Secret) error {
+	const source = "PTS's back office shows it"
+	err := checkSecret("safecode", safecode, source)
+	if err == nil && !transactionSecret.IsZero() {
+		err = checkSecret("transaction_secret", transactionSecret, source)
+	}
+	return err
 }
 
 // Tenant returns the scope that the keys were made for.

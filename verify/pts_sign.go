@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/envelope"
+	"github.com/payack/payack/internal/keytext"
 )
 
 // PTSMessage names a message of PTS's API v2; each signs other members.
@@ -77,8 +79,8 @@ type PTSSigner struct {
 // NewPTSSigner returns a signer. Errors name the member and the mend, and hold
 // no part of a key.
 func NewPTSSigner(c PTSSignerConfig) (*PTSSigner, error) {
-	if c.Safecode.IsZero() {
-		return nil, errors.New("payack: safecode: it is empty; PTS's back office shows it")
+	if err := checkPTSSecrets(c.Safecode, c.TransactionSecret); err != nil {
+		return nil, err
 	}
 	key, err := parsePrivateKey(c.PrivateKey)
 	if err != nil {
@@ -167,14 +169,34 @@ func (s *PTSSigner) TransactionSignature(body []byte, encoding PTSSignatureEncod
 	return "", fmt.Errorf(`payack: transaction_signature: unknown encoding %q; choose "base64" or "hex"`, string(encoding))
 }
 
-// oneBlock returns the only PEM block of a text.
+// oneBlock returns the only PEM block of a text. White space around it is of no
+// account: files end with a line break.
 func oneBlock(text string) (*pem.Block, error) {
-	block, rest := pem.Decode([]byte(text))
-	if block == nil {
+	const begin = "-----BEGIN "
+	text = strings.TrimSpace(text)
+	head, _, found := strings.Cut(text, begin)
+	head, _, _ = strings.Cut(head, "\n") // a PEM has line breaks, so only the first line is looked at
+	problem := keytext.Problem(strings.TrimSpace(head))
+	switch {
+	case text == "":
+		return nil, errors.New("it is empty; give a PEM, which begins with -----BEGIN and has line breaks")
+	case head != "" && problem != "":
+		return nil, errors.New(problem)
+	case !found:
 		return nil, errors.New("it is no PEM; it begins with -----BEGIN and has line breaks")
-	}
-	if strings.TrimSpace(string(rest)) != "" {
+	case strings.Contains(text, `\n`):
+		return nil, errors.New(`its line breaks are written as \n; put line breaks in their place`)
+	case strings.Count(text, begin) > 1:
 		return nil, errors.New("there is more than one PEM block; give each key its own entry")
+	}
+	block, rest := pem.Decode([]byte(text))
+	switch {
+	case block == nil:
+		return nil, errors.New("the PEM block is damaged, or its line breaks are lost; copy it again")
+	case len(bytes.TrimSpace(rest)) > 0:
+		return nil, errors.New("there is something behind the PEM block; take it off")
+	case strings.HasPrefix(block.Type, "ENCRYPTED"), block.Headers["DEK-Info"] != "":
+		return nil, errors.New("the key is encrypted; decrypt it first, as with openssl pkey")
 	}
 	return block, nil
 }

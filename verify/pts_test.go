@@ -1265,6 +1265,22 @@ func TestPTSConfigurationErrors(t *testing.T) {
 		}), "safecode", `"raw"`},
 		{"unknown safecode encoding", keys(func(c *verify.PTSKeyConfig) { c.SafecodeEncoding = "base64" }), "safecode_encoding", `choose "raw" or "hex"`},
 		{"no public key", public(), "public_keys", "give PTS's public key as PEM"},
+		{"safecode with a line break", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret(own.Safecode + "\n") }), "safecode", "ends with a line break"},
+		{"safecode with a mark", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret("\ufeff" + own.Safecode) }), "safecode", "byte-order mark"},
+		{"safecode without envelopes", keys(func(c *verify.PTSKeyConfig) {
+			c.NoEnvelopes, c.Safecode = true, payack.NewSecret("${SAFECODE}")
+		}), "safecode", "begins with ${"},
+		{"transaction secret with a blank", keys(func(c *verify.PTSKeyConfig) { c.TransactionSecret = payack.NewSecret(own.TransactionSecret + " ") }), "transaction_secret", "white space"},
+		{"a variable as PEM", public("${PUBLIC_KEY}"), "public_keys: key 1", "begins with ${"},
+		{"empty PEM", public(own.PublicPEM, " \n"), "public_keys: key 2", "it is empty"},
+		{"PEM behind a mark", public("\ufeff" + own.PublicPEM), "public_keys: key 1", "byte-order mark"},
+		{"PEM with line breaks as text", public(strings.ReplaceAll(own.PublicPEM, "\n", `\n`)), "public_keys: key 1", `written as \n`},
+		{"PEM in quotes with line breaks as text", public(`"` + strings.ReplaceAll(own.PublicPEM, "\n", `\n`) + `"`), "public_keys: key 1", `written as \n`},
+		{"PEM on one line", public(strings.ReplaceAll(own.PublicPEM, "\n", " ")), "public_keys: key 1", "line breaks are lost"},
+		{"PEM with an invisible character", public(strings.Replace(own.PublicPEM, "MII", "M\u200bII", 1)), "public_keys: key 1", "copy it again"},
+		{"PEM and something behind", public(own.PublicPEM + "x"), "public_keys: key 1", "something behind"},
+		{"a damaged block before a good one", public(strings.Replace(own.PublicPEM, "MII", "!", 1) + own.PublicPEM), "public_keys: key 1", "more than one PEM block"},
+		{"an encrypted key as public", public(pemOf(t, "ENCRYPTED PRIVATE KEY", []byte{0x30, 0}, nil)), "public_keys: key 1", "encrypted"},
 		{"no PEM", public(own.Safecode), "public_keys: key 1", "-----BEGIN"},
 		{"base64 without PEM lines", public(pemLine(own.PublicPEM)), "public_keys: key 1", "-----BEGIN"},
 		{"private key as public", public(own.PrivatePEM), "public_keys: key 1", "give PTS's PUBLIC KEY or RSA PUBLIC KEY"},
@@ -1282,6 +1298,10 @@ func TestPTSConfigurationErrors(t *testing.T) {
 		{"signer: empty safecode", signer(func(c *verify.PTSSignerConfig) { c.Safecode = payack.Secret{} }), "safecode", "back office shows it"},
 		{"signer: safecode of 31", signer(func(c *verify.PTSSignerConfig) { c.Safecode = payack.NewSecret(own.Safecode[1:]) }), "safecode", "16, 24 or 32 are"},
 		{"signer: no key", private(""), "private_key", "-----BEGIN"},
+		{"signer: an encrypted key", private(pemOf(t, "ENCRYPTED PRIVATE KEY", []byte{0x30, 0}, nil)), "private_key", "openssl pkey"},
+		{"signer: an encrypted key, PKCS#1", private(strings.Replace(own.PrivatePEMPKCS1, "-----\n", "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n", 1)), "private_key", "openssl pkey"},
+		{"signer: line breaks as text", private(strings.ReplaceAll(own.PrivatePEM, "\n", `\n`)), "private_key", `written as \n`},
+		{"signer: safecode with a blank", signer(func(c *verify.PTSSignerConfig) { c.Safecode = payack.NewSecret(" " + own.Safecode) }), "safecode", "white space"},
 		{"signer: public key", private(own.PublicPEM), "private_key", "give PRIVATE KEY or RSA PRIVATE KEY"},
 		{"signer: EC key", private(ecPrivate), "private_key", "not of RSA"},
 		{"signer: 512 bits", private(smallPrivate), "private_key", "at least 1024"},
@@ -1299,6 +1319,11 @@ func TestPTSConfigurationErrors(t *testing.T) {
 			assert.Contains(t, text, c.mend)
 			assertTellsNothing(t, c.err, append(secretsOfPTS(f, &vectors.Vector{KeyID: "rsa2048"}), own.Safecode[1:], own.Safecode[2:], "zz998abba49"))
 		})
+	}
+
+	// White space around a PEM, and CRLF in it, are of no account.
+	for _, text := range []string{own.PublicPEM + "\n\n", "\r\n " + own.PublicPEM, strings.ReplaceAll(own.PublicPEM, "\n", "\r\n"), strings.TrimSpace(own.PublicPEM), "Key of PTS\n" + own.PublicPEM} {
+		require.NoError(t, public(text), "%q", text[:20])
 	}
 
 	// A signer that was given no transaction secret says so, and a misspelled

@@ -25,6 +25,7 @@ import (
 	"sync"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/keytext"
 	"github.com/payack/payack/internal/php"
 	"github.com/payack/payack/internal/strict"
 )
@@ -335,15 +336,31 @@ func checkBody(b Body) (Body, error) {
 	return "", errors.New(`payack: body: unknown format ` + strconv.Quote(string(b)) + `; choose "json" or "form"`)
 }
 
-// checkSecrets refuses a key set that would verify anything.
+// checkSecrets refuses a key set that would verify anything, or that never could
+// verify something.
 func checkSecrets(member string, secrets []payack.Secret) error {
 	if len(secrets) == 0 {
 		return errors.New("payack: " + member + ": no key is given; give at least one")
 	}
 	for i, s := range secrets {
-		if s.IsZero() {
+		switch problem := keytext.Problem(s.Reveal()); {
+		case s.IsZero():
 			return errors.New("payack: " + member + ": key " + strconv.Itoa(i+1) + " is empty; an empty key would let anybody sign")
+		case problem != "":
+			return errors.New("payack: " + member + ": key " + strconv.Itoa(i+1) + ": " + problem)
 		}
+	}
+	return nil
+}
+
+// checkSecret is checkSecrets for a single key; source says where an empty one
+// is found.
+func checkSecret(member string, s payack.Secret, source string) error {
+	switch problem := keytext.Problem(s.Reveal()); {
+	case s.IsZero():
+		return errors.New("payack: " + member + ": it is empty; " + source)
+	case problem != "":
+		return errors.New("payack: " + member + ": " + problem)
 	}
 	return nil
 }
