@@ -27,7 +27,8 @@ type Explanation struct {
 
 // Step is one step of an [Explanation].
 type Step struct {
-	// Name is shape, header, envelope, field, signature, signed text or key.
+	// Name is shape, header, envelope, field, signature, signed text, key, or hint
+	// for what would have verified.
 	Name string
 	Text string
 }

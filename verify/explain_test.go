@@ -83,7 +83,7 @@ func hostileSignature(t testing.TB, p payack.Provider, key vectors.Key, text str
 	return hex.EncodeToString(sum[:])
 }
 
-var hostileStepNames = []string{"shape", "header", "envelope", "field", "signature", "signed text", "key"}
+var hostileStepNames = []string{"shape", "header", "envelope", "field", "signature", "signed text", "key", "hint"}
 
 // Over all vectors: an explanation ends as Verify does, its steps are the
 // documented ones, and they hold no secret and no signature that the sender
@@ -186,6 +186,9 @@ func TestExplainAgreesWithVerify(t *testing.T) {
 	assert.Equal(t, 25, counts["accepted, and refused by others"])
 	assert.Equal(t, 907-24-6, counts["accepted"]+counts["refused"])
 	for _, name := range hostileStepNames {
+		if name == "hint" { // no vector lost a line break, see TestPtopExplainsLineBreaks
+			continue
+		}
 		assert.NotZero(t, counts[name], name)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/payack/payack"
@@ -260,7 +259,7 @@ const payatomBlob = 128
 // text.
 func (v *Payatom) verifyHash(ev *payack.PayatomEvent, hash string, amount *strict.Field, asPHP bool, k *PayatomKeys, t *trace) error {
 	if len(hash) != payatomBlob {
-		return reject(payack.Payatom, payack.ReasonEnvelope, fmt.Sprintf("post_hash has not the %d characters of a hash", payatomBlob))
+		return reject(payack.Payatom, payack.ReasonEnvelope, because("post_hash has not the 128 characters of a hash", mangledBase64(hash)))
 	}
 	phpText, tryPHP := ev.ReceivedAmount.String(), asPHP && !v.literal
 	if asPHP && amount != nil {
@@ -289,7 +288,7 @@ func (v *Payatom) verifyHash(ev *payack.PayatomEvent, hash string, amount *stric
 		}
 	}
 	if !opened {
-		return reject(payack.Payatom, payack.ReasonEnvelope, "post_hash does not open with any secret key")
+		return reject(payack.Payatom, payack.ReasonEnvelope, because("post_hash does not open with any secret key", mangledBase64(hash)))
 	}
 	return reject(payack.Payatom, payack.ReasonSignature, "post_hash is of another order, amount or status")
 }

@@ -231,10 +231,11 @@ func (v *Ptop) run(m Message, k *PtopKeys, t *trace) (*payack.PtopEvent, error) 
 		k = &PtopKeys{}
 	}
 	if !ptopDigits(text) {
-		return nil, reject(payack.Ptop, payack.ReasonSignature, "it is not 64 lower-case hex digits")
+		return nil, reject(payack.Ptop, payack.ReasonSignature, mangledDigits(text))
 	}
 	scheme, key := v.match(text, m.Body, fields, posted, at, k, t)
 	if key < 0 {
+		k.otherEnds(text, m.Body, at, t)
 		return nil, reject(payack.Ptop, payack.ReasonSignature, "no signing key matches it under the schemes that are tried")
 	}
 	if scheme == payack.SchemeFormRebuilt {
@@ -291,7 +292,7 @@ func (v *Ptop) signature(m Message, fields []strict.Field) (text string, at int,
 	}
 	switch {
 	case count == 0:
-		return "", -1, reject(payack.Ptop, payack.ReasonSignature, "there is none in the body or in the configured headers")
+		return "", -1, reject(payack.Ptop, payack.ReasonSignature, v.noSignature())
 	case count > 1:
 		return "", -1, reject(payack.Ptop, payack.ReasonMalformed, "more than one signature")
 	case at < 0:

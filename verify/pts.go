@@ -212,6 +212,9 @@ func (v *PTS) run(m Message, k *PTSKeys, t *trace) (*payack.PTSEvent, error) {
 	return ev, nil
 }
 
+// shortestEnvelope is one block in base64.
+const shortestEnvelope = 24
+
 // open recognises the shape and returns the flat members, in dst as far as there
 // is room. They are hostile until the signature has been verified.
 func (v *PTS) open(dst []strict.Field, m Message, k *PTSKeys, t *trace) ([]strict.Field, error) {
@@ -228,6 +231,9 @@ func (v *PTS) open(dst []strict.Field, m Message, k *PTSKeys, t *trace) ([]stric
 		return nil, reject(payack.PTS, payack.ReasonMalformed, "the content type is neither application/json nor text/plain")
 	}
 	fields, inner, err := strict.Within(dst, m.Body, "data", ptsNames...)
+	if err != nil && len(m.Body) >= shortestEnvelope && mangledBase64(m.Body) == "" {
+		return nil, reject(payack.PTS, payack.ReasonMalformed, "it is base64, not JSON; have an envelope announced as text/plain, or put it into the member data")
+	}
 	if err != nil {
 		return nil, malformed(payack.PTS, err)
 	}
@@ -266,14 +272,17 @@ func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed string, k *PTSK
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, "an envelope, and envelopes are switched off")
 	}
 	if !k.transactionSecret.IsZero() {
-		if !v.transactionSignature(m, sealed, k) {
-			return nil, reject(payack.PTS, payack.ReasonSignature, PTSTransactionHeader+" is missing, given twice or wrong")
+		if problem := v.transactionSignature(m, sealed, k); problem != "" {
+			return nil, reject(payack.PTS, payack.ReasonSignature, PTSTransactionHeader+problem)
 		}
 		t.note("header", PTSTransactionHeader+" is right")
 	}
 	opened, err := k.envelope.Open([]byte(sealed))
+	if err != nil && looksLikeJSON(sealed) {
+		return nil, reject(payack.PTS, payack.ReasonEnvelope, "it is JSON where an envelope is expected; have it announced as application/json, or set sniff")
+	}
 	if err != nil {
-		return nil, reject(payack.PTS, payack.ReasonEnvelope, "it does not open with the safecode")
+		return nil, reject(payack.PTS, payack.ReasonEnvelope, because("it does not open with the safecode", mangledBase64(sealed)))
 	}
 	plain := string(opened)
 	if !looksLikeJSON(plain) { // padding alone lets one wrong key in 256 pass
@@ -290,17 +299,31 @@ func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed string, k *PTSK
 	return fields, nil
 }
 
-// transactionSignature checks the HMAC over the envelope's text.
-func (v *PTS) transactionSignature(m Message, sealed string, k *PTSKeys) bool {
+// transactionSignature checks the HMAC over the envelope's text. It returns what is
+// wrong with the header, or nothing.
+func (v *PTS) transactionSignature(m Message, sealed string, k *PTSKeys) (problem string) {
 	values := m.Header[PTSTransactionHeader]
 	if len(values) != 1 {
-		return false
+		return " is missing or given twice"
 	}
-	want := ptsTransactionMAC(k.transactionSecret, []byte(sealed))
+	mac := ptsTransactionMAC(k.transactionSecret, []byte(sealed))
+	want := base64.StdEncoding.EncodeToString(mac)
 	if v.hexHeader {
-		return hmac.Equal([]byte(values[0]), []byte(hex.EncodeToString(want)))
+		want = hex.EncodeToString(mac)
 	}
-	return hmac.Equal([]byte(values[0]), []byte(base64.StdEncoding.EncodeToString(want)))
+	if hmac.Equal([]byte(values[0]), []byte(want)) {
+		return ""
+	}
+	// What follows is seen from the header alone.
+	switch b, err := hex.DecodeString(values[0]); {
+	case !v.hexHeader && err == nil && len(b) == len(mac):
+		return " is wrong: it has hex digits, and base64 is expected; see the option transaction_signature"
+	case v.hexHeader && len(values[0]) == 44 && mangledBase64(values[0]) == "":
+		return " is wrong: it is base64, and hex digits are expected; see the option transaction_signature"
+	case v.hexHeader:
+		return " is wrong"
+	}
+	return because(" is wrong", mangledBase64(values[0]))
 }
 
 func ptsTransactionMAC(secret payack.Secret, sealed []byte) []byte {
@@ -383,7 +406,7 @@ func (v *PTS) verify(ev *payack.PTSEvent, texts *ptsTexts, fields []strict.Field
 	var buf [512]byte // room for 4096 bits
 	signature, ok := envelope.DecodeBase64(buf[:0], f.Text)
 	if !ok || len(signature) == 0 {
-		return reject(payack.PTS, payack.ReasonSignature, "sign is not strict base64")
+		return reject(payack.PTS, payack.ReasonSignature, because("sign is not strict base64", mangledBase64(f.Text)))
 	}
 	ev.Tenant, ev.Signature = k.tenant, f.Text
 	if v.literal {

@@ -169,7 +169,7 @@ func (v *PTS) verifyResponse(r *PTSResponse, names, texts []string, fields []str
 	sign := strict.Find(fields, "sign")
 	signature, ok := envelope.DecodeBase64(nil, sign.Text)
 	if !ok || len(signature) == 0 {
-		return reject(payack.PTS, payack.ReasonSignature, "sign is not strict base64")
+		return reject(payack.PTS, payack.ReasonSignature, because("sign is not strict base64", mangledBase64(sign.Text)))
 	}
 	found := func(scheme payack.Scheme) bool {
 		digest := sha256.Sum256(appendPTSText(nil, names, texts, k.safecode))

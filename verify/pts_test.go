@@ -1025,8 +1025,8 @@ func TestPTSConfiguredUserID(t *testing.T) {
 	}
 }
 
-// What is wrong with an envelope must not be told from outside, nor by the
-// error that goes to the log.
+// What is wrong inside an envelope must not be told from outside, nor by the error
+// that goes to the log. Whether it is base64 at all, everybody sees.
 func TestPTSEnvelopeFailuresAreOne(t *testing.T) {
 	p := newPTSParty(t)
 	sealed, err := p.signer.Seal([]byte(p.callback))
@@ -1034,10 +1034,6 @@ func TestPTSEnvelopeFailuresAreOne(t *testing.T) {
 	text := string(sealed)
 	var first *payack.Error
 	for name, body := range map[string]string{
-		"empty":              "",
-		"no base64":          "!" + text[1:],
-		"line break":         text[:64] + "\n" + text[64:],
-		"no padding":         strings.TrimRight(text, "=")[:len(text)-5],
 		"not whole blocks":   base64.StdEncoding.EncodeToString(make([]byte, 17)),
 		"damaged last block": text[:len(text)-24] + base64.StdEncoding.EncodeToString(make([]byte, 18)),
 		"block of zeros":     base64.StdEncoding.EncodeToString(make([]byte, 16)),
