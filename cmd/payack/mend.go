@@ -126,11 +126,11 @@ func search[C any](c C, m verify.Message, read func(C) (reader, error), kinds []
 		if err != nil {
 			continue
 		}
-		ev := r.explain(message).Event
-		if ev == nil {
+		told := r.explain(message)
+		if told.Err != nil {
 			continue
 		}
-		v := ev.VerifiedBy()
+		v := told.Event.VerifiedBy()
 		for _, ch := range choice {
 			changes = append(changes, strings.ReplaceAll(ch.what, "%s", string(v.Scheme)))
 		}
