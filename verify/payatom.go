@@ -26,7 +26,7 @@ type payatomKey struct {
 
 // NewPayatomKeys prepares secret keys, several for rotation. The tenant is the
 // scope of once-only when several accounts share an endpoint. Errors name the
-// member and the mend.
+// member and the fix.
 func NewPayatomKeys(tenant string, secretKeys ...payack.Secret) (*PayatomKeys, error) {
 	if err := checkSecrets("secret_keys", secretKeys); err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ type Payatom struct {
 	sniff        bool
 }
 
-// NewPayatom returns a verifier. Errors name the option and the mend.
+// NewPayatom returns a verifier. Errors name the option and the fix.
 func NewPayatom(o PayatomOptions) (*Payatom, error) {
 	body, err := checkBody(o.Body)
 	if err != nil {
@@ -84,7 +84,7 @@ func NewPayatom(o PayatomOptions) (*Payatom, error) {
 	}, nil
 }
 
-// Accepts tells whether Verify takes bodies of this Content-Type.
+// Accepts reports whether Verify takes bodies of this Content-Type.
 func (v *Payatom) Accepts(contentType string) bool {
 	m := media(contentType)
 	return v.sniff || v.body == BodyJSON && m == mediaJSON || v.body == BodyForm && m == mediaForm

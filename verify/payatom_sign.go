@@ -70,7 +70,7 @@ func (s *PayatomSigner) ReconcileSignature(pid, date string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Opens tells whether hash is a post_hash over these parts under this key: the
+// Opens reports whether hash is a post_hash over these parts under this key: the
 // gateway's side of PollingHash and PayoutStatusHash, for fake gateways.
 func (s *PayatomSigner) Opens(hash string, parts ...string) bool {
 	sum, err := s.envelope.Open(hash)

@@ -133,7 +133,7 @@ type Ptop struct {
 	sniff   bool
 }
 
-// NewPtop returns a verifier. An error names the option and the mend.
+// NewPtop returns a verifier. An error names the option and the fix.
 func NewPtop(o PtopOptions) (*Ptop, error) {
 	body, err := checkBody(o.Body)
 	if err != nil {
@@ -173,7 +173,7 @@ func NewPtop(o PtopOptions) (*Ptop, error) {
 	return v, nil
 }
 
-// Accepts tells whether a message of this content type is looked at.
+// Accepts reports whether a message of this content type is looked at.
 func (v *Ptop) Accepts(contentType string) bool {
 	if v.sniff {
 		return true
@@ -197,6 +197,8 @@ func (v *Ptop) Accepts(contentType string) bool {
 // An event that breaks a rule (an empty id) comes back beside the error, which is
 // [payack.ErrInvalid]: it is authentic, and not to be acted on. With every other
 // error the event is nil.
+//
+// The message is only shown, and refuses nothing: it may hold any JSON value.
 //
 // Under the scheme reencoded, PHP's text was signed; Message and Extra hold the
 // literal as sent, which may be another spelling of a number, or an object for
@@ -330,7 +332,7 @@ var notHex = func() (table [256]byte) {
 	return table
 }()
 
-// ptopDigits tells whether s has the form of a signature.
+// ptopDigits reports whether s has the form of a signature.
 func ptopDigits(s string) bool {
 	var bad byte
 	for i := range len(s) {

@@ -922,7 +922,7 @@ func TestPtopAllocations(t *testing.T) {
 	assert.LessOrEqual(t, got, 3.0, "the body's text, the fields, the event")
 }
 
-// ptopPoolForgets tells whether a sync.Pool forgets, as it does under the race
+// ptopPoolForgets reports whether a sync.Pool forgets, as it does under the race
 // detector.
 func ptopPoolForgets() bool {
 	p := sync.Pool{}

@@ -63,7 +63,7 @@ type PTSKeys struct {
 }
 
 // NewPTSKeys prepares keys. Errors name the member of the configuration and
-// the mend.
+// the fix.
 func NewPTSKeys(c PTSKeyConfig) (*PTSKeys, error) {
 	if err := checkPTSSecrets(c.Safecode, c.TransactionSecret); err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ type PTS struct {
 	sniff        bool
 }
 
-// NewPTS returns a verifier. Errors name the option and the mend.
+// NewPTS returns a verifier. Errors name the option and the fix.
 func NewPTS(o PTSOptions) (*PTS, error) {
 	numbers, err := pickSchemes("numbers", o.Numbers, numberSchemes)
 	if err != nil {
@@ -145,7 +145,7 @@ func NewPTS(o PTSOptions) (*PTS, error) {
 	return v, nil
 }
 
-// Accepts tells whether Verify takes bodies of this Content-Type.
+// Accepts reports whether Verify takes bodies of this Content-Type.
 func (v *PTS) Accepts(contentType string) bool {
 	m := media(contentType)
 	return v.sniff || m == mediaJSON || m == mediaText

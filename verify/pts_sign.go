@@ -76,7 +76,7 @@ type PTSSigner struct {
 	envelope                    *envelope.PTS
 }
 
-// NewPTSSigner returns a signer. Errors name the member and the mend, and hold
+// NewPTSSigner returns a signer. Errors name the member and the fix, and hold
 // no part of a key.
 func NewPTSSigner(c PTSSignerConfig) (*PTSSigner, error) {
 	if err := checkPTSSecrets(c.Safecode, c.TransactionSecret); err != nil {

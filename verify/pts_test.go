@@ -236,7 +236,7 @@ func refusedPTS(t testing.TB, ev *payack.PTSEvent, err error) *payack.Error {
 // defaultBodyLimit is the limit that the gate holds bodies to.
 const defaultBodyLimit = 64 << 10
 
-// onlyTheGateSees tells whether a vector's defect lies in what a verifier is
+// onlyTheGateSees reports whether a vector's defect lies in what a verifier is
 // not told: the method, or a body over the limit.
 func onlyTheGateSees(v *vectors.Vector, m verify.Message) bool {
 	if v.Request.Method == "RESPONSE" {
@@ -1423,7 +1423,7 @@ func TestPTSConcurrentUse(t *testing.T) {
 	wg.Wait()
 }
 
-// raceDetectorOn tells whether the test was built with -race, under which
+// raceDetectorOn reports whether the test was built with -race, under which
 // allocations count for nothing.
 func raceDetectorOn() bool {
 	info, ok := debug.ReadBuildInfo()

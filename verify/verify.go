@@ -111,7 +111,7 @@ func media(contentType string) mediaType {
 	return mediaOther
 }
 
-// looksLikeJSON tells whether the first byte that is no white space opens an
+// looksLikeJSON reports whether the first byte that is no white space opens an
 // object. No base64 text does.
 func looksLikeJSON(body string) bool {
 	for _, c := range []byte(body) {

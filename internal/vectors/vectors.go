@@ -130,5 +130,5 @@ func Load(provider string) (*File, error) {
 	return &f, nil
 }
 
-// IsForm tells whether a Ptop vector needs a receiver of forms.
+// IsForm reports whether a Ptop vector needs a receiver of forms.
 func (v *Vector) IsForm() bool { return strings.HasPrefix(v.Flavour, "form_") }
