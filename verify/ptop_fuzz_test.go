@@ -113,6 +113,8 @@ func FuzzPtopVerify(f *testing.F) {
 			}
 		}
 	}
+	f.Add(`{"success":true,"transaction_id":"","order_id":"O"}`, false)
+	f.Add(`success=1&transaction_id=t&order_id=`, true)
 	keys, others := newPtopKeys(f, ptopKeyText), newPtopKeys(f, "another key")
 	jsons, forms := newPtop(f, verify.PtopOptions{}), newPtop(f, verify.PtopOptions{Body: verify.BodyForm})
 	f.Fuzz(func(t *testing.T, body string, form bool) {
@@ -122,8 +124,9 @@ func FuzzPtopVerify(f *testing.F) {
 		}
 		ev, err := v.Verify(m, keys)
 		if err != nil {
-			if ev != nil {
-				t.Fatal("an event and an error")
+			e := refusedPtop(t, ev, err)
+			if (e.Reason == payack.ReasonInvalid) != (ev != nil && ev.Check() != nil) {
+				t.Fatalf("%q: %v, and %+v", body, err, ev)
 			}
 			return
 		}
