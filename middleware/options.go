@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/textproto"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/payack/payack"
@@ -48,8 +49,16 @@ type Options struct {
 	// TrustedProxies are the peers whose ForwardedHeader is believed. None is
 	// by default: the client is then the peer itself.
 	TrustedProxies []netip.Prefix
+	// TrustUnixSocket trusts every peer that has no IP address because it comes
+	// over a Unix socket, as TrustedProxies does others: set it when a proxy stands
+	// before the socket. Whoever may write to the socket can then be any client.
+	// A request without ForwardedHeader is refused, since its client can't be told.
+	TrustUnixSocket bool
 	// ForwardedHeader names the header in which trusted proxies list the
-	// addresses before them; empty is X-Forwarded-For.
+	// addresses before them; empty is X-Forwarded-For. Forwarded is read by RFC
+	// 7239, every other one as addresses with commas between them. The last
+	// address that is no trusted proxy's counts; where that one is unknown or
+	// obfuscated, the request is refused.
 	ForwardedHeader string
 
 	// Limiter, when set, limits how often a client may call. It is asked before
@@ -150,6 +159,9 @@ func (o Options) withDefaults() (Options, error) {
 		if p.Addr().Is4In6() {
 			return o, fmt.Errorf("payack: AllowedAddresses, TrustedProxies: %v is an IPv4 prefix in IPv6 form, which matches no client; write it as IPv4", p)
 		}
+	}
+	if o.TrustUnixSocket {
+		o.TrustedProxies = append(slices.Clip(o.TrustedProxies), unixSocket)
 	}
 	if err := o.Charge.Validate(); err != nil {
 		return o, err
