@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/verify"
 )
 
 // Defaults of [RecorderOptions].
@@ -48,9 +49,11 @@ type RecorderOptions struct {
 	// more is recorded; nothing is ever deleted.
 	MaxFiles int
 	MaxBytes int64
-	// Redact names further headers whose values are not recorded, Keep names
-	// headers that are recorded although they would be redacted.
-	Redact, Keep []string
+	// Keep names further headers whose values are recorded, in any case of their
+	// letters: the one that carries Ptop's signature, where it is another than
+	// X-Signature and the_signature. Redact names headers that are not recorded
+	// although they are on the list of those that are, or in Keep.
+	Keep, Redact []string
 	// OnError is told of what could not be recorded, from one goroutine of the
 	// recorder's own; nil logs a warning to slog.Default. It does not see the
 	// delivery.
@@ -98,12 +101,14 @@ type RecorderOptions struct {
 //
 // A version that differs in more than a new optional member has another number.
 //
-// Recordings hold real payments. What is redacted: headers whose names say that
-// they carry a credential (Authorization, Cookie, Token, Api-Key, names with
-// token, secret, password, session and the like, or ending in key), the names
-// in Redact, values of more than 4 KiB or that are no UTF-8. Signature headers
-// stay: a delivery cannot be verified without them. Files have mode 0600, and a
-// directory that the recorder makes has 0700.
+// Recordings hold real payments. Of the headers only these are recorded, and
+// those that Keep names: Content-Type, Content-Encoding, User-Agent, Date, Accept,
+// Accept-Encoding, and the headers of signatures that are known (X-Signature,
+// the_signature, X-Transaction-Signature), without which a delivery can't be
+// verified. Of all others the names are kept (redacted), and so they are of values
+// of more than 4 KiB or that are no UTF-8: nobody can tell by a name what a header
+// of somebody's proxy carries. Files have mode 0600, and a directory that the
+// recorder makes has 0700.
 type Recorder struct {
 	dir     string
 	options RecorderOptions
@@ -311,7 +316,7 @@ func (rec *Recorder) redact(h http.Header) (kept map[string][]string, redacted [
 		if len(values) == 0 {
 			continue
 		}
-		secret := named(rec.options.Redact, name) || isSecretHeader(name) && !named(rec.options.Keep, name)
+		secret := named(rec.options.Redact, name) || !named(keptHeaders, name) && !named(rec.options.Keep, name)
 		for _, v := range values {
 			secret = secret || len(v) > maxHeaderValue || !utf8.ValidString(v) || !isHeaderValue(v)
 		}
@@ -327,24 +332,12 @@ func (rec *Recorder) redact(h http.Header) (kept map[string][]string, redacted [
 	return kept, redacted
 }
 
-// isSecretHeader tells whether a header's name says that it carries a
-// credential. A signature is none: it vouches for one body only.
-func isSecretHeader(name string) bool {
-	name = strings.ToLower(name)
-	for _, word := range []string{"cookie", "password", "passwd", "secret", "credential"} {
-		if strings.Contains(name, word) {
-			return true
-		}
-	}
-	if strings.Contains(name, "signature") {
-		return false
-	}
-	for _, word := range []string{"auth", "token", "session", "jwt", "oidc", "assertion", "referer"} {
-		if strings.Contains(name, word) {
-			return true
-		}
-	}
-	return strings.HasSuffix(name, "key")
+// keptHeaders are recorded; all others are only named. They are what a delivery
+// is read and verified by, and what says which program sent it and when. A
+// signature is no credential: it vouches for one body only.
+var keptHeaders = []string{
+	"Content-Type", "Content-Encoding", "User-Agent", "Date", "Accept", "Accept-Encoding",
+	"X-Signature", "the_signature", verify.PTSTransactionHeader,
 }
 
 // tee keeps a copy of what is read.

@@ -64,7 +64,7 @@ func loadAll(t testing.TB, rec *Recorder, dir string) []Recorded {
 // again by a receiver that starts afresh.
 func TestRecordLoadDeliver(t *testing.T) {
 	dir := t.TempDir()
-	rec, failures := recorder(t, dir, RecorderOptions{})
+	rec, failures := recorder(t, dir, RecorderOptions{Keep: []string{"X-Callback-Digest"}})
 	all := combinations(t)
 	for _, x := range all {
 		h, _ := x.handler(t)
@@ -207,11 +207,13 @@ func TestRecordingIsReadable(t *testing.T) {
 
 func TestRedaction(t *testing.T) {
 	dir := t.TempDir()
-	rec, _ := recorder(t, dir, RecorderOptions{Redact: []string{"x-customer"}, Keep: []string{"x-token-digest"}})
+	rec, _ := recorder(t, dir, RecorderOptions{Redact: []string{"date", "X-Both"}, Keep: []string{"x-ptop-HASH", "X-Request-Id", "x-both", "X-Long", "X-Binary"}})
 	cb := Callback{Header: http.Header{}, Body: []byte("x")}
 	secret := []string{"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "Token", "Api-Key", "X-Api-Key", "X-Auth-Token",
-		"X-Amzn-Oidc-Data", "X-Goog-Iap-Jwt-Assertion", "X-Session-Id", "X-Client-Secret", "X-Signature-Secret", "X-Customer", "Referer", "X-Password"}
-	kept := []string{"X-Signature", "The_signature", "X-Transaction-Signature", "X-Auth-Signature", "Content-Type", "User-Agent", "X-Forwarded-For", "X-Token-Digest", "X-Request-Id"}
+		"X-Amzn-Oidc-Data", "X-Goog-Iap-Jwt-Assertion", "X-Session-Id", "X-Client-Secret", "X-Signature-Secret", "X-Customer", "Referer", "X-Password",
+		"X-Forwarded-For", "X-Harmless", "X-Auth-Signature", "Signature", "X-Signature2", "Date", "X-Both"}
+	kept := []string{"X-Signature", "The_signature", "X-Transaction-Signature", "Content-Type", "Content-Encoding", "User-Agent", "Accept", "Accept-Encoding",
+		"X-Ptop-Hash", "X-Request-Id"}
 	for _, name := range secret {
 		cb.Header[name] = []string{"SENSITIVE"}
 	}

@@ -90,6 +90,7 @@ type inspection struct {
 	rec      payacktest.Recorded
 	seen     payack.Observation // what the handler made of it
 	asks     string             // which transaction Ptop would be asked about
+	unsigned bool               // no signature was found in it
 	out      bytes.Buffer
 }
 
@@ -119,6 +120,7 @@ func (i *inspection) run() error {
 	}
 	if o.Outcome != payack.OutcomeRefused && o.Reason != payack.ReasonBodyRead {
 		told := i.reader.explain(i.rec.Message())
+		i.unsigned = !slices.ContainsFunc(told.Steps, func(step verify.Step) bool { return step.Name == "signature" })
 		for _, step := range told.Steps {
 			i.line(step.Name, "%s", step.Text)
 		}

@@ -145,11 +145,17 @@ ZMxo+W/JHGXdDIGvhYja/Bexq/gLsqsMGh/WDfq0nAu2EH6nZSGMeGFRO3W/7SAz
 -----END PUBLIC KEY-----
 `
 
-// recordedFile is what the recorder in front of a receiver writes.
+// recordedFile is what the recorder in front of a receiver writes, where it was
+// told of another header with a signature.
 func recordedFile(t *testing.T, c object, p payack.Provider, cb payacktest.Callback) string {
 	t.Helper()
+	return recordedWith(t, payacktest.RecorderOptions{Keep: []string{"X-Ptop-Hash"}}, c, p, cb)
+}
+
+func recordedWith(t *testing.T, o payacktest.RecorderOptions, c object, p payack.Provider, cb payacktest.Callback) string {
+	t.Helper()
 	dir := t.TempDir()
-	rec, err := payacktest.NewRecorder(dir, payacktest.RecorderOptions{})
+	rec, err := payacktest.NewRecorder(dir, o)
 	require.NoError(t, err)
 	cfg := parsed(t, c)
 	h, err := cfg.handler(p, middleware.Options{MaxBody: cfg.MaxBodyBytes, Logger: slog.New(slog.DiscardHandler), Observer: rec})
@@ -341,6 +347,27 @@ func TestInspectConfirm(t *testing.T) {
 	require.Equal(t, exitFailed, status, stdout)
 	require.NotContains(t, stdout, "confirm", "it does not come to that")
 	require.Zero(t, asked)
+}
+
+// TestInspectRedacted: where the recorder left a header out that may carry the
+// signature, the fix says so; the usual ones it keeps.
+func TestInspectRedacted(t *testing.T) {
+	c, b := fixedConfig(), payacktest.Ptop(payacktest.NewPtopKeys())
+	inspected := func(cb payacktest.Callback) (int, string) {
+		status, _, stderr := inspect(t, "", "ptop", "-config", configFile(t, c), recordedWith(t, payacktest.RecorderOptions{}, c, payack.Ptop, cb))
+		return status, stderr
+	}
+	for _, name := range []string{"X-Signature", "the_signature"} {
+		status, stderr := inspected(b.Header(name).Callback(t))
+		require.Equal(t, exitDone, status, stderr)
+	}
+	status, stderr := inspected(b.Header("X-Ptop-Hash").Callback(t))
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, stderr, "if the signature is in a header that was redacted (X-Ptop-Hash), record it again with that one kept; otherwise it is not signed")
+	_, stderr = inspected(b.Callback(t).Tampered(t, payacktest.DropSignature))
+	require.Contains(t, stderr, "check the keys", "credentials carry none")
+	_, stderr = inspected(b.Scheme(payack.SchemeSpliced).Callback(t).Tampered(t, payacktest.SetHeader("X-Other", "1"), payacktest.FlipSignature))
+	require.Contains(t, stderr, "check the keys", "it has one")
 }
 
 func TestInspectIncomplete(t *testing.T) {

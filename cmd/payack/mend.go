@@ -51,6 +51,8 @@ func (i *inspection) mend() string {
 	switch {
 	case verifies == "" && i.signatureRedacted():
 		return "record it again with the header kept that carries the signature; it was redacted"
+	case verifies == "" && i.unsigned && len(i.perhapsSignature()) > 0:
+		return "if the signature is in a header that was redacted (" + strings.Join(i.perhapsSignature(), ", ") + "), record it again with that one kept; otherwise it is not signed"
 	case verifies == "" && o.Outcome == payack.OutcomeRefused:
 		return reason + "; but it does not verify with these keys, whatever the settings"
 	case verifies == "":
@@ -77,11 +79,22 @@ func (i *inspection) fitsOtherBody() bool {
 	return err == nil && r.accepts(i.rec.Header.Get("Content-Type"))
 }
 
-// signatureRedacted tells whether the recording left out a header that Ptop's
+// signatureRedacted reports whether the recording left out a header that Ptop's
 // signature may be in.
 func (i *inspection) signatureRedacted() bool {
 	return i.provider == payack.Ptop && slices.ContainsFunc(i.config.Ptop.SignatureHeaders, func(name string) bool {
 		return slices.ContainsFunc(i.rec.Redacted, func(redacted string) bool { return strings.EqualFold(name, redacted) })
+	})
+}
+
+// perhapsSignature names the headers that the recording left out and in which
+// a signature of Ptop's may be.
+func (i *inspection) perhapsSignature() []string {
+	if i.provider != payack.Ptop {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(i.rec.Redacted), func(name string) bool {
+		return slices.Contains([]string{"authorization", "proxy-authorization", "cookie"}, strings.ToLower(name))
 	})
 }
 
