@@ -119,7 +119,7 @@ func (d document) recase(name string) ([]byte, error) {
 	return d.splice(at, at+1, string(c^0x20)), nil
 }
 
-// errSealed names the mend.
+// errSealed names the fix.
 var errSealed = errors.New("payacktest: the members are sealed; WithKeys opens a loaded callback of PTS")
 
 // open finds the members of a callback, wherever its shape has them, and

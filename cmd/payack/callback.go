@@ -97,6 +97,33 @@ func (s sender) check() error {
 // computed are the members that signing makes.
 var computed = map[payack.Provider]string{payack.Ptop: "signature", payack.PTS: "sign", payack.Payatom: "post_hash"}
 
+// members are those that a provider's callbacks are known to have, besides the
+// computed one.
+var members = map[payack.Provider][]string{
+	payack.Ptop: {"success", "transaction_id", "order_id", "message"},
+	payack.PTS: append(verify.PTSCallback.SignedMembers(), "submit_promo", "accept_promo", "payment_address", "receiving_address",
+		"error_message", "reference_number", "details_url"),
+	payack.Payatom: {"order_id", "requested_amount", "status", "received_amount", "bank_ref", "sender_upi", "ref_code", "refund_info"},
+}
+
+// checkNames refuses a slip of the keyboard: a misspelt member would be sent
+// beside the right one, and what it was to change would not be.
+func (s sender) checkNames(known, extra []string) error {
+	all := append(slices.Clone(members[s.provider]), computed[s.provider])
+	for _, name := range known {
+		if !slices.Contains(all, name) {
+			return fmt.Errorf("-set %s: %s knows no such member, the nearest is %s; -extra %s=… sends it all the same",
+				name, s.provider, nearest(name, members[s.provider]), name)
+		}
+	}
+	for _, name := range extra {
+		if slices.Contains(all, name) {
+			return fmt.Errorf("-extra %s: it is a member of %s's; use -set", name, s.provider)
+		}
+	}
+	return nil
+}
+
 // build returns a callback with the default members, changed as set says.
 func (s sender) build(set assignments, t tampering) (payacktest.Callback, error) {
 	if name := computed[s.provider]; set.has(name) {
@@ -240,15 +267,19 @@ func answerOf(res *http.Response) (payack.Answer, error) {
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 10
 
-// acknowledges tells whether an answer is one that the provider takes for an
-// acknowledgement. Ptop looks at the status only, Payatom into the JSON.
+// acknowledges reports whether an answer is one that the provider takes for an
+// acknowledgement. Ptop looks at the status only, Payatom into the JSON. Where
+// nobody knows whose callback it was, it is a success of HTTP by which no provider
+// is told otherwise.
 func acknowledges(p payack.Provider, a payack.Answer) bool {
 	want := payacktest.Answer(p, "")
-	switch {
+	switch said := acknowledgement(a.Body); {
+	case p == "":
+		return a.Status/100 == 2 && a.Body != payacktest.Answer(payack.PTS, payack.ReasonSignature).Body && (said == "" || said == "yes")
 	case a.Status != want.Status:
 		return false
 	case p == payack.Payatom:
-		return acknowledgement(a.Body) == acknowledgement(want.Body)
+		return said == acknowledgement(want.Body)
 	}
 	return p == payack.Ptop || a.Body == want.Body
 }

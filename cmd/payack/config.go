@@ -95,7 +95,7 @@ type payatomConfig struct {
 }
 
 // loadConfig reads a file. Every error is a usageError that names the member
-// and the mend, and holds no value of a secret.
+// and the fix, and holds no value of a secret.
 func loadConfig(file string) (*config, error) {
 	if file == "" {
 		return nil, usagef("-config is missing; give the configuration's file")
@@ -112,13 +112,13 @@ func loadConfig(file string) (*config, error) {
 }
 
 func parseConfig(b []byte) (*config, error) {
-	b, err := fromEnvironment(b)
+	filled, err := fromEnvironment(b)
 	if err != nil {
 		return nil, err
 	}
 	var c config
-	if err := json.Unmarshal(b, &c, json.RejectUnknownMembers(true)); err != nil {
-		return nil, configError(err)
+	if err := json.Unmarshal(filled, &c, json.RejectUnknownMembers(true)); err != nil {
+		return nil, configError(b, err)
 	}
 	return &c, c.complete()
 }
@@ -134,7 +134,7 @@ func fromEnvironment(b []byte) ([]byte, error) {
 			return out.Bytes(), nil
 		}
 		if err != nil {
-			return nil, configError(err)
+			return nil, configError(b, err)
 		}
 		// In an object every other token is a name, and that one stays.
 		container, length := in.StackIndex(in.StackDepth())
@@ -143,16 +143,16 @@ func fromEnvironment(b []byte) ([]byte, error) {
 			if name, ok := variable(token.String()); ok {
 				value, found := os.LookupEnv(name)
 				if !found {
-					return nil, fmt.Errorf("%s: the environment has no %s; set it, or write the value into the file", memberName(in.StackPointer()), name)
+					return nil, fmt.Errorf("%s: %s: the environment has no %s; set it, or write the value into the file", position(b, offsetOf(b, in.StackPointer())), memberName(in.StackPointer()), name)
 				}
 				if !utf8.ValidString(value) {
-					return nil, fmt.Errorf("%s: %s in the environment is not UTF-8 text; set it to the text itself", memberName(in.StackPointer()), name)
+					return nil, fmt.Errorf("%s: %s: %s in the environment is not UTF-8 text; set it to the text itself", position(b, offsetOf(b, in.StackPointer())), memberName(in.StackPointer()), name)
 				}
 				token = jsontext.String(value)
 			}
 		}
 		if err := copied.WriteToken(token); err != nil {
-			return nil, configError(err)
+			return nil, configError(b, err)
 		}
 	}
 }
@@ -167,22 +167,68 @@ func variable(text string) (name string, ok bool) {
 
 // configError says where a file is wrong. The decoder's own text may hold
 // values.
-func configError(err error) error {
+func configError(file []byte, err error) error {
 	var syntactic *jsontext.SyntacticError
 	if errors.As(err, &syntactic) {
+		at := position(file, syntactic.ByteOffset)
 		if errors.Is(syntactic.Err, jsontext.ErrDuplicateName) {
-			return fmt.Errorf("the member %s is given twice", memberName(syntactic.JSONPointer))
+			return fmt.Errorf("%s: the member %s is given twice", at, memberName(syntactic.JSONPointer))
 		}
-		return fmt.Errorf("not valid JSON at byte %d; one JSON object is expected", syntactic.ByteOffset)
+		return fmt.Errorf("%s: not valid JSON; one JSON object is expected", at)
 	}
 	var semantic *json.SemanticError
 	if errors.As(err, &semantic) {
+		at := position(file, offsetOf(file, semantic.JSONPointer))
 		if errors.Is(semantic.Err, json.ErrUnknownName) {
-			return fmt.Errorf("%s: there is no such member; check the spelling", memberName(semantic.JSONPointer))
+			return fmt.Errorf("%s: %s: there is no such member; check the spelling, the nearest is %s", at,
+				memberName(semantic.JSONPointer), nearest(semantic.JSONPointer.LastToken(), memberNames(semantic.GoType)))
 		}
-		return fmt.Errorf("%s: a JSON value of the wrong type%s", memberName(semantic.JSONPointer), wanted(semantic.GoType))
+		return fmt.Errorf("%s: %s: a JSON value of the wrong type%s", at, memberName(semantic.JSONPointer), wanted(semantic.GoType))
 	}
 	return errors.New("not a configuration: one JSON object is expected")
+}
+
+// position returns the line and the column, in characters, of a byte.
+func position(file []byte, offset int64) string {
+	before := file[:max(0, min(offset, int64(len(file))))]
+	line := before[bytes.LastIndexByte(before, '\n')+1:]
+	return fmt.Sprintf("line %d, column %d", bytes.Count(before, []byte{'\n'})+1, utf8.RuneCount(line)+1)
+}
+
+// offsetOf returns where a member begins, with its name, or an array's value. The
+// decoder's own offsets are those of the text with the environment's values.
+func offsetOf(file []byte, at jsontext.Pointer) int64 {
+	in := jsontext.NewDecoder(bytes.NewReader(file))
+	for {
+		_ = in.PeekKind() // goes to the next token
+		begins := in.InputOffset()
+		_, err := in.ReadToken()
+		switch {
+		case err != nil: // it has been read before
+			return 0
+		case in.StackPointer() == at:
+			for begins < in.InputOffset() && bytes.IndexByte([]byte(" \t\r\n,:"), file[begins]) >= 0 {
+				begins++
+			}
+			return begins
+		}
+	}
+}
+
+// memberNames returns the names that an object of the configuration takes.
+func memberNames(t reflect.Type) (names []string) {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t == nil || t.Kind() != reflect.Struct {
+		return nil
+	}
+	for i := range t.NumField() {
+		if name := t.Field(i).Tag.Get("json"); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // wanted says which JSON type a member has.
@@ -391,7 +437,7 @@ func providerError(provider string, err error) error {
 	if strings.HasPrefix(text, "-") { // a flag
 		return errors.New(text)
 	}
-	// A mend that no member of the configuration has.
+	// A fix that no member of the configuration has.
 	text = strings.TrimSuffix(text, ", or switch envelopes off")
 	return errors.New(provider + "." + text)
 }

@@ -29,8 +29,8 @@ func TestBadConfigurations(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		changes object
-		// member must be named, and mend be there.
-		member, mend string
+		// member must be named, and fix be there.
+		member, fix string
 	}{
 		{"unknown member", object{"adr": "x"}, "adr", "spelling"},
 		{"member in another case", object{"Addr": "127.0.0.1:0"}, "Addr", "spelling"},
@@ -129,7 +129,7 @@ func TestBadConfigurations(t *testing.T) {
 			t.Setenv("PAYACK_TEST_EMPTY", "")
 			t.Setenv("PAYACK_TEST_BYTES", "hunter2\xff")
 			t.Setenv("PAYACK_TEST_NUMBER", "4096")
-			refused(t, configFile(t, with(testConfig(), tt.changes)), tt.member, tt.mend)
+			refused(t, configFile(t, with(testConfig(), tt.changes)), tt.member, tt.fix)
 		})
 	}
 }
@@ -184,21 +184,31 @@ func TestProviderError(t *testing.T) {
 }
 
 func TestBadConfigurationText(t *testing.T) {
-	for _, tt := range []struct{ name, text, member, mend string }{
-		{"duplicate member", `{"database":"","addr":"127.0.0.1:0","addr":"0.0.0.0:0"}`, "addr", "twice"},
+	for _, tt := range []struct{ name, text, member, fix string }{
+		{"duplicate member", `{"database":"","addr":"127.0.0.1:0","addr":"0.0.0.0:0"}`, "line 1, column 37: the member addr", "twice"},
 		{"escaped duplicate member", `{"database":"","addr":"127.0.0.1:0","\u0061ddr":"0.0.0.0:0"}`, "addr", "twice"},
 		{"duplicate member of a provider", `{"pts":{"safecode":"hunter2","safecode":"hunter2"}}`, "pts.safecode", "twice"},
 		{"duplicate order", `{"payatom":{"orders":{"ORD1":"1","ORD1":"2"}}}`, "payatom.orders.ORD1", "twice"},
-		{"empty file", ``, "not valid JSON at byte 0", "one JSON object"},
-		{"cut off", `{"pts":{"safecode":"hunter2"`, "not valid JSON at byte", "one JSON object"},
-		{"comma too many", `{"pts":{"safecode":"hunter2",}}`, "not valid JSON at byte", "one JSON object"},
-		{"byte-order mark", "\ufeff{}", "not valid JSON at byte 0", "one JSON object"},
-		{"something behind it", `{"database":""} {"addr":"hunter2"}`, "not valid JSON at byte", "one JSON object"},
-		{"array", `["hunter2"]`, "the configuration", "write an object"},
-		{"not UTF-8", "{\"addr\":\"hunter2\xff\"}", "not valid JSON at byte", "one JSON object"},
+		{"empty file", ``, "line 1, column 1: not valid JSON", "one JSON object"},
+		{"cut off", `{"pts":{"safecode":"hunter2"`, "line 1, column 29: not valid JSON", "one JSON object"},
+		{"comma too many", "{\n \"pts\":{\n\t\"safecode\":\"hunter2\",\n  }\n}", "line 3, column 22: not valid JSON", "one JSON object"},
+		{"byte-order mark", "\ufeff{}", "line 1, column 1: not valid JSON", "one JSON object"},
+		{"something behind it", `{"database":""} {"addr":"hunter2"}`, "line 1, column 17: not valid JSON", "one JSON object"},
+		{"array", `["hunter2"]`, "line 1, column 1: the configuration", "write an object"},
+		{"unknown member", "{\"database\":\"\",\r\n\t\"ädr\":1, \"adr\": 2}", "line 2, column 2: ädr", "the nearest is addr"},
+		{"unknown member of a provider", "{\n\"pts\": {\"safecode\":\"hunter2\",\n   \"safe_code_encodng\" :1}}", "line 3, column 4: pts.safe_code_encodng", "the nearest is safecode_encoding"},
+		{"unknown member of confirm", `{"ptop":{"confirm":{"secretkey":"hunter2"}}}`, "line 1, column 21: ptop.confirm.secretkey", "the nearest is secret_key"},
+		{"unknown member with a slash", `{"ad/dr":1}`, "line 1, column 2: ad~1dr", "the nearest is addr"},
+		{"unknown member in another case", `{"PTS":{}}`, "line 1, column 2: PTS", "the nearest is pts"},
+		{"unknown member behind a variable", "{\"addr\": \"${PAYACK_TEST_LONG}\",\n\"databse\": \"\"}", "line 2, column 1: databse", "the nearest is database"},
+		{"unknown member, far from any", `{"` + strings.Repeat("€", 5000) + `":1}`, "line 1, column 2: €", "the nearest is "},
+		{"wrong type behind a variable", "{\"addr\": \"${PAYACK_TEST_LONG}\",\n \"pts\":{\"public_keys\":[\"x\",\n  7]}}", "line 3, column 3: pts.public_keys.1", "write a string"},
+		{"variable that is missing", "{\n \"pts\":{\"public_keys\":[\"x\",\n  \"${PAYACK_TEST_NONE}\"]}}", "line 3, column 3: pts.public_keys.1", "no PAYACK_TEST_NONE; set it"},
+		{"not UTF-8", "{\"addr\":\"hunter2\xff\"}", "line 1, column 17: not valid JSON", "one JSON object"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			refused(t, writeFile(t, "payack.json", tt.text), tt.member, tt.mend)
+			t.Setenv("PAYACK_TEST_LONG", strings.Repeat("\n", 100))
+			refused(t, writeFile(t, "payack.json", tt.text), tt.member, tt.fix)
 		})
 	}
 	t.Run("no such file", func(t *testing.T) {
@@ -208,8 +218,8 @@ func TestBadConfigurationText(t *testing.T) {
 }
 
 // refused runs listen, which must end with status 2 and one line that names
-// the member and the mend and holds no secret.
-func refused(t *testing.T, file, member, mend string) {
+// the member and the fix and holds no secret.
+func refused(t *testing.T, file, member, fix string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -221,7 +231,7 @@ func refused(t *testing.T, file, member, mend string) {
 	require.True(t, strings.HasPrefix(stderr, "payack: ") && strings.HasSuffix(stderr, "\n"), stderr)
 	require.Equal(t, 1, strings.Count(stderr, "payack: "), stderr)
 	require.Contains(t, stderr, member)
-	require.Contains(t, stderr, mend)
+	require.Contains(t, stderr, fix)
 	require.NotContains(t, stderr, "envelopes", "no member switches them off")
 	private, public := testPair()
 	for _, secret := range []string{

@@ -142,10 +142,10 @@ func (i *inspection) run() error {
 		if e, ok := errors.AsType[*payack.Error](o.Err); ok && e.Detail != "" && o.Outcome != payack.OutcomeRefused {
 			why += ": " + e.Detail
 		}
-		mend := i.mend()
+		fix := i.fix()
 		i.line(string(o.Outcome), "%s", why)
-		i.line("mend", "%s", mend)
-		failure = fmt.Errorf("it would be %s: %s; %s", o.Outcome, why, mend)
+		i.line("fix", "%s", fix)
+		failure = fmt.Errorf("it would be %s: %s; %s", o.Outcome, why, fix)
 	}
 	i.line("answer", "%s", answerText(given))
 	i.line("left out", "once only, rate limits, addresses and the path: they are not the delivery's own")

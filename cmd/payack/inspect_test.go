@@ -183,7 +183,7 @@ func inspect(t *testing.T, stdin string, args ...string) (int, string, string) {
 	return status, out.String(), errs.String()
 }
 
-var stepLine = regexp.MustCompile(`^(recorded|gate|shape|header|envelope|field|signature|signed text|key|verified|event|accepted|rejected|refused|failed|mend|answer|left out) +\S`)
+var stepLine = regexp.MustCompile(`^(recorded|gate|shape|header|envelope|field|signature|signed text|key|verified|event|accepted|rejected|refused|failed|fix|answer|left out) +\S`)
 
 func TestInspect(t *testing.T) {
 	for p, all := range inspections(t) {
@@ -269,20 +269,20 @@ func TestInspectForms(t *testing.T) {
 	}
 }
 
-// TestInspectMends does what is said, and then it is accepted.
-func TestInspectMends(t *testing.T) {
+// TestInspectFixes does what is said, and then it is accepted.
+func TestInspectFixes(t *testing.T) {
 	setting := regexp.MustCompile(`set ([a-z]+\.[a-z_]+) to (\["[^"]*"\]|"[^"]*"|true|false)`)
-	mended := 0
+	fixed := 0
 	for p, all := range inspections(t) {
 		for _, tt := range all {
 			c := with(fixedConfig(), tt.changes)
 			dump, err := tt.cb.Dump("/")
 			require.NoError(t, err)
 			_, stdout, _ := inspect(t, string(dump), string(p), "-config", configFile(t, c))
-			_, mend, _ := strings.Cut(stdout, "\nmend ")
-			mend, _, _ = strings.Cut(mend, "\n")
-			found := setting.FindAllStringSubmatch(mend, -1)
-			if !strings.Contains(mend, "it verifies under") || len(found) == 0 || strings.Contains(mend, "check ") {
+			_, fix, _ := strings.Cut(stdout, "\nfix ")
+			fix, _, _ = strings.Cut(fix, "\n")
+			found := setting.FindAllStringSubmatch(fix, -1)
+			if !strings.Contains(fix, "it verifies under") || len(found) == 0 || strings.Contains(fix, "check ") {
 				continue
 			}
 			changes := object{}
@@ -299,10 +299,10 @@ func TestInspectMends(t *testing.T) {
 			}
 			status, stdout, stderr := inspect(t, string(dump), string(p), "-config", configFile(t, with(c, changes)))
 			require.Equal(t, exitDone, status, "%s: %v\n%s%s", tt.name, changes, stdout, stderr)
-			mended++
+			fixed++
 		}
 	}
-	require.GreaterOrEqual(t, mended, 8)
+	require.GreaterOrEqual(t, fixed, 8)
 }
 
 // TestInspectLeavesOut what depends on others: limits and addresses.

@@ -98,6 +98,7 @@ func listen(ctx context.Context, std stdio, c *config) error {
 // output.
 func newHandler(c *config, o middleware.Options) (http.Handler, error) {
 	mounted := map[string]http.Handler{}
+	unknown := unknownPaths{logger: o.Logger}
 	for _, p := range providers {
 		path := c.path(p)
 		if path == "" {
@@ -108,6 +109,7 @@ func newHandler(c *config, o middleware.Options) (http.Handler, error) {
 			return nil, err
 		}
 		mounted[path] = h
+		unknown.mounted = append(unknown.mounted, path)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Not a ServeMux: it would redirect paths that it finds unclean.
@@ -115,8 +117,45 @@ func newHandler(c *config, o middleware.Options) (http.Handler, error) {
 			h.ServeHTTP(w, r)
 			return
 		}
+		unknown.warn(r.URL.Path)
 		http.NotFound(w, r)
 	}), nil
+}
+
+// unknownPaths warns of requests to paths that are not mounted: a provider may
+// have been given a wrong URL. There is one warning within unknownPathsEvery,
+// since anybody can ask for anything.
+type unknownPaths struct {
+	logger  *slog.Logger
+	mounted []string
+
+	mu      sync.Mutex
+	quiet   time.Time // until then
+	skipped int
+}
+
+const (
+	unknownPathsEvery = 10 * time.Second
+	maxShownPath      = 100 // characters
+)
+
+func (u *unknownPaths) warn(path string) {
+	u.mu.Lock()
+	now := time.Now()
+	if now.Before(u.quiet) {
+		u.skipped++
+		u.mu.Unlock()
+		return
+	}
+	skipped := u.skipped
+	u.quiet, u.skipped = now.Add(unknownPathsEvery), 0
+	u.mu.Unlock()
+	shown := path
+	if characters := []rune(path); len(characters) > maxShownPath {
+		shown = string(characters[:maxShownPath]) + "…"
+	}
+	u.logger.Warn("nothing is mounted at the path of a request; if it is a provider's, correct the URL that it was given",
+		"path", plain(shown), "nearest", nearest(path, u.mounted), "others_since", skipped)
 }
 
 // handler is the receiver of a configured provider.

@@ -2,19 +2,24 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/client"
+	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/verify"
 )
@@ -195,9 +200,56 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 	l.end() // and no line of an unknown path
+	// All of them within a moment, so there is one warning.
+	require.Equal(t, 1, strings.Count(l.stderr.String(), "nothing is mounted at the path of a request"), l.stderr.String())
 	for _, secret := range []string{testSafecode, testPtopKey, testPayatom} {
 		require.NotContains(t, l.stderr.String(), secret)
 	}
+}
+
+// TestUnknownPaths warns once within a while, with the path that was asked for
+// and the one that may have been meant, and shows nothing as it came.
+func TestUnknownPaths(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		c := parsed(t, with(testConfig(), object{"payatom.path": "/callbacks/payatom"}))
+		h, err := newHandler(c, middleware.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		require.NoError(t, err)
+		get := func(path string) []string {
+			log.Reset()
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest(http.MethodPost, "/", nil)
+			r.URL.Path = path
+			h.ServeHTTP(w, r)
+			require.Equal(t, http.StatusNotFound, w.Code)
+			require.Equal(t, "404 page not found\n", w.Body.String())
+			var lines []string
+			for line := range strings.Lines(log.String()) {
+				_, rest, found := strings.Cut(line, " level=WARN msg=")
+				require.True(t, found, line)
+				lines = append(lines, strings.TrimSuffix(rest, "\n"))
+			}
+			return lines
+		}
+		const msg = `"nothing is mounted at the path of a request; if it is a provider's, correct the URL that it was given" `
+		require.Equal(t, []string{msg + "path=/Ptop/ nearest=/ptop others_since=0"}, get("/Ptop/"))
+		for range 3 {
+			time.Sleep(3 * time.Second)
+			require.Empty(t, get("/callback/payatom"))
+		}
+		time.Sleep(2 * time.Second)
+		require.Equal(t, []string{msg + "path=/callback/payatom nearest=/callbacks/payatom others_since=3"}, get("/callback/payatom"))
+		for path, shown := range map[string]string{
+			"/pts\x1b[2J\n\u202e\u009b\xff": `/pts\u001b[2J\u000a\u202e\u009b\xff`,
+			"/" + strings.Repeat("é", 5000): "/" + strings.Repeat("é", 99) + "…",
+			"/a b":                          `"/a b"`,
+		} {
+			time.Sleep(time.Minute)
+			lines := get(path)
+			require.Len(t, lines, 1)
+			require.Contains(t, lines[0], " path="+shown+" nearest=/")
+		}
+	})
 }
 
 // TestPtopConfirm has listen ask a fake Ptop, and takes what it says for the

@@ -68,7 +68,7 @@ func run(ctx context.Context, io stdio, args []string) int {
 		return exitDone
 	}
 	// The library's errors begin with the same word.
-	fmt.Fprintln(io.err, "payack:", oneLine.Replace(strings.TrimPrefix(err.Error(), "payack: ")))
+	fmt.Fprintln(io.err, "payack:", plain(oneLine.Replace(strings.TrimPrefix(err.Error(), "payack: "))))
 	if errors.As(err, &usage) {
 		return exitUsage
 	}

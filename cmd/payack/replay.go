@@ -1,24 +1,32 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/payack/payack"
 	"github.com/payack/payack/payacktest"
 )
 
 func runReplay(ctx context.Context, io stdio, args []string) error {
-	fs := newFlags(io, "replay", "replay -url URL FILE…\n\nA FILE is a recording, the dump of a request or a bare body; a folder means all its files.",
+	fs := newFlags(io, "replay", "replay [-provider ptop|pts|payatom] -url URL FILE…\n\nA FILE is a recording, the dump of a request or a bare body; a folder means all its files.",
 		"payack replay -url http://127.0.0.1:8080/payatom recordings")
 	target := fs.String("url", "", "the `URL` to post to; one without a path is completed by the path of each recording")
+	name := fs.String("provider", "", "whose `NAME` the callbacks are where a recording doesn't say: ptop, pts or payatom")
 	files, err := parseOperands(fs, args, -1)
 	if err != nil {
 		return err
+	}
+	whose := payack.Provider(*name)
+	if whose != "" && !slices.Contains(providers, whose) {
+		return usagef("-provider: there is no provider %q; there are ptop, pts and payatom", *name)
 	}
 	u, err := targetURL(*target)
 	if err != nil {
@@ -31,7 +39,7 @@ func runReplay(ctx context.Context, io stdio, args []string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	wrong := 0
+	wrong, missing := 0, 0
 	for _, rec := range recordings {
 		fmt.Fprintf(io.out, "%s: ", plain(rec.Name))
 		if rec.Incomplete {
@@ -39,15 +47,23 @@ func runReplay(ctx context.Context, io stdio, args []string) error {
 			wrong++
 			continue
 		}
-		a, err := post(ctx, targetOf(u, rec).String(), again(rec))
+		to := targetOf(u, rec)
+		a, err := post(ctx, to.String(), again(rec))
 		if err != nil {
 			fmt.Fprintln(io.out, "no answer")
 			return fmt.Errorf("%s: %w", rec.Name, err)
 		}
 		printAnswer(io.out, a)
-		if rec.Provider == "" && a.Status/100 != 2 || rec.Provider != "" && !acknowledges(rec.Provider, a) {
+		switch {
+		case a.Status == http.StatusNotFound:
+			fmt.Fprintf(io.out, "nothing is at %s (404); give -url with the path of the receiver\n", plain(to.EscapedPath()))
+			missing++
+		case !acknowledges(cmp.Or(rec.Provider, whose), a):
 			wrong++
 		}
+	}
+	if missing > 0 {
+		return fmt.Errorf("%d of %d recordings were answered 404: nothing is at that path; give -url with the path of the receiver", missing, len(recordings))
 	}
 	if wrong > 0 {
 		return fmt.Errorf("%d of %d recordings were not acknowledged; the receiver's own output gives the reason", wrong, len(recordings))

@@ -62,12 +62,32 @@ func TestReplay(t *testing.T) {
 	require.Equal(t, "payack: 1 of 2 recordings were not acknowledged; the receiver's own output gives the reason\n", stderr)
 	dump, err := forged.Dump("/pts")
 	require.NoError(t, err)
-	status, _, _ = call(context.Background(), "replay", "-url", l.url, writeFile(t, "dump", string(dump)))
-	require.Equal(t, exitDone, status)
-	for _, want := range []string{"rejected signature", "duplicate", "rejected signature"} {
+	file := writeFile(t, "dump", string(dump))
+	for _, whose := range [][]string{nil, {"-provider", "pts"}} {
+		status, _, stderr = call(context.Background(), append([]string{"replay", "-url", l.url, file}, whose...)...)
+		require.Equal(t, exitFailed, status)
+		require.Contains(t, stderr, "1 of 1 recordings were not acknowledged")
+	}
+	for _, want := range []string{"rejected signature", "duplicate", "rejected signature", "rejected signature"} {
 		require.Equal(t, "pts "+want, l.line().verdict())
 	}
+	// Of Payatom and Ptop, too, and among others that are acknowledged.
+	for p, signed := range map[payack.Provider]payacktest.Callback{payack.Payatom: genuine[payack.Payatom], payack.Ptop: genuine[payack.Ptop]} {
+		dump, err := signed.Tampered(t, payacktest.FlipSignature).Dump("/" + string(p))
+		require.NoError(t, err)
+		status, _, stderr = call(context.Background(), "replay", "-url", l.url, "-provider", string(p), filepath.Join(dir, "2.json"), writeFile(t, "dump", string(dump)))
+		require.Equal(t, exitFailed, status)
+		require.Contains(t, stderr, "1 of 2 recordings were not acknowledged")
+		l.line()
+		l.line()
+	}
+	// A path that is not the receiver's is named as such.
+	status, stdout, stderr = call(context.Background(), "replay", "-url", l.url+"/pst", filepath.Join(dir, "2.json"))
+	require.Equal(t, exitFailed, status)
+	require.Contains(t, stdout, "nothing is at /pst (404); give -url with the path of the receiver\n")
+	require.Equal(t, "payack: 1 of 1 recordings were answered 404: nothing is at that path; give -url with the path of the receiver\n", stderr)
 	l.end()
+	require.Contains(t, l.stderr.String(), "path=/pst nearest=/pts")
 }
 
 // TestReplayedBytes looks at what comes over the wire.
@@ -142,6 +162,7 @@ func TestReplayCalls(t *testing.T) {
 		{[]string{"-url", "ftp://127.0.0.1", body}, exitUsage, "-url"},
 		{[]string{"-url", "http://127.0.0.1:1"}, exitUsage, "the recordings are missing"},
 		{[]string{"-url", "http://127.0.0.1:1", "-x"}, exitUsage, "-x"},
+		{[]string{"-url", "http://127.0.0.1:1", "-provider", "stripe", body}, exitUsage, `"stripe"; there are ptop, pts and payatom`},
 		{[]string{"-url", "http://127.0.0.1:1", "/nonexistent"}, exitUsage, "no such file"},
 		{[]string{"-url", "http://127.0.0.1:1", folder}, exitUsage, "no recordings in this folder"},
 		{[]string{"-url", "http://127.0.0.1:1", body, bad}, exitUsage, "bad.json"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -13,13 +14,15 @@ import (
 )
 
 func runSend(ctx context.Context, io stdio, args []string) error {
-	fs := newFlags(io, "send", "send PROVIDER -config FILE -url URL [-key FILE] [-set name=value]… [-tamper signature|body|envelope|replay]",
+	fs := newFlags(io, "send", "send PROVIDER -config FILE -url URL [-key FILE] [-set name=value]… [-extra name=value]… [-tamper signature|body|envelope|replay]",
 		"payack send payatom -config payack.json -url http://127.0.0.1:8080/payatom -set status=Declined")
 	file := fs.String("config", "", "the receiver's configuration `file`, for its keys")
 	target := fs.String("url", "", "the `URL` to post to")
 	key := fs.String("key", "", "pts only: a private key's PEM `file` (its public key belongs into pts.public_keys)")
 	var set assignments
-	fs.Var(&set, "set", "give a member another value, `name=value`; may be repeated")
+	var known, extra []string
+	fs.Var(&memberFlag{&set, &known}, "set", "give a member another value, `name=value`; may be repeated")
+	fs.Var(&memberFlag{&set, &extra}, "extra", "send a member that the provider doesn't know, `name=value`; may be repeated")
 	tamper := fs.String("tamper", "", "spoil it: signature, body, envelope, or replay (post it twice)")
 	operands, err := parseOperands(fs, args, 1)
 	if err != nil {
@@ -44,6 +47,9 @@ func runSend(ctx context.Context, io stdio, args []string) error {
 	if err != nil {
 		return usageError{err}
 	}
+	if err := s.checkNames(known, extra); err != nil {
+		return usageError{err}
+	}
 	cb, err := s.build(set, tampering(*tamper))
 	if err != nil {
 		return usageError{err}
@@ -58,7 +64,10 @@ func runSend(ctx context.Context, io stdio, args []string) error {
 			return err
 		}
 		printAnswer(io.out, a)
-		if !acknowledges(s.provider, a) {
+		switch {
+		case a.Status == http.StatusNotFound:
+			return fmt.Errorf("nothing is at the path of -url (404); the configuration mounts %s at %s", s.provider, c.path(s.provider))
+		case !acknowledges(s.provider, a):
 			return errors.New("the answer is no acknowledgement; the receiver's own output gives the reason")
 		}
 	}
@@ -78,16 +87,23 @@ func targetURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
+// memberFlag is a flag that may be repeated. What all such flags give stands in
+// one list, in the order of the command line; names are those of this one.
+type memberFlag struct {
+	all   *assignments
+	names *[]string
+}
+
 // String implements flag.Value.
-func (a *assignments) String() string { return "" }
+func (memberFlag) String() string { return "" }
 
 // Set implements flag.Value: it takes name=value.
-func (a *assignments) Set(s string) error {
+func (f memberFlag) Set(s string) error {
 	name, value, found := strings.Cut(s, "=")
 	if !found || name == "" {
 		return errors.New("give name=value")
 	}
-	*a = append(*a, assignment{name, value})
+	*f.all, *f.names = append(*f.all, assignment{name, value}), append(*f.names, name)
 	return nil
 }
 
@@ -100,10 +116,12 @@ func post(ctx context.Context, target string, cb payacktest.Callback) (payack.An
 	return answerOf(res)
 }
 
+// printAnswer shows an answer on two lines. What a server says must not reach the
+// terminal as it is.
 func printAnswer(w io.Writer, a payack.Answer) {
 	fmt.Fprintf(w, "HTTP %d", a.Status)
 	if a.ContentType != "" {
-		fmt.Fprintf(w, " %s", a.ContentType)
+		fmt.Fprintf(w, " %s", plain(a.ContentType))
 	}
-	fmt.Fprintf(w, "\n%s\n", a.Body)
+	fmt.Fprintf(w, "\n%s\n", plain(strings.TrimRight(a.Body, "\r\n")))
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -140,9 +141,36 @@ func TestSendPrintsTheAnswer(t *testing.T) {
 	require.Equal(t, "HTTP 200 text/plain\nSUCCESS\n", stdout)
 	_, stdout, _ = call(context.Background(), "send", "ptop", "-config", file, "-url", r.url+"/ptop")
 	require.Equal(t, "HTTP 200\n\n", stdout)
-	status, stdout, _ := call(context.Background(), "send", "ptop", "-config", file, "-url", r.url+"/elsewhere")
+	status, stdout, stderr := call(context.Background(), "send", "ptop", "-config", file, "-url", r.url+"/elsewhere")
 	require.Equal(t, exitFailed, status)
 	require.True(t, strings.HasPrefix(stdout, "HTTP 404 text/plain"), stdout)
+	require.Equal(t, "payack: nothing is at the path of -url (404); the configuration mounts ptop at /ptop\n", stderr)
+}
+
+// hostile are texts that a terminal would act on, or show as something else.
+const hostile = "a\x00\x07\x1b[2J\x1b]0;x\x07\x7f\u0085\u009b2J\u202eb\u2066\u2069\u200f\u061c\u2028\r\nHTTP 200\r\n"
+
+const hostileShown = `a\u0000\u0007\u001b[2J\u001b]0;x\u0007\u007f\u0085\u009b2J\u202eb\u2066\u2069\u200f\u061c\u2028\u000d\u000aHTTP 200`
+
+// TestAnswersReachNoTerminal: what a server answers is shown, and does nothing.
+func TestAnswersReachNoTerminal(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; x=\u202e\u009b")
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = io.WriteString(w, hostile)
+	}))
+	defer s.Close()
+	for _, args := range [][]string{
+		{"send", "ptop", "-config", configFile(t, testConfig()), "-url", s.URL + "/x"},
+		{"replay", "-url", s.URL, writeFile(t, "body", "{}")},
+	} {
+		status, stdout, stderr := call(context.Background(), args...)
+		require.Equal(t, exitFailed, status)
+		require.True(t, strings.HasSuffix(stdout, `HTTP 418 text/plain; x=\u202e\u009b`+"\n"+hostileShown+"\n"), "%q", stdout)
+		for _, r := range stdout + stderr {
+			require.True(t, r == '\n' || strconv.IsPrint(r), "%q", stdout+stderr)
+		}
+	}
 }
 
 func TestSendSet(t *testing.T) {
@@ -156,7 +184,11 @@ func TestSendSet(t *testing.T) {
 			args = append(args, "-key", key)
 		}
 		for _, s := range set {
-			args = append(args, "-set", s)
+			if name, _, _ := strings.Cut(s, "="); len(name) == 1 {
+				args = append(args, "-extra", s)
+			} else {
+				args = append(args, "-set", s)
+			}
 		}
 		got, stdout, stderr := call(context.Background(), args...)
 		require.Equal(t, status, got, stdout+stderr)
@@ -234,7 +266,16 @@ func TestSendCalls(t *testing.T) {
 		{base("pts", "-key", keyFile(t), "-set", "sign=x"), exitUsage, "-set sign"},
 		{base("ptop", "-set", "signature=x"), exitUsage, "-set signature"},
 		{base("payatom", "-set", "post_hash=x"), exitUsage, "-set post_hash"},
-		{base("ptop", "-set", "Order_id=1"), exitUsage, "-set: such a message can't be signed"},
+		{base("ptop", "-extra", "Order_id=1"), exitUsage, "-set: such a message can't be signed"},
+		{base("ptop", "-set", "Order_id=1"), exitUsage, "-set Order_id: ptop knows no such member, the nearest is order_id; -extra Order_id=… sends it all the same"},
+		{base("ptop", "-set", "status=1"), exitUsage, "-set status: ptop knows no such member"},
+		{base("payatom", "-set", "statsu=Declined", "-set", "order_id=O"), exitUsage, "the nearest is status;"},
+		{base("payatom", "-set", "amount=5"), exitUsage, "the nearest is "},
+		{base("pts", "-key", keyFile(t), "-set", "acceptamount=1"), exitUsage, "the nearest is accept_amount;"},
+		{base("pts", "-key", keyFile(t), "-set", "a\x1b[2Jb=1"), exitUsage, `-set a\u001b[2Jb: pts knows no such member`},
+		{base("payatom", "-extra", "status=Declined"), exitUsage, "-extra status: it is a member of payatom's; use -set"},
+		{base("payatom", "-extra", "post_hash=x"), exitUsage, "use -set"},
+		{base("payatom", "-extra", "x"), exitUsage, "name=value"},
 		{base("pts", "-key", keyFile(t), "-set", "order_id=1&status=2000"), exitUsage, "-set order_id: it holds &"},
 		{base("payatom", "-set", "status"), exitUsage, "name=value"},
 		{base("payatom", "-set", "=1"), exitUsage, "name=value"},
@@ -276,6 +317,15 @@ func TestAcknowledgements(t *testing.T) {
 		{payack.Payatom, payack.Answer{Status: 200, Body: `{"hash_status":"HashMatched","acknowledge":"no"}`}, false},
 		{payack.Payatom, payack.Answer{Status: 429, Body: payatomYes}, false},
 		{payack.Payatom, payack.Answer{Status: 200, Body: "yes"}, false},
+		// Where nobody knows whose it was.
+		{"", payack.Answer{Status: 200}, true},
+		{"", payack.Answer{Status: 204}, true},
+		{"", payack.Answer{Status: 200, Body: "SUCCESS"}, true},
+		{"", payack.Answer{Status: 200, Body: payatomYes}, true},
+		{"", payack.Answer{Status: 200, Body: "FAILED"}, false},
+		{"", payack.Answer{Status: 200, Body: payatomMismatch}, false},
+		{"", payack.Answer{Status: 307}, false},
+		{"", payack.Answer{Status: 422}, false},
 	} {
 		require.Equal(t, tt.want, acknowledges(tt.p, tt.a), "%s %v", tt.p, tt.a)
 	}

@@ -28,9 +28,9 @@ var reasons = map[payack.Reason]string{
 	payack.ReasonBodyRead:        "record it again, whole",
 }
 
-// mend says what to do about a delivery that is not accepted: what goes with
+// fix says what to do about a delivery that is not accepted: what goes with
 // the reason, or other settings under which it verifies.
-func (i *inspection) mend() string {
+func (i *inspection) fix() string {
 	o := &i.seen
 	reason := reasons[o.Reason]
 	if o.Reason == payack.ReasonContentType {

@@ -1,0 +1,43 @@
+package main
+
+import "strings"
+
+// maxCompared bounds the names that are compared.
+const maxCompared = 100
+
+// nearest returns the name that takes the fewest changes of characters to make
+// of a given one, whatever the case of its letters; the first of several.
+func nearest(given string, names []string) string {
+	best, fewest := "", -1
+	for _, name := range names {
+		if n := changes(strings.ToLower(given), strings.ToLower(name)); fewest < 0 || n < fewest {
+			best, fewest = name, n
+		}
+	}
+	return best
+}
+
+// changes counts the characters to be added, taken out or replaced to make one
+// text of another (Levenshtein's distance).
+func changes(a, b string) int {
+	from, to := cut([]rune(a), maxCompared), cut([]rune(b), maxCompared)
+	row := make([]int, len(to)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i, r := range from {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j, s := range to {
+			replaced := diagonal
+			if r != s {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(to)]
+}
+
+func cut[T any](s []T, most int) []T { return s[:min(len(s), most)] }
