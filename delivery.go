@@ -27,6 +27,10 @@ type Delivery struct {
 	// Event is the verified event, nil as long as nothing is verified. A delivery
 	// that has one may still be rejected: [Reason.AfterVerified] has the reasons.
 	Event Event
+	// Invalid says which rule the event breaks, of the provider's or of the
+	// merchant's own; it is empty for an event that is valid. What is invalid
+	// never reaches the merchant's function.
+	Invalid string
 }
 
 type deliveryKey struct{}

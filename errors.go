@@ -191,9 +191,20 @@ func (e *Error) Error() string {
 		s += ": " + e.Detail
 	}
 	if e.Err != nil {
-		s += ": " + oneLine.Replace(e.Err.Error())
+		s += ": " + oneLine.Replace(textOf(e.Err))
 	}
 	return s
+}
+
+// textOf returns an error's text. The error is the merchant's own, and a nil
+// pointer in it may panic when it is asked.
+func textOf(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = "an error whose Error method panics"
+		}
+	}()
+	return err.Error()
 }
 
 // Is reports whether target is the sentinel of the error's reason.

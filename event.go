@@ -86,6 +86,8 @@ type Event interface {
 	// Found returns what the merchant's records and the provider said when they
 	// were asked about the event.
 	Found() Findings
+
+	restore(Verification) // of embedding Verification: methods can be added here
 }
 
 // Verification says how an event was verified. It is no part of its JSON form.

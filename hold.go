@@ -32,7 +32,10 @@ func WithHeld(ctx context.Context, h Held) context.Context {
 // function is called with, and whether it holds anything.
 func HeldFrom(ctx context.Context) (Held, bool) {
 	h, ok := ctx.Value(heldKey{}).(Held)
-	return h, ok
+	if !ok || len(h.Claims()) == 0 {
+		return nil, false
+	}
+	return h, true
 }
 
 // StoreChecker is implemented by callbacks, as function types, that need a

@@ -44,7 +44,10 @@ func TestHeldFrom(t *testing.T) {
 			t.Errorf("the context %s: %v, %v", name, h, ok)
 		}
 	}
-	inner := &held{}
+	if h, ok := payack.HeldFrom(payack.WithHeld(context.Background(), &held{})); ok || h != nil {
+		t.Error("nothing is held before the store has granted a claim")
+	}
+	inner := &held{claims: want.claims[:1]}
 	if h, ok := payack.HeldFrom(payack.WithHeld(ctx, inner)); !ok || h != payack.Held(inner) {
 		t.Error("the inner one does not win")
 	}

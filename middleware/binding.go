@@ -13,10 +13,9 @@ type binding struct {
 	text string
 	// event tells the events with the same text apart.
 	event string
-	// lock is set where only the callback can tell which event is true: the text
-	// is then bound when it has returned nil, so that a forger who comes first
-	// does not keep the genuine event out, and while one of them is with the
-	// callback the others are busy.
+	// lock is set where only the callback can tell which event is true. The text
+	// is then bound when the callback has returned nil: a forger who comes first
+	// does not keep the genuine event out. Meanwhile the other events are busy.
 	lock string
 	// confirmed reports that the provider has confirmed the event, so that it is
 	// true whatever else its text is bound to.
@@ -55,7 +54,7 @@ func (rc *receiver) duplicate(ctx context.Context, d *delivery, ev payack.Event,
 		return nil
 	}
 	if id, digest, ok := rc.stages.details(ev); ok {
-		state, err := rc.once.store.Lookup(ctx, id, digest)
+		state, err := rc.once.lookup(ctx, id, digest)
 		if err == nil && state == payack.ClaimConflict {
 			rc.options.Logger.Warn("payack: an event that was processed came again with other details, which are not signed (a second partial refund has the same signed members); compare them with the provider's records",
 				"provider", rc.stages.provider, "event_id", cut(d.observation.EventID))
@@ -69,11 +68,20 @@ func (h *hold) bind(ctx context.Context, d *delivery, b binding) error {
 	busy := func() error {
 		return d.fail(payack.StageGuard, payack.ReasonBusy, nil, "its signature is being processed with another event")
 	}
-	var state payack.ClaimState
-	var err error
+	state, err := h.once.lookFormer(ctx, b.text, b.event)
+	switch {
+	case err != nil:
+		return err
+	case state == payack.ClaimConflict && !b.confirmed:
+		return d.spliced()
+	}
 	if b.lock == "" {
 		state, err = h.bindNow(ctx, b.text, b.event)
 	} else {
+		if !enter(h.once.home, b.lock) {
+			return busy()
+		}
+		h.lock = b.lock
 		state, err = h.claim(ctx, b.lock, "", true)
 		switch {
 		case err != nil:
@@ -89,9 +97,13 @@ func (h *hold) bind(ctx context.Context, d *delivery, b binding) error {
 	case b.confirmed:
 		return nil
 	case state == payack.ClaimConflict:
-		return d.fail(payack.StageGuard, payack.ReasonSpliced, nil, "its signature came before with another order, amount or status")
+		return d.spliced()
 	case state == payack.ClaimBusy: // left behind by a crash; bound to nobody until its lease ends
 		return busy()
 	}
 	return nil
+}
+
+func (d *delivery) spliced() error {
+	return d.fail(payack.StageGuard, payack.ReasonSpliced, nil, "its signature came before with another order, amount or status")
 }

@@ -14,9 +14,10 @@ import (
 
 // ConfirmFunc asks the provider whether what an event says is true. It runs
 // only for events that say that money came in, and is safe for concurrent use.
-// Nothing is held while it runs. Deliveries that are the same to the last byte
-// and come at the same time are asked about once, under a context of their own
-// that ends after [Options].Deadline.
+// Nothing is held while it runs. Deliveries with the same path, tenant and body
+// that come at the same time are asked about once. The context is that of the
+// question and not of one of the deliveries: it ends after [Options].Deadline.
+// Decide by the event and not by the delivery's headers.
 //
 // Return what the provider said when it says the same: it is handed to the
 // callback in Confirmed. Return [payack.ErrUnconfirmed] when the provider's
@@ -34,14 +35,15 @@ type confirmer[E payack.Event] struct {
 	open map[question]*reply
 }
 
-// question is what makes two questions the same: all that Confirm may look at.
+// question is what makes two questions the same: what Confirm decides by.
 type question struct {
-	tenant, body string
-	expected     payack.Expectation
+	tenant, path, body string
+	expected           payack.Expectation
 }
 
 // reply is what becomes of a question; its members are set when done is closed.
 type reply struct {
+	asked     time.Time
 	done      chan struct{}
 	confirmed *payack.Confirmation
 	err       error
@@ -63,7 +65,11 @@ func newConfirmer[E payack.Event](confirm ConfirmFunc[E], o *Options) (*confirme
 	if timeout <= 0 {
 		timeout = DefaultDeadline
 	}
-	if atMost, ok := confirming.Timeout(confirming.Func[E](confirm)); ok && atMost >= timeout {
+	atMost, ok, err := confirming.Timeout(confirming.Func[E](confirm))
+	if err != nil {
+		return nil, fmt.Errorf("payack: Confirm: %w", err)
+	}
+	if ok && atMost >= timeout {
 		return nil, fmt.Errorf("payack: Confirm: its client may take %v and the deadline is %v, so that nothing would be left for the callback; lower ConfirmTimeout in the client's Options, or raise Deadline", atMost, timeout)
 	}
 	return &confirmer[E]{confirm: confirm, timeout: timeout, open: make(map[question]*reply)}, nil
@@ -95,14 +101,16 @@ func (c *confirmer[E]) ask(ctx context.Context, ev E) (*payack.Confirmation, err
 func (c *confirmer[E]) question(ctx context.Context, ev E) *reply {
 	q := question{tenant: ev.VerifiedBy().Tenant, expected: ev.Found().Expected}
 	if d, ok := payack.DeliveryFrom(ctx); ok {
-		q.body = d.Body
+		q.path, q.body = d.Path, d.Body
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r := c.open[q]; r != nil && q.body != "" {
+	now := time.Now()
+	// One that heeds no context would keep its question open for good.
+	if r := c.open[q]; r != nil && q.body != "" && now.Sub(r.asked) < c.timeout {
 		return r
 	}
-	r := &reply{done: make(chan struct{}), err: errHookEnded}
+	r := &reply{asked: now, done: make(chan struct{}), err: errHookEnded}
 	c.open[q] = r
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)

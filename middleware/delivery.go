@@ -66,6 +66,8 @@ func (d *delivery) end(err error) {
 			refusal.EventID = o.EventID
 		}
 		o.Outcome, o.Reason, o.Err = refusal.Reason.Outcome(), refusal.Reason, refusal
+	case err != nil: // nothing is accepted by an oversight
+		o.Outcome, o.Reason, o.Err = payack.OutcomeFailed, payack.ReasonCallback, err
 	case o.Outcome == payack.OutcomeDuplicate:
 		o.Reason = ""
 	default:

@@ -1,6 +1,7 @@
 // Package middleware is the way of a request: it turns HTTP away at the gate,
-// captures the body, has it verified, guards the event (once only, expected,
-// confirmed), calls the merchant's code, and answers in the provider's words.
+// captures the body, has it verified, has it compared with what is expected and
+// confirmed, takes hold of it (once only), calls the merchant's code, and answers
+// in the provider's words.
 //
 // There is a receiver for each provider, made by [NewPtop], [NewPTS] and
 // [NewPayatom]. Wrap puts it around an existing http.Handler, which then finds
@@ -12,5 +13,6 @@
 // failure, and the provider is asked to send again. What the handler wrote
 // itself stands as it is.
 //
-// A receiver is safe for concurrent use and has no goroutines of its own.
+// A receiver is safe for concurrent use. It starts a goroutine for each question
+// that Confirm asks, and no others.
 package middleware

@@ -47,9 +47,16 @@ func Handle[E payack.Event, F ~func(context.Context, E) error](rc *Receiver[E], 
 	h := &Handler{
 		engine: rc.engine,
 		call:   func(ctx context.Context, ev payack.Event, _ *delivery) error { return fn(ctx, ev.(E)) },
-		owns:   func(ev payack.Event) bool { _, ok := ev.(E); return ok },
+		owns: func(ev payack.Event) bool {
+			own, ok := ev.(E)
+			var none E
+			return ok && any(own) != any(none)
+		},
 	}
-	return h, h.mount()
+	if err := h.mount(); err != nil {
+		return nil, err
+	}
+	return h, nil
 }
 
 // ServeHTTP receives a callback and answers it.
@@ -75,27 +82,28 @@ func (h *Handler) Store() payack.Store { return h.engine.once.store }
 // The error is nil for an event that is accepted, or was (o tells which), and a
 // *[payack.Error] otherwise.
 func (h *Handler) Process(ctx context.Context, d *payack.Delivery, o *payack.Observation) error {
-	if d == nil || d.Event == nil || !h.owns(d.Event) {
-		return fmt.Errorf("payack: %s: Process: the delivery has no verified event of this provider", h.Provider())
+	if d == nil {
+		d = &payack.Delivery{}
 	}
-	rc := h.engine
 	mine := &delivery{Delivery: *d, started: time.Now()}
-	rc.begin(mine)
+	h.engine.begin(mine)
 	mine.stopped = false
-	mine.has(d.Event)
 	// Deferred, because the function may end the goroutine.
 	defer func() {
-		*o = mine.observation
-		o.Delivery = d
-		o.Took.Total = time.Since(mine.started)
+		if o != nil {
+			*o = mine.observation
+			o.Delivery = d
+			o.Took.Total = time.Since(mine.started)
+		}
 	}()
-	err := rc.desk(ctx, mine, h.call)
+	err := h.desk(ctx, mine)
 	mine.end(err)
 	return err
 }
 
-// desk is process where no request waits: nobody else would end a panic.
-func (rc *receiver) desk(parent context.Context, d *delivery, call callFunc) (err error) {
+// desk is process without a request: nobody else would end a panic.
+func (h *Handler) desk(parent context.Context, d *delivery) (err error) {
+	rc := h.engine
 	defer func() {
 		if err == http.ErrAbortHandler {
 			err = d.fail(payack.StageCall, payack.ReasonPanic, nil, "the merchant's code panicked with http.ErrAbortHandler")
@@ -104,13 +112,21 @@ func (rc *receiver) desk(parent context.Context, d *delivery, call callFunc) (er
 	defer rc.recovered(d, &err)
 	ctx := d.within(parent, d.started.Add(rc.options.Deadline))
 	defer d.deadline.stop()
-	if err := rc.check(d); err != nil {
-		return err
+	if d.Event == nil || !h.owns(d.Event) {
+		return d.invalid("the delivery has no verified event of this provider")
 	}
-	if done, err := rc.formerlyDone(ctx, d, d.Event); done || err != nil {
-		return rc.duplicate(ctx, d, d.Event, err)
+	d.has(d.Event)
+	// The event comes from elsewhere, and so may have broken a rule since.
+	if err := d.Event.Check(); err != nil && d.Invalid == "" {
+		d.Invalid = err.Error()
 	}
-	return rc.process(ctx, d, d.Event, call)
+	if err := rc.rules.check(d.Event); err != nil && d.Invalid == "" {
+		d.Invalid = err.Error()
+	}
+	if d.Invalid != "" {
+		return d.invalid(d.Invalid)
+	}
+	return rc.process(ctx, d, d.Event, h.call)
 }
 
 // Observe writes the log line of an observation and hands it to the receiver's
@@ -121,11 +137,12 @@ func (h *Handler) Observe(ctx context.Context, o *payack.Observation) {
 
 // Explain verifies a recorded delivery like a received one, and tells each step.
 // Nothing is processed, and no store or provider is asked; a KeyFunc is, with a
-// request that is made of the delivery. The error is that of the key source.
+// request that is made of the delivery: it has the path, and no path values. The
+// error is that of the key source.
 // What it tells is for whoever holds the keys: see [verify.Explanation].
 func (h *Handler) Explain(ctx context.Context, d *payack.Delivery) (verify.Explanation, error) {
 	m := verify.Message{Header: d.Header, Body: d.Body, ContentType: http.Header(d.Header).Get("Content-Type")}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "/", nil)
+	r, err := http.NewRequestWithContext(payack.WithDelivery(ctx, d), http.MethodPost, "/", nil)
 	if err != nil {
 		return verify.Explanation{}, err
 	}

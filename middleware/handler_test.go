@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -419,4 +420,110 @@ func TestExplainOfAHandler(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorIs(t, told.Err, payack.ErrMalformed)
 	assert.Zero(t, d.count())
+}
+
+// A nil pointer as an error panics when it is printed. The delivery is answered,
+// logged and observed all the same, in a request and without one.
+func TestErrorThatPanicsWhenItIsPrinted(t *testing.T) {
+	d := newDesk(t, nil, func(context.Context, *payack.PayatomEvent) error { return (*panickingError)(nil) })
+	assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "500", "Approved")).Body.String(), `"HashMatched","acknowledge":"no"`)
+	o := d.last(t)
+	assert.Equal(t, payack.OutcomeFailed, o.Outcome)
+	assert.NotEmpty(t, o.Err.Error())
+	assert.Len(t, d.deliveries(t), 1)
+	seen, err := d.process(t, kept(t, "ORD1", "500", "Approved"))
+	require.Error(t, err)
+	assert.Equal(t, payack.OutcomeFailed, seen.Outcome)
+}
+
+type panickingError struct{ text string }
+
+func (e *panickingError) Error() string { return e.text }
+
+// While one event is with the callback, another one with the same hash is busy in
+// this process, even when the first one's lease has ended.
+func TestHashIsBusyBeyondTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inside, goOn := make(chan struct{}), make(chan struct{})
+		d := newDesk(t, func(c *middleware.PayatomConfig) { c.Deadline, c.Lease = time.Second, 2*time.Second },
+			func(_ context.Context, ev *payack.PayatomEvent) error {
+				if ev.OrderID == "ORD1" {
+					close(inside)
+					<-goOn
+				}
+				return nil
+			})
+		answered := make(chan string)
+		go func() { answered <- serve(d.h, payatomRequest(t, "ORD1", "505", "Approved")).Body.String() }()
+		<-inside
+		time.Sleep(time.Minute)
+		serve(d.h, payatomRequest(t, "ORD150", "5", "Approved"))
+		assert.Equal(t, payack.ReasonBusy, d.last(t).Reason)
+		close(goOn)
+		assert.Contains(t, <-answered, `"yes"`)
+		d.last(t)
+		serve(d.h, payatomRequest(t, "ORD150", "5", "Approved"))
+		assert.Equal(t, payack.ReasonSpliced, d.last(t).Reason)
+	})
+}
+
+// The hash is bound before its event is done: whoever finds the event done finds
+// the hash bound.
+func TestEventIsCommittedLast(t *testing.T) {
+	store := newRecordingStore()
+	d := newDesk(t, func(c *middleware.PayatomConfig) { c.Store = store }, func(context.Context, *payack.PayatomEvent) error { return nil })
+	serve(d.h, payatomRequest(t, "ORD1", "500", "Approved"))
+	var commits []string
+	for _, call := range store.calls {
+		if id, ok := strings.CutPrefix(call, "commit "); ok {
+			commits = append(commits, id)
+		}
+	}
+	assert.Equal(t, []string{"payatom-splice:v1:text0:ORD1500Approved", "payatom:v1::ORD1:Approved"}, commits)
+}
+
+// A store that was asked too late has not failed, and is not done without.
+func TestStoreThatIsAskedTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, without := range []bool{false, true} {
+			called := 0
+			d := newDesk(t, func(c *middleware.PayatomConfig) {
+				c.ExpectInCallback, c.Deadline, c.InsecureProcessWithoutStore = false, time.Second, without
+				c.Expect = func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
+					time.Sleep(2 * time.Second)
+					return payack.Expectation{Found: true, Amount: payack.NewAmount("500")}, nil
+				}
+			}, func(context.Context, *payack.PayatomEvent) error { called++; return nil })
+			serve(d.h, payatomRequest(t, "ORD1", "500", "Approved"))
+			assert.Equal(t, payack.ReasonDeadline, d.last(t).Reason)
+			assert.Zero(t, called)
+		}
+	})
+}
+
+// Outside of the function nothing is held, so there is nothing to commit.
+func TestHeldInTheFunctionOnly(t *testing.T) {
+	asked := 0
+	d := newDesk(t, func(c *middleware.PayatomConfig) {
+		c.ExpectInCallback = false
+		c.Expect = func(ctx context.Context, _ *payack.PayatomEvent) (payack.Expectation, error) {
+			asked++
+			_, ok := payack.HeldFrom(ctx)
+			assert.False(t, ok)
+			return payack.Expectation{Found: true, Amount: payack.NewAmount("500")}, nil
+		}
+	}, func(ctx context.Context, _ *payack.PayatomEvent) error {
+		_, ok := payack.HeldFrom(ctx)
+		assert.True(t, ok)
+		return nil
+	})
+	assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "500", "Approved")).Body.String(), `"yes"`)
+	assert.Equal(t, 1, asked)
+}
+
+func TestBodyMustLeaveTimeForTheCallback(t *testing.T) {
+	_, err := middleware.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true,
+		Options: middleware.Options{ReadTimeout: time.Second, Deadline: time.Second}})
+	require.ErrorContains(t, err, "ReadTimeout")
+	ptopReceiver(t, middleware.Options{Deadline: time.Second}) // the default makes room
 }

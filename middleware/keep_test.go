@@ -159,3 +159,54 @@ func TestInboxBesideAStoreThatWasThereBefore(t *testing.T) {
 		assert.Contains(t, call, "lookup ")
 	}
 }
+
+// What the first half found invalid stays so, also where the event alone doesn't
+// show it: a callback of another account's user_id is never processed.
+func TestInboxKeepsWhatIsInvalidAsThat(t *testing.T) {
+	key := ptsVectorKey(t)
+	k, called := newKeeping(), 0
+	w := newWatch()
+	o := w.options()
+	o.Inbox = k
+	rc, err := middleware.NewPTS(middleware.PTSConfig{Safecode: payack.NewSecret(key.Safecode), PublicKeys: []string{key.PublicPEM}, UserID: "another", Options: o})
+	require.NoError(t, err)
+	h, err := middleware.Handle(rc, func(context.Context, *payack.PTSEvent) error { called++; return nil })
+	require.NoError(t, err)
+	assert.Equal(t, "SUCCESS", serve(h, ptsDelivery(t, nil)).Body.String())
+	require.Len(t, k.kept, 1)
+	assert.Contains(t, k.kept[0].Delivery.Invalid, "user_id")
+	var seen payack.Observation
+	require.ErrorIs(t, h.Process(t.Context(), k.kept[0].Delivery, &seen), payack.ErrInvalid)
+	assert.Equal(t, payack.ReasonInvalid, seen.Reason)
+	assert.Zero(t, called)
+}
+
+// The store that was there before the inbox decides about conflicts, about what
+// another replica still works on, and about the memory of hashes.
+func TestInboxHeedsTheStoreThatWasThereBefore(t *testing.T) {
+	former := memstore.New(0)
+	before := newDesk(t, func(c *middleware.PayatomConfig) { c.Store = former }, func(context.Context, *payack.PayatomEvent) error { return nil })
+	require.Contains(t, serve(before.h, payatomRequest(t, "ORD1", "505", "Approved")).Body.String(), `"yes"`)
+	_, err := former.Claim(t.Context(), "payatom:v1::BUSY1:Approved", "500", middleware.DefaultDeadline)
+	require.NoError(t, err)
+
+	k, called := newKeeping(), 0
+	d := newDesk(t, func(c *middleware.PayatomConfig) { c.Store, c.Inbox = former, k }, func(context.Context, *payack.PayatomEvent) error { called++; return nil })
+	for _, tc := range []struct {
+		order, amount string
+		reason        payack.Reason
+	}{
+		{"ORD1", "300", payack.ReasonConflict},
+		{"BUSY1", "500", payack.ReasonBusy},
+		{"ORD150", "5", payack.ReasonSpliced},
+	} {
+		k.kept = nil
+		require.Contains(t, serve(d.h, payatomRequest(t, tc.order, tc.amount, "Approved")).Body.String(), `"yes"`, "kept")
+		d.last(t)
+		require.Len(t, k.kept, 1)
+		var o payack.Observation
+		require.Error(t, d.h.Process(t.Context(), k.kept[0].Delivery, &o))
+		assert.Equal(t, tc.reason, o.Reason, tc.order)
+	}
+	assert.Zero(t, called)
+}

@@ -34,8 +34,10 @@ type Options struct {
 	// MaxBody is the largest body in bytes, at most 64 MiB; 0 is 64 KiB. The
 	// announced length is allocated before the body has come.
 	MaxBody int64
-	// ReadTimeout bounds the reading of a body; 0 is 5 seconds. Where the
-	// server does not support deadlines it has no effect.
+	// ReadTimeout bounds the reading of a body; 0 is 5 seconds, or half of the
+	// Deadline where that is less. It must be shorter than the Deadline, and
+	// replaces the server's own for the body. Where the server does not support
+	// deadlines it has no effect.
 	ReadTimeout time.Duration
 	// Deadline bounds the whole processing through the context that hooks and
 	// callbacks get, counted from the arrival; 0 is 8 seconds. A callback that
@@ -135,11 +137,14 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MaxBody == 0 {
 		o.MaxBody = DefaultMaxBody
 	}
-	if o.ReadTimeout == 0 {
-		o.ReadTimeout = DefaultReadTimeout
-	}
 	if o.Deadline == 0 {
 		o.Deadline = DefaultDeadline
+	}
+	if o.ReadTimeout == 0 {
+		o.ReadTimeout = min(DefaultReadTimeout, o.Deadline/2)
+	}
+	if o.ReadTimeout >= o.Deadline {
+		return o, fmt.Errorf("payack: ReadTimeout: a body may take %v and the deadline is %v, so that nothing would be left for the callback; lower it, or raise Deadline", o.ReadTimeout, o.Deadline)
 	}
 	if o.Lease == 0 {
 		o.Lease = o.Deadline + leaseMargin

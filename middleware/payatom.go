@@ -152,12 +152,13 @@ func newPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 
 // ask compares an event with the merchant's own records, then has the gateway
 // confirm it.
-func (c *PayatomConfig) ask(ctx context.Context, ev *payack.PayatomEvent, confirms *confirmer[*payack.PayatomEvent]) (err error) {
-	if err := c.expect(ctx, ev); err != nil {
+func (c *PayatomConfig) ask(ctx context.Context, ev *payack.PayatomEvent, confirms *confirmer[*payack.PayatomEvent]) error {
+	if err := c.expect(ctx, ev); err != nil || c.Confirm == nil || !ev.Paid() {
 		return err
 	}
-	if c.Confirm != nil && ev.Paid() {
-		ev.Confirmed, err = confirms.ask(ctx, ev)
+	confirmed, err := confirms.ask(ctx, ev)
+	if err == nil { // otherwise Confirm may still be reading the event
+		ev.Confirmed = confirmed
 	}
 	return err
 }
@@ -231,7 +232,7 @@ func spliceID(kind string, ev *payack.PayatomEvent) string {
 
 // handle returns what Confirm asks by where Expect names nothing else.
 func (c *PayatomConfig) handle(ev *payack.PayatomEvent) string {
-	if c.Confirm == nil {
+	if c.Confirm == nil || !ev.Paid() {
 		return ""
 	}
 	return ev.Unsigned.RefCode.String()

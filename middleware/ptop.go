@@ -111,8 +111,11 @@ func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 		explain: keys.explain,
 		tenant:  c.Tenant,
 		asks:    func(ev *payack.PtopEvent) bool { return c.Confirm != nil && ev.Success },
-		ask: func(ctx context.Context, ev *payack.PtopEvent) (err error) {
-			ev.Confirmed, err = confirms.ask(ctx, ev)
+		ask: func(ctx context.Context, ev *payack.PtopEvent) error {
+			confirmed, err := confirms.ask(ctx, ev)
+			if err == nil { // otherwise Confirm may still be reading the event
+				ev.Confirmed = confirmed
+			}
 			return err
 		},
 	})

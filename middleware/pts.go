@@ -107,8 +107,11 @@ func newPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 		tenant:   c.Tenant,
 		unknown:  func(ev *payack.PTSEvent) bool { return !ev.Status.Known() },
 		asks:     func(ev *payack.PTSEvent) bool { return c.Confirm != nil && ev.Paid() },
-		ask: func(ctx context.Context, ev *payack.PTSEvent) (err error) {
-			ev.Confirmed, err = confirms.ask(ctx, ev)
+		ask: func(ctx context.Context, ev *payack.PTSEvent) error {
+			confirmed, err := confirms.ask(ctx, ev)
+			if err == nil { // otherwise Confirm may still be reading the event
+				ev.Confirmed = confirmed
+			}
 			return err
 		},
 	})

@@ -226,7 +226,7 @@ func TestHashIsBoundWithEveryStore(t *testing.T) {
 				is := func(outcome payack.Outcome, reason payack.Reason) said { return said{string(outcome), string(reason)} }
 
 				patience = 2 * time.Second
-				require.Equal(t, is(payack.OutcomeFailed, payack.ReasonStore), is(deliver("user-1", "1500")), "what comes too late binds nothing")
+				require.Equal(t, is(payack.OutcomeFailed, payack.ReasonDeadline), is(deliver("user-1", "1500")), "what comes too late binds nothing")
 				patience, failure = 0, errors.New("not now")
 				require.Equal(t, is(payack.OutcomeFailed, payack.ReasonCallback), is(deliver("user-11", "500")))
 				failure = nil

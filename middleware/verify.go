@@ -16,11 +16,14 @@ func (rc *receiver) verify(ctx context.Context, d *delivery) (payack.Event, erro
 		return nil, err
 	}
 	d.has(ev)
-	if err != nil {
-		return ev, err
+	if err == nil {
+		if broken := rc.rules.check(ev); broken != nil {
+			err = d.invalid(broken.Error())
+		}
 	}
-	if err := rc.rules.check(ev); err != nil {
-		return ev, d.fail(payack.StageVerify, payack.ReasonInvalid, nil, err.Error())
+	if err != nil {
+		d.Invalid = err.(*payack.Error).Detail
+		return ev, err
 	}
 	if rc.stages.unknown != nil && rc.stages.unknown(ev) {
 		rc.options.Logger.Warn("payack: the status is none that the documents know, so the event is neither paid nor final; if it means paid, tell us, and look at the order",
@@ -37,4 +40,8 @@ func (rc *receiver) verify(ctx context.Context, d *delivery) (payack.Event, erro
 func (d *delivery) has(ev payack.Event) {
 	d.Event = ev
 	d.observation.EventID, d.observation.Scheme = ev.ID(), ev.VerifiedBy().Scheme
+}
+
+func (d *delivery) invalid(detail string) error {
+	return d.fail(payack.StageVerify, payack.ReasonInvalid, nil, detail)
 }

@@ -45,7 +45,7 @@ func (rc *Receiver[E]) Wrap(next http.Handler) http.Handler {
 }
 
 // errNotRun is the failure of a wrapped handler that gave no sign of having run.
-var errNotRun = errors.New("the wrapped handler neither asked for the event or the delivery nor wrote an answer, so it has not run; ask for the event with payack.EventFrom(r.Context()), and in gin, echo or fiber mount payack by its adapter (adapt/ginpayack, adapt/echopayack, adapt/fiberpayack) instead of a net/http adaptor")
+var errNotRun = errors.New("the wrapped handler neither asked for the event or the delivery nor wrote an answer, so it has not run; ask for the event with payack.EventFrom(r.Context()), and where a framework's adaptor runs handlers later, mount a handler of package handlers with a function instead (gin has the module adapt/ginpayack)")
 
 // wrapped is what is known of a wrapped handler. Handlers may start goroutines
 // that outlive them.

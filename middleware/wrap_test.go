@@ -272,7 +272,7 @@ func TestWrappedHandlerThatRunsLater(t *testing.T) {
 		assert.Equal(t, http.StatusInternalServerError, serve(h, ptopRequest(t, "T1")).Code)
 		seen := w.last(t)
 		assert.Equal(t, payack.ReasonCallback, seen.Reason)
-		assert.ErrorContains(t, seen.Err, "adapt/echopayack")
+		assert.ErrorContains(t, seen.Err, "package handlers")
 		later()
 	}
 	lines := w.lines(t)

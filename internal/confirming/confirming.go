@@ -5,6 +5,7 @@ package confirming
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"sync"
 	"time"
@@ -33,18 +34,25 @@ type question struct{}
 // Timeout returns how long fn may take at most, all its attempts included. It is
 // false for a function that is no registered method; such a function is not
 // called, since nobody knows what it does.
-func Timeout[E payack.Event](fn Func[E]) (atMost time.Duration, ok bool) {
+// The error is for a method of a nil client.
+func Timeout[E payack.Event](fn Func[E]) (atMost time.Duration, ok bool, err error) {
 	if fn == nil {
-		return 0, false
+		return 0, false, nil
 	}
 	mu.Lock()
 	ok = known[reflect.ValueOf(fn).Pointer()]
 	mu.Unlock()
-	if ok {
-		var none E
-		_, _ = fn(context.WithValue(context.Background(), question{}, &atMost), none)
+	if !ok {
+		return 0, false, nil
 	}
-	return atMost, ok
+	defer func() {
+		if recover() != nil {
+			err = errors.New("the client is nil; look at the error that its constructor returned")
+		}
+	}()
+	var none E
+	_, _ = fn(context.WithValue(context.Background(), question{}, &atMost), none)
+	return atMost, true, nil
 }
 
 // Told reports whether [Timeout] asks, and answers it. The method then returns

@@ -1,0 +1,129 @@
+package middleware
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// lastInForwarded does the same for a line of Forwarded (RFC 7239), and returns
+// the invalid address where no element stands in it.
+//
+// The line is read from its beginning, since commas stand in quoted strings, too.
+// All of it must be well-formed: a quotation mark that a client left open would
+// otherwise swallow what the proxy wrote behind it. With an odd one in front, the
+// proxy's own marks never come out even.
+func lastInForwarded(line string, proxies []netip.Prefix) (client netip.Addr, err error) {
+	var first netip.Addr
+	for line = skipSpace(line); line != ""; line = skipSpace(line) {
+		if line[0] == ',' {
+			line = line[1:]
+			continue
+		}
+		var node string
+		var ok bool
+		if node, line, ok = forwardedElement(line); !ok {
+			return netip.Addr{}, errAddress
+		}
+		addr, failed := parseAddr(node)
+		if failed == nil && within(addr, proxies) {
+			if !first.IsValid() {
+				first = addr
+			}
+			continue
+		}
+		client, err = addr, failed
+	}
+	if client.IsValid() || err != nil {
+		return client, err
+	}
+	return first, nil
+}
+
+// forwardedElement returns the for parameter of the element at the beginning of
+// a text, and what follows the element. The parameter is empty where the element
+// has none: that hop then can't be told.
+func forwardedElement(s string) (node, rest string, ok bool) {
+	named := false
+	for {
+		s = skipSpace(s)
+		if s == "" || s[0] == ',' {
+			return node, s, true
+		}
+		if s[0] == ';' {
+			s = s[1:]
+			continue
+		}
+		name := tokenLength(s)
+		if name == 0 || name == len(s) || s[name] != '=' {
+			return "", "", false
+		}
+		isFor := strings.EqualFold(s[:name], "for")
+		value, after, ok := forwardedValue(s[name+1:])
+		if !ok || isFor && named {
+			return "", "", false
+		}
+		if isFor {
+			node, named = value, true
+		}
+		if s = skipSpace(after); s != "" && s[0] != ';' && s[0] != ',' {
+			return "", "", false
+		}
+	}
+}
+
+// forwardedValue returns the value at the beginning of a text, a quoted string
+// without its marks and escapes. Outside of one it takes more than a token:
+// addresses with a colon or in brackets are often sent without marks.
+func forwardedValue(s string) (value, rest string, ok bool) {
+	if s == "" || s[0] != '"' {
+		end := 0
+		for end < len(s) && s[end] > ' ' && s[end] < 0x7f && strings.IndexByte(`",;\`, s[end]) < 0 {
+			end++
+		}
+		return s[:end], s[end:], end > 0
+	}
+	escaped := false
+	for i := 1; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			value = s[1:i]
+			if escaped {
+				value = unescape(value)
+			}
+			return value, s[i+1:], true
+		case c == '\\':
+			escaped = true
+			if i++; i == len(s) {
+				return "", "", false
+			}
+		case c < ' ' && c != '\t' || c == 0x7f:
+			return "", "", false
+		}
+	}
+	return "", "", false // never closed
+}
+
+// unescape takes the backslashes out of what stood between quotation marks.
+func unescape(s string) string {
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' {
+			i++
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}
+
+func skipSpace(s string) string { return strings.TrimLeft(s, " \t") }
+
+// tokenLength returns how long the token of HTTP at the beginning of a text is.
+func tokenLength(s string) int {
+	for i := range len(s) {
+		c := s[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return i
+		}
+	}
+	return len(s)
+}
