@@ -250,46 +250,51 @@ func moderate(literal string) bool {
 }
 
 // list rewrites a list. Lists within lists need no calls of their own, only the
-// number of those that are open.
+// number of those that are open, and brackets that follow each other go at once.
 func (w *rewriter) list() error {
 	for open := 0; ; {
 		w.skipSpace()
-		end := false
-		if w.next() == '[' {
-			if w.depth++; w.depth > maxDepth {
+		if n := w.run('[', maxDepth+1); n > 0 {
+			if w.depth += n; w.depth > maxDepth {
 				return errDepth
 			}
-			open++
-			w.at++
-			w.out = append(w.out, '[')
+			open += n
 			w.skipSpace()
-			if end = w.next() == ']'; !end {
+			if w.next() != ']' {
 				continue
 			}
-			w.at++
 		} else if err := w.value(); err != nil {
 			return err
 		}
 		for {
-			if end {
-				w.out = append(w.out, ']')
-				w.depth--
-				if open--; open == 0 {
+			if n := w.run(']', open); n > 0 {
+				w.depth -= n
+				if open -= n; open == 0 {
 					return nil
 				}
 				w.skipSpace()
+				continue
 			}
-			c := w.next()
-			w.at++
-			if c == ',' {
-				w.out = append(w.out, ',')
-				break
-			}
-			if end = c == ']'; !end {
+			if w.next() != ',' {
 				return errSyntax
 			}
+			w.at++
+			w.out = append(w.out, ',')
+			break
 		}
 	}
+}
+
+// run copies as many of the same byte as there are next to each other, up to a
+// number, and returns how many.
+func (w *rewriter) run(c byte, most int) int {
+	n := 0
+	for n < most && w.at+n < len(w.in) && w.in[w.at+n] == c {
+		n++
+	}
+	w.out = append(w.out, w.in[w.at:w.at+n]...)
+	w.at += n
+	return n
 }
 
 // object rewrites an object without the member whose name is spelled drop in
