@@ -70,7 +70,7 @@ func costlyValues(size int) map[string]string {
 		"escaped pairs":           text(`\ud83d\ude00`),
 		"short escapes":           text(`\n`),
 		"two bytes":               text("é"),
-		"two bytes and an object": "[{}," + text("é")[:size-8] + `"]`,
+		"two bytes and an object": `[{},"` + fill(size-8, "é") + `"]`,
 		"three bytes":             text("日"),
 		"four bytes":              text("😀"),
 		"escapes in turn":         text(`a\"é/`),
