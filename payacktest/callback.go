@@ -66,7 +66,7 @@ func (cb Callback) Clone() Callback {
 	return cb
 }
 
-// Equal tells whether both put the same on the wire: method, header, announced
+// Equal reports whether both put the same on the wire: method, header, announced
 // length and body.
 func (cb Callback) Equal(other Callback) bool {
 	return cb.method() == other.method() && cb.ContentLength() == other.ContentLength() &&

@@ -202,7 +202,7 @@ func (cb Callback) sealed() (string, func(string) (Callback, error), error) {
 	}, nil
 }
 
-// isBase64 tells whether a body can only be an envelope: strict base64, and
+// isBase64 reports whether a body can only be an envelope: strict base64, and
 // longer than any word of a form.
 func isBase64(body []byte) bool {
 	decoded, ok := envelope.DecodeBase64(nil, body)

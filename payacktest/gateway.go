@@ -85,7 +85,7 @@ type GatewayDelivery struct {
 	// Body holds the exact bytes; every attempt sends the same.
 	Body     []byte
 	Attempts []GatewayAttempt
-	// Acknowledged tells whether the merchant took it, in the provider's words.
+	// Acknowledged reports whether the merchant took it, in the provider's words.
 	Acknowledged bool
 	// Done tells that no further attempt follows.
 	Done bool
@@ -334,7 +334,7 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(a.body)
 }
 
-// gatewaySleep tells whether the time has passed before a context ended.
+// gatewaySleep reports whether the time has passed before a context ended.
 func gatewaySleep(a, b context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -649,7 +649,7 @@ func gatewayMedia(r *http.Request) string {
 	return name
 }
 
-// isGatewayURL tells whether a callback can be sent there.
+// isGatewayURL reports whether a callback can be sent there.
 func isGatewayURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""

@@ -115,7 +115,7 @@ type PayatomGatewayPayment struct {
 	RequestedAmount, ReceivedAmount string
 	Name, Email, Phone              string
 	Status                          payack.PayatomStatus
-	// WebhookAcknowledged tells whether the merchant acknowledged any webhook
+	// WebhookAcknowledged reports whether the merchant acknowledged any webhook
 	// of this payment.
 	WebhookAcknowledged bool
 	Created             time.Time

@@ -404,7 +404,7 @@ func parseBare(data []byte) (Recorded, error) {
 	return rec, nil
 }
 
-// isForm tells whether a body is one line that has a pair.
+// isForm reports whether a body is one line that has a pair.
 func isForm(body []byte) bool {
 	return bytes.IndexByte(body, '=') > 0 && utf8.Valid(body) && !bytes.ContainsAny(body, " \t\r\n\x00<>{}\"")
 }

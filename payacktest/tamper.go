@@ -260,7 +260,7 @@ func textOfField(f strict.Field) string {
 	return f.Text
 }
 
-// strictNumber tells whether a text is a JSON number.
+// strictNumber reports whether a text is a JSON number.
 func strictNumber(text string) bool {
 	d, err := parseDocument([]byte(`{"n":`+text+`}`), false)
 	return err == nil && d.fields[0].Kind == strict.Number

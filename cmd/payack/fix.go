@@ -63,7 +63,7 @@ func (i *inspection) fix() string {
 	return verifies
 }
 
-// fitsOtherBody tells whether the content type is that of the format that is
+// fitsOtherBody reports whether the content type is that of the format that is
 // not configured. That is all there is to go by where no body was read.
 func (i *inspection) fitsOtherBody() bool {
 	var r reader
