@@ -117,9 +117,9 @@ type Findings struct {
 	// Confirmed is what the provider's own query said, nil where it was not
 	// asked.
 	Confirmed *Confirmation
-	// Expected is what the merchant's records say of the order. Its Found is false
-	// where they were not asked: an event of an order that they don't know is
-	// rejected.
+	// Expected is what the merchant's records say of the order. Found is false
+	// when they were not asked. (When they know no such order the event is
+	// rejected, and nobody sees it.)
 	Expected Expectation
 }
 

@@ -42,8 +42,8 @@ type Receipt struct {
 	// Delivery is what arrived, with its event.
 	Delivery *Delivery
 	// Variant is the unsigned handle by which Confirm would ask about the event,
-	// empty where it asks by nothing unsigned. Copies of a delivery with other
-	// handles are kept beside each other, so that none keeps the genuine one out.
+	// empty where it asks by nothing unsigned. Copies of a delivery that differ in
+	// it are all kept: a forged handle must not keep the genuine one out.
 	Variant string
 	// Allowed reports whether the sender's address is among the receiver's
 	// AllowedAddresses: there is always room for its deliveries.

@@ -31,7 +31,7 @@ var _ interface {
 
 const hidden = "8b998abba49ae33a194cb9677b13ecbe"
 
-// leaks tells whether s shows the secret, in any spelling that a printer may
+// leaks reports whether s shows the secret, in any spelling that a printer may
 // give it, or a part of it.
 func leaks(s string) bool {
 	s = strings.ToLower(strings.ReplaceAll(s, " ", ""))

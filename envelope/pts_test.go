@@ -90,7 +90,7 @@ func TestPTSConfigurationErrors(t *testing.T) {
 	for _, c := range []struct {
 		name, safecode string
 		encoding       envelope.PTSEncoding
-		member, mend   string
+		member, fix   string
 	}{
 		{"empty", "", envelope.PTSRaw, "safecode", "it is empty"},
 		{"31 and a line break", "8b998abba49ae33a194cb9677b13ecb\n", envelope.PTSRaw, "safecode", "ends with a line break"},
@@ -107,7 +107,7 @@ func TestPTSConfigurationErrors(t *testing.T) {
 			require.Error(t, err)
 			assert.Nil(t, e)
 			assert.True(t, strings.HasPrefix(err.Error(), "payack: "+c.member+":"), err.Error())
-			assert.Contains(t, err.Error(), c.mend)
+			assert.Contains(t, err.Error(), c.fix)
 			assert.NotContains(t, err.Error(), safecode[2:10])
 		})
 	}

@@ -495,7 +495,7 @@ func hostileContents(body string) []string {
 	return out
 }
 
-// Configuration errors name the member and the mend, and not what was given.
+// Configuration errors name the member and the fix, and not what was given.
 func TestConfigurationErrorsLeakNothing(t *testing.T) {
 	key := ptsKeyOf(t)
 	const odd = "MARKER-of-a-secret-that-is-no-AES-key"

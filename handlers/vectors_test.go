@@ -278,7 +278,7 @@ func schemeOf(flavour string) payack.Scheme {
 
 var plain = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]+)?$`)
 
-// plainDecimal tells whether a vector's amount keeps Payatom's grammar, written
+// plainDecimal reports whether a vector's amount keeps Payatom's grammar, written
 // apart from the code.
 func plainDecimal(v *vectors.Vector) bool {
 	amount, status := v.Expect["received_amount"], *v.Expect["status"]

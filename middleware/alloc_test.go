@@ -69,7 +69,7 @@ func (everClaimed) Release(context.Context, string, string) error { return nil }
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// underRace tells whether the race detector runs, which allocates by itself.
+// underRace reports whether the race detector runs, which allocates by itself.
 func underRace() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})

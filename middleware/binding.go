@@ -22,8 +22,8 @@ type binding struct {
 	confirmed bool
 }
 
-// tie takes hold of what the event brings along: its signature's text, and what
-// a repetition may say otherwise.
+// tie takes hold of what belongs to the event: the text of its signature, and the
+// digest of its unsigned details.
 func (rc *receiver) tie(ctx context.Context, d *delivery, ev payack.Event) error {
 	if rc.stages.binding != nil {
 		if b, ok := rc.stages.binding(ev); ok {
@@ -41,10 +41,9 @@ func (rc *receiver) tie(ctx context.Context, d *delivery, ev payack.Event) error
 	return nil
 }
 
-// duplicate is the end of an event that was done before, unless err is another
-// end. What it says without a signature is compared with what came first, and a
-// difference is a warning: the store passes one event on, and somebody may have
-// to look at the other.
+// duplicate ends an event that was done before, unless err is another end. Its
+// unsigned details are compared with those of the first delivery. A difference is
+// a warning: the merchant's function saw only the first.
 func (rc *receiver) duplicate(ctx context.Context, d *delivery, ev payack.Event, err error) error {
 	if err != nil {
 		return err
@@ -57,7 +56,7 @@ func (rc *receiver) duplicate(ctx context.Context, d *delivery, ev payack.Event,
 		state, err := rc.once.lookup(ctx, id, digest)
 		if err == nil && state == payack.ClaimConflict {
 			rc.options.Logger.Warn("payack: an event that was processed came again with other details, which are not signed (a second partial refund has the same signed members); compare them with the provider's records",
-				"provider", rc.stages.provider, "event_id", cut(d.observation.EventID))
+				"provider", rc.stages.provider, "event_id", d.observation.EventID)
 		}
 	}
 	return nil

@@ -20,8 +20,8 @@ var (
 	errBodyConsumed = errors.New("something in front of payack has read the body already; mount payack before it, or let it put the bytes back into r.Body")
 )
 
-// bodies are rooms to read into, kept up to largestRoom and without what was
-// read. That is handed on as a string, which nobody can change any more.
+// bodies are buffers to read into. What was read is copied into a string, which
+// nobody can change. The buffers are cleared and used again, up to largestRoom.
 var bodies = sync.Pool{New: func() any { return new([]byte) }}
 
 const largestRoom = 2 * DefaultMaxBody
@@ -122,9 +122,9 @@ func captureUnsized(r *http.Request, limit int64, room *[]byte) (string, error) 
 	}
 }
 
-// emptyOrConsumed tells a body that is empty from one that was read before us:
-// its length was announced, or its form is there. Of an empty body in chunks
-// nothing tells; it is malformed, so that nobody else can blame the merchant.
+// emptyOrConsumed returns errBodyConsumed for a body that somebody has read
+// before: its length was announced, or its form is there. An empty body in chunks
+// shows no such sign. It counts as empty, which is the sender's fault.
 func emptyOrConsumed(r *http.Request) error {
 	if r.ContentLength > 0 || r.PostForm != nil || r.MultipartForm != nil {
 		return errBodyConsumed

@@ -41,7 +41,7 @@ func ptsVectorKey(t testing.TB) vectors.Key {
 }
 
 // A wrong configuration never gets as far as serving, and its error names the
-// member and the mend.
+// member and the fix.
 func TestConfigurationErrors(t *testing.T) {
 	key := ptsVectorKey(t)
 	elliptical, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -86,7 +86,7 @@ func TestConfigurationErrors(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		err   error
-		words []string // the member, and the mend
+		words []string // the member, and the fix
 	}{
 		{"Ptop without Confirm", ptopErr(func(c *middleware.PtopConfig) { c.ConfirmInCallback = false }),
 			[]string{"Confirm:", "set Confirm", "ConfirmInCallback"}},

@@ -39,8 +39,8 @@ func (d *delivery) lap() time.Duration {
 	return d.spent - before
 }
 
-// begin presets the end that stands when the goroutine ends in the merchant's
-// code: nothing else would say so.
+// begin presets the outcome to a panic. It stays so when the merchant's code ends
+// the goroutine, because then nothing else is written.
 func (rc *receiver) begin(d *delivery) {
 	d.Provider = rc.stages.provider
 	d.stopped = rc.options.Observer == nil

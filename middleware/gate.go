@@ -19,7 +19,7 @@ func (rc *receiver) gate(d *delivery) error {
 	if r.ContentLength > o.MaxBody {
 		return rc.refusals[payack.ReasonTooLarge]
 	}
-	// Of two types two readers could take two.
+	// With two types, two readers could each take another one.
 	types := r.Header["Content-Type"]
 	if len(types) > 0 {
 		d.contentType = types[0]

@@ -54,7 +54,7 @@ func (w *wire) answer() (*http.Response, string) {
 	return res, string(b)
 }
 
-// closed tells whether the server ends the connection.
+// closed reports whether the server ends the connection.
 func (w *wire) closed() bool {
 	_, err := w.r.ReadByte()
 	return err == io.EOF
@@ -359,7 +359,7 @@ func TestBodyReadByAMiddlewareInFront(t *testing.T) {
 				assert.Equal(t, http.StatusBadRequest, res.StatusCode)
 				assert.Contains(t, seen.Err.Error(), "mount payack before it")
 			case payack.ReasonBodyConsumed:
-				assert.Equal(t, http.StatusInternalServerError, res.StatusCode, "it must be sent again once the set-up is mended")
+				assert.Equal(t, http.StatusInternalServerError, res.StatusCode, "it must be sent again once the set-up is fixed")
 				assert.Contains(t, seen.Err.Error(), "mount payack before it, or let it put the bytes back into r.Body")
 			}
 		})

@@ -57,11 +57,12 @@ func (rc *receiver) limitHeaders(d *delivery) {
 	}
 }
 
-// chargeFailure lets a delivery pay where only bad ones do: one that did not
-// verify, that came too slowly or not whole, or that turned out to be too large;
-// and one that verified and was found not to be true, since who replays a copied
-// webhook causes the asking. One that breaks a rule, or contradicts what was
-// done, comes from the provider; and what could not be asked is nobody's fault.
+// chargeFailure charges a bad delivery to its sender, where only those are
+// charged. Bad is what did not verify, what did not come whole or in time, and
+// what verified and was found not to be true: whoever replays a copied webhook
+// causes the asking. What breaks a rule or contradicts what was done comes from
+// the provider, and a provider that can't be asked is nobody's fault. Neither is
+// charged. With an inbox, what is found at the desk is not charged.
 func (rc *receiver) chargeFailure(ctx context.Context, d *delivery) {
 	if d.limit.key == "" {
 		return

@@ -80,7 +80,7 @@ func logObservation(ctx context.Context, logger *slog.Logger, level slog.Level, 
 		attrs = append(attrs, slog.String("scheme", string(o.Scheme)))
 	}
 	if o.EventID != "" {
-		attrs = append(attrs, slog.String("event_id", cut(o.EventID)))
+		attrs = append(attrs, slog.String("event_id", o.EventID))
 	}
 	if o.Delivery.Client.IsValid() {
 		attrs = append(attrs, slog.String("client", o.Delivery.Client.String()))

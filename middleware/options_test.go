@@ -11,7 +11,7 @@ import (
 )
 
 // Options that would not do what they say are refused when the receiver is
-// made, with the member and the mend.
+// made, with the member and the fix.
 func TestOptionsThatWouldNotHold(t *testing.T) {
 	for name, c := range map[string]struct {
 		options middleware.Options

@@ -24,7 +24,8 @@ import (
 // as good as the callback's own comparison. Expect alone can't tell two orders
 // whose ids and amounts join to the same text (user-11 over 500, user-1 over
 // 1500), and then rejects whichever comes second: use ids of one length, or
-// Confirm. What was seen is remembered in the store, and as long as it is.
+// Confirm. The store remembers which came first, for as long as it remembers
+// events.
 type PayatomConfig struct {
 	// SecretKeys are those of Payatom's back office, several for rotation.
 	SecretKeys []payack.Secret
@@ -197,8 +198,8 @@ func (c *PayatomConfig) binding(ev *payack.PayatomEvent) (binding, bool) {
 	if !ev.Status.Known() {
 		return binding{}, false
 	}
-	// With the text, the order tells the rest: an amount ends in a digit, and no
-	// known status has one.
+	// Text and order together fix amount and status: an amount ends in a digit, and
+	// no known status has one.
 	b := binding{text: spliceID("text", ev), event: ev.OrderID, confirmed: ev.Confirmed != nil}
 	if c.Expect == nil && !b.confirmed {
 		b.lock = spliceID("lock", ev)

@@ -48,7 +48,7 @@ type stages[E payack.Event] struct {
 	// for what is expected, the provider for what is true. It is nil where nobody
 	// ever is.
 	asks func(ev E) bool
-	// ask does, and hands what it finds out to the event.
+	// ask asks them, and writes what they say into the event.
 	ask func(ctx context.Context, ev E) error
 	// binding returns what ties a signature to its event, nil where a signature
 	// can't belong to two.
@@ -56,11 +56,11 @@ type stages[E payack.Event] struct {
 	// unknown reports whether nobody knows the event's status; nil where the
 	// provider has none.
 	unknown func(ev E) bool
-	// details returns the key and the digest of what a repetition of this event
-	// may say otherwise without the signature telling; nil where nothing matters.
+	// details returns the key under which the unsigned details of an event are
+	// remembered, and the details. It is nil where they don't matter.
 	details func(ev E) (id, digest string, ok bool)
-	// variant returns the unsigned handle by which ask asks, nil where it asks by
-	// none.
+	// variant returns the unsigned handle that a question is asked by. It is nil
+	// where questions are asked by signed members only.
 	variant func(ev E) string
 	// tenant is the scope of static keys.
 	tenant string
@@ -150,8 +150,8 @@ func (rc *receiver) finish(ctx context.Context, d *delivery) {
 	rc.chargeFailure(ctx, d)
 }
 
-// run takes a request from the door to the desk. It returns nil for an event
-// that is accepted, or was; a *payack.Error otherwise; and http.ErrAbortHandler
+// run takes a request through both halves, or with an inbox through the first
+// one. It returns nil for an event that is accepted, or was; a *payack.Error otherwise; and http.ErrAbortHandler
 // when the merchant's code panicked with that. It is where panics end.
 func (rc *receiver) run(d *delivery, call callFunc) (err error) {
 	defer rc.recovered(d, &err)

@@ -27,7 +27,7 @@ func (rc *receiver) verify(ctx context.Context, d *delivery) (payack.Event, erro
 	}
 	if rc.stages.unknown != nil && rc.stages.unknown(ev) {
 		rc.options.Logger.Warn("payack: the status is none that the documents know, so the event is neither paid nor final; if it means paid, tell us, and look at the order",
-			"provider", rc.stages.provider, "event_id", cut(d.observation.EventID))
+			"provider", rc.stages.provider, "event_id", d.observation.EventID)
 	}
 	if !rc.stages.pinned && rc.schemeReported.CompareAndSwap(false, true) {
 		rc.options.Logger.Info("payack: the first callback verified; pin its scheme in the configuration, so that no other reading of the provider's documents is tried",

@@ -116,7 +116,7 @@ type wrappedKey struct{}
 // marked as done in either case. A nil error changes nothing; of several the
 // first counts.
 //
-// It returns whether the report came in time: false outside of Wrap, and false
+// It reports whether the report came in time: false outside of Wrap, and false
 // after the handler has returned, when the answer is on its way; that is logged.
 // It is safe for concurrent use.
 func Fail(ctx context.Context, err error) bool {
@@ -178,7 +178,7 @@ func (b *wrapped) request(ctx context.Context, d *delivery) *http.Request {
 	return r
 }
 
-// trackingWriter notes whether a wrapped handler answers itself. Other
+// trackingWriter reports whether a wrapped handler answers itself. Other
 // abilities of the writer are reached through http.ResponseController.
 type trackingWriter struct {
 	http.ResponseWriter

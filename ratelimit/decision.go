@@ -59,7 +59,7 @@ func wholeSeconds(d time.Duration) int {
 // A context that was cancelled spares nobody the charge: a client that hangs up
 // early must not call for free.
 type Limiter interface {
-	// Allow takes one call from key's budget and tells whether there was one.
+	// Allow takes one call from key's budget and reports whether there was one.
 	// A refused call takes nothing.
 	Allow(ctx context.Context, key string) (Decision, error)
 	// Peek tells what Allow would answer now, and takes nothing; its Remaining
@@ -165,7 +165,7 @@ func (b *budget) whole(tokens float64) int {
 	return min(max(int(n), 0), b.burst)
 }
 
-// due tells whether missing tokens come within less than a nanosecond; the
+// due reports whether missing tokens come within less than a nanosecond; the
 // arithmetic is rate.Limiter's, so that Peek and Allow never differ.
 func (b *budget) due(missing float64) bool {
 	return time.Duration(missing/b.rate*float64(time.Second)) <= 0

@@ -65,7 +65,7 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Validate returns an error that names the member and the mend, or nil. [New]
+// Validate returns an error that names the member and the fix, or nil. [New]
 // calls it.
 func (c *Config) Validate() error {
 	switch {
@@ -280,7 +280,7 @@ func (m *Memory) admit(s *shard, key uint64, at time.Duration) *bucket {
 	return b
 }
 
-// makeRoom evicts what is idle within a few steps, and tells whether there is
+// makeRoom evicts what is idle within a few steps, and reports whether there is
 // room for one more key. The shard is locked.
 func (m *Memory) makeRoom(s *shard, at time.Duration) bool {
 	m.sweep(s, at, newcomerSteps)

@@ -98,7 +98,7 @@ func TestNewNamesTheMemberAndTheMend(t *testing.T) {
 	require.NoError(t, good.Validate())
 	for _, c := range []struct {
 		spoil        func(*ratelimit.Config)
-		member, mend string
+		member, fix string
 	}{
 		{func(c *ratelimit.Config) { c.PerSecond = 0 }, "Config.PerSecond", "above 0"},
 		{func(c *ratelimit.Config) { c.PerSecond = -1 }, "Config.PerSecond", "above 0"},
@@ -115,7 +115,7 @@ func TestNewNamesTheMemberAndTheMend(t *testing.T) {
 		m, err := ratelimit.New(cfg)
 		assert.Nil(t, m)
 		assert.ErrorContains(t, err, c.member)
-		assert.ErrorContains(t, err, c.mend)
+		assert.ErrorContains(t, err, c.fix)
 	}
 }
 

@@ -857,7 +857,7 @@ func TestPayatomConfigurationErrors(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		err          error
-		member, mend string
+		member, fix string
 	}{
 		{"no key", keys(), "secret_keys", "give at least one"},
 		{"empty key", keys(payatomSecret, ""), "secret_keys", "key 2 is empty"},
@@ -872,7 +872,7 @@ func TestPayatomConfigurationErrors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			require.Error(t, c.err)
 			assert.True(t, strings.HasPrefix(c.err.Error(), "payack: "+c.member+":"), c.err.Error())
-			assert.Contains(t, c.err.Error(), c.mend)
+			assert.Contains(t, c.err.Error(), c.fix)
 			assert.NotContains(t, c.err.Error(), payatomSecret)
 		})
 	}

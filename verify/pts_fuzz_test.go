@@ -140,7 +140,7 @@ func FuzzPTSSigned(f *testing.F) {
 		members["sign"], members["error_message"] = sign, unsigned
 		body, err := json.Marshal(members)
 		require.NoError(t, err)
-		var sent map[string]string // what is left after Marshal mended the UTF-8
+		var sent map[string]string // what is left after Marshal repaired the UTF-8
 		require.NoError(t, json.Unmarshal(body, &sent))
 
 		m := verify.Message{ContentType: "application/json", Body: string(body)}
@@ -162,7 +162,7 @@ func FuzzPTSSigned(f *testing.F) {
 			case payack.ReasonInvalid:
 				require.True(t, empty || !number, "%s", e)
 			case payack.ReasonSignature:
-				require.NotEqual(t, values, textsWithout(sent, "sign", "error_message"), "only what was mended can differ")
+				require.NotEqual(t, values, textsWithout(sent, "sign", "error_message"), "only what was repaired can differ")
 			default:
 				require.Fail(t, "the envelope was good", "%s", e)
 			}

@@ -1246,7 +1246,7 @@ func TestPTSConfigurationErrors(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		err          error
-		member, mend string
+		member, fix string
 	}{
 		{"empty safecode", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret("") }), "safecode", "back office shows it"},
 		{"safecode of 31", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret(own.Safecode[1:]) }), "safecode", "16, 24 or 32 are, or switch envelopes off"},
@@ -1312,7 +1312,7 @@ func TestPTSConfigurationErrors(t *testing.T) {
 			require.Error(t, c.err)
 			text := c.err.Error()
 			assert.True(t, strings.HasPrefix(text, "payack: "+c.member+":"), text)
-			assert.Contains(t, text, c.mend)
+			assert.Contains(t, text, c.fix)
 			assertTellsNothing(t, c.err, append(secretsOfPTS(f, &vectors.Vector{KeyID: "rsa2048"}), own.Safecode[1:], own.Safecode[2:], "zz998abba49"))
 		})
 	}

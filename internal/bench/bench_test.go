@@ -164,7 +164,7 @@ func wrongPadding(text []byte) []byte {
 	return []byte(strictBase64.EncodeToString(sealed))
 }
 
-// status tells whether a handler accepts a message.
+// status reports whether a handler accepts a message.
 func status(h http.Handler, m message, accepted answer) bool {
 	w := newHTTPWorker(h, accepted, same(m))
 	w.load()

@@ -97,7 +97,7 @@ func floorMACs(key []byte) *sync.Pool {
 	return &sync.Pool{New: func() any { return &floorMAC{hash: hmac.New(sha256.New, key)} }}
 }
 
-// equal tells whether the parts, joined, have this MAC.
+// equal reports whether the parts, joined, have this MAC.
 func floorMACEqual(pool *sync.Pool, want []byte, parts ...[]byte) bool {
 	m := pool.Get().(*floorMAC)
 	defer pool.Put(m)

@@ -29,7 +29,7 @@ type row struct {
 }
 
 // worker makes calls that were prepared before. load prepares a batch, call
-// makes its i-th, and check tells whether all did what the row says.
+// makes its i-th, and check reports whether all did what the row says.
 type worker interface {
 	load()
 	call(i int)

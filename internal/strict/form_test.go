@@ -188,7 +188,7 @@ func TestFormErrorsHoldNothingOfTheInput(t *testing.T) {
 	}
 }
 
-// twin tells whether a field was refused because of its name's case.
+// twin reports whether a field was refused because of its name's case.
 func twin(fields []strict.Field, known []string) bool {
 	var e *strict.Error
 	return errors.As(strict.Know(fields, known), &e) && strings.Contains(e.What, "by case only")

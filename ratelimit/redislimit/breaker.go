@@ -18,7 +18,7 @@ type breaker struct {
 	until    time.Time
 }
 
-// pass says whether the caller may go to Redis, and whether it does so as the
+// pass reports whether the caller may go to Redis, and whether it does so as the
 // probe. Whoever passes must report.
 func (b *breaker) pass(now time.Time) (ok, probe bool) {
 	b.mu.Lock()
