@@ -147,7 +147,10 @@ func TestConfirmTimeoutOfAHook(t *testing.T) {
 		atMost time.Duration
 		known  bool
 	}
-	got := func(atMost time.Duration, known bool) asked { return asked{atMost, known} }
+	got := func(atMost time.Duration, known bool, err error) asked {
+		require.NoError(t, err)
+		return asked{atMost, known}
+	}
 	assert.Equal(t, asked{client.DefaultConfirmTimeout, true}, got(confirming.Timeout(ptop.Confirm)))
 	assert.Equal(t, asked{client.DefaultConfirmTimeout, true}, got(confirming.Timeout(payatom.Confirm)))
 	for _, hook := range []middleware.ConfirmFunc[*payack.PTSEvent]{pts.Confirm, pts.ConfirmWithdraw} {

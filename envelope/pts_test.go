@@ -90,7 +90,7 @@ func TestPTSConfigurationErrors(t *testing.T) {
 	for _, c := range []struct {
 		name, safecode string
 		encoding       envelope.PTSEncoding
-		member, fix   string
+		member, fix    string
 	}{
 		{"empty", "", envelope.PTSRaw, "safecode", "it is empty"},
 		{"31 and a line break", "8b998abba49ae33a194cb9677b13ecb\n", envelope.PTSRaw, "safecode", "ends with a line break"},

@@ -97,7 +97,7 @@ func TestNewNamesTheMemberAndTheMend(t *testing.T) {
 	good := ratelimit.Config{PerSecond: 1, Burst: 1}
 	require.NoError(t, good.Validate())
 	for _, c := range []struct {
-		spoil        func(*ratelimit.Config)
+		spoil       func(*ratelimit.Config)
 		member, fix string
 	}{
 		{func(c *ratelimit.Config) { c.PerSecond = 0 }, "Config.PerSecond", "above 0"},

@@ -855,8 +855,8 @@ func TestPayatomConfigurationErrors(t *testing.T) {
 	}
 	_, noKey := verify.NewPayatomSigner(payack.Secret{})
 	for _, c := range []struct {
-		name         string
-		err          error
+		name        string
+		err         error
 		member, fix string
 	}{
 		{"no key", keys(), "secret_keys", "give at least one"},

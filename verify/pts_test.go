@@ -1244,8 +1244,8 @@ func TestPTSConfigurationErrors(t *testing.T) {
 	require.NoError(t, signer(func(*verify.PTSSignerConfig) {}))
 
 	for _, c := range []struct {
-		name         string
-		err          error
+		name        string
+		err         error
 		member, fix string
 	}{
 		{"empty safecode", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret("") }), "safecode", "back office shows it"},

@@ -47,3 +47,11 @@ func TestConfirmThatDoesNotFitTheDeadline(t *testing.T) {
 		return nil, nil
 	}, 0))
 }
+
+// A method of a nil client is found out when the receiver is made.
+func TestConfirmOfANilClient(t *testing.T) {
+	var none *client.Ptop
+	_, err := handlers.NewPtop(handlers.PtopConfig{SigningKeys: payack.Secrets("throwaway"), Confirm: none.Confirm},
+		func(context.Context, *payack.PtopEvent) error { return nil })
+	require.ErrorContains(t, err, "the client is nil")
+}
