@@ -56,7 +56,7 @@ type hookPanic struct {
 	stack []byte
 }
 
-var errHookEnded = errors.New("Confirm ended its goroutine")
+var errHookEnded = errors.New("the Confirm hook ended its goroutine")
 
 // newConfirmer refuses the Confirm method of a client of ours that may still be
 // asking when the deadline has passed.
