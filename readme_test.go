@@ -55,6 +55,8 @@ func TestReadmeSnippetsCompile(t *testing.T) {
 
 	build := exec.Command("go", append([]string{"build", "-overlay", listFile, "-o", dir}, packages...)...)
 	build.Dir = here
+	// The examples need the workspace, even where the core is tested without it.
+	build.Env = append(os.Environ(), "GOWORK="+filepath.Join(filepath.Dir(here), "go.work"))
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }

@@ -5,8 +5,8 @@ go 1.26.0
 require (
 	github.com/gin-gonic/gin v1.12.0
 	github.com/go-chi/chi/v5 v5.5.0
-	github.com/payack/payack v0.0.0-00010101000000-000000000000
-	github.com/payack/payack/adapt/ginpayack v0.0.0-00010101000000-000000000000
+	github.com/payack/payack v0.1.0
+	github.com/payack/payack/adapt/ginpayack v0.1.0
 	github.com/stretchr/testify v1.12.1
 )
 
@@ -44,9 +44,4 @@ require (
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 	google.golang.org/protobuf v1.36.10 // indirect
-)
-
-replace (
-	github.com/payack/payack => ..
-	github.com/payack/payack/adapt/ginpayack => ../adapt/ginpayack
 )

@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/gin-gonic/gin v1.12.0
-	github.com/payack/payack v0.0.0-00010101000000-000000000000
+	github.com/payack/payack v0.1.0
 	github.com/stretchr/testify v1.12.1
 )
 
@@ -43,5 +43,3 @@ require (
 	golang.org/x/time v0.16.0 // indirect
 	google.golang.org/protobuf v1.36.10 // indirect
 )
-
-replace github.com/payack/payack => ../..

@@ -4,8 +4,8 @@ go 1.26.0
 
 require (
 	github.com/go-json-experiment/json v0.0.0-20260820222146-c27c302e5fc3
-	github.com/payack/payack v0.0.0-00010101000000-000000000000
-	github.com/payack/payack/ratelimit/redislimit v0.0.0-00010101000000-000000000000
+	github.com/payack/payack v0.1.0
+	github.com/payack/payack/ratelimit/redislimit v0.1.0
 	github.com/stretchr/testify v1.12.1
 )
 
@@ -26,7 +26,3 @@ require (
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 )
-
-replace github.com/payack/payack => ../..
-
-replace github.com/payack/payack/ratelimit/redislimit => ../../ratelimit/redislimit

@@ -3,7 +3,7 @@ module github.com/payack/payack/store/redisstore
 go 1.26.0
 
 require (
-	github.com/payack/payack v0.0.0-00010101000000-000000000000
+	github.com/payack/payack v0.1.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/stretchr/testify v1.12.1
 )
@@ -24,5 +24,3 @@ require (
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 )
-
-replace github.com/payack/payack => ../..
