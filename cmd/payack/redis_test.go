@@ -19,7 +19,7 @@ func redisURL(t *testing.T) string {
 	}
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
-		t.Skip("no redis-server in PATH and PAYACK_TEST_REDIS is not set")
+		t.Skip("SKIP-SERVER: needs redis-server in PATH, or the URL of one in PAYACK_TEST_REDIS")
 	}
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

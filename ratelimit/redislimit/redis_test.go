@@ -30,7 +30,7 @@ func ownServer(t *testing.T, args ...string) *server {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		t.Skip("needs redis-server in PATH: it is killed, paused or flushed")
+		t.Skip("SKIP-SERVER: needs redis-server in PATH: it is killed, paused or flushed")
 	}
 	s := &server{dir: t.TempDir(), args: args}
 	for range 5 { // the free port may be taken before the server has it
@@ -103,7 +103,7 @@ func anyServer(t *testing.T) *redis.Options {
 		return opts
 	}
 	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("needs redis-server in PATH, or the URL of one in PAYACK_TEST_REDIS")
+		t.Skip("SKIP-SERVER: needs redis-server in PATH, or the URL of one in PAYACK_TEST_REDIS")
 	}
 	return &redis.Options{Addr: ownServer(t).addr}
 }
