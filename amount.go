@@ -222,6 +222,9 @@ func skipDigits(s string, i int) int {
 // when it is too long for one: written out, 1e40 has 41 digits, and a text of
 // 41 digits is not valid.
 func canonical(s string) string {
+	if n := skipDigits(s, 0); n == len(s) && n > 0 && n <= maxAmountLen && (s[0] != '0' || n == 1) {
+		return s // as nearly all are
+	}
 	if !validAmount(s) {
 		if len(s) > maxAmountLen {
 			return "~" + s

@@ -24,7 +24,7 @@ func everything() []payack.Event {
 		"nested": text(`{"a":[1,2.50,null,"\u0000"],"a":{"b":1e400}}`), "long": text(strings.Repeat("\x00<é", 16<<10)), strings.Repeat("n", 64<<10): text("x"),
 	}
 	pts := fullPTS()
-	pts.Verification, pts.Findings, pts.Unsigned.Extra = by, found, extra
+	pts.Verification, pts.Confirmed, pts.Unsigned.Extra = by, found.Confirmed, extra
 	pts.OrderID, pts.Channel, pts.Timestamp = odd, text(odd), text(strings.Repeat("7", 64<<10))
 	pts.SubmitAmount = amount("100.50").Signed("100.5")            // one value
 	pts.AcceptAmount = amount("500.000000000000001").Signed("500") // two
@@ -39,7 +39,7 @@ func everything() []payack.Event {
 	payatom.ReceivedAmount = amount("500.000000000000001").Signed("500")
 	payatom.Unsigned.RefundInfo = text(`{"refund_amount":5.00,"refund_notes":"\u0000\u2028"}`)
 	ptop := fullPtop()
-	ptop.Verification, ptop.Findings, ptop.Extra, ptop.Message = by, found, extra, text(odd)
+	ptop.Verification, ptop.Confirmed, ptop.Extra, ptop.Message = by, found.Confirmed, extra, text(odd)
 	invalid := &payack.PayatomEvent{ReceivedAmount: amount("hostile").Signed("stranger")} // verified, and kept to be looked at
 	return []payack.Event{
 		pts, waiting, payatom, ptop, invalid,
@@ -53,7 +53,11 @@ func everything() []payack.Event {
 func withoutFindings(ev payack.Event) payack.Event {
 	c := reflect.New(reflect.TypeOf(ev).Elem())
 	c.Elem().Set(reflect.ValueOf(ev).Elem())
-	c.Elem().FieldByName("Findings").SetZero()
+	for _, name := range []string{"Findings", "Confirmed"} {
+		if f := c.Elem().FieldByName(name); f.IsValid() {
+			f.SetZero()
+		}
+	}
 	extra := c.Elem()
 	if unsigned := extra.FieldByName("Unsigned"); unsigned.IsValid() {
 		extra = unsigned
@@ -294,7 +298,7 @@ func TestDecodeEventRefuses(t *testing.T) {
 // A huge number of members is read like any other.
 func TestDecodeEventOfManyMembers(t *testing.T) {
 	ev := fullPtop()
-	ev.Findings = payack.Findings{}
+	ev.Confirmed = nil
 	for i := range 20_000 {
 		ev.Extra[fmt.Sprint("member", i)] = text("x")
 	}

@@ -8,7 +8,8 @@ package payack
 // what Confirmed says, or what your own payment-check says.
 type PtopEvent struct {
 	Verification `json:"-"`
-	Findings     `json:"-"`
+	// Confirmed is what the provider's own query said, nil where it was not asked.
+	Confirmed *Confirmation `json:"-"`
 
 	Success       bool   `json:"success"`
 	TransactionID string `json:"transaction_id" validate:"required"`
@@ -19,6 +20,9 @@ type PtopEvent struct {
 	// nested value as its literal). They are signed like the rest.
 	Extra map[string]Text `json:"extra,omitempty"`
 }
+
+// Found returns what was found out by asking the provider.
+func (e *PtopEvent) Found() Findings { return Findings{Confirmed: e.Confirmed} }
 
 // Provider returns [Ptop].
 func (*PtopEvent) Provider() Provider { return Ptop }

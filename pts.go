@@ -45,7 +45,8 @@ func (s PTSStatus) Known() bool {
 // payments, or your withdrawals, before you act, or ask PTS (Confirm).
 type PTSEvent struct {
 	Verification `json:"-"`
-	Findings     `json:"-"`
+	// Confirmed is what the provider's own query said, nil where it was not asked.
+	Confirmed *Confirmation `json:"-"`
 
 	UserID        string `json:"user_id" validate:"required"`
 	OrderID       string `json:"order_id" validate:"required"`
@@ -84,6 +85,9 @@ type PTSUnsigned struct {
 	// nested value as its literal).
 	Extra map[string]Text `json:"extra,omitempty"`
 }
+
+// Found returns what was found out by asking the provider.
+func (e *PTSEvent) Found() Findings { return Findings{Confirmed: e.Confirmed} }
 
 // Provider returns [PTS].
 func (*PTSEvent) Provider() Provider { return PTS }

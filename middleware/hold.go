@@ -23,7 +23,7 @@ type hold struct {
 	// in flight.
 	id, lock string
 	claims   []claim
-	room     [4]claim
+	room     [2]claim // for most events
 	// committed is set when the claims were marked done, here or elsewhere.
 	committed bool
 }
@@ -141,6 +141,9 @@ func (h *hold) release(ctx context.Context) {
 	defer leave(h.once.home, h.id)
 	if h.lock != "" {
 		defer leave(h.once.home, h.lock)
+	}
+	if h.committed && !slices.ContainsFunc(h.claims, func(c claim) bool { return c.lock }) {
+		return // and leave the clock alone
 	}
 	ctx, stop := atLeast(ctx, storeTimeout) // for all of them
 	defer stop()
