@@ -17,21 +17,18 @@ type delivery struct {
 	// started is when the work on it began, and spent what the stages so far took;
 	// without an observer nobody asks, and the clock is left alone.
 	started time.Time
-	spent   time.Duration
-	stopped bool
+	spent   time.Duration // negative where nobody asks
 
-	deadline    deadline
-	contentType string
-	fingerprint string
-	hold        hold
-	limit       limited
-	headers     headerRoom
-	wrapped     *wrapped // nil unless a wrapped handler has the response in hand
+	deadline deadline
+	hold     hold
+	limit    limited
+	headers  headerRoom
+	wrapped  *wrapped // nil unless a wrapped handler has the response in hand
 }
 
 // lap returns what has passed since the last stage ended.
 func (d *delivery) lap() time.Duration {
-	if d.stopped {
+	if d.spent < 0 {
 		return 0
 	}
 	before := d.spent
@@ -43,7 +40,9 @@ func (d *delivery) lap() time.Duration {
 // the goroutine, because then nothing else is written.
 func (rc *receiver) begin(d *delivery) {
 	d.Provider = rc.stages.provider
-	d.stopped = rc.options.Observer == nil
+	if rc.options.Observer == nil {
+		d.spent = -1
+	}
 	o := &d.observation
 	o.Delivery, o.Outcome, o.Reason = &d.Delivery, payack.OutcomeFailed, payack.ReasonPanic
 }

@@ -20,11 +20,7 @@ func (rc *receiver) gate(d *delivery) error {
 		return rc.refusals[payack.ReasonTooLarge]
 	}
 	// With two types, two readers could each take another one.
-	types := r.Header["Content-Type"]
-	if len(types) > 0 {
-		d.contentType = types[0]
-	}
-	if len(types) > 1 || !rc.stages.accepts(d.contentType) {
+	if len(r.Header["Content-Type"]) > 1 || !rc.stages.accepts(contentType(r)) {
 		return rc.refusals[payack.ReasonContentType]
 	}
 	for _, encoding := range r.Header["Content-Encoding"] {
@@ -64,4 +60,11 @@ func (o *Options) refused() map[payack.Reason]string {
 
 func tooLarge(limit int64) string {
 	return fmt.Sprintf("the body is over the limit of %d bytes; raise MaxBody if the provider's are larger", limit)
+}
+
+func contentType(r *http.Request) string {
+	if types := r.Header["Content-Type"]; len(types) > 0 {
+		return types[0]
+	}
+	return ""
 }

@@ -9,12 +9,12 @@ import (
 // guard has an event compared with what the merchant expects and the provider
 // confirms. It reports whether the event is known as done already, so that
 // there is nothing left to ask.
-func (rc *receiver) guard(ctx context.Context, d *delivery, ev payack.Event) (done bool, err error) {
+func (rc *receiver) guard(ctx context.Context, d *delivery, ev payack.Event, fingerprint string) (done bool, err error) {
 	if rc.stages.asks == nil || !rc.stages.asks(ev) {
 		return false, nil
 	}
 	defer func() { d.observation.Took.Guard += d.lap() }()
-	switch state, err := rc.once.lookup(ctx, d.observation.EventID, d.fingerprint); {
+	switch state, err := rc.once.lookup(ctx, d.observation.EventID, fingerprint); {
 	case err != nil:
 		return false, err
 	case state != payack.ClaimUnknown:

@@ -87,7 +87,7 @@ func (h *Handler) Process(ctx context.Context, d *payack.Delivery, o *payack.Obs
 	}
 	mine := &delivery{Delivery: *d, started: time.Now()}
 	h.engine.begin(mine)
-	mine.stopped = false
+	mine.spent = 0 // somebody always asks
 	// Deferred, because the function may end the goroutine.
 	defer func() {
 		if o != nil {

@@ -23,7 +23,7 @@ type hold struct {
 	// in flight.
 	id, lock string
 	claims   []claim
-	room     [2]claim // for most events
+	room     [1]claim // most events need no more
 	// committed is set when the claims were marked done, here or elsewhere.
 	committed bool
 }
@@ -37,7 +37,7 @@ type claim struct {
 // take takes hold of an event and of what ties its signature to it. It reports
 // whether the event is known as done. What was taken stands in d.hold, beside an
 // error too.
-func (rc *receiver) take(ctx context.Context, d *delivery, ev payack.Event) (done bool, err error) {
+func (rc *receiver) take(ctx context.Context, d *delivery, ev payack.Event, fingerprint string) (done bool, err error) {
 	defer func() { d.observation.Took.Guard += d.lap() }()
 	h, id := &d.hold, d.observation.EventID
 	h.once = &rc.once
@@ -45,10 +45,10 @@ func (rc *receiver) take(ctx context.Context, d *delivery, ev payack.Event) (don
 		return false, d.fail(payack.StageGuard, payack.ReasonBusy, nil, "the same event is being processed in this process")
 	}
 	h.id, h.claims = id, h.room[:0]
-	if state, err := rc.once.lookFormer(ctx, id, d.fingerprint); err != nil || state != payack.ClaimUnknown {
+	if state, err := rc.once.lookFormer(ctx, id, fingerprint); err != nil || state != payack.ClaimUnknown {
 		return d.knownOr(state, err)
 	}
-	state, err := h.claim(ctx, id, d.fingerprint, false)
+	state, err := h.claim(ctx, id, fingerprint, false)
 	switch {
 	case err != nil:
 		return false, err

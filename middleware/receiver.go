@@ -188,12 +188,12 @@ func (rc *receiver) run(d *delivery, call callFunc) (err error) {
 // verified event to the merchant's function, once only. Nothing is held while
 // somebody is asked about the event.
 func (rc *receiver) process(ctx context.Context, d *delivery, ev payack.Event, call callFunc) error {
-	d.fingerprint = ev.Fingerprint()
-	if done, err := rc.guard(ctx, d, ev); done || err != nil {
+	fingerprint := ev.Fingerprint()
+	if done, err := rc.guard(ctx, d, ev, fingerprint); done || err != nil {
 		return rc.duplicate(ctx, d, ev, err)
 	}
 	defer d.hold.release(ctx) // does nothing before take and after commit
-	done, err := rc.take(ctx, d, ev)
+	done, err := rc.take(ctx, d, ev, fingerprint)
 	if done || err != nil {
 		return rc.duplicate(ctx, d, ev, err)
 	}

@@ -11,7 +11,7 @@ import (
 // here on the delivery has an event, an invalid one too.
 func (rc *receiver) verify(ctx context.Context, d *delivery) (payack.Event, error) {
 	defer func() { d.observation.Took.Verify = d.lap() }()
-	ev, err := rc.stages.verify(ctx, d.r, verify.Message{ContentType: d.contentType, Header: d.Header, Body: d.Body})
+	ev, err := rc.stages.verify(ctx, d.r, verify.Message{ContentType: contentType(d.r), Header: d.Header, Body: d.Body})
 	if ev == nil {
 		return nil, err
 	}
