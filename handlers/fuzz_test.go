@@ -626,7 +626,7 @@ func FuzzPTSHandler(f *testing.F) {
 			again += name + "=" + covered[name].(string) + "&"
 		}
 		require.Equal(t, text, again+key.Safecode)
-		for name, got := range map[string]string{"submit_amount": ev.SubmitAmount.String(), "accept_amount": ev.AcceptAmount.String(), "exchange_rate": ev.ExchangeRate.String()} {
+		for name, got := range map[string]string{"submit_amount": ev.SubmitAmount.Literal(), "accept_amount": ev.AcceptAmount.Literal(), "exchange_rate": ev.ExchangeRate.Literal()} {
 			require.Equal(t, hostileFind(list, name).text(), got)
 		}
 	})
@@ -715,7 +715,7 @@ func FuzzPayatomHandler(f *testing.F) {
 		require.Equal(t, hostileFind(list, "order_id").text(), ev.OrderID)
 		require.Equal(t, hostileFind(list, "status").text(), string(ev.Status))
 		amount := amountOf(list, isForm)
-		require.Equal(t, textOf(amount), ev.ReceivedAmount.String())
+		require.Equal(t, textOf(amount), ev.ReceivedAmount.Literal())
 		signed := textOf(amount)
 		if ev.Scheme == payack.SchemePHP {
 			signed = hostileNumberText(amount.raw)

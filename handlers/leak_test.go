@@ -287,7 +287,22 @@ func hostileEverything(t testing.TB) map[string][]any {
 		send(h, genuine(t, p).with("Content-Type", "text/html"))
 		send(h, genuine(t, p).replace("ORD1", "ORD2").replace("2000", "3000"))
 		require.Equal(t, payack.OutcomeRejected, w.last(t).Outcome)
+		send(h, invalid(t, p))
+		require.NotNil(t, w.last(t).Delivery.Event)
 	}
+	// A handler after use, and what its function finds in the context.
+	var held []payack.HeldClaim
+	handler, err := middleware.Handle(payatom, func(ctx context.Context, ev *payack.PayatomEvent) error {
+		h, ok := payack.HeldFrom(ctx)
+		require.True(t, ok)
+		held = h.Claims()
+		add(ev.Findings)
+		return nil
+	})
+	must(handler, err)
+	send(handler, genuine(t, payack.Payatom))
+	require.NotEmpty(t, held)
+	add(held[0])
 	for i := range w.seen {
 		o := &w.seen[i]
 		add(o, o.Delivery, o.Took)
@@ -299,7 +314,8 @@ func hostileEverything(t testing.TB) map[string][]any {
 	refund, ok := (&payack.PayatomUnsigned{RefundInfo: payack.NewText(`{"refund_amount":"5"}`)}).Refund()
 	require.True(t, ok)
 	add(refund, payack.PTSUnsigned{}, payack.PayatomUnsigned{}, payack.NewAmount("100.50"), payack.NewText("x"),
-		payack.Answer{Status: 200}, payack.Claim{State: payack.ClaimGranted, Token: "1"}, payack.Confirmation{Paid: true})
+		payack.Answer{Status: 200}, payack.Claim{State: payack.ClaimGranted, Token: "1"}, payack.Confirmation{Paid: true},
+		payack.Expectation{Found: true, Amount: payack.NewAmount("500"), RefCode: "b73ea664"})
 	return out
 }
 
@@ -415,7 +431,7 @@ func hostilePlain(safecode string, hexKey bool, body []byte) string {
 // answer and no error, however printed, holds a key, a signature that was not
 // sent, or anything of an envelope whose contents did not verify.
 func TestVectorsLeakNothing(t *testing.T) {
-	var refused, sealed, checkedErrors int
+	var refused, invalid, sealed, checkedErrors int
 	for _, provider := range providers {
 		f, err := vectors.Load(string(provider))
 		require.NoError(t, err)
@@ -472,15 +488,25 @@ func TestVectorsLeakNothing(t *testing.T) {
 					}
 				}
 			}
+			if o.EventID != "" && o.Err != nil {
+				// It verified, and is not acted on: its identity may be told, no more.
+				invalid++
+				for _, content := range hostileContents(string(body)) {
+					if !strings.Contains(fmt.Sprintf("%q", o.EventID)+o.EventID, content) {
+						hidden = append(hidden, content)
+					}
+				}
+			}
 			for where, text := range told {
 				hostileFinds(t, where+v.Name, text, hidden)
 			}
 		}
 	}
 	// So that the test can't come to search nothing.
-	assert.Equal(t, 534, refused)
+	assert.Equal(t, 498, refused)
+	assert.Equal(t, 45, invalid)
 	assert.Equal(t, 38, sealed)
-	assert.Equal(t, 538, checkedErrors)
+	assert.Equal(t, 543, checkedErrors)
 }
 
 // hostileContents are the texts of a body that nobody else says: not a

@@ -48,6 +48,9 @@ type hostileStore struct{ payack.Store }
 
 func (s *hostileStore) forget() { s.Store = memstore.New(8) }
 
+// Home is empty: a store that is made anew is shared with nobody.
+func (s *hostileStore) Home() string { return "" }
+
 // hostileSubject is a receiver with one valid delivery for it.
 type hostileSubject struct {
 	provider payack.Provider

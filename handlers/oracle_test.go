@@ -284,8 +284,8 @@ func hostileDial(addr string, m message) (string, error) {
 	return strings.Join(lines, "\r\n") + "\r\n\r\n" + body, nil
 }
 
-// Where something is decrypted, nobody learns from an answer which step failed:
-// not from its status, not from a header, not from a byte of the body. The
+// Where something is decrypted, nobody learns from an answer which step failed
+// before the signature matched: not from its status, not from a header, not from a byte of the body. The
 // merchant's log tells the steps apart.
 func TestRefusalsAreByteForByteTheSame(t *testing.T) {
 	for _, tc := range []struct {
@@ -313,6 +313,12 @@ func TestRefusalsAreByteForByteTheSame(t *testing.T) {
 			for _, r := range refusals {
 				got, err := hostileDial(addr, r.m)
 				require.NoError(t, err)
+				if r.reason.AfterVerified() && tc.p == payack.Payatom {
+					// Whoever made it knows the key, and is told that the hash matched.
+					matched := strings.NewReplacer("HashMismatch", "HashMatched", "Content-Length: 49", "Content-Length: 48").Replace(want)
+					assert.Equal(t, matched, got, r.name)
+					continue
+				}
 				assert.Equal(t, want, got, r.name)
 			}
 			got, err := hostileDial(addr, good)
