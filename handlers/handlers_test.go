@@ -2,7 +2,7 @@ package handlers_test
 
 import (
 	"context"
-	"log/slog"
+	"errors"
 	"net/http"
 	"testing"
 
@@ -11,137 +11,112 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/internal/e2e"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/store/memstore"
 )
 
+// The whole way of a request through these handlers is tested in internal/e2e.
+
+// One import is enough: the names here are those of package middleware.
+var (
+	_ middleware.Options       = handlers.Options{}
+	_ middleware.PtopConfig    = handlers.PtopConfig{}
+	_ middleware.PTSConfig     = handlers.PTSConfig{}
+	_ middleware.PayatomConfig = handlers.PayatomConfig{}
+	_ *middleware.Handler      = (*handlers.Handler)(nil)
+	_ http.Handler             = (*handlers.Handler)(nil)
+)
+
+func ptopConfig() handlers.PtopConfig {
+	return handlers.PtopConfig{SigningKeys: payack.Secrets(e2e.PtopKey), ConfirmInCallback: true}
+}
+
+func ptsConfig(t *testing.T) handlers.PTSConfig {
+	key := e2e.PTSKey(t)
+	return handlers.PTSConfig{Safecode: payack.NewSecret(key.Safecode), PublicKeys: []string{key.PublicPEM}}
+}
+
+func payatomConfig() handlers.PayatomConfig {
+	return handlers.PayatomConfig{SecretKeys: payack.Secrets(e2e.PayatomKey), ExpectInCallback: true}
+}
+
 func TestConstructorsRefuseWhatCouldNotBeServed(t *testing.T) {
-	key := ptsKeyOf(t)
-	ptop := middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKeyText), ConfirmInCallback: true}
-	pts := middleware.PTSConfig{Safecode: payack.NewSecret(key.Safecode), PublicKeys: []string{key.PublicPEM}}
-	payatom := middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKeyText), ExpectInCallback: true}
-	for name, build := range map[string]func() (http.Handler, error){
-		"ptop: nil callback": func() (http.Handler, error) {
-			return handlers.NewPtop(ptop, (func(context.Context, *payack.PtopEvent) error)(nil))
-		},
-		"pts: nil callback": func() (http.Handler, error) {
-			return handlers.NewPTS(pts, (func(context.Context, *payack.PTSEvent) error)(nil))
-		},
-		"payatom: nil callback": func() (http.Handler, error) {
-			return handlers.NewPayatom(payatom, (func(context.Context, *payack.PayatomEvent) error)(nil))
-		},
-		"ptop: nothing set": func() (http.Handler, error) {
-			return handlers.NewPtop(middleware.PtopConfig{}, func(context.Context, *payack.PtopEvent) error { return nil })
-		},
-		"pts: nothing set": func() (http.Handler, error) {
-			return handlers.NewPTS(middleware.PTSConfig{}, func(context.Context, *payack.PTSEvent) error { return nil })
-		},
-		"payatom: nothing set": func() (http.Handler, error) {
-			return handlers.NewPayatom(middleware.PayatomConfig{}, func(context.Context, *payack.PayatomEvent) error { return nil })
-		},
-	} {
-		h, err := build()
-		require.Error(t, err, name)
-		assert.Nil(t, h, name)
-		assert.Contains(t, err.Error(), "payack: ", name)
-		assert.NotContains(t, err.Error(), "\n", name)
-	}
-}
-
-func quiet() middleware.Options { return middleware.Options{Logger: slog.New(slog.DiscardHandler)} }
-
-// Several keys are for rotation: each verifies, and the event says which.
-func TestSeveralKeys(t *testing.T) {
-	var index []int
-	h, err := handlers.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets("the next key", ptopKeyText), ConfirmInCallback: true, Options: quiet()},
-		func(_ context.Context, ev *payack.PtopEvent) error {
-			index = append(index, ev.Key)
-			return nil
-		})
-	require.NoError(t, err)
-	assertContract(t, payack.Ptop, payack.OutcomeAccepted, "", send(h, genuine(t, payack.Ptop)))
-	assert.Equal(t, []int{1}, index)
-}
-
-// Confirm is asked only about claims that money came in, and what it returns is
-// handed to the callback.
-func TestConfirmIsAskedForMoneyOnly(t *testing.T) {
-	unpaid := map[payack.Provider]message{
-		payack.Ptop:    ptopMessage(t, `{"success":false,"transaction_id":"T1","order_id":"ORD1"}`),
-		payack.PTS:     ptsMessage(t, map[string]string{"status": `"3000"`}, nil),
-		payack.Payatom: payatomMessage(t, `"ORD1"`, `"0"`, `"Declined"`, "ORD10Declined"),
-	}
-	for _, p := range providers {
-		t.Run(string(p), func(t *testing.T) {
-			asked := 0
-			c := &calls{}
-			h := merchant{callback: c.take, confirm: func(context.Context, payack.Event) (*payack.Confirmation, error) {
-				asked++
-				return &payack.Confirmation{Paid: true, Status: "1", Amount: payack.NewAmount("100.50")}, nil
-			}}.handler(t, p)
-			assertContract(t, p, payack.OutcomeAccepted, "", send(h, unpaid[p]))
-			assert.Zero(t, asked)
-			require.Len(t, c.events, 1)
-			assert.Nil(t, c.events[0].Found().Confirmed)
-			assert.False(t, c.events[0].Paid())
-
-			assertContract(t, p, payack.OutcomeAccepted, "", send(h, genuine(t, p)))
-			assert.Equal(t, 1, asked)
-			require.Len(t, c.events, 2)
-			require.NotNil(t, c.events[1].Found().Confirmed)
-			assert.Equal(t, "100.50", c.events[1].Found().Confirmed.Amount.String())
-			assert.True(t, c.events[1].Paid())
-
-			assertContract(t, p, payack.OutcomeDuplicate, "", send(h, genuine(t, p)))
-			assert.Equal(t, 1, asked, "a duplicate is not asked about")
-		})
-	}
-}
-
-// Expect compares amounts of approved orders only; of others the order must
-// exist.
-func TestExpectByStatus(t *testing.T) {
-	h := merchant{expect: expecting(map[string]string{"ORD1": "500"}, nil)}.handler(t, payack.Payatom)
 	for _, tc := range []struct {
-		order, amount, status string
-		outcome               payack.Outcome
+		name  string
+		build func() (*handlers.Handler, error)
+		says  string
 	}{
-		{"ORD1", "0", "Pending", payack.OutcomeAccepted},
-		{"ORD1", "", "Declined", payack.OutcomeAccepted},
-		{"ORD1", "20", "Refund Completed", payack.OutcomeAccepted},
-		{"ORD1", "1", "Something New", payack.OutcomeAccepted},
-		{"ORD1", "499", "Approved", payack.OutcomeRejected},
-		{"ORD1", "499", "Late Approved", payack.OutcomeRejected},
-		{"ORD1", "500.00", "Approved", payack.OutcomeAccepted},
-		{"ORD1", "500", "Late Approved", payack.OutcomeAccepted},
-		{"ORD2", "0", "Pending", payack.OutcomeRejected},
-		{"ORD2", "500", "Approved", payack.OutcomeRejected},
+		{"ptop: nil callback", func() (*handlers.Handler, error) {
+			return handlers.NewPtop(ptopConfig(), (func(context.Context, *payack.PtopEvent) error)(nil))
+		}, "payack: ptop: the callback is nil"},
+		{"pts: nil callback", func() (*handlers.Handler, error) {
+			return handlers.NewPTS(ptsConfig(t), (func(context.Context, *payack.PTSEvent) error)(nil))
+		}, "payack: pts: the callback is nil"},
+		{"payatom: nil callback", func() (*handlers.Handler, error) {
+			return handlers.NewPayatom(payatomConfig(), (func(context.Context, *payack.PayatomEvent) error)(nil))
+		}, "payack: payatom: the callback is nil"},
+		{"pts: nil callback of a named type", func() (*handlers.Handler, error) {
+			return handlers.NewPTS(ptsConfig(t), picky(nil))
+		}, "payack: pts: the callback is nil"},
+		{"ptop: nothing set", func() (*handlers.Handler, error) {
+			return handlers.NewPtop(handlers.PtopConfig{}, func(context.Context, *payack.PtopEvent) error { return nil })
+		}, "payack: ptop: "},
+		{"pts: nothing set", func() (*handlers.Handler, error) {
+			return handlers.NewPTS(handlers.PTSConfig{}, func(context.Context, *payack.PTSEvent) error { return nil })
+		}, "payack: pts: "},
+		{"payatom: nothing set", func() (*handlers.Handler, error) {
+			return handlers.NewPayatom(handlers.PayatomConfig{}, func(context.Context, *payack.PayatomEvent) error { return nil })
+		}, "payack: payatom: "},
 	} {
-		m := payatomMessage(t, `"`+tc.order+`"`, `"`+tc.amount+`"`, `"`+tc.status+`"`, tc.order+tc.amount+tc.status)
-		reason := payack.Reason("")
-		if tc.outcome == payack.OutcomeRejected {
-			reason = payack.ReasonUnexpected
-		}
-		t.Run(tc.order+" "+tc.amount+" "+tc.status, func(t *testing.T) {
-			assertContract(t, payack.Payatom, tc.outcome, reason, send(h, m))
+		t.Run(tc.name, func(t *testing.T) {
+			h, err := tc.build()
+			require.Error(t, err)
+			assert.Nil(t, h)
+			assert.Contains(t, err.Error(), tc.says)
+			assert.NotContains(t, err.Error(), "\n")
 		})
 	}
 }
 
-func TestOwnRuleOfMatching(t *testing.T) {
-	c := &calls{}
-	h, err := handlers.NewPayatom(middleware.PayatomConfig{
-		SecretKeys: payack.Secrets(payatomKeyText),
-		Expect:     expecting(map[string]string{"ORD1": "400"}, nil),
-		Match: func(expected, received payack.Amount) bool { // overpaying is welcome
-			want, _ := expected.MinorUnits(2)
-			got, err := received.MinorUnits(2)
-			return err == nil && got >= want
-		},
-		Options: quiet(),
-	}, func(ctx context.Context, ev *payack.PayatomEvent) error { return c.take(ctx, ev) })
+// What the constructors return tells whose callbacks it takes, and accepts them.
+func TestConstructors(t *testing.T) {
+	built := map[payack.Provider]*handlers.Handler{}
+	var errs [3]error
+	var calls e2e.Calls
+	built[payack.Ptop], errs[0] = handlers.NewPtop(ptopConfig(), func(ctx context.Context, ev *payack.PtopEvent) error { return calls.Take(ctx, ev) })
+	built[payack.PTS], errs[1] = handlers.NewPTS(ptsConfig(t), func(ctx context.Context, ev *payack.PTSEvent) error { return calls.Take(ctx, ev) })
+	built[payack.Payatom], errs[2] = handlers.NewPayatom(payatomConfig(), func(ctx context.Context, ev *payack.PayatomEvent) error { return calls.Take(ctx, ev) })
+	require.NoError(t, errors.Join(errs[:]...))
+	for i, p := range e2e.Providers {
+		assert.Equal(t, p, built[p].Provider())
+		e2e.AssertContract(t, p, payack.OutcomeAccepted, "", e2e.Send(built[p], e2e.Genuine(t, p)))
+		require.Len(t, calls.Events, i+1)
+		assert.Equal(t, p, calls.Events[i].Provider())
+	}
+}
+
+// picky is a callback that runs with one kind of store only.
+type picky func(context.Context, *payack.PTSEvent) error
+
+func (picky) CheckStore(s payack.Store) error {
+	if _, ok := s.(*memstore.Store); ok {
+		return errors.New("it needs a store in a database; set Options.Store")
+	}
+	return nil
+}
+
+// A callback that could never run with the receiver's store is found when the
+// program starts.
+func TestCallbackThatNeedsAStore(t *testing.T) {
+	accept := picky(func(context.Context, *payack.PTSEvent) error { return nil })
+	h, err := handlers.NewPTS(ptsConfig(t), accept)
+	require.EqualError(t, err, "payack: pts: it needs a store in a database; set Options.Store")
+	assert.Nil(t, h)
+
+	c := ptsConfig(t)
+	c.Store = struct{ payack.Store }{memstore.New(8)}
+	h, err = handlers.NewPTS(c, accept)
 	require.NoError(t, err)
-	assertContract(t, payack.Payatom, payack.OutcomeAccepted, "", send(h, genuine(t, payack.Payatom)))
-	assertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonUnexpected,
-		send(h, payatomMessage(t, `"ORD1"`, `"399.99"`, `"Approved"`, "ORD1399.99Approved")))
-	assert.Len(t, c.events, 1)
+	assert.Equal(t, c.Store, h.Store())
 }

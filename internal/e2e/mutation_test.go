@@ -1,4 +1,4 @@
-package handlers_test
+package e2e
 
 import (
 	"context"
@@ -54,7 +54,7 @@ func (s *hostileStore) Home() string { return "" }
 // hostileSubject is a receiver with one valid delivery for it.
 type hostileSubject struct {
 	provider payack.Provider
-	valid    message
+	valid    Message
 	// header carries the signature; empty where none does.
 	header string
 	build  func(o middleware.Options, fn func(payack.Event) error) (http.Handler, error)
@@ -84,7 +84,7 @@ func hostileEach(text string, fn func(op string, at int, mutant string)) {
 
 // hostileResult is what became of one delivery.
 type hostileResult struct {
-	answer  answer
+	answer  Answer
 	outcome payack.Outcome
 	reason  payack.Reason
 	event   payack.Event
@@ -93,13 +93,13 @@ type hostileResult struct {
 
 // hostileReceiver returns a function that delivers to a receiver without
 // memory.
-func hostileReceiver(t testing.TB, s hostileSubject) func(m message) hostileResult {
+func hostileReceiver(t testing.TB, s hostileSubject) func(m Message) hostileResult {
 	t.Helper()
 	store := &hostileStore{}
 	store.forget()
 	var last hostileResult
-	w := &watch{}
-	o := w.options()
+	w := &Watch{}
+	o := w.Options()
 	o.Store = store
 	o.Observer = payack.ObserverFunc(func(_ context.Context, o *payack.Observation) { last.outcome, last.reason = o.Outcome, o.Reason })
 	h, err := s.build(o, func(ev payack.Event) error {
@@ -108,10 +108,10 @@ func hostileReceiver(t testing.TB, s hostileSubject) func(m message) hostileResu
 		return nil
 	})
 	require.NoError(t, err)
-	return func(m message) hostileResult {
+	return func(m Message) hostileResult {
 		store.forget()
 		last = hostileResult{}
-		got := send(h, m)
+		got := Send(h, m)
 		last.answer = got
 		return last
 	}
@@ -126,22 +126,22 @@ func TestMutations(t *testing.T) {
 			s := row.subject
 			deliver := hostileReceiver(t, s)
 			genuine := deliver(s.valid)
-			require.Equal(t, payack.OutcomeAccepted, genuine.outcome, "%s: %s", genuine.reason, s.valid.body)
+			require.Equal(t, payack.OutcomeAccepted, genuine.outcome, "%s: %s", genuine.reason, s.valid.Body)
 			want := hostileCovered(genuine.event)
 
 			accepted := map[string]int{}
 			tried := 0
-			check := func(where, op string, at int, m message) {
+			check := func(where, op string, at int, m Message) {
 				got := deliver(m)
 				tried++
-				assertContract(t, s.provider, got.outcome, got.reason, got.answer)
+				AssertContract(t, s.provider, got.outcome, got.reason, got.answer)
 				if got.calls == 0 {
 					assert.Equal(t, payack.OutcomeRejected, got.outcome, "%s %s %d", where, op, at)
 					return
 				}
 				assert.Equal(t, payack.OutcomeAccepted, got.outcome)
 				assert.Equal(t, 1, got.calls)
-				if !assert.Equal(t, want, hostileCovered(got.event), "%s %s %d: %s", where, op, at, m.body) {
+				if !assert.Equal(t, want, hostileCovered(got.event), "%s %s %d: %s", where, op, at, m.Body) {
 					return
 				}
 				kind := hostileHeader
@@ -149,22 +149,22 @@ func TestMutations(t *testing.T) {
 					kind = s.kindOf(op, at)
 				}
 				if kind == "" {
-					assert.Fail(t, "accepted, and of no known kind", "%s %s %d: %s", where, op, at, m.body)
+					assert.Fail(t, "accepted, and of no known kind", "%s %s %d: %s", where, op, at, m.Body)
 				}
 				accepted[kind]++
 			}
-			hostileEach(s.valid.body, func(op string, at int, mutant string) {
+			hostileEach(s.valid.Body, func(op string, at int, mutant string) {
 				m := s.valid
-				m.body = mutant
+				m.Body = mutant
 				check("body", op, at, m)
 			})
 			if s.header != "" {
-				hostileEach(s.valid.header.Get(s.header), func(op string, at int, mutant string) {
-					check("header", op, at, s.valid.with(s.header, mutant))
+				hostileEach(s.valid.Header.Get(s.header), func(op string, at int, mutant string) {
+					check("header", op, at, s.valid.With(s.header, mutant))
 				})
 			}
 			assert.Equal(t, row.accepted, accepted, "of %d", tried)
-			assert.Greater(t, tried, 4*len(s.valid.body))
+			assert.Greater(t, tried, 4*len(s.valid.Body))
 		})
 	}
 }
@@ -199,9 +199,9 @@ func hostileCovered(ev payack.Event) map[string]any {
 
 // kindOf says what stands at a place of the valid body.
 func (s hostileSubject) kindOf(op string, at int) string {
-	body := s.valid.body
+	body := s.valid.Body
 	if !strings.HasPrefix(body, "{") {
-		if s.valid.header.Get("Content-Type") == "text/plain" {
+		if s.valid.Header.Get("Content-Type") == "text/plain" {
 			return "" // nothing in an envelope may change
 		}
 		return s.kindInForm(body, op, at)
@@ -298,7 +298,7 @@ func hostileRows(t testing.TB) []hostileRow {
 		add("pts/flat/"+numbers, flat, spelled(120, 2, 1))
 		// The header is not asked for, so it may say anything.
 		flat = hostilePTS(t, numbers, "flat", false)
-		flat.header, flat.valid = verify.PTSTransactionHeader, flat.valid.with(verify.PTSTransactionHeader, "AAAA")
+		flat.header, flat.valid = verify.PTSTransactionHeader, flat.valid.With(verify.PTSTransactionHeader, "AAAA")
 		ignored := spelled(120, 2, 1)
 		ignored[hostileHeader] = 20
 		add("pts/flat, header not asked for/"+numbers, flat, ignored)
@@ -346,7 +346,7 @@ func hostileRows(t testing.TB) []hostileRow {
 		add("ptop/"+r.name, hostilePtop(t, r.scheme, r.place, r.body, r.pinned), r.accepted)
 	}
 	apart := hostilePtop(t, payack.SchemeSpliced, verify.PtopLast, hostileJSON, true)
-	apart.valid = apart.valid.replace(`,"signature"`, `, "signature"`)
+	apart.valid = apart.valid.Replace(`,"signature"`, `, "signature"`)
 	add("ptop/spliced, last, a blank at the cut", apart, map[string]int{hostileSpace: 2})
 
 	add("payatom/json/literal", hostilePayatom(t, "json", `500.00`, "500.00"), map[string]int{hostileUnsigned: 83, hostileSpace: 2, hostileText: 1})
@@ -364,9 +364,9 @@ const (
 
 func hostilePtop(t testing.TB, scheme payack.Scheme, place verify.PtopPlace, body string, pinned bool) hostileSubject {
 	t.Helper()
-	signed, err := verify.SignPtopCallback(payack.NewSecret(ptopKeyText), scheme, place, body)
+	signed, err := verify.SignPtopCallback(payack.NewSecret(PtopKey), scheme, place, body)
 	require.NoError(t, err)
-	c := middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKeyText), ConfirmInCallback: true}
+	c := middleware.PtopConfig{SigningKeys: payack.Secrets(PtopKey), ConfirmInCallback: true}
 	if body == hostileForm {
 		c.Body = verify.BodyForm
 	}
@@ -383,7 +383,7 @@ func hostilePtop(t testing.TB, scheme payack.Scheme, place verify.PtopPlace, bod
 		h = http.Header(signed.Header)
 	}
 	h.Set("Content-Type", signed.ContentType)
-	s.valid = message{http.MethodPost, "/", h, signed.Body}
+	s.valid = Message{http.MethodPost, "/", h, signed.Body}
 	return s
 }
 
@@ -401,26 +401,26 @@ func hostilePTS(t testing.TB, numbers, shape string, withHeader bool) hostileSub
 		literals = map[string]string{}
 	}
 	literals["channel"] = `"QR\/PH"`
-	key := ptsKeyOf(t)
-	m := ptsMessage(t, literals, texts).replace("{", `{"reference_number":"R1", "submit_promo":0.5,`)
+	key := PTSKey(t)
+	m := PTSMessage(t, literals, texts).Replace("{", `{"reference_number":"R1", "submit_promo":0.5,`)
 	c := middleware.PTSConfig{Safecode: payack.NewSecret(key.Safecode), PublicKeys: []string{key.PublicPEM}}
-	sealed := sealPTS(t, m.body)
+	sealed := SealPTS(t, m.Body)
 	switch shape {
 	case "text":
-		m = m.with("Content-Type", "text/plain")
-		m.body = sealed
+		m = m.With("Content-Type", "text/plain")
+		m.Body = sealed
 	case "data":
-		m.body = `{"code":"1000", "data":"` + sealed + `"}`
+		m.Body = `{"code":"1000", "data":"` + sealed + `"}`
 	case "object":
-		m.body = `{"code":"1000","message":"ok","data":` + m.body + `}`
+		m.Body = `{"code":"1000","message":"ok","data":` + m.Body + `}`
 	}
-	s := hostileSubject{provider: payack.PTS, signed: append([]string{"sign", "data"}, ptsNames...)}
+	s := hostileSubject{provider: payack.PTS, signed: append([]string{"sign", "data"}, PTSNames...)}
 	if withHeader {
 		c.TransactionSecret = payack.NewSecret(key.TransactionSecret)
 		mac := hmac.New(sha256.New, []byte(key.TransactionSecret))
 		mac.Write([]byte(sealed))
 		s.header = verify.PTSTransactionHeader
-		m = m.with(s.header, base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+		m = m.With(s.header, base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	}
 	s.valid = m
 	s.build = func(o middleware.Options, fn func(payack.Event) error) (http.Handler, error) {
@@ -432,18 +432,18 @@ func hostilePTS(t testing.TB, numbers, shape string, withHeader bool) hostileSub
 
 func hostilePayatom(t testing.TB, format, amount, signed string) hostileSubject {
 	t.Helper()
-	signer, err := verify.NewPayatomSigner(payack.NewSecret(payatomKeyText))
+	signer, err := verify.NewPayatomSigner(payack.NewSecret(PayatomKey))
 	require.NoError(t, err)
 	hash := signer.PostHashIV([16]byte{1, 2, 3}, "ORD/1", signed, "Late Approved")
-	c := middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKeyText)}
-	c.Expect = expecting(map[string]string{"ORD/1": "500"}, nil)
+	c := middleware.PayatomConfig{SecretKeys: payack.Secrets(PayatomKey)}
+	c.Expect = Expecting(map[string]string{"ORD/1": "500"}, nil)
 	s := hostileSubject{provider: payack.Payatom, signed: []string{"order_id", "received_amount", "status", "post_hash"}}
-	s.valid = message{http.MethodPost, "/", http.Header{"Content-Type": {"application/json"}},
+	s.valid = Message{http.MethodPost, "/", http.Header{"Content-Type": {"application/json"}},
 		`{"order_id":"ORD\/1", "bank_ref":"838","received_amount":` + amount + `,"status":"Late Approved","refund_info":[],"post_hash":"` + hash + `"}`}
 	if format == "form" {
 		c.Body = verify.BodyForm
-		s.valid.header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
-		s.valid.body = "order_id=ORD%2f1&bank_ref=838&received_amount=" + amount + "&status=Late+Approved&post_hash=" + url.QueryEscape(hash)
+		s.valid.Header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+		s.valid.Body = "order_id=ORD%2f1&bank_ref=838&received_amount=" + amount + "&status=Late+Approved&post_hash=" + url.QueryEscape(hash)
 	}
 	s.build = func(o middleware.Options, fn func(payack.Event) error) (http.Handler, error) {
 		c.Options = o
@@ -455,15 +455,15 @@ func hostilePayatom(t testing.TB, format, amount, signed string) hostileSubject 
 // A callback without an envelope is nothing for a receiver with a transaction
 // secret, so those shapes have no row with a header that counts.
 func TestTransactionSecretWantsEnvelopes(t *testing.T) {
-	key := ptsKeyOf(t)
+	key := PTSKey(t)
 	for _, shape := range []string{"flat", "object"} {
 		s := hostilePTS(t, "literal", shape, true)
 		got := hostileReceiver(t, s)(s.valid)
 		assert.Equal(t, payack.ReasonEnvelope, got.reason, shape)
 		assert.Zero(t, got.calls)
 		mac := hmac.New(sha256.New, []byte(key.TransactionSecret))
-		mac.Write([]byte(s.valid.body))
-		got = hostileReceiver(t, s)(s.valid.with(verify.PTSTransactionHeader, base64.StdEncoding.EncodeToString(mac.Sum(nil))))
+		mac.Write([]byte(s.valid.Body))
+		got = hostileReceiver(t, s)(s.valid.With(verify.PTSTransactionHeader, base64.StdEncoding.EncodeToString(mac.Sum(nil))))
 		assert.Equal(t, payack.ReasonEnvelope, got.reason, fmt.Sprintf("%s, signed as a whole", shape))
 	}
 }
@@ -471,10 +471,10 @@ func TestTransactionSecretWantsEnvelopes(t *testing.T) {
 // A sender chooses how long its ids are, up to the size of a body, and stores
 // keep identities: they stay short, and tell every two callbacks apart.
 func TestLongIdentities(t *testing.T) {
-	for _, p := range providers {
+	for _, p := range Providers {
 		t.Run(string(p), func(t *testing.T) {
-			w, c := &watch{}, &calls{}
-			h := merchant{options: w.options(), callback: c.take}.handler(t, p)
+			w, c := &Watch{}, &Calls{}
+			h := Merchant{Options: w.Options(), Callback: c.Take}.Handler(t, p)
 			ids := map[string]bool{}
 			for _, id := range []string{
 				strings.Repeat("x", 400), strings.Repeat("x", 4000), strings.Repeat("x", 4001), strings.Repeat("x", 3999) + "y",
@@ -482,26 +482,26 @@ func TestLongIdentities(t *testing.T) {
 			} {
 				quoted, err := json.Marshal(id)
 				require.NoError(t, err)
-				var m message
+				var m Message
 				switch p {
 				case payack.Ptop:
-					m = ptopMessage(t, `{"success":true,"transaction_id":`+string(quoted)+`,"order_id":"O"}`)
+					m = PtopMessage(t, `{"success":true,"transaction_id":`+string(quoted)+`,"order_id":"O"}`)
 				case payack.PTS:
-					m = ptsMessage(t, map[string]string{"transaction_id": string(quoted)}, nil)
+					m = PTSMessage(t, map[string]string{"transaction_id": string(quoted)}, nil)
 				default: // an order_id of 64 bytes is invalid, a status may have any length
-					m = payatomMessage(t, `"ORD1"`, `"500"`, `"Z`+string(quoted[1:]), "ORD1500Z"+id)
+					m = PayatomMessage(t, `"ORD1"`, `"500"`, `"Z`+string(quoted[1:]), "ORD1500Z"+id)
 				}
-				assertContract(t, p, payack.OutcomeAccepted, "", send(h, m))
-				assertContract(t, p, payack.OutcomeDuplicate, "", send(h, m))
-				require.Equal(t, payack.OutcomeDuplicate, w.last(t).Outcome)
-				got := w.last(t).EventID
+				AssertContract(t, p, payack.OutcomeAccepted, "", Send(h, m))
+				AssertContract(t, p, payack.OutcomeDuplicate, "", Send(h, m))
+				require.Equal(t, payack.OutcomeDuplicate, w.Last(t).Outcome)
+				got := w.Last(t).EventID
 				assert.LessOrEqual(t, len(got), 512)
 				assert.NotContains(t, got, "\n")
 				assert.True(t, strings.HasPrefix(got, string(p)+":"))
 				ids[got] = true
 			}
 			assert.Len(t, ids, 8)
-			assert.Len(t, c.events, 8)
+			assert.Len(t, c.Events, 8)
 		})
 	}
 }

@@ -1,4 +1,4 @@
-package handlers_test
+package e2e
 
 import (
 	"context"
@@ -56,13 +56,6 @@ func confirms(context.Context, *payack.PayatomEvent) (*payack.Confirmation, erro
 	return &payack.Confirmation{Paid: true, Status: "Approved"}, nil
 }
 
-func expects(orders map[string]string) func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
-	return func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
-		amount, found := orders[ev.OrderID]
-		return payack.Expectation{Found: found, Amount: payack.NewAmount(amount)}, nil
-	}
-}
-
 // Confirm is asked for money only; a decline or a refund whose borders were
 // moved after the genuine one came must be recognised all the same.
 func TestMovedBordersOfWhatIsNotPaidWithConfirmAlone(t *testing.T) {
@@ -78,12 +71,12 @@ func TestMovedBordersOfWhatIsNotPaidWithConfirmAlone(t *testing.T) {
 // confirmed is never taken for a forgery.
 func TestConfirmedIsNeverSpliced(t *testing.T) {
 	orders := map[string]string{"user7-order-11": "500", "user7-order-1": "1500"}
-	g := newGuarded(t, func(c *middleware.PayatomConfig) { c.Expect, c.Confirm = expects(orders), confirms })
+	g := newGuarded(t, func(c *middleware.PayatomConfig) { c.Expect, c.Confirm = Expecting(orders, nil), confirms })
 	require.Empty(t, g.deliver(t, "user7-order-11", "500", payack.PayatomApproved))
 	require.Empty(t, g.deliver(t, "user7-order-1", "1500", payack.PayatomApproved))
 	require.Len(t, g.called, 2)
 
-	alone := newGuarded(t, func(c *middleware.PayatomConfig) { c.Expect = expects(orders) })
+	alone := newGuarded(t, func(c *middleware.PayatomConfig) { c.Expect = Expecting(orders, nil) })
 	require.Empty(t, alone.deliver(t, "user7-order-11", "500", payack.PayatomApproved))
 	require.Equal(t, payack.ReasonSpliced, alone.deliver(t, "user7-order-1", "1500", payack.PayatomApproved),
 		"Expect alone can't tell them apart, as its documentation says")
@@ -94,7 +87,7 @@ func TestConfirmedIsNeverSpliced(t *testing.T) {
 func TestUnknownStatusBindsNothing(t *testing.T) {
 	for name, set := range map[string]func(*middleware.PayatomConfig){
 		"Expect": func(c *middleware.PayatomConfig) {
-			c.Expect = expects(map[string]string{"ORD1000001": "900", "ORD1000001B": "500"})
+			c.Expect = Expecting(map[string]string{"ORD1000001": "900", "ORD1000001B": "500"}, nil)
 		},
 		"ExpectInCallback": func(c *middleware.PayatomConfig) { c.ExpectInCallback = true },
 	} {

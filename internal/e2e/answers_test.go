@@ -1,4 +1,4 @@
-package handlers_test
+package e2e
 
 import (
 	"context"
@@ -74,44 +74,33 @@ type failingReader struct{}
 func (failingReader) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
 
 // invalid is a callback that verifies and breaks a rule of its provider.
-func invalid(t testing.TB, p payack.Provider) message {
+func invalid(t testing.TB, p payack.Provider) Message {
 	switch p {
 	case payack.Ptop:
-		return ptopMessage(t, `{"success":true,"transaction_id":"","order_id":"ORD1"}`)
+		return PtopMessage(t, `{"success":true,"transaction_id":"","order_id":"ORD1"}`)
 	case payack.PTS:
-		return ptsMessage(t, map[string]string{"accept_amount": "1e99"}, nil)
+		return PTSMessage(t, map[string]string{"accept_amount": "1e99"}, nil)
 	}
-	return payatomMessage(t, `"ORD1"`, `"0500"`, `"Approved"`, "ORD10500Approved")
+	return PayatomMessage(t, `"ORD1"`, `"0500"`, `"Approved"`, "ORD10500Approved")
 }
 
 func tenantOf(name string, err error) func(context.Context, *http.Request) (string, error) {
 	return func(context.Context, *http.Request) (string, error) { return name, err }
 }
 
-func expecting(orders map[string]string, err error) func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
-	return func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
-		amount, found := orders[ev.OrderID]
-		return payack.Expectation{Found: found, Amount: payack.NewAmount(amount)}, err
-	}
-}
-
-func confirming(c *payack.Confirmation, err error) func(context.Context, payack.Event) (*payack.Confirmation, error) {
-	return func(context.Context, payack.Event) (*payack.Confirmation, error) { return c, err }
-}
-
 func TestAnswers(t *testing.T) {
 	ptop, pts, payatom := payack.Ptop, payack.PTS, payack.Payatom
-	type change = func(t testing.TB, p payack.Provider, m message) message
+	type change = func(t testing.TB, p payack.Provider, m Message) Message
 	swap := func(old, text string) change {
-		return func(_ testing.TB, _ payack.Provider, m message) message { return m.replace(old, text) }
+		return func(_ testing.TB, _ payack.Provider, m Message) Message { return m.Replace(old, text) }
 	}
 	header := func(name string, values ...string) change {
-		return func(_ testing.TB, _ payack.Provider, m message) message { return m.with(name, values...) }
+		return func(_ testing.TB, _ payack.Provider, m Message) Message { return m.With(name, values...) }
 	}
 	for _, tc := range []struct {
 		name    string
 		only    []payack.Provider
-		set     func(m *merchant)
+		set     func(m *Merchant)
 		wrap    func(http.Handler) http.Handler
 		before  change // what is delivered first, if anything
 		change  change
@@ -122,58 +111,58 @@ func TestAnswers(t *testing.T) {
 		called  int
 	}{
 		{name: "accepted", outcome: payack.OutcomeAccepted, level: "INFO", called: 1},
-		{name: "confirmed", set: func(m *merchant) {
-			m.confirm = confirming(&payack.Confirmation{Paid: true}, nil)
+		{name: "confirmed", set: func(m *Merchant) {
+			m.Confirm = Confirming(&payack.Confirmation{Paid: true}, nil)
 		}, outcome: payack.OutcomeAccepted, level: "INFO", called: 1},
 		{name: "duplicate", before: swap("", ""), outcome: payack.OutcomeDuplicate, level: "INFO", called: 1},
-		{name: "not recorded as done", set: func(m *merchant) {
-			m.options.Store = &scriptedStore{claim: payack.ClaimGranted, commitErr: errMerchant}
+		{name: "not recorded as done", set: func(m *Merchant) {
+			m.Options.Store = &scriptedStore{claim: payack.ClaimGranted, commitErr: errMerchant}
 		}, outcome: payack.OutcomeAccepted, is: errMerchant, level: "ERROR", called: 1},
 
-		{name: "callback", set: func(m *merchant) {
-			m.callback = func(context.Context, payack.Event) error { return errMerchant }
+		{name: "callback", set: func(m *Merchant) {
+			m.Callback = func(context.Context, payack.Event) error { return errMerchant }
 		}, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, is: errMerchant, level: "ERROR", called: 1},
-		{name: "panic", set: func(m *merchant) {
-			m.callback = func(context.Context, payack.Event) error { panic("a slip") }
+		{name: "panic", set: func(m *Merchant) {
+			m.Callback = func(context.Context, payack.Event) error { panic("a slip") }
 		}, outcome: payack.OutcomeFailed, reason: payack.ReasonPanic, level: "ERROR", called: 1},
-		{name: "deadline", set: func(m *merchant) {
-			m.callback = func(ctx context.Context, _ payack.Event) error {
+		{name: "deadline", set: func(m *Merchant) {
+			m.Callback = func(ctx context.Context, _ payack.Event) error {
 				<-ctx.Done()
 				return fmt.Errorf("settling: %w", ctx.Err())
 			}
 		}, outcome: payack.OutcomeFailed, reason: payack.ReasonDeadline, is: context.DeadlineExceeded, level: "ERROR", called: 1},
-		{name: "busy", set: func(m *merchant) { m.options.Store = &scriptedStore{claim: payack.ClaimBusy} },
+		{name: "busy", set: func(m *Merchant) { m.Options.Store = &scriptedStore{claim: payack.ClaimBusy} },
 			outcome: payack.OutcomeFailed, reason: payack.ReasonBusy, is: payack.ErrBusy, level: "WARN"},
-		{name: "conflict", set: func(m *merchant) { m.options.Store = &scriptedStore{claim: payack.ClaimConflict} },
+		{name: "conflict", set: func(m *Merchant) { m.Options.Store = &scriptedStore{claim: payack.ClaimConflict} },
 			outcome: payack.OutcomeRejected, reason: payack.ReasonConflict, is: payack.ErrConflict, level: "ERROR"},
-		{name: "unreachable", set: func(m *merchant) { m.confirm = confirming(nil, errMerchant) },
+		{name: "unreachable", set: func(m *Merchant) { m.Confirm = Confirming(nil, errMerchant) },
 			outcome: payack.OutcomeFailed, reason: payack.ReasonUnreachable, is: errMerchant, level: "ERROR"},
-		{name: "no confirmation and no error", set: func(m *merchant) { m.confirm = confirming(nil, nil) },
+		{name: "no confirmation and no error", set: func(m *Merchant) { m.Confirm = Confirming(nil, nil) },
 			outcome: payack.OutcomeFailed, reason: payack.ReasonUnreachable, level: "ERROR"},
-		{name: "a confirmation that says unpaid", set: func(m *merchant) { m.confirm = confirming(&payack.Confirmation{}, nil) },
+		{name: "a confirmation that says unpaid", set: func(m *Merchant) { m.Confirm = Confirming(&payack.Confirmation{}, nil) },
 			outcome: payack.OutcomeFailed, reason: payack.ReasonUnreachable, level: "ERROR"},
-		{name: "keys", set: func(m *merchant) { m.tenant = tenantOf("", errMerchant) },
+		{name: "keys", set: func(m *Merchant) { m.Tenant = tenantOf("", errMerchant) },
 			outcome: payack.OutcomeFailed, reason: payack.ReasonKeys, is: errMerchant, level: "ERROR"},
-		{name: "keys without a tenant", set: func(m *merchant) { m.tenant = tenantOf("", nil) },
+		{name: "keys without a tenant", set: func(m *Merchant) { m.Tenant = tenantOf("", nil) },
 			outcome: payack.OutcomeFailed, reason: payack.ReasonKeys, level: "ERROR"},
-		{name: "conflict, found before anybody is asked", set: func(m *merchant) {
-			m.options.Store = &scriptedStore{look: payack.ClaimConflict}
-			m.confirm = confirming(nil, errors.New("nobody is to be asked"))
+		{name: "conflict, found before anybody is asked", set: func(m *Merchant) {
+			m.Options.Store = &scriptedStore{look: payack.ClaimConflict}
+			m.Confirm = Confirming(nil, errors.New("nobody is to be asked"))
 		}, outcome: payack.OutcomeRejected, reason: payack.ReasonConflict, is: payack.ErrConflict, level: "ERROR"},
-		{name: "busy, found before anybody is asked", set: func(m *merchant) {
-			m.options.Store = &scriptedStore{look: payack.ClaimBusy}
-			m.confirm = confirming(nil, errors.New("nobody is to be asked"))
+		{name: "busy, found before anybody is asked", set: func(m *Merchant) {
+			m.Options.Store = &scriptedStore{look: payack.ClaimBusy}
+			m.Confirm = Confirming(nil, errors.New("nobody is to be asked"))
 		}, outcome: payack.OutcomeFailed, reason: payack.ReasonBusy, is: payack.ErrBusy, level: "WARN"},
-		{name: "store, when it is only looked into", set: func(m *merchant) {
-			m.options.Store = &scriptedStore{lookErr: errMerchant}
-			m.confirm = confirming(nil, errors.New("nobody is to be asked"))
+		{name: "store, when it is only looked into", set: func(m *Merchant) {
+			m.Options.Store = &scriptedStore{lookErr: errMerchant}
+			m.Confirm = Confirming(nil, errors.New("nobody is to be asked"))
 		}, outcome: payack.OutcomeFailed, reason: payack.ReasonStore, is: errMerchant, level: "ERROR"},
-		{name: "unexpected by the callback", set: func(m *merchant) {
-			m.callback = func(context.Context, payack.Event) error { return fmt.Errorf("ORD1: %w", payack.ErrUnexpected) }
+		{name: "unexpected by the callback", set: func(m *Merchant) {
+			m.Callback = func(context.Context, payack.Event) error { return fmt.Errorf("ORD1: %w", payack.ErrUnexpected) }
 		}, outcome: payack.OutcomeRejected, reason: payack.ReasonUnexpected, is: payack.ErrUnexpected, level: "ERROR", called: 1},
-		{name: "store", set: func(m *merchant) { m.options.Store = &scriptedStore{claimErr: errMerchant} },
+		{name: "store", set: func(m *Merchant) { m.Options.Store = &scriptedStore{claimErr: errMerchant} },
 			outcome: payack.OutcomeFailed, reason: payack.ReasonStore, is: errMerchant, level: "ERROR"},
-		{name: "expectation", only: []payack.Provider{payatom}, set: func(m *merchant) { m.expect = expecting(nil, errMerchant) },
+		{name: "expectation", only: []payack.Provider{payatom}, set: func(m *Merchant) { m.Expect = Expecting(nil, errMerchant) },
 			outcome: payack.OutcomeFailed, reason: payack.ReasonExpectation, is: errMerchant, level: "ERROR"},
 		{name: "body consumed", wrap: consumed, outcome: payack.OutcomeFailed, reason: payack.ReasonBodyConsumed, level: "ERROR"},
 		{name: "body read", wrap: broken, outcome: payack.OutcomeFailed, reason: payack.ReasonBodyRead, level: "WARN"},
@@ -184,105 +173,105 @@ func TestAnswers(t *testing.T) {
 			outcome: payack.OutcomeRejected, reason: payack.ReasonSignature, is: payack.ErrSignature, level: "WARN"},
 		{name: "hash", only: []payack.Provider{payatom}, change: swap(`"received_amount":"500"`, `"received_amount":"900"`),
 			outcome: payack.OutcomeRejected, reason: payack.ReasonSignature, is: payack.ErrSignature, level: "WARN"},
-		{name: "envelope", only: []payack.Provider{pts}, change: func(_ testing.TB, _ payack.Provider, m message) message {
-			m.body = "AAAAAAAAAAAAAAAAAAAAAA=="
-			return m.with("Content-Type", "text/plain")
+		{name: "envelope", only: []payack.Provider{pts}, change: func(_ testing.TB, _ payack.Provider, m Message) Message {
+			m.Body = "AAAAAAAAAAAAAAAAAAAAAA=="
+			return m.With("Content-Type", "text/plain")
 		}, outcome: payack.OutcomeRejected, reason: payack.ReasonEnvelope, is: payack.ErrEnvelope, level: "WARN"},
 		{name: "hash of other bytes", only: []payack.Provider{payatom}, change: swap(`"post_hash":"`, `"post_hash":"AAAA`),
 			outcome: payack.OutcomeRejected, reason: payack.ReasonEnvelope, is: payack.ErrEnvelope, level: "WARN"},
-		{name: "malformed", change: func(_ testing.TB, _ payack.Provider, m message) message {
-			m.body = `{"order_id":`
+		{name: "malformed", change: func(_ testing.TB, _ payack.Provider, m Message) Message {
+			m.Body = `{"order_id":`
 			return m
 		}, outcome: payack.OutcomeRejected, reason: payack.ReasonMalformed, is: payack.ErrMalformed, level: "WARN"},
-		{name: "empty body", change: func(_ testing.TB, _ payack.Provider, m message) message {
-			m.body = ""
+		{name: "empty body", change: func(_ testing.TB, _ payack.Provider, m Message) Message {
+			m.Body = ""
 			return m
 		}, outcome: payack.OutcomeRejected, reason: payack.ReasonMalformed, is: payack.ErrMalformed, level: "WARN"},
-		{name: "invalid", change: func(t testing.TB, p payack.Provider, _ message) message { return invalid(t, p) },
+		{name: "invalid", change: func(t testing.TB, p payack.Provider, _ Message) Message { return invalid(t, p) },
 			outcome: payack.OutcomeRejected, reason: payack.ReasonInvalid, is: payack.ErrInvalid, level: "WARN"},
-		{name: "a rule of the merchant's", set: func(m *merchant) {
-			m.options.Validate = map[string]string{"OrderID": "eq=none-such"}
+		{name: "a rule of the merchant's", set: func(m *Merchant) {
+			m.Options.Validate = map[string]string{"OrderID": "eq=none-such"}
 		}, outcome: payack.OutcomeRejected, reason: payack.ReasonInvalid, is: payack.ErrInvalid, level: "WARN"},
-		{name: "unknown tenant", set: func(m *merchant) { m.tenant = tenantOf("", fmt.Errorf("shop 7: %w", payack.ErrUnknownTenant)) },
+		{name: "unknown tenant", set: func(m *Merchant) { m.Tenant = tenantOf("", fmt.Errorf("shop 7: %w", payack.ErrUnknownTenant)) },
 			outcome: payack.OutcomeRejected, reason: payack.ReasonUnknownTenant, is: payack.ErrUnknownTenant, level: "WARN"},
 		{name: "spliced", only: []payack.Provider{payatom},
-			set:    func(m *merchant) { m.expect = expecting(map[string]string{"ORD1": "500", "ORD": "1500"}, nil) },
-			before: swap("", ""), change: func(_ testing.TB, _ payack.Provider, m message) message {
-				return m.replace(`"ORD1"`, `"ORD"`).replace(`"received_amount":"500"`, `"received_amount":"1500"`)
+			set:    func(m *Merchant) { m.Expect = Expecting(map[string]string{"ORD1": "500", "ORD": "1500"}, nil) },
+			before: swap("", ""), change: func(_ testing.TB, _ payack.Provider, m Message) Message {
+				return m.Replace(`"ORD1"`, `"ORD"`).Replace(`"received_amount":"500"`, `"received_amount":"1500"`)
 			}, outcome: payack.OutcomeRejected, reason: payack.ReasonSpliced, is: payack.ErrSpliced, level: "ERROR", called: 1},
-		{name: "no such order", only: []payack.Provider{payatom}, set: func(m *merchant) { m.expect = expecting(nil, nil) },
+		{name: "no such order", only: []payack.Provider{payatom}, set: func(m *Merchant) { m.Expect = Expecting(nil, nil) },
 			outcome: payack.OutcomeRejected, reason: payack.ReasonUnexpected, is: payack.ErrUnexpected, level: "ERROR"},
-		{name: "another amount", only: []payack.Provider{payatom}, set: func(m *merchant) { m.expect = expecting(map[string]string{"ORD1": "501"}, nil) },
+		{name: "another amount", only: []payack.Provider{payatom}, set: func(m *Merchant) { m.Expect = Expecting(map[string]string{"ORD1": "501"}, nil) },
 			outcome: payack.OutcomeRejected, reason: payack.ReasonUnexpected, is: payack.ErrUnexpected, level: "ERROR"},
-		{name: "unconfirmed", set: func(m *merchant) {
-			m.confirm = confirming(nil, fmt.Errorf("status 2: %w", payack.ErrUnconfirmed))
+		{name: "unconfirmed", set: func(m *Merchant) {
+			m.Confirm = Confirming(nil, fmt.Errorf("status 2: %w", payack.ErrUnconfirmed))
 		}, outcome: payack.OutcomeRejected, reason: payack.ReasonUnconfirmed, is: payack.ErrUnconfirmed, level: "ERROR"},
 
-		{name: "method", change: func(_ testing.TB, _ payack.Provider, m message) message {
-			m.method = http.MethodPut
+		{name: "method", change: func(_ testing.TB, _ payack.Provider, m Message) Message {
+			m.Method = http.MethodPut
 			return m
 		}, outcome: payack.OutcomeRefused, reason: payack.ReasonMethod, is: payack.ErrRefused, level: "WARN"},
 		{name: "content type", change: header("Content-Type", "text/html"),
 			outcome: payack.OutcomeRefused, reason: payack.ReasonContentType, is: payack.ErrRefused, level: "WARN"},
 		{name: "content encoding", change: header("Content-Encoding", "gzip"),
 			outcome: payack.OutcomeRefused, reason: payack.ReasonContentEncoding, is: payack.ErrRefused, level: "WARN"},
-		{name: "too large", change: func(_ testing.TB, _ payack.Provider, m message) message {
-			m.body += strings.Repeat(" ", middleware.DefaultMaxBody)
+		{name: "too large", change: func(_ testing.TB, _ payack.Provider, m Message) Message {
+			m.Body += strings.Repeat(" ", middleware.DefaultMaxBody)
 			return m
 		}, outcome: payack.OutcomeRefused, reason: payack.ReasonTooLarge, is: payack.ErrTooLarge, level: "WARN"},
-		{name: "address", set: func(m *merchant) {
-			m.options.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}
+		{name: "address", set: func(m *Merchant) {
+			m.Options.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}
 		}, outcome: payack.OutcomeRefused, reason: payack.ReasonAddress, is: payack.ErrRefused, level: "WARN"},
-		{name: "rate", set: func(m *merchant) { m.options.Limiter = emptyBucket{} },
+		{name: "rate", set: func(m *Merchant) { m.Options.Limiter = emptyBucket{} },
 			outcome: payack.OutcomeRefused, reason: payack.ReasonRate, is: payack.ErrRefused, level: "WARN"},
 	} {
-		for _, p := range providers {
+		for _, p := range Providers {
 			if tc.only != nil && !slices.Contains(tc.only, p) {
 				continue
 			}
 			// In a bubble, so that a deadline takes no time.
 			inBubble := func(t *testing.T) {
-				w := &watch{}
-				m := merchant{options: w.options()}
+				w := &Watch{}
+				m := Merchant{Options: w.Options()}
 				if tc.set != nil {
 					tc.set(&m)
 				}
 				called := 0
-				fn := m.callback
-				m.callback = func(ctx context.Context, ev payack.Event) error {
+				fn := m.Callback
+				m.Callback = func(ctx context.Context, ev payack.Event) error {
 					called++
 					if fn == nil {
 						return nil
 					}
 					return fn(ctx, ev)
 				}
-				h := m.handler(t, p)
+				h := m.Handler(t, p)
 				if tc.wrap != nil {
 					h = tc.wrap(h)
 				}
 				sent := 1
 				if tc.before != nil {
-					assertContract(t, p, payack.OutcomeAccepted, "", send(h, tc.before(t, p, genuine(t, p))))
+					AssertContract(t, p, payack.OutcomeAccepted, "", Send(h, tc.before(t, p, Genuine(t, p))))
 					sent++
 				}
-				callback := genuine(t, p)
+				callback := Genuine(t, p)
 				if tc.change != nil {
 					callback = tc.change(t, p, callback)
 				}
-				got := send(h, callback)
+				got := Send(h, callback)
 
-				assertContract(t, p, tc.outcome, tc.reason, got)
+				AssertContract(t, p, tc.outcome, tc.reason, got)
 				assert.Equal(t, tc.called, called)
-				require.Equal(t, sent, w.count(), "one observation for each delivery")
-				o := w.last(t)
+				require.Equal(t, sent, w.Count(), "one observation for each delivery")
+				o := w.Last(t)
 				assert.Equal(t, tc.outcome, o.Outcome)
 				assert.Equal(t, tc.reason, o.Reason)
-				assert.Equal(t, got.status, o.Status)
+				assert.Equal(t, got.Status, o.Status)
 				// What verified has an event beside the error, the invalid too.
 				assert.Equal(t, verified(tc.reason), o.Delivery.Event != nil)
 				assert.Equal(t, verified(tc.reason), o.EventID != "")
 				if tc.reason != "" {
-					assert.Equal(t, closedSet[tc.reason], tc.outcome)
+					assert.Equal(t, ClosedSet[tc.reason], tc.outcome)
 					var e *payack.Error
 					require.ErrorAs(t, o.Err, &e)
 					assert.Equal(t, p, e.Provider)
@@ -294,12 +283,12 @@ func TestAnswers(t *testing.T) {
 				assert.Equal(t, tc.reason == payack.ReasonPanic, o.Stack != nil)
 				switch tc.reason {
 				case payack.ReasonTooLarge:
-					assert.Equal(t, []string{"close"}, got.header["Connection"])
+					assert.Equal(t, []string{"close"}, got.Header["Connection"])
 				case payack.ReasonRate:
-					assert.Equal(t, []string{"2"}, got.header["Retry-After"])
+					assert.Equal(t, []string{"2"}, got.Header["Retry-After"])
 				}
 
-				lines := w.lines(t)
+				lines := w.Lines(t)
 				line := lines[len(lines)-1]
 				assert.Equal(t, "payack: callback "+string(tc.outcome), line["msg"])
 				assert.Equal(t, tc.level, line["level"])
@@ -322,30 +311,30 @@ func verified(reason payack.Reason) bool {
 	case payack.ReasonKeys, payack.ReasonBodyConsumed, payack.ReasonBodyRead:
 		return false
 	}
-	return closedSet[reason] != payack.OutcomeRefused && (closedSet[reason] != payack.OutcomeRejected || slices.Contains(
+	return ClosedSet[reason] != payack.OutcomeRefused && (ClosedSet[reason] != payack.OutcomeRejected || slices.Contains(
 		[]payack.Reason{payack.ReasonInvalid, payack.ReasonSpliced, payack.ReasonUnexpected, payack.ReasonUnconfirmed, payack.ReasonConflict}, reason))
 }
 
 func TestPayatomsOlderSpelling(t *testing.T) {
-	w := &watch{}
+	w := &Watch{}
 	fail := false
-	h := merchant{options: w.options(), olderSpelling: true, callback: func(context.Context, payack.Event) error {
+	h := Merchant{Options: w.Options(), OlderSpelling: true, Callback: func(context.Context, payack.Event) error {
 		if fail {
 			return errMerchant
 		}
 		return nil
-	}}.handler(t, payack.Payatom)
-	good := genuine(t, payack.Payatom)
-	other := payatomMessage(t, `"ORD2"`, `"500"`, `"Approved"`, "ORD2500Approved")
-	assert.Equal(t, `{"hash_status":"Hash Matched","acknowledge":"yes"}`, send(h, good).body)
-	assert.Equal(t, `{"hash_status":"Hash Matched","acknowledge":"yes"}`, send(h, good).body)
-	assert.Equal(t, `{"hash_status":"Hash Mismatch","acknowledge":"no"}`, send(h, good.replace("ORD1", "ORD9")).body)
+	}}.Handler(t, payack.Payatom)
+	good := Genuine(t, payack.Payatom)
+	other := PayatomMessage(t, `"ORD2"`, `"500"`, `"Approved"`, "ORD2500Approved")
+	assert.Equal(t, `{"hash_status":"Hash Matched","acknowledge":"yes"}`, Send(h, good).Body)
+	assert.Equal(t, `{"hash_status":"Hash Matched","acknowledge":"yes"}`, Send(h, good).Body)
+	assert.Equal(t, `{"hash_status":"Hash Mismatch","acknowledge":"no"}`, Send(h, good.Replace("ORD1", "ORD9")).Body)
 	fail = true
-	assert.Equal(t, `{"hash_status":"Hash Matched","acknowledge":"no"}`, send(h, other).body)
-	assert.Equal(t, `{"hash_status":"Hash Matched","acknowledge":"no"}`, send(h, invalid(t, payack.Payatom)).body)
+	assert.Equal(t, `{"hash_status":"Hash Matched","acknowledge":"no"}`, Send(h, other).Body)
+	assert.Equal(t, `{"hash_status":"Hash Matched","acknowledge":"no"}`, Send(h, invalid(t, payack.Payatom)).Body)
 	refused := good
-	refused.method = http.MethodGet
-	assert.Equal(t, `{"hash_status":"Hash Mismatch","acknowledge":"no"}`, send(h, refused).body)
+	refused.Method = http.MethodGet
+	assert.Equal(t, `{"hash_status":"Hash Mismatch","acknowledge":"no"}`, Send(h, refused).Body)
 }
 
 // What the provider is told before a callback has verified must not say which
@@ -353,45 +342,45 @@ func TestPayatomsOlderSpelling(t *testing.T) {
 func TestAnswersBeforeVerificationAreOne(t *testing.T) {
 	for _, p := range []payack.Provider{payack.PTS, payack.Payatom} {
 		t.Run(string(p), func(t *testing.T) {
-			w := &watch{}
-			h := merchant{options: w.options(), tenant: func(_ context.Context, r *http.Request) (string, error) {
+			w := &Watch{}
+			h := Merchant{Options: w.Options(), Tenant: func(_ context.Context, r *http.Request) (string, error) {
 				if r.URL.Path == "/none" {
 					return "", payack.ErrUnknownTenant
 				}
 				return "shop", nil
-			}}.handler(t, p)
-			good := genuine(t, p)
-			hostile := map[string]message{
-				"unknown tenant": good.to("/none"),
-				"no JSON":        {good.method, good.target, good.header, "}"},
-				"no members":     {good.method, good.target, good.header, "{}"},
-				"empty":          {good.method, good.target, good.header, ""},
-				"a name twice":   good.replace("{", `{"order_id":"X",`),
+			}}.Handler(t, p)
+			good := Genuine(t, p)
+			hostile := map[string]Message{
+				"unknown tenant": good.To("/none"),
+				"no JSON":        {good.Method, good.Target, good.Header, "}"},
+				"no members":     {good.Method, good.Target, good.Header, "{}"},
+				"empty":          {good.Method, good.Target, good.Header, ""},
+				"a name twice":   good.Replace("{", `{"order_id":"X",`),
 			}
 			if p == payack.PTS {
-				text := good.with("Content-Type", "text/plain")
-				text.body = "!"
+				text := good.With("Content-Type", "text/plain")
+				text.Body = "!"
 				hostile["no base64"] = text
-				text.body = "AAAAAAAAAAAAAAAAAAAAAA=="
+				text.Body = "AAAAAAAAAAAAAAAAAAAAAA=="
 				hostile["bad padding"] = text
-				text.body = "AAAA"
+				text.Body = "AAAA"
 				hostile["no block"] = text
-				text.body = sealPTS(t, "}")
+				text.Body = SealPTS(t, "}")
 				hostile["sealed, no JSON"] = text
-				text.body = sealPTS(t, good.replace("2000", "3000").body)
+				text.Body = SealPTS(t, good.Replace("2000", "3000").Body)
 				hostile["sealed, tampered"] = text
-				hostile["tampered"] = good.replace("2000", "3000")
+				hostile["tampered"] = good.Replace("2000", "3000")
 				hostile["verified, invalid"] = invalid(t, p)
 			} else {
-				hostile["bad MAC"] = good.replace(`"post_hash":"`, `"post_hash":"AAAA`)
-				hostile["tampered"] = good.replace("ORD1", "ORD9")
+				hostile["bad MAC"] = good.Replace(`"post_hash":"`, `"post_hash":"AAAA`)
+				hostile["tampered"] = good.Replace("ORD1", "ORD9")
 			}
-			want := send(h, hostile["tampered"])
+			want := Send(h, hostile["tampered"])
 			reasons := map[payack.Reason]bool{}
 			for name, m := range hostile {
-				got := send(h, m)
+				got := Send(h, m)
 				assert.Equal(t, want, got, name)
-				o := w.last(t)
+				o := w.Last(t)
 				assert.Equal(t, payack.OutcomeRejected, o.Outcome, name)
 				reasons[o.Reason] = true
 			}

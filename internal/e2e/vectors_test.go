@@ -1,4 +1,4 @@
-package handlers_test
+package e2e
 
 import (
 	"bytes"
@@ -110,7 +110,7 @@ func TestVectorsThroughHandlers(t *testing.T) {
 	}
 	total := 0
 	names := map[string]bool{}
-	for _, provider := range providers {
+	for _, provider := range Providers {
 		t.Run(string(provider), func(t *testing.T) {
 			f, err := vectors.Load(string(provider))
 			require.NoError(t, err)
@@ -153,9 +153,9 @@ func TestVectorsThroughHandlers(t *testing.T) {
 // the vector asks for, and returns what became of it.
 func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, response recordedResponse) string {
 	provider := payack.Provider(f.Provider)
-	w := &watch{}
+	w := &Watch{}
 	var calls []payack.Event
-	h := receiverOf(t, f, v, w.options(), func(_ context.Context, ev payack.Event) error {
+	h := receiverOf(t, f, v, w.Options(), func(_ context.Context, ev payack.Event) error {
 		calls = append(calls, ev)
 		return nil
 	})
@@ -167,13 +167,13 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, r
 		// The genuine webhook has the same hash, and came first.
 		first := bytes.Replace(body, []byte(`"order_id":"2024112000"`), []byte(`"order_id":"20241120001"`), 1)
 		first = bytes.Replace(first, []byte(`"received_amount":"1500"`), []byte(`"received_amount":"500"`), 1)
-		assertContract(t, provider, payack.OutcomeAccepted, "", server.send(t, h, v, first))
+		AssertContract(t, provider, payack.OutcomeAccepted, "", server.send(t, h, v, first))
 		require.Len(t, calls, 1)
 		calls = nil
 	}
 	got := server.send(t, h, v, body)
-	o := w.last(t)
-	assertContract(t, provider, o.Outcome, o.Reason, got)
+	o := w.Last(t)
+	AssertContract(t, provider, o.Outcome, o.Reason, got)
 
 	// What verified has an event, whatever became of it; nothing else has.
 	verified := o.Outcome == payack.OutcomeAccepted || o.Reason.AfterVerified()
@@ -201,21 +201,21 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, r
 		assert.Equal(t, calls[0].ID(), o.EventID)
 		assert.Equal(t, string(body), o.Delivery.Body)
 		if response.Status != 0 {
-			assert.Equal(t, response.Status, got.status)
+			assert.Equal(t, response.Status, got.Status)
 		}
 		if response.Body != "" {
-			assert.Equal(t, response.Body, got.body)
-			assert.Equal(t, response.ContentType, got.header.Get("Content-Type"))
+			assert.Equal(t, response.Body, got.Body)
+			assert.Equal(t, response.ContentType, got.Header.Get("Content-Type"))
 		}
 		again := server.send(t, h, v, body)
-		assertContract(t, provider, payack.OutcomeDuplicate, "", again)
-		assert.Equal(t, payack.OutcomeDuplicate, w.last(t).Outcome)
+		AssertContract(t, provider, payack.OutcomeDuplicate, "", again)
+		assert.Equal(t, payack.OutcomeDuplicate, w.Last(t).Outcome)
 		assert.Len(t, calls, 1, "a redelivery must not be processed again")
 		return "accepted"
 	}
 	assert.Empty(t, calls, "a refused callback must not be processed")
-	require.Contains(t, closedSet, o.Reason)
-	assert.Equal(t, closedSet[o.Reason], o.Outcome)
+	require.Contains(t, ClosedSet, o.Reason)
+	assert.Equal(t, ClosedSet[o.Reason], o.Outcome)
 	assert.Contains(t, []payack.Outcome{payack.OutcomeRejected, payack.OutcomeRefused}, o.Outcome)
 	require.Error(t, o.Err)
 	if v.Name == undetectableByAmount {
@@ -229,7 +229,7 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, r
 // from the genuine one even when it comes first.
 func assertConfirmCatches(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, body []byte) {
 	t.Helper()
-	w := &watch{}
+	w := &Watch{}
 	h, err := handlers.NewPayatom(middleware.PayatomConfig{
 		SecretKeys: payack.Secrets(f.Keys[v.KeyID].SecretKey),
 		Confirm: func(_ context.Context, ev *payack.PayatomEvent) (*payack.Confirmation, error) {
@@ -238,11 +238,11 @@ func assertConfirmCatches(t *testing.T, f *vectors.File, v *vectors.Vector, serv
 			}
 			return nil, payack.ErrUnconfirmed
 		},
-		Options: w.options(),
+		Options: w.Options(),
 	}, func(context.Context, *payack.PayatomEvent) error { return nil })
 	require.NoError(t, err)
-	assertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonUnconfirmed, server.send(t, h, v, body))
-	assert.Equal(t, payack.ReasonUnconfirmed, w.last(t).Reason)
+	AssertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonUnconfirmed, server.send(t, h, v, body))
+	assert.Equal(t, payack.ReasonUnconfirmed, w.Last(t).Reason)
 }
 
 // receiverOf is a receiver set up as a vector asks for.
@@ -343,7 +343,7 @@ func newPost(t *testing.T) *post {
 	return p
 }
 
-func (p *post) send(t *testing.T, h http.Handler, v *vectors.Vector, body []byte) answer {
+func (p *post) send(t *testing.T, h http.Handler, v *vectors.Vector, body []byte) Answer {
 	t.Helper()
 	done := make(chan struct{}) // the observer is told after the answer was sent
 	var signalling http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -361,10 +361,10 @@ func (p *post) send(t *testing.T, h http.Handler, v *vectors.Vector, body []byte
 	require.NoError(t, err)
 	<-done
 	if v.Request.Method == http.MethodHead {
-		_, _, word := contract(payack.Payatom, payack.OutcomeRefused, payack.ReasonMethod)
+		_, _, word := Contract(payack.Payatom, payack.OutcomeRefused, payack.ReasonMethod)
 		b = []byte(word) // HTTP leaves it out
 	}
-	return answer{res.StatusCode, res.Header, string(b)}
+	return Answer{res.StatusCode, res.Header, string(b)}
 }
 
 type recordedResponse struct {
@@ -376,7 +376,7 @@ type recordedResponse struct {
 // loadResponses returns what the vectors say that a receiver answers.
 func loadResponses(t *testing.T, p payack.Provider) map[string]recordedResponse {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "testdata", "vectors", string(p)+".json"))
+	b, err := os.ReadFile(filepath.Join("..", "..", "testdata", "vectors", string(p)+".json"))
 	require.NoError(t, err)
 	var file struct {
 		Vectors []struct {
@@ -501,7 +501,7 @@ var (
 
 // assertLogTellsNothing searches a vector's log lines for keys, and for texts
 // of the body other than those that make the event's id.
-func assertLogTellsNothing(t *testing.T, w *watch, f *vectors.File, body []byte) {
+func assertLogTellsNothing(t *testing.T, w *Watch, f *vectors.File, body []byte) {
 	t.Helper()
 	w.mu.Lock()
 	text := w.log.String()
@@ -519,7 +519,7 @@ func assertLogTellsNothing(t *testing.T, w *watch, f *vectors.File, body []byte)
 		}
 	}
 	deliveries := 0
-	for _, line := range w.lines(t) {
+	for _, line := range w.Lines(t) {
 		if strings.HasPrefix(line["msg"].(string), "payack: callback ") {
 			deliveries++
 		}
@@ -533,5 +533,5 @@ func assertLogTellsNothing(t *testing.T, w *watch, f *vectors.File, body []byte)
 			}
 		}
 	}
-	assert.Equal(t, w.count(), deliveries, "one line for each delivery")
+	assert.Equal(t, w.Count(), deliveries, "one line for each delivery")
 }

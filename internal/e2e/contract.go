@@ -1,4 +1,4 @@
-package handlers_test
+package e2e
 
 import (
 	"net/http"
@@ -9,9 +9,9 @@ import (
 	"github.com/payack/payack"
 )
 
-// contract is the answers table of the providers' documents, written once more
+// Contract is the answers table of the providers' documents, written once more
 // and apart from the code.
-func contract(p payack.Provider, outcome payack.Outcome, reason payack.Reason) (status int, contentType, body string) {
+func Contract(p payack.Provider, outcome payack.Outcome, reason payack.Reason) (status int, contentType, body string) {
 	gate := map[payack.Reason]int{
 		"method": 405, "content_type": 415, "content_encoding": 415, "too_large": 413, "address": 403, "rate": 429,
 	}
@@ -58,25 +58,25 @@ func contract(p payack.Provider, outcome payack.Outcome, reason payack.Reason) (
 	return 200, payatomType, `{"hash_status":"HashMismatch","acknowledge":"no"}`
 }
 
-// assertContract compares an answer byte for byte, headers that matter
+// AssertContract compares an answer byte for byte, headers that matter
 // included.
-func assertContract(t testing.TB, p payack.Provider, outcome payack.Outcome, reason payack.Reason, got answer) {
+func AssertContract(t testing.TB, p payack.Provider, outcome payack.Outcome, reason payack.Reason, got Answer) {
 	t.Helper()
-	status, contentType, body := contract(p, outcome, reason)
-	assert.Equal(t, status, got.status)
-	assert.Equal(t, body, got.body)
+	status, contentType, body := Contract(p, outcome, reason)
+	assert.Equal(t, status, got.Status)
+	assert.Equal(t, body, got.Body)
 	if contentType == "" {
-		assert.NotContains(t, got.header, "Content-Type")
+		assert.NotContains(t, got.Header, "Content-Type")
 	} else {
-		assert.Equal(t, []string{contentType}, got.header["Content-Type"])
+		assert.Equal(t, []string{contentType}, got.Header["Content-Type"])
 	}
 	if status == http.StatusMethodNotAllowed {
-		assert.Equal(t, []string{"POST"}, got.header["Allow"])
+		assert.Equal(t, []string{"POST"}, got.Header["Allow"])
 	}
 }
 
-// closedSet is every reason with the outcome that it goes with.
-var closedSet = map[payack.Reason]payack.Outcome{
+// ClosedSet is every reason with the outcome that it goes with.
+var ClosedSet = map[payack.Reason]payack.Outcome{
 	"method": payack.OutcomeRefused, "content_type": payack.OutcomeRefused, "content_encoding": payack.OutcomeRefused,
 	"too_large": payack.OutcomeRefused, "address": payack.OutcomeRefused, "rate": payack.OutcomeRefused,
 

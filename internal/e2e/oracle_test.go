@@ -1,4 +1,4 @@
-package handlers_test
+package e2e
 
 import (
 	"bytes"
@@ -32,7 +32,7 @@ import (
 // hostileRefusal is a delivery that must be refused, each for another reason.
 type hostileRefusal struct {
 	name   string
-	m      message
+	m      Message
 	reason payack.Reason
 }
 
@@ -94,9 +94,9 @@ func hostileTenant(r *http.Request) (string, error) {
 
 // hostilePTSRefusals are refusals of one receiver. With a transaction secret
 // the header is right wherever it is not what is wrong.
-func hostilePTSRefusals(t testing.TB, withHeader bool) (http.Handler, *watch, message, []hostileRefusal) {
+func hostilePTSRefusals(t testing.TB, withHeader bool) (http.Handler, *Watch, Message, []hostileRefusal) {
 	t.Helper()
-	key := ptsKeyOf(t)
+	key := PTSKey(t)
 	keysOf := func(tenant, safecode string) *verify.PTSKeys {
 		c := verify.PTSKeyConfig{Tenant: tenant, Safecode: payack.NewSecret(safecode), PublicKeys: []string{key.PublicPEM}}
 		if withHeader {
@@ -107,7 +107,7 @@ func hostilePTSRefusals(t testing.TB, withHeader bool) (http.Handler, *watch, me
 		return keys
 	}
 	own, other := keysOf("one", key.Safecode), keysOf("other", strings.Repeat("0", 32))
-	w := &watch{}
+	w := &Watch{}
 	h, err := handlers.NewPTS(middleware.PTSConfig{
 		KeyFunc: func(_ context.Context, r *http.Request) (*verify.PTSKeys, error) {
 			tenant, err := hostileTenant(r)
@@ -119,56 +119,56 @@ func hostilePTSRefusals(t testing.TB, withHeader bool) (http.Handler, *watch, me
 			}
 			return own, err
 		},
-		Options: w.options(),
+		Options: w.Options(),
 	}, func(context.Context, *payack.PTSEvent) error { return nil })
 	require.NoError(t, err)
 
-	text := func(body string) message {
-		m := message{http.MethodPost, "/one", http.Header{"Content-Type": {"text/plain"}}, body}
+	text := func(body string) Message {
+		m := Message{http.MethodPost, "/one", http.Header{"Content-Type": {"text/plain"}}, body}
 		if withHeader {
-			m = m.with(verify.PTSTransactionHeader, hostileMAC(key.TransactionSecret, body))
+			m = m.With(verify.PTSTransactionHeader, hostileMAC(key.TransactionSecret, body))
 		}
 		return m
 	}
-	seal := func(plain string) message { return text(hostileECB(t, key.Safecode, hostilePad(plain))) }
-	flat := ptsMessage(t, nil, nil)
-	good := seal(flat.body)
-	forged := strings.Replace(flat.body, `"2000"`, `"3000"`, 1)
-	at := strings.Index(flat.body, `"sign":"`) + len(`"sign":"`)
+	seal := func(plain string) Message { return text(hostileECB(t, key.Safecode, hostilePad(plain))) }
+	flat := PTSMessage(t, nil, nil)
+	good := seal(flat.Body)
+	forged := strings.Replace(flat.Body, `"2000"`, `"3000"`, 1)
+	at := strings.Index(flat.Body, `"sign":"`) + len(`"sign":"`)
 	list := []hostileRefusal{
 		{"no base64", text("!"), payack.ReasonEnvelope},
-		{"base64 with a line break", text(good.body[:8] + "\n" + good.body[8:]), payack.ReasonEnvelope},
+		{"base64 with a line break", text(good.Body[:8] + "\n" + good.Body[8:]), payack.ReasonEnvelope},
 		{"no whole block", text("AAAA"), payack.ReasonEnvelope},
 		{"empty", text(""), payack.ReasonMalformed},
-		{"padding 0", text(hostileECB(t, key.Safecode, hostilePad(flat.body, 0))), payack.ReasonEnvelope},
-		{"padding 17", text(hostileECB(t, key.Safecode, hostilePad(flat.body, 17))), payack.ReasonEnvelope},
-		{"padding that differs", text(hostileECB(t, key.Safecode, hostilePad(flat.body, 1, 2))), payack.ReasonEnvelope},
-		{"sealed under another safecode", text(hostileECB(t, strings.Repeat("0", 32), hostilePad(flat.body))), payack.ReasonEnvelope},
+		{"padding 0", text(hostileECB(t, key.Safecode, hostilePad(flat.Body, 0))), payack.ReasonEnvelope},
+		{"padding 17", text(hostileECB(t, key.Safecode, hostilePad(flat.Body, 17))), payack.ReasonEnvelope},
+		{"padding that differs", text(hostileECB(t, key.Safecode, hostilePad(flat.Body, 1, 2))), payack.ReasonEnvelope},
+		{"sealed under another safecode", text(hostileECB(t, strings.Repeat("0", 32), hostilePad(flat.Body))), payack.ReasonEnvelope},
 		{"sealed, no object", seal("[]"), payack.ReasonEnvelope},
 		{"sealed, no JSON", seal(`{"user_id":`), payack.ReasonMalformed},
 		{"sealed, no members", seal(`{}`), payack.ReasonMalformed},
-		{"sealed, a member is missing", seal(strings.Replace(flat.body, `"status":"2000",`, "", 1)), payack.ReasonMalformed},
-		{"sealed, a member is twice there", seal(strings.Replace(flat.body, "{", `{"status":"2000",`, 1)), payack.ReasonMalformed},
+		{"sealed, a member is missing", seal(strings.Replace(flat.Body, `"status":"2000",`, "", 1)), payack.ReasonMalformed},
+		{"sealed, a member is twice there", seal(strings.Replace(flat.Body, "{", `{"status":"2000",`, 1)), payack.ReasonMalformed},
 		{"sealed, another signed member", seal(forged), payack.ReasonSignature},
-		{"sealed, sign is no base64", seal(flat.body[:at] + "!" + flat.body[at+1:]), payack.ReasonSignature},
-		{"sealed, sign is another", seal(flat.body[:at] + "AAAA" + flat.body[at+4:]), payack.ReasonSignature},
-		{"signed and invalid", seal(invalid(t, payack.PTS).body), payack.ReasonInvalid},
-		{"other keys", good.to("/other"), payack.ReasonEnvelope},
-		{"unknown tenant", good.to("/none"), payack.ReasonUnknownTenant},
-		{"a tenant without keys", good.to("/nil"), payack.ReasonUnknownTenant},
-		{"unknown tenant, no base64", text("!").to("/none"), payack.ReasonUnknownTenant},
+		{"sealed, sign is no base64", seal(flat.Body[:at] + "!" + flat.Body[at+1:]), payack.ReasonSignature},
+		{"sealed, sign is another", seal(flat.Body[:at] + "AAAA" + flat.Body[at+4:]), payack.ReasonSignature},
+		{"signed and invalid", seal(invalid(t, payack.PTS).Body), payack.ReasonInvalid},
+		{"other keys", good.To("/other"), payack.ReasonEnvelope},
+		{"unknown tenant", good.To("/none"), payack.ReasonUnknownTenant},
+		{"a tenant without keys", good.To("/nil"), payack.ReasonUnknownTenant},
+		{"unknown tenant, no base64", text("!").To("/none"), payack.ReasonUnknownTenant},
 	}
 	if withHeader {
 		list = append(list,
-			hostileRefusal{"header missing", good.with(verify.PTSTransactionHeader), payack.ReasonSignature},
-			hostileRefusal{"header of another body", good.with(verify.PTSTransactionHeader, hostileMAC(key.TransactionSecret, "x")), payack.ReasonSignature},
-			hostileRefusal{"header is no base64", good.with(verify.PTSTransactionHeader, "!"), payack.ReasonSignature},
-			hostileRefusal{"header twice", good.with(verify.PTSTransactionHeader, slices.Repeat(good.header[verify.PTSTransactionHeader], 2)...), payack.ReasonSignature},
-			hostileRefusal{"no envelope", flat.to("/one"), payack.ReasonEnvelope})
+			hostileRefusal{"header missing", good.With(verify.PTSTransactionHeader), payack.ReasonSignature},
+			hostileRefusal{"header of another body", good.With(verify.PTSTransactionHeader, hostileMAC(key.TransactionSecret, "x")), payack.ReasonSignature},
+			hostileRefusal{"header is no base64", good.With(verify.PTSTransactionHeader, "!"), payack.ReasonSignature},
+			hostileRefusal{"header twice", good.With(verify.PTSTransactionHeader, slices.Repeat(good.Header[verify.PTSTransactionHeader], 2)...), payack.ReasonSignature},
+			hostileRefusal{"no envelope", flat.To("/one"), payack.ReasonEnvelope})
 		return h, w, good, list
 	}
-	plain := func(body string) message {
-		return message{http.MethodPost, "/one", http.Header{"Content-Type": {"application/json"}}, body}
+	plain := func(body string) Message {
+		return Message{http.MethodPost, "/one", http.Header{"Content-Type": {"application/json"}}, body}
 	}
 	manyMembers := ""
 	for i := range 600 {
@@ -178,26 +178,26 @@ func hostilePTSRefusals(t testing.TB, withHeader bool) (http.Handler, *watch, me
 		hostileRefusal{"flat, no JSON", plain(`{"sign":`), payack.ReasonMalformed},
 		hostileRefusal{"flat, no members", plain(`{}`), payack.ReasonMalformed},
 		hostileRefusal{"flat, forged", plain(forged), payack.ReasonSignature},
-		hostileRefusal{"flat, a member is missing", plain(strings.Replace(flat.body, `"status":"2000",`, "", 1)), payack.ReasonMalformed},
+		hostileRefusal{"flat, a member is missing", plain(strings.Replace(flat.Body, `"status":"2000",`, "", 1)), payack.ReasonMalformed},
 		hostileRefusal{"data, no base64", plain(`{"data":"!"}`), payack.ReasonEnvelope},
-		hostileRefusal{"data, no padding", plain(`{"data":"` + hostileECB(t, key.Safecode, hostilePad(flat.body, 0)) + `"}`), payack.ReasonEnvelope},
+		hostileRefusal{"data, no padding", plain(`{"data":"` + hostileECB(t, key.Safecode, hostilePad(flat.Body, 0)) + `"}`), payack.ReasonEnvelope},
 		hostileRefusal{"data, forged", plain(`{"data":` + forged + `}`), payack.ReasonSignature},
 		hostileRefusal{"data, too many members", plain(`{"data":` + forged[:len(forged)-1] + manyMembers + `}}`), payack.ReasonMalformed},
 		hostileRefusal{"data is a number", plain(`{"data":1}`), payack.ReasonMalformed})
 	return h, w, good, list
 }
 
-func hostilePayatomRefusals(t testing.TB) (http.Handler, *watch, message, []hostileRefusal) {
+func hostilePayatomRefusals(t testing.TB) (http.Handler, *Watch, Message, []hostileRefusal) {
 	t.Helper()
 	keysOf := func(tenant, secret string) *verify.PayatomKeys {
 		keys, err := verify.NewPayatomKeys(tenant, payack.NewSecret(secret))
 		require.NoError(t, err)
 		return keys
 	}
-	own, other := keysOf("one", payatomKeyText), keysOf("other", "another")
-	w := &watch{}
+	own, other := keysOf("one", PayatomKey), keysOf("other", "another")
+	w := &Watch{}
 	h, err := handlers.NewPayatom(middleware.PayatomConfig{
-		ExpectInCallback: true, Options: w.options(),
+		ExpectInCallback: true, Options: w.Options(),
 		KeyFunc: func(_ context.Context, r *http.Request) (*verify.PayatomKeys, error) {
 			tenant, err := hostileTenant(r)
 			switch tenant {
@@ -211,15 +211,15 @@ func hostilePayatomRefusals(t testing.TB) (http.Handler, *watch, message, []host
 	}, func(context.Context, *payack.PayatomEvent) error { return nil })
 	require.NoError(t, err)
 
-	withHash := func(hash string) message {
-		return message{http.MethodPost, "/one", http.Header{"Content-Type": {"application/json"}},
+	withHash := func(hash string) Message {
+		return Message{http.MethodPost, "/one", http.Header{"Content-Type": {"application/json"}},
 			`{"order_id":"ORD1","received_amount":"500","status":"Approved","post_hash":"` + hash + `"}`}
 	}
 	digest := func(text string) string {
-		sum := md5.Sum([]byte(text + payatomKeyText))
+		sum := md5.Sum([]byte(text + PayatomKey))
 		return hex.EncodeToString(sum[:])
 	}
-	right := hostileCBC(t, payatomKeyText, hostilePad(digest("ORD1500Approved")))
+	right := hostileCBC(t, PayatomKey, hostilePad(digest("ORD1500Approved")))
 	good := withHash(right)
 	tampered := func(at int) string {
 		b, err := base64.StdEncoding.DecodeString(right)
@@ -234,39 +234,39 @@ func hostilePayatomRefusals(t testing.TB) (http.Handler, *watch, message, []host
 		{"wrong IV", withHash(tampered(0)), payack.ReasonEnvelope},
 		{"wrong MAC", withHash(tampered(16)), payack.ReasonEnvelope},
 		{"wrong ciphertext", withHash(tampered(48)), payack.ReasonEnvelope},
-		{"right MAC, padding 0", withHash(hostileCBC(t, payatomKeyText, hostilePad(digest("ORD1500Approved"), make([]byte, 16)...))), payack.ReasonEnvelope},
-		{"right MAC, padding that differs", withHash(hostileCBC(t, payatomKeyText, hostilePad(digest("ORD1500Approved")+"yyyy", 3, 2))), payack.ReasonEnvelope},
-		{"hash of another text", withHash(hostileCBC(t, payatomKeyText, hostilePad(digest("ORD1501Approved")))), payack.ReasonSignature},
-		{"hash in upper case", withHash(hostileCBC(t, payatomKeyText, hostilePad(strings.ToUpper(digest("ORD1500Approved"))))), payack.ReasonSignature},
-		{"another order", good.replace("ORD1", "ORD2"), payack.ReasonSignature},
-		{"another amount", good.replace(`"500"`, `"501"`), payack.ReasonSignature},
-		{"another status", good.replace("Approved", "Declined"), payack.ReasonSignature},
-		{"no JSON", good.replace("}", ""), payack.ReasonMalformed},
-		{"no members", good.replace(good.body, "{}"), payack.ReasonMalformed},
-		{"empty", good.replace(good.body, ""), payack.ReasonMalformed},
-		{"a member is twice there", good.replace("{", `{"status":"Approved",`), payack.ReasonMalformed},
-		{"no order", good.replace(`"order_id":"ORD1",`, ""), payack.ReasonMalformed},
-		{"no hash", good.replace(`,"post_hash"`, `,"hash"`), payack.ReasonMalformed},
-		{"no amount", good.replace(`"received_amount":"500",`, ""), payack.ReasonSignature},
-		{"signed and invalid", invalid(t, payack.Payatom).to("/one"), payack.ReasonInvalid},
-		{"other keys", good.to("/other"), payack.ReasonEnvelope},
-		{"unknown tenant", good.to("/none"), payack.ReasonUnknownTenant},
-		{"a tenant without keys", good.to("/nil"), payack.ReasonUnknownTenant},
-		{"unknown tenant, no JSON", good.replace("}", "").to("/none"), payack.ReasonUnknownTenant},
+		{"right MAC, padding 0", withHash(hostileCBC(t, PayatomKey, hostilePad(digest("ORD1500Approved"), make([]byte, 16)...))), payack.ReasonEnvelope},
+		{"right MAC, padding that differs", withHash(hostileCBC(t, PayatomKey, hostilePad(digest("ORD1500Approved")+"yyyy", 3, 2))), payack.ReasonEnvelope},
+		{"hash of another text", withHash(hostileCBC(t, PayatomKey, hostilePad(digest("ORD1501Approved")))), payack.ReasonSignature},
+		{"hash in upper case", withHash(hostileCBC(t, PayatomKey, hostilePad(strings.ToUpper(digest("ORD1500Approved"))))), payack.ReasonSignature},
+		{"another order", good.Replace("ORD1", "ORD2"), payack.ReasonSignature},
+		{"another amount", good.Replace(`"500"`, `"501"`), payack.ReasonSignature},
+		{"another status", good.Replace("Approved", "Declined"), payack.ReasonSignature},
+		{"no JSON", good.Replace("}", ""), payack.ReasonMalformed},
+		{"no members", good.Replace(good.Body, "{}"), payack.ReasonMalformed},
+		{"empty", good.Replace(good.Body, ""), payack.ReasonMalformed},
+		{"a member is twice there", good.Replace("{", `{"status":"Approved",`), payack.ReasonMalformed},
+		{"no order", good.Replace(`"order_id":"ORD1",`, ""), payack.ReasonMalformed},
+		{"no hash", good.Replace(`,"post_hash"`, `,"hash"`), payack.ReasonMalformed},
+		{"no amount", good.Replace(`"received_amount":"500",`, ""), payack.ReasonSignature},
+		{"signed and invalid", invalid(t, payack.Payatom).To("/one"), payack.ReasonInvalid},
+		{"other keys", good.To("/other"), payack.ReasonEnvelope},
+		{"unknown tenant", good.To("/none"), payack.ReasonUnknownTenant},
+		{"a tenant without keys", good.To("/nil"), payack.ReasonUnknownTenant},
+		{"unknown tenant, no JSON", good.Replace("}", "").To("/none"), payack.ReasonUnknownTenant},
 	}
 }
 
 // hostileDial delivers over a connection of its own and returns every byte
 // that comes back, but for the Date.
-func hostileDial(addr string, m message) (string, error) {
+func hostileDial(addr string, m Message) (string, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
-	r := m.request()
+	r := m.Request()
 	r.Close = true
-	if m.body == "" {
+	if m.Body == "" {
 		r.Body = http.NoBody // an announced length of 0, not a body in chunks
 	}
 	if err := r.Write(conn); err != nil {
@@ -291,12 +291,12 @@ func TestRefusalsAreByteForByteTheSame(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		p    payack.Provider
-		make func(testing.TB) (http.Handler, *watch, message, []hostileRefusal)
+		make func(testing.TB) (http.Handler, *Watch, Message, []hostileRefusal)
 	}{
-		{"pts", payack.PTS, func(t testing.TB) (http.Handler, *watch, message, []hostileRefusal) {
+		{"pts", payack.PTS, func(t testing.TB) (http.Handler, *Watch, Message, []hostileRefusal) {
 			return hostilePTSRefusals(t, false)
 		}},
-		{"pts with a transaction secret", payack.PTS, func(t testing.TB) (http.Handler, *watch, message, []hostileRefusal) {
+		{"pts with a transaction secret", payack.PTS, func(t testing.TB) (http.Handler, *Watch, Message, []hostileRefusal) {
 			return hostilePTSRefusals(t, true)
 		}},
 		{"payatom", payack.Payatom, hostilePayatomRefusals},
@@ -326,12 +326,12 @@ func TestRefusalsAreByteForByteTheSame(t *testing.T) {
 			assert.NotEqual(t, want, got, "the genuine one is no refusal")
 			server.Close() // waits until the last one is observed
 
-			require.Equal(t, len(refusals)+1, w.count())
+			require.Equal(t, len(refusals)+1, w.Count())
 			for i, r := range refusals {
 				assert.Equal(t, r.reason, w.seen[i].Reason, r.name)
 				assert.Equal(t, payack.OutcomeRejected, w.seen[i].Outcome, r.name)
 			}
-			assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
+			assert.Equal(t, payack.OutcomeAccepted, w.Last(t).Outcome)
 		})
 	}
 }
@@ -341,11 +341,11 @@ func TestRefusalsAreByteForByteTheSame(t *testing.T) {
 // come later cost more; who lacks the key cannot get past the first of them,
 // the opening of the envelope, except for one guess of the padding in 256.
 func BenchmarkRefusals(b *testing.B) {
-	for name, list := range map[string]func(testing.TB) (http.Handler, *watch, message, []hostileRefusal){
-		"pts": func(t testing.TB) (http.Handler, *watch, message, []hostileRefusal) {
+	for name, list := range map[string]func(testing.TB) (http.Handler, *Watch, Message, []hostileRefusal){
+		"pts": func(t testing.TB) (http.Handler, *Watch, Message, []hostileRefusal) {
 			return hostilePTSRefusals(t, false)
 		},
-		"pts with a transaction secret": func(t testing.TB) (http.Handler, *watch, message, []hostileRefusal) {
+		"pts with a transaction secret": func(t testing.TB) (http.Handler, *Watch, Message, []hostileRefusal) {
 			return hostilePTSRefusals(t, true)
 		},
 		"payatom": hostilePayatomRefusals,
@@ -354,7 +354,7 @@ func BenchmarkRefusals(b *testing.B) {
 		for _, r := range refusals {
 			b.Run(name+"/"+r.name, func(b *testing.B) {
 				for b.Loop() {
-					send(h, r.m)
+					Send(h, r.m)
 				}
 				b.StopTimer()
 				w.mu.Lock() // or the log of all runs would be kept

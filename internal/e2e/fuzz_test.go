@@ -1,4 +1,4 @@
-package handlers_test
+package e2e
 
 import (
 	"bytes"
@@ -237,7 +237,7 @@ func hostileReencoded(body string, objects bool) (string, bool) {
 }
 
 func hostileHex(text string) string {
-	mac := hmac.New(sha256.New, []byte(ptopKeyText))
+	mac := hmac.New(sha256.New, []byte(PtopKey))
 	mac.Write([]byte(text))
 	return hex.EncodeToString(mac.Sum(nil))
 }
@@ -302,7 +302,7 @@ type hostileFuzzed struct {
 
 func (f *hostileFuzzed) options() middleware.Options {
 	f.store = &hostileStore{}
-	o := (&watch{}).options()
+	o := (&Watch{}).Options()
 	o.Store = f.store
 	o.Logger = nil
 	o.Observer = payack.ObserverFunc(func(_ context.Context, o *payack.Observation) { f.last = *o })
@@ -318,7 +318,7 @@ func (f *hostileFuzzed) take(ev payack.Event) error {
 func (f *hostileFuzzed) deliver(t *testing.T, d hostileDelivery) payack.Event {
 	f.store.forget()
 	f.event, f.calls = nil, 0
-	post := func() answer {
+	post := func() Answer {
 		r := &http.Request{Method: d.method, URL: &url.URL{Path: "/"}, Header: d.header.Clone(), RemoteAddr: "192.0.2.1:1",
 			Body: io.NopCloser(strings.NewReader(d.body)), ContentLength: int64(len(d.body)), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 		if d.chunked {
@@ -331,8 +331,8 @@ func (f *hostileFuzzed) deliver(t *testing.T, d hostileDelivery) payack.Event {
 		require.NoError(t, err)
 		require.Contains(t, closedSetOrNone(), f.last.Reason)
 		require.Equal(t, closedSetOrNone()[f.last.Reason] == payack.OutcomeAccepted, f.last.Err == nil)
-		got := answer{res.StatusCode, res.Header, string(b)}
-		assertContract(t, f.p, f.last.Outcome, f.last.Reason, got)
+		got := Answer{res.StatusCode, res.Header, string(b)}
+		AssertContract(t, f.p, f.last.Outcome, f.last.Reason, got)
 		return got
 	}
 	post()
@@ -357,7 +357,7 @@ func (f *hostileFuzzed) deliver(t *testing.T, d hostileDelivery) payack.Event {
 // closedSetOrNone is the closed set of reasons with the empty one.
 func closedSetOrNone() map[payack.Reason]payack.Outcome {
 	out := map[payack.Reason]payack.Outcome{"": payack.OutcomeAccepted}
-	for reason, outcome := range closedSet {
+	for reason, outcome := range ClosedSet {
 		out[reason] = outcome
 	}
 	return out
@@ -412,7 +412,7 @@ func FuzzPtopHandler(f *testing.F) {
 	var json, form hostileFuzzed
 	for body, receiver := range map[verify.Body]*hostileFuzzed{verify.BodyJSON: &json, verify.BodyForm: &form} {
 		h, err := handlers.NewPtop(middleware.PtopConfig{
-			SigningKeys: payack.Secrets(ptopKeyText), ConfirmInCallback: true, Body: body, Options: receiver.options(),
+			SigningKeys: payack.Secrets(PtopKey), ConfirmInCallback: true, Body: body, Options: receiver.options(),
 		}, func(_ context.Context, ev *payack.PtopEvent) error { return receiver.take(ev) })
 		require.NoError(f, err)
 		receiver.p, receiver.h = payack.Ptop, h
@@ -491,7 +491,7 @@ type hostilePTSKey struct {
 
 func hostilePTSKeyOf(t testing.TB) hostilePTSKey {
 	t.Helper()
-	k := hostilePTSKey{Key: ptsKeyOf(t)}
+	k := hostilePTSKey{Key: PTSKey(t)}
 	block, _ := pem.Decode([]byte(k.PrivatePEM))
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	require.NoError(t, err)
@@ -528,7 +528,7 @@ func (k hostilePTSKey) seal(plain string) string {
 // writes them.
 func (k hostilePTSKey) text(list []hostileMember, php bool) (text string, complete bool) {
 	complete = true
-	for _, name := range slices.Sorted(slices.Values(ptsNames)) {
+	for _, name := range slices.Sorted(slices.Values(PTSNames)) {
 		value := ""
 		if m := hostileFind(list, name); m == nil {
 			complete = false
@@ -568,7 +568,7 @@ func FuzzPTSHandler(f *testing.F) {
 	hostileSeeds(f, payack.PTS, "rsa1024", func(v *vectors.Vector, h http.Header, body []byte) {
 		f.Add(v.Request.Method, h.Get("Content-Type"), verify.PTSTransactionHeader, h.Get(verify.PTSTransactionHeader), body, v.Dim("xsig") == "base64", byte(0), false)
 	})
-	flat := ptsMessage(f, nil, nil).body
+	flat := PTSMessage(f, nil, nil).Body
 	unsigned := flat[:strings.Index(flat, `,"sign"`)] + "}"
 	for mode := range byte(8) {
 		f.Add("POST", "application/json", "", "", []byte(unsigned), false, mode, false)
@@ -622,7 +622,7 @@ func FuzzPTSHandler(f *testing.F) {
 		// The event's signed members are in what was signed, byte for byte.
 		covered := hostileCovered(ev)
 		again := ""
-		for _, name := range slices.Sorted(slices.Values(ptsNames)) {
+		for _, name := range slices.Sorted(slices.Values(PTSNames)) {
 			again += name + "=" + covered[name].(string) + "&"
 		}
 		require.Equal(t, text, again+key.Safecode)
@@ -668,7 +668,7 @@ func FuzzPayatomHandler(f *testing.F) {
 	var json, form hostileFuzzed
 	for body, receiver := range map[verify.Body]*hostileFuzzed{verify.BodyJSON: &json, verify.BodyForm: &form} {
 		h, err := handlers.NewPayatom(middleware.PayatomConfig{
-			SecretKeys: payack.Secrets(payatomKeyText), ExpectInCallback: true, Body: body, Options: receiver.options(),
+			SecretKeys: payack.Secrets(PayatomKey), ExpectInCallback: true, Body: body, Options: receiver.options(),
 		}, func(_ context.Context, ev *payack.PayatomEvent) error { return receiver.take(ev) })
 		require.NoError(f, err)
 		receiver.p, receiver.h = payack.Payatom, h
@@ -697,7 +697,7 @@ func FuzzPayatomHandler(f *testing.F) {
 				amount = hostileNumberText(amount)
 			}
 			text := textOf(hostileFind(list, "order_id")) + amount + textOf(hostileFind(list, "status"))
-			hash := hostileCBC(t, payatomKeyText, hostilePad(hostileMD5(text+payatomKeyText)))
+			hash := hostileCBC(t, PayatomKey, hostilePad(hostileMD5(text+PayatomKey)))
 			if end := strings.LastIndexByte(d.body, '}'); isForm {
 				d.body += "&post_hash=" + url.QueryEscape(hash)
 			} else {
@@ -721,7 +721,7 @@ func FuzzPayatomHandler(f *testing.F) {
 			signed = hostileNumberText(amount.raw)
 		}
 		require.Equal(t, signed, ev.ReceivedAmount.SignedText())
-		require.Equal(t, hostileMD5(ev.OrderID+signed+string(ev.Status)+payatomKeyText), hostileDigest(payatomKeyText, ev.Signature), "%q was not signed", d.body)
+		require.Equal(t, hostileMD5(ev.OrderID+signed+string(ev.Status)+PayatomKey), hostileDigest(PayatomKey, ev.Signature), "%q was not signed", d.body)
 	})
 }
 
@@ -731,7 +731,7 @@ func FuzzBase64(f *testing.F) {
 	for _, text := range []string{"", "AA==", "AB==", "AAA=", "AAAA", "AA", "A-_A", "AA\n==", "AA==\r\n", " AAAA", "AA==AAAA", "===="} {
 		f.Add(text)
 	}
-	for _, p := range providers {
+	for _, p := range Providers {
 		file, err := vectors.Load(string(p))
 		require.NoError(f, err)
 		for _, v := range file.Vectors {

@@ -1,4 +1,4 @@
-package handlers_test
+package e2e
 
 import (
 	"bufio"
@@ -56,11 +56,11 @@ func (a serverTold) words() string {
 	if a.status != 0 {
 		return strconv.Itoa(a.status) + " of net/http"
 	}
-	status, _, _ := contract(payack.Ptop, a.outcome, a.reason)
+	status, _, _ := Contract(payack.Ptop, a.outcome, a.reason)
 	out := []string{strconv.Itoa(status)}
-	status, _, body := contract(payack.PTS, a.outcome, a.reason)
+	status, _, body := Contract(payack.PTS, a.outcome, a.reason)
 	out = append(out, strconv.Itoa(status)+" "+body)
-	status, _, body = contract(payack.Payatom, a.outcome, a.reason)
+	status, _, body = Contract(payack.Payatom, a.outcome, a.reason)
 	body = strings.NewReplacer(`{"hash_status":"`, "", `","acknowledge":"`, " ", `"}`, "").Replace(body)
 	return strings.Join(append(out, strconv.Itoa(status)+" "+body), " / ")
 }
@@ -300,7 +300,7 @@ func serverIsOurs(stack string) bool {
 		}
 		line = strings.TrimPrefix(line, "created by ")
 		if strings.HasPrefix(line, "net/http.(*conn).") || strings.HasPrefix(line, "net/http.(*connReader).") ||
-			strings.HasPrefix(line, "github.com/payack/payack") && !strings.HasPrefix(line, "github.com/payack/payack/handlers_test.") {
+			strings.HasPrefix(line, "github.com/payack/payack") && !strings.HasPrefix(line, "github.com/payack/payack/internal/e2e.") {
 			return true
 		}
 	}
@@ -432,18 +432,18 @@ const serverChunked = "Transfer-Encoding: chunked"
 func serverChunk(s string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(s), s) }
 
 // answer reads the next one.
-func (w *serverWire) answer() (answer, error) {
+func (w *serverWire) answer() (Answer, error) {
 	for {
 		res, err := http.ReadResponse(w.r, nil)
 		if err != nil {
-			return answer{}, err
+			return Answer{}, err
 		}
 		body, err := io.ReadAll(res.Body)
 		if err != nil {
-			return answer{}, err
+			return Answer{}, err
 		}
 		if res.StatusCode != http.StatusContinue {
-			return answer{res.StatusCode, res.Header, string(body)}, nil
+			return Answer{res.StatusCode, res.Header, string(body)}, nil
 		}
 	}
 }
@@ -457,19 +457,19 @@ func (w *serverWire) told(want ...serverTold) bool {
 			return false
 		}
 		if a.status != 0 {
-			assert.Equal(w.t, a.status, got.status, w.path)
+			assert.Equal(w.t, a.status, got.Status, w.path)
 		} else if !serverKeepsContract(w.t, w.p, a.outcome, a.reason, got) {
-			w.t.Errorf("%s: that was answer %d: %d %q", w.path, i+1, got.status, got.body)
+			w.t.Errorf("%s: that was answer %d: %d %q", w.path, i+1, got.Status, got.Body)
 			return false
 		}
 	}
 	return true
 }
 
-func serverKeepsContract(t testing.TB, p payack.Provider, outcome payack.Outcome, reason payack.Reason, got answer) bool {
+func serverKeepsContract(t testing.TB, p payack.Provider, outcome payack.Outcome, reason payack.Reason, got Answer) bool {
 	t.Helper()
 	failed := t.Failed()
-	assertContract(t, p, outcome, reason, got)
+	AssertContract(t, p, outcome, reason, got)
 	return failed || !t.Failed()
 }
 
@@ -796,7 +796,7 @@ func TestServerStormOfBadClients(t *testing.T) {
 	var bad, good sync.WaitGroup
 	var paths []string
 	for i, f := range serverClientFaults {
-		for _, p := range providers {
+		for _, p := range Providers {
 			for n := range copies {
 				order := fmt.Sprintf("BAD-%d-%d", i, n)
 				cb, after := serverCallback(t, p, order+string(p)), serverCallback(t, p, order+string(p)+"-AFTER")
@@ -809,7 +809,7 @@ func TestServerStormOfBadClients(t *testing.T) {
 	}
 	callbacks := make([]payacktest.Callback, genuine)
 	for i := range callbacks {
-		callbacks[i] = serverCallback(t, providers[i%len(providers)], fmt.Sprint("GOOD-", i))
+		callbacks[i] = serverCallback(t, Providers[i%len(Providers)], fmt.Sprint("GOOD-", i))
 	}
 	h.until("the bad clients", t, func() bool {
 		for _, path := range paths {
@@ -829,7 +829,7 @@ func TestServerStormOfBadClients(t *testing.T) {
 	for range workers {
 		good.Go(func() {
 			for i := range queue {
-				p := providers[i%len(providers)]
+				p := Providers[i%len(Providers)]
 				for _, want := range []serverTold{serverAccepted, serverDuplicate} {
 					got, err := h.post(client, fmt.Sprint("good-", i), callbacks[i])
 					if assert.NoError(t, err) {
@@ -842,7 +842,7 @@ func TestServerStormOfBadClients(t *testing.T) {
 	good.Wait()
 	bad.Wait()
 	for i := range callbacks {
-		path := fmt.Sprintf("/%s/good-%d", providers[i%len(providers)], i)
+		path := fmt.Sprintf("/%s/good-%d", Providers[i%len(Providers)], i)
 		notes := h.notes(t, path, 2)
 		require.Len(t, notes, 2)
 		assert.Equal(t, []serverTold{serverAccepted, serverDuplicate}, []serverTold{notes[0].serverTold, notes[1].serverTold})
@@ -862,13 +862,13 @@ func serverClient(conns int) *http.Client {
 	}
 }
 
-func (h *serverHouse) post(client *http.Client, path string, cb payacktest.Callback) (answer, error) {
+func (h *serverHouse) post(client *http.Client, path string, cb payacktest.Callback) (Answer, error) {
 	res, err := cb.Post(context.Background(), client, "http://"+h.addr+"/"+string(cb.Provider)+"/"+path)
 	if err != nil {
-		return answer{}, err
+		return Answer{}, err
 	}
 	body, err := io.ReadAll(res.Body)
-	return answer{res.StatusCode, res.Header, string(body)}, err
+	return Answer{res.StatusCode, res.Header, string(body)}, err
 }
 
 // 2,001 deliveries over 64 connections: each event, the same one at the same
@@ -876,7 +876,7 @@ func (h *serverHouse) post(client *http.Client, path string, cb payacktest.Callb
 func TestServerConcurrentCallbacks(t *testing.T) {
 	const events, conns = 667, 64
 	pathOf := func(i int, kind string) string { return fmt.Sprintf("%s-%d", kind, i) }
-	provider := func(i int) payack.Provider { return providers[i%len(providers)] }
+	provider := func(i int) payack.Provider { return Providers[i%len(Providers)] }
 	full := func(i int, kind string) string { return "/" + string(provider(i)) + "/" + pathOf(i, kind) }
 	order := func(i int) string { return fmt.Sprint("ORDER-", i) }
 
@@ -922,7 +922,7 @@ func TestServerConcurrentCallbacks(t *testing.T) {
 	close(queue)
 	client := serverClient(conns)
 	defer client.CloseIdleConnections()
-	answers := map[delivery]answer{}
+	answers := map[delivery]Answer{}
 	var mu sync.Mutex
 	var workers sync.WaitGroup
 	for range conns {
@@ -948,8 +948,8 @@ func TestServerConcurrentCallbacks(t *testing.T) {
 			notes := h.notes(t, full(i, kind), 1)
 			require.Len(t, notes, 1, "one observation for each delivery")
 			note := notes[0]
-			assertContract(t, provider(i), note.outcome, note.reason, answers[delivery{i, kind}])
-			assert.Equal(t, note.answered, answers[delivery{i, kind}].status)
+			AssertContract(t, provider(i), note.outcome, note.reason, answers[delivery{i, kind}])
+			assert.Equal(t, note.answered, answers[delivery{i, kind}].Status)
 			outcomes[note.recorded()]++
 			if kind == "forged" {
 				assert.Contains(t, []payack.Reason{payack.ReasonSignature, payack.ReasonEnvelope}, note.reason)
@@ -973,7 +973,7 @@ func TestServerConcurrentCallbacks(t *testing.T) {
 	for i := range genuine {
 		got, err := h.post(client, pathOf(i, "third"), genuine[i])
 		require.NoError(t, err)
-		assertContract(t, provider(i), payack.OutcomeDuplicate, "", got)
+		AssertContract(t, provider(i), payack.OutcomeDuplicate, "", got)
 		assert.Equal(t, payack.OutcomeDuplicate, h.notes(t, full(i, "third"), 1)[0].outcome)
 		assert.Equal(t, 1, h.calls(order(i)))
 	}
@@ -1121,7 +1121,7 @@ func TestServerCallbackFaults(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			release := map[payack.Provider]chan struct{}{}
 			tripped := map[payack.Provider]*atomic.Bool{}
-			for _, p := range providers {
+			for _, p := range Providers {
 				release[p], tripped[p] = make(chan struct{}), new(atomic.Bool)
 			}
 			plan := serverPlan{options: middleware.Options{Deadline: 2 * time.Second}}
@@ -1153,7 +1153,7 @@ func TestServerCallbackFaults(t *testing.T) {
 			}
 			h := serverStart(t, plan)
 			var all sync.WaitGroup
-			for _, p := range providers {
+			for _, p := range Providers {
 				cb := serverCallback(t, p, "ORDER-"+string(p))
 				all.Go(func() {
 					w := h.dial(t, p, "first")
@@ -1175,7 +1175,7 @@ func TestServerCallbackFaults(t *testing.T) {
 					case f.written != "":
 						got, err := w.answer()
 						if assert.NoError(t, err) {
-							assert.Equal(t, f.answered, fmt.Sprint(got.status, " ", got.body))
+							assert.Equal(t, f.answered, fmt.Sprint(got.Status, " ", got.Body))
 						}
 					default:
 						w.told(f.first)
@@ -1214,7 +1214,7 @@ func TestServerShutdown(t *testing.T) {
 	})
 	var running, stalled, idle []*serverWire
 	var callbacks []payacktest.Callback
-	for _, p := range providers {
+	for _, p := range Providers {
 		for i := range each {
 			cb := serverCallback(t, p, fmt.Sprintf("RUN-%s-%d", p, i))
 			w := h.dial(t, p, fmt.Sprint("run-", i))
@@ -1230,7 +1230,7 @@ func TestServerShutdown(t *testing.T) {
 	}
 	h.until("the callbacks", t, func() bool { return len(h.called) == len(running) })
 	late := map[payack.Provider]payacktest.Callback{}
-	for _, p := range providers {
+	for _, p := range Providers {
 		late[p] = serverCallback(t, p, "LATE-"+string(p))
 		w := h.dial(t, p, "stalled")
 		defer w.close()
@@ -1278,13 +1278,13 @@ func TestServerShutdown(t *testing.T) {
 	for i, cb := range callbacks {
 		got, err := next.post(client, fmt.Sprint(i), cb)
 		require.NoError(t, err)
-		assertContract(t, cb.Provider, payack.OutcomeDuplicate, "", got)
+		AssertContract(t, cb.Provider, payack.OutcomeDuplicate, "", got)
 	}
 	assert.Empty(t, next.called)
 	for p, cb := range late {
 		got, err := next.post(client, "late", cb)
 		require.NoError(t, err)
-		assertContract(t, p, payack.OutcomeAccepted, "", got)
+		AssertContract(t, p, payack.OutcomeAccepted, "", got)
 		assert.Equal(t, 1, next.calls("LATE-"+string(p)))
 	}
 	client.CloseIdleConnections()
@@ -1317,7 +1317,7 @@ func TestServerShutdownUnderLoad(t *testing.T) {
 	}})
 	callbacks := make([]payacktest.Callback, workers*each)
 	for i := range callbacks {
-		callbacks[i] = serverCallback(t, providers[i%len(providers)], fmt.Sprint("ORDER-", i))
+		callbacks[i] = serverCallback(t, Providers[i%len(Providers)], fmt.Sprint("ORDER-", i))
 	}
 	answered := make([]bool, len(callbacks))
 	client := serverClient(workers)
@@ -1342,7 +1342,7 @@ func TestServerShutdownUnderLoad(t *testing.T) {
 		order := fmt.Sprint("ORDER-", i)
 		got, err := next.post(client, fmt.Sprint(i), cb)
 		require.NoError(t, err)
-		assertContract(t, cb.Provider, payack.OutcomeAccepted, "", got)
+		AssertContract(t, cb.Provider, payack.OutcomeAccepted, "", got)
 		assert.Equal(t, 1, h.calls(order)+next.calls(order), order)
 		if answered[i] {
 			assert.Equal(t, 1, h.calls(order), "what was acknowledged was processed")
@@ -1410,7 +1410,7 @@ func TestServerMemory(t *testing.T) {
 		before := serverHeap()
 		wires := make([]*serverWire, conns)
 		for i := range wires {
-			p := providers[i%len(providers)]
+			p := Providers[i%len(Providers)]
 			wires[i] = h.dial(t, p, fmt.Sprint(i))
 			cb := payacktest.Callback{Header: http.Header{"Content-Type": {"application/json"}}}
 			wires[i].write(wires[i].head(cb, announce), sent)
@@ -1508,7 +1508,7 @@ func (serverPipeAddr) String() string  { return "pipe" }
 // inServerBubble runs a test for each provider with a server whose time is
 // exact.
 func inServerBubble(t *testing.T, plan func(p payack.Provider) serverPlan, test func(t *testing.T, h *serverHouse, p payack.Provider)) {
-	for _, p := range providers {
+	for _, p := range Providers {
 		t.Run(string(p), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				pl := plan(p)

@@ -1,4 +1,4 @@
-package handlers_test
+package e2e
 
 import (
 	"bytes"
@@ -178,7 +178,7 @@ func hostileFinds(t testing.TB, where, text string, traces []string) {
 // by real use, under its package and name.
 func hostileEverything(t testing.TB) map[string][]any {
 	t.Helper()
-	key := ptsKeyOf(t)
+	key := PTSKey(t)
 	out := map[string][]any{}
 	add := func(values ...any) {
 		for _, v := range values {
@@ -212,13 +212,13 @@ func hostileEverything(t testing.TB) map[string][]any {
 	add(keyConfig, signerConfig, verify.PTSOptions{}, verify.PtopOptions{}, verify.PayatomOptions{}, keyConfig.Safecode)
 	ptsSigner, err := verify.NewPTSSigner(signerConfig)
 	must(ptsSigner, err)
-	payatomSigner, err := verify.NewPayatomSigner(payack.NewSecret(payatomKeyText))
+	payatomSigner, err := verify.NewPayatomSigner(payack.NewSecret(PayatomKey))
 	must(payatomSigner, err)
 	ptsKeys, err := verify.NewPTSKeys(keyConfig)
 	must(ptsKeys, err)
-	ptopKeys, err := verify.NewPtopKeys("shop", payack.NewSecret(ptopKeyText))
+	ptopKeys, err := verify.NewPtopKeys("shop", payack.NewSecret(PtopKey))
 	must(ptopKeys, err)
-	payatomKeys, err := verify.NewPayatomKeys("shop", payack.NewSecret(payatomKeyText))
+	payatomKeys, err := verify.NewPayatomKeys("shop", payack.NewSecret(PayatomKey))
 	must(payatomKeys, err)
 	ptsVerifier, err := verify.NewPTS(verify.PTSOptions{})
 	must(ptsVerifier, err)
@@ -231,15 +231,15 @@ func hostileEverything(t testing.TB) map[string][]any {
 		must(e, err)
 		e.Seal([]byte("x"))
 	}
-	e, err := envelope.NewPayatom(payack.NewSecret(payatomKeyText))
+	e, err := envelope.NewPayatom(payack.NewSecret(PayatomKey))
 	must(e, err)
 	_, err = e.Open(e.Seal([]byte("x")))
 	require.NoError(t, err)
 
 	// What verifying and explaining returns, and the messages.
-	for _, p := range providers {
-		m := genuine(t, p)
-		vm := verify.Message{ContentType: m.header.Get("Content-Type"), Header: m.header, Body: m.body}
+	for _, p := range Providers {
+		m := Genuine(t, p)
+		vm := verify.Message{ContentType: m.Header.Get("Content-Type"), Header: m.Header, Body: m.Body}
 		var explained verify.Explanation
 		switch p {
 		case payack.Ptop:
@@ -260,8 +260,8 @@ func hostileEverything(t testing.TB) map[string][]any {
 	must(response, err)
 
 	// Receivers with deliveries behind them, and what observers are told.
-	w := &watch{}
-	options := w.options()
+	w := &Watch{}
+	options := w.Options()
 	// Testify's printer panics for a map whose keys are arrays, as soon as there
 	// are two of them to be sorted.
 	options.Store = &scriptedStore{claim: payack.ClaimGranted}
@@ -269,9 +269,9 @@ func hostileEverything(t testing.TB) map[string][]any {
 	_, err = memory.Claim(context.Background(), "id", "fingerprint", time.Minute)
 	require.NoError(t, err)
 	add(options, memory)
-	ptopConfig := middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKeyText), ConfirmInCallback: true, Options: options}
+	ptopConfig := middleware.PtopConfig{SigningKeys: payack.Secrets(PtopKey), ConfirmInCallback: true, Options: options}
 	ptsConfig := middleware.PTSConfig{Safecode: keyConfig.Safecode, PublicKeys: keyConfig.PublicKeys, Options: options}
-	payatomConfig := middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKeyText), ExpectInCallback: true, Options: options}
+	payatomConfig := middleware.PayatomConfig{SecretKeys: payack.Secrets(PayatomKey), ExpectInCallback: true, Options: options}
 	ptop, err := middleware.NewPtop(ptopConfig)
 	must(ptop, err)
 	pts, err := middleware.NewPTS(ptsConfig)
@@ -282,13 +282,13 @@ func hostileEverything(t testing.TB) map[string][]any {
 	add(ptopConfig, ptsConfig, payatomConfig)
 	accept := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = payack.DeliveryFrom(r.Context()) })
 	for p, h := range map[payack.Provider]http.Handler{payack.Ptop: ptop.Wrap(accept), payack.PTS: pts.Wrap(accept), payack.Payatom: payatom.Wrap(accept)} {
-		send(h, genuine(t, p))
-		require.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
-		send(h, genuine(t, p).with("Content-Type", "text/html"))
-		send(h, genuine(t, p).replace("ORD1", "ORD2").replace("2000", "3000"))
-		require.Equal(t, payack.OutcomeRejected, w.last(t).Outcome)
-		send(h, invalid(t, p))
-		require.NotNil(t, w.last(t).Delivery.Event)
+		Send(h, Genuine(t, p))
+		require.Equal(t, payack.OutcomeAccepted, w.Last(t).Outcome)
+		Send(h, Genuine(t, p).With("Content-Type", "text/html"))
+		Send(h, Genuine(t, p).Replace("ORD1", "ORD2").Replace("2000", "3000"))
+		require.Equal(t, payack.OutcomeRejected, w.Last(t).Outcome)
+		Send(h, invalid(t, p))
+		require.NotNil(t, w.Last(t).Delivery.Event)
 	}
 	// A handler after use, and what its function finds in the context.
 	var held []payack.HeldClaim
@@ -300,7 +300,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 		return nil
 	})
 	must(handler, err)
-	send(handler, genuine(t, payack.Payatom))
+	Send(handler, Genuine(t, payack.Payatom))
 	require.NotEmpty(t, held)
 	add(held[0])
 	for i := range w.seen {
@@ -325,7 +325,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	all := hostileEverything(t)
 	declared := map[string]bool{}
 	for _, dir := range []string{".", "envelope", "verify", "middleware", "handlers", "store/memstore"} {
-		for _, name := range hostileStructs(t, filepath.Join("..", dir)) {
+		for _, name := range hostileStructs(t, filepath.Join("..", "..", dir)) {
 			declared[name] = true
 		}
 	}
@@ -334,7 +334,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	}
 	assert.ElementsMatch(t, slices.Sorted(maps.Keys(declared)), slices.Sorted(maps.Keys(all)))
 
-	traces := hostileSecrets(t, ptsKeyOf(t), vectors.Key{SecretKey: payatomKeyText}, vectors.Key{TheSignature: ptopKeyText})
+	traces := hostileSecrets(t, PTSKey(t), vectors.Key{SecretKey: PayatomKey}, vectors.Key{TheSignature: PtopKey})
 	for name, values := range all {
 		for _, v := range values {
 			for how, text := range hostilePrints(v) {
@@ -343,13 +343,13 @@ func TestNothingPrintsASecret(t *testing.T) {
 		}
 	}
 	// Handlers are functions, and hold the whole of a receiver.
-	for _, p := range providers {
-		for how, text := range hostilePrints((merchant{}).handler(t, p)) {
+	for _, p := range Providers {
+		for how, text := range hostilePrints((Merchant{}).Handler(t, p)) {
 			hostileFinds(t, string(p)+"'s handler with "+how, text, traces)
 		}
 	}
 	// The traces find what is there.
-	for _, secret := range []string{ptopKeyText, payatomKeyText, ptsKeyOf(t).Safecode} {
+	for _, secret := range []string{PtopKey, PayatomKey, PTSKey(t).Safecode} {
 		for _, shown := range []any{secret, []byte(secret), [][]byte{[]byte(secret)}, struct{ s string }{secret}, map[string]string{"a": secret}} {
 			for _, how := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X"} {
 				text := fmt.Sprintf(how, shown)
@@ -432,7 +432,7 @@ func hostilePlain(safecode string, hexKey bool, body []byte) string {
 // sent, or anything of an envelope whose contents did not verify.
 func TestVectorsLeakNothing(t *testing.T) {
 	var refused, invalid, sealed, checkedErrors int
-	for _, provider := range providers {
+	for _, provider := range Providers {
 		f, err := vectors.Load(string(provider))
 		require.NoError(t, err)
 		traces := map[string][]string{}
@@ -454,13 +454,13 @@ func TestVectorsLeakNothing(t *testing.T) {
 					slog.NewJSONHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 				Observer: payack.ObserverFunc(func(_ context.Context, o *payack.Observation) { seen = append(seen, *o) }),
 			}, func(context.Context, payack.Event) error { return nil })
-			got := send(h, message{v.Request.Method, "/", v.Request.Header(), string(body)})
+			got := Send(h, Message{v.Request.Method, "/", v.Request.Header(), string(body)})
 			require.Len(t, seen, 1)
 			o := seen[0]
 
 			told := map[string]string{
 				"the text log of ": text.String(), "the JSON log of ": lines.String(),
-				"the answer to ": fmt.Sprint(got.status, got.header, got.body),
+				"the answer to ": fmt.Sprint(got.Status, got.Header, got.Body),
 			}
 			if o.Err != nil {
 				checkedErrors++
@@ -523,7 +523,7 @@ func hostileContents(body string) []string {
 
 // Configuration errors name the member and the fix, and not what was given.
 func TestConfigurationErrorsLeakNothing(t *testing.T) {
-	key := ptsKeyOf(t)
+	key := PTSKey(t)
 	const odd = "MARKER-of-a-secret-that-is-no-AES-key"
 	secret := payack.NewSecret
 	ptsKeys := func(c verify.PTSKeyConfig) error { _, err := verify.NewPTSKeys(c); return err }
@@ -561,11 +561,11 @@ func TestConfigurationErrorsLeakNothing(t *testing.T) {
 	add("a border in a value", err)
 	_, err = signer.TransactionSignature([]byte(odd), "HEX")
 	add("transaction signature's encoding", err)
-	_, err = verify.PtopPayoutSignature(secret(ptopKeyText), "w", "MARKER|x", "r", "1")
+	_, err = verify.PtopPayoutSignature(secret(PtopKey), "w", "MARKER|x", "r", "1")
 	add("a bar in a payout", err)
-	_, err = verify.SignPtopCallback(secret(ptopKeyText), "none", verify.PtopLast, `{"a":"`+odd+`"}`)
+	_, err = verify.SignPtopCallback(secret(PtopKey), "none", verify.PtopLast, `{"a":"`+odd+`"}`)
 	add("scheme of a callback", err)
-	_, err = verify.SignPtopCallback(secret(ptopKeyText), payack.SchemeHeader, verify.PtopLast, `{"a":"`+odd+`"`)
+	_, err = verify.SignPtopCallback(secret(PtopKey), payack.SchemeHeader, verify.PtopLast, `{"a":"`+odd+`"`)
 	add("a callback that is no JSON", err)
 	_, err = verify.NewPtopKeys("t", secret(odd), payack.Secret{})
 	add("an empty key of several", err)
@@ -589,20 +589,20 @@ func TestConfigurationErrorsLeakNothing(t *testing.T) {
 	rule := good
 	rule.Validate = map[string]string{"OrderID": "no_such_tag"}
 	add("a rule", pts(rule, accept))
-	_, err = handlers.NewPayatom(middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKeyText)}, (func(context.Context, *payack.PayatomEvent) error)(nil))
+	_, err = handlers.NewPayatom(middleware.PayatomConfig{SecretKeys: payack.Secrets(PayatomKey)}, (func(context.Context, *payack.PayatomEvent) error)(nil))
 	add("nothing to compare with", err)
-	_, err = handlers.NewPayatom(middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKeyText), ExpectInCallback: true,
+	_, err = handlers.NewPayatom(middleware.PayatomConfig{SecretKeys: payack.Secrets(PayatomKey), ExpectInCallback: true,
 		KeyFunc: func(context.Context, *http.Request) (*verify.PayatomKeys, error) { return nil, nil }}, (func(context.Context, *payack.PayatomEvent) error)(nil))
 	add("payatom's keys twice", err)
-	_, err = handlers.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKeyText)}, (func(context.Context, *payack.PtopEvent) error)(nil))
+	_, err = handlers.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(PtopKey)}, (func(context.Context, *payack.PtopEvent) error)(nil))
 	add("no confirmation", err)
-	_, err = handlers.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKeyText), ConfirmInCallback: true, SignatureHeaders: []string{"a b"}}, (func(context.Context, *payack.PtopEvent) error)(nil))
+	_, err = handlers.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(PtopKey), ConfirmInCallback: true, SignatureHeaders: []string{"a b"}}, (func(context.Context, *payack.PtopEvent) error)(nil))
 	add("a header's name", err)
-	_, err = handlers.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKeyText), ConfirmInCallback: true,
+	_, err = handlers.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(PtopKey), ConfirmInCallback: true,
 		KeyFunc: func(context.Context, *http.Request) (*verify.PtopKeys, error) { return nil, nil }}, (func(context.Context, *payack.PtopEvent) error)(nil))
 	add("ptop's keys twice", err)
 
-	hidden := append(hostileSecrets(t, key, vectors.Key{SecretKey: payatomKeyText}, vectors.Key{TheSignature: ptopKeyText}), hostileTraces(odd)...)
+	hidden := append(hostileSecrets(t, key, vectors.Key{SecretKey: PayatomKey}, vectors.Key{TheSignature: PtopKey}), hostileTraces(odd)...)
 	hidden = append(hidden, "MARKER", "TUFSS0VS")
 	for name, err := range bad {
 		if !assert.Error(t, err, name) {

@@ -1,6 +1,6 @@
 //go:build !race
 
-package handlers_test
+package e2e
 
 import (
 	"bytes"
@@ -54,15 +54,15 @@ func (w *leanWriter) WriteString(s string) (int, error) {
 
 // allocations returns how often serving one of the messages asks the heap. They
 // are served in turn; the first warms up.
-func allocations(t *testing.T, h http.Handler, status int, messages ...message) float64 {
+func allocations(t *testing.T, h http.Handler, status int, messages ...Message) float64 {
 	t.Helper()
 	calls := make([]prepared, allocRuns+1)
 	for i := range calls {
 		c, m := &calls[i], messages[i%len(messages)]
-		c.r = m.request()
-		c.body.Reset([]byte(m.body))
+		c.r = m.Request()
+		c.body.Reset([]byte(m.Body))
 		c.r.Body = c
-		if m.header.Get("X-Announced") != "" {
+		if m.Header.Get("X-Announced") != "" {
 			c.r.ContentLength = 1 << 20
 		}
 		// A map makes its room when it gets the first key, which is the server's.
@@ -87,35 +87,35 @@ func TestAllocationsAccepted(t *testing.T) {
 		provider payack.Provider
 		name     string
 		most     float64
-		message  func(i int) message
+		message  func(i int) Message
 	}{
-		{payack.Ptop, "ptop", 6, func(i int) message {
-			return ptopMessage(t, fmt.Sprintf(`{"success":true,"transaction_id":"T2024%05d","order_id":"ORD1","message":%q}`,
+		{payack.Ptop, "ptop", 6, func(i int) Message {
+			return PtopMessage(t, fmt.Sprintf(`{"success":true,"transaction_id":"T2024%05d","order_id":"ORD1","message":%q}`,
 				i, strings.Repeat("Payment done. ", 35)))
 		}},
 		// RSA itself takes 9.
-		{payack.PTS, "pts plain", 16, func(i int) message {
-			return ptsMessage(t, map[string]string{"transaction_id": fmt.Sprintf(`"2024%05d"`, i)}, nil)
+		{payack.PTS, "pts plain", 16, func(i int) Message {
+			return PTSMessage(t, map[string]string{"transaction_id": fmt.Sprintf(`"2024%05d"`, i)}, nil)
 		}},
-		{payack.PTS, "pts sealed", 18, func(i int) message {
-			m := ptsMessage(t, map[string]string{"transaction_id": fmt.Sprintf(`"2024%05d"`, i)}, nil)
-			m.body = sealPTS(t, m.body)
-			return m.with("Content-Type", "text/plain")
+		{payack.PTS, "pts sealed", 18, func(i int) Message {
+			m := PTSMessage(t, map[string]string{"transaction_id": fmt.Sprintf(`"2024%05d"`, i)}, nil)
+			m.Body = SealPTS(t, m.Body)
+			return m.With("Content-Type", "text/plain")
 		}},
-		{payack.Payatom, "payatom", 8, func(i int) message {
+		{payack.Payatom, "payatom", 8, func(i int) Message {
 			id := fmt.Sprintf("ORD2024%05d", i)
-			return payatomMessage(t, `"`+id+`"`, `"500"`, `"Approved"`, id+"500Approved")
+			return PayatomMessage(t, `"`+id+`"`, `"500"`, `"Approved"`, id+"500Approved")
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			m := merchant{options: middleware.Options{Store: memstore.New(512)}, expect: func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
+			m := Merchant{Options: middleware.Options{Store: memstore.New(512)}, Expect: func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
 				return payack.Expectation{Found: true, Amount: payack.NewAmount("500")}, nil
 			}}
-			messages := make([]message, allocRuns+1) // each is another event
+			messages := make([]Message, allocRuns+1) // each is another event
 			for i := range messages {
 				messages[i] = tc.message(i)
 			}
-			got := allocations(t, m.handler(t, tc.provider), http.StatusOK, messages...)
+			got := allocations(t, m.Handler(t, tc.provider), http.StatusOK, messages...)
 			require.LessOrEqual(t, got, tc.most)
 			t.Logf("%v allocations", got)
 		})
@@ -125,32 +125,32 @@ func TestAllocationsAccepted(t *testing.T) {
 // What is refused at the gate, however often, costs next to nothing. Over the
 // rate, the key and Retry-After come on top.
 func TestAllocationsRefused(t *testing.T) {
-	for _, p := range providers {
-		ok := genuine(t, p)
+	for _, p := range Providers {
+		ok := Genuine(t, p)
 		put := ok
-		put.method = http.MethodPut
+		put.Method = http.MethodPut
 		for _, tc := range []struct {
 			name    string
 			status  int
 			most    float64
-			message message
+			message Message
 			options func(*testing.T) middleware.Options
 		}{
 			{"method", http.StatusMethodNotAllowed, 2, put, nil},
-			{"content type", http.StatusUnsupportedMediaType, 2, ok.with("Content-Type", "image/png"), nil},
-			{"content encoding", http.StatusUnsupportedMediaType, 2, ok.with("Content-Encoding", "gzip"), nil},
-			{"oversized", http.StatusRequestEntityTooLarge, 2, ok.with("X-Announced", "1"), nil},
+			{"content type", http.StatusUnsupportedMediaType, 2, ok.With("Content-Type", "image/png"), nil},
+			{"content encoding", http.StatusUnsupportedMediaType, 2, ok.With("Content-Encoding", "gzip"), nil},
+			{"oversized", http.StatusRequestEntityTooLarge, 2, ok.With("X-Announced", "1"), nil},
 			{"address", http.StatusForbidden, 2, ok, func(*testing.T) middleware.Options {
 				return middleware.Options{AllowedAddresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}
 			}},
 			{"rate", http.StatusTooManyRequests, 2, ok, func(t *testing.T) middleware.Options { return spent(t, p) }},
 		} {
 			t.Run(string(p)+" "+tc.name, func(t *testing.T) {
-				var m merchant
+				var m Merchant
 				if tc.options != nil {
-					m.options = tc.options(t)
+					m.Options = tc.options(t)
 				}
-				got := allocations(t, m.handler(t, p), tc.status, tc.message)
+				got := allocations(t, m.Handler(t, p), tc.status, tc.message)
 				require.LessOrEqual(t, got, tc.most)
 				t.Logf("%v allocations", got)
 			})
