@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -56,6 +58,12 @@ func Contract(p payack.Provider, outcome payack.Outcome, reason payack.Reason) (
 		return 200, payatomType, `{"hash_status":"HashMatched","acknowledge":"no"}`
 	}
 	return 200, payatomType, `{"hash_status":"HashMismatch","acknowledge":"no"}`
+}
+
+// Words is an answer in short: its status and its body, Payatom's in two words.
+func Words(a Answer) string {
+	body := strings.NewReplacer(`{"hash_status":"`, "", `","acknowledge":"`, " ", `"}`, "").Replace(a.Body)
+	return strings.TrimSpace(strconv.Itoa(a.Status) + " " + body)
 }
 
 // AssertContract compares an answer byte for byte, headers that matter

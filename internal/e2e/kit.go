@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -211,6 +212,43 @@ func Send(h http.Handler, m Message) Answer {
 	return Answer{res.StatusCode, res.Header, string(b)}
 }
 
+// Server delivers over real connections, to one receiver after the other.
+type Server struct {
+	http    *httptest.Server
+	handler atomic.Pointer[http.Handler]
+}
+
+// NewServer starts a server that ends with the test.
+func NewServer(t testing.TB) *Server {
+	t.Helper()
+	s := &Server{}
+	s.http = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.handler.Load()).ServeHTTP(w, r) }))
+	t.Cleanup(s.http.Close)
+	return s
+}
+
+// Send delivers a message to h and returns the answer, once the observer was
+// told. Its target is a path on this server.
+func (s *Server) Send(t testing.TB, h http.Handler, m Message) Answer {
+	t.Helper()
+	done := make(chan struct{}) // the observer is told after the answer was sent
+	var signalling http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(done)
+		h.ServeHTTP(w, r)
+	})
+	s.handler.Store(&signalling)
+	r, err := http.NewRequest(m.Method, s.http.URL+m.Target, strings.NewReader(m.Body))
+	require.NoError(t, err)
+	r.Header = m.Header
+	res, err := s.http.Client().Do(r)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	b, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	<-done
+	return Answer{res.StatusCode, res.Header, string(b)}
+}
+
 // Genuine returns a paid callback as the provider sends it.
 func Genuine(t testing.TB, p payack.Provider) Message {
 	t.Helper()
@@ -369,4 +407,16 @@ func Expecting(orders map[string]string, err error) func(context.Context, *payac
 // Confirming is a Confirm hook that always answers this.
 func Confirming(c *payack.Confirmation, err error) func(context.Context, payack.Event) (*payack.Confirmation, error) {
 	return func(context.Context, payack.Event) (*payack.Confirmation, error) { return c, err }
+}
+
+// SignedAmounts are the amounts of an event that are signed, by their names on
+// the wire.
+func SignedAmounts(ev payack.Event) map[string]payack.Amount {
+	switch ev := ev.(type) {
+	case *payack.PTSEvent:
+		return map[string]payack.Amount{"submit_amount": ev.SubmitAmount, "accept_amount": ev.AcceptAmount, "exchange_rate": ev.ExchangeRate}
+	case *payack.PayatomEvent:
+		return map[string]payack.Amount{"received_amount": ev.ReceivedAmount}
+	}
+	return nil
 }

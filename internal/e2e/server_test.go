@@ -56,13 +56,15 @@ func (a serverTold) words() string {
 	if a.status != 0 {
 		return strconv.Itoa(a.status) + " of net/http"
 	}
-	status, _, _ := Contract(payack.Ptop, a.outcome, a.reason)
-	out := []string{strconv.Itoa(status)}
-	status, _, body := Contract(payack.PTS, a.outcome, a.reason)
-	out = append(out, strconv.Itoa(status)+" "+body)
-	status, _, body = Contract(payack.Payatom, a.outcome, a.reason)
-	body = strings.NewReplacer(`{"hash_status":"`, "", `","acknowledge":"`, " ", `"}`, "").Replace(body)
-	return strings.Join(append(out, strconv.Itoa(status)+" "+body), " / ")
+	var out []string
+	for _, p := range Providers {
+		status, _, body := Contract(p, a.outcome, a.reason)
+		if p == payack.Ptop { // its status says it all
+			body = ""
+		}
+		out = append(out, Words(Answer{Status: status, Body: body}))
+	}
+	return strings.Join(out, " / ")
 }
 
 func (a serverTold) recorded() string {

@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -116,7 +113,7 @@ func TestVectorsThroughHandlers(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, f.Vectors, vectors.Counts[string(provider)])
 			responses := loadResponses(t, provider)
-			server := newPost(t)
+			server := NewServer(t)
 			counts := map[string]int{}
 			for i := range f.Vectors {
 				v := &f.Vectors[i]
@@ -151,7 +148,7 @@ func TestVectorsThroughHandlers(t *testing.T) {
 
 // runVector delivers one vector over HTTP to a receiver of its own, set up as
 // the vector asks for, and returns what became of it.
-func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, response recordedResponse) string {
+func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *Server, response recordedResponse) string {
 	provider := payack.Provider(f.Provider)
 	w := &Watch{}
 	var calls []payack.Event
@@ -167,11 +164,11 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, r
 		// The genuine webhook has the same hash, and came first.
 		first := bytes.Replace(body, []byte(`"order_id":"2024112000"`), []byte(`"order_id":"20241120001"`), 1)
 		first = bytes.Replace(first, []byte(`"received_amount":"1500"`), []byte(`"received_amount":"500"`), 1)
-		AssertContract(t, provider, payack.OutcomeAccepted, "", server.send(t, h, v, first))
+		AssertContract(t, provider, payack.OutcomeAccepted, "", sendVector(t, server, h, v, first))
 		require.Len(t, calls, 1)
 		calls = nil
 	}
-	got := server.send(t, h, v, body)
+	got := sendVector(t, server, h, v, body)
 	o := w.Last(t)
 	AssertContract(t, provider, o.Outcome, o.Reason, got)
 
@@ -207,7 +204,7 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, r
 			assert.Equal(t, response.Body, got.Body)
 			assert.Equal(t, response.ContentType, got.Header.Get("Content-Type"))
 		}
-		again := server.send(t, h, v, body)
+		again := sendVector(t, server, h, v, body)
 		AssertContract(t, provider, payack.OutcomeDuplicate, "", again)
 		assert.Equal(t, payack.OutcomeDuplicate, w.Last(t).Outcome)
 		assert.Len(t, calls, 1, "a redelivery must not be processed again")
@@ -227,7 +224,7 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, r
 
 // assertConfirmCatches shows that asking the gateway tells the forged webhook
 // from the genuine one even when it comes first.
-func assertConfirmCatches(t *testing.T, f *vectors.File, v *vectors.Vector, server *post, body []byte) {
+func assertConfirmCatches(t *testing.T, f *vectors.File, v *vectors.Vector, server *Server, body []byte) {
 	t.Helper()
 	w := &Watch{}
 	h, err := handlers.NewPayatom(middleware.PayatomConfig{
@@ -241,7 +238,7 @@ func assertConfirmCatches(t *testing.T, f *vectors.File, v *vectors.Vector, serv
 		Options: w.Options(),
 	}, func(context.Context, *payack.PayatomEvent) error { return nil })
 	require.NoError(t, err)
-	AssertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonUnconfirmed, server.send(t, h, v, body))
+	AssertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonUnconfirmed, sendVector(t, server, h, v, body))
 	assert.Equal(t, payack.ReasonUnconfirmed, w.Last(t).Reason)
 }
 
@@ -329,42 +326,14 @@ func plainDecimal(v *vectors.Vector) bool {
 	return plain.MatchString(*amount) && len(strings.Replace(*amount, ".", "", 1)) <= 18
 }
 
-// post delivers vectors over a real connection.
-type post struct {
-	server  *httptest.Server
-	handler atomic.Pointer[http.Handler]
-}
-
-func newPost(t *testing.T) *post {
+// sendVector delivers a vector over a real connection.
+func sendVector(t *testing.T, server *Server, h http.Handler, v *vectors.Vector, body []byte) Answer {
 	t.Helper()
-	p := &post{}
-	p.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) }))
-	t.Cleanup(p.server.Close)
-	return p
-}
-
-func (p *post) send(t *testing.T, h http.Handler, v *vectors.Vector, body []byte) Answer {
-	t.Helper()
-	done := make(chan struct{}) // the observer is told after the answer was sent
-	var signalling http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer close(done)
-		h.ServeHTTP(w, r)
-	})
-	p.handler.Store(&signalling)
-	r, err := http.NewRequest(v.Request.Method, p.server.URL+"/?"+v.Request.Query, bytes.NewReader(body))
-	require.NoError(t, err)
-	r.Header = v.Request.Header()
-	res, err := p.server.Client().Do(r)
-	require.NoError(t, err)
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	require.NoError(t, err)
-	<-done
+	got := server.Send(t, h, Message{v.Request.Method, "/?" + v.Request.Query, v.Request.Header(), string(body)})
 	if v.Request.Method == http.MethodHead {
-		_, _, word := Contract(payack.Payatom, payack.OutcomeRefused, payack.ReasonMethod)
-		b = []byte(word) // HTTP leaves it out
+		_, _, got.Body = Contract(payack.Payatom, payack.OutcomeRefused, payack.ReasonMethod) // HTTP leaves it out
 	}
-	return Answer{res.StatusCode, res.Header, string(b)}
+	return got
 }
 
 type recordedResponse struct {
@@ -420,7 +389,7 @@ func assertMembers(t *testing.T, v *vectors.Vector, ev payack.Event) {
 			s := "true"
 			want = &s
 		}
-		if amount, found := signedAmounts(ev)[name]; found && want != nil {
+		if amount, found := SignedAmounts(ev)[name]; found && want != nil {
 			assert.Equal(t, *want, amount.Literal(), name)
 		}
 		if signed, found := signedInstead[v.Name][name]; found {
@@ -438,18 +407,6 @@ func assertMembers(t *testing.T, v *vectors.Vector, ev payack.Event) {
 	for name := range rest { // some unknown members are left out of expect
 		assert.Contains(t, extraOf(ev), name, "was not sent")
 	}
-}
-
-// signedAmounts are the amounts of an event that are signed, by their names on
-// the wire.
-func signedAmounts(ev payack.Event) map[string]payack.Amount {
-	switch ev := ev.(type) {
-	case *payack.PTSEvent:
-		return map[string]payack.Amount{"submit_amount": ev.SubmitAmount, "accept_amount": ev.AcceptAmount, "exchange_rate": ev.ExchangeRate}
-	case *payack.PayatomEvent:
-		return map[string]payack.Amount{"received_amount": ev.ReceivedAmount}
-	}
-	return nil
 }
 
 func extraOf(ev payack.Event) map[string]payack.Text {
