@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/http/httptest"
@@ -304,7 +305,7 @@ func (f *hostileFuzzed) options() middleware.Options {
 	f.store = &hostileStore{}
 	o := (&Watch{}).Options()
 	o.Store = f.store
-	o.Logger = nil
+	o.Logger = slog.New(slog.DiscardHandler)
 	o.Observer = payack.ObserverFunc(func(_ context.Context, o *payack.Observation) { f.last = *o })
 	return o
 }

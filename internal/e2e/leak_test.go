@@ -174,6 +174,19 @@ func hostileFinds(t testing.TB, where, text string, traces []string) {
 	}
 }
 
+// keeping is an inbox that keeps the newest receipt, and never processes it.
+type keeping struct {
+	*scriptedStore
+	receipt *payack.Receipt
+}
+
+func (*keeping) Mount(string, payack.Desk) error { return nil }
+
+func (k *keeping) Keep(_ context.Context, r *payack.Receipt) (payack.ClaimState, error) {
+	k.receipt = r
+	return payack.ClaimGranted, nil
+}
+
 // hostileEverything has a value of each exported struct of the packages, filled
 // by real use, under its package and name.
 func hostileEverything(t testing.TB) map[string][]any {
@@ -303,6 +316,15 @@ func hostileEverything(t testing.TB) map[string][]any {
 	Send(handler, Genuine(t, payack.Payatom))
 	require.NotEmpty(t, held)
 	add(held[0])
+	// A receiver that ends in an inbox, and what it hands on.
+	kept := &keeping{scriptedStore: options.Store.(*scriptedStore)}
+	into := payatomConfig
+	into.Store, into.Inbox = nil, kept
+	receipts, err := handlers.NewPayatom(into, func(context.Context, *payack.PayatomEvent) error { return nil })
+	must(receipts, err)
+	AssertContract(t, payack.Payatom, payack.OutcomeAccepted, "", Send(receipts, Genuine(t, payack.Payatom)))
+	require.NotNil(t, kept.receipt)
+	add(into, kept.receipt)
 	for i := range w.seen {
 		o := &w.seen[i]
 		add(o, o.Delivery, o.Took)

@@ -1396,7 +1396,7 @@ func TestServerMemory(t *testing.T) {
 		bodies := make(chan struct{}, conns)
 		release := make(chan struct{})
 		h := serverStart(t, serverPlan{
-			options: middleware.Options{ReadTimeout: 2 * serverPatience},
+			options: middleware.Options{ReadTimeout: 2 * serverPatience, Deadline: 3 * serverPatience},
 			front: func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if read == 0 {
@@ -1536,7 +1536,7 @@ func TestServerReadTimeout(t *testing.T) {
 			t.Run(fmt.Sprint(f.name, "/", timeout), func(t *testing.T) {
 				want := timeout
 				if want == 0 {
-					want = middleware.DefaultReadTimeout
+					want = min(middleware.DefaultReadTimeout, middleware.DefaultDeadline/2) // the callback needs the rest
 				}
 				inServerBubble(t, func(payack.Provider) serverPlan {
 					return serverPlan{options: middleware.Options{ReadTimeout: timeout}}
