@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/e2e"
 	"github.com/payack/payack/internal/vectors"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/ratelimit"
@@ -35,9 +36,7 @@ func publicPEM(t testing.TB, key any) string {
 
 func ptsVectorKey(t testing.TB) vectors.Key {
 	t.Helper()
-	f, err := vectors.Load("pts")
-	require.NoError(t, err)
-	return f.Keys["rsa1024"]
+	return e2e.PTSKey(t)
 }
 
 // A wrong configuration never gets as far as serving, and its error names the

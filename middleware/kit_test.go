@@ -20,15 +20,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/e2e"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/ratelimit"
-	"github.com/payack/payack/verify"
 )
 
 // Keys are throwaway texts.
 const (
-	ptopKey    = "46bc3a213874d10ccef585932385ce2b"
-	payatomKey = "68e6d7a89981a0c7335f2a7f07ff3e20"
+	ptopKey    = e2e.PtopKey
+	payatomKey = e2e.PayatomKey
 )
 
 var errMerchant = errors.New("the merchant's own error")
@@ -69,9 +69,7 @@ func ptopID(transaction string) string { return "ptop:v1::" + transaction + ":tr
 
 func ptopSignature(t testing.TB, body string) string {
 	t.Helper()
-	m, err := verify.SignPtopCallback(payack.NewSecret(ptopKey), payack.SchemeHeader, verify.PtopLast, body)
-	require.NoError(t, err)
-	return m.Header["X-Signature"][0]
+	return e2e.PtopMessage(t, body).Header.Get("X-Signature")
 }
 
 // ptopRequest is a genuine callback about a transaction.
@@ -215,13 +213,7 @@ func payatomRequest(t testing.TB, orderID, amount, status string) *http.Request 
 // payatomSigned is one whose order stands in JSON as written.
 func payatomSigned(t testing.TB, written, orderID, amount, status string) *http.Request {
 	t.Helper()
-	signer, err := verify.NewPayatomSigner(payack.NewSecret(payatomKey))
-	require.NoError(t, err)
-	body := `{"order_id":"` + written + `","requested_amount":"500","status":"` + status + `","received_amount":"` + amount +
-		`","bank_ref":"838498153464","ref_code":"b73ea664","refund_info":[],"post_hash":"` + signer.PostHash(orderID, amount, status) + `"}`
-	r := httptest.NewRequest(http.MethodPost, "/payatom", strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/json")
-	return r
+	return e2e.PayatomMessage(t, `"`+written+`"`, `"`+amount+`"`, `"`+status+`"`, orderID+amount+status).To("/payatom").Request()
 }
 
 // openBucket lets everybody pass.
@@ -251,35 +243,4 @@ func (l *logCatcher) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.log.String()
-}
-
-var ptsNames = []string{"user_id", "order_id", "transaction_id", "channel", "submit_currency", "submit_amount",
-	"accept_currency", "accept_amount", "exchange_rate", "status", "timestamp"}
-
-// ptsSigned is a signed flat callback; literals replace members by JSON.
-func ptsSigned(t testing.TB, signer *verify.PTSSigner, literals map[string]string) *http.Request {
-	t.Helper()
-	members := map[string]string{
-		"user_id": `"277"`, "order_id": `"20240001"`, "transaction_id": `"7001"`, "channel": `"QRPH"`,
-		"submit_currency": `"PHP"`, "submit_amount": "100.50", "accept_currency": `"PHP"`, "accept_amount": "100.50",
-		"exchange_rate": "1", "status": `"2000"`, "timestamp": "1731000000",
-	}
-	signed := map[string]string{}
-	body := "{"
-	for _, name := range ptsNames {
-		literal, changed := literals[name]
-		if !changed {
-			literal = members[name]
-		}
-		body += `"` + name + `":` + literal + ","
-		signed[name] = strings.Trim(literal, `"`)
-		if literal == "null" {
-			signed[name] = ""
-		}
-	}
-	sign, err := signer.Sign(verify.PTSCallback, signed)
-	require.NoError(t, err)
-	r := httptest.NewRequest(http.MethodPost, "/pts", strings.NewReader(body+`"sign":"`+sign+`"}`))
-	r.Header.Set("Content-Type", "application/json")
-	return r
 }

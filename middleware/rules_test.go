@@ -9,17 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/e2e"
 	"github.com/payack/payack/middleware"
-	"github.com/payack/payack/verify"
 )
 
 // ptsDelivery is a signed flat callback; literals replace members by JSON.
 func ptsDelivery(t testing.TB, literals map[string]string) *http.Request {
 	t.Helper()
-	key := ptsVectorKey(t)
-	signer, err := verify.NewPTSSigner(verify.PTSSignerConfig{Safecode: payack.NewSecret(key.Safecode), PrivateKey: payack.NewSecret(key.PrivatePEM)})
-	require.NoError(t, err)
-	return ptsSigned(t, signer, literals)
+	return e2e.PTSMessage(t, literals, nil).Request()
 }
 
 func ptsHandler(t testing.TB, o middleware.Options, fn func(context.Context, *payack.PTSEvent) error) http.Handler {
