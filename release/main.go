@@ -317,7 +317,7 @@ func fits(clone, version string, modules []workModule, p *proxy) error {
 	if len(bases) == 0 {
 		return nil
 	}
-	program := filepath.Join(p.dir, "gorelease")
+	program := filepath.Join(filepath.Dir(clone), "gorelease")
 	env := append(os.Environ(), "GOWORK=off")
 	if out, err := command(clone, env, "go", "build", "-modfile=tools.mod", "-o", program, "golang.org/x/exp/cmd/gorelease"); err != nil {
 		return fmt.Errorf("can't build gorelease: %w\n%s", err, out)
