@@ -1,0 +1,80 @@
+package sqlstore
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"github.com/payack/payack/internal/dialect"
+)
+
+// Dialect is the database's way to speak SQL.
+type Dialect = dialect.Dialect
+
+// The dialects. MySQL is tested with MariaDB 10.11; MySQL itself is untested.
+var (
+	SQLite     = dialect.SQLite
+	PostgreSQL = dialect.PostgreSQL
+	MySQL      = dialect.MySQL
+)
+
+const (
+	// DefaultPrefix is Config.Prefix if empty.
+	DefaultPrefix = "payack_"
+	// DefaultRetention is Config.Retention if zero.
+	DefaultRetention = 90 * 24 * time.Hour
+)
+
+// Config says where and how events are remembered.
+type Config struct {
+	// DB is the merchant's own pool, with whatever driver. The store neither
+	// configures nor closes it.
+	DB *sql.DB
+	// Dialect names the database behind DB.
+	Dialect Dialect
+	// Prefix begins the names of all tables, [DefaultPrefix] if empty: a letter,
+	// then letters, digits and underscores, in lower case, at most 30. Stores with
+	// the same prefix in the same database share their events.
+	Prefix string
+	// Retention is how long the readable identity of a done event is kept,
+	// counted from its commit, [DefaultRetention] if zero. What once-only needs
+	// stays for good: the digests of identity and fingerprint, and the time, in
+	// about 100 bytes. [Store.Prune] does it.
+	Retention time.Duration
+	// Isolation is that of the transactions of [InTx]; zero is the database's
+	// default.
+	Isolation sql.IsolationLevel
+	// Logger gets warnings about the database's set-up and about transactions
+	// that the function ended itself; nil is slog.Default.
+	Logger *slog.Logger
+}
+
+var prefixes = regexp.MustCompile(`^[a-z][a-z0-9_]{0,29}$`)
+
+// withDefaults returns the configuration completed, or an error that names the
+// member and the fix.
+func (c Config) withDefaults() (Config, error) {
+	switch {
+	case c.DB == nil:
+		return c, errors.New("sqlstore: Config.DB is nil; give the pool that sql.Open returned")
+	case !c.Dialect.Valid():
+		return c, errors.New("sqlstore: Config.Dialect is missing; give sqlstore.SQLite, sqlstore.PostgreSQL or sqlstore.MySQL")
+	case c.Prefix != "" && !prefixes.MatchString(c.Prefix):
+		return c, fmt.Errorf("sqlstore: Config.Prefix %.40q can't begin a table's name; use a lower-case letter, then letters, digits and underscores, at most 30", c.Prefix)
+	case c.Retention < 0:
+		return c, fmt.Errorf("sqlstore: Config.Retention is %v; give how long readable identities are kept, or 0 for %v", c.Retention, DefaultRetention)
+	}
+	if c.Prefix == "" {
+		c.Prefix = DefaultPrefix
+	}
+	if c.Retention == 0 {
+		c.Retention = DefaultRetention
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c, nil
+}

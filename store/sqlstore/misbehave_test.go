@@ -1,0 +1,306 @@
+package sqlstore_test
+
+import (
+	"context"
+	"database/sql"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/dialect"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/store/sqlstore"
+)
+
+// txFunc is a merchant's function that does what it should not. It gets the id of
+// the effect that it is to have.
+type txFunc func(t *testing.T, ctx context.Context, p *place, tx *sql.Tx, id string) error
+
+// run executes SQL that no merchant should, and passes its error over.
+func run(ctx context.Context, tx *sql.Tx, statement string) { _, _ = tx.ExecContext(ctx, statement) }
+
+// after writes the effect and then does what it should not.
+func after(then func(ctx context.Context, tx *sql.Tx) error) txFunc {
+	return func(_ *testing.T, ctx context.Context, p *place, tx *sql.Tx, id string) error {
+		if err := p.settle(ctx, tx, id); err != nil {
+			return err
+		}
+		return then(ctx, tx)
+	}
+}
+
+// statement writes the effect, runs a statement, and returns err.
+func statement(text string, err error) txFunc {
+	return after(func(ctx context.Context, tx *sql.Tx) error { run(ctx, tx, text); return err })
+}
+
+var all = []dialect.Dialect{sqlstore.SQLite, sqlstore.PostgreSQL, sqlstore.MySQL}
+
+// Each function is followed by a redelivery to one that is in order. Then the
+// event has had its effect once, in whichever of the two, and what anybody writes
+// through the pool stays.
+func TestFunctionsThatMisbehave(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		on   []dialect.Dialect // where it is tried
+		fn   txFunc
+		// accepted are the databases where the delivery is accepted; stands those
+		// where the effect is there after it.
+		accepted, stands []dialect.Dialect
+		log              string // what the store logs, where the effect stands
+	}{
+		{"commits tx", all, after(func(_ context.Context, tx *sql.Tx) error { return tx.Commit() }), all, all, "the function committed the transaction itself"},
+		{"commits tx, then fails", all, after(func(_ context.Context, tx *sql.Tx) error { _ = tx.Commit(); return errMerchant }), nil, all, "a person has to look at it"},
+		{"commits tx, then panics", all, after(func(_ context.Context, tx *sql.Tx) error { _ = tx.Commit(); panic("gone") }), nil, all, "a person has to look at it"},
+		{"rolls tx back", all, after(func(_ context.Context, tx *sql.Tx) error { return tx.Rollback() }), nil, nil, ""},
+		{"rolls tx back, then fails", all, after(func(_ context.Context, tx *sql.Tx) error { _ = tx.Rollback(); return errMerchant }), nil, nil, ""},
+		{"runs COMMIT", all, statement(`COMMIT`, nil), all, all, ""},
+		{"runs COMMIT, then fails", all, statement(`COMMIT`, errMerchant), nil, all, "a person has to look at it"},
+		{"runs ROLLBACK", all, statement(`ROLLBACK`, nil), nil, nil, ""},
+		{"runs BEGIN", all, statement(`BEGIN`, nil), all, all, ""},
+		{"runs BEGIN, then fails", all, statement(`BEGIN`, errMerchant), nil, []dialect.Dialect{sqlstore.MySQL}, "a person has to look at it"},
+		{"runs COMMIT and BEGIN, then fails", all, after(func(ctx context.Context, tx *sql.Tx) error {
+			run(ctx, tx, `COMMIT`)
+			run(ctx, tx, `BEGIN`)
+			run(ctx, tx, `INSERT INTO effects VALUES ('never', 1)`)
+			return errMerchant
+		}), nil, all, "a person has to look at it"},
+		{"commits tx and leaves a transaction open on the connection", all, func(t *testing.T, ctx context.Context, p *place, tx *sql.Tx, id string) error {
+			conn, _ := sqlstore.Conn(ctx)
+			assert.NoError(t, p.settle(ctx, tx, id))
+			assert.NoError(t, tx.Commit())
+			_, err := conn.ExecContext(ctx, `BEGIN`)
+			assert.NoError(t, err)
+			_, err = conn.ExecContext(ctx, `INSERT INTO effects VALUES ('never', 1)`)
+			assert.NoError(t, err)
+			return nil
+		}, all, all, "the function committed the transaction itself"},
+		{"makes a table", all, statement(`CREATE TABLE made (i INTEGER)`, nil), all, all, ""},
+		{"makes a table, then fails", all, statement(`CREATE TABLE made_again (i INTEGER)`, errMerchant), nil, []dialect.Dialect{sqlstore.MySQL}, "a person has to look at it"},
+		{"switches autocommit on, then fails", []dialect.Dialect{sqlstore.MySQL}, statement(`SET autocommit=1`, errMerchant), nil, []dialect.Dialect{sqlstore.MySQL}, "a person has to look at it"},
+		{"swallows the error of a statement", all, statement(`INSERT INTO nowhere VALUES (1)`, nil), []dialect.Dialect{sqlstore.SQLite, sqlstore.MySQL}, []dialect.Dialect{sqlstore.SQLite, sqlstore.MySQL}, ""},
+		{"panics", all, after(func(context.Context, *sql.Tx) error { panic("gone") }), nil, nil, ""},
+		{"leaves rows open", all, after(func(ctx context.Context, tx *sql.Tx) error {
+			rows, err := tx.QueryContext(ctx, `SELECT id FROM effects`)
+			if err == nil {
+				rows.Next()
+			}
+			return err
+		}), []dialect.Dialect{sqlstore.SQLite}, []dialect.Dialect{sqlstore.SQLite}, ""},
+		{"outlives its deadline and its lease", all, after(func(context.Context, *sql.Tx) error { time.Sleep(4 * deadline); return nil }), all, all, ""},
+		{"heeds its deadline", all, after(func(ctx context.Context, tx *sql.Tx) error {
+			<-ctx.Done()
+			_, err := tx.ExecContext(ctx, `INSERT INTO effects VALUES ('never', 1)`)
+			return err
+		}), nil, nil, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, d := range databases {
+				if !slices.Contains(test.on, d.dialect) {
+					continue
+				}
+				t.Run(d.name, func(t *testing.T) {
+					p := d.place(t)
+					p.db.SetMaxOpenConns(2)
+					fn := test.fn
+					s := p.shop(t, sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
+						return fn(t, ctx, p, tx, ev.OrderID)
+					}), quick)
+					accepts, stands := slices.Contains(test.accepted, d.dialect), slices.Contains(test.stands, d.dialect)
+					p.exec(t, `INSERT INTO effects VALUES ('before', 1)`)
+
+					assert.Equal(t, accepts, s.receive(t, "ORD-1"), "accepted")
+					if accepts {
+						assert.NoError(t, s.last(t).Err, "nothing is unrecorded")
+					}
+					assert.Equal(t, map[bool]int{true: 1}[stands], p.count(t, "ORD-1"), "effects after it")
+					assert.Zero(t, p.count(t, "never"))
+					if stands && test.log != "" {
+						assert.Contains(t, p.log.String(), test.log)
+						assert.Contains(t, p.log.String(), "ORD-1")
+					} else {
+						assert.NotContains(t, p.log.String(), "a person has to look")
+					}
+					p.keepsWrites(t)
+
+					fn = func(_ *testing.T, ctx context.Context, p *place, tx *sql.Tx, id string) error {
+						return p.settle(ctx, tx, id)
+					}
+					assert.True(t, s.receive(t, "ORD-1"), "the redelivery is accepted")
+					assert.Equal(t, stands, s.last(t).Outcome == payack.OutcomeDuplicate)
+					assert.Equal(t, 1, p.count(t, "ORD-1"), "effects in the end")
+					p.keepsWrites(t)
+				})
+			}
+		})
+	}
+}
+
+const deadline = 250 * time.Millisecond
+
+// quick are short deadlines and leases.
+func quick(c *middleware.PayatomConfig) { c.Deadline, c.Lease = deadline, 2*deadline }
+
+// Goexit ends the goroutine, as t.FailNow does.
+func TestGoexit(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		p := d.place(t)
+		p.db.SetMaxOpenConns(1)
+		leave := true
+		s := p.shop(t, sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
+			err := p.settle(ctx, tx, ev.OrderID)
+			if leave {
+				runtime.Goexit()
+			}
+			return err
+		}))
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			s.receive(t, "ORD-1")
+		}()
+		<-ended
+		require.Zero(t, p.count(t, "ORD-1"))
+		p.keepsWrites(t)
+		leave = false
+		require.True(t, s.receive(t, "ORD-1"))
+		require.Equal(t, 1, p.count(t, "ORD-1"))
+	})
+}
+
+// While a function outlives its lease nobody takes over: its transaction has the
+// row.
+func TestNobodyTakesOverFromARunningFunction(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		p := d.place(t)
+		other := p.reopen(t, p.open(t, p.dsn))
+		inside, goOn := make(chan struct{}), make(chan struct{})
+		s := p.shop(t, sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
+			err := p.settle(ctx, tx, ev.OrderID)
+			close(inside)
+			<-goOn
+			return err
+		}), quick)
+		done := make(chan bool)
+		go func() { done <- s.receive(t, "ORD-1") }()
+		<-inside
+		time.Sleep(3 * deadline)
+		id := eventID(t, "ORD-1")
+		if d.dialect == sqlstore.SQLite { // one writer: whoever wants to write waits
+			time.AfterFunc(deadline, func() { close(goOn) })
+		}
+		for range 3 {
+			claim, err := other.Claim(t.Context(), id.id, id.fingerprint, time.Minute)
+			require.NoError(t, err)
+			want := payack.ClaimBusy
+			if d.dialect == sqlstore.SQLite {
+				want = payack.ClaimDone
+			}
+			require.Equal(t, want, claim.State)
+		}
+		if d.dialect != sqlstore.SQLite {
+			close(goOn)
+		}
+		require.True(t, <-done, "a late result counts")
+		require.Equal(t, 1, p.count(t, "ORD-1"))
+	})
+}
+
+type identity struct{ id, fingerprint string }
+
+// eventID returns what the webhook of an order is claimed by.
+func eventID(t *testing.T, order string) identity {
+	t.Helper()
+	var out identity
+	p := databases[0].place(t)
+	s := p.shop(t, func(ctx context.Context, _ *payack.PayatomEvent) error {
+		h, _ := payack.HeldFrom(ctx)
+		out = identity{h.Claims()[0].ID, h.Claims()[0].Fingerprint}
+		return nil
+	})
+	require.True(t, s.receive(t, order))
+	return out
+}
+
+// A function that uses the pool instead of tx waits for a connection that it holds
+// itself, until its deadline.
+func TestOtherConnectionOfAPoolOfOne(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		p := d.place(t)
+		p.db.SetMaxOpenConns(1)
+		wrong := true
+		s := p.shop(t, sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
+			if wrong {
+				_, err := p.db.ExecContext(ctx, `INSERT INTO effects VALUES ('never', 1)`)
+				return err
+			}
+			return p.settle(ctx, tx, ev.OrderID)
+		}), quick)
+		require.False(t, s.receive(t, "ORD-1"))
+		require.Equal(t, payack.ReasonDeadline, s.last(t).Reason)
+		require.Zero(t, p.count(t, "never"))
+		wrong = false
+		require.True(t, s.receive(t, "ORD-1"))
+		require.Equal(t, 1, p.count(t, "ORD-1"))
+		p.keepsWrites(t)
+	})
+}
+
+// A deadlock rolls the transaction back on MariaDB, and what a function writes
+// after it would stay without our mark if the connection committed by itself.
+func TestSwallowedDeadlock(t *testing.T) {
+	for _, d := range databases[1:] {
+		t.Run(d.name, func(t *testing.T) {
+			p := d.place(t)
+			p.exec(t, `CREATE TABLE accounts (id INTEGER PRIMARY KEY, v INTEGER)`)
+			p.exec(t, `INSERT INTO accounts VALUES (1, 0), (2, 0)`)
+			p.exec(t, `CREATE TABLE others (i INTEGER)`)
+			const update = `UPDATE accounts SET v = v + 1 WHERE id = `
+			swallow := true
+			seen := dialect.Other
+			s := p.shop(t, sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
+				if !swallow {
+					return p.settle(ctx, tx, ev.OrderID)
+				}
+				run(ctx, tx, update+"2")
+				other, err := p.db.BeginTx(ctx, nil)
+				require.NoError(t, err)
+				defer other.Rollback()
+				for range 50 { // more work than ours, so that ours is the one to give way
+					run(ctx, other, `INSERT INTO others VALUES (1)`)
+				}
+				run(ctx, other, update+"1")
+				got := make(chan error, 1)
+				wait := 1500 * time.Millisecond
+				if d.dialect == sqlstore.PostgreSQL { // whoever waits for a second finds the deadlock
+					wait = 0
+				}
+				go func() {
+					time.Sleep(100*time.Millisecond + wait/3)
+					_, err := other.ExecContext(ctx, update+"2")
+					got <- err
+				}()
+				_, mine := tx.ExecContext(ctx, update+"1")
+				seen = d.dialect.Fault(mine)
+				run(ctx, tx, strings.ReplaceAll(`INSERT INTO effects VALUES ('ORDER', 1)`, "ORDER", ev.OrderID)) // as if nothing had happened
+				assert.NoError(t, <-got)
+				return nil
+			}))
+			require.False(t, s.receive(t, "ORD-1"))
+			require.Equal(t, dialect.Again, seen, "the function was the victim")
+			require.ErrorContains(t, s.last(t).Err, "return the")
+			require.Zero(t, p.count(t, "ORD-1"))
+			p.keepsWrites(t)
+			swallow = false
+			require.True(t, s.receive(t, "ORD-1"))
+			require.Equal(t, 1, p.count(t, "ORD-1"))
+			p.keepsWrites(t)
+		})
+	}
+}

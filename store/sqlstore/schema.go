@@ -1,0 +1,220 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/payack/payack/internal/dialect"
+)
+
+// schemaVersion is that of the tables that this version of the module works with.
+const schemaVersion = 1
+
+// Schema returns the statements that make the tables, for those who migrate by
+// their own means. Each ends with a semicolon and a line break, and holds no other
+// semicolon. They can be run again. The prefix is [Config].Prefix, and
+// [DefaultPrefix] if empty.
+func Schema(d Dialect, prefix string) string {
+	return strings.Join(schema(d, prefix), ";\n") + ";\n"
+}
+
+func schema(d Dialect, prefix string) []string {
+	if prefix == "" {
+		prefix = DefaultPrefix
+	}
+	fill := strings.NewReplacer("PREFIX", prefix, "DIGEST", d.Binary(32), "TOKEN", d.Binary(16), "ID", d.Text(512), "HOME", d.Text(64),
+		"RANDOM", d.Random(), "DUAL", d.Dual(), "OPTIONS", d.TableOptions(), "VERSION", strconv.Itoa(schemaVersion)).Replace
+	return []string{
+		fill(`CREATE TABLE IF NOT EXISTS PREFIXschema (
+	one SMALLINT NOT NULL PRIMARY KEY,
+	version INTEGER NOT NULL,
+	home HOME NOT NULL
+)OPTIONS`),
+		// The state is 1 for claimed and 2 for done; the time is the end of the
+		// lease, or when it was done. The token stays, so that whose work it was can
+		// be told when a commit's answer is lost.
+		fill(`CREATE TABLE IF NOT EXISTS PREFIXonce (
+	k DIGEST NOT NULL PRIMARY KEY,
+	fingerprint DIGEST NOT NULL,
+	state SMALLINT NOT NULL,
+	token TOKEN NOT NULL,
+	at_us BIGINT NOT NULL,
+	id ID NOT NULL
+)OPTIONS`),
+		// The home is made once, by whoever comes first.
+		fill(`INSERT INTO PREFIXschema (one, version, home)
+SELECT 1, VERSION, RANDOMDUAL WHERE NOT EXISTS (SELECT 1 FROM PREFIXschema)`),
+		fill(`UPDATE PREFIXschema SET version = VERSION WHERE version < VERSION`),
+	}
+}
+
+// Migrate makes the tables, or brings those of an older version up to date. It can
+// be called at every start, by any number of processes at once. The user of the
+// pool needs the right to create tables.
+func Migrate(ctx context.Context, cfg Config) error {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return err
+	}
+	if err := recognise(ctx, &cfg); err != nil {
+		return err
+	}
+	version, _, err := readSchema(ctx, &cfg)
+	switch {
+	case err == nil && version == schemaVersion:
+		return nil
+	case err == nil && version > schemaVersion:
+		return newerSchema(version)
+	case err != nil && !errors.Is(err, errNoSchema):
+		return err
+	}
+	conn, err := cfg.DB.Conn(ctx)
+	if err != nil {
+		return explain(cfg.Dialect, "Migrate", err)
+	}
+	defer conn.Close()
+	err = dialect.Exclusively(ctx, conn, cfg.Dialect, cfg.Prefix+"migrate", func(q dialect.Querier) error {
+		for _, statement := range schema(cfg.Dialect, cfg.Prefix) {
+			if _, err := q.ExecContext(ctx, statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return explain(cfg.Dialect, "Migrate", err)
+	}
+	return nil
+}
+
+var errNoSchema = errors.New("no schema")
+
+// readSchema returns the version of the tables and the home that is kept in them.
+func readSchema(ctx context.Context, cfg *Config) (version int, home string, err error) {
+	err = cfg.DB.QueryRowContext(ctx, `SELECT version, home FROM `+cfg.Prefix+`schema WHERE one = 1`).Scan(&version, &home)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, "", errNoSchema
+	case err == nil:
+		return version, home, nil
+	}
+	switch cfg.Dialect.Fault(err) {
+	case dialect.NoTable, dialect.NoColumn:
+		return 0, "", errNoSchema
+	}
+	return 0, "", explain(cfg.Dialect, "the schema's version can't be read", err)
+}
+
+func newerSchema(version int) error {
+	return fmt.Errorf("sqlstore: the tables have version %d and this module works with version %d; a newer one was here, so upgrade this program", version, schemaVersion)
+}
+
+// probes are queries that one database understands and the others don't.
+var probes = map[Dialect]string{
+	SQLite:     `SELECT sqlite_version()`,
+	PostgreSQL: `SELECT current_setting('server_version_num')`,
+	MySQL:      `SELECT @@version`,
+}
+
+// recognise fails when the database behind the pool does not answer, or is not
+// that of the dialect.
+func recognise(ctx context.Context, cfg *Config) error {
+	if err := cfg.DB.PingContext(ctx); err != nil {
+		return explain(cfg.Dialect, "the database does not answer", err)
+	}
+	understands := func(d Dialect) error {
+		var version string
+		return cfg.DB.QueryRowContext(ctx, probes[d]).Scan(&version)
+	}
+	err := understands(cfg.Dialect)
+	if err == nil {
+		return nil
+	}
+	for _, other := range []Dialect{SQLite, PostgreSQL, MySQL} {
+		if understands(other) == nil {
+			return fmt.Errorf("sqlstore: the database behind Config.DB is %v, and Config.Dialect says %v; give sqlstore.%s", other, cfg.Dialect, strings.TrimPrefix(other.String(), "MariaDB/"))
+		}
+	}
+	return explain(cfg.Dialect, "the database does not answer", err)
+}
+
+// explain returns an error in one line that names the fix where one is known.
+func explain(d Dialect, op string, err error) error {
+	fix := ""
+	switch d.Fault(err) {
+	case dialect.NoTable, dialect.NoColumn:
+		fix = "; run sqlstore.Migrate, or the statements of sqlstore.Schema"
+	case dialect.ReadOnly:
+		fix = "; the database is read-only: give the primary, or make the file writable"
+	case dialect.NotADatabase:
+		fix = "; the file is no SQLite database: look at its path"
+	case dialect.Denied:
+		fix = "; give the pool's user the right to read and write payack's tables (and to create them, for Migrate)"
+	case dialect.Full:
+		fix = "; the server's disk is full: free some space"
+	case dialect.Crowded:
+		fix = "; the server takes no more connections: bound the pools with SetMaxOpenConns, or raise the server's limit"
+	case dialect.Again:
+		fix = "; it was locked by somebody else: it is tried again with the next delivery"
+	}
+	switch {
+	case errors.Is(err, sql.ErrConnDone), err.Error() == "sql: database is closed":
+		fix = "; the pool is closed: close it after the server has shut down"
+	}
+	return fmt.Errorf("sqlstore: %s: %w%s", op, oneLine{err}, fix)
+}
+
+// oneLine is an error whose text has no line breaks.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string {
+	return strings.Join(strings.FieldsFunc(e.error.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}
+
+func (e oneLine) Unwrap() error { return e.error }
+
+// warnAbout logs settings with which what was committed can be lost.
+func warnAbout(ctx context.Context, cfg *Config) error {
+	var value string
+	switch cfg.Dialect {
+	case PostgreSQL:
+		if err := cfg.DB.QueryRowContext(ctx, `SELECT current_setting('synchronous_commit')`).Scan(&value); err == nil && value == "off" {
+			cfg.Logger.Warn("sqlstore: synchronous_commit is off, so a crash of the server can lose what was committed; set it on for payack's user")
+		}
+	case MySQL:
+		if err := cfg.DB.QueryRowContext(ctx, `SELECT @@innodb_flush_log_at_trx_commit`).Scan(&value); err == nil && value != "1" {
+			cfg.Logger.Warn("sqlstore: innodb_flush_log_at_trx_commit is not 1, so a crash of the server can lose what was committed; set it to 1", "value", value)
+		}
+		if err := cfg.DB.QueryRowContext(ctx, `SELECT @@autocommit`).Scan(&value); err == nil && value != "1" {
+			return errors.New("sqlstore: autocommit is off on the pool's connections, so nothing that a single statement writes would stay; leave it on in the DSN and in init_connect")
+		}
+		var engine string
+		err := cfg.DB.QueryRowContext(ctx, `SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?`, cfg.Prefix+"once").Scan(&engine)
+		if err == nil && !strings.EqualFold(engine, "InnoDB") {
+			return fmt.Errorf("sqlstore: the table %sonce has the engine %s, which has no transactions; ALTER TABLE %sonce ENGINE=InnoDB", cfg.Prefix, engine, cfg.Prefix)
+		}
+	case SQLite:
+		var level int
+		if err := cfg.DB.QueryRowContext(ctx, `PRAGMA synchronous`).Scan(&level); err == nil && level < 2 {
+			cfg.Logger.Warn("sqlstore: PRAGMA synchronous is below FULL, so a power failure can lose what was committed; set _pragma=synchronous(FULL) in the DSN")
+		}
+		if err := cfg.DB.QueryRowContext(ctx, `PRAGMA busy_timeout`).Scan(&level); err == nil && level < 1000 {
+			cfg.Logger.Warn("sqlstore: PRAGMA busy_timeout is below a second, so writers that meet fail; set _pragma=busy_timeout(5000) in the DSN", "milliseconds", level)
+		}
+	}
+	return nil
+}
+
+// writable fails when the table of events is not there, or can't be written; no
+// row is touched.
+func writable(ctx context.Context, cfg *Config) error {
+	_, err := cfg.DB.ExecContext(ctx, `UPDATE `+cfg.Prefix+`once SET fingerprint = fingerprint, state = state, token = token, at_us = at_us, id = id WHERE k IS NULL`)
+	if err != nil && cfg.Dialect.Fault(err) != dialect.Again { // another one writes at the moment
+		return explain(cfg.Dialect, "the events can't be written", err)
+	}
+	return nil
+}

@@ -1,0 +1,448 @@
+package sqlstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/dialect"
+)
+
+// Store is the [payack.Store] in a SQL database. It is safe for concurrent use
+// and holds no connection between its calls.
+type Store struct {
+	cfg  Config
+	home string
+	sql  statements
+}
+
+var _ interface {
+	payack.Store
+	payack.Binder
+} = (*Store)(nil)
+
+// The states of a row.
+const (
+	claimed = 1
+	done    = 2
+)
+
+// statements are written once, when a store is opened.
+type statements struct {
+	look, insert, claimOnce, takeOver, lockExpired, commit, release, mark, marked, old, forget, drop string
+}
+
+func newStatements(d Dialect, prefix string) statements {
+	table, now := prefix+"once", d.Now()
+	write := func(format string) string {
+		return d.Rebind(strings.NewReplacer("TABLE", table, "NOW", now).Replace(format))
+	}
+	return statements{
+		look: write(`SELECT fingerprint, state, at_us > NOW FROM TABLE WHERE k = ?`),
+		// What is claimed has the end of its lease, what is done the time of it.
+		insert: write(`INSERT INTO TABLE (k, fingerprint, state, token, at_us, id) VALUES (?, ?, ?, ?, NOW + ?, ?)`),
+		// In one statement, and without waiting for whoever works on a known row.
+		claimOnce: strings.NewReplacer("TABLE", table, "NOW", now).Replace(`WITH seen AS MATERIALIZED (
+	SELECT fingerprint, state, at_us > NOW AS held FROM TABLE WHERE k = $1::bytea
+), new AS (
+	INSERT INTO TABLE (k, fingerprint, state, token, at_us, id)
+	SELECT $1::bytea, $2::bytea, $3::smallint, $4::bytea, NOW + $5::bigint, $6::text WHERE NOT EXISTS (SELECT 1 FROM seen)
+	ON CONFLICT (k) DO NOTHING RETURNING 1
+)
+SELECT (SELECT count(*) FROM new), (SELECT fingerprint FROM seen), (SELECT state FROM seen), (SELECT held FROM seen)`),
+		takeOver:    write(`UPDATE TABLE SET fingerprint = ?, state = ?, token = ?, at_us = NOW + ?, id = ? WHERE k = ? AND state = 1 AND at_us <= NOW`),
+		lockExpired: write(`SELECT 1 FROM TABLE WHERE k = ? AND state = 1 AND at_us <= NOW FOR UPDATE`),
+		commit:      write(`UPDATE TABLE SET state = 2, at_us = NOW WHERE k = ? AND token = ? AND state = 1 AND at_us > NOW`),
+		release:     write(`DELETE FROM TABLE WHERE k = ? AND token = ? AND state = 1 AND at_us > NOW`),
+		mark:        `UPDATE ` + table + ` SET state = 2, at_us = ` + now + ` WHERE state = 1`,
+		marked:      `SELECT k FROM ` + table + ` WHERE state = 2`,
+		old:         write(`SELECT k FROM TABLE WHERE k > ? AND (state = 2 AND id <> '' AND at_us <= NOW - ? OR state = 1 AND at_us <= NOW - ?) ORDER BY k LIMIT 500`),
+		forget:      `UPDATE ` + table + ` SET id = '' WHERE state = 2`,
+		drop:        strings.NewReplacer("TABLE", table, "NOW", now).Replace(`DELETE FROM TABLE WHERE state = 1 AND at_us <= NOW - ?`),
+	}
+}
+
+// Open returns a store on tables that [Migrate] or [Schema] made. The error says
+// what to do when they are missing, older or newer, when the database is another
+// than the dialect says, when it can't be written, or when what is committed
+// would not stay. Settings with which a crash loses what was committed are logged
+// as warnings.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := recognise(ctx, &cfg); err != nil {
+		return nil, err
+	}
+	version, home, err := readSchema(ctx, &cfg)
+	switch {
+	case errors.Is(err, errNoSchema):
+		return nil, fmt.Errorf("sqlstore: the tables with the prefix %s are missing; run sqlstore.Migrate, or the statements of sqlstore.Schema", cfg.Prefix)
+	case err != nil:
+		return nil, err
+	case version > schemaVersion:
+		return nil, newerSchema(version)
+	case version < schemaVersion:
+		return nil, fmt.Errorf("sqlstore: the tables have version %d and this module works with version %d; run sqlstore.Migrate", version, schemaVersion)
+	}
+	if err := warnAbout(ctx, &cfg); err != nil {
+		return nil, err
+	}
+	if err := writable(ctx, &cfg); err != nil {
+		return nil, err
+	}
+	return &Store{cfg: cfg, home: "sql " + home, sql: newStatements(cfg.Dialect, cfg.Prefix)}, nil
+}
+
+// Home implements [payack.Store]. It is kept in the tables, so that all stores on
+// them have the same, whichever pool they use.
+func (s *Store) Home() string { return s.home }
+
+// Ping reports whether the database answers and the tables are there.
+func (s *Store) Ping(ctx context.Context) error {
+	var version int
+	err := s.cfg.DB.QueryRowContext(ctx, `SELECT version FROM `+s.cfg.Prefix+`schema WHERE one = 1`).Scan(&version)
+	if err != nil {
+		return explain(s.cfg.Dialect, "the database does not answer", err)
+	}
+	return nil
+}
+
+func digest(text string) []byte {
+	sum := sha256.Sum256([]byte(text))
+	return sum[:]
+}
+
+// readable returns an id as a text column takes it: it is for people, and nothing
+// is decided by it.
+func readable(id string) string {
+	if len(id) > 512 {
+		id = id[:512]
+	}
+	id = strings.ToValidUTF8(id, "\uFFFD")
+	id = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return utf8.RuneError
+		}
+		return r
+	}, id)
+	return string([]rune(id)[:min(512, utf8.RuneCountInString(id))])
+}
+
+// newToken returns 16 random bytes.
+func newToken() []byte {
+	token := make([]byte, 16)
+	_, _ = rand.Read(token) // never fails
+	return token
+}
+
+func tokenOf(text string) ([]byte, bool) {
+	token, err := hex.DecodeString(text)
+	return token, err == nil && len(token) == 16 && text == hex.EncodeToString(token)
+}
+
+// stateOf says what a row means for a claim with this fingerprint.
+func stateOf(row row, fingerprint []byte) payack.ClaimState {
+	switch {
+	case row.state == claimed && !row.held:
+		return payack.ClaimUnknown
+	case !bytes.Equal(row.fingerprint, fingerprint):
+		return payack.ClaimConflict
+	case row.state == done:
+		return payack.ClaimDone
+	}
+	return payack.ClaimBusy
+}
+
+type row struct {
+	fingerprint []byte
+	state       int
+	held        bool // its time has not come; only what is claimed has one to come
+}
+
+// look reads a row; found is false when there is none. It waits for nobody.
+func (s *Store) look(ctx context.Context, q dialect.Querier, key []byte) (r row, found bool, err error) {
+	err = q.QueryRowContext(ctx, s.sql.look, key).Scan(&r.fingerprint, &r.state, &r.held)
+	if errors.Is(err, sql.ErrNoRows) {
+		return row{}, false, nil
+	}
+	return r, err == nil, err
+}
+
+// Lookup implements [payack.Store].
+func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
+	r, found, err := s.look(ctx, s.cfg.DB, digest(id))
+	switch {
+	case err != nil:
+		return payack.ClaimUnknown, explain(s.cfg.Dialect, "lookup", err)
+	case !found:
+		return payack.ClaimUnknown, nil
+	}
+	return stateOf(r, digest(fingerprint)), nil
+}
+
+// Claim implements [payack.Store]. The lease must be above 0 and is rounded up to
+// whole milliseconds; the database server's clock counts it. With an error nothing
+// is known; should the claim have been made all the same, it is given up in the
+// background, or ends with its lease.
+func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
+	if lease <= 0 {
+		return payack.Claim{}, fmt.Errorf("sqlstore: claim: the lease is %v; give one above 0", lease)
+	}
+	if err := ctx.Err(); err != nil {
+		return payack.Claim{}, fmt.Errorf("sqlstore: claim: %w", err)
+	}
+	token := newToken()
+	state, err := s.take(ctx, id, fingerprint, claimed, token, microseconds(lease))
+	switch {
+	case err != nil:
+		go s.giveUp(context.WithoutCancel(ctx), id, token)
+		return payack.Claim{}, explain(s.cfg.Dialect, "claim", err)
+	case state != payack.ClaimGranted:
+		return payack.Claim{State: state}, nil
+	}
+	return payack.Claim{State: payack.ClaimGranted, Token: hex.EncodeToString(token)}, nil
+}
+
+// Bind implements [payack.Binder].
+func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
+	state, err := s.take(ctx, id, fingerprint, done, newToken(), 0)
+	switch {
+	case err != nil:
+		return payack.ClaimUnknown, explain(s.cfg.Dialect, "bind", err)
+	case state == payack.ClaimGranted:
+		return payack.ClaimDone, nil
+	}
+	return state, nil
+}
+
+// microseconds rounds up to whole milliseconds, which SQLite's clock counts, and
+// keeps endless leases within what the column holds.
+func microseconds(d time.Duration) int64 {
+	const century = 100 * 365 * 24 * time.Hour
+	return int64((min(d, century)-1)/time.Millisecond+1) * 1000
+}
+
+// giveUp releases a claim of which nobody learnt.
+func (s *Store) giveUp(ctx context.Context, id string, token []byte) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, _ = s.cfg.DB.ExecContext(ctx, s.sql.release, digest(id), token) // or the lease ends it
+}
+
+// tries bounds how often a call begins again because others were quicker.
+const tries = 5
+
+// take makes a row of this state, or answers what stands in its way.
+func (s *Store) take(ctx context.Context, id, fingerprint string, state int, token []byte, lease int64) (payack.ClaimState, error) {
+	key, fp, name := digest(id), digest(fingerprint), readable(id)
+	var err error
+	for try := range tries {
+		var r row
+		var found, granted bool
+		r, found, granted, err = s.insert(ctx, key, fp, state, token, lease, name)
+		switch {
+		case err != nil && s.cfg.Dialect.Fault(err) == dialect.Again && pause(ctx, try):
+			continue
+		case err != nil:
+			return payack.ClaimUnknown, err
+		case granted:
+			return payack.ClaimGranted, nil
+		case !found:
+			continue // somebody inserted it at the same time; what it is the next look tells
+		}
+		if known := stateOf(r, fp); known != payack.ClaimUnknown {
+			return known, nil
+		}
+		granted, err = s.takeOver(ctx, key, fp, state, token, lease, name)
+		switch {
+		case err != nil && s.cfg.Dialect.Fault(err) == dialect.Again:
+			// Whoever held it is at its end at this moment, or somebody else takes it.
+			return payack.ClaimBusy, nil
+		case err != nil:
+			return payack.ClaimUnknown, err
+		case granted:
+			return payack.ClaimGranted, nil
+		}
+	}
+	if err != nil {
+		return payack.ClaimUnknown, err
+	}
+	return payack.ClaimBusy, nil
+}
+
+// pause waits a moment for what may succeed when it is tried again.
+func pause(ctx context.Context, try int) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(time.Duration(math.Pow(3, float64(try))) * time.Millisecond):
+		return true
+	}
+}
+
+// insert makes a new row, unless there is one. It looks first: an INSERT would
+// wait for whoever has the row in a transaction.
+func (s *Store) insert(ctx context.Context, key, fp []byte, state int, token []byte, lease int64, name string) (r row, found, granted bool, err error) {
+	if s.cfg.Dialect == PostgreSQL {
+		var inserted int
+		var known sql.NullInt64
+		var held sql.NullBool
+		err = s.cfg.DB.QueryRowContext(ctx, s.sql.claimOnce, key, fp, state, token, lease, name).Scan(&inserted, &r.fingerprint, &known, &held)
+		r.state, r.held = int(known.Int64), held.Bool
+		return r, known.Valid, inserted == 1, err
+	}
+	if r, found, err = s.look(ctx, s.cfg.DB, key); err != nil || found {
+		return r, found, false, err
+	}
+	_, err = s.cfg.DB.ExecContext(ctx, s.sql.insert, key, fp, state, token, lease, name)
+	if err != nil && s.cfg.Dialect.Fault(err) == dialect.Duplicate {
+		return row{}, false, false, nil
+	}
+	return row{}, false, err == nil, err
+}
+
+// takeOver takes a claim whose lease has ended, without waiting for a transaction
+// that may still be at work on it.
+func (s *Store) takeOver(ctx context.Context, key, fp []byte, state int, token []byte, lease int64, name string) (bool, error) {
+	if s.cfg.Dialect == SQLite { // one writer: there is nothing to skip
+		return changed(s.cfg.DB.ExecContext(ctx, s.sql.takeOver, fp, state, token, lease, name, key))
+	}
+	tx, err := s.cfg.DB.BeginTx(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	defer tx.Rollback()
+	var one int
+	err = tx.QueryRowContext(ctx, s.sql.lockExpired+" NOWAIT", key).Scan(&one)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	granted, err := changed(tx.ExecContext(ctx, s.sql.takeOver, fp, state, token, lease, name, key))
+	if err != nil || !granted {
+		return false, err
+	}
+	return true, tx.Commit()
+}
+
+func changed(result sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	return n == 1, err
+}
+
+// Commit implements [payack.Store]. After an error other than
+// [payack.ErrNotHeld] the event may be done, or still be claimed.
+func (s *Store) Commit(ctx context.Context, id, token string) error {
+	return s.end(ctx, "commit", s.sql.commit, id, token)
+}
+
+// Release implements [payack.Store]. After an error other than
+// [payack.ErrNotHeld] the event may be free, or still be claimed. It waits for a
+// second at most, so that a database that does not answer hardly delays the answer
+// to the provider; after that it goes on in the background until ctx is over.
+func (s *Store) Release(ctx context.Context, id, token string) error {
+	released := make(chan error, 1)
+	go func() { released <- s.end(ctx, "release", s.sql.release, id, token) }()
+	wait := time.NewTimer(settleTimeout)
+	defer wait.Stop()
+	select {
+	case err := <-released:
+		return err
+	case <-wait.C:
+		return explain(s.cfg.Dialect, "release", errUnanswered)
+	}
+}
+
+func (s *Store) end(ctx context.Context, op, statement, id, token string) error {
+	raw, ok := tokenOf(token)
+	if !ok {
+		return payack.ErrNotHeld
+	}
+	for try := 0; ; try++ {
+		ended, err := changed(s.cfg.DB.ExecContext(ctx, statement, digest(id), raw))
+		switch {
+		case err != nil && s.cfg.Dialect.Fault(err) == dialect.Again && try < tries && pause(ctx, try):
+			continue
+		case err != nil:
+			return explain(s.cfg.Dialect, op, err)
+		case !ended:
+			return payack.ErrNotHeld
+		}
+		return nil
+	}
+}
+
+// crashedAfter is how long after its lease a claim of a process that crashed is
+// dropped. Until then it shows which events were lost in it.
+const crashedAfter = 24 * time.Hour
+
+// Prune drops what once-only does not need: the readable identities of events that
+// have been done for longer than Config.Retention, and claims whose lease ended a
+// day ago, left behind by crashes. What was done stays known, with its fingerprint
+// and time. It reads the whole table once and changes it in steps of 500 rows, none
+// of which anybody waits for. It returns how many rows it has changed, also beside
+// an error. Run it once a day or so; several processes may do so at once.
+func (s *Store) Prune(ctx context.Context) (changed int64, err error) {
+	for last := []byte{}; ; {
+		keys, err := s.old(ctx, last)
+		if err != nil || len(keys) == 0 {
+			return changed, err
+		}
+		last = keys[len(keys)-1].([]byte)
+		in := " AND k IN (?" + strings.Repeat(", ?", len(keys)-1) + ")"
+		for _, step := range []struct {
+			statement string
+			args      []any
+		}{
+			{s.sql.forget, keys},
+			{s.sql.drop, append([]any{crashedAfter.Microseconds()}, keys...)},
+		} {
+			result, err := s.cfg.DB.ExecContext(ctx, s.cfg.Dialect.Rebind(step.statement+in), step.args...)
+			if err != nil {
+				return changed, explain(s.cfg.Dialect, "prune", err)
+			}
+			n, err := result.RowsAffected()
+			if err != nil {
+				return changed, explain(s.cfg.Dialect, "prune", err)
+			}
+			changed += n
+		}
+	}
+}
+
+// old returns the next keys after last of rows that Prune changes.
+func (s *Store) old(ctx context.Context, last []byte) (keys []any, err error) {
+	rows, err := s.cfg.DB.QueryContext(ctx, s.sql.old, last, s.cfg.Retention.Microseconds(), crashedAfter.Microseconds())
+	if err != nil {
+		return nil, explain(s.cfg.Dialect, "prune", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key []byte
+		if err := rows.Scan(&key); err != nil {
+			return nil, explain(s.cfg.Dialect, "prune", err)
+		}
+		keys = append(keys, key)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, explain(s.cfg.Dialect, "prune", err)
+	}
+	return keys, nil
+}

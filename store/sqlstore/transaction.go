@@ -1,0 +1,273 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/dialect"
+)
+
+// settleTimeout is the least time allowed for a commit, and for finding out what
+// became of a transaction; the deadline may have passed.
+const settleTimeout = time.Second
+
+var (
+	// errEnded is returned for a function that has ended the transaction itself.
+	errEnded = errors.New("sqlstore: InTx: the function ended the transaction itself, by a rollback; leave its end to InTx, and return an error instead")
+	// errUndone is returned for a function that returned nil after the database
+	// had rolled its transaction back.
+	errUndone = errors.New("sqlstore: InTx: the transaction had been rolled back before the function returned nil; return the errors of its statements (a deadlock, for instance), and leave the transaction's end to InTx")
+	// errUnanswered is that of a server that was waited for long enough.
+	errUnanswered = errors.New("the server does not answer")
+)
+
+// transaction is that of one delivery: the merchant's function writes in it, and
+// all claims of the delivery were marked done in it before that.
+type transaction struct {
+	store  *Store
+	marks  []mark
+	conn   *sql.Conn
+	tx     *sql.Tx
+	cancel context.CancelFunc
+}
+
+// inTx marks the claims done, calls fn, looks whether the marks are still there,
+// and commits.
+func (s *Store) inTx(ctx context.Context, held payack.Held, fn func(context.Context, *sql.Tx) error) (err error) {
+	claims := held.Claims()
+	t, err := s.begin(ctx, claims)
+	if err != nil {
+		return err
+	}
+	succeeded := false
+	defer func() { // on panic and Goexit, too
+		if succeeded {
+			err = t.commit(ctx, held)
+		} else {
+			t.rollback(ctx, held, err)
+		}
+	}()
+	if err := t.mark(ctx); err != nil {
+		return err
+	}
+	if err := fn(context.WithValue(ctx, connKey{}, t.conn), t.tx); err != nil {
+		return err
+	}
+	late, cancel := atLeast(ctx, settleTimeout) // a late result counts
+	defer cancel()
+	switch there, err := t.marked(late, t.tx, ""); {
+	case errors.Is(err, sql.ErrTxDone): // the rows tell how the function ended it
+	case err != nil:
+		return explain(s.cfg.Dialect, "InTx: the transaction had failed before the function returned nil; return the errors of its statements", err)
+	case !there:
+		return errUndone
+	}
+	succeeded = true
+	return nil
+}
+
+func (s *Store) begin(ctx context.Context, claims []payack.HeldClaim) (*transaction, error) {
+	marks, err := marksOf(claims)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := s.cfg.DB.Conn(ctx)
+	if err != nil {
+		return nil, explain(s.cfg.Dialect, "InTx: no connection", err)
+	}
+	if err := dialect.Prepare(ctx, conn, s.cfg.Dialect); err != nil {
+		dialect.Restore(conn, s.cfg.Dialect, false)
+		return nil, explain(s.cfg.Dialect, "InTx", err)
+	}
+	// The end of ctx ends a BEGIN that is not answered. It must not roll back
+	// underneath the function after that.
+	apart, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	begun := context.AfterFunc(ctx, cancel)
+	tx, err := conn.BeginTx(apart, &sql.TxOptions{Isolation: s.cfg.Isolation})
+	if !begun() && err == nil {
+		_ = tx.Rollback()
+		err = ctx.Err()
+	}
+	if err != nil {
+		cancel()
+		dialect.Restore(conn, s.cfg.Dialect, false)
+		return nil, explain(s.cfg.Dialect, "InTx: begin", err)
+	}
+	return &transaction{s, marks, conn, tx, cancel}, nil
+}
+
+// end calls the transaction's Commit or Rollback and gives the connection back.
+// Drivers take no context for that, so that it is done in the background when the
+// server does not answer until ctx is over.
+func (t *transaction) end(ctx context.Context, call func() error) error {
+	ended := make(chan error, 1)
+	go func() {
+		err := call()
+		dialect.Restore(t.conn, t.store.cfg.Dialect, err == nil)
+		t.cancel()
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		t.cancel() // pgx heeds it
+		return errUnanswered
+	}
+}
+
+// commit commits. When that is not confirmed, the rows tell what became of it.
+func (t *transaction) commit(ctx context.Context, held payack.Held) error {
+	ctx, cancel := atLeast(ctx, settleTimeout)
+	defer cancel()
+	endErr := t.end(ctx, t.tx.Commit)
+	if endErr == nil {
+		held.Committed()
+		return nil
+	}
+	ctx, cancel = atLeast(ctx, settleTimeout)
+	defer cancel()
+	there, err := t.settled(ctx)
+	log := t.store.cfg.Logger.With("claims", t.ids(held))
+	switch {
+	case err != nil:
+		log.Error("sqlstore: InTx: the commit was not confirmed, and what became of it can't be read; the next delivery will tell", "error", endErr, "reading", err)
+		return explain(t.store.cfg.Dialect, "InTx: commit", endErr)
+	case there:
+		held.Committed()
+		if errors.Is(endErr, sql.ErrTxDone) {
+			log.Warn("sqlstore: InTx: the function committed the transaction itself; leave that to InTx, since what it does after that is not part of it")
+		}
+		return nil
+	case errors.Is(endErr, sql.ErrTxDone):
+		return errEnded
+	}
+	return explain(t.store.cfg.Dialect, "InTx: commit", endErr)
+}
+
+// rollback rolls back. A function that failed may have committed before, by a
+// statement or a method: then part of its work stands, and a person is told.
+func (t *transaction) rollback(ctx context.Context, held payack.Held, failure error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	endErr := t.end(ctx, t.tx.Rollback)
+	ids, cfg := t.ids(held), &t.store.cfg
+	stands := func() bool {
+		defer cancel()
+		there, err := t.settled(ctx)
+		switch {
+		case err != nil:
+			cfg.Logger.Warn("sqlstore: InTx: the function failed, and whether all of it was rolled back can't be read; the next delivery will tell", "claims", ids, "error", err)
+		case there:
+			cfg.Logger.Error("sqlstore: InTx: the function failed after it had committed, so that part of what it wrote stands; the event counts as done, and a person has to look at it", "claims", ids, "error", failure)
+		}
+		return err == nil && there
+	}
+	if endErr != nil && !errors.Is(endErr, sql.ErrTxDone) {
+		go stands() // the server has just not answered
+		return
+	}
+	if stands() {
+		held.Committed()
+	}
+}
+
+// atLeast returns ctx with no less than d until its deadline.
+func atLeast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) >= d && ctx.Err() == nil {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), d)
+}
+
+func (t *transaction) ids(held payack.Held) string {
+	var out []string
+	for _, c := range held.Claims() {
+		out = append(out, readable(c.ID))
+	}
+	return strings.Join(out, " ")
+}
+
+// mark is a row to be marked.
+type mark struct{ key, token []byte }
+
+func marksOf(claims []payack.HeldClaim) ([]mark, error) {
+	if len(claims) == 0 {
+		return nil, errors.New("sqlstore: InTx: the receiver has claimed nothing, so the event could be settled again; leave InsecureProcessWithoutStore out")
+	}
+	marks := make([]mark, len(claims))
+	for i, c := range claims {
+		token, ok := tokenOf(c.Token)
+		if !ok {
+			return nil, fmt.Errorf("sqlstore: InTx: a claim's token is not of this store: %w", payack.ErrNotHeld)
+		}
+		marks[i] = mark{digest(c.ID), token}
+	}
+	return marks, nil
+}
+
+// rows completes a statement with the keys and the tokens of the marks. No two
+// claims share a token, so the lists need not be matched.
+func (t *transaction) rows(statement string) (string, []any) {
+	list := "(?" + strings.Repeat(", ?", len(t.marks)-1) + ")"
+	args := make([]any, 0, 2*len(t.marks))
+	for _, m := range t.marks {
+		args = append(args, m.key)
+	}
+	for _, m := range t.marks {
+		args = append(args, m.token)
+	}
+	return t.store.cfg.Dialect.Rebind(statement + " AND k IN " + list + " AND token IN " + list), args
+}
+
+// mark marks all rows done. It fails when one of them is no longer ours.
+func (t *transaction) mark(ctx context.Context) error {
+	d := t.store.cfg.Dialect
+	statement, args := t.rows(t.store.sql.mark)
+	result, err := t.tx.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return explain(d, "InTx: mark", err)
+	}
+	n, err := result.RowsAffected()
+	switch {
+	case err != nil:
+		return explain(d, "InTx: mark", err)
+	case n != int64(len(t.marks)):
+		return fmt.Errorf("sqlstore: InTx: the event is no longer held; somebody else has taken it over: %w", payack.ErrNotHeld)
+	}
+	return nil
+}
+
+// marked reports whether all rows are marked by us.
+func (t *transaction) marked(ctx context.Context, q dialect.Querier, ending string) (bool, error) {
+	statement, args := t.rows(t.store.sql.marked)
+	rows, err := q.QueryContext(ctx, statement+ending, args...)
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	n := 0
+	for rows.Next() {
+		n++
+	}
+	return n == len(t.marks), rows.Err()
+}
+
+// settled reports whether all rows are marked by us, from outside of the
+// transaction. It waits for one that is about to end.
+func (t *transaction) settled(ctx context.Context) (bool, error) {
+	if t.store.cfg.Dialect == SQLite { // one writer: what can be read is settled
+		return t.marked(ctx, t.store.cfg.DB, "")
+	}
+	// At this level the row is read again once it is free.
+	tx, err := t.store.cfg.DB.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if err != nil {
+		return false, err
+	}
+	defer tx.Rollback()
+	return t.marked(ctx, tx, " FOR UPDATE")
+}
