@@ -198,6 +198,33 @@ func TestPanicAfterSuccessEndsTheConnection(t *testing.T) {
 	require.Equal(t, 2, calls)
 }
 
+// A wrapped handler says in the same way as a function that an order is not its
+// own, and that binds nothing.
+func TestUnexpectedBehindWrap(t *testing.T) {
+	w := &Watch{}
+	rc, err := middleware.NewPayatom(middleware.PayatomConfig{
+		SecretKeys: payack.Secrets(PayatomKey), ExpectInCallback: true, Options: w.Options(),
+	})
+	require.NoError(t, err)
+	var settled []string
+	h := rc.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ev, ok := payack.EventFrom[*payack.PayatomEvent](r.Context())
+		if !ok || ev.OrderID != "ORD1" {
+			require.True(t, middleware.Fail(r.Context(), payack.ErrUnexpected))
+			return
+		}
+		settled = append(settled, ev.OrderID)
+	}))
+	genuine := Genuine(t, payack.Payatom)
+	forged := movedBorders(genuine)["amount times three"]
+	AssertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonUnexpected, Send(h, forged))
+	require.Equal(t, payack.ReasonUnexpected, w.Last(t).Reason)
+	AssertContract(t, payack.Payatom, payack.OutcomeAccepted, "", Send(h, genuine))
+	AssertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonSpliced, Send(h, forged))
+	require.Equal(t, payack.ReasonSpliced, w.Last(t).Reason)
+	require.Equal(t, []string{"ORD1"}, settled)
+}
+
 // Nobody is known yet when the content type is read.
 func TestLongContentTypeIsRefusedUnread(t *testing.T) {
 	keys := payacktest.NewPTSKeys()
