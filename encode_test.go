@@ -140,10 +140,7 @@ func TestEncodedForm(t *testing.T) {
 }
 
 // mine is an event of the merchant's own, around one of this package's.
-type mine struct {
-	payack.Event
-	secret int
-}
+type mine struct{ payack.Event }
 
 type byValueEvent struct{ payack.Event }
 

@@ -403,7 +403,11 @@ func TestIDsAreMadeOfSignedTextOnly(t *testing.T) {
 	found := payack.Findings{Confirmed: &payack.Confirmation{Status: "0"}, Expected: payack.Expectation{Found: true}}
 	for i, ev := range []payack.Event{
 		&payack.PtopEvent{Verification: otherwise, Confirmed: found.Confirmed, Success: true, TransactionID: "ab0833e4f4", OrderID: "ORD-7479"},
-		func() payack.Event { ev := fullPTS(); ev.Verification, ev.Confirmed = otherwise, found.Confirmed; return ev }(),
+		func() payack.Event {
+			ev := fullPTS()
+			ev.Verification, ev.Confirmed = otherwise, found.Confirmed
+			return ev
+		}(),
 		func() payack.Event { ev := fullPayatom(); ev.Verification, ev.Findings = otherwise, found; return ev }(),
 	} {
 		same("verified otherwise", fullEvents()[i], ev)

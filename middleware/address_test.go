@@ -249,7 +249,7 @@ func TestServedOnAUnixSocket(t *testing.T) {
 		server := &http.Server{Handler: rc.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) }))}
 		go func() { _ = server.Serve(l) }()
 		defer server.Close()
-		proxy := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", socket) }}}
+		proxy := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", socket) }}}
 
 		body := `{"success":true,"transaction_id":"T1","order_id":"ORD1"}`
 		genuine, err := verify.SignPtopCallback(payack.NewSecret("k"), payack.SchemeSpliced, verify.PtopLast, body)
