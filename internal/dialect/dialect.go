@@ -66,6 +66,32 @@ func (d Dialect) Rebind(query string) string {
 	}
 }
 
+// Bind returns a statement and its arguments as the database takes them soonest:
+// numbered for PostgreSQL, and written out for MariaDB and MySQL, whose drivers
+// otherwise prepare each statement in a round trip of its own. Arguments are
+// []byte, string, int or int64; bytes and texts are written out as hexadecimal, so
+// that nothing in them means anything.
+func (d Dialect) Bind(query string, args []any) (string, []any) {
+	if d.kind != mysql {
+		return d.Rebind(query), args
+	}
+	var b strings.Builder
+	for _, arg := range args {
+		i := strings.IndexByte(query, '?')
+		b.WriteString(query[:i])
+		query = query[i+1:]
+		switch arg := arg.(type) {
+		case []byte:
+			fmt.Fprintf(&b, "x'%x'", arg)
+		case string:
+			fmt.Fprintf(&b, "x'%x'", arg)
+		default:
+			fmt.Fprintf(&b, "%d", arg)
+		}
+	}
+	return b.String() + query, nil
+}
+
 // Now is the expression for the database server's clock: microseconds since 1970
 // as an integer, never through a local time, which has some hours twice. Within a
 // PostgreSQL transaction it moves on. SQLite's clock is that of this machine, in

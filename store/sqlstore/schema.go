@@ -60,7 +60,7 @@ func Migrate(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if err := recognise(ctx, &cfg); err != nil {
+	if _, err := recognise(ctx, &cfg); err != nil {
 		return err
 	}
 	version, _, err := readSchema(ctx, &cfg)
@@ -120,26 +120,22 @@ var probes = map[Dialect]string{
 	MySQL:      `SELECT @@version`,
 }
 
-// recognise fails when the database behind the pool does not answer, or is not
-// that of the dialect.
-func recognise(ctx context.Context, cfg *Config) error {
+// recognise returns the version that the database behind the pool gives. It fails
+// when the database does not answer, or is not that of the dialect.
+func recognise(ctx context.Context, cfg *Config) (version string, err error) {
 	if err := cfg.DB.PingContext(ctx); err != nil {
-		return explain(cfg.Dialect, "the database does not answer", err)
+		return "", explain(cfg.Dialect, "the database does not answer", err)
 	}
-	understands := func(d Dialect) error {
-		var version string
-		return cfg.DB.QueryRowContext(ctx, probes[d]).Scan(&version)
-	}
-	err := understands(cfg.Dialect)
-	if err == nil {
-		return nil
+	understands := func(d Dialect) error { return cfg.DB.QueryRowContext(ctx, probes[d]).Scan(&version) }
+	if err = understands(cfg.Dialect); err == nil {
+		return version, nil
 	}
 	for _, other := range []Dialect{SQLite, PostgreSQL, MySQL} {
 		if understands(other) == nil {
-			return fmt.Errorf("sqlstore: the database behind Config.DB is %v, and Config.Dialect says %v; give sqlstore.%s", other, cfg.Dialect, strings.TrimPrefix(other.String(), "MariaDB/"))
+			return "", fmt.Errorf("sqlstore: the database behind Config.DB is %v, and Config.Dialect says %v; give sqlstore.%s", other, cfg.Dialect, strings.TrimPrefix(other.String(), "MariaDB/"))
 		}
 	}
-	return explain(cfg.Dialect, "the database does not answer", err)
+	return "", explain(cfg.Dialect, "the database does not answer", err)
 }
 
 // explain returns an error in one line that names the fix where one is known.

@@ -21,9 +21,10 @@ import (
 // Store is the [payack.Store] in a SQL database. It is safe for concurrent use
 // and holds no connection between its calls.
 type Store struct {
-	cfg  Config
-	home string
-	sql  statements
+	cfg    Config
+	home   string
+	sql    statements
+	writer writer // nil but on SQLite
 }
 
 var _ interface {
@@ -39,37 +40,57 @@ const (
 
 // statements are written once, when a store is opened.
 type statements struct {
-	look, insert, claimOnce, takeOver, lockExpired, commit, release, mark, marked, old, forget, drop string
+	look, insert, takeOver, lockExpired, commit, release, mark, marked, old, forget, drop string
+	// lookFirst says that a row must be looked for before it is inserted, because
+	// the insert would wait for whoever has it in a transaction.
+	lookFirst bool
 }
 
-func newStatements(d Dialect, prefix string) statements {
-	table, now := prefix+"once", d.Now()
-	write := func(format string) string {
-		return d.Rebind(strings.NewReplacer("TABLE", table, "NOW", now).Replace(format))
-	}
-	return statements{
-		look: write(`SELECT fingerprint, state, at_us > NOW FROM TABLE WHERE k = ?`),
+func newStatements(d Dialect, prefix string, mariaDB bool) statements {
+	write := strings.NewReplacer("{table}", prefix+"once", "{now}", d.Now()).Replace
+	s := statements{
+		look: write(`SELECT fingerprint, state, at_us > {now} FROM {table} WHERE k = ?`),
 		// What is claimed has the end of its lease, what is done the time of it.
-		insert: write(`INSERT INTO TABLE (k, fingerprint, state, token, at_us, id) VALUES (?, ?, ?, ?, NOW + ?, ?)`),
-		// In one statement, and without waiting for whoever works on a known row.
-		claimOnce: strings.NewReplacer("TABLE", table, "NOW", now).Replace(`WITH seen AS MATERIALIZED (
-	SELECT fingerprint, state, at_us > NOW AS held FROM TABLE WHERE k = $1::bytea
-), new AS (
-	INSERT INTO TABLE (k, fingerprint, state, token, at_us, id)
-	SELECT $1::bytea, $2::bytea, $3::smallint, $4::bytea, NOW + $5::bigint, $6::text WHERE NOT EXISTS (SELECT 1 FROM seen)
-	ON CONFLICT (k) DO NOTHING RETURNING 1
-)
-SELECT (SELECT count(*) FROM new), (SELECT fingerprint FROM seen), (SELECT state FROM seen), (SELECT held FROM seen)`),
-		takeOver:    write(`UPDATE TABLE SET fingerprint = ?, state = ?, token = ?, at_us = NOW + ?, id = ? WHERE k = ? AND state = 1 AND at_us <= NOW`),
-		lockExpired: write(`SELECT 1 FROM TABLE WHERE k = ? AND state = 1 AND at_us <= NOW FOR UPDATE`),
-		commit:      write(`UPDATE TABLE SET state = 2, at_us = NOW WHERE k = ? AND token = ? AND state = 1 AND at_us > NOW`),
-		release:     write(`DELETE FROM TABLE WHERE k = ? AND token = ? AND state = 1 AND at_us > NOW`),
-		mark:        `UPDATE ` + table + ` SET state = 2, at_us = ` + now + ` WHERE state = 1`,
-		marked:      `SELECT k FROM ` + table + ` WHERE state = 2`,
-		old:         write(`SELECT k FROM TABLE WHERE k > ? AND (state = 2 AND id <> '' AND at_us <= NOW - ? OR state = 1 AND at_us <= NOW - ?) ORDER BY k LIMIT 500`),
-		forget:      `UPDATE ` + table + ` SET id = '' WHERE state = 2`,
-		drop:        strings.NewReplacer("TABLE", table, "NOW", now).Replace(`DELETE FROM TABLE WHERE state = 1 AND at_us <= NOW - ?`),
+		insert:      write(`INSERT INTO {table} (k, fingerprint, state, token, at_us, id) VALUES (?, ?, ?, ?, {now} + ?, ?)`),
+		lookFirst:   true,
+		takeOver:    write(`UPDATE {table} SET fingerprint = ?, state = ?, token = ?, at_us = {now} + ?, id = ? WHERE k = ? AND state = 1 AND at_us <= {now}`),
+		lockExpired: write(`SELECT 1 FROM {table} WHERE k = ? AND state = 1 AND at_us <= {now} FOR UPDATE NOWAIT`),
+		commit:      write(`UPDATE {table} SET state = 2, at_us = {now} WHERE k = ? AND token = ? AND state = 1 AND at_us > {now}`),
+		release:     write(`DELETE FROM {table} WHERE k = ? AND token = ? AND state = 1 AND at_us > {now}`),
+		mark:        write(`UPDATE {table} SET state = 2, at_us = {now} WHERE state = 1`),
+		marked:      write(`SELECT k FROM {table} WHERE state = 2`),
+		old:         write(`SELECT k FROM {table} WHERE k > ? AND (state = 2 AND id <> '' AND at_us <= {now} - ? OR state = 1 AND at_us <= {now} - ?) ORDER BY k LIMIT 500`),
+		forget:      write(`UPDATE {table} SET id = '' WHERE state = 2`),
+		drop:        write(`DELETE FROM {table} WHERE state = 1 AND at_us <= {now} - ?`),
 	}
+	switch {
+	case d == PostgreSQL:
+		// Looks by itself.
+		s.insert = write(`INSERT INTO {table} (k, fingerprint, state, token, at_us, id)
+SELECT ?::bytea, ?::bytea, ?::smallint, ?::bytea, {now} + ?::bigint, ?::text WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE k = ?::bytea)
+ON CONFLICT (k) DO NOTHING`)
+		s.lookFirst = false
+	case mariaDB:
+		// Does not wait.
+		s.insert, s.lookFirst = `SET STATEMENT innodb_lock_wait_timeout=0 FOR `+s.insert, false
+	}
+	return s
+}
+
+// exec and query run a statement of the store on a pool, connection or
+// transaction.
+func (s *Store) exec(ctx context.Context, q dialect.Querier, statement string, args ...any) (int64, error) {
+	statement, args = s.cfg.Dialect.Bind(statement, args)
+	result, err := q.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (s *Store) query(ctx context.Context, q dialect.Querier, statement string, args ...any) (*sql.Rows, error) {
+	statement, args = s.cfg.Dialect.Bind(statement, args)
+	return q.QueryContext(ctx, statement, args...)
 }
 
 // Open returns a store on tables that [Migrate] or [Schema] made. The error says
@@ -82,7 +103,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := recognise(ctx, &cfg); err != nil {
+	server, err := recognise(ctx, &cfg)
+	if err != nil {
 		return nil, err
 	}
 	version, home, err := readSchema(ctx, &cfg)
@@ -102,7 +124,11 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := writable(ctx, &cfg); err != nil {
 		return nil, err
 	}
-	return &Store{cfg: cfg, home: "sql " + home, sql: newStatements(cfg.Dialect, cfg.Prefix)}, nil
+	s := &Store{cfg: cfg, home: "sql " + home, sql: newStatements(cfg.Dialect, cfg.Prefix, strings.Contains(server, "MariaDB"))}
+	if cfg.Dialect == SQLite {
+		s.writer = make(writer, 1)
+	}
+	return s, nil
 }
 
 // Home implements [payack.Store]. It is kept in the tables, so that all stores on
@@ -172,8 +198,9 @@ type row struct {
 }
 
 // look reads a row; found is false when there is none. It waits for nobody.
-func (s *Store) look(ctx context.Context, q dialect.Querier, key []byte) (r row, found bool, err error) {
-	err = q.QueryRowContext(ctx, s.sql.look, key).Scan(&r.fingerprint, &r.state, &r.held)
+func (s *Store) look(ctx context.Context, key []byte) (r row, found bool, err error) {
+	statement, args := s.cfg.Dialect.Bind(s.sql.look, []any{key})
+	err = s.cfg.DB.QueryRowContext(ctx, statement, args...).Scan(&r.fingerprint, &r.state, &r.held)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row{}, false, nil
 	}
@@ -182,7 +209,7 @@ func (s *Store) look(ctx context.Context, q dialect.Querier, key []byte) (r row,
 
 // Lookup implements [payack.Store].
 func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
-	r, found, err := s.look(ctx, s.cfg.DB, digest(id))
+	r, found, err := s.look(ctx, digest(id))
 	switch {
 	case err != nil:
 		return payack.ClaimUnknown, explain(s.cfg.Dialect, "lookup", err)
@@ -238,7 +265,7 @@ func microseconds(d time.Duration) int64 {
 func (s *Store) giveUp(ctx context.Context, id string, token []byte) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_, _ = s.cfg.DB.ExecContext(ctx, s.sql.release, digest(id), token) // or the lease ends it
+	_, _ = s.write(ctx, s.sql.release, digest(id), token) // or the lease ends it
 }
 
 // tries bounds how often a call begins again because others were quicker.
@@ -292,32 +319,42 @@ func pause(ctx context.Context, try int) bool {
 	}
 }
 
-// insert makes a new row, unless there is one. It looks first: an INSERT would
-// wait for whoever has the row in a transaction.
+// insert makes a new row, or returns the one that there is. It waits for nobody
+// who has the row in a transaction.
 func (s *Store) insert(ctx context.Context, key, fp []byte, state int, token []byte, lease int64, name string) (r row, found, granted bool, err error) {
+	if s.sql.lookFirst {
+		if r, found, err = s.look(ctx, key); err != nil || found {
+			return r, found, false, err
+		}
+	}
+	args := []any{key, fp, state, token, lease, name}
 	if s.cfg.Dialect == PostgreSQL {
-		var inserted int
-		var known sql.NullInt64
-		var held sql.NullBool
-		err = s.cfg.DB.QueryRowContext(ctx, s.sql.claimOnce, key, fp, state, token, lease, name).Scan(&inserted, &r.fingerprint, &known, &held)
-		r.state, r.held = int(known.Int64), held.Bool
-		return r, known.Valid, inserted == 1, err
+		args = append(args, key)
 	}
-	if r, found, err = s.look(ctx, s.cfg.DB, key); err != nil || found {
-		return r, found, false, err
+	n, err := s.write(ctx, s.sql.insert, args...)
+	switch {
+	case n == 1:
+		return row{}, false, true, nil
+	case err != nil && s.cfg.Dialect.Fault(err) != dialect.Duplicate && (s.sql.lookFirst || s.cfg.Dialect.Fault(err) != dialect.Again):
+		return row{}, false, false, err
 	}
-	_, err = s.cfg.DB.ExecContext(ctx, s.sql.insert, key, fp, state, token, lease, name)
-	if err != nil && s.cfg.Dialect.Fault(err) == dialect.Duplicate {
-		return row{}, false, false, nil
+	r, found, lookErr := s.look(ctx, key)
+	if lookErr != nil || found {
+		return r, found, false, lookErr
 	}
-	return row{}, false, err == nil, err
+	if s.cfg.Dialect.Fault(err) == dialect.Again {
+		return row{}, false, false, err // what was in the way is gone, or can't be seen
+	}
+	return row{}, false, false, nil
 }
 
 // takeOver takes a claim whose lease has ended, without waiting for a transaction
 // that may still be at work on it.
 func (s *Store) takeOver(ctx context.Context, key, fp []byte, state int, token []byte, lease int64, name string) (bool, error) {
+	args := []any{fp, state, token, lease, name, key}
 	if s.cfg.Dialect == SQLite { // one writer: there is nothing to skip
-		return changed(s.cfg.DB.ExecContext(ctx, s.sql.takeOver, fp, state, token, lease, name, key))
+		n, err := s.write(ctx, s.sql.takeOver, args...)
+		return n == 1, err
 	}
 	tx, err := s.cfg.DB.BeginTx(ctx, nil)
 	if err != nil {
@@ -325,26 +362,50 @@ func (s *Store) takeOver(ctx context.Context, key, fp []byte, state int, token [
 	}
 	defer tx.Rollback()
 	var one int
-	err = tx.QueryRowContext(ctx, s.sql.lockExpired+" NOWAIT", key).Scan(&one)
+	statement, keys := s.cfg.Dialect.Bind(s.sql.lockExpired, []any{key})
+	err = tx.QueryRowContext(ctx, statement, keys...).Scan(&one)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return false, nil
 	case err != nil:
 		return false, err
 	}
-	granted, err := changed(tx.ExecContext(ctx, s.sql.takeOver, fp, state, token, lease, name, key))
-	if err != nil || !granted {
+	if n, err := s.exec(ctx, tx, s.sql.takeOver, args...); n != 1 || err != nil {
 		return false, err
 	}
 	return true, tx.Commit()
 }
 
-func changed(result sql.Result, err error) (bool, error) {
-	if err != nil {
-		return false, err
+// write runs a statement that is a transaction of its own.
+func (s *Store) write(ctx context.Context, statement string, args ...any) (int64, error) {
+	if err := s.writer.enter(ctx); err != nil {
+		return 0, err
 	}
-	n, err := result.RowsAffected()
-	return n == 1, err
+	defer s.writer.leave()
+	return s.exec(ctx, s.cfg.DB, statement, args...)
+}
+
+// writer lets one in at a time. SQLite has one writer, and those who wait for it
+// look at intervals only; whoever waits here is next, and holds no connection. A
+// nil one lets everybody in.
+type writer chan struct{}
+
+func (w writer) enter(ctx context.Context) error {
+	if w == nil {
+		return nil
+	}
+	select {
+	case w <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w writer) leave() {
+	if w != nil {
+		<-w
+	}
 }
 
 // Commit implements [payack.Store]. After an error other than
@@ -376,13 +437,13 @@ func (s *Store) end(ctx context.Context, op, statement, id, token string) error 
 		return payack.ErrNotHeld
 	}
 	for try := 0; ; try++ {
-		ended, err := changed(s.cfg.DB.ExecContext(ctx, statement, digest(id), raw))
+		n, err := s.write(ctx, statement, digest(id), raw)
 		switch {
 		case err != nil && s.cfg.Dialect.Fault(err) == dialect.Again && try < tries && pause(ctx, try):
 			continue
 		case err != nil:
 			return explain(s.cfg.Dialect, op, err)
-		case !ended:
+		case n != 1:
 			return payack.ErrNotHeld
 		}
 		return nil
@@ -414,11 +475,7 @@ func (s *Store) Prune(ctx context.Context) (changed int64, err error) {
 			{s.sql.forget, keys},
 			{s.sql.drop, append([]any{crashedAfter.Microseconds()}, keys...)},
 		} {
-			result, err := s.cfg.DB.ExecContext(ctx, s.cfg.Dialect.Rebind(step.statement+in), step.args...)
-			if err != nil {
-				return changed, explain(s.cfg.Dialect, "prune", err)
-			}
-			n, err := result.RowsAffected()
+			n, err := s.write(ctx, step.statement+in, step.args...)
 			if err != nil {
 				return changed, explain(s.cfg.Dialect, "prune", err)
 			}
@@ -429,7 +486,7 @@ func (s *Store) Prune(ctx context.Context) (changed int64, err error) {
 
 // old returns the next keys after last of rows that Prune changes.
 func (s *Store) old(ctx context.Context, last []byte) (keys []any, err error) {
-	rows, err := s.cfg.DB.QueryContext(ctx, s.sql.old, last, s.cfg.Retention.Microseconds(), crashedAfter.Microseconds())
+	rows, err := s.query(ctx, s.cfg.DB, s.sql.old, last, s.cfg.Retention.Microseconds(), crashedAfter.Microseconds())
 	if err != nil {
 		return nil, explain(s.cfg.Dialect, "prune", err)
 	}

@@ -76,12 +76,20 @@ func (s *Store) begin(ctx context.Context, claims []payack.HeldClaim) (*transact
 	if err != nil {
 		return nil, err
 	}
+	if err := s.writer.enter(ctx); err != nil {
+		return nil, explain(s.cfg.Dialect, "InTx: another one is writing", err)
+	}
 	conn, err := s.cfg.DB.Conn(ctx)
 	if err != nil {
+		s.writer.leave()
 		return nil, explain(s.cfg.Dialect, "InTx: no connection", err)
 	}
-	if err := dialect.Prepare(ctx, conn, s.cfg.Dialect); err != nil {
+	giveBack := func() {
 		dialect.Restore(conn, s.cfg.Dialect, false)
+		s.writer.leave()
+	}
+	if err := dialect.Prepare(ctx, conn, s.cfg.Dialect); err != nil {
+		giveBack()
 		return nil, explain(s.cfg.Dialect, "InTx", err)
 	}
 	// The end of ctx ends a BEGIN that is not answered. It must not roll back
@@ -95,7 +103,7 @@ func (s *Store) begin(ctx context.Context, claims []payack.HeldClaim) (*transact
 	}
 	if err != nil {
 		cancel()
-		dialect.Restore(conn, s.cfg.Dialect, false)
+		giveBack()
 		return nil, explain(s.cfg.Dialect, "InTx: begin", err)
 	}
 	return &transaction{s, marks, conn, tx, cancel}, nil
@@ -109,6 +117,7 @@ func (t *transaction) end(ctx context.Context, call func() error) error {
 	go func() {
 		err := call()
 		dialect.Restore(t.conn, t.store.cfg.Dialect, err == nil)
+		t.store.writer.leave()
 		t.cancel()
 		ended <- err
 	}()
@@ -221,21 +230,16 @@ func (t *transaction) rows(statement string) (string, []any) {
 	for _, m := range t.marks {
 		args = append(args, m.token)
 	}
-	return t.store.cfg.Dialect.Rebind(statement + " AND k IN " + list + " AND token IN " + list), args
+	return statement + " AND k IN " + list + " AND token IN " + list, args
 }
 
 // mark marks all rows done. It fails when one of them is no longer ours.
 func (t *transaction) mark(ctx context.Context) error {
-	d := t.store.cfg.Dialect
 	statement, args := t.rows(t.store.sql.mark)
-	result, err := t.tx.ExecContext(ctx, statement, args...)
-	if err != nil {
-		return explain(d, "InTx: mark", err)
-	}
-	n, err := result.RowsAffected()
+	n, err := t.store.exec(ctx, t.tx, statement, args...)
 	switch {
 	case err != nil:
-		return explain(d, "InTx: mark", err)
+		return explain(t.store.cfg.Dialect, "InTx: mark", err)
 	case n != int64(len(t.marks)):
 		return fmt.Errorf("sqlstore: InTx: the event is no longer held; somebody else has taken it over: %w", payack.ErrNotHeld)
 	}
@@ -245,7 +249,7 @@ func (t *transaction) mark(ctx context.Context) error {
 // marked reports whether all rows are marked by us.
 func (t *transaction) marked(ctx context.Context, q dialect.Querier, ending string) (bool, error) {
 	statement, args := t.rows(t.store.sql.marked)
-	rows, err := q.QueryContext(ctx, statement+ending, args...)
+	rows, err := t.store.query(ctx, q, statement+ending, args...)
 	if err != nil {
 		return false, err
 	}

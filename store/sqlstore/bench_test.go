@@ -1,0 +1,212 @@
+package sqlstore_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/store/sqlstore"
+)
+
+// The benchmarks compare rates in turns within one run: each round lets every side
+// work for a while, and a ratio is the median of the rounds'. The servers keep
+// their data where temporary files are: let that be a disk.
+//
+//	go test -run - -bench . .
+
+const (
+	benchRounds = 15
+	benchRound  = 250 * time.Millisecond
+)
+
+var benchIDs atomic.Int64
+
+// side is one way to do the same work, once per call.
+type side struct {
+	name string
+	do   func(ctx context.Context, id string) error
+}
+
+// inTurns runs the sides in turns by so many clients, and reports the rate of the
+// first beside that of each other one.
+func inTurns(b *testing.B, clients int, sides ...side) {
+	rates := make([][]float64, len(sides))
+	for round := range benchRounds + 1 {
+		for i := range sides {
+			i := (i + round) % len(sides) // each goes first at times
+			var count atomic.Int64
+			var wg sync.WaitGroup
+			began := time.Now()
+			for range clients {
+				wg.Go(func() {
+					for time.Since(began) < benchRound {
+						if err := sides[i].do(b.Context(), fmt.Sprint("payatom:v1::ORD-", benchIDs.Add(1), ":Approved")); err != nil {
+							b.Error(sides[i].name, err)
+							return
+						}
+						count.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			if round > 0 { // the first one opens connections
+				rates[i] = append(rates[i], float64(count.Load())/time.Since(began).Seconds())
+			}
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(rates[0]), "per_s")
+	for i, s := range sides[1:] {
+		var ratios []float64
+		for round := range benchRounds {
+			ratios = append(ratios, rates[0][round]/rates[i+1][round])
+		}
+		b.ReportMetric(median(ratios), "of_"+s.name)
+	}
+}
+
+func median(x []float64) float64 {
+	x = slices.Clone(x)
+	slices.Sort(x)
+	return x[len(x)/2]
+}
+
+// bare is the same work without a store: statements of the same bytes, on a table
+// like the store's.
+type bare struct{ insert, update, effect string }
+
+func (p *place) bare(t testing.TB) bare {
+	for statement := range strings.SplitSeq(sqlstore.Schema(p.dialect, "bare_"), ";\n") {
+		if statement != "" {
+			p.exec(t, statement)
+		}
+	}
+	return bare{
+		p.dialect.Rebind(`INSERT INTO bare_once (k, fingerprint, state, token, at_us, id) VALUES (?, ?, ?, ?, ?, ?)`),
+		p.dialect.Rebind(`UPDATE bare_once SET state = 2, at_us = ? WHERE k = ? AND token = ?`),
+		p.dialect.Rebind(`INSERT INTO effects (id, part) VALUES (?, 1)`),
+	}
+}
+
+// bytesOf makes 32 bytes and a token of an id.
+func bytesOf(id string) (key, token []byte) {
+	key = []byte(fmt.Sprintf("%032s", id[len(id)-16:]))
+	return key, key[16:]
+}
+
+func (s bare) claim(ctx context.Context, q execer, id string) error {
+	key, token := bytesOf(id)
+	_, err := q.ExecContext(ctx, s.insert, key, key, 1, token, time.Now().UnixMicro(), id)
+	return err
+}
+
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func eachBench(b *testing.B, run func(b *testing.B, p *place, clients int)) {
+	for _, d := range databases {
+		for _, clients := range []int{1, 16, 64} {
+			b.Run(fmt.Sprintf("%s/%d", d.name, clients), func(b *testing.B) {
+				p := d.place(b)
+				if d.dialect != sqlstore.SQLite {
+					p.db.SetMaxOpenConns(clients)
+					p.db.SetMaxIdleConns(clients)
+				}
+				run(b, p, clients)
+			})
+		}
+	}
+}
+
+func BenchmarkClaimAndCommit(b *testing.B) {
+	eachBench(b, func(b *testing.B, p *place, clients int) {
+		bare := p.bare(b)
+		inTurns(b, clients,
+			side{"store", func(ctx context.Context, id string) error {
+				claim, err := p.store.Claim(ctx, id, "f", time.Minute)
+				if err != nil || claim.State != payack.ClaimGranted {
+					return fmt.Errorf("%v: %w", claim.State, err)
+				}
+				return p.store.Commit(ctx, id, claim.Token)
+			}},
+			side{"two_statements", func(ctx context.Context, id string) error {
+				if err := bare.claim(ctx, p.db, id); err != nil {
+					return err
+				}
+				key, token := bytesOf(id)
+				_, err := p.db.ExecContext(ctx, bare.update, time.Now().UnixMicro(), key, token)
+				return err
+			}},
+		)
+	})
+}
+
+func BenchmarkInTx(b *testing.B) {
+	eachBench(b, func(b *testing.B, p *place, clients int) {
+		bare := p.bare(b)
+		merchants := func(ctx context.Context, id string, claim bool) error {
+			tx, err := p.db.BeginTx(ctx, nil)
+			if err != nil {
+				return err
+			}
+			defer tx.Rollback()
+			if claim {
+				if err := bare.claim(ctx, tx, id); err != nil {
+					return err
+				}
+			}
+			if _, err := tx.ExecContext(ctx, bare.effect, id); err != nil {
+				return err
+			}
+			return tx.Commit()
+		}
+		inTurns(b, clients,
+			side{"InTx", func(ctx context.Context, id string) error {
+				_, err := p.deliver(ctx, id, func(ctx context.Context, tx *sql.Tx) error {
+					_, err := tx.ExecContext(ctx, bare.effect, id)
+					return err
+				})
+				return err
+			}},
+			side{"two_commits", func(ctx context.Context, id string) error {
+				if err := bare.claim(ctx, p.db, id); err != nil {
+					return err
+				}
+				return merchants(ctx, id, false)
+			}},
+			side{"one_commit", func(ctx context.Context, id string) error { return merchants(ctx, id, true) }},
+		)
+	})
+}
+
+// A claim of what is done, as most redeliveries are.
+func BenchmarkDuplicate(b *testing.B) {
+	eachBench(b, func(b *testing.B, p *place, clients int) {
+		_, err := p.store.Bind(b.Context(), "done", "f")
+		require.NoError(b, err)
+		look := p.dialect.Rebind(`SELECT fingerprint, state FROM payack_once WHERE k = ?`)
+		var key []byte
+		require.NoError(b, p.db.QueryRow(`SELECT k FROM payack_once`).Scan(&key))
+		inTurns(b, clients,
+			side{"store", func(ctx context.Context, _ string) error {
+				_, err := p.store.Claim(ctx, "done", "f", time.Minute)
+				return err
+			}},
+			side{"one_select", func(ctx context.Context, _ string) error {
+				var fp []byte
+				var state int
+				return p.db.QueryRowContext(ctx, look, key).Scan(&fp, &state)
+			}},
+		)
+	})
+}
