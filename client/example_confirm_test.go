@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack/client"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/middleware"
-	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/payacktest/gateway"
 )
 
 var quiet = middleware.Options{Logger: slog.New(slog.DiscardHandler)}
@@ -19,20 +19,20 @@ var quiet = middleware.Options{Logger: slog.New(slog.DiscardHandler)}
 // A payment is created and paid, PTS calls back, is asked, and only then the
 // merchant's function runs. The gateway here is a fake one.
 func ExamplePTS_Confirm() {
-	gateway, err := payacktest.NewPTSGateway(payacktest.PTSGatewayConfig{})
+	gw, err := gateway.NewPTS(gateway.PTSConfig{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer gateway.Close()
+	defer gw.Close()
 	pts, err := client.NewPTS(client.PTSConfig{
-		BaseURL: gateway.URL, GUID: gateway.GUID(), UserID: gateway.UserID(), Safecode: gateway.Safecode(),
-		PrivateKey: gateway.MerchantKey(), PublicKeys: []string{gateway.PublicKey()}, TransactionSecret: gateway.TransactionSecret(),
+		BaseURL: gw.URL, GUID: gw.GUID(), UserID: gw.UserID(), Safecode: gw.Safecode(),
+		PrivateKey: gw.MerchantKey(), PublicKeys: []string{gw.PublicKey()}, TransactionSecret: gw.TransactionSecret(),
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
 	handler, err := handlers.NewPTS(middleware.PTSConfig{
-		Safecode: gateway.Safecode(), PublicKeys: []string{gateway.PublicKey()},
+		Safecode: gw.Safecode(), PublicKeys: []string{gw.PublicKey()},
 		Confirm: pts.Confirm,
 		Options: quiet,
 	}, func(_ context.Context, ev *payack.PTSEvent) error {
@@ -51,13 +51,13 @@ func ExamplePTS_Confirm() {
 	}); err != nil {
 		log.Fatal(err)
 	}
-	if err := gateway.Pay("ORD1000001"); err != nil {
+	if err := gw.Pay("ORD1000001"); err != nil {
 		log.Fatal(err)
 	}
-	if err := gateway.Wait(ctx); err != nil {
+	if err := gw.Wait(ctx); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("acknowledged:", gateway.Deliveries("ORD1000001")[0].Acknowledged)
+	fmt.Println("acknowledged:", gw.Deliveries("ORD1000001")[0].Acknowledged)
 	// Output:
 	// order ORD1000001 paid: true 100.50
 	// acknowledged: true
@@ -66,19 +66,19 @@ func ExamplePTS_Confirm() {
 // The same with Payatom. Its query goes by the ref_code of the webhook, and what
 // it answers about order, amount and status must be what the webhook says.
 func ExamplePayatom_Confirm() {
-	gateway, err := payacktest.NewPayatomGateway(payacktest.PayatomGatewayConfig{})
+	gw, err := gateway.NewPayatom(gateway.PayatomConfig{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer gateway.Close()
+	defer gw.Close()
 	payatom, err := client.NewPayatom(client.PayatomConfig{
-		BaseURL: gateway.URL, PID: gateway.PID(), SecretKeys: []payack.Secret{gateway.SecretKey()},
+		BaseURL: gw.URL, PID: gw.PID(), SecretKeys: []payack.Secret{gw.SecretKey()},
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
 	handler, err := handlers.NewPayatom(middleware.PayatomConfig{
-		SecretKeys: []payack.Secret{gateway.SecretKey()},
+		SecretKeys: []payack.Secret{gw.SecretKey()},
 		Confirm:    payatom.Confirm,
 		Options:    quiet,
 	}, func(_ context.Context, ev *payack.PayatomEvent) error {
@@ -90,7 +90,7 @@ func ExamplePayatom_Confirm() {
 	}
 	shop := httptest.NewServer(handler)
 	defer shop.Close()
-	gateway.SetWebhookURL(shop.URL)
+	gw.SetWebhookURL(shop.URL)
 
 	ctx := context.Background()
 	if _, err := payatom.Payin(ctx, client.PayatomPayin{
@@ -98,13 +98,13 @@ func ExamplePayatom_Confirm() {
 	}); err != nil {
 		log.Fatal(err)
 	}
-	if err := gateway.Pay("ORD1000001"); err != nil {
+	if err := gw.Pay("ORD1000001"); err != nil {
 		log.Fatal(err)
 	}
-	if err := gateway.Wait(ctx); err != nil {
+	if err := gw.Wait(ctx); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("acknowledged:", gateway.Deliveries("ORD1000001")[0].Acknowledged)
+	fmt.Println("acknowledged:", gw.Deliveries("ORD1000001")[0].Acknowledged)
 	// Output:
 	// order ORD1000001 paid: true 500
 	// acknowledged: true

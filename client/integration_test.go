@@ -21,7 +21,7 @@ import (
 	"github.com/payack/payack/client"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/middleware"
-	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/payacktest/gateway"
 	"github.com/payack/payack/verify"
 )
 
@@ -34,11 +34,11 @@ import (
 type fake interface {
 	Close()
 	Pay(id string) error
-	SetFaults(payacktest.GatewayFaults) error
+	SetFaults(gateway.Faults) error
 	Wait(context.Context) error
-	Requests() []payacktest.GatewayRequest
-	Deliveries(id string) []payacktest.GatewayDelivery
-	Redeliver(context.Context, payacktest.GatewayDelivery) (payacktest.GatewayDelivery, error)
+	Requests() []gateway.Request
+	Deliveries(id string) []gateway.Delivery
+	Redeliver(context.Context, gateway.Delivery) (gateway.Delivery, error)
 }
 
 // shop is a merchant's server: it keeps what its function was called with, and
@@ -119,14 +119,14 @@ type answered struct {
 
 // setup varies a circle; the zero value does not.
 type setup struct {
-	gateway payacktest.GatewayOptions
+	gateway gateway.Options
 	client  client.Options
 	// after sees each response that the client gets, and may replace it.
 	after func(*http.Response, error) (*http.Response, error)
 
-	ptop     payacktest.PtopGatewayConfig
-	pts      payacktest.PTSGatewayConfig
-	payatom  payacktest.PayatomGatewayConfig
+	ptop     gateway.PtopConfig
+	pts      gateway.PTSConfig
+	payatom  gateway.PayatomConfig
 	ptsBody  client.PTSBody
 	ptsMAC   bool // callbacks must carry X-Transaction-Signature
 	numbers  []payack.Scheme
@@ -152,7 +152,7 @@ func (s *setup) clientOptions() client.Options {
 	return o
 }
 
-func (s *setup) gatewayOptions() payacktest.GatewayOptions {
+func (s *setup) gatewayOptions() gateway.Options {
 	o := s.gateway
 	if o.RetryDelay == 0 {
 		o.RetryDelay = 2 * time.Millisecond
@@ -173,7 +173,7 @@ type circle struct {
 	fail func(id string) error
 	// claim sends a callback that says paid, whatever is true; with another
 	// amount than the true one where there is an amount; under a wrong key.
-	claim, claimMore, forge func(ctx context.Context, id string) (payacktest.GatewayDelivery, error)
+	claim, claimMore, forge func(ctx context.Context, id string) (gateway.Delivery, error)
 	// query is the path of the query.
 	query string
 	// settles is what the function gets for a payment.
@@ -199,7 +199,7 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
-func (c *circle) pay(t *testing.T, id string) payacktest.GatewayDelivery {
+func (c *circle) pay(t *testing.T, id string) gateway.Delivery {
 	t.Helper()
 	require.NoError(t, c.Pay(id))
 	require.NoError(t, c.Wait(within(t)))
@@ -209,7 +209,7 @@ func (c *circle) pay(t *testing.T, id string) payacktest.GatewayDelivery {
 }
 
 // answers are those that the gateway saw.
-func answers(d payacktest.GatewayDelivery) (out []answered) {
+func answers(d gateway.Delivery) (out []answered) {
 	for _, a := range d.Attempts {
 		out = append(out, answered{a.Status, a.Body})
 	}
@@ -225,7 +225,7 @@ func times[T any](n int, v T) (out []T) {
 
 // accepted checks that nothing was settled before, and that a delivery sent
 // now is taken.
-func (c *circle) accepted(t *testing.T, id string, d payacktest.GatewayDelivery) {
+func (c *circle) accepted(t *testing.T, id string, d gateway.Delivery) {
 	t.Helper()
 	settled, _, _ := c.shop.state()
 	require.Empty(t, settled)
@@ -239,8 +239,8 @@ func (c *circle) accepted(t *testing.T, id string, d payacktest.GatewayDelivery)
 }
 
 func newPtopCircle(t *testing.T, s *setup) *circle {
-	s.ptop.GatewayOptions = s.gatewayOptions()
-	gw, err := payacktest.NewPtopGateway(s.ptop)
+	s.ptop.Options = s.gatewayOptions()
+	gw, err := gateway.NewPtop(s.ptop)
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
 	ptop, err := client.NewPtop(client.PtopConfig{
@@ -260,8 +260,8 @@ func newPtopCircle(t *testing.T, s *setup) *circle {
 	})
 	require.NoError(t, err)
 	shop.mux.Handle("/ptop", h)
-	send := func(edit func(*payacktest.PtopGatewayCallback)) func(context.Context, string) (payacktest.GatewayDelivery, error) {
-		return func(ctx context.Context, id string) (payacktest.GatewayDelivery, error) {
+	send := func(edit func(*gateway.PtopCallback)) func(context.Context, string) (gateway.Delivery, error) {
+		return func(ctx context.Context, id string) (gateway.Delivery, error) {
 			return gw.Deliver(ctx, id, edit)
 		}
 	}
@@ -278,27 +278,27 @@ func newPtopCircle(t *testing.T, s *setup) *circle {
 			}
 			return err
 		},
-		setPaid:   func(id string) error { return gw.SetStatus(id, payacktest.PtopGatewayPaid) },
-		setFailed: func(id string) error { return gw.SetStatus(id, payacktest.PtopGatewayCancelled) },
+		setPaid:   func(id string) error { return gw.SetStatus(id, gateway.PtopPaid) },
+		setFailed: func(id string) error { return gw.SetStatus(id, gateway.PtopCancelled) },
 		fail:      gw.Cancel,
-		claim:     send(func(c *payacktest.PtopGatewayCallback) { c.Success = true }),
-		forge:     send(func(c *payacktest.PtopGatewayCallback) { c.Success, c.BadSignature = true, true }),
+		claim:     send(func(c *gateway.PtopCallback) { c.Success = true }),
+		forge:     send(func(c *gateway.PtopCallback) { c.Success, c.BadSignature = true, true }),
 		settles:   func(id string) string { return id + " 100.50" },
 		ok:        answered{200, ""}, again: answered{500, ""}, rejected: answered{422, ""}, forged: answered{403, "Invalid signature"},
 	}
 }
 
 func newPTSCircle(t *testing.T, s *setup) *circle {
-	s.pts.GatewayOptions = s.gatewayOptions()
-	gw, err := payacktest.NewPTSGateway(s.pts)
+	s.pts.Options = s.gatewayOptions()
+	gw, err := gateway.NewPTS(s.pts)
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
 	pts := ptsClient(t, gw, s)
 	shop := newShop(t)
 	h := ptsReceiver(t, gw, s, shop, pts.Confirm)
 	shop.mux.Handle("/pts", h)
-	send := func(edit func(*payacktest.PTSGatewayCallback)) func(context.Context, string) (payacktest.GatewayDelivery, error) {
-		return func(ctx context.Context, id string) (payacktest.GatewayDelivery, error) {
+	send := func(edit func(*gateway.PTSCallback)) func(context.Context, string) (gateway.Delivery, error) {
+		return func(ctx context.Context, id string) (gateway.Delivery, error) {
 			return gw.Deliver(ctx, id, edit)
 		}
 	}
@@ -318,9 +318,9 @@ func newPTSCircle(t *testing.T, s *setup) *circle {
 		setPaid:   func(id string) error { return gw.SetStatus(id, payack.PTSSuccess) },
 		setFailed: func(id string) error { return gw.SetStatus(id, payack.PTSFailed) },
 		fail:      gw.Fail,
-		claim:     send(func(c *payacktest.PTSGatewayCallback) { c.Status = payack.PTSSuccess }),
-		claimMore: send(func(c *payacktest.PTSGatewayCallback) { c.Status, c.AcceptAmount = payack.PTSSuccess, "9100.50" }),
-		forge: send(func(c *payacktest.PTSGatewayCallback) {
+		claim:     send(func(c *gateway.PTSCallback) { c.Status = payack.PTSSuccess }),
+		claimMore: send(func(c *gateway.PTSCallback) { c.Status, c.AcceptAmount = payack.PTSSuccess, "9100.50" }),
+		forge: send(func(c *gateway.PTSCallback) {
 			c.Status, c.BadSignature = payack.PTSSuccess, true
 		}),
 		settles: func(id string) string { return id + " 100.50 PHP" },
@@ -328,7 +328,7 @@ func newPTSCircle(t *testing.T, s *setup) *circle {
 	}
 }
 
-func ptsClient(t *testing.T, gw *payacktest.PTSGateway, s *setup) *client.PTS {
+func ptsClient(t *testing.T, gw *gateway.PTS, s *setup) *client.PTS {
 	c, err := client.NewPTS(client.PTSConfig{
 		BaseURL: gw.URL, GUID: gw.GUID(), UserID: gw.UserID(), Safecode: gw.Safecode(),
 		PrivateKey: gw.MerchantKey(), PublicKeys: []string{gw.PublicKey()}, TransactionSecret: gw.TransactionSecret(),
@@ -338,7 +338,7 @@ func ptsClient(t *testing.T, gw *payacktest.PTSGateway, s *setup) *client.PTS {
 	return c
 }
 
-func ptsReceiver(t *testing.T, gw *payacktest.PTSGateway, s *setup, shop *shop, confirm middleware.ConfirmFunc[*payack.PTSEvent]) http.Handler {
+func ptsReceiver(t *testing.T, gw *gateway.PTS, s *setup, shop *shop, confirm middleware.ConfirmFunc[*payack.PTSEvent]) http.Handler {
 	c := middleware.PTSConfig{
 		UserID: gw.UserID(), Safecode: gw.Safecode(), PublicKeys: []string{gw.PublicKey()}, Numbers: s.numbers,
 		Confirm: confirm,
@@ -358,8 +358,8 @@ func ptsReceiver(t *testing.T, gw *payacktest.PTSGateway, s *setup, shop *shop, 
 }
 
 func newPayatomCircle(t *testing.T, s *setup) *circle {
-	s.payatom.GatewayOptions = s.gatewayOptions()
-	gw, err := payacktest.NewPayatomGateway(s.payatom)
+	s.payatom.Options = s.gatewayOptions()
+	gw, err := gateway.NewPayatom(s.payatom)
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
 	payatom := payatomClient(t, gw, s)
@@ -377,8 +377,8 @@ func newPayatomCircle(t *testing.T, s *setup) *circle {
 	require.NoError(t, err)
 	shop.mux.Handle("/payatom", h)
 	gw.SetWebhookURL(shop.URL + "/payatom")
-	send := func(edit func(*payacktest.PayatomGatewayCallback)) func(context.Context, string) (payacktest.GatewayDelivery, error) {
-		return func(ctx context.Context, id string) (payacktest.GatewayDelivery, error) {
+	send := func(edit func(*gateway.PayatomCallback)) func(context.Context, string) (gateway.Delivery, error) {
+		return func(ctx context.Context, id string) (gateway.Delivery, error) {
 			return gw.Deliver(ctx, id, edit)
 		}
 	}
@@ -402,13 +402,13 @@ func newPayatomCircle(t *testing.T, s *setup) *circle {
 		setPaid:   func(id string) error { return gw.SetStatus(id, payack.PayatomApproved) },
 		setFailed: func(id string) error { return gw.SetStatus(id, payack.PayatomDeclined) },
 		fail:      gw.Decline,
-		claim: send(func(c *payacktest.PayatomGatewayCallback) {
+		claim: send(func(c *gateway.PayatomCallback) {
 			c.Status, c.ReceivedAmount = payack.PayatomApproved, "100.50"
 		}),
-		claimMore: send(func(c *payacktest.PayatomGatewayCallback) {
+		claimMore: send(func(c *gateway.PayatomCallback) {
 			c.Status, c.ReceivedAmount = payack.PayatomApproved, "9100.50"
 		}),
-		forge: send(func(c *payacktest.PayatomGatewayCallback) {
+		forge: send(func(c *gateway.PayatomCallback) {
 			c.Status, c.ReceivedAmount, c.BadSignature = payack.PayatomApproved, "100.50", true
 		}),
 		settles:  func(id string) string { return id + " 100.50" },
@@ -419,7 +419,7 @@ func newPayatomCircle(t *testing.T, s *setup) *circle {
 	}
 }
 
-func payatomClient(t *testing.T, gw *payacktest.PayatomGateway, s *setup) *client.Payatom {
+func payatomClient(t *testing.T, gw *gateway.Payatom, s *setup) *client.Payatom {
 	c, err := client.NewPayatom(client.PayatomConfig{
 		BaseURL: gw.URL, PID: gw.PID(), SecretKeys: []payack.Secret{gw.SecretKey()},
 		ReconcileToken: gw.Token(), WalletAuthorization: gw.Authorization(), APIKey: gw.APIKey(), WalletDataPath: "/wallet/data.php",
@@ -504,14 +504,14 @@ func TestCircleRetries(t *testing.T) {
 // and acknowledged to all.
 func TestCircleAllAtOnce(t *testing.T) {
 	many := func() *setup {
-		return &setup{gateway: payacktest.GatewayOptions{Retries: 20, RetryDelay: 5 * time.Millisecond}}
+		return &setup{gateway: gateway.Options{Retries: 20, RetryDelay: 5 * time.Millisecond}}
 	}
 	circles(t, many, func(t *testing.T, _ payack.Provider, c *circle, _ *setup) {
 		require.NoError(t, c.create(within(t), order))
-		require.NoError(t, c.SetFaults(payacktest.GatewayFaults{Status: 503}))
+		require.NoError(t, c.SetFaults(gateway.Faults{Status: 503}))
 		c.shop.onObservation(func(n int) {
 			if n == 2 {
-				assert.NoError(t, c.SetFaults(payacktest.GatewayFaults{}))
+				assert.NoError(t, c.SetFaults(gateway.Faults{}))
 			}
 		})
 		var wg sync.WaitGroup
@@ -533,7 +533,7 @@ func TestCircleAllAtOnce(t *testing.T) {
 // TestCircleConfirmationDown: while the query fails, in whichever way, the
 // callback is to be sent again; never is it accepted, or refused for good.
 func TestCircleConfirmationDown(t *testing.T) {
-	for name, f := range map[string]payacktest.GatewayFaults{
+	for name, f := range map[string]gateway.Faults{
 		"port closed":     {Refuse: true},
 		"html page":       {Status: 502},
 		"not found":       {Status: 404},
@@ -549,7 +549,7 @@ func TestCircleConfirmationDown(t *testing.T) {
 				if f.Delay == 0 {
 					return &setup{}
 				}
-				return &setup{gateway: payacktest.GatewayOptions{Retries: 1}, client: client.Options{Timeout: time.Second}}
+				return &setup{gateway: gateway.Options{Retries: 1}, client: client.Options{Timeout: time.Second}}
 			}
 			circles(t, slow, func(t *testing.T, p payack.Provider, c *circle, s *setup) {
 				if p == payack.Ptop && f.BadSignature {
@@ -568,7 +568,7 @@ func TestCircleConfirmationDown(t *testing.T) {
 				assert.Zero(t, calls)
 				assert.Equal(t, times(attempts, "failed unreachable"), seen)
 
-				require.NoError(t, c.SetFaults(payacktest.GatewayFaults{}))
+				require.NoError(t, c.SetFaults(gateway.Faults{}))
 				c.accepted(t, order, d)
 			})
 		})
@@ -580,10 +580,10 @@ func TestCircleConfirmationDown(t *testing.T) {
 func TestCircleConfirmationComesBack(t *testing.T) {
 	circles(t, nil, func(t *testing.T, _ payack.Provider, c *circle, _ *setup) {
 		require.NoError(t, c.create(within(t), order))
-		require.NoError(t, c.SetFaults(payacktest.GatewayFaults{Refuse: true}))
+		require.NoError(t, c.SetFaults(gateway.Faults{Refuse: true}))
 		c.shop.onObservation(func(n int) {
 			if n == 2 {
-				assert.NoError(t, c.SetFaults(payacktest.GatewayFaults{}))
+				assert.NoError(t, c.SetFaults(gateway.Faults{}))
 			}
 		})
 		d := c.pay(t, order)
@@ -602,10 +602,10 @@ func TestCircleClientRetries(t *testing.T) {
 	circles(t, patient, func(t *testing.T, _ payack.Provider, c *circle, s *setup) {
 		require.NoError(t, c.create(within(t), order))
 		s.after = func(r *http.Response, err error) (*http.Response, error) {
-			assert.NoError(t, c.SetFaults(payacktest.GatewayFaults{})) // it lasted for one request
+			assert.NoError(t, c.SetFaults(gateway.Faults{})) // it lasted for one request
 			return r, err
 		}
-		require.NoError(t, c.SetFaults(payacktest.GatewayFaults{Cut: true}))
+		require.NoError(t, c.SetFaults(gateway.Faults{Cut: true}))
 		d := c.pay(t, order)
 		assert.Equal(t, []answered{c.ok}, answers(d))
 		settled, _, _ := c.shop.state()
@@ -714,13 +714,13 @@ func TestCircleNotPaid(t *testing.T) {
 func TestCircleQueryOfAnotherOrder(t *testing.T) {
 	circles(t, nil, func(t *testing.T, p payack.Provider, c *circle, s *setup) {
 		require.NoError(t, c.create(within(t), order))
-		require.NoError(t, c.SetFaults(payacktest.GatewayFaults{OrderID: "ORD-0000002"}))
+		require.NoError(t, c.SetFaults(gateway.Faults{OrderID: "ORD-0000002"}))
 		others := []string{""}
 		if p == payack.Ptop {
 			others = []string{`,"order_id":"ORD-0000002"}`, `,"transaction_id":"T-2"}`}
 		}
 		require.NoError(t, c.setPaid(order))
-		var d payacktest.GatewayDelivery
+		var d gateway.Delivery
 		for i, other := range others {
 			s.after = func(r *http.Response, err error) (*http.Response, error) {
 				if err != nil || other == "" {
@@ -741,7 +741,7 @@ func TestCircleQueryOfAnotherOrder(t *testing.T) {
 			assert.Equal(t, times(4*(i+1), "rejected unconfirmed"), seen)
 		}
 		s.after = nil
-		require.NoError(t, c.SetFaults(payacktest.GatewayFaults{}))
+		require.NoError(t, c.SetFaults(gateway.Faults{}))
 		c.accepted(t, order, d)
 	})
 }
@@ -751,7 +751,7 @@ func TestCircleQueryOfAnotherOrder(t *testing.T) {
 func TestCircleCreateIsSentOnce(t *testing.T) {
 	patient := func() *setup { return &setup{client: client.Options{Retries: 5}} }
 	circles(t, patient, func(t *testing.T, p payack.Provider, c *circle, _ *setup) {
-		require.NoError(t, c.SetFaults(payacktest.GatewayFaults{Cut: true}))
+		require.NoError(t, c.SetFaults(gateway.Faults{Cut: true}))
 		err := c.create(within(t), order)
 		var failed *client.Error
 		require.ErrorAs(t, err, &failed)
@@ -759,7 +759,7 @@ func TestCircleCreateIsSentOnce(t *testing.T) {
 		assert.True(t, failed.Uncertain())
 		assert.Len(t, c.Requests(), 1)
 
-		require.NoError(t, c.SetFaults(payacktest.GatewayFaults{}))
+		require.NoError(t, c.SetFaults(gateway.Faults{}))
 		err = c.create(within(t), order)
 		assert.ErrorIs(t, err, client.ErrDeclined)
 		if p == payack.PTS {
@@ -793,29 +793,29 @@ func TestCircleReadings(t *testing.T) {
 	} {
 		for _, scheme := range schemes {
 			round("ptop "+string(body)+" "+string(scheme), newPtopCircle, &setup{
-				ptop:    payacktest.PtopGatewayConfig{Body: body, Scheme: scheme},
+				ptop:    gateway.PtopConfig{Body: body, Scheme: scheme},
 				schemes: []payack.Scheme{scheme}, received: scheme,
 			})
 		}
 	}
-	signed := map[payacktest.GatewayNumbers]payack.Scheme{
-		payacktest.GatewayLiteral: payack.SchemeLiteral, payacktest.GatewayPHP: payack.SchemePHP, payacktest.GatewayQuoted: payack.SchemeLiteral,
+	signed := map[gateway.Numbers]payack.Scheme{
+		gateway.Literal: payack.SchemeLiteral, gateway.PHP: payack.SchemePHP, gateway.Quoted: payack.SchemeLiteral,
 	}
-	shapes := []payacktest.PTSGatewayShape{
-		payacktest.PTSGatewayFlat, payacktest.PTSGatewaySealed, payacktest.PTSGatewayData, payacktest.PTSGatewayNested,
+	shapes := []gateway.PTSShape{
+		gateway.PTSFlat, gateway.PTSSealed, gateway.PTSData, gateway.PTSNested,
 	}
 	for numbers, scheme := range signed {
 		for i, shape := range shapes {
-			enveloped := shape == payacktest.PTSGatewaySealed || shape == payacktest.PTSGatewayData
+			enveloped := shape == gateway.PTSSealed || shape == gateway.PTSData
 			round("pts "+string(numbers)+" "+string(shape), newPTSCircle, &setup{
-				pts:     payacktest.PTSGatewayConfig{Shape: shape, Numbers: numbers, SignEnvelopes: enveloped, SealResponses: i%2 == 1},
+				pts:     gateway.PTSConfig{Shape: shape, Numbers: numbers, SignEnvelopes: enveloped, SealResponses: i%2 == 1},
 				ptsBody: []client.PTSBody{client.PTSText, client.PTSJSON}[i/2], ptsMAC: enveloped,
 				numbers: []payack.Scheme{scheme}, received: scheme,
 			})
 		}
 		for _, amount := range []string{"amount", "received_amount", "recieved_amount"} {
 			round("payatom "+string(numbers)+" "+amount, newPayatomCircle, &setup{
-				payatom: payacktest.PayatomGatewayConfig{Numbers: numbers, PollingAmount: amount},
+				payatom: gateway.PayatomConfig{Numbers: numbers, PollingAmount: amount},
 				numbers: []payack.Scheme{scheme}, received: scheme,
 			})
 		}
@@ -824,7 +824,7 @@ func TestCircleReadings(t *testing.T) {
 		round("payatom polling "+string(polling), newPayatomCircle, &setup{polling: polling})
 	}
 	for _, amount := range []string{"received_amount", "amount"} {
-		round("payatom form "+amount, newPayatomCircle, &setup{payatom: payacktest.PayatomGatewayConfig{Body: verify.BodyForm, FormAmount: amount}})
+		round("payatom form "+amount, newPayatomCircle, &setup{payatom: gateway.PayatomConfig{Body: verify.BodyForm, FormAmount: amount}})
 	}
 }
 
@@ -832,13 +832,13 @@ func TestCircleReadings(t *testing.T) {
 // sends the same bytes again, and one payout is made.
 func TestCirclePtopPayout(t *testing.T) {
 	t.Parallel()
-	gw, err := payacktest.NewPtopGateway(payacktest.PtopGatewayConfig{})
+	gw, err := gateway.NewPtop(gateway.PtopConfig{})
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
 	for i, way := range []client.PtopAmount{client.PtopNumber, client.PtopString} {
 		s := &setup{client: client.Options{Retries: client.DefaultRetries}}
 		s.after = func(r *http.Response, err error) (*http.Response, error) {
-			assert.NoError(t, gw.SetFaults(payacktest.GatewayFaults{}))
+			assert.NoError(t, gw.SetFaults(gateway.Faults{}))
 			return r, err
 		}
 		ptop, err := client.NewPtop(client.PtopConfig{
@@ -849,7 +849,7 @@ func TestCirclePtopPayout(t *testing.T) {
 		trx := "TRX-" + strconv.Itoa(i)
 		payout := client.PtopPayout{SendingTrx: trx, ReceiverEmail: "customer@shop.example", Amount: payack.NewAmount("50.50")}
 		before := len(gw.Requests())
-		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Cut: true}))
+		require.NoError(t, gw.SetFaults(gateway.Faults{Cut: true}))
 		got, err := ptop.Payout(within(t), payout)
 		require.NoError(t, err)
 		assert.True(t, got.Success)
@@ -858,7 +858,7 @@ func TestCirclePtopPayout(t *testing.T) {
 		assert.Equal(t, string(requests[0].Body), string(requests[1].Body))
 		made := gw.Payouts()
 		require.Len(t, made, i+1)
-		assert.Equal(t, payacktest.PtopGatewayPayout{
+		assert.Equal(t, gateway.PtopPayout{
 			SendingTrx: trx, TransactionID: got.Extra["transaction_id"].String(), ReceiverEmail: "customer@shop.example", Amount: "50.50",
 		}, made[i])
 
@@ -884,7 +884,7 @@ func TestCirclePtopPayout(t *testing.T) {
 // TestCirclePtopSandbox: its payments are confirmed like the others.
 func TestCirclePtopSandbox(t *testing.T) {
 	t.Parallel()
-	gw, err := payacktest.NewPtopGateway(payacktest.PtopGatewayConfig{})
+	gw, err := gateway.NewPtop(gateway.PtopConfig{})
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
 	ptop, err := client.NewPtop(client.PtopConfig{
@@ -901,7 +901,7 @@ func TestCirclePtopSandbox(t *testing.T) {
 	check, err := ptop.PaymentCheck(within(t), made.TransactionID)
 	require.NoError(t, err)
 	assert.Equal(t, client.PtopPending, check.Status)
-	require.NoError(t, gw.SetStatus(order, payacktest.PtopGatewayPaid))
+	require.NoError(t, gw.SetStatus(order, gateway.PtopPaid))
 	check, err = ptop.PaymentCheck(within(t), made.TransactionID)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"1", "1"}, []string{string(check.Status), check.Amount.String()})
@@ -913,8 +913,8 @@ func TestCirclePtopSandbox(t *testing.T) {
 // callback at the payments' endpoint is not confirmed, nor the reverse.
 func TestCirclePTSWithdraw(t *testing.T) {
 	t.Parallel()
-	gw, err := payacktest.NewPTSGateway(payacktest.PTSGatewayConfig{
-		Balances: map[string]string{"PHP": "300"}, GatewayOptions: payacktest.GatewayOptions{RetryDelay: 2 * time.Millisecond},
+	gw, err := gateway.NewPTS(gateway.PTSConfig{
+		Balances: map[string]string{"PHP": "300"}, Options: gateway.Options{RetryDelay: 2 * time.Millisecond},
 	})
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
@@ -963,7 +963,7 @@ func TestCirclePTSWithdraw(t *testing.T) {
 
 	// Whoever relays callbacks chooses the endpoint; the signature holds at both.
 	paid[0].URL, out[0].URL = out[0].URL, paid[0].URL
-	for i, d := range []payacktest.GatewayDelivery{paid[0], out[0]} {
+	for i, d := range []gateway.Delivery{paid[0], out[0]} {
 		d, err := gw.Redeliver(within(t), d)
 		require.NoError(t, err)
 		assert.False(t, d.Acknowledged)
@@ -983,16 +983,16 @@ func TestCirclePTSWithdraw(t *testing.T) {
 // about one verifies; a wrong signature does not.
 func TestCirclePTSBalance(t *testing.T) {
 	t.Parallel()
-	gw, err := payacktest.NewPTSGateway(payacktest.PTSGatewayConfig{})
+	gw, err := gateway.NewPTS(gateway.PTSConfig{})
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
 	pts := ptsClient(t, gw, &setup{})
-	require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Amount: "9000000"}))
+	require.NoError(t, gw.SetFaults(gateway.Faults{Amount: "9000000"}))
 	balance, err := pts.Balance(within(t))
 	require.NoError(t, err)
 	assert.Equal(t, gw.UserID(), balance.UserID)
 	assert.Equal(t, map[string]payack.Text{"balances": payack.NewText(`{"PHP":"9000000"}`)}, balance.Unsigned)
-	require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{BadSignature: true}))
+	require.NoError(t, gw.SetFaults(gateway.Faults{BadSignature: true}))
 	_, err = pts.Balance(within(t))
 	assert.ErrorIs(t, err, payack.ErrSignature)
 }
@@ -1001,7 +1001,7 @@ func TestCirclePTSBalance(t *testing.T) {
 // callback's.
 func TestCirclePTSAnotherTransaction(t *testing.T) {
 	t.Parallel()
-	gw, err := payacktest.NewPTSGateway(payacktest.PTSGatewayConfig{GatewayOptions: payacktest.GatewayOptions{Retries: -1}})
+	gw, err := gateway.NewPTS(gateway.PTSConfig{Options: gateway.Options{Retries: -1}})
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
 	s := &setup{}
@@ -1012,10 +1012,10 @@ func TestCirclePTSAnotherTransaction(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.NoError(t, gw.SetStatus(order, payack.PTSSuccess))
-	for _, edit := range []func(*payacktest.PTSGatewayCallback){
-		func(c *payacktest.PTSGatewayCallback) { c.TransactionID = "pts-other" },
-		func(c *payacktest.PTSGatewayCallback) { c.AcceptCurrency = "USD" },
-		func(c *payacktest.PTSGatewayCallback) { c.SubmitAmount = "41" },
+	for _, edit := range []func(*gateway.PTSCallback){
+		func(c *gateway.PTSCallback) { c.TransactionID = "pts-other" },
+		func(c *gateway.PTSCallback) { c.AcceptCurrency = "USD" },
+		func(c *gateway.PTSCallback) { c.SubmitAmount = "41" },
 	} {
 		d, err := gw.Deliver(within(t), order, edit)
 		require.NoError(t, err)
@@ -1030,7 +1030,7 @@ func TestCirclePTSAnotherTransaction(t *testing.T) {
 // as far as it is signed what the gateway knows.
 func TestCirclePayatomPolling(t *testing.T) {
 	t.Parallel()
-	gw, err := payacktest.NewPayatomGateway(payacktest.PayatomGatewayConfig{})
+	gw, err := gateway.NewPayatom(gateway.PayatomConfig{})
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
 	for i, polling := range []client.PayatomPolling{client.PollingAll, client.PollingProse, client.PollingExample, client.PollingNewer} {
@@ -1055,13 +1055,13 @@ func TestCirclePayatomPolling(t *testing.T) {
 		assert.False(t, got.Paid())
 		assert.Equal(t, payack.PayatomRefundInitiated, got.Status)
 
-		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{OrderID: "ORD-0000009"}))
+		require.NoError(t, gw.SetFaults(gateway.Faults{OrderID: "ORD-0000009"}))
 		_, err = payatom.StatusPolling(within(t), q)
 		assert.ErrorIs(t, err, client.ErrMismatch)
-		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{BadSignature: true}))
+		require.NoError(t, gw.SetFaults(gateway.Faults{BadSignature: true}))
 		_, err = payatom.StatusPolling(within(t), q)
 		assert.ErrorIs(t, err, client.ErrResponse)
-		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{}))
+		require.NoError(t, gw.SetFaults(gateway.Faults{}))
 		_, err = payatom.StatusPolling(within(t), client.PayatomQuery{RefCode: "payatom-unknown", OrderID: "ORD-0000008", Amount: payack.NewAmount("1")})
 		assert.ErrorIs(t, err, client.ErrDeclined)
 	}
@@ -1073,7 +1073,7 @@ func TestCirclePayatomReceivedAmount(t *testing.T) {
 	t.Parallel()
 	c := newPayatomCircle(t, &setup{})
 	require.NoError(t, c.create(within(t), order))
-	require.NoError(t, c.fake.(*payacktest.PayatomGateway).PayAmount(order, "90"))
+	require.NoError(t, c.fake.(*gateway.Payatom).PayAmount(order, "90"))
 	require.NoError(t, c.Wait(within(t)))
 	settled, _, _ := c.shop.state()
 	assert.Equal(t, []string{order + " 90"}, settled)
@@ -1084,7 +1084,7 @@ func TestCirclePayatomReceivedAmount(t *testing.T) {
 func TestCirclePayatomRefunded(t *testing.T) {
 	t.Parallel()
 	c := newPayatomCircle(t, &setup{})
-	gw := c.fake.(*payacktest.PayatomGateway)
+	gw := c.fake.(*gateway.Payatom)
 	require.NoError(t, c.create(within(t), order))
 	require.NoError(t, c.setPaid(order))
 	for _, step := range []struct {
@@ -1107,7 +1107,7 @@ func TestCirclePayatomMovedBorders(t *testing.T) {
 	t.Parallel()
 	for _, polling := range []client.PayatomPolling{client.PollingAll, client.PollingNewer} {
 		c := newPayatomCircle(t, &setup{polling: polling})
-		gw := c.fake.(*payacktest.PayatomGateway)
+		gw := c.fake.(*gateway.Payatom)
 		require.NoError(t, c.create(within(t), order))
 		require.NoError(t, c.create(within(t), "ORD-0000002"))
 		other, _ := gw.Payment("ORD-0000002")
@@ -1121,18 +1121,18 @@ func TestCirclePayatomMovedBorders(t *testing.T) {
 		const told = "rejected unconfirmed"
 		for _, step := range []struct {
 			want string
-			move func(*payacktest.PayatomGatewayCallback)
+			move func(*gateway.PayatomCallback)
 		}{
-			{told, func(c *payacktest.PayatomGatewayCallback) { // a digit of the order becomes the amount's first
+			{told, func(c *gateway.PayatomCallback) { // a digit of the order becomes the amount's first
 				c.OrderID, c.ReceivedAmount = strings.TrimSuffix(order, "1"), "1100.50"
 			}},
-			{told, func(c *payacktest.PayatomGatewayCallback) { // and the reverse
+			{told, func(c *gateway.PayatomCallback) { // and the reverse
 				c.OrderID, c.ReceivedAmount = order+"10", "0.50"
 			}},
-			{told, func(c *payacktest.PayatomGatewayCallback) { c.RefCode = other.RefCode }},
-			{"failed unreachable", func(c *payacktest.PayatomGatewayCallback) { c.RefCode = "" }},
+			{told, func(c *gateway.PayatomCallback) { c.RefCode = other.RefCode }},
+			{"failed unreachable", func(c *gateway.PayatomCallback) { c.RefCode = "" }},
 		} {
-			d, err := gw.Deliver(within(t), order, func(c *payacktest.PayatomGatewayCallback) { c.PostHash = hash }, step.move)
+			d, err := gw.Deliver(within(t), order, func(c *gateway.PayatomCallback) { c.PostHash = hash }, step.move)
 			require.NoError(t, err)
 			assert.Equal(t, times(4, c.again), answers(d))
 			_, calls, seen := c.shop.state()
@@ -1150,8 +1150,8 @@ func TestCirclePayatomMovedBorders(t *testing.T) {
 // kept.
 func TestCirclePayatomAsksByTheRecord(t *testing.T) {
 	t.Parallel()
-	s := &setup{payatom: payacktest.PayatomGatewayConfig{GatewayOptions: payacktest.GatewayOptions{Retries: -1}}}
-	gw, err := payacktest.NewPayatomGateway(s.payatom)
+	s := &setup{payatom: gateway.PayatomConfig{Options: gateway.Options{Retries: -1}}}
+	gw, err := gateway.NewPayatom(s.payatom)
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
 	payatom, shop := payatomClient(t, gw, s), newShop(t)
@@ -1180,7 +1180,7 @@ func TestCirclePayatomAsksByTheRecord(t *testing.T) {
 			forged = other.RefCode
 		}
 		deliver := func() (string, bool) {
-			d, err := gw.Deliver(within(t), id, func(c *payacktest.PayatomGatewayCallback) { c.RefCode = forged })
+			d, err := gw.Deliver(within(t), id, func(c *gateway.PayatomCallback) { c.RefCode = forged })
 			require.NoError(t, err)
 			_, _, seen := shop.state()
 			return seen[len(seen)-1], d.Acknowledged
@@ -1206,8 +1206,8 @@ func TestCirclePayatomAsksByTheRecord(t *testing.T) {
 func TestCirclePayatomReports(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	gw, err := payacktest.NewPayatomGateway(payacktest.PayatomGatewayConfig{
-		Balance: "120.50", GatewayOptions: payacktest.GatewayOptions{Now: func() time.Time { return noon }},
+	gw, err := gateway.NewPayatom(gateway.PayatomConfig{
+		Balance: "120.50", Options: gateway.Options{Now: func() time.Time { return noon }},
 	})
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
@@ -1235,10 +1235,10 @@ func TestCirclePayatomReports(t *testing.T) {
 	require.NoError(t, gw.Pay("OUT-0000001"))
 	r, err = payatom.PayoutStatus(ctx, "OUT-0000001")
 	has(r, err, "status", "Approved")
-	require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{OrderID: "OUT-0000002"}))
+	require.NoError(t, gw.SetFaults(gateway.Faults{OrderID: "OUT-0000002"}))
 	_, err = payatom.PayoutStatus(ctx, "OUT-0000001")
 	assert.ErrorIs(t, err, client.ErrMismatch)
-	require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{}))
+	require.NoError(t, gw.SetFaults(gateway.Faults{}))
 
 	paid, _ := gw.Payment(order)
 	r, err = payatom.ReconcilePayins(ctx, noon)

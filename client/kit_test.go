@@ -23,18 +23,18 @@ type received struct {
 	Body               string
 }
 
-// gateway is a small server that keeps what it receives.
-type gateway struct {
+// stub is a small server that keeps what it receives.
+type stub struct {
 	*httptest.Server
 	mu  sync.Mutex
 	got []received
 }
 
-// newGateway answers with what answer returns for the n-th request, counted
+// newStub answers with what answer returns for the n-th request, counted
 // from 0.
-func newGateway(t *testing.T, answer func(n int, r received) (status int, body string)) *gateway {
+func newStub(t *testing.T, answer func(n int, r received) (status int, body string)) *stub {
 	t.Helper()
-	g := &gateway{}
+	g := &stub{}
 	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		got := received{r.Method, r.URL.RequestURI(), r.Header.Get("Content-Type"), r.Header, string(body)}
@@ -52,17 +52,17 @@ func newGateway(t *testing.T, answer func(n int, r received) (status int, body s
 }
 
 // says answers everything alike.
-func says(t *testing.T, status int, body string) *gateway {
-	return newGateway(t, func(int, received) (int, string) { return status, body })
+func says(t *testing.T, status int, body string) *stub {
+	return newStub(t, func(int, received) (int, string) { return status, body })
 }
 
-func (g *gateway) requests() []received {
+func (g *stub) requests() []received {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return append([]received(nil), g.got...)
 }
 
-func (g *gateway) only(t *testing.T) received {
+func (g *stub) only(t *testing.T) received {
 	t.Helper()
 	got := g.requests()
 	require.Len(t, got, 1)

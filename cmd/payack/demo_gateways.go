@@ -9,6 +9,7 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/client"
 	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/payacktest/gateway"
 )
 
 // demoGateways are fakes of all providers, and the configuration of a receiver
@@ -23,7 +24,7 @@ type fake interface {
 	Close()
 	Pay(id string) error
 	Wait(ctx context.Context) error
-	Deliveries(id string) []payacktest.GatewayDelivery
+	Deliveries(id string) []gateway.Delivery
 }
 
 // demoGateway is a fake with a merchant, who creates payments of demoAmount.
@@ -34,7 +35,7 @@ type demoGateway struct {
 	// fail ends a payment without money and without a callback.
 	fail func(id string) error
 	// lie calls back and says paid, whatever is true.
-	lie func(ctx context.Context, id string) (payacktest.GatewayDelivery, error)
+	lie func(ctx context.Context, id string) (gateway.Delivery, error)
 	// failed is the provider's word for what fail does.
 	failed string
 }
@@ -47,15 +48,15 @@ func startDemoGateways() (g *demoGateways, err error) {
 			g.close()
 		}
 	}()
-	once := payacktest.GatewayOptions{Retries: -1} // a row is one delivery
-	ptop, err := payacktest.NewPtopGateway(payacktest.PtopGatewayConfig{GatewayOptions: once})
+	once := gateway.Options{Retries: -1} // a row is one delivery
+	ptop, err := gateway.NewPtop(gateway.PtopConfig{Options: once})
 	if err != nil {
 		return g, err
 	}
 	if err := g.addPtop(ptop); err != nil {
 		return g, err
 	}
-	pts, err := payacktest.NewPTSGateway(payacktest.PTSGatewayConfig{Shape: payacktest.PTSGatewaySealed, GatewayOptions: once})
+	pts, err := gateway.NewPTS(gateway.PTSConfig{Shape: gateway.PTSSealed, Options: once})
 	if err != nil {
 		return g, err
 	}
@@ -63,7 +64,7 @@ func startDemoGateways() (g *demoGateways, err error) {
 	if err != nil {
 		return g, err
 	}
-	payatom, err := payacktest.NewPayatomGateway(payacktest.PayatomGatewayConfig{GatewayOptions: once})
+	payatom, err := gateway.NewPayatom(gateway.PayatomConfig{Options: once})
 	if err != nil {
 		return g, err
 	}
@@ -101,7 +102,7 @@ const (
 	demoEmail = "customer@shop.example"
 )
 
-func (g *demoGateways) addPtop(gw *payacktest.PtopGateway) error {
+func (g *demoGateways) addPtop(gw *gateway.Ptop) error {
 	merchant, err := client.NewPtop(client.PtopConfig{BaseURL: gw.URL, WebsiteID: gw.WebsiteID(), SecretKey: gw.SecretKey()})
 	g.all = append(g.all, demoGateway{
 		fake: gw, provider: payack.Ptop,
@@ -112,15 +113,15 @@ func (g *demoGateways) addPtop(gw *payacktest.PtopGateway) error {
 			})
 			return err
 		},
-		fail: func(id string) error { return gw.SetStatus(id, payacktest.PtopGatewayCancelled) }, failed: "cancelled",
-		lie: func(ctx context.Context, id string) (payacktest.GatewayDelivery, error) {
-			return gw.Deliver(ctx, id, func(c *payacktest.PtopGatewayCallback) { c.Success = true })
+		fail: func(id string) error { return gw.SetStatus(id, gateway.PtopCancelled) }, failed: "cancelled",
+		lie: func(ctx context.Context, id string) (gateway.Delivery, error) {
+			return gw.Deliver(ctx, id, func(c *gateway.PtopCallback) { c.Success = true })
 		},
 	})
 	return err
 }
 
-func (g *demoGateways) addPTS(gw *payacktest.PTSGateway) (*client.PTS, error) {
+func (g *demoGateways) addPTS(gw *gateway.PTS) (*client.PTS, error) {
 	merchant, err := client.NewPTS(client.PTSConfig{
 		BaseURL: gw.URL, GUID: gw.GUID(), UserID: gw.UserID(), Safecode: gw.Safecode(), PrivateKey: gw.MerchantKey(),
 		PublicKeys: []string{gw.PublicKey()}, TransactionSecret: gw.TransactionSecret(),
@@ -134,14 +135,14 @@ func (g *demoGateways) addPTS(gw *payacktest.PTSGateway) (*client.PTS, error) {
 			return err
 		},
 		fail: func(id string) error { return gw.SetStatus(id, payack.PTSFailed) }, failed: "failed",
-		lie: func(ctx context.Context, id string) (payacktest.GatewayDelivery, error) {
-			return gw.Deliver(ctx, id, func(c *payacktest.PTSGatewayCallback) { c.Status = payack.PTSSuccess })
+		lie: func(ctx context.Context, id string) (gateway.Delivery, error) {
+			return gw.Deliver(ctx, id, func(c *gateway.PTSCallback) { c.Status = payack.PTSSuccess })
 		},
 	})
 	return merchant, err
 }
 
-func (g *demoGateways) addPayatom(gw *payacktest.PayatomGateway) (*client.Payatom, error) {
+func (g *demoGateways) addPayatom(gw *gateway.Payatom) (*client.Payatom, error) {
 	merchant, err := client.NewPayatom(client.PayatomConfig{BaseURL: gw.URL, PID: gw.PID(), SecretKeys: []payack.Secret{gw.SecretKey()}})
 	g.all = append(g.all, demoGateway{
 		fake: gw, provider: payack.Payatom,
@@ -153,8 +154,8 @@ func (g *demoGateways) addPayatom(gw *payacktest.PayatomGateway) (*client.Payato
 			return err
 		},
 		fail: func(id string) error { return gw.SetStatus(id, payack.PayatomDeclined) }, failed: "declined",
-		lie: func(ctx context.Context, id string) (payacktest.GatewayDelivery, error) {
-			return gw.Deliver(ctx, id, func(c *payacktest.PayatomGatewayCallback) {
+		lie: func(ctx context.Context, id string) (gateway.Delivery, error) {
+			return gw.Deliver(ctx, id, func(c *gateway.PayatomCallback) {
 				c.Status, c.ReceivedAmount = payack.PayatomApproved, demoAmount
 			})
 		},
@@ -167,7 +168,7 @@ func (g *demoGateways) addPayatom(gw *payacktest.PayatomGateway) (*client.Payato
 func (g *demoGateways) rows() []row {
 	var rows []row
 	for _, gw := range g.all {
-		add := func(what, id string, callBack func(ctx context.Context, id string) (payacktest.GatewayDelivery, error), o payack.Outcome, reason payack.Reason) {
+		add := func(what, id string, callBack func(ctx context.Context, id string) (gateway.Delivery, error), o payack.Outcome, reason payack.Reason) {
 			send := func(ctx context.Context, url string) (payack.Answer, error) {
 				if err := gw.create(ctx, id, url); err != nil {
 					return payack.Answer{}, err
@@ -188,7 +189,7 @@ func (g *demoGateways) rows() []row {
 }
 
 // pay has the customer pay, and waits for what comes of it.
-func (gw demoGateway) pay(ctx context.Context, id string) (d payacktest.GatewayDelivery, err error) {
+func (gw demoGateway) pay(ctx context.Context, id string) (d gateway.Delivery, err error) {
 	if err := gw.Pay(id); err != nil {
 		return d, err
 	}
@@ -202,7 +203,7 @@ func (gw demoGateway) pay(ctx context.Context, id string) (d payacktest.GatewayD
 	return all[0], nil
 }
 
-func (gw demoGateway) failAndLie(ctx context.Context, id string) (d payacktest.GatewayDelivery, err error) {
+func (gw demoGateway) failAndLie(ctx context.Context, id string) (d gateway.Delivery, err error) {
 	if err := gw.fail(id); err != nil {
 		return d, err
 	}
@@ -210,7 +211,7 @@ func (gw demoGateway) failAndLie(ctx context.Context, id string) (d payacktest.G
 }
 
 // answerTo is what the gateway was answered.
-func answerTo(d payacktest.GatewayDelivery) (payack.Answer, error) {
+func answerTo(d gateway.Delivery) (payack.Answer, error) {
 	if len(d.Attempts) == 0 {
 		return payack.Answer{}, errors.New("the fake gateway did not call back")
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/client"
-	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/payacktest/gateway"
 )
 
 func TestDemo(t *testing.T) {
@@ -71,7 +71,7 @@ func TestDemoGateways(t *testing.T) {
 			}
 			for _, gw := range g.all {
 				all := gw.fake.(interface {
-					Requests() []payacktest.GatewayRequest
+					Requests() []gateway.Request
 				}).Requests()
 				require.Len(t, all, requests, gw.provider)
 				for _, request := range all {

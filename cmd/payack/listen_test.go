@@ -21,6 +21,7 @@ import (
 	"github.com/payack/payack/client"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/payacktest/gateway"
 	"github.com/payack/payack/verify"
 )
 
@@ -256,7 +257,7 @@ func TestUnknownPaths(t *testing.T) {
 // truth: also when insecure_no_confirm is set besides.
 func TestPtopConfirm(t *testing.T) {
 	for _, insecure := range []any{nil, false, true} {
-		gw, err := payacktest.NewPtopGateway(payacktest.PtopGatewayConfig{GatewayOptions: payacktest.GatewayOptions{Retries: -1}})
+		gw, err := gateway.NewPtop(gateway.PtopConfig{Options: gateway.Options{Retries: -1}})
 		require.NoError(t, err)
 		defer gw.Close()
 		merchant, err := client.NewPtop(client.PtopConfig{BaseURL: gw.URL, WebsiteID: gw.WebsiteID(), SecretKey: gw.SecretKey()})
@@ -267,8 +268,8 @@ func TestPtopConfirm(t *testing.T) {
 			"ptop.confirm": confirmBy(gw.URL, gw.WebsiteID(), "${PAYACK_TEST_SECRET}"),
 		})
 		l := startListener(t, c)
-		ctx, claim := context.Background(), func(c *payacktest.PtopGatewayCallback) { c.Success = true }
-		called := func(id string, edit ...func(*payacktest.PtopGatewayCallback)) (answer payack.Answer, line logged) {
+		ctx, claim := context.Background(), func(c *gateway.PtopCallback) { c.Success = true }
+		called := func(id string, edit ...func(*gateway.PtopCallback)) (answer payack.Answer, line logged) {
 			d, err := gw.Deliver(ctx, id, edit...)
 			require.NoError(t, err)
 			answer, err = answerTo(d)
@@ -296,7 +297,7 @@ func TestPtopConfirm(t *testing.T) {
 		answer, line := called("O1", claim)
 		require.Equal(t, payacktest.Answer(payack.Ptop, payack.ReasonUnreachable), answer)
 		require.Equal(t, "ptop failed unreachable", line.verdict(), "it is pending")
-		require.NoError(t, gw.SetStatus("O1", payacktest.PtopGatewayPaid))
+		require.NoError(t, gw.SetStatus("O1", gateway.PtopPaid))
 		answer, line = called("O1")
 		require.Equal(t, payacktest.Answer(payack.Ptop, ""), answer)
 		require.Equal(t, "ptop accepted", line.verdict())
@@ -307,7 +308,7 @@ func TestPtopConfirm(t *testing.T) {
 		require.Equal(t, 2, queries(), "what was accepted is not asked again")
 
 		create("O2")
-		require.NoError(t, gw.SetStatus("O2", payacktest.PtopGatewayCancelled))
+		require.NoError(t, gw.SetStatus("O2", gateway.PtopCancelled))
 		answer, line = called("O2", claim)
 		require.Equal(t, payacktest.Answer(payack.Ptop, payack.ReasonUnconfirmed), answer)
 		require.Equal(t, "ptop rejected unconfirmed", line.verdict())
@@ -317,8 +318,8 @@ func TestPtopConfirm(t *testing.T) {
 		require.Equal(t, 3, queries())
 
 		create("O3")
-		require.NoError(t, gw.SetStatus("O3", payacktest.PtopGatewayPaid))
-		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Status: 401}))
+		require.NoError(t, gw.SetStatus("O3", gateway.PtopPaid))
+		require.NoError(t, gw.SetFaults(gateway.Faults{Status: 401}))
 		_, line = called("O3")
 		require.Equal(t, "ptop failed unreachable", line.verdict())
 		l.end()

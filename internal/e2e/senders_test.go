@@ -24,6 +24,7 @@ import (
 	"github.com/payack/payack/client"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/payacktest/gateway"
 	"github.com/payack/payack/verify"
 )
 
@@ -325,8 +326,8 @@ func anotherHeader(c *task) {
 func TestRequestsAndAnswersInOtherLanguages(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, s sender) {
 		// A language that keeps no literals can't check the text of 100.50.
-		numbers := map[string]payacktest.GatewayNumbers{
-			"php": payacktest.GatewayPHP, "python": payacktest.GatewayLiteral, "node": payacktest.GatewayQuoted,
+		numbers := map[string]gateway.Numbers{
+			"php": gateway.PHP, "python": gateway.Literal, "node": gateway.Quoted,
 		}[s.name]
 		list := append(checkPTS(t, numbers), checkPayatom(t)...)
 		list = append(list, checkPtop(t, s.name)...)
@@ -362,15 +363,15 @@ func publicPEM(t *testing.T, private payack.Secret) string {
 
 // checkPTS has a client pay and ask at a fake of PTS in both forms, and the fake
 // call back in each shape.
-func checkPTS(t *testing.T, numbers payacktest.GatewayNumbers) []checked {
+func checkPTS(t *testing.T, numbers gateway.Numbers) []checked {
 	t.Helper()
 	var out []checked
-	keys := func(gw *payacktest.PTSGateway, public string) map[string]string {
+	keys := func(gw *gateway.PTS, public string) map[string]string {
 		return map[string]string{"safecode": gw.Safecode().Reveal(), "transaction_secret": gw.TransactionSecret().Reveal(), "public_pem": public}
 	}
 	shop := acknowledging(t, "SUCCESS")
 	for _, form := range []client.PTSBody{client.PTSText, client.PTSJSON} {
-		gw, err := payacktest.NewPTSGateway(payacktest.PTSGatewayConfig{Numbers: numbers})
+		gw, err := gateway.NewPTS(gateway.PTSConfig{Numbers: numbers})
 		require.NoError(t, err)
 		t.Cleanup(gw.Close)
 		var answers tee
@@ -412,11 +413,11 @@ func checkPTS(t *testing.T, numbers payacktest.GatewayNumbers) []checked {
 			}, spoil})
 		}
 	}
-	for _, shape := range []payacktest.PTSGatewayShape{
-		payacktest.PTSGatewayFlat, payacktest.PTSGatewaySealed, payacktest.PTSGatewayData, payacktest.PTSGatewayNested,
+	for _, shape := range []gateway.PTSShape{
+		gateway.PTSFlat, gateway.PTSSealed, gateway.PTSData, gateway.PTSNested,
 	} {
-		sealed := shape == payacktest.PTSGatewaySealed || shape == payacktest.PTSGatewayData
-		gw, err := payacktest.NewPTSGateway(payacktest.PTSGatewayConfig{Numbers: numbers, Shape: shape, SignEnvelopes: sealed})
+		sealed := shape == gateway.PTSSealed || shape == gateway.PTSData
+		gw, err := gateway.NewPTS(gateway.PTSConfig{Numbers: numbers, Shape: shape, SignEnvelopes: sealed})
 		require.NoError(t, err)
 		t.Cleanup(gw.Close)
 		pts, err := client.NewPTS(client.PTSConfig{
@@ -447,7 +448,7 @@ func checkPTS(t *testing.T, numbers payacktest.GatewayNumbers) []checked {
 // Payatom.
 func checkPayatom(t *testing.T) []checked {
 	t.Helper()
-	gw, err := payacktest.NewPayatomGateway(payacktest.PayatomGatewayConfig{WebhookURL: acknowledging(t, `{"hash_status":"HashMatched","acknowledge":"yes"}`)})
+	gw, err := gateway.NewPayatom(gateway.PayatomConfig{WebhookURL: acknowledging(t, `{"hash_status":"HashMatched","acknowledge":"yes"}`)})
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
 	var answers tee
@@ -504,7 +505,7 @@ func checkPayatom(t *testing.T) []checked {
 // checkPtop has a client pay out at a fake of Ptop, and the fake call back.
 func checkPtop(t *testing.T, language string) []checked {
 	t.Helper()
-	keysOf := func(gw *payacktest.PtopGateway) map[string]string {
+	keysOf := func(gw *gateway.Ptop) map[string]string {
 		return map[string]string{"the_signature": gw.SigningKey().Reveal()}
 	}
 	shop := acknowledging(t, "")
@@ -514,7 +515,7 @@ func checkPtop(t *testing.T, language string) []checked {
 		schemes = append(schemes, payack.SchemeReencoded)
 	}
 	for i, scheme := range schemes {
-		gw, err := payacktest.NewPtopGateway(payacktest.PtopGatewayConfig{Scheme: scheme})
+		gw, err := gateway.NewPtop(gateway.PtopConfig{Scheme: scheme})
 		require.NoError(t, err)
 		t.Cleanup(gw.Close)
 		amount := []client.PtopAmount{client.PtopNumber, client.PtopString}[i]

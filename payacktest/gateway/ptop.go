@@ -1,4 +1,4 @@
-package payacktest
+package gateway
 
 import (
 	"context"
@@ -15,19 +15,19 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PtopGatewayStatus is the state of a payment in Ptop's payment-check.
-type PtopGatewayStatus int
+// PtopStatus is the state of a payment in Ptop's payment-check.
+type PtopStatus int
 
 // The states. Paid and cancelled are final.
 const (
-	PtopGatewayPending   PtopGatewayStatus = 0
-	PtopGatewayPaid      PtopGatewayStatus = 1
-	PtopGatewayCancelled PtopGatewayStatus = 2
+	PtopPending   PtopStatus = 0
+	PtopPaid      PtopStatus = 1
+	PtopCancelled PtopStatus = 2
 )
 
-// PtopGatewayConfig says what a fake Ptop is like. The zero value is a working
+// PtopConfig says what a fake Ptop is like. The zero value is a working
 // choice with throwaway keys.
-type PtopGatewayConfig struct {
+type PtopConfig struct {
 	// WebsiteID, SecretKey and SigningKey (the_signature) are the merchant's;
 	// empty ones are made up.
 	WebsiteID  string
@@ -42,10 +42,10 @@ type PtopGatewayConfig struct {
 	// Body is the format of webhooks; empty is JSON.
 	Body verify.Body
 
-	GatewayOptions
+	Options
 }
 
-// PtopGateway is a fake of Ptop's API v3 on a loopback port, made after the
+// Ptop is a fake of Ptop's API v3 on a loopback port, made after the
 // provider's documents. It is safe for concurrent use.
 //
 // Endpoints, POST and application/json:
@@ -72,7 +72,7 @@ type PtopGatewayConfig struct {
 // documented: until it is answered with status 200 within 10 seconds, and up to
 // 3 times again with growing pauses. Webhooks of one payment follow each other;
 // the next begins when the one before it was acknowledged or given up.
-type PtopGateway struct {
+type Ptop struct {
 	// URL is the base of all endpoints, without a slash at its end.
 	URL string
 
@@ -83,23 +83,23 @@ type PtopGateway struct {
 	place                 verify.PtopPlace
 	body                  verify.Body
 
-	payments map[string]*PtopGatewayPayment
-	byID     map[string]*PtopGatewayPayment // by transaction_id
-	payouts  []PtopGatewayPayout
+	payments map[string]*PtopPayment
+	byID     map[string]*PtopPayment // by transaction_id
+	payouts  []PtopPayout
 }
 
-// PtopGatewayPayment is a payment that was created at a fake Ptop.
-type PtopGatewayPayment struct {
+// PtopPayment is a payment that was created at a fake Ptop.
+type PtopPayment struct {
 	OrderID, TransactionID, PaymentURL string
 	// Amount is the text that the merchant sent.
 	Amount, Currency, Product       string
 	WebhookURL, SuccessURL, FailURL string
 	Sandbox                         bool
-	Status                          PtopGatewayStatus
+	Status                          PtopStatus
 }
 
-// PtopGatewayPayout is a payout that was made at a fake Ptop.
-type PtopGatewayPayout struct {
+// PtopPayout is a payout that was made at a fake Ptop.
+type PtopPayout struct {
 	SendingTrx, TransactionID string
 	// ReceiverEmail came as reviverEmail.
 	ReceiverEmail string
@@ -107,21 +107,21 @@ type PtopGatewayPayout struct {
 	Amount string
 }
 
-// PtopGatewayCallback is what a webhook of Ptop says.
-type PtopGatewayCallback struct {
+// PtopCallback is what a webhook of Ptop says.
+type PtopCallback struct {
 	Success                         bool
 	TransactionID, OrderID, Message string
 	// BadSignature signs with a key that is not the gateway's.
 	BadSignature bool
 }
 
-// NewPtopGateway starts a fake Ptop on a loopback port. Close it. An error
+// NewPtop starts a fake Ptop on a loopback port. Close it. An error
 // names the member of the configuration, or says why it can't listen.
-func NewPtopGateway(c PtopGatewayConfig) (*PtopGateway, error) {
-	gw := &PtopGateway{
-		websiteID: orText(c.WebsiteID, "website-1"), secretKey: gatewayKey(c.SecretKey), signingKey: gatewayKey(c.SigningKey),
+func NewPtop(c PtopConfig) (*Ptop, error) {
+	gw := &Ptop{
+		websiteID: orText(c.WebsiteID, "website-1"), secretKey: secretOr(c.SecretKey), signingKey: secretOr(c.SigningKey),
 		scheme: c.Scheme, place: c.Place, body: c.Body,
-		payments: make(map[string]*PtopGatewayPayment), byID: make(map[string]*PtopGatewayPayment),
+		payments: make(map[string]*PtopPayment), byID: make(map[string]*PtopPayment),
 	}
 	if gw.body == "" {
 		gw.body = verify.BodyJSON
@@ -132,14 +132,14 @@ func NewPtopGateway(c PtopGatewayConfig) (*PtopGateway, error) {
 			gw.scheme = payack.SchemeForm
 		}
 	}
-	if _, err := gw.sign(PtopGatewayCallback{TransactionID: "1", OrderID: "1"}); err != nil {
-		return nil, fmt.Errorf("payacktest: Scheme, Body: %w", err)
+	if _, err := gw.sign(PtopCallback{TransactionID: "1", OrderID: "1"}); err != nil {
+		return nil, fmt.Errorf("gateway: Scheme, Body: %w", err)
 	}
-	gw.handle, gw.refuse = gw.answer, func(reason string) gatewayAnswer {
+	gw.handle, gw.refuse = gw.answer, func(reason string) answer {
 		return ptopRefusal(http.StatusInternalServerError, reason)
 	}
 	gw.acknowledged = func(status int, _ []byte) bool { return status == http.StatusOK }
-	if err := gw.start(c.GatewayOptions); err != nil {
+	if err := gw.start(c.Options); err != nil {
 		return nil, err
 	}
 	gw.URL = gw.base
@@ -147,60 +147,60 @@ func NewPtopGateway(c PtopGatewayConfig) (*PtopGateway, error) {
 }
 
 // WebsiteID returns the merchant's website_id.
-func (gw *PtopGateway) WebsiteID() string { return gw.websiteID }
+func (gw *Ptop) WebsiteID() string { return gw.websiteID }
 
 // SecretKey returns the merchant's secret_key.
-func (gw *PtopGateway) SecretKey() payack.Secret { return gw.secretKey }
+func (gw *Ptop) SecretKey() payack.Secret { return gw.secretKey }
 
 // SigningKey returns the key that Ptop calls the_signature.
-func (gw *PtopGateway) SigningKey() payack.Secret { return gw.signingKey }
+func (gw *Ptop) SigningKey() payack.Secret { return gw.signingKey }
 
 // Payment returns a payment by its order_id.
-func (gw *PtopGateway) Payment(id string) (PtopGatewayPayment, bool) {
+func (gw *Ptop) Payment(id string) (PtopPayment, bool) {
 	gw.mu.Lock()
 	defer gw.mu.Unlock()
 	p, found := gw.payments[id]
 	if !found {
-		return PtopGatewayPayment{}, false
+		return PtopPayment{}, false
 	}
 	return *p, true
 }
 
 // Payouts returns the payouts that were made, the oldest first.
-func (gw *PtopGateway) Payouts() []PtopGatewayPayout {
+func (gw *Ptop) Payouts() []PtopPayout {
 	gw.mu.Lock()
 	defer gw.mu.Unlock()
 	return slices.Clone(gw.payouts)
 }
 
 // Pay makes a payment paid and sends its webhook.
-func (gw *PtopGateway) Pay(id string) error { return gw.Change(id, PtopGatewayPaid) }
+func (gw *Ptop) Pay(id string) error { return gw.Change(id, PtopPaid) }
 
 // Cancel makes a payment cancelled and sends its webhook.
-func (gw *PtopGateway) Cancel(id string) error { return gw.Change(id, PtopGatewayCancelled) }
+func (gw *Ptop) Cancel(id string) error { return gw.Change(id, PtopCancelled) }
 
 // Change gives a payment another status and sends its webhook in the
 // background. An unknown payment, and one whose status is final, are errors.
-func (gw *PtopGateway) Change(id string, status PtopGatewayStatus) error {
+func (gw *Ptop) Change(id string, status PtopStatus) error {
 	return gw.change(id, status, true)
 }
 
 // SetStatus is Change without a webhook, as if that had been lost.
-func (gw *PtopGateway) SetStatus(id string, status PtopGatewayStatus) error {
+func (gw *Ptop) SetStatus(id string, status PtopStatus) error {
 	return gw.change(id, status, false)
 }
 
-func (gw *PtopGateway) change(id string, status PtopGatewayStatus, announce bool) error {
+func (gw *Ptop) change(id string, status PtopStatus, announce bool) error {
 	gw.mu.Lock()
 	defer gw.mu.Unlock()
 	p, err := gw.find(id)
 	switch {
 	case err != nil:
 		return err
-	case status < PtopGatewayPending || status > PtopGatewayCancelled:
-		return fmt.Errorf("payacktest: ptop knows no status %d", status)
-	case p.Status != PtopGatewayPending:
-		return fmt.Errorf("payacktest: payment %q has status %d, which is final", id, p.Status)
+	case status < PtopPending || status > PtopCancelled:
+		return fmt.Errorf("gateway: ptop knows no status %d", status)
+	case p.Status != PtopPending:
+		return fmt.Errorf("gateway: payment %q has status %d, which is final", id, p.Status)
 	}
 	was := p.Status
 	p.Status = status
@@ -223,12 +223,12 @@ func (gw *PtopGateway) change(id string, status PtopGatewayStatus, announce bool
 // earlier state. It does not wait for other deliveries. An error is for an
 // unknown payment, a webhook that can't be made, the context, or a closed
 // gateway; a webhook that was not acknowledged is none.
-func (gw *PtopGateway) Deliver(ctx context.Context, id string, edit ...func(*PtopGatewayCallback)) (GatewayDelivery, error) {
+func (gw *Ptop) Deliver(ctx context.Context, id string, edit ...func(*PtopCallback)) (Delivery, error) {
 	gw.mu.Lock()
 	p, err := gw.find(id)
 	if err != nil {
 		gw.mu.Unlock()
-		return GatewayDelivery{}, err
+		return Delivery{}, err
 	}
 	c, to := p.callback(), p.WebhookURL
 	gw.mu.Unlock()
@@ -237,63 +237,63 @@ func (gw *PtopGateway) Deliver(ctx context.Context, id string, edit ...func(*Pto
 	}
 	m, err := gw.message(id, to, c)
 	if err != nil {
-		return GatewayDelivery{}, err
+		return Delivery{}, err
 	}
 	return gw.deliver(ctx, m)
 }
 
 // find is called with mu held.
-func (gw *PtopGateway) find(id string) (*PtopGatewayPayment, error) {
+func (gw *Ptop) find(id string) (*PtopPayment, error) {
 	if p, found := gw.payments[id]; found {
 		return p, nil
 	}
-	return nil, fmt.Errorf("payacktest: there is no payment %q", id)
+	return nil, fmt.Errorf("gateway: there is no payment %q", id)
 }
 
-func (p *PtopGatewayPayment) callback() PtopGatewayCallback {
-	c := PtopGatewayCallback{
-		Success: p.Status == PtopGatewayPaid, TransactionID: p.TransactionID, OrderID: p.OrderID, Message: "Payment pending",
+func (p *PtopPayment) callback() PtopCallback {
+	c := PtopCallback{
+		Success: p.Status == PtopPaid, TransactionID: p.TransactionID, OrderID: p.OrderID, Message: "Payment pending",
 	}
 	switch p.Status {
-	case PtopGatewayPaid:
+	case PtopPaid:
 		c.Message = "Payment successful"
-	case PtopGatewayCancelled:
+	case PtopCancelled:
 		c.Message = "Payment cancelled"
 	}
 	return c
 }
 
-func (gw *PtopGateway) message(id, to string, c PtopGatewayCallback) (gatewayMessage, error) {
+func (gw *Ptop) message(id, to string, c PtopCallback) (message, error) {
 	signed, err := gw.sign(c)
 	if err != nil {
-		return gatewayMessage{}, err
+		return message{}, err
 	}
 	header := http.Header{"Content-Type": {signed.ContentType}}
 	for name, values := range signed.Header {
 		header[name] = values
 	}
-	return gatewayMessage{id: id, says: boolText(c.Success), url: to, header: header, body: []byte(signed.Body)}, nil
+	return message{id: id, says: boolText(c.Success), url: to, header: header, body: []byte(signed.Body)}, nil
 }
 
-func (gw *PtopGateway) sign(c PtopGatewayCallback) (verify.Message, error) {
+func (gw *Ptop) sign(c PtopCallback) (verify.Message, error) {
 	var body []byte
 	switch gw.body {
 	case verify.BodyJSON:
-		body = gatewayObject(gatewayMember{"success", boolText(c.Success)}, textMember("transaction_id", c.TransactionID),
+		body = object(member{"success", boolText(c.Success)}, textMember("transaction_id", c.TransactionID),
 			textMember("order_id", c.OrderID), textMember("message", c.Message))
 	case verify.BodyForm:
 		success := "0"
 		if c.Success {
 			success = "1"
 		}
-		body = gatewayForm([2]string{"success", success}, [2]string{"transaction_id", c.TransactionID},
+		body = encodeForm([2]string{"success", success}, [2]string{"transaction_id", c.TransactionID},
 			[2]string{"order_id", c.OrderID}, [2]string{"message", c.Message})
 	default:
 		return verify.Message{}, errors.New(`the body is neither "json" nor "form"`)
 	}
 	key := gw.signingKey
 	if c.BadSignature {
-		key = payack.NewSecret(gatewayHex())
+		key = payack.NewSecret(freshHex())
 	}
 	return verify.SignPtopCallback(key, gw.scheme, gw.place, string(body))
 }
@@ -305,8 +305,8 @@ func boolText(b bool) string {
 	return "false"
 }
 
-func ptopRefusal(status int, message string) gatewayAnswer {
-	return gatewayJSON(status, message, gatewayMember{"success", "false"}, textMember("message", message))
+func ptopRefusal(status int, message string) answer {
+	return jsonAnswer(status, message, member{"success", "false"}, textMember("message", message))
 }
 
 var (
@@ -316,29 +316,29 @@ var (
 )
 
 // answer is called with mu held.
-func (gw *PtopGateway) answer(r *http.Request, body []byte) gatewayAnswer {
+func (gw *Ptop) answer(r *http.Request, body []byte) answer {
 	var members []string
-	var do func(gatewayFields) gatewayAnswer
+	var do func(fields) answer
 	switch path := r.URL.Path; path {
 	case "/api/v3/payment", "/api/test/v3/payment":
-		members, do = ptopCreateMembers, func(f gatewayFields) gatewayAnswer { return gw.create(f, path != "/api/v3/payment") }
+		members, do = ptopCreateMembers, func(f fields) answer { return gw.create(f, path != "/api/v3/payment") }
 	case "/api/v3/payment-check":
 		members, do = ptopCheckMembers, gw.check
 	case "/api/api-payout":
 		members, do = ptopPayoutMembers, gw.payout
 	default:
 		if id, isPage := strings.CutPrefix(path, "/pay/"); isPage && gw.byID[id] != nil {
-			return gatewayPage()
+			return customerPage()
 		}
-		return gatewayUnknown()
+		return unknownPath()
 	}
 	if r.Method != http.MethodPost {
-		return gatewayMethod(http.MethodPost)
+		return wrongMethod(http.MethodPost)
 	}
-	if gatewayMedia(r) != "application/json" {
+	if mediaType(r) != "application/json" {
 		return ptopRefusal(http.StatusBadRequest, "the content type is not application/json")
 	}
-	f, wrong := readGatewayJSON(body, members)
+	f, wrong := readJSON(body, members)
 	if wrong != "" {
 		return ptopRefusal(http.StatusBadRequest, wrong)
 	}
@@ -353,8 +353,8 @@ func (gw *PtopGateway) answer(r *http.Request, body []byte) gatewayAnswer {
 
 func sameSecret(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }
 
-func (gw *PtopGateway) create(f gatewayFields, sandbox bool) gatewayAnswer {
-	bad := func(message string) gatewayAnswer { return ptopRefusal(http.StatusBadRequest, message) }
+func (gw *Ptop) create(f fields, sandbox bool) answer {
+	bad := func(message string) answer { return ptopRefusal(http.StatusBadRequest, message) }
 	amount, notNumber := payack.NewAmount(f.text("amount")).Decimal()
 	orderID := f.text("order_id")
 	switch {
@@ -362,32 +362,32 @@ func (gw *PtopGateway) create(f gatewayFields, sandbox bool) gatewayAnswer {
 		return bad("amount is not a number of at least 1")
 	case f.str("currency") != "USD":
 		return bad("currency is not USD")
-	case !isGatewayURL(f.str("webhook_url")) || !isGatewayURL(f.str("success_url")) || !isGatewayURL(f.str("fail_url")):
+	case !isURL(f.str("webhook_url")) || !isURL(f.str("success_url")) || !isURL(f.str("fail_url")):
 		return bad("webhook_url, success_url or fail_url is no URL")
 	case gw.payments[orderID] != nil:
 		return bad("order_id was used before")
 	}
-	p := &PtopGatewayPayment{
+	p := &PtopPayment{
 		OrderID: orderID, TransactionID: gw.nextID("ptop-"),
 		Amount: f.text("amount"), Currency: f.str("currency"), Product: f.text("product"),
 		WebhookURL: f.str("webhook_url"), SuccessURL: f.str("success_url"), FailURL: f.str("fail_url"), Sandbox: sandbox,
 	}
 	p.PaymentURL = gw.base + "/pay/" + p.TransactionID
 	gw.payments[orderID], gw.byID[p.TransactionID] = p, p
-	return gatewayJSON(http.StatusOK, "", gatewayMember{"success", "true"},
+	return jsonAnswer(http.StatusOK, "", member{"success", "true"},
 		textMember("transaction_id", p.TransactionID), textMember("payment_url", p.PaymentURL))
 }
 
-func (gw *PtopGateway) check(f gatewayFields) gatewayAnswer {
+func (gw *Ptop) check(f fields) answer {
 	p := gw.byID[f.text("transaction_id")]
 	if p == nil {
 		return ptopRefusal(http.StatusBadRequest, "there is no such transaction")
 	}
-	return gatewayJSON(http.StatusOK, "", gatewayMember{"status", fmt.Sprint(int(p.Status))},
-		GatewayLiteral.member("amount", orText(gw.faults.Amount, p.Amount)))
+	return jsonAnswer(http.StatusOK, "", member{"status", fmt.Sprint(int(p.Status))},
+		Literal.member("amount", orText(gw.faults.Amount, p.Amount)))
 }
 
-func (gw *PtopGateway) payout(f gatewayFields) gatewayAnswer {
+func (gw *Ptop) payout(f fields) answer {
 	email, text := f.str("reviverEmail"), f.text("amount")
 	amount, notNumber := payack.NewAmount(text).Decimal()
 	switch {
@@ -413,11 +413,11 @@ func (gw *PtopGateway) payout(f gatewayFields) gatewayAnswer {
 		}
 		return ptopPaidOut(p)
 	}
-	p := PtopGatewayPayout{SendingTrx: trx, TransactionID: gw.nextID("ptop-"), ReceiverEmail: email, Amount: text}
+	p := PtopPayout{SendingTrx: trx, TransactionID: gw.nextID("ptop-"), ReceiverEmail: email, Amount: text}
 	gw.payouts = append(gw.payouts, p)
 	return ptopPaidOut(p)
 }
 
-func ptopPaidOut(p PtopGatewayPayout) gatewayAnswer {
-	return gatewayJSON(http.StatusOK, "", gatewayMember{"success", "true"}, textMember("transaction_id", p.TransactionID))
+func ptopPaidOut(p PtopPayout) answer {
+	return jsonAnswer(http.StatusOK, "", member{"success", "true"}, textMember("transaction_id", p.TransactionID))
 }

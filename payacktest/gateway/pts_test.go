@@ -1,4 +1,4 @@
-package payacktest_test
+package gateway_test
 
 import (
 	"bytes"
@@ -26,20 +26,20 @@ import (
 	"github.com/payack/payack/envelope"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/middleware"
-	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/payacktest/gateway"
 	"github.com/payack/payack/verify"
 )
 
-func newPTSGateway(t testing.TB, c payacktest.PTSGatewayConfig) *payacktest.PTSGateway {
+func newPTS(t testing.TB, c gateway.PTSConfig) *gateway.PTS {
 	t.Helper()
-	gw, err := payacktest.NewPTSGateway(c)
+	gw, err := gateway.NewPTS(c)
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
 	return gw
 }
 
 // ptsMerchant builds requests as the documents say, without package client.
-type ptsMerchant struct{ gw *payacktest.PTSGateway }
+type ptsMerchant struct{ gw *gateway.PTS }
 
 func (m ptsMerchant) signer(t testing.TB) *verify.PTSSigner {
 	t.Helper()
@@ -123,8 +123,8 @@ func (m ptsMerchant) event(t testing.TB, a asked) (*payack.PTSEvent, error) {
 	return v.Verify(verify.Message{ContentType: "application/json", Body: a.body}, m.keys(t))
 }
 
-func TestPTSGatewayPayment(t *testing.T) {
-	gw := newPTSGateway(t, payacktest.PTSGatewayConfig{})
+func TestPTSPayment(t *testing.T) {
+	gw := newPTS(t, gateway.PTSConfig{})
 	m := ptsMerchant{gw}
 	a := m.create(t, "order-1", "http://shop.test/hook")
 	assert.Equal(t, 200, a.status)
@@ -154,12 +154,12 @@ func TestPTSGatewayPayment(t *testing.T) {
 	assert.Equal(t, "1000", a.member(t, "code"), a.body)
 }
 
-func TestPTSGatewayKnownAnswer(t *testing.T) {
-	c := payacktest.PTSGatewayConfig{
+func TestPTSKnownAnswer(t *testing.T) {
+	c := gateway.PTSConfig{
 		Safecode:          payack.NewSecret("8b998abba49ae33a194cb9677b13ecbe"),
 		TransactionSecret: payack.NewSecret("f55c19747fde060a4af40dc6ed187ae3"),
 	}
-	gw := newPTSGateway(t, c)
+	gw := newPTS(t, c)
 	header := http.Header{"Content-Type": {"text/plain"}, "X-Transaction-Signature": {"e61bgHW8EyVKH6PEcXWFTE37TF0HBnG3FfjsXAuP86s="}}
 	a := ask(t, "POST", gw.URL+"/merchant/v2/guid-1/balance", header, []byte("hkRXSsHPJ+wSzEj48TYVwA=="))
 	assert.JSONEq(t, `{"code":"1001","message":"field","data":null}`, a.body, "it opens, and only then lacks members")
@@ -168,8 +168,8 @@ func TestPTSGatewayKnownAnswer(t *testing.T) {
 	assert.Equal(t, "1010", a.member(t, "code"))
 }
 
-func TestPTSGatewayRefusals(t *testing.T) {
-	gw := newPTSGateway(t, payacktest.PTSGatewayConfig{
+func TestPTSRefusals(t *testing.T) {
+	gw := newPTS(t, gateway.PTSConfig{
 		Currencies: []string{"PHP", "USD"}, Channels: []string{"GCASH"}, MinAmount: "1", MaxAmount: "1000", Balances: map[string]string{"PHP": "150"},
 	})
 	m := ptsMerchant{gw}
@@ -245,13 +245,13 @@ func TestPTSGatewayRefusals(t *testing.T) {
 	assert.Equal(t, 404, ask(t, "POST", gw.URL+"/merchant/v2/guid-1/refund", nil, nil).status)
 	assert.Equal(t, 404, ask(t, "POST", gw.URL+"/pay/unknown", nil, nil).status)
 	assert.Equal(t, "1000", code(m.postBody(t, "/payment", "text/plain", sealed)), "and nothing else was wrong with it")
-	require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Refusal: "1018"}))
+	require.NoError(t, gw.SetFaults(gateway.Faults{Refusal: "1018"}))
 	assert.JSONEq(t, `{"code":"1018","message":"IP","data":null}`, m.postBody(t, "/payment", "text/plain", sealed).body)
 }
 
-func TestPTSGatewayClock(t *testing.T) {
+func TestPTSClock(t *testing.T) {
 	now := time.Unix(1700000000, 900_000_000)
-	gw := newPTSGateway(t, payacktest.PTSGatewayConfig{GatewayOptions: payacktest.GatewayOptions{Now: func() time.Time { return now }}})
+	gw := newPTS(t, gateway.PTSConfig{Options: gateway.Options{Now: func() time.Time { return now }}})
 	m := ptsMerchant{gw}
 	for timestamp, code := range map[string]string{
 		"1699999995": "1000", "1700000005": "1000", "1699999994": "1020", "1700000006": "1020", `"1700000000"`: "1000", "1e9": "1001", "0170000000": "1020",
@@ -261,9 +261,9 @@ func TestPTSGatewayClock(t *testing.T) {
 	}
 }
 
-func TestPTSGatewayStatesAndQueries(t *testing.T) {
+func TestPTSStatesAndQueries(t *testing.T) {
 	s := newShop(t, func(w http.ResponseWriter, _ *http.Request, _ int) { _, _ = w.Write([]byte("SUCCESS")) })
-	gw := newPTSGateway(t, payacktest.PTSGatewayConfig{AcceptCurrency: "USDT", ExchangeRate: "0.017"})
+	gw := newPTS(t, gateway.PTSConfig{AcceptCurrency: "USDT", ExchangeRate: "0.017"})
 	m := ptsMerchant{gw}
 	m.create(t, "order-1", s.URL)
 	status := func(want payack.PTSStatus) *payack.PTSEvent {
@@ -294,19 +294,19 @@ func TestPTSGatewayStatesAndQueries(t *testing.T) {
 	}
 	assert.Equal(t, []string{"1000", "5000", "2000"}, says)
 
-	for _, f := range []payacktest.GatewayFaults{{Amount: "1"}, {OrderID: "order-2"}} {
+	for _, f := range []gateway.Faults{{Amount: "1"}, {OrderID: "order-2"}} {
 		require.NoError(t, gw.SetFaults(f))
 		ev, err := m.event(t, m.ask(t, "order-1"))
 		require.NoError(t, err, "the gateway signs its lie")
 		assert.NotEqual(t, "100.50 order-1", ev.SubmitAmount.String()+" "+ev.OrderID)
 	}
-	require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{BadSignature: true}))
+	require.NoError(t, gw.SetFaults(gateway.Faults{BadSignature: true}))
 	_, err := m.event(t, m.ask(t, "order-1"))
 	require.ErrorIs(t, err, payack.ErrSignature)
 }
 
-func TestPTSGatewayWithdrawAndBalance(t *testing.T) {
-	gw := newPTSGateway(t, payacktest.PTSGatewayConfig{Balances: map[string]string{"PHP": "200"}, SealResponses: true, GatewayOptions: once})
+func TestPTSWithdrawAndBalance(t *testing.T) {
+	gw := newPTS(t, gateway.PTSConfig{Balances: map[string]string{"PHP": "200"}, SealResponses: true, Options: once})
 	m := ptsMerchant{gw}
 	balance := func() string {
 		t.Helper()
@@ -342,16 +342,16 @@ func TestPTSGatewayWithdrawAndBalance(t *testing.T) {
 	require.NoError(t, gw.Wait(within(t)))
 }
 
-func TestPTSGatewayEndToEnd(t *testing.T) {
-	shapes := []payacktest.PTSGatewayShape{payacktest.PTSGatewayFlat, payacktest.PTSGatewaySealed, payacktest.PTSGatewayData, payacktest.PTSGatewayNested}
+func TestPTSEndToEnd(t *testing.T) {
+	shapes := []gateway.PTSShape{gateway.PTSFlat, gateway.PTSSealed, gateway.PTSData, gateway.PTSNested}
 	for _, shape := range shapes {
-		for _, numbers := range []payacktest.GatewayNumbers{payacktest.GatewayLiteral, payacktest.GatewayPHP, payacktest.GatewayQuoted} {
+		for _, numbers := range []gateway.Numbers{gateway.Literal, gateway.PHP, gateway.Quoted} {
 			t.Run(string(shape)+" "+string(numbers), func(t *testing.T) {
-				sealed := shape == payacktest.PTSGatewaySealed || shape == payacktest.PTSGatewayData
-				gw := newPTSGateway(t, payacktest.PTSGatewayConfig{Shape: shape, Numbers: numbers, SignEnvelopes: sealed, GatewayOptions: fast})
+				sealed := shape == gateway.PTSSealed || shape == gateway.PTSData
+				gw := newPTS(t, gateway.PTSConfig{Shape: shape, Numbers: numbers, SignEnvelopes: sealed, Options: fast})
 				m := ptsMerchant{gw}
 				var events seen[*payack.PTSEvent]
-				c := middleware.PTSConfig{UserID: gw.UserID(), Safecode: gw.Safecode(), PublicKeys: []string{gw.PublicKey()}, Options: middleware.Options{Logger: gatewayQuiet}}
+				c := middleware.PTSConfig{UserID: gw.UserID(), Safecode: gw.Safecode(), PublicKeys: []string{gw.PublicKey()}, Options: middleware.Options{Logger: quiet}}
 				if sealed {
 					c.TransactionSecret = gw.TransactionSecret()
 				}
@@ -373,7 +373,7 @@ func TestPTSGatewayEndToEnd(t *testing.T) {
 				t.Cleanup(s.Close)
 
 				m.create(t, "order-1", s.URL)
-				d, err := gw.Deliver(within(t), "order-1", func(c *payacktest.PTSGatewayCallback) { c.Status = payack.PTSSuccess })
+				d, err := gw.Deliver(within(t), "order-1", func(c *gateway.PTSCallback) { c.Status = payack.PTSSuccess })
 				require.NoError(t, err)
 				assert.False(t, d.Acknowledged, "a lie")
 				assert.Len(t, d.Attempts, 4)
@@ -389,20 +389,20 @@ func TestPTSGatewayEndToEnd(t *testing.T) {
 				require.Len(t, events.all(), 1)
 				assert.Equal(t, "100.50", events.all()[0].AcceptAmount.String())
 				want := payack.SchemeLiteral
-				if numbers == payacktest.GatewayPHP {
+				if numbers == gateway.PHP {
 					want = payack.SchemePHP
 				}
 				assert.Equal(t, want, events.all()[0].Scheme)
 
-				for name, edit := range map[string]func(*payacktest.PTSGatewayCallback){
-					"bad signature": func(c *payacktest.PTSGatewayCallback) { c.BadSignature = true },
-					"other amount":  func(c *payacktest.PTSGatewayCallback) { c.AcceptAmount = "1" },
+				for name, edit := range map[string]func(*gateway.PTSCallback){
+					"bad signature": func(c *gateway.PTSCallback) { c.BadSignature = true },
+					"other amount":  func(c *gateway.PTSCallback) { c.AcceptAmount = "1" },
 				} {
 					d, err := gw.Deliver(within(t), "order-1", edit)
 					require.NoError(t, err)
 					assert.False(t, d.Acknowledged, name)
 				}
-				d, err = gw.Deliver(within(t), "order-1", func(c *payacktest.PTSGatewayCallback) { // out of order
+				d, err = gw.Deliver(within(t), "order-1", func(c *gateway.PTSCallback) { // out of order
 					c.Status, c.Extra = payack.PTSWaiting, map[string]string{"reference_number": "R-1"}
 				})
 				require.NoError(t, err)
@@ -418,9 +418,9 @@ func TestPTSGatewayEndToEnd(t *testing.T) {
 	}
 }
 
-func TestPTSGatewayConfigIsChecked(t *testing.T) {
+func TestPTSConfigIsChecked(t *testing.T) {
 	bad := payack.NewSecret("no PEM")
-	for name, c := range map[string]payacktest.PTSGatewayConfig{
+	for name, c := range map[string]gateway.PTSConfig{
 		"Shape":         {Shape: "round"},
 		"Numbers":       {Numbers: "roman"},
 		"SignEnvelopes": {SignEnvelopes: true},
@@ -432,10 +432,10 @@ func TestPTSGatewayConfigIsChecked(t *testing.T) {
 		"SystemKey":     {SystemKey: bad},
 		"MerchantKey":   {MerchantKey: bad},
 	} {
-		_, err := payacktest.NewPTSGateway(c)
+		_, err := gateway.NewPTS(c)
 		assert.ErrorContains(t, err, name)
 	}
-	gw := newPTSGateway(t, payacktest.PTSGatewayConfig{GUID: "g", UserID: "7", SafecodeEncoding: envelope.PTSHex})
+	gw := newPTS(t, gateway.PTSConfig{GUID: "g", UserID: "7", SafecodeEncoding: envelope.PTSHex})
 	assert.Equal(t, "g", gw.GUID())
 	assert.Equal(t, "7", gw.UserID())
 	ptsMerchant{gw}.signer(t) // the default keys are good ones
@@ -447,17 +447,17 @@ func TestPTSGatewayConfigIsChecked(t *testing.T) {
 }
 
 // The signed text escapes nothing, so some callbacks can't be made.
-func TestPTSGatewayAmbiguousCallback(t *testing.T) {
-	gw := newPTSGateway(t, payacktest.PTSGatewayConfig{})
+func TestPTSAmbiguousCallback(t *testing.T) {
+	gw := newPTS(t, gateway.PTSConfig{})
 	ptsMerchant{gw}.create(t, "order-1", "http://127.0.0.1:1/")
-	_, err := gw.Deliver(within(t), "order-1", func(c *payacktest.PTSGatewayCallback) { c.Channel = "a&status=2000" })
+	_, err := gw.Deliver(within(t), "order-1", func(c *gateway.PTSCallback) { c.Channel = "a&status=2000" })
 	require.ErrorContains(t, err, "channel")
 	assert.Empty(t, gw.Deliveries("order-1"))
 }
 
 // PHP's text of a number is what the verifier takes for it.
-func TestPTSGatewayPHPNumbers(t *testing.T) {
-	gw := newPTSGateway(t, payacktest.PTSGatewayConfig{Numbers: payacktest.GatewayPHP, GatewayOptions: once})
+func TestPTSPHPNumbers(t *testing.T) {
+	gw := newPTS(t, gateway.PTSConfig{Numbers: gateway.PHP, Options: once})
 	m := ptsMerchant{gw}
 	v, err := verify.NewPTS(verify.PTSOptions{Numbers: []payack.Scheme{payack.SchemePHP}})
 	require.NoError(t, err)
@@ -467,7 +467,7 @@ func TestPTSGatewayPHPNumbers(t *testing.T) {
 		"12345678.123456": "12345678.123456", "123456789.123456": "123456789.12346", "100000000000000000": "100000000000000000",
 		"99999999999999.9": "1.0E+14", "100000000000000.5": "1.0E+14", "1000000000000000.5": "1.0E+15", "100000000000000.0": "1.0E+14", "500": "500",
 	} {
-		d, err := gw.Deliver(within(t), "order-1", func(c *payacktest.PTSGatewayCallback) { c.SubmitAmount = literal })
+		d, err := gw.Deliver(within(t), "order-1", func(c *gateway.PTSCallback) { c.SubmitAmount = literal })
 		require.NoError(t, err)
 		ev, err := v.Verify(verify.Message{ContentType: "application/json", Body: string(d.Body)}, m.keys(t))
 		if assert.NoError(t, err, literal) {
@@ -483,7 +483,7 @@ func TestPTSGatewayPHPNumbers(t *testing.T) {
 }
 
 // Keys of the merchant's own, in the older form.
-func TestPTSGatewayOwnKeys(t *testing.T) {
+func TestPTSOwnKeys(t *testing.T) {
 	pkcs1 := func() (payack.Secret, *rsa.PrivateKey) {
 		key, err := rsa.GenerateKey(rand.Reader, 1024)
 		require.NoError(t, err)
@@ -491,7 +491,7 @@ func TestPTSGatewayOwnKeys(t *testing.T) {
 	}
 	system, key := pkcs1()
 	merchant, _ := pkcs1()
-	gw := newPTSGateway(t, payacktest.PTSGatewayConfig{SystemKey: system, MerchantKey: merchant})
+	gw := newPTS(t, gateway.PTSConfig{SystemKey: system, MerchantKey: merchant})
 	block, _ := pem.Decode([]byte(gw.PublicKey()))
 	public, err := x509.ParsePKIXPublicKey(block.Bytes)
 	require.NoError(t, err)

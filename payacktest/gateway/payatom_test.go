@@ -1,4 +1,4 @@
-package payacktest_test
+package gateway_test
 
 import (
 	"context"
@@ -17,20 +17,20 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/middleware"
-	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/payacktest/gateway"
 	"github.com/payack/payack/verify"
 )
 
-func newPayatomGateway(t testing.TB, c payacktest.PayatomGatewayConfig) *payacktest.PayatomGateway {
+func newPayatom(t testing.TB, c gateway.PayatomConfig) *gateway.Payatom {
 	t.Helper()
-	gw, err := payacktest.NewPayatomGateway(c)
+	gw, err := gateway.NewPayatom(c)
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
 	return gw
 }
 
 // payatomMerchant builds requests as the documents say, without package client.
-type payatomMerchant struct{ gw *payacktest.PayatomGateway }
+type payatomMerchant struct{ gw *gateway.Payatom }
 
 func (m payatomMerchant) signer(t testing.TB) *verify.PayatomSigner {
 	t.Helper()
@@ -53,7 +53,7 @@ func (m payatomMerchant) post(t testing.TB, path string, f fields, header ...str
 	return ask(t, "POST", m.gw.URL+path, h, f.json())
 }
 
-func (m payatomMerchant) create(t testing.TB, id string) payacktest.PayatomGatewayPayment {
+func (m payatomMerchant) create(t testing.TB, id string) gateway.PayatomPayment {
 	t.Helper()
 	a := m.post(t, "/pay/request.php", m.payin(id))
 	require.Equal(t, "ok", a.member(t, "status"), a.body)
@@ -78,8 +78,8 @@ func (m payatomMerchant) event(t testing.TB, a asked) (*payack.PayatomEvent, err
 	return v.VerifyPolling([]byte(a.body), k)
 }
 
-func TestPayatomGatewayPayin(t *testing.T) {
-	gw := newPayatomGateway(t, payacktest.PayatomGatewayConfig{})
+func TestPayatomPayin(t *testing.T) {
+	gw := newPayatom(t, gateway.PayatomConfig{})
 	m := payatomMerchant{gw}
 	p := m.create(t, "order-0001")
 	assert.Equal(t, payack.PayatomPending, p.Status)
@@ -91,8 +91,8 @@ func TestPayatomGatewayPayin(t *testing.T) {
 	assert.Equal(t, "ok", a.member(t, "status"))
 }
 
-func TestPayatomGatewayRefusals(t *testing.T) {
-	gw := newPayatomGateway(t, payacktest.PayatomGatewayConfig{})
+func TestPayatomRefusals(t *testing.T) {
+	gw := newPayatom(t, gateway.PayatomConfig{})
 	m := payatomMerchant{gw}
 	known := m.create(t, "order-0001")
 	s := m.signer(t)
@@ -153,15 +153,15 @@ func TestPayatomGatewayRefusals(t *testing.T) {
 		assert.Equal(t, 404, a.status)
 		assert.Equal(t, "not documented\n", a.body)
 	}
-	require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Refusal: "maintenance"}))
+	require.NoError(t, gw.SetFaults(gateway.Faults{Refusal: "maintenance"}))
 	assert.JSONEq(t, `{"status":"error","message":"maintenance"}`, m.post(t, "/pay/request.php", good).body)
 }
 
-func TestPayatomGatewayPolling(t *testing.T) {
+func TestPayatomPolling(t *testing.T) {
 	for _, name := range []string{"amount", "received_amount", "recieved_amount"} {
-		for _, numbers := range []payacktest.GatewayNumbers{payacktest.GatewayLiteral, payacktest.GatewayPHP, payacktest.GatewayQuoted} {
+		for _, numbers := range []gateway.Numbers{gateway.Literal, gateway.PHP, gateway.Quoted} {
 			t.Run(name+" "+string(numbers), func(t *testing.T) {
-				gw := newPayatomGateway(t, payacktest.PayatomGatewayConfig{PollingAmount: name, Numbers: numbers})
+				gw := newPayatom(t, gateway.PayatomConfig{PollingAmount: name, Numbers: numbers})
 				m := payatomMerchant{gw}
 				p := m.create(t, "order-0001")
 				ev, err := m.event(t, m.poll(t, p.RefCode))
@@ -171,13 +171,13 @@ func TestPayatomGatewayPolling(t *testing.T) {
 				ev, err = m.event(t, m.poll(t, p.RefCode))
 				require.NoError(t, err)
 				assert.Equal(t, "order-0001 450.10 Approved", ev.OrderID+" "+ev.ReceivedAmount.String()+" "+string(ev.Status))
-				if numbers == payacktest.GatewayPHP {
+				if numbers == gateway.PHP {
 					assert.Equal(t, "450.1", ev.ReceivedAmount.SignedText())
 				}
 			})
 		}
 	}
-	gw := newPayatomGateway(t, payacktest.PayatomGatewayConfig{})
+	gw := newPayatom(t, gateway.PayatomConfig{})
 	m := payatomMerchant{gw}
 	p := m.create(t, "order-0001")
 	hash := quoted(m.signer(t).PollingHash(p.RefCode, gw.PID()))
@@ -189,19 +189,19 @@ func TestPayatomGatewayPolling(t *testing.T) {
 	} {
 		assert.Equal(t, "order-0001", m.post(t, "/api/status_polling.php", f).member(t, "order_id"))
 	}
-	for _, f := range []payacktest.GatewayFaults{{Amount: "1"}, {OrderID: "order-0009"}} {
+	for _, f := range []gateway.Faults{{Amount: "1"}, {OrderID: "order-0009"}} {
 		require.NoError(t, gw.SetFaults(f))
 		ev, err := m.event(t, m.poll(t, p.RefCode))
 		require.NoError(t, err, "the gateway signs its lie")
 		assert.NotEqual(t, "order-0001 0", ev.OrderID+" "+ev.ReceivedAmount.String())
 	}
-	require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{BadSignature: true}))
+	require.NoError(t, gw.SetFaults(gateway.Faults{BadSignature: true}))
 	_, err := m.event(t, m.poll(t, p.RefCode))
 	require.ErrorIs(t, err, payack.ErrEnvelope)
 }
 
-func TestPayatomGatewayStates(t *testing.T) {
-	gw := newPayatomGateway(t, payacktest.PayatomGatewayConfig{}) // no URL: nothing is sent
+func TestPayatomStates(t *testing.T) {
+	gw := newPayatom(t, gateway.PayatomConfig{}) // no URL: nothing is sent
 	m := payatomMerchant{gw}
 	for _, id := range []string{"order-0001", "order-0002", "order-0003", "order-0004", "order-0005"} {
 		m.create(t, id)
@@ -238,10 +238,10 @@ func TestPayatomGatewayStates(t *testing.T) {
 	assert.Empty(t, gw.Deliveries("order-0001"))
 }
 
-func TestPayatomGatewayPayoutAndLists(t *testing.T) {
+func TestPayatomPayoutAndLists(t *testing.T) {
 	var days atomic.Int64
 	now := func() time.Time { return time.Date(2026, 1, 2+int(days.Load()), 12, 0, 0, 0, time.UTC) }
-	gw := newPayatomGateway(t, payacktest.PayatomGatewayConfig{Balance: "1234.5", GatewayOptions: payacktest.GatewayOptions{Now: now}})
+	gw := newPayatom(t, gateway.PayatomConfig{Balance: "1234.5", Options: gateway.Options{Now: now}})
 	m := payatomMerchant{gw}
 	m.create(t, "order-0001")
 	a := m.post(t, "/payout/api/request.php", fields{"payment_mode": `"imps"`, "pid": quoted(gw.PID()), "order_id": `"payout-001"`, "amount": `"20"`, "account": `"1"`})
@@ -280,21 +280,21 @@ func TestPayatomGatewayPayoutAndLists(t *testing.T) {
 		ask(t, "POST", gw.URL+"/bot/api_v2/account_deposit.php", http.Header{"Api-Key": {gw.APIKey().Reveal()}}, nil).body)
 }
 
-func TestPayatomGatewayEndToEnd(t *testing.T) {
-	for name, c := range map[string]payacktest.PayatomGatewayConfig{
+func TestPayatomEndToEnd(t *testing.T) {
+	for name, c := range map[string]gateway.PayatomConfig{
 		"quoted":      {},
-		"literal":     {Numbers: payacktest.GatewayLiteral},
-		"php":         {Numbers: payacktest.GatewayPHP},
-		"form":        {Body: verify.BodyForm, Numbers: payacktest.GatewayPHP},
+		"literal":     {Numbers: gateway.Literal},
+		"php":         {Numbers: gateway.PHP},
+		"form":        {Body: verify.BodyForm, Numbers: gateway.PHP},
 		"form amount": {Body: verify.BodyForm, FormAmount: "amount"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.GatewayOptions = fast
-			gw := newPayatomGateway(t, c)
+			c.Options = fast
+			gw := newPayatom(t, c)
 			m := payatomMerchant{gw}
 			var events seen[*payack.PayatomEvent]
 			h, err := handlers.NewPayatom(middleware.PayatomConfig{
-				SecretKeys: []payack.Secret{gw.SecretKey()}, Body: c.Body, Options: middleware.Options{Logger: gatewayQuiet},
+				SecretKeys: []payack.Secret{gw.SecretKey()}, Body: c.Body, Options: middleware.Options{Logger: quiet},
 				Confirm: func(_ context.Context, ev *payack.PayatomEvent) (*payack.Confirmation, error) {
 					said, err := m.event(t, m.poll(t, ev.Unsigned.RefCode.String()))
 					switch {
@@ -314,7 +314,7 @@ func TestPayatomGatewayEndToEnd(t *testing.T) {
 			gw.SetWebhookURL(s.URL)
 			p := m.create(t, "order-0001")
 
-			d, err := gw.Deliver(within(t), "order-0001", func(c *payacktest.PayatomGatewayCallback) {
+			d, err := gw.Deliver(within(t), "order-0001", func(c *gateway.PayatomCallback) {
 				c.Status, c.ReceivedAmount = payack.PayatomApproved, "500.00"
 			})
 			require.NoError(t, err)
@@ -338,12 +338,12 @@ func TestPayatomGatewayEndToEnd(t *testing.T) {
 			hash := postHashOf(t, ds[1])
 			for lie, x := range map[string]struct {
 				verifies bool
-				edit     func(*payacktest.PayatomGatewayCallback)
+				edit     func(*gateway.PayatomCallback)
 			}{
-				"bad signature": {false, func(c *payacktest.PayatomGatewayCallback) { c.BadSignature = true }},
-				"other amount":  {true, func(c *payacktest.PayatomGatewayCallback) { c.ReceivedAmount = "50000" }},
+				"bad signature": {false, func(c *gateway.PayatomCallback) { c.BadSignature = true }},
+				"other amount":  {true, func(c *gateway.PayatomCallback) { c.ReceivedAmount = "50000" }},
 				// PHP's text of the true amount is 500, and so not what was moved.
-				"moved border": {name != "php", func(c *payacktest.PayatomGatewayCallback) {
+				"moved border": {name != "php", func(c *gateway.PayatomCallback) {
 					c.OrderID, c.ReceivedAmount, c.PostHash = "order-00015", "00.00", hash
 				}},
 			} {
@@ -371,7 +371,7 @@ func TestPayatomGatewayEndToEnd(t *testing.T) {
 }
 
 // postHashOf finds the hash in a webhook of either format.
-func postHashOf(t testing.TB, d payacktest.GatewayDelivery) string {
+func postHashOf(t testing.TB, d gateway.Delivery) string {
 	t.Helper()
 	if strings.HasPrefix(string(d.Body), "{") {
 		return asked{body: string(d.Body)}.member(t, "post_hash").(string)
@@ -382,7 +382,7 @@ func postHashOf(t testing.TB, d payacktest.GatewayDelivery) string {
 }
 
 // What is no acknowledgement: another status, another word, no JSON.
-func TestPayatomGatewayAcknowledgement(t *testing.T) {
+func TestPayatomAcknowledgement(t *testing.T) {
 	answers := []string{"", "SUCCESS", `{"acknowledge":"no"}`, `{"acknowledge":true}`, `{"acknowledge":"yes","acknowledge":"yes"}`,
 		`{"hash_status":"Hash Matched","acknowledge":"yes"}`}
 	s := newShop(t, func(w http.ResponseWriter, _ *http.Request, n int) {
@@ -392,8 +392,8 @@ func TestPayatomGatewayAcknowledgement(t *testing.T) {
 		}
 		_, _ = w.Write([]byte(answers[n-1]))
 	})
-	gw := newPayatomGateway(t, payacktest.PayatomGatewayConfig{
-		WebhookURL: s.URL, GatewayOptions: payacktest.GatewayOptions{Retries: 20, RetryDelay: time.Microsecond},
+	gw := newPayatom(t, gateway.PayatomConfig{
+		WebhookURL: s.URL, Options: gateway.Options{Retries: 20, RetryDelay: time.Microsecond},
 	})
 	payatomMerchant{gw}.create(t, "order-0001")
 	d, err := gw.Deliver(within(t), "order-0001")
@@ -402,12 +402,12 @@ func TestPayatomGatewayAcknowledgement(t *testing.T) {
 	assert.Len(t, d.Attempts, len(answers))
 }
 
-func TestPayatomGatewayConfigIsChecked(t *testing.T) {
-	for name, c := range map[string]payacktest.PayatomGatewayConfig{
+func TestPayatomConfigIsChecked(t *testing.T) {
+	for name, c := range map[string]gateway.PayatomConfig{
 		"Body": {Body: "xml"}, "FormAmount": {FormAmount: "sum"}, "PollingAmount": {PollingAmount: "sum"},
 		"WebhookURL": {WebhookURL: "shop"}, "Balance": {Balance: "-1"}, "Numbers": {Numbers: "roman"},
 	} {
-		_, err := payacktest.NewPayatomGateway(c)
+		_, err := gateway.NewPayatom(c)
 		assert.ErrorContains(t, err, name)
 	}
 }

@@ -1,4 +1,4 @@
-package payacktest
+package gateway
 
 import (
 	"context"
@@ -15,9 +15,9 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PayatomGatewayConfig says what a fake Payatom is like. The zero value is a
+// PayatomConfig says what a fake Payatom is like. The zero value is a
 // working choice with throwaway keys, and no webhook URL.
-type PayatomGatewayConfig struct {
+type PayatomConfig struct {
 	// PID and SecretKey are the merchant's; empty ones are made up.
 	PID       string
 	SecretKey payack.Secret
@@ -34,7 +34,7 @@ type PayatomGatewayConfig struct {
 	// received_amount, the older generation also writes amount.
 	FormAmount string
 	// Numbers is how amounts are written and signed; empty is quoted.
-	Numbers GatewayNumbers
+	Numbers Numbers
 	// PollingAmount is the name of the received amount in the answer of
 	// status_polling.php: amount (when empty), received_amount or
 	// recieved_amount. With the latter two, amount is what was requested.
@@ -42,10 +42,10 @@ type PayatomGatewayConfig struct {
 	// Balance is what wallet_balance.php says; empty is 0.
 	Balance string
 
-	GatewayOptions
+	Options
 }
 
-// PayatomGateway is a fake of Payatom on a loopback port, made after the
+// Payatom is a fake of Payatom on a loopback port, made after the
 // provider's documents. It is safe for concurrent use.
 //
 // Endpoints, POST and application/json unless said otherwise:
@@ -84,26 +84,26 @@ type PayatomGatewayConfig struct {
 // Payments and payouts are named by their order_id. A change of a payment's
 // state sends a webhook. Webhooks of one payment follow each other; the next
 // begins when the one before it was acknowledged or given up.
-type PayatomGateway struct {
+type Payatom struct {
 	// URL is the base of all endpoints, without a slash at its end.
 	URL string
 
 	gateway
-	config         PayatomGatewayConfig
+	config         PayatomConfig
 	signer, forger *verify.PayatomSigner
 
 	webhookURL string
-	payments   map[string]*PayatomGatewayPayment
-	byRef      map[string]*PayatomGatewayPayment
+	payments   map[string]*PayatomPayment
+	byRef      map[string]*PayatomPayment
 	pages      map[string]bool // by hash_value
 	order      []string        // order_ids, the oldest first
-	payouts    map[string]*PayatomGatewayPayout
+	payouts    map[string]*PayatomPayout
 	payoutDay  string
 	payoutAsks int // reconciliations of payouts on that day
 }
 
-// PayatomGatewayPayment is a payment that was requested at a fake Payatom.
-type PayatomGatewayPayment struct {
+// PayatomPayment is a payment that was requested at a fake Payatom.
+type PayatomPayment struct {
 	OrderID string
 	// RefCode is the gateway's own name for it; webhooks tell it.
 	RefCode   string
@@ -123,16 +123,16 @@ type PayatomGatewayPayment struct {
 	RefundCompleted     time.Time
 }
 
-// PayatomGatewayPayout is a payout that was requested at a fake Payatom.
-type PayatomGatewayPayout struct {
+// PayatomPayout is a payout that was requested at a fake Payatom.
+type PayatomPayout struct {
 	OrderID, PaymentMode, Amount string
 	Status                       payack.PayatomStatus
 	Created                      time.Time
 }
 
-// PayatomGatewayCallback is what a webhook, or a polling answer, of Payatom
+// PayatomCallback is what a webhook, or a polling answer, of Payatom
 // says. OrderID, ReceivedAmount and Status are covered by the post_hash.
-type PayatomGatewayCallback struct {
+type PayatomCallback struct {
 	OrderID, ReceivedAmount string
 	Status                  payack.PayatomStatus
 
@@ -145,30 +145,30 @@ type PayatomGatewayCallback struct {
 	PostHash string
 }
 
-// NewPayatomGateway starts a fake Payatom on a loopback port. Close it. An
+// NewPayatom starts a fake Payatom on a loopback port. Close it. An
 // error names the member of the configuration, or says why it can't listen.
-func NewPayatomGateway(c PayatomGatewayConfig) (*PayatomGateway, error) {
-	gw := &PayatomGateway{
-		webhookURL: c.WebhookURL, payments: make(map[string]*PayatomGatewayPayment), byRef: make(map[string]*PayatomGatewayPayment),
-		pages: make(map[string]bool), payouts: make(map[string]*PayatomGatewayPayout),
+func NewPayatom(c PayatomConfig) (*Payatom, error) {
+	gw := &Payatom{
+		webhookURL: c.WebhookURL, payments: make(map[string]*PayatomPayment), byRef: make(map[string]*PayatomPayment),
+		pages: make(map[string]bool), payouts: make(map[string]*PayatomPayout),
 	}
 	if err := gw.configure(c); err != nil {
 		return nil, err
 	}
 	gw.handle, gw.refuse = gw.answer, payatomRefusal
 	gw.acknowledged = payatomAcknowledged
-	if err := gw.start(c.GatewayOptions); err != nil {
+	if err := gw.start(c.Options); err != nil {
 		return nil, err
 	}
 	gw.URL = gw.base
 	return gw, nil
 }
 
-func (gw *PayatomGateway) configure(c PayatomGatewayConfig) error {
+func (gw *Payatom) configure(c PayatomConfig) error {
 	var err error
-	c.PID, c.SecretKey = orText(c.PID, "pid-1"), gatewayKey(c.SecretKey)
-	c.Token, c.APIKey, c.Authorization = gatewayKey(c.Token), gatewayKey(c.APIKey), gatewayKey(c.Authorization)
-	if c.Numbers, err = c.Numbers.orDefault(GatewayQuoted); err != nil {
+	c.PID, c.SecretKey = orText(c.PID, "pid-1"), secretOr(c.SecretKey)
+	c.Token, c.APIKey, c.Authorization = secretOr(c.Token), secretOr(c.APIKey), secretOr(c.Authorization)
+	if c.Numbers, err = c.Numbers.orDefault(Quoted); err != nil {
 		return err
 	}
 	c.PollingAmount = orText(c.PollingAmount, "amount")
@@ -177,57 +177,57 @@ func (gw *PayatomGateway) configure(c PayatomGatewayConfig) error {
 	if c.Body == "" {
 		c.Body = verify.BodyJSON
 	}
-	_, balanceOK := gatewayDecimal(c.Balance)
+	_, balanceOK := parseDecimal(c.Balance)
 	switch {
 	case c.Body != verify.BodyJSON && c.Body != verify.BodyForm:
-		return fmt.Errorf(`payacktest: Body: unknown format %q; choose "json" or "form"`, string(c.Body))
+		return fmt.Errorf(`gateway: Body: unknown format %q; choose "json" or "form"`, string(c.Body))
 	case c.FormAmount != "received_amount" && c.FormAmount != "amount":
-		return errors.New("payacktest: FormAmount: choose received_amount or amount")
+		return errors.New("gateway: FormAmount: choose received_amount or amount")
 	case c.PollingAmount != "amount" && c.PollingAmount != "received_amount" && c.PollingAmount != "recieved_amount":
-		return errors.New("payacktest: PollingAmount: choose amount, received_amount or recieved_amount")
-	case c.WebhookURL != "" && !isGatewayURL(c.WebhookURL):
-		return errors.New("payacktest: WebhookURL: it is no URL")
+		return errors.New("gateway: PollingAmount: choose amount, received_amount or recieved_amount")
+	case c.WebhookURL != "" && !isURL(c.WebhookURL):
+		return errors.New("gateway: WebhookURL: it is no URL")
 	case !balanceOK:
-		return errors.New("payacktest: Balance: it is not a plain decimal number")
+		return errors.New("gateway: Balance: it is not a plain decimal number")
 	}
 	if gw.signer, err = verify.NewPayatomSigner(c.SecretKey); err != nil {
-		return fmt.Errorf("payacktest: SecretKey: %w", err)
+		return fmt.Errorf("gateway: SecretKey: %w", err)
 	}
-	gw.forger, err = verify.NewPayatomSigner(payack.NewSecret(gatewayHex()))
+	gw.forger, err = verify.NewPayatomSigner(payack.NewSecret(freshHex()))
 	gw.config = c
 	return err
 }
 
 // PID returns the merchant's pid.
-func (gw *PayatomGateway) PID() string { return gw.config.PID }
+func (gw *Payatom) PID() string { return gw.config.PID }
 
 // SecretKey returns the merchant's secret_key.
-func (gw *PayatomGateway) SecretKey() payack.Secret { return gw.config.SecretKey }
+func (gw *Payatom) SecretKey() payack.Secret { return gw.config.SecretKey }
 
 // Token returns the value of the header Token, for reconciliations.
-func (gw *PayatomGateway) Token() payack.Secret { return gw.config.Token }
+func (gw *Payatom) Token() payack.Secret { return gw.config.Token }
 
 // APIKey returns the value of the header Api-Key.
-func (gw *PayatomGateway) APIKey() payack.Secret { return gw.config.APIKey }
+func (gw *Payatom) APIKey() payack.Secret { return gw.config.APIKey }
 
 // Authorization returns the value of the header Authorization.
-func (gw *PayatomGateway) Authorization() payack.Secret { return gw.config.Authorization }
+func (gw *Payatom) Authorization() payack.Secret { return gw.config.Authorization }
 
 // SetWebhookURL sets where webhooks go from now on, as in the back office. An
 // empty one switches them off.
-func (gw *PayatomGateway) SetWebhookURL(to string) {
+func (gw *Payatom) SetWebhookURL(to string) {
 	gw.mu.Lock()
 	defer gw.mu.Unlock()
 	gw.webhookURL = to
 }
 
 // Payment returns a payment by its order_id.
-func (gw *PayatomGateway) Payment(id string) (PayatomGatewayPayment, bool) {
+func (gw *Payatom) Payment(id string) (PayatomPayment, bool) {
 	gw.mu.Lock()
 	defer gw.mu.Unlock()
 	p, found := gw.payments[id]
 	if !found {
-		return PayatomGatewayPayment{}, false
+		return PayatomPayment{}, false
 	}
 	out := *p
 	out.WebhookAcknowledged = gw.wasAcknowledged(id)
@@ -235,7 +235,7 @@ func (gw *PayatomGateway) Payment(id string) (PayatomGatewayPayment, bool) {
 }
 
 // wasAcknowledged is called with mu held.
-func (gw *PayatomGateway) wasAcknowledged(id string) bool {
+func (gw *Payatom) wasAcknowledged(id string) bool {
 	for _, d := range gw.deliveries {
 		if d.ID == id && d.Acknowledged {
 			return true
@@ -245,45 +245,45 @@ func (gw *PayatomGateway) wasAcknowledged(id string) bool {
 }
 
 // Payout returns a payout by its order_id.
-func (gw *PayatomGateway) Payout(id string) (PayatomGatewayPayout, bool) {
+func (gw *Payatom) Payout(id string) (PayatomPayout, bool) {
 	gw.mu.Lock()
 	defer gw.mu.Unlock()
 	p, found := gw.payouts[id]
 	if !found {
-		return PayatomGatewayPayout{}, false
+		return PayatomPayout{}, false
 	}
 	return *p, true
 }
 
 // Pay approves a payment or a payout, and sends a payment's webhook. The amount
 // received is the one requested.
-func (gw *PayatomGateway) Pay(id string) error { return gw.Change(id, payack.PayatomApproved) }
+func (gw *Payatom) Pay(id string) error { return gw.Change(id, payack.PayatomApproved) }
 
 // PayAmount is Pay for a payment of which another amount came in.
-func (gw *PayatomGateway) PayAmount(id, received string) error {
+func (gw *Payatom) PayAmount(id, received string) error {
 	return gw.change(id, payack.PayatomApproved, received, true)
 }
 
 // Decline declines a payment and sends its webhook.
-func (gw *PayatomGateway) Decline(id string) error { return gw.Change(id, payack.PayatomDeclined) }
+func (gw *Payatom) Decline(id string) error { return gw.Change(id, payack.PayatomDeclined) }
 
 // Cancel cancels a payment and sends its webhook.
-func (gw *PayatomGateway) Cancel(id string) error { return gw.Change(id, payack.PayatomCancelled) }
+func (gw *Payatom) Cancel(id string) error { return gw.Change(id, payack.PayatomCancelled) }
 
 // Fail makes a payment or payout fail, and sends a payment's webhook.
-func (gw *PayatomGateway) Fail(id string) error { return gw.Change(id, payack.PayatomFailed) }
+func (gw *Payatom) Fail(id string) error { return gw.Change(id, payack.PayatomFailed) }
 
 // TimeOut makes a payment one whose user timed out, after which a late approval
 // may follow, and sends its webhook.
-func (gw *PayatomGateway) TimeOut(id string) error { return gw.Change(id, payack.PayatomTimedOut) }
+func (gw *Payatom) TimeOut(id string) error { return gw.Change(id, payack.PayatomTimedOut) }
 
 // Refund initiates the refund of an approved payment and sends its webhook.
-func (gw *PayatomGateway) Refund(id string) error {
+func (gw *Payatom) Refund(id string) error {
 	return gw.Change(id, payack.PayatomRefundInitiated)
 }
 
 // CompleteRefund completes an initiated refund and sends its webhook.
-func (gw *PayatomGateway) CompleteRefund(id string) error {
+func (gw *Payatom) CompleteRefund(id string) error {
 	return gw.Change(id, payack.PayatomRefundCompleted)
 }
 
@@ -293,27 +293,27 @@ func (gw *PayatomGateway) CompleteRefund(id string) error {
 // final status, except that an approved payment can be refunded; only those
 // can. A status that the documents don't know is taken, for tests of what a
 // merchant does with it.
-func (gw *PayatomGateway) Change(id string, status payack.PayatomStatus) error {
+func (gw *Payatom) Change(id string, status payack.PayatomStatus) error {
 	return gw.change(id, status, "", true)
 }
 
 // SetStatus is Change without a webhook, as if that had been lost.
-func (gw *PayatomGateway) SetStatus(id string, status payack.PayatomStatus) error {
+func (gw *Payatom) SetStatus(id string, status payack.PayatomStatus) error {
 	return gw.change(id, status, "", false)
 }
 
-func (gw *PayatomGateway) change(id string, status payack.PayatomStatus, received string, announce bool) error {
+func (gw *Payatom) change(id string, status payack.PayatomStatus, received string, announce bool) error {
 	gw.mu.Lock()
 	defer gw.mu.Unlock()
 	if status == "" {
-		return errors.New("payacktest: the status is empty")
+		return errors.New("gateway: the status is empty")
 	}
 	if p, found := gw.payouts[id]; found {
 		switch {
 		case received != "":
-			return fmt.Errorf("payacktest: %q is a payout; it receives nothing", id)
+			return fmt.Errorf("gateway: %q is a payout; it receives nothing", id)
 		case p.Status.Final():
-			return fmt.Errorf("payacktest: payout %q is %s, which is final", id, p.Status)
+			return fmt.Errorf("gateway: payout %q is %s, which is final", id, p.Status)
 		}
 		p.Status = status
 		return nil
@@ -328,13 +328,13 @@ func (gw *PayatomGateway) change(id string, status payack.PayatomStatus, receive
 	switch {
 	case refund && !(status == payack.PayatomRefundInitiated && p.Status.Paid()) &&
 		!(status == payack.PayatomRefundCompleted && p.Status == payack.PayatomRefundInitiated):
-		return fmt.Errorf("payacktest: payment %q is %s, so its status can't become %s", id, p.Status, status)
+		return fmt.Errorf("gateway: payment %q is %s, so its status can't become %s", id, p.Status, status)
 	case !refund && (p.Status.Final() || p.Status == payack.PayatomRefundInitiated):
-		return fmt.Errorf("payacktest: payment %q is %s, so its status can't become %s", id, p.Status, status)
+		return fmt.Errorf("gateway: payment %q is %s, so its status can't become %s", id, p.Status, status)
 	case status.Paid():
 		next.ReceivedAmount = orText(received, p.RequestedAmount)
-		if _, ok := gatewayDecimal(next.ReceivedAmount); !ok {
-			return errors.New("payacktest: the received amount is not a plain decimal number")
+		if _, ok := parseDecimal(next.ReceivedAmount); !ok {
+			return errors.New("gateway: the received amount is not a plain decimal number")
 		}
 	case status == payack.PayatomRefundInitiated:
 		next.RefundInitiated = gw.options.Now()
@@ -356,15 +356,15 @@ func (gw *PayatomGateway) change(id string, status payack.PayatomStatus, receive
 // earlier state. It does not wait for other deliveries. An error is for an
 // unknown payment, a missing webhook URL, the context, or a closed gateway; a
 // webhook that was not acknowledged is none.
-func (gw *PayatomGateway) Deliver(ctx context.Context, id string, edit ...func(*PayatomGatewayCallback)) (GatewayDelivery, error) {
+func (gw *Payatom) Deliver(ctx context.Context, id string, edit ...func(*PayatomCallback)) (Delivery, error) {
 	gw.mu.Lock()
 	p, err := gw.find(id)
 	if err == nil && gw.webhookURL == "" {
-		err = errors.New("payacktest: there is no webhook URL; set WebhookURL or call SetWebhookURL")
+		err = errors.New("gateway: there is no webhook URL; set WebhookURL or call SetWebhookURL")
 	}
 	if err != nil {
 		gw.mu.Unlock()
-		return GatewayDelivery{}, err
+		return Delivery{}, err
 	}
 	c, to := p.callback(), gw.webhookURL
 	gw.mu.Unlock()
@@ -375,15 +375,15 @@ func (gw *PayatomGateway) Deliver(ctx context.Context, id string, edit ...func(*
 }
 
 // find is called with mu held.
-func (gw *PayatomGateway) find(id string) (*PayatomGatewayPayment, error) {
+func (gw *Payatom) find(id string) (*PayatomPayment, error) {
 	if p, found := gw.payments[id]; found {
 		return p, nil
 	}
-	return nil, fmt.Errorf("payacktest: there is no payment %q", id)
+	return nil, fmt.Errorf("gateway: there is no payment %q", id)
 }
 
-func (p *PayatomGatewayPayment) callback() PayatomGatewayCallback {
-	c := PayatomGatewayCallback{
+func (p *PayatomPayment) callback() PayatomCallback {
+	c := PayatomCallback{
 		OrderID: p.OrderID, ReceivedAmount: p.ReceivedAmount, Status: p.Status,
 		RequestedAmount: p.RequestedAmount, RefCode: p.RefCode, RefundInfo: "[]",
 	}
@@ -395,7 +395,7 @@ func (p *PayatomGatewayPayment) callback() PayatomGatewayCallback {
 		if !p.RefundCompleted.IsZero() {
 			status, completed = "Completed", payatomTime(p.RefundCompleted)
 		}
-		c.RefundInfo = string(gatewayObject(textMember("refunded_upi", "payer@upi"), textMember("refund_amount", p.ReceivedAmount),
+		c.RefundInfo = string(object(textMember("refunded_upi", "payer@upi"), textMember("refund_amount", p.ReceivedAmount),
 			textMember("refund_initiated_time", payatomTime(p.RefundInitiated)), textMember("refund_completed_time", completed),
 			textMember("refund_status", status), textMember("refund_notes", "")))
 	}
@@ -404,7 +404,7 @@ func (p *PayatomGatewayPayment) callback() PayatomGatewayCallback {
 
 func payatomTime(t time.Time) string { return t.UTC().Format(time.DateTime) }
 
-func (gw *PayatomGateway) hash(c PayatomGatewayCallback, n GatewayNumbers) string {
+func (gw *Payatom) hash(c PayatomCallback, n Numbers) string {
 	signer := gw.signer
 	switch {
 	case c.PostHash != "":
@@ -415,21 +415,21 @@ func (gw *PayatomGateway) hash(c PayatomGatewayCallback, n GatewayNumbers) strin
 	return signer.PostHash(c.OrderID, n.signed(c.ReceivedAmount), string(c.Status))
 }
 
-func (gw *PayatomGateway) message(id, to string, c PayatomGatewayCallback) gatewayMessage {
-	m := gatewayMessage{id: id, says: string(c.Status), url: to, header: http.Header{"Content-Type": {"application/json"}}}
+func (gw *Payatom) message(id, to string, c PayatomCallback) message {
+	m := message{id: id, says: string(c.Status), url: to, header: http.Header{"Content-Type": {"application/json"}}}
 	if gw.config.Body == verify.BodyForm {
 		m.header.Set("Content-Type", "application/x-www-form-urlencoded")
-		m.body = gatewayForm([2]string{"order_id", c.OrderID}, [2]string{"requested_amount", c.RequestedAmount},
-			[2]string{"status", string(c.Status)}, [2]string{"post_hash", gw.hash(c, GatewayQuoted)}, // a form has texts only
+		m.body = encodeForm([2]string{"order_id", c.OrderID}, [2]string{"requested_amount", c.RequestedAmount},
+			[2]string{"status", string(c.Status)}, [2]string{"post_hash", gw.hash(c, Quoted)}, // a form has texts only
 
 			[2]string{gw.config.FormAmount, c.ReceivedAmount}, [2]string{"bank_ref", c.BankRef},
 			[2]string{"sender_upi", c.SenderUPI}, [2]string{"ref_code", c.RefCode}, [2]string{"refund_info", c.RefundInfo})
 		return m
 	}
-	m.body = gatewayObject(textMember("order_id", c.OrderID), gw.config.Numbers.member("requested_amount", c.RequestedAmount),
+	m.body = object(textMember("order_id", c.OrderID), gw.config.Numbers.member("requested_amount", c.RequestedAmount),
 		textMember("status", string(c.Status)), textMember("post_hash", gw.hash(c, gw.config.Numbers)),
 		gw.config.Numbers.member("received_amount", c.ReceivedAmount), textMember("bank_ref", c.BankRef),
-		textMember("sender_upi", c.SenderUPI), textMember("ref_code", c.RefCode), gatewayMember{"refund_info", orText(c.RefundInfo, "[]")})
+		textMember("sender_upi", c.SenderUPI), textMember("ref_code", c.RefCode), member{"refund_info", orText(c.RefundInfo, "[]")})
 	return m
 }
 
@@ -437,31 +437,31 @@ func payatomAcknowledged(status int, body []byte) bool {
 	if status != http.StatusOK {
 		return false
 	}
-	f, wrong := readGatewayJSON(body, []string{"hash_status", "acknowledge"})
+	f, wrong := readJSON(body, []string{"hash_status", "acknowledge"})
 	return wrong == "" && f.str("acknowledge") == "yes"
 }
 
-func payatomRefusal(message string) gatewayAnswer {
-	return gatewayJSON(http.StatusOK, message, textMember("status", "error"), textMember("message", message))
+func payatomRefusal(message string) answer {
+	return jsonAnswer(http.StatusOK, message, textMember("status", "error"), textMember("message", message))
 }
 
 // answer is called with mu held.
-func (gw *PayatomGateway) answer(r *http.Request, body []byte) gatewayAnswer {
+func (gw *Payatom) answer(r *http.Request, body []byte) answer {
 	if r.URL.Path == "/pay/connect.php" {
 		switch {
 		case r.Method != http.MethodGet:
-			return gatewayMethod(http.MethodGet)
+			return wrongMethod(http.MethodGet)
 		case !gw.pages[r.URL.Query().Get("code")]:
-			return gatewayHTML(http.StatusNotFound, "no payment has this code")
+			return htmlAnswer(http.StatusNotFound, "no payment has this code")
 		}
-		return gatewayPage()
+		return customerPage()
 	}
 	// Which header authenticates the call, with what, and the members of the
 	// request that must be there.
 	var header string
 	var key payack.Secret
 	var members []string
-	var do func(gatewayFields) gatewayAnswer
+	var do func(fields) answer
 	reconcile := []string{"pid", "date", "signature"}
 	switch r.URL.Path {
 	case "/pay/request.php":
@@ -481,19 +481,19 @@ func (gw *PayatomGateway) answer(r *http.Request, body []byte) gatewayAnswer {
 	case "/payout/api/payout_reconcile_polling.php":
 		header, key, members, do = "Token", gw.config.Token, reconcile, gw.reconcilePayouts
 	default:
-		return gatewayUnknown()
+		return unknownPath()
 	}
 	switch {
 	case r.Method != http.MethodPost:
-		return gatewayMethod(http.MethodPost)
+		return wrongMethod(http.MethodPost)
 	case header != "" && (len(r.Header.Values(header)) != 1 || !sameSecret(r.Header.Get(header), key.Reveal())):
 		return payatomRefusal("the header " + header + " is missing, given twice or wrong")
 	case members == nil && len(body) == 0: // what these take is not known
 		return do(nil)
-	case gatewayMedia(r) != "application/json":
+	case mediaType(r) != "application/json":
 		return payatomRefusal("the content type is not application/json")
 	}
-	f, wrong := readGatewayJSON(body, append([]string{"ref_code", "redirect_url", "wallet_type"}, members...))
+	f, wrong := readJSON(body, append([]string{"ref_code", "redirect_url", "wallet_type"}, members...))
 	if wrong != "" {
 		return payatomRefusal(wrong)
 	}
@@ -506,8 +506,8 @@ func (gw *PayatomGateway) answer(r *http.Request, body []byte) gatewayAnswer {
 	return do(f)
 }
 
-func (gw *PayatomGateway) request(f gatewayFields) gatewayAnswer {
-	p := &PayatomGatewayPayment{
+func (gw *Payatom) request(f fields) answer {
+	p := &PayatomPayment{
 		OrderID: f.text("order_id"), RequestedAmount: f.text("amount"), ReceivedAmount: "0",
 		Name: f.str("name"), Email: f.str("email"), Phone: f.text("phone"),
 		Status: payack.PayatomPending, Created: gw.options.Now(),
@@ -518,15 +518,15 @@ func (gw *PayatomGateway) request(f gatewayFields) gatewayAnswer {
 	if !strings.Contains(p.Email, "@") || p.Name == "" {
 		return payatomRefusal("name or email is wrong")
 	}
-	p.RefCode, p.HashValue = gw.nextID("payatom-"), gatewayHex()
+	p.RefCode, p.HashValue = gw.nextID("payatom-"), freshHex()
 	p.ConnectURL = gw.base + "/pay/connect.php?code=" + p.HashValue
 	gw.payments[p.OrderID], gw.byRef[p.RefCode], gw.pages[p.HashValue] = p, p, true
 	gw.order = append(gw.order, p.OrderID)
-	return gatewayJSON(http.StatusOK, "", textMember("hash_value", p.HashValue), textMember("status", "ok"))
+	return jsonAnswer(http.StatusOK, "", textMember("hash_value", p.HashValue), textMember("status", "ok"))
 }
 
-func (gw *PayatomGateway) orderWrong(id, amount string) string {
-	d, ok := gatewayDecimal(amount)
+func (gw *Payatom) orderWrong(id, amount string) string {
+	d, ok := parseDecimal(amount)
 	switch {
 	case len(id) < 10:
 		return "order_id has fewer than 10 characters"
@@ -538,7 +538,7 @@ func (gw *PayatomGateway) orderWrong(id, amount string) string {
 	return ""
 }
 
-func (gw *PayatomGateway) poll(f gatewayFields) gatewayAnswer {
+func (gw *Payatom) poll(f fields) answer {
 	p := gw.byRef[f.text("ref_code")]
 	hasRef, hasOrder := strict.Find(f, "ref_code") != nil, strict.Find(f, "order_id") != nil
 	if !hasRef {
@@ -559,22 +559,22 @@ func (gw *PayatomGateway) poll(f gatewayFields) gatewayAnswer {
 	if gw.wasAcknowledged(p.OrderID) {
 		acknowledged = "1"
 	}
-	amounts := []gatewayMember{n.member("amount", c.ReceivedAmount)}
+	amounts := []member{n.member("amount", c.ReceivedAmount)}
 	if name := gw.config.PollingAmount; name != "amount" {
-		amounts = []gatewayMember{n.member("amount", c.RequestedAmount), n.member(name, c.ReceivedAmount)}
+		amounts = []member{n.member("amount", c.RequestedAmount), n.member(name, c.ReceivedAmount)}
 	}
-	members := append([]gatewayMember{textMember("order_id", c.OrderID), textMember("upi_id", "merchant@upi")}, amounts...)
-	return gatewayJSON(http.StatusOK, "", append(members, textMember("webhook_acknowledged", acknowledged),
-		textMember("status", string(c.Status)), textMember("post_hash", gw.hash(c, gw.config.Numbers)), gatewayMember{"refund_info", c.RefundInfo},
+	members := append([]member{textMember("order_id", c.OrderID), textMember("upi_id", "merchant@upi")}, amounts...)
+	return jsonAnswer(http.StatusOK, "", append(members, textMember("webhook_acknowledged", acknowledged),
+		textMember("status", string(c.Status)), textMember("post_hash", gw.hash(c, gw.config.Numbers)), member{"refund_info", c.RefundInfo},
 		textMember("ref_code", c.RefCode), textMember("bank_ref", c.BankRef))...)
 }
 
-func (gw *PayatomGateway) payOut(f gatewayFields) gatewayAnswer {
+func (gw *Payatom) payOut(f fields) answer {
 	mode := f.str("payment_mode")
 	if mode != "imps" && mode != "upi" && mode != "wallet" {
 		return payatomRefusal("payment_mode is none of imps, upi and wallet")
 	}
-	p := &PayatomGatewayPayout{
+	p := &PayatomPayout{
 		OrderID: f.text("order_id"), PaymentMode: mode, Amount: f.text("amount"), Status: payack.PayatomPending, Created: gw.options.Now(),
 	}
 	if wrong := gw.orderWrong(p.OrderID, p.Amount); wrong != "" {
@@ -582,10 +582,10 @@ func (gw *PayatomGateway) payOut(f gatewayFields) gatewayAnswer {
 	}
 	gw.payouts[p.OrderID] = p
 	gw.order = append(gw.order, p.OrderID)
-	return gatewayJSON(http.StatusOK, "", textMember("status", "ok"), textMember("order_id", p.OrderID))
+	return jsonAnswer(http.StatusOK, "", textMember("status", "ok"), textMember("order_id", p.OrderID))
 }
 
-func (gw *PayatomGateway) payoutStatus(f gatewayFields) gatewayAnswer {
+func (gw *Payatom) payoutStatus(f fields) answer {
 	p := gw.payouts[f.text("order_id")]
 	switch {
 	case p == nil:
@@ -593,14 +593,14 @@ func (gw *PayatomGateway) payoutStatus(f gatewayFields) gatewayAnswer {
 	case !gw.signer.Opens(f.str("post_hash"), p.OrderID, gw.config.PID):
 		return payatomRefusal("post_hash is wrong")
 	}
-	return gatewayJSON(http.StatusOK, "", textMember("order_id", orText(gw.faults.OrderID, p.OrderID)),
+	return jsonAnswer(http.StatusOK, "", textMember("order_id", orText(gw.faults.OrderID, p.OrderID)),
 		gw.config.Numbers.member("amount", orText(gw.faults.Amount, p.Amount)), textMember("status", string(p.Status)))
 }
 
 const payatomDate = "02-01-2006"
 
 // reconcileWrong checks what both reconciliations ask for.
-func (gw *PayatomGateway) reconcileWrong(f gatewayFields) string {
+func (gw *Payatom) reconcileWrong(f fields) string {
 	date := f.str("date")
 	if _, err := time.Parse(payatomDate, date); err != nil {
 		return "date is not DD-MM-YYYY"
@@ -611,14 +611,14 @@ func (gw *PayatomGateway) reconcileWrong(f gatewayFields) string {
 	return ""
 }
 
-func (gw *PayatomGateway) reconcile(f gatewayFields) gatewayAnswer {
+func (gw *Payatom) reconcile(f fields) answer {
 	if wrong := gw.reconcileWrong(f); wrong != "" {
 		return payatomRefusal(wrong)
 	}
 	return gw.list(f.str("date"), false)
 }
 
-func (gw *PayatomGateway) reconcilePayouts(f gatewayFields) gatewayAnswer {
+func (gw *Payatom) reconcilePayouts(f fields) answer {
 	if wrong := gw.reconcileWrong(f); wrong != "" {
 		return payatomRefusal(wrong)
 	}
@@ -633,34 +633,34 @@ func (gw *PayatomGateway) reconcilePayouts(f gatewayFields) gatewayAnswer {
 }
 
 // list answers with what was created on a day.
-func (gw *PayatomGateway) list(date string, payouts bool) gatewayAnswer {
+func (gw *Payatom) list(date string, payouts bool) answer {
 	on := func(t time.Time) bool { return t.UTC().Format(payatomDate) == date }
 	n := gw.config.Numbers
 	var rows []string
 	for _, id := range gw.order {
 		if p := gw.payments[id]; p != nil && !payouts && on(p.Created) {
-			rows = append(rows, string(gatewayObject(textMember("order_id", id), textMember("ref_code", p.RefCode),
+			rows = append(rows, string(object(textMember("order_id", id), textMember("ref_code", p.RefCode),
 				n.member("requested_amount", p.RequestedAmount), n.member("received_amount", p.ReceivedAmount), textMember("status", string(p.Status)))))
 		}
 		if p := gw.payouts[id]; p != nil && payouts && on(p.Created) {
-			rows = append(rows, string(gatewayObject(textMember("order_id", id), n.member("amount", p.Amount), textMember("status", string(p.Status)))))
+			rows = append(rows, string(object(textMember("order_id", id), n.member("amount", p.Amount), textMember("status", string(p.Status)))))
 		}
 	}
-	return gatewayJSON(http.StatusOK, "", textMember("status", "ok"), gatewayMember{"data", "[" + strings.Join(rows, ",") + "]"})
+	return jsonAnswer(http.StatusOK, "", textMember("status", "ok"), member{"data", "[" + strings.Join(rows, ",") + "]"})
 }
 
-func (gw *PayatomGateway) balance(gatewayFields) gatewayAnswer {
-	return gatewayJSON(http.StatusOK, "", textMember("status", "ok"),
+func (gw *Payatom) balance(fields) answer {
+	return jsonAnswer(http.StatusOK, "", textMember("status", "ok"),
 		gw.config.Numbers.member("balance", orText(gw.faults.Amount, gw.config.Balance)))
 }
 
 // summary tells the number of payments and the sum of what came in.
-func (gw *PayatomGateway) summary(gatewayFields) gatewayAnswer {
+func (gw *Payatom) summary(fields) answer {
 	var total decimal.Decimal
 	for _, p := range gw.payments {
-		d, _ := gatewayDecimal(p.ReceivedAmount)
+		d, _ := parseDecimal(p.ReceivedAmount)
 		total = total.Add(d)
 	}
-	return gatewayJSON(http.StatusOK, "", textMember("status", "ok"), gatewayMember{"count", fmt.Sprint(len(gw.payments))},
+	return jsonAnswer(http.StatusOK, "", textMember("status", "ok"), member{"count", fmt.Sprint(len(gw.payments))},
 		gw.config.Numbers.member("total", orText(gw.faults.Amount, total.String())))
 }

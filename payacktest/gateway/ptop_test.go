@@ -1,4 +1,4 @@
-package payacktest_test
+package gateway_test
 
 import (
 	"context"
@@ -17,11 +17,11 @@ import (
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/internal/vectors"
 	"github.com/payack/payack/middleware"
-	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/payacktest/gateway"
 	"github.com/payack/payack/verify"
 )
 
-func ptopOrder(gw *payacktest.PtopGateway, id, webhook string) fields {
+func ptopOrder(gw *gateway.Ptop, id, webhook string) fields {
 	return fields{
 		"website_id": quoted(gw.WebsiteID()), "secret_key": quoted(gw.SecretKey().Reveal()), "amount": "100.50", "currency": `"USD"`,
 		"product": `"A book"`, "order_id": quoted(id), "webhook_url": quoted(webhook),
@@ -29,7 +29,7 @@ func ptopOrder(gw *payacktest.PtopGateway, id, webhook string) fields {
 	}
 }
 
-func ptopCreate(t testing.TB, gw *payacktest.PtopGateway, id, webhook string) payacktest.PtopGatewayPayment {
+func ptopCreate(t testing.TB, gw *gateway.Ptop, id, webhook string) gateway.PtopPayment {
 	t.Helper()
 	a := ask(t, "POST", gw.URL+"/api/v3/payment", jsonHeader(), ptopOrder(gw, id, webhook).json())
 	require.Equal(t, 200, a.status, a.body)
@@ -38,20 +38,20 @@ func ptopCreate(t testing.TB, gw *payacktest.PtopGateway, id, webhook string) pa
 	return p
 }
 
-func ptopCheck(gw *payacktest.PtopGateway, transaction string) (asked, error) {
+func ptopCheck(gw *gateway.Ptop, transaction string) (asked, error) {
 	return tryAsk("POST", gw.URL+"/api/v3/payment-check", jsonHeader(), fields{
 		"website_id": quoted(gw.WebsiteID()), "secret_key": quoted(gw.SecretKey().Reveal()), "transaction_id": quoted(transaction),
 	}.json())
 }
 
-func TestPtopGatewayCreate(t *testing.T) {
-	gw := newPtopGateway(t, payacktest.PtopGatewayConfig{WebsiteID: "w"})
+func TestPtopCreate(t *testing.T) {
+	gw := newPtop(t, gateway.PtopConfig{WebsiteID: "w"})
 	a := ask(t, "POST", gw.URL+"/api/v3/payment", jsonHeader(), ptopOrder(gw, "order-1", "http://shop.test/hook").json())
 	require.Equal(t, 200, a.status)
 	assert.Equal(t, "application/json", a.header.Get("Content-Type"))
 	assert.JSONEq(t, `{"success":true,"transaction_id":"ptop-00000001","payment_url":"`+gw.URL+`/pay/ptop-00000001"}`, a.body)
 	p, _ := gw.Payment("order-1")
-	assert.Equal(t, payacktest.PtopGatewayPayment{
+	assert.Equal(t, gateway.PtopPayment{
 		OrderID: "order-1", TransactionID: "ptop-00000001", PaymentURL: gw.URL + "/pay/ptop-00000001", Amount: "100.50", Currency: "USD",
 		Product: "A book", WebhookURL: "http://shop.test/hook", SuccessURL: "https://shop.test/ok", FailURL: "https://shop.test/no",
 	}, p)
@@ -65,8 +65,8 @@ func TestPtopGatewayCreate(t *testing.T) {
 	assert.False(t, found)
 }
 
-func TestPtopGatewayRefusals(t *testing.T) {
-	gw := newPtopGateway(t, payacktest.PtopGatewayConfig{})
+func TestPtopRefusals(t *testing.T) {
+	gw := newPtop(t, gateway.PtopConfig{})
 	good := ptopOrder(gw, "order-1", "http://shop.test/")
 	ptopCreate(t, gw, "known", "http://shop.test/")
 	create := "/api/v3/payment"
@@ -121,11 +121,11 @@ func TestPtopGatewayRefusals(t *testing.T) {
 	assert.Equal(t, 200, ask(t, "POST", gw.URL+create, http.Header{"Content-Type": {"application/json; charset=UTF-8"}}, good.json()).status)
 }
 
-func TestPtopGatewayStates(t *testing.T) {
+func TestPtopStates(t *testing.T) {
 	s := newShop(t, func(http.ResponseWriter, *http.Request, int) {})
-	gw := newPtopGateway(t, payacktest.PtopGatewayConfig{})
+	gw := newPtop(t, gateway.PtopConfig{})
 	paid, cancelled, silent := ptopCreate(t, gw, "paid", s.URL), ptopCreate(t, gw, "cancelled", s.URL), ptopCreate(t, gw, "silent", s.URL)
-	check := func(p payacktest.PtopGatewayPayment, want string) {
+	check := func(p gateway.PtopPayment, want string) {
 		t.Helper()
 		a, err := ptopCheck(gw, p.TransactionID)
 		require.NoError(t, err)
@@ -134,7 +134,7 @@ func TestPtopGatewayStates(t *testing.T) {
 	check(paid, `{"status":0,"amount":100.50}`)
 	require.NoError(t, gw.Pay("paid"))
 	require.NoError(t, gw.Cancel("cancelled"))
-	require.NoError(t, gw.SetStatus("silent", payacktest.PtopGatewayPaid))
+	require.NoError(t, gw.SetStatus("silent", gateway.PtopPaid))
 	check(paid, `{"status":1,"amount":100.50}`)
 	check(cancelled, `{"status":2,"amount":100.50}`)
 	check(silent, `{"status":1,"amount":100.50}`)
@@ -146,14 +146,14 @@ func TestPtopGatewayStates(t *testing.T) {
 	assert.Empty(t, gw.Deliveries("silent"))
 	assert.Equal(t, "false", gw.Deliveries("cancelled")[0].Says)
 
-	require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Amount: "5"}))
+	require.NoError(t, gw.SetFaults(gateway.Faults{Amount: "5"}))
 	check(paid, `{"status":1,"amount":5}`)
 	_, err := gw.Deliver(within(t), "unknown")
 	require.ErrorContains(t, err, "no payment")
 }
 
-func TestPtopGatewayPayout(t *testing.T) {
-	gw := newPtopGateway(t, payacktest.PtopGatewayConfig{})
+func TestPtopPayout(t *testing.T) {
+	gw := newPtop(t, gateway.PtopConfig{})
 	request := func(email, amount, trx string) fields {
 		f := fields{"website_id": quoted(gw.WebsiteID()), "secret_key": quoted(gw.SecretKey().Reveal()),
 			"reviverEmail": quoted(email), "amount": amount, "sendingTrx": quoted(trx), "signature": `"x"`}
@@ -170,7 +170,7 @@ func TestPtopGatewayPayout(t *testing.T) {
 	again := send(request("payee@example.com", "50.00", "trx-1"))
 	assert.Equal(t, first.status, again.status)
 	assert.Equal(t, first.body, again.body)
-	assert.Equal(t, []payacktest.PtopGatewayPayout{{SendingTrx: "trx-1", TransactionID: "ptop-00000001", ReceiverEmail: "payee@example.com", Amount: "50.00"}}, gw.Payouts())
+	assert.Equal(t, []gateway.PtopPayout{{SendingTrx: "trx-1", TransactionID: "ptop-00000001", ReceiverEmail: "payee@example.com", Amount: "50.00"}}, gw.Payouts())
 
 	for name, c := range map[string]struct {
 		f      fields
@@ -201,14 +201,14 @@ func TestPtopGatewayPayout(t *testing.T) {
 	assert.Len(t, gw.Payouts(), 2)
 }
 
-func TestPtopGatewaySchemes(t *testing.T) {
-	for _, c := range []payacktest.PtopGatewayConfig{
+func TestPtopSchemes(t *testing.T) {
+	for _, c := range []gateway.PtopConfig{
 		{}, {Scheme: payack.SchemeHeader}, {Scheme: payack.SchemeSpliced, Place: verify.PtopFirst}, {Scheme: payack.SchemeReencoded, Place: verify.PtopMiddle},
 		{Scheme: payack.SchemeBlanked}, {Body: verify.BodyForm}, {Body: verify.BodyForm, Scheme: payack.SchemeFormRebuilt}, {Body: verify.BodyForm, Scheme: payack.SchemeHeader},
 	} {
 		t.Run(string(c.Body+" "+verify.Body(c.Scheme)), func(t *testing.T) {
-			c.GatewayOptions = fast
-			gw := newPtopGateway(t, c)
+			c.Options = fast
+			gw := newPtop(t, c)
 			want := c.Scheme
 			if want == "" && c.Body == verify.BodyForm {
 				want = payack.SchemeForm
@@ -218,7 +218,7 @@ func TestPtopGatewaySchemes(t *testing.T) {
 			var events seen[*payack.PtopEvent]
 			h, err := handlers.NewPtop(middleware.PtopConfig{
 				SigningKeys: []payack.Secret{gw.SigningKey()}, Body: c.Body, Schemes: []payack.Scheme{want}, ConfirmInCallback: true,
-				Options: middleware.Options{Logger: gatewayQuiet},
+				Options: middleware.Options{Logger: quiet},
 			}, events.add)
 			require.NoError(t, err)
 			s := httptest.NewServer(h)
@@ -231,21 +231,21 @@ func TestPtopGatewaySchemes(t *testing.T) {
 			assert.Equal(t, p.TransactionID, events.all()[0].TransactionID)
 			assert.Equal(t, "Payment successful", events.all()[0].Message.String())
 
-			d, err := gw.Deliver(within(t), "order-1", func(c *payacktest.PtopGatewayCallback) { c.BadSignature = true })
+			d, err := gw.Deliver(within(t), "order-1", func(c *gateway.PtopCallback) { c.BadSignature = true })
 			require.NoError(t, err)
 			assert.False(t, d.Acknowledged)
 			assert.Equal(t, []int{403, 403, 403, 403}, statuses(d))
 			assert.Equal(t, "Invalid signature", d.Attempts[0].Body)
 		})
 	}
-	for _, c := range []payacktest.PtopGatewayConfig{{Scheme: "other"}, {Body: "xml"}, {Body: verify.BodyForm, Scheme: payack.SchemeBlanked}} {
-		_, err := payacktest.NewPtopGateway(c)
+	for _, c := range []gateway.PtopConfig{{Scheme: "other"}, {Body: "xml"}, {Body: verify.BodyForm, Scheme: payack.SchemeBlanked}} {
+		_, err := gateway.NewPtop(c)
 		assert.ErrorContains(t, err, "Scheme, Body")
 	}
 }
 
 // ptopConfirm asks the gateway as the documents say, without package client.
-func ptopConfirm(gw *payacktest.PtopGateway) middleware.ConfirmFunc[*payack.PtopEvent] {
+func ptopConfirm(gw *gateway.Ptop) middleware.ConfirmFunc[*payack.PtopEvent] {
 	return func(_ context.Context, ev *payack.PtopEvent) (*payack.Confirmation, error) {
 		a, err := ptopCheck(gw, ev.TransactionID)
 		if err != nil {
@@ -268,8 +268,8 @@ func ptopConfirm(gw *payacktest.PtopGateway) middleware.ConfirmFunc[*payack.Ptop
 	}
 }
 
-func TestPtopGatewayEndToEnd(t *testing.T) {
-	gw := newPtopGateway(t, payacktest.PtopGatewayConfig{GatewayOptions: fast})
+func TestPtopEndToEnd(t *testing.T) {
+	gw := newPtop(t, gateway.PtopConfig{Options: fast})
 	var events seen[*payack.PtopEvent]
 	settled := func(id string) (amounts string) {
 		for _, ev := range events.all() {
@@ -280,7 +280,7 @@ func TestPtopGatewayEndToEnd(t *testing.T) {
 		return amounts
 	}
 	h, err := handlers.NewPtop(middleware.PtopConfig{
-		SigningKeys: []payack.Secret{gw.SigningKey()}, Confirm: ptopConfirm(gw), Options: middleware.Options{Logger: gatewayQuiet},
+		SigningKeys: []payack.Secret{gw.SigningKey()}, Confirm: ptopConfirm(gw), Options: middleware.Options{Logger: quiet},
 	}, events.add)
 	require.NoError(t, err)
 	s := httptest.NewServer(h)
@@ -300,7 +300,7 @@ func TestPtopGatewayEndToEnd(t *testing.T) {
 
 	t.Run("a lie while the query says pending, then the truth", func(t *testing.T) {
 		ptopCreate(t, gw, "lie", s.URL)
-		d, err := gw.Deliver(within(t), "lie", func(c *payacktest.PtopGatewayCallback) { c.Success = true })
+		d, err := gw.Deliver(within(t), "lie", func(c *gateway.PtopCallback) { c.Success = true })
 		require.NoError(t, err)
 		assert.Equal(t, []int{500, 500, 500, 500}, statuses(d))
 		require.NoError(t, gw.Pay("lie"))
@@ -309,20 +309,20 @@ func TestPtopGatewayEndToEnd(t *testing.T) {
 	})
 	t.Run("a lie while the query says cancelled", func(t *testing.T) {
 		ptopCreate(t, gw, "cancelled", s.URL)
-		require.NoError(t, gw.SetStatus("cancelled", payacktest.PtopGatewayCancelled))
-		d, err := gw.Deliver(within(t), "cancelled", func(c *payacktest.PtopGatewayCallback) { c.Success = true })
+		require.NoError(t, gw.SetStatus("cancelled", gateway.PtopCancelled))
+		d, err := gw.Deliver(within(t), "cancelled", func(c *gateway.PtopCallback) { c.Success = true })
 		require.NoError(t, err)
 		assert.Equal(t, []int{422, 422, 422, 422}, statuses(d))
 		assert.Empty(t, settled("cancelled"))
 	})
 	t.Run("the query is down for the first attempts", func(t *testing.T) {
 		ptopCreate(t, gw, "down", s.URL)
-		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Refuse: true}))
-		require.NoError(t, gw.SetStatus("down", payacktest.PtopGatewayPaid))
+		require.NoError(t, gw.SetFaults(gateway.Faults{Refuse: true}))
+		require.NoError(t, gw.SetStatus("down", gateway.PtopPaid))
 		d, err := gw.Deliver(within(t), "down")
 		require.NoError(t, err)
 		assert.False(t, d.Acknowledged)
-		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{}))
+		require.NoError(t, gw.SetFaults(gateway.Faults{}))
 		d, err = gw.Redeliver(within(t), d)
 		require.NoError(t, err)
 		assert.True(t, d.Acknowledged)
@@ -331,8 +331,8 @@ func TestPtopGatewayEndToEnd(t *testing.T) {
 }
 
 // A fake Ptop plays a payment to the handler that is tested.
-func ExampleNewPtopGateway() {
-	gw, err := payacktest.NewPtopGateway(payacktest.PtopGatewayConfig{})
+func ExampleNewPtop() {
+	gw, err := gateway.NewPtop(gateway.PtopConfig{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -340,7 +340,7 @@ func ExampleNewPtopGateway() {
 	defer gw.Close()
 
 	receiver, err := handlers.NewPtop(middleware.PtopConfig{
-		SigningKeys: []payack.Secret{gw.SigningKey()}, Confirm: ptopConfirm(gw), Options: middleware.Options{Logger: gatewayQuiet},
+		SigningKeys: []payack.Secret{gw.SigningKey()}, Confirm: ptopConfirm(gw), Options: middleware.Options{Logger: quiet},
 	}, func(_ context.Context, ev *payack.PtopEvent) error {
 		fmt.Println(ev.OrderID, "is paid:", ev.Confirmed.Amount)
 		return nil
@@ -369,7 +369,7 @@ func ExampleNewPtopGateway() {
 
 // Payout requests that programs in other languages made. The gateway takes the
 // amount's text in the body for the one that is signed.
-func TestPtopGatewayTakesTheVectorsPayouts(t *testing.T) {
+func TestPtopTakesTheVectorsPayouts(t *testing.T) {
 	file, err := vectors.Load("ptop")
 	require.NoError(t, err)
 	got := make(map[string]int)
@@ -378,7 +378,7 @@ func TestPtopGatewayTakesTheVectorsPayouts(t *testing.T) {
 			continue
 		}
 		key := file.Keys[v.KeyID]
-		gw := newPtopGateway(t, payacktest.PtopGatewayConfig{
+		gw := newPtop(t, gateway.PtopConfig{
 			WebsiteID: key.WebsiteID, SecretKey: payack.NewSecret(key.SecretKey), SigningKey: payack.NewSecret(key.TheSignature),
 		})
 		body, err := v.Request.Body()

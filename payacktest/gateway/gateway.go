@@ -1,4 +1,4 @@
-package payacktest
+package gateway
 
 import (
 	"context"
@@ -25,9 +25,9 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// GatewayOptions are what the fake gateways have in common. The zero value is
+// Options are what the fake gateways have in common. The zero value is
 // a working choice.
-type GatewayOptions struct {
+type Options struct {
 	// Now is the gateway's clock; nil is time.Now.
 	Now func() time.Time
 	// Client sends the callbacks; nil is a plain one without keep-alive and
@@ -45,9 +45,9 @@ type GatewayOptions struct {
 	RetryDelay time.Duration
 }
 
-// GatewayFaults is how a fake gateway misbehaves when a merchant asks it
+// Faults is how a fake gateway misbehaves when a merchant asks it
 // something. The zero value behaves.
-type GatewayFaults struct {
+type Faults struct {
 	// Delay holds every answer back. The request is processed before, so that
 	// a client that gives up has its payment made all the same.
 	Delay time.Duration
@@ -73,8 +73,8 @@ type GatewayFaults struct {
 	Amount, OrderID string
 }
 
-// GatewayDelivery is one callback of a fake gateway, with its attempts.
-type GatewayDelivery struct {
+// Delivery is one callback of a fake gateway, with its attempts.
+type Delivery struct {
 	// ID is the payment's order_id.
 	ID string
 	// Says is the status that the callback claims, as the provider writes it:
@@ -84,15 +84,15 @@ type GatewayDelivery struct {
 	Header http.Header
 	// Body holds the exact bytes; every attempt sends the same.
 	Body     []byte
-	Attempts []GatewayAttempt
+	Attempts []Attempt
 	// Acknowledged reports whether the merchant took it, in the provider's words.
 	Acknowledged bool
 	// Done tells that no further attempt follows.
 	Done bool
 }
 
-// GatewayAttempt is one sending of a callback.
-type GatewayAttempt struct {
+// Attempt is one sending of a callback.
+type Attempt struct {
 	At time.Time
 	// Status is 0 when there was no answer; Err says why.
 	Status int
@@ -103,8 +103,8 @@ type GatewayAttempt struct {
 	Err          error
 }
 
-// GatewayRequest is one request of the merchant, as the gateway saw it.
-type GatewayRequest struct {
+// Request is one request of the merchant, as the gateway saw it.
+type Request struct {
 	Method, Path string
 	Header       http.Header
 	Body         []byte
@@ -115,42 +115,42 @@ type GatewayRequest struct {
 	Refusal string
 }
 
-// ErrGatewayClosed is returned when a fake gateway that was closed is asked to
+// ErrClosed is returned when a fake gateway that was closed is asked to
 // do something.
-var ErrGatewayClosed = errors.New("payacktest: the gateway is closed")
+var ErrClosed = errors.New("gateway: it is closed")
 
 const (
-	gatewayMaxBody     = 64 << 10
-	gatewayMaxRequests = 1000
+	maxBody     = 64 << 10
+	maxRequests = 1000
 )
 
 // gateway is the common part: the server, its faults, and the callbacks.
 type gateway struct {
-	options GatewayOptions
+	options Options
 	client  *http.Client
 	base    string
-	handle  func(r *http.Request, body []byte) gatewayAnswer // called with mu held
-	refuse  func(reason string) gatewayAnswer
+	handle  func(r *http.Request, body []byte) answer // called with mu held
+	refuse  func(reason string) answer
 	// acknowledged judges an answer to a callback.
 	acknowledged func(status int, body []byte) bool
 
 	life   sync.Mutex // one start or stop at a time
-	server *gatewayServer
+	server *listener
 	ctx    context.Context // ends with the gateway
 	cancel context.CancelFunc
 
 	mu         sync.Mutex // guards what follows, and the state of the providers' gateways
 	closed     bool
-	faults     GatewayFaults
-	requests   []GatewayRequest
-	deliveries []*gatewayDelivery
-	last       map[string]*gatewayDelivery // of each payment, by order
-	running    int                         // deliveries under way
-	idle       chan struct{}               // closed when running falls to 0
+	faults     Faults
+	requests   []Request
+	deliveries []*delivery
+	last       map[string]*delivery // of each payment, by order
+	running    int                  // deliveries under way
+	idle       chan struct{}        // closed when running falls to 0
 	serial     int
 }
 
-type gatewayAnswer struct {
+type answer struct {
 	status      int
 	contentType string
 	body        []byte
@@ -158,22 +158,22 @@ type gatewayAnswer struct {
 	allow       string // of a 405
 }
 
-type gatewayDelivery struct {
-	GatewayDelivery
+type delivery struct {
+	Delivery
 	done chan struct{}
 }
 
-// gatewayMessage is a callback ready to be sent.
-type gatewayMessage struct {
+// message is a callback ready to be sent.
+type message struct {
 	id, says, url string
 	header        http.Header
 	body          []byte
 }
 
 // start fills in the defaults and begins to listen.
-func (g *gateway) start(o GatewayOptions) error {
+func (g *gateway) start(o Options) error {
 	if o.AnswerTimeout < 0 || o.RetryDelay < 0 {
-		return errors.New("payacktest: AnswerTimeout and RetryDelay can't be negative; leave them 0 for the defaults")
+		return errors.New("gateway: AnswerTimeout and RetryDelay can't be negative; leave them 0 for the defaults")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -193,13 +193,13 @@ func (g *gateway) start(o GatewayOptions) error {
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	g.options, g.client = o, &client
-	g.last = make(map[string]*gatewayDelivery)
+	g.last = make(map[string]*delivery)
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	return g.listen("127.0.0.1:0")
 }
 
-// gatewayServer is one period of listening.
-type gatewayServer struct {
+// listener is one period of listening.
+type listener struct {
 	http  *http.Server
 	done  chan struct{} // Serve has returned
 	conns sync.WaitGroup
@@ -208,9 +208,9 @@ type gatewayServer struct {
 func (g *gateway) listen(address string) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("payacktest: the gateway can't listen: %w", err)
+		return fmt.Errorf("gateway: it can't listen: %w", err)
 	}
-	s := &gatewayServer{done: make(chan struct{})}
+	s := &listener{done: make(chan struct{})}
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(g.serve),
 		// Not ReadTimeout: it would end long delays.
@@ -234,7 +234,7 @@ func (g *gateway) listen(address string) error {
 }
 
 // stop returns when no connection is left.
-func (s *gatewayServer) stop() {
+func (s *listener) stop() {
 	_ = s.http.Close()
 	<-s.done // no connection is added from here on
 	s.conns.Wait()
@@ -260,12 +260,12 @@ func (g *gateway) Close() {
 	}
 }
 
-// SetFaults replaces the gateway's faults. An error is [ErrGatewayClosed], or
+// SetFaults replaces the gateway's faults. An error is [ErrClosed], or
 // says that a fault is none or that somebody else took the port while it was
 // closed.
-func (g *gateway) SetFaults(f GatewayFaults) error {
+func (g *gateway) SetFaults(f Faults) error {
 	if f.Status != 0 && (f.Status < 400 || f.Status > 599) {
-		return fmt.Errorf("payacktest: Status: %d is no status of a failure; choose 400 to 599", f.Status)
+		return fmt.Errorf("gateway: Status: %d is no status of a failure; choose 400 to 599", f.Status)
 	}
 	g.life.Lock()
 	defer g.life.Unlock()
@@ -277,7 +277,7 @@ func (g *gateway) SetFaults(f GatewayFaults) error {
 	g.mu.Unlock()
 	switch {
 	case closed:
-		return ErrGatewayClosed
+		return ErrClosed
 	case f.Refuse && g.server != nil:
 		g.server.stop()
 		g.server = nil
@@ -289,36 +289,36 @@ func (g *gateway) SetFaults(f GatewayFaults) error {
 
 // Requests returns what the merchant has asked so far, the oldest first, at
 // most the last thousand.
-func (g *gateway) Requests() []GatewayRequest {
+func (g *gateway) Requests() []Request {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return append([]GatewayRequest(nil), g.requests...)
+	return append([]Request(nil), g.requests...)
 }
 
 func (g *gateway) serve(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, gatewayMaxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	g.mu.Lock()
 	f := g.faults
-	var a gatewayAnswer
+	var a answer
 	switch {
 	case err != nil:
-		a = gatewayHTML(http.StatusRequestEntityTooLarge, "the body is too large or breaks off")
+		a = htmlAnswer(http.StatusRequestEntityTooLarge, "the body is too large or breaks off")
 	case f.Status != 0:
-		a = gatewayHTML(f.Status, "fault: Status")
+		a = htmlAnswer(f.Status, "fault: Status")
 	case f.Refusal != "":
 		a = g.refuse(f.Refusal)
 	default:
 		a = g.handle(r, body)
 	}
-	if len(g.requests) == gatewayMaxRequests {
+	if len(g.requests) == maxRequests {
 		g.requests = g.requests[1:]
 	}
-	g.requests = append(g.requests, GatewayRequest{
+	g.requests = append(g.requests, Request{
 		Method: r.Method, Path: r.URL.Path, Header: r.Header.Clone(), Body: body, Status: a.status, Refusal: a.refusal,
 	})
 	g.mu.Unlock()
 
-	if f.Delay > 0 && !gatewaySleep(r.Context(), g.ctx, f.Delay) || f.Cut {
+	if f.Delay > 0 && !sleep(r.Context(), g.ctx, f.Delay) || f.Cut {
 		panic(http.ErrAbortHandler)
 	}
 	w.Header().Set("Content-Type", a.contentType)
@@ -334,8 +334,8 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(a.body)
 }
 
-// gatewaySleep reports whether the time has passed before a context ended.
-func gatewaySleep(a, b context.Context, d time.Duration) bool {
+// sleep reports whether the time has passed before a context ended.
+func sleep(a, b context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -347,36 +347,36 @@ func gatewaySleep(a, b context.Context, d time.Duration) bool {
 	return false
 }
 
-func gatewayJSON(status int, refusal string, members ...gatewayMember) gatewayAnswer {
-	return gatewayAnswer{status: status, contentType: "application/json", body: gatewayObject(members...), refusal: refusal}
+func jsonAnswer(status int, refusal string, members ...member) answer {
+	return answer{status: status, contentType: "application/json", body: object(members...), refusal: refusal}
 }
 
-// gatewayHTML is an answer of a web server rather than of the provider's API.
-func gatewayHTML(status int, refusal string) gatewayAnswer {
+// htmlAnswer is an answer of a web server rather than of the provider's API.
+func htmlAnswer(status int, refusal string) answer {
 	title := strconv.Itoa(status) + " " + http.StatusText(status)
-	return gatewayAnswer{
+	return answer{
 		status: status, contentType: "text/html; charset=utf-8", refusal: refusal,
 		body: []byte("<html><head><title>" + title + "</title></head><body><h1>" + title + "</h1></body></html>\n"),
 	}
 }
 
-func gatewayMethod(allow string) gatewayAnswer {
-	a := gatewayHTML(http.StatusMethodNotAllowed, "the method is not "+allow)
+func wrongMethod(allow string) answer {
+	a := htmlAnswer(http.StatusMethodNotAllowed, "the method is not "+allow)
 	a.allow = allow
 	return a
 }
 
-// gatewayPage stands for the page on which a customer pays.
-func gatewayPage() gatewayAnswer {
-	return gatewayAnswer{
+// customerPage stands for the page on which a customer pays.
+func customerPage() answer {
+	return answer{
 		status: http.StatusOK, contentType: "text/html; charset=utf-8",
 		body: []byte("<html><body>The page of a fake gateway. The test moves the payment.</body></html>\n"),
 	}
 }
 
-// gatewayUnknown answers a path that the documents don't tell anything about.
-func gatewayUnknown() gatewayAnswer {
-	return gatewayAnswer{status: http.StatusNotFound, contentType: "text/plain; charset=utf-8", body: []byte("not documented\n"), refusal: "not documented"}
+// unknownPath answers a path that the documents don't tell anything about.
+func unknownPath() answer {
+	return answer{status: http.StatusNotFound, contentType: "text/plain; charset=utf-8", body: []byte("not documented\n"), refusal: "not documented"}
 }
 
 // Wait returns when no delivery is under way: each was acknowledged or given
@@ -400,10 +400,10 @@ func (g *gateway) Wait(ctx context.Context) error {
 
 // Deliveries returns the callbacks of a payment by its order_id, in the order
 // in which they were begun, with the attempts made so far.
-func (g *gateway) Deliveries(id string) []GatewayDelivery {
+func (g *gateway) Deliveries(id string) []Delivery {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var out []GatewayDelivery
+	var out []Delivery
 	for _, d := range g.deliveries {
 		if d.ID == id {
 			out = append(out, d.copy())
@@ -413,39 +413,39 @@ func (g *gateway) Deliveries(id string) []GatewayDelivery {
 }
 
 // copy is called with mu held.
-func (d *gatewayDelivery) copy() GatewayDelivery {
-	c := d.GatewayDelivery
+func (d *delivery) copy() Delivery {
+	c := d.Delivery
 	c.Header = c.Header.Clone()
 	c.Body = append([]byte(nil), c.Body...)
-	c.Attempts = append([]GatewayAttempt(nil), c.Attempts...)
+	c.Attempts = append([]Attempt(nil), c.Attempts...)
 	return c
 }
 
 // Redeliver sends a callback once more, byte for byte, with retries, and
 // returns when it was acknowledged or given up. It does not wait for other
 // deliveries of the payment. The error is that of the context, or
-// [ErrGatewayClosed].
-func (g *gateway) Redeliver(ctx context.Context, d GatewayDelivery) (GatewayDelivery, error) {
-	return g.deliver(ctx, gatewayMessage{id: d.ID, says: d.Says, url: d.URL, header: d.Header, body: d.Body})
+// [ErrClosed].
+func (g *gateway) Redeliver(ctx context.Context, d Delivery) (Delivery, error) {
+	return g.deliver(ctx, message{id: d.ID, says: d.Says, url: d.URL, header: d.Header, body: d.Body})
 }
 
-func (g *gateway) deliver(ctx context.Context, m gatewayMessage) (GatewayDelivery, error) {
+func (g *gateway) deliver(ctx context.Context, m message) (Delivery, error) {
 	g.mu.Lock()
 	d, err := g.begin(m)
 	g.mu.Unlock()
 	if err != nil {
-		return GatewayDelivery{}, err
+		return Delivery{}, err
 	}
 	return g.run(ctx, d)
 }
 
 // begin registers a delivery; run or a goroutine that calls it must follow. It
 // is called with mu held.
-func (g *gateway) begin(m gatewayMessage) (*gatewayDelivery, error) {
+func (g *gateway) begin(m message) (*delivery, error) {
 	if g.closed {
-		return nil, ErrGatewayClosed
+		return nil, ErrClosed
 	}
-	d := &gatewayDelivery{done: make(chan struct{}), GatewayDelivery: GatewayDelivery{
+	d := &delivery{done: make(chan struct{}), Delivery: Delivery{
 		ID: m.id, Says: m.says, URL: m.url, Header: m.header.Clone(), Body: append([]byte(nil), m.body...),
 	}}
 	g.deliveries = append(g.deliveries, d)
@@ -458,7 +458,7 @@ func (g *gateway) begin(m gatewayMessage) (*gatewayDelivery, error) {
 
 // announce sends a callback in the background, after earlier ones of the same
 // payment. It is called with mu held.
-func (g *gateway) announce(m gatewayMessage) error {
+func (g *gateway) announce(m message) error {
 	d, err := g.begin(m)
 	if err != nil {
 		return err
@@ -475,7 +475,7 @@ func (g *gateway) announce(m gatewayMessage) error {
 }
 
 // run makes the attempts of a delivery.
-func (g *gateway) run(ctx context.Context, d *gatewayDelivery) (GatewayDelivery, error) {
+func (g *gateway) run(ctx context.Context, d *delivery) (Delivery, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(g.ctx, cancel)()
@@ -490,7 +490,7 @@ func (g *gateway) run(ctx context.Context, d *gatewayDelivery) (GatewayDelivery,
 		if a.Acknowledged || n >= g.options.Retries {
 			break
 		}
-		gatewaySleep(ctx, g.ctx, delay)
+		sleep(ctx, g.ctx, delay)
 		delay = min(2*delay, max(delay, time.Minute))
 	}
 
@@ -505,12 +505,12 @@ func (g *gateway) run(ctx context.Context, d *gatewayDelivery) (GatewayDelivery,
 	case d.Acknowledged:
 		return d.copy(), nil
 	case g.closed:
-		return d.copy(), ErrGatewayClosed
+		return d.copy(), ErrClosed
 	}
 	return d.copy(), ctx.Err()
 }
 
-func (g *gateway) attempt(ctx context.Context, d *gatewayDelivery) (a GatewayAttempt) {
+func (g *gateway) attempt(ctx context.Context, d *delivery) (a Attempt) {
 	a.At = g.options.Now()
 	ctx, cancel := context.WithTimeout(ctx, g.options.AnswerTimeout)
 	defer cancel()
@@ -527,7 +527,7 @@ func (g *gateway) attempt(ctx context.Context, d *gatewayDelivery) (a GatewayAtt
 	}
 	defer func() { _ = resp.Body.Close() }()
 	a.Status, a.Header = resp.StatusCode, resp.Header
-	body, err := io.ReadAll(io.LimitReader(resp.Body, gatewayMaxBody))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	a.Body, a.Err = string(body), err
 	a.Acknowledged = err == nil && g.acknowledged(a.Status, body)
 	return a
@@ -539,15 +539,15 @@ func (g *gateway) nextID(prefix string) string {
 	return fmt.Sprintf("%s%08d", prefix, g.serial)
 }
 
-// gatewayKey returns the given secret, or a fresh throwaway one.
-func gatewayKey(given payack.Secret) payack.Secret {
+// secretOr returns the given secret, or a fresh throwaway one.
+func secretOr(given payack.Secret) payack.Secret {
 	if !given.IsZero() {
 		return given
 	}
-	return payack.NewSecret(gatewayHex())
+	return payack.NewSecret(freshHex())
 }
 
-func gatewayHex() string {
+func freshHex() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
 	return hex.EncodeToString(b[:])
@@ -560,15 +560,15 @@ func orText(s, otherwise string) string {
 	return s
 }
 
-// gatewayMember is a member of a JSON object; raw is its value's text.
-type gatewayMember struct{ name, raw string }
+// member is a member of a JSON object; raw is its value's text.
+type member struct{ name, raw string }
 
-func textMember(name, text string) gatewayMember {
+func textMember(name, text string) member {
 	quoted, _ := json.Marshal(text) // a string never fails
-	return gatewayMember{name, string(quoted)}
+	return member{name, string(quoted)}
 }
 
-func gatewayObject(members ...gatewayMember) []byte {
+func object(members ...member) []byte {
 	b := []byte{'{'}
 	for i, m := range members {
 		if i > 0 {
@@ -581,8 +581,8 @@ func gatewayObject(members ...gatewayMember) []byte {
 	return append(b, '}')
 }
 
-// gatewayForm returns an urlencoded form with its pairs in this order.
-func gatewayForm(pairs ...[2]string) []byte {
+// encodeForm returns an urlencoded form with its pairs in this order.
+func encodeForm(pairs ...[2]string) []byte {
 	var b []byte
 	for i, p := range pairs {
 		if i > 0 {
@@ -593,12 +593,12 @@ func gatewayForm(pairs ...[2]string) []byte {
 	return b
 }
 
-// gatewayFields are the members of a request.
-type gatewayFields []strict.Field
+// fields are the members of a request.
+type fields []strict.Field
 
-// readGatewayJSON reads one strict JSON object; known are the names of which no
+// readJSON reads one strict JSON object; known are the names of which no
 // other spelling by case is taken.
-func readGatewayJSON(body []byte, known []string) (gatewayFields, string) {
+func readJSON(body []byte, known []string) (fields, string) {
 	fields, err := strict.JSON(nil, string(body))
 	if err != nil {
 		return nil, err.Error()
@@ -610,7 +610,7 @@ func readGatewayJSON(body []byte, known []string) (gatewayFields, string) {
 }
 
 // text returns a string's content or a number's literal, and otherwise nothing.
-func (f gatewayFields) text(name string) string {
+func (f fields) text(name string) string {
 	if m := strict.Find(f, name); m != nil && (m.Kind == strict.String || m.Kind == strict.Number) {
 		return m.Text
 	}
@@ -618,7 +618,7 @@ func (f gatewayFields) text(name string) string {
 }
 
 // str is text, of a string only.
-func (f gatewayFields) str(name string) string {
+func (f fields) str(name string) string {
 	if m := strict.Find(f, name); m != nil && m.Kind == strict.String {
 		return m.Text
 	}
@@ -627,7 +627,7 @@ func (f gatewayFields) str(name string) string {
 
 // missing names the first member that is absent, empty, null or of another type
 // than string or number.
-func (f gatewayFields) missing(names ...string) string {
+func (f fields) missing(names ...string) string {
 	for _, name := range names {
 		if f.text(name) == "" {
 			return name
@@ -636,9 +636,9 @@ func (f gatewayFields) missing(names ...string) string {
 	return ""
 }
 
-// gatewayMedia returns the media type of a request that announces no charset
+// mediaType returns the media type of a request that announces no charset
 // other than UTF-8.
-func gatewayMedia(r *http.Request) string {
+func mediaType(r *http.Request) string {
 	name, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || r.Header.Get("Content-Encoding") != "" {
 		return ""
@@ -649,8 +649,8 @@ func gatewayMedia(r *http.Request) string {
 	return name
 }
 
-// isGatewayURL reports whether a callback can be sent there.
-func isGatewayURL(s string) bool {
+// isURL reports whether a callback can be sent there.
+func isURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
@@ -658,8 +658,8 @@ func isGatewayURL(s string) bool {
 // plainNumber is a decimal without sign and exponent, as merchants write it.
 var plainNumber = regexp.MustCompile(`^(0|[1-9][0-9]{0,17})(\.[0-9]{1,12})?$`)
 
-// gatewayDecimal reads a text that plainNumber matches.
-func gatewayDecimal(s string) (decimal.Decimal, bool) {
+// parseDecimal reads a text that plainNumber matches.
+func parseDecimal(s string) (decimal.Decimal, bool) {
 	if !plainNumber.MatchString(s) {
 		return decimal.Decimal{}, false
 	}
@@ -667,41 +667,41 @@ func gatewayDecimal(s string) (decimal.Decimal, bool) {
 	return d, err == nil
 }
 
-// GatewayNumbers says how a fake gateway writes an amount, and which text of it
+// Numbers says how a fake gateway writes an amount, and which text of it
 // it signs. No document gives the rule, so both are unconfirmed.
-type GatewayNumbers string
+type Numbers string
 
 // The ways.
 const (
-	// GatewayLiteral: a JSON number; what is sent is signed, 100.50.
-	GatewayLiteral GatewayNumbers = "literal"
-	// GatewayPHP: a JSON number; PHP's text of it is signed, 100.5 for 100.50.
-	GatewayPHP GatewayNumbers = "php"
-	// GatewayQuoted: a JSON string; its content is signed.
-	GatewayQuoted GatewayNumbers = "quoted"
+	// Literal: a JSON number; what is sent is signed, 100.50.
+	Literal Numbers = "literal"
+	// PHP: a JSON number; PHP's text of it is signed, 100.5 for 100.50.
+	PHP Numbers = "php"
+	// Quoted: a JSON string; its content is signed.
+	Quoted Numbers = "quoted"
 )
 
-func (n GatewayNumbers) orDefault(d GatewayNumbers) (GatewayNumbers, error) {
+func (n Numbers) orDefault(d Numbers) (Numbers, error) {
 	switch n {
 	case "":
 		return d, nil
-	case GatewayLiteral, GatewayPHP, GatewayQuoted:
+	case Literal, PHP, Quoted:
 		return n, nil
 	}
-	return "", fmt.Errorf(`payacktest: Numbers: unknown way %q; choose "literal", "php" or "quoted"`, string(n))
+	return "", fmt.Errorf(`gateway: Numbers: unknown way %q; choose "literal", "php" or "quoted"`, string(n))
 }
 
 // member returns an amount as a member.
-func (n GatewayNumbers) member(name, amount string) gatewayMember {
-	if n == GatewayQuoted || !payack.NewAmount(amount).Valid() { // whatever a test asks for, it stays JSON
+func (n Numbers) member(name, amount string) member {
+	if n == Quoted || !payack.NewAmount(amount).Valid() { // whatever a test asks for, it stays JSON
 		return textMember(name, amount)
 	}
-	return gatewayMember{name, amount}
+	return member{name, amount}
 }
 
 // signed returns the text of an amount that is signed.
-func (n GatewayNumbers) signed(amount string) string {
-	if n == GatewayPHP && payack.NewAmount(amount).Valid() {
+func (n Numbers) signed(amount string) string {
+	if n == PHP && payack.NewAmount(amount).Valid() {
 		return phpNumber(amount)
 	}
 	return amount

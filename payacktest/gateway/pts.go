@@ -1,4 +1,4 @@
-package payacktest
+package gateway
 
 import (
 	"context"
@@ -28,24 +28,24 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PTSGatewayShape is how a fake PTS packs a callback.
-type PTSGatewayShape string
+// PTSShape is how a fake PTS packs a callback.
+type PTSShape string
 
 // The shapes.
 const (
-	// PTSGatewayFlat: application/json, the members as they are.
-	PTSGatewayFlat PTSGatewayShape = "flat"
-	// PTSGatewaySealed: text/plain, the base64 of the envelope.
-	PTSGatewaySealed PTSGatewayShape = "sealed"
-	// PTSGatewayData: application/json, {"data":"<base64 of the envelope>"}.
-	PTSGatewayData PTSGatewayShape = "data"
-	// PTSGatewayNested: application/json, {"code","message","data":{…}}.
-	PTSGatewayNested PTSGatewayShape = "nested"
+	// PTSFlat: application/json, the members as they are.
+	PTSFlat PTSShape = "flat"
+	// PTSSealed: text/plain, the base64 of the envelope.
+	PTSSealed PTSShape = "sealed"
+	// PTSData: application/json, {"data":"<base64 of the envelope>"}.
+	PTSData PTSShape = "data"
+	// PTSNested: application/json, {"code","message","data":{…}}.
+	PTSNested PTSShape = "nested"
 )
 
-// PTSGatewayConfig says what a fake PTS is like. The zero value is a working
+// PTSConfig says what a fake PTS is like. The zero value is a working
 // choice with throwaway keys.
-type PTSGatewayConfig struct {
+type PTSConfig struct {
 	// GUID and UserID are the merchant's; empty ones are guid-1 and 1.
 	GUID, UserID string
 	// Safecode and TransactionSecret are the merchant's; empty ones are made up.
@@ -57,10 +57,10 @@ type PTSGatewayConfig struct {
 	SystemKey, MerchantKey payack.Secret
 
 	// Shape is how callbacks are packed; empty is flat.
-	Shape PTSGatewayShape
+	Shape PTSShape
 	// Numbers is how amounts and rates are written and signed; empty is
 	// literal.
-	Numbers GatewayNumbers
+	Numbers Numbers
 	// SignEnvelopes puts X-Transaction-Signature on callbacks of the shapes
 	// sealed and data, over the base64 of the envelope. (Whether PTS does is
 	// unconfirmed.)
@@ -82,10 +82,10 @@ type PTSGatewayConfig struct {
 	// empty are the submitted currency and 1.
 	AcceptCurrency, ExchangeRate string
 
-	GatewayOptions
+	Options
 }
 
-// PTSGateway is a fake of PTS's (Pagarstar's) API v2 on a loopback port, made
+// PTS is a fake of PTS's (Pagarstar's) API v2 on a loopback port, made
 // after the provider's documents. It is safe for concurrent use.
 //
 // Endpoints, POST under /merchant/v2/{GUID}: /payment, /withdraw,
@@ -122,17 +122,17 @@ type PTSGatewayConfig struct {
 // Payments and withdrawals are named by their order_id. A change of state sends
 // a callback to the callback_url. Callbacks of one order follow each other; the
 // next begins when the one before it was acknowledged or given up.
-type PTSGateway struct {
+type PTS struct {
 	// URL is the base of all endpoints, without a slash at its end.
 	URL string
 
 	gateway
-	config        PTSGatewayConfig
+	config        PTSConfig
 	signer        *verify.PTSSigner // with the system key
 	forger        *verify.PTSSigner // with the merchant's key, which is not the right one for answers
 	merchant      *rsa.PublicKey
 	systemPublic  string
-	orders        map[string]*PTSGatewayOrder
+	orders        map[string]*PTSOrder
 	pages         map[string]bool
 	balances      map[string]decimal.Decimal
 	min, max      decimal.NullDecimal
@@ -140,8 +140,8 @@ type PTSGateway struct {
 	sealedByShape bool
 }
 
-// PTSGatewayOrder is a payment or a withdrawal that was made at a fake PTS.
-type PTSGatewayOrder struct {
+// PTSOrder is a payment or a withdrawal that was made at a fake PTS.
+type PTSOrder struct {
 	Withdraw               bool
 	OrderID, TransactionID string
 	Channel                string
@@ -156,9 +156,9 @@ type PTSGatewayOrder struct {
 	Updated time.Time
 }
 
-// PTSGatewayCallback is what a callback or a query's answer of PTS says. All
+// PTSCallback is what a callback or a query's answer of PTS says. All
 // but Extra is signed.
-type PTSGatewayCallback struct {
+type PTSCallback struct {
 	UserID, OrderID, TransactionID string
 	Channel                        string
 	SubmitAmount, SubmitCurrency   string
@@ -173,29 +173,29 @@ type PTSGatewayCallback struct {
 	BadSignature bool
 }
 
-// NewPTSGateway starts a fake PTS on a loopback port. Close it. An error names
+// NewPTS starts a fake PTS on a loopback port. Close it. An error names
 // the member of the configuration, or says why it can't listen.
-func NewPTSGateway(c PTSGatewayConfig) (*PTSGateway, error) {
-	gw := &PTSGateway{orders: make(map[string]*PTSGatewayOrder), pages: make(map[string]bool), balances: make(map[string]decimal.Decimal)}
+func NewPTS(c PTSConfig) (*PTS, error) {
+	gw := &PTS{orders: make(map[string]*PTSOrder), pages: make(map[string]bool), balances: make(map[string]decimal.Decimal)}
 	if err := gw.configure(c); err != nil {
 		return nil, err
 	}
 	gw.handle = gw.answer
-	gw.refuse = func(code string) gatewayAnswer { return ptsRefusal(code, "fault: Refusal") }
+	gw.refuse = func(code string) answer { return ptsRefusal(code, "fault: Refusal") }
 	gw.acknowledged = func(status int, body []byte) bool { return status == http.StatusOK && string(body) == "SUCCESS" }
-	if err := gw.start(c.GatewayOptions); err != nil {
+	if err := gw.start(c.Options); err != nil {
 		return nil, err
 	}
 	gw.URL = gw.base
 	return gw, nil
 }
 
-func (gw *PTSGateway) configure(c PTSGatewayConfig) error {
+func (gw *PTS) configure(c PTSConfig) error {
 	var err error
 	c.GUID, c.UserID = orText(c.GUID, "guid-1"), orText(c.UserID, "1")
-	c.Safecode, c.TransactionSecret = gatewayKey(c.Safecode), gatewayKey(c.TransactionSecret)
+	c.Safecode, c.TransactionSecret = secretOr(c.Safecode), secretOr(c.TransactionSecret)
 	if c.SystemKey.IsZero() || c.MerchantKey.IsZero() {
-		keys, err := gatewayRSA()
+		keys, err := defaultKeys()
 		if err != nil {
 			return err
 		}
@@ -212,29 +212,29 @@ func (gw *PTSGateway) configure(c PTSGatewayConfig) error {
 		})
 	}
 	if gw.signer, err = signer(c.SystemKey); err != nil {
-		return fmt.Errorf("payacktest: Safecode, SystemKey: %w", err)
+		return fmt.Errorf("gateway: Safecode, SystemKey: %w", err)
 	}
 	if gw.forger, err = signer(c.MerchantKey); err != nil {
-		return fmt.Errorf("payacktest: MerchantKey: %w", err)
+		return fmt.Errorf("gateway: MerchantKey: %w", err)
 	}
 	if gw.merchant, _, err = publicOf(c.MerchantKey); err != nil {
-		return fmt.Errorf("payacktest: MerchantKey: %w", err)
+		return fmt.Errorf("gateway: MerchantKey: %w", err)
 	}
 	if _, gw.systemPublic, err = publicOf(c.SystemKey); err != nil {
-		return fmt.Errorf("payacktest: SystemKey: %w", err)
+		return fmt.Errorf("gateway: SystemKey: %w", err)
 	}
-	if c.Numbers, err = c.Numbers.orDefault(GatewayLiteral); err != nil {
+	if c.Numbers, err = c.Numbers.orDefault(Literal); err != nil {
 		return err
 	}
 	switch c.Shape {
 	case "":
-		c.Shape = PTSGatewayFlat
-	case PTSGatewayFlat, PTSGatewaySealed, PTSGatewayData, PTSGatewayNested:
+		c.Shape = PTSFlat
+	case PTSFlat, PTSSealed, PTSData, PTSNested:
 	default:
-		return fmt.Errorf(`payacktest: Shape: unknown shape %q; choose "flat", "sealed", "data" or "nested"`, string(c.Shape))
+		return fmt.Errorf(`gateway: Shape: unknown shape %q; choose "flat", "sealed", "data" or "nested"`, string(c.Shape))
 	}
-	if gw.sealedByShape = c.Shape == PTSGatewaySealed || c.Shape == PTSGatewayData; c.SignEnvelopes && !gw.sealedByShape {
-		return errors.New("payacktest: SignEnvelopes: callbacks of this shape have no envelope; choose sealed or data")
+	if gw.sealedByShape = c.Shape == PTSSealed || c.Shape == PTSData; c.SignEnvelopes && !gw.sealedByShape {
+		return errors.New("gateway: SignEnvelopes: callbacks of this shape have no envelope; choose sealed or data")
 	}
 	for _, bound := range []struct {
 		name, text string
@@ -243,21 +243,21 @@ func (gw *PTSGateway) configure(c PTSGatewayConfig) error {
 		if bound.text == "" {
 			continue
 		}
-		if bound.to.Decimal, bound.to.Valid = gatewayDecimal(bound.text); !bound.to.Valid {
-			return fmt.Errorf("payacktest: %s: it is not a plain decimal number", bound.name)
+		if bound.to.Decimal, bound.to.Valid = parseDecimal(bound.text); !bound.to.Valid {
+			return fmt.Errorf("gateway: %s: it is not a plain decimal number", bound.name)
 		}
 	}
 	c.ExchangeRate = orText(c.ExchangeRate, "1")
 	var ok bool
-	if gw.rate, ok = gatewayDecimal(c.ExchangeRate); !ok {
-		return errors.New("payacktest: ExchangeRate: it is not a plain decimal number")
+	if gw.rate, ok = parseDecimal(c.ExchangeRate); !ok {
+		return errors.New("gateway: ExchangeRate: it is not a plain decimal number")
 	}
 	if c.Balances == nil {
 		c.Balances = map[string]string{"PHP": "1000000"}
 	}
 	for currency, text := range c.Balances {
-		if gw.balances[currency], ok = gatewayDecimal(text); !ok {
-			return errors.New("payacktest: Balances: an entry is not a plain decimal number")
+		if gw.balances[currency], ok = parseDecimal(text); !ok {
+			return errors.New("gateway: Balances: an entry is not a plain decimal number")
 		}
 	}
 	c.Currencies, c.Channels = slices.Clone(c.Currencies), slices.Clone(c.Channels)
@@ -265,9 +265,9 @@ func (gw *PTSGateway) configure(c PTSGatewayConfig) error {
 	return nil
 }
 
-// gatewayRSA makes the default keys once, because it takes a while: the
+// defaultKeys makes the default keys once, because it takes a while: the
 // system's and the merchant's.
-var gatewayRSA = sync.OnceValues(func() (keys [2]payack.Secret, err error) {
+var defaultKeys = sync.OnceValues(func() (keys [2]payack.Secret, err error) {
 	for i := range keys {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
@@ -302,64 +302,64 @@ func publicOf(private payack.Secret) (*rsa.PublicKey, string, error) {
 }
 
 // GUID returns the merchant's GUID, which is part of every path.
-func (gw *PTSGateway) GUID() string { return gw.config.GUID }
+func (gw *PTS) GUID() string { return gw.config.GUID }
 
 // UserID returns the merchant's user_id.
-func (gw *PTSGateway) UserID() string { return gw.config.UserID }
+func (gw *PTS) UserID() string { return gw.config.UserID }
 
 // Safecode returns the merchant's safecode.
-func (gw *PTSGateway) Safecode() payack.Secret { return gw.config.Safecode }
+func (gw *PTS) Safecode() payack.Secret { return gw.config.Safecode }
 
 // TransactionSecret returns the key of X-Transaction-Signature.
-func (gw *PTSGateway) TransactionSecret() payack.Secret { return gw.config.TransactionSecret }
+func (gw *PTS) TransactionSecret() payack.Secret { return gw.config.TransactionSecret }
 
 // MerchantKey returns the private key, as PEM, that the merchant signs with.
-func (gw *PTSGateway) MerchantKey() payack.Secret { return gw.config.MerchantKey }
+func (gw *PTS) MerchantKey() payack.Secret { return gw.config.MerchantKey }
 
 // PublicKey returns PTS's public key as PEM, which verifies what the gateway
 // says.
-func (gw *PTSGateway) PublicKey() string { return gw.systemPublic }
+func (gw *PTS) PublicKey() string { return gw.systemPublic }
 
 // Order returns a payment or withdrawal by its order_id.
-func (gw *PTSGateway) Order(id string) (PTSGatewayOrder, bool) {
+func (gw *PTS) Order(id string) (PTSOrder, bool) {
 	gw.mu.Lock()
 	defer gw.mu.Unlock()
 	o, found := gw.orders[id]
 	if !found {
-		return PTSGatewayOrder{}, false
+		return PTSOrder{}, false
 	}
 	return *o, true
 }
 
 // Pay makes an order succeed (2000) and sends its callback.
-func (gw *PTSGateway) Pay(id string) error { return gw.Change(id, payack.PTSSuccess) }
+func (gw *PTS) Pay(id string) error { return gw.Change(id, payack.PTSSuccess) }
 
 // Process makes an order one that is being processed (1000) and sends its
 // callback.
-func (gw *PTSGateway) Process(id string) error { return gw.Change(id, payack.PTSProcessing) }
+func (gw *PTS) Process(id string) error { return gw.Change(id, payack.PTSProcessing) }
 
 // Fail makes an order fail (3000) and sends its callback. A withdrawal's money
 // returns to the balance.
-func (gw *PTSGateway) Fail(id string) error { return gw.Change(id, payack.PTSFailed) }
+func (gw *PTS) Fail(id string) error { return gw.Change(id, payack.PTSFailed) }
 
 // Expire makes an order expire (5000), after which it may still succeed, and
 // sends its callback.
-func (gw *PTSGateway) Expire(id string) error { return gw.Change(id, payack.PTSExpired) }
+func (gw *PTS) Expire(id string) error { return gw.Change(id, payack.PTSExpired) }
 
 // Change gives an order another status and sends its callback in the
 // background. An unknown order, and one whose status is final, are errors. A
 // status that the documents don't know is taken, for tests of what a merchant
 // does with it.
-func (gw *PTSGateway) Change(id string, status payack.PTSStatus) error {
+func (gw *PTS) Change(id string, status payack.PTSStatus) error {
 	return gw.change(id, status, true)
 }
 
 // SetStatus is Change without a callback, as if that had been lost.
-func (gw *PTSGateway) SetStatus(id string, status payack.PTSStatus) error {
+func (gw *PTS) SetStatus(id string, status payack.PTSStatus) error {
 	return gw.change(id, status, false)
 }
 
-func (gw *PTSGateway) change(id string, status payack.PTSStatus, announce bool) error {
+func (gw *PTS) change(id string, status payack.PTSStatus, announce bool) error {
 	gw.mu.Lock()
 	defer gw.mu.Unlock()
 	o, err := gw.find(id)
@@ -367,9 +367,9 @@ func (gw *PTSGateway) change(id string, status payack.PTSStatus, announce bool) 
 	case err != nil:
 		return err
 	case status == "":
-		return errors.New("payacktest: the status is empty")
+		return errors.New("gateway: the status is empty")
 	case o.Status.Final():
-		return fmt.Errorf("payacktest: order %q has status %s, which is final", id, o.Status)
+		return fmt.Errorf("gateway: order %q has status %s, which is final", id, o.Status)
 	}
 	next := *o
 	next.Status, next.Updated = status, gw.options.Now()
@@ -393,8 +393,8 @@ func (gw *PTSGateway) change(id string, status payack.PTSStatus, announce bool) 
 }
 
 // book adds an amount, which was checked, to a balance.
-func (gw *PTSGateway) book(currency, amount string) {
-	d, _ := gatewayDecimal(amount)
+func (gw *PTS) book(currency, amount string) {
+	d, _ := parseDecimal(amount)
 	gw.balances[currency] = gw.balances[currency].Add(d)
 }
 
@@ -404,12 +404,12 @@ func (gw *PTSGateway) book(currency, amount string) {
 // earlier state. It does not wait for other deliveries. An error is for an
 // unknown order, a callback that can't be made, the context, or a closed
 // gateway; a callback that was not acknowledged is none.
-func (gw *PTSGateway) Deliver(ctx context.Context, id string, edit ...func(*PTSGatewayCallback)) (GatewayDelivery, error) {
+func (gw *PTS) Deliver(ctx context.Context, id string, edit ...func(*PTSCallback)) (Delivery, error) {
 	gw.mu.Lock()
 	o, err := gw.find(id)
 	if err != nil {
 		gw.mu.Unlock()
-		return GatewayDelivery{}, err
+		return Delivery{}, err
 	}
 	c, to := gw.callback(o), o.CallbackURL
 	gw.mu.Unlock()
@@ -418,21 +418,21 @@ func (gw *PTSGateway) Deliver(ctx context.Context, id string, edit ...func(*PTSG
 	}
 	m, err := gw.message(id, to, c)
 	if err != nil {
-		return GatewayDelivery{}, err
+		return Delivery{}, err
 	}
 	return gw.deliver(ctx, m)
 }
 
 // find is called with mu held.
-func (gw *PTSGateway) find(id string) (*PTSGatewayOrder, error) {
+func (gw *PTS) find(id string) (*PTSOrder, error) {
 	if o, found := gw.orders[id]; found {
 		return o, nil
 	}
-	return nil, fmt.Errorf("payacktest: there is no order %q", id)
+	return nil, fmt.Errorf("gateway: there is no order %q", id)
 }
 
-func (gw *PTSGateway) callback(o *PTSGatewayOrder) PTSGatewayCallback {
-	return PTSGatewayCallback{
+func (gw *PTS) callback(o *PTSOrder) PTSCallback {
+	return PTSCallback{
 		UserID: gw.config.UserID, OrderID: o.OrderID, TransactionID: o.TransactionID, Channel: o.Channel,
 		SubmitAmount: o.SubmitAmount, SubmitCurrency: o.SubmitCurrency,
 		AcceptAmount: o.AcceptAmount, AcceptCurrency: o.AcceptCurrency, ExchangeRate: o.ExchangeRate,
@@ -441,8 +441,8 @@ func (gw *PTSGateway) callback(o *PTSGatewayOrder) PTSGatewayCallback {
 }
 
 // say returns the members of what a callback, or a query's answer, says.
-func (gw *PTSGateway) say(m verify.PTSMessage, c PTSGatewayCallback) ([]byte, error) {
-	timestamp := gatewayMember{"timestamp", c.Timestamp}
+func (gw *PTS) say(m verify.PTSMessage, c PTSCallback) ([]byte, error) {
+	timestamp := member{"timestamp", c.Timestamp}
 	if !tenDigits.MatchString(c.Timestamp) { // whatever a test asks for, it stays JSON
 		timestamp = textMember("timestamp", c.Timestamp)
 	}
@@ -457,9 +457,9 @@ func (gw *PTSGateway) say(m verify.PTSMessage, c PTSGatewayCallback) ([]byte, er
 }
 
 // head returns the members that stand in every answer about an order.
-func (gw *PTSGateway) head(c PTSGatewayCallback) []gatewayMember {
+func (gw *PTS) head(c PTSCallback) []member {
 	n := gw.config.Numbers
-	return []gatewayMember{
+	return []member{
 		textMember("user_id", c.UserID),
 		textMember("order_id", c.OrderID),
 		textMember("transaction_id", c.TransactionID),
@@ -472,7 +472,7 @@ func (gw *PTSGateway) head(c PTSGatewayCallback) []gatewayMember {
 	}
 }
 
-func (gw *PTSGateway) signed(m verify.PTSMessage, c PTSGatewayCallback, members []gatewayMember, more map[string]string) ([]byte, error) {
+func (gw *PTS) signed(m verify.PTSMessage, c PTSCallback, members []member, more map[string]string) ([]byte, error) {
 	n := gw.config.Numbers
 	values := map[string]string{
 		"user_id": c.UserID, "order_id": c.OrderID, "transaction_id": c.TransactionID, "channel": c.Channel,
@@ -488,40 +488,40 @@ func (gw *PTSGateway) signed(m verify.PTSMessage, c PTSGatewayCallback, members 
 	if err != nil {
 		return nil, err
 	}
-	return gatewayObject(append(members, textMember("sign", sign))...), nil
+	return object(append(members, textMember("sign", sign))...), nil
 }
 
-func (gw *PTSGateway) message(id, to string, c PTSGatewayCallback) (gatewayMessage, error) {
+func (gw *PTS) message(id, to string, c PTSCallback) (message, error) {
 	body, err := gw.say(verify.PTSCallback, c)
 	if err != nil {
-		return gatewayMessage{}, err
+		return message{}, err
 	}
 	header := http.Header{"Content-Type": {"application/json"}}
 	if gw.sealedByShape {
 		if body, err = gw.signer.Seal(body); err != nil {
-			return gatewayMessage{}, err
+			return message{}, err
 		}
 		if gw.config.SignEnvelopes {
 			hmac, err := gw.signer.TransactionSignature(body, verify.PTSBase64)
 			if err != nil {
-				return gatewayMessage{}, err
+				return message{}, err
 			}
 			header.Set(verify.PTSTransactionHeader, hmac)
 		}
 	}
 	switch gw.config.Shape {
-	case PTSGatewaySealed:
+	case PTSSealed:
 		header.Set("Content-Type", "text/plain")
-	case PTSGatewayData:
-		body = gatewayObject(textMember("data", string(body)))
-	case PTSGatewayNested:
+	case PTSData:
+		body = object(textMember("data", string(body)))
+	case PTSNested:
 		body = ptsBody("1000", "success", string(body))
 	}
-	return gatewayMessage{id: id, says: string(c.Status), url: to, header: header, body: body}, nil
+	return message{id: id, says: string(c.Status), url: to, header: header, body: body}, nil
 }
 
 func ptsBody(code, message, data string) []byte {
-	return gatewayObject(textMember("code", code), textMember("message", message), gatewayMember{"data", data})
+	return object(textMember("code", code), textMember("message", message), member{"data", data})
 }
 
 // ptsNames are the documented meanings of the codes.
@@ -531,8 +531,8 @@ var ptsNames = map[string]string{
 	"1015": "channel mismatch", "1017": "decryption", "1018": "IP", "1020": "request", "9999": "unrecognised",
 }
 
-func ptsRefusal(code, why string) gatewayAnswer {
-	return gatewayAnswer{
+func ptsRefusal(code, why string) answer {
+	return answer{
 		status: http.StatusOK, contentType: "application/json",
 		body: ptsBody(code, orText(ptsNames[code], "refused"), "null"), refusal: code + ": " + why,
 	}
@@ -549,21 +549,21 @@ var (
 type ptsEndpoint struct {
 	message  verify.PTSMessage
 	required []string
-	do       func(gatewayFields) gatewayAnswer
+	do       func(fields) answer
 }
 
-func (gw *PTSGateway) endpoint(path string) *ptsEndpoint {
+func (gw *PTS) endpoint(path string) *ptsEndpoint {
 	order := []string{"user_id", "order_id", "amount", "currency", "channel", "timestamp", "callback_url", "sign"}
 	query := []string{"user_id", "order_id", "timestamp", "sign"}
 	switch path {
 	case "payment":
-		return &ptsEndpoint{verify.PTSPayment, order, func(f gatewayFields) gatewayAnswer { return gw.order(f, false) }}
+		return &ptsEndpoint{verify.PTSPayment, order, func(f fields) answer { return gw.order(f, false) }}
 	case "withdraw":
-		return &ptsEndpoint{verify.PTSWithdraw, order, func(f gatewayFields) gatewayAnswer { return gw.order(f, true) }}
+		return &ptsEndpoint{verify.PTSWithdraw, order, func(f fields) answer { return gw.order(f, true) }}
 	case "payment/query":
-		return &ptsEndpoint{verify.PTSPaymentQuery, query, func(f gatewayFields) gatewayAnswer { return gw.query(f, false) }}
+		return &ptsEndpoint{verify.PTSPaymentQuery, query, func(f fields) answer { return gw.query(f, false) }}
 	case "withdraw/query":
-		return &ptsEndpoint{verify.PTSWithdrawQuery, query, func(f gatewayFields) gatewayAnswer { return gw.query(f, true) }}
+		return &ptsEndpoint{verify.PTSWithdrawQuery, query, func(f fields) answer { return gw.query(f, true) }}
 	case "balance":
 		return &ptsEndpoint{verify.PTSBalance, []string{"user_id", "timestamp", "sign"}, gw.balance}
 	}
@@ -571,18 +571,18 @@ func (gw *PTSGateway) endpoint(path string) *ptsEndpoint {
 }
 
 // answer is called with mu held.
-func (gw *PTSGateway) answer(r *http.Request, body []byte) gatewayAnswer {
+func (gw *PTS) answer(r *http.Request, body []byte) answer {
 	if id, isPage := strings.CutPrefix(r.URL.Path, "/pay/"); isPage && gw.pages[id] {
-		return gatewayPage()
+		return customerPage()
 	}
 	rest, found := strings.CutPrefix(r.URL.Path, "/merchant/v2/")
 	guid, path, _ := strings.Cut(rest, "/")
 	e := gw.endpoint(path)
 	switch {
 	case !found || e == nil:
-		return gatewayUnknown()
+		return unknownPath()
 	case r.Method != http.MethodPost:
-		return gatewayMethod(http.MethodPost)
+		return wrongMethod(http.MethodPost)
 	case guid != gw.config.GUID:
 		return ptsRefusal("1009", "the GUID is another's")
 	}
@@ -616,16 +616,16 @@ func (gw *PTSGateway) answer(r *http.Request, body []byte) gatewayAnswer {
 }
 
 // open returns the members in a request's envelope, or the refusal.
-func (gw *PTSGateway) open(r *http.Request, body []byte) (gatewayFields, *gatewayAnswer) {
-	refuse := func(code, why string) (gatewayFields, *gatewayAnswer) {
+func (gw *PTS) open(r *http.Request, body []byte) (fields, *answer) {
+	refuse := func(code, why string) (fields, *answer) {
 		a := ptsRefusal(code, why)
 		return nil, &a
 	}
 	sealed := body
-	switch gatewayMedia(r) {
+	switch mediaType(r) {
 	case "text/plain":
 	case "application/json":
-		f, wrong := readGatewayJSON(body, []string{"data"})
+		f, wrong := readJSON(body, []string{"data"})
 		if wrong != "" {
 			return refuse("1020", wrong)
 		}
@@ -640,7 +640,7 @@ func (gw *PTSGateway) open(r *http.Request, body []byte) (gatewayFields, *gatewa
 	if err != nil {
 		return refuse("1017", "the envelope does not open")
 	}
-	f, wrong := readGatewayJSON(plain, []string{"user_id", "order_id", "amount", "currency", "channel", "timestamp",
+	f, wrong := readJSON(plain, []string{"user_id", "order_id", "amount", "currency", "channel", "timestamp",
 		"callback_url", "redirect_url", "error_url", "remark", "details", "email", "sign"})
 	if wrong != "" {
 		return refuse("1020", wrong)
@@ -649,7 +649,7 @@ func (gw *PTSGateway) open(r *http.Request, body []byte) (gatewayFields, *gatewa
 }
 
 // unsigned says why the merchant's key has not signed a request.
-func (gw *PTSGateway) unsigned(m verify.PTSMessage, f gatewayFields) string {
+func (gw *PTS) unsigned(m verify.PTSMessage, f fields) string {
 	values := make(map[string]string)
 	for _, name := range m.SignedMembers() {
 		values[name] = f.text(name)
@@ -666,13 +666,13 @@ func (gw *PTSGateway) unsigned(m verify.PTSMessage, f gatewayFields) string {
 	return ""
 }
 
-func (gw *PTSGateway) order(f gatewayFields, withdraw bool) gatewayAnswer {
+func (gw *PTS) order(f fields, withdraw bool) answer {
 	text, currency, id := f.str("amount"), f.str("currency"), f.text("order_id")
-	amount, ok := gatewayDecimal(text)
+	amount, ok := parseDecimal(text)
 	switch {
 	case !ok || !ptsAmount.MatchString(text) || !amount.IsPositive():
 		return ptsRefusal("1001", "amount is not a string with a number above 0 of at most 6 decimals")
-	case !isGatewayURL(f.str("callback_url")):
+	case !isURL(f.str("callback_url")):
 		return ptsRefusal("1001", "callback_url is no URL")
 	case len(gw.config.Currencies) > 0 && !slices.Contains(gw.config.Currencies, currency):
 		return ptsRefusal("1008", "currency")
@@ -687,7 +687,7 @@ func (gw *PTSGateway) order(f gatewayFields, withdraw bool) gatewayAnswer {
 	case withdraw && amount.GreaterThan(gw.balances[currency]):
 		return ptsRefusal("1007", "the balance is lower")
 	}
-	o := &PTSGatewayOrder{
+	o := &PTSOrder{
 		Withdraw: withdraw, OrderID: id, TransactionID: gw.nextID("pts-"), Channel: f.text("channel"),
 		SubmitAmount: text, SubmitCurrency: currency, AcceptAmount: text, AcceptCurrency: orText(gw.config.AcceptCurrency, currency),
 		ExchangeRate: gw.config.ExchangeRate, CallbackURL: f.str("callback_url"),
@@ -718,7 +718,7 @@ func (gw *PTSGateway) order(f gatewayFields, withdraw bool) gatewayAnswer {
 }
 
 // bend applies the faults to what an answer says.
-func (gw *PTSGateway) bend(c PTSGatewayCallback) PTSGatewayCallback {
+func (gw *PTS) bend(c PTSCallback) PTSCallback {
 	if a := gw.faults.Amount; a != "" {
 		c.SubmitAmount, c.AcceptAmount = a, a
 	}
@@ -727,7 +727,7 @@ func (gw *PTSGateway) bend(c PTSGatewayCallback) PTSGatewayCallback {
 	return c
 }
 
-func (gw *PTSGateway) query(f gatewayFields, withdraw bool) gatewayAnswer {
+func (gw *PTS) query(f fields, withdraw bool) answer {
 	o := gw.orders[f.text("order_id")]
 	if o == nil || o.Withdraw != withdraw {
 		return ptsRefusal("1002", "there is no such order")
@@ -739,20 +739,20 @@ func (gw *PTSGateway) query(f gatewayFields, withdraw bool) gatewayAnswer {
 	return gw.accept(data)
 }
 
-func (gw *PTSGateway) balance(gatewayFields) gatewayAnswer {
-	var figures []gatewayMember
+func (gw *PTS) balance(fields) answer {
+	var figures []member
 	for _, currency := range slices.Sorted(maps.Keys(gw.balances)) {
 		figures = append(figures, textMember(currency, orText(gw.faults.Amount, gw.balances[currency].String())))
 	}
-	data, err := gw.signed(verify.PTSBalanceResponse, PTSGatewayCallback{UserID: gw.config.UserID, BadSignature: gw.faults.BadSignature},
-		[]gatewayMember{textMember("user_id", gw.config.UserID), {"balances", string(gatewayObject(figures...))}}, nil)
+	data, err := gw.signed(verify.PTSBalanceResponse, PTSCallback{UserID: gw.config.UserID, BadSignature: gw.faults.BadSignature},
+		[]member{textMember("user_id", gw.config.UserID), {"balances", string(object(figures...))}}, nil)
 	if err != nil {
 		return ptsRefusal("1011", "the answer can't be signed")
 	}
 	return gw.accept(data)
 }
 
-func (gw *PTSGateway) accept(data []byte) gatewayAnswer {
+func (gw *PTS) accept(data []byte) answer {
 	if gw.config.SealResponses {
 		sealed, err := gw.signer.Seal(data)
 		if err != nil {
@@ -760,5 +760,5 @@ func (gw *PTSGateway) accept(data []byte) gatewayAnswer {
 		}
 		data = []byte(textMember("", string(sealed)).raw)
 	}
-	return gatewayAnswer{status: http.StatusOK, contentType: "application/json", body: ptsBody("1000", "accepted", string(data))}
+	return answer{status: http.StatusOK, contentType: "application/json", body: ptsBody("1000", "accepted", string(data))}
 }

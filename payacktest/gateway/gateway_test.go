@@ -1,4 +1,4 @@
-package payacktest_test
+package gateway_test
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/payacktest/gateway"
 )
 
 // asked is a gateway's answer.
@@ -40,7 +40,7 @@ func (a asked) member(t testing.TB, path string) any {
 	return v
 }
 
-var gatewayClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+var plainClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 func tryAsk(method, url string, header http.Header, body []byte) (asked, error) {
 	req, err := http.NewRequest(method, url, bytes.NewReader(body))
@@ -48,7 +48,7 @@ func tryAsk(method, url string, header http.Header, body []byte) (asked, error) 
 		return asked{}, err
 	}
 	req.Header = header.Clone()
-	res, err := gatewayClient.Do(req)
+	res, err := plainClient.Do(req)
 	if err != nil {
 		return asked{}, err
 	}
@@ -128,9 +128,9 @@ func within(t testing.TB) context.Context {
 }
 
 var (
-	gatewayQuiet = slog.New(slog.DiscardHandler)
-	fast         = payacktest.GatewayOptions{RetryDelay: time.Millisecond}
-	once         = payacktest.GatewayOptions{Retries: -1}
+	quiet = slog.New(slog.DiscardHandler)
+	fast  = gateway.Options{RetryDelay: time.Millisecond}
+	once  = gateway.Options{Retries: -1}
 )
 
 // seen keeps what a merchant's function was called with.
@@ -152,9 +152,9 @@ func (s *seen[E]) all() []E {
 	return append([]E(nil), s.list...)
 }
 
-func newPtopGateway(t testing.TB, c payacktest.PtopGatewayConfig) *payacktest.PtopGateway {
+func newPtop(t testing.TB, c gateway.PtopConfig) *gateway.Ptop {
 	t.Helper()
-	gw, err := payacktest.NewPtopGateway(c)
+	gw, err := gateway.NewPtop(c)
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
 	return gw
@@ -173,7 +173,7 @@ func settled(t testing.TB, before int) {
 	}
 }
 
-func TestGatewayCloseLeavesNothing(t *testing.T) {
+func TestCloseLeavesNothing(t *testing.T) {
 	release := make(chan struct{})
 	s := newShop(t, func(_ http.ResponseWriter, r *http.Request, _ int) {
 		select {
@@ -184,12 +184,12 @@ func TestGatewayCloseLeavesNothing(t *testing.T) {
 	defer close(release)
 	before := runtime.NumGoroutine()
 
-	gw, err := payacktest.NewPtopGateway(payacktest.PtopGatewayConfig{})
+	gw, err := gateway.NewPtop(gateway.PtopConfig{})
 	require.NoError(t, err)
 	ptopCreate(t, gw, "order-1", s.URL)
 	require.NoError(t, gw.Pay("order-1"))
 	require.Eventually(t, func() bool { return len(s.got()) == 1 }, 5*time.Second, time.Millisecond)
-	require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Delay: time.Hour}))
+	require.NoError(t, gw.SetFaults(gateway.Faults{Delay: time.Hour}))
 	answered := make(chan error, 1)
 	go func() {
 		_, err := tryAsk("POST", gw.URL+"/api/v3/payment-check", jsonHeader(), nil)
@@ -207,21 +207,21 @@ func TestGatewayCloseLeavesNothing(t *testing.T) {
 	require.NoError(t, gw.Wait(within(t)))
 
 	_, err = gw.Deliver(within(t), "order-1")
-	require.ErrorIs(t, err, payacktest.ErrGatewayClosed)
+	require.ErrorIs(t, err, gateway.ErrClosed)
 	_, err = gw.Redeliver(within(t), d[0])
-	require.ErrorIs(t, err, payacktest.ErrGatewayClosed)
-	require.ErrorIs(t, gw.SetFaults(payacktest.GatewayFaults{}), payacktest.ErrGatewayClosed)
+	require.ErrorIs(t, err, gateway.ErrClosed)
+	require.ErrorIs(t, gw.SetFaults(gateway.Faults{}), gateway.ErrClosed)
 	_, err = tryAsk("POST", gw.URL+"/api/v3/payment-check", jsonHeader(), nil)
 	require.Error(t, err)
 	settled(t, before)
 }
 
-func TestGatewayFaults(t *testing.T) {
-	gw := newPtopGateway(t, payacktest.PtopGatewayConfig{})
+func TestFaults(t *testing.T) {
+	gw := newPtop(t, gateway.PtopConfig{})
 	url, header := gw.URL+"/api/v3/payment", jsonHeader()
 
 	t.Run("down", func(t *testing.T) {
-		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Status: 502}))
+		require.NoError(t, gw.SetFaults(gateway.Faults{Status: 502}))
 		a := ask(t, "POST", url, header, ptopOrder(gw, "down", "http://shop.test/").json())
 		assert.Equal(t, 502, a.status)
 		assert.Equal(t, "text/html; charset=utf-8", a.header.Get("Content-Type"))
@@ -230,40 +230,40 @@ func TestGatewayFaults(t *testing.T) {
 		assert.False(t, found)
 	})
 	t.Run("refused", func(t *testing.T) {
-		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Refuse: true}))
-		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Refuse: true}))
+		require.NoError(t, gw.SetFaults(gateway.Faults{Refuse: true}))
+		require.NoError(t, gw.SetFaults(gateway.Faults{Refuse: true}))
 		_, err := tryAsk("POST", url, header, nil)
 		require.ErrorContains(t, err, "connection refused")
-		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{}))
+		require.NoError(t, gw.SetFaults(gateway.Faults{}))
 		assert.Equal(t, 200, ask(t, "POST", url, header, ptopOrder(gw, "refused", "http://shop.test/").json()).status)
 	})
 	t.Run("refusal", func(t *testing.T) {
-		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Refusal: "maintenance"}))
+		require.NoError(t, gw.SetFaults(gateway.Faults{Refusal: "maintenance"}))
 		a := ask(t, "POST", url, header, ptopOrder(gw, "refusal", "http://shop.test/").json())
 		assert.Equal(t, 500, a.status)
 		assert.JSONEq(t, `{"success":false,"message":"maintenance"}`, a.body)
 	})
 	t.Run("slow", func(t *testing.T) {
-		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Delay: 100 * time.Millisecond}))
+		require.NoError(t, gw.SetFaults(gateway.Faults{Delay: 100 * time.Millisecond}))
 		start := time.Now()
 		assert.Equal(t, 200, ask(t, "POST", url, header, ptopOrder(gw, "slow", "http://shop.test/").json()).status)
 		assert.GreaterOrEqual(t, time.Since(start), 100*time.Millisecond)
 	})
 	t.Run("cut", func(t *testing.T) {
-		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Cut: true}))
+		require.NoError(t, gw.SetFaults(gateway.Faults{Cut: true}))
 		_, err := tryAsk("POST", url, header, ptopOrder(gw, "cut", "http://shop.test/").json())
 		require.Error(t, err)
 		_, found := gw.Payment("cut")
 		assert.True(t, found, "it was processed")
 	})
 	t.Run("truncated", func(t *testing.T) {
-		require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Truncate: true}))
+		require.NoError(t, gw.SetFaults(gateway.Faults{Truncate: true}))
 		a, err := tryAsk("POST", url, header, ptopOrder(gw, "truncated", "http://shop.test/").json())
 		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 		assert.NotEmpty(t, a.body)
 	})
-	require.NoError(t, gw.SetFaults(payacktest.GatewayFaults{}))
-	require.ErrorContains(t, gw.SetFaults(payacktest.GatewayFaults{Status: 99}), "no status of a failure")
+	require.NoError(t, gw.SetFaults(gateway.Faults{}))
+	require.ErrorContains(t, gw.SetFaults(gateway.Faults{Status: 99}), "no status of a failure")
 
 	a := ask(t, "POST", url, header, bytes.Repeat([]byte(" "), 64<<10+1))
 	assert.Equal(t, http.StatusRequestEntityTooLarge, a.status)
@@ -271,7 +271,7 @@ func TestGatewayFaults(t *testing.T) {
 	assert.Equal(t, "the body is too large or breaks off", last[len(last)-1].Refusal)
 }
 
-func TestGatewayRetries(t *testing.T) {
+func TestRetries(t *testing.T) {
 	t.Run("until acknowledged", func(t *testing.T) {
 		s := newShop(t, func(w http.ResponseWriter, _ *http.Request, n int) {
 			if n < 3 {
@@ -279,7 +279,7 @@ func TestGatewayRetries(t *testing.T) {
 			}
 			_, _ = io.WriteString(w, "attempt")
 		})
-		gw := newPtopGateway(t, payacktest.PtopGatewayConfig{GatewayOptions: fast})
+		gw := newPtop(t, gateway.PtopConfig{Options: fast})
 		ptopCreate(t, gw, "order-1", s.URL)
 		require.NoError(t, gw.Pay("order-1"))
 		require.NoError(t, gw.Wait(within(t)))
@@ -296,7 +296,7 @@ func TestGatewayRetries(t *testing.T) {
 	})
 	t.Run("three, with growing pauses", func(t *testing.T) {
 		s := newShop(t, func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(500) })
-		gw := newPtopGateway(t, payacktest.PtopGatewayConfig{GatewayOptions: payacktest.GatewayOptions{RetryDelay: 20 * time.Millisecond}})
+		gw := newPtop(t, gateway.PtopConfig{Options: gateway.Options{RetryDelay: 20 * time.Millisecond}})
 		ptopCreate(t, gw, "order-1", s.URL)
 		d, err := gw.Deliver(within(t), "order-1")
 		require.NoError(t, err)
@@ -315,8 +315,8 @@ func TestGatewayRetries(t *testing.T) {
 			}
 			<-r.Context().Done()
 		})
-		o := payacktest.GatewayOptions{Retries: 1, RetryDelay: time.Millisecond, AnswerTimeout: 50 * time.Millisecond}
-		gw := newPtopGateway(t, payacktest.PtopGatewayConfig{GatewayOptions: o})
+		o := gateway.Options{Retries: 1, RetryDelay: time.Millisecond, AnswerTimeout: 50 * time.Millisecond}
+		gw := newPtop(t, gateway.PtopConfig{Options: o})
 		ptopCreate(t, gw, "order-1", s.URL)
 		d, err := gw.Deliver(within(t), "order-1")
 		require.NoError(t, err)
@@ -331,7 +331,7 @@ func TestGatewayRetries(t *testing.T) {
 	})
 	t.Run("the context ends it", func(t *testing.T) {
 		s := newShop(t, func(_ http.ResponseWriter, r *http.Request, _ int) { <-r.Context().Done() })
-		gw := newPtopGateway(t, payacktest.PtopGatewayConfig{})
+		gw := newPtop(t, gateway.PtopConfig{})
 		ptopCreate(t, gw, "order-1", s.URL)
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 		defer cancel()
@@ -344,7 +344,7 @@ func TestGatewayRetries(t *testing.T) {
 	})
 }
 
-func statuses(d payacktest.GatewayDelivery) []int {
+func statuses(d gateway.Delivery) []int {
 	var out []int
 	for _, a := range d.Attempts {
 		out = append(out, a.Status)
@@ -354,7 +354,7 @@ func statuses(d payacktest.GatewayDelivery) []int {
 
 // Callbacks of one payment follow each other, even when the first is answered
 // slowly; a Redeliver does not wait.
-func TestGatewayOrderOfCallbacks(t *testing.T) {
+func TestOrderOfCallbacks(t *testing.T) {
 	release, first := make(chan struct{}), make(chan struct{})
 	s := newShop(t, func(w http.ResponseWriter, _ *http.Request, n int) {
 		if n == 1 {
@@ -363,7 +363,7 @@ func TestGatewayOrderOfCallbacks(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, "SUCCESS")
 	})
-	gw := newPTSGateway(t, payacktest.PTSGatewayConfig{})
+	gw := newPTS(t, gateway.PTSConfig{})
 	m := ptsMerchant{gw}
 	m.create(t, "order-1", s.URL)
 	require.NoError(t, gw.Process("order-1"))
@@ -384,9 +384,9 @@ func TestGatewayOrderOfCallbacks(t *testing.T) {
 	assert.Contains(t, got[2], `"status":"2000"`)
 }
 
-func TestGatewayConcurrently(t *testing.T) {
+func TestConcurrently(t *testing.T) {
 	s := newShop(t, func(http.ResponseWriter, *http.Request, int) {})
-	gw := newPtopGateway(t, payacktest.PtopGatewayConfig{GatewayOptions: fast})
+	gw := newPtop(t, gateway.PtopConfig{Options: fast})
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -397,7 +397,7 @@ func TestGatewayConcurrently(t *testing.T) {
 			assert.NoError(t, gw.Pay(id))
 			assert.Error(t, gw.Cancel(id))
 			_, _ = gw.Deliver(context.Background(), id)
-			assert.NoError(t, gw.SetFaults(payacktest.GatewayFaults{Delay: time.Millisecond}))
+			assert.NoError(t, gw.SetFaults(gateway.Faults{Delay: time.Millisecond}))
 			_ = gw.Requests()
 			_ = gw.Deliveries(id)
 			assert.NoError(t, gw.Wait(context.Background()))
@@ -408,11 +408,11 @@ func TestGatewayConcurrently(t *testing.T) {
 	assert.Len(t, s.got(), 16)
 }
 
-func TestGatewayOptionsAreChecked(t *testing.T) {
-	_, err := payacktest.NewPtopGateway(payacktest.PtopGatewayConfig{GatewayOptions: payacktest.GatewayOptions{RetryDelay: -1}})
+func TestOptionsAreChecked(t *testing.T) {
+	_, err := gateway.NewPtop(gateway.PtopConfig{Options: gateway.Options{RetryDelay: -1}})
 	require.ErrorContains(t, err, "RetryDelay")
-	_, err = payacktest.NewPTSGateway(payacktest.PTSGatewayConfig{GatewayOptions: payacktest.GatewayOptions{AnswerTimeout: -1}})
+	_, err = gateway.NewPTS(gateway.PTSConfig{Options: gateway.Options{AnswerTimeout: -1}})
 	require.ErrorContains(t, err, "AnswerTimeout")
-	_, err = payacktest.NewPayatomGateway(payacktest.PayatomGatewayConfig{GatewayOptions: payacktest.GatewayOptions{AnswerTimeout: -1}})
+	_, err = gateway.NewPayatom(gateway.PayatomConfig{Options: gateway.Options{AnswerTimeout: -1}})
 	require.ErrorContains(t, err, "AnswerTimeout")
 }
