@@ -12,6 +12,11 @@ import (
 // encodingVersion is that of the form that [EncodeEvent] writes.
 const encodingVersion = 1
 
+// ErrNewer is what DecodeEvent returns, beside [ErrMalformed], for an event that a
+// newer version of this module encoded. Keep it for a process that has that
+// version.
+var ErrNewer = errors.New("payack: encoded by a newer version")
+
 // encodedEvent is an event with what its own JSON form leaves out.
 type encodedEvent struct {
 	Version   int      `json:"v"`
@@ -126,7 +131,8 @@ func signedApart(event reflect.Value) map[string]encodedAmount {
 }
 
 // DecodeEvent reads what [EncodeEvent] wrote. The error is [ErrMalformed] for
-// anything else, a form that a newer version of this module wrote included.
+// anything else, a form that a newer version of this module wrote included, which
+// is [ErrNewer] too.
 // Nothing is verified: whoever can write what is decoded can make any event.
 func DecodeEvent(encoded []byte) (Event, error) {
 	fail := func(what string) (Event, error) {
@@ -137,7 +143,8 @@ func DecodeEvent(encoded []byte) (Event, error) {
 		return fail("it is not an encoded event")
 	}
 	if e.Version > encodingVersion {
-		return fail(fmt.Sprintf("a newer version of this module wrote it, in form %d; this one reads form %d", e.Version, encodingVersion))
+		return nil, fmt.Errorf("payack: DecodeEvent: a newer version of this module wrote it, in form %d; this one reads form %d: %w (%w)",
+			e.Version, encodingVersion, ErrMalformed, ErrNewer)
 	}
 	newEvent, known := kinds[e.Provider]
 	switch {

@@ -274,7 +274,7 @@ func TestDecodeEventRefuses(t *testing.T) {
 			t.Errorf("%s: the error quotes what it was given: %v", name, err)
 		}
 	}
-	if _, err := payack.DecodeEvent([]byte(`{"v":2}`)); err == nil || !strings.Contains(err.Error(), "newer version") {
+	if _, err := payack.DecodeEvent([]byte(`{"v":2}`)); !errors.Is(err, payack.ErrNewer) || !errors.Is(err, payack.ErrMalformed) || !strings.Contains(err.Error(), "newer version") {
 		t.Errorf("the error does not say that a newer version wrote it: %v", err)
 	}
 
