@@ -65,6 +65,15 @@ func storeOf(s payack.Store) (*Store, error) {
 
 func (s *Store) self() *Store { return s }
 
+type hookKey struct{}
+
+// WithHook returns a context under which [InTx] calls hook in its transaction,
+// after the marks and before the function. An error of hook rolls all back. It is
+// for records that are to say the same as the marks.
+func WithHook(ctx context.Context, hook func(ctx context.Context, tx *sql.Tx) error) context.Context {
+	return context.WithValue(ctx, hookKey{}, hook)
+}
+
 type connKey struct{}
 
 // Conn returns the connection that the transaction of [InTx] runs on. Its Raw

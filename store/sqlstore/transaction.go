@@ -55,6 +55,11 @@ func (s *Store) inTx(ctx context.Context, held payack.Held, fn func(context.Cont
 	if err := t.mark(ctx); err != nil {
 		return err
 	}
+	if hook, ok := ctx.Value(hookKey{}).(func(context.Context, *sql.Tx) error); ok {
+		if err := hook(ctx, t.tx); err != nil {
+			return err
+		}
+	}
 	if err := fn(context.WithValue(ctx, connKey{}, t.conn), t.tx); err != nil {
 		return err
 	}
