@@ -48,16 +48,6 @@ func (rc *receiver) duplicate(ctx context.Context, d *delivery, ev payack.Event,
 	if err != nil {
 		return err
 	}
-	// Its hash may be another than that of the first delivery (Late Approved for
-	// Approved, 500.0 for 500), and belongs to this event all the same.
-	if rc.stages.binding != nil {
-		if b, ok := rc.stages.binding(ev); ok {
-			d.hold.once, b.lock = &rc.once, ""
-			if err := d.hold.bind(ctx, d, b); err != nil {
-				return err
-			}
-		}
-	}
 	d.observation.Outcome = payack.OutcomeDuplicate
 	if rc.stages.details == nil {
 		return nil

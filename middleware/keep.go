@@ -54,13 +54,8 @@ func (rc *receiver) keep(ctx context.Context, d *delivery, ev payack.Event) erro
 		return d.fail(payack.StageKeep, payack.ReasonInbox, err, "the inbox could not keep the event")
 	case state == payack.ClaimGranted:
 		return nil
-	case state == payack.ClaimDone: // or waiting, and then nobody has asked yet
-		known, err := rc.once.lookup(ctx, d.observation.EventID, ev.Fingerprint())
-		if err != nil || known == payack.ClaimDone {
-			return rc.duplicate(ctx, d, ev, err)
-		}
-		d.observation.Outcome = payack.OutcomeDuplicate
-		return nil
+	case state == payack.ClaimDone:
+		return rc.duplicate(ctx, d, ev, nil)
 	}
 	return d.fail(payack.StageKeep, payack.ReasonBusy, nil, "too many copies of this event with other handles are waiting")
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"strconv"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/verify"
@@ -205,30 +204,6 @@ func (c *PayatomConfig) binding(ev *payack.PayatomEvent) (binding, bool) {
 		b.lock = spliceID("lock", ev)
 	}
 	return b, true
-}
-
-// spliceID is a key of the store apart from all events' identities: the text, or
-// the digest of one that is long or not plain.
-func spliceID(kind string, ev *payack.PayatomEvent) string {
-	const prefix, longest = "payatom-splice:v1", 128
-	var short [2 * longest]byte
-	text := append(short[:0], prefix+":"...)
-	text = append(text, kind...)
-	text = strconv.AppendInt(text, int64(len(ev.Tenant)), 10)
-	text = append(text, ':')
-	text = append(text, ev.Tenant...)
-	text = append(text, ev.OrderID...)
-	text = append(text, ev.ReceivedAmount.SignedText()...)
-	text = append(text, ev.Status...)
-	plain := len(text) <= longest
-	for i := 0; plain && i < len(text); i++ {
-		plain = text[i] >= ' ' && text[i] < 0x7f
-	}
-	if plain {
-		return string(text)
-	}
-	sum := sha256.Sum256(text)
-	return prefix + ":sha256:" + hex.EncodeToString(sum[:])
 }
 
 // handle returns what Confirm asks by where Expect names nothing else.

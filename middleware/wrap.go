@@ -172,6 +172,11 @@ func (b *wrapped) request(ctx context.Context, d *delivery) *http.Request {
 		r.URL, r.RequestURI = &url, url.RequestURI()
 	}
 	r.Form, r.PostForm, r.MultipartForm = nil, nil, nil
+	// JSON that was announced as a form must not be parsed as one.
+	if strings.HasPrefix(strings.TrimLeft(d.Body, " \t\r\n"), "{") && strings.Contains(strings.ToLower(contentType(r)), "form") {
+		r.Header = r.Header.Clone()
+		r.Header.Set("Content-Type", "application/json")
+	}
 	r.Body = io.NopCloser(strings.NewReader(d.Body))
 	r.ContentLength = int64(len(d.Body))
 	r.TransferEncoding = nil

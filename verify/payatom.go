@@ -199,6 +199,10 @@ func (v *Payatom) verify(body string, names *payatomNames, k *PayatomKeys, t *tr
 		return nil, malformed(payack.Payatom, err)
 	}
 	t.fields(fields)
+	// Either may be the signed one there, so neither is a member that isn't.
+	if v.body == BodyForm && strict.Find(fields, "received_amount") != nil && strict.Find(fields, "amount") != nil {
+		return nil, reject(payack.Payatom, payack.ReasonMalformed, "both received_amount and amount are there")
+	}
 	m := members{fields: fields}
 	ev := &payack.PayatomEvent{
 		OrderID: m.id("order_id").String(),

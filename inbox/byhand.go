@@ -1,0 +1,108 @@
+package inbox
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Retry makes a row due now that is dead, refuted or closed, or waits for its next
+// attempt; its patience (Config.GiveUp and Grace) begins anew. The error is
+// [ErrDone] for what is done or superseded, and for a row whose event is done
+// through another, [ErrRunning] while an attempt runs, and [ErrNotFound].
+func (in *Inbox) Retry(ctx context.Context, id int64) error {
+	ok, err := changed(in.cfg.DB.ExecContext(ctx, in.sql.retry, id))
+	switch {
+	case err != nil:
+		return explain(in.cfg.Dialect, "Retry", err)
+	case ok:
+		in.stir()
+		return nil
+	}
+	state, err := in.stateOf(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case state == running:
+		return ErrRunning
+	}
+	return ErrDone
+}
+
+func (in *Inbox) stateOf(ctx context.Context, id int64) (state int, err error) {
+	err = in.cfg.DB.QueryRowContext(ctx, in.sql.stateOf, id).Scan(&state)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, ErrNotFound
+	case err != nil:
+		return 0, explain(in.cfg.Dialect, "looking at the row", err)
+	}
+	return state, nil
+}
+
+// RetryAll makes all rows due that fit and may be tried again, the newest first,
+// at most limit of them, and returns how many that were. Without states in the
+// filter it takes dead letters only. Progress, if it is not nil, is called after
+// each with the number so far. What is done, superseded or running is left alone.
+func (in *Inbox) RetryAll(ctx context.Context, f Filter, limit int, progress func(n int)) (n int, err error) {
+	if limit <= 0 {
+		return 0, fmt.Errorf("inbox: RetryAll: the limit is %d; say how many rows are tried again at the most", limit)
+	}
+	if len(f.States) == 0 {
+		f.States = []State{Dead}
+	}
+	f.States = slices.DeleteFunc(slices.Clone(f.States), func(s State) bool { return s == Done || s == Superseded || s == Running })
+	if len(f.States) == 0 {
+		return 0, fmt.Errorf("inbox: RetryAll: %w; give the states pending, dead, refuted or closed", ErrDone)
+	}
+	var older int64
+	for {
+		page, err := in.List(ctx, f, older, 100)
+		if err != nil || len(page) == 0 {
+			return n, err
+		}
+		for _, item := range page {
+			if n == limit {
+				return n, nil
+			}
+			older = item.ID
+			switch err := in.Retry(ctx, item.ID); {
+			case errors.Is(err, ErrDone), errors.Is(err, ErrRunning), errors.Is(err, ErrNotFound):
+				continue
+			case err != nil:
+				return n, err
+			}
+			if n++; progress != nil {
+				progress(n)
+			}
+		}
+	}
+}
+
+// CloseByHand ends a row that a person has dealt with: one that is dead, refuted or
+// pending. The note says how, in 1 to 1,000 characters, and is kept with the row.
+// A delivery of the same event that comes later is a duplicate. The error is
+// [ErrDone], [ErrRunning] or [ErrNotFound] where it can't be.
+func (in *Inbox) CloseByHand(ctx context.Context, id int64, note string) error {
+	if note = strings.TrimSpace(note); note == "" || readable(note, 1000) != note {
+		return errors.New("inbox: CloseByHand: the note is empty, too long or has control characters; say in 1 to 1,000 characters what was done")
+	}
+	ok, err := changed(in.cfg.DB.ExecContext(ctx, in.sql.closeRow, note, id))
+	switch {
+	case err != nil:
+		return explain(in.cfg.Dialect, "CloseByHand", err)
+	case ok:
+		return nil
+	}
+	state, err := in.stateOf(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case state == running:
+		return ErrRunning
+	}
+	return ErrDone
+}

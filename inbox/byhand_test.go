@@ -1,0 +1,253 @@
+package inbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/payacktest"
+)
+
+// Retrying makes due what isn't done, one or all that fit, with progress and a
+// bound, and never touches what is done.
+func TestRetry(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = time.Nanosecond, 1 }).mount()
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "DONE", payack.PTSSuccess))
+		s.drain()
+		s.says(func(context.Context, payack.Event) error { return errShop }, nil)
+		for n := range 6 {
+			s.kept(payack.PTS, s.pts, ptsCallback(t, fmt.Sprint("ORD-", n), payack.PTSSuccess))
+		}
+		s.drain()
+		dead, err := s.in.List(t.Context(), inbox.Filter{States: []inbox.State{inbox.Dead}}, 0, 0)
+		require.NoError(t, err)
+		require.Len(t, dead, 6)
+		s.says(nil, nil)
+
+		done := s.items()[6]
+		require.ErrorIs(t, s.in.Retry(t.Context(), done.ID), inbox.ErrDone)
+		require.ErrorIs(t, s.in.Retry(t.Context(), 12345), inbox.ErrNotFound)
+		require.NoError(t, s.in.Retry(t.Context(), dead[0].ID))
+		s.drain()
+		assert.Len(t, s.calls(), 2)
+
+		var progress []int
+		n, err := s.in.RetryAll(t.Context(), inbox.Filter{Reason: payack.ReasonCallback}, 3, func(n int) { progress = append(progress, n) })
+		require.NoError(t, err)
+		assert.Equal(t, 3, n)
+		assert.Equal(t, []int{1, 2, 3}, progress)
+		s.drain()
+		assert.Len(t, s.calls(), 5)
+		n, err = s.in.RetryAll(t.Context(), inbox.Filter{OrderID: dead[5].OrderID}, 100, nil)
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+		_, err = s.in.RetryAll(t.Context(), inbox.Filter{}, 0, nil)
+		require.ErrorContains(t, err, "limit")
+		_, err = s.in.RetryAll(t.Context(), inbox.Filter{States: []inbox.State{inbox.Done}}, 5, nil)
+		require.ErrorIs(t, err, inbox.ErrDone)
+		n, err = s.in.RetryAll(t.Context(), inbox.Filter{}, 100, nil)
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+		s.drain()
+		assert.Len(t, s.calls(), 7)
+		assert.NotContains(t, strings.Join(s.states(), " "), "dead")
+
+		// A dead copy of an event that is done through another.
+		s.says(nil, refuting("bad"))
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "bad"))
+		s.drain()
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "good"))
+		s.drain()
+		require.ErrorIs(t, s.in.Retry(t.Context(), s.items()[1].ID), inbox.ErrDone)
+	})
+}
+
+func TestCloseByHand(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = time.Nanosecond, 1 }).mount()
+		s.says(func(context.Context, payack.Event) error { return errShop }, nil)
+		cb := ptsCallback(t, "ORD-1", payack.PTSSuccess)
+		s.kept(payack.PTS, s.pts, cb)
+		s.drain()
+		id := s.items()[0].ID
+		require.ErrorContains(t, s.in.CloseByHand(t.Context(), id, "  "), "note")
+		require.ErrorContains(t, s.in.CloseByHand(t.Context(), id, strings.Repeat("x", 1001)), "note")
+		require.NoError(t, s.in.CloseByHand(t.Context(), id, "paid by hand, ü"))
+		require.ErrorIs(t, s.in.CloseByHand(t.Context(), id, "again"), inbox.ErrDone)
+		require.ErrorIs(t, s.in.CloseByHand(t.Context(), 999, "x"), inbox.ErrNotFound)
+		item := s.items()[0]
+		assert.Equal(t, inbox.Closed, item.State)
+		assert.Equal(t, "paid by hand, ü", item.Note)
+		assert.False(t, item.Ended.IsZero())
+		s.kept(payack.PTS, s.pts, cb)
+		assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome)
+		s.says(nil, nil)
+		require.NoError(t, s.in.Retry(t.Context(), id), "a person may change their mind")
+		s.drain()
+		assert.Len(t, s.calls(), 1)
+	})
+}
+
+// Rows are found by state, reason, provider, receiver, order, event and time, and
+// listed by pages.
+func TestList(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		began := time.Now()
+		for n := range 7 {
+			s.kept(payack.PTS, s.pts, ptsCallback(t, fmt.Sprint("ORD-", n), payack.PTSSuccess))
+		}
+		s.drain()
+		s.says(nil, refuting("bad"))
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-3", "bad"))
+		s.drain()
+		s.kept(payack.Ptop, s.ptop, payacktest.Ptop(payacktest.NewPtopKeys()).Order("ORD-é").Callback(t))
+
+		for name, tc := range map[string]struct {
+			f inbox.Filter
+			n int
+		}{
+			"all":       {inbox.Filter{}, 9},
+			"done":      {inbox.Filter{States: []inbox.State{inbox.Done}}, 7},
+			"two":       {inbox.Filter{States: []inbox.State{inbox.Dead, inbox.Pending}}, 2},
+			"reason":    {inbox.Filter{Reason: payack.ReasonUnconfirmed}, 1},
+			"provider":  {inbox.Filter{Provider: payack.PTS}, 7},
+			"receiver":  {inbox.Filter{Receiver: "ptop"}, 1},
+			"order":     {inbox.Filter{OrderID: "ORD-3"}, 2},
+			"both":      {inbox.Filter{OrderID: "ORD-3", Provider: payack.PTS}, 1},
+			"event":     {inbox.Filter{EventID: "payatom:v1::ORD-3:Approved"}, 1},
+			"case":      {inbox.Filter{OrderID: "ord-3"}, 0},
+			"non-ASCII": {inbox.Filter{OrderID: "ORD-é"}, 1},
+			"since":     {inbox.Filter{From: began.Add(-time.Minute), Before: began.Add(time.Hour)}, 9},
+			"before":    {inbox.Filter{Before: began.Add(-time.Minute)}, 0},
+		} {
+			items, err := s.in.List(t.Context(), tc.f, 0, 0)
+			require.NoError(t, err, name)
+			assert.Len(t, items, tc.n, name)
+		}
+		_, err := s.in.List(t.Context(), inbox.Filter{States: []inbox.State{"no such"}}, 0, 0)
+		require.ErrorContains(t, err, "States")
+
+		var seen []int64
+		for older := int64(0); ; {
+			page, err := s.in.List(t.Context(), inbox.Filter{}, older, 4)
+			require.NoError(t, err)
+			if len(page) == 0 {
+				break
+			}
+			for _, i := range page {
+				seen = append(seen, i.ID)
+				assert.WithinDuration(t, time.Now(), i.Received, time.Minute)
+			}
+			older = page[len(page)-1].ID
+		}
+		assert.Len(t, seen, 9)
+		assert.IsDecreasing(t, seen)
+	})
+}
+
+// A row holds the exact body, the event with how it was verified, headers of a
+// closed list, and the trace context.
+func TestGet(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		cb := ptsCallback(t, "ORD-1", payack.PTSSuccess, "error_message", "a\x00b", "details_url", "ü\u2028")
+		r := cb.Clone()
+		trace := "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+		for name, value := range map[string]string{"Authorization": "Basic secret", "Cookie": "secret", "X-Forwarded-For": "1.2.3.4", "Traceparent": trace, "User-Agent": "PTS/1 \xff"} {
+			r.Header.Set(name, value)
+		}
+		s.kept(payack.PTS, s.pts, r)
+		record, err := s.in.Get(t.Context(), s.items()[0].ID)
+		require.NoError(t, err)
+		require.NoError(t, record.Unreadable)
+		assert.Equal(t, string(cb.Body), record.Delivery.Body)
+		assert.Equal(t, trace, record.Trace)
+		assert.Equal(t, "/callback", record.Delivery.Path)
+		assert.Equal(t, "192.0.2.1", record.Delivery.Client.String())
+		h := record.Delivery.Header
+		assert.Equal(t, []string{"PTS/1 \xff", trace, ""}, []string{h.Get("User-Agent"), h.Get("Traceparent"), h.Get("Authorization") + h.Get("Cookie") + h.Get("X-Forwarded-For")})
+		ev := record.Delivery.Event.(*payack.PTSEvent)
+		assert.Equal(t, "a\x00b", ev.Unsigned.ErrorMessage.String())
+		assert.Equal(t, payack.SchemeLiteral, ev.VerifiedBy().Scheme)
+		_, err = s.in.Get(t.Context(), 777)
+		require.ErrorIs(t, err, inbox.ErrNotFound)
+	})
+}
+
+// What has been done for longer than Retention keeps its identity and loses the
+// rest; dead letters keep all.
+func TestRetention(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		cb := ptsCallback(t, "ORD-1", payack.PTSSuccess)
+		s.kept(payack.PTS, s.pts, cb)
+		s.says(nil, refuting("bad"))
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-2", "bad"))
+		s.drain()
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "YOUNG", payack.PTSSuccess))
+		s.drain()
+		const ago = int64(91 * 24 * time.Hour / time.Microsecond)
+		s.exec(fmt.Sprintf(`UPDATE payack_inbox SET received_us = received_us - %d, ended_us = ended_us - %d WHERE order_id <> 'YOUNG'`, ago, ago))
+		require.NoError(t, s.in.Retain(t.Context()))
+		items := s.items()
+		young, dead, done := items[0], items[1], items[2]
+		for _, tc := range []struct {
+			item inbox.Item
+			kept bool
+		}{{young, true}, {dead, true}, {done, false}} {
+			record, err := s.in.Get(t.Context(), tc.item.ID)
+			require.NoError(t, err)
+			assert.Equal(t, tc.kept, record.Delivery != nil, tc.item.OrderID)
+			assert.Equal(t, tc.kept, len(record.Log) > 0)
+			assert.NotEmpty(t, record.EventID)
+			assert.False(t, record.Ended.IsZero())
+		}
+		s.kept(payack.PTS, s.pts, cb)
+		assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome, "what is done stays known")
+		s.drain()
+		assert.Len(t, s.calls(), 2)
+	})
+}
+
+// A clock that has jumped and come back leaves nothing waiting for years.
+func TestClockThatJumped(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-2", payack.PTSSuccess))
+		const decade = int64(10 * 365 * 24 * time.Hour / time.Microsecond)
+		s.exec(fmt.Sprintf(`UPDATE payack_inbox SET next_us = next_us + %d WHERE order_id = 'ORD-1'`, decade))
+		s.exec(`UPDATE payack_inbox SET state = 2, attempts = 1, token = ` + d.bytes("00") + ` WHERE order_id = 'ORD-2'`)
+		s.exec(fmt.Sprintf(`INSERT INTO payack_running (payment, token, owner, lease_us) SELECT payment, token, %s, received_us + %d FROM payack_inbox WHERE order_id = 'ORD-2'`, d.bytes("01"), decade))
+		s.run()
+		require.Eventually(t, func() bool { return len(s.calls()) == 2 }, 10*time.Second, 5*time.Millisecond)
+	})
+}
+
+// A provider's query that is down, and one that lags, cost tries and nothing else.
+func TestQueryThatIsDown(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		n := 0
+		s.says(nil, func(string) error {
+			if n++; n < 6 {
+				return errors.New("no answer")
+			}
+			return nil
+		})
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r"))
+		s.until("settled", func() bool { return len(s.calls()) == 1 })
+		assert.Equal(t, payack.ReasonUnreachable, s.attempts()[0].Reason)
+		assert.Len(t, s.attempts(), 6)
+	})
+}

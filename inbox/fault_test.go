@@ -1,0 +1,223 @@
+package inbox_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/internal/testserver"
+	"github.com/payack/payack/payacktest"
+)
+
+// patience is how long Ptop waits for an answer.
+const patience = 10 * time.Second
+
+// served is a shop on a database of its own, behind a real server, that works.
+func (d database) served(t *testing.T, dsn string) (s *shop, url string) {
+	t.Helper()
+	s = d.openAt(t, dsn, func(c *inbox.Config) { c.Lease = time.Second })
+	s.exec(effectsTable)
+	s.exec(mailsTable)
+	s.inTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
+		_, err := tx.ExecContext(ctx, d.dialect.Rebind(`INSERT INTO effects (id) VALUES (?)`), ev.OrderID)
+		return err
+	})
+	s.mountAtom()
+	s.says(func(ctx context.Context, ev payack.Event) error {
+		_, err := s.db.ExecContext(ctx, d.dialect.Rebind(`INSERT INTO mails (id) VALUES (?)`), ev.Order())
+		return err
+	}, nil)
+	mux := http.NewServeMux()
+	mux.Handle("/pts", s.pts)
+	mux.Handle("/payatom", s.atom)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	s.run()
+	return s, server.URL
+}
+
+// ownServer starts a database server that the test may harm.
+func (d database) ownServer(t *testing.T, folder string, settings ...string) *testserver.Server {
+	t.Helper()
+	start := testserver.NewPostgres
+	if d.dialect == inbox.MySQL {
+		start = testserver.NewMariaDB
+	}
+	server, err := start(folder, settings...)
+	if err != nil {
+		t.Skip("SKIP-SERVER: ", err)
+	}
+	t.Cleanup(server.Close)
+	return server
+}
+
+// While the server is killed, restarted, paused, or has no connection left,
+// nothing is acknowledged that isn't kept, answers come in time, and all of it is
+// processed when the server is back.
+func TestServerFaults(t *testing.T) {
+	for _, d := range databases[1:] {
+		t.Run(d.name, func(t *testing.T) {
+			server := d.ownServer(t, "")
+			s, url := d.served(t, fresh(t, d.driver, server.DSN))
+			l, end := begin(t, url, 4)
+			acked := func() int {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				return len(l.acked)
+			}
+			progress := func(what string) {
+				t.Helper()
+				before := acked()
+				require.Eventually(t, func() bool { return acked() > before+5 }, 30*time.Second, 10*time.Millisecond, what)
+			}
+			progress("at first")
+			server.Kill()
+			time.Sleep(300 * time.Millisecond)
+			require.NoError(t, server.Start())
+			progress("after a kill")
+			server.Pause()
+			time.Sleep(map[bool]time.Duration{true: 2 * time.Second, false: 11 * time.Second}[testing.Short()])
+			server.Continue()
+			progress("after a pause")
+			hogs := hog(t, d.driver, server.DSN)
+			time.Sleep(500 * time.Millisecond)
+			for _, h := range hogs {
+				h.Close()
+			}
+			progress("after there was no connection left")
+			end()
+			settledAll(t, s.db, l, time.Minute)
+			assert.Less(t, l.slow, patience)
+		})
+	}
+}
+
+// hog takes all connections that a server has left.
+func hog(t *testing.T, driver, dsn string) (out []*sql.DB) {
+	t.Helper()
+	for range 400 {
+		db, err := sql.Open(driver, dsn)
+		require.NoError(t, err)
+		db.SetMaxOpenConns(1)
+		if db.Ping() != nil {
+			db.Close()
+			break
+		}
+		out = append(out, db)
+	}
+	t.Logf("%d connections taken", len(out))
+	return out
+}
+
+// small mounts a file system of this size.
+func small(t *testing.T, size string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "mode=0777,size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("SKIP-SERVER: no file system can be mounted: %v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	return dir
+}
+
+// fill leaves no room on a file system, and returns what makes room again.
+func fill(t *testing.T, dir string) (empty func()) {
+	t.Helper()
+	path := filepath.Join(dir, "ballast")
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	for size := 1 << 20; size > 0; size /= 2 {
+		for {
+			if _, err := f.Write(make([]byte, size)); err != nil {
+				break
+			}
+		}
+	}
+	_ = f.Close()
+	return func() { _ = os.Remove(path) }
+}
+
+// On a full disk the sender is asked to send again, and all goes on when there is
+// room.
+func TestFullDisk(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		if testing.Short() && d.dialect != inbox.SQLite {
+			t.Skip("it starts a server")
+		}
+		var dsn, dir string
+		var server *testserver.Server
+		switch d.dialect {
+		case inbox.SQLite:
+			dir = small(t, "8m")
+			dsn = filepath.Join(dir, "payack.db")
+		default:
+			dir = small(t, "400m")
+			server = d.ownServer(t, dir)
+			dsn = fresh(t, d.driver, server.DSN)
+		}
+		s, url := d.served(t, dsn)
+		l, end := begin(t, url, 2)
+		time.Sleep(300 * time.Millisecond)
+		empty := fill(t, dir)
+		// A body as large as it may be finds no room even where a small one does.
+		refused := false
+		for n := 0; n < 400 && !refused; n++ {
+			cb := payacktest.PTS(payacktest.NewPTSKeys()).Order(fmt.Sprint("BIG-", n)).Set("error_message", string(make([]byte, 8000))).Callback(t)
+			began := time.Now()
+			res, err := cb.Post(t.Context(), nil, url+"/pts")
+			require.NoError(t, err)
+			assert.Less(t, time.Since(began), patience)
+			var body [100]byte
+			k, _ := res.Body.Read(body[:])
+			refused = string(body[:k]) != "SUCCESS"
+			if !refused {
+				l.mu.Lock()
+				l.acked[fmt.Sprint("BIG-", n)] = true
+				l.mu.Unlock()
+			}
+		}
+		if d.dialect != inbox.MySQL { // it has its log and its pages before it needs the disk
+			assert.True(t, refused, "the disk was not full")
+		}
+		time.Sleep(500 * time.Millisecond)
+		empty()
+		if server != nil {
+			server.Kill() // PostgreSQL may have ended when it could not write its log
+			require.NoError(t, server.Start())
+		}
+		before := len(s.calls())
+		require.Eventually(t, func() bool { return len(s.calls()) > before }, 60*time.Second, 20*time.Millisecond)
+		end()
+		settledAll(t, s.db, l, time.Minute)
+		assert.Less(t, l.slow, patience)
+	})
+}
+
+// A file that somebody else has locked, or that is read-only for a while, costs
+// tries.
+func TestLockedFile(t *testing.T) {
+	d := databases[0]
+	s, url := d.served(t, d.dsn(t))
+	l, end := begin(t, url, 2)
+	time.Sleep(100 * time.Millisecond)
+	tx, err := s.db.Begin()
+	require.NoError(t, err)
+	time.Sleep(time.Second)
+	require.NoError(t, tx.Rollback())
+	time.Sleep(300 * time.Millisecond)
+	end()
+	settledAll(t, s.db, l, 20*time.Second)
+	assert.Less(t, l.slow, patience)
+}

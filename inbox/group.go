@@ -1,0 +1,115 @@
+package inbox
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/dialect"
+)
+
+// maxBatch bounds how many receipts share a transaction.
+const maxBatch = 256
+
+// batchTimeout bounds a batch's transaction. Whoever waits for it may leave
+// sooner.
+const batchTimeout = 8 * time.Second
+
+// group puts receipts that come at the same time into one transaction, because a
+// database in a file waits for the disk once for each.
+type group struct {
+	keep func([]*waiting)
+
+	mu      sync.Mutex
+	queue   []*waiting
+	working bool
+}
+
+// waiting is a receipt on its way; state and err are set when done is closed.
+type waiting struct {
+	row   *receipt
+	done  chan struct{}
+	state payack.ClaimState
+	err   error
+}
+
+// do keeps a receipt with others, and returns when it is committed, or ctx ends.
+func (g *group) do(ctx context.Context, row *receipt) (payack.ClaimState, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	w := &waiting{row: row, done: make(chan struct{})}
+	g.mu.Lock()
+	g.queue = append(g.queue, w)
+	if !g.working {
+		g.working = true
+		go g.work()
+	}
+	g.mu.Unlock()
+	select {
+	case <-w.done:
+		return w.state, w.err
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// work keeps what is queued until nothing is.
+func (g *group) work() {
+	for {
+		g.mu.Lock()
+		n := min(len(g.queue), maxBatch)
+		batch := g.queue[:n:n]
+		g.queue = g.queue[n:]
+		if n == 0 {
+			g.queue, g.working = nil, false
+			g.mu.Unlock()
+			return
+		}
+		g.mu.Unlock()
+		g.keep(batch)
+		for _, w := range batch {
+			close(w.done)
+		}
+	}
+}
+
+// keepBatch keeps receipts in one transaction: all of them, or none.
+func (in *Inbox) keepBatch(batch []*waiting) {
+	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
+	defer cancel()
+	for try := 0; ; try++ {
+		err := in.keepTogether(ctx, batch)
+		if err == nil {
+			return
+		}
+		if in.cfg.Dialect.Fault(err) == dialect.Again && pause(ctx, try) {
+			continue
+		}
+		if len(batch) == 1 {
+			batch[0].state, batch[0].err = 0, err
+			return
+		}
+		for _, w := range batch { // so that one does not take the others with it
+			if w.err = in.keepTogether(ctx, []*waiting{w}); w.err != nil {
+				w.state = 0
+			}
+		}
+		return
+	}
+}
+
+func (in *Inbox) keepTogether(ctx context.Context, batch []*waiting) error {
+	tx, err := in.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	for _, w := range batch {
+		if w.state, err = in.keep(ctx, tx, w.row); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}

@@ -1,0 +1,152 @@
+package inbox
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/dialect"
+)
+
+// Keep implements [payack.Inbox]. When it returns nil, what it says is committed.
+//
+//   - ClaimDone: the event is done, or waits in the same variant already, or was
+//     superseded or closed by a person.
+//   - ClaimGranted: it is kept. A dead letter has become due again, not sooner than
+//     Config.Revive after its last attempt.
+//   - ClaimBusy: there is no room for another variant of it now.
+//
+// An event is judged by what was done, never by what was only kept: the same
+// identity with another fingerprint gets a row of its own, and is found out as a
+// conflict when it is processed.
+//
+// It returns when ctx ends; the receipt may then have been kept all the same, so
+// that the next delivery of it is a duplicate.
+func (in *Inbox) Keep(ctx context.Context, r *payack.Receipt) (payack.ClaimState, error) {
+	row, err := in.receipt(r)
+	if err != nil {
+		return payack.ClaimUnknown, err
+	}
+	select {
+	case <-in.closed:
+		return payack.ClaimUnknown, ErrClosed
+	default:
+	}
+	var state payack.ClaimState
+	if in.cfg.Dialect == SQLite {
+		state, err = in.group.do(ctx, row)
+	} else {
+		state, err = in.keepSoon(ctx, row)
+	}
+	if err != nil {
+		return payack.ClaimUnknown, explain(in.cfg.Dialect, "Keep", err)
+	}
+	if state == payack.ClaimGranted {
+		in.stir()
+	}
+	return state, nil
+}
+
+// keepSoon keeps a receipt in statements that commit by themselves. It tries again
+// what somebody else's lock has ended.
+func (in *Inbox) keepSoon(ctx context.Context, r *receipt) (payack.ClaimState, error) {
+	for try := 0; ; try++ {
+		state, err := in.keep(ctx, in.cfg.DB, r)
+		if err == nil || in.cfg.Dialect.Fault(err) != dialect.Again || !pause(ctx, try) {
+			return state, err
+		}
+	}
+}
+
+// pause waits a moment before another try, of which there are a few.
+func pause(ctx context.Context, try int) bool {
+	if try >= 6 {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(time.Duration(1<<try) * time.Millisecond):
+		return true
+	}
+}
+
+// keep looks up, then inserts. It neither waits for an attempt that runs, nor
+// changes one.
+func (in *Inbox) keep(ctx context.Context, q dialect.Querier, r *receipt) (payack.ClaimState, error) {
+	if !r.variant && in.cfg.Dialect != MySQL { // where INSERT … SELECT locks what it reads
+		kept, err := changed(q.ExecContext(ctx, in.sql.keepNew, append(r.args(nil), r.payment, r.event, r.event)...))
+		if err != nil || kept {
+			return payack.ClaimGranted, err
+		}
+	}
+	var before int
+	if err := q.QueryRowContext(ctx, in.sql.doneBefore, r.event, r.fingerprint).Scan(&before); err != nil {
+		return 0, err
+	}
+	if before > 0 {
+		return payack.ClaimDone, nil
+	}
+	// Whoever comes at the same time may be quicker: then the rows are others.
+	for range in.cfg.MaxVariants + 3 {
+		rows, err := q.QueryContext(ctx, in.sql.copies, r.payment, r.event, r.fingerprint)
+		if err != nil {
+			return 0, err
+		}
+		known, err := scanKept(rows)
+		if err != nil {
+			return 0, err
+		}
+		v := judge(r, known, in.cfg.MaxVariants)
+		if v.end != 0 {
+			return v.end, nil
+		}
+		kept, err := in.place(ctx, q, r, v)
+		if err != nil || kept {
+			return payack.ClaimGranted, err
+		}
+	}
+	return payack.ClaimBusy, nil
+}
+
+// place writes what was decided. It reports false when somebody was quicker.
+func (in *Inbox) place(ctx context.Context, q dialect.Querier, r *receipt, v verdict) (kept bool, err error) {
+	var slot any
+	if v.slot != nil {
+		slot = v.slot
+	}
+	if v.revive != 0 {
+		wait := in.cfg.Revive.Microseconds()
+		kept, err = changed(q.ExecContext(ctx, in.sql.revive, slot, wait, wait, v.revive))
+	} else {
+		kept, err = changed(q.ExecContext(ctx, in.sql.keepRow, r.args(v.slot)...))
+	}
+	if err != nil && in.cfg.Dialect.Fault(err) == dialect.Duplicate {
+		return false, nil
+	}
+	if err != nil || !kept {
+		return false, err
+	}
+	// The receipt is kept by now; what follows may be done at another time.
+	if v.giveWay {
+		_, err = q.ExecContext(ctx, in.sql.giveWay, r.payment, r.event, r.fingerprint)
+	}
+	for _, id := range v.drop {
+		if err == nil {
+			_, err = q.ExecContext(ctx, in.sql.drop, id)
+		}
+		if err == nil {
+			_, err = q.ExecContext(ctx, in.sql.dropAttempts, id)
+		}
+	}
+	return true, err
+}
+
+func changed(result sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	return n == 1, err
+}

@@ -1,0 +1,337 @@
+package inbox_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/payacktest"
+)
+
+// An event is kept before it is acknowledged and processed later; whatever is
+// delivered again while it waits, or when it is done, is a duplicate.
+func TestDuplicates(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		cb := ptsCallback(t, "ORD-1", payack.PTSSuccess)
+		s.kept(payack.PTS, s.pts, cb)
+		assert.Equal(t, payack.OutcomeAccepted, s.last().Outcome)
+		assert.Empty(t, s.calls(), "it is processed later")
+		s.kept(payack.PTS, s.pts, cb)
+		assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome, "it waits")
+		assert.Equal(t, []string{"pending"}, s.states())
+		s.drain()
+		assert.Len(t, s.calls(), 1)
+		s.kept(payack.PTS, s.pts, cb)
+		assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome, "it is done")
+		s.drain()
+		assert.Equal(t, []string{"done"}, s.states())
+		assert.Len(t, s.calls(), 1)
+
+		// An event that was done before there was an inbox.
+		id, fp := "payatom:v1::ORD-2:Approved", "500"
+		claim, err := s.in.Store.Claim(t.Context(), id, fp, time.Minute)
+		require.NoError(t, err)
+		require.NoError(t, s.in.Store.Commit(t.Context(), id, claim.Token))
+		s.kept(payack.Payatom, s.atom, payacktest.Payatom(payacktest.NewPayatomKeys()).Order("ORD-2").Amount("500").Callback(t))
+		assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome)
+		assert.Len(t, s.states(), 1)
+	})
+}
+
+// Conflict is judged against what was done, never against what was only kept.
+func TestAnotherFingerprintGetsARowOfItsOwn(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		s.says(func(_ context.Context, ev payack.Event) error {
+			if strings.Contains(ev.Fingerprint(), "7777") {
+				return payack.ErrUnexpected
+			}
+			return nil
+		}, nil)
+		wrong := payacktest.PTS(payacktest.NewPTSKeys()).Order("ORD-1").Amount("7777").Callback(t)
+		right := payacktest.PTS(payacktest.NewPTSKeys()).Order("ORD-1").Amount("100").Callback(t)
+		late := payacktest.PTS(payacktest.NewPTSKeys()).Order("ORD-1").Amount("200").Callback(t)
+		s.kept(payack.PTS, s.pts, wrong)
+		s.kept(payack.PTS, s.pts, right)
+		assert.Equal(t, payack.OutcomeAccepted, s.last().Outcome)
+		s.until("settled", func() bool { return len(s.calls()) == 1 })
+		s.kept(payack.PTS, s.pts, late)
+		assert.Equal(t, payack.OutcomeAccepted, s.last().Outcome, "kept, and found out at the desk")
+		s.until("all ended", func() bool {
+			return assert.ObjectsAreEqual([]string{"dead conflict", "done", "dead conflict"}, s.states())
+		})
+		assert.Len(t, s.calls(), 1)
+	})
+}
+
+func refuting(bad ...string) func(string) error {
+	return func(ref string) error {
+		for _, b := range bad {
+			if strings.HasPrefix(ref, b) {
+				return payack.ErrUnconfirmed
+			}
+		}
+		return nil
+	}
+}
+
+// A replay with another ref_code can't keep the genuine event out, in whatever
+// order they come.
+func TestVariants(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		for name, order := range map[string][]string{
+			"an attacker's copy first": {"bad1", "good"},
+			"the genuine one third":    {"bad1", "bad2", "good"},
+			"the genuine one first":    {"good", "bad1", "bad2"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				s := open(t, d).mount()
+				s.says(nil, refuting("bad"))
+				for i, ref := range order {
+					s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", ref), fmt.Sprintf("192.0.2.%d", i+1))
+					assert.Equal(t, payack.OutcomeAccepted, s.last().Outcome)
+				}
+				s.until("all ended", func() bool { return !strings.Contains(strings.Join(s.states(), " "), "pending") })
+				assert.Len(t, s.calls(), 1, "settled once")
+				stats, err := s.in.Stats(t.Context())
+				require.NoError(t, err)
+				assert.Equal(t, inbox.Stats{}, stats, "refuted ones are no dead letters")
+				s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "bad9"), "192.0.2.77")
+				assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome, "a done event, whatever handle")
+			})
+		}
+		t.Run("after a dead letter", func(t *testing.T) {
+			s := open(t, d).mount()
+			s.says(nil, refuting("bad"))
+			s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "bad"))
+			s.drain()
+			assert.Equal(t, []string{"dead unconfirmed"}, s.states(), "the only copy of it")
+			s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "good"))
+			assert.Equal(t, payack.OutcomeAccepted, s.last().Outcome)
+			s.drain()
+			assert.Equal(t, []string{"refuted unconfirmed", "done"}, s.states())
+			assert.Len(t, s.calls(), 1)
+		})
+		t.Run("none waits for another", func(t *testing.T) {
+			s := open(t, d, func(c *inbox.Config) { c.RetryFirst, c.RetryMax = time.Hour, time.Hour }).mount()
+			s.says(nil, func(ref string) error {
+				if ref == "bad" {
+					return errShop // the query hangs, or fails: in back-off
+				}
+				return nil
+			})
+			s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "bad"), "192.0.2.1")
+			s.drain()
+			s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "good"), "192.0.2.2")
+			s.drain()
+			assert.Equal(t, []string{"pending unreachable", "done"}, s.states())
+		})
+	})
+}
+
+// One variant waits for each sender, and a bounded number of them together, but
+// allowed addresses always find room; beyond that the sender is asked to send
+// again.
+func TestRoomForVariants(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.MaxVariants = 3 }).mount()
+		busy := func(ref, from string) {
+			t.Helper()
+			payacktest.Failed(t, payack.Payatom, send(s.atom, atomCallback(t, "ORD-1", ref), from))
+			assert.Equal(t, payack.ReasonBusy, s.last().Reason)
+		}
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r1"), "192.0.2.1")
+		busy("r2", "192.0.2.1")
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r1"), "192.0.2.1") // a duplicate
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-2", "r2"), "192.0.2.1") // another event
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r3"), "192.0.2.3")
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r4"), "[2001:db8::1]")
+		busy("r5", "192.0.2.5")
+		busy("r6", "[2001:db8::2]")
+
+		allowed := s.in.Keep
+		r := receiptOf(t, s, "ORD-1", "r7")
+		r.Allowed = true
+		state, err := allowed(t.Context(), r)
+		require.NoError(t, err)
+		assert.Equal(t, payack.ClaimGranted, state)
+
+		// When the refuted ones have given way there is room again.
+		s.says(nil, refuting("r"))
+		s.until("all refuted", func() bool { return !strings.Contains(strings.Join(s.states(), " "), "pending") })
+		s.says(nil, nil)
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "good"), "192.0.2.1")
+		s.until("settled", func() bool { return len(s.calls()) >= 1 })
+	})
+}
+
+// catch is an inbox that shows the receipt.
+type catch struct {
+	payack.Inbox
+	r *payack.Receipt
+}
+
+func (c *catch) Mount(string, payack.Desk) error { return nil }
+func (c *catch) Keep(_ context.Context, r *payack.Receipt) (payack.ClaimState, error) {
+	c.r = r
+	return payack.ClaimGranted, nil
+}
+
+// receiptOf returns what a receiver hands to its inbox, under the name payatom.
+func receiptOf(t testing.TB, s *shop, order, ref string, from ...string) *payack.Receipt {
+	t.Helper()
+	c := &catch{Inbox: s.in}
+	cfg := payacktest.NewPayatomKeys().Config()
+	cfg.ExpectInCallback, cfg.Confirm = false, s.ask
+	cfg.Options = handlers.Options{Inbox: c, Name: "payatom", Logger: s.log.logger()}
+	h, err := handlers.NewPayatom(cfg, func(context.Context, *payack.PayatomEvent) error { return nil })
+	require.NoError(t, err)
+	send(h, atomCallback(t, order, ref), append(from, "198.51.100.1")[0])
+	require.NotNil(t, c.r)
+	return c.r
+}
+
+// With AllowedAddresses everyone who gets in finds room.
+func TestAllowedAddressesFindRoom(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.MaxVariants = 1 }).mount(func(o *handlers.Options) {
+			o.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+		})
+		for i := range 5 {
+			s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", fmt.Sprint("r", i)), "192.0.2.1")
+			assert.Equal(t, payack.OutcomeAccepted, s.last().Outcome)
+		}
+	})
+}
+
+// The bounds hold for copies that come at the same time.
+func TestVariantsAtTheSameTime(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.MaxVariants = 4 }).mount()
+		var receipts []*payack.Receipt
+		for i := range 24 {
+			receipts = append(receipts, receiptOf(t, s, "ORD-1", fmt.Sprint("r", i), fmt.Sprintf("198.51.100.%d", i)))
+		}
+		var mu sync.Mutex
+		counts := map[payack.ClaimState]int{}
+		var all sync.WaitGroup
+		for _, r := range receipts {
+			all.Go(func() {
+				state, err := s.in.Keep(t.Context(), r)
+				mu.Lock()
+				defer mu.Unlock()
+				if assert.NoError(t, err) {
+					counts[state]++
+				}
+			})
+		}
+		all.Wait()
+		assert.Equal(t, map[payack.ClaimState]int{payack.ClaimGranted: 4, payack.ClaimBusy: 20}, counts)
+		assert.Len(t, s.items(), 4)
+	})
+}
+
+// One event that comes many times at once has one row.
+func TestOneRowForOneEvent(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		cb := ptsCallback(t, "ORD-1", payack.PTSSuccess)
+		var all sync.WaitGroup
+		for range 24 {
+			all.Go(func() { payacktest.Accepted(t, payack.PTS, send(s.pts, cb, "192.0.2.1")) })
+		}
+		all.Wait()
+		assert.Len(t, s.items(), 1)
+		s.drain()
+		assert.Len(t, s.calls(), 1)
+	})
+}
+
+// A delivery for an event that is a dead letter makes it due again, at a bounded
+// rate, and the genuine copy is not lost because another one waits.
+func TestDeadLettersBecomeDueAgain(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.Revive = 700 * time.Millisecond }).mount()
+		s.says(nil, refuting("good"))
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "good"))
+		s.drain()
+		assert.Equal(t, []string{"dead unconfirmed"}, s.states())
+		s.says(nil, nil)
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "good"))
+		assert.Equal(t, payack.OutcomeAccepted, s.last().Outcome)
+		s.drain()
+		assert.Empty(t, s.calls(), "not before Revive has passed since its attempt")
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "good"))
+		assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome, "it waits")
+		s.until("settled", func() bool { return len(s.calls()) == 1 })
+		assert.Equal(t, []string{"done"}, s.states())
+
+		// Dead, then an attacker's copy waits, then the genuine one again.
+		s.says(nil, refuting("good"))
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-2", "good"))
+		s.drain()
+		s.says(nil, func(ref string) error {
+			if ref == "bad" {
+				return errShop
+			}
+			return nil
+		})
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-2", "bad"), "192.0.2.66")
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-2", "good"))
+		assert.Equal(t, payack.OutcomeAccepted, s.last().Outcome)
+		s.until("settled", func() bool { return len(s.calls()) == 2 })
+	})
+}
+
+// What was refuted is bounded, so that a replay with ever new handles does not
+// fill the table.
+func TestRefutedCopiesAreBounded(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.MaxVariants = 3 }).mount()
+		s.says(nil, refuting("bad"))
+		for i := range 15 {
+			s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", fmt.Sprint("bad", i)))
+			s.drain()
+		}
+		assert.LessOrEqual(t, len(s.items()), 3+2)
+	})
+}
+
+// What can't be kept is to be sent again.
+func TestKeepFails(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		require.NoError(t, s.db.Close())
+		res := send(s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess), "192.0.2.1")
+		payacktest.Failed(t, payack.PTS, res)
+		assert.Equal(t, payack.ReasonInbox, s.last().Reason)
+		assert.NotContains(t, s.last().Err.Error(), "\n")
+	})
+}
+
+// The deadline ends the wait for a database that does not answer.
+func TestKeepEndsWithTheDeadline(t *testing.T) {
+	d := databases[0]
+	s := open(t, d).mount(func(o *handlers.Options) { o.Deadline, o.Lease = 300*time.Millisecond, time.Minute })
+	tx, err := s.db.Begin() // holds the one right to write
+	require.NoError(t, err)
+	began := time.Now()
+	payacktest.Failed(t, payack.PTS, send(s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess), "192.0.2.1"))
+	assert.Less(t, time.Since(began), 3*time.Second)
+	assert.Equal(t, payack.ReasonInbox, s.last().Reason)
+	require.NoError(t, tx.Rollback())
+	s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+	s.drain()
+	assert.Len(t, s.calls(), 1)
+}

@@ -1,0 +1,266 @@
+package inbox
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/payack/payack"
+)
+
+// State is what a row is at.
+type State string
+
+// The states.
+const (
+	// Pending: it waits for an attempt.
+	Pending State = "pending"
+	// Running: an attempt runs.
+	Running State = "running"
+	// Done: the function returned nil, or had before.
+	Done State = "done"
+	// Dead: no further attempt is made by itself. It is kept until somebody has it
+	// tried again, or closes it.
+	Dead State = "dead"
+	// Superseded: a final event of the same payment that is newer was done first,
+	// so the function was not called.
+	Superseded State = "superseded"
+	// Closed: a person closed it, with a note.
+	Closed State = "closed"
+	// Refuted: the provider refuted this copy of the event, and another copy, with
+	// another unsigned handle, has come.
+	Refuted State = "refuted"
+)
+
+var stateNames = []State{pending: Pending, running: Running, done: Done, dead: Dead, superseded: Superseded, closed: Closed, refuted: Refuted}
+
+func stateNumber(s State) int {
+	for i, name := range stateNames {
+		if name == s && s != "" {
+			return i
+		}
+	}
+	return 0
+}
+
+// Item is a row as it is listed. Times are the database's clock; those that don't
+// apply are zero.
+type Item struct {
+	// ID names the row; later receipts have greater ones.
+	ID       int64
+	Receiver string
+	Provider payack.Provider
+	EventID  string
+	// OrderID is the merchant's own number, cut to 512 characters.
+	OrderID  string
+	State    State
+	Attempts int
+	Received time.Time
+	// Next is when a pending row is due.
+	Next time.Time
+	// Ended is when it was done, died, was superseded or closed.
+	Ended time.Time
+	// Reason and Error are those of the last attempt; the reason "crashed" is an
+	// attempt whose process ended.
+	Reason payack.Reason
+	Error  string
+	// Note is what was said when a person closed it.
+	Note string
+	// Trace is the W3C traceparent that the delivery came with.
+	Trace string
+}
+
+// Attempt is one attempt to process a row.
+type Attempt struct {
+	Number  int
+	Started time.Time
+	Took    time.Duration
+	// Reason is empty for one that succeeded.
+	Reason payack.Reason
+	Error  string
+}
+
+// Record is a row with all that is kept of it.
+type Record struct {
+	Item
+	// Delivery is what arrived, with its event, as far as they are still kept and
+	// can be read; Unreadable says why they can't.
+	Delivery   *payack.Delivery
+	Unreadable error
+	// Log holds the attempts, the newest first, at most 1,000.
+	Log []Attempt
+}
+
+// Filter says which rows are meant: those that fit all of what is set.
+type Filter struct {
+	States   []State
+	Reason   payack.Reason
+	Provider payack.Provider
+	Receiver string
+	OrderID  string
+	EventID  string
+	// From and Before bound the time of the receipt.
+	From, Before time.Time
+}
+
+// where ends a statement with the rows that fit.
+func (f *Filter) where() (string, []any, error) {
+	conditions, args := []string{"1 = 1"}, []any(nil)
+	add := func(condition string, value any) {
+		conditions, args = append(conditions, condition), append(args, value)
+	}
+	if len(f.States) > 0 {
+		var list []string
+		for _, s := range f.States {
+			n := stateNumber(s)
+			if n == 0 {
+				return "", nil, fmt.Errorf("inbox: Filter.States has %.20q; give states of this package", s)
+			}
+			list = append(list, fmt.Sprint(n))
+		}
+		if len(list) == 1 {
+			conditions = append(conditions, "state = "+list[0]) // as its partial index has it
+		} else {
+			conditions = append(conditions, "state IN ("+strings.Join(list, ", ")+")")
+		}
+	}
+	for _, c := range []struct{ column, value string }{
+		{"reason", string(f.Reason)}, {"provider", string(f.Provider)}, {"receiver", f.Receiver},
+		{"order_id", readable(f.OrderID, 512)}, {"event_id", readable(f.EventID, 512)},
+	} {
+		if c.value != "" {
+			add(c.column+" = ?", c.value)
+		}
+	}
+	if !f.From.IsZero() {
+		add("received_us >= ?", f.From.UnixMicro())
+	}
+	if !f.Before.IsZero() {
+		add("received_us < ?", f.Before.UnixMicro())
+	}
+	return strings.Join(conditions, " AND "), args, nil
+}
+
+// MaxPage is how many rows List returns at the most.
+const MaxPage = 1000
+
+// List returns rows that fit, the newest first, at most limit of them (100 if 0,
+// [MaxPage] at the most). Older says where to go on: give it the ID of the last
+// row of the page before, 0 for the first page. Pages are found by key, so a late
+// one costs no more than the first.
+func (in *Inbox) List(ctx context.Context, f Filter, older int64, limit int) ([]Item, error) {
+	where, args, err := f.where()
+	if err != nil {
+		return nil, err
+	}
+	if limit <= 0 {
+		limit = 100
+	}
+	if older > 0 {
+		where, args = where+" AND id < ?", append(args, older)
+	}
+	query := in.cfg.Dialect.Rebind(`SELECT ` + itemColumns + ` FROM ` + in.cfg.Prefix + `inbox WHERE ` + where + ` ORDER BY id DESC LIMIT ?`)
+	rows, err := in.cfg.DB.QueryContext(ctx, query, append(args, min(limit, MaxPage))...)
+	if err != nil {
+		return nil, explain(in.cfg.Dialect, "List", err)
+	}
+	defer rows.Close()
+	var out []Item
+	for rows.Next() {
+		var item Item
+		if err := item.scan(rows); err != nil {
+			return nil, explain(in.cfg.Dialect, "List", err)
+		}
+		out = append(out, item)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, explain(in.cfg.Dialect, "List", err)
+	}
+	return out, nil
+}
+
+func (i *Item) scan(row interface{ Scan(...any) error }, more ...any) error {
+	var state int
+	var received, next, ended int64
+	err := row.Scan(append([]any{&i.ID, &i.Receiver, &i.Provider, &i.EventID, &i.OrderID, &state, &i.Attempts, &received, &next, &ended, &i.Reason, &i.Error, &i.Note, &i.Trace}, more...)...)
+	if err != nil {
+		return err
+	}
+	if state > 0 && state < len(stateNames) {
+		i.State = stateNames[state]
+	} else {
+		i.State = State(fmt.Sprint(state)) // of a newer version
+	}
+	i.Received, i.Next, i.Ended = timeOf(received), timeOf(next), timeOf(ended)
+	return nil
+}
+
+func timeOf(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us)
+}
+
+// Get returns a row with all that is kept of it. The error is [ErrNotFound] where
+// there is none.
+func (in *Inbox) Get(ctx context.Context, id int64) (*Record, error) {
+	var r Record
+	var encoded, delivery, body []byte
+	err := r.scan(in.cfg.DB.QueryRowContext(ctx, in.sql.item, id), &encoded, &delivery, &body)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, ErrNotFound
+	case err != nil:
+		return nil, explain(in.cfg.Dialect, "Get", err)
+	}
+	if len(delivery) > 0 {
+		r.Delivery, r.Unreadable = decodeDelivery(encoded, delivery, body)
+	}
+	rows, err := in.cfg.DB.QueryContext(ctx, in.sql.log, id)
+	if err != nil {
+		return nil, explain(in.cfg.Dialect, "Get", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var a Attempt
+		var started, took int64
+		if err := rows.Scan(&a.Number, &started, &took, &a.Reason, &a.Error); err != nil {
+			return nil, explain(in.cfg.Dialect, "Get", err)
+		}
+		a.Started, a.Took = timeOf(started), time.Duration(took)*time.Microsecond
+		r.Log = append(r.Log, a)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, explain(in.cfg.Dialect, "Get", err)
+	}
+	return &r, nil
+}
+
+// Stats says how much waits.
+type Stats struct {
+	// Pending, Running and Dead count the rows in these states.
+	Pending, Running, Dead int
+	// Oldest is how long ago the oldest row that is pending or running was
+	// received, 0 where there is none.
+	Oldest time.Duration
+}
+
+// Stats returns how much waits. It counts rows, so ask once in a few seconds.
+func (in *Inbox) Stats(ctx context.Context) (Stats, error) {
+	var s Stats
+	var oldest, now int64
+	if err := in.cfg.DB.QueryRowContext(ctx, in.sql.stats).Scan(&s.Pending, &s.Running, &oldest, &now); err != nil {
+		return Stats{}, explain(in.cfg.Dialect, "Stats", err)
+	}
+	if err := in.cfg.DB.QueryRowContext(ctx, in.sql.deadOnes).Scan(&s.Dead); err != nil {
+		return Stats{}, explain(in.cfg.Dialect, "Stats", err)
+	}
+	if oldest > 0 {
+		s.Oldest = max(0, time.Duration(now-oldest)*time.Microsecond)
+	}
+	return s, nil
+}

@@ -1,0 +1,99 @@
+package inbox
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/dialect"
+)
+
+// tries is what a row says of its attempts, times in microseconds of the
+// database's clock.
+type tries struct {
+	// attempts counts all of them, this one included; base is what it was when the
+	// present series began, at since.
+	attempts, base      int
+	since, started, now int64
+}
+
+func (t tries) inSeries() int      { return t.attempts - t.base }
+func (t tries) age() time.Duration { return time.Duration(t.now-t.since) * time.Microsecond }
+
+// ending is what becomes of a row after an attempt.
+type ending struct {
+	state  int
+	wait   time.Duration // until the next attempt, for a row that is pending
+	reason payack.Reason
+	error  string
+	final  int
+}
+
+// after says what follows from how an attempt ended.
+func (c *Config) after(t tries, outcome payack.Outcome, reason payack.Reason, err error) ending {
+	e := ending{state: dead, reason: reason}
+	if err != nil {
+		e.error = readable(oneLine(err.Error()), 1000)
+	}
+	switch {
+	case outcome == payack.OutcomeAccepted, outcome == payack.OutcomeDuplicate:
+		e.state = done
+	case reason == payack.ReasonUnexpected:
+		if left := c.Grace - t.age(); left > 0 {
+			e.state, e.wait = pending, min(c.backoff(t.inSeries()), max(left, time.Second))
+		}
+	case outcome == payack.OutcomeRejected || outcome == payack.OutcomeRefused:
+	case t.age() >= c.GiveUp && t.inSeries() >= c.LeastAttempts:
+	case reason == payack.ReasonBusy:
+		// Somebody else is at work on it, or was until its process ended.
+		e.state, e.wait = pending, min(time.Second, c.RetryFirst)
+	default:
+		e.state, e.wait = pending, c.backoff(t.inSeries())
+	}
+	return e
+}
+
+// reasonCrashed stands in the record of an attempt whose process ended.
+const reasonCrashed payack.Reason = "crashed"
+
+// afterCrash says what follows when the process ended during an attempt: another
+// one at once, or after a while where the event may be what ends processes.
+func (c *Config) afterCrash(t tries) ending {
+	e := ending{state: pending, reason: reasonCrashed, error: "the process ended, or lost the database, during the attempt"}
+	switch n := t.inSeries(); {
+	case t.age() >= c.GiveUp && n >= c.LeastAttempts:
+		e.state = dead
+	case n > 1:
+		e.wait = c.backoff(n - 1)
+	}
+	return e
+}
+
+// backoff is the wait after the nth attempt: a random part of what doubles with
+// each, so that events that failed together aren't tried together.
+func (c *Config) backoff(n int) time.Duration {
+	limit := c.RetryMax
+	if shift := n - 1; shift < 30 {
+		limit = min(limit, c.RetryFirst<<shift)
+	}
+	return time.Duration(rand.Int64N(int64(limit)) + 1)
+}
+
+// write records how an attempt ended. It changes nothing for whoever no longer
+// holds the row.
+func (in *Inbox) write(ctx context.Context, q dialect.Querier, l leased, t tries, e ending) error {
+	var ours bool
+	var err error
+	switch e.state {
+	case pending:
+		ours, err = changed(q.ExecContext(ctx, in.sql.again, e.wait.Microseconds(), string(e.reason), e.error, l.id, l.token))
+	default:
+		ours, err = changed(q.ExecContext(ctx, in.sql.finish, e.state, string(e.reason), e.error, e.final, l.id, l.token))
+	}
+	if err != nil || !ours {
+		return err
+	}
+	_, err = q.ExecContext(ctx, in.sql.attempt, l.id, t.attempts, t.started, t.now-t.started, string(e.reason), e.error)
+	return err
+}

@@ -1,0 +1,189 @@
+package inbox
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"time"
+
+	"github.com/payack/payack"
+)
+
+// receipt is a verified delivery as the table takes it.
+type receipt struct {
+	k, event, fingerprint, payment []byte
+	// variant reports that Confirm asks by something unsigned, so that copies with
+	// other handles may come.
+	variant          bool
+	allowed          bool
+	sender           string
+	final            int
+	happened         int64
+	receiver         string
+	provider         string
+	eventID, orderID string
+	trace            string
+	encoded          []byte
+	delivery         []byte
+	body             []byte
+}
+
+// args are those of the statements that insert, with a slot or without.
+func (r *receipt) args(slot []byte) []any {
+	var place any // NULL
+	if slot != nil {
+		place = slot
+	}
+	return []any{r.k, r.event, r.fingerprint, r.payment, place, r.final, r.happened,
+		r.sender, r.receiver, r.provider, r.eventID, r.orderID, r.trace, r.encoded, r.delivery, r.body}
+}
+
+func digest(text string) []byte {
+	sum := sha256.Sum256([]byte(text))
+	return sum[:]
+}
+
+// keyOf is the key of a row: an event, what it says, and by what it is asked
+// about.
+func keyOf(event, fingerprint []byte, variant string) []byte {
+	h := sha256.New()
+	h.Write(event)
+	h.Write(fingerprint)
+	h.Write(digest(variant))
+	return h.Sum(nil)
+}
+
+func (in *Inbox) receipt(r *payack.Receipt) (*receipt, error) {
+	if r == nil || r.Delivery == nil || r.Delivery.Event == nil {
+		return nil, errors.New("inbox: Keep: the receipt has no verified event")
+	}
+	d, ev := r.Delivery, r.Delivery.Event
+	encoded, err := payack.EncodeEvent(ev)
+	if err != nil {
+		return nil, fmt.Errorf("inbox: Keep: %w", err)
+	}
+	delivery, err := in.encodeDelivery(d)
+	if err != nil {
+		return nil, fmt.Errorf("inbox: Keep: %w", err)
+	}
+	id := ev.ID()
+	out := &receipt{
+		event: digest(id), fingerprint: digest(ev.Fingerprint()), payment: digest(ev.Payment()),
+		variant: r.Variant != "", allowed: r.Allowed, sender: senderOf(d.Client),
+		receiver: r.Receiver, provider: string(d.Provider), eventID: readable(id, 512), orderID: readable(ev.Order(), 512),
+		trace: traceOf(d.Header), encoded: encoded, delivery: delivery, body: []byte(d.Body),
+	}
+	out.k = keyOf(out.event, out.fingerprint, r.Variant)
+	if ev.Final() {
+		out.final = 1
+	}
+	if timed, ok := ev.(interface{ Time() (time.Time, bool) }); ok {
+		if at, ok := timed.Time(); ok {
+			out.happened = at.UnixMicro()
+		}
+	}
+	return out, nil
+}
+
+// senderOf names who sent: an address, or the /64 of one that is IPv6, of which
+// one sender has as many as it likes.
+func senderOf(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	if a = a.Unmap().WithZone(""); a.Is4() {
+		return a.String()
+	}
+	p, _ := a.Prefix(64)
+	return p.String()
+}
+
+var traceparent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+
+func traceOf(h http.Header) string {
+	if t := h.Get("Traceparent"); traceparent.MatchString(t) {
+		return t
+	}
+	return ""
+}
+
+// keptHeaders is the closed list of the headers that a row holds. Credentials of
+// proxies and cookies are among what is dropped.
+var keptHeaders = []string{
+	"Content-Type", "Content-Length", "Content-Encoding", "User-Agent", "Date", "Host", "Traceparent", "Tracestate",
+	"X-Signature", "The_signature", "The-Signature", "X-Transaction-Signature",
+}
+
+// Bounds of what is kept of a header.
+const (
+	maxHeaderValues = 4
+	maxHeaderValue  = 4096
+)
+
+// deliveryVersion is that of the form of a kept delivery.
+const deliveryVersion = 1
+
+// keptDelivery is a delivery without its body and event. Texts of the sender are
+// bytes, which JSON holds whatever they are.
+type keptDelivery struct {
+	Version  int                 `json:"v"`
+	Received int64               `json:"received_us"`
+	Client   string              `json:"client,omitempty"`
+	Provider payack.Provider     `json:"provider"`
+	Method   []byte              `json:"method"`
+	Path     []byte              `json:"path"`
+	Header   map[string][][]byte `json:"header,omitempty"`
+}
+
+func (in *Inbox) encodeDelivery(d *payack.Delivery) ([]byte, error) {
+	k := keptDelivery{
+		Version: deliveryVersion, Received: d.Received.UnixMicro(), Provider: d.Provider,
+		Method: []byte(d.Method), Path: []byte(d.Path),
+	}
+	if d.Client.IsValid() {
+		k.Client = d.Client.String()
+	}
+	for _, name := range in.headers {
+		for _, value := range d.Header[name] {
+			if len(value) > maxHeaderValue || len(k.Header[name]) == maxHeaderValues {
+				continue
+			}
+			if k.Header == nil {
+				k.Header = map[string][][]byte{}
+			}
+			k.Header[name] = append(k.Header[name], []byte(value))
+		}
+	}
+	return json.Marshal(k)
+}
+
+// decodeDelivery reads a kept delivery with its event. Without an event there is
+// none in the result: it was dropped with the rest.
+func decodeDelivery(encoded, delivery, body []byte) (*payack.Delivery, error) {
+	var k keptDelivery
+	if err := json.Unmarshal(delivery, &k); err != nil {
+		return nil, fmt.Errorf("the row's delivery no longer decodes: %w", payack.ErrMalformed)
+	}
+	if k.Version > deliveryVersion {
+		return nil, fmt.Errorf("the row's delivery has form %d and this module reads form %d: %w", k.Version, deliveryVersion, payack.ErrNewer)
+	}
+	ev, err := payack.DecodeEvent(encoded)
+	if err != nil {
+		return nil, fmt.Errorf("the row's event no longer decodes: %w", err)
+	}
+	d := &payack.Delivery{
+		Provider: k.Provider, Received: time.UnixMicro(k.Received), Method: string(k.Method), Path: string(k.Path),
+		Header: http.Header{}, Body: string(body), Event: ev,
+	}
+	d.Client, _ = netip.ParseAddr(k.Client)
+	for name, values := range k.Header {
+		for _, value := range values {
+			d.Header[name] = append(d.Header[name], string(value))
+		}
+	}
+	return d, nil
+}

@@ -1,0 +1,211 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Run processes what is kept, until ctx ends or Close is called, and returns when
+// the attempts that run by then have ended, each after at most its receiver's
+// deadline if its function heeds it. The error is nil then. Run may be called once
+// at a time. While the database can't be reached it tries again.
+func (in *Inbox) Run(ctx context.Context) error { return in.serve(ctx, false) }
+
+// Drain processes what is due now and returns when nothing is, and nothing runs.
+// What waits for another try after a failure is left. It is for tests; where Run
+// runs, it waits for it.
+func (in *Inbox) Drain(ctx context.Context) error {
+	if !in.running.Load() {
+		return in.serve(ctx, true)
+	}
+	for {
+		idle, err := in.idle(ctx)
+		if idle || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// idle reports whether nothing is due for a mounted receiver, and nothing runs
+// here.
+func (in *Inbox) idle(ctx context.Context) (bool, error) {
+	if in.active() > 0 {
+		return false, nil
+	}
+	for receiver := range in.room() {
+		var found int
+		if err := in.cfg.DB.QueryRowContext(ctx, in.sql.anythingDue, receiver).Scan(&found); err != nil {
+			return false, explain(in.cfg.Dialect, "Drain", err)
+		}
+		if found > 0 {
+			return false, nil
+		}
+	}
+	return in.active() == 0, nil
+}
+
+func (in *Inbox) active() (n int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, b := range in.busy {
+		n += b
+	}
+	return n
+}
+
+// room says how many attempts each mounted receiver may begin.
+func (in *Inbox) room() map[string]int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	budget := in.cfg.PerReceiver
+	switch {
+	case budget != 0:
+	case len(in.desks) == 1:
+		budget = in.cfg.Workers
+	default:
+		budget = max(1, in.cfg.Workers/2)
+	}
+	out := make(map[string]int, len(in.desks))
+	for name := range in.desks {
+		out[name] = budget - in.busy[name]
+	}
+	return out
+}
+
+func (in *Inbox) serve(ctx context.Context, untilIdle bool) error {
+	select {
+	case <-in.closed:
+		return ErrClosed
+	default:
+	}
+	if !in.running.CompareAndSwap(false, true) {
+		return errors.New("inbox: Run is running already; call it once, and Config.Workers says how much runs at the same time")
+	}
+	defer in.running.Store(false)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	in.mu.Lock()
+	in.owner, in.stop = newToken(), ctx.Done()
+	in.mu.Unlock()
+	go func() {
+		select {
+		case <-in.closed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	// The leases are renewed for as long as attempts run, longer than ctx.
+	renewing, stopRenewing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRenewing()
+	defer in.attempts.Wait()
+	go in.every(renewing, in.cfg.Lease/3, "renewing leases", func(ctx context.Context) error {
+		if in.active() == 0 {
+			return nil
+		}
+		return in.renew(ctx)
+	})
+	if !untilIdle {
+		go in.every(ctx, time.Minute, "cleaning up", in.sweep)
+	}
+	return in.loop(ctx, untilIdle)
+}
+
+func (in *Inbox) loop(ctx context.Context, untilIdle bool) error {
+	poll := time.NewTicker(in.cfg.Poll)
+	defer poll.Stop()
+	for {
+		n, err := in.round(ctx)
+		if ctx.Err() != nil {
+			if untilIdle {
+				return ctx.Err()
+			}
+			return nil
+		}
+		if err != nil {
+			in.complain("processing", err)
+			if untilIdle {
+				return explain(in.cfg.Dialect, "Drain", err)
+			}
+		}
+		if n == 0 && err == nil && untilIdle {
+			if idle, err := in.idle(ctx); idle || err != nil {
+				return err
+			}
+		}
+		if n > 0 && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-in.wake:
+		case <-in.freed:
+		case <-poll.C:
+		}
+		if err != nil { // the database: not as fast as it can refuse
+			select {
+			case <-ctx.Done():
+			case <-time.After(min(time.Second, 5*in.cfg.Poll)):
+			}
+		}
+	}
+}
+
+// stopped is closed when Run is to end.
+func (in *Inbox) stopped() <-chan struct{} {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.stop
+}
+
+// round begins what attempts there is room for, and returns how many it began.
+func (in *Inbox) round(ctx context.Context) (int, error) {
+	recovered, err := in.recoverCrashed(ctx)
+	if err != nil {
+		return 0, err
+	}
+	free := in.cfg.Workers - in.active()
+	if free <= 0 {
+		return 0, nil
+	}
+	got, err := in.lease(ctx, free, in.room())
+	if err != nil {
+		return recovered, err
+	}
+	for _, l := range got {
+		in.mu.Lock()
+		in.busy[l.receiver]++
+		in.mu.Unlock()
+		in.attempts.Go(func() { in.attend(ctx, l) })
+	}
+	return recovered + len(got), nil
+}
+
+// every calls fn at once and then again and again until ctx ends.
+func (in *Inbox) every(ctx context.Context, d time.Duration, what string, fn func(context.Context) error) {
+	t := time.NewTicker(d)
+	defer t.Stop()
+	for {
+		if err := fn(ctx); err != nil && ctx.Err() == nil {
+			in.complain(what, err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// complain logs an error of the database, not more than once in 10 seconds for
+// each kind of work.
+func (in *Inbox) complain(what string, err error) {
+	if in.warned.allow(what, 10*time.Second) {
+		in.cfg.Logger.Error("inbox: "+what+": the database failed; it is tried again", "error", explain(in.cfg.Dialect, what, err))
+	}
+}

@@ -1,0 +1,62 @@
+// Package sqlite opens a SQLite file for an inbox: nothing is to be installed. It
+// links modernc.org/sqlite, which needs no C compiler, so that programs on other
+// databases don't compile it.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"time"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/payack/payack/internal/dialect"
+	"github.com/payack/payack/store/sqlstore"
+)
+
+// Dialect is SQLite's way to speak SQL.
+var Dialect = sqlstore.SQLite
+
+// OpenFile returns a pool on the SQLite file at path, which is made, readable and
+// writable by its owner only, if there is none. What is committed survives a power
+// failure (write-ahead log, synchronous=FULL). Writers wait up to 5 seconds for
+// each other, in this process and in others.
+//
+// Keep the file on a local disk: on a network file system its locks may not hold.
+// The error says what to do when the file is no SQLite database or can't be
+// written.
+func OpenFile(path string) (*sql.DB, error) {
+	if path == "" {
+		return nil, errors.New("sqlite: the path is empty; name a file, such as payack.db")
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %w; give a path that this user may write to", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() +
+		"?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
+	db.SetMaxOpenConns(16)
+	db.SetMaxIdleConns(16)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var mode string
+	if err := db.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&mode); err != nil {
+		db.Close()
+		if Dialect.Fault(err) == dialect.NotADatabase {
+			return nil, fmt.Errorf("sqlite: %s is no SQLite database: %w; look at its path", path, err)
+		}
+		return nil, fmt.Errorf("sqlite: %s can't be opened: %w", path, err)
+	}
+	return db, nil
+}

@@ -1,0 +1,120 @@
+package inbox
+
+import "strings"
+
+// The states of a row, as they stand in the tables and in the statements below.
+const (
+	pending    = 1
+	running    = 2
+	done       = 3
+	dead       = 4
+	superseded = 5
+	closed     = 6
+	refuted    = 7
+)
+
+// statements are all that the inbox asks of the database, written once for the
+// dialect. Times are the server's: NOW stands for its clock.
+type statements struct {
+	// Receipt.
+	keepNew, keepRow, doneBefore, copies, revive, giveWay, drop, dropAttempts string
+	// Attempts.
+	anythingDue, due, hold, ofPayment, start, supersede, letGo, load                                                                        string
+	renew, anyExpired, expired, stillRuns, crashedRow, again, finish, finishAnyway, markDone, attempt, amend, siblings, stateNow, doneAtAll string
+	// By hand.
+	item, log, retry, closeRow, stateOf string
+	// The rest.
+	stats, deadOnes, late, waiting, ahead, old, dropBodies string
+}
+
+// columns are those of a new row, in the order of keep's arguments; the times are
+// NOW but for happened_us, which is NOW where it is 0.
+const columns = `k, event, fingerprint, payment, slot, token, state, final, attempts, base, happened_us, received_us, since_us, next_us, started_us, ended_us, dropped,
+	sender, receiver, provider, event_id, order_id, reason, error, note, trace, encoded, delivery, body`
+
+const values = `?, ?, ?, ?, ?, EMPTY, 1, ?, 0, 0, COALESCE(NULLIF(?, 0), NOW), NOW, NOW, NOW, 0, 0, 0,
+	?, ?, ?, ?, ?, '', '', '', ?, ?, ?, ?`
+
+// itemColumns are those of a listed row.
+const itemColumns = `id, receiver, provider, event_id, order_id, state, attempts, received_us, CASE WHEN state = 1 THEN next_us ELSE 0 END, ended_us, reason, error, note, trace`
+
+func newStatements(d Dialect, prefix string) statements {
+	conflict, skip := " ON CONFLICT DO NOTHING", " FOR UPDATE SKIP LOCKED"
+	switch d {
+	case MySQL:
+		conflict = "" // duplicates are errors there: INSERT IGNORE would cut values as well
+	case SQLite:
+		skip = "" // one writer
+	}
+	empty := map[Dialect]string{SQLite: "x''", PostgreSQL: `'\x'`, MySQL: "''"}[d]
+	cast := func(list string) string { return list }
+	if d == PostgreSQL { // a parameter in a SELECT has no type of its own
+		types := strings.Split("bytea bytea bytea bytea bytea smallint bigint text text text text text text bytea bytea bytea", " ")
+		cast = func(list string) string {
+			for _, t := range types {
+				list = strings.Replace(list, "?", "CAST(\x00 AS "+t+")", 1)
+			}
+			return strings.ReplaceAll(list, "\x00", "?")
+		}
+	}
+	spell := strings.NewReplacer("INBOX", prefix+"inbox", "ONCE", prefix+"once", "ATTEMPTS", prefix+"attempts", "RUNNING", prefix+"running",
+		"NOW", d.Now(), "CONFLICT", conflict, "SKIP", skip, "EMPTY", empty)
+	write := func(s string) string { return d.Rebind(spell.Replace(s)) }
+	return statements{
+		// In one statement where nothing of the event is known. It waits for nobody
+		// who works on a known row.
+		keepNew: write(`INSERT INTO INBOX (` + columns + `) SELECT ` + cast(values) + `
+	WHERE NOT EXISTS (SELECT 1 FROM INBOX WHERE payment = ? AND event = ?) AND NOT EXISTS (SELECT 1 FROM ONCE WHERE k = ?)CONFLICT`),
+		keepRow: write(`INSERT INTO INBOX (` + columns + `) VALUES (` + cast(values) + `)CONFLICT`),
+		// The table of sqlstore, by its documented key.
+		doneBefore: write(`SELECT COUNT(*) FROM ONCE WHERE k = ? AND fingerprint = ? AND state = 2`),
+		copies:     write(`SELECT id, k, state, slot, sender, reason FROM INBOX WHERE payment = ? AND event = ? AND fingerprint = ? ORDER BY id`),
+		revive: write(`UPDATE INBOX SET state = 1, slot = ?, base = attempts, since_us = NOW, ended_us = 0,
+	next_us = CASE WHEN started_us + ? > NOW THEN started_us + ? ELSE NOW END WHERE id = ? AND state IN (4, 7)`),
+		giveWay:      write(`UPDATE INBOX SET state = 7 WHERE payment = ? AND event = ? AND fingerprint = ? AND state = 4 AND reason = 'unconfirmed'`),
+		drop:         write(`DELETE FROM INBOX WHERE id = ? AND state = 7`),
+		dropAttempts: write(`DELETE FROM ATTEMPTS WHERE row_id = ?`),
+
+		anythingDue: write(`SELECT COUNT(*) FROM (SELECT 1 AS one FROM INBOX WHERE state = 1 AND receiver = ? AND next_us <= NOW LIMIT 1) AS found`),
+		due: write(`SELECT id, payment FROM INBOX WHERE state = 1 AND receiver = ? AND next_us <= NOW
+	AND NOT EXISTS (SELECT 1 FROM RUNNING WHERE RUNNING.payment = INBOX.payment) ORDER BY next_us LIMIT ?SKIP`),
+		hold:      write(`INSERT INTO RUNNING (payment, token, owner, lease_us) VALUES (?, ?, ?, NOW + ?)CONFLICT`),
+		ofPayment: write(`SELECT id, state, final, happened_us, receiver, next_us <= NOW FROM INBOX WHERE payment = ? ORDER BY happened_us, id`),
+		start:     write(`UPDATE INBOX SET state = 2, token = ?, attempts = attempts + 1, started_us = NOW WHERE id = ? AND state = 1`),
+		supersede: write(`UPDATE INBOX SET state = 5, slot = NULL, ended_us = NOW WHERE id = ? AND state = 1`),
+		letGo:     write(`DELETE FROM RUNNING WHERE payment = ? AND token = ?`),
+		load:      write(`SELECT event, fingerprint, attempts, base, since_us, started_us, NOW, provider, event_id, encoded, delivery, body FROM INBOX WHERE id = ? AND token = ? AND state = 2`),
+
+		renew: write(`UPDATE RUNNING SET lease_us = NOW + ? WHERE owner = ?`),
+		// A lease that ends later than any was made for is of a clock that has jumped.
+		anyExpired: write(`SELECT COUNT(*) FROM RUNNING WHERE owner <> ? AND (lease_us <= NOW OR lease_us > NOW + ?)`),
+		stillRuns:  write(`SELECT COUNT(*) FROM INBOX WHERE payment = ? AND token = ? AND state = 2`),
+		expired:    write(`SELECT payment, token FROM RUNNING WHERE owner <> ? AND (lease_us <= NOW OR lease_us > NOW + ?) LIMIT 50SKIP`),
+		crashedRow: write(`SELECT id, attempts, base, since_us, started_us, NOW FROM INBOX WHERE payment = ? AND token = ? AND state = 2SKIP`),
+		again:      write(`UPDATE INBOX SET state = 1, next_us = NOW + ?, reason = ?, error = ? WHERE id = ? AND token = ? AND state = 2`),
+		finish:     write(`UPDATE INBOX SET state = ?, slot = NULL, ended_us = NOW, reason = ?, error = ?, final = ? WHERE id = ? AND token = ? AND state = 2`),
+		// What the transaction of InTx marked is done already.
+		finishAnyway: write(`UPDATE INBOX SET state = ?, slot = NULL, ended_us = NOW, reason = ?, error = ?, final = ? WHERE id = ? AND token = ? AND state IN (2, 3)`),
+		markDone:     write(`UPDATE INBOX SET state = 3, slot = NULL, ended_us = NOW, reason = '', error = '' WHERE id = ? AND token = ? AND state = 2`),
+		attempt:      write(`INSERT INTO ATTEMPTS (row_id, number, started_us, took_us, reason, error) VALUES (?, ?, ?, ?, ?, ?)`),
+		amend:        write(`UPDATE ATTEMPTS SET took_us = ?, reason = ?, error = ? WHERE row_id = ? AND number = ?`),
+		stateNow:     write(`SELECT state, NOW FROM INBOX WHERE id = ? AND token = ? AND state IN (2, 3)`),
+		doneAtAll:    write(`SELECT COUNT(*) FROM ONCE WHERE k = ? AND state = 2`),
+		siblings:     write(`SELECT COUNT(*) FROM INBOX WHERE payment = ? AND event = ? AND fingerprint = ? AND id <> ? AND state IN (1, 2, 3)`),
+
+		item: write(`SELECT ` + itemColumns + `, encoded, delivery, body FROM INBOX WHERE id = ?`),
+		log:  write(`SELECT number, started_us, took_us, reason, error FROM ATTEMPTS WHERE row_id = ? ORDER BY number DESC LIMIT 1000`),
+		retry: write(`UPDATE INBOX SET state = 1, base = attempts, since_us = NOW, next_us = NOW, ended_us = 0 WHERE id = ? AND state IN (1, 4, 6, 7)
+	AND NOT EXISTS (SELECT 1 FROM ONCE WHERE ONCE.k = INBOX.event AND ONCE.fingerprint = INBOX.fingerprint AND ONCE.state = 2)`),
+		closeRow: write(`UPDATE INBOX SET state = 6, slot = NULL, ended_us = NOW, note = ? WHERE id = ? AND state IN (1, 4, 7)`),
+
+		stats:      write(`SELECT COUNT(CASE WHEN state = 1 THEN 1 END), COUNT(CASE WHEN state = 2 THEN 1 END), COALESCE(MIN(received_us), 0), NOW FROM INBOX WHERE state IN (1, 2)`),
+		deadOnes:   write(`SELECT COUNT(*) FROM INBOX WHERE state = 4`),
+		stateOf:    write(`SELECT state FROM INBOX WHERE id = ?`),
+		late:       write(`SELECT receiver, COUNT(*), MIN(next_us), NOW FROM INBOX WHERE state = 1 AND next_us <= NOW - ? GROUP BY receiver ORDER BY receiver LIMIT 20`),
+		waiting:    write(`SELECT receiver, COUNT(*) FROM INBOX WHERE state = 1 GROUP BY receiver ORDER BY receiver LIMIT 200`),
+		ahead:      write(`UPDATE INBOX SET next_us = NOW WHERE state = 1 AND next_us > NOW + ?`),
+		old:        write(`SELECT id, state, dropped, ended_us <= NOW - ?, received_us <= NOW - ? FROM INBOX WHERE id > ? ORDER BY id LIMIT 500`),
+		dropBodies: write(`UPDATE INBOX SET dropped = 1, encoded = EMPTY, delivery = EMPTY, body = EMPTY, error = '', trace = '' WHERE id = ? AND state IN (3, 5, 6, 7)`),
+	}
+}

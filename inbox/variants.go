@@ -1,0 +1,110 @@
+package inbox
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+
+	"github.com/payack/payack"
+)
+
+// kept is a row of the same event and fingerprint that was there before.
+type kept struct {
+	id     int64
+	k      []byte
+	state  int
+	slot   []byte
+	sender string
+	reason string
+}
+
+func (k kept) waits() bool { return k.state == pending || k.state == running }
+
+// verdict says what follows for a receipt from the rows that were there before.
+type verdict struct {
+	// end is the answer where nothing is to be written: ClaimDone or ClaimBusy.
+	end payack.ClaimState
+	// revive is the row that becomes due again; 0 is a new row.
+	revive int64
+	slot   []byte
+	// giveWay reports that refuted copies are no dead letters any more, and drop
+	// names those for which there is no room.
+	giveWay bool
+	drop    []int64
+}
+
+// judge decides about a receipt whose event is not done. The rules:
+//
+//   - What waits in the same variant, and what a person or a later event has
+//     settled, is a duplicate.
+//   - A dead letter becomes due again, in its own variant.
+//   - Another variant gets a row of its own: one that waits for each sender, and
+//     max of them together, but for senders whose address is allowed.
+//   - What the provider refuted gives way to another variant.
+func judge(r *receipt, rows []kept, max int) verdict {
+	var v verdict
+	waiting, sameSender := 0, false
+	taken := map[string]bool{}
+	var gone []int64
+	for _, row := range rows {
+		same := bytes.Equal(row.k, r.k)
+		switch {
+		case row.state == done:
+			return verdict{end: payack.ClaimDone}
+		case same && (row.waits() || row.state == superseded || row.state == closed):
+			return verdict{end: payack.ClaimDone}
+		case same: // dead, or refuted
+			v.revive = row.id
+		case row.waits():
+			waiting++
+			sameSender = sameSender || row.slot != nil && row.sender == r.sender
+		case row.state == dead && row.reason == string(payack.ReasonUnconfirmed):
+			v.giveWay = true
+		}
+		if row.slot != nil {
+			taken[string(row.slot)] = true
+		}
+		if row.state == refuted && !same {
+			gone = append(gone, row.id)
+		}
+	}
+	if n := len(gone) - max; n > 0 {
+		v.drop = gone[:n]
+	}
+	if r.allowed || !r.variant {
+		return v
+	}
+	if waiting >= max || sameSender {
+		return verdict{end: payack.ClaimBusy}
+	}
+	for place := range max {
+		if slot := slotOf(r, place); !taken[string(slot)] {
+			v.slot = slot
+			return v
+		}
+	}
+	return verdict{end: payack.ClaimBusy}
+}
+
+// slotOf is one of the places for variants of an event that wait. Places are
+// unique in the table, so that copies that come at the same time can't be more.
+func slotOf(r *receipt, place int) []byte {
+	h := sha256.New()
+	h.Write(r.event)
+	h.Write(r.fingerprint)
+	_ = binary.Write(h, binary.BigEndian, int64(place))
+	return h.Sum(nil)
+}
+
+func scanKept(rows *sql.Rows) (out []kept, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		var k kept
+		if err := rows.Scan(&k.id, &k.k, &k.state, &k.slot, &k.sender, &k.reason); err != nil {
+			return nil, err
+		}
+		out = append(out, k)
+	}
+	return out, rows.Err()
+}

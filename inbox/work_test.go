@@ -1,0 +1,458 @@
+package inbox_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/payacktest"
+)
+
+// run has the inbox work in the background, and ends it with the test.
+func (s *shop) run() (stop func()) {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.in.Run(ctx) }()
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			cancel()
+			assert.NoError(s.t, <-ended)
+		})
+	}
+	s.t.Cleanup(stop)
+	require.Eventually(s.t, s.in.Working, 5*time.Second, time.Millisecond)
+	return stop
+}
+
+// An event is tried again until it succeeds. Each attempt is observed, with its
+// number and when the next is due, and recorded with its reason.
+func TestTriedAgain(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		n := 0
+		s.says(func(context.Context, payack.Event) error {
+			switch n++; n {
+			case 1:
+				return errShop
+			case 2:
+				panic("a slip")
+			case 3:
+				runtime.Goexit()
+			}
+			return nil
+		}, nil)
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+		s.until("settled", func() bool { return len(s.calls()) == 1 })
+		seen := s.attempts()
+		require.Len(t, seen, 4)
+		for i, reason := range []payack.Reason{payack.ReasonCallback, payack.ReasonPanic, payack.ReasonPanic, ""} {
+			o := seen[i]
+			assert.Equal(t, i+1, o.Attempt)
+			assert.Equal(t, reason, o.Reason)
+			assert.Equal(t, "pts:v1::1:ORD-1:T1000001:2000", o.EventID)
+			assert.Equal(t, reason == "", o.Next.IsZero())
+			assert.False(t, o.Dead)
+		}
+		item := s.items()[0]
+		record, err := s.in.Get(t.Context(), item.ID)
+		require.NoError(t, err)
+		require.Len(t, record.Log, 4)
+		assert.Equal(t, payack.ReasonPanic, record.Log[1].Reason)
+		assert.Contains(t, record.Log[3].Error, errShop.Error())
+		assert.Empty(t, record.Error)
+		assert.Equal(t, inbox.Done, record.State)
+		assert.Equal(t, 4, record.Attempts)
+	})
+}
+
+// What can't succeed is a dead letter at once.
+func TestDeadAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount(func(o *handlers.Options) {
+			if o.Name == "pts" {
+				o.Validate = map[string]string{"OrderID": "ne=INVALID"}
+			}
+		})
+		s.says(nil, refuting("bad"))
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "INVALID", payack.PTSSuccess))
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "bad"))
+		s.drain()
+		assert.ElementsMatch(t, []string{"dead invalid", "dead unconfirmed"}, s.states())
+		for _, o := range s.attempts() {
+			assert.True(t, o.Dead)
+			assert.True(t, o.Next.IsZero())
+			assert.Equal(t, 1, o.Attempt)
+		}
+		assert.Empty(t, s.calls())
+		stats, err := s.in.Stats(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, inbox.Stats{Dead: 2}, stats)
+	})
+}
+
+// What the merchant doesn't expect is tried again for a while: the order may be
+// stored a moment later.
+func TestUnexpectedHasAGrace(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.Grace = 400 * time.Millisecond }).mount()
+		orders := map[string]bool{}
+		s.says(func(_ context.Context, ev payack.Event) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if !orders[ev.Order()] {
+				return payack.ErrUnexpected
+			}
+			return nil
+		}, nil)
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "LATE", payack.PTSSuccess))
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "NEVER", payack.PTSSuccess))
+		s.drain()
+		assert.Equal(t, []string{"pending unexpected", "pending unexpected"}, s.states())
+		s.mu.Lock()
+		orders["LATE"] = true
+		s.mu.Unlock()
+		s.until("both ended", func() bool {
+			return assert.ObjectsAreEqual([]string{"done", "dead unexpected"}, s.states())
+		})
+	})
+}
+
+// Giving up needs attempts, not age alone.
+func TestGivingUpNeedsAttempts(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = time.Nanosecond, 4 }).mount()
+		s.says(func(context.Context, payack.Event) error { return errShop }, nil)
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+		s.exec(`UPDATE payack_inbox SET received_us = 1, since_us = 1, happened_us = 1`)
+		s.until("dead", func() bool { return s.states()[0] == "dead callback" })
+		seen := s.attempts()
+		assert.Len(t, seen, 4)
+		assert.True(t, seen[3].Dead)
+		assert.False(t, seen[2].Dead)
+	})
+}
+
+// The waits double up to a bound, with full jitter.
+func TestBackOff(t *testing.T) {
+	for n, limit := range map[int]time.Duration{1: 5 * time.Second, 2: 10 * time.Second, 5: 80 * time.Second, 10: 2560 * time.Second, 11: time.Hour, 60: time.Hour, 1000: time.Hour} {
+		longest, shortest := time.Duration(0), time.Hour
+		for range 2000 {
+			wait := inbox.BackOff(n, 5*time.Second, time.Hour)
+			longest, shortest = max(longest, wait), min(shortest, wait)
+		}
+		assert.LessOrEqual(t, longest, limit, n)
+		assert.Greater(t, longest, limit*9/10, n)
+		assert.Less(t, shortest, limit/10, n)
+	}
+}
+
+// The events of one payment never run at the same time, whoever works; different
+// payments do.
+func TestOnePaymentAtATime(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		dsn := d.dsn(t)
+		var running sync.Map
+		var together, most, clashes atomic.Int64
+		settle := func(_ context.Context, ev payack.Event) error {
+			if _, taken := running.LoadOrStore(ev.Payment(), true); taken {
+				clashes.Add(1)
+			}
+			most.Store(max(most.Load(), together.Add(1)))
+			time.Sleep(5 * time.Millisecond)
+			together.Add(-1)
+			running.Delete(ev.Payment())
+			return nil
+		}
+		var shops []*shop
+		for range 3 { // as three processes
+			s := d.openAt(t, dsn, func(c *inbox.Config) { c.Workers, c.PerReceiver = 6, 6 }).mount()
+			s.says(settle, nil)
+			shops = append(shops, s)
+		}
+		const payments, events = 5, 8
+		for n := range events {
+			for p := range payments {
+				// Statuses that are not final and differ in their amounts.
+				cb := payacktest.PTS(payacktest.NewPTSKeys()).Order(fmt.Sprint("ORD-", p)).Status(payack.PTSWaiting).Amount(fmt.Sprint(n + 1)).Callback(t)
+				shops[n%3].kept(payack.PTS, shops[n%3].pts, cb)
+			}
+		}
+		for _, s := range shops {
+			s.run()
+		}
+		all := func() (n int) {
+			for _, s := range shops {
+				n += len(s.calls())
+			}
+			return n
+		}
+		require.Eventually(t, func() bool { return all() >= payments*events }, 60*time.Second, 10*time.Millisecond)
+		assert.Equal(t, payments*events, all())
+		assert.Zero(t, clashes.Load())
+		assert.Greater(t, most.Load(), int64(1), "different payments run in parallel")
+	})
+}
+
+// Among the events of a payment that are due now the older goes first, and none
+// waits for one in back-off.
+func TestOrderWithinAPayment(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.RetryFirst, c.RetryMax = time.Hour, time.Hour }).mount()
+		for n := range 5 {
+			cb := payacktest.PTS(payacktest.NewPTSKeys()).Status(payack.PTSWaiting).Amount(fmt.Sprint(n + 1)).Callback(t)
+			s.kept(payack.PTS, s.pts, cb)
+		}
+		first := true
+		s.says(func(context.Context, payack.Event) error {
+			if first {
+				first = false
+				return errShop
+			}
+			return nil
+		}, nil)
+		s.drain()
+		assert.Equal(t, []string{"pending callback", "done", "done", "done", "done"}, s.states())
+		var ids []string
+		for _, i := range s.items() {
+			if i.State == inbox.Done {
+				ids = append([]string{i.EventID}, ids...)
+			}
+		}
+		assert.Equal(t, ids, s.calls())
+	})
+}
+
+// What is older than a finished final event and not itself final is superseded;
+// older is told by the time that the provider signed, where it signs one.
+func TestSuperseded(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		waits := ptsCallback(t, "ORD-1", payack.PTSWaiting, "timestamp", "1700000000")
+		works := ptsCallback(t, "ORD-1", payack.PTSProcessing, "timestamp", "1700000100")
+		paid := ptsCallback(t, "ORD-1", payack.PTSSuccess, "timestamp", "1700000200")
+		after := ptsCallback(t, "ORD-1", payack.PTSExpired, "timestamp", "1700000300")
+		failed := ptsCallback(t, "ORD-1", payack.PTSFailed, "timestamp", "1700000050")
+		s.kept(payack.PTS, s.pts, waits)
+		s.says(func(context.Context, payack.Event) error { return errShop }, nil)
+		s.drain() // it is in back-off
+		s.says(nil, nil)
+		s.kept(payack.PTS, s.pts, paid)
+		s.until("paid", func() bool { return strings.Contains(strings.Join(s.states(), " "), "done") })
+		s.kept(payack.PTS, s.pts, works)  // comes late
+		s.kept(payack.PTS, s.pts, after)  // is newer
+		s.kept(payack.PTS, s.pts, failed) // is older, and final
+		s.until("all ended", func() bool { return !strings.Contains(strings.Join(s.states(), " "), "pending") })
+		states := s.states()
+		assert.Equal(t, []string{"done", "superseded", "done", "done"}, states[1:])
+		assert.NotContains(t, s.calls(), "pts:v1::1:ORD-1:T1000001:1000:100.5:100.5")
+		s.kept(payack.PTS, s.pts, works)
+		assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome, "superseded is settled")
+	})
+}
+
+// A receiver whose function hangs leaves the others their workers.
+func TestBudgetPerReceiver(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.Workers, c.PerReceiver = 4, 2 }).mount()
+		hang, hanging := make(chan struct{}), atomic.Int64{}
+		s.says(func(_ context.Context, ev payack.Event) error {
+			if ev.Provider() == payack.PTS {
+				hanging.Add(1)
+				<-hang
+			}
+			return nil
+		}, nil)
+		for n := range 10 {
+			s.kept(payack.PTS, s.pts, ptsCallback(t, fmt.Sprint("ORD-", n), payack.PTSSuccess))
+		}
+		s.run()
+		require.Eventually(t, func() bool { return hanging.Load() == 2 }, 10*time.Second, time.Millisecond)
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r"))
+		require.Eventually(t, func() bool { return len(s.calls()) == 1 }, 10*time.Second, time.Millisecond)
+		assert.EqualValues(t, 2, hanging.Load())
+		close(hang)
+		require.Eventually(t, func() bool { return len(s.calls()) == 11 }, 10*time.Second, time.Millisecond)
+	})
+}
+
+// A row whose receiver isn't mounted waits, is named in the log, and makes Healthy
+// fail; after a restart with the receiver it is settled.
+func TestReceiverThatIsNotMounted(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+		require.NoError(t, s.in.Healthy(t.Context()))
+		require.NoError(t, s.in.Close())
+
+		bare := d.openAt(t, s.dsn, func(c *inbox.Config) { c.Late = time.Millisecond })
+		stop := bare.run()
+		require.Eventually(t, func() bool { return strings.Contains(bare.log.String(), "receiver=pts") }, 10*time.Second, time.Millisecond)
+		require.ErrorContains(t, bare.in.Healthy(t.Context()), "no receiver with this name is mounted")
+		require.NoError(t, bare.in.Drain(t.Context()))
+		stop()
+		assert.Equal(t, []string{"pending"}, bare.states())
+		assert.Equal(t, 1, strings.Count(bare.log.String(), "receiver=pts"))
+
+		again := d.openAt(t, s.dsn, func(c *inbox.Config) { c.Late = time.Millisecond }).mount()
+		require.ErrorContains(t, again.in.Healthy(t.Context()), "Run is not running")
+		again.drain()
+		assert.Len(t, again.calls(), 1)
+		require.NoError(t, again.in.Healthy(t.Context()))
+	})
+}
+
+// Run ends when its context does and the attempts that run have ended; what they
+// did is recorded.
+func TestRunWaitsForAttempts(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		began, goOn := make(chan struct{}), make(chan struct{})
+		s.says(func(ctx context.Context, _ payack.Event) error {
+			close(began)
+			<-goOn
+			return ctx.Err()
+		}, nil)
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+		stop := s.run()
+		<-began
+		require.ErrorContains(t, s.in.Run(t.Context()), "already")
+		ended := make(chan struct{})
+		go func() { stop(); close(ended) }()
+		select {
+		case <-ended:
+			t.Fatal("Run ended before the attempt did")
+		case <-time.After(50 * time.Millisecond):
+		}
+		close(goOn)
+		<-ended
+		assert.Equal(t, []string{"done"}, s.states())
+		require.NoError(t, s.in.Close())
+		_, err := s.in.Keep(t.Context(), receiptOf(t, s, "ORD-9", "r"))
+		require.ErrorIs(t, err, inbox.ErrClosed)
+		require.ErrorIs(t, s.in.Run(t.Context()), inbox.ErrClosed)
+	})
+}
+
+// When idle, an event is processed within 200 ms of its receipt, in the process
+// that received it and in another.
+func TestProcessedSoon(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.Poll = 0 }).mount()
+		door := d.openAt(t, s.dsn).mount()
+		s.run()
+		for name, at := range map[string]*shop{"the same process": s, "another process": door} {
+			var took []time.Duration
+			for n := range 5 {
+				time.Sleep(20 * time.Millisecond)
+				before := len(s.calls())
+				began := time.Now()
+				at.kept(payack.PTS, at.pts, ptsCallback(t, fmt.Sprint(name, n), payack.PTSSuccess))
+				for len(s.calls()) == before {
+					time.Sleep(time.Millisecond)
+				}
+				took = append(took, time.Since(began))
+			}
+			best := took[0]
+			for _, one := range took {
+				best = min(best, one)
+			}
+			t.Log(d.name, name, took)
+			assert.Less(t, best, 200*time.Millisecond, name) // the machine may be busy with other things
+		}
+	})
+}
+
+// An attempt that takes longer than its lease keeps it, and another process leaves
+// it alone.
+func TestLeaseIsRenewed(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		short := func(c *inbox.Config) { c.Lease = 300 * time.Millisecond }
+		s := open(t, d, short).mount()
+		other := d.openAt(t, s.dsn, short).mount()
+		s.says(func(context.Context, payack.Event) error { time.Sleep(1500 * time.Millisecond); return nil }, nil)
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+		s.run()
+		require.Eventually(t, func() bool { return s.states()[0] == "running" }, 5*time.Second, time.Millisecond)
+		other.run()
+		require.Eventually(t, func() bool { return len(s.calls()) == 1 }, 10*time.Second, time.Millisecond)
+		assert.Empty(t, other.calls())
+		require.Eventually(t, func() bool { return s.states()[0] == "done" }, 10*time.Second, time.Millisecond)
+		assert.Equal(t, 1, s.items()[0].Attempts)
+	})
+}
+
+// An attempt whose process ended is due again soon, is counted, and does not loop
+// at full speed.
+func TestCrashedAttempt(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+		crash := func() {
+			s.exec(`UPDATE payack_inbox SET state = 2, attempts = attempts + 1, started_us = received_us, token = ` + d.bytes("00"))
+			s.exec(`INSERT INTO payack_running (payment, token, owner, lease_us) SELECT payment, token, ` + d.bytes("01") + `, 1 FROM payack_inbox`)
+		}
+		crash()
+		s.drain()
+		assert.Equal(t, []string{"done"}, s.states())
+		item := s.items()[0]
+		assert.Equal(t, 2, item.Attempts)
+		record, err := s.in.Get(t.Context(), item.ID)
+		require.NoError(t, err)
+		require.Len(t, record.Log, 2)
+		assert.Equal(t, payack.Reason("crashed"), record.Log[1].Reason)
+	})
+	assert.LessOrEqual(t, inbox.DefaultLease+inbox.DefaultPoll, 15*time.Second)
+}
+
+// A row that no longer decodes, or whose event is another's, is dead with that
+// reason; one that a newer version wrote waits.
+func TestRowsThatCannotBeRead(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.RetryFirst, c.RetryMax = time.Hour, time.Hour }).mount()
+		for _, order := range []string{"NOEVENT", "NODELIVERY", "OTHER", "NEWER", "NEWERDELIVERY"} {
+			s.kept(payack.PTS, s.pts, ptsCallback(t, order, payack.PTSSuccess))
+		}
+		set := func(order, column, text string) {
+			s.exec(fmt.Sprintf(`UPDATE payack_inbox SET %s = %s WHERE order_id = '%s'`, column, d.bytes(fmt.Sprintf("%x", text)), order))
+		}
+		set("NOEVENT", "encoded", `{"v":1,"provider":"pts"`)
+		set("NODELIVERY", "delivery", "\x00\xff")
+		set("NEWER", "encoded", `{"v":9}`)
+		set("NEWERDELIVERY", "delivery", `{"v":9}`)
+		ev, err := payack.EncodeEvent(&payack.PTSEvent{UserID: "1", OrderID: "ELSE", TransactionID: "T", Status: "2000"})
+		require.NoError(t, err)
+		set("OTHER", "encoded", string(ev))
+		s.drain()
+		assert.Equal(t, []string{"dead malformed", "dead malformed", "dead malformed", "pending inbox", "pending inbox"}, s.states())
+		assert.Empty(t, s.calls())
+		for _, item := range s.items() {
+			record, err := s.in.Get(t.Context(), item.ID)
+			require.NoError(t, err)
+			if item.OrderID != "OTHER" {
+				require.Error(t, record.Unreadable, item.OrderID)
+			}
+		}
+		assert.Len(t, s.attempts(), 5)
+	})
+}
+
+// bytes writes a binary literal.
+func (d database) bytes(hex string) string {
+	if d.dialect == inbox.PostgreSQL {
+		return `'\x` + hex + `'`
+	}
+	return `x'` + hex + `'`
+}

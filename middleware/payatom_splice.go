@@ -1,0 +1,63 @@
+package middleware
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+
+	"github.com/payack/payack"
+)
+
+// spliceID is a key of the store apart from all events' identities: the text, or
+// the digest of one that is long or not plain. It is as coarse as identities are,
+// so that a second genuine hash of a paid order (Late Approved for Approved, 500.0
+// for 500) is bound with the first. It depends on the joined text alone: wherever
+// the borders are moved, the key is the same.
+func spliceID(kind string, ev *payack.PayatomEvent) string {
+	const prefix, longest = "payatom-splice:v1", 128
+	var short [2 * longest]byte
+	text := append(short[:0], prefix+":"...)
+	text = append(text, kind...)
+	text = strconv.AppendInt(text, int64(len(ev.Tenant)), 10)
+	text = append(text, ':')
+	text = append(text, ev.Tenant...)
+	text = append(text, ev.OrderID...)
+	text = append(text, ev.ReceivedAmount.SignedText()...)
+	text = append(trimZeros(text), word(ev.Status)...)
+	plain := len(text) <= longest
+	for i := 0; plain && i < len(text); i++ {
+		plain = text[i] >= ' ' && text[i] < 0x7f
+	}
+	if plain {
+		return string(text)
+	}
+	sum := sha256.Sum256(text)
+	return prefix + ":sha256:" + hex.EncodeToString(sum[:])
+}
+
+// trimZeros drops the zeros behind the last point of a text that ends in digits,
+// and then the point.
+func trimZeros(text []byte) []byte {
+	end := len(text)
+	for end > 0 && text[end-1] == '0' {
+		end--
+	}
+	digits := end
+	for digits > 0 && '0' <= text[digits-1] && text[digits-1] <= '9' {
+		digits--
+	}
+	if digits == 0 || text[digits-1] != '.' {
+		return text
+	}
+	if digits == end {
+		end-- // the point itself
+	}
+	return text[:end]
+}
+
+func word(s payack.PayatomStatus) payack.PayatomStatus {
+	if s.Paid() {
+		return payack.PayatomApproved
+	}
+	return s
+}
