@@ -36,11 +36,11 @@ type encodedAmount struct {
 	Signed  string `json:"signed"`
 }
 
-// kinds makes an empty event of each provider.
-var kinds = map[Provider]func() Event{
-	Ptop:    func() Event { return new(PtopEvent) },
-	PTS:     func() Event { return new(PTSEvent) },
-	Payatom: func() Event { return new(PayatomEvent) },
+// kinds are the types of the events of each provider.
+var kinds = map[Provider]reflect.Type{
+	Ptop:    reflect.TypeOf((*PtopEvent)(nil)),
+	PTS:     reflect.TypeOf((*PTSEvent)(nil)),
+	Payatom: reflect.TypeOf((*PayatomEvent)(nil)),
 }
 
 // EncodeEvent returns an event as JSON with all of how it was verified, so that
@@ -59,9 +59,7 @@ func EncodeEvent(ev Event) ([]byte, error) {
 	if !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, errors.New("payack: EncodeEvent: the event is nil; give one that was verified")
 	}
-	switch ev.(type) {
-	case *PtopEvent, *PTSEvent, *PayatomEvent:
-	default:
+	if !isKind(v.Type()) {
 		return nil, fmt.Errorf("payack: EncodeEvent: a %T is no event of this package; give the event that it was made of", ev)
 	}
 	if err := encodable(v.Elem(), true); err != nil {
@@ -77,6 +75,15 @@ func EncodeEvent(ev Event) ([]byte, error) {
 		Tenant: by.Tenant, Scheme: by.Scheme, Key: by.Key, Signature: by.Signature,
 		Amounts: signedApart(v.Elem()), Event: event,
 	})
+}
+
+func isKind(t reflect.Type) bool {
+	for _, kind := range kinds {
+		if kind == t {
+			return true
+		}
+	}
+	return false
 }
 
 // encodable returns an error for what would be read back as something else. Top
@@ -146,7 +153,7 @@ func DecodeEvent(encoded []byte) (Event, error) {
 		return nil, fmt.Errorf("payack: DecodeEvent: a newer version of this module wrote it, in form %d; this one reads form %d: %w (%w)",
 			e.Version, encodingVersion, ErrMalformed, ErrNewer)
 	}
-	newEvent, known := kinds[e.Provider]
+	kind, known := kinds[e.Provider]
 	switch {
 	case e.Version != encodingVersion:
 		return fail("it does not name the form that it has")
@@ -155,7 +162,7 @@ func DecodeEvent(encoded []byte) (Event, error) {
 	case len(e.Event) == 0 || e.Event[0] != '{': // encoding/json takes null for an empty event
 		return fail("it has no event")
 	}
-	ev := newEvent()
+	ev := reflect.New(kind.Elem()).Interface().(Event)
 	if json.Unmarshal(e.Event, ev) != nil {
 		return fail("its event can't be read")
 	}

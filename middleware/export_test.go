@@ -6,3 +6,6 @@ func PooledRoom() []byte {
 	defer bodies.Put(room)
 	return (*room)[:cap(*room)]
 }
+
+// Contracts is the registry of the providers' answers.
+var Contracts = contracts

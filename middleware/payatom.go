@@ -89,6 +89,11 @@ func payatomTable(matched, mismatch string) answers {
 	}
 }
 
+var (
+	payatomAnswers      = payatomTable("HashMatched", "HashMismatch")
+	payatomOlderAnswers = payatomTable("Hash Matched", "Hash Mismatch")
+)
+
 // NewPayatom returns a receiver of Payatom webhooks. Errors name the member of
 // the configuration and the fix.
 func NewPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
@@ -124,9 +129,9 @@ func newPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 	case len(c.SecretKeys) > 0 || c.Tenant != "":
 		return nil, errors.New("payack: payatom: both KeyFunc and SecretKeys are given; give one of them")
 	}
-	table := payatomTable("HashMatched", "HashMismatch")
+	table := &payatomAnswers
 	if c.OlderSpelling {
-		table = payatomTable("Hash Matched", "Hash Mismatch")
+		table = &payatomOlderAnswers
 	}
 	keys := &keyed[*payack.PayatomEvent, *verify.PayatomKeys]{provider: payack.Payatom, verifier: v, static: static, find: c.KeyFunc}
 	confirms, err := newConfirmer(c.Confirm, &c.Options)
@@ -135,7 +140,7 @@ func newPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 	}
 	return newReceiver(c.Options, stages[*payack.PayatomEvent]{
 		provider: payack.Payatom,
-		answers:  &table,
+		answers:  table,
 		accepts:  v.Accepts,
 		pinned:   len(c.Numbers) == 1,
 		verify:   keys.verify,

@@ -1,0 +1,68 @@
+// Package providers lists the payment providers and has the type of the
+// registries in which packages keep what differs by provider: one descriptor
+// for each, in a file of its own.
+package providers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/payack/payack"
+)
+
+// All are the providers, in the order in which they are shown. Every registry
+// has these and no others; a test of its package says so.
+var All = []payack.Provider{payack.Ptop, payack.PTS, payack.Payatom}
+
+// Names returns the names of all providers as people list them.
+func Names() string {
+	names := Join(", ")
+	if i := strings.LastIndex(names, ", "); i >= 0 {
+		names = names[:i] + " and " + names[i+len(", "):]
+	}
+	return names
+}
+
+// Join returns the names of all providers with a separator between them.
+func Join(separator string) string {
+	names := make([]string, len(All))
+	for i, p := range All {
+		names[i] = string(p)
+	}
+	return strings.Join(names, separator)
+}
+
+// Registry holds one descriptor for each provider.
+type Registry[D any] map[payack.Provider]D
+
+// Of returns the descriptor of a provider. The error names the providers that
+// there are.
+func (r Registry[D]) Of(p payack.Provider) (D, error) {
+	d, found := r[p]
+	if !found {
+		return d, fmt.Errorf("there is no provider %q; there are %s", string(p), Names())
+	}
+	return d, nil
+}
+
+// Check reports as an error which providers a registry lacks, and which it has
+// that are not in [All].
+func (r Registry[D]) Check() error {
+	var wrong []string
+	for _, p := range All {
+		if _, found := r[p]; !found {
+			wrong = append(wrong, "it lacks "+string(p))
+		}
+	}
+	for p := range r {
+		if !slices.Contains(All, p) {
+			wrong = append(wrong, string(p)+" is not among providers.All")
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	slices.Sort(wrong)
+	return fmt.Errorf("the registry is incomplete: %s", strings.Join(wrong, ", "))
+}
