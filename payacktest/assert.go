@@ -13,76 +13,19 @@ import (
 	"testing"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
 )
-
-const payatomType = "application/json;charset=utf-8"
 
 // Answer returns what a provider is told for a reason: the empty one is
 // acceptance. What was rejected is answered by whether it had verified
 // ([payack.Reason.AfterVerified]). Payatom's newer spelling is the one given.
+// It panics for a provider that payack does not know.
 func Answer(p payack.Provider, reason payack.Reason) payack.Answer {
-	outcome := reason.Outcome()
-	var a payack.Answer
-	switch p {
-	case payack.Ptop:
-		a = ptopAnswer(outcome, reason)
-	case payack.PTS:
-		a = payack.Answer{Status: http.StatusOK, ContentType: "text/plain", Body: "FAILED"}
-		if outcome == payack.OutcomeAccepted {
-			a.Body = "SUCCESS"
-		}
-	case payack.Payatom:
-		a = payack.Answer{Status: http.StatusOK, ContentType: payatomType, Body: payatomBody(outcome, reason.AfterVerified())}
-	}
-	if outcome == payack.OutcomeRefused {
-		a.Status = gateStatus(reason)
+	a, err := middleware.AnswerOf(p, reason)
+	if err != nil {
+		panic(err)
 	}
 	return a
-}
-
-func ptopAnswer(outcome payack.Outcome, reason payack.Reason) payack.Answer {
-	switch {
-	case outcome == payack.OutcomeAccepted:
-		return payack.Answer{Status: http.StatusOK}
-	case outcome == payack.OutcomeRefused:
-		return payack.Answer{}
-	case reason == payack.ReasonBusy:
-		return payack.Answer{Status: http.StatusServiceUnavailable}
-	case outcome == payack.OutcomeFailed:
-		return payack.Answer{Status: http.StatusInternalServerError}
-	case reason == payack.ReasonMalformed || reason == payack.ReasonInvalid:
-		return payack.Answer{Status: http.StatusBadRequest}
-	case reason.AfterVerified():
-		return payack.Answer{Status: http.StatusUnprocessableEntity}
-	}
-	return payack.Answer{Status: http.StatusForbidden, ContentType: "text/plain", Body: "Invalid signature"}
-}
-
-// payatomBody says with hash_status whether the hash matched, and with
-// acknowledge whether the webhook was accepted.
-func payatomBody(outcome payack.Outcome, verified bool) string {
-	word, acknowledge := "HashMismatch", "no"
-	if verified || outcome == payack.OutcomeFailed {
-		word = "HashMatched"
-	}
-	if outcome == payack.OutcomeAccepted {
-		word, acknowledge = "HashMatched", "yes"
-	}
-	return `{"hash_status":"` + word + `","acknowledge":"` + acknowledge + `"}`
-}
-
-func gateStatus(reason payack.Reason) int {
-	switch reason {
-	case payack.ReasonMethod:
-		return http.StatusMethodNotAllowed
-	case payack.ReasonContentType, payack.ReasonContentEncoding:
-		return http.StatusUnsupportedMediaType
-	case payack.ReasonTooLarge:
-		return http.StatusRequestEntityTooLarge
-	case payack.ReasonRate:
-		return http.StatusTooManyRequests
-	}
-	return http.StatusForbidden
 }
 
 // Accepted asserts that the answer acknowledges the callback in the provider's
@@ -94,7 +37,7 @@ func gateStatus(reason payack.Reason) int {
 // the answer's body to be read again.
 func Accepted(t testing.TB, p payack.Provider, res *http.Response) bool {
 	t.Helper()
-	return answered(t, p, "accepted", res, Answer(p, ""))
+	return answered(t, p, "accepted", res, "")
 }
 
 // Failed asserts that the answer asks the provider to send again: verified, and
@@ -102,14 +45,14 @@ func Accepted(t testing.TB, p payack.Provider, res *http.Response) bool {
 // RejectedVerified.)
 func Failed(t testing.TB, p payack.Provider, res *http.Response) bool {
 	t.Helper()
-	return answered(t, p, "failed (send again)", res, Answer(p, payack.ReasonCallback), Answer(p, payack.ReasonBusy))
+	return answered(t, p, "failed (send again)", res, payack.ReasonCallback, payack.ReasonBusy)
 }
 
 // Rejected asserts that the answer says that the callback did not verify: its
 // signature or envelope is wrong, or it is malformed.
 func Rejected(t testing.TB, p payack.Provider, res *http.Response) bool {
 	t.Helper()
-	return answered(t, p, "rejected before it verified", res, Answer(p, payack.ReasonSignature), Answer(p, payack.ReasonMalformed))
+	return answered(t, p, "rejected before it verified", res, payack.ReasonSignature, payack.ReasonMalformed)
 }
 
 // RejectedVerified asserts the answer to a callback whose signature was right
@@ -118,18 +61,15 @@ func Rejected(t testing.TB, p payack.Provider, res *http.Response) bool {
 // the difference matters, look at what an observer is told.
 func RejectedVerified(t testing.TB, p payack.Provider, res *http.Response) bool {
 	t.Helper()
-	return answered(t, p, "rejected after it verified", res, Answer(p, payack.ReasonUnexpected), Answer(p, payack.ReasonInvalid))
+	return answered(t, p, "rejected after it verified", res, payack.ReasonUnexpected, payack.ReasonInvalid)
 }
 
 // Refused asserts that the answer turns the callback away at the gate: method,
 // content type or encoding, size, address or rate.
 func Refused(t testing.TB, p payack.Provider, res *http.Response) bool {
 	t.Helper()
-	var want []payack.Answer
-	for _, r := range []payack.Reason{payack.ReasonMethod, payack.ReasonContentType, payack.ReasonTooLarge, payack.ReasonAddress, payack.ReasonRate} {
-		want = append(want, Answer(p, r))
-	}
-	return answered(t, p, "refused at the gate", res, want...)
+	return answered(t, p, "refused at the gate", res,
+		payack.ReasonMethod, payack.ReasonContentType, payack.ReasonTooLarge, payack.ReasonAddress, payack.ReasonRate)
 }
 
 // Answered asserts the exact answer that goes with a reason, such as
@@ -140,23 +80,30 @@ func Answered(t testing.TB, p payack.Provider, reason payack.Reason, res *http.R
 	if reason == "" {
 		what = string(payack.OutcomeAccepted)
 	}
-	return answered(t, p, what, res, Answer(p, reason))
+	return answered(t, p, what, res, reason)
 }
 
-// answered compares what is on the wire with any of the answers.
-func answered(t testing.TB, p payack.Provider, what string, res *http.Response, want ...payack.Answer) bool {
+// answered compares what is on the wire with what any of the reasons is
+// answered.
+func answered(t testing.TB, p payack.Provider, what string, res *http.Response, reasons ...payack.Reason) bool {
 	t.Helper()
+	d, err := descriptors.Of(p)
+	if err != nil {
+		t.Errorf("payacktest: %v", err)
+		return false
+	}
 	got, err := answerOf(res)
 	if err != nil {
 		t.Errorf("%s: the answer cannot be read: %v", p, err)
 		return false
 	}
-	if slices.Contains(want, modernSpelling(p, got)) {
-		return true
-	}
-	words := make([]string, len(want))
-	for i, a := range want {
-		words[i] = onTheWire(a)
+	words := make([]string, len(reasons))
+	for i, reason := range reasons {
+		want := Answer(p, reason)
+		if d.spelling(got) == want {
+			return true
+		}
+		words[i] = onTheWire(want)
 	}
 	t.Errorf("%s: the answer is not that of a callback that is %s\n    on the wire: %s\n       expected: %s",
 		p, what, onTheWire(got), strings.Join(slices.Compact(words), "\n             or: "))
@@ -177,13 +124,6 @@ func answerOf(res *http.Response) (payack.Answer, error) {
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	a.Body = string(body)
 	return a, err
-}
-
-func modernSpelling(p payack.Provider, a payack.Answer) payack.Answer {
-	if p == payack.Payatom {
-		a.Body = strings.Replace(a.Body, `"hash_status":"Hash M`, `"hash_status":"HashM`, 1)
-	}
-	return a
 }
 
 // onTheWire is an answer in one line, long ones cut.

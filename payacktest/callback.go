@@ -38,10 +38,10 @@ type Callback struct {
 
 	// length is what is announced when it is not the body's own length.
 	length *int64
-	// signatureHeader carries Ptop's signature, if a header does.
+	// signatureHeader carries the signature, where the builder put it into one.
 	signatureHeader string
-	// keys reach into an envelope of PTS.
-	keys *PTSKeys
+	// keys reach into an envelope: those of the provider, in its own type.
+	keys any
 }
 
 // Bytes returns a copy of the exact body.
@@ -246,13 +246,6 @@ func isHeaderValue(s string) bool {
 		}
 	}
 	return true
-}
-
-// WithKeys returns the callback with the keys that open its envelope, so that
-// members inside can be tampered with. Built callbacks have theirs.
-func (cb Callback) WithKeys(keys PTSKeys) Callback {
-	cb.Provider, cb.keys = payack.PTS, &keys
-	return cb
 }
 
 // must ends a test that could not be set up.

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/payack/payack"
 	"github.com/payack/payack/envelope"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/internal/strict"
 )
 
@@ -120,86 +120,33 @@ func (d document) recase(name string) ([]byte, error) {
 }
 
 // errSealed names the fix.
-var errSealed = errors.New("payacktest: the members are sealed; WithKeys opens a loaded callback of PTS")
+var errSealed = errors.New("payacktest: the members are sealed; WithKeys opens a loaded callback")
 
 // open finds the members of a callback, wherever its shape has them, and
-// returns what puts changed ones back.
+// returns what puts changed ones back. Where nobody said whose it is, every
+// provider's shapes are looked for.
 func (cb Callback) open() (document, func([]byte) (Callback, error), error) {
-	whole := func(text []byte) (Callback, error) {
-		out := cb.Clone()
-		out.Body = text
-		return out, nil
-	}
-	if !looksLikeJSON(cb.Body) {
-		if isBase64(cb.Body) {
-			return cb.openEnvelope(string(cb.Body))
+	for _, p := range providers.All {
+		inside := descriptors[p].inside
+		if inside == nil || cb.Provider != "" && cb.Provider != p {
+			continue
 		}
-		d, err := parseDocument(cb.Body, true)
-		return d, whole, err
+		if d, put, found, err := inside(cb); found {
+			return d, put, err
+		}
 	}
-	d, err := parseDocument(cb.Body, false)
-	if err != nil {
-		return d, nil, err
-	}
-	data := d.find("data")
-	// Only PTS has members in data, and only where it has no sign beside it.
-	if data == nil || d.find("sign") != nil || cb.Provider != payack.PTS && cb.Provider != "" {
-		return d, whole, nil
-	}
-	switch data.Kind {
-	case strict.String:
-		return cb.openEnvelope(data.Text)
-	case strict.Object:
-		inner, err := parseDocument([]byte(data.Text), false)
-		return inner, func(text []byte) (Callback, error) {
-			return whole(d.splice(data.ValueStart, data.End, string(text)))
-		}, err
-	}
-	return d, whole, nil
+	d, err := parseDocument(cb.Body, !looksLikeJSON(cb.Body))
+	return d, cb.withBody, err
 }
 
-func (cb Callback) openEnvelope(sealed string) (document, func([]byte) (Callback, error), error) {
-	if cb.keys == nil {
-		return document{}, nil, errSealed
-	}
-	signer, err := cb.keys.signer()
-	if err != nil {
-		return document{}, nil, err
-	}
-	plain, err := signer.Open([]byte(sealed))
-	if err != nil {
-		return document{}, nil, errors.New("payacktest: the envelope does not open with these keys")
-	}
-	d, err := parseDocument(plain, false)
-	return d, cb.seal, err
-}
-
-// sealed is the text of the envelope of PTS, and what puts another one in its
-// place without renewing X-Transaction-Signature.
-func (cb Callback) sealed() (string, func(string) (Callback, error), error) {
+func (cb Callback) withBody(body []byte) (Callback, error) {
 	out := cb.Clone()
-	if !looksLikeJSON(cb.Body) {
-		if !isBase64(cb.Body) {
-			return "", nil, errors.New("payacktest: the body has no envelope")
-		}
-		return string(cb.Body), func(text string) (Callback, error) {
-			out.Body = []byte(text)
-			return out, nil
-		}, nil
-	}
-	d, err := parseDocument(cb.Body, false)
-	if err != nil {
-		return "", nil, err
-	}
-	data := d.find("data")
-	if data == nil || data.Kind != strict.String || d.find("sign") != nil {
-		return "", nil, errors.New("payacktest: the body has no envelope")
-	}
-	return data.Text, func(text string) (Callback, error) {
-		var err error
-		out.Body, err = d.set("data", quote(text))
-		return out, err
-	}, nil
+	out.Body = body
+	return out, nil
+}
+
+func looksLikeJSON(body []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{"))
 }
 
 // isBase64 reports whether a body can only be an envelope: strict base64, and

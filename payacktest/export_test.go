@@ -12,3 +12,6 @@ func (rec *Recorder) SetCreate(create func(io.WriteCloser) io.WriteCloser) {
 		return create(f), nil
 	}
 }
+
+// Descriptors returns the registry of what is known of each provider's callbacks.
+func Descriptors() interface{ Check() error } { return descriptors }

@@ -215,10 +215,11 @@ func parseRecording(data []byte) (Recorded, error) {
 		return fail("a member has another type than the format's") // the text of err would quote it
 	}
 	body, ok := f.bytes()
+	_, unknown := descriptors.Of(f.Provider)
 	switch {
 	case !ok:
 		return fail("there must be body or body_base64, and that in strict base64")
-	case f.Provider != "" && signatureMember[f.Provider] == "":
+	case f.Provider != "" && unknown != nil:
 		return fail("provider is none that payack knows")
 	case !isToken(f.Method):
 		return fail("method is no token of HTTP")

@@ -4,14 +4,52 @@ import (
 	"crypto/aes"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/internal/php"
+	"github.com/payack/payack/internal/strict"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/verify"
 )
+
+// PayatomKeys are the key of a Payatom account.
+type PayatomKeys struct {
+	SecretKey payack.Secret
+}
+
+// NewPayatomKeys returns a fixed throwaway key.
+func NewPayatomKeys() PayatomKeys {
+	return PayatomKeys{SecretKey: payack.NewSecret("7e57 secret key of Payatom, throwaway")}
+}
+
+// FreshPayatomKeys returns a new key.
+func FreshPayatomKeys() PayatomKeys { return PayatomKeys{SecretKey: freshSecret()} }
+
+// Config returns the configuration of a receiver of JSON webhooks that
+// [Payatom] builds with this key, with ExpectInCallback set; a test of an
+// Expect or Confirm hook sets that instead.
+func (k PayatomKeys) Config() middleware.PayatomConfig {
+	return middleware.PayatomConfig{SecretKeys: []payack.Secret{k.SecretKey}, ExpectInCallback: true}
+}
+
+// payatomCallbacks is what is known of Payatom's webhooks.
+var payatomCallbacks = descriptor{
+	signature:     "post_hash",
+	signed:        []string{"order_id", "received_amount", "status"},
+	flipSignature: flipPostHash(func(int) int { return ivSize + macSize/2 }),
+	flipMAC:       flipPostHash(func(int) int { return ivSize + macSize/2 }),
+	flipIV:        flipPostHash(func(int) int { return ivSize / 2 }),
+	flipEnvelope:  flipPostHash(func(size int) int { return (ivSize + macSize + size) / 2 }),
+	named:         payatomName,
+	spelled: func(a payack.Answer) payack.Answer {
+		a.Body = strings.Replace(a.Body, `"hash_status":"Hash M`, `"hash_status":"HashM`, 1)
+		return a
+	},
+}
 
 // PayatomBuilder builds webhooks of Payatom; see [Payatom].
 type PayatomBuilder struct {
@@ -166,4 +204,79 @@ func (b PayatomBuilder) Build() (Callback, error) {
 	cb.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	cb.Body = []byte(m.form())
 	return cb, nil
+}
+
+// Parts of a post_hash.
+const (
+	ivSize  = 16
+	macSize = 32
+)
+
+// flipPostHash flips a bit of the byte that at names, of a blob of that size.
+func flipPostHash(at func(size int) int) Tampering {
+	return func(cb Callback) (Callback, error) {
+		return cb.editMember("post_hash", func(text string) (string, error) { return flipBase64(text, at) })
+	}
+}
+
+// payatomName is the older name of the received amount, where a form has it.
+func payatomName(d document, name string) string {
+	if name == "received_amount" && d.form && d.find(name) == nil {
+		return "amount"
+	}
+	return name
+}
+
+// MoveBorder moves the border between two members that follow each other in
+// what Payatom's post_hash covers (order_id, received_amount, status), so that
+// the hash stays right: n characters from the end of the left one go to the
+// front of the right one, or -n from the front of the right one to the end of
+// the left one.
+//
+// The signature of the result verifies. A receiver must refuse it by what it
+// expects or remembers.
+func MoveBorder(left, right string, n int) Tampering {
+	return edit(func(d document) ([]byte, error) {
+		leftName, rightName := payatomName(d, left), payatomName(d, right)
+		if left+" "+right != "order_id received_amount" && left+" "+right != "received_amount status" {
+			return nil, fmt.Errorf("payacktest: MoveBorder: %s and %s do not follow each other in the signed text", left, right)
+		}
+		l, r := d.find(leftName), d.find(rightName)
+		if l == nil || r == nil {
+			return nil, fmt.Errorf("payacktest: MoveBorder: %s or %s is missing", left, right)
+		}
+		joined := textOfField(*l) + textOfField(*r)
+		border := len(textOfField(*l)) - n
+		if n == 0 || border < 0 || border > len(joined) {
+			return nil, fmt.Errorf("payacktest: MoveBorder: %d characters cannot be moved", n)
+		}
+		literalLike := func(f strict.Field, text string) string {
+			if f.Kind == strict.Number && strictNumber(text) {
+				return text
+			}
+			return quote(text)
+		}
+		text, err := d.set(leftName, literalLike(*l, joined[:border]))
+		if err != nil {
+			return nil, err
+		}
+		moved, err := parseDocument(text, d.form)
+		if err != nil {
+			return nil, err
+		}
+		return moved.set(rightName, literalLike(*r, joined[border:]))
+	})
+}
+
+func textOfField(f strict.Field) string {
+	if f.Kind == strict.Null {
+		return ""
+	}
+	return f.Text
+}
+
+// strictNumber reports whether a text is a JSON number.
+func strictNumber(text string) bool {
+	d, err := parseDocument([]byte(`{"n":`+text+`}`), false)
+	return err == nil && d.fields[0].Kind == strict.Number
 }

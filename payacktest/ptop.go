@@ -1,7 +1,6 @@
 package payacktest
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,6 +13,37 @@ import (
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/verify"
 )
+
+// PtopKeys are the key of a Ptop account.
+type PtopKeys struct {
+	// SigningKey is the_signature of Ptop's API v3 document.
+	SigningKey payack.Secret
+}
+
+// NewPtopKeys returns a fixed throwaway key.
+func NewPtopKeys() PtopKeys {
+	return PtopKeys{SigningKey: payack.NewSecret("7e57 signing key of Ptop, throwaway")}
+}
+
+// FreshPtopKeys returns a new key.
+func FreshPtopKeys() PtopKeys { return PtopKeys{SigningKey: freshSecret()} }
+
+// Config returns the configuration of a receiver of JSON callbacks that [Ptop]
+// builds with this key, with ConfirmInCallback set; a test of a Confirm hook
+// sets that instead.
+func (k PtopKeys) Config() middleware.PtopConfig {
+	return middleware.PtopConfig{SigningKeys: []payack.Secret{k.SigningKey}, ConfirmInCallback: true}
+}
+
+// ptopCallbacks is what is known of Ptop's callbacks.
+var ptopCallbacks = descriptor{
+	signature:     "signature",
+	signed:        []string{"success", "transaction_id", "order_id", "message"},
+	headers:       []string{"X-Signature", "the_signature"},
+	header:        ptopHeader,
+	flipSignature: flipPtop,
+	flipMAC:       flipPtop,
+}
 
 // PtopBuilder builds webhooks of Ptop; see [Ptop].
 type PtopBuilder struct {
@@ -181,6 +211,29 @@ func (b PtopBuilder) resignObjects(cb Callback, body []byte) (Callback, error) {
 	return cb, err
 }
 
-func looksLikeJSON(body []byte) bool {
-	return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{"))
+func flipPtop(cb Callback) (Callback, error) {
+	if name := ptopHeader(cb); name != "" {
+		return cb.editHeader(name, flipHex)
+	}
+	return cb.editMember("signature", flipHex)
+}
+
+// ptopHeader is the header with Ptop's signature, or empty: the one that it was
+// built with, one of the usual names, or the only one that holds such digits.
+func ptopHeader(cb Callback) string {
+	for _, name := range append([]string{cb.signatureHeader}, descriptors[payack.Ptop].headers...) {
+		if name = http.CanonicalHeaderKey(name); name != "" && len(cb.Header[name]) > 0 {
+			return name
+		}
+	}
+	found := ""
+	for name, values := range cb.Header {
+		if len(values) == 1 && isHex(values[0]) && !descriptors[payack.Ptop].othersHeader(name) {
+			if found != "" {
+				return ""
+			}
+			found = name
+		}
+	}
+	return found
 }

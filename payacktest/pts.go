@@ -1,6 +1,10 @@
 package payacktest
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"net/http"
 	"slices"
@@ -9,10 +13,104 @@ import (
 	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/envelope"
 	"github.com/payack/payack/internal/php"
+	"github.com/payack/payack/internal/strict"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/verify"
 )
+
+// PTSKeys are both sides of a PTS account: what the provider signs with and
+// what the merchant verifies with. Change fields as a test needs them; a copy
+// is independent.
+type PTSKeys struct {
+	// UserID is the user_id of callbacks, "1" when empty. When it is set, Config
+	// requires it.
+	UserID           string
+	Safecode         payack.Secret
+	SafecodeEncoding envelope.PTSEncoding
+	// PrivateKey is the provider's, as PEM; PublicKey belongs to it.
+	PrivateKey payack.Secret
+	PublicKey  string
+	// TransactionSecret, when set, puts X-Transaction-Signature on callbacks in
+	// an envelope, and makes Config require it.
+	TransactionSecret    payack.Secret
+	TransactionSignature verify.PTSSignatureEncoding
+	// NoEnvelopes is for a safecode that is no AES key.
+	NoEnvelopes bool
+}
+
+// NewPTSKeys returns fixed throwaway keys. The safecode is a key under both
+// encodings.
+func NewPTSKeys() PTSKeys {
+	return PTSKeys{
+		Safecode:   payack.NewSecret("7e57c0de7e57c0de7e57c0de7e57c0de"),
+		PrivateKey: payack.NewSecret(throwawayPrivateKey),
+		PublicKey:  throwawayPublicKey,
+	}
+}
+
+// FreshPTSKeys returns new keys, an RSA key of 2048 bits among them; that takes
+// a fraction of a second.
+func FreshPTSKeys() PTSKeys {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err) // crypto/rand ends the program before that
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		panic(err) // an RSA key always can be
+	}
+	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		panic(err)
+	}
+	return PTSKeys{
+		Safecode:   freshSecret(),
+		PrivateKey: payack.NewSecret(pemText("PRIVATE KEY", private)),
+		PublicKey:  pemText("PUBLIC KEY", public),
+	}
+}
+
+// WithTransactionSignature returns the keys with a throwaway transaction
+// secret, so that callbacks in an envelope carry X-Transaction-Signature in
+// this encoding and Config requires it. Flat callbacks are then refused.
+func (k PTSKeys) WithTransactionSignature(encoding verify.PTSSignatureEncoding) PTSKeys {
+	k.TransactionSecret = payack.NewSecret("7e57 transaction secret, throwaway")
+	k.TransactionSignature = encoding
+	return k
+}
+
+// Config returns the configuration of a receiver that accepts what [PTS] builds
+// with these keys. Add options as needed.
+func (k PTSKeys) Config() middleware.PTSConfig {
+	return middleware.PTSConfig{
+		UserID: k.UserID, Safecode: k.Safecode, SafecodeEncoding: k.SafecodeEncoding, PublicKeys: []string{k.PublicKey},
+		TransactionSecret: k.TransactionSecret, TransactionSignature: k.TransactionSignature, NoEnvelopes: k.NoEnvelopes,
+	}
+}
+
+func (k PTSKeys) signer() (*verify.PTSSigner, error) {
+	return verify.NewPTSSigner(verify.PTSSignerConfig{
+		Safecode: k.Safecode, SafecodeEncoding: k.SafecodeEncoding, PrivateKey: k.PrivateKey,
+		TransactionSecret: k.TransactionSecret, NoEnvelopes: k.NoEnvelopes,
+	})
+}
+
+// ptsCallbacks is what is known of PTS's callbacks.
+var ptsCallbacks = descriptor{
+	signature: "sign",
+	signed:    verify.PTSCallback.SignedMembers(),
+	headers:   []string{verify.PTSTransactionHeader},
+	flipSignature: func(cb Callback) (Callback, error) {
+		return cb.editMember("sign", func(text string) (string, error) { return flipBase64(text, half) })
+	},
+	flipMAC: func(cb Callback) (Callback, error) {
+		return cb.editHeader(verify.PTSTransactionHeader, flipPTSTransaction)
+	},
+	flipEnvelope: flipPTSEnvelope,
+	inside:       insidePTS,
+}
 
 // ptsShape is one of the four shapes of a callback of PTS.
 type ptsShape int
@@ -127,7 +225,7 @@ func (b PTSBuilder) Build() (Callback, error) {
 		return Callback{}, err
 	}
 	plain := b.members.setJSON("sign", quote(sign)).json()
-	cb := Callback{Provider: payack.PTS, Header: http.Header{"Content-Type": {"application/json"}}, keys: &b.keys}
+	cb := Callback{Provider: payack.PTS, Header: http.Header{"Content-Type": {"application/json"}}, keys: b.keys}
 	switch b.shape {
 	case ptsFlat:
 		cb.Body = []byte(plain)
@@ -140,7 +238,7 @@ func (b PTSBuilder) Build() (Callback, error) {
 	case ptsDataEnvelope:
 		cb.Body = []byte(`{"data":""}`) // filled by seal
 	}
-	return cb.seal([]byte(plain))
+	return b.keys.seal(cb, []byte(plain))
 }
 
 // texts are what is signed.
@@ -163,10 +261,65 @@ func (b PTSBuilder) texts() map[string]string {
 	return out
 }
 
+// WithKeys returns the callback with the keys that open its envelope, so that
+// members inside can be tampered with. Built callbacks have theirs.
+func (cb Callback) WithKeys(keys PTSKeys) Callback {
+	cb.Provider, cb.keys = payack.PTS, keys
+	return cb
+}
+
+// insidePTS finds the members of a callback in an envelope, or in data. They
+// are in data only where there is no sign beside it.
+func insidePTS(cb Callback) (document, func([]byte) (Callback, error), bool, error) {
+	if !looksLikeJSON(cb.Body) {
+		if !isBase64(cb.Body) {
+			return document{}, nil, false, nil
+		}
+		d, put, err := openPTS(cb, string(cb.Body))
+		return d, put, true, err
+	}
+	d, err := parseDocument(cb.Body, false)
+	if err != nil {
+		return document{}, nil, false, nil
+	}
+	data := d.find("data")
+	if data == nil || d.find("sign") != nil {
+		return document{}, nil, false, nil
+	}
+	switch data.Kind {
+	case strict.String:
+		inner, put, err := openPTS(cb, data.Text)
+		return inner, put, true, err
+	case strict.Object:
+		inner, err := parseDocument([]byte(data.Text), false)
+		return inner, func(text []byte) (Callback, error) {
+			return cb.withBody(d.splice(data.ValueStart, data.End, string(text)))
+		}, true, err
+	}
+	return document{}, nil, false, nil
+}
+
+func openPTS(cb Callback, sealed string) (document, func([]byte) (Callback, error), error) {
+	keys, ok := cb.keys.(PTSKeys)
+	if !ok {
+		return document{}, nil, errSealed
+	}
+	signer, err := keys.signer()
+	if err != nil {
+		return document{}, nil, err
+	}
+	plain, err := signer.Open([]byte(sealed))
+	if err != nil {
+		return document{}, nil, errors.New("payacktest: the envelope does not open with these keys")
+	}
+	d, err := parseDocument(plain, false)
+	return d, func(text []byte) (Callback, error) { return keys.seal(cb, text) }, err
+}
+
 // seal puts members into the envelope that the body is, or has in data, and
 // renews X-Transaction-Signature.
-func (cb Callback) seal(plain []byte) (Callback, error) {
-	signer, err := cb.keys.signer()
+func (k PTSKeys) seal(cb Callback, plain []byte) (Callback, error) {
+	signer, err := k.signer()
 	if err != nil {
 		return Callback{}, err
 	}
@@ -186,8 +339,8 @@ func (cb Callback) seal(plain []byte) (Callback, error) {
 	} else {
 		cb.Body = slices.Clone(sealed)
 	}
-	if !cb.keys.TransactionSecret.IsZero() {
-		value, err := signer.TransactionSignature(sealed, cb.keys.TransactionSignature)
+	if !k.TransactionSecret.IsZero() {
+		value, err := signer.TransactionSignature(sealed, k.TransactionSignature)
 		if err != nil {
 			return Callback{}, err
 		}
@@ -195,3 +348,98 @@ func (cb Callback) seal(plain []byte) (Callback, error) {
 	}
 	return cb, nil
 }
+
+func flipPTSEnvelope(cb Callback) (Callback, error) {
+	text, put, err := cb.sealedPTS()
+	if err != nil {
+		return Callback{}, err
+	}
+	if text, err = flipBase64(text, half); err != nil {
+		return Callback{}, err
+	}
+	return put(text)
+}
+
+// sealedPTS is the text of the envelope, and what puts another one in its
+// place without renewing X-Transaction-Signature.
+func (cb Callback) sealedPTS() (string, func(string) (Callback, error), error) {
+	out := cb.Clone()
+	if !looksLikeJSON(cb.Body) {
+		if !isBase64(cb.Body) {
+			return "", nil, errors.New("payacktest: the body has no envelope")
+		}
+		return string(cb.Body), func(text string) (Callback, error) {
+			out.Body = []byte(text)
+			return out, nil
+		}, nil
+	}
+	d, err := parseDocument(cb.Body, false)
+	if err != nil {
+		return "", nil, err
+	}
+	data := d.find("data")
+	if data == nil || data.Kind != strict.String || d.find("sign") != nil {
+		return "", nil, errors.New("payacktest: the body has no envelope")
+	}
+	return data.Text, func(text string) (Callback, error) {
+		var err error
+		out.Body, err = d.set("data", quote(text))
+		return out, err
+	}, nil
+}
+
+// flipPTSTransaction flips a bit of X-Transaction-Signature in either encoding.
+func flipPTSTransaction(text string) (string, error) {
+	if isHex(text) {
+		return flipHex(text)
+	}
+	return flipBase64(text, half)
+}
+
+func pemText(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
+
+// The throwaway key pair of NewPTSKeys. It is published here: no account has it,
+// and none may.
+const (
+	throwawayPrivateKey = `-----BEGIN PRIVATE KEY-----
+MIIEvAIBADANBgkqhkiG9w0BAQEFAASCBKYwggSiAgEAAoIBAQDch2gdJABDMEx4
+NVwcwSJHlN5KcXqfvjHaDVllFAPl13s9AL2S5fR1qiLqy6zR7ptB5/zMfrW/0+Fn
+DlA6xFC8wW0DIwN3GcDjJWjew67nP5zvT4eWK3fmOQ44btzXurDYkHe6NiaqyIx2
+2trFy09DYDJ+uyxgWXhsWwDYYiRN9U1LL+B5NFMMirYKdnGAfkmJZjAFHRqEguhP
+/q0yLqlZLI4CmcZG/WWFyCFCSu7O2fVKL/4Df6tKh7OgOD5D21s9jyTcR5I8bnO1
+xveIJnwX/qF8S476hVBDQHGzP4lVEZoARzUdxO1qgl5lJPAFTQ8Tqw7p9KAYFKOW
+mz4VfFHTAgMBAAECggEADhd8+KrtqJCnVXsbaR74rZhLe0UbFkAVRJ8ojWpYNJ5I
+J4X3lzGoi46uooN9uWbeduyrEJCV1PpmFquPrUgQ9khp5EYFf6o4Ob7EBimwI68p
+IqwM68FyICNlnDrBU+uzFA01ovZSeQSA4H6fQjDGq0Ial+yMxMj5OZTrGrVsWned
+WsT5NvKTynpZejV8plxAgMswHg73HsKl1kte5I3ZAkcIPQyAeF4e3hYI0flqzzRU
+F8Y3ctp/yfJLIIYJZZX6AYIu+gvvn9J8iKDvwMc/F2SLTD1kFHTASQ+njrnOlVIQ
+RJzILm61ciPWOPKsPfolaoXnKLJV3AePRCHRnyxUoQKBgQDypauNccMQ7HP4p4xi
+34MaCf8pNcSRNwMEINpAsTHspdkIms2nL9++sIAmgtwNYwSd4dcTmmXaoBkGsY9m
+82pH7LRSoiCAWxOFad7wo2E8ElgVlpl7VPVmWR02Prpb8SFCwKpikcLKiRShY6K1
+NxP+TNbryR2/UMQmNS7WOuPRwwKBgQDoqiSI4I1SGfFa/oEhTqhKGT+tM+yLpHcK
+NeP7PzPtcBfQhFlDYpAfGYt8Ioji3/KH+aWClUnr+c+GewD+zYPkShtO3olQRaaD
+vW6/CNMyGCJUPtq1Z+q1Hz0gMUFHm3qIKPeNSSnRKLm/5GSOzqnsjx6pbkkFxsy8
+lVRu7ufusQKBgDpJn8cvf7tOAaHGpcuOg5C6vAerOdfkTh4swiDuL974DAWsIiC6
+OFY3UeFuZ+vzUEWY3bCA01zMPpbECn2hlXNHoh2Dgqkyt6LBxuMpbA8hHPW6oo3k
+37pBR+oi8WNqriG55HQfLZq3iTQnmgtL+sqIrMwhGLs/bI79EY42wUk/AoGAeOG9
+bahNhHSaI47LhISbhzQrE1BA/CSM/K8XLjieQCTXGq1Iu2wAOUhKYkqHGGkGV4Nr
+bLcn2wTFv7c0wy3/8qJWIdoZOa2WYCgR3As3v3UukNq/QzUkisoaNhmhMxUiyo+O
+Xse+hD9Gkt6VKGVTf+a0JY95PRkW0nw7jA9wTWECgYBLS9Qq3eF4vBrCcWVcpRu1
+kZVILGmPX3hOxhYj9G2Cs7dUF5XbiU5exwVkoHOhZe8VOSKFL+tXRX7hCF5JA3dp
+6oIoq+NwtWAAnloWVf2zoD8SRHJ6Z1A0LfQULBXH/PovY+1CuHvF6OJd87oBtibj
+MiRa4CSoJ1MvM+uXVzCsnQ==
+-----END PRIVATE KEY-----
+`
+	throwawayPublicKey = `-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA3IdoHSQAQzBMeDVcHMEi
+R5TeSnF6n74x2g1ZZRQD5dd7PQC9kuX0daoi6sus0e6bQef8zH61v9PhZw5QOsRQ
+vMFtAyMDdxnA4yVo3sOu5z+c70+Hlit35jkOOG7c17qw2JB3ujYmqsiMdtraxctP
+Q2AyfrssYFl4bFsA2GIkTfVNSy/geTRTDIq2CnZxgH5JiWYwBR0ahILoT/6tMi6p
+WSyOApnGRv1lhcghQkruztn1Si/+A3+rSoezoDg+Q9tbPY8k3EeSPG5ztcb3iCZ8
+F/6hfEuO+oVQQ0Bxsz+JVRGaAEc1HcTtaoJeZSTwBU0PE6sO6fSgGBSjlps+FXxR
+0wIDAQAB
+-----END PUBLIC KEY-----
+`
+)

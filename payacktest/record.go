@@ -20,7 +20,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/verify"
+	"github.com/payack/payack/internal/providers"
 )
 
 // Defaults of [RecorderOptions].
@@ -316,7 +316,7 @@ func (rec *Recorder) redact(h http.Header) (kept map[string][]string, redacted [
 		if len(values) == 0 {
 			continue
 		}
-		secret := named(rec.options.Redact, name) || !named(keptHeaders, name) && !named(rec.options.Keep, name)
+		secret := named(rec.options.Redact, name) || !isKept(name) && !named(rec.options.Keep, name)
 		for _, v := range values {
 			secret = secret || len(v) > maxHeaderValue || !utf8.ValidString(v) || !isHeaderValue(v)
 		}
@@ -332,12 +332,24 @@ func (rec *Recorder) redact(h http.Header) (kept map[string][]string, redacted [
 	return kept, redacted
 }
 
-// keptHeaders are recorded; all others are only named. They are what a delivery
-// is read and verified by, and what says which program sent it and when. A
-// signature is no credential: it vouches for one body only.
-var keptHeaders = []string{
-	"Content-Type", "Content-Encoding", "User-Agent", "Date", "Accept", "Accept-Encoding",
-	"X-Signature", "the_signature", verify.PTSTransactionHeader,
+// keptHeaders are recorded, and so are those that carry a provider's signature;
+// all others are only named. They are what a delivery is read and verified by,
+// and what says which program sent it and when. A signature is no credential: it
+// vouches for one body only.
+var keptHeaders = []string{"Content-Type", "Content-Encoding", "User-Agent", "Date", "Accept", "Accept-Encoding"}
+
+// isKept reports whether a header is recorded although nobody said so.
+func isKept(name string) bool {
+	same := func(kept string) bool { return strings.EqualFold(kept, name) }
+	if slices.ContainsFunc(keptHeaders, same) {
+		return true
+	}
+	for _, d := range descriptors {
+		if slices.ContainsFunc(d.headers, same) {
+			return true
+		}
+	}
+	return false
 }
 
 // tee keeps a copy of what is read.
@@ -421,30 +433,47 @@ func (rec *Recorder) finish(e *entry, returned bool) {
 	}
 }
 
-// outcomeOf tells the outcome from the answer, where it can be told.
+// outcomeOf tells the outcome from the answer: from what the providers are told,
+// or else from the status of HTTP. It is empty where an answer stands for
+// several.
 func outcomeOf(a fileAnswer) payack.Outcome {
-	body := strings.Replace(a.Body, `"Hash M`, `"HashM`, 1)
+	var told payack.Outcome
+	for _, p := range providers.All {
+		got := descriptors[p].spelling(payack.Answer{Status: a.Status, Body: a.Body})
+		for _, reason := range tellingReasons {
+			want := Answer(p, reason)
+			want.ContentType = ""
+			switch {
+			case got != want || told == reason.Outcome():
+			case told != "":
+				return ""
+			default:
+				told = reason.Outcome()
+			}
+		}
+	}
+	if told != "" {
+		return told
+	}
 	switch a.Status {
-	case http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests:
+	case http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests,
+		http.StatusForbidden: // by address
 		return payack.OutcomeRefused
 	case http.StatusInternalServerError, http.StatusServiceUnavailable:
 		return payack.OutcomeFailed
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
 		return payack.OutcomeRejected
-	case http.StatusForbidden:
-		if a.Body == "Invalid signature" {
-			return payack.OutcomeRejected
-		}
-		return payack.OutcomeRefused // by address
-	case http.StatusOK:
-		switch body {
-		case "", "SUCCESS", payatomBody(payack.OutcomeAccepted, true):
-			return payack.OutcomeAccepted
-		case payatomBody(payack.OutcomeRejected, false):
-			return payack.OutcomeRejected
-		}
 	}
 	return ""
+}
+
+// tellingReasons are of every kind that has an answer of its own.
+var tellingReasons = []payack.Reason{
+	"",
+	payack.ReasonMethod, payack.ReasonContentType, payack.ReasonTooLarge, payack.ReasonAddress, payack.ReasonRate,
+	payack.ReasonSignature, payack.ReasonEnvelope, payack.ReasonMalformed, payack.ReasonInvalid, payack.ReasonConflict,
+	payack.ReasonUnexpected, payack.ReasonUnconfirmed, payack.ReasonSpliced, payack.ReasonUnknownTenant,
+	payack.ReasonCallback, payack.ReasonBusy, payack.ReasonUnreachable, payack.ReasonStore,
 }
 
 // run writes, one after the other.

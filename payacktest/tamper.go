@@ -11,10 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/payack/payack"
 	"github.com/payack/payack/envelope"
 	"github.com/payack/payack/internal/strict"
-	"github.com/payack/payack/verify"
 )
 
 // Tampering returns a spoiled copy of a callback and leaves the callback as it
@@ -69,80 +67,53 @@ func FlipBody(offset int) Tampering {
 // in header, member or pair, post_hash of Payatom (there it is FlipMAC). Its
 // spelling stays valid base64 or hex.
 func FlipSignature(cb Callback) (Callback, error) {
-	p, err := cb.provider()
-	switch {
-	case err != nil:
-		return Callback{}, err
-	case p == payack.Payatom:
-		return FlipMAC(cb)
-	case p == payack.Ptop:
-		return cb.flipPtop()
-	}
-	return cb.editMember("sign", func(text string) (string, error) { return flipBase64(text, half) })
+	return cb.flip("FlipSignature", func(d *descriptor) Tampering { return d.flipSignature })
 }
 
 // FlipMAC changes one bit of the HMAC: the middle part of Payatom's post_hash,
 // the header X-Transaction-Signature of PTS, Ptop's signature.
 func FlipMAC(cb Callback) (Callback, error) {
-	p, err := cb.provider()
-	switch {
-	case err != nil:
-		return Callback{}, err
-	case p == payack.Ptop:
-		return cb.flipPtop()
-	case p == payack.Payatom:
-		return cb.flipPostHash(func(int) int { return ivSize + macSize/2 })
-	}
-	return cb.editHeader(verify.PTSTransactionHeader, flipMACText)
+	return cb.flip("FlipMAC", func(d *descriptor) Tampering { return d.flipMAC })
 }
 
 // FlipIV changes one bit of the IV in Payatom's post_hash. No other provider
 // has one.
 func FlipIV(cb Callback) (Callback, error) {
-	if p, err := cb.provider(); err != nil || p != payack.Payatom {
-		return Callback{}, errors.Join(errors.New("payacktest: FlipIV: only Payatom's post_hash has an IV"), err)
-	}
-	return cb.flipPostHash(func(int) int { return ivSize / 2 })
+	return cb.flip("FlipIV", func(d *descriptor) Tampering { return d.flipIV })
 }
 
 // FlipEnvelope changes one bit of the ciphertext: of PTS's envelope, or in
 // Payatom's post_hash. Ptop has none. X-Transaction-Signature is not renewed.
 func FlipEnvelope(cb Callback) (Callback, error) {
+	return cb.flip("FlipEnvelope", func(d *descriptor) Tampering { return d.flipEnvelope })
+}
+
+// flip applies a tampering of the callback's provider, which may have nothing
+// of the kind.
+func (cb Callback) flip(name string, how func(*descriptor) Tampering) (Callback, error) {
 	p, err := cb.provider()
-	switch {
-	case err != nil:
-		return Callback{}, err
-	case p == payack.Ptop:
-		return Callback{}, errors.New("payacktest: FlipEnvelope: Ptop has no envelope")
-	case p == payack.Payatom:
-		return cb.flipPostHash(func(size int) int { return (ivSize + macSize + size) / 2 })
-	}
-	text, put, err := cb.sealed()
 	if err != nil {
 		return Callback{}, err
 	}
-	if text, err = flipBase64(text, half); err != nil {
-		return Callback{}, err
+	tampering := how(descriptors[p])
+	if tampering == nil {
+		return Callback{}, fmt.Errorf("payacktest: %s: callbacks of %s have nothing of the kind", name, p)
 	}
-	return put(text)
+	return tampering(cb)
 }
 
 // DropSignature takes the signature away: sign, post_hash, or Ptop's header,
 // member or pair.
 func DropSignature(cb Callback) (Callback, error) {
 	p, err := cb.provider()
-	switch {
-	case err != nil:
+	if err != nil {
 		return Callback{}, err
-	case p == payack.PTS:
-		return DropMember("sign")(cb)
-	case p == payack.Payatom:
-		return DropMember("post_hash")(cb)
 	}
-	if name := cb.ptopHeader(); name != "" {
+	d := descriptors[p]
+	if name := d.headerOf(cb); name != "" {
 		return SetHeader(name)(cb)
 	}
-	return DropMember("signature")(cb)
+	return DropMember(d.signature)(cb)
 }
 
 // SignatureOf puts the signature of another callback of the same provider into
@@ -153,31 +124,16 @@ func SignatureOf(other Callback) Tampering {
 		if err != nil {
 			return Callback{}, err
 		}
-		text, err := other.signature(p)
+		d := descriptors[p]
+		text, err := d.signatureOf(other)
 		if err != nil {
 			return Callback{}, err
 		}
-		if name := cb.ptopHeader(); p == payack.Ptop && name != "" {
+		if name := d.headerOf(cb); name != "" {
 			return SetHeader(name, text)(cb)
 		}
-		return SetMember(signatureMember[p], quote(text))(cb)
+		return SetMember(d.signature, quote(text))(cb)
 	}
-}
-
-var signatureMember = map[payack.Provider]string{payack.PTS: "sign", payack.Payatom: "post_hash", payack.Ptop: "signature"}
-
-func (cb Callback) signature(p payack.Provider) (string, error) {
-	if name := cb.ptopHeader(); p == payack.Ptop && name != "" {
-		return cb.Header[name][0], nil
-	}
-	d, _, err := cb.open()
-	if err != nil {
-		return "", err
-	}
-	if f := d.find(signatureMember[p]); f != nil {
-		return f.Text, nil
-	}
-	return "", fmt.Errorf("payacktest: the other callback has no %s", signatureMember[p])
 }
 
 // SetMember replaces a member's value by this JSON literal (in a form, by its
@@ -202,68 +158,6 @@ func DuplicateMember(name string) Tampering {
 // becomes Status.
 func RecaseMember(name string) Tampering {
 	return edit(func(d document) ([]byte, error) { return d.recase(name) })
-}
-
-// MoveBorder moves the border between two members that follow each other in
-// what Payatom's post_hash covers (order_id, received_amount, status), so that
-// the hash stays right: n characters from the end of the left one go to the
-// front of the right one, or -n from the front of the right one to the end of
-// the left one.
-//
-// The signature of the result verifies. A receiver must refuse it by what it
-// expects or remembers.
-func MoveBorder(left, right string, n int) Tampering {
-	return edit(func(d document) ([]byte, error) {
-		leftName, rightName := d.amountName(left), d.amountName(right)
-		if left+" "+right != "order_id received_amount" && left+" "+right != "received_amount status" {
-			return nil, fmt.Errorf("payacktest: MoveBorder: %s and %s do not follow each other in the signed text", left, right)
-		}
-		l, r := d.find(leftName), d.find(rightName)
-		if l == nil || r == nil {
-			return nil, fmt.Errorf("payacktest: MoveBorder: %s or %s is missing", left, right)
-		}
-		joined := textOfField(*l) + textOfField(*r)
-		border := len(textOfField(*l)) - n
-		if n == 0 || border < 0 || border > len(joined) {
-			return nil, fmt.Errorf("payacktest: MoveBorder: %d characters cannot be moved", n)
-		}
-		literalLike := func(f strict.Field, text string) string {
-			if f.Kind == strict.Number && strictNumber(text) {
-				return text
-			}
-			return quote(text)
-		}
-		text, err := d.set(leftName, literalLike(*l, joined[:border]))
-		if err != nil {
-			return nil, err
-		}
-		moved, err := parseDocument(text, d.form)
-		if err != nil {
-			return nil, err
-		}
-		return moved.set(rightName, literalLike(*r, joined[border:]))
-	})
-}
-
-// amountName is the older name of the received amount, where a form has it.
-func (d document) amountName(name string) string {
-	if name == "received_amount" && d.form && d.find(name) == nil {
-		return "amount"
-	}
-	return name
-}
-
-func textOfField(f strict.Field) string {
-	if f.Kind == strict.Null {
-		return ""
-	}
-	return f.Text
-}
-
-// strictNumber reports whether a text is a JSON number.
-func strictNumber(text string) bool {
-	d, err := parseDocument([]byte(`{"n":`+text+`}`), false)
-	return err == nil && d.fields[0].Kind == strict.Number
 }
 
 // AnnounceLength announces another length than the body has; -1 announces none
@@ -347,26 +241,20 @@ func Forgeries(cb Callback) ([]Forgery, error) {
 	add("length too long", AnnounceLength(cb.ContentLength()+1))
 	add("length too short", AnnounceLength(cb.ContentLength()-1))
 	add("compression announced", SetHeader("Content-Encoding", "gzip"))
+	its := descriptors[p]
 	d, _, openErr := cb.open()
-	for _, name := range signedMembers[p] {
-		if openErr == nil {
-			name = d.amountName(name)
+	for _, name := range append(slices.Clone(its.signed), its.signature) {
+		if openErr == nil && its.named != nil {
+			name = its.named(d, name)
 		}
 		add(name+" dropped", DropMember(name))
 		add(name+" given twice", DuplicateMember(name))
 		add(name+" in another case", RecaseMember(name))
-		if name != signatureMember[p] {
+		if name != its.signature {
 			add(name+" changed", change(name))
 		}
 	}
 	return out, nil
-}
-
-// signedMembers are those whose change no receiver may accept.
-var signedMembers = map[payack.Provider][]string{
-	payack.PTS:     append(verify.PTSCallback.SignedMembers(), "sign"),
-	payack.Ptop:    {"success", "transaction_id", "order_id", "message", "signature"},
-	payack.Payatom: {"order_id", "received_amount", "status", "post_hash"},
 }
 
 // change gives a member another value of the same type.
@@ -387,11 +275,6 @@ func change(name string) Tampering {
 		return d.set(name, "17"+strconv.Itoa(len(f.Text)))
 	})
 }
-
-const (
-	ivSize  = 16
-	macSize = 32
-)
 
 // edit makes a tampering of a change of the members.
 func edit(change func(document) ([]byte, error)) Tampering {
@@ -435,18 +318,6 @@ func (cb Callback) editHeader(name string, change func(string) (string, error)) 
 	return SetHeader(name, append([]string{text}, values[1:]...)...)(cb)
 }
 
-func (cb Callback) flipPtop() (Callback, error) {
-	if name := cb.ptopHeader(); name != "" {
-		return cb.editHeader(name, flipHex)
-	}
-	return cb.editMember("signature", flipHex)
-}
-
-// flipPostHash flips a bit of the byte that at names, of a blob of that size.
-func (cb Callback) flipPostHash(at func(size int) int) (Callback, error) {
-	return cb.editMember("post_hash", func(text string) (string, error) { return flipBase64(text, at) })
-}
-
 func half(size int) int { return size / 2 }
 
 func flipBase64(text string, at func(size int) int) (string, error) {
@@ -470,54 +341,6 @@ func flipHex(text string) (string, error) {
 	return string(flipped), nil
 }
 
-func flipMACText(text string) (string, error) {
-	if isHex(text) {
-		return flipHex(text)
-	}
-	return flipBase64(text, half)
-}
-
 func isHex(text string) bool {
 	return len(text) == 64 && strings.Trim(text, "0123456789abcdef") == ""
-}
-
-// ptopHeader is the header with Ptop's signature, or empty: the one that it was
-// built with, one of the usual names, or the only one that holds such digits.
-func (cb Callback) ptopHeader() string {
-	for _, name := range []string{cb.signatureHeader, "X-Signature", "The_signature"} {
-		if name != "" && len(cb.Header[name]) > 0 {
-			return name
-		}
-	}
-	found := ""
-	for name, values := range cb.Header {
-		if name != verify.PTSTransactionHeader && len(values) == 1 && isHex(values[0]) {
-			if found != "" {
-				return ""
-			}
-			found = name
-		}
-	}
-	return found
-}
-
-// provider tells whose callback it is, by its members where nobody said.
-func (cb Callback) provider() (payack.Provider, error) {
-	if cb.Provider != "" {
-		return cb.Provider, nil
-	}
-	d, _, err := cb.open()
-	if err == nil {
-		for _, p := range []payack.Provider{payack.PTS, payack.Payatom, payack.Ptop} {
-			if d.find(signatureMember[p]) != nil {
-				return p, nil
-			}
-		}
-	} else if errors.Is(err, errSealed) {
-		return payack.PTS, nil
-	}
-	if cb.ptopHeader() != "" {
-		return payack.Ptop, nil
-	}
-	return "", errors.New("payacktest: it cannot be told whose callback it is; set Provider")
 }

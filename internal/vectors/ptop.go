@@ -1,0 +1,6 @@
+package vectors
+
+import "strings"
+
+// IsForm reports whether a Ptop vector needs a receiver of forms.
+func (v *Vector) IsForm() bool { return strings.HasPrefix(v.Flavour, "form_") }
