@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
-	"github.com/payack/payack/verify"
 )
 
 // tampering is what to spoil in a callback.
@@ -50,7 +48,7 @@ func (a assignments) has(name string) bool {
 }
 
 // sender builds one provider's callbacks with the keys of a receiver's
-// configuration. Only PTS's signing key is not in it.
+// configuration. Where that holds a public key only, the signing key is private.
 type sender struct {
 	config   *config
 	provider payack.Provider
@@ -63,17 +61,17 @@ func newSender(c *config, name, privateKeyFile string) (sender, error) {
 		return sender{}, err
 	}
 	s := sender{config: c, provider: p}
-	if p == payack.PTS {
-		if s.private, err = privateKey(privateKeyFile); err != nil {
+	if needs := registry[p].needsKey; needs != "" {
+		if s.private, err = privateKey(privateKeyFile, needs); err != nil {
 			return s, err
 		}
 	}
 	return s, s.check()
 }
 
-func privateKey(file string) (payack.Secret, error) {
+func privateKey(file, needs string) (payack.Secret, error) {
 	if file == "" {
-		return payack.Secret{}, errors.New("-key is missing: the configuration holds PTS's public key only; give the PEM file of a private key whose public key is in pts.public_keys")
+		return payack.Secret{}, errors.New("-key is missing: " + needs)
 	}
 	pem, err := os.ReadFile(file)
 	if err != nil {
@@ -89,31 +87,20 @@ func (s sender) check() error {
 		return err
 	}
 	if _, err := s.genuine(nil); err != nil {
-		return providerError(string(s.provider), err)
+		return providerError(s.provider, err)
 	}
 	return nil
-}
-
-// computed are the members that signing makes.
-var computed = map[payack.Provider]string{payack.Ptop: "signature", payack.PTS: "sign", payack.Payatom: "post_hash"}
-
-// members are those that a provider's callbacks are known to have, besides the
-// computed one.
-var members = map[payack.Provider][]string{
-	payack.Ptop: {"success", "transaction_id", "order_id", "message"},
-	payack.PTS: append(verify.PTSCallback.SignedMembers(), "submit_promo", "accept_promo", "payment_address", "receiving_address",
-		"error_message", "reference_number", "details_url"),
-	payack.Payatom: {"order_id", "requested_amount", "status", "received_amount", "bank_ref", "sender_upi", "ref_code", "refund_info"},
 }
 
 // checkNames refuses a slip of the keyboard: a misspelt member would be sent
 // beside the right one, and what it was to change would not be.
 func (s sender) checkNames(known, extra []string) error {
-	all := append(slices.Clone(members[s.provider]), computed[s.provider])
+	members := registry[s.provider].members
+	all := append(slices.Clone(members), registry[s.provider].computed)
 	for _, name := range known {
 		if !slices.Contains(all, name) {
 			return fmt.Errorf("-set %s: %s knows no such member, the nearest is %s; -extra %s=… sends it all the same",
-				name, s.provider, nearest(name, members[s.provider]), name)
+				name, s.provider, nearest(name, members), name)
 		}
 	}
 	for _, name := range extra {
@@ -126,15 +113,15 @@ func (s sender) checkNames(known, extra []string) error {
 
 // build returns a callback with the default members, changed as set says.
 func (s sender) build(set assignments, t tampering) (payacktest.Callback, error) {
-	if name := computed[s.provider]; set.has(name) {
+	if name := registry[s.provider].computed; set.has(name) {
 		return payacktest.Callback{}, fmt.Errorf("-set %s: it is computed; use -tamper signature to spoil it", name)
 	}
-	if t == tamperEnvelope && s.provider == payack.Ptop {
-		return payacktest.Callback{}, errors.New("-tamper envelope: Ptop's callbacks have none; choose signature, body or replay")
+	if t == tamperEnvelope && !registry[s.provider].sealed {
+		return payacktest.Callback{}, fmt.Errorf("-tamper envelope: callbacks of %s have none; choose signature, body or replay", s.provider)
 	}
 	cb, err := s.genuine(set)
 	if err != nil {
-		what := libraryText(string(s.provider), err)
+		what := libraryText(s.provider, err)
 		if body, found := strings.CutPrefix(what, "body: "); found {
 			return cb, errors.New("-set: such a message can't be signed: " + body)
 		}
@@ -146,103 +133,15 @@ func (s sender) build(set assignments, t tampering) (payacktest.Callback, error)
 	case tamperEnvelope:
 		return cb.Tamper(payacktest.FlipEnvelope)
 	case tamperBody:
-		return cb.Tamper(s.otherBody(set))
+		return cb.Tamper(s.section().otherBody(set))
 	}
 	return cb, nil
 }
 
-// otherBody changes what the message is about.
-func (s sender) otherBody(set assignments) payacktest.Tampering {
-	switch s.provider {
-	case payack.Ptop:
-		return payacktest.SetMember("order_id", quote("9"+set.value("order_id", "")))
-	case payack.PTS:
-		amount := "9" + set.value("accept_amount", "100.50")
-		if !json.Valid([]byte(amount)) {
-			amount = quote(amount)
-		}
-		return payacktest.SetMember("accept_amount", amount)
-	}
-	_, amount := s.order()
-	return payacktest.SetMember("received_amount", quote("9"+set.value("received_amount", amount)))
-}
+func (s sender) section() section { return s.config.sections[s.provider] }
 
-// genuine builds what the provider would send: under the first of the
-// configured schemes, in an envelope where there is one.
 func (s sender) genuine(set assignments) (payacktest.Callback, error) {
-	switch s.provider {
-	case payack.Ptop:
-		return s.ptop(set)
-	case payack.PTS:
-		return s.pts(set)
-	}
-	return s.payatom(set)
-}
-
-func (s sender) ptop(set assignments) (payacktest.Callback, error) {
-	c := s.config.Ptop
-	b := payacktest.Ptop(payacktest.PtopKeys{SigningKey: payack.NewSecret(c.SigningKeys[0])}).Fresh()
-	if c.Body == verify.BodyForm {
-		b = b.Form()
-	}
-	if len(c.Schemes) > 0 {
-		b = b.Scheme(c.Schemes[0])
-	}
-	if len(c.SignatureHeaders) > 0 {
-		b = b.Header(c.SignatureHeaders[0])
-	}
-	for _, v := range set {
-		b = b.Set(v.name, v.value)
-	}
-	return b.Build()
-}
-
-func (s sender) pts(set assignments) (payacktest.Callback, error) {
-	c := s.config.PTS
-	b := payacktest.PTS(payacktest.PTSKeys{
-		UserID: c.UserID, Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding, PrivateKey: s.private,
-		TransactionSecret: payack.NewSecret(c.TransactionSecret), TransactionSignature: c.TransactionSignature,
-	}).Fresh().Envelope()
-	if firstIsPHP(c.Numbers) {
-		b = b.PHPNumbers()
-	}
-	for _, v := range set {
-		b = b.Set(v.name, v.value)
-	}
-	return b.Build()
-}
-
-func (s sender) payatom(set assignments) (payacktest.Callback, error) {
-	c := s.config.Payatom
-	b := payacktest.Payatom(payacktest.PayatomKeys{SecretKey: payack.NewSecret(c.SecretKeys[0])}).Fresh()
-	if id, amount := s.order(); id != "" {
-		b = b.Order(id).Amount(amount)
-	}
-	if c.Body == verify.BodyForm {
-		b = b.Form()
-	}
-	if firstIsPHP(c.Numbers) {
-		b = b.PHPNumbers()
-	}
-	for _, v := range set {
-		if v.name == "refund_info" && strings.HasPrefix(v.value, "{") && json.Valid([]byte(v.value)) {
-			b = b.SetJSON(v.name, v.value)
-		} else {
-			b = b.Set(v.name, v.value)
-		}
-	}
-	return b.Build()
-}
-
-// order is what Payatom's webhook is about: of the configured orders the first
-// by name, with its amount.
-func (s sender) order() (id, amount string) {
-	orders := s.config.Payatom.Orders
-	if len(orders) == 0 {
-		return "", "500"
-	}
-	id = slices.Min(slices.Collect(maps.Keys(orders)))
-	return id, orders[id]
+	return s.section().build(set, s.private)
 }
 
 func firstIsPHP(numbers []payack.Scheme) bool {
@@ -266,28 +165,3 @@ func answerOf(res *http.Response) (payack.Answer, error) {
 
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 10
-
-// acknowledges reports whether an answer is one that the provider takes for an
-// acknowledgement. Ptop looks at the status only, Payatom into the JSON. Where
-// nobody knows whose callback it was, it is a success of HTTP by which no provider
-// is told otherwise.
-func acknowledges(p payack.Provider, a payack.Answer) bool {
-	want := payacktest.Answer(p, "")
-	switch said := acknowledgement(a.Body); {
-	case p == "":
-		return a.Status/100 == 2 && a.Body != payacktest.Answer(payack.PTS, payack.ReasonSignature).Body && (said == "" || said == "yes")
-	case a.Status != want.Status:
-		return false
-	case p == payack.Payatom:
-		return said == acknowledgement(want.Body)
-	}
-	return p == payack.Ptop || a.Body == want.Body
-}
-
-func acknowledgement(body string) string {
-	var said struct{ Acknowledge string }
-	if json.Unmarshal([]byte(body), &said) != nil {
-		return ""
-	}
-	return said.Acknowledge
-}

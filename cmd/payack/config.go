@@ -16,35 +16,25 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/client"
-	"github.com/payack/payack/envelope"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/ratelimit"
-	"github.com/payack/payack/verify"
 )
 
 // config is the file of listen, send and the others. Absent members have the
 // defaults that complete sets.
 type config struct {
-	Addr             string         `json:"addr"`
-	Database         *string        `json:"database"`
-	MaxBodyBytes     int64          `json:"max_body_bytes"`
-	TrustedProxies   []string       `json:"trusted_proxies"`
-	AllowedAddresses []string       `json:"allowed_addresses"`
-	RateLimit        *rateLimit     `json:"rate_limit"`
-	Ptop             *ptopConfig    `json:"ptop"`
-	PTS              *ptsConfig     `json:"pts"`
-	Payatom          *payatomConfig `json:"payatom"`
+	Addr             string     `json:"addr"`
+	Database         *string    `json:"database"`
+	MaxBodyBytes     int64      `json:"max_body_bytes"`
+	TrustedProxies   []string   `json:"trusted_proxies"`
+	AllowedAddresses []string   `json:"allowed_addresses"`
+	RateLimit        *rateLimit `json:"rate_limit"`
+
+	// sections are those of the providers that are configured.
+	sections map[payack.Provider]section
 
 	proxies, allowed []netip.Prefix
-
-	// confirm is not of the file, which has no members for asking PTS and
-	// Payatom. That of Ptop takes the place of asking as the file says.
-	confirm struct {
-		ptop    middleware.ConfirmFunc[*payack.PtopEvent]
-		pts     middleware.ConfirmFunc[*payack.PTSEvent]
-		payatom middleware.ConfirmFunc[*payack.PayatomEvent]
-	}
 }
 
 type rateLimit struct {
@@ -52,46 +42,6 @@ type rateLimit struct {
 	Burst     *int             `json:"burst"`
 	Charge    ratelimit.Charge `json:"charge"`
 	Redis     string           `json:"redis"`
-}
-
-type ptopConfig struct {
-	Path              string          `json:"path"`
-	SigningKeys       []string        `json:"signing_keys"`
-	SignatureHeaders  []string        `json:"signature_headers"`
-	Body              verify.Body     `json:"body"`
-	Schemes           []payack.Scheme `json:"schemes"`
-	Sniff             bool            `json:"sniff"`
-	InsecureNoConfirm bool            `json:"insecure_no_confirm"`
-	Confirm           *ptopConfirm    `json:"confirm"`
-}
-
-// ptopConfirm is whom to ask, and as who.
-type ptopConfirm struct {
-	BaseURL   string `json:"base_url"`
-	WebsiteID string `json:"website_id"`
-	SecretKey string `json:"secret_key"`
-}
-
-type ptsConfig struct {
-	Path                 string                      `json:"path"`
-	UserID               string                      `json:"user_id"`
-	Safecode             string                      `json:"safecode"`
-	SafecodeEncoding     envelope.PTSEncoding        `json:"safecode_encoding"`
-	PublicKeys           []string                    `json:"public_keys"`
-	Numbers              []payack.Scheme             `json:"numbers"`
-	Sniff                bool                        `json:"sniff"`
-	TransactionSecret    string                      `json:"transaction_secret"`
-	TransactionSignature verify.PTSSignatureEncoding `json:"transaction_signature"`
-}
-
-type payatomConfig struct {
-	Path                  string            `json:"path"`
-	SecretKeys            []string          `json:"secret_keys"`
-	Numbers               []payack.Scheme   `json:"numbers"`
-	Body                  verify.Body       `json:"body"`
-	Sniff                 bool              `json:"sniff"`
-	Orders                map[string]string `json:"orders"`
-	InsecureNoExpectation bool              `json:"insecure_no_expectation"`
 }
 
 // loadConfig reads a file. Every error is a usageError that names the member
@@ -116,11 +66,58 @@ func parseConfig(b []byte) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	var c config
-	if err := json.Unmarshal(filled, &c, json.RejectUnknownMembers(true)); err != nil {
+	c := config{sections: map[payack.Provider]section{}}
+	common, err := c.takeSections(filled)
+	if err == nil {
+		err = json.Unmarshal(common, &c, json.RejectUnknownMembers(true))
+	}
+	if err != nil {
 		return nil, configError(b, err)
 	}
 	return &c, c.complete()
+}
+
+// takeSections reads the members that are providers' and returns the others.
+func (c *config) takeSections(file []byte) (common []byte, err error) {
+	var whole jsontext.Value
+	if err := json.Unmarshal(file, &whole); err != nil || whole.Kind() != '{' {
+		return file, err
+	}
+	var out bytes.Buffer
+	in, others := jsontext.NewDecoder(bytes.NewReader(whole)), jsontext.NewEncoder(&out)
+	_, _ = in.ReadToken() // no error here and below: it was read before
+	_ = others.WriteToken(jsontext.BeginObject)
+	for in.PeekKind() == '"' {
+		token, _ := in.ReadToken()
+		name := token.String()
+		value, _ := in.ReadValue()
+		d, err := registry.Of(payack.Provider(name))
+		if err != nil {
+			_, _ = others.WriteToken(jsontext.String(name)), others.WriteValue(value)
+			continue
+		}
+		if value.Kind() == 'n' {
+			continue
+		}
+		s := d.section()
+		if err := json.Unmarshal(value, s, json.RejectUnknownMembers(true)); err != nil {
+			return nil, within(name, err)
+		}
+		c.sections[payack.Provider(name)] = s
+	}
+	_ = others.WriteToken(jsontext.EndObject)
+	return out.Bytes(), nil
+}
+
+// within returns the error of a member's value as one of the whole file.
+func within(member string, err error) error {
+	var semantic *json.SemanticError
+	if !errors.As(err, &semantic) {
+		return err
+	}
+	whole := *semantic
+	whole.JSONPointer = "/" + jsontext.Pointer(member) + whole.JSONPointer
+	return &whole
 }
 
 // fromEnvironment puts variables of the environment in the place of values
@@ -217,6 +214,13 @@ func offsetOf(file []byte, at jsontext.Pointer) int64 {
 
 // memberNames returns the names that an object of the configuration takes.
 func memberNames(t reflect.Type) (names []string) {
+	if t == reflect.TypeFor[config]() {
+		defer func() {
+			for _, p := range providers.All {
+				names = append(names, string(p))
+			}
+		}()
+	}
 	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -265,33 +269,26 @@ func memberName(p jsontext.Pointer) string {
 	return name
 }
 
-// providers in the order in which they are shown.
-var providers = []payack.Provider{payack.Ptop, payack.PTS, payack.Payatom}
-
 // provider returns a provider that is configured.
 func (c *config) provider(name string) (payack.Provider, error) {
 	p := payack.Provider(name)
-	if !slices.Contains(providers, p) {
-		return "", fmt.Errorf("there is no provider %q; there are ptop, pts and payatom", name)
+	if _, err := registry.Of(p); err != nil {
+		return "", err
 	}
-	if c.path(p) == "" {
+	if c.sections[p] == nil {
 		return "", fmt.Errorf("the configuration has no %s", name)
 	}
 	return p, nil
 }
 
-// path is where a provider is mounted, empty when it is not configured.
-func (c *config) path(p payack.Provider) string {
-	switch {
-	case p == payack.Ptop && c.Ptop != nil:
-		return c.Ptop.Path
-	case p == payack.PTS && c.PTS != nil:
-		return c.PTS.Path
-	case p == payack.Payatom && c.Payatom != nil:
-		return c.Payatom.Path
-	}
-	return ""
+// configured returns the providers that are configured, in the order in which
+// they are shown.
+func (c *config) configured() []payack.Provider {
+	return slices.DeleteFunc(slices.Clone(providers.All), func(p payack.Provider) bool { return c.sections[p] == nil })
 }
+
+// path is where a configured provider is mounted.
+func (c *config) path(p payack.Provider) string { return *c.sections[p].path() }
 
 // maxMaxBody bounds the bound: a request's announced length is allocated.
 const maxMaxBody = 64 << 20
@@ -343,48 +340,25 @@ func (r *rateLimit) complete() error {
 }
 
 func (c *config) completeProviders() error {
-	paths := map[string]string{}
-	mount := func(provider string, path *string) error {
+	taken := map[string]payack.Provider{}
+	for _, p := range c.configured() {
+		path := c.sections[p].path()
 		if *path == "" {
-			*path = "/" + provider
+			*path = "/" + string(p)
 		}
 		if !strings.HasPrefix(*path, "/") || strings.ContainsAny(*path, "?#") {
-			return fmt.Errorf("%s.path: %q is no path; it begins with / and holds neither ? nor #, like /%s", provider, *path, provider)
+			return fmt.Errorf("%s.path: %q is no path; it begins with / and holds neither ? nor #, like /%s", p, *path, p)
 		}
-		if other, taken := paths[*path]; taken {
-			return fmt.Errorf("%s.path: %q is %s's path already; give each provider its own", provider, *path, other)
+		if other, found := taken[*path]; found {
+			return fmt.Errorf("%s.path: %q is %s's path already; give each provider its own", p, *path, other)
 		}
-		paths[*path] = provider
-		return nil
-	}
-	if p := c.Ptop; p != nil {
-		if err := mount("ptop", &p.Path); err != nil {
-			return err
-		}
-		if p.Confirm == nil && !p.InsecureNoConfirm {
-			return errors.New("ptop.confirm: the webhook carries no amount, and nothing here confirms it; give confirm, or set ptop.insecure_no_confirm to true to receive all the same")
-		}
-	}
-	if p := c.PTS; p != nil {
-		if err := mount("pts", &p.Path); err != nil {
+		taken[*path] = p
+		if err := c.sections[p].check(); err != nil {
 			return err
 		}
 	}
-	if p := c.Payatom; p != nil {
-		if err := mount("payatom", &p.Path); err != nil {
-			return err
-		}
-		if p.Orders == nil && !p.InsecureNoExpectation {
-			return errors.New("payatom.orders: there is nothing to compare webhooks with; give the orders and their amounts, or set insecure_no_expectation to true")
-		}
-		for id, amount := range p.Orders {
-			if !payack.NewAmount(amount).Valid() {
-				return fmt.Errorf("payatom.orders: the amount of %q is no number; write it like 500 or 100.50, in quotes", id)
-			}
-		}
-	}
-	if len(paths) == 0 {
-		return errors.New("no provider is configured; give at least one of ptop, pts and payatom")
+	if len(taken) == 0 {
+		return errors.New("no provider is configured; give at least one of " + providers.Names())
 	}
 	return nil
 }
@@ -408,75 +382,4 @@ func prefixes(member string, texts []string) ([]netip.Prefix, error) {
 		out = append(out, p)
 	}
 	return out, nil
-}
-
-// libraryText is an error of the library without the names that it begins
-// with: the library's, and the provider's where it has that.
-func libraryText(provider string, err error) string {
-	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "payack: "), provider+": ")
-}
-
-// providerError words an error of the library by the names of the
-// configuration.
-func providerError(provider string, err error) error {
-	text := libraryText(provider, err)
-	for _, names := range [...][2]string{
-		{"headers:", "signature_headers:"},
-		{"scheme:", "schemes:"},
-		{"signing_key:", "signing_keys:"},
-		{"private_key:", "-key:"},
-		{"BaseURL:", "confirm.base_url:"},
-		{"WebsiteID:", "confirm.website_id:"},
-		{"SecretKey:", "confirm.secret_key:"},
-	} {
-		if rest, found := strings.CutPrefix(text, names[0]); found {
-			text = names[1] + rest
-			break
-		}
-	}
-	if strings.HasPrefix(text, "-") { // a flag
-		return errors.New(text)
-	}
-	// A fix that no member of the configuration has.
-	text = strings.TrimSuffix(text, ", or switch envelopes off")
-	return errors.New(provider + "." + text)
-}
-
-// middleware asks Ptop if confirm is given, insecure_no_confirm or not.
-func (p *ptopConfig) middleware(o middleware.Options) (middleware.PtopConfig, error) {
-	c := middleware.PtopConfig{
-		SigningKeys: payack.Secrets(p.SigningKeys...), SignatureHeaders: p.SignatureHeaders,
-		Body: p.Body, Schemes: p.Schemes, Sniff: p.Sniff, Options: o,
-	}
-	if p.Confirm == nil {
-		c.ConfirmInCallback = p.InsecureNoConfirm
-		return c, nil
-	}
-	ptop, err := client.NewPtop(client.PtopConfig{
-		BaseURL: p.Confirm.BaseURL, WebsiteID: p.Confirm.WebsiteID, SecretKey: payack.NewSecret(p.Confirm.SecretKey),
-	})
-	if err != nil {
-		return c, err
-	}
-	c.Confirm = ptop.Confirm
-	return c, nil
-}
-
-func (p *ptsConfig) middleware(o middleware.Options) middleware.PTSConfig {
-	return middleware.PTSConfig{
-		UserID: p.UserID, Safecode: payack.NewSecret(p.Safecode), SafecodeEncoding: p.SafecodeEncoding,
-		PublicKeys: p.PublicKeys, TransactionSecret: payack.NewSecret(p.TransactionSecret),
-		TransactionSignature: p.TransactionSignature, Numbers: p.Numbers, Sniff: p.Sniff, Options: o,
-	}
-}
-
-func (p *payatomConfig) middleware(o middleware.Options) middleware.PayatomConfig {
-	c := middleware.PayatomConfig{
-		SecretKeys: payack.Secrets(p.SecretKeys...), Body: p.Body, Numbers: p.Numbers, Sniff: p.Sniff,
-		ExpectInCallback: p.Orders == nil, Options: o,
-	}
-	if p.Orders != nil {
-		c.Expect = expectOrders(p.Orders)
-	}
-	return c
 }

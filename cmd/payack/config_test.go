@@ -134,6 +134,8 @@ func TestBadConfigurations(t *testing.T) {
 	}
 }
 
+func ptopOf(c *config) *ptopConfig { return c.sections[payack.Ptop].(*ptopConfig) }
+
 // confirmBy is a ptop.confirm; nil leaves a member out.
 func confirmBy(baseURL, websiteID, secretKey any) object {
 	return with(object{}, object{"base_url": baseURL, "website_id": websiteID, "secret_key": secretKey})
@@ -154,7 +156,7 @@ func TestPtopConfirms(t *testing.T) {
 		{object{"ptop.confirm": confirmBy("http://127.0.0.1:1", "w", "hunter2")}, true},
 	} {
 		c := parsed(t, with(testConfig(), tt.changes))
-		m, err := c.Ptop.middleware(middleware.Options{})
+		m, err := ptopOf(c).middleware(middleware.Options{})
 		require.NoError(t, err)
 		require.Equal(t, tt.asks, m.Confirm != nil, tt.changes)
 		require.Equal(t, !tt.asks, m.ConfirmInCallback, tt.changes)
@@ -179,7 +181,7 @@ func TestProviderError(t *testing.T) {
 		{"payatom", "payack: payatom: secret_keys: none", "payatom.secret_keys: none"},
 		{"payatom", "payack: ptop: secret_keys: none", "payatom.ptop: secret_keys: none"},
 	} {
-		require.EqualError(t, providerError(tt.provider, errors.New(tt.text)), tt.want)
+		require.EqualError(t, providerError(payack.Provider(tt.provider), errors.New(tt.text)), tt.want)
 	}
 }
 
@@ -251,7 +253,7 @@ func TestDefaults(t *testing.T) {
 		"payatom": object{"secret_keys": []any{"k"}, "insecure_no_expectation": true},
 	})
 	require.Equal(t, "127.0.0.1:8080", c.Addr)
-	require.Equal(t, []string{"/ptop", "/pts", "/payatom"}, []string{c.Ptop.Path, c.PTS.Path, c.Payatom.Path})
+	require.Equal(t, []string{"/ptop", "/pts", "/payatom"}, []string{c.path(payack.Ptop), c.path(payack.PTS), c.path(payack.Payatom)})
 	require.Equal(t, 50.0, *c.RateLimit.PerSecond)
 	require.Equal(t, 100, *c.RateLimit.Burst)
 	require.Equal(t, ratelimit.ChargeFailures, c.RateLimit.Charge)
@@ -299,10 +301,10 @@ func TestEnvironment(t *testing.T) {
 		"payatom.orders":    object{"${PAYACK_TEST_AMOUNT}": "${PAYACK_TEST_AMOUNT}"},
 	}))
 	require.Equal(t, "127.0.0.1:0", c.Addr)
-	require.Equal(t, []string{public, public}, c.PTS.PublicKeys)
+	require.Equal(t, []string{public, public}, c.sections[payack.PTS].(*ptsConfig).PublicKeys)
 	// Whole values only, and not what they turn into.
-	require.Equal(t, []string{`a "quoted" ${PAYACK_TEST_PEM}`, "x${PAYACK_TEST_KEY}", "${PAYACK_TEST_KEY", "$PAYACK_TEST_KEY"}, c.Ptop.SigningKeys)
-	require.Equal(t, map[string]string{"${PAYACK_TEST_AMOUNT}": "700"}, c.Payatom.Orders, "names stay")
+	require.Equal(t, []string{`a "quoted" ${PAYACK_TEST_PEM}`, "x${PAYACK_TEST_KEY}", "${PAYACK_TEST_KEY", "$PAYACK_TEST_KEY"}, ptopOf(c).SigningKeys)
+	require.Equal(t, map[string]string{"${PAYACK_TEST_AMOUNT}": "700"}, c.sections[payack.Payatom].(*payatomConfig).Orders, "names stay")
 }
 
 func TestPrefixes(t *testing.T) {

@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/internal/providers"
+	"github.com/payack/payack/payacktest/gateway"
 )
 
 func runDemo(ctx context.Context, io stdio, args []string) error {
@@ -65,32 +66,45 @@ func playDemo(ctx context.Context, w io.Writer, r *demoReceiver, rows []row) err
 		scene{"another one, at %s, confirms by asking; %d rows of payments are created at fake gateways, which call it back", confirming, gateways.rows()})
 }
 
+// demoProvider is what the demonstration needs of one provider.
+type demoProvider struct {
+	// section makes fresh keys: a section of the configuration with them, and the
+	// key that callbacks are signed with where the section has its public half only.
+	section func() (section map[string]any, private payack.Secret)
+	// set is what the genuine callback is given that is tampered with.
+	set assignments
+	// complete adds the spliced callback, and what else is the provider's own.
+	complete func(b *builder, d *demoDeliveries)
+	// gateway starts a fake.
+	gateway func(o gateway.Options) (demoGateway, error)
+}
+
 // demoKeys are made for one run.
 type demoKeys struct {
 	config  *config
-	private payack.Secret
+	private map[payack.Provider]payack.Secret
 }
 
 const demoOrder, demoAmount = "ORD1000001", "500"
 
 func newDemoKeys() (*demoKeys, error) {
-	ptop, pts, payatom := payacktest.FreshPtopKeys(), payacktest.FreshPTSKeys(), payacktest.FreshPayatomKeys()
+	k := &demoKeys{private: map[payack.Provider]payack.Secret{}}
 	// Written as a file would be, so that the demonstration goes all the way.
-	file, err := json.Marshal(map[string]any{
+	members := map[string]any{
 		"addr": "127.0.0.1:0", "database": "",
 		// The demonstration stands for a proxy, so that it can be several clients.
 		"trusted_proxies": []string{"127.0.0.1"},
 		"rate_limit":      map[string]any{"per_second": 0.01, "burst": demoBudget},
-		"ptop":            map[string]any{"signing_keys": []string{ptop.SigningKey.Reveal()}, "insecure_no_confirm": true},
-		"pts":             map[string]any{"user_id": "1", "safecode": pts.Safecode.Reveal(), "public_keys": []string{pts.PublicKey}},
-		"payatom": map[string]any{"secret_keys": []string{payatom.SecretKey.Reveal()},
-			"orders": map[string]string{demoOrder: demoAmount, demoOrder + "7": demoAmount}},
-	})
+	}
+	for _, p := range providers.All {
+		members[string(p)], k.private[p] = registry[p].demo.section()
+	}
+	file, err := json.Marshal(members)
 	if err != nil {
 		return nil, err
 	}
-	c, err := parseConfig(file)
-	return &demoKeys{c, pts.PrivateKey}, err
+	k.config, err = parseConfig(file)
+	return k, err
 }
 
 // demoReceiver is listen, in this process.

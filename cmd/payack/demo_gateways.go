@@ -7,7 +7,7 @@ import (
 	"fmt"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/client"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/payacktest/gateway"
 )
@@ -31,7 +31,11 @@ type fake interface {
 type demoGateway struct {
 	fake
 	provider payack.Provider
-	create   func(ctx context.Context, id, callbackURL string) error
+	// section is the configuration of a receiver of its callbacks. confirm, where
+	// set, has the receiver ask the fake, as no member of the file does.
+	section map[string]any
+	confirm func(section)
+	create  func(ctx context.Context, id, callbackURL string) error
 	// fail ends a payment without money and without a callback.
 	fail func(id string) error
 	// lie calls back and says paid, whatever is true.
@@ -49,45 +53,31 @@ func startDemoGateways() (g *demoGateways, err error) {
 		}
 	}()
 	once := gateway.Options{Retries: -1} // a row is one delivery
-	ptop, err := gateway.NewPtop(gateway.PtopConfig{Options: once})
-	if err != nil {
-		return g, err
+	// Written as a file would be.
+	members := map[string]any{"addr": "127.0.0.1:0", "database": ""}
+	for _, p := range providers.All {
+		gw, err := registry[p].demo.gateway(once)
+		if gw.fake != nil {
+			gw.provider = p
+			g.all = append(g.all, gw)
+		}
+		if err != nil {
+			return g, err
+		}
+		members[string(p)] = gw.section
 	}
-	if err := g.addPtop(ptop); err != nil {
-		return g, err
-	}
-	pts, err := gateway.NewPTS(gateway.PTSConfig{Shape: gateway.PTSSealed, Options: once})
-	if err != nil {
-		return g, err
-	}
-	ptsClient, err := g.addPTS(pts)
-	if err != nil {
-		return g, err
-	}
-	payatom, err := gateway.NewPayatom(gateway.PayatomConfig{Options: once})
-	if err != nil {
-		return g, err
-	}
-	payatomClient, err := g.addPayatom(payatom)
-	if err != nil {
-		return g, err
-	}
-	// Written as a file would be. The file has no members for asking PTS and
-	// Payatom.
-	file, err := json.Marshal(map[string]any{
-		"addr": "127.0.0.1:0", "database": "",
-		"ptop": map[string]any{"signing_keys": []string{ptop.SigningKey().Reveal()}, "confirm": map[string]any{
-			"base_url": ptop.URL, "website_id": ptop.WebsiteID(), "secret_key": ptop.SecretKey().Reveal()}},
-		"pts":     map[string]any{"user_id": pts.UserID(), "safecode": pts.Safecode().Reveal(), "public_keys": []string{pts.PublicKey()}},
-		"payatom": map[string]any{"secret_keys": []string{payatom.SecretKey().Reveal()}, "insecure_no_expectation": true},
-	})
+	file, err := json.Marshal(members)
 	if err != nil {
 		return g, err
 	}
 	if g.config, err = parseConfig(file); err != nil {
 		return g, err
 	}
-	g.config.confirm.pts, g.config.confirm.payatom = ptsClient.Confirm, payatomClient.Confirm
+	for _, gw := range g.all {
+		if gw.confirm != nil {
+			gw.confirm(g.config.sections[gw.provider])
+		}
+	}
 	return g, nil
 }
 
@@ -101,67 +91,6 @@ const (
 	demoShop  = "https://shop.example/"
 	demoEmail = "customer@shop.example"
 )
-
-func (g *demoGateways) addPtop(gw *gateway.Ptop) error {
-	merchant, err := client.NewPtop(client.PtopConfig{BaseURL: gw.URL, WebsiteID: gw.WebsiteID(), SecretKey: gw.SecretKey()})
-	g.all = append(g.all, demoGateway{
-		fake: gw, provider: payack.Ptop,
-		create: func(ctx context.Context, id, callbackURL string) error {
-			_, err := merchant.CreatePayment(ctx, client.PtopPayment{
-				OrderID: id, Amount: payack.NewAmount(demoAmount), Product: "Tea",
-				WebhookURL: callbackURL, SuccessURL: demoShop, FailURL: demoShop,
-			})
-			return err
-		},
-		fail: func(id string) error { return gw.SetStatus(id, gateway.PtopCancelled) }, failed: "cancelled",
-		lie: func(ctx context.Context, id string) (gateway.Delivery, error) {
-			return gw.Deliver(ctx, id, func(c *gateway.PtopCallback) { c.Success = true })
-		},
-	})
-	return err
-}
-
-func (g *demoGateways) addPTS(gw *gateway.PTS) (*client.PTS, error) {
-	merchant, err := client.NewPTS(client.PTSConfig{
-		BaseURL: gw.URL, GUID: gw.GUID(), UserID: gw.UserID(), Safecode: gw.Safecode(), PrivateKey: gw.MerchantKey(),
-		PublicKeys: []string{gw.PublicKey()}, TransactionSecret: gw.TransactionSecret(),
-	})
-	g.all = append(g.all, demoGateway{
-		fake: gw, provider: payack.PTS,
-		create: func(ctx context.Context, id, callbackURL string) error {
-			_, err := merchant.Payment(ctx, client.PTSPayment{
-				OrderID: id, Amount: payack.NewAmount(demoAmount), Currency: "PHP", Channel: "GCASH", CallbackURL: callbackURL,
-			})
-			return err
-		},
-		fail: func(id string) error { return gw.SetStatus(id, payack.PTSFailed) }, failed: "failed",
-		lie: func(ctx context.Context, id string) (gateway.Delivery, error) {
-			return gw.Deliver(ctx, id, func(c *gateway.PTSCallback) { c.Status = payack.PTSSuccess })
-		},
-	})
-	return merchant, err
-}
-
-func (g *demoGateways) addPayatom(gw *gateway.Payatom) (*client.Payatom, error) {
-	merchant, err := client.NewPayatom(client.PayatomConfig{BaseURL: gw.URL, PID: gw.PID(), SecretKeys: []payack.Secret{gw.SecretKey()}})
-	g.all = append(g.all, demoGateway{
-		fake: gw, provider: payack.Payatom,
-		create: func(ctx context.Context, id, callbackURL string) error {
-			gw.SetWebhookURL(callbackURL) // which is the back office's, and not the payment's
-			_, err := merchant.Payin(ctx, client.PayatomPayin{
-				OrderID: id, Amount: payack.NewAmount(demoAmount), Name: "Customer", Email: demoEmail, Phone: "9000000000",
-			})
-			return err
-		},
-		fail: func(id string) error { return gw.SetStatus(id, payack.PayatomDeclined) }, failed: "declined",
-		lie: func(ctx context.Context, id string) (gateway.Delivery, error) {
-			return gw.Deliver(ctx, id, func(c *gateway.PayatomCallback) {
-				c.Status, c.ReceivedAmount = payack.PayatomApproved, demoAmount
-			})
-		},
-	})
-	return merchant, err
-}
 
 // rows are, of every provider, a payment that is paid, and two that are not and
 // whose callbacks lie.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
 )
@@ -19,8 +20,8 @@ const demoClient, demoFlooder = "192.0.2.1", "198.51.100.7"
 // unsigned and flooding callbacks.
 func (k *demoKeys) rows() ([]row, error) {
 	var rows []row
-	for _, p := range providers {
-		d, err := newDemoDeliveries(sender{k.config, p, k.private})
+	for _, p := range providers.All {
+		d, err := newDemoDeliveries(sender{k.config, p, k.private[p]})
 		if err != nil {
 			return nil, err
 		}
@@ -37,7 +38,7 @@ func (k *demoKeys) rows() ([]row, error) {
 		add("redelivered", d.genuine, payack.OutcomeDuplicate, "")
 		add("tampered signature", d.badSignature, payack.OutcomeRejected, d.badSignatureReason)
 		add("tampered body", d.badBody, payack.OutcomeRejected, payack.ReasonSignature)
-		if p == payack.PTS {
+		if d.badEnvelope.Body != nil {
 			// A damaged block may turn into bad padding or into bad JSON.
 			add("tampered envelope", d.badEnvelope, payack.OutcomeRejected, payack.ReasonEnvelope, payack.ReasonMalformed)
 		}
@@ -52,7 +53,8 @@ func (k *demoKeys) rows() ([]row, error) {
 	return rows, nil
 }
 
-// demoDeliveries are one provider's callbacks.
+// demoDeliveries are one provider's callbacks. One without a body is not
+// played.
 type demoDeliveries struct {
 	genuine, other, badSignature, badBody, badEnvelope, spliced, oversized, unsigned payacktest.Callback
 
@@ -61,10 +63,7 @@ type demoDeliveries struct {
 }
 
 func newDemoDeliveries(s sender) (*demoDeliveries, error) {
-	var set assignments
-	if s.provider == payack.Payatom {
-		set = assignments{{"order_id", demoOrder + "7"}}
-	}
+	set := registry[s.provider].demo.set
 	b := builder{s: s}
 	d := &demoDeliveries{
 		genuine: b.build(set), other: b.build(nil),
@@ -72,24 +71,10 @@ func newDemoDeliveries(s sender) (*demoDeliveries, error) {
 		splicedHow: "spliced: another one's signature",
 	}
 	d.badSignature = b.tamper(d.genuine, payacktest.FlipSignature)
-	d.badBody = b.tamper(d.genuine, s.otherBody(set))
+	d.badBody = b.tamper(d.genuine, s.section().otherBody(set))
 	d.oversized = b.tamper(d.genuine, payacktest.Pad(middleware.DefaultMaxBody+1))
 	d.unsigned = b.tamper(d.genuine, payacktest.DropSignature)
-	switch s.provider {
-	case payack.Ptop:
-		d.unsignedReason = payack.ReasonSignature
-		d.spliced = b.tamper(d.genuine, payacktest.SignatureOf(d.other))
-	case payack.PTS:
-		d.badEnvelope = b.tamper(d.genuine, payacktest.FlipEnvelope)
-		// A success with the sign of one that still waited, by somebody who has
-		// the safecode.
-		d.spliced = b.tamper(d.genuine, payacktest.SignatureOf(b.build(assignments{{"status", "1000"}})))
-	case payack.Payatom:
-		d.badSignatureReason = payack.ReasonEnvelope
-		// (ORD10000017, 500) and (ORD1000001, 7500) have the same hash.
-		d.splicedHow, d.splicedReason = "spliced: a border moved", payack.ReasonUnexpected
-		d.spliced = b.tamper(d.genuine, payacktest.MoveBorder("order_id", "received_amount", 1))
-	}
+	registry[s.provider].demo.complete(&b, d)
 	return d, b.err
 }
 

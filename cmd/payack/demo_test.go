@@ -54,8 +54,9 @@ func TestDemoGateways(t *testing.T) {
 			requests := 6 // each payment is created and asked about
 			if !asks {
 				requests = 3
-				g.config.Ptop.Confirm, g.config.Ptop.InsecureNoConfirm = nil, true
-				g.config.confirm.pts, g.config.confirm.payatom = nil, nil
+				ptopOf(g.config).Confirm, ptopOf(g.config).InsecureNoConfirm = nil, true
+				g.config.sections[payack.PTS].(*ptsConfig).confirm = nil
+				g.config.sections[payack.Payatom].(*payatomConfig).confirm = nil
 			}
 			r, err := startDemoReceiver(context.Background(), g.config)
 			require.NoError(t, err)

@@ -2,19 +2,16 @@ package main
 
 import (
 	"cmp"
-	"encoding/hex"
 	"fmt"
-	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/envelope"
 	"github.com/payack/payack/verify"
 )
 
-// reasons are what to do where no setting is to blame.
+// reasons are what to do where no setting is to blame, and where the provider
+// has no fix of its own.
 var reasons = map[payack.Reason]string{
 	payack.ReasonMethod:          "have it sent with POST",
 	payack.ReasonContentEncoding: "have it sent without compression",
@@ -23,7 +20,7 @@ var reasons = map[payack.Reason]string{
 	payack.ReasonInvalid:         "what was signed breaks a rule; ask the provider",
 	payack.ReasonEnvelope:        "check the key, and whether it was changed on its way; no other setting opens it",
 	payack.ReasonSignature:       "check the keys, and whether it was changed on its way; no other setting verifies it",
-	payack.ReasonUnexpected:      "compare payatom.orders with the order that was made",
+	payack.ReasonUnexpected:      "compare it with the order that was made",
 	payack.ReasonBodyConsumed:    "have it sent with a body",
 	payack.ReasonBodyRead:        "record it again, whole",
 }
@@ -32,7 +29,7 @@ var reasons = map[payack.Reason]string{
 // the reason, or other settings under which it verifies.
 func (i *inspection) fix() string {
 	o := &i.seen
-	reason := reasons[o.Reason]
+	reason := cmp.Or(registry[i.provider].fixes[o.Reason], reasons[o.Reason])
 	if o.Reason == payack.ReasonContentType {
 		reason = "have it announced as " + i.types()
 		if i.fitsOtherBody() {
@@ -44,7 +41,7 @@ func (i *inspection) fix() string {
 	if i.rec.Incomplete || o.EventID != "" {
 		return reason
 	}
-	verifies, changes := i.search()
+	verifies, changes := i.config.sections[i.provider].search(i.rec.Message())
 	if len(changes) > 0 {
 		verifies += ": " + strings.Join(changes, ", and ")
 	}
@@ -66,31 +63,23 @@ func (i *inspection) fix() string {
 // fitsOtherBody reports whether the content type is that of the format that is
 // not configured. That is all there is to go by where no body was read.
 func (i *inspection) fitsOtherBody() bool {
-	var r reader
-	var err error
-	switch i.provider {
-	case payack.Ptop:
-		r, err = ptopConfig{Body: otherBody(i.config.Ptop.Body), SigningKeys: i.config.Ptop.SigningKeys}.reader()
-	case payack.Payatom:
-		r, err = payatomConfig{Body: otherBody(i.config.Payatom.Body), SecretKeys: i.config.Payatom.SecretKeys}.reader()
-	default:
-		return false
-	}
-	return err == nil && r.accepts(i.rec.Header.Get("Content-Type"))
+	r, ok, err := i.config.sections[i.provider].readerOfOtherBody()
+	return ok && err == nil && r.accepts(i.rec.Header.Get("Content-Type"))
 }
 
-// signatureRedacted reports whether the recording left out a header that Ptop's
+// signatureRedacted reports whether the recording left out a header that the
 // signature may be in.
 func (i *inspection) signatureRedacted() bool {
-	return i.provider == payack.Ptop && slices.ContainsFunc(i.config.Ptop.SignatureHeaders, func(name string) bool {
+	names, _ := i.config.sections[i.provider].signatureHeaders()
+	return slices.ContainsFunc(names, func(name string) bool {
 		return slices.ContainsFunc(i.rec.Redacted, func(redacted string) bool { return strings.EqualFold(name, redacted) })
 	})
 }
 
-// perhapsSignature names the headers that the recording left out and in which
-// a signature of Ptop's may be.
+// perhapsSignature names the headers that the recording left out and in which a
+// signature may be.
 func (i *inspection) perhapsSignature() []string {
-	if i.provider != payack.Ptop {
+	if _, ok := i.config.sections[i.provider].signatureHeaders(); !ok {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(i.rec.Redacted), func(name string) bool {
@@ -105,22 +94,10 @@ type change[C any] struct {
 	apply func(c *C, m *verify.Message)
 }
 
-// search verifies the delivery under other settings, the nearest first.
-func (i *inspection) search() (verifies string, changes []string) {
-	m := i.rec.Message()
-	switch i.provider {
-	case payack.Ptop:
-		return search(*i.config.Ptop, m, ptopConfig.reader, ptopChanges(i.config.Ptop, i.rec.Header))
-	case payack.PTS:
-		return search(*i.config.PTS, m, ptsConfig.reader, ptsChanges(i.config.PTS))
-	}
-	return search(*i.config.Payatom, m, payatomConfig.reader, payatomChanges(i.config.Payatom))
-}
-
 // search tries every choice of at most one change of each kind, beginning with
 // none. Settings that contradict each other are no configuration and are passed
 // over.
-func search[C any](c C, m verify.Message, read func(C) (reader, error), kinds [][]change[C]) (verifies string, changes []string) {
+func search[C any](c C, m verify.Message, read func(*C) (reader, error), kinds [][]change[C]) (verifies string, changes []string) {
 	choices := [][]change[C]{nil}
 	for _, kind := range kinds {
 		for _, choice := range choices {
@@ -135,7 +112,7 @@ func search[C any](c C, m verify.Message, read func(C) (reader, error), kinds []
 		for _, ch := range choice {
 			ch.apply(&other, &message)
 		}
-		r, err := read(other)
+		r, err := read(&other)
 		if err != nil {
 			continue
 		}
@@ -166,62 +143,4 @@ func announce[C any](p payack.Provider, contentType string) change[C] {
 		what += fmt.Sprintf(", or set %s.sniff to true", p)
 	}
 	return change[C]{what, func(_ *C, m *verify.Message) { m.ContentType = contentType }}
-}
-
-func ptopChanges(c *ptopConfig, h http.Header) [][]change[ptopConfig] {
-	kinds := [][]change[ptopConfig]{
-		{{`set ptop.schemes to ["%s"]`, func(c *ptopConfig, _ *verify.Message) { c.Schemes = nil }}},
-		{{fmt.Sprintf("set ptop.body to %q", otherBody(c.Body)), func(c *ptopConfig, _ *verify.Message) { c.Body = otherBody(c.Body) }}},
-		{announce[ptopConfig](payack.Ptop, jsonType), announce[ptopConfig](payack.Ptop, formType)},
-	}
-	if c.Sniff {
-		kinds = append(kinds, []change[ptopConfig]{{"set ptop.sniff to false", func(c *ptopConfig, _ *verify.Message) { c.Sniff = false }}})
-	}
-	var headers []change[ptopConfig]
-	for _, name := range slices.Sorted(maps.Keys(h)) {
-		if digits, err := hex.DecodeString(h.Get(name)); err == nil && len(digits) == 32 {
-			headers = append(headers, change[ptopConfig]{fmt.Sprintf("set ptop.signature_headers to [%q]", name),
-				func(c *ptopConfig, _ *verify.Message) { c.SignatureHeaders = []string{name} }})
-		}
-	}
-	return append(kinds, headers)
-}
-
-func payatomChanges(c *payatomConfig) [][]change[payatomConfig] {
-	kinds := [][]change[payatomConfig]{
-		{{`set payatom.numbers to ["%s"]`, func(c *payatomConfig, _ *verify.Message) { c.Numbers = nil }}},
-		{{fmt.Sprintf("set payatom.body to %q", otherBody(c.Body)), func(c *payatomConfig, _ *verify.Message) { c.Body = otherBody(c.Body) }}},
-		{announce[payatomConfig](payack.Payatom, jsonType), announce[payatomConfig](payack.Payatom, formType)},
-	}
-	if c.Sniff {
-		kinds = append(kinds, []change[payatomConfig]{{"set payatom.sniff to false", func(c *payatomConfig, _ *verify.Message) { c.Sniff = false }}})
-	}
-	return kinds
-}
-
-func ptsChanges(c *ptsConfig) [][]change[ptsConfig] {
-	encoding := envelope.PTSHex
-	if c.SafecodeEncoding == envelope.PTSHex {
-		encoding = envelope.PTSRaw
-	}
-	header := verify.PTSHex
-	if c.TransactionSignature == verify.PTSHex {
-		header = verify.PTSBase64
-	}
-	kinds := [][]change[ptsConfig]{
-		{{`set pts.numbers to ["%s"]`, func(c *ptsConfig, _ *verify.Message) { c.Numbers = nil }}},
-		{{fmt.Sprintf("set pts.safecode_encoding to %q", encoding), func(c *ptsConfig, _ *verify.Message) { c.SafecodeEncoding = encoding }}},
-		{announce[ptsConfig](payack.PTS, jsonType), announce[ptsConfig](payack.PTS, textType)},
-	}
-	if c.UserID != "" {
-		kinds = append(kinds, []change[ptsConfig]{{"set pts.user_id to that of the account", func(c *ptsConfig, _ *verify.Message) { c.UserID = "" }}})
-	}
-	if c.TransactionSecret != "" {
-		kinds = append(kinds, []change[ptsConfig]{
-			{fmt.Sprintf("set pts.transaction_signature to %q", header), func(c *ptsConfig, _ *verify.Message) { c.TransactionSignature = header }},
-			{"check pts.transaction_secret, or leave it out if PTS doesn't send " + verify.PTSTransactionHeader,
-				func(c *ptsConfig, _ *verify.Message) { c.TransactionSecret = "" }},
-		})
-	}
-	return kinds
 }

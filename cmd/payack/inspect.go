@@ -17,7 +17,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/client"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/verify"
@@ -46,7 +45,7 @@ func runInspect(_ context.Context, std stdio, args []string) error {
 	o := middleware.Options{MaxBody: c.MaxBodyBytes, Logger: slog.New(slog.DiscardHandler)}
 	i := &inspection{config: c, provider: p}
 	o.Observer = payack.ObserverFunc(func(_ context.Context, seen *payack.Observation) { i.seen = *seen })
-	c.confirm.ptop = i.confirm
+	c.sections[p].pretend(&i.asks)
 	if i.handler, err = c.handler(p, o); err != nil {
 		return usageError{err}
 	}
@@ -89,16 +88,9 @@ type inspection struct {
 	reader   reader
 	rec      payacktest.Recorded
 	seen     payack.Observation // what the handler made of it
-	asks     string             // which transaction Ptop would be asked about
+	asks     string             // what the provider would be asked
 	unsigned bool               // no signature was found in it
 	out      bytes.Buffer
-}
-
-// confirm takes what Ptop would be asked for confirmed: nothing here calls the
-// network.
-func (i *inspection) confirm(_ context.Context, ev *payack.PtopEvent) (*payack.Confirmation, error) {
-	i.asks = ev.TransactionID
-	return &payack.Confirmation{Paid: true, Status: string(client.PtopPaid)}, nil
 }
 
 // line writes one line: a step and what is to be said of it.
@@ -129,8 +121,7 @@ func (i *inspection) run() error {
 			i.line("event", "%s", eventJSON(told.Event))
 		}
 		if i.asks != "" {
-			i.line("confirm", "would be confirmed by asking %s about transaction_id %s; that is left out, and what follows is for the answer that it is paid",
-				i.config.Ptop.Confirm.BaseURL, quote(i.asks))
+			i.line("confirm", "would be confirmed by asking %s; that is left out, and what follows is for the answer that it is paid", i.asks)
 		}
 	}
 	var failure error
@@ -269,17 +260,8 @@ func plain(s string) string {
 // one into a message. A short one would take out anything.
 func (c *config) redact(text []byte) []byte {
 	var secrets []string
-	if c.Ptop != nil {
-		secrets = append(secrets, c.Ptop.SigningKeys...)
-		if c.Ptop.Confirm != nil {
-			secrets = append(secrets, c.Ptop.Confirm.SecretKey)
-		}
-	}
-	if c.PTS != nil {
-		secrets = append(secrets, c.PTS.Safecode, c.PTS.TransactionSecret)
-	}
-	if c.Payatom != nil {
-		secrets = append(secrets, c.Payatom.SecretKeys...)
+	for _, section := range c.sections {
+		secrets = append(secrets, section.secrets()...)
 	}
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // one may begin with another
 	for _, s := range secrets {
@@ -298,47 +280,10 @@ type reader struct {
 	explain func(verify.Message) verify.Explanation
 }
 
-func (c *config) reader(p payack.Provider) (r reader, err error) {
-	switch p {
-	case payack.Ptop:
-		r, err = c.Ptop.reader()
-	case payack.PTS:
-		r, err = c.PTS.reader()
-	default:
-		r, err = c.Payatom.reader()
-	}
+func (c *config) reader(p payack.Provider) (reader, error) {
+	r, err := c.sections[p].reader()
 	if err != nil {
-		return r, providerError(string(p), err)
+		return r, providerError(p, err)
 	}
 	return r, nil
-}
-
-func (c ptopConfig) reader() (reader, error) {
-	v, err := verify.NewPtop(verify.PtopOptions{Body: c.Body, Schemes: c.Schemes, Headers: c.SignatureHeaders, Sniff: c.Sniff})
-	if err != nil {
-		return reader{}, err
-	}
-	k, err := verify.NewPtopKeys("", payack.Secrets(c.SigningKeys...)...)
-	return reader{v.Accepts, func(m verify.Message) verify.Explanation { return v.Explain(m, k) }}, err
-}
-
-func (c ptsConfig) reader() (reader, error) {
-	v, err := verify.NewPTS(verify.PTSOptions{Numbers: c.Numbers, TransactionSignature: c.TransactionSignature, Sniff: c.Sniff})
-	if err != nil {
-		return reader{}, err
-	}
-	k, err := verify.NewPTSKeys(verify.PTSKeyConfig{
-		UserID: c.UserID, Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding,
-		PublicKeys: c.PublicKeys, TransactionSecret: payack.NewSecret(c.TransactionSecret),
-	})
-	return reader{v.Accepts, func(m verify.Message) verify.Explanation { return v.Explain(m, k) }}, err
-}
-
-func (c payatomConfig) reader() (reader, error) {
-	v, err := verify.NewPayatom(verify.PayatomOptions{Body: c.Body, Numbers: c.Numbers, Sniff: c.Sniff})
-	if err != nil {
-		return reader{}, err
-	}
-	k, err := verify.NewPayatomKeys("", payack.Secrets(c.SecretKeys...)...)
-	return reader{v.Accepts, func(m verify.Message) verify.Explanation { return v.Explain(m, k) }}, err
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/ratelimit"
 	"github.com/payack/payack/ratelimit/redislimit"
 )
@@ -13,7 +14,7 @@ import (
 // Redis.
 func (c *config) limiter(logger *slog.Logger) (ratelimit.Limiter, error) {
 	budget := ratelimit.Config{PerSecond: *c.RateLimit.PerSecond, Burst: *c.RateLimit.Burst}
-	for _, p := range providers {
+	for _, p := range providers.All {
 		// Allowed addresses get buckets of their own, unless they are whole
 		// networks.
 		if keys, err := ratelimit.AddrKeys(string(p), c.allowed...); err == nil {

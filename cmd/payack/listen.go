@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/store/memstore"
 )
@@ -99,11 +98,8 @@ func listen(ctx context.Context, std stdio, c *config) error {
 func newHandler(c *config, o middleware.Options) (http.Handler, error) {
 	mounted := map[string]http.Handler{}
 	unknown := unknownPaths{logger: o.Logger}
-	for _, p := range providers {
+	for _, p := range c.configured() {
 		path := c.path(p)
-		if path == "" {
-			continue
-		}
 		h, err := c.handler(p, o)
 		if err != nil {
 			return nil, err
@@ -159,30 +155,10 @@ func (u *unknownPaths) warn(path string) {
 }
 
 // handler is the receiver of a configured provider.
-func (c *config) handler(p payack.Provider, o middleware.Options) (h http.Handler, err error) {
-	switch p {
-	case payack.Ptop:
-		var m middleware.PtopConfig
-		if m, err = c.Ptop.middleware(o); err != nil {
-			break
-		}
-		if m.Confirm != nil && c.confirm.ptop != nil {
-			m.Confirm = c.confirm.ptop
-		}
-		h, err = handlers.NewPtop(m, accept[*payack.PtopEvent])
-	case payack.PTS:
-		m := c.PTS.middleware(o)
-		m.Confirm = c.confirm.pts
-		h, err = handlers.NewPTS(m, accept[*payack.PTSEvent])
-	default:
-		m := c.Payatom.middleware(o)
-		if m.Confirm = c.confirm.payatom; m.Confirm != nil {
-			m.ExpectInCallback = false
-		}
-		h, err = handlers.NewPayatom(m, accept[*payack.PayatomEvent])
-	}
+func (c *config) handler(p payack.Provider, o middleware.Options) (http.Handler, error) {
+	h, err := c.sections[p].receiver(o)
 	if err != nil {
-		return nil, providerError(string(p), err)
+		return nil, providerError(p, err)
 	}
 	return h, nil
 }
@@ -190,13 +166,6 @@ func (c *config) handler(p payack.Provider, o middleware.Options) (h http.Handle
 // accept is the merchant's function of this program: the line on standard
 // output is all that becomes of an event.
 func accept[E payack.Event](context.Context, E) error { return nil }
-
-func expectOrders(orders map[string]string) func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
-	return func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
-		amount, found := orders[ev.OrderID]
-		return payack.Expectation{Found: found, Amount: payack.NewAmount(amount)}, nil
-	}
-}
 
 // options are common to the providers; they share one store, where identities
 // name the provider.

@@ -8,25 +8,25 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/payacktest"
 )
 
 func runReplay(ctx context.Context, io stdio, args []string) error {
-	fs := newFlags(io, "replay", "replay [-provider ptop|pts|payatom] -url URL FILE…\n\nA FILE is a recording, the dump of a request or a bare body; a folder means all its files.",
+	fs := newFlags(io, "replay", "replay [-provider "+providers.Join("|")+"] -url URL FILE…\n\nA FILE is a recording, the dump of a request or a bare body; a folder means all its files.",
 		"payack replay -url http://127.0.0.1:8080/payatom recordings")
 	target := fs.String("url", "", "the `URL` to post to; one without a path is completed by the path of each recording")
-	name := fs.String("provider", "", "whose `NAME` the callbacks are where a recording doesn't say: ptop, pts or payatom")
+	name := fs.String("provider", "", "whose `NAME` the callbacks are where a recording doesn't say: "+providers.Join(", "))
 	files, err := parseOperands(fs, args, -1)
 	if err != nil {
 		return err
 	}
 	whose := payack.Provider(*name)
-	if whose != "" && !slices.Contains(providers, whose) {
-		return usagef("-provider: there is no provider %q; there are ptop, pts and payatom", *name)
+	if _, err := registry.Of(whose); whose != "" && err != nil {
+		return usagef("-provider: %w", err)
 	}
 	u, err := targetURL(*target)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/payacktest"
 )
 
@@ -27,7 +28,7 @@ func TestReplay(t *testing.T) {
 		payack.PTS:     payacktest.PTS(payacktest.NewPTSKeys()).Envelope().Callback(t),
 		payack.Payatom: payacktest.Payatom(payacktest.NewPayatomKeys()).Callback(t),
 	}
-	for n, p := range providers {
+	for n, p := range providers.All {
 		data, err := os.ReadFile(recordedFile(t, c, p, genuine[p]))
 		require.NoError(t, err)
 		// As a server mounted there would have recorded it.
@@ -44,7 +45,7 @@ func TestReplay(t *testing.T) {
 		filepath.Join(dir, "2.json") + ": HTTP 200 text/plain", "SUCCESS",
 		filepath.Join(dir, "3.json") + ": HTTP 200 " + payatomJSONType, payatomYes, "",
 	}, "\n"), stdout)
-	for _, p := range providers {
+	for _, p := range providers.All {
 		require.Equal(t, string(p)+" accepted", l.line().verdict())
 	}
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/payacktest"
 )
 
@@ -18,7 +19,7 @@ func runSend(ctx context.Context, io stdio, args []string) error {
 		"payack send payatom -config payack.json -url http://127.0.0.1:8080/payatom -set status=Declined")
 	file := fs.String("config", "", "the receiver's configuration `file`, for its keys")
 	target := fs.String("url", "", "the `URL` to post to")
-	key := fs.String("key", "", "pts only: a private key's PEM `file` (its public key belongs into pts.public_keys)")
+	key := fs.String("key", "", "a private key's PEM `file`, where the configuration holds the public key only: "+needKeys())
 	var set assignments
 	var known, extra []string
 	fs.Var(&memberFlag{&set, &known}, "set", "give a member another value, `name=value`; may be repeated")
@@ -74,8 +75,19 @@ func runSend(ctx context.Context, io stdio, args []string) error {
 	return nil
 }
 
+// needKeys names the providers that can't be sent for without -key.
+func needKeys() string {
+	var names []string
+	for _, p := range providers.All {
+		if registry[p].needsKey != "" {
+			names = append(names, string(p))
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 func missingProvider(name string) error {
-	return usagef("%s: the provider is missing; it comes first: payack %s ptop|pts|payatom …", name, name)
+	return usagef("%s: the provider is missing; it comes first: payack %s %s …", name, name, providers.Join("|"))
 }
 
 // targetURL reads -url.

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/client"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/payacktest/gateway"
+	"github.com/payack/payack/verify"
+)
+
+// payatom is what the command knows of Payatom. It looks into an answer's JSON.
+var payatom = descriptor{
+	section:  func() section { return new(payatomConfig) },
+	computed: "post_hash",
+	members:  []string{"order_id", "requested_amount", "status", "received_amount", "bank_ref", "sender_upi", "ref_code", "refund_info"},
+	sealed:   true,
+	said: func(body string) (acknowledges, speaks bool) {
+		var said struct{ Acknowledge string }
+		if json.Unmarshal([]byte(body), &said) != nil {
+			return false, false
+		}
+		return said.Acknowledge == "yes", said.Acknowledge != ""
+	},
+	fixes: map[payack.Reason]string{payack.ReasonUnexpected: "compare payatom.orders with the order that was made"},
+	demo: demoProvider{
+		section: func() (map[string]any, payack.Secret) {
+			keys := payacktest.FreshPayatomKeys()
+			return map[string]any{"secret_keys": []string{keys.SecretKey.Reveal()},
+				"orders": map[string]string{demoOrder: demoAmount, demoOrder + "7": demoAmount}}, payack.Secret{}
+		},
+		set: assignments{{"order_id", demoOrder + "7"}},
+		complete: func(b *builder, d *demoDeliveries) {
+			d.badSignatureReason = payack.ReasonEnvelope
+			// (ORD10000017, 500) and (ORD1000001, 7500) have the same hash.
+			d.splicedHow, d.splicedReason = "spliced: a border moved", payack.ReasonUnexpected
+			d.spliced = b.tamper(d.genuine, payacktest.MoveBorder("order_id", "received_amount", 1))
+		},
+		gateway: payatomGateway,
+	},
+}
+
+type payatomConfig struct {
+	Path                  string            `json:"path"`
+	SecretKeys            []string          `json:"secret_keys"`
+	Numbers               []payack.Scheme   `json:"numbers"`
+	Body                  verify.Body       `json:"body"`
+	Sniff                 bool              `json:"sniff"`
+	Orders                map[string]string `json:"orders"`
+	InsecureNoExpectation bool              `json:"insecure_no_expectation"`
+
+	// confirm is not of the file, which has no members for asking Payatom.
+	confirm middleware.ConfirmFunc[*payack.PayatomEvent]
+}
+
+func (c *payatomConfig) path() *string { return &c.Path }
+
+func (c *payatomConfig) check() error {
+	if c.Orders == nil && !c.InsecureNoExpectation {
+		return errors.New("payatom.orders: there is nothing to compare webhooks with; give the orders and their amounts, or set insecure_no_expectation to true")
+	}
+	for id, amount := range c.Orders {
+		if !payack.NewAmount(amount).Valid() {
+			return fmt.Errorf("payatom.orders: the amount of %q is no number; write it like 500 or 100.50, in quotes", id)
+		}
+	}
+	return nil
+}
+
+func (c *payatomConfig) receiver(o middleware.Options) (http.Handler, error) {
+	m := middleware.PayatomConfig{
+		SecretKeys: payack.Secrets(c.SecretKeys...), Body: c.Body, Numbers: c.Numbers, Sniff: c.Sniff,
+		Confirm: c.confirm, ExpectInCallback: c.Orders == nil && c.confirm == nil, Options: o,
+	}
+	if c.Orders != nil {
+		m.Expect = expectOrders(c.Orders)
+	}
+	return handlers.NewPayatom(m, accept[*payack.PayatomEvent])
+}
+
+func expectOrders(orders map[string]string) func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
+	return func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
+		amount, found := orders[ev.OrderID]
+		return payack.Expectation{Found: found, Amount: payack.NewAmount(amount)}, nil
+	}
+}
+
+func (c *payatomConfig) pretend(*string) {}
+
+func (c *payatomConfig) reader() (reader, error) {
+	v, err := verify.NewPayatom(verify.PayatomOptions{Body: c.Body, Numbers: c.Numbers, Sniff: c.Sniff})
+	if err != nil {
+		return reader{}, err
+	}
+	k, err := verify.NewPayatomKeys("", payack.Secrets(c.SecretKeys...)...)
+	return reader{v.Accepts, func(m verify.Message) verify.Explanation { return v.Explain(m, k) }}, err
+}
+
+func (c *payatomConfig) readerOfOtherBody() (reader, bool, error) {
+	other := payatomConfig{Body: otherBody(c.Body), SecretKeys: c.SecretKeys}
+	r, err := other.reader()
+	return r, true, err
+}
+
+func (c *payatomConfig) signatureHeaders() ([]string, bool) { return nil, false }
+
+func (c *payatomConfig) search(m verify.Message) (verifies string, changes []string) {
+	return search(*c, m, (*payatomConfig).reader, payatomChanges(c))
+}
+
+func payatomChanges(c *payatomConfig) [][]change[payatomConfig] {
+	kinds := [][]change[payatomConfig]{
+		{{`set payatom.numbers to ["%s"]`, func(c *payatomConfig, _ *verify.Message) { c.Numbers = nil }}},
+		{{fmt.Sprintf("set payatom.body to %q", otherBody(c.Body)), func(c *payatomConfig, _ *verify.Message) { c.Body = otherBody(c.Body) }}},
+		{announce[payatomConfig](payack.Payatom, jsonType), announce[payatomConfig](payack.Payatom, formType)},
+	}
+	if c.Sniff {
+		kinds = append(kinds, []change[payatomConfig]{{"set payatom.sniff to false", func(c *payatomConfig, _ *verify.Message) { c.Sniff = false }}})
+	}
+	return kinds
+}
+
+func (c *payatomConfig) secrets() []string { return c.SecretKeys }
+
+func (c *payatomConfig) build(set assignments, _ payack.Secret) (payacktest.Callback, error) {
+	b := payacktest.Payatom(payacktest.PayatomKeys{SecretKey: payack.NewSecret(c.SecretKeys[0])}).Fresh()
+	if id, amount := c.order(); id != "" {
+		b = b.Order(id).Amount(amount)
+	}
+	if c.Body == verify.BodyForm {
+		b = b.Form()
+	}
+	if firstIsPHP(c.Numbers) {
+		b = b.PHPNumbers()
+	}
+	for _, v := range set {
+		if v.name == "refund_info" && strings.HasPrefix(v.value, "{") && json.Valid([]byte(v.value)) {
+			b = b.SetJSON(v.name, v.value)
+		} else {
+			b = b.Set(v.name, v.value)
+		}
+	}
+	return b.Build()
+}
+
+func (c *payatomConfig) otherBody(set assignments) payacktest.Tampering {
+	_, amount := c.order()
+	return payacktest.SetMember("received_amount", quote("9"+set.value("received_amount", amount)))
+}
+
+// order is what a webhook is about: of the configured orders the first by name,
+// with its amount.
+func (c *payatomConfig) order() (id, amount string) {
+	if len(c.Orders) == 0 {
+		return "", "500"
+	}
+	id = slices.Min(slices.Collect(maps.Keys(c.Orders)))
+	return id, c.Orders[id]
+}
+
+// payatomGateway starts a fake Payatom with a merchant.
+func payatomGateway(o gateway.Options) (demoGateway, error) {
+	gw, err := gateway.NewPayatom(gateway.PayatomConfig{Options: o})
+	if err != nil {
+		return demoGateway{}, err
+	}
+	merchant, err := client.NewPayatom(client.PayatomConfig{BaseURL: gw.URL, PID: gw.PID(), SecretKeys: []payack.Secret{gw.SecretKey()}})
+	return demoGateway{
+		fake:    gw,
+		section: map[string]any{"secret_keys": []string{gw.SecretKey().Reveal()}, "insecure_no_expectation": true},
+		confirm: func(s section) { s.(*payatomConfig).confirm = merchant.Confirm },
+		create: func(ctx context.Context, id, callbackURL string) error {
+			gw.SetWebhookURL(callbackURL) // which is the back office's, and not the payment's
+			_, err := merchant.Payin(ctx, client.PayatomPayin{
+				OrderID: id, Amount: payack.NewAmount(demoAmount), Name: "Customer", Email: demoEmail, Phone: "9000000000",
+			})
+			return err
+		},
+		fail: func(id string) error { return gw.SetStatus(id, payack.PayatomDeclined) }, failed: "declined",
+		lie: func(ctx context.Context, id string) (gateway.Delivery, error) {
+			return gw.Deliver(ctx, id, func(c *gateway.PayatomCallback) {
+				c.Status, c.ReceivedAmount = payack.PayatomApproved, demoAmount
+			})
+		},
+	}, err
+}
