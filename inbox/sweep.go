@@ -18,7 +18,7 @@ func (in *Inbox) Healthy(ctx context.Context) error {
 		return explain(in.cfg.Dialect, "Healthy", err)
 	}
 	defer rows.Close()
-	for rows.Next() {
+	if rows.Next() { // the first tells enough
 		var receiver string
 		var n int
 		var since, now int64
