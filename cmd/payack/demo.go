@@ -75,7 +75,7 @@ type demoProvider struct {
 	set assignments
 	// complete adds the spliced callback, and what else is the provider's own.
 	complete func(b *builder, d *demoDeliveries)
-	// gateway starts a fake.
+	// gateway starts a fake with a merchant; nil where there is none.
 	gateway func(o gateway.Options) (demoGateway, error)
 }
 

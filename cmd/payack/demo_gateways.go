@@ -12,7 +12,7 @@ import (
 	"github.com/payack/payack/payacktest/gateway"
 )
 
-// demoGateways are fakes of all providers, and the configuration of a receiver
+// demoGateways are fakes of all providers that have one, and the configuration of a receiver
 // that asks them before it accepts.
 type demoGateways struct {
 	config *config
@@ -56,7 +56,11 @@ func startDemoGateways() (g *demoGateways, err error) {
 	// Written as a file would be.
 	members := map[string]any{"addr": "127.0.0.1:0", "database": ""}
 	for _, p := range providers.All {
-		gw, err := registry[p].demo.gateway(once)
+		start := registry[p].demo.gateway
+		if start == nil {
+			continue
+		}
+		gw, err := start(once)
 		if gw.fake != nil {
 			gw.provider = p
 			g.all = append(g.all, gw)

@@ -17,7 +17,6 @@ func TestRegistryIsComplete(t *testing.T) {
 		require.NotEmpty(t, d.members, p)
 		require.NotNil(t, d.demo.section, p)
 		require.NotNil(t, d.demo.complete, p)
-		require.NotNil(t, d.demo.gateway, p)
 	}
 }
 

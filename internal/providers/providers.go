@@ -1,6 +1,22 @@
 // Package providers lists the payment providers and has the type of the
 // registries in which packages keep what differs by provider: one descriptor
 // for each, in a file of its own.
+//
+// Who adds a provider writes these files, and an entry in each registry:
+//
+//	NAME.go              its Provider, its event           kinds in encode.go
+//	verify/NAME.go       keys, verifier, signer
+//	middleware/NAME.go   configuration and answers         contracts in contracts.go
+//	handlers/NAME.go     constructor
+//	client/NAME.go       requests, Confirm, if it can be asked
+//	payacktest/NAME.go   keys, builder, descriptor         descriptors in provider.go
+//	payacktest/gateway/NAME.go   a fake, if there is a client
+//	cmd/payack/NAME.go   section of the configuration, descriptor   registry in provider.go
+//	testdata/vectors/NAME.json   vectors                   Counts in internal/vectors
+//
+// and its name in [All]. An envelope of its own is a file of package envelope,
+// rules that have no tag yet are in internal/rules. TestFourthProvider does this
+// for an invented one.
 package providers
 
 import (

@@ -1,0 +1,103 @@
+package providers_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// acmeFiles are what a provider adds, a file for each stage and tool: in
+// testdata/acme, and where it would stand.
+var acmeFiles = map[string]string{
+	"payack/acme.go":     "acme.go",
+	"verify/acme.go":     "verify/acme.go",
+	"middleware/acme.go": "middleware/acme.go",
+	"handlers/acme.go":   "handlers/acme.go",
+	"payacktest/acme.go": "payacktest/acme.go",
+	"cmd/acme.go":        "cmd/payack/acme.go",
+	"cmd/acme_test.go":   "cmd/payack/acme_test.go",
+}
+
+// acmeEntries register it: a text of an existing file that is replaced.
+var acmeEntries = map[string][2]string{
+	list:                      {"payack.Payatom}", "payack.Payatom, payack.Acme}"},
+	"encode.go":               {"\n}\n\n// EncodeEvent", "\n\tAcme: reflect.TypeOf((*AcmeEvent)(nil)),\n}\n\n// EncodeEvent"},
+	"middleware/contracts.go": {"&payatomAnswers,", "&payatomAnswers, payack.Acme: &acmeAnswers,"},
+	"payacktest/provider.go":  {"&payatomCallbacks,", "&payatomCallbacks, payack.Acme: &acmeCallbacks,"},
+	"cmd/payack/provider.go":  {"payack.Payatom: payatom,", "payack.Payatom: payatom, payack.Acme: acme,"},
+}
+
+// TestFourthProvider adds an invented provider, acme, as a real one is added,
+// and runs its tests: nothing but the registries changes in existing files. The
+// go command lays the files over those of the repository, which stay as they
+// are.
+func TestFourthProvider(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds the library and the command once more")
+	}
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	if _, err := os.Stat(filepath.Join(root, "go.work")); err != nil {
+		t.Skip("the command's module is not here: it is no clone of the repository")
+	}
+	packages := []string{"./cmd/payack", "./middleware", "./payacktest", "./internal/providers"}
+	out, err := goTest(root, overlay(t, root, true), "^(TestAcme.*|"+complete+")$", packages...)
+	require.NoError(t, err, out)
+	require.Equal(t, len(packages), strings.Count(out, "ok  \t"), out)
+	require.NotContains(t, out, "no tests to run")
+
+	// A registry that lacks it makes a test of its package fail.
+	out, err = goTest(root, overlay(t, root, false), "^("+complete+")$", packages...)
+	require.Error(t, err)
+	require.Equal(t, len(packages), strings.Count(out, "FAIL\t"), out)
+	require.Equal(t, len(packages)-1, strings.Count(out, "the registry is incomplete: it lacks acme"), out)
+	require.Equal(t, 1, strings.Count(out, "the provider is not known"), out)
+}
+
+// complete are the tests that compare a registry with providers.All.
+const complete = "Test.*(Are|Is)Complete|TestEventsAreKnown"
+
+// list has the list of all providers.
+const list = "internal/providers/providers.go"
+
+// overlay writes what the go command needs to see the provider's files and its
+// entries: in all registries, or in the list of providers only.
+func overlay(t *testing.T, root string, registered bool) string {
+	t.Helper()
+	dir := t.TempDir()
+	replace := map[string]string{}
+	for from, to := range acmeFiles {
+		file, err := filepath.Abs(filepath.Join("testdata", "acme", from))
+		require.NoError(t, err)
+		replace[filepath.Join(root, to)] = file
+	}
+	for name, entry := range acmeEntries {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		require.NoError(t, err)
+		require.Equal(t, 1, strings.Count(string(text), entry[0]), "%s: it does not have %q once", name, entry[0])
+		if !registered && name != list {
+			continue
+		}
+		file := filepath.Join(dir, strings.ReplaceAll(name, "/", "-"))
+		require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(text), entry[0], entry[1], 1)), 0o600))
+		replace[filepath.Join(root, name)] = file
+	}
+	b, err := json.Marshal(map[string]any{"Replace": replace})
+	require.NoError(t, err)
+	file := filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(file, b, 0o600))
+	return file
+}
+
+func goTest(root, overlay, run string, packages ...string) (string, error) {
+	cmd := exec.Command("go", append([]string{"test", "-overlay", overlay, "-run", run}, packages...)...)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "GOWORK="+filepath.Join(root, "go.work"), "GOFLAGS=")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/verify"
+)
+
+// acme is what the command knows of Acme.
+var acme = descriptor{
+	section:  func() section { return new(acmeConfig) },
+	computed: "mac",
+	members:  []string{"order_id", "amount", "status"},
+	said: func(body string) (acknowledges, speaks bool) {
+		return body == "taken", body == "taken" || body == "again"
+	},
+	demo: demoProvider{
+		section: func() (map[string]any, payack.Secret) {
+			return map[string]any{"keys": []string{"key of the demonstration"}}, payack.Secret{}
+		},
+		complete: func(b *builder, d *demoDeliveries) { d.spliced = b.tamper(d.genuine, payacktest.SignatureOf(d.other)) },
+	},
+}
+
+type acmeConfig struct {
+	Path string   `json:"path"`
+	Keys []string `json:"keys"`
+}
+
+func (c *acmeConfig) path() *string { return &c.Path }
+
+func (c *acmeConfig) check() error { return nil }
+
+func (c *acmeConfig) receiver(o middleware.Options) (http.Handler, error) {
+	return handlers.NewAcme(handlers.AcmeConfig{Keys: payack.Secrets(c.Keys...), Options: o}, accept[*payack.AcmeEvent])
+}
+
+func (c *acmeConfig) pretend(*string) {}
+
+func (c *acmeConfig) reader() (reader, error) {
+	k, err := verify.NewAcmeKeys("", payack.Secrets(c.Keys...)...)
+	return reader{verify.Acme{}.Accepts, func(m verify.Message) verify.Explanation { return verify.Acme{}.Explain(m, k) }}, err
+}
+
+func (c *acmeConfig) readerOfOtherBody() (reader, bool, error) { return reader{}, false, nil }
+
+func (c *acmeConfig) signatureHeaders() ([]string, bool) { return nil, false }
+
+func (c *acmeConfig) search(m verify.Message) (verifies string, changes []string) {
+	return search(*c, m, (*acmeConfig).reader, [][]change[acmeConfig]{{announce[acmeConfig](payack.Acme, jsonType)}})
+}
+
+func (c *acmeConfig) secrets() []string { return c.Keys }
+
+func (c *acmeConfig) build(set assignments, _ payack.Secret) (payacktest.Callback, error) {
+	b := payacktest.Acme(payack.NewSecret(c.Keys[0])).Fresh()
+	for _, v := range set {
+		b = b.Set(v.name, v.value)
+	}
+	return b.Build()
+}
+
+func (c *acmeConfig) otherBody(set assignments) payacktest.Tampering {
+	return payacktest.SetMember("amount", quote("9"+set.value("amount", "5.00")))
+}

@@ -1,0 +1,48 @@
+package payack
+
+// Acme is an invented provider.
+const Acme Provider = "acme"
+
+// AcmeEvent is a callback of Acme.
+type AcmeEvent struct {
+	Verification `json:"-"`
+	Findings     `json:"-"`
+
+	OrderID string `json:"order_id" validate:"required"`
+	Amount  Amount `json:"amount" validate:"amount"`
+	Status  string `json:"status" validate:"required"`
+}
+
+// Provider returns [Acme].
+func (*AcmeEvent) Provider() Provider { return Acme }
+
+// ID is made of order_id and status.
+func (e *AcmeEvent) ID() string { return joinID(Acme, e.Tenant, e.OrderID, e.Status) }
+
+// Fingerprint is the amount, by value.
+func (e *AcmeEvent) Fingerprint() string { return e.Amount.byValue() }
+
+// Order returns OrderID.
+func (e *AcmeEvent) Order() string { return e.OrderID }
+
+// Payment is made of order_id.
+func (e *AcmeEvent) Payment() string { return joinID(Acme, e.Tenant, e.OrderID) }
+
+// Paid reports whether the status says that the money came in.
+func (e *AcmeEvent) Paid() bool { return e.Status == "paid" }
+
+// Final reports whether the status does not change again.
+func (e *AcmeEvent) Final() bool { return e.Paid() || e.Status == "failed" }
+
+// Check returns an error when a member is missing, or the amount is no number.
+func (e *AcmeEvent) Check() error {
+	switch {
+	case e.OrderID == "":
+		return invalidMember("order_id")
+	case !e.Amount.Valid():
+		return invalidMember("amount")
+	case e.Status == "":
+		return invalidMember("status")
+	}
+	return nil
+}
