@@ -27,7 +27,11 @@ func (in *Inbox) attend(ctx context.Context, l leased) {
 	if err := in.insist(ctx, func(ctx context.Context) error { return in.load(ctx, &a) }); err != nil {
 		return // it is due again when its lease has ended
 	}
-	if !a.ours {
+	if !a.ours { // somebody else has taken it over, or closed it, since it was leased
+		_ = in.insist(ctx, func(ctx context.Context) error {
+			_, err := in.cfg.DB.ExecContext(ctx, in.sql.letGo, l.payment, l.token)
+			return err
+		})
 		return
 	}
 	in.mu.Lock()
@@ -145,6 +149,11 @@ func (in *Inbox) settleOnce(ctx context.Context, a *attempt, o *payack.Observati
 		return ending{}, err
 	}
 	defer tx.Rollback()
+	if o.Err == nil && (o.Outcome == payack.OutcomeAccepted || o.Outcome == payack.OutcomeDuplicate) {
+		if e, ok, err := in.settleDone(ctx, tx, a); ok || err != nil {
+			return e, err
+		}
+	}
 	var state int
 	t := a.tries
 	err = tx.QueryRowContext(ctx, in.sql.stateNow, a.id, a.token).Scan(&state, &t.now)
@@ -169,13 +178,35 @@ func (in *Inbox) settleOnce(ctx context.Context, a *attempt, o *payack.Observati
 	if err != nil {
 		return ending{}, err
 	}
-	if e.state == done {
-		_, err = tx.ExecContext(ctx, in.sql.giveWay, a.payment, a.event, a.fingerprint)
+	return in.letGo(ctx, tx, a, e)
+}
+
+// settleDone is the usual end, in few statements. It reports false when the row is
+// not running, as after a transaction of InTx.
+func (in *Inbox) settleDone(ctx context.Context, tx *sql.Tx, a *attempt) (e ending, ok bool, err error) {
+	e.state = done
+	if a.delivery.Event.Final() {
+		e.final = 1
 	}
-	if err == nil {
-		_, err = tx.ExecContext(ctx, in.sql.letGo, a.payment, a.token)
+	ok, err = changed(tx.ExecContext(ctx, in.sql.finish, done, "", "", e.final, a.id, a.token))
+	if err != nil || !ok {
+		return ending{}, false, err
 	}
-	if err != nil {
+	if _, err := tx.ExecContext(ctx, in.sql.record, a.id); err != nil {
+		return ending{}, false, err
+	}
+	e, err = in.letGo(ctx, tx, a, e)
+	return e, true, err
+}
+
+// letGo ends a transaction that settles: others may begin with the payment.
+func (in *Inbox) letGo(ctx context.Context, tx *sql.Tx, a *attempt, e ending) (ending, error) {
+	if e.state == done && !a.alone {
+		if _, err := tx.ExecContext(ctx, in.sql.giveWay, a.payment, a.event, a.fingerprint); err != nil {
+			return ending{}, err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, in.sql.letGo, a.payment, a.token); err != nil {
 		return ending{}, err
 	}
 	return e, tx.Commit()

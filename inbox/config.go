@@ -23,7 +23,7 @@ var (
 
 // Defaults of [Config].
 const (
-	DefaultWorkers       = 8
+	DefaultWorkers       = 16
 	DefaultRetryFirst    = 5 * time.Second
 	DefaultRetryMax      = time.Hour
 	DefaultGiveUp        = 72 * time.Hour
@@ -54,7 +54,7 @@ type Config struct {
 	// making them: run [Migrate], or the statements of [Schema].
 	NoMigrate bool
 
-	// Workers is how many attempts run at the same time in this process, 8 if
+	// Workers is how many attempts run at the same time in this process, 16 if
 	// zero.
 	Workers int
 	// PerReceiver is how many of them one receiver may have, half of Workers if

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"flag"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -61,7 +60,6 @@ func serve(d database, dsn string) error {
 	if err != nil {
 		return err
 	}
-	quiet := slog.New(slog.DiscardHandler)
 	lease, _ := time.ParseDuration(os.Getenv(leaseName))
 	in, err := inbox.Open(context.Background(), inbox.Config{DB: db, Dialect: d.dialect, Logger: quiet, Lease: lease, RetryFirst: 20 * time.Millisecond, RetryMax: 100 * time.Millisecond})
 	if err != nil {

@@ -55,6 +55,19 @@ func (g *group) do(ctx context.Context, row *receipt) (payack.ClaimState, error)
 	}
 }
 
+// wait returns when nothing is on its way.
+func (g *group) wait() {
+	for {
+		g.mu.Lock()
+		working := g.working
+		g.mu.Unlock()
+		if !working {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // work keeps what is queued until nothing is.
 func (g *group) work() {
 	for {

@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/textproto"
@@ -26,12 +27,18 @@ type Inbox struct {
 	headers []string
 	owner   []byte // of this inbox's leases, since Run began
 	group   group
+	keepNew *sql.Stmt // on SQLite, where to understand a statement takes as long as to run it
 
 	mu    sync.Mutex
 	desks map[string]payack.Desk
 	busy  map[string]int // attempts that run, by receiver
 
-	stop     <-chan struct{} // closed when Run is to end
+	stop <-chan struct{} // closed when Run is to end
+	// Of Run's own goroutine: when it last looked for crashed attempts, and whether
+	// its last round found something due.
+	recovered time.Time
+	plenty    bool
+
 	running  atomic.Bool
 	attempts sync.WaitGroup
 	wake     chan struct{} // something may be due
@@ -85,6 +92,11 @@ func Open(ctx context.Context, cfg Config) (*Inbox, error) {
 		in.headers = append(in.headers, textproto.CanonicalMIMEHeaderKey(name))
 	}
 	in.group.keep = in.keepBatch
+	if cfg.Dialect == SQLite {
+		if in.keepNew, err = cfg.DB.PrepareContext(ctx, in.sql.keepNew); err != nil {
+			return nil, explain(cfg.Dialect, "Open", err)
+		}
+	}
 	return in, nil
 }
 
@@ -102,6 +114,10 @@ func (in *Inbox) Close() error {
 		time.Sleep(5 * time.Millisecond)
 	}
 	in.attempts.Wait()
+	in.group.wait()
+	if in.keepNew != nil {
+		return in.keepNew.Close()
+	}
 	return nil
 }
 

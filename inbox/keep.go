@@ -76,7 +76,14 @@ func pause(ctx context.Context, try int) bool {
 // changes one.
 func (in *Inbox) keep(ctx context.Context, q dialect.Querier, r *receipt) (payack.ClaimState, error) {
 	if !r.variant && in.cfg.Dialect != MySQL { // where INSERT … SELECT locks what it reads
-		kept, err := changed(q.ExecContext(ctx, in.sql.keepNew, append(r.args(nil), r.payment, r.event, r.event)...))
+		args := append(r.args(nil), r.payment, r.event, r.event)
+		var kept bool
+		var err error
+		if tx, ok := q.(*sql.Tx); ok {
+			kept, err = changed(tx.StmtContext(ctx, in.keepNew).ExecContext(ctx, args...))
+		} else {
+			kept, err = changed(q.ExecContext(ctx, in.sql.keepNew, args...))
+		}
 		if err != nil || kept {
 			return payack.ClaimGranted, err
 		}

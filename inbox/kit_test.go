@@ -359,3 +359,5 @@ func ptsCallback(t testing.TB, order string, status payack.PTSStatus, more ...st
 	}
 	return b.Callback(t)
 }
+
+var quiet = slog.New(slog.DiscardHandler)

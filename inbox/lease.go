@@ -2,9 +2,11 @@ package inbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/payack/payack/internal/dialect"
@@ -15,6 +17,7 @@ type leased struct {
 	id             int64
 	payment, token []byte
 	receiver       string
+	alone          bool // the payment has no other row
 }
 
 // opTimeout bounds one step of a worker with the database.
@@ -30,14 +33,19 @@ func (in *Inbox) begin(ctx context.Context) (*sql.Tx, error) {
 }
 
 // lease begins attempts: at most free, and of each receiver no more than room
-// says. An attempt is counted when this commits.
-func (in *Inbox) lease(ctx context.Context, free int, room map[string]int) ([]leased, error) {
+// says. An attempt is counted when this commits. Unless plenty is expected, it
+// looks first whether anything is due, which costs no transaction.
+func (in *Inbox) lease(ctx context.Context, free int, room map[string]int, plenty bool) ([]leased, error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	var able []string
 	for receiver, n := range room {
 		var found int
 		if n <= 0 {
+			continue
+		}
+		if plenty {
+			able = append(able, receiver)
 			continue
 		}
 		if err := in.cfg.DB.QueryRowContext(ctx, in.sql.anythingDue, receiver).Scan(&found); err != nil {
@@ -75,169 +83,167 @@ func (in *Inbox) lease(ctx context.Context, free int, room map[string]int) ([]le
 
 // leaseOf begins attempts of one receiver. A payment has one at a time: whoever
 // writes its row in the table of what runs may begin one.
-func (in *Inbox) leaseOf(ctx context.Context, tx *sql.Tx, receiver string, n int) (out []leased, err error) {
+func (in *Inbox) leaseOf(ctx context.Context, tx *sql.Tx, receiver string, n int) ([]leased, error) {
 	rows, err := tx.QueryContext(ctx, in.sql.due, receiver, n)
 	if err != nil {
 		return nil, err
 	}
-	var payments [][]byte
-	for rows.Next() {
-		var id int64
-		var payment []byte
-		if err := rows.Scan(&id, &payment); err != nil {
-			rows.Close()
-			return nil, err
-		}
-		payments = append(payments, payment)
-	}
-	if err := rows.Close(); err != nil {
+	payments, err := scanBytes(rows)
+	if err != nil || len(payments) == 0 {
 		return nil, err
 	}
 	// In one order, so that two processes don't wait for each other.
 	slices.SortFunc(payments, bytes.Compare)
 	payments = slices.CompactFunc(payments, bytes.Equal)
-	for _, payment := range payments {
-		token := newToken()
-		held, err := changed(tx.ExecContext(ctx, in.sql.hold, payment, token, in.owner, in.cfg.Lease.Microseconds()))
-		switch {
-		case err != nil && in.cfg.Dialect.Fault(err) == dialect.Duplicate, err == nil && !held:
+	token := newToken()
+	held, err := in.hold(ctx, tx, payments, token)
+	if err != nil || len(held) == 0 {
+		return nil, err
+	}
+	chosen, err := in.choose(ctx, tx, held, receiver)
+	if err != nil {
+		return nil, err
+	}
+	var out []leased
+	ids := []any{token}
+	var idle []any
+	for _, payment := range held {
+		c, ok := chosen[string(payment)]
+		if !ok {
+			idle = append(idle, payment)
 			continue
-		case err != nil:
+		}
+		out = append(out, leased{c.id, payment, token, receiver, c.alone})
+		ids = append(ids, c.id)
+	}
+	if len(out) > 0 {
+		if _, err := tx.ExecContext(ctx, in.list(in.sql.start, len(out)), ids...); err != nil {
 			return nil, err
 		}
-		id, err := in.choose(ctx, tx, payment, receiver)
-		if err != nil {
-			return nil, err
-		}
-		if id != 0 {
-			started, err := changed(tx.ExecContext(ctx, in.sql.start, token, id))
-			if err != nil {
-				return nil, err
-			}
-			if started {
-				out = append(out, leased{id, payment, token, receiver})
-				continue
-			}
-		}
-		if _, err := tx.ExecContext(ctx, in.sql.letGo, payment, token); err != nil {
+	}
+	if len(idle) > 0 {
+		if _, err := tx.ExecContext(ctx, in.list(in.sql.letGoAll, len(idle)), append([]any{token}, idle...)...); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-// choose returns the oldest row of a payment that is due, 0 where there is none.
-// What is older than a finished final event and not itself final is superseded.
-func (in *Inbox) choose(ctx context.Context, tx *sql.Tx, payment []byte, receiver string) (int64, error) {
-	rows, err := tx.QueryContext(ctx, in.sql.ofPayment, payment)
-	if err != nil {
-		return 0, err
-	}
-	type row struct {
-		id, happened int64
-		state, final int
-		receiver     string
-		due          bool
-	}
-	var all []row
-	for rows.Next() {
-		var r row
-		if err := rows.Scan(&r.id, &r.state, &r.final, &r.happened, &r.receiver, &r.due); err != nil {
-			rows.Close()
-			return 0, err
-		}
-		all = append(all, r)
-	}
-	if err := rows.Close(); err != nil {
-		return 0, err
-	}
-	finished := -1 // the newest final event that is done; all are in order
-	for i, r := range all {
-		if r.state == done && r.final == 1 {
-			finished = i
-		}
-	}
-	var chosen int64
-	for i, r := range all {
-		switch {
-		case r.state != pending || r.receiver != receiver:
-		case i < finished && r.final == 0:
-			if _, err := tx.ExecContext(ctx, in.sql.supersede, r.id); err != nil {
-				return 0, err
+// list completes a statement that ends in IN with a list of n values.
+func (in *Inbox) list(statement string, n int) string {
+	return in.cfg.Dialect.Rebind(statement + " (?" + strings.Repeat(", ?", n-1) + ")")
+}
+
+// hold writes payments into the table of what runs, and returns those that were
+// not there.
+func (in *Inbox) hold(ctx context.Context, tx *sql.Tx, payments [][]byte, token []byte) (held [][]byte, err error) {
+	lease := in.cfg.Lease.Microseconds()
+	if in.cfg.Dialect == MySQL { // a duplicate ends the whole statement there
+		for _, payment := range payments {
+			_, err := tx.ExecContext(ctx, in.sql.hold, payment, token, in.owner, lease)
+			if err == nil {
+				held = append(held, payment)
+			} else if in.cfg.Dialect.Fault(err) != dialect.Duplicate {
+				return nil, err
 			}
-		case r.due && chosen == 0:
-			chosen = r.id
 		}
+		return held, nil
 	}
-	return chosen, nil
+	one, more, _ := strings.Cut(in.sql.holdAll, "ROW")
+	row := "(?, ?, ?, NOW + ?)"
+	row = strings.ReplaceAll(row, "NOW", in.cfg.Dialect.Now())
+	var args []any
+	for _, payment := range payments {
+		args = append(args, payment, token, in.owner, lease)
+	}
+	rows, err := tx.QueryContext(ctx, in.cfg.Dialect.Rebind(one+row+strings.Repeat(", "+row, len(payments)-1)+more), args...)
+	if err != nil {
+		return nil, err
+	}
+	return scanBytes(rows)
 }
 
-// renew keeps the leases of the attempts that run in this process.
-func (in *Inbox) renew(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, min(opTimeout, in.cfg.Lease/2))
-	defer cancel()
-	_, err := in.cfg.DB.ExecContext(ctx, in.sql.renew, in.cfg.Lease.Microseconds(), in.owner)
-	return err
-}
-
-// recoverCrashed makes rows due again whose attempt has ended without a word: the
-// process crashed, or can't reach the database. A row in a transaction of InTx is
-// still at work, and is left alone.
-func (in *Inbox) recoverCrashed(ctx context.Context) (n int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	var found int
-	const farOff = 10 * time.Minute
-	if err := in.cfg.DB.QueryRowContext(ctx, in.sql.anyExpired, in.owner, farOff.Microseconds()).Scan(&found); err != nil || found == 0 {
-		return 0, err
-	}
-	tx, err := in.begin(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer tx.Rollback()
-	rows, err := tx.QueryContext(ctx, in.sql.expired, in.owner, farOff.Microseconds())
-	if err != nil {
-		return 0, err
-	}
-	var ended []leased
+func scanBytes(rows *sql.Rows) (out [][]byte, err error) {
+	defer rows.Close()
 	for rows.Next() {
-		var l leased
-		if err := rows.Scan(&l.payment, &l.token); err != nil {
-			rows.Close()
-			return 0, err
+		var b []byte
+		if err := rows.Scan(&b); err != nil {
+			return nil, err
 		}
-		ended = append(ended, l)
+		out = append(out, b)
 	}
-	if err := rows.Close(); err != nil {
-		return 0, err
-	}
-	for _, l := range ended {
-		if err := in.recoverOne(ctx, tx, l); err != nil {
-			return 0, err
-		}
-	}
-	return len(ended), tx.Commit()
+	return out, rows.Err()
 }
 
-func (in *Inbox) recoverOne(ctx context.Context, tx *sql.Tx, l leased) error {
-	var there int
-	if err := tx.QueryRowContext(ctx, in.sql.stillRuns, l.payment, l.token).Scan(&there); err != nil {
-		return err
+// choice is the row of a payment that goes first.
+type choice struct {
+	id int64
+	// alone reports that the payment has no other row.
+	alone bool
+}
+
+// choose returns the oldest row of each payment that is due. What is older than a
+// finished final event and not itself final is superseded.
+func (in *Inbox) choose(ctx context.Context, tx *sql.Tx, payments [][]byte, receiver string) (map[string]choice, error) {
+	args := make([]any, len(payments))
+	for i, payment := range payments {
+		args[i] = payment
 	}
-	if there > 0 {
-		var a tries
-		err := tx.QueryRowContext(ctx, in.sql.crashedRow, l.payment, l.token).Scan(&l.id, &a.attempts, &a.base, &a.since, &a.started, &a.now)
-		switch {
-		case err == sql.ErrNoRows: // locked
-			return nil
-		case err != nil:
-			return err
+	rows, err := tx.QueryContext(ctx, in.list(in.sql.ofPayments, len(args)), args...)
+	if err != nil {
+		return nil, err
+	}
+	all, err := scanOfPayments(rows)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]choice{}
+	for payment, rows := range all {
+		finished := -1 // the newest final event that is done; they are in order
+		for i, r := range rows {
+			if r.state == done && r.final == 1 {
+				finished = i
+			}
 		}
-		if err := in.write(ctx, tx, l, a, in.cfg.afterCrash(a)); err != nil {
-			return err
+		for i, r := range rows {
+			switch {
+			case r.state != pending || r.receiver != receiver:
+			case i < finished && r.final == 0:
+				if _, err := tx.ExecContext(ctx, in.sql.supersede, r.id); err != nil {
+					return nil, err
+				}
+			case r.due && out[payment].id == 0:
+				out[payment] = choice{r.id, len(rows) == 1}
+			}
 		}
 	}
-	_, err := tx.ExecContext(ctx, in.sql.letGo, l.payment, l.token)
-	return err
+	return out, nil
+}
+
+// ofPayment is a row among those of its payment.
+type ofPayment struct {
+	id, happened int64
+	state, final int
+	receiver     string
+	due          bool
+}
+
+// scanOfPayments returns rows by payment, the older first.
+func scanOfPayments(rows *sql.Rows) (map[string][]ofPayment, error) {
+	defer rows.Close()
+	out := map[string][]ofPayment{}
+	for rows.Next() {
+		var payment []byte
+		var r ofPayment
+		if err := rows.Scan(&payment, &r.id, &r.state, &r.final, &r.happened, &r.receiver, &r.due); err != nil {
+			return nil, err
+		}
+		out[string(payment)] = append(out[string(payment)], r)
+	}
+	for _, of := range out {
+		slices.SortFunc(of, func(a, b ofPayment) int {
+			return cmp.Or(cmp.Compare(a.happened, b.happened), cmp.Compare(a.id, b.id))
+		})
+	}
+	return out, rows.Err()
 }

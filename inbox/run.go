@@ -92,6 +92,7 @@ func (in *Inbox) serve(ctx context.Context, untilIdle bool) error {
 	defer cancel()
 	in.mu.Lock()
 	in.owner, in.stop = newToken(), ctx.Done()
+	in.recovered, in.plenty = time.Time{}, false
 	in.mu.Unlock()
 	go func() {
 		select {
@@ -165,18 +166,23 @@ func (in *Inbox) stopped() <-chan struct{} {
 
 // round begins what attempts there is room for, and returns how many it began.
 func (in *Inbox) round(ctx context.Context) (int, error) {
-	recovered, err := in.recoverCrashed(ctx)
-	if err != nil {
-		return 0, err
+	recovered := 0
+	if now := time.Now(); now.Sub(in.recovered) >= min(time.Second, in.cfg.Lease/3) {
+		var err error
+		if recovered, err = in.recoverCrashed(ctx); err != nil {
+			return 0, err
+		}
+		in.recovered = now
 	}
 	free := in.cfg.Workers - in.active()
 	if free <= 0 {
 		return 0, nil
 	}
-	got, err := in.lease(ctx, free, in.room())
+	got, err := in.lease(ctx, free, in.room(), in.plenty)
 	if err != nil {
 		return recovered, err
 	}
+	in.plenty = len(got) > 0
 	for _, l := range got {
 		in.mu.Lock()
 		in.busy[l.receiver]++

@@ -14,25 +14,27 @@ const (
 )
 
 // statements are all that the inbox asks of the database, written once for the
-// dialect. Times are the server's: NOW stands for its clock.
+// dialect. Times are the server's: NOW stands for its clock, and CLOCK for the same
+// where an index is to find what is due (PostgreSQL reads the clock for each row
+// otherwise).
 type statements struct {
 	// Receipt.
 	keepNew, keepRow, doneBefore, copies, revive, giveWay, drop, dropAttempts string
 	// Attempts.
-	anythingDue, due, hold, ofPayment, start, supersede, letGo, load                                                                        string
-	renew, anyExpired, expired, stillRuns, crashedRow, again, finish, finishAnyway, markDone, attempt, amend, siblings, stateNow, doneAtAll string
+	anythingDue, due, hold, holdAll, ofPayments, start, supersede, letGo, letGoAll, load                                                            string
+	record, renew, anyExpired, expired, stillRuns, crashedRow, again, finish, finishAnyway, markDone, attempt, amend, siblings, stateNow, doneAtAll string
 	// By hand.
 	item, log, retry, closeRow, stateOf string
 	// The rest.
 	stats, deadOnes, late, waiting, ahead, old, dropBodies string
 }
 
-// columns are those of a new row, in the order of keep's arguments; the times are
-// NOW but for happened_us, which is NOW where it is 0.
+// columns are those of a new row, in the order of keep's arguments. The times are
+// the clock's, which is read once, but for happened_us where that is not 0.
 const columns = `k, event, fingerprint, payment, slot, token, state, final, attempts, base, happened_us, received_us, since_us, next_us, started_us, ended_us, dropped,
 	sender, receiver, provider, event_id, order_id, reason, error, note, trace, encoded, delivery, body`
 
-const values = `?, ?, ?, ?, ?, EMPTY, 1, ?, 0, 0, COALESCE(NULLIF(?, 0), NOW), NOW, NOW, NOW, 0, 0, 0,
+const values = `?, ?, ?, ?, ?, EMPTY, 1, ?, 0, 0, COALESCE(NULLIF(?, 0), at_us), at_us, at_us, at_us, 0, 0, 0,
 	?, ?, ?, ?, ?, '', '', '', ?, ?, ?, ?`
 
 // itemColumns are those of a listed row.
@@ -58,14 +60,14 @@ func newStatements(d Dialect, prefix string) statements {
 		}
 	}
 	spell := strings.NewReplacer("INBOX", prefix+"inbox", "ONCE", prefix+"once", "ATTEMPTS", prefix+"attempts", "RUNNING", prefix+"running",
-		"NOW", d.Now(), "CONFLICT", conflict, "SKIP", skip, "EMPTY", empty)
+		"NOW", d.Now(), "CLOCK", "(SELECT "+d.Now()+")", "CONFLICT", conflict, "SKIP", skip, "EMPTY", empty)
 	write := func(s string) string { return d.Rebind(spell.Replace(s)) }
 	return statements{
 		// In one statement where nothing of the event is known. It waits for nobody
 		// who works on a known row.
-		keepNew: write(`INSERT INTO INBOX (` + columns + `) SELECT ` + cast(values) + `
+		keepNew: write(`INSERT INTO INBOX (` + columns + `) SELECT ` + cast(values) + ` FROM (SELECT NOW AS at_us) AS c
 	WHERE NOT EXISTS (SELECT 1 FROM INBOX WHERE payment = ? AND event = ?) AND NOT EXISTS (SELECT 1 FROM ONCE WHERE k = ?)CONFLICT`),
-		keepRow: write(`INSERT INTO INBOX (` + columns + `) VALUES (` + cast(values) + `)CONFLICT`),
+		keepRow: write(`INSERT INTO INBOX (` + columns + `) SELECT ` + cast(values) + ` FROM (SELECT NOW AS at_us) AS c WHERE 1 = 1CONFLICT`),
 		// The table of sqlstore, by its documented key.
 		doneBefore: write(`SELECT COUNT(*) FROM ONCE WHERE k = ? AND fingerprint = ? AND state = 2`),
 		copies:     write(`SELECT id, k, state, slot, sender, reason FROM INBOX WHERE payment = ? AND event = ? AND fingerprint = ? ORDER BY id`),
@@ -75,15 +77,18 @@ func newStatements(d Dialect, prefix string) statements {
 		drop:         write(`DELETE FROM INBOX WHERE id = ? AND state = 7`),
 		dropAttempts: write(`DELETE FROM ATTEMPTS WHERE row_id = ?`),
 
-		anythingDue: write(`SELECT COUNT(*) FROM (SELECT 1 AS one FROM INBOX WHERE state = 1 AND receiver = ? AND next_us <= NOW LIMIT 1) AS found`),
-		due: write(`SELECT id, payment FROM INBOX WHERE state = 1 AND receiver = ? AND next_us <= NOW
+		anythingDue: write(`SELECT COUNT(*) FROM (SELECT 1 AS one FROM INBOX WHERE state = 1 AND receiver = ? AND next_us <= CLOCK LIMIT 1) AS found`),
+		due: write(`SELECT payment FROM INBOX WHERE state = 1 AND receiver = ? AND next_us <= CLOCK
 	AND NOT EXISTS (SELECT 1 FROM RUNNING WHERE RUNNING.payment = INBOX.payment) ORDER BY next_us LIMIT ?SKIP`),
-		hold:      write(`INSERT INTO RUNNING (payment, token, owner, lease_us) VALUES (?, ?, ?, NOW + ?)CONFLICT`),
-		ofPayment: write(`SELECT id, state, final, happened_us, receiver, next_us <= NOW FROM INBOX WHERE payment = ? ORDER BY happened_us, id`),
-		start:     write(`UPDATE INBOX SET state = 2, token = ?, attempts = attempts + 1, started_us = NOW WHERE id = ? AND state = 1`),
-		supersede: write(`UPDATE INBOX SET state = 5, slot = NULL, ended_us = NOW WHERE id = ? AND state = 1`),
-		letGo:     write(`DELETE FROM RUNNING WHERE payment = ? AND token = ?`),
-		load:      write(`SELECT event, fingerprint, attempts, base, since_us, started_us, NOW, provider, event_id, encoded, delivery, body FROM INBOX WHERE id = ? AND token = ? AND state = 2`),
+		hold: write(`INSERT INTO RUNNING (payment, token, owner, lease_us) VALUES (?, ?, ?, NOW + ?)CONFLICT`),
+		// These end in a list that is written when it is known how long it is.
+		holdAll:    spell.Replace(`INSERT INTO RUNNING (payment, token, owner, lease_us) VALUES ROWCONFLICT RETURNING payment`),
+		ofPayments: spell.Replace(`SELECT payment, id, state, final, happened_us, receiver, next_us <= CLOCK FROM INBOX WHERE payment IN`),
+		letGoAll:   spell.Replace(`DELETE FROM RUNNING WHERE token = ? AND payment IN`),
+		start:      spell.Replace(`UPDATE INBOX SET state = 2, token = ?, attempts = attempts + 1, started_us = NOW WHERE state = 1 AND id IN`),
+		supersede:  write(`UPDATE INBOX SET state = 5, slot = NULL, ended_us = NOW WHERE id = ? AND state = 1`),
+		letGo:      write(`DELETE FROM RUNNING WHERE payment = ? AND token = ?`),
+		load:       write(`SELECT event, fingerprint, attempts, base, since_us, started_us, NOW, provider, event_id, encoded, delivery, body FROM INBOX WHERE id = ? AND token = ? AND state = 2`),
 
 		renew: write(`UPDATE RUNNING SET lease_us = NOW + ? WHERE owner = ?`),
 		// A lease that ends later than any was made for is of a clock that has jumped.
@@ -97,6 +102,7 @@ func newStatements(d Dialect, prefix string) statements {
 		finishAnyway: write(`UPDATE INBOX SET state = ?, slot = NULL, ended_us = NOW, reason = ?, error = ?, final = ? WHERE id = ? AND token = ? AND state IN (2, 3)`),
 		markDone:     write(`UPDATE INBOX SET state = 3, slot = NULL, ended_us = NOW, reason = '', error = '' WHERE id = ? AND token = ? AND state = 2`),
 		attempt:      write(`INSERT INTO ATTEMPTS (row_id, number, started_us, took_us, reason, error) VALUES (?, ?, ?, ?, ?, ?)`),
+		record:       write(`INSERT INTO ATTEMPTS (row_id, number, started_us, took_us, reason, error) SELECT id, attempts, started_us, NOW - started_us, '', '' FROM INBOX WHERE id = ?`),
 		amend:        write(`UPDATE ATTEMPTS SET took_us = ?, reason = ?, error = ? WHERE row_id = ? AND number = ?`),
 		stateNow:     write(`SELECT state, NOW FROM INBOX WHERE id = ? AND token = ? AND state IN (2, 3)`),
 		doneAtAll:    write(`SELECT COUNT(*) FROM ONCE WHERE k = ? AND state = 2`),
@@ -111,10 +117,10 @@ func newStatements(d Dialect, prefix string) statements {
 		stats:      write(`SELECT COUNT(CASE WHEN state = 1 THEN 1 END), COUNT(CASE WHEN state = 2 THEN 1 END), COALESCE(MIN(received_us), 0), NOW FROM INBOX WHERE state IN (1, 2)`),
 		deadOnes:   write(`SELECT COUNT(*) FROM INBOX WHERE state = 4`),
 		stateOf:    write(`SELECT state FROM INBOX WHERE id = ?`),
-		late:       write(`SELECT receiver, COUNT(*), MIN(next_us), NOW FROM INBOX WHERE state = 1 AND next_us <= NOW - ? GROUP BY receiver ORDER BY receiver LIMIT 20`),
+		late:       write(`SELECT receiver, COUNT(*), MIN(next_us), NOW FROM INBOX WHERE state = 1 AND next_us <= CLOCK - ? GROUP BY receiver ORDER BY receiver LIMIT 20`),
 		waiting:    write(`SELECT receiver, COUNT(*) FROM INBOX WHERE state = 1 GROUP BY receiver ORDER BY receiver LIMIT 200`),
-		ahead:      write(`UPDATE INBOX SET next_us = NOW WHERE state = 1 AND next_us > NOW + ?`),
-		old:        write(`SELECT id, state, dropped, ended_us <= NOW - ?, received_us <= NOW - ? FROM INBOX WHERE id > ? ORDER BY id LIMIT 500`),
+		ahead:      write(`UPDATE INBOX SET next_us = NOW WHERE state = 1 AND next_us > CLOCK + ?`),
+		old:        write(`SELECT id, state, dropped, ended_us <= CLOCK - ?, received_us <= CLOCK - ? FROM INBOX WHERE id > ? ORDER BY id LIMIT 500`),
 		dropBodies: write(`UPDATE INBOX SET dropped = 1, encoded = EMPTY, delivery = EMPTY, body = EMPTY, error = '', trace = '' WHERE id = ? AND state IN (3, 5, 6, 7)`),
 	}
 }

@@ -107,7 +107,7 @@ func TestDeadAtOnce(t *testing.T) {
 // stored a moment later.
 func TestUnexpectedHasAGrace(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
-		s := open(t, d, func(c *inbox.Config) { c.Grace = 400 * time.Millisecond }).mount()
+		s := open(t, d, func(c *inbox.Config) { c.Grace = 1500 * time.Millisecond }).mount()
 		orders := map[string]bool{}
 		s.says(func(_ context.Context, ev payack.Event) error {
 			s.mu.Lock()

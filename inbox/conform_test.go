@@ -1,0 +1,33 @@
+package inbox_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inbox/inboxtest"
+	"github.com/payack/payack/store/storetest"
+)
+
+// The embedded engine keeps what the suite asks of any.
+func TestConforms(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		inboxtest.Run(t, func(t *testing.T) func() inboxtest.Engine {
+			dsn := d.dsn(t)
+			return func() inboxtest.Engine {
+				in, err := inbox.Open(t.Context(), inboxtest.Config(inbox.Config{DB: d.pool(t, dsn), Dialect: d.dialect, Logger: quiet}))
+				require.NoError(t, err)
+				return in
+			}
+		})
+	})
+}
+
+// As a store an inbox keeps what is asked of any store.
+func TestConformsAsAStore(t *testing.T) {
+	s := open(t, databases[0])
+	storetest.Run(t, func(*testing.T) payack.Store { return s.in }, storetest.Lease(500*time.Millisecond))
+}

@@ -1,0 +1,54 @@
+// Package inboxtest holds engines to what package inbox promises: any
+// implementation of [Engine] over any database.
+package inboxtest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/inbox"
+)
+
+// Engine is an inbox with its workers.
+type Engine interface {
+	payack.Inbox
+	// Run processes until ctx ends, and returns when the attempts that run have
+	// ended.
+	Run(ctx context.Context) error
+	// Drain returns when nothing is due and nothing runs.
+	Drain(ctx context.Context) error
+	Close() error
+	Healthy(ctx context.Context) error
+	Stats(ctx context.Context) (inbox.Stats, error)
+	List(ctx context.Context, f inbox.Filter, older int64, limit int) ([]inbox.Item, error)
+	Get(ctx context.Context, id int64) (*inbox.Record, error)
+	Retry(ctx context.Context, id int64) error
+	RetryAll(ctx context.Context, f inbox.Filter, limit int, progress func(n int)) (int, error)
+	CloseByHand(ctx context.Context, id int64, note string) error
+}
+
+// Factory opens engines on one new database, which is empty: each call of open
+// returns another one on the same tables, as another process would have it, and is
+// to be closed by the suite. Engines wait for milliseconds where those in use wait
+// for seconds: RetryFirst 10 ms, RetryMax 50 ms, Revive 1 ms. GiveUp is 1 ns and
+// LeastAttempts 3, Grace 2 s, Lease 1 s, and MaxVariants 3.
+type Factory func(t *testing.T) (open func() Engine)
+
+// Config sets in c what [Factory] asks for.
+func Config(c inbox.Config) inbox.Config {
+	c.RetryFirst, c.RetryMax, c.Revive, c.Grace, c.Lease = 10*ms, 50*ms, ms, 2000*ms, 1000*ms
+	c.GiveUp, c.LeastAttempts, c.MaxVariants = 1, 3, 3
+	return c
+}
+
+// Run runs the suite, each part on a database of its own.
+func Run(t *testing.T, factory Factory) {
+	t.Helper()
+	for _, part := range parts {
+		t.Run(part.name, func(t *testing.T) {
+			open := factory(t)
+			part.run(newShop(t, open))
+		})
+	}
+}
