@@ -37,7 +37,7 @@ func InTx[E payack.Event](fn func(ctx context.Context, tx *sql.Tx, ev E) error) 
 	return func(ctx context.Context, ev E) error {
 		held, ok := payack.HeldFrom(ctx)
 		if !ok {
-			return errors.New("sqlstore: InTx: the receiver holds nothing for this event; mount the function by a constructor of package handlers")
+			return errors.New("sqlstore: InTx: the receiver holds nothing for this event; mount the function by a constructor of package handlers, and leave InsecureProcessWithoutStore out")
 		}
 		store, err := storeOf(held.Store())
 		if err != nil {
