@@ -8,5 +8,7 @@
 //	chi     Payatom by handler, PTS wrapped
 //	gin     Ptop by handler (with a payment-check), PTS wrapped
 //
+// Package orm shows how functions of sqlstore.InTx write by ORMs.
+//
 // What they call orders stands for a merchant's database.
 package examples

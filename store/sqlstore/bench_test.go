@@ -3,7 +3,9 @@ package sqlstore_test
 import (
 	"context"
 	"database/sql"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -23,10 +25,9 @@ import (
 //
 //	go test -run - -bench . .
 
-const (
-	benchRounds = 15
-	benchRound  = 250 * time.Millisecond
-)
+const benchRound = 250 * time.Millisecond
+
+var benchRounds = flag.Int("rounds", 15, "of a benchmark's sides")
 
 var benchIDs atomic.Int64
 
@@ -40,7 +41,7 @@ type side struct {
 // first beside that of each other one.
 func inTurns(b *testing.B, clients int, sides ...side) {
 	rates := make([][]float64, len(sides))
-	for round := range benchRounds + 1 {
+	for round := range *benchRounds + 1 {
 		for i := range sides {
 			i := (i + round) % len(sides) // each goes first at times
 			var count atomic.Int64
@@ -67,7 +68,7 @@ func inTurns(b *testing.B, clients int, sides ...side) {
 	b.ReportMetric(median(rates[0]), "per_s")
 	for i, s := range sides[1:] {
 		var ratios []float64
-		for round := range benchRounds {
+		for round := range *benchRounds {
 			ratios = append(ratios, rates[0][round]/rates[i+1][round])
 		}
 		b.ReportMetric(median(ratios), "of_"+s.name)
@@ -151,42 +152,87 @@ func BenchmarkClaimAndCommit(b *testing.B) {
 	})
 }
 
+// merchant is what a function does to settle an order.
+type merchant func(ctx context.Context, tx *sql.Tx, id string) error
+
+// oneInsert is the least; settlement looks the order up, marks it as paid, and
+// enters the payment.
+func (p *place) oneInsert(bare bare) merchant {
+	return func(ctx context.Context, tx *sql.Tx, id string) error {
+		_, err := tx.ExecContext(ctx, bare.effect, id)
+		return err
+	}
+}
+
+func (p *place) settlement(b *testing.B, bare bare) merchant {
+	const orders = 5000
+	p.exec(b, `CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER NOT NULL, paid INTEGER NOT NULL)`)
+	tx, err := p.db.Begin()
+	require.NoError(b, err)
+	insert := p.dialect.Rebind(`INSERT INTO orders VALUES (?, 500, 0)`)
+	for i := range orders {
+		_, err := tx.Exec(insert, i)
+		require.NoError(b, err)
+	}
+	require.NoError(b, tx.Commit())
+	look := p.dialect.Rebind(`SELECT amount FROM orders WHERE id = ?`)
+	if p.dialect != sqlstore.SQLite {
+		look += ` FOR UPDATE`
+	}
+	update := p.dialect.Rebind(`UPDATE orders SET paid = paid + 1 WHERE id = ?`)
+	return func(ctx context.Context, tx *sql.Tx, id string) error {
+		order := rand.IntN(orders)
+		var amount int
+		if err := tx.QueryRowContext(ctx, look, order).Scan(&amount); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, update, order); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, bare.effect, id)
+		return err
+	}
+}
+
 func BenchmarkInTx(b *testing.B) {
 	eachBench(b, func(b *testing.B, p *place, clients int) {
 		bare := p.bare(b)
-		merchants := func(ctx context.Context, id string, claim bool) error {
-			tx, err := p.db.BeginTx(ctx, nil)
-			if err != nil {
-				return err
-			}
-			defer tx.Rollback()
-			if claim {
-				if err := bare.claim(ctx, tx, id); err != nil {
-					return err
-				}
-			}
-			if _, err := tx.ExecContext(ctx, bare.effect, id); err != nil {
-				return err
-			}
-			return tx.Commit()
+		for name, settle := range map[string]merchant{"insert": p.oneInsert(bare), "settlement": p.settlement(b, bare)} {
+			b.Run(name, func(b *testing.B) { p.benchInTx(b, clients, bare, settle) })
 		}
-		inTurns(b, clients,
-			side{"InTx", func(ctx context.Context, id string) error {
-				_, err := p.deliver(ctx, id, func(ctx context.Context, tx *sql.Tx) error {
-					_, err := tx.ExecContext(ctx, bare.effect, id)
-					return err
-				})
-				return err
-			}},
-			side{"two_commits", func(ctx context.Context, id string) error {
-				if err := bare.claim(ctx, p.db, id); err != nil {
-					return err
-				}
-				return merchants(ctx, id, false)
-			}},
-			side{"one_commit", func(ctx context.Context, id string) error { return merchants(ctx, id, true) }},
-		)
 	})
+}
+
+func (p *place) benchInTx(b *testing.B, clients int, bare bare, settle merchant) {
+	transaction := func(ctx context.Context, id string, claim bool) error {
+		tx, err := p.db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		if claim {
+			if err := bare.claim(ctx, tx, id); err != nil {
+				return err
+			}
+		}
+		if err := settle(ctx, tx, id); err != nil {
+			return err
+		}
+		return tx.Commit()
+	}
+	inTurns(b, clients,
+		side{"InTx", func(ctx context.Context, id string) error {
+			_, err := p.deliver(ctx, id, func(ctx context.Context, tx *sql.Tx) error { return settle(ctx, tx, id) })
+			return err
+		}},
+		side{"two_commits", func(ctx context.Context, id string) error {
+			if err := bare.claim(ctx, p.db, id); err != nil {
+				return err
+			}
+			return transaction(ctx, id, false)
+		}},
+		side{"one_commit", func(ctx context.Context, id string) error { return transaction(ctx, id, true) }},
+	)
 }
 
 // A claim of what is done, as most redeliveries are.

@@ -41,7 +41,7 @@ type load struct {
 const (
 	faultDeadline = time.Second
 	// givingUp is what is allowed after it for a rollback and for giving a claim up.
-	givingUp = 2 * time.Second
+	givingUp = 3 * time.Second
 	// slack is for a machine that has other things to do.
 	slack = 3 * time.Second
 )

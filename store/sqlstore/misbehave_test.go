@@ -85,6 +85,7 @@ func TestFunctionsThatMisbehave(t *testing.T) {
 		{"makes a table, then fails", all, statement(`CREATE TABLE made_again (i INTEGER)`, errMerchant), nil, []dialect.Dialect{sqlstore.MySQL}, "a person has to look at it"},
 		{"switches autocommit on, then fails", []dialect.Dialect{sqlstore.MySQL}, statement(`SET autocommit=1`, errMerchant), nil, []dialect.Dialect{sqlstore.MySQL}, "a person has to look at it"},
 		{"swallows the error of a statement", all, statement(`INSERT INTO nowhere VALUES (1)`, nil), []dialect.Dialect{sqlstore.SQLite, sqlstore.MySQL}, []dialect.Dialect{sqlstore.SQLite, sqlstore.MySQL}, ""},
+		{"swallows an error that rolls back", []dialect.Dialect{sqlstore.SQLite}, statement(`INSERT OR ROLLBACK INTO payack_schema VALUES (1, 1, 'again')`, nil), nil, nil, ""},
 		{"panics", all, after(func(context.Context, *sql.Tx) error { panic("gone") }), nil, nil, ""},
 		{"leaves rows open", all, after(func(ctx context.Context, tx *sql.Tx) error {
 			rows, err := tx.QueryContext(ctx, `SELECT id FROM effects`)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +28,8 @@ const (
 	roleName    = "PAYACK_SQLSTORE_ROLE"
 	dialectName = "PAYACK_SQLSTORE_DIALECT"
 	dsnName     = "PAYACK_SQLSTORE_DSN"
+	// deadlineName is the receiver's deadline; its leases are a fifth longer.
+	deadlineName = "PAYACK_SQLSTORE_DEADLINE"
 )
 
 // play is the main function of such a process.
@@ -44,7 +47,7 @@ func play(role string) int {
 		}
 		db.SetMaxOpenConns(8)
 		db.SetMaxIdleConns(8)
-		cfg := sqlstore.Config{DB: db, Dialect: d.dialect}
+		cfg := sqlstore.Config{DB: db, Dialect: d.dialect, Logger: (&log{}).logger()}
 		switch role {
 		case "migrate":
 			// Not before standard input ends, so that all begin at once.
@@ -69,13 +72,17 @@ func serve(cfg sqlstore.Config) error {
 	if err != nil {
 		return err
 	}
+	deadline, err := time.ParseDuration(os.Getenv(deadlineName))
+	if err != nil {
+		return err
+	}
 	insert := cfg.Dialect.Rebind(`INSERT INTO effects (id, part) VALUES (?, ?)`)
 	h, err := handlers.NewPayatom(handlers.PayatomConfig{
 		SecretKeys: []payack.Secret{payatomKeys.SecretKey},
 		Expect: func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
 			return payack.Expectation{Found: true, Amount: payack.NewAmount("500")}, nil
 		},
-		Options: handlers.Options{Store: store, Deadline: 500 * time.Millisecond, Lease: 600 * time.Millisecond, Logger: (&log{}).logger()},
+		Options: handlers.Options{Store: store, Deadline: deadline, Lease: deadline * 6 / 5, Logger: (&log{}).logger()},
 	}, sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
 		for part := range 2 {
 			if _, err := tx.ExecContext(ctx, insert, ev.OrderID, part); err != nil {
@@ -97,9 +104,9 @@ func serve(cfg sqlstore.Config) error {
 }
 
 // command returns a process that plays a role, not started.
-func (p *place) command(role string) *exec.Cmd {
+func (p *place) command(role string, more ...string) *exec.Cmd {
 	c := exec.Command(os.Args[0])
-	c.Env = append(os.Environ(), roleName+"="+role, dialectName+"="+p.name, dsnName+"="+p.dsn)
+	c.Env = append(append(os.Environ(), roleName+"="+role, dialectName+"="+p.name, dsnName+"="+p.dsn), more...)
 	c.Stderr = os.Stderr
 	return c
 }
@@ -110,9 +117,10 @@ type process struct {
 	url string
 }
 
-func (p *place) process(t testing.TB) *process {
+func (p *place) process(t testing.TB, deadline time.Duration) *process {
 	t.Helper()
-	c := p.command("serve")
+	c := p.command("serve", deadlineName+"="+deadline.String())
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := c.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, c.Start())

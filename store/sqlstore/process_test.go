@@ -19,6 +19,10 @@ import (
 
 var kills = flag.Int("kills", 0, "how often TestKilledProcess kills it; 0 is 30, and 5 with -short")
 
+// killedDeadline keeps leases under a second, so that what a killed process held is
+// soon free.
+const killedDeadline = 500 * time.Millisecond
+
 // halves returns how many events have had an effect, and how many of them not
 // exactly once.
 func (p *place) halves(t testing.TB) (events, wrong int) {
@@ -40,15 +44,17 @@ func (p *place) present(t testing.TB, ids []string) (n int) {
 func TestTwoProcesses(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
-		servers := []*process{p.process(t), p.process(t)}
-		const events, deliveries = 40, 6
+		servers := []*process{p.process(t, 5*time.Second), p.process(t, 5*time.Second)}
+		const events, deliveries = 20, 4
+		client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: events * deliveries}}
+		defer client.CloseIdleConnections()
 		together(events*deliveries, func(i int) {
 			order := fmt.Sprint("ORD-", i%events)
 			for range 500 {
-				if servers[i/events%2].post(t, nil, order) {
+				if servers[i/events%2].post(t, client, order) {
 					return
 				}
-				time.Sleep(10 * time.Millisecond)
+				time.Sleep(20 * time.Millisecond)
 			}
 			assert.Fail(t, "it was never accepted", order)
 		})
@@ -114,7 +120,7 @@ func TestKilledProcess(t *testing.T) {
 			}
 		}
 		started := time.Now()
-		s := p.process(t)
+		s := p.process(t, killedDeadline)
 		for range rounds {
 			stop := make(chan struct{})
 			var wg sync.WaitGroup
@@ -131,7 +137,7 @@ func TestKilledProcess(t *testing.T) {
 					}
 				})
 			}
-			after := p.process(t) // the next one stands by
+			after := p.process(t, killedDeadline) // the next one stands by
 			time.Sleep(time.Duration(rand.IntN(50_000)) * time.Microsecond)
 			require.NoError(t, s.Process.Kill())
 			close(stop)

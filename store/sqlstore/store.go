@@ -231,7 +231,7 @@ func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Du
 		return payack.Claim{}, fmt.Errorf("sqlstore: claim: %w", err)
 	}
 	token := newToken()
-	state, err := s.take(ctx, id, fingerprint, claimed, token, microseconds(lease))
+	state, err := s.take(ctx, id, entry{digest(id), digest(fingerprint), claimed, token, microseconds(lease)})
 	switch {
 	case err != nil:
 		go s.giveUp(context.WithoutCancel(ctx), id, token)
@@ -244,7 +244,7 @@ func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Du
 
 // Bind implements [payack.Binder].
 func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
-	state, err := s.take(ctx, id, fingerprint, done, newToken(), 0)
+	state, err := s.take(ctx, id, entry{digest(id), digest(fingerprint), done, newToken(), 0})
 	switch {
 	case err != nil:
 		return payack.ClaimUnknown, explain(s.cfg.Dialect, "bind", err)
@@ -271,14 +271,22 @@ func (s *Store) giveUp(ctx context.Context, id string, token []byte) {
 // tries bounds how often a call begins again because others were quicker.
 const tries = 5
 
-// take makes a row of this state, or answers what stands in its way.
-func (s *Store) take(ctx context.Context, id, fingerprint string, state int, token []byte, lease int64) (payack.ClaimState, error) {
-	key, fp, name := digest(id), digest(fingerprint), readable(id)
+// entry is a row to be made.
+type entry struct {
+	key, fingerprint []byte
+	state            int
+	token            []byte
+	lease            int64 // in microseconds from now
+}
+
+// take makes a row, or answers what stands in its way.
+func (s *Store) take(ctx context.Context, id string, e entry) (payack.ClaimState, error) {
+	name := readable(id)
 	var err error
 	for try := range tries {
 		var r row
 		var found, granted bool
-		r, found, granted, err = s.insert(ctx, key, fp, state, token, lease, name)
+		r, found, granted, err = s.insert(ctx, e, name)
 		switch {
 		case err != nil && s.cfg.Dialect.Fault(err) == dialect.Again && pause(ctx, try):
 			continue
@@ -289,10 +297,10 @@ func (s *Store) take(ctx context.Context, id, fingerprint string, state int, tok
 		case !found:
 			continue // somebody inserted it at the same time; what it is the next look tells
 		}
-		if known := stateOf(r, fp); known != payack.ClaimUnknown {
+		if known := stateOf(r, e.fingerprint); known != payack.ClaimUnknown {
 			return known, nil
 		}
-		granted, err = s.takeOver(ctx, key, fp, state, token, lease, name)
+		granted, err = s.takeOver(ctx, e, name)
 		switch {
 		case err != nil && s.cfg.Dialect.Fault(err) == dialect.Again:
 			// Whoever held it is at its end at this moment, or somebody else takes it.
@@ -321,15 +329,15 @@ func pause(ctx context.Context, try int) bool {
 
 // insert makes a new row, or returns the one that there is. It waits for nobody
 // who has the row in a transaction.
-func (s *Store) insert(ctx context.Context, key, fp []byte, state int, token []byte, lease int64, name string) (r row, found, granted bool, err error) {
+func (s *Store) insert(ctx context.Context, e entry, name string) (r row, found, granted bool, err error) {
 	if s.sql.lookFirst {
-		if r, found, err = s.look(ctx, key); err != nil || found {
+		if r, found, err = s.look(ctx, e.key); err != nil || found {
 			return r, found, false, err
 		}
 	}
-	args := []any{key, fp, state, token, lease, name}
+	args := []any{e.key, e.fingerprint, e.state, e.token, e.lease, name}
 	if s.cfg.Dialect == PostgreSQL {
-		args = append(args, key)
+		args = append(args, e.key)
 	}
 	n, err := s.write(ctx, s.sql.insert, args...)
 	switch {
@@ -338,7 +346,7 @@ func (s *Store) insert(ctx context.Context, key, fp []byte, state int, token []b
 	case err != nil && s.cfg.Dialect.Fault(err) != dialect.Duplicate && (s.sql.lookFirst || s.cfg.Dialect.Fault(err) != dialect.Again):
 		return row{}, false, false, err
 	}
-	r, found, lookErr := s.look(ctx, key)
+	r, found, lookErr := s.look(ctx, e.key)
 	if lookErr != nil || found {
 		return r, found, false, lookErr
 	}
@@ -350,8 +358,8 @@ func (s *Store) insert(ctx context.Context, key, fp []byte, state int, token []b
 
 // takeOver takes a claim whose lease has ended, without waiting for a transaction
 // that may still be at work on it.
-func (s *Store) takeOver(ctx context.Context, key, fp []byte, state int, token []byte, lease int64, name string) (bool, error) {
-	args := []any{fp, state, token, lease, name, key}
+func (s *Store) takeOver(ctx context.Context, e entry, name string) (bool, error) {
+	args := []any{e.fingerprint, e.state, e.token, e.lease, name, e.key}
 	if s.cfg.Dialect == SQLite { // one writer: there is nothing to skip
 		n, err := s.write(ctx, s.sql.takeOver, args...)
 		return n == 1, err
@@ -362,7 +370,7 @@ func (s *Store) takeOver(ctx context.Context, key, fp []byte, state int, token [
 	}
 	defer tx.Rollback()
 	var one int
-	statement, keys := s.cfg.Dialect.Bind(s.sql.lockExpired, []any{key})
+	statement, keys := s.cfg.Dialect.Bind(s.sql.lockExpired, []any{e.key})
 	err = tx.QueryRowContext(ctx, statement, keys...).Scan(&one)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -414,14 +422,20 @@ func (s *Store) Commit(ctx context.Context, id, token string) error {
 	return s.end(ctx, "commit", s.sql.commit, id, token)
 }
 
+// releasePatience bounds how long a release is waited for.
+const releasePatience = 2 * time.Second
+
 // Release implements [payack.Store]. After an error other than
-// [payack.ErrNotHeld] the event may be free, or still be claimed. It waits for a
-// second at most, so that a database that does not answer hardly delays the answer
+// [payack.ErrNotHeld] the event may be free, or still be claimed. It waits for two
+// seconds at most, so that a server that does not answer hardly delays the answer
 // to the provider; after that it goes on in the background until ctx is over.
 func (s *Store) Release(ctx context.Context, id, token string) error {
+	if s.cfg.Dialect == SQLite { // there is no server
+		return s.end(ctx, "release", s.sql.release, id, token)
+	}
 	released := make(chan error, 1)
 	go func() { released <- s.end(ctx, "release", s.sql.release, id, token) }()
-	wait := time.NewTimer(settleTimeout)
+	wait := time.NewTimer(releasePatience)
 	defer wait.Stop()
 	select {
 	case err := <-released:

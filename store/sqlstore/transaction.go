@@ -181,8 +181,10 @@ func (t *transaction) rollback(ctx context.Context, held payack.Held, failure er
 		}
 		return err == nil && there
 	}
-	if endErr != nil && !errors.Is(endErr, sql.ErrTxDone) {
-		go stands() // the server has just not answered
+	// SQLite answers a rollback with an error when there was nothing to roll back;
+	// a server has gone.
+	if endErr != nil && !errors.Is(endErr, sql.ErrTxDone) && cfg.Dialect != SQLite {
+		go stands()
 		return
 	}
 	if stands() {

@@ -1,0 +1,28 @@
+package orm_test
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+
+	"github.com/payack/payack"
+)
+
+type bunPayment struct {
+	bun.BaseModel `bun:"table:payments"`
+	OrderID       string `bun:"order_id"`
+	Amount        string
+}
+
+// bun has each query run on the transaction by Conn. The pool that its DB is made
+// of, once in a program, is not used then; here there is none at all.
+func Example_bun() {
+	shop := bun.NewDB(new(sql.DB), sqlitedialect.New())
+	receive(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
+		_, err := shop.NewInsert().Conn(tx).Model(&bunPayment{OrderID: ev.OrderID, Amount: ev.AcceptAmount.String()}).Exec(ctx)
+		return err
+	})
+	// Output: ORD1000001 100.50
+}

@@ -1,0 +1,86 @@
+package dialect
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestDialects(t *testing.T) {
+	require.False(t, Dialect{}.Valid())
+	for d, name := range map[Dialect]string{SQLite: "SQLite", PostgreSQL: "PostgreSQL", MySQL: "MariaDB/MySQL", {}: "none"} {
+		require.Equal(t, name, d.String())
+		require.Equal(t, name != "none", d.Valid())
+	}
+}
+
+func TestBind(t *testing.T) {
+	const query = `SELECT ? FROM t WHERE k = ? AND id = ?`
+	args := []any{int64(-5), []byte("'\x00?"), "it's ?\\"}
+	got, left := SQLite.Bind(query, args)
+	require.Equal(t, query, got)
+	require.Equal(t, args, left)
+	got, left = PostgreSQL.Bind(query, args)
+	require.Equal(t, `SELECT $1 FROM t WHERE k = $2 AND id = $3`, got)
+	require.Equal(t, args, left)
+	got, left = MySQL.Bind(query, args)
+	require.Equal(t, `SELECT -5 FROM t WHERE k = x'27003f' AND id = x'69742773203f5c'`, got)
+	require.Empty(t, left)
+	got, _ = MySQL.Bind(`?`, []any{""})
+	require.Equal(t, `x''`, got)
+}
+
+// Errors as the drivers have them, which this package does not link.
+type (
+	stateError string   // pgx, lib/pq
+	codeError  int      // modernc
+	mattnError struct { // mattn
+		Code, ExtendedCode int
+	}
+	numberError struct{ Number uint16 } // go-sql-driver
+)
+
+func (stateError) Error() string      { return "postgres" }
+func (e stateError) SQLState() string { return string(e) }
+func (codeError) Error() string       { return "SQL logic error: no such table: t (1)" }
+func (e codeError) Code() int         { return int(e) }
+func (mattnError) Error() string      { return "no such table: t" }
+func (*numberError) Error() string    { return "mysql" }
+
+func TestFault(t *testing.T) {
+	for _, test := range []struct {
+		d    Dialect
+		err  error
+		want Fault
+	}{
+		{PostgreSQL, stateError("23505"), Duplicate},
+		{PostgreSQL, stateError("40001"), Again},
+		{PostgreSQL, stateError("55P03"), Again},
+		{PostgreSQL, stateError("53300"), Crowded},
+		{PostgreSQL, stateError("00000"), Other},
+		{SQLite, codeError(1555), Duplicate},
+		{SQLite, codeError(5), Again},
+		{SQLite, codeError(517), Again}, // an extended code of 5
+		{SQLite, codeError(1), NoTable},
+		{SQLite, codeError(13), Full},
+		{SQLite, mattnError{19, 1555}, Duplicate},
+		{SQLite, mattnError{1, 1}, NoTable},
+		{SQLite, mattnError{26, 0}, NotADatabase},
+		{MySQL, &numberError{1062}, Duplicate},
+		{MySQL, &numberError{1213}, Again},
+		{MySQL, &numberError{1205}, Again},
+		{MySQL, &numberError{1}, Other},
+		{MySQL, stateError("23505"), Other}, // another database's
+		{SQLite, &numberError{1062}, Other},
+		{Dialect{}, codeError(5), Other},
+		{MySQL, nil, Other},
+		{SQLite, errors.New("database is locked"), Other},
+	} {
+		require.Equal(t, test.want, test.d.Fault(test.err), "%v %v", test.d, test.err)
+		if test.err != nil {
+			require.Equal(t, test.want, test.d.Fault(fmt.Errorf("wrapped: %w", test.err)))
+		}
+	}
+}
