@@ -83,7 +83,7 @@ func privateKey(file, needs string) (payack.Secret, error) {
 // check finds what is wrong with the configuration or the key, so that what
 // building reports later is wrong with the members.
 func (s sender) check() error {
-	if _, err := s.config.handler(s.provider, middleware.Options{}); err != nil {
+	if _, err := s.config.handler(s.provider, middleware.Options{}, nothing); err != nil {
 		return err
 	}
 	if _, err := s.genuine(nil); err != nil {

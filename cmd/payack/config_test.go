@@ -160,7 +160,7 @@ func TestPtopConfirms(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, tt.asks, m.Confirm != nil, tt.changes)
 		require.Equal(t, !tt.asks, m.ConfirmInCallback, tt.changes)
-		_, err = c.handler(payack.Ptop, middleware.Options{})
+		_, err = c.handler(payack.Ptop, middleware.Options{}, nothing)
 		require.NoError(t, err)
 	}
 }
@@ -284,7 +284,7 @@ func TestDocumentedConfiguration(t *testing.T) {
 	require.NoError(t, err)
 	o, err := c.options(&lines{w: io.Discard}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	_, err = newHandler(c, o)
+	_, err = newHandler(c, o, nothing)
 	require.NoError(t, err)
 }
 

@@ -46,7 +46,7 @@ func runInspect(_ context.Context, std stdio, args []string) error {
 	i := &inspection{config: c, provider: p}
 	o.Observer = payack.ObserverFunc(func(_ context.Context, seen *payack.Observation) { i.seen = *seen })
 	c.sections[p].pretend(&i.asks)
-	if i.handler, err = c.handler(p, o); err != nil {
+	if i.handler, err = c.handler(p, o, nothing); err != nil {
 		return usageError{err}
 	}
 	if i.reader, err = c.reader(p); err != nil {

@@ -158,7 +158,7 @@ func recordedWith(t *testing.T, o payacktest.RecorderOptions, c object, p payack
 	rec, err := payacktest.NewRecorder(dir, o)
 	require.NoError(t, err)
 	cfg := parsed(t, c)
-	h, err := cfg.handler(p, middleware.Options{MaxBody: cfg.MaxBodyBytes, Logger: slog.New(slog.DiscardHandler), Observer: rec})
+	h, err := cfg.handler(p, middleware.Options{MaxBody: cfg.MaxBodyBytes, Logger: slog.New(slog.DiscardHandler), Observer: rec}, nothing)
 	require.NoError(t, err)
 	r := cb.Request("/callbacks/" + string(p))
 	r.Header.Set("Authorization", "Bearer "+otherSafecode)

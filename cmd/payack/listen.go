@@ -55,7 +55,7 @@ func listen(ctx context.Context, std stdio, c *config) error {
 	if closer, ok := o.Limiter.(io.Closer); ok {
 		defer closer.Close()
 	}
-	handler, err := newHandler(c, o)
+	handler, err := newHandler(c, o, out.accept)
 	if err != nil {
 		return usageError{err}
 	}
@@ -95,12 +95,12 @@ func listen(ctx context.Context, std stdio, c *config) error {
 // newHandler mounts the configured providers. Every path takes every method, so
 // that a wrong one is answered by the provider's contract and shows in the
 // output.
-func newHandler(c *config, o middleware.Options) (http.Handler, error) {
+func newHandler(c *config, o middleware.Options, fn function) (http.Handler, error) {
 	mounted := map[string]http.Handler{}
 	unknown := unknownPaths{logger: o.Logger}
 	for _, p := range c.configured() {
 		path := c.path(p)
-		h, err := c.handler(p, o)
+		h, err := c.handler(p, o, fn)
 		if err != nil {
 			return nil, err
 		}
@@ -154,18 +154,25 @@ func (u *unknownPaths) warn(path string) {
 		"path", plain(shown), "nearest", nearest(path, u.mounted), "others_since", skipped)
 }
 
-// handler is the receiver of a configured provider.
-func (c *config) handler(p payack.Provider, o middleware.Options) (http.Handler, error) {
-	h, err := c.sections[p].receiver(o)
+// handler is the receiver of a configured provider, in front of a function.
+func (c *config) handler(p payack.Provider, o middleware.Options, fn function) (http.Handler, error) {
+	h, err := c.sections[p].receiver(o, fn)
 	if err != nil {
 		return nil, providerError(p, err)
 	}
 	return h, nil
 }
 
-// accept is the merchant's function of this program: the line on standard
-// output is all that becomes of an event.
-func accept[E payack.Event](context.Context, E) error { return nil }
+// function takes the events of all providers.
+type function func(ctx context.Context, ev payack.Event) error
+
+// nothing is the function where no event is received.
+func nothing(context.Context, payack.Event) error { return nil }
+
+// of is the function for one provider's events.
+func of[E payack.Event](fn function) func(context.Context, E) error {
+	return func(ctx context.Context, ev E) error { return fn(ctx, ev) }
+}
 
 // options are common to the providers; they share one store, where identities
 // name the provider.
@@ -201,30 +208,57 @@ type line struct {
 	Provider payack.Provider `json:"provider"`
 	Outcome  payack.Outcome  `json:"outcome"`
 	Reason   payack.Reason   `json:"reason"`
+	Detail   string          `json:"detail"`
 	Scheme   payack.Scheme   `json:"scheme"`
 	EventID  string          `json:"event_id"`
 	Status   int             `json:"status"`
 	Event    payack.Event    `json:"event,omitempty"`
 }
 
-// Observe implements payack.Observer.
-func (l *lines) Observe(_ context.Context, o *payack.Observation) {
-	if err := l.write(line{
-		Time: o.Delivery.Received.UTC(), Provider: o.Delivery.Provider,
-		Outcome: o.Outcome, Reason: o.Reason, Scheme: o.Scheme, EventID: o.EventID,
-		Status: o.Status, Event: o.Delivery.Event,
-	}); err != nil {
-		// A reader that went away must not stop the callbacks.
-		l.broken.Do(func() {
-			l.logger.Error("standard output can't be written; callbacks are still received, and their lines are lost", "error", err)
-		})
+// accept is the merchant's function of this program: an event's line on standard
+// output is all that becomes of it, so that the provider sends again what could
+// not be written.
+func (l *lines) accept(ctx context.Context, ev payack.Event) error {
+	d, _ := payack.DeliveryFrom(ctx)
+	answer, err := middleware.AnswerOf(d.Provider, "")
+	if err != nil {
+		return err
 	}
+	return l.write(line{
+		Time: d.Received.UTC(), Provider: d.Provider, Outcome: payack.OutcomeAccepted,
+		Scheme: ev.VerifiedBy().Scheme, EventID: ev.ID(), Status: answer.Status, Event: ev,
+	})
 }
 
+// Observe implements payack.Observer. It leaves out what accept has written.
+func (l *lines) Observe(_ context.Context, o *payack.Observation) {
+	if o.Outcome == payack.OutcomeAccepted {
+		return
+	}
+	var refusal *payack.Error
+	detail := ""
+	if errors.As(o.Err, &refusal) {
+		detail = refusal.Detail
+	}
+	// The error is logged by write: the outcome stands.
+	_ = l.write(line{
+		Time: o.Delivery.Received.UTC(), Provider: o.Delivery.Provider,
+		Outcome: o.Outcome, Reason: o.Reason, Detail: detail, Scheme: o.Scheme, EventID: o.EventID,
+		Status: o.Status, Event: o.Delivery.Event,
+	})
+}
+
+// write writes one line. The first error is logged.
 func (l *lines) write(v any) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	enc := json.NewEncoder(l.w)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	err := enc.Encode(v)
+	if err != nil {
+		l.broken.Do(func() {
+			l.logger.Error("standard output can't be written; the providers are told to send accepted callbacks again, the lines of others are lost", "error", err)
+		})
+	}
+	return err
 }

@@ -163,6 +163,7 @@ func TestAnswers(t *testing.T) {
 				require.Equal(t, tt.provider+" rejected "+reason, line.verdict())
 				require.Nil(t, line.Event)
 				require.Empty(t, line.Scheme)
+				require.NotEmpty(t, line.Detail)
 			}
 			for _, method := range []string{"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"} {
 				resp, body := l.do(method, path, genuine)
@@ -214,7 +215,7 @@ func TestUnknownPaths(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		c := parsed(t, with(testConfig(), object{"payatom.path": "/callbacks/payatom"}))
-		h, err := newHandler(c, middleware.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		h, err := newHandler(c, middleware.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, nothing)
 		require.NoError(t, err)
 		get := func(path string) []string {
 			log.Reset()
@@ -498,16 +499,24 @@ func TestPortInUse(t *testing.T) {
 	require.Error(t, err, "nothing was on standard output")
 }
 
-// TestReaderGoesAway closes the reading end of standard output.
+// TestReaderGoesAway closes the reading end of standard output: nothing is
+// acknowledged whose line nobody got, and what is sent again is no duplicate.
 func TestReaderGoesAway(t *testing.T) {
 	c := testConfig()
 	l := startListener(t, c)
 	require.NoError(t, l.pipe.Close())
 	for range 3 {
 		_, body := l.do("POST", "/pts", built(t, testSender(t, c, "pts"), tamperNothing))
-		require.Equal(t, "SUCCESS", body)
+		require.Equal(t, "FAILED", body)
+		_, body = l.do("POST", "/payatom", built(t, testSender(t, c, "payatom"), tamperNothing))
+		require.Equal(t, payatomNo, body)
+		resp, _ := l.do("POST", "/ptop", built(t, testSender(t, c, "ptop"), tamperNothing))
+		require.Equal(t, http.StatusInternalServerError, resp.StatusCode)
+		_, body = l.do("POST", "/pts", built(t, testSender(t, c, "pts"), tamperSignature))
+		require.Equal(t, "FAILED", body)
 	}
 	l.signal(syscall.SIGTERM)
 	require.Equal(t, exitDone, l.status(), l.stderr.String())
 	require.Equal(t, 1, strings.Count(l.stderr.String(), "standard output can't be written"))
+	require.Equal(t, 9, strings.Count(l.stderr.String(), "reason=callback"))
 }

@@ -240,6 +240,7 @@ func (l *listener) end() {
 
 // logged is a line of standard output.
 type logged struct {
+	Detail   string          `json:"detail"`
 	Time     time.Time       `json:"time"`
 	Provider string          `json:"provider"`
 	Outcome  string          `json:"outcome"`
@@ -261,7 +262,7 @@ func (l *listener) line() logged {
 	text := l.readLine()
 	var members object
 	require.NoError(l.t, json.Unmarshal([]byte(text), &members), text)
-	names := []string{"time", "provider", "outcome", "reason", "scheme", "event_id", "status"}
+	names := []string{"time", "provider", "outcome", "reason", "detail", "scheme", "event_id", "status"}
 	if _, found := members["event"]; found {
 		names = append(names, "event")
 	}

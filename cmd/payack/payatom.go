@@ -77,7 +77,7 @@ func (c *payatomConfig) check() error {
 	return nil
 }
 
-func (c *payatomConfig) receiver(o middleware.Options) (http.Handler, error) {
+func (c *payatomConfig) receiver(o middleware.Options, fn function) (http.Handler, error) {
 	m := middleware.PayatomConfig{
 		SecretKeys: payack.Secrets(c.SecretKeys...), Body: c.Body, Numbers: c.Numbers, Sniff: c.Sniff,
 		Confirm: c.confirm, ExpectInCallback: c.Orders == nil && c.confirm == nil, Options: o,
@@ -85,7 +85,7 @@ func (c *payatomConfig) receiver(o middleware.Options) (http.Handler, error) {
 	if c.Orders != nil {
 		m.Expect = expectOrders(c.Orders)
 	}
-	return handlers.NewPayatom(m, accept[*payack.PayatomEvent])
+	return handlers.NewPayatom(m, of[*payack.PayatomEvent](fn))
 }
 
 func expectOrders(orders map[string]string) func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {

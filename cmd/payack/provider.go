@@ -46,8 +46,8 @@ type section interface {
 	path() *string
 	// check finds what no constructor does.
 	check() error
-	// receiver returns the receiver, whose function does nothing.
-	receiver(o middleware.Options) (http.Handler, error)
+	// receiver returns the receiver in front of a function.
+	receiver(o middleware.Options, fn function) (http.Handler, error)
 	// pretend has the receiver take what it would ask the provider for confirmed.
 	// What it would ask is written into asks.
 	pretend(asks *string)

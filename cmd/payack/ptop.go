@@ -97,12 +97,12 @@ func (c *ptopConfig) middleware(o middleware.Options) (middleware.PtopConfig, er
 	return m, nil
 }
 
-func (c *ptopConfig) receiver(o middleware.Options) (http.Handler, error) {
+func (c *ptopConfig) receiver(o middleware.Options, fn function) (http.Handler, error) {
 	m, err := c.middleware(o)
 	if err != nil {
 		return nil, err
 	}
-	return handlers.NewPtop(m, accept[*payack.PtopEvent])
+	return handlers.NewPtop(m, of[*payack.PtopEvent](fn))
 }
 
 func (c *ptopConfig) pretend(asks *string) {

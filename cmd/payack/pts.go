@@ -68,12 +68,12 @@ func (c *ptsConfig) path() *string { return &c.Path }
 
 func (c *ptsConfig) check() error { return nil }
 
-func (c *ptsConfig) receiver(o middleware.Options) (http.Handler, error) {
+func (c *ptsConfig) receiver(o middleware.Options, fn function) (http.Handler, error) {
 	return handlers.NewPTS(middleware.PTSConfig{
 		UserID: c.UserID, Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding,
 		PublicKeys: c.PublicKeys, TransactionSecret: payack.NewSecret(c.TransactionSecret),
 		TransactionSignature: c.TransactionSignature, Numbers: c.Numbers, Sniff: c.Sniff, Confirm: c.confirm, Options: o,
-	}, accept[*payack.PTSEvent])
+	}, of[*payack.PTSEvent](fn))
 }
 
 func (c *ptsConfig) pretend(*string) {}

@@ -29,9 +29,10 @@ func newReceiver(t *testing.T, c object) *receiver {
 	t.Helper()
 	out := new(buffer)
 	cfg := parsed(t, c)
-	o, err := cfg.options(&lines{w: out}, slog.New(slog.DiscardHandler))
+	l := &lines{w: out, logger: slog.New(slog.DiscardHandler)}
+	o, err := cfg.options(l, l.logger)
 	require.NoError(t, err)
-	h, err := newHandler(cfg, o)
+	h, err := newHandler(cfg, o, l.accept)
 	require.NoError(t, err)
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
