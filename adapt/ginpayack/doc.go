@@ -20,6 +20,10 @@
 // The exact body is in c.Request.Body, to be read as if nobody had. Path
 // parameters are in c.Param as ever, and in r.PathValue for payack's KeyFunc.
 //
+// The query and forms are not signed, and behind Wrap c.Query and c.PostForm find
+// none; except what middleware in front of it has asked gin for, which gin keeps.
+// Settle by the event, never by them.
+//
 // # What becomes of the event
 //
 // The event is accepted, and not delivered again, when the handlers return
