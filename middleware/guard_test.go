@@ -3,8 +3,12 @@ package middleware_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
 	"runtime"
 	"strings"
 	"sync"
@@ -17,6 +21,8 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/ratelimit"
+	"github.com/payack/payack/verify"
 )
 
 // confirmed is a receiver of Payatom webhooks that asks by this function.
@@ -172,6 +178,83 @@ func TestRefundWithOtherDetails(t *testing.T) {
 	assert.Equal(t, 1, warned())
 	assert.Equal(t, payack.OutcomeDuplicate, d.last(t).Outcome)
 	assert.Equal(t, 1, called)
+}
+
+// A form spreads refund_info over pairs with brackets.
+func TestRefundWithOtherDetailsInAForm(t *testing.T) {
+	d := newDesk(t, func(c *middleware.PayatomConfig) { c.Body = verify.BodyForm }, func(context.Context, *payack.PayatomEvent) error { return nil })
+	signer, err := verify.NewPayatomSigner(payack.NewSecret(payatomKey))
+	require.NoError(t, err)
+	warned := func(amount string) bool {
+		pairs := url.Values{
+			"order_id": {"ORD1"}, "received_amount": {"500"}, "status": {"Refund Completed"}, "post_hash": {signer.PostHash("ORD1", "500", "Refund Completed")},
+			"refund_info[0][refund_amount]": {amount}, "bank_ref": {amount},
+		}
+		r := httptest.NewRequest(http.MethodPost, "/payatom", strings.NewReader(pairs.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		require.Contains(t, serve(d.h, r).Body.String(), `"yes"`)
+		lines := d.lines(t)
+		return strings.Contains(fmt.Sprint(lines), "other details, which are not signed")
+	}
+	assert.False(t, warned("100"))
+	assert.False(t, warned("100"))
+	assert.True(t, warned("400"))
+}
+
+// What is charged to the sender by the budget for failures: what the provider
+// answered and refuted, what nobody expects, and what is spliced; nothing that the
+// provider or the shop may be the cause of.
+func TestWhoPaysForWhatVerified(t *testing.T) {
+	confirms := func(err error) func(*middleware.PayatomConfig) {
+		return func(c *middleware.PayatomConfig) {
+			c.ExpectInCallback = false
+			c.Confirm = func(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) {
+				return &payack.Confirmation{Paid: true}, err
+			}
+		}
+	}
+	expects := func(e payack.Expectation, err error) func(*middleware.PayatomConfig) {
+		return func(c *middleware.PayatomConfig) {
+			c.ExpectInCallback = false
+			c.Expect = func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) { return e, err }
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*middleware.PayatomConfig)
+		before [3]string // delivered first
+		reason payack.Reason
+		pays   bool
+	}{
+		"no such order":      {expects(payack.Expectation{}, nil), [3]string{}, payack.ReasonUnexpected, true},
+		"another amount":     {expects(payack.Expectation{Found: true, Amount: payack.NewAmount("1")}, nil), [3]string{}, payack.ReasonUnexpected, true},
+		"refuted":            {confirms(payack.ErrUnconfirmed), [3]string{}, payack.ReasonUnconfirmed, true},
+		"spliced":            {nil, [3]string{"ORD11", "500", "Approved"}, payack.ReasonSpliced, true},
+		"the provider's out": {confirms(errors.New("no route")), [3]string{}, payack.ReasonUnreachable, false},
+		"the shop's out":     {expects(payack.Expectation{}, errors.New("no database")), [3]string{}, payack.ReasonExpectation, false},
+		"conflict":           {nil, [3]string{"ORD1", "300", "Approved"}, payack.ReasonConflict, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLimiter(t, 0.001, 10)
+			d := newDesk(t, func(pc *middleware.PayatomConfig) {
+				pc.Limiter = l
+				if c.change != nil {
+					c.change(pc)
+				}
+			}, func(context.Context, *payack.PayatomEvent) error { return nil })
+			order, amount := "ORD1", "500"
+			if c.reason == payack.ReasonSpliced {
+				order, amount = "ORD1", "1500"
+			}
+			if b := c.before; b[0] != "" {
+				require.Contains(t, serve(d.h, payatomRequest(t, b[0], b[1], b[2])).Body.String(), `"yes"`)
+			}
+			serve(d.h, payatomRequest(t, order, amount, "Approved"))
+			require.Equal(t, c.reason, d.last(t).Reason)
+			got, err := l.Peek(t.Context(), ratelimit.AddrKey("payatom", netip.MustParseAddr("192.0.2.1")))
+			require.NoError(t, err)
+			require.Equal(t, c.pays, got.Remaining == 9, "remaining %d of 10", got.Remaining)
+		})
+	}
 }
 
 // A word for a status that nobody knows may be a new one for paid.

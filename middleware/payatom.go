@@ -5,7 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/verify"
@@ -219,12 +222,24 @@ func (c *PayatomConfig) handle(ev *payack.PayatomEvent) string {
 	return ev.Unsigned.RefCode.String()
 }
 
-// refundDetails returns what tells two refunds of one order and amount apart:
-// refund_info, which is not signed.
+// refundDetails returns what tells two refunds of one order and amount apart, which
+// is not signed: refund_info, as one member or spread over a form.
 func refundDetails(ev *payack.PayatomEvent) (id, digest string, ok bool) {
 	if ev.Status != payack.PayatomRefundInitiated && ev.Status != payack.PayatomRefundCompleted {
 		return "", "", false
 	}
 	sum := sha256.Sum256([]byte(ev.ID()))
-	return "payatom-refund:v1:" + hex.EncodeToString(sum[:]), ev.Unsigned.RefundInfo.String(), true
+	return "payatom-refund:v1:" + hex.EncodeToString(sum[:]), refundDigest(ev), true
+}
+
+func refundDigest(ev *payack.PayatomEvent) string {
+	extra := ev.Unsigned.Extra
+	text := []string{ev.Unsigned.RefundInfo.String()}
+	for _, name := range slices.Sorted(maps.Keys(extra)) {
+		if strings.HasPrefix(name, "refund_info[") {
+			text = append(text, name, extra[name].String())
+		}
+	}
+	sum := sha256.Sum256([]byte(strings.Join(text, "\x00")))
+	return hex.EncodeToString(sum[:])
 }

@@ -40,6 +40,11 @@ func newRules(zero payack.Event, fields map[string]string) (r *rules, err error)
 				return nil, fmt.Errorf("payack: Validate: %s: %w", name, err)
 			}
 		}
+		if field.Type.Kind() == reflect.String || field.Type == reflect.TypeFor[payack.Text]() {
+			if part, found := orders(tag); found {
+				return nil, fmt.Errorf("payack: Validate: %s: %q would compare lengths, because %s is a text; write min, max or len for lengths, oneof for values", name, part, name)
+			}
+		}
 		tags[name] = tag
 		// One by one, because the first that is broken hides the rest.
 		for _, part := range strings.Split(tag, ",") {
@@ -49,6 +54,17 @@ func newRules(zero payack.Event, fields map[string]string) (r *rules, err error)
 		}
 	}
 	return &rules{v: compile(t, tags)}, nil
+}
+
+// orders returns the part of a tag that looks like a comparison of numbers.
+func orders(tag string) (part string, found bool) {
+	for _, part := range strings.Split(tag, ",") {
+		switch name, _, _ := strings.Cut(part, "="); name {
+		case "gt", "gte", "lt", "lte":
+			return part, true
+		}
+	}
+	return "", false
 }
 
 // compile returns a validator of its own, since one keeps one set of rules for

@@ -28,7 +28,9 @@ import (
 // an answer, so that the provider sends again.
 //
 // It panics, when it is mounted and not while serving, if next is nil, and with an
-// Inbox, since a wrapped handler can't run later. Handlers of gin, echo and fiber need the modules under adapt/.
+// Inbox, since a wrapped handler can't run later. Handlers of gin need the module
+// adapt/ginpayack. Those of other frameworks report errors in ways that can't be
+// seen from here: give their receivers a function, by package handlers.
 func (rc *Receiver[E]) Wrap(next http.Handler) http.Handler {
 	if next == nil {
 		panic("payack: Wrap: the wrapped handler is nil; give the handler that settles an event")
@@ -116,9 +118,10 @@ type wrappedKey struct{}
 // marked as done in either case. A nil error changes nothing; of several the
 // first counts.
 //
-// It reports whether the report came in time: false outside of Wrap, and false
-// after the handler has returned, when the answer is on its way; that is logged.
-// It is safe for concurrent use.
+// It reports whether the report came in time: false outside of Wrap, false after
+// the handler has written a 2xx, which tells the provider that all is well, and
+// false after the handler has returned. Both are logged. It is safe for concurrent
+// use.
 func Fail(ctx context.Context, err error) bool {
 	b, ok := ctx.Value(wrappedKey{}).(*wrapped)
 	if !ok {
@@ -137,6 +140,11 @@ func Fail(ctx context.Context, err error) bool {
 		b.failure = err
 	}
 	b.asked = true // whoever reports has run
+	if err != nil && b.written >= 200 && b.written <= 299 {
+		b.engine.options.Logger.Error("payack: Fail was called after the wrapped handler had answered with a 2xx, so the provider won't send the event again; call it before anything is written",
+			"provider", b.engine.stages.provider, "status", b.written, "error", err)
+		return false
+	}
 	return true
 }
 

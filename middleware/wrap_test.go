@@ -73,8 +73,13 @@ func TestWrap(t *testing.T) {
 		}, status: 500, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, is: errMerchant},
 		{name: "Fail and 200 written", next: func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, "mine")
-			middleware.Fail(r.Context(), errMerchant)
+			assert.False(t, middleware.Fail(r.Context(), errMerchant), "the provider has been told that all is well")
+			assert.True(t, middleware.Fail(r.Context(), nil))
 		}, status: 200, body: "mine", outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, is: errMerchant},
+		{name: "Fail and 500 written", next: func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(500)
+			assert.True(t, middleware.Fail(r.Context(), errMerchant))
+		}, status: 500, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, is: errMerchant},
 		{name: "of several Fails the first counts", next: func(_ http.ResponseWriter, r *http.Request) {
 			middleware.Fail(r.Context(), errMerchant)
 			middleware.Fail(r.Context(), io.ErrNoProgress)
@@ -97,7 +102,7 @@ func TestWrap(t *testing.T) {
 		}, status: 200, outcome: payack.OutcomeAccepted},
 		{name: "Fail after a flush", next: func(w http.ResponseWriter, r *http.Request) {
 			require.NoError(t, http.NewResponseController(w).Flush())
-			middleware.Fail(r.Context(), errMerchant)
+			assert.False(t, middleware.Fail(r.Context(), errMerchant))
 		}, status: 200, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, is: errMerchant},
 		{name: "500 after early hints", next: func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusEarlyHints)

@@ -268,6 +268,9 @@ func (v *PTS) flat(fields []strict.Field, k *PTSKeys) ([]strict.Field, error) {
 }
 
 func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed string, k *PTSKeys, t *trace) ([]strict.Field, error) {
+	if looksLikeJSON(sealed) { // and no base64
+		return nil, reject(payack.PTS, payack.ReasonEnvelope, "it is JSON where an envelope is expected; have it announced as application/json, or set sniff")
+	}
 	if k.envelope == nil {
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, "an envelope, and envelopes are switched off")
 	}
@@ -278,9 +281,6 @@ func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed string, k *PTSK
 		t.note("header", PTSTransactionHeader+" is right")
 	}
 	opened, err := k.envelope.Open([]byte(sealed))
-	if err != nil && looksLikeJSON(sealed) {
-		return nil, reject(payack.PTS, payack.ReasonEnvelope, "it is JSON where an envelope is expected; have it announced as application/json, or set sniff")
-	}
 	if err != nil {
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, because("it does not open with the safecode", mangledBase64(sealed)))
 	}

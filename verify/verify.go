@@ -154,7 +154,7 @@ func (k *known) mark(fields []strict.Field) error { return strict.Know(fields, k
 // does not mark what is known.
 func decode(dst []strict.Field, body Body, text string, known []string) ([]strict.Field, error) {
 	if body == BodyForm {
-		return strict.Form(dst, text)
+		return strict.Form(dst, text, known...)
 	}
 	return strict.JSON(dst, text, known...)
 }

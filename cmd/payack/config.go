@@ -139,6 +139,9 @@ func fromEnvironment(b []byte) ([]byte, error) {
 		if token.Kind() == '"' && !isName {
 			if name, ok := variable(token.String()); ok {
 				value, found := os.LookupEnv(name)
+				if name == "" {
+					return nil, fmt.Errorf("%s: %s: ${} names no variable of the environment; write it like ${NAME}", position(b, offsetOf(b, in.StackPointer())), memberName(in.StackPointer()))
+				}
 				if !found {
 					return nil, fmt.Errorf("%s: %s: the environment has no %s; set it, or write the value into the file", position(b, offsetOf(b, in.StackPointer())), memberName(in.StackPointer()), name)
 				}

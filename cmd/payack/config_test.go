@@ -305,6 +305,9 @@ func TestEnvironment(t *testing.T) {
 	// Whole values only, and not what they turn into.
 	require.Equal(t, []string{`a "quoted" ${PAYACK_TEST_PEM}`, "x${PAYACK_TEST_KEY}", "${PAYACK_TEST_KEY", "$PAYACK_TEST_KEY"}, ptopOf(c).SigningKeys)
 	require.Equal(t, map[string]string{"${PAYACK_TEST_AMOUNT}": "700"}, c.sections[payack.Payatom].(*payatomConfig).Orders, "names stay")
+
+	_, err := loadConfig(writeFile(t, "payack.json", "{\n  \"addr\": \"${}\"}"))
+	require.ErrorContains(t, err, "addr: ${} names no variable of the environment; write it like ${NAME}")
 }
 
 func TestPrefixes(t *testing.T) {

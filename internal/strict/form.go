@@ -2,6 +2,7 @@ package strict
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -18,8 +19,9 @@ import (
 // take for a separator), brackets that nest deeper than [MaxDepth], and more than
 // [MaxFields] pairs.
 //
-// A name with brackets is one name here, however its reader nests it.
-func Form(dst []Field, src string) ([]Field, error) {
+// A name with brackets is one name here, however its reader nests it. The names
+// that are known are named in errors, as in [JSON].
+func Form(dst []Field, src string, known ...string) ([]Field, error) {
 	seen := make(map[string]bool)
 	for start := 0; start < len(src); {
 		end := len(src)
@@ -33,12 +35,15 @@ func Form(dst []Field, src string) ([]Field, error) {
 		if len(seen) == MaxFields {
 			return dst, &Error{What: "too many pairs", Offset: start}
 		}
-		f, err := pair(src, start, end)
-		if err != nil {
-			return dst, err
+		f, bad := pair(src, start, end)
+		if bad == nil && seen[f.Name] {
+			bad = &Error{What: "a name is given twice", Offset: start}
 		}
-		if seen[f.Name] {
-			return dst, &Error{What: "a name is given twice", Offset: start}
+		if bad != nil {
+			if slices.Contains(known, f.Name) {
+				bad.Member = f.Name
+			}
+			return dst, bad
 		}
 		seen[f.Name] = true
 		dst = append(dst, f)
@@ -47,7 +52,9 @@ func Form(dst []Field, src string) ([]Field, error) {
 	return dst, nil
 }
 
-func pair(src string, start, end int) (Field, error) {
+// pair reads one pair. Beside an error the field has the name, if that could be
+// read.
+func pair(src string, start, end int) (Field, *Error) {
 	raw := src[start:end]
 	if strings.IndexByte(raw, ';') >= 0 {
 		return Field{}, &Error{What: "a raw semicolon", Offset: start}
@@ -55,11 +62,11 @@ func pair(src string, start, end int) (Field, error) {
 	rawName, rawValue, found := strings.Cut(raw, "=")
 	name, err := url.QueryUnescape(rawName)
 	if err != nil || !utf8.ValidString(name) {
-		return Field{}, &Error{What: "invalid escape or UTF-8 in a name", Offset: start}
+		return Field{}, &Error{What: "invalid escape or UTF-8 in a name", Offset: start + broken(rawName)}
 	}
 	value, err := url.QueryUnescape(rawValue)
 	if err != nil || !utf8.ValidString(value) {
-		return Field{}, &Error{What: "invalid escape or UTF-8 in a value", Offset: start}
+		return Field{Name: name}, &Error{What: "invalid escape or UTF-8 in a value", Offset: end - len(rawValue) + broken(rawValue)}
 	}
 	if name == "" || strings.ContainsAny(name, `{}"`) {
 		return Field{}, &Error{What: "a name that no form of a provider has", Offset: start}
@@ -75,4 +82,32 @@ func pair(src string, start, end int) (Field, error) {
 		valueStart = end
 	}
 	return Field{Name: name, Kind: String, Text: value, Start: start, ValueStart: valueStart, End: end}, nil
+}
+
+// broken returns the offset of the first escape that is none, or of the first byte
+// of a character that is no UTF-8.
+func broken(raw string) int {
+	var text []byte
+	var at []int // where each byte of text came from
+	for i := 0; i < len(raw); {
+		n := 1
+		if raw[i] == '%' {
+			n = 3
+		}
+		piece := raw[i:min(i+n, len(raw))]
+		b, err := url.PathUnescape(piece)
+		if err != nil {
+			return i
+		}
+		text, at = append(text, b...), append(at, i)
+		i += n
+	}
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && n == 1 {
+			return at[i]
+		}
+		i += n
+	}
+	return 0
 }

@@ -338,3 +338,24 @@ func FuzzNoBodyIsBoth(f *testing.F) {
 		}
 	})
 }
+
+// An error says which known name's value is broken, and where.
+func TestFormErrorsNameThePlace(t *testing.T) {
+	known := []string{"order_id", "bank_ref"}
+	for body, want := range map[string]strict.Error{
+		"order_id=1&bank_ref=a%ffb":        {What: "invalid escape or UTF-8 in a value", Member: "bank_ref", Offset: 21},
+		"order_id=1&bank%5fref=%e2%82":     {What: "invalid escape or UTF-8 in a value", Member: "bank_ref", Offset: 22},
+		"order_id=%41%4":                   {What: "invalid escape or UTF-8 in a value", Member: "order_id", Offset: 12},
+		"order_id=%zz":                     {What: "invalid escape or UTF-8 in a value", Member: "order_id", Offset: 9},
+		"other=%zz":                        {What: "invalid escape or UTF-8 in a value", Offset: 6},
+		"o%zz=1":                           {What: "invalid escape or UTF-8 in a name", Offset: 1},
+		"order_id=1&bank_ref=2&order_id=3": {What: "a name is given twice", Member: "order_id", Offset: 22},
+		"a=1&a=2":                          {What: "a name is given twice", Offset: 4},
+	} {
+		_, err := strict.Form(nil, body, known...)
+		var got *strict.Error
+		if !errors.As(err, &got) || *got != want {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}

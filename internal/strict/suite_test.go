@@ -390,7 +390,7 @@ func TestSuite(t *testing.T) {
 			t.Errorf("i_%s by itself: accepted", c.name)
 		}
 	}
-	if n := len(mustAccept) + len(twiceNamed); n < 90 || len(mustRefuse) < 180 || len(left) < 35 {
+	if n := len(mustAccept) + len(twiceNamed); n != 95 || len(mustRefuse) != 188 || len(left) < 35 {
 		t.Errorf("%d, %d and %d cases", n, len(mustRefuse), len(left))
 	}
 }

@@ -44,8 +44,9 @@ const longKey = 128
 // answer.
 type Config struct {
 	// Budget is what each key may do: PerSecond, of at most [MaxPerSecond], and
-	// Burst. The other members are for the limiter that stands in; Now is also
-	// the clock of the cool-down, while buckets in Redis go by the server's.
+	// Burst. Own names keys that are never refused for failures. The other members
+	// are for the limiter that stands in; Now is also the clock of the cool-down,
+	// while buckets in Redis go by the server's.
 	Budget ratelimit.Config
 	// Prefix begins all keys in Redis, [DefaultPrefix] if empty. Limiters that
 	// have the same prefix and the same budget share their buckets; with another
@@ -267,6 +268,9 @@ func limitOf(b ratelimit.Config) redis_rate.Limit {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }
+
+// Owns implements [ratelimit.Owner] by Config.Budget.Own.
+func (l *Limiter) Owns(key string) bool { return l.local.Owns(key) }
 
 // Close closes the connections of a limiter made by [Open] or [New]; calls after
 // that are answered locally. It does nothing for one made by [NewWithClient].

@@ -38,6 +38,25 @@ func TestConformsWithoutRedis(t *testing.T) {
 	})
 }
 
+// A provider's own address is never refused for failures, with and without Redis.
+func TestOwnKeysAreNeverRefusedForFailures(t *testing.T) {
+	cfg := redislimit.Config{Budget: ratelimit.Config{PerSecond: 1.0 / 3600, Burst: 1, Own: []string{"provider"}}}
+	for name, opts := range map[string]*redis.Options{"Redis": anyServer(t), "without": {Dialer: refuse}} {
+		t.Run(name, func(t *testing.T) {
+			l := newPatient(t, opts, cfg)
+			for _, key := range []string{"provider", "stranger"} {
+				for range 2 {
+					_, _ = ratelimit.ChargeFailures.Failed(t.Context(), l, key)
+				}
+				d, _ := ratelimit.ChargeFailures.Gate(t.Context(), l, key)
+				assert.Equal(t, key == "provider", d.Allowed, key)
+			}
+			d, _ := ratelimit.ChargeAll.Gate(t.Context(), l, "provider")
+			assert.False(t, d.Allowed, "the plain limit counts for everybody")
+		})
+	}
+}
+
 func refuse(context.Context, string, string) (net.Conn, error) {
 	return nil, errors.New("connection refused")
 }
