@@ -39,7 +39,7 @@
 //
 // Every call returns when its context is over, and the provider is asked to send
 // again. A function in its transaction may use up the deadline; giving up takes up
-// to three seconds more. What became of a commit whose answer was lost is read from
+// to a second more. What became of a commit whose answer was lost is read from
 // the row, FOR UPDATE; what can't be read, the next delivery finds out. Nothing is
 // acknowledged before its commit is certain.
 //

@@ -40,10 +40,11 @@ type load struct {
 
 const (
 	faultDeadline = time.Second
-	// givingUp is what is allowed after it for a rollback and for giving a claim up.
-	givingUp = 3 * time.Second
+	// givingUp is what is allowed after it for the end of a transaction that was
+	// under way.
+	givingUp = time.Second
 	// slack is for a machine that has other things to do.
-	slack = 3 * time.Second
+	slack = 2 * time.Second
 )
 
 func (p *place) load(t *testing.T) *load {

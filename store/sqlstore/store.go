@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -24,7 +25,8 @@ type Store struct {
 	cfg    Config
 	home   string
 	sql    statements
-	writer writer // nil but on SQLite
+	writer writer      // nil but on SQLite
+	silent atomic.Bool // the server has left the end of a transaction unanswered
 }
 
 var _ interface {
@@ -58,7 +60,7 @@ func newStatements(d Dialect, prefix string, mariaDB bool) statements {
 		commit:      write(`UPDATE {table} SET state = 2, at_us = {now} WHERE k = ? AND token = ? AND state = 1 AND at_us > {now}`),
 		release:     write(`DELETE FROM {table} WHERE k = ? AND token = ? AND state = 1 AND at_us > {now}`),
 		mark:        write(`UPDATE {table} SET state = 2, at_us = {now} WHERE state = 1`),
-		marked:      write(`SELECT k FROM {table} WHERE state = 2`),
+		marked:      write(`SELECT state FROM {table} WHERE 1 = 1`),
 		old:         write(`SELECT k FROM {table} WHERE k > ? AND (state = 2 AND id <> '' AND at_us <= {now} - ? OR state = 1 AND at_us <= {now} - ?) ORDER BY k LIMIT 500`),
 		forget:      write(`UPDATE {table} SET id = '' WHERE state = 2`),
 		drop:        write(`DELETE FROM {table} WHERE state = 1 AND at_us <= {now} - ?`),
@@ -423,19 +425,30 @@ func (s *Store) Commit(ctx context.Context, id, token string) error {
 }
 
 // releasePatience bounds how long a release is waited for.
-const releasePatience = 2 * time.Second
+const releasePatience = time.Second
 
 // Release implements [payack.Store]. After an error other than
-// [payack.ErrNotHeld] the event may be free, or still be claimed. It waits for two
-// seconds at most, so that a server that does not answer hardly delays the answer
-// to the provider; after that it goes on in the background until ctx is over.
+// [payack.ErrNotHeld] the event may be free, or still be claimed. It waits for a
+// second at most, and not at all where the server has just not answered [InTx], so
+// that it hardly delays the answer to the provider; after that it goes on in the
+// background until ctx is over.
 func (s *Store) Release(ctx context.Context, id, token string) error {
 	if s.cfg.Dialect == SQLite { // there is no server
 		return s.end(ctx, "release", s.sql.release, id, token)
 	}
 	released := make(chan error, 1)
-	go func() { released <- s.end(ctx, "release", s.sql.release, id, token) }()
-	wait := time.NewTimer(releasePatience)
+	go func() {
+		err := s.end(ctx, "release", s.sql.release, id, token)
+		if err == nil {
+			s.silent.Store(false)
+		}
+		released <- err
+	}()
+	patience := releasePatience
+	if s.silent.Load() {
+		patience = 0
+	}
+	wait := time.NewTimer(patience)
 	defer wait.Stop()
 	select {
 	case err := <-released:

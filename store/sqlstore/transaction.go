@@ -12,8 +12,9 @@ import (
 	"github.com/payack/payack/internal/dialect"
 )
 
-// settleTimeout is the least time allowed for a commit, and for finding out what
-// became of a transaction; the deadline may have passed.
+// settleTimeout is the least time allowed for the end of a transaction: the last
+// look, the commit or rollback, and finding out what became of it, together. The
+// deadline may have passed.
 const settleTimeout = time.Second
 
 var (
@@ -34,6 +35,8 @@ type transaction struct {
 	conn   *sql.Conn
 	tx     *sql.Tx
 	cancel context.CancelFunc
+	// last is the context of what is waited for when the function has returned.
+	last context.Context
 }
 
 // inTx marks the claims done, calls fn, looks whether the marks are still there,
@@ -63,9 +66,7 @@ func (s *Store) inTx(ctx context.Context, held payack.Held, fn func(context.Cont
 	if err := fn(context.WithValue(ctx, connKey{}, t.conn), t.tx); err != nil {
 		return err
 	}
-	late, cancel := atLeast(ctx, settleTimeout) // a late result counts
-	defer cancel()
-	switch there, err := t.marked(late, t.tx, ""); {
+	switch there, err := t.marked(t.ending(ctx), t.tx, ""); { // a late result counts
 	case errors.Is(err, sql.ErrTxDone): // the rows tell how the function ended it
 	case err != nil:
 		return explain(s.cfg.Dialect, "InTx: the transaction had failed before the function returned nil; return the errors of its statements", err)
@@ -111,19 +112,38 @@ func (s *Store) begin(ctx context.Context, claims []payack.HeldClaim) (*transact
 		giveBack()
 		return nil, explain(s.cfg.Dialect, "InTx: begin", err)
 	}
-	return &transaction{s, marks, conn, tx, cancel}, nil
+	return &transaction{store: s, marks: marks, conn: conn, tx: tx, cancel: cancel}, nil
 }
 
-// end calls the transaction's Commit or Rollback and gives the connection back.
+// ending returns the context of what is done when the function has returned. All of
+// it ends with the deadline, or settleTimeout after the function if that is later.
+func (t *transaction) ending(ctx context.Context) context.Context {
+	if t.last != nil {
+		return t.last
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	if deadline, ok := ctx.Deadline(); ok && ctx.Err() == nil {
+		if end, _ := last.Deadline(); deadline.After(end) {
+			cancel()
+			last, cancel = context.WithDeadline(context.WithoutCancel(ctx), deadline)
+		}
+	}
+	t.last = last
+	context.AfterFunc(last, cancel) // when its time is over: what reads in the background may need it
+	return last
+}
+
+// finish calls the transaction's Commit or Rollback and gives the connection back.
 // Drivers take no context for that, so that it is done in the background when the
 // server does not answer until ctx is over.
-func (t *transaction) end(ctx context.Context, call func() error) error {
+func (t *transaction) finish(ctx context.Context, call func() error) error {
 	ended := make(chan error, 1)
 	go func() {
 		err := call()
 		dialect.Restore(t.conn, t.store.cfg.Dialect, err == nil)
 		t.store.writer.leave()
 		t.cancel()
+		t.store.silent.Store(false)
 		ended <- err
 	}()
 	select {
@@ -131,21 +151,19 @@ func (t *transaction) end(ctx context.Context, call func() error) error {
 		return err
 	case <-ctx.Done():
 		t.cancel() // pgx heeds it
+		t.store.silent.Store(true)
 		return errUnanswered
 	}
 }
 
 // commit commits. When that is not confirmed, the rows tell what became of it.
 func (t *transaction) commit(ctx context.Context, held payack.Held) error {
-	ctx, cancel := atLeast(ctx, settleTimeout)
-	defer cancel()
-	endErr := t.end(ctx, t.tx.Commit)
+	ctx = t.ending(ctx)
+	endErr := t.finish(ctx, t.tx.Commit)
 	if endErr == nil {
 		held.Committed()
 		return nil
 	}
-	ctx, cancel = atLeast(ctx, settleTimeout)
-	defer cancel()
 	there, err := t.settled(ctx)
 	log := t.store.cfg.Logger.With("claims", t.ids(held))
 	switch {
@@ -167,11 +185,10 @@ func (t *transaction) commit(ctx context.Context, held payack.Held) error {
 // rollback rolls back. A function that failed may have committed before, by a
 // statement or a method: then part of its work stands, and a person is told.
 func (t *transaction) rollback(ctx context.Context, held payack.Held, failure error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	endErr := t.end(ctx, t.tx.Rollback)
+	ctx = t.ending(ctx)
+	endErr := t.finish(ctx, t.tx.Rollback)
 	ids, cfg := t.ids(held), &t.store.cfg
 	stands := func() bool {
-		defer cancel()
 		there, err := t.settled(ctx)
 		switch {
 		case err != nil:
@@ -190,14 +207,6 @@ func (t *transaction) rollback(ctx context.Context, held payack.Held, failure er
 	if stands() {
 		held.Committed()
 	}
-}
-
-// atLeast returns ctx with no less than d until its deadline.
-func atLeast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	if end, ok := ctx.Deadline(); ok && time.Until(end) >= d && ctx.Err() == nil {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(context.WithoutCancel(ctx), d)
 }
 
 func (t *transaction) ids(held payack.Held) string {
@@ -253,7 +262,8 @@ func (t *transaction) mark(ctx context.Context) error {
 	return nil
 }
 
-// marked reports whether all rows are marked by us.
+// marked reports whether all rows are marked by us. The statement finds them by what
+// marking leaves as it is: PostgreSQL waits only for rows that fit before, too.
 func (t *transaction) marked(ctx context.Context, q dialect.Querier, ending string) (bool, error) {
 	statement, args := t.rows(t.store.sql.marked)
 	rows, err := t.store.query(ctx, q, statement+ending, args...)
@@ -263,7 +273,13 @@ func (t *transaction) marked(ctx context.Context, q dialect.Querier, ending stri
 	defer rows.Close()
 	n := 0
 	for rows.Next() {
-		n++
+		var state int
+		if err := rows.Scan(&state); err != nil {
+			return false, err
+		}
+		if state == done {
+			n++
+		}
 	}
 	return n == len(t.marks), rows.Err()
 }

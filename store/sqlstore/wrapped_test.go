@@ -1,0 +1,195 @@
+package sqlstore_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/store/sqlstore"
+)
+
+// connector opens connections of a database's own driver, counts what goes over
+// them, and may have answers lost.
+type connector struct {
+	driver driver.Driver
+	dsn    string
+
+	mu   sync.Mutex
+	sent []string // statements, BEGIN and the ends included
+	// lost, if above 0, is after how long a commit is worked on whose answer is lost
+	// at once; commits says whether it succeeds then.
+	lost    time.Duration
+	commits bool
+}
+
+func (c *connector) Driver() driver.Driver { return c.driver }
+
+func (c *connector) Connect(context.Context) (driver.Conn, error) {
+	conn, err := c.driver.Open(c.dsn)
+	if err != nil {
+		return nil, err
+	}
+	return &wrappedConn{driverConn: conn.(driverConn), c: c}, nil
+}
+
+func (c *connector) note(statement string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent = append(c.sent, statement)
+}
+
+// driverConn is what the connections of all three drivers are.
+type driverConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.SessionResetter
+}
+
+type wrappedConn struct {
+	driverConn
+	c    *connector
+	work sync.WaitGroup // a commit whose answer was lost
+}
+
+func (c *wrappedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	c.c.note(query)
+	return c.driverConn.ExecContext(ctx, query, args)
+}
+
+func (c *wrappedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	c.c.note(query)
+	return c.driverConn.QueryContext(ctx, query, args)
+}
+
+func (c *wrappedConn) CheckNamedValue(v *driver.NamedValue) error {
+	if checks, ok := c.driverConn.(driver.NamedValueChecker); ok {
+		return checks.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+func (c *wrappedConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	c.c.note("BEGIN")
+	tx, err := c.driverConn.BeginTx(context.WithoutCancel(ctx), opts) // a commit that was sent can't be called back
+	return wrappedTx{tx, c}, err
+}
+
+func (c *wrappedConn) Close() error {
+	go func() {
+		c.work.Wait()
+		_ = c.driverConn.Close()
+	}()
+	return nil
+}
+
+type wrappedTx struct {
+	driver.Tx
+	conn *wrappedConn
+}
+
+func (t wrappedTx) Commit() error {
+	t.conn.c.note("COMMIT")
+	c := t.conn.c
+	if c.lost == 0 {
+		return t.Tx.Commit()
+	}
+	t.conn.work.Go(func() {
+		time.Sleep(c.lost)
+		if c.commits {
+			_ = t.Tx.Commit()
+		}
+	})
+	return errors.New("the connection was lost")
+}
+
+func (t wrappedTx) Rollback() error {
+	t.conn.c.note("ROLLBACK")
+	return t.Tx.Rollback()
+}
+
+// wrappedPlace is a place whose pool goes through a connector.
+func (d database) wrappedPlace(t *testing.T) (*place, *connector) {
+	t.Helper()
+	p := d.place(t)
+	c := &connector{driver: p.db.Driver(), dsn: p.dsn}
+	p.db = sql.OpenDB(c)
+	t.Cleanup(func() { p.db.Close() })
+	var err error
+	p.store, err = sqlstore.Open(t.Context(), sqlstore.Config{DB: p.db, Dialect: d.dialect, Logger: p.log.logger()})
+	require.NoError(t, err)
+	return p, c
+}
+
+// attempt claims an event and delivers it, and returns what was sent meanwhile.
+func (p *place) attempt(t *testing.T, c *connector, id string) (h *held, sent []string, err error) {
+	t.Helper()
+	claim, err := p.store.Claim(t.Context(), id, "f", time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, payack.ClaimGranted, claim.State)
+	h = &held{store: p.store, claims: []payack.HeldClaim{{ID: id, Fingerprint: "f", Token: claim.Token}}}
+	c.mu.Lock()
+	c.sent = nil
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	run := sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, _ *payack.PayatomEvent) error { return p.settle(ctx, tx, id) })
+	err = run(payack.WithHeld(ctx, h), nothing)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return h, c.sent, err
+}
+
+// The answer to a commit is lost while the server still works on it. Whoever reads
+// the row then must wait for its end: a plain read finds it unmarked, and the event
+// would be given up and settled again.
+func TestCommitThatIsStillUnderWay(t *testing.T) {
+	for _, d := range databases[1:] { // SQLite has one writer, and no answers to lose
+		t.Run(d.name, func(t *testing.T) {
+			p, c := d.wrappedPlace(t)
+			for _, commits := range []bool{true, false} {
+				id := fmt.Sprint("commits ", commits)
+				c.lost, c.commits = 300*time.Millisecond, commits
+				h, _, err := p.attempt(t, c, id)
+				c.lost = 0
+				require.Equal(t, commits, h.committed, id)
+				if commits {
+					require.NoError(t, err)
+					require.Equal(t, 1, p.count(t, id))
+					continue
+				}
+				require.ErrorContains(t, err, "the connection was lost")
+				require.Zero(t, p.count(t, id))
+				require.NoError(t, p.store.Release(t.Context(), id, h.claims[0].Token))
+			}
+		})
+	}
+}
+
+// InTx has two statements more than the merchant's own transaction; MariaDB's
+// session is told twice more.
+func TestStatementsOfInTx(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		p, c := d.wrappedPlace(t)
+		_, sent, err := p.attempt(t, c, "a")
+		require.NoError(t, err)
+		want := []string{"BEGIN", "UPDATE payack_once", "INSERT INTO effects", "SELECT", "COMMIT"}
+		if d.dialect == sqlstore.MySQL {
+			want = slices.Concat([]string{"SET autocommit=0"}, want, []string{"SET autocommit=1"})
+		}
+		require.Len(t, sent, len(want), "%q", sent)
+		for i := range want {
+			require.Contains(t, sent[i], want[i])
+		}
+	})
+}
