@@ -13,10 +13,29 @@ func (rc *receiver) gate(d *delivery) error {
 	o, r := &rc.options, d.r
 	addr, addrErr := clientAddr(r, o.TrustedProxies, o.ForwardedHeader)
 	d.Client = addr // first, so that every refusal says whose it is
+	if err := rc.admit(r); err != nil {
+		return err
+	}
+	if len(o.TrustedProxies) == 0 && r.Header[o.ForwardedHeader] != nil && rc.proxyWarned.CompareAndSwap(false, true) {
+		o.Logger.Warn("payack: requests carry "+o.ForwardedHeader+" and no proxy is trusted, so clients are known by the peer's address only; set TrustedProxies if there is a proxy of yours in front",
+			"provider", rc.stages.provider)
+	}
+	needed := len(o.AllowedAddresses) > 0 || len(o.TrustedProxies) > 0 || o.Limiter != nil && o.LimitKey == nil
+	switch {
+	case addrErr != nil && needed:
+		return rc.unknownAddress
+	case len(o.AllowedAddresses) > 0 && !within(addr, o.AllowedAddresses):
+		return rc.refusals[payack.ReasonAddress]
+	}
+	return rc.limitGate(d)
+}
+
+// admit looks at what is the request's own, whoever sent it.
+func (rc *receiver) admit(r *http.Request) error {
 	if r.Method != http.MethodPost {
 		return rc.refusals[payack.ReasonMethod]
 	}
-	if r.ContentLength > o.MaxBody {
+	if r.ContentLength > rc.options.MaxBody {
 		return rc.refusals[payack.ReasonTooLarge]
 	}
 	// With two types, two readers could each take another one.
@@ -32,18 +51,7 @@ func (rc *receiver) gate(d *delivery) error {
 			return rc.refusals[payack.ReasonContentEncoding]
 		}
 	}
-	if len(o.TrustedProxies) == 0 && r.Header[o.ForwardedHeader] != nil && rc.proxyWarned.CompareAndSwap(false, true) {
-		o.Logger.Warn("payack: requests carry "+o.ForwardedHeader+" and no proxy is trusted, so clients are known by the peer's address only; set TrustedProxies if there is a proxy of yours in front",
-			"provider", rc.stages.provider)
-	}
-	needed := len(o.AllowedAddresses) > 0 || len(o.TrustedProxies) > 0 || o.Limiter != nil && o.LimitKey == nil
-	switch {
-	case addrErr != nil && needed:
-		return rc.unknownAddress
-	case len(o.AllowedAddresses) > 0 && !within(addr, o.AllowedAddresses):
-		return rc.refusals[payack.ReasonAddress]
-	}
-	return rc.limitGate(d)
+	return nil
 }
 
 // refused says why the gate turns a request away, and names the fix.

@@ -142,11 +142,10 @@ func (h *Handler) Observe(ctx context.Context, o *payack.Observation) {
 // What it tells is for whoever holds the keys: see [verify.Explanation].
 func (h *Handler) Explain(ctx context.Context, d *payack.Delivery) (verify.Explanation, error) {
 	m := verify.Message{Header: d.Header, Body: d.Body, ContentType: http.Header(d.Header).Get("Content-Type")}
-	r, err := http.NewRequestWithContext(payack.WithDelivery(ctx, d), http.MethodPost, "/", nil)
+	r, err := requestOf(ctx, d)
 	if err != nil {
 		return verify.Explanation{}, err
 	}
-	r.Method, r.URL.Path, r.Header = d.Method, d.Path, d.Header
 	return h.engine.stages.explain(ctx, r, m)
 }
 

@@ -45,6 +45,14 @@ func (k *keyed[E, K]) explain(ctx context.Context, r *http.Request, m verify.Mes
 	return k.verifier.Explain(m, keys), nil
 }
 
+func (k *keyed[E, K]) with(ctx context.Context, r *http.Request) (verifier, keys any, err error) {
+	found, err := k.keys(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	return k.verifier, found, nil
+}
+
 func (k *keyed[E, K]) keys(ctx context.Context, r *http.Request) (K, error) {
 	var none K
 	if k.find == nil {

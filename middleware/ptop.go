@@ -92,6 +92,7 @@ func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 	if err != nil {
 		return nil, err
 	}
+	confirmed := func(ev *payack.PtopEvent) bool { return c.Confirm != nil && ev.Success }
 	return newReceiver(c.Options, stages[*payack.PtopEvent]{
 		provider: payack.Ptop,
 		answers:  &ptopAnswers,
@@ -108,13 +109,15 @@ func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 			}
 			return ev, err
 		},
-		explain: keys.explain,
-		tenant:  c.Tenant,
-		asks:    func(ev *payack.PtopEvent) bool { return c.Confirm != nil && ev.Success },
+		explain:  keys.explain,
+		with:     keys.with,
+		tenant:   c.Tenant,
+		asks:     confirmed,
+		confirms: confirmed,
 		ask: func(ctx context.Context, ev *payack.PtopEvent) error {
-			confirmed, err := confirms.ask(ctx, ev)
+			answer, err := confirms.ask(ctx, ev)
 			if err == nil { // otherwise Confirm may still be reading the event
-				ev.Confirmed = confirmed
+				ev.Confirmed = answer
 			}
 			return err
 		},

@@ -97,6 +97,7 @@ func newPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 	if err != nil {
 		return nil, err
 	}
+	confirmed := func(ev *payack.PTSEvent) bool { return c.Confirm != nil && ev.Paid() }
 	return newReceiver(c.Options, stages[*payack.PTSEvent]{
 		provider: payack.PTS,
 		answers:  &ptsAnswers,
@@ -104,13 +105,15 @@ func newPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 		pinned:   len(c.Numbers) == 1,
 		verify:   keys.verify,
 		explain:  keys.explain,
+		with:     keys.with,
 		tenant:   c.Tenant,
 		unknown:  func(ev *payack.PTSEvent) bool { return !ev.Status.Known() },
-		asks:     func(ev *payack.PTSEvent) bool { return c.Confirm != nil && ev.Paid() },
+		asks:     confirmed,
+		confirms: confirmed,
 		ask: func(ctx context.Context, ev *payack.PTSEvent) error {
-			confirmed, err := confirms.ask(ctx, ev)
+			answer, err := confirms.ask(ctx, ev)
 			if err == nil { // otherwise Confirm may still be reading the event
-				ev.Confirmed = confirmed
+				ev.Confirmed = answer
 			}
 			return err
 		},

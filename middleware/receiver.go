@@ -44,12 +44,18 @@ type stages[E payack.Event] struct {
 	verify func(ctx context.Context, r *http.Request, m verify.Message) (E, error)
 	// explain does the same and tells each step.
 	explain func(ctx context.Context, r *http.Request, m verify.Message) (verify.Explanation, error)
+	// with returns the verifier and the keys that a request is verified with.
+	with func(ctx context.Context, r *http.Request) (verifier, keys any, err error)
 	// asks reports whether somebody is to be asked about an event: the merchant
 	// for what is expected, the provider for what is true. It is nil where nobody
 	// ever is.
 	asks func(ev E) bool
 	// ask asks them, and writes what they say into the event.
 	ask func(ctx context.Context, ev E) error
+	// expect is the part of ask that asks the merchant only, nil where none does.
+	expect func(ctx context.Context, ev E) error
+	// confirms reports whether ask asks the provider, too; nil where it never does.
+	confirms func(ev E) bool
 	// binding returns what ties a signature to its event, nil where a signature
 	// can't belong to two.
 	binding func(ev E) (binding, bool)
@@ -72,7 +78,7 @@ type stages[E payack.Event] struct {
 func (s stages[E]) erased() stages[payack.Event] {
 	var none E
 	out := stages[payack.Event]{
-		provider: s.provider, answers: s.answers, accepts: s.accepts, explain: s.explain, pinned: s.pinned, tenant: s.tenant,
+		provider: s.provider, answers: s.answers, accepts: s.accepts, explain: s.explain, with: s.with, pinned: s.pinned, tenant: s.tenant,
 		verify: func(ctx context.Context, r *http.Request, m verify.Message) (payack.Event, error) {
 			ev, err := s.verify(ctx, r, m)
 			if any(ev) == any(none) {
@@ -84,6 +90,12 @@ func (s stages[E]) erased() stages[payack.Event] {
 	if s.asks != nil {
 		out.asks = func(ev payack.Event) bool { return s.asks(ev.(E)) }
 		out.ask = func(ctx context.Context, ev payack.Event) error { return s.ask(ctx, ev.(E)) }
+	}
+	if s.expect != nil {
+		out.expect = func(ctx context.Context, ev payack.Event) error { return s.expect(ctx, ev.(E)) }
+	}
+	if s.confirms != nil {
+		out.confirms = func(ev payack.Event) bool { return s.confirms(ev.(E)) }
 	}
 	if s.unknown != nil {
 		out.unknown = func(ev payack.Event) bool { return s.unknown(ev.(E)) }

@@ -7,9 +7,26 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// verify finds the keys, verifies, and applies the merchant's own rules. From
-// here on the delivery has an event, an invalid one too.
+// verify is check, and tells the log what is to be known of a receiver.
 func (rc *receiver) verify(ctx context.Context, d *delivery) (payack.Event, error) {
+	ev, err := rc.check(ctx, d)
+	if ev == nil || err != nil {
+		return ev, err
+	}
+	if rc.stages.unknown != nil && rc.stages.unknown(ev) {
+		rc.options.Logger.Warn("payack: the status is none that the documents know, so the event is neither paid nor final; if it means paid, tell us, and look at the order",
+			"provider", rc.stages.provider, "event_id", d.observation.EventID)
+	}
+	if !rc.stages.pinned && rc.schemeReported.CompareAndSwap(false, true) {
+		rc.options.Logger.Info("payack: the first callback verified; pin its scheme in the configuration, so that no other reading of the provider's documents is tried",
+			"provider", rc.stages.provider, "scheme", d.observation.Scheme)
+	}
+	return ev, nil
+}
+
+// check finds the keys, verifies, and applies the merchant's own rules. From
+// here on the delivery has an event, an invalid one too.
+func (rc *receiver) check(ctx context.Context, d *delivery) (payack.Event, error) {
 	defer func() { d.observation.Took.Verify = d.lap() }()
 	ev, err := rc.stages.verify(ctx, d.r, verify.Message{ContentType: contentType(d.r), Header: d.Header, Body: d.Body})
 	if ev == nil {
@@ -23,17 +40,8 @@ func (rc *receiver) verify(ctx context.Context, d *delivery) (payack.Event, erro
 	}
 	if err != nil {
 		d.Invalid = err.(*payack.Error).Detail
-		return ev, err
 	}
-	if rc.stages.unknown != nil && rc.stages.unknown(ev) {
-		rc.options.Logger.Warn("payack: the status is none that the documents know, so the event is neither paid nor final; if it means paid, tell us, and look at the order",
-			"provider", rc.stages.provider, "event_id", d.observation.EventID)
-	}
-	if !rc.stages.pinned && rc.schemeReported.CompareAndSwap(false, true) {
-		rc.options.Logger.Info("payack: the first callback verified; pin its scheme in the configuration, so that no other reading of the provider's documents is tried",
-			"provider", rc.stages.provider, "scheme", d.observation.Scheme)
-	}
-	return ev, nil
+	return ev, err
 }
 
 // has makes ev the delivery's event.

@@ -42,6 +42,15 @@ func NewPayatomKeys(tenant string, secretKeys ...payack.Secret) (*PayatomKeys, e
 	return k, nil
 }
 
+// Secrets returns a copy of the secret keys that it was made of.
+func (k *PayatomKeys) Secrets() []payack.Secret {
+	secrets := make([]payack.Secret, len(k.keys))
+	for i := range k.keys {
+		secrets[i] = k.keys[i].secret
+	}
+	return secrets
+}
+
 // Tenant returns the scope that the keys were made for.
 func (k *PayatomKeys) Tenant() string { return k.tenant }
 
@@ -62,6 +71,7 @@ type Payatom struct {
 	body         Body
 	literal, php bool
 	sniff        bool
+	options      PayatomOptions
 }
 
 // NewPayatom returns a verifier. Errors name the option and the fix.
@@ -80,9 +90,13 @@ func NewPayatom(o PayatomOptions) (*Payatom, error) {
 	return &Payatom{
 		body:    body,
 		literal: slices.Contains(numbers, payack.SchemeLiteral), php: slices.Contains(numbers, payack.SchemePHP),
-		sniff: o.Sniff,
+		sniff: o.Sniff, options: o,
 	}, nil
 }
+
+// Options returns the options that the verifier was made of. Do not change what
+// they hold.
+func (v *Payatom) Options() PayatomOptions { return v.options }
 
 // Accepts reports whether Verify takes bodies of this Content-Type.
 func (v *Payatom) Accepts(contentType string) bool {

@@ -40,8 +40,9 @@ var (
 // PtopKeys holds a tenant's signing keys ("the_signature" in Ptop's API v3
 // document), prepared for verifying. It is safe for concurrent use.
 type PtopKeys struct {
-	tenant string
-	keys   []ptopKey
+	tenant  string
+	secrets []payack.Secret
+	keys    []ptopKey
 }
 
 // ptopKey pools keyed HMAC states: keying one hashes two blocks and allocates,
@@ -62,7 +63,7 @@ func NewPtopKeys(tenant string, signingKeys ...payack.Secret) (*PtopKeys, error)
 	if err := checkSecrets("signing_keys", signingKeys); err != nil {
 		return nil, err
 	}
-	k := &PtopKeys{tenant: tenant, keys: make([]ptopKey, len(signingKeys))}
+	k := &PtopKeys{tenant: tenant, secrets: slices.Clone(signingKeys), keys: make([]ptopKey, len(signingKeys))}
 	for i, secret := range signingKeys {
 		k.keys[i].states.New = func() any {
 			return &ptopState{mac: hmac.New(sha256.New, []byte(secret.Reveal()))}
@@ -73,6 +74,9 @@ func NewPtopKeys(tenant string, signingKeys ...payack.Secret) (*PtopKeys, error)
 
 // Tenant returns the scope of the keys, which is part of an event's identity.
 func (k *PtopKeys) Tenant() string { return k.tenant }
+
+// Secrets returns a copy of the signing keys that it was made of.
+func (k *PtopKeys) Secrets() []payack.Secret { return slices.Clone(k.secrets) }
 
 // find returns the index of the key under which the parts, joined, have this
 // HMAC in lower-case hex digits, or -1. It compares the digits in constant time,
@@ -131,7 +135,12 @@ type Ptop struct {
 	schemes []payack.Scheme
 	headers []string // canonical, each once
 	sniff   bool
+	options PtopOptions
 }
+
+// Options returns the options that the verifier was made of. Do not change what
+// they hold.
+func (v *Ptop) Options() PtopOptions { return v.options }
 
 // NewPtop returns a verifier. An error names the option and the fix.
 func NewPtop(o PtopOptions) (*Ptop, error) {
@@ -152,7 +161,7 @@ func NewPtop(o PtopOptions) (*Ptop, error) {
 				"; choose from " + list(fit) + ", or set body to " + strconv.Quote(string(otherBody)))
 		}
 	}
-	v := &Ptop{body: body, sniff: o.Sniff}
+	v := &Ptop{body: body, sniff: o.Sniff, options: o}
 	if v.schemes, err = pickSchemes("schemes", o.Schemes, fit); err != nil {
 		return nil, err
 	}

@@ -55,6 +55,7 @@ type PTSKeyConfig struct {
 // PTSKeys are the prepared keys of one PTS account. They are safe for
 // concurrent use; build them once, not for each request.
 type PTSKeys struct {
+	config            PTSKeyConfig
 	tenant, userID    string
 	safecode          payack.Secret
 	envelope          *envelope.PTS // nil: switched off
@@ -71,7 +72,7 @@ func NewPTSKeys(c PTSKeyConfig) (*PTSKeys, error) {
 	if len(c.PublicKeys) == 0 {
 		return nil, errors.New("payack: public_keys: no key is given; give PTS's public key as PEM")
 	}
-	k := &PTSKeys{tenant: c.Tenant, userID: c.UserID, safecode: c.Safecode, transactionSecret: c.TransactionSecret}
+	k := &PTSKeys{config: c, tenant: c.Tenant, userID: c.UserID, safecode: c.Safecode, transactionSecret: c.TransactionSecret}
 	for i, text := range c.PublicKeys {
 		key, err := parsePublicKey(text)
 		if err != nil {
@@ -103,6 +104,10 @@ func checkPTSSecrets(safecode, transactionSecret payack.Secret) error {
 	return err
 }
 
+// Config returns what the keys were made of. Its secrets print redacted. Do not
+// change what it holds.
+func (k *PTSKeys) Config() PTSKeyConfig { return k.config }
+
 // Tenant returns the scope that the keys were made for.
 func (k *PTSKeys) Tenant() string { return k.tenant }
 
@@ -126,6 +131,7 @@ type PTS struct {
 	literal, php bool
 	hexHeader    bool
 	sniff        bool
+	options      PTSOptions
 }
 
 // NewPTS returns a verifier. Errors name the option and the fix.
@@ -134,7 +140,7 @@ func NewPTS(o PTSOptions) (*PTS, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &PTS{literal: slices.Contains(numbers, payack.SchemeLiteral), php: slices.Contains(numbers, payack.SchemePHP), sniff: o.Sniff}
+	v := &PTS{literal: slices.Contains(numbers, payack.SchemeLiteral), php: slices.Contains(numbers, payack.SchemePHP), sniff: o.Sniff, options: o}
 	switch o.TransactionSignature {
 	case "", PTSBase64:
 	case PTSHex:
@@ -144,6 +150,10 @@ func NewPTS(o PTSOptions) (*PTS, error) {
 	}
 	return v, nil
 }
+
+// Options returns the options that the verifier was made of. Do not change what
+// they hold.
+func (v *PTS) Options() PTSOptions { return v.options }
 
 // Accepts reports whether Verify takes bodies of this Content-Type.
 func (v *PTS) Accepts(contentType string) bool {
