@@ -146,7 +146,7 @@ func (h *Handler) Explain(ctx context.Context, d *payack.Delivery) (verify.Expla
 	if err != nil {
 		return verify.Explanation{}, err
 	}
-	return h.engine.stages.explain(ctx, r, m)
+	return h.engine.stages.explain(r.Context(), r, m)
 }
 
 // Healthy reports whether what the receiver needs is there: the error is that of

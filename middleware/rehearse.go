@@ -84,7 +84,7 @@ func (h *Handler) Verifier(ctx context.Context, d *payack.Delivery) (verifier, k
 	if err != nil {
 		return nil, nil, err
 	}
-	return h.engine.stages.with(ctx, r)
+	return h.engine.stages.with(r.Context(), r)
 }
 
 // MaxBody returns the largest body that is taken, in bytes.

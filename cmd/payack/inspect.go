@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,12 +15,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/diagnose"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
-	"github.com/payack/payack/verify"
 )
 
-func runInspect(_ context.Context, std stdio, args []string) error {
+func runInspect(ctx context.Context, std stdio, args []string) error {
 	fs := newFlags(std, "inspect", "inspect PROVIDER -config FILE [FILE|-]\n\nFILE is a recording, the dump of a request or a bare body; - or none is standard input.",
 		"payack inspect pts -config payack.json recording.json")
 	file := fs.String("config", "", "the receiver's configuration `file`")
@@ -41,21 +39,18 @@ func runInspect(_ context.Context, std stdio, args []string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	// Nothing of this is limited by who sends, or how often.
-	o := middleware.Options{MaxBody: c.MaxBodyBytes, Logger: slog.New(slog.DiscardHandler)}
 	i := &inspection{config: c, provider: p}
-	o.Observer = payack.ObserverFunc(func(_ context.Context, seen *payack.Observation) { i.seen = *seen })
-	c.sections[p].pretend(&i.asks)
+	o := middleware.Options{MaxBody: c.MaxBodyBytes, Logger: slog.New(slog.DiscardHandler)}
 	if i.handler, err = c.handler(p, o, nothing); err != nil {
-		return usageError{err}
-	}
-	if i.reader, err = c.reader(p); err != nil {
 		return usageError{err}
 	}
 	if i.rec, err = loadOne(std.in, append(operands, "-")[1]); err != nil {
 		return usageError{err}
 	}
-	failure := i.run()
+	failure, err := i.run(ctx)
+	if err != nil {
+		return err
+	}
 	if _, err := std.out.Write(c.redact(i.out.Bytes())); err != nil {
 		return fmt.Errorf("standard output: %w", err)
 	}
@@ -84,12 +79,8 @@ func loadOne(stdin io.Reader, file string) (payacktest.Recorded, error) {
 type inspection struct {
 	config   *config
 	provider payack.Provider
-	handler  http.Handler
-	reader   reader
+	handler  *middleware.Handler
 	rec      payacktest.Recorded
-	seen     payack.Observation // what the handler made of it
-	asks     string             // what the provider would be asked
-	unsigned bool               // no signature was found in it
 	out      bytes.Buffer
 }
 
@@ -98,49 +89,46 @@ func (i *inspection) line(step, format string, args ...any) {
 	fmt.Fprintf(&i.out, "%-11s  %s\n", step, plain(fmt.Sprintf(format, args...)))
 }
 
-// run writes all steps. The error is for a delivery that would not be accepted.
-func (i *inspection) run() error {
+// run writes all steps. The failure is for a delivery that would not be accepted.
+func (i *inspection) run(ctx context.Context) (failure, err error) {
 	i.recorded()
-	i.gate()
-	given, err := answerOf(i.rec.Deliver(i.handler))
+	rec := &i.rec
+	// Who inspects has the keys, and so may see what an envelope held.
+	o := diagnose.Options{Length: rec.ContentLength(), Incomplete: rec.Incomplete, Redacted: rec.Redacted, Opened: true}
+	d := &payack.Delivery{Method: rec.Method, Path: rec.Path, Header: rec.Header, Body: string(rec.Body)}
+	report, err := diagnose.Explain(ctx, i.handler, d, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	o := &i.seen
-	if i.rec.Incomplete && o.Outcome == payack.OutcomeFailed { // ours, for want of the rest
-		o.Reason, o.Err = payack.ReasonBodyRead, nil
+	for _, step := range report.Steps {
+		text := step.Text
+		if asked := i.config.sections[i.provider].asked(report.Event); step.Name == "confirm" && asked != "" {
+			text = strings.Replace(text, "the provider", asked, 1)
+		}
+		i.line(step.Name, "%s", text)
 	}
-	if o.Outcome != payack.OutcomeRefused && o.Reason != payack.ReasonBodyRead {
-		told := i.reader.explain(i.rec.Message())
-		i.unsigned = !slices.ContainsFunc(told.Steps, func(step verify.Step) bool { return step.Name == "signature" })
-		for _, step := range told.Steps {
-			i.line(step.Name, "%s", step.Text)
-		}
-		if told.Event != nil {
-			i.line("verified", "under scheme %s with key %d", told.Event.VerifiedBy().Scheme, told.Event.VerifiedBy().Key+1)
-			i.line("event", "%s", eventJSON(told.Event))
-		}
-		if i.asks != "" {
-			i.line("confirm", "would be confirmed by asking %s; that is left out, and what follows is for the answer that it is paid", i.asks)
-		}
-	}
-	var failure error
-	if o.Outcome == payack.OutcomeAccepted {
-		i.line("accepted", "%s", o.EventID)
+	if report.Outcome == payack.OutcomeAccepted {
+		i.line("accepted", "%s", report.EventID)
 	} else {
-		why := string(o.Reason)
-		// What the gate refuses is said above, by the configuration's names.
-		if e, ok := errors.AsType[*payack.Error](o.Err); ok && e.Detail != "" && o.Outcome != payack.OutcomeRefused {
-			why += ": " + e.Detail
+		advice, err := diagnose.Suggest(ctx, i.handler, d, o)
+		if err != nil {
+			return nil, err
 		}
-		fix := i.fix()
-		i.line(string(o.Outcome), "%s", why)
+		why, fix := string(report.Reason), advice.Fix
+		// What the gate refuses is said above, by the configuration's names.
+		if report.Cause != "" && report.Outcome != payack.OutcomeRefused && report.Cause != why {
+			why += ": " + report.Cause
+		}
+		if own := registry[i.provider].fixes[report.Reason]; own != "" && !advice.Verifies {
+			fix = own
+		}
+		i.line(string(report.Outcome), "%s", why)
 		i.line("fix", "%s", fix)
-		failure = fmt.Errorf("it would be %s: %s; %s", o.Outcome, why, fix)
+		failure = fmt.Errorf("it would be %s: %s; %s", report.Outcome, why, fix)
 	}
-	i.line("answer", "%s", answerText(given))
+	i.line("answer", "%s", answerText(report.Answer))
 	i.line("left out", "once only, rate limits, addresses and the path: they are not the delivery's own")
-	return failure
+	return failure, nil
 }
 
 // recorded tells what there is.
@@ -170,67 +158,6 @@ func (i *inspection) recorded() {
 
 func contentTypes(rec *payacktest.Recorded) string {
 	return cmp.Or(strings.Join(rec.Header["Content-Type"], " and "), "no content type")
-}
-
-// gate says what the gate looks at, in its order. What it decides is decided by
-// the handler.
-func (i *inspection) gate() {
-	say := func(ok bool, what, otherwise string) {
-		if ok {
-			i.line("gate", "%s: taken", what)
-		} else {
-			i.line("gate", "%s: refused; %s", what, otherwise)
-		}
-	}
-	rec := &i.rec
-	method := cmp.Or(rec.Method, http.MethodPost)
-	say(method == http.MethodPost, method, "only POST is taken")
-
-	limit := i.maxBody()
-	size := max(rec.ContentLength(), int64(len(rec.Body)))
-	say(size <= limit, fmt.Sprintf("%d bytes", size), fmt.Sprintf("max_body_bytes is %d", limit))
-
-	types := rec.Header["Content-Type"]
-	ok := len(types) == 0 && i.reader.accepts("") || len(types) == 1 && i.reader.accepts(types[0])
-	say(ok, contentTypes(rec), "taken is "+i.types())
-
-	compressed := slices.DeleteFunc(slices.Clone(rec.Header["Content-Encoding"]), func(e string) bool {
-		return e == "" || strings.EqualFold(e, "identity")
-	})
-	say(len(compressed) == 0, cmp.Or(strings.Join(compressed, " and "), "no compression"), "only bodies without compression are taken")
-}
-
-func (i *inspection) maxBody() int64 { return cmp.Or(i.config.MaxBodyBytes, middleware.DefaultMaxBody) }
-
-// types names the content types that would be taken.
-func (i *inspection) types() string {
-	if i.reader.accepts("") {
-		return "one of any type"
-	}
-	var taken []string
-	for _, t := range []string{jsonType, textType, formType} {
-		if i.reader.accepts(t) {
-			taken = append(taken, t)
-		}
-	}
-	return strings.Join(taken, " or ")
-}
-
-const (
-	jsonType = "application/json"
-	textType = "text/plain"
-	formType = "application/x-www-form-urlencoded"
-)
-
-// eventJSON is an event as listen's lines have it.
-func eventJSON(ev payack.Event) string {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(ev); err != nil {
-		return err.Error()
-	}
-	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func answerText(a payack.Answer) string {
@@ -273,17 +200,3 @@ func (c *config) redact(text []byte) []byte {
 }
 
 const minRedacted = 8
-
-// reader is a configuration as far as it reads and verifies.
-type reader struct {
-	accepts func(contentType string) bool
-	explain func(verify.Message) verify.Explanation
-}
-
-func (c *config) reader(p payack.Provider) (reader, error) {
-	r, err := c.sections[p].reader()
-	if err != nil {
-		return r, providerError(p, err)
-	}
-	return r, nil
-}

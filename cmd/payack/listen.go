@@ -155,7 +155,7 @@ func (u *unknownPaths) warn(path string) {
 }
 
 // handler is the receiver of a configured provider, in front of a function.
-func (c *config) handler(p payack.Provider, o middleware.Options, fn function) (http.Handler, error) {
+func (c *config) handler(p payack.Provider, o middleware.Options, fn function) (*middleware.Handler, error) {
 	h, err := c.sections[p].receiver(o, fn)
 	if err != nil {
 		return nil, providerError(p, err)

@@ -26,6 +26,11 @@ import (
 )
 
 const (
+	jsonType = "application/json"
+	textType = "text/plain"
+)
+
+const (
 	payatomJSONType = "application/json;charset=utf-8"
 	payatomYes      = `{"hash_status":"HashMatched","acknowledge":"yes"}`
 	payatomNo       = `{"hash_status":"HashMatched","acknowledge":"no"}`

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -77,7 +76,7 @@ func (c *payatomConfig) check() error {
 	return nil
 }
 
-func (c *payatomConfig) receiver(o middleware.Options, fn function) (http.Handler, error) {
+func (c *payatomConfig) receiver(o middleware.Options, fn function) (*middleware.Handler, error) {
 	m := middleware.PayatomConfig{
 		SecretKeys: payack.Secrets(c.SecretKeys...), Body: c.Body, Numbers: c.Numbers, Sniff: c.Sniff,
 		Confirm: c.confirm, ExpectInCallback: c.Orders == nil && c.confirm == nil, Options: o,
@@ -95,40 +94,7 @@ func expectOrders(orders map[string]string) func(context.Context, *payack.Payato
 	}
 }
 
-func (c *payatomConfig) pretend(*string) {}
-
-func (c *payatomConfig) reader() (reader, error) {
-	v, err := verify.NewPayatom(verify.PayatomOptions{Body: c.Body, Numbers: c.Numbers, Sniff: c.Sniff})
-	if err != nil {
-		return reader{}, err
-	}
-	k, err := verify.NewPayatomKeys("", payack.Secrets(c.SecretKeys...)...)
-	return reader{v.Accepts, func(m verify.Message) verify.Explanation { return v.Explain(m, k) }}, err
-}
-
-func (c *payatomConfig) readerOfOtherBody() (reader, bool, error) {
-	other := payatomConfig{Body: otherBody(c.Body), SecretKeys: c.SecretKeys}
-	r, err := other.reader()
-	return r, true, err
-}
-
-func (c *payatomConfig) signatureHeaders() ([]string, bool) { return nil, false }
-
-func (c *payatomConfig) search(m verify.Message) (verifies string, changes []string) {
-	return search(*c, m, (*payatomConfig).reader, payatomChanges(c))
-}
-
-func payatomChanges(c *payatomConfig) [][]change[payatomConfig] {
-	kinds := [][]change[payatomConfig]{
-		{{`set payatom.numbers to ["%s"]`, func(c *payatomConfig, _ *verify.Message) { c.Numbers = nil }}},
-		{{fmt.Sprintf("set payatom.body to %q", otherBody(c.Body)), func(c *payatomConfig, _ *verify.Message) { c.Body = otherBody(c.Body) }}},
-		{announce[payatomConfig](payack.Payatom, jsonType), announce[payatomConfig](payack.Payatom, formType)},
-	}
-	if c.Sniff {
-		kinds = append(kinds, []change[payatomConfig]{{"set payatom.sniff to false", func(c *payatomConfig, _ *verify.Message) { c.Sniff = false }}})
-	}
-	return kinds
-}
+func (c *payatomConfig) asked(payack.Event) string { return "" }
 
 func (c *payatomConfig) secrets() []string { return c.SecretKeys }
 

@@ -2,14 +2,12 @@ package main
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
-	"github.com/payack/payack/verify"
 )
 
 // descriptor is what the command knows of one provider. Each provider has one,
@@ -33,7 +31,8 @@ type descriptor struct {
 	// said returns what the body of an answer with the right status says: whether
 	// it acknowledges, and whether it says either in so many words.
 	said func(body string) (acknowledges, speaks bool)
-	// fixes replace what is said of a reason elsewhere; see reasons.
+	// fixes replace what package diagnose says of a reason, in the words of the
+	// configuration.
 	fixes map[payack.Reason]string
 
 	demo demoProvider
@@ -47,20 +46,10 @@ type section interface {
 	// check finds what no constructor does.
 	check() error
 	// receiver returns the receiver in front of a function.
-	receiver(o middleware.Options, fn function) (http.Handler, error)
-	// pretend has the receiver take what it would ask the provider for confirmed.
-	// What it would ask is written into asks.
-	pretend(asks *string)
-	// reader returns the configuration as far as it reads and verifies.
-	reader() (reader, error)
-	// readerOfOtherBody does, with the format of the body that is not configured;
-	// it is false where there is one format only.
-	readerOfOtherBody() (r reader, ok bool, err error)
-	// signatureHeaders returns the headers that are configured to carry the
-	// signature; it is false where no header ever does.
-	signatureHeaders() (names []string, ok bool)
-	// search verifies a delivery under other settings, the nearest first.
-	search(m verify.Message) (verifies string, changes []string)
+	receiver(o middleware.Options, fn function) (*middleware.Handler, error)
+	// asked says what the provider would be asked about an event; it is empty where
+	// nobody is.
+	asked(ev payack.Event) string
 	// secrets are shown nowhere.
 	secrets() []string
 	// build returns what the provider would send: under the first of the

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
-	"net/http"
 	"slices"
 
 	"github.com/payack/payack"
@@ -53,9 +50,6 @@ type ptopConfig struct {
 	Sniff             bool            `json:"sniff"`
 	InsecureNoConfirm bool            `json:"insecure_no_confirm"`
 	Confirm           *ptopConfirm    `json:"confirm"`
-
-	// confirm takes the place of asking as the file says.
-	confirm middleware.ConfirmFunc[*payack.PtopEvent]
 }
 
 // ptopConfirm is whom to ask, and as who.
@@ -91,13 +85,10 @@ func (c *ptopConfig) middleware(o middleware.Options) (middleware.PtopConfig, er
 		return m, err
 	}
 	m.Confirm = ptop.Confirm
-	if c.confirm != nil {
-		m.Confirm = c.confirm
-	}
 	return m, nil
 }
 
-func (c *ptopConfig) receiver(o middleware.Options, fn function) (http.Handler, error) {
+func (c *ptopConfig) receiver(o middleware.Options, fn function) (*middleware.Handler, error) {
 	m, err := c.middleware(o)
 	if err != nil {
 		return nil, err
@@ -105,51 +96,12 @@ func (c *ptopConfig) receiver(o middleware.Options, fn function) (http.Handler, 
 	return handlers.NewPtop(m, of[*payack.PtopEvent](fn))
 }
 
-func (c *ptopConfig) pretend(asks *string) {
-	c.confirm = func(_ context.Context, ev *payack.PtopEvent) (*payack.Confirmation, error) {
-		*asks = fmt.Sprintf("%s about transaction_id %s", c.Confirm.BaseURL, quote(ev.TransactionID))
-		return &payack.Confirmation{Paid: true, Status: string(client.PtopPaid)}, nil
+func (c *ptopConfig) asked(ev payack.Event) string {
+	webhook, ok := ev.(*payack.PtopEvent)
+	if !ok || c.Confirm == nil {
+		return ""
 	}
-}
-
-func (c *ptopConfig) reader() (reader, error) {
-	v, err := verify.NewPtop(verify.PtopOptions{Body: c.Body, Schemes: c.Schemes, Headers: c.SignatureHeaders, Sniff: c.Sniff})
-	if err != nil {
-		return reader{}, err
-	}
-	k, err := verify.NewPtopKeys("", payack.Secrets(c.SigningKeys...)...)
-	return reader{v.Accepts, func(m verify.Message) verify.Explanation { return v.Explain(m, k) }}, err
-}
-
-func (c *ptopConfig) readerOfOtherBody() (reader, bool, error) {
-	other := ptopConfig{Body: otherBody(c.Body), SigningKeys: c.SigningKeys}
-	r, err := other.reader()
-	return r, true, err
-}
-
-func (c *ptopConfig) signatureHeaders() ([]string, bool) { return c.SignatureHeaders, true }
-
-func (c *ptopConfig) search(m verify.Message) (verifies string, changes []string) {
-	return search(*c, m, (*ptopConfig).reader, ptopChanges(c, m.Header))
-}
-
-func ptopChanges(c *ptopConfig, h http.Header) [][]change[ptopConfig] {
-	kinds := [][]change[ptopConfig]{
-		{{`set ptop.schemes to ["%s"]`, func(c *ptopConfig, _ *verify.Message) { c.Schemes = nil }}},
-		{{fmt.Sprintf("set ptop.body to %q", otherBody(c.Body)), func(c *ptopConfig, _ *verify.Message) { c.Body = otherBody(c.Body) }}},
-		{announce[ptopConfig](payack.Ptop, jsonType), announce[ptopConfig](payack.Ptop, formType)},
-	}
-	if c.Sniff {
-		kinds = append(kinds, []change[ptopConfig]{{"set ptop.sniff to false", func(c *ptopConfig, _ *verify.Message) { c.Sniff = false }}})
-	}
-	var headers []change[ptopConfig]
-	for _, name := range slices.Sorted(maps.Keys(h)) {
-		if digits, err := hex.DecodeString(h.Get(name)); err == nil && len(digits) == 32 {
-			headers = append(headers, change[ptopConfig]{fmt.Sprintf("set ptop.signature_headers to [%q]", name),
-				func(c *ptopConfig, _ *verify.Message) { c.SignatureHeaders = []string{name} }})
-		}
-	}
-	return append(kinds, headers)
+	return fmt.Sprintf("%s about transaction_id %s", c.Confirm.BaseURL, quote(webhook.TransactionID))
 }
 
 func (c *ptopConfig) secrets() []string {

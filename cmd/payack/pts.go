@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/payack/payack"
@@ -68,7 +66,7 @@ func (c *ptsConfig) path() *string { return &c.Path }
 
 func (c *ptsConfig) check() error { return nil }
 
-func (c *ptsConfig) receiver(o middleware.Options, fn function) (http.Handler, error) {
+func (c *ptsConfig) receiver(o middleware.Options, fn function) (*middleware.Handler, error) {
 	return handlers.NewPTS(middleware.PTSConfig{
 		UserID: c.UserID, Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding,
 		PublicKeys: c.PublicKeys, TransactionSecret: payack.NewSecret(c.TransactionSecret),
@@ -76,56 +74,7 @@ func (c *ptsConfig) receiver(o middleware.Options, fn function) (http.Handler, e
 	}, of[*payack.PTSEvent](fn))
 }
 
-func (c *ptsConfig) pretend(*string) {}
-
-func (c *ptsConfig) reader() (reader, error) {
-	v, err := verify.NewPTS(verify.PTSOptions{Numbers: c.Numbers, TransactionSignature: c.TransactionSignature, Sniff: c.Sniff})
-	if err != nil {
-		return reader{}, err
-	}
-	k, err := verify.NewPTSKeys(verify.PTSKeyConfig{
-		UserID: c.UserID, Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding,
-		PublicKeys: c.PublicKeys, TransactionSecret: payack.NewSecret(c.TransactionSecret),
-	})
-	return reader{v.Accepts, func(m verify.Message) verify.Explanation { return v.Explain(m, k) }}, err
-}
-
-func (c *ptsConfig) readerOfOtherBody() (reader, bool, error) { return reader{}, false, nil }
-
-// signatureHeaders is false: X-Transaction-Signature comes besides sign, and the
-// recorder keeps it.
-func (c *ptsConfig) signatureHeaders() ([]string, bool) { return nil, false }
-
-func (c *ptsConfig) search(m verify.Message) (verifies string, changes []string) {
-	return search(*c, m, (*ptsConfig).reader, ptsChanges(c))
-}
-
-func ptsChanges(c *ptsConfig) [][]change[ptsConfig] {
-	encoding := envelope.PTSHex
-	if c.SafecodeEncoding == envelope.PTSHex {
-		encoding = envelope.PTSRaw
-	}
-	header := verify.PTSHex
-	if c.TransactionSignature == verify.PTSHex {
-		header = verify.PTSBase64
-	}
-	kinds := [][]change[ptsConfig]{
-		{{`set pts.numbers to ["%s"]`, func(c *ptsConfig, _ *verify.Message) { c.Numbers = nil }}},
-		{{fmt.Sprintf("set pts.safecode_encoding to %q", encoding), func(c *ptsConfig, _ *verify.Message) { c.SafecodeEncoding = encoding }}},
-		{announce[ptsConfig](payack.PTS, jsonType), announce[ptsConfig](payack.PTS, textType)},
-	}
-	if c.UserID != "" {
-		kinds = append(kinds, []change[ptsConfig]{{"set pts.user_id to that of the account", func(c *ptsConfig, _ *verify.Message) { c.UserID = "" }}})
-	}
-	if c.TransactionSecret != "" {
-		kinds = append(kinds, []change[ptsConfig]{
-			{fmt.Sprintf("set pts.transaction_signature to %q", header), func(c *ptsConfig, _ *verify.Message) { c.TransactionSignature = header }},
-			{"check pts.transaction_secret, or leave it out if PTS doesn't send " + verify.PTSTransactionHeader,
-				func(c *ptsConfig, _ *verify.Message) { c.TransactionSecret = "" }},
-		})
-	}
-	return kinds
-}
+func (c *ptsConfig) asked(payack.Event) string { return "" }
 
 func (c *ptsConfig) secrets() []string { return []string{c.Safecode, c.TransactionSecret} }
 

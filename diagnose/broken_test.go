@@ -1,0 +1,76 @@
+package diagnose_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/payack/payack/diagnose"
+	"github.com/payack/payack/internal/strict"
+)
+
+// TestBroken: the providers' documents have the first ones among their examples.
+func TestBroken(t *testing.T) {
+	for name, tc := range map[string]struct{ text, want string }{
+		"a quote behind the colon": {`{"order_id":"ORD1","amount:"100","status":"Approved"}`, "the quote after a name is missing: it stands behind the colon, at byte 26 (line 1, column 27)"},
+		"a comma for a colon":      {"{\n\"webhook_acknowledged\", \"0\"}", "a comma stands between a name and its value, where a colon belongs, at byte 24 (line 2, column 23)"},
+		"U+00A0 before a name":     {"{\"a\":1,\n\u00a0\u00a0\"b\":2}", "U+00A0 stands where white space is: it looks like a blank, and JSON knows blank, tab, CR and LF only, at byte 8 (line 2, column 1)"},
+		"U+00A0 before a value":    {"{\"a\":\u00a01}", "U+00A0 stands where white space is"},
+		"U+00A0 before all":        {"\u00a0{\"a\":1}", "U+00A0 stands where white space is"},
+		"U+00A0 in Latin-1":        {"{\"a\":\xa01}", "a no-break space of Latin-1 (byte A0)"},
+		"a zero-width space":       {"{\u200b\"a\":1}", "U+200B stands where white space is"},
+		"a mark before it":         {"\ufeff{}", "a byte-order mark stands before the JSON"},
+		"UTF-16":                   {"{\x00}\x00", "it is UTF-16"},
+		"a page":                   {"<html>", "it is HTML or XML"},
+		"encoded twice":            {`"{\"a\":1}"`, "it was encoded twice"},
+		"escaped":                  {`{\"a\":1}`, `every quote has a \ before it`},
+		"cut in a text":            {`{"a":"b`, "a text that begins here has no end: a quote is missing, or it was cut short, at byte 5"},
+		"cut after a value":        {`{"a":1`, "it ends in the middle of a list of members: it was cut short, at byte 6"},
+		"cut after a name":         {`{"a"`, "it ends in the middle of a member"},
+		"cut after a colon":        {`{"a":`, "it ends in the middle of a member"},
+		"a comma before the end":   {`{"a":1,}`, "a comma stands before }"},
+		"in a list":                {`{"a":[1,]}`, "a comma stands before ]"},
+		"two commas":               {`{"a":1,,"b":2}`, "a comma is one too many"},
+		"no comma":                 {`{"a":1 "b":2}`, "a comma is missing, at byte 7"},
+		"no value":                 {`{"a":,"b":2}`, "a value is missing before ,"},
+		"no colon":                 {`{"a" 1}`, "a name has no colon"},
+		"an equals sign":           {`{"a"=1}`, "= stands between a name and its value"},
+		"no opening quote":         {`{a":1}`, "a name doesn't begin with a quote"},
+		"single quotes":            {`{'a':1}`, "a name stands in single quotes"},
+		"a text in single quotes":  {`{"a":'b'}`, "a text stands in single quotes"},
+		"typographic quotes":       {`{“a”:1}`, "typographic quotes"},
+		"a text in such":           {`{"a":“b”}`, "typographic quotes"},
+		"a word of Python":         {`{"a":None}`, "a word of a programming language"},
+		"a text without quotes":    {`{"a":Approved}`, "a text has no quotes around it"},
+		"a leading zero":           {`{"a":007}`, "a number is written as JSON doesn't"},
+		"no digit before a point":  {`{"a":.5}`, "a number is written as JSON doesn't"},
+		"a line break in a text":   {"{\"a\":\"b\n\"}", "a line break stands within a text"},
+		"a control character":      {"{\"a\":\"b\x01\"}", "the control character U+0001 stands within a text"},
+		"something between":        {`{"a":1;"b":2}`, "a text has no quotes around it"},
+
+		// A strict parser says it as well.
+		"nothing":         {"", ""},
+		"no JSON":         {"a=b", ""},
+		"an array":        {"[1]", ""},
+		"a name twice":    {`{"a":1,"a":2}`, ""},
+		"something after": {`{} {}`, ""},
+		"genuine":         {`{"a":[{"b":"\u00a0 \" \\"},-0.5e+3,true,null,{}],"c":[]}` + "\r\n\t ", ""},
+	} {
+		got := diagnose.Broken(tc.text)
+		assert.Contains(t, got, tc.want, name)
+		assert.Equal(t, tc.want == "", got == "", name)
+	}
+}
+
+// FuzzBroken: it says nothing of what is JSON, and panics at nothing.
+func FuzzBroken(f *testing.F) {
+	for _, text := range []string{`{"a":[1,{"b":"c"}],"d":null}`, `{"amount:"100"}`, "{\u00a0}", `{"a", "b"}`, "{\"a\":\"\\", "{\"a\":-0.1e5}"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got := diagnose.Broken(text)
+		if _, err := strict.JSON(nil, text); err == nil && got != "" {
+			t.Errorf("%q is JSON, and it says %q", text, got)
+		}
+	})
+}

@@ -1,0 +1,88 @@
+package diagnose
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/providers"
+	"github.com/payack/payack/internal/strict"
+)
+
+// elsewhere are the reasons that depend on more than the delivery, with what they
+// say.
+var elsewhere = map[payack.Reason]string{
+	payack.ReasonAddress:     "the client's address is not an allowed one",
+	payack.ReasonRate:        "the client's budget of requests was used up",
+	payack.ReasonSpliced:     "its signature came before, with another message",
+	payack.ReasonUnexpected:  "the callback says that it is not what it expects",
+	payack.ReasonUnconfirmed: "the provider, when it was asked, said something else",
+	payack.ReasonConflict:    "the same event was done before, with another amount or order",
+	payack.ReasonCallback:    "the merchant's function returned an error",
+	payack.ReasonPanic:       "the merchant's code panicked",
+	payack.ReasonDeadline:    "the work did not end in time",
+	payack.ReasonBusy:        "the same event was being processed at that moment",
+	payack.ReasonUnreachable: "the provider did not confirm it yet, or could not be asked",
+	payack.ReasonExpectation: "the merchant's records could not be looked up",
+	payack.ReasonKeys:        "the keys could not be looked up",
+	payack.ReasonStore:       "the store failed",
+	payack.ReasonInbox:       "the inbox failed",
+}
+
+// cause says what is wrong, and takes over the reason that is known where the
+// delivery itself is in order.
+func (c *examination) cause(r *Report) string {
+	if text, known := elsewhere[c.options.Reason]; known && r.Outcome == payack.OutcomeAccepted {
+		r.Reason = c.options.Reason
+		r.Outcome = r.Reason.Outcome()
+		return text
+	}
+	if r.Reason == "" {
+		return ""
+	}
+	detail := ""
+	if e, ok := errors.AsType[*payack.Error](c.seen.Err); ok {
+		detail = e.Detail
+	}
+	text := cmp.Or(detail, string(r.Reason))
+	if at := c.place(); at != "" {
+		text = at
+	}
+	if other := c.sender(); other != "" {
+		text += fmt.Sprintf("; it has the signature of %s's callbacks, so it may have been posted to the wrong path", other)
+	}
+	return c.redact(text)
+}
+
+// place says where and how a document breaks JSON's rules, beyond what a strict
+// parser says of it. It is empty for what is JSON.
+func (c *examination) place() string {
+	if c.seen.Reason != payack.ReasonMalformed || c.subject == nil {
+		return ""
+	}
+	return broken(c.subject.document(c.message))
+}
+
+// sender names another provider by the member that carries its signature, where
+// the own one is missing.
+func (c *examination) sender() payack.Provider {
+	if c.seen.Outcome != payack.OutcomeRejected || c.seen.Reason.AfterVerified() {
+		return ""
+	}
+	fields, err := strict.JSON(nil, c.delivery.Body)
+	if err != nil {
+		if fields, err = strict.Form(nil, c.delivery.Body); err != nil {
+			return ""
+		}
+	}
+	if strict.Find(fields, c.own.signature) != nil {
+		return ""
+	}
+	for _, p := range providers.All {
+		if d := registry[p]; p != c.handler.Provider() && strict.Find(fields, d.signature) != nil {
+			return p
+		}
+	}
+	return ""
+}
