@@ -18,6 +18,7 @@ var payatom = descriptor{
 		return &payatomSubject{v.Options(), k.Secrets()}, true
 	},
 	signature: "post_hash",
+	sniff:     "payatom.sniff",
 }
 
 // payatomSubject is the options of a verifier with its keys.
@@ -65,7 +66,7 @@ func (s *payatomSubject) variants(m verify.Message) [][]variant[payatomSubject] 
 			s.Body = otherBody(s.Body)
 			return true
 		}}},
-		announcements[payatomSubject](payack.Payatom, jsonType, formType),
+		announcements[payatomSubject]("payatom.sniff", jsonType, formType),
 	}
 	if s.Sniff {
 		kinds = append(kinds, []variant[payatomSubject]{{"sniff", "set payatom.sniff to false", func(s *payatomSubject, _ *verify.Message) bool {

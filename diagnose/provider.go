@@ -17,6 +17,9 @@ type descriptor struct {
 	// signature is the member that carries the signature. Other providers' messages
 	// are known by it.
 	signature string
+	// sniff is the setting that takes JSON under any content type, empty without
+	// one.
+	sniff string
 	// sealed says that members may come out of an envelope.
 	sealed bool
 }
@@ -84,12 +87,13 @@ func otherBody(b verify.Body) verify.Body {
 	return verify.BodyForm
 }
 
-// announcements are other content types. For JSON, sniffing does the same.
-func announcements[S any](p payack.Provider, types ...string) (out []variant[S]) {
+// announcements are other content types. For JSON the setting sniff does the same,
+// where there is one.
+func announcements[S any](sniff string, types ...string) (out []variant[S]) {
 	for _, t := range types {
 		what := "have it announced as " + t
-		if t == jsonType {
-			what += fmt.Sprintf(", or set %s.sniff to true", p)
+		if t == jsonType && sniff != "" {
+			what += fmt.Sprintf(", or set %s to true", sniff)
 		}
 		out = append(out, variant[S]{what: what, apply: func(_ *S, m *verify.Message) bool {
 			changed := m.ContentType != t

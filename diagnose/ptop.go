@@ -22,6 +22,7 @@ var ptop = descriptor{
 		return &ptopSubject{v.Options(), k.Secrets()}, true
 	},
 	signature: "signature",
+	sniff:     "ptop.sniff",
 }
 
 // ptopSubject is the options of a verifier with its keys.
@@ -74,7 +75,7 @@ func (s *ptopSubject) variants(m verify.Message) [][]variant[ptopSubject] {
 			s.Body = otherBody(s.Body)
 			return true
 		}}},
-		announcements[ptopSubject](payack.Ptop, jsonType, formType),
+		announcements[ptopSubject]("ptop.sniff", jsonType, formType),
 	}
 	if s.Sniff {
 		kinds = append(kinds, []variant[ptopSubject]{{"sniff", "set ptop.sniff to false", func(s *ptopSubject, _ *verify.Message) bool {

@@ -23,6 +23,7 @@ var pts = descriptor{
 		return &ptsSubject{v.Options(), k.Config()}, true
 	},
 	signature: "sign",
+	sniff:     "pts.sniff",
 	sealed:    true,
 }
 
@@ -102,7 +103,7 @@ func (s *ptsSubject) variants(m verify.Message) [][]variant[ptsSubject] {
 			return pinned
 		}}},
 		{setPTS("safecode_encoding", fmt.Sprintf("set pts.safecode_encoding to %q", encoding), func(s *ptsSubject) { s.keys.SafecodeEncoding = encoding })},
-		announcements[ptsSubject](payack.PTS, jsonType, textType),
+		announcements[ptsSubject]("pts.sniff", jsonType, textType),
 	}
 	if s.keys.UserID != "" {
 		kinds = append(kinds, []variant[ptsSubject]{setPTS("user_id", "set pts.user_id to that of the account", func(s *ptsSubject) { s.keys.UserID = "" })})

@@ -106,8 +106,8 @@ func (c *examination) advice(r *Report) *Advice {
 		a.Fix = "have it announced as " + c.types()
 		if c.subject.acceptsOther(c.message.ContentType) {
 			a.Fix += fmt.Sprintf(", or set %s.body to that format", r.Provider)
-		} else if c.subject.accepts(jsonType) {
-			a.Fix += fmt.Sprintf(", or set %s.sniff to true if it is JSON", r.Provider)
+		} else if c.own.sniff != "" && c.subject.accepts(jsonType) {
+			a.Fix += fmt.Sprintf(", or set %s to true if it is JSON", c.own.sniff)
 		}
 	}
 	if c.options.Incomplete || r.EventID != "" || c.message.Body == "" {

@@ -11,6 +11,7 @@
 //	client/NAME.go       requests, Confirm, if it can be asked
 //	payacktest/NAME.go   keys, builder, descriptor         descriptors in provider.go
 //	payacktest/gateway/NAME.go   a fake, if there is a client
+//	diagnose/NAME.go     what can be varied               registry in provider.go
 //	cmd/payack/NAME.go   section of the configuration, descriptor   registry in provider.go
 //	testdata/vectors/NAME.json   vectors                   Counts in internal/vectors
 //

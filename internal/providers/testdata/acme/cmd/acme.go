@@ -1,13 +1,10 @@
 package main
 
 import (
-	"net/http"
-
 	"github.com/payack/payack"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
-	"github.com/payack/payack/verify"
 )
 
 // acme is what the command knows of Acme.
@@ -35,24 +32,11 @@ func (c *acmeConfig) path() *string { return &c.Path }
 
 func (c *acmeConfig) check() error { return nil }
 
-func (c *acmeConfig) receiver(o middleware.Options) (http.Handler, error) {
-	return handlers.NewAcme(handlers.AcmeConfig{Keys: payack.Secrets(c.Keys...), Options: o}, accept[*payack.AcmeEvent])
+func (c *acmeConfig) receiver(o middleware.Options, fn function) (*middleware.Handler, error) {
+	return handlers.NewAcme(handlers.AcmeConfig{Keys: payack.Secrets(c.Keys...), Options: o}, of[*payack.AcmeEvent](fn))
 }
 
-func (c *acmeConfig) pretend(*string) {}
-
-func (c *acmeConfig) reader() (reader, error) {
-	k, err := verify.NewAcmeKeys("", payack.Secrets(c.Keys...)...)
-	return reader{verify.Acme{}.Accepts, func(m verify.Message) verify.Explanation { return verify.Acme{}.Explain(m, k) }}, err
-}
-
-func (c *acmeConfig) readerOfOtherBody() (reader, bool, error) { return reader{}, false, nil }
-
-func (c *acmeConfig) signatureHeaders() ([]string, bool) { return nil, false }
-
-func (c *acmeConfig) search(m verify.Message) (verifies string, changes []string) {
-	return search(*c, m, (*acmeConfig).reader, [][]change[acmeConfig]{{announce[acmeConfig](payack.Acme, jsonType)}})
-}
+func (c *acmeConfig) asked(payack.Event) string { return "" }
 
 func (c *acmeConfig) secrets() []string { return c.Keys }
 

@@ -128,6 +128,8 @@ func TestAcmeCommand(t *testing.T) {
 	require.Contains(t, stderr, "it is computed")
 
 	genuine := payacktest.Acme(payack.NewSecret(acmeKey)).Callback(t)
+	noBreak := genuine.Clone()
+	noBreak.Body = bytes.Replace(noBreak.Body, []byte(","), []byte(",\u00a0"), 1)
 	for name, tt := range map[string]struct {
 		cb     payacktest.Callback
 		status int
@@ -135,7 +137,8 @@ func TestAcmeCommand(t *testing.T) {
 	}{
 		"genuine":    {genuine, exitDone, []string{"verified     under scheme literal with key 1", "accepted     acme:v1::A1:paid"}},
 		"forged":     {genuine.Tampered(t, payacktest.FlipSignature), exitFailed, []string{"literal: key 1 does not match", "rejected     signature"}},
-		"wrong type": {genuine.Tampered(t, payacktest.AnnounceType("text/html")), exitFailed, []string{"fix          have it announced as application/json"}},
+		"wrong type": {genuine.Tampered(t, payacktest.AnnounceType("text/html")), exitFailed, []string{"fix          have it announced as application/json; apart from that it verifies under scheme literal with key 1"}},
+		"no-break":   {noBreak, exitFailed, []string{"cause        U+00A0 stands where white space is", "have plain blanks sent where no-break spaces"}},
 	} {
 		dump, err := tt.cb.Dump("/acme")
 		require.NoError(t, err)

@@ -22,6 +22,9 @@ func NewAcmeKeys(tenant string, keys ...payack.Secret) (*AcmeKeys, error) {
 	return &AcmeKeys{tenant, keys}, nil
 }
 
+// Secrets returns a copy of the keys.
+func (k *AcmeKeys) Secrets() []payack.Secret { return append([]payack.Secret(nil), k.keys...) }
+
 // Tenant returns the scope of the keys.
 func (k *AcmeKeys) Tenant() string { return k.tenant }
 
