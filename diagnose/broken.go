@@ -14,7 +14,7 @@ func broken(text string) string {
 	if what := notJSON(text); what != "" {
 		return what
 	}
-	if !strings.HasPrefix(strings.TrimLeft(text, " \t\r\n\u00a0\xa0"), "{") {
+	if !strings.HasPrefix(strings.TrimPrefix(strings.TrimLeft(text, " \t\r\n\u00a0"), "\xa0"), "{") {
 		return "" // a strict parser says so
 	}
 	s := scanner{text: text}

@@ -72,8 +72,8 @@ type Report struct {
 }
 
 // Explain takes a recorded delivery through a receiver, and tells each step. See
-// [middleware.Handler.Rehearse] for what is called (Expect, and KeyFunc up to
-// three times) and what is not. The context gives values, and ends the search of
+// [middleware.Handler.Rehearse] for what is called (Expect once, and KeyFunc
+// twice) and what is not. The context gives values, and ends the search of
 // [Suggest].
 //
 // The error is for a nil receiver or delivery. A KeyFunc's error is in the report.
