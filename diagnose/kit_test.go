@@ -71,9 +71,9 @@ func payatomConfig(c *field.Case, key vectors.Key) middleware.PayatomConfig {
 		SecretKeys: payack.Secrets(key.SecretKey), Body: c.Config.Body, Numbers: c.Config.Numbers, Sniff: c.Config.Sniff,
 		Confirm: asked[*payack.PayatomEvent](c), OlderSpelling: c.Config.OlderSpelling, Options: quiet,
 	}
-	if orders := c.Config.Orders; orders != nil {
+	if c.Config.Orders != nil {
 		out.Expect = func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
-			order, found := orders[ev.OrderID]
+			order, found := c.Config.Orders[ev.OrderID] // which deliveries change
 			return payack.Expectation{Found: found, Amount: payack.NewAmount(order.Amount), RefCode: order.RefCode}, nil
 		}
 	}
