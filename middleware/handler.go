@@ -31,15 +31,18 @@ type Handler struct {
 // it.
 //
 // The error is for a nil receiver or function, and that of a function whose type
-// is a [payack.StoreChecker].
+// is a [payack.StoreChecker], which does not go with InsecureProcessWithoutStore.
 func Handle[E payack.Event, F ~func(context.Context, E) error](rc *Receiver[E], fn F) (*Handler, error) {
-	if rc == nil {
+	if rc == nil || rc.engine == nil {
 		return nil, errors.New("payack: Handle: the receiver is nil; look at the error that its constructor returned")
 	}
 	if fn == nil {
 		return nil, fmt.Errorf("payack: %s: the callback is nil; give the function that settles an event", rc.engine.stages.provider)
 	}
 	if checks, ok := any(fn).(payack.StoreChecker); ok {
+		if rc.engine.options.InsecureProcessWithoutStore {
+			return nil, fmt.Errorf("payack: %s: InsecureProcessWithoutStore: the callback commits in the store, so it can't do without; leave one of them out", rc.engine.stages.provider)
+		}
 		if err := checks.CheckStore(rc.engine.once.store); err != nil {
 			return nil, fmt.Errorf("payack: %s: %w", rc.engine.stages.provider, err)
 		}
@@ -132,6 +135,9 @@ func (h *Handler) desk(parent context.Context, d *delivery) (err error) {
 // Observe writes the log line of an observation and hands it to the receiver's
 // observer, as ServeHTTP does for requests.
 func (h *Handler) Observe(ctx context.Context, o *payack.Observation) {
+	if o == nil {
+		return
+	}
 	h.engine.tell(ctx, o)
 }
 
@@ -141,6 +147,9 @@ func (h *Handler) Observe(ctx context.Context, o *payack.Observation) {
 // error is that of the key source.
 // What it tells is for whoever holds the keys: see [verify.Explanation].
 func (h *Handler) Explain(ctx context.Context, d *payack.Delivery) (verify.Explanation, error) {
+	if d == nil {
+		d = &payack.Delivery{}
+	}
 	m := verify.Message{Header: d.Header, Body: d.Body, ContentType: http.Header(d.Header).Get("Content-Type")}
 	r, err := requestOf(ctx, d)
 	if err != nil {

@@ -380,6 +380,32 @@ func TestFunctionsThatNeedACertainStore(t *testing.T) {
 func TestNilReceiver(t *testing.T) {
 	_, err := middleware.Handle[*payack.PtopEvent](nil, acceptAll)
 	require.ErrorContains(t, err, "the receiver is nil")
+	_, err = middleware.Handle(&middleware.Receiver[*payack.PtopEvent]{}, acceptAll)
+	require.ErrorContains(t, err, "the receiver is nil")
+	for _, rc := range []*middleware.Receiver[*payack.PtopEvent]{nil, {}} {
+		assert.PanicsWithValue(t, "payack: Wrap: the receiver is nil; look at the error that its constructor returned", func() { rc.Wrap(http.NotFoundHandler()) })
+	}
+	rc := ptopReceiver(t, middleware.Options{})
+	for name, h := range map[string]http.Handler{"nil": nil, "of a constructor that failed": (*middleware.Handler)(nil), "a function": http.HandlerFunc(nil)} {
+		assert.PanicsWithValue(t, "payack: Wrap: the wrapped handler is nil; give the handler that settles an event", func() { rc.Wrap(h) }, name)
+	}
+}
+
+// What is given nil by whoever works with what was kept says so, and does not panic.
+func TestNilDeliveries(t *testing.T) {
+	h, err := middleware.Handle(ptopReceiver(t, middleware.Options{}), acceptAll)
+	require.NoError(t, err)
+	require.ErrorIs(t, h.Process(t.Context(), nil, nil), payack.ErrInvalid)
+	h.Observe(t.Context(), nil)
+	explained, err := h.Explain(t.Context(), nil)
+	require.NoError(t, err)
+	require.ErrorIs(t, explained.Err, payack.ErrMalformed)
+}
+
+func TestCallbacksOfAStoreNeedIt(t *testing.T) {
+	rc := ptopReceiver(t, middleware.Options{Store: newRecordingStore(), InsecureProcessWithoutStore: true})
+	_, err := middleware.Handle(rc, picky(acceptAll))
+	require.ErrorContains(t, err, "InsecureProcessWithoutStore: the callback commits in the store")
 }
 
 type pinging struct {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/nilness"
 	"github.com/payack/payack/ratelimit"
 	"github.com/payack/payack/store/memstore"
 )
@@ -185,7 +186,7 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	o.ForwardedHeader = textproto.CanonicalMIMEHeaderKey(o.ForwardedHeader)
 	for name, value := range map[string]any{"Store": o.Store, "Limiter": o.Limiter, "Observer": o.Observer, "Inbox": o.Inbox} {
-		if nilPointer(value) {
+		if value != nil && nilness.Of(value) {
 			return o, fmt.Errorf("payack: %s: it holds a nil pointer; leave it nil itself, or look at the error that the value's constructor returned", name)
 		}
 	}
@@ -199,16 +200,6 @@ func (o Options) withDefaults() (Options, error) {
 		o.Logger = slog.Default()
 	}
 	return o, nil
-}
-
-// nilPointer reports whether an interface holds a nil, which would be found out
-// at the first callback.
-func nilPointer(value any) bool {
-	switch v := reflect.ValueOf(value); v.Kind() {
-	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Chan, reflect.Slice:
-		return v.IsNil()
-	}
-	return false
 }
 
 // sameFunc reports whether two functions are the same code.

@@ -63,7 +63,8 @@ type PayatomConfig struct {
 	// it; the webhook's own ref_code is a handle only, since it is not signed.
 	Confirm ConfirmFunc[*payack.PayatomEvent]
 	// ExpectInCallback says that the callback compares order and amount itself,
-	// say inside its own transaction.
+	// say inside its own transaction. It is safe then, and so isn't called insecure;
+	// a callback that doesn't compare credits what a moved border makes of a hash.
 	ExpectInCallback bool
 
 	// OlderSpelling answers Hash Matched and Hash Mismatch, with a blank, as an

@@ -39,8 +39,9 @@ type PtopConfig struct {
 	// much it is, see [ConfirmFunc]. The webhook carries no amount, so either
 	// this is set or ConfirmInCallback.
 	Confirm ConfirmFunc[*payack.PtopEvent]
-	// ConfirmInCallback says that the callback asks Ptop itself before it
-	// credits anything.
+	// ConfirmInCallback says that the callback asks Ptop itself before it credits
+	// anything. It is safe then, and so isn't called insecure; a callback that
+	// doesn't ask credits what a webhook can't prove.
 	ConfirmInCallback bool
 
 	Options

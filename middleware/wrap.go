@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/nilness"
 )
 
 // Wrap returns a handler that calls next with each verified event in its
@@ -32,7 +33,10 @@ import (
 // adapt/ginpayack. Those of other frameworks report errors in ways that can't be
 // seen from here: give their receivers a function, by package handlers.
 func (rc *Receiver[E]) Wrap(next http.Handler) http.Handler {
-	if next == nil {
+	if rc == nil || rc.engine == nil {
+		panic("payack: Wrap: the receiver is nil; look at the error that its constructor returned")
+	}
+	if nilness.Of(next) {
 		panic("payack: Wrap: the wrapped handler is nil; give the handler that settles an event")
 	}
 	if rc.engine.options.Inbox != nil {

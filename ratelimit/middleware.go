@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/payack/payack/internal/nilness"
 )
 
 // MiddlewareOptions shape what [Middleware] does. The zero value keys by the
@@ -55,7 +57,7 @@ func Middleware(l Limiter, opts MiddlewareOptions) (func(http.Handler) http.Hand
 	}
 	length := strconv.Itoa(len(opts.Body))
 	return func(next http.Handler) http.Handler {
-		if next == nil {
+		if nilness.Of(next) {
 			panic("ratelimit: Middleware: the handler behind is nil; give the one to be limited")
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

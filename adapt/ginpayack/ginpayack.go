@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/nilness"
 	"github.com/payack/payack/middleware"
 )
 
@@ -18,9 +19,7 @@ import (
 // It panics, when it is mounted and not while serving, if rc is nil: its
 // constructor has then returned an error.
 func Wrap[E payack.Event](rc *middleware.Receiver[E]) gin.HandlerFunc {
-	if rc == nil {
-		panic("ginpayack: Wrap: the receiver is nil; look at the error that its constructor returned")
-	}
+	rc.Wrap(http.NotFoundHandler()) // which panics if there is none
 	var own uintptr
 	handler := func(c *gin.Context) {
 		outer, request := c.Writer, c.Request
@@ -76,7 +75,7 @@ func failure(c *gin.Context, before int, w *writer) error {
 //
 // It panics, when it is mounted and not while serving, if h is nil.
 func Handler(h http.Handler) gin.HandlerFunc {
-	if h == nil {
+	if nilness.Of(h) {
 		panic("ginpayack: Handler: the handler is nil; look at the error that its constructor returned")
 	}
 	return func(c *gin.Context) { serve(c, h) }

@@ -593,7 +593,10 @@ func TestLoggedStatus(t *testing.T) {
 
 func TestNilIsRefusedWhenMounted(t *testing.T) {
 	assert.Panics(t, func() { ginpayack.Wrap[*payack.PTSEvent](nil) })
-	assert.Panics(t, func() { ginpayack.Handler(nil) })
+	assert.Panics(t, func() { ginpayack.Wrap(&middleware.Receiver[*payack.PTSEvent]{}) })
+	for name, h := range map[string]http.Handler{"nil": nil, "of a constructor that failed": (*middleware.Handler)(nil), "a function": http.HandlerFunc(nil)} {
+		assert.PanicsWithValue(t, "ginpayack: Handler: the handler is nil; look at the error that its constructor returned", func() { ginpayack.Handler(h) }, name)
+	}
 }
 
 func ExampleWrap() {

@@ -1,0 +1,17 @@
+// Package nilness finds values that would fail at the first callback, so that they
+// are refused when the program starts.
+package nilness
+
+import "reflect"
+
+// Of reports whether a value is nil, or an interface that holds a nil pointer, map,
+// function, channel or slice.
+func Of(value any) bool {
+	switch v := reflect.ValueOf(value); v.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Chan, reflect.Slice:
+		return v.IsNil()
+	}
+	return false
+}
