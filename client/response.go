@@ -1,0 +1,203 @@
+package client
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/strict"
+)
+
+// hidden are all texts that an error must not repeat.
+func (t *transport) hidden(a *answer) []string {
+	out := append([]string(nil), a.hide...)
+	for _, s := range t.secrets {
+		out = append(out, s.Reveal())
+	}
+	return out
+}
+
+func (t *transport) fail(a *answer, kind, cause error, detail string) *Error {
+	return &Error{Provider: t.provider, Call: a.call, Kind: kind, Cause: cause, Detail: detail, Status: a.status}
+}
+
+// unreadable is the error of a response that is not as documented.
+func (t *transport) unreadable(a *answer, cause error, detail string) *Error {
+	e := t.fail(a, ErrResponse, cause, detail)
+	e.Excerpt = printable(string(a.body), t.hidden(a), maxExcerpt)
+	return e
+}
+
+// said puts what the provider said into an error.
+func (t *transport) said(e *Error, a *answer, code, message string) *Error {
+	e.Code = printable(code, t.hidden(a), maxCode)
+	e.Message = printable(message, t.hidden(a), maxExcerpt)
+	return e
+}
+
+// mismatch is the error of an answer to another question.
+func (t *transport) mismatch(name, member string) *Error {
+	return &Error{Provider: t.provider, Call: name, Kind: ErrMismatch, Detail: member + " is not the one that was asked for"}
+}
+
+// invalid is the error of a request that is not sent.
+func (t *transport) invalid(name, detail string) *Error {
+	return &Error{Provider: t.provider, Call: name, Kind: ErrRequest, Detail: strings.TrimPrefix(detail, "payack: ")}
+}
+
+// ok returns an error unless the status is one of success. What the body says,
+// if it is JSON, is kept.
+func (t *transport) ok(a *answer) *Error {
+	if a.status >= 200 && a.status < 300 {
+		return nil
+	}
+	e := t.fail(a, ErrStatus, nil, "")
+	fields, err := strict.JSON(nil, string(a.body))
+	if err != nil {
+		e.Excerpt = printable(string(a.body), t.hidden(a), maxExcerpt)
+		return e
+	}
+	text := func(name string) string {
+		if f := strict.Find(fields, name); f != nil && f.Kind != strict.Null {
+			return f.Text
+		}
+		return ""
+	}
+	return t.said(e, a, text("code"), text("message"))
+}
+
+// object reads a response that must be one JSON object.
+func (t *transport) object(a *answer, known ...string) (*members, *Error) {
+	if e := t.opens(a, '{'); e != nil {
+		return nil, e
+	}
+	fields, err := strict.JSON(nil, string(a.body))
+	if err == nil {
+		err = strict.Know(fields, known)
+	}
+	if err != nil {
+		return nil, t.unreadable(a, payack.ErrMalformed, err.Error())
+	}
+	return &members{fields: fields}, nil
+}
+
+const byteOrderMark = "\ufeff"
+
+// opens tells the usual pages from JSON that begins with one of these bytes.
+func (t *transport) opens(a *answer, with ...byte) *Error {
+	trimmed := bytes.TrimLeft(a.body, " \t\r\n")
+	switch {
+	case len(trimmed) == 0:
+		return t.unreadable(a, nil, "the response is empty")
+	case bytes.HasPrefix(trimmed, []byte(byteOrderMark)):
+		return t.unreadable(a, payack.ErrMalformed, "a byte-order mark stands where the JSON should begin")
+	case trimmed[0] == '<':
+		return t.unreadable(a, nil, "the response is a page of HTML and no JSON")
+	case !bytes.ContainsRune(with, rune(trimmed[0])):
+		return t.unreadable(a, nil, "the response is not the JSON that was expected")
+	}
+	return nil
+}
+
+// members are a response's, not yet typed. The first that has the wrong type
+// is kept in err.
+type members struct {
+	fields []strict.Field
+	err    error
+}
+
+func (m *members) fail(f *strict.Field, name, what string) payack.Text {
+	if m.err == nil {
+		m.err = errors.New(name + " " + what)
+		if f != nil {
+			m.err = &strict.Error{What: name + " " + what, Offset: f.ValueStart}
+		}
+	}
+	return payack.Text{}
+}
+
+// id returns an id or a status: a string, or a plain integer within int64.
+func (m *members) id(name string) payack.Text {
+	f := strict.Find(m.fields, name)
+	switch {
+	case f == nil:
+		return payack.Text{}
+	case f.Kind == strict.Null:
+		return payack.NullText()
+	case f.Kind == strict.String:
+		return payack.NewText(f.Text)
+	case f.Kind == strict.Number:
+		if _, err := strconv.ParseInt(f.Text, 10, 64); err == nil && f.Text != "-0" {
+			return payack.NewText(f.Text)
+		}
+	}
+	return m.fail(f, name, "is neither a string nor a plain integer")
+}
+
+// required returns an id that must not be empty.
+func (m *members) required(name string) string {
+	text := m.id(name).String()
+	if text == "" {
+		m.fail(strict.Find(m.fields, name), name, "is missing or empty")
+	}
+	return text
+}
+
+// word returns a string, a number or null.
+func (m *members) word(name string) payack.Text {
+	f := strict.Find(m.fields, name)
+	switch {
+	case f == nil:
+		return payack.Text{}
+	case f.Kind == strict.Null:
+		return payack.NullText()
+	case f.Kind == strict.String || f.Kind == strict.Number:
+		return payack.NewText(f.Text)
+	}
+	return m.fail(f, name, "is neither a string nor a number")
+}
+
+// flag returns a boolean, and whether there is one.
+func (m *members) flag(name string) (value, found bool) {
+	f := strict.Find(m.fields, name)
+	switch {
+	case f == nil || f.Kind == strict.Null:
+		return false, false
+	case f.Kind == strict.True || f.Kind == strict.False:
+		return f.Kind == strict.True, true
+	}
+	m.fail(f, name, "is not a boolean")
+	return false, false
+}
+
+// extra returns all members but the known ones, nil when there are none.
+func (m *members) extra() map[string]payack.Text {
+	var out map[string]payack.Text
+	for _, f := range m.fields {
+		if f.Known {
+			continue
+		}
+		if out == nil {
+			out = make(map[string]payack.Text)
+		}
+		if out[f.Name] = payack.NewText(f.Text); f.Kind == strict.Null {
+			out[f.Name] = payack.NullText()
+		}
+	}
+	return out
+}
+
+// question returns the error of Confirm for an event that it is not for.
+func (t *transport) question(detail string) error { return t.invalid("confirm", detail) }
+
+// contradiction is Confirm's final no; what names the members that differ.
+func (t *transport) contradiction(call string, what ...string) error {
+	return &Error{Provider: t.provider, Call: call, Kind: payack.ErrUnconfirmed, Detail: "the answer differs in " + strings.Join(what, ", ")}
+}
+
+// pending is Confirm's "ask again".
+func (t *transport) pending(call, detail string) error {
+	return &Error{Provider: t.provider, Call: call, Kind: ErrPending, Detail: detail}
+}

@@ -1,0 +1,120 @@
+package client
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/go-playground/validator/v10"
+	"github.com/shopspring/decimal"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/payatom"
+)
+
+// encode returns the JSON of a request. encoding/json would replace bytes that
+// are no UTF-8, which have been refused before.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if e.Encode(v) != nil {
+		return nil, errors.New("it cannot be written as JSON")
+	}
+	return bytes.TrimRight(b.Bytes(), "\n"), nil
+}
+
+const typeJSON = "application/json"
+
+// rules checks requests by the tags of their fields.
+var rules = sync.OnceValue(func() *validator.Validate {
+	v := validator.New(validator.WithRequiredStructEnabled())
+	v.RegisterCustomTypeFunc(func(field reflect.Value) any {
+		return field.Interface().(payack.Amount).String()
+	}, payack.Amount{})
+	for tag, holds := range map[string]func(string) bool{
+		"text":     cleanText,
+		"hashable": payatom.OrderID,
+		"positive": func(s string) bool { return sign(s) > 0 },
+		"plain":    plain,
+		"six":      func(s string) bool { _, decimals, _ := strings.Cut(s, "."); return plain(s) && len(decimals) <= 6 },
+	} {
+		if err := v.RegisterValidation(tag, func(fl validator.FieldLevel) bool { return holds(fl.Field().String()) }); err != nil {
+			panic(err) // a name that is no tag, which every test would see
+		}
+	}
+	return v
+})
+
+var fixes = map[string]string{
+	"required": "is empty; give it",
+	"text":     "is not UTF-8, or holds a control character; leave that out",
+	"hashable": tooLong,
+	"positive": "is not a number above zero; give one such as 100.50",
+	"plain":    "is not a plain decimal of at most 18 digits; give one such as 100.50",
+	"six":      "is not a plain decimal with at most 6 decimals; give one such as 100.50",
+	"http_url": "is no absolute http or https URL; give one",
+	"email":    "is no e-mail address; give one",
+	"min":      "is too short",
+	"max":      "is too long",
+}
+
+// tooLong is what is wrong with an order_id of Payatom's that the hash does not
+// fix.
+var tooLong = fmt.Sprintf("has %d bytes or more, so that another one may have the same hash; give a shorter one", payatom.MaxOrderID)
+
+// check returns the error of a request that breaks a rule of its type. It names
+// the field and the fix, never the value.
+func (t *transport) check(name string, request any) *Error {
+	err := rules().Struct(request)
+	var broken validator.ValidationErrors
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &broken) && len(broken) > 0:
+		fix, known := fixes[broken[0].Tag()]
+		if !known {
+			fix = "breaks the rule " + broken[0].Tag()
+		}
+		if broken[0].Param() != "" {
+			fix += " (" + broken[0].Tag() + " " + broken[0].Param() + ")"
+		}
+		return t.invalid(name, broken[0].Field()+" "+fix)
+	}
+	return t.invalid(name, "it cannot be checked")
+}
+
+func cleanText(s string) bool {
+	for _, r := range s {
+		if r < 0x20 || r == 0x7f {
+			return false
+		}
+	}
+	return utf8.ValidString(s)
+}
+
+func plain(s string) bool { return payatom.Amount(s) }
+
+// sign is that of an amount's value, -2 when it has none.
+func sign(s string) int {
+	d, err := payack.NewAmount(s).Decimal()
+	if err != nil {
+		return -2
+	}
+	return d.Sign()
+}
+
+// atLeast reports whether an amount has a value of at least this.
+func atLeast(a payack.Amount, least int64) bool {
+	d, err := a.Decimal()
+	return err == nil && d.GreaterThanOrEqual(decimal.NewFromInt(least))
+}
+
+// hiddenFormat keeps printers out of a client.
+func hiddenFormat(f fmt.State, name string) { _, _ = io.WriteString(f, "client."+name+"{…}") }

@@ -1,0 +1,227 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/payack/payack"
+)
+
+// transport is the way to one provider.
+type transport struct {
+	provider payack.Provider
+	base     string
+	http     http.RoundTripper
+	timeout  time.Duration
+	confirm  time.Duration
+	max      int64
+	retries  int
+	now      func() time.Time
+	secrets  []payack.Secret // never to be repeated in an error
+}
+
+func newTransport(p payack.Provider, baseURL string, o Options, secrets ...payack.Secret) (*transport, error) {
+	base, err := checkBase(baseURL)
+	if err != nil {
+		return nil, fmt.Errorf("payack: %s: BaseURL: %w", p, err)
+	}
+	if o.Timeout < 0 || o.ConfirmTimeout < 0 || o.MaxResponse < 0 {
+		return nil, fmt.Errorf("payack: %s: Timeout, ConfirmTimeout and MaxResponse can't be negative; leave them 0 for the defaults", p)
+	}
+	t := &transport{
+		provider: p, base: base, http: http.DefaultTransport,
+		timeout: o.Timeout, confirm: o.ConfirmTimeout, max: o.MaxResponse, retries: max(o.Retries, 0), now: o.Now, secrets: secrets,
+	}
+	if t.timeout == 0 {
+		t.timeout = DefaultTimeout
+	}
+	if t.confirm == 0 {
+		t.confirm = DefaultConfirmTimeout
+	}
+	if t.max == 0 {
+		t.max = DefaultMaxResponse
+	}
+	if o.Retries == 0 {
+		t.retries = DefaultRetries
+	}
+	if t.now == nil {
+		t.now = time.Now
+	}
+	if c := o.HTTPClient; c != nil {
+		if c.Transport != nil {
+			t.http = c.Transport
+		}
+		if c.Timeout > 0 {
+			t.timeout = min(t.timeout, c.Timeout)
+		}
+	}
+	return t, nil
+}
+
+// call is one request to the provider, with all its attempts.
+type call struct {
+	name   string
+	method string // empty is POST
+	path   string
+	// repeatable says that a second time does no harm.
+	repeatable bool
+	// build makes the message, for each attempt anew: PTS signs the time.
+	build func() (*message, error)
+}
+
+type message struct {
+	contentType string
+	body        []byte
+	header      map[string]string
+	// hide are texts besides the secrets that no error may repeat: signatures.
+	hide []string
+}
+
+// answer is a complete response, whatever its status.
+type answer struct {
+	call   string
+	status int
+	body   []byte
+	hide   []string
+}
+
+// do sends the request, and again where that is allowed. The error is nil for
+// every complete response that is no redirect; its status is not looked at.
+func (t *transport) do(ctx context.Context, c call) (*answer, error) {
+	for attempt := 0; ; attempt++ {
+		a, again, err := t.attempt(ctx, c, t.share(ctx, c, attempt))
+		if !again || !c.repeatable || attempt >= t.retries || !pause(ctx, attempt) {
+			if err != nil {
+				return nil, err
+			}
+			return a, nil
+		}
+	}
+}
+
+// pause waits before the next attempt. It is false when the context ends
+// before that.
+func pause(ctx context.Context, attempt int) bool {
+	wait := rand.N(longestPause(attempt))
+	if deadline, ok := ctx.Deadline(); ctx.Err() != nil || ok && time.Until(deadline) <= wait {
+		return false
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// longestPause is what the pause after an attempt stays below.
+func longestPause(attempt int) time.Duration {
+	return min(backoffMax, backoffBase<<min(attempt, 10))
+}
+
+// share is how long an attempt may take. One that may be repeated leaves half of
+// what its context has left to the others: the first has the most, since a
+// provider that is slow is so every time.
+func (t *transport) share(ctx context.Context, c call, attempt int) time.Duration {
+	if end, ok := ctx.Deadline(); ok && c.repeatable && attempt < t.retries {
+		return min(t.timeout, time.Until(end)/2)
+	}
+	return t.timeout
+}
+
+// longestConfirm is how long a Confirm may take at most.
+func (t *transport) longestConfirm() time.Duration {
+	all := t.timeout
+	for attempt := 0; attempt < t.retries && all < t.confirm; attempt++ {
+		all += longestPause(attempt) + t.timeout
+	}
+	return min(all, t.confirm)
+}
+
+// attempt sends the request once; again reports whether another time may help.
+// The error is an *[Error] or nil.
+func (t *transport) attempt(ctx context.Context, c call, timeout time.Duration) (a *answer, again bool, err error) {
+	m, err := c.build()
+	if err != nil {
+		return nil, false, t.invalid(c.name, err.Error())
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	method := http.MethodPost
+	if c.method != "" {
+		method = c.method
+	}
+	request, err := http.NewRequestWithContext(ctx, method, t.base+c.path, bytes.NewReader(m.body))
+	if err != nil {
+		return nil, false, t.invalid(c.name, "its URL cannot be built")
+	}
+	if len(m.body) == 0 {
+		request.Body = http.NoBody
+	}
+	if m.contentType != "" {
+		request.Header.Set("Content-Type", m.contentType)
+	}
+	request.Header.Set("Accept", "application/json")
+	for name, value := range m.header {
+		request.Header.Set(name, value)
+	}
+
+	a = &answer{call: c.name, hide: m.hide}
+	// The transport itself, and no http.Client, so that nothing can follow a
+	// redirect or add a cookie.
+	response, err := t.http.RoundTrip(request)
+	if err != nil {
+		e := t.fail(a, ErrUnreachable, ended(ctx, err), "no response came")
+		if e.Cause == nil {
+			var wrapped *url.Error
+			if errors.As(err, &wrapped) { // its text begins with the URL
+				err = wrapped.Err
+			}
+			e.Detail = printable(err.Error(), t.hidden(a), maxExcerpt)
+		}
+		return nil, true, e
+	}
+	defer response.Body.Close()
+	a.status = response.StatusCode
+	if a.status >= 300 && a.status < 400 {
+		return nil, false, t.fail(a, ErrRedirect, nil, "")
+	}
+	a.body, err = io.ReadAll(io.LimitReader(response.Body, t.max+1))
+	switch {
+	case int64(len(a.body)) > t.max:
+		return nil, false, t.unreadable(a, payack.ErrTooLarge, fmt.Sprintf("the response has more than %d bytes", t.max))
+	case err != nil && ctx.Err() != nil:
+		e := t.unreadable(a, ended(ctx, err), "the response did not end in time")
+		e.Kind = ErrUnreachable
+		return nil, true, e
+	case err != nil:
+		return nil, true, t.unreadable(a, nil, "the response ends too early")
+	}
+	// Servers written in PHP send a byte-order mark when a file of theirs begins
+	// with one. It is no part of the JSON, and nothing of it is signed.
+	a.body = bytes.TrimPrefix(a.body, []byte(byteOrderMark))
+	return a, a.status == http.StatusTooManyRequests || a.status >= 500, nil
+}
+
+// ended returns the way a context ended, or nil when something else went wrong.
+// The error itself is not passed on: a transport's text may repeat the request.
+func ended(ctx context.Context, err error) error {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, context.Canceled) || errors.Is(ctx.Err(), context.Canceled):
+		return context.Canceled
+	case errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
+		return context.DeadlineExceeded
+	}
+	return nil
+}
