@@ -48,6 +48,11 @@ type Options struct {
 	// one, are used; nil is http.DefaultTransport. It is not changed. Its
 	// CheckRedirect and Jar are not used: redirects are never followed, and
 	// the providers know no cookies.
+	//
+	// What is sent only once (creates, payouts, reconciliations) goes over a
+	// connection of its own, made for it and closed after it. A Transport that is
+	// no *http.Transport gets such a request with Close set, and has to see to the
+	// fresh connection itself.
 	HTTPClient *http.Client
 	// Timeout bounds each attempt, reading included; 0 is 10 seconds. The context
 	// bounds all attempts together. Where it has a deadline, an attempt that may be

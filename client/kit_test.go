@@ -152,3 +152,5 @@ func newPayatom(t *testing.T, base string) *client.Payatom {
 }
 
 func isUnconfirmed(err error) bool { return errors.Is(err, payack.ErrUnconfirmed) }
+
+func errorsIsUnreachable(err error) bool { return errors.Is(err, client.ErrUnreachable) }

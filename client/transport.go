@@ -20,6 +20,7 @@ type transport struct {
 	provider payack.Provider
 	base     string
 	http     http.RoundTripper
+	fresh    http.RoundTripper // for what is sent only once
 	timeout  time.Duration
 	confirm  time.Duration
 	max      int64
@@ -63,7 +64,21 @@ func newTransport(p payack.Provider, baseURL string, o Options, secrets ...payac
 			t.timeout = min(t.timeout, c.Timeout)
 		}
 	}
+	t.fresh = fresh(t.http)
 	return t, nil
+}
+
+// fresh returns a transport that makes a connection for each request. What is
+// sent only once must not go over a kept-alive connection: the provider may be
+// closing it just then, and nobody knows whether the request was read.
+func fresh(t http.RoundTripper) http.RoundTripper {
+	known, ok := t.(*http.Transport)
+	if !ok {
+		return t
+	}
+	own := known.Clone()
+	own.DisableKeepAlives = true
+	return own
 }
 
 // call is one request to the provider, with all its attempts.
@@ -71,7 +86,8 @@ type call struct {
 	name   string
 	method string // empty is POST
 	path   string
-	// repeatable says that a second time does no harm.
+	// repeatable says that a second time does no harm. What is not has a connection
+	// of its own.
 	repeatable bool
 	// build makes the message, for each attempt anew: PTS signs the time.
 	build func() (*message, error)
@@ -177,9 +193,13 @@ func (t *transport) attempt(ctx context.Context, c call, timeout time.Duration) 
 	}
 
 	a = &answer{call: c.name, hide: m.hide}
+	way := t.http
+	if !c.repeatable {
+		way, request.Close = t.fresh, true
+	}
 	// The transport itself, and no http.Client, so that nothing can follow a
 	// redirect or add a cookie.
-	response, err := t.http.RoundTrip(request)
+	response, err := way.RoundTrip(request)
 	if err != nil {
 		e := t.fail(a, ErrUnreachable, ended(ctx, err), "no response came")
 		if e.Cause == nil {
