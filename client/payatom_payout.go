@@ -2,7 +2,8 @@ package client
 
 import (
 	"context"
-	"strings"
+	"maps"
+	"slices"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/internal/payatom"
@@ -29,19 +30,11 @@ func (c *Payatom) Payout(ctx context.Context, p PayatomPayout) (*PayatomUnsigned
 	if e := c.t.check(name, p); e != nil {
 		return nil, e
 	}
-	body := map[string]string{}
-	for member, value := range p.Members {
-		body[member] = value
+	body := map[string]string{"pid": c.pid, "order_id": p.OrderID, "amount": p.Amount.String(), "payment_mode": p.PaymentMode}
+	if e := c.t.foreign(name, p.Members, slices.Collect(maps.Keys(body))...); e != nil {
+		return nil, e
 	}
-	own := map[string]string{"pid": c.pid, "order_id": p.OrderID, "amount": p.Amount.String(), "payment_mode": p.PaymentMode}
-	for member, value := range own {
-		for given := range p.Members {
-			if strings.EqualFold(given, member) {
-				return nil, c.t.invalid(name, "Members holds "+member+", which has a field of its own; leave it out")
-			}
-		}
-		body[member] = value
-	}
+	maps.Copy(body, p.Members)
 	return c.report(ctx, call{name: name, path: "/payout/api/request.php"}, nil, body, p.OrderID)
 }
 

@@ -32,6 +32,10 @@ type PTSConfig struct {
 	TransactionSecret payack.Secret
 	// Body is the form in which envelopes are sent; empty is [PTSText].
 	Body PTSBody
+	// TransactionWholeBody has X-Transaction-Signature cover the whole body of
+	// [PTSJSON] in place of the base64 text in it. (Which of the two PTS wants is
+	// not documented; of PTSText both are the same.)
+	TransactionWholeBody bool
 	// Numbers pins the text of numbers that responses sign, literal or php;
 	// empty takes both. (Which one is right is not documented.)
 	Numbers []payack.Scheme
@@ -63,6 +67,7 @@ type PTS struct {
 	keys   *verify.PTSKeys
 	verify *verify.PTS
 	json   bool
+	whole  bool // X-Transaction-Signature covers the whole body
 }
 
 // NewPTS returns a client. Errors name the member of the configuration and the
@@ -99,7 +104,7 @@ func NewPTS(c PTSConfig) (*PTS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &PTS{t: t, guid: c.GUID, userID: c.UserID, signer: signer, keys: keys, verify: v, json: c.Body == PTSJSON}, nil
+	return &PTS{t: t, guid: c.GUID, userID: c.UserID, signer: signer, keys: keys, verify: v, json: c.Body == PTSJSON, whole: c.TransactionWholeBody}, nil
 }
 
 // Format writes the type's name, whatever the verb.
@@ -132,6 +137,11 @@ type PTSPayment struct {
 	// Details are sent as an object of strings; which ones a payment takes
 	// depends on the channel and is not documented.
 	Details map[string]string `validate:"omitempty,dive,keys,required,text,endkeys,text"`
+	// Members are sent besides, as strings, empty ones too: bank_code, which the
+	// documents' sample request has. By the documents they are not signed. The
+	// names that the client sends itself, the signed ones among them, are refused
+	// under every spelling by case.
+	Members map[string]string `validate:"omitempty,dive,keys,required,text,endkeys,text"`
 }
 
 // PTSWithdraw is money to be sent.
@@ -148,6 +158,8 @@ type PTSWithdraw struct {
 	CallbackURL string     `validate:"required,text,http_url"`
 	Remark      string     `validate:"omitempty,text"`
 	Details     PTSDetails `validate:"-"`
+	// Members are sent besides, as those of a [PTSPayment] are.
+	Members map[string]string `validate:"omitempty,dive,keys,required,text,endkeys,text"`
 }
 
 // PTSDetails says who gets a withdraw. What a channel needs of it is not
@@ -166,9 +178,13 @@ func (c *PTS) Payment(ctx context.Context, p PTSPayment) (*PTSPaymentCreated, er
 	if e := c.t.check(string(verify.PTSPayment), p); e != nil {
 		return nil, e
 	}
+	if e := c.t.foreign(string(verify.PTSPayment), p.Members, ptsOwn...); e != nil {
+		return nil, e
+	}
 	request := ptsRequest{
 		OrderID: p.OrderID, Amount: p.Amount.String(), Currency: p.Currency, Channel: p.Channel,
 		CallbackURL: p.CallbackURL, RedirectURL: p.RedirectURL, ErrorURL: p.ErrorURL, Remark: p.Remark, Email: p.Email,
+		members: p.Members,
 	}
 	if len(p.Details) > 0 {
 		request.Details = p.Details
@@ -190,12 +206,15 @@ func (c *PTS) Withdraw(ctx context.Context, w PTSWithdraw) (*PTSCreated, error) 
 	if e := c.t.check(string(verify.PTSWithdraw), w); e != nil {
 		return nil, e
 	}
+	if e := c.t.foreign(string(verify.PTSWithdraw), w.Members, ptsOwn...); e != nil {
+		return nil, e
+	}
 	if e := c.t.check(string(verify.PTSWithdraw), w.Details); e != nil {
 		return nil, e
 	}
 	request := ptsRequest{
 		OrderID: w.OrderID, Amount: w.Amount.String(), Currency: w.Currency, Channel: w.Channel,
-		CallbackURL: w.CallbackURL, Remark: w.Remark,
+		CallbackURL: w.CallbackURL, Remark: w.Remark, members: w.Members,
 	}
 	if w.Details != (PTSDetails{}) {
 		request.Details = w.Details

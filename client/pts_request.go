@@ -25,7 +25,13 @@ type ptsRequest struct {
 	Email       string `json:"email,omitempty"`
 	Details     any    `json:"details,omitempty"`
 	Sign        string `json:"sign"`
+
+	members map[string]string // the merchant's own
 }
+
+// ptsOwn are the names of the members above.
+var ptsOwn = []string{"user_id", "order_id", "amount", "currency", "channel", "timestamp", "callback_url", "redirect_url",
+	"error_url", "remark", "email", "details", "sign"}
 
 // ask signs, seals and sends a request, and verifies the response.
 func (c *PTS) ask(ctx context.Context, m, responds verify.PTSMessage, path string, repeatable bool, r ptsRequest) (*verify.PTSResponse, error) {
@@ -75,6 +81,11 @@ func (c *PTS) seal(m verify.PTSMessage, r ptsRequest) (*message, error) {
 		return nil, err
 	}
 	plaintext, err := encode(r)
+	if err == nil && len(r.members) > 0 {
+		var more []byte
+		more, err = encode(r.members)
+		plaintext = append(append(plaintext[:len(plaintext)-1], ','), more[1:]...)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +100,11 @@ func (c *PTS) seal(m verify.PTSMessage, r ptsRequest) (*message, error) {
 			return nil, err
 		}
 	}
-	mac, err := c.signer.TransactionSignature(out.body, verify.PTSBase64)
+	covered := sealed
+	if c.whole {
+		covered = out.body
+	}
+	mac, err := c.signer.TransactionSignature(covered, verify.PTSBase64)
 	if err != nil {
 		return nil, err
 	}

@@ -112,6 +112,29 @@ func TestPTSRequestBytes(t *testing.T) {
 			"/balance", `{"user_id":"1","timestamp":1700000000,"sign":"%s"}`, "timestamp=1700000000&user_id=1",
 			func(c *client.PTS) error { _, err := c.Balance(t.Context()); return err },
 		},
+		{
+			"/payment",
+			`{"user_id":"1","order_id":"O1","amount":"100.50","currency":"PHP","channel":"GCASH","timestamp":1700000000,"callback_url":"https://shop.example/hook","sign":"%s","bank_code":"","memo":"é"}`,
+			"amount=100.50&channel=GCASH&currency=PHP&order_id=O1&timestamp=1700000000&user_id=1",
+			func(c *client.PTS) error {
+				p := ptsPayment()
+				p.Members = map[string]string{"bank_code": "", "memo": "é"}
+				_, err := c.Payment(t.Context(), p)
+				return err
+			},
+		},
+		{
+			"/withdraw",
+			`{"user_id":"1","order_id":"W1","amount":"40000.000001","currency":"PHP","channel":"BANK","timestamp":1700000000,"callback_url":"https://shop.example/w",` +
+				`"details":{"account_number":"007","name":"Customer"},"sign":"%s","bank_code":"BDO"}`,
+			"amount=40000.000001&channel=BANK&currency=PHP&order_id=W1&timestamp=1700000000&user_id=1",
+			func(c *client.PTS) error {
+				withdraw := withdraw
+				withdraw.Members = map[string]string{"bank_code": "BDO"}
+				_, err := c.Withdraw(t.Context(), withdraw)
+				return err
+			},
+		},
 	} {
 		plain := fmt.Sprintf(c.plain, merchantSignature(t, c.signed))
 		sealed := string(ptsEnvelope(t).Seal([]byte(plain)))
@@ -132,7 +155,14 @@ func TestPTSRequestBytes(t *testing.T) {
 				assert.Equal(t, "text/plain", r.Type)
 				assert.Equal(t, sealed, r.Body)
 			}
-			assert.Equal(t, transactionMAC(r.Body), r.Header.Get("X-Transaction-Signature"))
+			assert.Equal(t, transactionMAC(sealed), r.Header.Get("X-Transaction-Signature"), "over the base64 text in both forms")
+
+			config.TransactionWholeBody = true
+			pts, err = client.NewPTS(config)
+			require.NoError(t, err)
+			require.ErrorIs(t, c.call(pts), client.ErrBadRequest)
+			r = g.requests()[1]
+			assert.Equal(t, transactionMAC(r.Body), r.Header.Get("X-Transaction-Signature"), "over the whole body")
 		}
 	}
 }
@@ -182,6 +212,12 @@ func TestPTSInvalidRequestsAreNotSent(t *testing.T) {
 		"Email":       func(p *client.PTSPayment) { p.Email = "HOSTILE" },
 		"Remark":      func(p *client.PTSPayment) { p.Remark = "HOSTILE\n" },
 		"Details":     func(p *client.PTSPayment) { p.Details = map[string]string{"a": "HOSTILE\xff"} },
+		"Members":     func(p *client.PTSPayment) { p.Members = map[string]string{"bank_code": "HOSTILE\n"} },
+		"Members ":    func(p *client.PTSPayment) { p.Members = map[string]string{"": "HOSTILE"} },
+		"amount":      func(p *client.PTSPayment) { p.Members = map[string]string{"Amount": "HOSTILE"} },
+		"sign":        func(p *client.PTSPayment) { p.Members = map[string]string{"\u017Fign": "HOSTILE"} },
+		"user_id":     func(p *client.PTSPayment) { p.Members = map[string]string{"user_id": "HOSTILE"} },
+		"remark":      func(p *client.PTSPayment) { p.Members = map[string]string{"remark": "HOSTILE"} },
 	} {
 		p := ptsPayment()
 		change(&p)

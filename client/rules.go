@@ -90,6 +90,19 @@ func (t *transport) check(name string, request any) *Error {
 	return t.invalid(name, "it cannot be checked")
 }
 
+// foreign refuses members of the merchant's own that the request has already. A
+// name that differs by case only is taken for the same: a reader may do so too.
+func (t *transport) foreign(name string, members map[string]string, own ...string) *Error {
+	for _, member := range own {
+		for given := range members {
+			if strings.EqualFold(given, member) {
+				return t.invalid(name, "Members holds "+member+", which the client sends itself; leave it out")
+			}
+		}
+	}
+	return nil
+}
+
 func cleanText(s string) bool {
 	for _, r := range s {
 		if r < 0x20 || r == 0x7f {

@@ -41,6 +41,9 @@ type PTSConfig struct {
 
 	// TransactionSignature is the header's encoding; empty is base64.
 	TransactionSignature verify.PTSSignatureEncoding
+	// TransactionWholeBody has the header cover the whole body of the {"data"} form
+	// in place of the base64 text in it. (Which one PTS means is not documented.)
+	TransactionWholeBody bool
 	// Numbers pins the text of numbers that is signed, literal or php; empty
 	// takes both.
 	Numbers []payack.Scheme
@@ -73,7 +76,9 @@ func NewPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 }
 
 func newPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
-	v, err := verify.NewPTS(verify.PTSOptions{Numbers: c.Numbers, TransactionSignature: c.TransactionSignature, Sniff: c.Sniff})
+	v, err := verify.NewPTS(verify.PTSOptions{
+		Numbers: c.Numbers, TransactionSignature: c.TransactionSignature, TransactionWholeBody: c.TransactionWholeBody, Sniff: c.Sniff,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -121,6 +121,10 @@ type PTSOptions struct {
 	// TransactionSignature is the encoding of X-Transaction-Signature; empty is
 	// base64. It counts only where the keys have a transaction secret.
 	TransactionSignature PTSSignatureEncoding
+	// TransactionWholeBody has it cover the whole body of the {"data"} form in
+	// place of the base64 text in it. (Which of the two PTS means is not
+	// documented; of a text/plain envelope both are the same.)
+	TransactionWholeBody bool
 	// Sniff takes a body that opens an object as JSON, whatever type it was
 	// announced with.
 	Sniff bool
@@ -130,6 +134,7 @@ type PTSOptions struct {
 type PTS struct {
 	literal, php bool
 	hexHeader    bool
+	wholeBody    bool
 	sniff        bool
 	options      PTSOptions
 }
@@ -140,7 +145,7 @@ func NewPTS(o PTSOptions) (*PTS, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &PTS{literal: slices.Contains(numbers, payack.SchemeLiteral), php: slices.Contains(numbers, payack.SchemePHP), sniff: o.Sniff, options: o}
+	v := &PTS{literal: slices.Contains(numbers, payack.SchemeLiteral), php: slices.Contains(numbers, payack.SchemePHP), sniff: o.Sniff, wholeBody: o.TransactionWholeBody, options: o}
 	switch o.TransactionSignature {
 	case "", PTSBase64:
 	case PTSHex:
@@ -285,7 +290,11 @@ func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed string, k *PTSK
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, "an envelope, and envelopes are switched off")
 	}
 	if !k.transactionSecret.IsZero() {
-		if problem := v.transactionSignature(m, sealed, k); problem != "" {
+		covered := sealed
+		if v.wholeBody {
+			covered = m.Body
+		}
+		if problem := v.transactionSignature(m, covered, k); problem != "" {
 			return nil, reject(payack.PTS, payack.ReasonSignature, PTSTransactionHeader+problem)
 		}
 		t.note("header", PTSTransactionHeader+" is right")
@@ -309,14 +318,14 @@ func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed string, k *PTSK
 	return fields, nil
 }
 
-// transactionSignature checks the HMAC over the envelope's text. It returns what is
-// wrong with the header, or nothing.
-func (v *PTS) transactionSignature(m Message, sealed string, k *PTSKeys) (problem string) {
+// transactionSignature checks the HMAC over a text. It returns what is wrong with
+// the header, or nothing.
+func (v *PTS) transactionSignature(m Message, covered string, k *PTSKeys) (problem string) {
 	values := m.Header[PTSTransactionHeader]
 	if len(values) != 1 {
 		return " is missing or given twice"
 	}
-	mac := ptsTransactionMAC(k.transactionSecret, []byte(sealed))
+	mac := ptsTransactionMAC(k.transactionSecret, []byte(covered))
 	want := base64.StdEncoding.EncodeToString(mac)
 	if v.hexHeader {
 		want = hex.EncodeToString(mac)

@@ -90,7 +90,13 @@ func (m ptsMerchant) post(t testing.TB, path string, plain []byte) asked {
 
 func (m ptsMerchant) postBody(t testing.TB, path, contentType string, body []byte) asked {
 	t.Helper()
-	hmac, err := m.signer(t).TransactionSignature(body, verify.PTSBase64)
+	return m.postSigned(t, path, contentType, body, body)
+}
+
+// postSigned has the header cover another text than the body.
+func (m ptsMerchant) postSigned(t testing.TB, path, contentType string, body, covered []byte) asked {
+	t.Helper()
+	hmac, err := m.signer(t).TransactionSignature(covered, verify.PTSBase64)
 	require.NoError(t, err)
 	return ask(t, "POST", m.gw.URL+"/merchant/v2/"+m.gw.GUID()+path,
 		http.Header{"Content-Type": {contentType}, "X-Transaction-Signature": {hmac}}, body)
@@ -150,8 +156,46 @@ func TestPTSPayment(t *testing.T) {
 	// The JSON form of the envelope.
 	sealed, err := m.signer(t).Seal(m.sign(t, verify.PTSPayment, m.payment("order-2", "http://shop.test/")).json())
 	require.NoError(t, err)
-	a = m.postBody(t, "/payment", "application/json", []byte(`{"data":`+quoted(string(sealed))+`}`))
+	whole := []byte(`{"data":` + quoted(string(sealed)) + `}`)
+	assert.Equal(t, "1010", m.postBody(t, "/payment", "application/json", whole).member(t, "code"), "the header covers the base64 text")
+	a = m.postSigned(t, "/payment", "application/json", whole, sealed)
 	assert.Equal(t, "1000", a.member(t, "code"), a.body)
+
+	// Over the whole body, for who wants that.
+	m = ptsMerchant{newPTS(t, gateway.PTSConfig{TransactionWholeBody: true})}
+	sealed, err = m.signer(t).Seal(m.sign(t, verify.PTSPayment, m.payment("order-2", "http://shop.test/")).json())
+	require.NoError(t, err)
+	whole = []byte(`{"data":` + quoted(string(sealed)) + `}`)
+	assert.Equal(t, "1010", m.postSigned(t, "/payment", "application/json", whole, sealed).member(t, "code"))
+	assert.Equal(t, "1000", m.postBody(t, "/payment", "application/json", whole).member(t, "code"))
+	m.create(t, "order-3", "http://shop.test/") // as text, where both are the same
+}
+
+// The sample program sends a number, the sample request a string; bank_code
+// stands there too.
+func TestPTSAmountsAsNumbers(t *testing.T) {
+	for name, c := range map[string]struct{ literal, signed, amount, code string }{
+		"a number":                  {"100.5", "100.5", "100.5", "1000"},
+		"with its closing zero":     {"100.50", "100.50", "100.50", "1000"},
+		"of which PHP signed 14":    {"123456789.123456", "123456789.12346", "123456789.123456", "1000"},
+		"PHP's text of a zero":      {"100.50", "100.5", "100.50", "1000"},
+		"a string as it is":         {`"100.50"`, "100.50", "100.50", "1000"},
+		"a string, signed as PHP":   {`"100.50"`, "100.5", "", "1010"},
+		"another amount":            {"100.5", "100.6", "", "1010"},
+		"a number with seven":       {"1.0000001", "1.0000001", "", "1001"},
+		"a number with an exponent": {"1e2", "1e2", "", "1001"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gw := newPTS(t, gateway.PTSConfig{})
+			m := ptsMerchant{gw}
+			f := m.payment("order-1", "http://shop.test/").with("amount", quoted(c.signed))
+			f = m.sign(t, verify.PTSPayment, f).with("amount", c.literal).with("bank_code", `""`)
+			a := m.post(t, "/payment", f.json())
+			require.Equal(t, c.code, a.member(t, "code"), a.body)
+			o, _ := gw.Order("order-1")
+			assert.Equal(t, c.amount, o.SubmitAmount)
+		})
+	}
 }
 
 func TestPTSKnownAnswer(t *testing.T) {
@@ -197,7 +241,7 @@ func TestPTSRefusals(t *testing.T) {
 		"border in a value":   {"/payment", unsignedOf.with("channel", `"a&order_id=b"`).json(), "1010"},
 		"callback_url":        {"/payment", pay("callback_url", `"shop"`), "1001"},
 		"callback_url absent": {"/payment", unsignedOf.with("callback_url", "").json(), "1001"},
-		"amount a number":     {"/payment", pay("amount", "100.50"), "1001"},
+		"amount a boolean":    {"/payment", pay("amount", "true"), "1001"},
 		"amount of 7":         {"/payment", pay("amount", `"1.0000001"`), "1001"},
 		"amount zero":         {"/payment", pay("amount", `"0.000000"`), "1001"},
 		"amount negative":     {"/payment", pay("amount", `"-1"`), "1001"},
