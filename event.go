@@ -34,6 +34,8 @@ const (
 	SchemeForm Scheme = "form"
 	// SchemeFormRebuilt: over PHP's http_build_query of the other pairs.
 	SchemeFormRebuilt Scheme = "form-rebuilt"
+	// SchemeCustom: over what the merchant's own reading says.
+	SchemeCustom Scheme = "custom"
 )
 
 // Schemes of PTS and Payatom: which text of a number was signed.

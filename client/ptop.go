@@ -27,6 +27,9 @@ type PtopConfig struct {
 	// payment-check goes where all of them go (whether it finds payments of
 	// the sandbox is unconfirmed).
 	Sandbox bool
+	// AnyCurrency sends other currencies than USD, the only one that the documents
+	// name. What Ptop does with them is not known.
+	AnyCurrency bool
 	// PayoutAmount is how a payout's amount stands in the body; empty is
 	// [PtopNumber].
 	PayoutAmount PtopAmount
@@ -42,6 +45,7 @@ type Ptop struct {
 	secret     payack.Secret
 	signing    payack.Secret
 	sandbox    bool
+	anyMoney   bool // not in USD only
 	withString bool
 }
 
@@ -67,7 +71,7 @@ func NewPtop(c PtopConfig) (*Ptop, error) {
 	}
 	return &Ptop{
 		t: t, website: c.WebsiteID, secret: c.SecretKey, signing: c.SigningKey,
-		sandbox: c.Sandbox, withString: c.PayoutAmount == PtopString,
+		sandbox: c.Sandbox, anyMoney: c.AnyCurrency, withString: c.PayoutAmount == PtopString,
 	}, nil
 }
 
@@ -79,13 +83,16 @@ type PtopPayment struct {
 	OrderID string `validate:"required,text,max=255"`
 	// Amount is at least 1, and sent as a number with this very text.
 	Amount payack.Amount `validate:"required,positive"`
-	// Currency is USD when empty, the only one that the documents name.
+	// Currency is USD when empty, the only one that the documents name. Another one
+	// is refused unless [PtopConfig].AnyCurrency is set: Ptop's answers name no
+	// currency, so that 100 of another one would be confirmed as 100.
 	Currency string `validate:"omitempty,alpha,uppercase,len=3"`
 	Product  string `validate:"required,text"`
 
-	WebhookURL string `validate:"required,text,http_url"`
-	SuccessURL string `validate:"required,text,http_url"`
-	FailURL    string `validate:"required,text,http_url"`
+	// The documents want HTTPS for all of them; plain http is for loopback only.
+	WebhookURL string `validate:"required,text,secure_url"`
+	SuccessURL string `validate:"required,text,secure_url"`
+	FailURL    string `validate:"required,text,secure_url"`
 }
 
 // PtopPaymentCreated is Ptop's answer to a payment. It is not signed.
@@ -107,8 +114,11 @@ func (c *Ptop) CreatePayment(ctx context.Context, p PtopPayment) (*PtopPaymentCr
 	if !atLeast(p.Amount, 1) {
 		return nil, c.t.invalid(name, "Amount is below 1, which is the least that Ptop takes")
 	}
-	if p.Currency == "" {
+	switch {
+	case p.Currency == "":
 		p.Currency = "USD"
+	case p.Currency != "USD" && !c.anyMoney:
+		return nil, c.t.invalid(name, "Currency is not USD, the only one that Ptop documents, and its answers name none; leave it out, or set AnyCurrency if Ptop has agreed")
 	}
 	path := "/api/v3/payment"
 	if c.sandbox {

@@ -50,19 +50,24 @@ func TestPtopInvalidRequestsAreNotSent(t *testing.T) {
 	g := says(t, 200, `{}`)
 	ptop := newPtop(t, g.URL)
 	for field, change := range map[string]func(*client.PtopPayment){
-		"OrderID":    func(p *client.PtopPayment) { p.OrderID = "" },
-		"OrderID ":   func(p *client.PtopPayment) { p.OrderID = "HOSTILE\x00" },
-		"OrderID  ":  func(p *client.PtopPayment) { p.OrderID = "HOSTILE\xff" },
-		"Amount":     func(p *client.PtopPayment) { p.Amount = payack.Amount{} },
-		"Amount ":    func(p *client.PtopPayment) { p.Amount = payack.NewAmount("0.99") },
-		"Amount  ":   func(p *client.PtopPayment) { p.Amount = payack.NewAmount("-5") },
-		"Amount   ":  func(p *client.PtopPayment) { p.Amount = payack.NewAmount(`5,"currency":"HOSTILE"`) },
-		"Amount    ": func(p *client.PtopPayment) { p.Amount = payack.AmountOf(payack.NullText()) },
-		"Currency":   func(p *client.PtopPayment) { p.Currency = "usd" },
-		"Product":    func(p *client.PtopPayment) { p.Product = "" },
-		"WebhookURL": func(p *client.PtopPayment) { p.WebhookURL = "" },
-		"SuccessURL": func(p *client.PtopPayment) { p.SuccessURL = "javascript:HOSTILE" },
-		"FailURL":    func(p *client.PtopPayment) { p.FailURL = "/no" },
+		"OrderID":      func(p *client.PtopPayment) { p.OrderID = "" },
+		"OrderID ":     func(p *client.PtopPayment) { p.OrderID = "HOSTILE\x00" },
+		"OrderID  ":    func(p *client.PtopPayment) { p.OrderID = "HOSTILE\xff" },
+		"Amount":       func(p *client.PtopPayment) { p.Amount = payack.Amount{} },
+		"Amount ":      func(p *client.PtopPayment) { p.Amount = payack.NewAmount("0.99") },
+		"Amount  ":     func(p *client.PtopPayment) { p.Amount = payack.NewAmount("-5") },
+		"Amount   ":    func(p *client.PtopPayment) { p.Amount = payack.NewAmount(`5,"currency":"HOSTILE"`) },
+		"Amount    ":   func(p *client.PtopPayment) { p.Amount = payack.AmountOf(payack.NullText()) },
+		"Currency":     func(p *client.PtopPayment) { p.Currency = "usd" },
+		"Currency ":    func(p *client.PtopPayment) { p.Currency = "EUR" },
+		"WebhookURL ":  func(p *client.PtopPayment) { p.WebhookURL = "http://HOSTILE.example/hook" },
+		"WebhookURL  ": func(p *client.PtopPayment) { p.WebhookURL = "http://127.0.0.1.HOSTILE.example/hook" },
+		"SuccessURL ":  func(p *client.PtopPayment) { p.SuccessURL = "http://shop.example/HOSTILE" },
+		"FailURL ":     func(p *client.PtopPayment) { p.FailURL = "https://HOSTILE@shop.example/" },
+		"Product":      func(p *client.PtopPayment) { p.Product = "" },
+		"WebhookURL":   func(p *client.PtopPayment) { p.WebhookURL = "" },
+		"SuccessURL":   func(p *client.PtopPayment) { p.SuccessURL = "javascript:HOSTILE" },
+		"FailURL":      func(p *client.PtopPayment) { p.FailURL = "/no" },
 	} {
 		p := ptopPayment()
 		change(&p)

@@ -39,11 +39,12 @@ var rules = sync.OnceValue(func() *validator.Validate {
 		return field.Interface().(payack.Amount).String()
 	}, payack.Amount{})
 	for tag, holds := range map[string]func(string) bool{
-		"text":     cleanText,
-		"hashable": payatom.OrderID,
-		"positive": func(s string) bool { return sign(s) > 0 },
-		"plain":    plain,
-		"six":      func(s string) bool { _, decimals, _ := strings.Cut(s, "."); return plain(s) && len(decimals) <= 6 },
+		"text":       cleanText,
+		"hashable":   payatom.OrderID,
+		"secure_url": func(s string) bool { return checkPayURL(s) == nil },
+		"positive":   func(s string) bool { return sign(s) > 0 },
+		"plain":      plain,
+		"six":        func(s string) bool { _, decimals, _ := strings.Cut(s, "."); return plain(s) && len(decimals) <= 6 },
 	} {
 		if err := v.RegisterValidation(tag, func(fl validator.FieldLevel) bool { return holds(fl.Field().String()) }); err != nil {
 			panic(err) // a name that is no tag, which every test would see
@@ -53,16 +54,17 @@ var rules = sync.OnceValue(func() *validator.Validate {
 })
 
 var fixes = map[string]string{
-	"required": "is empty; give it",
-	"text":     "is not UTF-8, or holds a control character; leave that out",
-	"hashable": tooLong,
-	"positive": "is not a number above zero; give one such as 100.50",
-	"plain":    "is not a plain decimal of at most 18 digits; give one such as 100.50",
-	"six":      "is not a plain decimal with at most 6 decimals; give one such as 100.50",
-	"http_url": "is no absolute http or https URL; give one",
-	"email":    "is no e-mail address; give one",
-	"min":      "is too short",
-	"max":      "is too long",
+	"required":   "is empty; give it",
+	"text":       "is not UTF-8, or holds a control character; leave that out",
+	"hashable":   tooLong,
+	"positive":   "is not a number above zero; give one such as 100.50",
+	"plain":      "is not a plain decimal of at most 18 digits; give one such as 100.50",
+	"six":        "is not a plain decimal with at most 6 decimals; give one such as 100.50",
+	"secure_url": "is no absolute https URL; give one (http is for loopback only)",
+	"http_url":   "is no absolute http or https URL; give one",
+	"email":      "is no e-mail address; give one",
+	"min":        "is too short",
+	"max":        "is too long",
 }
 
 // tooLong is what is wrong with an order_id of Payatom's that the hash does not

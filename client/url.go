@@ -36,7 +36,7 @@ func loopback(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// checkPayURL refuses what no customer may be sent to.
+// checkPayURL refuses what no customer and no webhook may be sent to.
 func checkPayURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {

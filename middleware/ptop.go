@@ -32,6 +32,11 @@ type PtopConfig struct {
 	// SignatureHeaders may carry the signature; empty is X-Signature and
 	// the_signature.
 	SignatureHeaders []string
+	// Custom is the merchant's own reading of the document, for the case that none
+	// of those here is what Ptop does; it is tried in place of them, and the event
+	// says so by the scheme custom. What it must guarantee is said at
+	// [verify.PtopReading]: a reading that breaks it lets forgeries in.
+	Custom verify.PtopReading
 	// Sniff takes JSON under any content type.
 	Sniff bool
 
@@ -69,7 +74,7 @@ func NewPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 }
 
 func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
-	v, err := verify.NewPtop(verify.PtopOptions{Body: c.Body, Schemes: c.Schemes, Headers: c.SignatureHeaders, Sniff: c.Sniff})
+	v, err := verify.NewPtop(verify.PtopOptions{Body: c.Body, Schemes: c.Schemes, Headers: c.SignatureHeaders, Custom: c.Custom, Sniff: c.Sniff})
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +103,7 @@ func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 		provider: payack.Ptop,
 		answers:  &ptopAnswers,
 		accepts:  v.Accepts,
-		pinned:   len(c.Schemes) == 1,
+		pinned:   len(c.Schemes) == 1 || c.Custom != nil,
 		verify: func(ctx context.Context, r *http.Request, m verify.Message) (*payack.PtopEvent, error) {
 			ev, err := keys.verify(ctx, r, m)
 			if errors.Is(err, payack.ErrUnknownTenant) {

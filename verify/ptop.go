@@ -124,6 +124,9 @@ type PtopOptions struct {
 	// Headers are the names of the headers that may carry the signature; empty
 	// means X-Signature and the_signature (unconfirmed).
 	Headers []string
+	// Custom is the merchant's own reading; it is tried in place of all others,
+	// under the scheme custom. Read first what a [PtopReading] must guarantee.
+	Custom PtopReading
 	// Sniff takes JSON under any content type, for senders that announce it
 	// wrongly.
 	Sniff bool
@@ -134,6 +137,7 @@ type Ptop struct {
 	body    Body
 	schemes []payack.Scheme
 	headers []string // canonical, each once
+	custom  PtopReading
 	sniff   bool
 	options PtopOptions
 }
@@ -162,6 +166,12 @@ func NewPtop(o PtopOptions) (*Ptop, error) {
 		}
 	}
 	v := &Ptop{body: body, sniff: o.Sniff, options: o}
+	if err := v.setCustom(o); err != nil {
+		return nil, err
+	}
+	if v.custom != nil {
+		return v, nil
+	}
 	if v.schemes, err = pickSchemes("schemes", o.Schemes, fit); err != nil {
 		return nil, err
 	}
@@ -233,6 +243,9 @@ func (v *Ptop) run(m Message, k *PtopKeys, t *trace) (*payack.PtopEvent, error) 
 		return nil, malformed(payack.Ptop, err)
 	}
 	t.fields(fields)
+	if v.custom != nil {
+		return v.runCustom(m, fields, k, t)
+	}
 	text, at, err := v.signature(m, fields)
 	if err != nil {
 		return nil, err
@@ -421,47 +434,6 @@ func ptopMatchMember(s payack.Scheme, want, body string, fields, posted []strict
 		return k.find(want, s, t, ptopRebuilt(posted))
 	}
 	return -1
-}
-
-// ptopPosted returns the pairs of a form under the names that PHP gives them in
-// $_POST; nil where one has brackets, of which PHP makes arrays. A PHP reader
-// keeps one of two pairs that end up with the same name, so both are refused,
-// and with them a name of which nothing is left.
-func ptopPosted(fields []strict.Field) ([]strict.Field, error) {
-	posted := make([]strict.Field, len(fields))
-	seen := make(map[string]bool, len(fields))
-	arrays := false
-	for i, f := range fields {
-		if strings.IndexByte(f.Name, '[') >= 0 {
-			arrays = true
-			continue
-		}
-		name, ok := php.FormName(f.Name)
-		if !ok {
-			return nil, &strict.Error{What: "a name that PHP drops", Offset: f.Start}
-		}
-		if seen[name] {
-			return nil, &strict.Error{What: "two names that PHP takes for one", Offset: f.Start}
-		}
-		seen[name] = true
-		posted[i] = f
-		posted[i].Name = name
-	}
-	if arrays {
-		return nil, nil
-	}
-	return posted, ptopMembers.mark(posted)
-}
-
-// ptopRebuilt is PHP's http_build_query of $_POST without the signature.
-func ptopRebuilt(posted []strict.Field) string {
-	pairs := make([]php.Pair, 0, len(posted))
-	for _, f := range posted {
-		if f.Name != ptopSignature {
-			pairs = append(pairs, php.Pair{Name: f.Name, Value: f.Text})
-		}
-	}
-	return php.BuildQuery(pairs)
 }
 
 // event gives the verified members their types.

@@ -46,18 +46,18 @@ func ptopCheck(gw *gateway.Ptop, transaction string) (asked, error) {
 
 func TestPtopCreate(t *testing.T) {
 	gw := newPtop(t, gateway.PtopConfig{WebsiteID: "w"})
-	a := ask(t, "POST", gw.URL+"/api/v3/payment", jsonHeader(), ptopOrder(gw, "order-1", "http://shop.test/hook").json())
+	a := ask(t, "POST", gw.URL+"/api/v3/payment", jsonHeader(), ptopOrder(gw, "order-1", "https://shop.test/hook").json())
 	require.Equal(t, 200, a.status)
 	assert.Equal(t, "application/json", a.header.Get("Content-Type"))
 	assert.JSONEq(t, `{"success":true,"transaction_id":"ptop-00000001","payment_url":"`+gw.URL+`/pay/ptop-00000001"}`, a.body)
 	p, _ := gw.Payment("order-1")
 	assert.Equal(t, gateway.PtopPayment{
 		OrderID: "order-1", TransactionID: "ptop-00000001", PaymentURL: gw.URL + "/pay/ptop-00000001", Amount: "100.50", Currency: "USD",
-		Product: "A book", WebhookURL: "http://shop.test/hook", SuccessURL: "https://shop.test/ok", FailURL: "https://shop.test/no",
+		Product: "A book", WebhookURL: "https://shop.test/hook", SuccessURL: "https://shop.test/ok", FailURL: "https://shop.test/no",
 	}, p)
 	assert.Equal(t, 200, ask(t, "GET", p.PaymentURL, nil, nil).status)
 
-	a = ask(t, "POST", gw.URL+"/api/test/v3/payment", jsonHeader(), ptopOrder(gw, "order-2", "http://shop.test/").with("amount", `"1"`).json())
+	a = ask(t, "POST", gw.URL+"/api/test/v3/payment", jsonHeader(), ptopOrder(gw, "order-2", "https://shop.test/").with("amount", `"1"`).json())
 	require.Equal(t, 200, a.status)
 	p, _ = gw.Payment("order-2")
 	assert.True(t, p.Sandbox)
@@ -67,8 +67,8 @@ func TestPtopCreate(t *testing.T) {
 
 func TestPtopRefusals(t *testing.T) {
 	gw := newPtop(t, gateway.PtopConfig{})
-	good := ptopOrder(gw, "order-1", "http://shop.test/")
-	ptopCreate(t, gw, "known", "http://shop.test/")
+	good := ptopOrder(gw, "order-1", "https://shop.test/")
+	ptopCreate(t, gw, "known", "https://shop.test/")
 	create := "/api/v3/payment"
 	for name, c := range map[string]struct {
 		path   string
@@ -88,12 +88,13 @@ func TestPtopRefusals(t *testing.T) {
 		"amount low":         {create, good.with("amount", "0.99").json(), 400, "at least 1"},
 		"amount negative":    {create, good.with("amount", "-5").json(), 400, "at least 1"},
 		"amount exponent":    {create, good.with("amount", "1e41").json(), 400, "at least 1"},
-		"currency":           {create, good.with("currency", `"EUR"`).json(), 400, "USD"},
+		"currency":           {create, good.with("currency", `"EUR"`).json(), 400, "currency"},
 		"product null":       {create, good.with("product", "null").json(), 400, "product is missing"},
 		"order missing":      {create, good.with("order_id", `""`).json(), 400, "order_id is missing"},
 		"order again":        {create, good.with("order_id", `"known"`).json(), 400, "used before"},
-		"webhook no URL":     {create, good.with("webhook_url", `"shop.test"`).json(), 400, "no URL"},
-		"success_url no URL": {create, good.with("success_url", `"/ok"`).json(), 400, "no URL"},
+		"webhook no URL":     {create, good.with("webhook_url", `"shop.test"`).json(), 400, "no https URL"},
+		"success_url no URL": {create, good.with("success_url", `"/ok"`).json(), 400, "no https URL"},
+		"fail_url in clear":  {create, good.with("fail_url", `"http://shop.test/"`).json(), 400, "no https URL"},
 		"check unknown":      {"/api/v3/payment-check", good.with("transaction_id", `"x"`).json(), 400, "no such transaction"},
 		"check nothing":      {"/api/v3/payment-check", good.json(), 400, "transaction_id is missing"},
 		"path":               {"/api/v3/refund", good.json(), 404, "not documented"},

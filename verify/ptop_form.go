@@ -1,0 +1,49 @@
+package verify
+
+import (
+	"strings"
+
+	"github.com/payack/payack/internal/php"
+	"github.com/payack/payack/internal/strict"
+)
+
+// ptopPosted returns the pairs of a form under the names that PHP gives them in
+// $_POST; nil where one has brackets, of which PHP makes arrays. A PHP reader
+// keeps one of two pairs that end up with the same name, so both are refused,
+// and with them a name of which nothing is left.
+func ptopPosted(fields []strict.Field) ([]strict.Field, error) {
+	posted := make([]strict.Field, len(fields))
+	seen := make(map[string]bool, len(fields))
+	arrays := false
+	for i, f := range fields {
+		if strings.IndexByte(f.Name, '[') >= 0 {
+			arrays = true
+			continue
+		}
+		name, ok := php.FormName(f.Name)
+		if !ok {
+			return nil, &strict.Error{What: "a name that PHP drops", Offset: f.Start}
+		}
+		if seen[name] {
+			return nil, &strict.Error{What: "two names that PHP takes for one", Offset: f.Start}
+		}
+		seen[name] = true
+		posted[i] = f
+		posted[i].Name = name
+	}
+	if arrays {
+		return nil, nil
+	}
+	return posted, ptopMembers.mark(posted)
+}
+
+// ptopRebuilt is PHP's http_build_query of $_POST without the signature.
+func ptopRebuilt(posted []strict.Field) string {
+	pairs := make([]php.Pair, 0, len(posted))
+	for _, f := range posted {
+		if f.Name != ptopSignature {
+			pairs = append(pairs, php.Pair{Name: f.Name, Value: f.Text})
+		}
+	}
+	return php.BuildQuery(pairs)
+}
