@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/internal/strict"
@@ -73,7 +74,7 @@ func (t *transport) object(a *answer, known ...string) (*members, *Error) {
 	if e := t.opens(a, '{'); e != nil {
 		return nil, e
 	}
-	fields, err := strict.JSON(nil, string(a.body))
+	fields, err := strict.JSON(nil, string(a.body), known...)
 	if err == nil {
 		err = strict.Know(fields, known)
 	}
@@ -95,6 +96,9 @@ func (t *transport) opens(a *answer, with ...byte) *Error {
 		return t.unreadable(a, payack.ErrMalformed, "a byte-order mark stands where the JSON should begin")
 	case trimmed[0] == '<':
 		return t.unreadable(a, nil, "the response is a page of HTML and no JSON")
+	case trimmed[0] >= utf8.RuneSelf: // say what it is
+		_, err := strict.JSON(nil, string(a.body))
+		return t.unreadable(a, payack.ErrMalformed, err.Error())
 	case !bytes.ContainsRune(with, rune(trimmed[0])):
 		return t.unreadable(a, nil, "the response is not the JSON that was expected")
 	}

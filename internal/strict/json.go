@@ -90,7 +90,12 @@ func read(dst []Field, src, nest string, known []string) (fields, inner []Field,
 		return fields, nil, bad
 	}
 	if _, err := r.dec.ReadToken(); err != io.EOF {
-		return fields, nil, &Error{What: "something after the object", Offset: int(r.dec.InputOffset())}
+		at := int(r.dec.InputOffset())
+		next := len(src) - len(strings.TrimLeft(src[at:], " \t\r\n"))
+		if what := cause(src, next, false); what != "" {
+			return fields, nil, &Error{What: what, Offset: next}
+		}
+		return fields, nil, &Error{What: "something after the object", Offset: at}
 	}
 	return fields, r.inner, nil
 }
@@ -244,6 +249,11 @@ func (r *reader) syntax(err error) *Error {
 		out.What = "a byte-order mark"
 	case len(rest) > 3 && rest[:2] == `\u` && rest[2]|0x20 == 'd' && rest[3] >= '8':
 		out.What = "a lone surrogate"
+	default:
+		afterName := strings.Contains(se.Err.Error(), "after object name")
+		if what := cause(r.src, min(out.Offset, len(r.src)), afterName); what != "" {
+			out.What = what
+		}
 	}
 	return out
 }
