@@ -90,6 +90,11 @@ type PayatomUnsigned struct {
 	// strings for members; pairs that nest deeper, name no member, or stand
 	// beside a plain refund_info are Extra. Refund reads it.
 	RefundInfo Text `json:"refund_info,omitzero"`
+	// UPIID is upi_id, the account that was paid into, and WebhookAcknowledged is
+	// webhook_acknowledged, whether the gateway takes the webhook for acknowledged
+	// ("1", "0"). By the documents they stand in the answers of status polling.
+	UPIID               Text `json:"upi_id,omitzero"`
+	WebhookAcknowledged Text `json:"webhook_acknowledged,omitzero"`
 
 	// Extra holds the members that the documents don't know, as their text (a
 	// nested value as its literal).

@@ -63,7 +63,8 @@ type Options struct {
 	// receiver that asks (8 seconds by default), which is for the merchant's
 	// function, too. The context's own deadline counts where it is earlier.
 	ConfirmTimeout time.Duration
-	// MaxResponse is the largest response in bytes; 0 is 1 MiB.
+	// MaxResponse is the largest response in bytes; 0 is 1 MiB, and 16 MiB of
+	// Payatom's reconciliations.
 	MaxResponse int64
 	// Retries is how often a call that can be repeated without harm is
 	// repeated after no response, half a response, 429 or 5xx; 0 is twice, a

@@ -80,9 +80,12 @@ func callsOf(ptop *client.Ptop, pts *client.PTS, payatom *client.Payatom) map[st
 			_, err := payatom.ReconcilePayouts(ctx, clock)
 			return err
 		},
-		"payatom balance":      func(ctx context.Context) error { _, err := payatom.WalletBalance(ctx, nil); return err },
-		"payatom transactions": func(ctx context.Context) error { _, err := payatom.WalletTransactions(ctx, nil); return err },
-		"payatom data":         func(ctx context.Context) error { _, err := payatom.WalletData(ctx); return err },
+		"payatom balance": func(ctx context.Context) error { _, err := payatom.WalletBalance(ctx, payatomOperator()); return err },
+		"payatom transactions": func(ctx context.Context) error {
+			_, err := payatom.WalletTransactions(ctx, payatomWalletDay())
+			return err
+		},
+		"payatom data": func(ctx context.Context) error { _, err := payatom.WalletData(ctx); return err },
 		"payatom confirm": func(ctx context.Context) error {
 			ev := &payack.PayatomEvent{OrderID: "ORD1000001", Status: payack.PayatomApproved, ReceivedAmount: amount}
 			ev.Unsigned.RefCode = payack.NewText("R1")
@@ -209,6 +212,7 @@ func TestFaults(t *testing.T) {
 			}))
 			defer s.Close()
 			ptopC, ptsC, payatomC := ptopConfig(s.URL), ptsConfig(s.URL), payatomConfig(s.URL)
+			payatomC.MaxResponse = client.DefaultMaxResponse // of reconciliations too
 			if errors.Is(c.cause, context.DeadlineExceeded) {
 				ptopC.Timeout = 100 * time.Millisecond
 				ptsC.HTTPClient = &http.Client{Timeout: 100 * time.Millisecond}

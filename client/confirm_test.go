@@ -188,7 +188,7 @@ func TestByteOrderMark(t *testing.T) {
 		"payatom polling":       polled(t, "ORD1000001", "500", "Approved"),
 		"payatom payout":        `{"status":"ok"}`,
 		"payatom payout status": `{"status":"Pending"}`,
-		"payatom balance":       `[{"balance":"5"}]`,
+		"payatom balance":       `{"wallets":{"upi":[{"upi":"x"}]}}`,
 		"payatom confirm":       polled(t, "ORD1000001", "100.50", "Approved"),
 	}
 	for name, answer := range answers {
@@ -221,7 +221,7 @@ func TestByteOrderMark(t *testing.T) {
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, "why", e.Message)
 	// The unsigned JSON that is passed on is JSON.
-	report, err := newPayatom(t, says(t, 200, mark+`{"balance":"5"}`).URL).WalletBalance(t.Context(), nil)
+	report, err := newPayatom(t, says(t, 200, mark+`{"balance":"5"}`).URL).PayoutStatus(t.Context(), "P1")
 	require.NoError(t, err)
 	assert.Equal(t, `{"balance":"5"}`, string(report.JSON))
 }

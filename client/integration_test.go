@@ -422,7 +422,7 @@ func newPayatomCircle(t *testing.T, s *setup) *circle {
 func payatomClient(t *testing.T, gw *gateway.Payatom, s *setup) *client.Payatom {
 	c, err := client.NewPayatom(client.PayatomConfig{
 		BaseURL: gw.URL, PID: gw.PID(), SecretKeys: []payack.Secret{gw.SecretKey()},
-		ReconcileToken: gw.Token(), WalletAuthorization: gw.Authorization(), APIKey: gw.APIKey(), WalletDataPath: "/wallet/data.php",
+		ReconcileToken: gw.Token(), WalletAuthorization: gw.Authorization(), APIKey: gw.APIKey(),
 		Polling: s.polling, Numbers: s.numbers, Options: s.clientOptions(),
 	})
 	require.NoError(t, err)
@@ -1241,21 +1241,46 @@ func TestCirclePayatomReports(t *testing.T) {
 	require.NoError(t, gw.SetFaults(gateway.Faults{}))
 
 	paid, _ := gw.Payment(order)
-	r, err = payatom.ReconcilePayins(ctx, noon)
-	has(r, err, "data", `[{"order_id":"`+order+`","ref_code":"`+paid.RefCode+`","requested_amount":"500","received_amount":"500","status":"Approved"}]`)
-	r, err = payatom.ReconcilePayins(ctx, noon.AddDate(0, 0, 1))
-	has(r, err, "data", `[]`)
+	payins, err := payatom.ReconcilePayins(ctx, noon)
+	require.NoError(t, err)
+	require.Len(t, payins.Rows, 1)
+	row := payins.Rows[0]
+	assert.Equal(t, []string{order, paid.RefCode, "500", "500", "Approved", "bank-" + order}, []string{
+		row.OrderID, row.RefCode.String(), row.RequestedAmount.String(), row.SettledAmount.String(), string(row.Status), row.BankRef.String()})
+	created, changed, err := row.Times(time.UTC)
+	require.NoError(t, err)
+	assert.Equal(t, []time.Time{noon, noon}, []time.Time{created, changed})
+	payins, err = payatom.ReconcilePayins(ctx, noon.AddDate(0, 0, 1))
+	require.NoError(t, err)
+	assert.Empty(t, payins.Rows)
 	for range 10 {
-		r, err = payatom.ReconcilePayouts(ctx, noon)
-		has(r, err, "data", `[{"order_id":"OUT-0000001","amount":"50.25","status":"Approved"}]`)
+		payouts, err := payatom.ReconcilePayouts(ctx, noon)
+		require.NoError(t, err)
+		require.Len(t, payouts.Rows, 1)
+		assert.Equal(t, "50.25", payouts.Rows[0].SettledAmount.String())
 	}
 	_, err = payatom.ReconcilePayouts(ctx, noon) // the eleventh of the day
 	assert.ErrorIs(t, err, client.ErrDeclined)
 
-	r, err = payatom.WalletBalance(ctx, nil)
-	has(r, err, "balance", "120.50")
-	r, err = payatom.WalletTransactions(ctx, nil)
-	has(r, err, "total", "500")
-	_, err = payatom.WalletData(ctx) // whose path is not documented
-	assert.ErrorIs(t, err, client.ErrStatus)
+	wallets, err := payatom.WalletBalance(ctx, client.PayatomOperator{Email: gw.OperatorEmail(), VerificationCode: gw.VerificationCode()})
+	require.NoError(t, err)
+	assert.Equal(t, "120.50", wallets.UPI[0].MinimumBalance.String())
+	assert.Equal(t, "merchant@upi", wallets.UPI[0].UPI.String())
+	assert.Equal(t, "1234567890", wallets.IMPS[0].AccountNumber.String())
+	assert.Equal(t, gw.OperatorEmail(), wallets.OperatorEmail.String())
+	day := payatomWalletDay()
+	day.Day = noon
+	sums, err := payatom.WalletTransactions(ctx, day)
+	require.NoError(t, err)
+	assert.Equal(t, "1 500 500", sums.ByStatus["Approved"].Count.String()+" "+sums.ByStatus["Approved"].ReceivedAmount.String()+" "+
+		sums.ByStatus["Approved"].RequestedAmount.String())
+	day.AccountNumber = "1"
+	sums, err = payatom.WalletTransactions(ctx, day)
+	require.NoError(t, err)
+	assert.Empty(t, sums.ByStatus)
+	assert.Equal(t, "No wallets found", sums.Message.String())
+	accounts, err := payatom.WalletData(ctx)
+	require.NoError(t, err)
+	assert.Equal(t, "120.50", accounts.Active[0].RollingBalance.String())
+	assert.Empty(t, accounts.Inactive)
 }

@@ -154,3 +154,11 @@ func newPayatom(t *testing.T, base string) *client.Payatom {
 func isUnconfirmed(err error) bool { return errors.Is(err, payack.ErrUnconfirmed) }
 
 func errorsIsUnreachable(err error) bool { return errors.Is(err, client.ErrUnreachable) }
+
+func payatomOperator() client.PayatomOperator {
+	return client.PayatomOperator{Email: "operator@shop.example", VerificationCode: payack.NewSecret("operator-code-0123")}
+}
+
+func payatomWalletDay() client.PayatomWalletDay {
+	return client.PayatomWalletDay{AccountNumber: "1234567890", By: client.PayatomCreatedDate, Day: clock}
+}

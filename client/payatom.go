@@ -32,8 +32,8 @@ type PayatomConfig struct {
 	// APIKey is the value of the header Api-Key, for WalletTransactions and
 	// WalletData.
 	APIKey payack.Secret
-	// WalletDataPath is the path of WalletData, from its first slash on. No
-	// document known here names it; Payatom's manual for the account does.
+	// WalletDataPath is the path of WalletData, from its first slash on; empty is
+	// /bot/api_v2/account_status.php, which Payatom's public documents name.
 	WalletDataPath string
 
 	// Polling picks the members of status polling; empty is [PollingAll].
@@ -89,7 +89,9 @@ func NewPayatom(c PayatomConfig) (*Payatom, error) {
 			return nil, errors.New("payack: payatom: " + h.member + ": it holds a control character, which no header takes; copy it again")
 		}
 	}
-	if c.WalletDataPath != "" {
+	if c.WalletDataPath == "" {
+		c.WalletDataPath = "/bot/api_v2/account_status.php"
+	} else {
 		u, err := url.Parse(c.WalletDataPath)
 		if err != nil || !strings.HasPrefix(c.WalletDataPath, "/") || u.Host != "" || u.Fragment != "" {
 			return nil, errors.New("payack: payatom: WalletDataPath: it is no path; give one that begins with a slash")
@@ -200,14 +202,23 @@ func (c *Payatom) answer(a *answer, known ...string) (*members, *Error) {
 	if e != nil {
 		return nil, e
 	}
+	if e := c.declined(a, m); e != nil {
+		return nil, e
+	}
+	return m, nil
+}
+
+// declined is the error of {"status":"error","message"}, and nil for anything
+// else.
+func (c *Payatom) declined(a *answer, m *members) *Error {
 	status, text := strict.Find(m.fields, "status"), ""
 	if status == nil || status.Kind != strict.String || status.Text != "error" {
-		return m, nil
+		return nil
 	}
 	if f := strict.Find(m.fields, "message"); f != nil && f.Kind == strict.String {
 		text = f.Text
 	}
-	return nil, c.t.said(c.t.fail(a, ErrDeclined, nil, ""), a, "", text)
+	return c.t.said(c.t.fail(a, ErrDeclined, nil, ""), a, "", text)
 }
 
 // ordered writes an object of strings in this order, as the documents show it.

@@ -35,7 +35,7 @@ func (c *Payatom) Payout(ctx context.Context, p PayatomPayout) (*PayatomUnsigned
 		return nil, e
 	}
 	maps.Copy(body, p.Members)
-	return c.report(ctx, call{name: name, path: "/payout/api/request.php"}, nil, body, p.OrderID)
+	return c.report(ctx, call{name: name, path: "/payout/api/request.php"}, body, p.OrderID)
 }
 
 // PayoutStatus asks what became of a payout. Whether and how the answer is
@@ -51,5 +51,5 @@ func (c *Payatom) PayoutStatus(ctx context.Context, orderID string) (*PayatomUns
 	}
 	hash := c.signer.PayoutStatusHash(orderID, c.pid)
 	body := map[string]string{"pid": c.pid, "order_id": orderID, "post_hash": hash}
-	return c.report(ctx, call{name: name, path: "/payout/api/order_status_polling.php", repeatable: true}, nil, body, orderID, hash)
+	return c.report(ctx, call{name: name, path: "/payout/api/order_status_polling.php", repeatable: true}, body, orderID, hash)
 }

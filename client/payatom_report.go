@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"net/http"
-	"time"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/internal/strict"
@@ -23,87 +21,8 @@ type PayatomUnsignedReport struct {
 	Members map[string]payack.Text
 }
 
-// ReconcilePayins asks for the payins of a day: the date that day has in its
-// own location. (Which time zone Payatom's days are in is not documented.) It
-// is never repeated by itself, since these calls are counted.
-func (c *Payatom) ReconcilePayins(ctx context.Context, day time.Time) (*PayatomUnsignedReport, error) {
-	return c.reconcile(ctx, "reconcile", "/api/reconcile_polling.php", day)
-}
-
-// ReconcilePayouts is ReconcilePayins for payouts. Payatom takes 10 calls a
-// day.
-func (c *Payatom) ReconcilePayouts(ctx context.Context, day time.Time) (*PayatomUnsignedReport, error) {
-	return c.reconcile(ctx, "payout_reconcile", "/payout/api/payout_reconcile_polling.php", day)
-}
-
-func (c *Payatom) reconcile(ctx context.Context, name, path string, day time.Time) (*PayatomUnsignedReport, error) {
-	if c.token.IsZero() {
-		return nil, c.t.invalid(name, "ReconcileToken is not configured; give the token that Payatom's back office shows")
-	}
-	if day.IsZero() {
-		return nil, c.t.invalid(name, "the day is the zero time; give one")
-	}
-	date := day.Format("02-01-2006")
-	signature := c.signer.ReconcileSignature(c.pid, date)
-	body := map[string]string{"pid": c.pid, "date": date, "signature": signature}
-	return c.report(ctx, call{name: name, path: path}, map[string]string{"Token": c.token.Reveal()}, body, "", signature)
-}
-
-// WalletBalance asks for the wallet's balance. Which members the request has is
-// not documented; give what Payatom's manual says, or nil for none. It is
-// repeated when no answer comes.
-func (c *Payatom) WalletBalance(ctx context.Context, members map[string]string) (*PayatomUnsignedReport, error) {
-	const name = "wallet_balance"
-	if c.authorization.IsZero() {
-		return nil, c.t.invalid(name, "WalletAuthorization is not configured; give the header's whole value")
-	}
-	return c.free(ctx, call{name: name, path: "/api/wallet_balance.php", repeatable: true},
-		map[string]string{"Authorization": c.authorization.Reveal()}, members)
-}
-
-// WalletTransactions asks for the summary of the wallet's transactions. Which
-// members the request has is not documented; give what Payatom's manual says,
-// or nil for none. It is not repeated: its path, account_deposit.php, doesn't
-// say that it only asks.
-func (c *Payatom) WalletTransactions(ctx context.Context, members map[string]string) (*PayatomUnsignedReport, error) {
-	const name = "wallet_transactions"
-	if c.apiKey.IsZero() {
-		return nil, c.t.invalid(name, "APIKey is not configured; give the one that Payatom's back office shows")
-	}
-	return c.free(ctx, call{name: name, path: "/bot/api_v2/account_deposit.php"},
-		map[string]string{"Api-Key": c.apiKey.Reveal()}, members)
-}
-
-// WalletData asks for the wallet's data by GET, at the configured
-// WalletDataPath. It is repeated when no answer comes.
-func (c *Payatom) WalletData(ctx context.Context) (*PayatomUnsignedReport, error) {
-	const name = "wallet_data"
-	switch {
-	case c.apiKey.IsZero():
-		return nil, c.t.invalid(name, "APIKey is not configured; give the one that Payatom's back office shows")
-	case c.walletDataPath == "":
-		return nil, c.t.invalid(name, "WalletDataPath is not configured; Payatom's manual for the account names it")
-	}
-	return c.report(ctx, call{name: name, method: http.MethodGet, path: c.walletDataPath, repeatable: true},
-		map[string]string{"Api-Key": c.apiKey.Reveal()}, nil, "")
-}
-
-// free sends members that only the caller knows.
-func (c *Payatom) free(ctx context.Context, k call, header, members map[string]string) (*PayatomUnsignedReport, error) {
-	for member, value := range members {
-		if member == "" || !cleanText(member) || !cleanText(value) {
-			return nil, c.t.invalid(k.name, "a member is no text, or has no name; fix it")
-		}
-	}
-	if members == nil {
-		members = map[string]string{}
-	}
-	return c.report(ctx, k, header, members, "")
-}
-
-// report sends a request, nil for no body, and reads an answer of unknown
-// members. An order_id in it must be the one that was asked for, if one was.
-func (c *Payatom) report(ctx context.Context, k call, header, body map[string]string, orderID string, hide ...string) (*PayatomUnsignedReport, error) {
+// fetch sends a request, nil for no body, and returns an answer of success.
+func (c *Payatom) fetch(ctx context.Context, k call, header, body map[string]string, hide ...string) (*answer, error) {
 	k.build = func() (*message, error) {
 		m := &message{header: header, hide: hide}
 		if body == nil {
@@ -121,6 +40,16 @@ func (c *Payatom) report(ctx context.Context, k call, header, body map[string]st
 	if e := c.t.ok(a); e != nil {
 		return nil, e
 	}
+	return a, nil
+}
+
+// report sends a request and reads an answer of unknown members. An order_id in
+// it must be the one that was asked for.
+func (c *Payatom) report(ctx context.Context, k call, body map[string]string, orderID string, hide ...string) (*PayatomUnsignedReport, error) {
+	a, err := c.fetch(ctx, k, nil, body, hide...)
+	if err != nil {
+		return nil, err
+	}
 	if e := c.t.opens(a, '{', '['); e != nil {
 		return nil, e
 	}
@@ -137,10 +66,8 @@ func (c *Payatom) report(ctx context.Context, k call, header, body map[string]st
 	if e != nil {
 		return nil, e
 	}
-	if orderID != "" {
-		if e := c.t.same(a, m, "order_id", orderID); e != nil {
-			return nil, e
-		}
+	if e := c.t.same(a, m, "order_id", orderID); e != nil {
+		return nil, e
 	}
 	_ = strict.Know(m.fields, nil) // none is known: extra returns all of them
 	return &PayatomUnsignedReport{JSON: a.body, Members: m.extra()}, nil

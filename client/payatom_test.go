@@ -1,8 +1,6 @@
 package client_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"regexp"
 	"strings"
 	"testing"
@@ -96,13 +94,32 @@ func TestPayatomInvalidRequestsAreNotSent(t *testing.T) {
 	require.NoError(t, err)
 	for member, call := range map[string]func() error{
 		"ReconcileToken":      func() error { _, err := bare.ReconcilePayins(t.Context(), clock); return err },
-		"WalletAuthorization": func() error { _, err := bare.WalletBalance(t.Context(), nil); return err },
-		"APIKey":              func() error { _, err := bare.WalletTransactions(t.Context(), nil); return err },
+		"WalletAuthorization": func() error { _, err := bare.WalletBalance(t.Context(), payatomOperator()); return err },
+		"APIKey":              func() error { _, err := bare.WalletTransactions(t.Context(), payatomWalletDay()); return err },
 		"APIKey ":             func() error { _, err := bare.WalletData(t.Context()); return err },
 		"order":               func() error { _, err := bare.PayoutStatus(t.Context(), ""); return err },
 		"day":                 func() error { _, err := payatom.ReconcilePayouts(t.Context(), time.Time{}); return err },
 		"RefCode":             func() error { _, err := bare.StatusPolling(t.Context(), client.PayatomQuery{OrderID: "O"}); return err },
-		"member":              func() error { _, err := payatom.WalletBalance(t.Context(), map[string]string{"": "x"}); return err },
+		"VerificationCode": func() error {
+			_, err := payatom.WalletBalance(t.Context(), client.PayatomOperator{Email: "a@b.example"})
+			return err
+		},
+		"Email": func() error {
+			_, err := payatom.WalletBalance(t.Context(), client.PayatomOperator{Email: "x", VerificationCode: payack.NewSecret("x")})
+			return err
+		},
+		"AccountNumber": func() error {
+			_, err := payatom.WalletTransactions(t.Context(), client.PayatomWalletDay{By: client.PayatomActionDate, Day: clock})
+			return err
+		},
+		"By": func() error {
+			_, err := payatom.WalletTransactions(t.Context(), client.PayatomWalletDay{AccountNumber: "1", By: "x", Day: clock})
+			return err
+		},
+		"Day": func() error {
+			_, err := payatom.WalletTransactions(t.Context(), client.PayatomWalletDay{AccountNumber: "1", By: client.PayatomActionDate})
+			return err
+		},
 	} {
 		err := call()
 		require.ErrorIs(t, err, client.ErrRequest, member)
@@ -165,7 +182,9 @@ func TestPayatomPollingVectors(t *testing.T) {
 			assert.Equal(t, expect("order_id"), ev.OrderID)
 			assert.Equal(t, expect("amount"), ev.ReceivedAmount.String())
 			assert.Equal(t, expect("status"), string(ev.Status))
-			assert.Equal(t, expect("upi_id"), ev.Unsigned.Extra["upi_id"].String())
+			assert.Equal(t, expect("upi_id"), ev.Unsigned.UPIID.String())
+			assert.Equal(t, expect("webhook_acknowledged"), ev.Unsigned.WebhookAcknowledged.String())
+			assert.Nil(t, ev.Unsigned.Extra)
 			assert.Equal(t, 1, ev.Key)
 			_, err = payatom.StatusPolling(t.Context(), client.PayatomQuery{RefCode: "R1", OrderID: "ORD1"})
 			require.ErrorIs(t, err, client.ErrMismatch)
@@ -323,9 +342,6 @@ func TestPayatomConfirm(t *testing.T) {
 }
 
 func TestPayatomOtherCalls(t *testing.T) {
-	sum := sha256.Sum256([]byte("316ec4afb35" + payatomKey + "09-02-2024"))
-	day := time.Date(2024, 2, 9, 23, 0, 0, 0, time.FixedZone("", 5*3600))
-	reconcile := `{"date":"09-02-2024","pid":"316ec4afb35","signature":"` + hex.EncodeToString(sum[:]) + `"}`
 	for path, c := range map[string]struct {
 		call         func(*client.Payatom) (*client.PayatomUnsignedReport, error)
 		method, body string
@@ -337,21 +353,6 @@ func TestPayatomOtherCalls(t *testing.T) {
 		"/payout/api/order_status_polling.php": {func(c *client.Payatom) (*client.PayatomUnsignedReport, error) {
 			return c.PayoutStatus(t.Context(), "P1")
 		}, "POST", `{"order_id":"P1","pid":"316ec4afb35","hash"}`, [2]string{}},
-		"/api/reconcile_polling.php": {func(c *client.Payatom) (*client.PayatomUnsignedReport, error) {
-			return c.ReconcilePayins(t.Context(), day)
-		}, "POST", reconcile, [2]string{"Token", "payatom-token-0123"}},
-		"/payout/api/payout_reconcile_polling.php": {func(c *client.Payatom) (*client.PayatomUnsignedReport, error) {
-			return c.ReconcilePayouts(t.Context(), day)
-		}, "POST", reconcile, [2]string{"Token", "payatom-token-0123"}},
-		"/api/wallet_balance.php": {func(c *client.Payatom) (*client.PayatomUnsignedReport, error) {
-			return c.WalletBalance(t.Context(), map[string]string{"pid": "x"})
-		}, "POST", `{"pid":"x"}`, [2]string{"Authorization", "payatom-auth-0123"}},
-		"/bot/api_v2/account_deposit.php": {func(c *client.Payatom) (*client.PayatomUnsignedReport, error) {
-			return c.WalletTransactions(t.Context(), nil)
-		}, "POST", `{}`, [2]string{"Api-Key", payatomAPI}},
-		"/wallet/data.php": {func(c *client.Payatom) (*client.PayatomUnsignedReport, error) {
-			return c.WalletData(t.Context())
-		}, "GET", "", [2]string{"Api-Key", payatomAPI}},
 	} {
 		for body, want := range map[string]error{
 			`{"order_id":"P1","balance":10.50,"rows":[{"a":1}]}`: nil,

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -24,6 +23,7 @@ type transport struct {
 	timeout  time.Duration
 	confirm  time.Duration
 	max      int64
+	maxUnset bool
 	retries  int
 	now      func() time.Time
 	secrets  []payack.Secret // never to be repeated in an error
@@ -48,7 +48,7 @@ func newTransport(p payack.Provider, baseURL string, o Options, secrets ...payac
 		t.confirm = DefaultConfirmTimeout
 	}
 	if t.max == 0 {
-		t.max = DefaultMaxResponse
+		t.max, t.maxUnset = DefaultMaxResponse, true
 	}
 	if o.Retries == 0 {
 		t.retries = DefaultRetries
@@ -89,6 +89,8 @@ type call struct {
 	// repeatable says that a second time does no harm. What is not has a connection
 	// of its own.
 	repeatable bool
+	// max is the largest answer where the options don't say; 0 is the usual one.
+	max int64
 	// build makes the message, for each attempt anew: PTS signs the time.
 	build func() (*message, error)
 }
@@ -121,47 +123,6 @@ func (t *transport) do(ctx context.Context, c call) (*answer, error) {
 			return a, nil
 		}
 	}
-}
-
-// pause waits before the next attempt. It is false when the context ends
-// before that.
-func pause(ctx context.Context, attempt int) bool {
-	wait := rand.N(longestPause(attempt))
-	if deadline, ok := ctx.Deadline(); ctx.Err() != nil || ok && time.Until(deadline) <= wait {
-		return false
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
-
-// longestPause is what the pause after an attempt stays below.
-func longestPause(attempt int) time.Duration {
-	return min(backoffMax, backoffBase<<min(attempt, 10))
-}
-
-// share is how long an attempt may take. One that may be repeated leaves half of
-// what its context has left to the others: the first has the most, since a
-// provider that is slow is so every time.
-func (t *transport) share(ctx context.Context, c call, attempt int) time.Duration {
-	if end, ok := ctx.Deadline(); ok && c.repeatable && attempt < t.retries {
-		return min(t.timeout, time.Until(end)/2)
-	}
-	return t.timeout
-}
-
-// longestConfirm is how long a Confirm may take at most.
-func (t *transport) longestConfirm() time.Duration {
-	all := t.timeout
-	for attempt := 0; attempt < t.retries && all < t.confirm; attempt++ {
-		all += longestPause(attempt) + t.timeout
-	}
-	return min(all, t.confirm)
 }
 
 // attempt sends the request once; again reports whether another time may help.
@@ -216,10 +177,14 @@ func (t *transport) attempt(ctx context.Context, c call, timeout time.Duration) 
 	if a.status >= 300 && a.status < 400 {
 		return nil, false, t.fail(a, ErrRedirect, nil, "")
 	}
-	a.body, err = io.ReadAll(io.LimitReader(response.Body, t.max+1))
+	limit := t.max
+	if t.maxUnset && c.max > 0 {
+		limit = c.max
+	}
+	a.body, err = io.ReadAll(io.LimitReader(response.Body, limit+1))
 	switch {
-	case int64(len(a.body)) > t.max:
-		return nil, false, t.unreadable(a, payack.ErrTooLarge, fmt.Sprintf("the response has more than %d bytes", t.max))
+	case int64(len(a.body)) > limit:
+		return nil, false, t.unreadable(a, payack.ErrTooLarge, fmt.Sprintf("the response has more than %d bytes", limit))
 	case err != nil && ctx.Err() != nil:
 		e := t.unreadable(a, ended(ctx, err), "the response did not end in time")
 		e.Kind = ErrUnreachable

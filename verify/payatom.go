@@ -124,7 +124,7 @@ func payatomAmounts(amounts ...string) *payatomNames {
 	n := &payatomNames{amounts: amounts, decide: append([]string{"order_id", "status", "post_hash"}, amounts...)}
 	for _, amount := range amounts {
 		n.known = append(n.known, knownOf([]string{"order_id", "status", "post_hash", amount},
-			"requested_amount", "bank_ref", "sender_upi", "ref_code", "refund_info"))
+			"requested_amount", "bank_ref", "sender_upi", "ref_code", "refund_info", "upi_id", "webhook_acknowledged"))
 	}
 	n.all = slices.Concat(n.known[0].all, amounts[1:])
 	return n
@@ -227,7 +227,9 @@ func (v *Payatom) verify(body string, names *payatomNames, k *PayatomKeys, t *tr
 			SenderUPI:       m.shown("sender_upi"),
 			RefCode:         m.shown("ref_code"),
 			RefundInfo:      m.refundInfo(v.body),
-			Extra:           m.extra(),
+
+			UPIID: m.shown("upi_id"), WebhookAcknowledged: m.shown("webhook_acknowledged"),
+			Extra: m.extra(),
 		},
 	}
 	amount := strict.Find(fields, amountName)

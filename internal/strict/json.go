@@ -52,13 +52,16 @@ func (d *decoder) release() {
 // levels. The error names the member that it is in, if that is one of the known
 // ones. What stands in dst with an error is of no use.
 func JSON(dst []Field, src string, known ...string) ([]Field, error) {
-	fields, _, err := read(dst, src, "", known)
+	fields, _, err := Within(dst, src, "", known...)
 	return fields, err
 }
 
 // Within is JSON, and if the member called name holds an object, its members come
 // back as inner: in the same pass, with places in src. Inner is nil otherwise.
 func Within(dst []Field, src, name string, known ...string) (fields, inner []Field, err error) {
+	if err := bounded(src); err != nil {
+		return dst, nil, err
+	}
 	return read(dst, src, name, known)
 }
 
@@ -71,9 +74,6 @@ type reader struct {
 }
 
 func read(dst []Field, src, nest string, known []string) (fields, inner []Field, err error) {
-	if err := bounded(src); err != nil {
-		return dst, nil, err
-	}
 	d := decoders.Get().(*decoder)
 	defer d.release()
 	d.text = append(d.text[:0], src...)
@@ -191,36 +191,6 @@ func content(src string, start, end int) (string, error) {
 func AppendQuote(dst []byte, text string) []byte {
 	dst, _ = jsontext.AppendQuote(dst, text) // it fails for other texts only
 	return dst
-}
-
-// bounded refuses a text that has more names, or nests deeper, than it may. It
-// is exact for JSON, and refuses of other texts only what is refused anyway. It
-// stands before the decoder, which takes long over thousands of names.
-func bounded(src string) error {
-	if strings.Count(src, ":") <= MaxFields && strings.Count(src, "{")+strings.Count(src, "[") <= MaxDepth {
-		return nil // as in all that is meant well
-	}
-	level, names, inString := 0, 0, false
-	for i := 0; i < len(src); i++ {
-		switch c := src[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == ':':
-			if names++; names > MaxFields {
-				return &Error{What: "too many names", Offset: i}
-			}
-		case c == '{' || c == '[':
-			if level++; level > MaxDepth {
-				return &Error{What: "nested too deep", Offset: i}
-			}
-		case c == '}' || c == ']':
-			level--
-		}
-	}
-	return nil
 }
 
 const givenTwice = "a member's name is given twice"

@@ -18,7 +18,8 @@ import (
 //	/api/status_polling.php                  the answer has a post_hash
 //	/api/reconcile_polling.php               header Token
 //	/api/wallet_balance.php                  header Authorization
-//	/bot/api_v2/account_deposit.php          header Api-Key
+//	/bot/api_v2/account_deposit.php          header Api-Key; a day's sums by status
+//	/bot/api_v2/account_status.php           GET, header Api-Key; the accounts
 //	/payout/api/request.php                  pay out
 //	/payout/api/order_status_polling.php     a payout's state
 //	/payout/api/payout_reconcile_polling.php header Token, 10 calls a day
@@ -33,16 +34,15 @@ import (
 // HTTP status 200; redirect_url and wallet_type are optional and not looked at;
 // an order_id is used once for payments and payouts together and also a
 // payout's has at least 10 characters; a payout's further members are not
-// looked at; that a create names the ref_code, and under this name; the answers to a payout, to a payout's status and to a wallet
-// balance, and what a reconciliation and a transaction summary list; days are
-// those of UTC; the same recipe signs both reconciliations; until money came in
+// looked at; that a create names the ref_code, and under this name; the answers
+// to a payout and to a payout's status; whether a day lists what was created on
+// it, and in which unit; days are those of UTC; the same recipe signs both reconciliations; until money came in
 // the received amount is 0; a webhook is sent again when its answer is not 200
 // with "acknowledge":"yes". Payouts send no webhook, because its recipe is not
 // known. Another method is 405.
 //
 // Not documented, and answered 404: the complaint (submit_complaint.php), whose
-// signature is not known, wallet data, whose path is not known, and everything
-// else. The IP whitelist is not played.
+// signature is not known, and everything else. The IP whitelist is not played.
 //
 // Payments and payouts are named by their order_id. A change of a payment's
 // state sends a webhook. Webhooks of one payment follow each other; the next
@@ -114,6 +114,12 @@ func NewPayatom(c PayatomConfig) (*Payatom, error) {
 
 // PID returns the merchant's pid.
 func (gw *Payatom) PID() string { return gw.config.PID }
+
+// OperatorEmail returns the e-mail address that wallet_balance.php asks for.
+func (gw *Payatom) OperatorEmail() string { return gw.config.OperatorEmail }
+
+// VerificationCode returns the code that wallet_balance.php asks for.
+func (gw *Payatom) VerificationCode() payack.Secret { return gw.config.VerificationCode }
 
 // SecretKey returns the merchant's secret_key.
 func (gw *Payatom) SecretKey() payack.Secret { return gw.config.SecretKey }

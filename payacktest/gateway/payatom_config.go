@@ -32,8 +32,18 @@ type PayatomConfig struct {
 	// status_polling.php: amount (when empty), received_amount or
 	// recieved_amount. With the latter two, amount is what was requested.
 	PollingAmount string
-	// Balance is what wallet_balance.php says; empty is 0.
+	// Balance is the minimum_balance of the one UPI wallet that wallet_balance.php
+	// lists, and the rolling_balance of the one account of account_status.php; empty
+	// is 0.
 	Balance string
+	// OperatorEmail and VerificationCode are what wallet_balance.php asks for; empty
+	// ones are made up.
+	OperatorEmail    string
+	VerificationCode payack.Secret
+	// PaiseInLists lists the amounts of reconciliations in hundredths, as the
+	// documents' words say; otherwise they are as everywhere else, as their examples
+	// look. (Which one is real is unconfirmed.)
+	PaiseInLists bool
 
 	Options
 }
@@ -48,6 +58,7 @@ func (gw *Payatom) configure(c PayatomConfig) error {
 	c.PollingAmount = orText(c.PollingAmount, "amount")
 	c.FormAmount = orText(c.FormAmount, "received_amount")
 	c.Balance = orText(c.Balance, "0")
+	c.OperatorEmail, c.VerificationCode = orText(c.OperatorEmail, "operator@shop.example"), secretOr(c.VerificationCode)
 	if c.Body == "" {
 		c.Body = verify.BodyJSON
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/payack/payack"
@@ -23,43 +24,24 @@ func (gw *Payatom) answer(r *http.Request, body []byte) answer {
 		}
 		return customerPage()
 	}
-	// Which header authenticates the call, with what, and the members of the
-	// request that must be there.
-	var header string
-	var key payack.Secret
-	var members []string
-	var do func(fields) answer
-	reconcile := []string{"pid", "date", "signature"}
-	switch r.URL.Path {
-	case "/pay/request.php":
-		members, do = []string{"pid", "order_id", "amount", "name", "email", "phone"}, gw.request
-	case "/api/status_polling.php":
-		members, do = []string{"pid", "post_hash"}, gw.poll
-	case "/api/reconcile_polling.php":
-		header, key, members, do = "Token", gw.config.Token, reconcile, gw.reconcile
-	case "/api/wallet_balance.php":
-		header, key, do = "Authorization", gw.config.Authorization, gw.balance
-	case "/bot/api_v2/account_deposit.php":
-		header, key, do = "Api-Key", gw.config.APIKey, gw.summary
-	case "/payout/api/request.php":
-		members, do = []string{"payment_mode", "pid", "order_id", "amount"}, gw.payOut
-	case "/payout/api/order_status_polling.php":
-		members, do = []string{"pid", "order_id", "post_hash"}, gw.payoutStatus
-	case "/payout/api/payout_reconcile_polling.php":
-		header, key, members, do = "Token", gw.config.Token, reconcile, gw.reconcilePayouts
-	default:
-		return unknownPath()
-	}
+	e, found := gw.endpoint(r.URL.Path)
 	switch {
-	case r.Method != http.MethodPost:
-		return wrongMethod(http.MethodPost)
-	case header != "" && (len(r.Header.Values(header)) != 1 || !sameSecret(r.Header.Get(header), key.Reveal())):
-		return payatomRefusal("the header " + header + " is missing, given twice or wrong")
-	case members == nil && len(body) == 0: // what these take is not known
-		return do(nil)
+	case !found:
+		return unknownPath()
+	case r.Method != orText(e.method, http.MethodPost):
+		return wrongMethod(orText(e.method, http.MethodPost))
+	case e.header != "" && (len(r.Header.Values(e.header)) != 1 || !sameSecret(r.Header.Get(e.header), e.key.Reveal())):
+		refusal := payatomRefusal("the header " + e.header + " is missing, given twice or wrong")
+		if e.header == "Api-Key" {
+			refusal.status = http.StatusUnauthorized // as its documents say
+		}
+		return refusal
+	case e.method == http.MethodGet:
+		return e.do(nil)
 	case mediaType(r) != "application/json":
 		return payatomRefusal("the content type is not application/json")
 	}
+	members := e.members
 	f, wrong := readJSON(body, append([]string{"ref_code", "redirect_url", "wallet_type"}, members...))
 	if wrong != "" {
 		return payatomRefusal(wrong)
@@ -67,10 +49,45 @@ func (gw *Payatom) answer(r *http.Request, body []byte) answer {
 	if name := f.missing(members...); name != "" {
 		return payatomRefusal(name + " is missing, empty or of the wrong type")
 	}
-	if members != nil && f.text("pid") != gw.config.PID {
+	if slices.Contains(members, "pid") && f.text("pid") != gw.config.PID {
 		return payatomRefusal("pid is another's")
 	}
-	return do(f)
+	return e.do(f)
+}
+
+// payatomEndpoint is one call: which header authenticates it, with what, and the
+// members of the request that must be there.
+type payatomEndpoint struct {
+	method, header string
+	key            payack.Secret
+	members        []string
+	do             func(fields) answer
+}
+
+func (gw *Payatom) endpoint(path string) (e payatomEndpoint, found bool) {
+	c, day := &gw.config, []string{"pid", "date", "signature"}
+	e, found = map[string]payatomEndpoint{
+		"/pay/request.php":        {members: []string{"pid", "order_id", "amount", "name", "email", "phone"}, do: gw.request},
+		"/api/status_polling.php": {members: []string{"pid", "post_hash"}, do: gw.poll},
+		"/api/reconcile_polling.php": {
+			header: "Token", key: c.Token, members: day, do: gw.reconcile,
+		},
+		"/api/wallet_balance.php": {
+			header: "Authorization", key: c.Authorization, members: []string{"email", "verification_code"}, do: gw.balance,
+		},
+		"/bot/api_v2/account_deposit.php": {
+			header: "Api-Key", key: c.APIKey, members: []string{"account_number", "filter_date_type", "filter_date"}, do: gw.summary,
+		},
+		"/bot/api_v2/account_status.php": {
+			method: http.MethodGet, header: "Api-Key", key: c.APIKey, do: gw.accounts,
+		},
+		"/payout/api/request.php":              {members: []string{"payment_mode", "pid", "order_id", "amount"}, do: gw.payOut},
+		"/payout/api/order_status_polling.php": {members: []string{"pid", "order_id", "post_hash"}, do: gw.payoutStatus},
+		"/payout/api/payout_reconcile_polling.php": {
+			header: "Token", key: c.Token, members: day, do: gw.reconcilePayouts,
+		},
+	}[path]
+	return e, found
 }
 
 func (gw *Payatom) request(f fields) answer {

@@ -130,7 +130,7 @@ func TestPayatomRefusals(t *testing.T) {
 		"payouts' token":     {"/payout/api/payout_reconcile_polling.php", reconcile.json(), nil, "Token"},
 		"payouts' signature": {"/payout/api/payout_reconcile_polling.php", reconcile.with("signature", `"x"`).json(), []string{"Token", token}, "signature is wrong"},
 		"authorization":      {"/api/wallet_balance.php", nil, nil, "Authorization"},
-		"api key":            {"/bot/api_v2/account_deposit.php", nil, []string{"Api-Key", "x"}, "Api-Key"},
+		"operator":           {"/api/wallet_balance.php", []byte(`{"email":"operator@shop.example","verification_code":"x"}`), []string{"Authorization", gw.Authorization().Reveal()}, "verification_code is wrong"},
 		"mode":               {"/payout/api/request.php", payout.with("payment_mode", `"cash"`).json(), nil, "payment_mode"},
 		"payout again":       {"/payout/api/request.php", payout.with("order_id", `"order-0001"`).json(), nil, "used before"},
 		"payout unknown":     {"/payout/api/order_status_polling.php", poll.with("order_id", `"order-0001"`).json(), nil, "no such payout"},
@@ -266,7 +266,7 @@ func TestPayatomPayoutAndLists(t *testing.T) {
 	a = reconcile("/api/reconcile_polling.php", "02-01-2026")
 	assert.Contains(t, a.body, "order-0001")
 	assert.NotContains(t, a.body, "payout-001")
-	assert.JSONEq(t, `{"status":"ok","data":[]}`, reconcile("/api/reconcile_polling.php", "01-01-2026").body)
+	assert.JSONEq(t, `{"status":"success","message":"Success","data":[]}`, reconcile("/api/reconcile_polling.php", "01-01-2026").body)
 	for range 10 {
 		assert.Contains(t, reconcile("/payout/api/payout_reconcile_polling.php", "02-01-2026").body, "payout-001")
 	}
@@ -274,10 +274,28 @@ func TestPayatomPayoutAndLists(t *testing.T) {
 	days.Add(1)
 	assert.Contains(t, reconcile("/payout/api/payout_reconcile_polling.php", "02-01-2026").body, "payout-001")
 
-	assert.JSONEq(t, `{"status":"ok","balance":"1234.5"}`, m.post(t, "/api/wallet_balance.php", fields{}, "Authorization", gw.Authorization().Reveal()).body)
+	wallets := m.post(t, "/api/wallet_balance.php", fields{"email": quoted(gw.OperatorEmail()), "verification_code": quoted(gw.VerificationCode().Reveal())},
+		"Authorization", gw.Authorization().Reveal())
+	assert.Contains(t, wallets.body, `"minimum_balance":"1234.5"`)
 	require.NoError(t, gw.Pay("order-0001"))
-	assert.JSONEq(t, `{"status":"ok","count":1,"total":"500"}`,
-		ask(t, "POST", gw.URL+"/bot/api_v2/account_deposit.php", http.Header{"Api-Key": {gw.APIKey().Reveal()}}, nil).body)
+	key := http.Header{"Api-Key": {gw.APIKey().Reveal()}, "Content-Type": {"application/json"}}
+	summary := func(account, kind, date string) asked {
+		return ask(t, "POST", gw.URL+"/bot/api_v2/account_deposit.php", key, []byte(`{"account_number":"`+account+`","filter_date_type":"`+kind+`","filter_date":"`+date+`"}`))
+	}
+	assert.JSONEq(t, `{"status":"success","data":{"Approved":{"transaction_count":1,"received_amount":500,"request_amount":500,"status":"Approved"}}}`,
+		summary("1234567890", "c_date", "02-01-2026").body)
+	assert.JSONEq(t, `{"status":"success","data":{}}`, summary("1234567890", "c_date", "03-01-2026").body)
+	assert.Contains(t, summary("1", "c_date", "02-01-2026").body, "No wallets found")
+	for says, a := range map[string]asked{
+		"Filter Type": summary("1234567890", "x", "02-01-2026"), "Date Format": summary("1234567890", "c_date", "2026-01-02"),
+		"Api-Key":    ask(t, "POST", gw.URL+"/bot/api_v2/account_deposit.php", nil, nil),
+		"Api-Key is": ask(t, "GET", gw.URL+"/bot/api_v2/account_status.php", http.Header{"Api-Key": {"x"}}, nil),
+	} {
+		assert.Contains(t, a.body+" is", strings.TrimSuffix(says, " is"))
+		assert.Equal(t, 401, a.status, says)
+	}
+	assert.Contains(t, ask(t, "GET", gw.URL+"/bot/api_v2/account_status.php", key, nil).body, `"rolling_balance":"1234.5"`)
+	assert.Equal(t, 405, ask(t, "POST", gw.URL+"/bot/api_v2/account_status.php", key, nil).status)
 }
 
 func TestPayatomEndToEnd(t *testing.T) {
