@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -79,8 +80,8 @@ type task struct {
 	What     string          `json:"what,omitempty"`
 	Body     string          `json:"body,omitempty"`
 	Header   string          `json:"header,omitempty"`
-	// Whole takes Header over the body as well as over the envelope in it: which of
-	// the two PTS wants of a request in JSON is not documented.
+	// Whole has Header cover the body in place of the envelope in it: which of the
+	// two PTS wants of a request in JSON is not documented.
 	Whole  bool              `json:"whole,omitempty"`
 	Signed []string          `json:"signed,omitempty"`
 	Keys   map[string]string `json:"keys"`
@@ -346,6 +347,42 @@ func TestRequestsAndAnswersInOtherLanguages(t *testing.T) {
 	})
 }
 
+// The providers' samples are merchants too: a payment whose amount is a number, as
+// the sample program sends it, or a string, as the sample request has it, beside
+// members that no document signs.
+func TestPaymentsOfOtherLanguages(t *testing.T) {
+	eachLanguage(t, func(t *testing.T, s sender) {
+		gw, err := gateway.NewPTS(gateway.PTSConfig{})
+		require.NoError(t, err)
+		t.Cleanup(gw.Close)
+		keys := map[string]string{
+			"safecode": gw.Safecode().Reveal(), "private_pem": gw.MerchantKey().Reveal(), "transaction_secret": gw.TransactionSecret().Reveal(),
+		}
+		var tasks []task
+		amounts := []string{`100.5`, `1500`, `"100.50"`, `0.25`, `123456789.123456`}
+		for i, amount := range amounts {
+			for j, how := range []string{"text", "data"} {
+				tasks = append(tasks, task{Provider: payack.PTS, How: how, Signed: verify.PTSPayment.SignedMembers(), Keys: keys, Members: json.RawMessage(
+					fmt.Sprintf(`{"user_id":%q,"order_id":"O%d-%d","amount":%s,"currency":"PHP","channel":"GCASH","timestamp":%d,`+
+						`"callback_url":"https://shop.example/pts","email":"a@b.example","bank_code":""}`, gw.UserID(), i, j, amount, time.Now().Unix()))})
+			}
+		}
+		for i, r := range s.run(t, tasks) {
+			q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, gw.URL+"/merchant/v2/"+gw.GUID()+"/payment", strings.NewReader(r.Body))
+			require.NoError(t, err)
+			q.Header = r.message().Header
+			res, err := http.DefaultClient.Do(q)
+			require.NoError(t, err)
+			answer, err := io.ReadAll(res.Body)
+			_ = res.Body.Close()
+			require.NoError(t, err)
+			assert.Contains(t, string(answer), `"code":"1000"`, "%s: %s", s.name, tasks[i].Members)
+			o, _ := gw.Order(fmt.Sprintf("O%d-%d", i/2, i%2))
+			assert.Equal(t, strings.Trim(amounts[i/2], `"`), o.SubmitAmount)
+		}
+	})
+}
+
 func publicPEM(t *testing.T, private payack.Secret) string {
 	t.Helper()
 	block, _ := pem.Decode([]byte(private.Reveal()))
@@ -370,18 +407,23 @@ func checkPTS(t *testing.T, numbers gateway.Numbers) []checked {
 		return map[string]string{"safecode": gw.Safecode().Reveal(), "transaction_secret": gw.TransactionSecret().Reveal(), "public_pem": public}
 	}
 	shop := acknowledging(t, "SUCCESS")
-	for _, form := range []client.PTSBody{client.PTSText, client.PTSJSON} {
-		gw, err := gateway.NewPTS(gateway.PTSConfig{Numbers: numbers})
+	for _, c := range []struct {
+		form  client.PTSBody
+		whole bool
+	}{{client.PTSText, false}, {client.PTSJSON, false}, {client.PTSJSON, true}} {
+		form := c.form
+		gw, err := gateway.NewPTS(gateway.PTSConfig{Numbers: numbers, TransactionWholeBody: c.whole})
 		require.NoError(t, err)
 		t.Cleanup(gw.Close)
 		var answers tee
 		pts, err := client.NewPTS(client.PTSConfig{
 			BaseURL: gw.URL, GUID: gw.GUID(), UserID: gw.UserID(), Safecode: gw.Safecode(), PrivateKey: gw.MerchantKey(),
-			PublicKeys: []string{gw.PublicKey()}, TransactionSecret: gw.TransactionSecret(), Body: form, Options: answers.options(),
+			PublicKeys: []string{gw.PublicKey()}, TransactionSecret: gw.TransactionSecret(), Body: form, TransactionWholeBody: c.whole, Options: answers.options(),
 		})
 		require.NoError(t, err)
 		_, err = pts.Payment(t.Context(), client.PTSPayment{
 			OrderID: "ORD/é-1", Amount: payack.NewAmount("100.50"), Currency: "PHP", Channel: "GCASH", CallbackURL: shop, Remark: "für / dich",
+			Members: map[string]string{"bank_code": ""},
 		})
 		require.NoError(t, err)
 		_, err = pts.Withdraw(t.Context(), client.PTSWithdraw{
@@ -404,7 +446,7 @@ func checkPTS(t *testing.T, numbers gateway.Numbers) []checked {
 			path := strings.TrimPrefix(r.Path, "/merchant/v2/"+gw.GUID())
 			require.Contains(t, kinds, path)
 			out = append(out, checked{"PTS's request " + path + " as " + string(form), task{
-				What: "pts", Body: string(r.Body), Header: r.Header.Get(verify.PTSTransactionHeader), Whole: form == client.PTSJSON,
+				What: "pts", Body: string(r.Body), Header: r.Header.Get(verify.PTSTransactionHeader), Whole: c.whole,
 				Signed: kinds[path][0].SignedMembers(), Keys: keys(gw, publicPEM(t, gw.MerchantKey())),
 			}, anotherHeader})
 			spoil := replaced(`"user_id":"1"`, `"user_id":"2"`)

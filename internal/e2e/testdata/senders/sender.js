@@ -112,8 +112,8 @@ function checkPTS ({ body, header, whole, signed, keys }) {
     }
   }
   if (sealed !== null) {
-    const texts = whole ? [sealed, body] : [sealed]
-    if (header !== undefined && !texts.some((t) => same(header, ptsHeader(t, keys.transaction_secret)))) return false
+    const covered = whole ? body : sealed
+    if (header !== undefined && !same(header, ptsHeader(covered, keys.transaction_secret))) return false
     members = JSON.parse(ptsOpen(sealed, keys.safecode))
   }
   const signature = Buffer.from(members.sign, 'base64')

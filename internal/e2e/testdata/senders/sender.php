@@ -137,9 +137,8 @@ function check(array $do): bool
                 }
             }
             if ($sealed !== null) {
-                $texts = empty($do['whole']) ? [$sealed] : [$sealed, $body];
-                $right = fn ($text) => hash_equals(pts_header($text, $keys['transaction_secret']), $do['header']);
-                if (isset($do['header']) && !array_filter($texts, $right)) {
+                $covered = empty($do['whole']) ? $sealed : $body;
+                if (isset($do['header']) && !hash_equals(pts_header($covered, $keys['transaction_secret']), $do['header'])) {
                     return false;
                 }
                 $members = json_decode((string)pts_open($sealed, $keys['safecode']), true);

@@ -142,8 +142,8 @@ def check_pts(do, body, keys):
             members = members["data"]
             sealed = members if isinstance(members, str) else None
     if sealed is not None:
-        texts = [sealed, body] if do.get("whole") else [sealed]
-        if "header" in do and not any(hmac.compare_digest(do["header"], pts_header(t, keys["transaction_secret"])) for t in texts):
+        covered = body if do.get("whole") else sealed
+        if "header" in do and not hmac.compare_digest(do["header"], pts_header(covered, keys["transaction_secret"])):
             return False
         members = literals(pts_open(sealed, keys["safecode"]))
     digest = SHA256.new(pts_text(members, do["signed"], keys["safecode"]).encode())
