@@ -126,7 +126,8 @@ func NewPayatom(c PayatomConfig) (*Payatom, error) {
 // Format writes the type's name, whatever the verb.
 func (Payatom) Format(f fmt.State, _ rune) { hiddenFormat(f, "Payatom") }
 
-// PayatomPayin is a payment to be created.
+// PayatomPayin is a payment to be created. Nothing signs it: Payatom knows the
+// merchant by the address that it comes from.
 type PayatomPayin struct {
 	// OrderID has at least 10 characters and fewer than 64 bytes: two longer ones
 	// can be made that have the same hash.
@@ -155,7 +156,8 @@ type PayatomPayinCreated struct {
 }
 
 // Payin creates a payment. It is sent once and never repeated, because the
-// documents name no idempotency key for it; see [Error.Uncertain].
+// documents name no idempotency key for it; see [Error.Uncertain]. The answer is
+// not signed: what it says is as good as the TLS connection.
 func (c *Payatom) Payin(ctx context.Context, p PayatomPayin) (*PayatomPayinCreated, error) {
 	const name = "payin"
 	if e := c.t.check(name, p); e != nil {

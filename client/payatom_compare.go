@@ -50,6 +50,7 @@ const (
 )
 
 // PayatomDifference is one difference between the books. An order may have several.
+// What Payatom lists is not signed.
 type PayatomDifference struct {
 	Kind PayatomDifferenceKind
 	// OrderID is the order's, as the list or the record has it.

@@ -9,7 +9,8 @@ import (
 	"github.com/payack/payack/internal/payatom"
 )
 
-// PayatomPayout is money to be sent.
+// PayatomPayout is money to be sent. Nothing signs it: Payatom knows the merchant
+// by the address that it comes from.
 type PayatomPayout struct {
 	// OrderID has fewer than 64 bytes.
 	OrderID string `validate:"required,text,hashable"`

@@ -59,13 +59,14 @@ const maxDay = 16 << 20
 // ReconcilePayins asks for the payins of a day: the date that day has in its
 // own location. (Which time zone Payatom's days are in is not documented.) It
 // is never repeated by itself, since these calls are counted. An answer without
-// a list is [ErrResponse] and not an empty day.
+// a list is [ErrResponse] and not an empty day. The request is signed with the
+// secret key, the answer not at all.
 func (c *Payatom) ReconcilePayins(ctx context.Context, day time.Time) (*PayatomUnsignedDay, error) {
 	return c.reconcile(ctx, "reconcile", "/api/reconcile_polling.php", "amount_received", day)
 }
 
-// ReconcilePayouts is ReconcilePayins for payouts. Payatom takes 10 calls a
-// day.
+// ReconcilePayouts is ReconcilePayins for payouts, unsigned too. Payatom takes 10
+// calls a day.
 func (c *Payatom) ReconcilePayouts(ctx context.Context, day time.Time) (*PayatomUnsignedDay, error) {
 	return c.reconcile(ctx, "payout_reconcile", "/payout/api/payout_reconcile_polling.php", "amount_processed", day)
 }

@@ -10,7 +10,8 @@ import (
 
 // PayatomOperator is who asks for the wallets' balances: the e-mail address and
 // the MD5 of the password of an operator in Payatom's back office. Whoever has
-// that MD5 can ask as well, so keep it as the password.
+// that MD5 can ask as well, so keep it as the password. The request is not signed:
+// it and the header Authorization are all that authenticates it.
 type PayatomOperator struct {
 	Email            string        `validate:"required,text,email"`
 	VerificationCode payack.Secret `validate:"-"`
@@ -39,7 +40,7 @@ type PayatomUnsignedWallet struct {
 }
 
 // WalletBalance asks for the wallets and their limits. It is repeated when no
-// answer comes.
+// answer comes. Nothing of the answer is signed.
 func (c *Payatom) WalletBalance(ctx context.Context, o PayatomOperator) (*PayatomUnsignedWallets, error) {
 	const name = "wallet_balance"
 	switch {
@@ -99,7 +100,8 @@ const (
 )
 
 // PayatomWalletDay asks for the transactions of an account on a day: the date that
-// Day has in its own location.
+// Day has in its own location. The request is not signed: the header Api-Key is all
+// that authenticates it.
 type PayatomWalletDay struct {
 	AccountNumber string          `validate:"required,text"`
 	By            PayatomDateType `validate:"required,oneof=action_date c_date"`
@@ -126,7 +128,8 @@ type PayatomUnsignedTotal struct {
 }
 
 // WalletTransactions asks for the summary of an account's transactions. It is not
-// repeated: its path, account_deposit.php, doesn't say that it only asks.
+// repeated: its path, account_deposit.php, doesn't say that it only asks. Nothing
+// of the answer is signed.
 func (c *Payatom) WalletTransactions(ctx context.Context, w PayatomWalletDay) (*PayatomUnsignedSummary, error) {
 	const name = "wallet_transactions"
 	if c.apiKey.IsZero() {
@@ -179,7 +182,8 @@ type PayatomUnsignedAccount struct {
 }
 
 // WalletData asks for the operator's accounts by GET, at the configured
-// WalletDataPath. It is repeated when no answer comes.
+// WalletDataPath. It is repeated when no answer comes. Nothing of the answer is
+// signed.
 func (c *Payatom) WalletData(ctx context.Context) (*PayatomUnsignedAccounts, error) {
 	const name = "wallet_data"
 	if c.apiKey.IsZero() {

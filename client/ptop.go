@@ -78,7 +78,8 @@ func NewPtop(c PtopConfig) (*Ptop, error) {
 // Format writes the type's name, whatever the verb.
 func (Ptop) Format(f fmt.State, _ rune) { hiddenFormat(f, "Ptop") }
 
-// PtopPayment is a payment to be created.
+// PtopPayment is a payment to be created. It is not signed: the secret key in the
+// request authenticates it.
 type PtopPayment struct {
 	OrderID string `validate:"required,text,max=255"`
 	// Amount is at least 1, and sent as a number with this very text.
@@ -105,7 +106,8 @@ type PtopPaymentCreated struct {
 }
 
 // CreatePayment creates a payment. It is sent once and never repeated, because
-// the documents name no idempotency key for it; see [Error.Uncertain].
+// the documents name no idempotency key for it; see [Error.Uncertain]. The answer
+// is not signed.
 func (c *Ptop) CreatePayment(ctx context.Context, p PtopPayment) (*PtopPaymentCreated, error) {
 	const name = "payment"
 	if e := c.t.check(name, p); e != nil {

@@ -45,7 +45,8 @@ type PtopCheck struct {
 // PaymentCheck asks what became of a transaction. It is repeated when no answer
 // comes. An answer that names another transaction is [ErrMismatch]. One that
 // says beside its status that it failed (success false, an error) is
-// [ErrDeclined]: its status says nothing then.
+// [ErrDeclined]: its status says nothing then. Nothing of the answer is signed: it
+// is as good as the TLS connection.
 func (c *Ptop) PaymentCheck(ctx context.Context, transactionID string) (*PtopCheck, error) {
 	out, err := c.check(ctx, transactionID)
 	if err != nil {
@@ -103,7 +104,8 @@ func (c *Ptop) check(ctx context.Context, transactionID string) (*PtopCheck, err
 // ones ([ErrPending]), no answer, one that says that it failed whatever its status
 // ([ErrDeclined]), and an event that doesn't say success.
 //
-// It takes [Ptop.ConfirmTimeout] at most.
+// The answer is not signed: the confirmation is as good as the TLS connection to
+// the base URL. It takes [Ptop.ConfirmTimeout] at most.
 func (c *Ptop) Confirm(ctx context.Context, ev *payack.PtopEvent) (*payack.Confirmation, error) {
 	if confirming.Told(ctx, c.ConfirmTimeout()) {
 		return nil, nil

@@ -20,7 +20,8 @@ const (
 	PtopString PtopAmount = "string"
 )
 
-// PtopPayout is money to be sent to a user of Ptop.
+// PtopPayout is money to be sent to a user of Ptop. Receiver and amount are signed
+// with the signing key, the idempotency key is not.
 type PtopPayout struct {
 	// SendingTrx is the idempotency key: the same one never pays twice, so
 	// keep it with the order and use it again after an uncertain error. It is
@@ -44,7 +45,8 @@ type PtopPayoutAnswer struct {
 }
 
 // Payout sends money. It is repeated when no answer comes, with the same bytes
-// and thus the same SendingTrx, by which Ptop knows it again.
+// and thus the same SendingTrx, by which Ptop knows it again. The answer is not
+// signed.
 func (c *Ptop) Payout(ctx context.Context, p PtopPayout) (*PtopPayoutAnswer, error) {
 	const name = "api-payout"
 	switch {

@@ -54,7 +54,9 @@ const (
 	PTSJSON PTSBody = "json"
 )
 
-// PTS asks PTS (Pagarstar, API v2).
+// PTS asks PTS (Pagarstar, API v2). Of its answers what stands directly in a
+// result is signed by PTS's key (RSA); the answer's code and message, and so every
+// refusal, are not.
 //
 // Every request holds the time at which it is sent, from the clock in the
 // options; PTS takes a difference of 5 seconds at the most, so keep the
@@ -119,7 +121,9 @@ func pathSegment(s string) bool {
 	return s != ""
 }
 
-// PTSPayment is a payment to be created.
+// PTSPayment is a payment to be created. OrderID, Amount, Currency and Channel are
+// signed with the merchant's key, together with the time and the user;
+// X-Transaction-Signature covers all of it.
 type PTSPayment struct {
 	OrderID string `validate:"required,text,max=255"`
 	// Amount is a plain decimal with at most 6 decimals, sent and signed as
@@ -144,7 +148,8 @@ type PTSPayment struct {
 	Members map[string]string `validate:"omitempty,dive,keys,required,text,endkeys,text"`
 }
 
-// PTSWithdraw is money to be sent.
+// PTSWithdraw is money to be sent. It is signed as a [PTSPayment] is: the
+// CallbackURL and who gets the money only by X-Transaction-Signature.
 type PTSWithdraw struct {
 	OrderID string `validate:"required,text,max=255"`
 	// Amount is a plain decimal with at most 6 decimals, sent and signed as
@@ -173,7 +178,8 @@ type PTSDetails struct {
 }
 
 // Payment creates a payment (payment_v2). It is sent once and never repeated;
-// after an error that is [Error.Uncertain], ask PaymentQuery.
+// after an error that is [Error.Uncertain], ask PaymentQuery. What stands directly
+// in the answer is signed by PTS, and is of this order.
 func (c *PTS) Payment(ctx context.Context, p PTSPayment) (*PTSPaymentCreated, error) {
 	if e := c.t.check(string(verify.PTSPayment), p); e != nil {
 		return nil, e
@@ -201,7 +207,8 @@ func (c *PTS) Payment(ctx context.Context, p PTSPayment) (*PTSPaymentCreated, er
 }
 
 // Withdraw sends money (withdraw_v2). It is sent once and never repeated; after
-// an error that is [Error.Uncertain], ask WithdrawQuery.
+// an error that is [Error.Uncertain], ask WithdrawQuery. What stands directly in
+// the answer is signed by PTS, and is of this order.
 func (c *PTS) Withdraw(ctx context.Context, w PTSWithdraw) (*PTSCreated, error) {
 	if e := c.t.check(string(verify.PTSWithdraw), w); e != nil {
 		return nil, e

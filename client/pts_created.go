@@ -25,7 +25,8 @@ type PTSCreated struct {
 	Unsigned map[string]payack.Text
 }
 
-// PTSPaymentCreated is what PTS answers to a payment.
+// PTSPaymentCreated is what PTS answers to a payment. What stands directly in it is
+// signed by PTS.
 type PTSPaymentCreated struct {
 	PTSCreated
 	// PayURL is where the customer pays. It is signed, and not looked into:

@@ -28,7 +28,7 @@ func (c *PTS) PaymentQuery(ctx context.Context, orderID string) (*payack.PTSEven
 }
 
 // WithdrawQuery asks what became of a withdraw (withdraw_query_v2), as
-// PaymentQuery does for a payment. Of its answer, Paid means that the money was
+// PaymentQuery does for a payment, signed alike. Of its answer, Paid means that the money was
 // sent.
 func (c *PTS) WithdrawQuery(ctx context.Context, orderID string) (*payack.PTSEvent, error) {
 	return c.queryOrder(ctx, verify.PTSWithdrawQuery, orderID)
@@ -100,7 +100,8 @@ func (c *PTS) Confirm(ctx context.Context, ev *payack.PTSEvent) (*payack.Confirm
 }
 
 // ConfirmWithdraw is Confirm for the callbacks of withdraws, by
-// withdraw_query_v2. Its Paid means that the money was sent.
+// withdraw_query_v2: the answer's signed members decide. Its Paid means that the
+// money was sent.
 //
 // It takes [PTS.ConfirmTimeout] at most.
 func (c *PTS) ConfirmWithdraw(ctx context.Context, ev *payack.PTSEvent) (*payack.Confirmation, error) {
