@@ -85,7 +85,7 @@ func TestServerFaults(t *testing.T) {
 			progress("at first")
 			server.Kill()
 			time.Sleep(300 * time.Millisecond)
-			require.NoError(t, server.Start())
+			restart(t, server)
 			progress("after a kill")
 			server.Pause()
 			time.Sleep(map[bool]time.Duration{true: 2 * time.Second, false: 11 * time.Second}[testing.Short()])
@@ -98,10 +98,48 @@ func TestServerFaults(t *testing.T) {
 			}
 			progress("after there was no connection left")
 			end()
-			settledAll(t, s.db, l, time.Minute)
+			settledAll(t, s.db, l, 90*time.Second)
 			assert.Less(t, l.slow, patience)
+			if t.Failed() {
+				s.tell(l)
+			}
 		})
 	}
+}
+
+// tell logs what became of what was acknowledged and is not done.
+func (s *shop) tell(l *load) {
+	for order := range l.acked {
+		items, err := s.in.List(s.t.Context(), inbox.Filter{OrderID: order}, 0, 0)
+		require.NoError(s.t, err)
+		for _, i := range items {
+			if record, err := s.in.Get(s.t.Context(), i.ID); i.State != inbox.Done {
+				s.t.Logf("%+v %v", record.Log, err)
+				s.t.Logf("%+v", i)
+			}
+		}
+		if len(items) == 0 {
+			s.t.Log(order, "has no row")
+		}
+	}
+	var n int
+	_ = s.db.QueryRow(`SELECT COUNT(*) FROM payack_running`).Scan(&n)
+	s.t.Log("running:", n)
+}
+
+// restart starts a server that was killed. PostgreSQL refuses to as long as one of
+// its processes is still on its way out.
+func restart(t *testing.T, server *testserver.Server) {
+	t.Helper()
+	err := server.Start()
+	for range 20 {
+		if err == nil {
+			return
+		}
+		time.Sleep(250 * time.Millisecond)
+		err = server.Start()
+	}
+	require.NoError(t, err)
 }
 
 // hog takes all connections that a server has left.
@@ -195,7 +233,7 @@ func TestFullDisk(t *testing.T) {
 		empty()
 		if server != nil {
 			server.Kill() // PostgreSQL may have ended when it could not write its log
-			require.NoError(t, server.Start())
+			restart(t, server)
 		}
 		before := len(s.calls())
 		require.Eventually(t, func() bool { return len(s.calls()) > before }, 60*time.Second, 20*time.Millisecond)

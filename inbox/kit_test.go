@@ -18,7 +18,6 @@ import (
 
 	_ "github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
@@ -311,12 +310,15 @@ func (s *shop) drain() {
 // until drains again and again until a condition holds.
 func (s *shop) until(what string, ok func() bool) {
 	s.t.Helper()
-	require.Eventually(s.t, func() bool {
-		ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
-		defer cancel()
-		assert.NoError(s.t, s.in.Drain(ctx))
-		return ok()
-	}, 20*time.Second, 5*time.Millisecond, what)
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		s.drain()
+		if ok() {
+			return
+		}
+		if time.Now().After(end) {
+			require.FailNow(s.t, "it did not come to this: "+what, "%v", s.states())
+		}
+	}
 }
 
 // states returns the states of all rows, the oldest first, with reasons.

@@ -59,6 +59,10 @@ func newStatements(d Dialect, prefix string) statements {
 			return strings.ReplaceAll(list, "\x00", "?")
 		}
 	}
+	from := `SELECT ` + cast(values) + ` FROM (SELECT NOW AS at_us) AS c WHERE 1 = 1`
+	if d == MySQL { // which would make a table of the one row
+		from = `VALUES (` + strings.ReplaceAll(values, "at_us", "NOW") + `)`
+	}
 	spell := strings.NewReplacer("INBOX", prefix+"inbox", "ONCE", prefix+"once", "ATTEMPTS", prefix+"attempts", "RUNNING", prefix+"running",
 		"NOW", d.Now(), "CLOCK", "(SELECT "+d.Now()+")", "CONFLICT", conflict, "SKIP", skip, "EMPTY", empty)
 	write := func(s string) string { return d.Rebind(spell.Replace(s)) }
@@ -67,7 +71,7 @@ func newStatements(d Dialect, prefix string) statements {
 		// who works on a known row.
 		keepNew: write(`INSERT INTO INBOX (` + columns + `) SELECT ` + cast(values) + ` FROM (SELECT NOW AS at_us) AS c
 	WHERE NOT EXISTS (SELECT 1 FROM INBOX WHERE payment = ? AND event = ?) AND NOT EXISTS (SELECT 1 FROM ONCE WHERE k = ?)CONFLICT`),
-		keepRow: write(`INSERT INTO INBOX (` + columns + `) SELECT ` + cast(values) + ` FROM (SELECT NOW AS at_us) AS c WHERE 1 = 1CONFLICT`),
+		keepRow: write(`INSERT INTO INBOX (` + columns + `) ` + from + `CONFLICT`),
 		// The table of sqlstore, by its documented key.
 		doneBefore: write(`SELECT COUNT(*) FROM ONCE WHERE k = ? AND fingerprint = ? AND state = 2`),
 		copies:     write(`SELECT id, k, state, slot, sender, reason FROM INBOX WHERE payment = ? AND event = ? AND fingerprint = ? ORDER BY id`),
