@@ -77,7 +77,7 @@ func (in *Inbox) load(ctx context.Context, a *attempt) error {
 	a.delivery, a.broken = decodeDelivery(encoded, delivery, body)
 	if a.broken == nil {
 		ev := a.delivery.Event
-		if !bytes.Equal(digest(ev.ID()), a.event) || !bytes.Equal(digest(ev.Fingerprint()), a.fingerprint) {
+		if !bytes.Equal(eventKey(ev.ID(), a.delivery.Invalid != ""), a.event) || !bytes.Equal(digest(ev.Fingerprint()), a.fingerprint) {
 			a.broken = fmt.Errorf("the row's event has another identity than the row: %w", payack.ErrMalformed)
 		}
 	}

@@ -176,6 +176,100 @@ func TestRoomForVariants(t *testing.T) {
 	})
 }
 
+// Handles by which nobody can ask take one place at the most, and an empty one
+// none, in whatever number and from wherever they come.
+func TestImpossibleHandlesTakeNoRoom(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.MaxVariants, c.RetryFirst, c.RetryMax = 3, time.Hour, time.Hour }).mount()
+		s.says(nil, func(ref string) error {
+			if ref != "good" {
+				return errShop // it can't be asked: to be tried again
+			}
+			return nil
+		})
+		for i, ref := range []string{"", "a\x00", "a\x01", "\x7f", "a\nb", "\t"} {
+			s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", ref), fmt.Sprintf("192.0.2.%d", i+1))
+		}
+		s.drain()
+		assert.Equal(t, []string{"pending unreachable", "pending unreachable"}, s.states(), "the empty one, and one for all others")
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r1"), "192.0.2.21")
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "good"), "192.0.2.22")
+		assert.Equal(t, payack.OutcomeAccepted, s.last().Outcome)
+		s.drain()
+		assert.Len(t, s.calls(), 1)
+	})
+}
+
+// An invalid copy of a valid event, which an attacker makes by spelling a signed
+// 500 as 5e2, has its identity and fingerprint. Neither stands in for the other, in
+// whatever order they come.
+func TestInvalidTwin(t *testing.T) {
+	valid := payacktest.Payatom(payacktest.NewPayatomKeys()).Order("ORD-1").Amount("500").Callback(t)
+	twin := valid.Clone()
+	twin.Body = []byte(strings.Replace(string(valid.Body), `"received_amount":"500"`, `"received_amount":5e2`, 1))
+	require.NotEqual(t, string(valid.Body), string(twin.Body))
+	each(t, func(t *testing.T, d database) {
+		for name, order := range map[string]string{
+			"the attacker first":                "tv",
+			"the attacker first, processed":     "t.v",
+			"the attacker twice, processed":     "t.t.v",
+			"the attacker second":               "vt",
+			"the attacker second, processed":    "v.t",
+			"the attacker third":                "vvt",
+			"the attacker third, processed":     "v.v.t",
+			"the attacker first and third":      "tvt",
+			"the genuine one between dead ones": "t.t.vt",
+		} {
+			t.Run(name, func(t *testing.T) {
+				s := open(t, d).mount()
+				for _, what := range order {
+					switch what {
+					case 't':
+						s.kept(payack.Payatom, s.atom, twin, "192.0.2.66")
+					case 'v':
+						s.kept(payack.Payatom, s.atom, valid)
+					case '.':
+						s.drain()
+					}
+				}
+				s.until("all ended", func() bool { return !strings.Contains(strings.Join(s.states(), " "), "pending") })
+				assert.ElementsMatch(t, []string{"done", "dead invalid"}, s.states())
+				assert.Equal(t, []string{"payatom:v1::ORD-1:Approved"}, s.calls())
+			})
+		}
+		t.Run("it stays invalid", func(t *testing.T) {
+			s := open(t, d).mount()
+			s.kept(payack.Payatom, s.atom, twin)
+			s.drain()
+			record, err := s.in.Get(t.Context(), s.items()[0].ID)
+			require.NoError(t, err)
+			assert.NotEmpty(t, record.Delivery.Invalid)
+			require.NoError(t, s.in.Retry(t.Context(), record.ID))
+			s.drain()
+			assert.Equal(t, []string{"dead invalid"}, s.states())
+			s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", ""))
+			s.drain()
+			require.NoError(t, s.in.CloseByHand(t.Context(), record.ID, "a forgery"), "it is no part of what is done")
+		})
+	})
+}
+
+// A callback of another account of PTS verifies with the same keys. What the door
+// found invalid is not processed, though the event alone does not show it.
+func TestInvalidAtTheDoorOnly(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d)
+		cfg := payacktest.NewPTSKeys().Config()
+		cfg.UserID, cfg.Options = "1", s.options("pts")
+		h, err := handlers.NewPTS(cfg, func(ctx context.Context, ev *payack.PTSEvent) error { return s.call(ctx, ev) })
+		require.NoError(t, err)
+		s.kept(payack.PTS, h, ptsCallback(t, "ORD-1", payack.PTSSuccess, "user_id", "2"))
+		s.drain()
+		assert.Equal(t, []string{"dead invalid"}, s.states())
+		assert.Empty(t, s.calls())
+	})
+}
+
 // catch is an inbox that shows the receipt.
 type catch struct {
 	payack.Inbox

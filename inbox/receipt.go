@@ -47,6 +47,17 @@ func digest(text string) []byte {
 	return sum[:]
 }
 
+// eventKey is what an event is known by in the table. One that was found invalid is
+// another event there, with another mark: by an unsigned respelling an attacker
+// makes an invalid copy of a valid event, with the same identity and fingerprint,
+// and neither must stand in for the other.
+func eventKey(id string, invalid bool) []byte {
+	if invalid {
+		return digest("invalid\x00" + id)
+	}
+	return digest(id)
+}
+
 // keyOf is the key of a row: an event, what it says, and by what it is asked
 // about.
 func keyOf(event, fingerprint []byte, variant string) []byte {
@@ -70,14 +81,17 @@ func (in *Inbox) receipt(r *payack.Receipt) (*receipt, error) {
 	if err != nil {
 		return nil, fmt.Errorf("inbox: Keep: %w", err)
 	}
-	id := ev.ID()
+	id, variant := ev.ID(), r.Variant
+	if d.Invalid != "" { // nobody asks about it
+		variant = ""
+	}
 	out := &receipt{
-		event: digest(id), fingerprint: digest(ev.Fingerprint()), payment: digest(ev.Payment()),
-		variant: r.Variant != "", allowed: r.Allowed, sender: senderOf(d.Client),
+		event: eventKey(id, d.Invalid != ""), fingerprint: digest(ev.Fingerprint()), payment: digest(ev.Payment()),
+		variant: variant != "", allowed: r.Allowed, sender: senderOf(d.Client),
 		receiver: r.Receiver, provider: string(d.Provider), eventID: readable(id, 512), orderID: readable(ev.Order(), 512),
 		trace: traceOf(d.Header), encoded: encoded, delivery: delivery, body: []byte(d.Body),
 	}
-	out.k = keyOf(out.event, out.fingerprint, r.Variant)
+	out.k = keyOf(out.event, out.fingerprint, variant)
 	if ev.Final() {
 		out.final = 1
 	}
@@ -137,12 +151,13 @@ type keptDelivery struct {
 	Method   []byte              `json:"method"`
 	Path     []byte              `json:"path"`
 	Header   map[string][][]byte `json:"header,omitempty"`
+	Invalid  []byte              `json:"invalid,omitempty"`
 }
 
 func (in *Inbox) encodeDelivery(d *payack.Delivery) ([]byte, error) {
 	k := keptDelivery{
 		Version: deliveryVersion, Received: d.Received.UnixMicro(), Provider: d.Provider,
-		Method: []byte(d.Method), Path: []byte(d.Path),
+		Method: []byte(d.Method), Path: []byte(d.Path), Invalid: []byte(d.Invalid),
 	}
 	if d.Client.IsValid() {
 		k.Client = d.Client.String()
@@ -177,7 +192,7 @@ func decodeDelivery(encoded, delivery, body []byte) (*payack.Delivery, error) {
 	}
 	d := &payack.Delivery{
 		Provider: k.Provider, Received: time.UnixMicro(k.Received), Method: string(k.Method), Path: string(k.Path),
-		Header: http.Header{}, Body: string(body), Event: ev,
+		Header: http.Header{}, Body: string(body), Event: ev, Invalid: string(k.Invalid),
 	}
 	d.Client, _ = netip.ParseAddr(k.Client)
 	for name, values := range k.Header {

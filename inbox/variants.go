@@ -40,11 +40,12 @@ type verdict struct {
 //     settled, is a duplicate.
 //   - A dead letter becomes due again, in its own variant.
 //   - Another variant gets a row of its own: one that waits for each sender, and
-//     max of them together, but for senders whose address is allowed.
+//     max of them together. Those of allowed addresses, and what is asked about
+//     by nothing unsigned, need no place among them.
 //   - What the provider refuted gives way to another variant.
 func judge(r *receipt, rows []kept, max int) verdict {
 	var v verdict
-	waiting, sameSender := 0, false
+	sameSender := false
 	taken := map[string]bool{}
 	var gone []int64
 	for _, row := range rows {
@@ -57,7 +58,6 @@ func judge(r *receipt, rows []kept, max int) verdict {
 		case same: // dead, or refuted
 			v.revive = row.id
 		case row.waits():
-			waiting++
 			sameSender = sameSender || row.slot != nil && row.sender == r.sender
 		case row.state == dead && row.reason == string(payack.ReasonUnconfirmed):
 			v.giveWay = true
@@ -75,7 +75,7 @@ func judge(r *receipt, rows []kept, max int) verdict {
 	if r.allowed || !r.variant {
 		return v
 	}
-	if waiting >= max || sameSender {
+	if sameSender {
 		return verdict{end: payack.ClaimBusy}
 	}
 	for place := range max {

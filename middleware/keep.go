@@ -3,6 +3,8 @@ package middleware
 import (
 	"context"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/payack/payack"
 )
@@ -27,6 +29,17 @@ func (h *Handler) mount() error {
 	return nil
 }
 
+// variantOf returns the variant of a handle. No gateway knows a handle that is no
+// text, so all of them are one variant: a replay with ever new ones takes no more
+// than one place.
+func variantOf(handle string) string {
+	impossible := func(r rune) bool { return r < ' ' || r == 0x7f }
+	if !utf8.ValidString(handle) || strings.ContainsFunc(handle, impossible) {
+		return "\x00"
+	}
+	return handle
+}
+
 // keep ends the first half: the delivery is safe before the provider is told.
 // What becomes of it, of an invalid one too, is found at the desk.
 func (rc *receiver) keep(ctx context.Context, d *delivery, ev payack.Event) error {
@@ -46,7 +59,7 @@ func (rc *receiver) keep(ctx context.Context, d *delivery, ev payack.Event) erro
 		Allowed: len(rc.options.AllowedAddresses) > 0, // the gate has refused all others
 	}
 	if rc.stages.variant != nil {
-		r.Variant = rc.stages.variant(ev)
+		r.Variant = variantOf(rc.stages.variant(ev))
 	}
 	state, err := rc.options.Inbox.Keep(ctx, &r)
 	switch {
