@@ -17,12 +17,7 @@ import (
 // attend makes an attempt, and gives its place back however it ends.
 func (in *Inbox) attend(ctx context.Context, l leased) {
 	ctx = context.WithoutCancel(ctx)
-	defer func() {
-		in.mu.Lock()
-		in.busy[l.receiver]--
-		in.mu.Unlock()
-		signal(in.freed)
-	}()
+	defer in.ends(l)
 	a := attempt{leased: l}
 	if err := in.insist(ctx, func(ctx context.Context) error { return in.load(ctx, &a) }); err != nil {
 		return // it is due again when its lease has ended
@@ -162,6 +157,8 @@ func (in *Inbox) settleOnce(ctx context.Context, a *attempt, o *payack.Observati
 		return ending{state: pending}, nil // it was taken over; whoever has it says what becomes of it
 	case err != nil:
 		return ending{}, err
+	case state != running && state != done:
+		return ending{state: state}, nil // recorded before, by a commit that was not confirmed
 	}
 	e, err := in.judgeEnd(ctx, tx, a, t, o, state == done)
 	if err != nil {

@@ -284,7 +284,9 @@ func TestKilledIsDueAgainSoon(t *testing.T) {
 		go func() { _ = s.in.Run(context.Background()) }()
 		<-stuck
 		began := time.Now()
-		s.exec(`UPDATE payack_running SET owner = ` + d.bytes("00")) // as if its process had ended: nobody renews it
+		for _, table := range []string{"payack_running", "payack_inbox"} { // as if its process had ended: nobody renews it
+			s.exec(`UPDATE ` + table + ` SET token = ` + d.bytes("00"))
+		}
 		other := d.openAt(t, s.dsn, func(c *inbox.Config) { c.Lease = 0 }).mount()
 		other.run()
 		// The first process still holds the event in memory; this one has its own.

@@ -3,26 +3,68 @@ package inbox
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 )
 
-// renew keeps the leases of the attempts that run in this process.
+// lease names an attempt that runs in this process: a payment and a token.
+type lease struct{ payment, token string }
+
+func (l leased) lease() lease { return lease{string(l.payment), string(l.token)} }
+
+// begins and ends count an attempt among those that run.
+func (in *Inbox) begins(l leased) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.busy[l.receiver]++
+	in.held[l.lease()] = true
+}
+
+func (in *Inbox) ends(l leased) {
+	in.mu.Lock()
+	in.busy[l.receiver]--
+	delete(in.held, l.lease())
+	in.mu.Unlock()
+	signal(in.freed)
+}
+
+func (in *Inbox) holds(l leased) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.held[l.lease()]
+}
+
+// renew keeps the leases of the attempts that run in this process, and of no other:
+// what was leased by a commit that was not confirmed is to be due again soon.
 func (in *Inbox) renew(ctx context.Context) error {
+	tokens := map[string]bool{}
+	args := []any{in.cfg.Lease.Microseconds()}
+	in.mu.Lock()
+	for l := range in.held {
+		if !tokens[l.token] {
+			tokens[l.token] = true
+			args = append(args, []byte(l.token))
+		}
+	}
+	in.mu.Unlock()
+	if len(tokens) == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, min(opTimeout, in.cfg.Lease/2))
 	defer cancel()
-	_, err := in.cfg.DB.ExecContext(ctx, in.sql.renew, in.cfg.Lease.Microseconds(), in.owner)
+	_, err := in.cfg.DB.ExecContext(ctx, in.list(in.sql.renew, len(tokens)), args...)
 	return err
 }
 
-// recoverCrashed makes rows due again whose attempt has ended without a word: the
-// process crashed, or can't reach the database. A row in a transaction of InTx is
-// still at work, and is left alone.
+// recoverCrashed makes rows due again whose attempt has ended without a word: its
+// process crashed, or can't reach the database, or never learnt that it had begun.
+// A row in a transaction of InTx is still at work, and is left alone.
 func (in *Inbox) recoverCrashed(ctx context.Context) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	var found int
 	const farOff = 10 * time.Minute
-	if err := in.cfg.DB.QueryRowContext(ctx, in.sql.anyExpired, in.owner, farOff.Microseconds()).Scan(&found); err != nil || found == 0 {
+	if err := in.cfg.DB.QueryRowContext(ctx, in.sql.anyExpired, farOff.Microseconds()).Scan(&found); err != nil || found == 0 {
 		return 0, err
 	}
 	tx, err := in.begin(ctx)
@@ -30,20 +72,12 @@ func (in *Inbox) recoverCrashed(ctx context.Context) (n int, err error) {
 		return 0, err
 	}
 	defer tx.Rollback()
-	rows, err := tx.QueryContext(ctx, in.sql.expired, in.owner, farOff.Microseconds())
+	rows, err := tx.QueryContext(ctx, in.sql.expired, farOff.Microseconds(), 50+in.active())
 	if err != nil {
 		return 0, err
 	}
-	var ended []leased
-	for rows.Next() {
-		var l leased
-		if err := rows.Scan(&l.payment, &l.token); err != nil {
-			rows.Close()
-			return 0, err
-		}
-		ended = append(ended, l)
-	}
-	if err := rows.Close(); err != nil {
+	ended, err := in.scanEnded(rows)
+	if err != nil {
 		return 0, err
 	}
 	for _, l := range ended {
@@ -52,6 +86,22 @@ func (in *Inbox) recoverCrashed(ctx context.Context) (n int, err error) {
 		}
 	}
 	return len(ended), tx.Commit()
+}
+
+// scanEnded returns leases without those of attempts that run here, which could
+// not be renewed in time.
+func (in *Inbox) scanEnded(rows *sql.Rows) (ended []leased, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		var l leased
+		if err := rows.Scan(&l.payment, &l.token); err != nil {
+			return nil, err
+		}
+		if !in.holds(l) {
+			ended = append(ended, l)
+		}
+	}
+	return ended, rows.Err()
 }
 
 func (in *Inbox) recoverOne(ctx context.Context, tx *sql.Tx, l leased) error {
@@ -63,7 +113,7 @@ func (in *Inbox) recoverOne(ctx context.Context, tx *sql.Tx, l leased) error {
 		var a tries
 		err := tx.QueryRowContext(ctx, in.sql.crashedRow, l.payment, l.token).Scan(&l.id, &a.attempts, &a.base, &a.since, &a.started, &a.now)
 		switch {
-		case err == sql.ErrNoRows: // locked
+		case errors.Is(err, sql.ErrNoRows): // locked
 			return nil
 		case err != nil:
 			return err
@@ -74,4 +124,38 @@ func (in *Inbox) recoverOne(ctx context.Context, tx *sql.Tx, l leased) error {
 	}
 	_, err := tx.ExecContext(ctx, in.sql.letGo, l.payment, l.token)
 	return err
+}
+
+// adopt makes rows due again that say that they run while no lease says so, as
+// where somebody has emptied the table of leases, or brought back a part of the
+// tables.
+func (in *Inbox) adopt(ctx context.Context) error {
+	rows, err := in.cfg.DB.QueryContext(ctx, in.sql.orphans)
+	if err != nil {
+		return err
+	}
+	orphans, err := scanOrphans(rows)
+	if err != nil || len(orphans) == 0 {
+		return err
+	}
+	in.cfg.Logger.Warn("inbox: rows said that an attempt runs and no lease did; they are due again", "events", len(orphans))
+	for _, l := range orphans {
+		if _, err := in.cfg.DB.ExecContext(ctx, in.sql.again, 0, string(reasonCrashed), "nobody held the lease of the attempt", l.id, l.token); err != nil {
+			return err
+		}
+	}
+	in.stir()
+	return nil
+}
+
+func scanOrphans(rows *sql.Rows) (out []leased, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		var l leased
+		if err := rows.Scan(&l.id, &l.token); err != nil {
+			return nil, err
+		}
+		out = append(out, l)
+	}
+	return out, rows.Err()
 }

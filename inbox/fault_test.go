@@ -72,6 +72,7 @@ func TestServerFaults(t *testing.T) {
 			server := d.ownServer(t, "")
 			s, url := d.served(t, fresh(t, d.driver, server.DSN))
 			l, end := begin(t, url, 4)
+			began := time.Now()
 			acked := func() int {
 				l.mu.Lock()
 				defer l.mu.Unlock()
@@ -81,6 +82,7 @@ func TestServerFaults(t *testing.T) {
 				t.Helper()
 				before := acked()
 				require.Eventually(t, func() bool { return acked() > before+5 }, 30*time.Second, 10*time.Millisecond, what)
+				t.Log(time.Since(began).Round(time.Millisecond), what)
 			}
 			progress("at first")
 			server.Kill()

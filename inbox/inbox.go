@@ -25,13 +25,16 @@ type Inbox struct {
 	cfg     Config
 	sql     statements
 	headers []string
-	owner   []byte // of this inbox's leases, since Run began
 	group   group
 	keepNew *sql.Stmt // on SQLite, where to understand a statement takes as long as to run it
 
 	mu    sync.Mutex
 	desks map[string]payack.Desk
 	busy  map[string]int // attempts that run, by receiver
+	// held are the leases of the attempts that run here. Only these are renewed: a
+	// lease whose commit was not confirmed may be in the table, and nobody works
+	// for it.
+	held map[lease]bool
 
 	stop <-chan struct{} // closed when Run is to end
 	// Of Run's own goroutine: when it last looked for crashed attempts, and whether
@@ -84,8 +87,8 @@ func Open(ctx context.Context, cfg Config) (*Inbox, error) {
 		return nil, fmt.Errorf("inbox: the tables with the prefix %s are missing, or older than this module; run inbox.Migrate, or the statements of inbox.Schema, or leave Config.NoMigrate out", cfg.Prefix)
 	}
 	in := &Inbox{
-		Store: store, cfg: cfg, sql: newStatements(cfg.Dialect, cfg.Prefix), owner: newToken(),
-		desks: map[string]payack.Desk{}, busy: map[string]int{},
+		Store: store, cfg: cfg, sql: newStatements(cfg.Dialect, cfg.Prefix),
+		desks: map[string]payack.Desk{}, busy: map[string]int{}, held: map[lease]bool{},
 		wake: make(chan struct{}, 1), freed: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
 	for _, name := range append(append([]string(nil), keptHeaders...), cfg.KeepHeaders...) {

@@ -140,7 +140,7 @@ func (in *Inbox) hold(ctx context.Context, tx *sql.Tx, payments [][]byte, token 
 	lease := in.cfg.Lease.Microseconds()
 	if in.cfg.Dialect == MySQL { // a duplicate ends the whole statement there
 		for _, payment := range payments {
-			_, err := tx.ExecContext(ctx, in.sql.hold, payment, token, in.owner, lease)
+			_, err := tx.ExecContext(ctx, in.sql.hold, payment, token, lease)
 			if err == nil {
 				held = append(held, payment)
 			} else if in.cfg.Dialect.Fault(err) != dialect.Duplicate {
@@ -150,11 +150,11 @@ func (in *Inbox) hold(ctx context.Context, tx *sql.Tx, payments [][]byte, token 
 		return held, nil
 	}
 	one, more, _ := strings.Cut(in.sql.holdAll, "ROW")
-	row := "(?, ?, ?, NOW + ?)"
+	row := "(?, ?, NOW + ?)"
 	row = strings.ReplaceAll(row, "NOW", in.cfg.Dialect.Now())
 	var args []any
 	for _, payment := range payments {
-		args = append(args, payment, token, in.owner, lease)
+		args = append(args, payment, token, lease)
 	}
 	rows, err := tx.QueryContext(ctx, in.cfg.Dialect.Rebind(one+row+strings.Repeat(", "+row, len(payments)-1)+more), args...)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -252,15 +253,15 @@ type Stats struct {
 // Stats returns how much waits. It counts rows, so ask once in a few seconds.
 func (in *Inbox) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
-	var oldest, now int64
-	if err := in.cfg.DB.QueryRowContext(ctx, in.sql.stats).Scan(&s.Pending, &s.Running, &oldest, &now); err != nil {
-		return Stats{}, explain(in.cfg.Dialect, "Stats", err)
-	}
-	if err := in.cfg.DB.QueryRowContext(ctx, in.sql.deadOnes).Scan(&s.Dead); err != nil {
-		return Stats{}, explain(in.cfg.Dialect, "Stats", err)
-	}
-	if oldest > 0 {
-		s.Oldest = max(0, time.Duration(now-oldest)*time.Microsecond)
+	for state, count := range map[int]*int{pending: &s.Pending, running: &s.Running, dead: &s.Dead} {
+		var oldest, now int64
+		query := strings.Replace(in.sql.stats, "STATE", strconv.Itoa(state), 1)
+		if err := in.cfg.DB.QueryRowContext(ctx, query).Scan(count, &oldest, &now); err != nil {
+			return Stats{}, explain(in.cfg.Dialect, "Stats", err)
+		}
+		if oldest > 0 && state != dead {
+			s.Oldest = max(s.Oldest, time.Duration(now-oldest)*time.Microsecond)
+		}
 	}
 	return s, nil
 }

@@ -91,7 +91,7 @@ func (in *Inbox) serve(ctx context.Context, untilIdle bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	in.mu.Lock()
-	in.owner, in.stop = newToken(), ctx.Done()
+	in.stop = ctx.Done()
 	in.recovered, in.plenty = time.Time{}, false
 	in.mu.Unlock()
 	go func() {
@@ -105,12 +105,7 @@ func (in *Inbox) serve(ctx context.Context, untilIdle bool) error {
 	renewing, stopRenewing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRenewing()
 	defer in.attempts.Wait()
-	go in.every(renewing, in.cfg.Lease/3, "renewing leases", func(ctx context.Context) error {
-		if in.active() == 0 {
-			return nil
-		}
-		return in.renew(ctx)
-	})
+	go in.every(renewing, in.cfg.Lease/3, "renewing leases", in.renew)
 	if !untilIdle {
 		go in.every(ctx, time.Minute, "cleaning up", in.sweep)
 	}
@@ -184,9 +179,7 @@ func (in *Inbox) round(ctx context.Context) (int, error) {
 	}
 	in.plenty = len(got) > 0
 	for _, l := range got {
-		in.mu.Lock()
-		in.busy[l.receiver]++
-		in.mu.Unlock()
+		in.begins(l)
 		in.attempts.Go(func() { in.attend(ctx, l) })
 	}
 	return recovered + len(got), nil

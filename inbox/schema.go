@@ -51,6 +51,7 @@ func tables(d Dialect, prefix string) []string {
 			`CREATE INDEX IF NOT EXISTS PREFIXinbox_order ON PREFIXinbox (order_id)`,
 			`CREATE INDEX IF NOT EXISTS PREFIXinbox_received ON PREFIXinbox (received_us)`,
 			`CREATE INDEX IF NOT EXISTS PREFIXinbox_due ON PREFIXinbox (receiver, next_us) WHERE state = 1`,
+			`CREATE INDEX IF NOT EXISTS PREFIXinbox_running ON PREFIXinbox (id) WHERE state = 2`,
 			`CREATE INDEX IF NOT EXISTS PREFIXinbox_dead ON PREFIXinbox (id) WHERE state = 4`,
 		}
 	}
@@ -104,12 +105,11 @@ func tables(d Dialect, prefix string) []string {
 	error T1000 NOT NULL,
 	PRIMARY KEY (row_id, number)
 )OPTIONS`,
-		// A payment that is here has an attempt that runs. Its owner, a process,
-		// renews all of its leases at once.
+		// A payment that is here has an attempt that runs, of the row with this
+		// token.
 		`CREATE TABLE IF NOT EXISTS PREFIXrunning (
 	payment B32 NOT NULL PRIMARY KEY,
 	token B16 NOT NULL,
-	owner B16 NOT NULL,
 	lease_us BIGINT NOT NULL
 )OPTIONS`,
 	}, append(indexes, `INSERT INTO PREFIXinbox_schema (one, version) SELECT 1, VERSIONDUAL WHERE NOT EXISTS (SELECT 1 FROM PREFIXinbox_schema)`)...)

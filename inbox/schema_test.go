@@ -22,8 +22,8 @@ func TestStatements(t *testing.T) {
 		s := open(t, d)
 		for name, text := range inbox.Statements(d.dialect, "payack_") {
 			require.NotEmpty(t, text, name)
-			if strings.HasSuffix(text, " IN") || strings.Contains(text, " ROW") {
-				continue // it is completed with a list
+			if strings.HasSuffix(text, " IN") || strings.Contains(text, " ROW") || strings.Contains(text, "STATE") {
+				continue // it is completed later
 			}
 			stmt, err := s.db.Prepare(text)
 			if assert.NoError(t, err, "%s: %s", name, text) {

@@ -26,7 +26,7 @@ type statements struct {
 	// By hand.
 	item, log, retry, closeRow, stateOf string
 	// The rest.
-	stats, deadOnes, late, waiting, ahead, old, dropBodies string
+	stats, orphans, late, waiting, ahead, old, dropBodies string
 }
 
 // columns are those of a new row, in the order of keep's arguments. The times are
@@ -84,9 +84,9 @@ func newStatements(d Dialect, prefix string) statements {
 		anythingDue: write(`SELECT COUNT(*) FROM (SELECT 1 AS one FROM INBOX WHERE state = 1 AND receiver = ? AND next_us <= CLOCK LIMIT 1) AS found`),
 		due: write(`SELECT payment FROM INBOX WHERE state = 1 AND receiver = ? AND next_us <= CLOCK
 	AND NOT EXISTS (SELECT 1 FROM RUNNING WHERE RUNNING.payment = INBOX.payment) ORDER BY next_us LIMIT ?SKIP`),
-		hold: write(`INSERT INTO RUNNING (payment, token, owner, lease_us) VALUES (?, ?, ?, NOW + ?)CONFLICT`),
+		hold: write(`INSERT INTO RUNNING (payment, token, lease_us) VALUES (?, ?, NOW + ?)CONFLICT`),
 		// These end in a list that is written when it is known how long it is.
-		holdAll:    spell.Replace(`INSERT INTO RUNNING (payment, token, owner, lease_us) VALUES ROWCONFLICT RETURNING payment`),
+		holdAll:    spell.Replace(`INSERT INTO RUNNING (payment, token, lease_us) VALUES ROWCONFLICT RETURNING payment`),
 		ofPayments: spell.Replace(`SELECT payment, id, state, final, happened_us, receiver, next_us <= CLOCK FROM INBOX WHERE payment IN`),
 		letGoAll:   spell.Replace(`DELETE FROM RUNNING WHERE token = ? AND payment IN`),
 		start:      spell.Replace(`UPDATE INBOX SET state = 2, token = ?, attempts = attempts + 1, started_us = NOW WHERE state = 1 AND id IN`),
@@ -94,11 +94,11 @@ func newStatements(d Dialect, prefix string) statements {
 		letGo:      write(`DELETE FROM RUNNING WHERE payment = ? AND token = ?`),
 		load:       write(`SELECT event, fingerprint, attempts, base, since_us, started_us, NOW, provider, event_id, encoded, delivery, body FROM INBOX WHERE id = ? AND token = ? AND state = 2`),
 
-		renew: write(`UPDATE RUNNING SET lease_us = NOW + ? WHERE owner = ?`),
+		renew: spell.Replace(`UPDATE RUNNING SET lease_us = NOW + ? WHERE token IN`),
 		// A lease that ends later than any was made for is of a clock that has jumped.
-		anyExpired: write(`SELECT COUNT(*) FROM RUNNING WHERE owner <> ? AND (lease_us <= NOW OR lease_us > NOW + ?)`),
+		anyExpired: write(`SELECT COUNT(*) FROM RUNNING WHERE lease_us <= NOW OR lease_us > NOW + ?`),
 		stillRuns:  write(`SELECT COUNT(*) FROM INBOX WHERE payment = ? AND token = ? AND state = 2`),
-		expired:    write(`SELECT payment, token FROM RUNNING WHERE owner <> ? AND (lease_us <= NOW OR lease_us > NOW + ?) LIMIT 50SKIP`),
+		expired:    write(`SELECT payment, token FROM RUNNING WHERE lease_us <= NOW OR lease_us > NOW + ? ORDER BY lease_us LIMIT ?SKIP`),
 		crashedRow: write(`SELECT id, attempts, base, since_us, started_us, NOW FROM INBOX WHERE payment = ? AND token = ? AND state = 2SKIP`),
 		again:      write(`UPDATE INBOX SET state = 1, next_us = NOW + ?, reason = ?, error = ? WHERE id = ? AND token = ? AND state = 2`),
 		finish:     write(`UPDATE INBOX SET state = ?, slot = NULL, ended_us = NOW, reason = ?, error = ?, final = ? WHERE id = ? AND token = ? AND state = 2`),
@@ -108,7 +108,7 @@ func newStatements(d Dialect, prefix string) statements {
 		attempt:      write(`INSERT INTO ATTEMPTS (row_id, number, started_us, took_us, reason, error) VALUES (?, ?, ?, ?, ?, ?)`),
 		record:       write(`INSERT INTO ATTEMPTS (row_id, number, started_us, took_us, reason, error) SELECT id, attempts, started_us, NOW - started_us, '', '' FROM INBOX WHERE id = ?`),
 		amend:        write(`UPDATE ATTEMPTS SET took_us = ?, reason = ?, error = ? WHERE row_id = ? AND number = ?`),
-		stateNow:     write(`SELECT state, NOW FROM INBOX WHERE id = ? AND token = ? AND state IN (2, 3)`),
+		stateNow:     write(`SELECT state, NOW FROM INBOX WHERE id = ? AND token = ?`),
 		doneAtAll:    write(`SELECT COUNT(*) FROM ONCE WHERE k = ? AND state = 2`),
 		siblings:     write(`SELECT COUNT(*) FROM INBOX WHERE payment = ? AND event = ? AND fingerprint = ? AND id <> ? AND state IN (1, 2, 3)`),
 
@@ -118,8 +118,9 @@ func newStatements(d Dialect, prefix string) statements {
 	AND NOT EXISTS (SELECT 1 FROM ONCE WHERE ONCE.k = INBOX.event AND ONCE.fingerprint = INBOX.fingerprint AND ONCE.state = 2)`),
 		closeRow: write(`UPDATE INBOX SET state = 6, slot = NULL, ended_us = NOW, note = ? WHERE id = ? AND state IN (1, 4, 7)`),
 
-		stats:      write(`SELECT COUNT(CASE WHEN state = 1 THEN 1 END), COUNT(CASE WHEN state = 2 THEN 1 END), COALESCE(MIN(received_us), 0), NOW FROM INBOX WHERE state IN (1, 2)`),
-		deadOnes:   write(`SELECT COUNT(*) FROM INBOX WHERE state = 4`),
+		// For each state that has an index of its own.
+		stats:      write(`SELECT COUNT(*), COALESCE(MIN(received_us), 0), NOW FROM INBOX WHERE state = STATE`),
+		orphans:    write(`SELECT id, token FROM INBOX WHERE state = 2 AND NOT EXISTS (SELECT 1 FROM RUNNING WHERE RUNNING.payment = INBOX.payment AND RUNNING.token = INBOX.token) LIMIT 100`),
 		stateOf:    write(`SELECT state FROM INBOX WHERE id = ?`),
 		late:       write(`SELECT receiver, COUNT(*), MIN(next_us), NOW FROM INBOX WHERE state = 1 AND next_us <= CLOCK - ? GROUP BY receiver ORDER BY receiver LIMIT 20`),
 		waiting:    write(`SELECT receiver, COUNT(*) FROM INBOX WHERE state = 1 GROUP BY receiver ORDER BY receiver LIMIT 200`),

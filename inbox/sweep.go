@@ -56,6 +56,9 @@ func (in *Inbox) sweep(ctx context.Context) error {
 	if err := in.nameUnmounted(ctx); err != nil {
 		return err
 	}
+	if err := in.adopt(ctx); err != nil {
+		return err
+	}
 	// What waits longer than any wait is of a clock that has jumped.
 	longest := max(in.cfg.RetryMax, in.cfg.Grace, in.cfg.Revive) + time.Minute
 	if _, err := in.cfg.DB.ExecContext(ctx, in.sql.ahead, longest.Microseconds()); err != nil {

@@ -402,7 +402,7 @@ func TestCrashedAttempt(t *testing.T) {
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
 		crash := func() {
 			s.exec(`UPDATE payack_inbox SET state = 2, attempts = attempts + 1, started_us = received_us, token = ` + d.bytes("00"))
-			s.exec(`INSERT INTO payack_running (payment, token, owner, lease_us) SELECT payment, token, ` + d.bytes("01") + `, 1 FROM payack_inbox`)
+			s.exec(`INSERT INTO payack_running (payment, token, lease_us) SELECT payment, token, 1 FROM payack_inbox`)
 		}
 		crash()
 		s.drain()
@@ -415,6 +415,20 @@ func TestCrashedAttempt(t *testing.T) {
 		assert.Equal(t, payack.Reason("crashed"), record.Log[1].Reason)
 	})
 	assert.LessOrEqual(t, inbox.DefaultLease+inbox.DefaultPoll, 15*time.Second)
+}
+
+// A row that says that it runs, and of which no lease says so, is not left behind.
+func TestRowWithoutALease(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+		s.exec(`UPDATE payack_inbox SET state = 2, attempts = 1, token = ` + d.bytes("00"))
+		s.drain()
+		assert.Equal(t, []string{"running"}, s.states())
+		s.run()
+		require.Eventually(t, func() bool { return len(s.calls()) == 1 }, 10*time.Second, time.Millisecond)
+		assert.Contains(t, s.log.String(), "no lease did")
+	})
 }
 
 // A row that no longer decodes, or whose event is another's, is dead with that

@@ -1,0 +1,109 @@
+package inbox_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/payacktest"
+)
+
+// lossy makes connections that commit and then say that they could not, as when a
+// server is killed before its answer is on the way.
+type lossy struct {
+	driver driver.Driver
+	dsn    string
+	lose   func() bool
+}
+
+func (l *lossy) Driver() driver.Driver { return l.driver }
+
+func (l *lossy) Connect(context.Context) (driver.Conn, error) {
+	conn, err := l.driver.Open(l.dsn)
+	return lossyConn{conn, l.lose}, err
+}
+
+type lossyConn struct {
+	driver.Conn
+	lose func() bool
+}
+
+func (c lossyConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	tx, err := c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+	return lossyTx{tx, c.lose}, err
+}
+
+type lossyTx struct {
+	driver.Tx
+	lose func() bool
+}
+
+func (tx lossyTx) Commit() error {
+	if err := tx.Tx.Commit(); err != nil || !tx.lose() {
+		return err
+	}
+	return errors.New("the connection was lost")
+}
+
+// A commit that was not confirmed may have been made: an attempt that nobody knows
+// to have begun is due again when its lease has ended, in the same process, too,
+// and one that was recorded is not recorded again.
+func TestCommitsThatAreNotConfirmed(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := d.openAt(t, d.dsn(t))
+		dsn := s.dsn
+		if d.dialect == inbox.SQLite {
+			dsn = "file:" + dsn + "?_txlock=immediate&_pragma=busy_timeout(5000)"
+		}
+		var commits, lost atomic.Int64
+		db := sql.OpenDB(&lossy{s.db.Driver(), dsn, func() bool {
+			if commits.Add(1)%3 == 0 && lost.Load() < 25 {
+				lost.Add(1)
+				return true
+			}
+			return false
+		}})
+		db.SetMaxOpenConns(20)
+		defer db.Close()
+		cfg := d.quick(db, s.log)
+		cfg.Lease = 300 * time.Millisecond
+		in, err := inbox.Open(t.Context(), cfg)
+		require.NoError(t, err)
+		s.in = in
+		s.inTx(s.settleIn).mountAtom()
+		deliver := func(h http.Handler, cb payacktest.Callback) { // as a provider does: again, until it is acknowledged
+			for acknowledged := false; !acknowledged; {
+				send(h, cb, "192.0.2.1")
+				outcome := s.last().Outcome
+				acknowledged = outcome == payack.OutcomeAccepted || outcome == payack.OutcomeDuplicate
+			}
+		}
+		const events = 10
+		for n := range events {
+			deliver(s.pts, ptsCallback(t, fmt.Sprint("ORD-", n), payack.PTSSuccess))
+			deliver(s.atom, atomCallback(t, fmt.Sprint("ORD-", n), "r"))
+		}
+		s.run()
+		require.Eventually(t, func() bool {
+			stats, err := in.Stats(t.Context())
+			return err == nil && stats == (inbox.Stats{})
+		}, 30*time.Second, 10*time.Millisecond, "%s", s.log)
+		assert.Equal(t, events, s.effects(), "in a transaction exactly once")
+		assert.GreaterOrEqual(t, len(s.calls()), events)
+		assert.Greater(t, lost.Load(), int64(10))
+		for _, o := range s.attempts() {
+			assert.False(t, o.Dead)
+		}
+	})
+}
