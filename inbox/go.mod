@@ -6,7 +6,7 @@ require (
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/jackc/pgx/v5 v5.13.0
 	github.com/payack/payack v0.1.0
-	github.com/payack/payack/store/sqlstore v0.0.0-00010101000000-000000000000
+	github.com/payack/payack/store/sqlstore v0.1.0
 	github.com/stretchr/testify v1.12.1
 	modernc.org/sqlite v1.60.1
 )
@@ -38,7 +38,3 @@ require (
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
 )
-
-replace github.com/payack/payack => ..
-
-replace github.com/payack/payack/store/sqlstore => ../store/sqlstore
