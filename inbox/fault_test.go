@@ -69,7 +69,8 @@ func (d database) ownServer(t *testing.T, folder string, settings ...string) *te
 func TestServerFaults(t *testing.T) {
 	for _, d := range databases[1:] {
 		t.Run(d.name, func(t *testing.T) {
-			server := d.ownServer(t, "")
+			few := map[inbox.Dialect]string{inbox.PostgreSQL: "max_connections=60", inbox.MySQL: "--max-connections=60"}[d.dialect]
+			server := d.ownServer(t, "", few)
 			s, url := d.served(t, fresh(t, d.driver, server.DSN))
 			l, end := begin(t, url, 4)
 			began := time.Now()
@@ -88,6 +89,7 @@ func TestServerFaults(t *testing.T) {
 			server.Kill()
 			time.Sleep(300 * time.Millisecond)
 			restart(t, server)
+			t.Log(time.Since(began).Round(time.Millisecond), "restarted")
 			progress("after a kill")
 			server.Pause()
 			time.Sleep(map[bool]time.Duration{true: 2 * time.Second, false: 11 * time.Second}[testing.Short()])
@@ -95,6 +97,7 @@ func TestServerFaults(t *testing.T) {
 			progress("after a pause")
 			hogs := hog(t, d.driver, server.DSN)
 			time.Sleep(500 * time.Millisecond)
+			t.Log(time.Since(began).Round(time.Millisecond), "no connection left")
 			for _, h := range hogs {
 				h.Close()
 			}

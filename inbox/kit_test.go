@@ -54,13 +54,19 @@ var databases = []database{
 
 var made atomic.Int64
 
-// fresh makes an empty database on a server and returns its data source name.
+// fresh makes an empty database on a server, or a schema on PostgreSQL, where a
+// database takes longer, and returns its data source name.
 func fresh(t testing.TB, driver, dsn string) string {
 	t.Helper()
 	name := fmt.Sprintf("t%d_%d", os.Getpid(), made.Add(1))
 	db, err := sql.Open(driver, dsn)
 	require.NoError(t, err)
 	defer db.Close()
+	if driver == "pgx" {
+		_, err = db.Exec("CREATE SCHEMA " + name)
+		require.NoError(t, err)
+		return dsn + "&search_path=" + name
+	}
 	_, err = db.Exec("CREATE DATABASE " + name)
 	require.NoError(t, err)
 	base, query, more := strings.Cut(dsn, "?")
