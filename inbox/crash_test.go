@@ -168,6 +168,7 @@ func (l *load) client(ctx context.Context, t testing.TB, prefix string) {
 				}
 				l.mu.Unlock()
 				if yes {
+					time.Sleep(10 * time.Millisecond) // so that processing keeps up
 					break
 				}
 				l.refuse.Add(1)
@@ -188,8 +189,8 @@ func begin(t testing.TB, url string, clients int) (l *load, end func()) {
 	return l, func() { cancel(); all.Wait() }
 }
 
-// settledAll asserts that all that was acknowledged was processed, and what ran in
-// a transaction exactly once.
+// settledAll asserts that all that was acknowledged was processed, none of it later
+// than so long after the one before, and what ran in a transaction exactly once.
 func settledAll(t testing.TB, db *sql.DB, l *load, within time.Duration) {
 	t.Helper()
 	counts := func(table string) map[string]int {
@@ -217,10 +218,15 @@ func settledAll(t testing.TB, db *sql.DB, l *load, within time.Duration) {
 		}
 		return n
 	}
-	for end := time.Now().Add(within); missing() > 0 && time.Now().Before(end); {
-		time.Sleep(50 * time.Millisecond)
+	// What is left is slow as long as it becomes less, and lost when it does not.
+	left := missing()
+	for end := time.Now().Add(within); left > 0 && time.Now().Before(end); {
+		time.Sleep(100 * time.Millisecond)
+		if now := missing(); now < left {
+			left, end = now, time.Now().Add(within)
+		}
 	}
-	assert.Zero(t, missing(), "acknowledged and never processed")
+	assert.Zero(t, left, "acknowledged and never processed")
 	twice := 0
 	for id, n := range effects {
 		assert.Equal(t, 1, n, "processed more than once in a transaction: %s", id)

@@ -499,6 +499,10 @@ func (s *Server) signal(sig syscall.Signal) {
 	if s.cmd == nil || s.cmd.Process == nil {
 		return
 	}
+	// It must start no process between the look at them and the signal: one that is
+	// left may wait for ever for those that were killed, and keep the server from
+	// starting again.
+	_ = syscall.Kill(s.cmd.Process.Pid, syscall.SIGSTOP)
 	all := append(descendants(s.cmd.Process.Pid), s.cmd.Process.Pid)
 	for _, pid := range all {
 		_ = syscall.Kill(pid, sig)
