@@ -32,6 +32,8 @@ var kills = flag.Int("kills", 0, "how often TestKilled kills the receiver on eac
 const (
 	roleName  = "PAYACK_INBOX_ROLE"
 	leaseName = "PAYACK_INBOX_LEASE"
+	// fatal is an order whose function ends the process.
+	fatal = "FATAL"
 )
 
 // play is the life of a process that tests start: a receiver on the database that
@@ -61,7 +63,7 @@ func serve(d database, dsn string) error {
 		return err
 	}
 	lease, _ := time.ParseDuration(os.Getenv(leaseName))
-	in, err := inbox.Open(context.Background(), inbox.Config{DB: db, Dialect: d.dialect, Logger: quiet, Lease: lease, RetryFirst: 20 * time.Millisecond, RetryMax: 100 * time.Millisecond})
+	in, err := inbox.Open(context.Background(), inbox.Config{DB: db, Dialect: d.dialect, Logger: quiet, Lease: lease, RetryFirst: 20 * time.Millisecond, RetryMax: 100 * time.Millisecond, GiveUp: 2 * time.Minute, LeastAttempts: 3})
 	if err != nil {
 		return err
 	}
@@ -77,6 +79,9 @@ func serve(d database, dsn string) error {
 	atom := payacktest.NewPayatomKeys().Config()
 	atom.Options = handlers.Options{Inbox: in, Logger: quiet}
 	least, err := handlers.NewPayatom(atom, func(ctx context.Context, ev *payack.PayatomEvent) error {
+		if ev.OrderID == fatal {
+			os.Exit(3)
+		}
 		_, err := db.ExecContext(ctx, d.dialect.Rebind(`INSERT INTO mails (id) VALUES (?)`), ev.OrderID)
 		return err
 	})
@@ -303,4 +308,76 @@ func TestKilledIsDueAgainSoon(t *testing.T) {
 		t.Log(time.Since(began))
 		assert.Less(t, time.Since(began), 15*time.Second)
 	})
+}
+
+// Two processes on the same tables, on one file of SQLite too: what was
+// acknowledged by either is processed, in a transaction exactly once.
+func TestTwoProcesses(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		dsn := d.dsn(t)
+		db := d.pool(t, dsn)
+		for _, table := range []string{effectsTable, mailsTable} {
+			_, err := db.Exec(table)
+			require.NoError(t, err)
+		}
+		one, two := d.start(t, dsn, "1s"), d.start(t, dsn, "1s")
+		// The same callbacks at both.
+		first, endFirst := begin(t, one.url, 3)
+		second, endSecond := begin(t, two.url, 3)
+		time.Sleep(1500 * time.Millisecond)
+		endFirst()
+		endSecond()
+		settledAll(t, db, first, 30*time.Second)
+		settledAll(t, db, second, 30*time.Second)
+		assert.NotEmpty(t, first.acked)
+		assert.NotEmpty(t, second.acked)
+	})
+}
+
+// A function that ends the process is called a few times and not for ever: its
+// attempts count when they begin. Other events are processed all the same.
+func TestFunctionThatEndsTheProcess(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d)
+		s.exec(effectsTable)
+		s.exec(mailsTable)
+		p := d.start(t, s.dsn, "300ms")
+		post := func(order string) {
+			res, err := payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Callback(t).Post(t.Context(), nil, p.url+"/payatom")
+			require.NoError(t, err)
+			payacktest.Accepted(t, payack.Payatom, res)
+		}
+		post("ORD-1")
+		post(fatal)
+		row := func() inbox.Item {
+			items, err := s.in.List(t.Context(), inbox.Filter{OrderID: fatal}, 0, 1)
+			require.NoError(t, err)
+			require.Len(t, items, 1)
+			return items[0]
+		}
+		starts := 1
+		for ; row().State != inbox.Dead && starts < 30; starts++ {
+			_ = p.cmd.Wait()
+			s.exec(`UPDATE payack_inbox SET since_us = 1 WHERE order_id = '` + fatal + `'`) // it has been tried for days
+			p = d.start(t, s.dsn, "300ms")
+			for end := time.Now().Add(10 * time.Second); row().State != inbox.Dead && !p.ended(); time.Sleep(20 * time.Millisecond) {
+				require.True(t, time.Now().Before(end), "%+v", row())
+			}
+		}
+		assert.Equal(t, inbox.Dead, row().State)
+		assert.Equal(t, 3, row().Attempts)
+		assert.EqualValues(t, "crashed", row().Reason)
+		post("ORD-2")
+		require.Eventually(t, func() bool {
+			var n int
+			err := s.db.QueryRow(`SELECT COUNT(DISTINCT id) FROM mails`).Scan(&n)
+			return err == nil && n == 2
+		}, 10*time.Second, 20*time.Millisecond)
+	})
+}
+
+// ended reports whether the process is a zombie, or gone.
+func (p *process) ended() bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	return err != nil || strings.Contains(string(stat), ") Z ")
 }

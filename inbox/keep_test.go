@@ -416,16 +416,58 @@ func TestKeepFails(t *testing.T) {
 
 // The deadline ends the wait for a database that does not answer.
 func TestKeepEndsWithTheDeadline(t *testing.T) {
-	d := databases[0]
-	s := open(t, d).mount(func(o *handlers.Options) { o.Deadline, o.Lease = 300*time.Millisecond, time.Minute })
-	tx, err := s.db.Begin() // holds the one right to write
-	require.NoError(t, err)
-	began := time.Now()
-	payacktest.Failed(t, payack.PTS, send(s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess), "192.0.2.1"))
-	assert.Less(t, time.Since(began), 3*time.Second)
-	assert.Equal(t, payack.ReasonInbox, s.last().Reason)
-	require.NoError(t, tx.Rollback())
-	s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
-	s.drain()
-	assert.Len(t, s.calls(), 1)
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount(func(o *handlers.Options) { o.Deadline, o.Lease = 300*time.Millisecond, time.Minute })
+		conn, err := s.db.Conn(t.Context())
+		require.NoError(t, err)
+		defer conn.Close()
+		exec := func(statement string) {
+			_, err := conn.ExecContext(t.Context(), statement)
+			require.NoError(t, err)
+		}
+		switch d.dialect {
+		case inbox.SQLite:
+			exec(`BEGIN IMMEDIATE`)
+		case inbox.PostgreSQL:
+			exec(`BEGIN`)
+			exec(`LOCK TABLE payack_inbox IN ACCESS EXCLUSIVE MODE`)
+		default:
+			exec(`LOCK TABLES payack_inbox WRITE`)
+		}
+		began := time.Now()
+		payacktest.Failed(t, payack.PTS, send(s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess), "192.0.2.1"))
+		assert.Less(t, time.Since(began), 3*time.Second)
+		assert.Equal(t, payack.ReasonInbox, s.last().Reason)
+		if d.dialect == inbox.MySQL {
+			exec(`UNLOCK TABLES`)
+		} else {
+			exec(`ROLLBACK`)
+		}
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+		s.drain()
+		assert.Len(t, s.calls(), 1)
+	})
+}
+
+// What a query answers about an event that is a dead letter is kept like a
+// delivery, and settles it.
+func TestAnswerOfAQueryAfterADeadLetter(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		s.says(nil, refuting("bad"))
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "bad"))
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+		s.drain()
+		assert.ElementsMatch(t, []string{"dead unconfirmed", "done"}, s.states())
+		answer := receiptOf(t, s, "ORD-1", "of the query")
+		answer.Delivery = &payack.Delivery{Provider: payack.Payatom, Received: time.Now(), Event: answer.Delivery.Event}
+		state, err := s.in.Keep(t.Context(), answer)
+		require.NoError(t, err)
+		assert.Equal(t, payack.ClaimGranted, state)
+		s.drain()
+		assert.ElementsMatch(t, []string{"refuted unconfirmed", "done", "done"}, s.states())
+		state, err = s.in.Keep(t.Context(), answer)
+		require.NoError(t, err)
+		assert.Equal(t, payack.ClaimDone, state)
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -106,4 +107,36 @@ func TestCommitsThatAreNotConfirmed(t *testing.T) {
 			assert.False(t, o.Dead)
 		}
 	})
+}
+
+// On SQLite receipts that come at the same time share a commit.
+func TestGroupCommit(t *testing.T) {
+	d := databases[0]
+	s := open(t, d)
+	var commits atomic.Int64
+	db := sql.OpenDB(&lossy{s.db.Driver(), "file:" + s.dsn + "?_txlock=immediate&_pragma=busy_timeout(5000)", func() bool {
+		commits.Add(1)
+		return false
+	}})
+	defer db.Close()
+	in, err := inbox.Open(t.Context(), d.quick(db, s.log))
+	require.NoError(t, err)
+	commits.Store(0)
+	tx, err := s.db.Begin() // so that they wait for each other
+	require.NoError(t, err)
+	var all sync.WaitGroup
+	for range 100 {
+		r := newReceipt("pts")
+		all.Go(func() {
+			state, err := in.Keep(t.Context(), r)
+			assert.NoError(t, err)
+			assert.Equal(t, payack.ClaimGranted, state)
+		})
+	}
+	time.Sleep(100 * time.Millisecond)
+	require.NoError(t, tx.Rollback())
+	all.Wait()
+	assert.Len(t, s.items(), 100)
+	assert.LessOrEqual(t, commits.Load(), int64(10))
+	t.Log(commits.Load(), "commits")
 }

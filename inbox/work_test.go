@@ -86,20 +86,37 @@ func TestDeadAtOnce(t *testing.T) {
 				o.Validate = map[string]string{"OrderID": "ne=INVALID"}
 			}
 		})
+		// Two events of Payatom, and another amount of one of PTS, whose signatures and
+		// identities are those of what was done.
+		splices := payacktest.NewPayatomKeys().Config()
+		splices.Options = s.options("splices")
+		h, err := handlers.NewPayatom(splices, func(context.Context, *payack.PayatomEvent) error { return nil })
+		require.NoError(t, err)
+		atom := func(order, amount string) payacktest.Callback {
+			return payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Amount(amount).Callback(t)
+		}
+		s.kept(payack.Payatom, h, atom("ORD1", "505"))
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "PAID", payack.PTSSuccess))
+		s.drain()
+		before := len(s.attempts())
+		assert.Equal(t, []string{"done", "done"}, s.states())
+		s.kept(payack.Payatom, h, atom("ORD150", "5"))
+		s.kept(payack.PTS, s.pts, payacktest.PTS(payacktest.NewPTSKeys()).Order("PAID").Amount("1").Callback(t))
+
 		s.says(nil, refuting("bad"))
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "INVALID", payack.PTSSuccess))
 		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "bad"))
 		s.drain()
-		assert.ElementsMatch(t, []string{"dead invalid", "dead unconfirmed"}, s.states())
-		for _, o := range s.attempts() {
+		assert.ElementsMatch(t, []string{"dead spliced", "dead conflict", "dead invalid", "dead unconfirmed"}, s.states()[2:])
+		for _, o := range s.attempts()[before:] {
 			assert.True(t, o.Dead)
 			assert.True(t, o.Next.IsZero())
 			assert.Equal(t, 1, o.Attempt)
 		}
-		assert.Empty(t, s.calls())
+		assert.Len(t, s.calls(), 1)
 		stats, err := s.in.Stats(t.Context())
 		require.NoError(t, err)
-		assert.Equal(t, inbox.Stats{Dead: 2}, stats)
+		assert.Equal(t, inbox.Stats{Dead: 4}, stats)
 	})
 }
 
@@ -386,6 +403,7 @@ func TestLeaseIsRenewed(t *testing.T) {
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
 		s.run()
 		require.Eventually(t, func() bool { return s.states()[0] == "running" }, 5*time.Second, time.Millisecond)
+		assert.Equal(t, 1, s.items()[0].Attempts, "counted when it is leased")
 		other.run()
 		require.Eventually(t, func() bool { return len(s.calls()) == 1 }, 10*time.Second, time.Millisecond)
 		assert.Empty(t, other.calls())
