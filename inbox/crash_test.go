@@ -27,7 +27,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-var kills = flag.Int("kills", 0, "how often TestKilled kills the receiver on each database; 0 is 30, or 5 with -short")
+var kills = flag.Int("kills", 0, "how often TestKilled kills the receiver on each database; 0 is 30, or 3 with -short")
 
 const (
 	roleName  = "PAYACK_INBOX_ROLE"
@@ -254,7 +254,7 @@ func TestKilled(t *testing.T) {
 	switch {
 	case rounds > 0:
 	case testing.Short():
-		rounds = 5
+		rounds = 3
 	default:
 		rounds = 30
 	}
@@ -314,6 +314,9 @@ func TestKilledIsDueAgainSoon(t *testing.T) {
 // acknowledged by either is processed, in a transaction exactly once.
 func TestTwoProcesses(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
+		if testing.Short() && d.dialect != inbox.SQLite {
+			t.Skip("processes take long to start under the race detector")
+		}
 		dsn := d.dsn(t)
 		db := d.pool(t, dsn)
 		for _, table := range []string{effectsTable, mailsTable} {
@@ -338,6 +341,9 @@ func TestTwoProcesses(t *testing.T) {
 // attempts count when they begin. Other events are processed all the same.
 func TestFunctionThatEndsTheProcess(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
+		if testing.Short() && d.dialect != inbox.SQLite {
+			t.Skip("processes take long to start under the race detector")
+		}
 		s := open(t, d)
 		s.exec(effectsTable)
 		s.exec(mailsTable)

@@ -69,6 +69,9 @@ func (d database) ownServer(t *testing.T, folder string, settings ...string) *te
 func TestServerFaults(t *testing.T) {
 	for _, d := range databases[1:] {
 		t.Run(d.name, func(t *testing.T) {
+			if testing.Short() && d.dialect == inbox.MySQL {
+				t.Skip("one server is enough for a start")
+			}
 			few := map[inbox.Dialect]string{inbox.PostgreSQL: "max_connections=60", inbox.MySQL: "--max-connections=60"}[d.dialect]
 			server := d.ownServer(t, "", few)
 			s, url := d.served(t, fresh(t, d.driver, server.DSN))
