@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -113,9 +114,10 @@ func TestFailsForAnHour(t *testing.T) {
 		s := open(t, d, func(c *inbox.Config) {
 			c.RetryFirst, c.RetryMax = inbox.DefaultRetryFirst/2000, inbox.DefaultRetryMax/2000
 		}).mount()
-		began := time.Now()
-		s.says(func(context.Context, payack.Event) error {
-			if time.Since(began) < hour {
+		var began sync.Map // when each was called first
+		s.says(func(_ context.Context, ev payack.Event) error {
+			first, _ := began.LoadOrStore(ev.ID(), time.Now())
+			if time.Since(first.(time.Time)) < hour {
 				return errShop
 			}
 			return nil
@@ -130,7 +132,7 @@ func TestFailsForAnHour(t *testing.T) {
 			tries[o.EventID]++
 		}
 		for id, n := range tries {
-			assert.Greater(t, n, 3, id)
+			assert.Greater(t, n, 1, id)
 			assert.Less(t, n, 100, id)
 		}
 	})
