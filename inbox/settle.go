@@ -1,0 +1,137 @@
+package inbox
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/dialect"
+)
+
+// settle records how an attempt ended. It tries until the database takes it.
+func (in *Inbox) settle(ctx context.Context, a *attempt, o *payack.Observation) (e ending) {
+	_ = in.insist(ctx, func(ctx context.Context) error {
+		unrecorded := o.Outcome == payack.OutcomeAccepted && o.Err != nil
+		if unrecorded { // accepted, and the mark failed: it must not run again
+			if _, err := in.Store.Bind(ctx, a.delivery.Event.ID(), a.delivery.Event.Fingerprint()); err != nil {
+				return err
+			}
+		}
+		var err error
+		e, err = in.settleOnce(ctx, a, o)
+		return err
+	})
+	return e
+}
+
+func (in *Inbox) settleOnce(ctx context.Context, a *attempt, o *payack.Observation) (ending, error) {
+	tx, err := in.begin(ctx)
+	if err != nil {
+		return ending{}, err
+	}
+	defer tx.Rollback()
+	if o.Err == nil && (o.Outcome == payack.OutcomeAccepted || o.Outcome == payack.OutcomeDuplicate) {
+		if e, ok, err := in.settleDone(ctx, tx, a); ok || err != nil {
+			return e, err
+		}
+	}
+	var state int
+	t := a.tries
+	err = tx.QueryRowContext(ctx, in.sql.stateNow, a.id, a.token).Scan(&state, &t.now)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return ending{state: pending}, nil // it was taken over; whoever has it says what becomes of it
+	case err != nil:
+		return ending{}, err
+	case state != running && state != done:
+		return ending{state: state}, nil // recorded before, by a commit that was not confirmed
+	}
+	e, err := in.judgeEnd(ctx, tx, a, t, o, state == done)
+	if err != nil {
+		return ending{}, err
+	}
+	if state == running {
+		err = in.write(ctx, tx, a.leased, t, e)
+	} else {
+		_, err = tx.ExecContext(ctx, in.sql.finishAnyway, e.state, string(e.reason), e.error, e.final, a.id, a.token)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, in.sql.amend, t.now-t.started, string(e.reason), e.error, a.id, t.attempts)
+		}
+	}
+	if err != nil {
+		return ending{}, err
+	}
+	return in.letGo(ctx, tx, a, e)
+}
+
+// settleDone is the usual end, in few statements. It reports false when the row is
+// not running, as after a transaction of InTx.
+func (in *Inbox) settleDone(ctx context.Context, tx *sql.Tx, a *attempt) (e ending, ok bool, err error) {
+	e.state = done
+	if a.delivery.Event.Final() {
+		e.final = 1
+	}
+	ok, err = changed(tx.ExecContext(ctx, in.sql.finish, done, "", "", e.final, a.id, a.token))
+	if err != nil || !ok {
+		return ending{}, false, err
+	}
+	if _, err := tx.ExecContext(ctx, in.sql.record, a.id); err != nil {
+		return ending{}, false, err
+	}
+	e, err = in.letGo(ctx, tx, a, e)
+	return e, true, err
+}
+
+// letGo ends a transaction that settles: others may begin with the payment.
+func (in *Inbox) letGo(ctx context.Context, tx *sql.Tx, a *attempt, e ending) (ending, error) {
+	if e.state == done && !a.alone {
+		if _, err := tx.ExecContext(ctx, in.sql.giveWay, a.payment, a.event, a.fingerprint); err != nil {
+			return ending{}, err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, in.sql.letGo, a.payment, a.token); err != nil {
+		return ending{}, err
+	}
+	return e, tx.Commit()
+}
+
+// judgeEnd says what becomes of the row. Committed says that a transaction of InTx
+// stands.
+func (in *Inbox) judgeEnd(ctx context.Context, q dialect.Querier, a *attempt, t tries, o *payack.Observation, committed bool) (ending, error) {
+	e := in.cfg.after(t, o.Outcome, o.Reason, o.Err)
+	if a.delivery.Event != nil && a.delivery.Event.Final() {
+		e.final = 1
+	}
+	switch {
+	case e.state == done:
+		if o.Err == nil {
+			e.error = ""
+		}
+	case committed:
+		// The function ended its transaction and then failed: part of its work stands,
+		// and the event counts as done. A person has to look.
+		e.state = dead
+		e.error = readable("the function failed after it had ended the transaction, so part of what it wrote stands: "+e.error, 1000)
+	case o.Reason == payack.ReasonConflict:
+		// Only what is done is another version of the event; what was merely held
+		// may be given up.
+		var there int
+		if err := q.QueryRowContext(ctx, in.sql.doneAtAll, a.event).Scan(&there); err != nil {
+			return e, err
+		}
+		if there == 0 {
+			e.state, e.wait = pending, min(time.Second, in.cfg.RetryFirst)
+		}
+	case o.Reason == payack.ReasonUnconfirmed:
+		var others int
+		if err := q.QueryRowContext(ctx, in.sql.siblings, a.payment, a.event, a.fingerprint, a.id).Scan(&others); err != nil {
+			return e, err
+		}
+		if others > 0 {
+			e.state = refuted
+		}
+	}
+	return e, nil
+}
