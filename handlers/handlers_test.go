@@ -12,6 +12,7 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/internal/e2e"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/store/memstore"
 )
@@ -88,7 +89,7 @@ func TestConstructors(t *testing.T) {
 	built[payack.PTS], errs[1] = handlers.NewPTS(ptsConfig(t), func(ctx context.Context, ev *payack.PTSEvent) error { return calls.Take(ctx, ev) })
 	built[payack.Payatom], errs[2] = handlers.NewPayatom(payatomConfig(), func(ctx context.Context, ev *payack.PayatomEvent) error { return calls.Take(ctx, ev) })
 	require.NoError(t, errors.Join(errs[:]...))
-	for i, p := range e2e.Providers {
+	for i, p := range providers.All {
 		assert.Equal(t, p, built[p].Provider())
 		e2e.AssertContract(t, p, payack.OutcomeAccepted, "", e2e.Send(built[p], e2e.Genuine(t, p)))
 		require.Len(t, calls.Events, i+1)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/ratelimit"
 	"github.com/payack/payack/store/memstore"
@@ -125,7 +126,7 @@ func TestAllocationsAccepted(t *testing.T) {
 // What is refused at the gate, however often, costs next to nothing. Over the
 // rate, the key and Retry-After come on top.
 func TestAllocationsRefused(t *testing.T) {
-	for _, p := range Providers {
+	for _, p := range providers.All {
 		ok := Genuine(t, p)
 		put := ok
 		put.Method = http.MethodPut

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/ratelimit"
 )
@@ -80,8 +81,11 @@ func invalid(t testing.TB, p payack.Provider) Message {
 		return PtopMessage(t, `{"success":true,"transaction_id":"","order_id":"ORD1"}`)
 	case payack.PTS:
 		return PTSMessage(t, map[string]string{"accept_amount": "1e99"}, nil)
+	case payack.Payatom:
+		return PayatomMessage(t, `"ORD1"`, `"0500"`, `"Approved"`, "ORD10500Approved")
 	}
-	return PayatomMessage(t, `"ORD1"`, `"0500"`, `"Approved"`, "ORD10500Approved")
+	t.Fatalf("there is no invalid callback of %s", p)
+	return Message{}
 }
 
 func tenantOf(name string, err error) func(context.Context, *http.Request) (string, error) {
@@ -225,7 +229,7 @@ func TestAnswers(t *testing.T) {
 		{name: "rate", set: func(m *Merchant) { m.Options.Limiter = emptyBucket{} },
 			outcome: payack.OutcomeRefused, reason: payack.ReasonRate, is: payack.ErrRefused, level: "WARN"},
 	} {
-		for _, p := range Providers {
+		for _, p := range providers.All {
 			if tc.only != nil && !slices.Contains(tc.only, p) {
 				continue
 			}

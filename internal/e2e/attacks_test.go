@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/verify"
 )
 
@@ -64,7 +65,7 @@ func TestSignedFormSentAgainAsJSON(t *testing.T) {
 
 // The URL's query is not signed and never counts.
 func TestQueryIsNoPartOfACallback(t *testing.T) {
-	for _, p := range Providers {
+	for _, p := range providers.All {
 		c := &Calls{}
 		h := Merchant{Callback: c.Take}.Handler(t, p)
 		AssertContract(t, p, payack.OutcomeAccepted, "", Send(h, Genuine(t, p).To("/?order_id=X&signature=Y&sign=Z&success=false")))
@@ -314,7 +315,7 @@ func tenants(t *testing.T, p payack.Provider, m Merchant) http.Handler {
 }
 
 func TestRecordedDeliveryUnderAnotherTenantsPath(t *testing.T) {
-	for _, p := range Providers {
+	for _, p := range providers.All {
 		t.Run(string(p), func(t *testing.T) {
 			w, c := &Watch{}, &Calls{}
 			h := tenants(t, p, Merchant{Options: w.Options(), Callback: c.Take})
@@ -344,7 +345,7 @@ func TestRecordedDeliveryUnderAnotherTenantsPath(t *testing.T) {
 // Who does not know a tenant's keys must not learn whether there is such a
 // tenant.
 func TestUnknownTenantLooksLikeAWrongSignature(t *testing.T) {
-	for _, p := range Providers {
+	for _, p := range providers.All {
 		t.Run(string(p), func(t *testing.T) {
 			w := &Watch{}
 			h := tenants(t, p, Merchant{Options: w.Options()})

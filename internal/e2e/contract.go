@@ -12,53 +12,19 @@ import (
 )
 
 // Contract is the answers table of the providers' documents, written once more
-// and apart from the code.
+// and apart from the code. A provider's rows are in its file.
 func Contract(p payack.Provider, outcome payack.Outcome, reason payack.Reason) (status int, contentType, body string) {
-	gate := map[payack.Reason]int{
-		"method": 405, "content_type": 415, "content_encoding": 415, "too_large": 413, "address": 403, "rate": 429,
-	}
-	// What is turned away after its signature matched is not told that it is wrong.
-	after := map[payack.Reason]bool{"invalid": true, "spliced": true, "unexpected": true, "unconfirmed": true, "conflict": true}
-	const payatomType = "application/json;charset=utf-8"
-	switch p {
-	case payack.Ptop:
-		switch {
-		case outcome == payack.OutcomeAccepted || outcome == payack.OutcomeDuplicate:
-			return 200, "", ""
-		case outcome == payack.OutcomeRefused:
-			return gate[reason], "", ""
-		case reason == payack.ReasonBusy:
-			return 503, "", ""
-		case outcome == payack.OutcomeFailed:
-			return 500, "", ""
-		case reason == payack.ReasonMalformed || reason == payack.ReasonInvalid:
-			return 400, "", ""
-		case after[reason]:
-			return 422, "", ""
-		}
-		return 403, "text/plain", "Invalid signature"
-	case payack.PTS:
-		switch outcome {
-		case payack.OutcomeAccepted, payack.OutcomeDuplicate:
-			return 200, "text/plain", "SUCCESS"
-		case payack.OutcomeRefused:
-			return gate[reason], "text/plain", "FAILED"
-		}
-		return 200, "text/plain", "FAILED"
-	}
-	switch outcome {
-	case payack.OutcomeAccepted, payack.OutcomeDuplicate:
-		return 200, payatomType, `{"hash_status":"HashMatched","acknowledge":"yes"}`
-	case payack.OutcomeFailed:
-		return 200, payatomType, `{"hash_status":"HashMatched","acknowledge":"no"}`
-	case payack.OutcomeRefused:
-		return gate[reason], payatomType, `{"hash_status":"HashMismatch","acknowledge":"no"}`
-	}
-	if after[reason] {
-		return 200, payatomType, `{"hash_status":"HashMatched","acknowledge":"no"}`
-	}
-	return 200, payatomType, `{"hash_status":"HashMismatch","acknowledge":"no"}`
+	return registry[p].contract(outcome, reason)
 }
+
+// gate is the status for what is refused before it is verified.
+var gate = map[payack.Reason]int{
+	"method": 405, "content_type": 415, "content_encoding": 415, "too_large": 413, "address": 403, "rate": 429,
+}
+
+// afterVerified are the reasons to reject what verified. Its sender is not told
+// that the signature is wrong.
+var afterVerified = map[payack.Reason]bool{"invalid": true, "spliced": true, "unexpected": true, "unconfirmed": true, "conflict": true}
 
 // Words is an answer in short: its status and its body, Payatom's in two words.
 func Words(a Answer) string {

@@ -34,6 +34,7 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/envelope"
 	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/internal/vectors"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/verify"
@@ -732,7 +733,7 @@ func FuzzBase64(f *testing.F) {
 	for _, text := range []string{"", "AA==", "AB==", "AAA=", "AAAA", "AA", "A-_A", "AA\n==", "AA==\r\n", " AAAA", "AA==AAAA", "===="} {
 		f.Add(text)
 	}
-	for _, p := range Providers {
+	for _, p := range providers.All {
 		file, err := vectors.Load(string(p))
 		require.NoError(f, err)
 		for _, v := range file.Vectors {

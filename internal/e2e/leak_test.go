@@ -35,6 +35,7 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/envelope"
 	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/internal/vectors"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/store/memstore"
@@ -250,7 +251,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 	require.NoError(t, err)
 
 	// What verifying and explaining returns, and the messages.
-	for _, p := range Providers {
+	for _, p := range providers.All {
 		m := Genuine(t, p)
 		vm := verify.Message{ContentType: m.Header.Get("Content-Type"), Header: m.Header, Body: m.Body}
 		var explained verify.Explanation
@@ -365,7 +366,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 		}
 	}
 	// Handlers are functions, and hold the whole of a receiver.
-	for _, p := range Providers {
+	for _, p := range providers.All {
 		for how, text := range hostilePrints((Merchant{}).Handler(t, p)) {
 			hostileFinds(t, string(p)+"'s handler with "+how, text, traces)
 		}
@@ -454,7 +455,7 @@ func hostilePlain(safecode string, hexKey bool, body []byte) string {
 // sent, or anything of an envelope whose contents did not verify.
 func TestVectorsLeakNothing(t *testing.T) {
 	var refused, invalid, sealed, checkedErrors int
-	for _, provider := range Providers {
+	for _, provider := range providers.All {
 		f, err := vectors.Load(string(provider))
 		require.NoError(t, err)
 		traces := map[string][]string{}

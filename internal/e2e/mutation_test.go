@@ -18,6 +18,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/store/memstore"
 	"github.com/payack/payack/verify"
@@ -471,7 +472,7 @@ func TestTransactionSecretWantsEnvelopes(t *testing.T) {
 // A sender chooses how long its ids are, up to the size of a body, and stores
 // keep identities: they stay short, and tell every two callbacks apart.
 func TestLongIdentities(t *testing.T) {
-	for _, p := range Providers {
+	for _, p := range providers.All {
 		t.Run(string(p), func(t *testing.T) {
 			w, c := &Watch{}, &Calls{}
 			h := Merchant{Options: w.Options(), Callback: c.Take}.Handler(t, p)
@@ -488,8 +489,10 @@ func TestLongIdentities(t *testing.T) {
 					m = PtopMessage(t, `{"success":true,"transaction_id":`+string(quoted)+`,"order_id":"O"}`)
 				case payack.PTS:
 					m = PTSMessage(t, map[string]string{"transaction_id": string(quoted)}, nil)
-				default: // an order_id of 64 bytes is invalid, a status may have any length
+				case payack.Payatom: // an order_id of 64 bytes is invalid, a status may have any length
 					m = PayatomMessage(t, `"ORD1"`, `"500"`, `"Z`+string(quoted[1:]), "ORD1500Z"+id)
+				default:
+					t.Fatalf("there is no callback of %s", p)
 				}
 				AssertContract(t, p, payack.OutcomeAccepted, "", Send(h, m))
 				AssertContract(t, p, payack.OutcomeDuplicate, "", Send(h, m))

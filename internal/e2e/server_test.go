@@ -24,6 +24,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/store/memstore"
@@ -57,7 +58,7 @@ func (a serverTold) words() string {
 		return strconv.Itoa(a.status) + " of net/http"
 	}
 	var out []string
-	for _, p := range Providers {
+	for _, p := range providers.All {
 		status, _, body := Contract(p, a.outcome, a.reason)
 		if p == payack.Ptop { // its status says it all
 			body = ""
@@ -338,8 +339,11 @@ func serverCallback(t testing.TB, p payack.Provider, order string) payacktest.Ca
 		return payacktest.Ptop(payacktest.NewPtopKeys()).Order(order).Transaction("TX" + order).Callback(t)
 	case payack.PTS:
 		return payacktest.PTS(payacktest.NewPTSKeys()).Order(order).Set("transaction_id", "T"+order).Callback(t)
+	case payack.Payatom:
+		return payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Callback(t)
 	}
-	return payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Callback(t)
+	t.Fatalf("there is no callback of %s", p)
+	return payacktest.Callback{}
 }
 
 // serverWire is the connection of a client that writes what it likes.
@@ -798,7 +802,7 @@ func TestServerStormOfBadClients(t *testing.T) {
 	var bad, good sync.WaitGroup
 	var paths []string
 	for i, f := range serverClientFaults {
-		for _, p := range Providers {
+		for _, p := range providers.All {
 			for n := range copies {
 				order := fmt.Sprintf("BAD-%d-%d", i, n)
 				cb, after := serverCallback(t, p, order+string(p)), serverCallback(t, p, order+string(p)+"-AFTER")
@@ -811,7 +815,7 @@ func TestServerStormOfBadClients(t *testing.T) {
 	}
 	callbacks := make([]payacktest.Callback, genuine)
 	for i := range callbacks {
-		callbacks[i] = serverCallback(t, Providers[i%len(Providers)], fmt.Sprint("GOOD-", i))
+		callbacks[i] = serverCallback(t, providers.All[i%len(providers.All)], fmt.Sprint("GOOD-", i))
 	}
 	h.until("the bad clients", t, func() bool {
 		for _, path := range paths {
@@ -831,7 +835,7 @@ func TestServerStormOfBadClients(t *testing.T) {
 	for range workers {
 		good.Go(func() {
 			for i := range queue {
-				p := Providers[i%len(Providers)]
+				p := providers.All[i%len(providers.All)]
 				for _, want := range []serverTold{serverAccepted, serverDuplicate} {
 					got, err := h.post(client, fmt.Sprint("good-", i), callbacks[i])
 					if assert.NoError(t, err) {
@@ -844,7 +848,7 @@ func TestServerStormOfBadClients(t *testing.T) {
 	good.Wait()
 	bad.Wait()
 	for i := range callbacks {
-		path := fmt.Sprintf("/%s/good-%d", Providers[i%len(Providers)], i)
+		path := fmt.Sprintf("/%s/good-%d", providers.All[i%len(providers.All)], i)
 		notes := h.notes(t, path, 2)
 		require.Len(t, notes, 2)
 		assert.Equal(t, []serverTold{serverAccepted, serverDuplicate}, []serverTold{notes[0].serverTold, notes[1].serverTold})
@@ -878,7 +882,7 @@ func (h *serverHouse) post(client *http.Client, path string, cb payacktest.Callb
 func TestServerConcurrentCallbacks(t *testing.T) {
 	const events, conns = 667, 64
 	pathOf := func(i int, kind string) string { return fmt.Sprintf("%s-%d", kind, i) }
-	provider := func(i int) payack.Provider { return Providers[i%len(Providers)] }
+	provider := func(i int) payack.Provider { return providers.All[i%len(providers.All)] }
 	full := func(i int, kind string) string { return "/" + string(provider(i)) + "/" + pathOf(i, kind) }
 	order := func(i int) string { return fmt.Sprint("ORDER-", i) }
 
@@ -1123,7 +1127,7 @@ func TestServerCallbackFaults(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			release := map[payack.Provider]chan struct{}{}
 			tripped := map[payack.Provider]*atomic.Bool{}
-			for _, p := range Providers {
+			for _, p := range providers.All {
 				release[p], tripped[p] = make(chan struct{}), new(atomic.Bool)
 			}
 			plan := serverPlan{options: middleware.Options{Deadline: 2 * time.Second}}
@@ -1155,7 +1159,7 @@ func TestServerCallbackFaults(t *testing.T) {
 			}
 			h := serverStart(t, plan)
 			var all sync.WaitGroup
-			for _, p := range Providers {
+			for _, p := range providers.All {
 				cb := serverCallback(t, p, "ORDER-"+string(p))
 				all.Go(func() {
 					w := h.dial(t, p, "first")
@@ -1216,7 +1220,7 @@ func TestServerShutdown(t *testing.T) {
 	})
 	var running, stalled, idle []*serverWire
 	var callbacks []payacktest.Callback
-	for _, p := range Providers {
+	for _, p := range providers.All {
 		for i := range each {
 			cb := serverCallback(t, p, fmt.Sprintf("RUN-%s-%d", p, i))
 			w := h.dial(t, p, fmt.Sprint("run-", i))
@@ -1232,7 +1236,7 @@ func TestServerShutdown(t *testing.T) {
 	}
 	h.until("the callbacks", t, func() bool { return len(h.called) == len(running) })
 	late := map[payack.Provider]payacktest.Callback{}
-	for _, p := range Providers {
+	for _, p := range providers.All {
 		late[p] = serverCallback(t, p, "LATE-"+string(p))
 		w := h.dial(t, p, "stalled")
 		defer w.close()
@@ -1319,7 +1323,7 @@ func TestServerShutdownUnderLoad(t *testing.T) {
 	}})
 	callbacks := make([]payacktest.Callback, workers*each)
 	for i := range callbacks {
-		callbacks[i] = serverCallback(t, Providers[i%len(Providers)], fmt.Sprint("ORDER-", i))
+		callbacks[i] = serverCallback(t, providers.All[i%len(providers.All)], fmt.Sprint("ORDER-", i))
 	}
 	answered := make([]bool, len(callbacks))
 	client := serverClient(workers)
@@ -1412,7 +1416,7 @@ func TestServerMemory(t *testing.T) {
 		before := serverHeap()
 		wires := make([]*serverWire, conns)
 		for i := range wires {
-			p := Providers[i%len(Providers)]
+			p := providers.All[i%len(providers.All)]
 			wires[i] = h.dial(t, p, fmt.Sprint(i))
 			cb := payacktest.Callback{Header: http.Header{"Content-Type": {"application/json"}}}
 			wires[i].write(wires[i].head(cb, announce), sent)
@@ -1510,7 +1514,7 @@ func (serverPipeAddr) String() string  { return "pipe" }
 // inServerBubble runs a test for each provider with a server whose time is
 // exact.
 func inServerBubble(t *testing.T, plan func(p payack.Provider) serverPlan, test func(t *testing.T, h *serverHouse, p payack.Provider)) {
-	for _, p := range Providers {
+	for _, p := range providers.All {
 		t.Run(string(p), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				pl := plan(p)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/middleware"
 )
 
@@ -36,7 +37,7 @@ func TestConfirmIsAskedForMoneyOnly(t *testing.T) {
 		payack.PTS:     PTSMessage(t, map[string]string{"status": `"3000"`}, nil),
 		payack.Payatom: PayatomMessage(t, `"ORD1"`, `"0"`, `"Declined"`, "ORD10Declined"),
 	}
-	for _, p := range Providers {
+	for _, p := range providers.All {
 		t.Run(string(p), func(t *testing.T) {
 			asked := 0
 			c := &Calls{}

@@ -18,6 +18,7 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/envelope"
 	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/internal/vectors"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/verify"
@@ -107,7 +108,7 @@ func TestVectorsThroughHandlers(t *testing.T) {
 	}
 	total := 0
 	names := map[string]bool{}
-	for _, provider := range Providers {
+	for _, provider := range providers.All {
 		t.Run(string(provider), func(t *testing.T) {
 			f, err := vectors.Load(string(provider))
 			require.NoError(t, err)

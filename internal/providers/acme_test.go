@@ -20,18 +20,21 @@ var acmeFiles = map[string]string{
 	"handlers/acme.go":   "handlers/acme.go",
 	"payacktest/acme.go": "payacktest/acme.go",
 	"diagnose/acme.go":   "diagnose/acme.go",
+	"e2e/acme.go":        "internal/e2e/acme.go",
+	"e2e/acme_test.go":   "internal/e2e/acme_test.go",
 	"cmd/acme.go":        "cmd/payack/acme.go",
 	"cmd/acme_test.go":   "cmd/payack/acme_test.go",
 }
 
 // acmeEntries register it: a text of an existing file that is replaced.
 var acmeEntries = map[string][2]string{
-	list:                      {"payack.Payatom}", "payack.Payatom, payack.Acme}"},
-	"encode.go":               {"\n}\n\n// EncodeEvent", "\n\tAcme: reflect.TypeOf((*AcmeEvent)(nil)),\n}\n\n// EncodeEvent"},
-	"middleware/contracts.go": {"&payatomAnswers,", "&payatomAnswers, payack.Acme: &acmeAnswers,"},
-	"diagnose/provider.go":    {"payack.Payatom: payatom,", "payack.Payatom: payatom, payack.Acme: acme,"},
-	"payacktest/provider.go":  {"&payatomCallbacks,", "&payatomCallbacks, payack.Acme: &acmeCallbacks,"},
-	"cmd/payack/provider.go":  {"payack.Payatom: payatom,", "payack.Payatom: payatom, payack.Acme: acme,"},
+	list:                       {"payack.Payatom}", "payack.Payatom, payack.Acme}"},
+	"encode.go":                {"\n}\n\n// EncodeEvent", "\n\tAcme: reflect.TypeOf((*AcmeEvent)(nil)),\n}\n\n// EncodeEvent"},
+	"middleware/contracts.go":  {"&payatomAnswers,", "&payatomAnswers, payack.Acme: &acmeAnswers,"},
+	"diagnose/provider.go":     {"payack.Payatom: payatom,", "payack.Payatom: payatom, payack.Acme: acme,"},
+	"payacktest/provider.go":   {"&payatomCallbacks,", "&payatomCallbacks, payack.Acme: &acmeCallbacks,"},
+	"internal/e2e/provider.go": {"&payatom,", "&payatom, payack.Acme: &acme,"},
+	"cmd/payack/provider.go":   {"payack.Payatom: payatom,", "payack.Payatom: payatom, payack.Acme: acme,"},
 }
 
 // TestFourthProvider adds an invented provider, acme, as a real one is added,
@@ -47,7 +50,7 @@ func TestFourthProvider(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(root, "go.work")); err != nil {
 		t.Skip("the command's module is not here: it is no clone of the repository")
 	}
-	packages := []string{"./cmd/payack", "./diagnose", "./middleware", "./payacktest", "./internal/providers"}
+	packages := []string{"./cmd/payack", "./diagnose", "./middleware", "./payacktest", "./internal/e2e", "./internal/providers"}
 	out, err := goTest(root, overlay(t, root, true), "^(TestAcme.*|"+complete+")$", packages...)
 	require.NoError(t, err, out)
 	require.Equal(t, len(packages), strings.Count(out, "ok  \t"), out)

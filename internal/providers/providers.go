@@ -13,6 +13,8 @@
 //	payacktest/gateway/NAME.go   a fake, if there is a client
 //	diagnose/NAME.go     what can be varied               registry in provider.go
 //	cmd/payack/NAME.go   section of the configuration, descriptor   registry in provider.go
+//	internal/e2e/NAME.go   messages and answers for tests   registry in provider.go
+//	internal/e2e/field/NAME.go   messages for cases         registry in provider.go
 //	testdata/vectors/NAME.json   vectors                   Counts in internal/vectors
 //
 // and its name in [All]. An envelope of its own is a file of package envelope,

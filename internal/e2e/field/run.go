@@ -6,15 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
@@ -140,64 +136,17 @@ func confirms[E payack.Event](m *merchant, ask func(context.Context, E) (*payack
 
 // receiver returns the handler that a case asks for.
 func (m *merchant) receiver(w *e2e.Watch) (http.Handler, error) {
-	o := w.Options()
-	c := &m.c.Config
-	base := ""
-	if c.Confirm != nil {
+	url := ""
+	if m.c.Config.Confirm != nil {
 		m.gateway = httptest.NewServer(http.HandlerFunc(m.answer))
 		m.t.Cleanup(m.gateway.Close)
-		base = m.gateway.URL
+		url = m.gateway.URL
 	}
-	once := client.Options{Retries: -1}
-	switch m.c.Provider {
-	case payack.Ptop:
-		cfg := handlers.PtopConfig{
-			SigningKeys: payack.Secrets(m.key.TheSignature), Body: c.Body, Schemes: c.Schemes, SignatureHeaders: c.SignatureHeaders,
-			Sniff: c.Sniff, ConfirmInCallback: c.Confirm == nil, Options: o,
-		}
-		if base != "" {
-			asks, err := client.NewPtop(client.PtopConfig{
-				BaseURL: base, WebsiteID: m.key.WebsiteID, SecretKey: payack.NewSecret(m.key.SecretKey), Options: once,
-			})
-			require.NoError(m.t, err)
-			cfg.Confirm = confirms(m, asks.Confirm)
-		}
-		return orNil(handlers.NewPtop(cfg, func(ctx context.Context, ev *payack.PtopEvent) error { return m.callback(ctx, ev) }))
-	case payack.PTS:
-		cfg := handlers.PTSConfig{
-			UserID: c.UserID, Safecode: payack.NewSecret(m.key.Safecode), PublicKeys: []string{m.key.PublicPEM},
-			Numbers: c.Numbers, Sniff: c.Sniff, TransactionSignature: c.TransactionSignature, Options: o,
-		}
-		if c.TransactionSignature != "" {
-			cfg.TransactionSecret = payack.NewSecret(m.key.TransactionSecret)
-		}
-		if base != "" {
-			asks, err := client.NewPTS(client.PTSConfig{
-				BaseURL: base, GUID: "guid", UserID: "277", Safecode: payack.NewSecret(m.key.Safecode), PublicKeys: []string{m.key.PublicPEM},
-				PrivateKey: payack.NewSecret(m.key.PrivatePEM), TransactionSecret: payack.NewSecret(m.key.TransactionSecret), Options: once,
-			})
-			require.NoError(m.t, err)
-			cfg.Confirm = confirms(m, asks.Confirm)
-		}
-		return orNil(handlers.NewPTS(cfg, func(ctx context.Context, ev *payack.PTSEvent) error { return m.callback(ctx, ev) }))
-	}
-	cfg := handlers.PayatomConfig{
-		SecretKeys: payack.Secrets(m.key.SecretKey), Body: c.Body, Numbers: c.Numbers, Sniff: c.Sniff,
-		OlderSpelling: c.OlderSpelling, ExpectInCallback: c.Confirm == nil && c.Orders == nil, Options: o,
-	}
-	if c.Orders != nil {
-		cfg.Expect = m.expect
-	}
-	if c.AnyAmount {
-		cfg.Match = payack.AnyAmount
-	}
-	if base != "" {
-		asks, err := client.NewPayatom(client.PayatomConfig{BaseURL: base, PID: "316ec4afb35", SecretKeys: payack.Secrets(m.key.SecretKey), Options: once})
-		require.NoError(m.t, err)
-		cfg.Confirm = confirms(m, asks.Confirm)
-	}
-	return orNil(handlers.NewPayatom(cfg, func(ctx context.Context, ev *payack.PayatomEvent) error { return m.callback(ctx, ev) }))
+	return registry[m.c.Provider].receiver(m, w.Options(), url)
 }
+
+// once asks without trying again.
+var once = client.Options{Retries: -1}
 
 // orNil keeps a nil handler nil as an interface.
 func orNil(h *handlers.Handler, err error) (http.Handler, error) {
@@ -232,12 +181,8 @@ func (m *merchant) question(r *http.Request) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.c.Provider == payack.PTS {
-		signer, err := ptsSigner(m.key)
-		if err != nil {
-			return nil, err
-		}
-		if b, err = signer.Open(b); err != nil {
+	if open := registry[m.c.Provider].open; open != nil {
+		if b, err = open(m.key, b); err != nil {
 			return nil, err
 		}
 	}
@@ -261,172 +206,20 @@ func (m *merchant) says() (string, error) {
 	if g.Body != "" {
 		return g.Body, nil
 	}
-	if m.c.Provider == payack.Ptop {
-		members, err := Members{{"status", "1"}, {"amount", "100.00"}}.with(g.Set, g.Drop)
-		return members.write(false), err
-	}
-	base, how := genuine[payack.PTS], "pts"
-	if m.c.Provider == payack.Payatom {
-		base, how = Members{
-			{"order_id", `"ORD1"`}, {"upi_id", `"user@bank"`}, {"amount", `"500"`}, {"webhook_acknowledged", `"no"`},
-			{"status", `"Approved"`}, {"refund_info", `[]`},
-		}, "payatom"
-	}
-	members, err := base.with(g.Set, g.Drop)
+	p := registry[m.c.Provider]
+	members, err := p.query.with(g.Set, g.Drop)
 	if err != nil {
 		return "", err
 	}
-	signature, err := sign(m.c.Provider, m.key, &Delivery{Sign: how}, members)
-	if err != nil {
-		return "", err
-	}
-	if m.c.Provider == payack.PTS {
-		return `{"code":"1000","message":"ok","data":` + append(members, Member{"sign", quote(signature)}).write(false) + `}`, nil
-	}
-	return append(members, Member{"post_hash", quote(signature)}).write(false), nil
-}
-
-// compare holds what became of a delivery to what is expected of it.
-func (m *merchant) compare(at string, d *Delivery, mark int, w *e2e.Watch, got e2e.Answer, lines []map[string]any) {
-	t := m.t
-	o := w.Last(t)
-	failed := fmt.Sprintf("%s: %v", at, o.Err)
-	assert.Equal(t, d.Outcome, o.Outcome, failed)
-	assert.Equal(t, d.Reason, o.Reason, failed)
-	assert.Equal(t, d.Answer, e2e.Words(got), at)
-	if !m.c.Config.OlderSpelling {
-		e2e.AssertContract(t, m.c.Provider, o.Outcome, o.Reason, got)
-	}
-	if d.Detail != "" {
-		assert.ErrorContains(t, o.Err, strings.ReplaceAll(d.Detail, "{mark}", strconv.Itoa(mark)), at)
-	}
-
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	called := 0
-	if d.Called != nil {
-		called = *d.Called
-	} else if d.Outcome == payack.OutcomeAccepted {
-		called = 1
-	}
-	if assert.Len(t, m.calls, called, at) && called == 1 {
-		assert.Same(t, o.Delivery.Event, m.calls[0], at)
-	}
-	if d.Asked == nil && (m.world.Confirm == nil || m.world.Confirm.Gateway == nil) {
-		assert.Empty(t, m.asked, at)
-	}
-	if d.Asked != nil && assert.Len(t, m.asked, 1, at) {
-		for name, text := range d.Asked {
-			assert.Equal(t, text, m.asked[0][name], "%s: %s of the question", at, name)
+	if p.member != "" {
+		signature, err := m.c.sign(&Delivery{Sign: string(m.c.Provider)}, m.key, members)
+		if err != nil {
+			return "", err
 		}
+		members = append(members, Member{p.member, quote(signature)})
 	}
-
-	if d.Event != nil && assert.NotNil(t, o.Delivery.Event, failed) {
-		assert.Equal(t, o.Delivery.Event.ID(), o.EventID, at)
-		d.Event.compare(t, at, o.Delivery.Event)
-	} else if d.Event == nil && o.Outcome != payack.OutcomeAccepted && o.Outcome != payack.OutcomeDuplicate && o.Outcome != payack.OutcomeFailed {
-		assert.Nil(t, o.Delivery.Event, at)
-		assert.Empty(t, o.EventID, at)
+	if p.enclose != nil {
+		return p.enclose(members.write(false)), nil
 	}
-	m.compareLog(at, d, lines)
-}
-
-// compareLog wants the line of the delivery, and no warning that isn't expected.
-func (m *merchant) compareLog(at string, d *Delivery, lines []map[string]any) {
-	deliveries, warned := 0, false
-	for _, line := range lines {
-		text := fmt.Sprint(line["msg"])
-		switch {
-		case strings.HasPrefix(text, "payack: callback "):
-			deliveries++
-		case line["level"] == "INFO":
-		case d.Warns != "" && line["level"] == "WARN" && strings.Contains(text, d.Warns):
-			warned = true
-		default:
-			m.t.Errorf("%s: unexpected in the log: %v", at, line)
-		}
-	}
-	assert.Equal(m.t, 1, deliveries, "%s: one line for each delivery", at)
-	assert.Equal(m.t, d.Warns != "", warned, "%s: the warning in %v", at, lines)
-}
-
-// compare compares what is named.
-func (e *Event) compare(t testing.TB, at string, ev payack.Event) {
-	if e.ID != "" {
-		assert.Equal(t, e.ID, ev.ID(), at)
-	}
-	if e.Scheme != "" {
-		assert.Equal(t, e.Scheme, ev.VerifiedBy().Scheme, at)
-	}
-	if e.Paid != nil {
-		assert.Equal(t, *e.Paid, ev.Paid(), "%s: paid", at)
-	}
-	if e.Final != nil {
-		assert.Equal(t, *e.Final, ev.Final(), "%s: final", at)
-	}
-	b, err := json.Marshal(ev)
-	require.NoError(t, err)
-	form := object(t, b)
-	unsigned := object(t, form["unsigned"])
-	extra := object(t, form["extra"])
-	maps.Copy(extra, object(t, unsigned["extra"]))
-	compareMembers(t, at+", signed", e.Members, form)
-	compareMembers(t, at+", unsigned", e.Unsigned, unsigned)
-	compareMembers(t, at+", extra", e.Extra, extra)
-	for name, literal := range e.Literals {
-		amount, found := e2e.SignedAmounts(ev)[name]
-		if assert.True(t, found, "%s: no amount %s", at, name) {
-			assert.Equal(t, literal, amount.Literal(), "%s: %s as sent", at, name)
-		}
-	}
-	if e.Refund != nil {
-		compareRefund(t, at, e.Refund, ev)
-	}
-	found := ev.Found()
-	if e.Expected != nil {
-		assert.Equal(t, *e.Expected, Order{found.Expected.Amount.String(), found.Expected.RefCode}, at)
-	}
-	if e.Confirmed != nil && assert.NotNil(t, found.Confirmed, at) {
-		assert.Equal(t, *e.Confirmed, *found.Confirmed, at)
-	}
-}
-
-func object(t testing.TB, raw json.RawMessage) map[string]json.RawMessage {
-	out := map[string]json.RawMessage{}
-	if raw != nil {
-		require.NoError(t, json.Unmarshal(raw, &out))
-	}
-	return out
-}
-
-func compareMembers(t testing.TB, at string, want map[string]*string, got map[string]json.RawMessage) {
-	for name, text := range want {
-		raw, found := got[name]
-		if !assert.True(t, found, "%s: %s is missing", at, name) {
-			continue
-		}
-		var shown *string
-		if json.Unmarshal(raw, &shown) != nil { // success
-			literal := string(raw)
-			shown = &literal
-		}
-		assert.Equal(t, text, shown, "%s: %s", at, name)
-	}
-}
-
-func compareRefund(t testing.TB, at string, want map[string]string, ev payack.Event) {
-	e, ok := ev.(*payack.PayatomEvent)
-	require.True(t, ok, at)
-	refund, ok := e.Unsigned.Refund()
-	assert.Equal(t, len(want) > 0, ok, "%s: whether there is a refund", at)
-	got := map[string]string{
-		"refunded_upi": refund.RefundedUPI.String(), "refund_amount": refund.Amount.String(),
-		"refund_initiated_time": refund.InitiatedTime.String(), "refund_completed_time": refund.CompletedTime.String(),
-		"refund_status": refund.Status.String(), "refund_notes": refund.Notes.String(),
-	}
-	for name, text := range want {
-		shown, known := got[name]
-		assert.True(t, known, "%s: a refund has no %s", at, name)
-		assert.Equal(t, text, shown, "%s: %s of the refund", at, name)
-	}
+	return members.write(false), nil
 }
