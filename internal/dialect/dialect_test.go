@@ -84,3 +84,50 @@ func TestFault(t *testing.T) {
 		}
 	}
 }
+
+// What a table of each database is made of.
+func TestSpelling(t *testing.T) {
+	for _, tc := range []struct {
+		d                                                              Dialect
+		now, binary, largeBinary, text, options, random, dual, rebound string
+	}{
+		{SQLite,
+			"(CAST(strftime('%s','now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f','now'), 4) AS INTEGER) * 1000)",
+			"BLOB", "BLOB", "TEXT", "", "lower(hex(randomblob(16)))", "", "a = ? AND b = ?"},
+		{PostgreSQL,
+			"(extract(epoch from clock_timestamp()) * 1000000)::bigint",
+			"BYTEA", "BYTEA", "TEXT", "", "CAST(gen_random_uuid() AS text)", "", "a = $1 AND b = $2"},
+		{MySQL,
+			"TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))",
+			"VARBINARY(4096)", "LONGBLOB", "VARCHAR(7) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", " ENGINE=InnoDB", "UUID()", " FROM DUAL", "a = ? AND b = ?"},
+	} {
+		require.Equal(t, tc.now, tc.d.Now())
+		require.Equal(t, tc.binary, tc.d.Binary(4096))
+		require.Equal(t, tc.largeBinary, tc.d.Binary(4097))
+		require.Equal(t, tc.text, tc.d.Text(7))
+		require.Equal(t, tc.options, tc.d.TableOptions())
+		require.Equal(t, tc.random, tc.d.Random())
+		require.Equal(t, tc.dual, tc.d.Dual())
+		require.Equal(t, tc.rebound, tc.d.Rebind("a = ? AND b = ?"))
+	}
+}
+
+func TestSQLiteText(t *testing.T) {
+	for text, want := range map[string]Fault{
+		"no such table: payack_events":              NoTable,
+		"no such column: fingerprint":               NoColumn,
+		"table payack_events has no column named x": NoColumn,
+		`near "SELEC": syntax error`:                Syntax,
+		"no such function: now":                     Syntax,
+		`unrecognized token: ":"`:                   Syntax,
+		"cannot start a transaction within another": Other,
+	} {
+		require.Equal(t, want, SQLite.Fault(&sqliteError{text}), text)
+	}
+}
+
+// sqliteError is an error of SQLite's that only its text tells.
+type sqliteError struct{ text string }
+
+func (e *sqliteError) Error() string { return e.text }
+func (*sqliteError) Code() int       { return 1 }

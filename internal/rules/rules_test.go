@@ -201,3 +201,45 @@ func TestRulesForAmounts(t *testing.T) {
 		assert.Empty(t, tags, rule)
 	}
 }
+
+// The rules for one provider's amounts ask its event for the status, and refuse
+// what stands in anything else.
+func TestAmountRulesNeedTheirEvent(t *testing.T) {
+	v := rules.NewValidator()
+	amount := payack.NewAmount("500")
+	assert.ErrorContains(t, v.Struct(struct {
+		Amount payack.Amount `validate:"payatom_amount"`
+	}{amount}), "'payatom_amount'")
+	assert.ErrorContains(t, v.Struct(struct {
+		Amount payack.Amount `validate:"pts_accept_amount"`
+	}{amount}), "'pts_accept_amount'")
+	assert.NoError(t, v.Struct(struct {
+		Amount payack.Amount `validate:"amount"`
+	}{amount}))
+
+	// A payment that is paid needs an amount above zero.
+	payatom := func(status, literal string) *payack.PayatomEvent {
+		return &payack.PayatomEvent{OrderID: "ORD1", Status: payack.PayatomStatus(status), ReceivedAmount: payack.NewAmount(literal)}
+	}
+	for _, tc := range []struct {
+		status, amount string
+		good           bool
+	}{
+		{"Approved", "500", true}, {"Approved", "0", false}, {"Approved", "", false},
+		{"Pending", "0", true}, {"Pending", "", true}, {"Pending", "x", false},
+		{"Refund Initiated", "500", true}, {"Refund Completed", "", false},
+	} {
+		err := v.StructPartial(payatom(tc.status, tc.amount), "ReceivedAmount")
+		assert.Equal(t, tc.good, err == nil, "%s %q: %v", tc.status, tc.amount, err)
+	}
+	for _, tc := range []struct {
+		status, amount string
+		good           bool
+	}{
+		{"2000", "100.50", true}, {"2000", "0", false}, {"2000", "", false},
+		{"1000", "", true}, {"1000", "0", true}, {"1000", "x", false},
+	} {
+		err := v.StructPartial(&payack.PTSEvent{Status: payack.PTSStatus(tc.status), AcceptAmount: payack.NewAmount(tc.amount)}, "AcceptAmount")
+		assert.Equal(t, tc.good, err == nil, "%s %q: %v", tc.status, tc.amount, err)
+	}
+}
