@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/testserver"
 	"github.com/payack/payack/payacktest"
 )
 
@@ -34,7 +35,9 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	testserver.StopAll()
+	os.Exit(code)
 }
 
 // The keys of the tests; no account has them.

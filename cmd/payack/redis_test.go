@@ -2,51 +2,18 @@ package main
 
 import (
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-)
 
-// redisURL starts a Redis server for the test, or takes the one that is named.
-func redisURL(t *testing.T) string {
-	t.Helper()
-	if url := os.Getenv("PAYACK_TEST_REDIS"); url != "" {
-		return url
-	}
-	program, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Skip("SKIP-SERVER: needs redis-server in PATH, or the URL of one in PAYACK_TEST_REDIS")
-	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := free.Addr().String()
-	require.NoError(t, free.Close())
-	_, port, err := net.SplitHostPort(addr)
-	require.NoError(t, err)
-	server := exec.Command(program, "--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir(), "--save", "", "--appendonly", "no")
-	require.NoError(t, server.Start())
-	t.Cleanup(func() {
-		_ = server.Process.Kill()
-		_ = server.Wait()
-	})
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", addr)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	}, 20*time.Second, 10*time.Millisecond, "redis-server does not listen")
-	return "redis://" + addr
-}
+	"github.com/payack/payack/internal/testserver"
+)
 
 // Two receivers that share a Redis share the budget of a client.
 func TestRateLimitAcrossReplicas(t *testing.T) {
 	c := with(testConfig(), object{"rate_limit": object{
-		"per_second": 0.001, "burst": 3, "charge": "all", "redis": redisURL(t),
+		"per_second": 0.001, "burst": 3, "charge": "all", "redis": testserver.Redis(t).DSN,
 	}, "trusted_proxies": []any{"127.0.0.1"}})
 	first, second := startListener(t, c), startListener(t, c)
 	// A call that waits too long for Redis is answered by its own process, which

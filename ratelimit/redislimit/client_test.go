@@ -2,15 +2,11 @@ package redislimit_test
 
 import (
 	"context"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/payack/payack/internal/testserver"
 	"github.com/payack/payack/ratelimit"
 	"github.com/payack/payack/ratelimit/ratelimittest"
 	"github.com/payack/payack/ratelimit/redislimit"
@@ -49,36 +45,20 @@ func conforms(t *testing.T, c redis.UniversalClient) {
 
 func TestConformsInACluster(t *testing.T) {
 	s := ownServer(t, "--cluster-enabled", "yes")
-	direct := closing(t, redis.NewClient(&redis.Options{Addr: s.addr}))
+	direct := closing(t, redis.NewClient(&redis.Options{Addr: s.Addr}))
 	ctx := context.Background()
 	require.NoError(t, direct.Do(ctx, "cluster", "addslotsrange", 0, 16383).Err())
 	require.Eventually(t, func() bool {
 		return strings.HasPrefix(direct.ClusterInfo(ctx).Val(), "cluster_state:ok")
 	}, 20*time.Second, 20*time.Millisecond)
-	conforms(t, closing(t, redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.addr}, ContextTimeoutEnabled: true})))
+	conforms(t, closing(t, redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.Addr}, ContextTimeoutEnabled: true})))
 }
 
 func TestConformsBehindSentinels(t *testing.T) {
 	s := ownServer(t)
-	path, err := exec.LookPath("redis-server")
-	require.NoError(t, err)
-	host, port, err := net.SplitHostPort(s.addr)
-	require.NoError(t, err)
-	addr := freeAddr(t)
-	_, own, err := net.SplitHostPort(addr)
-	require.NoError(t, err)
-	file := filepath.Join(t.TempDir(), "sentinel.conf")
-	require.NoError(t, os.WriteFile(file, []byte("bind 127.0.0.1\nport "+own+"\ndir "+filepath.Dir(file)+"\nsentinel monitor shop "+host+" "+port+" 1\n"), 0o600))
-	cmd := exec.Command(path, file, "--sentinel")
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // says that it was killed
-	})
-	sentinel := closing(t, redis.NewClient(&redis.Options{Addr: addr}))
-	require.Eventually(t, func() bool { return sentinel.Ping(context.Background()).Err() == nil }, 20*time.Second, 20*time.Millisecond)
+	sentinel := testserver.Own(t, testserver.NewSentinel(s.Addr), "")
 	conforms(t, closing(t, redis.NewFailoverClient(&redis.FailoverOptions{
-		MasterName: "shop", SentinelAddrs: []string{addr}, ContextTimeoutEnabled: true,
+		MasterName: "shop", SentinelAddrs: []string{sentinel.Addr}, ContextTimeoutEnabled: true,
 	})))
 }
 
@@ -147,7 +127,7 @@ func TestClientsThatTryAgainDontChargeTwice(t *testing.T) {
 func TestPing(t *testing.T) {
 	ctx := context.Background()
 	s := ownServer(t)
-	opts := &redis.Options{Addr: s.addr}
+	opts := &redis.Options{Addr: s.Addr}
 	prefix := freshPrefix()
 	var told changes
 	l := newLimiter(t, opts, redislimit.Config{Budget: budget, Prefix: prefix, OnChange: told.add})
@@ -167,7 +147,7 @@ func TestPing(t *testing.T) {
 		assert.NotContains(t, err.Error(), "hunter2")
 		t.Log(err)
 	}
-	fails(newLimiter(t, &redis.Options{Addr: s.addr, Username: "shop", Password: "hunter2"}, redislimit.Config{Budget: budget}), "check the user and the password")
+	fails(newLimiter(t, &redis.Options{Addr: s.Addr, Username: "shop", Password: "hunter2"}, redislimit.Config{Budget: budget}), "check the user and the password")
 	c := closing(t, redis.NewClient(opts))
 	require.NoError(t, c.ReplicaOf(ctx, "127.0.0.1", "1").Err())
 	// The bucket must not be empty, or nothing is written.
@@ -176,12 +156,12 @@ func TestPing(t *testing.T) {
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
 	assert.ErrorIs(t, l.Ping(cancelled), context.Canceled)
-	s.signal(t, syscall.SIGSTOP)
+	s.Pause()
 	start := time.Now()
 	fails(l, "check that it runs")
 	assert.Less(t, time.Since(start), redislimit.PingTimeout+patience)
-	s.signal(t, syscall.SIGCONT)
-	s.kill(t)
+	s.Continue()
+	s.Kill()
 	fails(l, "check the address and that Redis runs")
 	assert.Empty(t, told.all(), "a ping opens nothing")
 	require.NoError(t, l.Close())

@@ -41,8 +41,9 @@ func awaitShared(t *testing.T, l *redislimit.Limiter) {
 
 func TestRefusedFromTheStart(t *testing.T) {
 	var told changes
-	addr := freeAddr(t)
-	l := newLimiter(t, &redis.Options{Addr: addr}, redislimit.Config{
+	s := ownServer(t)
+	s.Kill() // nothing listens there now
+	l := newLimiter(t, &redis.Options{Addr: s.Addr}, redislimit.Config{
 		Budget: budget, OnChange: told.add, CoolDown: 100 * time.Millisecond,
 	})
 	for i := range 20 {
@@ -56,15 +57,15 @@ func TestRefusedFromTheStart(t *testing.T) {
 
 func TestServerThatComesUpLater(t *testing.T) {
 	s := ownServer(t)
-	s.kill(t)
+	s.Kill()
 	var told changes
-	l := newLimiter(t, &redis.Options{Addr: s.addr}, redislimit.Config{
+	l := newLimiter(t, &redis.Options{Addr: s.Addr}, redislimit.Config{
 		Budget: budget, OnChange: told.add, CoolDown: 50 * time.Millisecond,
 	})
 	for range 5 {
 		timed(t, l, "k")
 	}
-	s.restart(t)
+	restart(t, s)
 	awaitShared(t, l)
 	list := told.all()
 	require.Len(t, list, 2)
@@ -75,7 +76,7 @@ func TestServerThatComesUpLater(t *testing.T) {
 func TestKilledAndRestartedInTheMiddle(t *testing.T) {
 	s := ownServer(t)
 	var told changes
-	l := newLimiter(t, &redis.Options{Addr: s.addr}, redislimit.Config{
+	l := newLimiter(t, &redis.Options{Addr: s.Addr}, redislimit.Config{
 		Budget: ratelimit.Config{PerSecond: 1, Burst: 1 << 20}, OnChange: told.add, CoolDown: 50 * time.Millisecond,
 	})
 	connect(t, l)
@@ -97,9 +98,9 @@ func TestKilledAndRestartedInTheMiddle(t *testing.T) {
 		})
 	}
 	time.Sleep(100 * time.Millisecond)
-	s.kill(t)
+	s.Kill()
 	require.Eventually(t, func() bool { return l.Stats().Open }, 20*time.Second, 5*time.Millisecond)
-	s.restart(t)
+	restart(t, s)
 	shared := l.Stats().Shared
 	require.Eventually(t, func() bool { return !l.Stats().Open && l.Stats().Shared > shared+100 }, 20*time.Second, 5*time.Millisecond)
 	close(stop)
@@ -111,16 +112,12 @@ func TestKilledAndRestartedInTheMiddle(t *testing.T) {
 func TestPaused(t *testing.T) {
 	s := ownServer(t)
 	var told changes
-	l := newLimiter(t, &redis.Options{Addr: s.addr}, redislimit.Config{
+	l := newLimiter(t, &redis.Options{Addr: s.Addr}, redislimit.Config{
 		Budget: ratelimit.Config{PerSecond: 1, Burst: 1 << 20}, OnChange: told.add, CoolDown: 50 * time.Millisecond,
 	})
 	connect(t, l)
-	s.signal(t, syscall.SIGSTOP)
-	t.Cleanup(func() { // before the server's own clean-up, and again is fine
-		if s.cmd != nil {
-			s.signal(t, syscall.SIGCONT)
-		}
-	})
+	s.Pause()
+	t.Cleanup(s.Continue) // again is fine
 
 	// One after the other: the first few wait for their deadline, and the probes.
 	longest := time.Duration(0)
@@ -145,7 +142,7 @@ func TestPaused(t *testing.T) {
 	}
 	wg.Wait()
 
-	s.signal(t, syscall.SIGCONT)
+	s.Continue()
 	awaitShared(t, l)
 	assert.False(t, told.all()[len(told.all())-1].Local)
 }
@@ -154,28 +151,24 @@ func TestPaused(t *testing.T) {
 // and the greeting is never answered.
 func TestPausedFromTheStart(t *testing.T) {
 	s := ownServer(t)
-	s.signal(t, syscall.SIGSTOP)
-	t.Cleanup(func() {
-		if s.cmd != nil {
-			s.signal(t, syscall.SIGCONT)
-		}
-	})
-	l := newLimiter(t, &redis.Options{Addr: s.addr}, redislimit.Config{Budget: budget, CoolDown: 50 * time.Millisecond})
+	s.Pause()
+	t.Cleanup(s.Continue)
+	l := newLimiter(t, &redis.Options{Addr: s.Addr}, redislimit.Config{Budget: budget, CoolDown: 50 * time.Millisecond})
 	for i := range 20 {
 		d, _ := timed(t, l, "k")
 		require.Equal(t, i < 3, d.Allowed)
 	}
-	s.signal(t, syscall.SIGCONT)
+	s.Continue()
 	awaitShared(t, l)
 }
 
 func TestScriptFlush(t *testing.T) {
 	s := ownServer(t)
-	l := newPatient(t, &redis.Options{Addr: s.addr}, redislimit.Config{
+	l := newPatient(t, &redis.Options{Addr: s.Addr}, redislimit.Config{
 		Budget:   budget,
 		OnChange: func(c redislimit.Change) { t.Errorf("a flushed script is no failure: %+v", c) },
 	})
-	c := redis.NewClient(&redis.Options{Addr: s.addr})
+	c := redis.NewClient(&redis.Options{Addr: s.Addr})
 	defer c.Close()
 	for i := range 5 {
 		require.NoError(t, c.ScriptFlush(context.Background()).Err())
@@ -187,12 +180,12 @@ func TestScriptFlush(t *testing.T) {
 
 func TestReadOnlyServer(t *testing.T) {
 	s := ownServer(t)
-	c := redis.NewClient(&redis.Options{Addr: s.addr})
+	c := redis.NewClient(&redis.Options{Addr: s.Addr})
 	defer c.Close()
 	// A replica of nothing takes no writes; so does a server out of memory.
 	require.NoError(t, c.Do(context.Background(), "REPLICAOF", "127.0.0.1", "1").Err())
 	var told changes
-	l := newLimiter(t, &redis.Options{Addr: s.addr}, redislimit.Config{Budget: budget, OnChange: told.add, CoolDown: time.Hour})
+	l := newLimiter(t, &redis.Options{Addr: s.Addr}, redislimit.Config{Budget: budget, OnChange: told.add, CoolDown: time.Hour})
 	for i := range 20 {
 		d, _ := timed(t, l, "k")
 		require.Equal(t, i < 3, d.Allowed)

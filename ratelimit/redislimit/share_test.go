@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/payack/payack/internal/testserver"
 	"github.com/payack/payack/ratelimit"
 	"github.com/payack/payack/ratelimit/redislimit"
 	"github.com/redis/go-redis/v9"
@@ -42,7 +43,9 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	testserver.StopAll()
+	os.Exit(code)
 }
 
 // quiet keeps go-redis's reports of the faults we make out of the output.

@@ -3,15 +3,12 @@ package redisstore_test
 import (
 	"context"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/testserver"
 	"github.com/payack/payack/store/redisstore"
 	"github.com/payack/payack/store/storetest"
 	"github.com/redis/go-redis/v9"
@@ -40,39 +37,15 @@ func closing[C redis.UniversalClient](t *testing.T, c C) C {
 // ownCluster starts a cluster of one server, and returns its address.
 func ownCluster(t *testing.T) string {
 	t.Helper()
-	s := ownServer(t, append([]string{"--cluster-enabled", "yes"}, forgetful...))
-	c := client(t, &redis.Options{Addr: s.addr})
+	s := ownServer(t, "--cluster-enabled", "yes")
+	c := client(t, &redis.Options{Addr: s.Addr})
 	ctx := context.Background()
 	require.NoError(t, c.Do(ctx, "cluster", "addslotsrange", 0, 16383).Err())
 	require.Eventually(t, func() bool {
 		info, err := c.ClusterInfo(ctx).Result()
 		return err == nil && len(info) > 16 && info[:16] == "cluster_state:ok"
 	}, 20*time.Second, 20*time.Millisecond)
-	return s.addr
-}
-
-// ownSentinel starts a Sentinel that names server as the primary "shop", and
-// returns its address.
-func ownSentinel(t *testing.T, server string) string {
-	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	require.NoError(t, err)
-	host, port, err := net.SplitHostPort(server)
-	require.NoError(t, err)
-	addr := freeAddr(t)
-	_, own, err := net.SplitHostPort(addr)
-	require.NoError(t, err)
-	file := filepath.Join(t.TempDir(), "sentinel.conf")
-	require.NoError(t, os.WriteFile(file, []byte("bind 127.0.0.1\nport "+own+"\ndir "+filepath.Dir(file)+"\nsentinel monitor shop "+host+" "+port+" 1\n"), 0o600))
-	cmd := exec.Command(path, file, "--sentinel")
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // says that it was killed
-	})
-	c := client(t, &redis.Options{Addr: addr})
-	require.Eventually(t, func() bool { return c.Ping(context.Background()).Err() == nil }, 20*time.Second, 20*time.Millisecond)
-	return addr
+	return s.Addr
 }
 
 func TestConformsInACluster(t *testing.T) {
@@ -86,13 +59,13 @@ func TestConformsInACluster(t *testing.T) {
 
 func ownClusterWithoutSlots(t *testing.T) string {
 	t.Helper()
-	return ownServer(t, append([]string{"--cluster-enabled", "yes"}, forgetful...)).addr
+	return ownServer(t, "--cluster-enabled", "yes").Addr
 }
 
 func TestConformsBehindSentinels(t *testing.T) {
-	server := ownServer(t, forgetful)
+	server := ownServer(t)
 	c := closing(t, redis.NewFailoverClient(&redis.FailoverOptions{
-		MasterName: "shop", SentinelAddrs: []string{ownSentinel(t, server.addr)}, ContextTimeoutEnabled: true,
+		MasterName: "shop", SentinelAddrs: []string{testserver.Own(t, testserver.NewSentinel(server.Addr), "").Addr}, ContextTimeoutEnabled: true,
 	}))
 	conforms(t, c)
 }
@@ -151,8 +124,8 @@ func TestCloseLeavesTheClientOpen(t *testing.T) {
 // may have been carried out, and the second one would be told that it is busy or
 // not held.
 func TestClientsThatTryAgainDontClaimTwice(t *testing.T) {
-	server := ownServer(t, forgetful)
-	w := newWire(t, server.addr)
+	server := ownServer(t)
+	w := newWire(t, server.Addr)
 	ctx := context.Background()
 	for name, c := range map[string]redis.UniversalClient{
 		"client": redis.NewClient(&redis.Options{Addr: w.addr, ContextTimeoutEnabled: true, MaxRetries: 3}),
@@ -270,8 +243,8 @@ func TestHome(t *testing.T) {
 
 func TestPing(t *testing.T) {
 	ctx := context.Background()
-	server := ownServer(t, forgetful)
-	opts := &redis.Options{Addr: server.addr}
+	server := ownServer(t)
+	opts := &redis.Options{Addr: server.Addr}
 	prefix := freshPrefix()
 	s := newStore(t, opts, redisstore.Config{Prefix: prefix})
 	require.Eventually(t, func() bool { return s.Ping(ctx) == nil }, 20*time.Second, 10*time.Millisecond)
@@ -287,12 +260,12 @@ func TestPing(t *testing.T) {
 		t.Log(err)
 	}
 	require.NoError(t, c.Do(ctx, "acl", "setuser", "reader", "on", ">hunter2", "~*", "+@read", "+eval", "+evalsha", "+hello").Err())
-	fails(newStore(t, &redis.Options{Addr: server.addr, Username: "reader", Password: "hunter2"}, redisstore.Config{}), "allow the user the commands")
+	fails(newStore(t, &redis.Options{Addr: server.Addr, Username: "reader", Password: "hunter2"}, redisstore.Config{}), "allow the user the commands")
 	require.NoError(t, c.Do(ctx, "acl", "setuser", "stranger", "on", ">hunter2", "~other:*", "+@all").Err())
-	fails(newStore(t, &redis.Options{Addr: server.addr, Username: "stranger", Password: "hunter2"}, redisstore.Config{}), "allow the user the commands")
-	fails(newStore(t, &redis.Options{Addr: server.addr, Username: "reader", Password: "hunter22"}, redisstore.Config{}), "check the user and the password")
+	fails(newStore(t, &redis.Options{Addr: server.Addr, Username: "stranger", Password: "hunter2"}, redisstore.Config{}), "allow the user the commands")
+	fails(newStore(t, &redis.Options{Addr: server.Addr, Username: "reader", Password: "hunter22"}, redisstore.Config{}), "check the user and the password")
 	require.NoError(t, c.Do(ctx, "acl", "setuser", "shop", "on", ">hunter2", "~"+prefix+":once:*", "+evalsha", "+eval", "+get", "+set", "+del").Err())
-	shop := newStore(t, &redis.Options{Addr: server.addr, Username: "shop", Password: "hunter2"}, redisstore.Config{Prefix: prefix})
+	shop := newStore(t, &redis.Options{Addr: server.Addr, Username: "shop", Password: "hunter2"}, redisstore.Config{Prefix: prefix})
 	require.NoError(t, shop.Ping(ctx), "the rights that the documentation names are enough")
 	state, err := shop.Bind(ctx, "id", "f")
 	require.NoError(t, err)
@@ -310,12 +283,12 @@ func TestPing(t *testing.T) {
 	cancel()
 	assert.ErrorIs(t, s.Ping(cancelled), context.Canceled)
 	impatient := newStore(t, opts, redisstore.Config{Timeout: shortTimeout})
-	goOn := server.pause(t)
+	goOn := pause(t, server)
 	start := time.Now()
 	fails(impatient, "check that it runs")
 	assert.Less(t, time.Since(start), patience)
 	goOn()
-	server.kill(t)
+	server.Kill()
 	fails(s, "check the address and that Redis runs")
 	fails(newStore(t, &redis.Options{Addr: saying(t, "-ERR unknown command 'EVALSHA'\r\n"), Protocol: 2, DisableIdentity: true}, redisstore.Config{}), "check that a Redis server is at this address")
 	fails(newStore(t, &redis.Options{Addr: saying(t, "+fine\r\n")}, redisstore.Config{}), "check that a Redis server is at this address")
@@ -324,10 +297,10 @@ func TestPing(t *testing.T) {
 }
 
 func TestLookupAndBindWithoutAnAnswer(t *testing.T) {
-	server := ownServer(t, forgetful)
-	s := newStore(t, &redis.Options{Addr: server.addr}, redisstore.Config{Timeout: shortTimeout})
+	server := ownServer(t)
+	s := newStore(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Timeout: shortTimeout})
 	connect(t, s)
-	goOn := server.pause(t)
+	goOn := pause(t, server)
 	for i := range 2 {
 		id := strconv.Itoa(i)
 		for name, call := range map[string]func() (payack.ClaimState, error){

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/testserver"
 	"github.com/payack/payack/store/redisstore"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
@@ -47,18 +48,18 @@ func fails(t *testing.T, s payack.Store, id string) {
 }
 
 func TestRefusedFromTheStartAndUpLater(t *testing.T) {
-	server := ownServer(t, forgetful)
-	server.kill(t)
-	s := newStore(t, &redis.Options{Addr: server.addr}, redisstore.Config{Timeout: shortTimeout})
+	server := ownServer(t)
+	server.Kill()
+	s := newStore(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Timeout: shortTimeout})
 	for i := range 20 {
 		fails(t, s, fmt.Sprint(i))
 	}
 	_, err := s.Claim(context.Background(), "id", "f", lease)
 	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
 
-	server.restart(t)
+	restart(t, server)
 	connect(t, s)
-	patient := newPatient(t, &redis.Options{Addr: server.addr}, redisstore.Config{})
+	patient := newPatient(t, &redis.Options{Addr: server.Addr}, redisstore.Config{})
 	token := claimed(t, patient, "id")
 	require.NoError(t, patient.Commit(context.Background(), "id", token))
 	assert.Equal(t, payack.ClaimDone, claim(t, patient, "id").State)
@@ -119,17 +120,17 @@ func (w *workload) count() (committed, held, failures int) {
 }
 
 // throughAKill runs a workload while the server is killed and restarted.
-func throughAKill(t *testing.T, server *server, prefix string) (*workload, int) {
+func throughAKill(t *testing.T, server *testserver.Server, prefix string) (*workload, int) {
 	t.Helper()
-	s := newStore(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix, Timeout: shortTimeout})
+	s := newStore(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Prefix: prefix, Timeout: shortTimeout})
 	var w workload
 	stop := make(chan struct{})
 	wg := w.run(t, s, stop)
 	require.Eventually(t, func() bool { c, h, _ := w.count(); return c > 100 && h > 20 }, 30*time.Second, time.Millisecond)
-	server.kill(t)
+	server.Kill()
 	before, _, f := w.count()
 	require.Eventually(t, func() bool { _, _, failures := w.count(); return failures > f+20 }, 30*time.Second, time.Millisecond)
-	server.restart(t)
+	restart(t, server)
 	require.Eventually(t, func() bool { c, _, _ := w.count(); return c > before+100 }, 30*time.Second, time.Millisecond)
 	close(stop)
 	wg.Wait()
@@ -139,10 +140,10 @@ func throughAKill(t *testing.T, server *server, prefix string) (*workload, int) 
 }
 
 func TestKilledAndRestartedWithPersistence(t *testing.T) {
-	server := ownServer(t, durable)
+	server := ownServer(t, durable...)
 	prefix := freshPrefix()
 	w, _ := throughAKill(t, server, prefix)
-	s := newPatient(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix})
+	s := newPatient(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Prefix: prefix})
 	for _, id := range w.committed {
 		require.Equal(t, payack.ClaimDone, claim(t, s, id).State, "id %s", id)
 	}
@@ -157,9 +158,9 @@ func TestKilledAndRestartedWithPersistence(t *testing.T) {
 
 // What the package's documentation says is lost.
 func TestKilledAndRestartedWithoutPersistence(t *testing.T) {
-	server := ownServer(t, forgetful)
+	server := ownServer(t)
 	prefix := freshPrefix()
-	s := newPatient(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix})
+	s := newPatient(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Prefix: prefix})
 	token := claimed(t, s, "held over the kill")
 	w, before := throughAKill(t, server, prefix)
 	connect(t, s)
@@ -172,13 +173,13 @@ func TestKilledAndRestartedWithoutPersistence(t *testing.T) {
 }
 
 func TestPaused(t *testing.T) {
-	server := ownServer(t, forgetful)
+	server := ownServer(t)
 	prefix := freshPrefix()
-	s := newStore(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix, Timeout: shortTimeout})
+	s := newStore(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Prefix: prefix, Timeout: shortTimeout})
 	connect(t, s)
 	done := claimed(t, s, "done")
 	require.NoError(t, s.Commit(context.Background(), "done", done))
-	goOn := server.pause(t)
+	goOn := pause(t, server)
 
 	longest := time.Duration(0)
 	for i := range 3 {
@@ -200,7 +201,7 @@ func TestPaused(t *testing.T) {
 	connect(t, s)
 	// Redis has carried out what it found; nothing of it is done, and what is
 	// held is free in the end.
-	patient := newPatient(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix})
+	patient := newPatient(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Prefix: prefix})
 	assert.Equal(t, payack.ClaimDone, claim(t, patient, "done").State)
 	assert.NotEqual(t, payack.ClaimDone, claim(t, patient, "alone 0").State)
 	require.NoError(t, patient.Advance(lease))
@@ -212,9 +213,9 @@ func TestPaused(t *testing.T) {
 // Hung before there is any connection: dialling works, since the kernel accepts,
 // and the greeting is never answered.
 func TestPausedFromTheStart(t *testing.T) {
-	server := ownServer(t, forgetful)
-	goOn := server.pause(t)
-	s := newStore(t, &redis.Options{Addr: server.addr}, redisstore.Config{Timeout: shortTimeout})
+	server := ownServer(t)
+	goOn := pause(t, server)
+	s := newStore(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Timeout: shortTimeout})
 	for i := range 3 {
 		fails(t, s, fmt.Sprint(i))
 	}
@@ -246,7 +247,7 @@ func TestHungDialerAndHooks(t *testing.T) {
 }
 
 func TestScriptFlush(t *testing.T) {
-	opts := &redis.Options{Addr: ownServer(t, forgetful).addr}
+	opts := &redis.Options{Addr: ownServer(t).Addr}
 	c := client(t, opts)
 	s := newPatient(t, opts, redisstore.Config{})
 	ctx := context.Background()
@@ -273,7 +274,7 @@ func TestServersThatTakeNoWrites(t *testing.T) {
 		"a full one": func(c *redis.Client) error { return c.ConfigSet(ctx, "maxmemory", "1").Err() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			opts := &redis.Options{Addr: ownServer(t, forgetful).addr}
+			opts := &redis.Options{Addr: ownServer(t).Addr}
 			c := client(t, opts)
 			s := newPatient(t, opts, redisstore.Config{})
 			done, held := claimed(t, s, "done"), claimed(t, s, "held")
@@ -355,10 +356,10 @@ func newWire(t *testing.T, to string) *wire {
 }
 
 func TestLostAnswers(t *testing.T) {
-	server := ownServer(t, forgetful)
-	w := newWire(t, server.addr)
+	server := ownServer(t)
+	w := newWire(t, server.Addr)
 	prefix := freshPrefix()
-	direct := newPatient(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix})
+	direct := newPatient(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Prefix: prefix})
 	s := newPatient(t, &redis.Options{Addr: w.addr}, redisstore.Config{Prefix: prefix})
 	ctx := context.Background()
 	token := claimed(t, s, "commit") // loads the scripts
@@ -388,11 +389,11 @@ func TestLostAnswers(t *testing.T) {
 
 // The caller that goes away while the call is on its way.
 func TestCancelledWhileWaiting(t *testing.T) {
-	server := ownServer(t, forgetful)
+	server := ownServer(t)
 	prefix := freshPrefix()
-	s := newPatient(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix})
+	s := newPatient(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Prefix: prefix})
 	connect(t, s)
-	goOn := server.pause(t)
+	goOn := pause(t, server)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		time.Sleep(50 * time.Millisecond)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/testserver"
 	"github.com/payack/payack/store/redisstore"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
@@ -38,7 +39,9 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	testserver.StopAll()
+	os.Exit(code)
 }
 
 // quiet keeps go-redis's reports of the faults we make out of the output.

@@ -259,9 +259,9 @@ func TestConflictOnTheOtherReplicaIsAnError(t *testing.T) {
 }
 
 func TestStoreDown(t *testing.T) {
-	server := ownServer(t, forgetful)
+	server := ownServer(t)
 	prefix := freshPrefix()
-	s := newStore(t, &redis.Options{Addr: server.addr}, redisstore.Config{Prefix: prefix, Timeout: shortTimeout})
+	s := newStore(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Prefix: prefix, Timeout: shortTimeout})
 	var called atomic.Int64
 	pts := ptsReplica(t, s, func(context.Context, *payack.PTSEvent) error {
 		called.Add(1)
@@ -279,17 +279,17 @@ func TestStoreDown(t *testing.T) {
 		assert.Less(t, time.Since(start), 2*patience)
 		assert.Zero(t, called.Load(), "not called")
 	}
-	goOn := server.pause(t)
+	goOn := pause(t, server)
 	callbacks()
 	goOn()
-	server.kill(t)
+	server.Kill()
 	callbacks()
 	for _, r := range []*replica{pts, payatom} {
 		assert.Equal(t, 2, strings.Count(r.lines(), `"reason":"store"`))
 		assert.Contains(t, r.lines(), `"level":"ERROR"`)
 	}
 
-	server.restart(t)
+	restart(t, server)
 	connect(t, s)
 	require.Eventually(t, func() bool { return pts.send(ptsCallback(t, "1", "100.50")) == "SUCCESS" }, 20*time.Second, 10*time.Millisecond)
 	assert.EqualValues(t, 1, called.Load())
@@ -298,11 +298,11 @@ func TestStoreDown(t *testing.T) {
 // Redis goes away while the callback runs: the work is done, so the provider is
 // told so, and the failure is logged.
 func TestStoreGoesDownInTheMiddle(t *testing.T) {
-	server := ownServer(t, forgetful)
-	s := newStore(t, &redis.Options{Addr: server.addr}, redisstore.Config{Timeout: shortTimeout})
+	server := ownServer(t)
+	s := newStore(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Timeout: shortTimeout})
 	connect(t, s)
 	r := ptsReplica(t, s, func(context.Context, *payack.PTSEvent) error {
-		server.kill(t)
+		server.Kill()
 		return nil
 	})
 	assert.Equal(t, "SUCCESS", r.send(ptsCallback(t, "1", "100.50")))

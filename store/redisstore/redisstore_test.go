@@ -213,9 +213,9 @@ func TestAnswersThatAreNone(t *testing.T) {
 }
 
 func TestErrorsSayWhatIsWrong(t *testing.T) {
-	s := ownServer(t, append([]string{"--requirepass", "right"}, forgetful...))
+	s := ownServer(t, "--requirepass", "right")
 	for password, word := range map[string]string{"": "NOAUTH", "hunter2": "WRONGPASS"} {
-		_, err := newStore(t, &redis.Options{Addr: s.addr, Password: password}, redisstore.Config{}).Claim(context.Background(), "id", "f", lease)
+		_, err := newStore(t, &redis.Options{Addr: s.Addr, Password: password}, redisstore.Config{}).Claim(context.Background(), "id", "f", lease)
 		assert.ErrorContains(t, err, word)
 		assert.NotContains(t, err.Error(), "hunter2")
 	}

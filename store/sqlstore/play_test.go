@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/internal/testserver"
 	"github.com/payack/payack/store/sqlstore"
 )
 
@@ -120,7 +120,7 @@ type process struct {
 func (p *place) process(t testing.TB, deadline time.Duration) *process {
 	t.Helper()
 	c := p.command("serve", deadlineName+"="+deadline.String())
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	c.SysProcAttr = testserver.Child()
 	out, err := c.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, c.Start())

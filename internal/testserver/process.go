@@ -1,0 +1,150 @@
+package testserver
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Start starts a server that was killed, and waits until it takes connections.
+func (s *Server) Start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.start == nil {
+		return errors.New("the server is not this test's own")
+	}
+	s.cmd = s.start()
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	died := make(chan struct{})
+	s.died = died
+	go func(c *exec.Cmd) {
+		_ = c.Wait()
+		close(died)
+	}(s.cmd)
+	var last error
+	for range 1200 {
+		select {
+		case <-died:
+			return fmt.Errorf("it ended while starting: %v", s.cmd.ProcessState)
+		case <-time.After(50 * time.Millisecond):
+		}
+		if last = s.ready(); last == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("it did not start within a minute: %w", last)
+}
+
+// Kill ends the server and all of its processes at once, like a power failure.
+func (s *Server) Kill() {
+	s.signal(syscall.SIGKILL)
+	s.wait()
+}
+
+// Restart shuts the server down in order and starts it again.
+func (s *Server) Restart() error {
+	s.mu.Lock()
+	_ = s.cmd.Process.Signal(s.stop)
+	died := s.died
+	s.mu.Unlock()
+	select {
+	case <-died:
+	case <-time.After(time.Minute):
+		return errors.New("it did not shut down within a minute")
+	}
+	return s.Start()
+}
+
+// Running reports whether the server has not ended.
+func (s *Server) Running() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.died:
+		return false
+	default:
+		return true
+	}
+}
+
+// Pause stops the server and all of its processes, so that nothing is answered.
+func (s *Server) Pause() { s.signal(pauseSignal) }
+
+// Continue ends a pause.
+func (s *Server) Continue() { s.signal(continueSignal) }
+
+// Close ends the server and removes its folder.
+func (s *Server) Close() {
+	s.Continue()
+	s.Kill()
+	if s.folder != "" {
+		_ = os.RemoveAll(s.folder)
+	}
+}
+
+// signal sends a signal to the server and all processes that it has started.
+// PostgreSQL's are each in a group of their own.
+func (s *Server) signal(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd == nil || s.cmd.Process == nil {
+		return
+	}
+	select {
+	case <-s.died: // another process may have its number by now
+		return
+	default:
+	}
+	all := append(descendants(s.cmd.Process.Pid), s.cmd.Process.Pid)
+	for _, pid := range all {
+		send(pid, sig)
+	}
+}
+
+// descendants returns the children of a process, and theirs.
+func descendants(pid int) []int {
+	children := map[int][]int{}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		// The name in brackets may hold anything; the parent is the second word
+		// after it.
+		_, rest, _ := strings.Cut(string(text), ") ")
+		words := strings.Fields(rest)
+		if len(words) < 2 {
+			continue
+		}
+		child, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		parent, _ := strconv.Atoi(words[1])
+		children[parent] = append(children[parent], child)
+	}
+	var out []int
+	for _, child := range children[pid] {
+		out = append(append(out, child), descendants(child)...)
+	}
+	return out
+}
+
+// wait waits until nothing listens any more.
+func (s *Server) wait() {
+	for range 200 {
+		c, err := net.DialTimeout("tcp", s.Addr, 100*time.Millisecond)
+		if err != nil {
+			return
+		}
+		c.Close()
+		time.Sleep(20 * time.Millisecond)
+	}
+}

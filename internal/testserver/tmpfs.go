@@ -1,0 +1,31 @@
+package testserver
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+)
+
+// Tmpfs mounts a file system in memory of so many megabytes, for as long as the
+// test runs, and returns its folder. The test is skipped where that is not allowed.
+func Tmpfs(t testing.TB, megabytes int) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "full")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := mount(folder, megabytes); err != nil {
+		skip(t, fmt.Sprintf("SKIP-SERVER: no small file system can be mounted: %v", err))
+	}
+	t.Cleanup(func() {
+		for range 50 { // a server may be at its end
+			if unmount(folder) == nil {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		_ = os.Remove(folder)
+	})
+	return folder
+}
