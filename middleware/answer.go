@@ -81,31 +81,17 @@ func (d *delivery) write(a payack.Answer) {
 		}
 	}
 	if a.ContentType != "" {
-		d.headers.set(h, "Content-Type", a.ContentType)
+		d.headers.Set(h, "Content-Type", a.ContentType)
 	}
 	switch a.Status {
 	case http.StatusMethodNotAllowed:
-		d.headers.set(h, "Allow", http.MethodPost)
+		d.headers.Set(h, "Allow", http.MethodPost)
 	case http.StatusRequestEntityTooLarge:
-		d.headers.set(h, "Connection", "close")
+		d.headers.Set(h, "Connection", "close")
 	}
 	w.WriteHeader(a.Status)
 	if a.Body != "" {
 		// The provider hung up if this fails; the outcome stands all the same.
 		_, _ = io.WriteString(w, a.Body)
 	}
-}
-
-// headerRoom has room for the values of a delivery's own headers, which saves
-// an allocation for each.
-type headerRoom struct {
-	values [2]string
-	used   int
-}
-
-// set sets one of at most two headers.
-func (r *headerRoom) set(h http.Header, name, value string) {
-	r.values[r.used] = value
-	r.used++
-	h[name] = r.values[r.used-1 : r.used : r.used]
 }

@@ -6,10 +6,10 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/bodyroom"
 )
 
 var (
@@ -20,11 +20,7 @@ var (
 	errBodyConsumed = errors.New("something in front of payack has read the body already; mount payack before it, or let it put the bytes back into r.Body")
 )
 
-// bodies are buffers to read into. What was read is copied into a string, which
-// nobody can change. The buffers are cleared and used again, up to largestRoom.
-var bodies = sync.Pool{New: func() any { return new([]byte) }}
-
-const largestRoom = 2 * DefaultMaxBody
+var bodies = bodyroom.Pool{Largest: 2 * DefaultMaxBody}
 
 // capture reads the body into the delivery.
 func (rc *receiver) capture(d *delivery) error {
@@ -67,16 +63,15 @@ func readBody(r *http.Request, limit int64) (body string, err error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return "", emptyOrConsumed(r)
 	}
-	room := bodies.Get().(*[]byte)
+	room := bodies.Take()
 	if r.ContentLength < 0 {
 		body, err = captureUnsized(r, limit, room)
 	} else {
 		body, err = captureSized(r, room)
 	}
 	// A read that was given up may still be writing to its room.
-	if err == nil && cap(*room) <= largestRoom {
-		clear(*room)
-		bodies.Put(room)
+	if err == nil {
+		bodies.GiveBack(room)
 	}
 	return body, err
 }

@@ -1,10 +1,13 @@
 package middleware
 
 import (
+	"context"
 	"net/http"
 	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/headerroom"
+	"github.com/payack/payack/internal/lazycontext"
 )
 
 // delivery is a callback on its way.
@@ -19,11 +22,16 @@ type delivery struct {
 	started time.Time
 	spent   time.Duration // negative where nobody asks
 
-	deadline deadline
+	deadline lazycontext.Context
 	hold     hold
 	limit    limited
-	headers  headerRoom
+	headers  headerroom.Room
 	wrapped  *wrapped // nil unless a wrapped handler has the response in hand
+}
+
+// within gives the delivery its context, which ends at end, and returns it.
+func (d *delivery) within(parent context.Context, end time.Time) context.Context {
+	return d.deadline.Start(parent, end, &d.Delivery, &d.hold)
 }
 
 // lap returns what has passed since the last stage ended.

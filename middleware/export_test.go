@@ -1,9 +1,8 @@
 package middleware
 
-// PooledRoom returns the room that the next body is read into.
+// PooledRoom takes a room that a body was read into out of the pool.
 func PooledRoom() []byte {
-	room := bodies.Get().(*[]byte)
-	defer bodies.Put(room)
+	room := bodies.Take()
 	return (*room)[:cap(*room)]
 }
 

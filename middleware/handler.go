@@ -114,7 +114,7 @@ func (h *Handler) desk(parent context.Context, d *delivery) (err error) {
 	}()
 	defer rc.recovered(d, &err)
 	ctx := d.within(parent, d.started.Add(rc.options.Deadline))
-	defer d.deadline.stop()
+	defer d.deadline.Stop()
 	if d.Event == nil || !h.owns(d.Event) {
 		return d.invalid("the delivery has no verified event of this provider")
 	}

@@ -53,7 +53,7 @@ func (rc *receiver) limitHeaders(d *delivery) {
 	case rc.options.LimitPolicy != "":
 		ratelimit.SetHeaders(d.w.Header(), *decision, rc.options.LimitPolicy)
 	case !decision.Allowed:
-		d.headers.set(d.w.Header(), "Retry-After", strconv.Itoa(decision.RetryAfterSeconds()))
+		d.headers.Set(d.w.Header(), "Retry-After", strconv.Itoa(decision.RetryAfterSeconds()))
 	}
 }
 

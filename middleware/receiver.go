@@ -185,7 +185,7 @@ func (rc *receiver) run(d *delivery, call callFunc) (err error) {
 		setReadDeadline(d.w, time.Time{})
 	}
 	ctx := d.within(d.r.Context(), d.Received.Add(rc.options.Deadline))
-	defer d.deadline.stop()
+	defer d.deadline.Stop()
 	ev, err := rc.verify(ctx, d)
 	if rc.options.Inbox != nil && ev != nil { // an invalid one too
 		return rc.keep(ctx, d, ev)

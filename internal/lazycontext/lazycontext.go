@@ -1,4 +1,7 @@
-package middleware
+// Package lazycontext has the context of a delivery's processing. It builds the
+// standard contexts that it is made of on first use, which saves five allocations
+// for a callback that neither asks for a value nor waits.
+package lazycontext
 
 import (
 	"context"
@@ -8,14 +11,13 @@ import (
 	"github.com/payack/payack"
 )
 
-// deadline is the context of a delivery's processing. It keeps the values of the
-// request's context but not its cancellation, adds the delivery and what is
-// held, and has an end of its own. It is part of the delivery and builds
-// standard contexts on first use, which saves five allocations for a callback
-// that neither asks for a value nor waits.
-type deadline struct {
+// Context keeps the values of the request's context but not its cancellation,
+// adds the delivery and what is held, and has an end of its own. It is to be a
+// member of something that is allocated anyway.
+type Context struct {
 	parent   context.Context // the request's, as it came
-	delivery *delivery
+	delivery *payack.Delivery
+	held     payack.Held
 	end      time.Time
 
 	mu     sync.Mutex
@@ -25,27 +27,30 @@ type deadline struct {
 	cancel context.CancelFunc
 }
 
-// within gives the delivery its context, which ends at end, and returns it.
-func (d *delivery) within(parent context.Context, end time.Time) context.Context {
-	d.deadline.parent, d.deadline.delivery, d.deadline.end = parent, d, end
-	return &d.deadline
+// Start makes c the context of a delivery until end, and returns it. It is called
+// once, before anything else.
+func (c *Context) Start(parent context.Context, end time.Time, d *payack.Delivery, held payack.Held) context.Context {
+	c.parent, c.end, c.delivery, c.held = parent, end, d, held
+	return c
 }
 
 // inherited returns the values; mu is held.
-func (c *deadline) inherited() context.Context {
+func (c *Context) inherited() context.Context {
 	if c.values == nil {
-		c.values = payack.WithDelivery(context.WithoutCancel(c.parent), &c.delivery.Delivery)
-		c.values = payack.WithHeld(c.values, &c.delivery.hold)
+		c.values = payack.WithDelivery(context.WithoutCancel(c.parent), c.delivery)
+		c.values = payack.WithHeld(c.values, c.held)
 	}
 	return c.values
 }
 
 // String is what fmt prints, instead of reading what others may be writing.
-func (c *deadline) String() string { return "payack.Delivery with a deadline" }
+func (c *Context) String() string { return "payack.Delivery with a deadline" }
 
-func (c *deadline) Deadline() (time.Time, bool) { return c.end, true }
+// Deadline implements [context.Context].
+func (c *Context) Deadline() (time.Time, bool) { return c.end, true }
 
-func (c *deadline) Done() <-chan struct{} {
+// Done implements [context.Context].
+func (c *Context) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -60,7 +65,7 @@ func (c *deadline) Done() <-chan struct{} {
 }
 
 // Err keeps to what it has once said.
-func (c *deadline) Err() error {
+func (c *Context) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -74,7 +79,7 @@ func (c *deadline) Err() error {
 
 // Value asks the timed context once there is one: by it package context
 // recognises its own, so that contexts made of this one need no goroutine.
-func (c *deadline) Value(key any) any {
+func (c *Context) Value(key any) any {
 	c.mu.Lock()
 	values := c.timed
 	if values == nil {
@@ -84,8 +89,8 @@ func (c *deadline) Value(key any) any {
 	return values.Value(key)
 }
 
-// stop ends the context; the processing is over.
-func (c *deadline) stop() {
+// Stop ends the context; the processing is over.
+func (c *Context) Stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil {

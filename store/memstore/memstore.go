@@ -9,8 +9,6 @@ package memstore
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"math"
 	"strconv"
@@ -19,6 +17,7 @@ import (
 	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/claimtoken"
 )
 
 const (
@@ -27,8 +26,6 @@ const (
 	DefaultEvents = 100_000
 	// longestKey is the length up to which ids are kept as they are.
 	longestKey = 512
-	// tokenLen is how many hex digits a token has.
-	tokenLen = 16
 	// Retention is how long a done event is remembered at least, as long
 	// as there is room.
 	Retention = 7 * 24 * time.Hour
@@ -52,9 +49,8 @@ type Store struct {
 	entries map[string]*entry // by keyOf(id)
 	// oldest and newest are the ends of the chain of done events.
 	oldest, newest *entry
-	free           *entry    // the chain of those that are not in use
-	issued         uint64    // the last token
-	tokens         string    // the texts of the next ones, see newToken
+	free           *entry // the chain of those that are not in use
+	tokens         claimtoken.Source
 	base           time.Time // what entry.ends counts from
 	home           string
 }
@@ -124,7 +120,7 @@ func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Du
 	if e == nil {
 		return payack.Claim{State: state}, err
 	}
-	number, token := s.newToken()
+	number, token := s.tokens.Next()
 	e.token, e.ends = number, now+min(lease, math.MaxInt64-now)
 	return payack.Claim{State: payack.ClaimGranted, Token: token}, nil
 }
@@ -191,22 +187,6 @@ func (s *Store) done(e *entry, now time.Duration) {
 	s.newest = e
 }
 
-// newToken returns a number that no claim had before, and its text. The texts
-// are cut from one that is made for many, so that a claim costs none of its own.
-func (s *Store) newToken() (uint64, string) {
-	if s.tokens == "" {
-		var numbers [64 * tokenLen / 2]byte
-		for i := range uint64(64) {
-			binary.BigEndian.PutUint64(numbers[8*i:], s.issued+1+i)
-		}
-		s.tokens = hex.EncodeToString(numbers[:])
-	}
-	s.issued++
-	text := s.tokens[:tokenLen]
-	s.tokens = s.tokens[tokenLen:]
-	return s.issued, text
-}
-
 // Commit implements [payack.Store].
 func (s *Store) Commit(_ context.Context, id, token string) error {
 	s.mu.Lock()
@@ -241,8 +221,7 @@ func (s *Store) Len() int {
 
 func (s *Store) held(id, token string, now time.Duration) *entry {
 	e := s.entries[keyOf(id)]
-	n, err := strconv.ParseUint(token, 16, 64)
-	if err != nil || len(token) != tokenLen || n == 0 || e == nil || e.token != n || now >= e.ends {
+	if n := claimtoken.Number(token); n == 0 || e == nil || e.token != n || now >= e.ends {
 		return nil
 	}
 	return e

@@ -1,0 +1,59 @@
+//go:build !race
+
+package bodyroom_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack/internal/bodyroom"
+)
+
+// Under the race detector pools forget at random, so this is tested without it.
+func TestPool(t *testing.T) {
+	p := bodyroom.Pool{Largest: 100}
+	room := p.Take()
+	require.Empty(t, *room)
+
+	// What is kept is cleared whole, beyond its length too.
+	*room = append(make([]byte, 0, 100), bytes.Repeat([]byte("x"), 100)...)[:7]
+	p.GiveBack(room)
+	again := taken(t, &p, 100)
+	assert.Equal(t, make([]byte, 100), again[:100])
+
+	larger := make([]byte, 101)
+	p.GiveBack(&larger)
+	for range 10 {
+		assert.LessOrEqual(t, cap(*p.Take()), 100)
+	}
+}
+
+// taken gives a room of this size and takes until it has one: another processor
+// may have it.
+func taken(t *testing.T, p *bodyroom.Pool, size int) []byte {
+	t.Helper()
+	for range 100 {
+		if room := p.Take(); cap(*room) == size {
+			return *room
+		}
+		room := bytes.Repeat([]byte("x"), size)
+		p.GiveBack(&room)
+	}
+	t.Fatal("no room comes back")
+	return nil
+}
+
+// A body that fits costs no buffer.
+func TestPoolDoesNotAllocate(t *testing.T) {
+	p := bodyroom.Pool{Largest: 1 << 10}
+	assert.LessOrEqual(t, testing.AllocsPerRun(1000, func() {
+		room := p.Take()
+		if cap(*room) < 1<<10 {
+			*room = make([]byte, 1<<10)
+		}
+		p.GiveBack(room)
+	}), 0.1)
+}

@@ -1,0 +1,112 @@
+package lazycontext_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/internal/lazycontext"
+)
+
+// The whole of what a callback may do with it is tested in package middleware.
+
+type key struct{}
+
+type held struct{ payack.Held }
+
+func (held) Claims() []payack.HeldClaim { return []payack.HeldClaim{{ID: "id"}} }
+
+func started(parent context.Context, d time.Duration) (*lazycontext.Context, context.Context) {
+	c := new(lazycontext.Context)
+	return c, c.Start(parent, time.Now().Add(d), &payack.Delivery{Provider: payack.PTS}, held{})
+}
+
+func TestValuesAndEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent, cancel := context.WithCancel(context.WithValue(context.Background(), key{}, "kept"))
+		cancel()
+		c, ctx := started(parent, time.Second)
+		defer c.Stop()
+		end, ok := ctx.Deadline()
+		assert.True(t, ok)
+		assert.Equal(t, time.Second, time.Until(end))
+		for range 2 { // before and after somebody waits
+			assert.NoError(t, ctx.Err())
+			assert.Equal(t, "kept", ctx.Value(key{}))
+			d, found := payack.DeliveryFrom(ctx)
+			require.True(t, found)
+			assert.Equal(t, payack.PTS, d.Provider)
+			h, found := payack.HeldFrom(ctx)
+			assert.True(t, found)
+			assert.Equal(t, held{}, h)
+			ctx.Done()
+		}
+		<-ctx.Done()
+		assert.Equal(t, context.DeadlineExceeded, ctx.Err())
+		c.Stop()
+		assert.Equal(t, context.DeadlineExceeded, ctx.Err(), "it keeps to what it has said")
+	})
+}
+
+func TestEndShowsUnwatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, ctx := started(context.Background(), time.Second)
+		time.Sleep(time.Second)
+		assert.Equal(t, context.DeadlineExceeded, ctx.Err())
+		c.Stop()
+		assert.Equal(t, context.DeadlineExceeded, ctx.Err())
+	})
+}
+
+func TestStop(t *testing.T) {
+	c, ctx := started(context.Background(), time.Hour)
+	child, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c.Stop()
+	<-child.Done()
+	assert.Equal(t, context.Canceled, ctx.Err())
+
+	c, ctx = started(context.Background(), time.Hour)
+	c.Stop()
+	assert.Equal(t, context.Canceled, ctx.Err())
+	<-ctx.Done() // asked for when it is over
+	assert.Equal(t, "payack.Delivery with a deadline", fmt.Sprint(ctx))
+}
+
+func TestSeveralAtOnce(t *testing.T) {
+	c, ctx := started(context.Background(), time.Hour)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			_, _ = ctx.Value(key{}), ctx.Err()
+			<-ctx.Done()
+		})
+	}
+	c.Stop()
+	wg.Wait()
+}
+
+// A callback that asks for nothing pays for nothing.
+func TestUnaskedDoesNotAllocate(t *testing.T) {
+	var all [201]struct {
+		context  lazycontext.Context
+		delivery payack.Delivery
+		held     held
+	}
+	next, end := 0, time.Now().Add(time.Hour)
+	assert.Zero(t, testing.AllocsPerRun(200, func() {
+		x := &all[next]
+		ctx := x.context.Start(context.Background(), end, &x.delivery, &x.held)
+		_, _ = ctx.Deadline()
+		_ = ctx.Err()
+		x.context.Stop()
+		next++
+	}))
+}
