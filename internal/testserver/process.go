@@ -104,6 +104,10 @@ func (s *Server) signal(sig syscall.Signal) {
 		return
 	default:
 	}
+	// It must start no process between the look at them and the signal: one that is
+	// left may wait for ever for those that were killed, and keep the server from
+	// starting again.
+	send(s.cmd.Process.Pid, pauseSignal)
 	all := append(descendants(s.cmd.Process.Pid), s.cmd.Process.Pid)
 	for _, pid := range all {
 		send(pid, sig)
