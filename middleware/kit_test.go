@@ -244,3 +244,16 @@ func (l *logCatcher) String() string {
 	defer l.mu.Unlock()
 	return l.log.String()
 }
+
+// bodyOf reads a request's body and leaves it there.
+func bodyOf(t testing.TB, r *http.Request) string {
+	t.Helper()
+	b, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	setBody(r, string(b))
+	return string(b)
+}
+
+func setBody(r *http.Request, body string) {
+	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+}

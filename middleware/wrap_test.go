@@ -174,20 +174,6 @@ func TestFailOutsideOfWrap(t *testing.T) {
 	assert.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T1")).Code)
 }
 
-// What a handler that failed said of the answer that it then did not write
-// must not stay on ours.
-func TestHeadersOfAnAnswerThatWasNotWritten(t *testing.T) {
-	in := serve(ptopReceiver(t, middleware.Options{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		w.Header().Set("Content-Encoding", "gzip")
-		w.Header().Set("Content-Length", "999")
-		w.Header().Set("X-Request-Id", "7")
-		middleware.Fail(r.Context(), errMerchant)
-	})), ptopRequest(t, "T1"))
-	assert.Equal(t, http.StatusInternalServerError, in.Code)
-	assert.Equal(t, http.Header{"X-Request-Id": {"7"}}, in.Header())
-}
-
 func TestInformationalResponsesArriveAndAreNoAnswer(t *testing.T) {
 	s := server(t, ptopReceiver(t, middleware.Options{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = payack.DeliveryFrom(r.Context())
@@ -250,8 +236,10 @@ type bareWriter struct {
 	status int
 }
 
-func (b *bareWriter) Header() http.Header         { return b.header }
-func (b *bareWriter) WriteHeader(status int)      { b.status = status }
+func (b *bareWriter) Header() http.Header { return b.header }
+
+func (b *bareWriter) WriteHeader(status int) { b.status = status }
+
 func (b *bareWriter) Write(p []byte) (int, error) { return len(p), nil }
 
 func TestWrapOfNothing(t *testing.T) {

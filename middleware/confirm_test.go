@@ -1,0 +1,123 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
+)
+
+// confirmed is a receiver of Payatom webhooks that asks by this function.
+func confirmed(t testing.TB, confirm middleware.ConfirmFunc[*payack.PayatomEvent], change func(*middleware.PayatomConfig)) *desk {
+	return newDesk(t, func(c *middleware.PayatomConfig) {
+		c.ExpectInCallback, c.Confirm = false, confirm
+		if change != nil {
+			change(c)
+		}
+	}, func(context.Context, *payack.PayatomEvent) error { return nil })
+}
+
+// Deliveries that are equal to the last byte and come together cost one
+// question; another handle is another question.
+func TestEqualQuestionsAreAskedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		asked := map[string]int{}
+		goOn := make(chan struct{})
+		d := confirmed(t, func(ctx context.Context, ev *payack.PayatomEvent) (*payack.Confirmation, error) {
+			mu.Lock()
+			asked[ev.Unsigned.RefCode.String()]++
+			mu.Unlock()
+			<-goOn
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			return &payack.Confirmation{Paid: true, Status: "Approved"}, nil
+		}, nil)
+		genuine := payatomRequest(t, "ORD1", "500", "Approved")
+		body := bodyOf(t, genuine)
+		deliver := func(body string, ctx context.Context) *http.Request {
+			r := payatomRequest(t, "ORD1", "500", "Approved").WithContext(ctx)
+			setBody(r, body)
+			return r
+		}
+		var n sync.WaitGroup
+		hangsUp, cancel := context.WithCancel(t.Context())
+		answers := make([]string, 20)
+		for i := range answers {
+			ctx := t.Context()
+			if i == 0 {
+				ctx = hangsUp
+			}
+			n.Go(func() { answers[i] = serve(d.h, deliver(body, ctx)).Body.String() })
+			if i == 0 {
+				synctest.Wait() // it is the one that asks
+			}
+		}
+		n.Go(func() { serve(d.h, deliver(strings.Replace(body, "b73ea664", "another1", 1), t.Context())) })
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		close(goOn)
+		n.Wait()
+		assert.Equal(t, map[string]int{"b73ea664": 1, "another1": 1}, asked)
+		accepted := 0
+		for _, a := range answers {
+			if strings.Contains(a, `"yes"`) {
+				accepted++
+			}
+		}
+		assert.Positive(t, accepted, "one is processed, who comes meanwhile is busy or a duplicate")
+		assert.Contains(t, serve(d.h, deliver(body, t.Context())).Body.String(), `"yes"`)
+	})
+}
+
+// Whoever waits for somebody else's question waits no longer than its own
+// deadline, and what the question comes to is everybody's.
+func TestSharedQuestionsEndBadly(t *testing.T) {
+	for name, tc := range map[string]struct {
+		confirm middleware.ConfirmFunc[*payack.PayatomEvent]
+		reason  payack.Reason
+	}{
+		"panic": {func(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) { panic("slip") }, payack.ReasonPanic},
+		"Goexit": {func(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) {
+			runtime.Goexit()
+			return nil, nil
+		}, payack.ReasonUnreachable},
+		"refuted": {func(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) {
+			return nil, payack.ErrUnconfirmed
+		}, payack.ReasonUnconfirmed},
+		"a hook that heeds no context": {func(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) {
+			time.Sleep(time.Hour)
+			return nil, errors.New("too late")
+		}, payack.ReasonUnreachable},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := confirmed(t, tc.confirm, nil)
+			body := bodyOf(t, payatomRequest(t, "ORD1", "500", "Approved"))
+			begin := time.Now()
+			for range 3 {
+				r := payatomRequest(t, "ORD1", "500", "Approved")
+				setBody(r, body)
+				assert.Contains(t, serve(d.h, r).Body.String(), `"HashMatched","acknowledge":"no"`, name)
+				o := d.last(t)
+				assert.Equal(t, tc.reason, o.Reason, name)
+				if tc.reason == payack.ReasonPanic {
+					assert.Contains(t, string(o.Stack), "TestSharedQuestionsEndBadly")
+				}
+			}
+			assert.LessOrEqual(t, time.Since(begin), 3*middleware.DefaultDeadline+time.Second, name)
+			time.Sleep(2 * time.Hour)
+		})
+	}
+}
