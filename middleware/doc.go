@@ -5,7 +5,7 @@
 //
 // There is a receiver for each provider, made by [NewPtop], [NewPTS] and
 // [NewPayatom]. Wrap puts it around an existing http.Handler, which then finds
-// the event and the delivery in its context; Handler calls a typed function
+// the event and the delivery in its context; [Handle] calls a typed function
 // instead, and is what package handlers uses.
 //
 // Behind Wrap, a handler that writes nothing and reports no error with [Fail]

@@ -163,8 +163,9 @@ func (rc *receiver) finish(ctx context.Context, d *delivery) {
 }
 
 // run takes a request through both halves, or with an inbox through the first
-// one. It returns nil for an event that is accepted, or was; a *payack.Error otherwise; and http.ErrAbortHandler
-// when the merchant's code panicked with that. It is where panics end.
+// one. It returns nil for an event that is accepted, or was; a *payack.Error
+// otherwise; and http.ErrAbortHandler when the merchant's code panicked with that.
+// It is where panics end.
 func (rc *receiver) run(d *delivery, call callFunc) (err error) {
 	defer rc.recovered(d, &err)
 	// The server reads on what is refused, so the deadline is set first.

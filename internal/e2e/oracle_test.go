@@ -285,8 +285,8 @@ func hostileDial(addr string, m Message) (string, error) {
 }
 
 // Where something is decrypted, nobody learns from an answer which step failed
-// before the signature matched: not from its status, not from a header, not from a byte of the body. The
-// merchant's log tells the steps apart.
+// before the signature matched: not from its status, not from a header, not from a
+// byte of the body. The merchant's log tells the steps apart.
 func TestRefusalsAreByteForByteTheSame(t *testing.T) {
 	for _, tc := range []struct {
 		name string

@@ -62,7 +62,8 @@ var _ interface {
 
 type digest [sha256.Size]byte
 
-// fingerprintKey is a fingerprint: the text as far as there is room, and else its digest.
+// fingerprintKey is a fingerprint: the text as far as there is room, and else its
+// digest.
 type fingerprintKey struct {
 	bytes  digest
 	length int8 // of the text, or -1 for a digest

@@ -63,10 +63,11 @@
 // A Redis server, what Sentinels name as the primary, or a cluster: each script
 // touches one key. The tests run on 7.0. Sentinels and clusters fail over, and a
 // failover forgets; see above. Braces in Config.Prefix are a hash tag, and put
-// all keys on one node of a cluster. A clock of the server that is put back lengthens leases by as much, one
-// that is put forward shortens them. The user needs the commands EVALSHA, EVAL, GET, SET and DEL
-// on the keys Config.Prefix:once:*, besides what a connection needs. [Store.Ping]
-// reports whether that is so.
+// all keys on one node of a cluster. A clock of the server that is put back
+// lengthens leases by as much, one that is put forward shortens them. The user
+// needs the commands EVALSHA, EVAL, GET, SET and DEL on the keys
+// Config.Prefix:once:*, besides what a connection needs. [Store.Ping] reports
+// whether that is so.
 //
 // Errors hold no credentials. Where these can't be known, as with a provider of
 // credentials or with Sentinels, of a server's text only the first word is

@@ -68,11 +68,11 @@ func Retention(d time.Duration) Option { return func(s *suite) { s.retention = d
 // [payack.Binder] are skipped for a store that isn't one.
 //
 // Of 64,000 claims at once, 64 for each of 1,000 ids, -race and -short leave a
-// tenth. In real time the suite takes about fifteen leases more. What holds however late a call
-// comes is asserted once. What holds only until a lease ends is judged by how
-// long the calls took: where they took too long the check is repeated with a
-// lease twice as long, and after several attempts it fails and says so. So a
-// store that ends leases early is not taken for a slow machine.
+// tenth. In real time the suite takes about fifteen leases more. What holds
+// however late a call comes is asserted once. What holds only until a lease ends
+// is judged by how long the calls took: where they took too long the check is
+// repeated with a lease twice as long, and after several attempts it fails and
+// says so. So a store that ends leases early is not taken for a slow machine.
 func Run(t *testing.T, factory Factory, options ...Option) {
 	t.Helper()
 	s := &suite{factory: factory, lease: DefaultLease}
