@@ -7,6 +7,8 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/base64"
+
+	"github.com/payack/payack/internal/strictbase64"
 )
 
 // hidden keeps a cipher out of the reach of printers that follow pointers (the
@@ -19,25 +21,13 @@ func hide(block cipher.Block) hidden {
 	return &reveal
 }
 
-// strictBase64 takes no other spelling of the same bytes, but that it still skips
-// line breaks, as every base64 decoder of the standard library does.
-var strictBase64 = base64.StdEncoding.Strict()
-
 func encode(b []byte) []byte {
-	return strictBase64.AppendEncode(make([]byte, 0, strictBase64.EncodedLen(len(b))), b)
+	return base64.StdEncoding.AppendEncode(make([]byte, 0, base64.StdEncoding.EncodedLen(len(b))), b)
 }
 
-// DecodeBase64 appends the decoded text to dst. It takes the standard alphabet
-// with padding and nothing else: no white space, no line breaks, no URL
-// alphabet, no stray bits, so that one text has one spelling.
-func DecodeBase64[T ~string | ~[]byte](dst []byte, text T) (decoded []byte, ok bool) {
-	out, err := strictBase64.AppendDecode(dst, []byte(text))
-	// With line breaks the text is longer than that of the same bytes.
-	return out, err == nil && strictBase64.EncodedLen(len(out)-len(dst)) == len(text)
-}
-
-func decode(text []byte) ([]byte, bool) {
-	return DecodeBase64(make([]byte, 0, strictBase64.DecodedLen(len(text))), text)
+// decode takes strict base64 and nothing else.
+func decode[T ~string | ~[]byte](text T) ([]byte, bool) {
+	return strictbase64.Decode(make([]byte, 0, base64.StdEncoding.DecodedLen(len(text))), text)
 }
 
 // pad appends PKCS#7 padding to a copy of plain.

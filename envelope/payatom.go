@@ -79,7 +79,7 @@ func (e *Payatom) SealIV(plain []byte, iv [aes.BlockSize]byte) string {
 // time, before anything is decrypted. Every failure is the same error,
 // [payack.ErrEnvelope].
 func (e *Payatom) Open(sealed string) ([]byte, error) {
-	blob, ok := DecodeBase64(make([]byte, 0, strictBase64.DecodedLen(len(sealed))), sealed)
+	blob, ok := decode(sealed)
 	if !ok || len(blob) < payatomPrefix+aes.BlockSize || (len(blob)-payatomPrefix)%aes.BlockSize != 0 {
 		return nil, payack.ErrEnvelope
 	}

@@ -237,28 +237,6 @@ func TestPTSBlocksCanBePutTogether(t *testing.T) {
 	assert.Equal(t, "0123456789abcdefother", string(plain))
 }
 
-func TestDecodeBase64(t *testing.T) {
-	for text, want := range map[string]string{"": "", "AA==": "\x00", "+/+/": "\xfb\xff\xbf", "TWFu": "Man"} {
-		got, ok := envelope.DecodeBase64(nil, text)
-		assert.True(t, ok, text)
-		assert.Equal(t, want, string(got))
-		got, ok = envelope.DecodeBase64([]byte("in front "), []byte(text))
-		assert.True(t, ok)
-		assert.Equal(t, "in front "+want, string(got))
-	}
-	for name, text := range otherSpellings("+/+/+/+/+w==") {
-		if name == "twice" || name == "more padding" {
-			continue
-		}
-		_, ok := envelope.DecodeBase64(nil, text)
-		assert.False(t, ok, name)
-	}
-	for _, text := range []string{"+w==+w==", "+w======", "A", "AA", "AAA", "A===", "====", "AB==", "AAB="} {
-		_, ok := envelope.DecodeBase64(nil, text)
-		assert.False(t, ok, text)
-	}
-}
-
 func TestPTSConcurrentUse(t *testing.T) {
 	e := newPTS(t, safecode, "")
 	var wg sync.WaitGroup

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/limitpolicy"
 	"github.com/payack/payack/internal/nilness"
 	"github.com/payack/payack/ratelimit"
 	"github.com/payack/payack/store/memstore"
@@ -172,7 +173,7 @@ func (o Options) withDefaults() (Options, error) {
 	if err := o.Charge.Validate(); err != nil {
 		return o, err
 	}
-	if err := ratelimit.CheckPolicy(o.LimitPolicy); err != nil {
+	if err := limitpolicy.Check(o.LimitPolicy); err != nil {
 		return o, fmt.Errorf("payack: LimitPolicy: %w", err)
 	}
 	switch {

@@ -60,7 +60,7 @@ func (rc *receiver) rehearse(d *delivery, out *Rehearsal) (err error) {
 		return err
 	}
 	ctx := d.within(d.r.Context(), d.Received.Add(rc.options.Deadline))
-	defer d.deadline.stop()
+	defer d.deadline.Stop()
 	ev, err := rc.check(ctx, d)
 	out.Kept = ev != nil && rc.options.Inbox != nil
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/payack/payack/envelope"
 	"github.com/payack/payack/internal/providers"
 	"github.com/payack/payack/internal/strict"
+	"github.com/payack/payack/internal/strictbase64"
 )
 
 // document is a text with members, a JSON object or a form, with the places of
@@ -152,6 +152,6 @@ func looksLikeJSON(body []byte) bool {
 // isBase64 reports whether a body can only be an envelope: strict base64, and
 // longer than any word of a form.
 func isBase64(body []byte) bool {
-	decoded, ok := envelope.DecodeBase64(nil, body)
+	decoded, ok := strictbase64.Decode(nil, body)
 	return ok && len(decoded) > 0 && !strings.Contains(string(body), "&")
 }

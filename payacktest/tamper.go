@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/payack/payack/envelope"
 	"github.com/payack/payack/internal/strict"
+	"github.com/payack/payack/internal/strictbase64"
 )
 
 // Tampering returns a spoiled copy of a callback and leaves the callback as it
@@ -321,7 +321,7 @@ func (cb Callback) editHeader(name string, change func(string) (string, error)) 
 func half(size int) int { return size / 2 }
 
 func flipBase64(text string, at func(size int) int) (string, error) {
-	blob, ok := envelope.DecodeBase64(nil, text)
+	blob, ok := strictbase64.Decode(nil, text)
 	if !ok || at(len(blob)) >= len(blob) {
 		return "", errors.New("payacktest: the text to flip a bit of is no base64, or too short")
 	}

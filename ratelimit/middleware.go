@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/payack/payack/internal/limitpolicy"
 	"github.com/payack/payack/internal/nilness"
 )
 
@@ -43,7 +44,7 @@ func Middleware(l Limiter, opts MiddlewareOptions) (func(http.Handler) http.Hand
 	if l == nil {
 		return nil, errors.New("ratelimit: Middleware was given no Limiter: make one with New")
 	}
-	if err := CheckPolicy(opts.Policy); err != nil {
+	if err := limitpolicy.Check(opts.Policy); err != nil {
 		return nil, fmt.Errorf("ratelimit: MiddlewareOptions.Policy: %w", err)
 	}
 	if opts.Key == nil {
@@ -83,17 +84,6 @@ func Middleware(l Limiter, opts MiddlewareOptions) (func(http.Handler) http.Hand
 			_, _ = io.WriteString(w, opts.Body)
 		})
 	}, nil
-}
-
-// CheckPolicy returns an error when a policy's name can't stand in the headers
-// that [SetHeaders] writes. The empty name switches them off, and is fine.
-func CheckPolicy(name string) error {
-	for i := range len(name) {
-		if c := name[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
-			return fmt.Errorf("the policy's name is %q: use printable ASCII without quotes and backslashes", name)
-		}
-	}
-	return nil
 }
 
 // SetHeaders writes d into a response's header: Retry-After if d is a refusal,

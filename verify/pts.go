@@ -15,6 +15,7 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/envelope"
 	"github.com/payack/payack/internal/strict"
+	"github.com/payack/payack/internal/strictbase64"
 )
 
 // PTSTransactionHeader is the header that carries the HMAC over an envelope.
@@ -423,7 +424,7 @@ func (v *PTS) verify(ev *payack.PTSEvent, texts *ptsTexts, fields []strict.Field
 		return reject(payack.PTS, payack.ReasonMalformed, "sign is missing or not a string")
 	}
 	var buf [512]byte // room for 4096 bits
-	signature, ok := envelope.DecodeBase64(buf[:0], f.Text)
+	signature, ok := strictbase64.Decode(buf[:0], f.Text)
 	if !ok || len(signature) == 0 {
 		return reject(payack.PTS, payack.ReasonSignature, because("sign is not strict base64", mangledBase64(f.Text)))
 	}

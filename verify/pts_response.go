@@ -6,8 +6,8 @@ import (
 	"crypto/sha256"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/envelope"
 	"github.com/payack/payack/internal/strict"
+	"github.com/payack/payack/internal/strictbase64"
 )
 
 // PTSAccepted is the code of a response that says that the request was taken.
@@ -167,7 +167,7 @@ func (v *PTS) response(r *PTSResponse, message PTSMessage, fields []strict.Field
 // verifyResponse tries the literal texts, then PHP's text of the three numbers.
 func (v *PTS) verifyResponse(r *PTSResponse, names, texts []string, fields []strict.Field, k *PTSKeys) error {
 	sign := strict.Find(fields, "sign")
-	signature, ok := envelope.DecodeBase64(nil, sign.Text)
+	signature, ok := strictbase64.Decode(nil, sign.Text)
 	if !ok || len(signature) == 0 {
 		return reject(payack.PTS, payack.ReasonSignature, because("sign is not strict base64", mangledBase64(sign.Text)))
 	}

@@ -32,9 +32,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/envelope"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/internal/providers"
+	"github.com/payack/payack/internal/strictbase64"
 	"github.com/payack/payack/internal/vectors"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/verify"
@@ -742,7 +742,7 @@ func FuzzBase64(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		prefix := []byte("kept")
-		got, ok := envelope.DecodeBase64(slices.Clone(prefix), text)
+		got, ok := strictbase64.Decode(slices.Clone(prefix), text)
 		lenient, err := base64.StdEncoding.DecodeString(text)
 		require.Equal(t, err == nil && base64.StdEncoding.EncodeToString(lenient) == text, ok)
 		if ok {
@@ -750,7 +750,7 @@ func FuzzBase64(f *testing.F) {
 		}
 		random := []byte(text)
 		_, _ = rand.Read(random)
-		back, ok := envelope.DecodeBase64(nil, base64.StdEncoding.EncodeToString(random))
+		back, ok := strictbase64.Decode(nil, base64.StdEncoding.EncodeToString(random))
 		require.True(t, ok)
 		require.Equal(t, string(random), string(back))
 	})
