@@ -77,7 +77,7 @@ func (c *Case) Message(d *Delivery, key vectors.Key) (m e2e.Message, mark int, e
 			if err != nil {
 				return m, 0, err
 			}
-			if form {
+			if form || d.Type != nil && *d.Type == typeForm {
 				signature = url.QueryEscape(signature)
 			}
 			m.Body = strings.ReplaceAll(m.Body, "{sign}", signature)
