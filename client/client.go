@@ -20,8 +20,12 @@
 package client
 
 import (
+	"errors"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/payack/payack"
 )
 
 // Defaults of [Options].
@@ -72,4 +76,14 @@ type Options struct {
 	Retries int
 	// Now is the clock of the timestamps that PTS wants; nil is time.Now.
 	Now func() time.Time
+}
+
+// named puts the provider into an error of a constructor, so that of several
+// clients one knows which. No client does without envelopes, as receivers may.
+func named(p payack.Provider, err error) error {
+	if err == nil {
+		return nil
+	}
+	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "payack: "), string(p)+": ")
+	return errors.New("payack: " + string(p) + ": " + strings.TrimSuffix(text, ", or set NoEnvelopes"))
 }

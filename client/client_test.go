@@ -320,8 +320,8 @@ func TestConfigurations(t *testing.T) {
 			c.SecretKey = payack.Secret{}
 		}, 0},
 		{"PayoutAmount", func(c *client.PtopConfig, _ *client.PTSConfig, _ *client.PayatomConfig) { c.PayoutAmount = "float" }, 0},
-		{"website_id", func(c *client.PtopConfig, _ *client.PTSConfig, _ *client.PayatomConfig) { c.WebsiteID = "a|b" }, 0},
-		{"secret_key", func(c *client.PtopConfig, _ *client.PTSConfig, _ *client.PayatomConfig) {
+		{"WebsiteID", func(c *client.PtopConfig, _ *client.PTSConfig, _ *client.PayatomConfig) { c.WebsiteID = "a|b" }, 0},
+		{"SecretKey", func(c *client.PtopConfig, _ *client.PTSConfig, _ *client.PayatomConfig) {
 			c.SecretKey = payack.NewSecret("HOSTILE|b")
 		}, 0},
 		{"Timeout", func(c *client.PtopConfig, _ *client.PTSConfig, _ *client.PayatomConfig) { c.Timeout = -1 }, 0},
@@ -330,24 +330,24 @@ func TestConfigurations(t *testing.T) {
 		{"GUID", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) { c.GUID = "" }, 1},
 		{"GUID", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) { c.GUID = "../x" }, 1},
 		{"UserID", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) { c.UserID = "" }, 1},
-		{"safecode", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) { c.Safecode = payack.Secret{} }, 1},
-		{"safecode", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) {
+		{"Safecode", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) { c.Safecode = payack.Secret{} }, 1},
+		{"Safecode", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) {
 			c.Safecode = payack.NewSecret("HOSTILE")
 		}, 1},
-		{"private_key", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) {
+		{"PrivateKey", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) {
 			c.PrivateKey = payack.NewSecret("HOSTILE")
 		}, 1},
-		{"public_keys", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) { c.PublicKeys = nil }, 1},
+		{"PublicKeys", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) { c.PublicKeys = nil }, 1},
 		{"TransactionSecret", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) {
 			c.TransactionSecret = payack.Secret{}
 		}, 1},
 		{"Body", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) { c.Body = "form" }, 1},
-		{"numbers", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) {
+		{"Numbers", func(_ *client.PtopConfig, c *client.PTSConfig, _ *client.PayatomConfig) {
 			c.Numbers = []payack.Scheme{"x"}
 		}, 1},
 		{"PID", func(_ *client.PtopConfig, _ *client.PTSConfig, c *client.PayatomConfig) { c.PID = "" }, 2},
-		{"secret_keys", func(_ *client.PtopConfig, _ *client.PTSConfig, c *client.PayatomConfig) { c.SecretKeys = nil }, 2},
-		{"secret_keys", func(_ *client.PtopConfig, _ *client.PTSConfig, c *client.PayatomConfig) {
+		{"SecretKeys", func(_ *client.PtopConfig, _ *client.PTSConfig, c *client.PayatomConfig) { c.SecretKeys = nil }, 2},
+		{"SecretKeys", func(_ *client.PtopConfig, _ *client.PTSConfig, c *client.PayatomConfig) {
 			c.SecretKeys = payack.Secrets("")
 		}, 2},
 		{"Polling", func(_ *client.PtopConfig, _ *client.PTSConfig, c *client.PayatomConfig) { c.Polling = "x" }, 2},
@@ -372,7 +372,10 @@ func TestConfigurations(t *testing.T) {
 		}
 		if assert.Error(t, err, c.member) {
 			assert.Contains(t, err.Error(), c.member)
-			assert.True(t, strings.HasPrefix(err.Error(), "payack: "), err)
+			provider := []payack.Provider{payack.Ptop, payack.PTS, payack.Payatom}[c.which]
+			assert.True(t, strings.HasPrefix(err.Error(), "payack: "+string(provider)+": "), err)
+			assert.Equal(t, 1, strings.Count(err.Error(), string(provider)+": "), err)
+			assert.NotContains(t, err.Error(), "NoEnvelopes", "no client does without")
 			assert.NotContains(t, err.Error(), "HOSTILE")
 		}
 	}

@@ -71,22 +71,27 @@ type Payatom struct {
 // NewPayatom returns a client. Errors name the member of the configuration and
 // the fix. No request is made.
 func NewPayatom(c PayatomConfig) (*Payatom, error) {
+	client, err := newPayatom(c)
+	return client, named(payack.Payatom, err)
+}
+
+func newPayatom(c PayatomConfig) (*Payatom, error) {
 	if c.PID == "" || !cleanText(c.PID) {
-		return nil, errors.New("payack: payatom: PID: it is empty or no text; Payatom's back office shows it")
+		return nil, errors.New("payack: PID: it is empty or no text; Payatom's back office shows it")
 	}
 	switch c.Polling {
 	case "":
 		c.Polling = PollingAll
 	case PollingAll, PollingProse, PollingExample, PollingNewer:
 	default:
-		return nil, fmt.Errorf(`payack: payatom: Polling: unknown set %q; choose "all", "prose", "example" or "newer"`, string(c.Polling))
+		return nil, fmt.Errorf(`payack: Polling: unknown set %q; choose "all", "prose", "example" or "newer"`, string(c.Polling))
 	}
 	for _, h := range []struct {
 		member string
 		value  payack.Secret
 	}{{"ReconcileToken", c.ReconcileToken}, {"WalletAuthorization", c.WalletAuthorization}, {"APIKey", c.APIKey}} {
 		if !cleanText(h.value.Reveal()) {
-			return nil, errors.New("payack: payatom: " + h.member + ": it holds a control character, which no header takes; copy it again")
+			return nil, errors.New("payack: " + h.member + ": it holds a control character, which no header takes; copy it again")
 		}
 	}
 	if c.WalletDataPath == "" {
@@ -94,7 +99,7 @@ func NewPayatom(c PayatomConfig) (*Payatom, error) {
 	} else {
 		u, err := url.Parse(c.WalletDataPath)
 		if err != nil || !strings.HasPrefix(c.WalletDataPath, "/") || u.Host != "" || u.Fragment != "" {
-			return nil, errors.New("payack: payatom: WalletDataPath: it is no path; give one that begins with a slash")
+			return nil, errors.New("payack: WalletDataPath: it is no path; give one that begins with a slash")
 		}
 	}
 	keys, err := verify.NewPayatomKeys("", c.SecretKeys...)

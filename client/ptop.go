@@ -52,13 +52,18 @@ type Ptop struct {
 // NewPtop returns a client. Errors name the member of the configuration and the
 // fix. No request is made.
 func NewPtop(c PtopConfig) (*Ptop, error) {
+	client, err := newPtop(c)
+	return client, named(payack.Ptop, err)
+}
+
+func newPtop(c PtopConfig) (*Ptop, error) {
 	switch {
 	case c.WebsiteID == "" || !cleanText(c.WebsiteID):
-		return nil, errors.New("payack: ptop: WebsiteID: it is empty or no text; Ptop's back office shows it")
+		return nil, errors.New("payack: WebsiteID: it is empty or no text; Ptop's back office shows it")
 	case c.SecretKey.IsZero() || !cleanText(c.SecretKey.Reveal()):
-		return nil, errors.New("payack: ptop: SecretKey: it is empty or no text; Ptop's back office shows it")
+		return nil, errors.New("payack: SecretKey: it is empty or no text; Ptop's back office shows it")
 	case c.PayoutAmount != "" && c.PayoutAmount != PtopNumber && c.PayoutAmount != PtopString:
-		return nil, fmt.Errorf(`payack: ptop: PayoutAmount: unknown way %q; choose "number" or "string"`, string(c.PayoutAmount))
+		return nil, fmt.Errorf(`payack: PayoutAmount: unknown way %q; choose "number" or "string"`, string(c.PayoutAmount))
 	}
 	if !c.SigningKey.IsZero() { // a key with the separator in it is found out here, not at the first payout
 		if _, err := verify.PtopPayoutSignature(c.SigningKey, c.WebsiteID, c.SecretKey.Reveal(), "", ""); err != nil {

@@ -75,15 +75,20 @@ type PTS struct {
 // NewPTS returns a client. Errors name the member of the configuration and the
 // fix. No request is made.
 func NewPTS(c PTSConfig) (*PTS, error) {
+	client, err := newPTS(c)
+	return client, named(payack.PTS, err)
+}
+
+func newPTS(c PTSConfig) (*PTS, error) {
 	switch {
 	case !pathSegment(c.GUID):
-		return nil, errors.New("payack: pts: GUID: it is empty, or more than letters, digits and hyphens; PTS's back office shows it")
+		return nil, errors.New("payack: GUID: it is empty, or more than letters, digits and hyphens; PTS's back office shows it")
 	case c.UserID == "" || !cleanText(c.UserID):
-		return nil, errors.New("payack: pts: UserID: it is empty or no text; PTS's back office shows it")
+		return nil, errors.New("payack: UserID: it is empty or no text; PTS's back office shows it")
 	case c.TransactionSecret.IsZero():
-		return nil, errors.New("payack: pts: TransactionSecret: it is empty, and every request is signed with it; PTS's back office shows it")
+		return nil, errors.New("payack: TransactionSecret: it is empty, and every request is signed with it; PTS's back office shows it")
 	case c.Body != "" && c.Body != PTSText && c.Body != PTSJSON:
-		return nil, fmt.Errorf(`payack: pts: Body: unknown form %q; choose "text" or "json"`, string(c.Body))
+		return nil, fmt.Errorf(`payack: Body: unknown form %q; choose "text" or "json"`, string(c.Body))
 	}
 	signer, err := verify.NewPTSSigner(verify.PTSSignerConfig{
 		Safecode: c.Safecode, SafecodeEncoding: c.SafecodeEncoding,

@@ -32,10 +32,10 @@ type transport struct {
 func newTransport(p payack.Provider, baseURL string, o Options, secrets ...payack.Secret) (*transport, error) {
 	base, err := checkBase(baseURL)
 	if err != nil {
-		return nil, fmt.Errorf("payack: %s: BaseURL: %w", p, err)
+		return nil, fmt.Errorf("payack: BaseURL: %w", err)
 	}
 	if o.Timeout < 0 || o.ConfirmTimeout < 0 || o.MaxResponse < 0 {
-		return nil, fmt.Errorf("payack: %s: Timeout, ConfirmTimeout and MaxResponse can't be negative; leave them 0 for the defaults", p)
+		return nil, errors.New("payack: Timeout, ConfirmTimeout and MaxResponse can't be negative; leave them 0 for the defaults")
 	}
 	t := &transport{
 		provider: p, base: base, http: http.DefaultTransport,

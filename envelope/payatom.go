@@ -40,15 +40,15 @@ const (
 // right.
 func NewPayatom(secretKey payack.Secret) (*Payatom, error) {
 	if secretKey.IsZero() {
-		return nil, errors.New("payack: secret_key: it is empty; an empty key would let anybody sign")
+		return nil, errors.New("payack: SecretKey: it is empty; an empty key would let anybody sign")
 	}
 	if problem := keytext.Problem(secretKey.Reveal()); problem != "" {
-		return nil, errors.New("payack: secret_key: " + problem)
+		return nil, errors.New("payack: SecretKey: " + problem)
 	}
 	key := sha256.Sum256([]byte(secretKey.Reveal()))
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
-		return nil, fmt.Errorf("payack: secret_key: %w", err)
+		return nil, fmt.Errorf("payack: SecretKey: %w", err)
 	}
 	e := &Payatom{block: hide(block)}
 	e.macs.New = func() any { return &payatomMAC{Hash: hmac.New(sha256.New, key[:])} }

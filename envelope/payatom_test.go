@@ -82,11 +82,11 @@ func TestPayatomKeys(t *testing.T) {
 		requireRefused(t, plain, err)
 	}
 	e, err := envelope.NewPayatom(payack.NewSecret(""))
-	require.ErrorContains(t, err, "payack: secret_key: it is empty")
+	require.ErrorContains(t, err, "payack: SecretKey: it is empty")
 	assert.Nil(t, e)
 	for _, secret := range []string{secretKey + "\n", " " + secretKey, "${SECRET_KEY}", "\ufeff" + secretKey, secretKey + "\u200b"} {
 		e, err := envelope.NewPayatom(payack.NewSecret(secret))
-		require.ErrorContains(t, err, "payack: secret_key: it ")
+		require.ErrorContains(t, err, "payack: SecretKey: it ")
 		assert.NotContains(t, err.Error(), secretKey)
 		assert.Nil(t, e)
 	}

@@ -35,7 +35,7 @@ type PTS struct{ block hidden }
 // safecode and not its text.
 func NewPTS(safecode payack.Secret, encoding PTSEncoding) (*PTS, error) {
 	if problem := keytext.Problem(safecode.Reveal()); problem != "" {
-		return nil, errors.New("payack: safecode: " + problem)
+		return nil, errors.New("payack: Safecode: " + problem)
 	}
 	key := []byte(safecode.Reveal())
 	switch encoding {
@@ -44,14 +44,14 @@ func NewPTS(safecode payack.Secret, encoding PTSEncoding) (*PTS, error) {
 	case PTSHex:
 		var err error
 		if key, err = hex.DecodeString(safecode.Reveal()); err != nil {
-			return nil, fmt.Errorf(`payack: safecode: it has characters that are no hex digits; use the encoding "raw" or check the safecode`)
+			return nil, fmt.Errorf(`payack: Safecode: it has characters that are no hex digits; use the encoding "raw" or check the safecode`)
 		}
 	default:
-		return nil, fmt.Errorf(`payack: safecode_encoding: unknown encoding %q; choose "raw" or "hex"`, string(encoding))
+		return nil, fmt.Errorf(`payack: SafecodeEncoding: unknown encoding %q; choose "raw" or "hex"`, string(encoding))
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, fmt.Errorf("payack: safecode: %d bytes are no AES key under the encoding %q; 16, 24 or 32 are, or switch envelopes off", len(key), string(encoding))
+		return nil, fmt.Errorf("payack: Safecode: %d bytes are no AES key under the encoding %q; 16, 24 or 32 are, or set NoEnvelopes", len(key), string(encoding))
 	}
 	return &PTS{block: hide(block)}, nil
 }

@@ -92,15 +92,15 @@ func TestPTSConfigurationErrors(t *testing.T) {
 		encoding       envelope.PTSEncoding
 		member, fix    string
 	}{
-		{"empty", "", envelope.PTSRaw, "safecode", "it is empty"},
-		{"31 and a line break", "8b998abba49ae33a194cb9677b13ecb\n", envelope.PTSRaw, "safecode", "ends with a line break"},
-		{"a variable of 16", "${PTS_SAFECODE0}", envelope.PTSRaw, "safecode", "begins with ${"},
-		{"31 bytes", safecode[1:], envelope.PTSRaw, "safecode", "16, 24 or 32 are, or switch envelopes off"},
-		{"33 bytes", safecode + "0", "", "safecode", "16, 24 or 32 are"},
-		{"15 bytes of hex", safecode[2:], envelope.PTSHex, "safecode", "15 bytes are no AES key"},
-		{"odd hex", safecode[1:], envelope.PTSHex, "safecode", `use the encoding "raw" or check the safecode`},
-		{"no hex", "x" + safecode[1:], envelope.PTSHex, "safecode", `use the encoding "raw" or check the safecode`},
-		{"unknown encoding", safecode, "RAW", "safecode_encoding", `choose "raw" or "hex"`},
+		{"empty", "", envelope.PTSRaw, "Safecode", "it is empty"},
+		{"31 and a line break", "8b998abba49ae33a194cb9677b13ecb\n", envelope.PTSRaw, "Safecode", "ends with a line break"},
+		{"a variable of 16", "${PTS_SAFECODE0}", envelope.PTSRaw, "Safecode", "begins with ${"},
+		{"31 bytes", safecode[1:], envelope.PTSRaw, "Safecode", "16, 24 or 32 are, or set NoEnvelopes"},
+		{"33 bytes", safecode + "0", "", "Safecode", "16, 24 or 32 are"},
+		{"15 bytes of hex", safecode[2:], envelope.PTSHex, "Safecode", "15 bytes are no AES key"},
+		{"odd hex", safecode[1:], envelope.PTSHex, "Safecode", `use the encoding "raw" or check the safecode`},
+		{"no hex", "x" + safecode[1:], envelope.PTSHex, "Safecode", `use the encoding "raw" or check the safecode`},
+		{"unknown encoding", safecode, "RAW", "SafecodeEncoding", `choose "raw" or "hex"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e, err := envelope.NewPTS(payack.NewSecret(c.safecode), c.encoding)

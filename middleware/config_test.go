@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -91,49 +92,49 @@ func TestConfigurationErrors(t *testing.T) {
 			[]string{"Confirm:", "set Confirm", "ConfirmInCallback"}},
 		{"Ptop with both", ptopErr(func(c *middleware.PtopConfig) { c.Confirm = confirmPtop }),
 			[]string{"Confirm and ConfirmInCallback", "leave one"}},
-		{"Ptop without keys", ptopErr(func(c *middleware.PtopConfig) { c.SigningKeys = nil }), []string{"signing_keys", "at least one"}},
+		{"Ptop without keys", ptopErr(func(c *middleware.PtopConfig) { c.SigningKeys = nil }), []string{"SigningKeys", "at least one"}},
 		{"Ptop with an empty key", ptopErr(func(c *middleware.PtopConfig) { c.SigningKeys = payack.Secrets(ptopKey, "") }),
-			[]string{"signing_keys: key 2", "empty"}},
+			[]string{"SigningKeys: key 2", "empty"}},
 		{"Ptop with KeyFunc and keys", ptopErr(func(c *middleware.PtopConfig) {
 			c.KeyFunc = func(context.Context, *http.Request) (*verify.PtopKeys, error) { return nil, nil }
 		}), []string{"KeyFunc and SigningKeys", "give one"}},
 		{"an unknown scheme", ptopErr(func(c *middleware.PtopConfig) { c.Schemes = []payack.Scheme{"magic"} }),
-			[]string{"schemes", `"magic"`, "header, spliced, reencoded, blanked"}},
+			[]string{"Schemes", `"magic"`, "header, spliced, reencoded, blanked"}},
 		{"a scheme of the other body", ptopErr(func(c *middleware.PtopConfig) { c.Schemes = []payack.Scheme{payack.SchemeForm} }),
-			[]string{"schemes", `"form"`, "set body"}},
-		{"an unknown body", ptopErr(func(c *middleware.PtopConfig) { c.Body = "xml" }), []string{"body", `"xml"`, `"json" or "form"`}},
-		{"sniffing forms", ptopErr(func(c *middleware.PtopConfig) { c.Body, c.Sniff = verify.BodyForm, true }), []string{"sniff", "leave"}},
+			[]string{"Schemes", `"form"`, "set Body"}},
+		{"an unknown body", ptopErr(func(c *middleware.PtopConfig) { c.Body = "xml" }), []string{"Body", `"xml"`, `"json" or "form"`}},
+		{"sniffing forms", ptopErr(func(c *middleware.PtopConfig) { c.Body, c.Sniff = verify.BodyForm, true }), []string{"Sniff", "leave"}},
 		{"an empty header name", ptopErr(func(c *middleware.PtopConfig) { c.SignatureHeaders = []string{"X-Signature", ""} }),
-			[]string{"signature_headers: name 2", "X-Signature"}},
+			[]string{"SignatureHeaders: name 2", "X-Signature"}},
 
-		{"PTS without a safecode", ptsErr(func(c *middleware.PTSConfig) { c.Safecode = payack.Secret{} }), []string{"safecode", "empty"}},
+		{"PTS without a safecode", ptsErr(func(c *middleware.PTSConfig) { c.Safecode = payack.Secret{} }), []string{"Safecode", "empty"}},
 		{"a safecode that is no AES key", ptsErr(func(c *middleware.PTSConfig) { c.Safecode = payack.NewSecret("fifteen chars!!") }),
-			[]string{"safecode", "15 bytes", "switch envelopes off"}},
+			[]string{"Safecode", "15 bytes", "set NoEnvelopes"}},
 		{"a safecode that is no hex", ptsErr(func(c *middleware.PTSConfig) {
 			c.Safecode, c.SafecodeEncoding = payack.NewSecret("zz"+key.Safecode[2:]), "hex"
-		}), []string{"safecode", "hex", "raw"}},
+		}), []string{"Safecode", "hex", "raw"}},
 		{"an unknown encoding of it", ptsErr(func(c *middleware.PTSConfig) { c.SafecodeEncoding = "base64" }),
-			[]string{"safecode_encoding", `"base64"`, `"raw" or "hex"`}},
-		{"PTS without public keys", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = nil }), []string{"public_keys", "PEM"}},
-		{"no PEM", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{"MIGfMA0G"} }), []string{"public_keys: key 1", "no PEM"}},
+			[]string{"SafecodeEncoding", `"base64"`, `"raw" or "hex"`}},
+		{"PTS without public keys", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = nil }), []string{"PublicKeys", "PEM"}},
+		{"no PEM", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{"MIGfMA0G"} }), []string{"PublicKeys: key 1", "no PEM"}},
 		{"a private key", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{key.PublicPEM, key.PrivatePEM} }),
-			[]string{"public_keys: key 2", "PRIVATE KEY", "give PTS's PUBLIC KEY"}},
+			[]string{"PublicKeys: key 2", "PRIVATE KEY", "give PTS's PUBLIC KEY"}},
 		{"a damaged key", ptsErr(func(c *middleware.PTSConfig) {
 			c.PublicKeys = []string{strings.Replace(key.PublicPEM, "MIGf", "MIGe", 1)}
-		}), []string{"public_keys: key 1", "damaged", "copy it again"}},
+		}), []string{"PublicKeys: key 1", "damaged", "copy it again"}},
 		{"two keys in one", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{key.PublicPEM + key.PublicPEM} }),
-			[]string{"public_keys: key 1", "its own entry"}},
+			[]string{"PublicKeys: key 1", "its own entry"}},
 		{"a key of another kind", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{publicPEM(t, &elliptical.PublicKey)} }),
-			[]string{"public_keys: key 1", "not of RSA"}},
+			[]string{"PublicKeys: key 1", "not of RSA"}},
 		{"a short key", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{short} }),
-			[]string{"public_keys: key 1", "512 bits", "1024"}},
+			[]string{"PublicKeys: key 1", "512 bits", "1024"}},
 		{"unknown numbers", ptsErr(func(c *middleware.PTSConfig) { c.Numbers = []payack.Scheme{"float"} }),
-			[]string{"numbers", `"float"`, "literal, php"}},
+			[]string{"Numbers", `"float"`, "literal, php"}},
 		{"an unknown encoding of the header", ptsErr(func(c *middleware.PTSConfig) { c.TransactionSignature = "b64" }),
-			[]string{"transaction_signature", `"b64"`, `"base64" or "hex"`}},
+			[]string{"TransactionSignature", `"b64"`, `"base64" or "hex"`}},
 		{"a transaction secret without envelopes", ptsErr(func(c *middleware.PTSConfig) {
 			c.TransactionSecret, c.NoEnvelopes = payack.NewSecret(key.TransactionSecret), true
-		}), []string{"transaction_secret", "leave one"}},
+		}), []string{"TransactionSecret", "leave one"}},
 		{"PTS with KeyFunc and keys", ptsErr(func(c *middleware.PTSConfig) { c.KeyFunc = ptsKeys }), []string{"KeyFunc and keys", "give one"}},
 		{"PTS with KeyFunc and a safecode's encoding", ptsErr(func(c *middleware.PTSConfig) {
 			*c = middleware.PTSConfig{KeyFunc: ptsKeys, SafecodeEncoding: "hex"}
@@ -151,14 +152,14 @@ func TestConfigurationErrors(t *testing.T) {
 		}), []string{"ExpectInCallback", "leave one"}},
 		{"Payatom with Match alone", payatomErr(func(c *middleware.PayatomConfig) { c.Match = payack.Amount.Equal }),
 			[]string{"Match", "set Expect"}},
-		{"Payatom without keys", payatomErr(func(c *middleware.PayatomConfig) { c.SecretKeys = nil }), []string{"secret_keys", "at least one"}},
+		{"Payatom without keys", payatomErr(func(c *middleware.PayatomConfig) { c.SecretKeys = nil }), []string{"SecretKeys", "at least one"}},
 		{"Payatom with an empty key", payatomErr(func(c *middleware.PayatomConfig) { c.SecretKeys = []payack.Secret{{}} }),
-			[]string{"secret_keys: key 1", "empty"}},
+			[]string{"SecretKeys: key 1", "empty"}},
 		{"Payatom with KeyFunc and keys", payatomErr(func(c *middleware.PayatomConfig) {
 			c.KeyFunc = func(context.Context, *http.Request) (*verify.PayatomKeys, error) { return nil, nil }
 		}), []string{"KeyFunc and SecretKeys", "give one"}},
 		{"Payatom with unknown numbers", payatomErr(func(c *middleware.PayatomConfig) { c.Numbers = []payack.Scheme{"PHP"} }),
-			[]string{"numbers", `"PHP"`, "literal, php"}},
+			[]string{"Numbers", `"PHP"`, "literal, php"}},
 
 		{"a lease as long as the deadline", optionErr(func(o *middleware.Options) { o.Deadline, o.Lease = time.Minute, time.Minute }),
 			[]string{"Lease", "1m0s", "raise it"}},
@@ -200,7 +201,10 @@ func TestConfigurationErrors(t *testing.T) {
 				assert.Contains(t, text, word)
 			}
 			assert.NotContains(t, text, "\n")
-			assert.True(t, strings.HasPrefix(text, "payack: ") || strings.HasPrefix(text, "ratelimit: "), text)
+			assert.Regexp(t, "^payack: (ptop|pts|payatom): ", text)
+			assert.NotContains(t, text, "ratelimit: ")
+			// Go names only, but for what the caller wrote.
+			assert.NotRegexp(t, "[a-z]_[a-z]|(: |option |set )(sniff|body|schemes?|numbers|safecode)\\b", regexp.MustCompile(`"[^"]*"`).ReplaceAllString(text, ""))
 			for _, secret := range []string{ptopKey, payatomKey, key.Safecode, key.Safecode[2:], key.TransactionSecret, "fifteen chars!!",
 				strings.Split(key.PrivatePEM, "\n")[1], strings.Split(key.PublicPEM, "\n")[1], "MIG"} {
 				assert.NotContains(t, text, secret)

@@ -76,11 +76,15 @@ func (k *keyed[E, K]) keys(ctx context.Context, r *http.Request) (K, error) {
 }
 
 // named puts the provider into an error of a constructor, so that of several
-// receivers one knows which. Members are named as in JSON configurations.
+// receivers one knows which. Members have the names of the configuration here,
+// of which package verify has one under another.
 func named(p payack.Provider, err error) error {
 	if err == nil {
 		return nil
 	}
-	text := strings.TrimPrefix(err.Error(), "payack: ")
-	return errors.New("payack: " + string(p) + ": " + strings.TrimPrefix(text, string(p)+": "))
+	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "payack: "), string(p)+": ")
+	if rest, found := strings.CutPrefix(text, "Headers: "); found {
+		text = "SignatureHeaders: " + rest
+	}
+	return errors.New("payack: " + string(p) + ": " + text)
 }

@@ -9,6 +9,7 @@ import (
 	"net/textproto"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/payack/payack"
@@ -171,7 +172,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.TrustedProxies = append(slices.Clip(o.TrustedProxies), unixSocket)
 	}
 	if err := o.Charge.Validate(); err != nil {
-		return o, err
+		return o, errors.New("payack: " + strings.TrimPrefix(err.Error(), "ratelimit: "))
 	}
 	if err := limitpolicy.Check(o.LimitPolicy); err != nil {
 		return o, fmt.Errorf("payack: LimitPolicy: %w", err)

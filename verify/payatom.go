@@ -28,7 +28,7 @@ type payatomKey struct {
 // scope of once-only when several accounts share an endpoint. Errors name the
 // member and the fix.
 func NewPayatomKeys(tenant string, secretKeys ...payack.Secret) (*PayatomKeys, error) {
-	if err := checkSecrets("secret_keys", secretKeys); err != nil {
+	if err := checkSecrets("SecretKeys", secretKeys); err != nil {
 		return nil, err
 	}
 	k := &PayatomKeys{tenant: tenant}
@@ -80,12 +80,12 @@ func NewPayatom(o PayatomOptions) (*Payatom, error) {
 	if err != nil {
 		return nil, err
 	}
-	numbers, err := pickSchemes("numbers", o.Numbers, numberSchemes)
+	numbers, err := pickSchemes("Numbers", o.Numbers, numberSchemes)
 	if err != nil {
 		return nil, err
 	}
 	if o.Sniff && body == BodyForm {
-		return nil, errors.New(`payack: sniff: it takes JSON under any content type, and body is "form"; leave one of the two out`)
+		return nil, errors.New(`payack: Sniff: it takes JSON under any content type, and Body is "form"; leave one of the two out`)
 	}
 	return &Payatom{
 		body:    body,

@@ -858,15 +858,15 @@ func TestPayatomConfigurationErrors(t *testing.T) {
 		err         error
 		member, fix string
 	}{
-		{"no key", keys(), "secret_keys", "give at least one"},
-		{"empty key", keys(payatomSecret, ""), "secret_keys", "key 2 is empty"},
-		{"key with a line break", keys(payatomSecret + "\n"), "secret_keys", "key 1: it ends with a line break"},
-		{"second key with a zero-width space", keys("x", payatomSecret+"\u200b"), "secret_keys", "key 2: it has an invisible character"},
-		{"a variable", keys("${SECRET_KEY}"), "secret_keys", "key 1: it begins with ${"},
-		{"signer without key", noKey, "secret_key", "it is empty"},
-		{"unknown scheme", options(verify.PayatomOptions{Numbers: []payack.Scheme{"LITERAL"}}), "numbers", "choose from literal, php"},
-		{"unknown body", options(verify.PayatomOptions{Body: "xml"}), "body", `choose "json" or "form"`},
-		{"sniff with form", options(verify.PayatomOptions{Body: verify.BodyForm, Sniff: true}), "sniff", "leave one of the two out"},
+		{"no key", keys(), "SecretKeys", "give at least one"},
+		{"empty key", keys(payatomSecret, ""), "SecretKeys", "key 2 is empty"},
+		{"key with a line break", keys(payatomSecret + "\n"), "SecretKeys", "key 1: it ends with a line break"},
+		{"second key with a zero-width space", keys("x", payatomSecret+"\u200b"), "SecretKeys", "key 2: it has an invisible character"},
+		{"a variable", keys("${SECRET_KEY}"), "SecretKeys", "key 1: it begins with ${"},
+		{"signer without key", noKey, "SecretKey", "it is empty"},
+		{"unknown scheme", options(verify.PayatomOptions{Numbers: []payack.Scheme{"LITERAL"}}), "Numbers", "choose from literal, php"},
+		{"unknown body", options(verify.PayatomOptions{Body: "xml"}), "Body", `choose "json" or "form"`},
+		{"sniff with form", options(verify.PayatomOptions{Body: verify.BodyForm, Sniff: true}), "Sniff", "leave one of the two out"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			require.Error(t, c.err)

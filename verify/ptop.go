@@ -60,7 +60,7 @@ type ptopState struct {
 // there is only one. Several keys are for rotation. No key at all, and an empty
 // one, are errors.
 func NewPtopKeys(tenant string, signingKeys ...payack.Secret) (*PtopKeys, error) {
-	if err := checkSecrets("signing_keys", signingKeys); err != nil {
+	if err := checkSecrets("SigningKeys", signingKeys); err != nil {
 		return nil, err
 	}
 	k := &PtopKeys{tenant: tenant, secrets: slices.Clone(signingKeys), keys: make([]ptopKey, len(signingKeys))}
@@ -153,7 +153,7 @@ func NewPtop(o PtopOptions) (*Ptop, error) {
 		return nil, err
 	}
 	if o.Sniff && body == BodyForm {
-		return nil, errors.New(`payack: sniff: it takes JSON under any content type and does not go with body "form"; leave out one of the two`)
+		return nil, errors.New(`payack: Sniff: it takes JSON under any content type and does not go with Body "form"; leave out one of the two`)
 	}
 	fit, other, otherBody := ptopJSONSchemes, ptopFormSchemes, BodyForm
 	if body == BodyForm {
@@ -161,8 +161,8 @@ func NewPtop(o PtopOptions) (*Ptop, error) {
 	}
 	for _, s := range o.Schemes {
 		if !slices.Contains(fit, s) && slices.Contains(other, s) {
-			return nil, errors.New("payack: schemes: " + strconv.Quote(string(s)) + " does not fit body " + strconv.Quote(string(body)) +
-				"; choose from " + list(fit) + ", or set body to " + strconv.Quote(string(otherBody)))
+			return nil, errors.New("payack: Schemes: " + strconv.Quote(string(s)) + " does not fit Body " + strconv.Quote(string(body)) +
+				"; choose from " + list(fit) + ", or set Body to " + strconv.Quote(string(otherBody)))
 		}
 	}
 	v := &Ptop{body: body, sniff: o.Sniff, options: o}
@@ -172,7 +172,7 @@ func NewPtop(o PtopOptions) (*Ptop, error) {
 	if v.custom != nil {
 		return v, nil
 	}
-	if v.schemes, err = pickSchemes("schemes", o.Schemes, fit); err != nil {
+	if v.schemes, err = pickSchemes("Schemes", o.Schemes, fit); err != nil {
 		return nil, err
 	}
 	names := o.Headers
@@ -181,7 +181,7 @@ func NewPtop(o PtopOptions) (*Ptop, error) {
 	}
 	for i, name := range names {
 		if name == "" || strings.ContainsAny(name, ": \t\r\n") {
-			return nil, errors.New("payack: signature_headers: name " + strconv.Itoa(i+1) + ` is empty, or has a colon or a blank; give a header's bare name, such as "X-Signature"`)
+			return nil, errors.New("payack: Headers: name " + strconv.Itoa(i+1) + ` is empty, or has a colon or a blank; give a header's bare name, such as "X-Signature"`)
 		}
 		// The same header under two spellings is one header: it must not count
 		// as two signatures.
@@ -233,7 +233,7 @@ func (v *Ptop) Explain(m Message, k *PtopKeys) Explanation {
 
 func (v *Ptop) run(m Message, k *PtopKeys, t *trace) (*payack.PtopEvent, error) {
 	if !v.Accepts(m.ContentType) {
-		return nil, reject(payack.Ptop, payack.ReasonMalformed, "the content type does not fit the configured body; see the options body and sniff")
+		return nil, reject(payack.Ptop, payack.ReasonMalformed, "the content type does not fit the configured body; see the options Body and Sniff")
 	}
 	room := takeRoom()
 	defer room.release()

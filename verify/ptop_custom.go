@@ -43,13 +43,13 @@ type PtopReading func(m Message) (signed, signature string, err error)
 func (v *Ptop) setCustom(o PtopOptions) error {
 	switch named := slices.Contains(o.Schemes, payack.SchemeCustom); {
 	case o.Custom == nil && named:
-		return errors.New(`payack: schemes: "custom" needs the reading; give it in Custom`)
+		return errors.New(`payack: Schemes: "custom" needs the reading; give it in Custom`)
 	case o.Custom == nil:
 		return nil
 	case len(o.Schemes) > 1 || len(o.Schemes) == 1 && !named:
-		return errors.New("payack: schemes: Custom is tried alone, so that no other reading weakens it; leave schemes out")
+		return errors.New("payack: Schemes: Custom is tried alone, so that no other reading weakens it; leave Schemes out")
 	case len(o.Headers) > 0:
-		return errors.New("payack: signature_headers: Custom finds the signature itself; leave them out")
+		return errors.New("payack: Headers: Custom finds the signature itself; leave them out")
 	}
 	v.custom, v.schemes, v.headers = o.Custom, []payack.Scheme{payack.SchemeCustom}, nil
 	return nil

@@ -186,9 +186,9 @@ func TestPtopCustomOptions(t *testing.T) {
 	for says, o := range map[string]verify.PtopOptions{
 		"give it in Custom":  {Schemes: []payack.Scheme{payack.SchemeCustom}},
 		"give it in Custom ": {Schemes: []payack.Scheme{payack.SchemeHeader, payack.SchemeCustom}},
-		"leave schemes out":  {Custom: reading, Schemes: []payack.Scheme{payack.SchemeHeader}},
-		"leave schemes out ": {Custom: reading, Schemes: []payack.Scheme{payack.SchemeCustom, payack.SchemeHeader}},
-		"signature_headers":  {Custom: reading, Headers: []string{"X-Ours"}},
+		"leave Schemes out":  {Custom: reading, Schemes: []payack.Scheme{payack.SchemeHeader}},
+		"leave Schemes out ": {Custom: reading, Schemes: []payack.Scheme{payack.SchemeCustom, payack.SchemeHeader}},
+		"Headers":            {Custom: reading, Headers: []string{"X-Ours"}},
 		"":                   {Custom: reading, Schemes: []payack.Scheme{payack.SchemeCustom}},
 	} {
 		v, err := verify.NewPtop(o)

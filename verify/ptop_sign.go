@@ -35,7 +35,7 @@ const ptopKeySource = "give the key that Ptop calls the_signature"
 // It is meant for tests and tools. What [Ptop.Verify] refuses to read is an
 // error here too; missing members are not.
 func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, body string) (Message, error) {
-	if err := checkSecret("signing_key", key, ptopKeySource); err != nil {
+	if err := checkSecret("SigningKey", key, ptopKeySource); err != nil {
 		return Message{}, err
 	}
 	m := Message{ContentType: "application/x-www-form-urlencoded", Body: body}
@@ -44,7 +44,7 @@ func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, 
 		m.ContentType, format, fit = "application/json", BodyJSON, ptopJSONSchemes
 	}
 	if !slices.Contains(fit, scheme) {
-		return Message{}, errors.New("payack: scheme: " + strconv.Quote(string(scheme)) + " does not fit a " + string(format) + " body; choose from " + list(fit))
+		return Message{}, errors.New("payack: Scheme: " + strconv.Quote(string(scheme)) + " does not fit a " + string(format) + " body; choose from " + list(fit))
 	}
 	fields, posted, err := ptopDecode(nil, format, body)
 	switch {
@@ -106,11 +106,11 @@ func ptopPlaced(format Body, place PtopPlace, body string, fields []strict.Field
 // The signed text does not escape the separator, so that a part with a | in it
 // would sign for other parts as well; it is an error that names the member.
 func PtopPayoutSignature(key payack.Secret, websiteID, secretKey, receiverEmail, amount string) (string, error) {
-	if err := checkSecret("signing_key", key, ptopKeySource); err != nil {
+	if err := checkSecret("SigningKey", key, ptopKeySource); err != nil {
 		return "", err
 	}
 	for _, part := range [...]struct{ member, text string }{
-		{"website_id", websiteID}, {"secret_key", secretKey}, {"reviverEmail", receiverEmail}, {"amount", amount},
+		{"WebsiteID", websiteID}, {"SecretKey", secretKey}, {"reviverEmail", receiverEmail}, {"amount", amount},
 	} {
 		if strings.Contains(part.text, "|") {
 			return "", errors.New("payack: " + part.member + ": it contains |, which separates the signed parts; such a request cannot be signed safely")

@@ -375,8 +375,8 @@ func TestPtopPayoutSignatureRefuses(t *testing.T) {
 	assert.Equal(t, ptopSum(ptopKeyText, "w1|s1|a@b.example|50.00"), got)
 
 	_, err = sign(payack.Secret{}, parts)
-	assert.ErrorContains(t, err, "signing_key")
-	for i, member := range []string{"website_id", "secret_key", "reviverEmail", "amount"} {
+	assert.ErrorContains(t, err, "SigningKey")
+	for i, member := range []string{"WebsiteID", "SecretKey", "reviverEmail", "amount"} {
 		p := append([]string(nil), parts...)
 		p[i] = "se|cret"
 		_, err := sign(ptopSecret, p)
@@ -713,7 +713,7 @@ func TestPtopMembers(t *testing.T) {
 func TestPtopKeys(t *testing.T) {
 	for _, keys := range [][]payack.Secret{nil, {{}}, {payack.NewSecret("")}, {ptopSecret, {}}} {
 		k, err := verify.NewPtopKeys("t", keys...)
-		require.ErrorContains(t, err, "signing_keys")
+		require.ErrorContains(t, err, "SigningKeys")
 		assert.Nil(t, k)
 	}
 	for text, want := range map[string]string{
@@ -721,14 +721,14 @@ func TestPtopKeys(t *testing.T) {
 		"a\u00a0b": "invisible", "a\u202eb": "invisible", "a\x01b": "control",
 	} {
 		k, err := verify.NewPtopKeys("t", ptopSecret, payack.NewSecret(text))
-		require.ErrorContains(t, err, "payack: signing_keys: key 2: it ")
+		require.ErrorContains(t, err, "payack: SigningKeys: key 2: it ")
 		require.ErrorContains(t, err, want)
 		assert.NotContains(t, err.Error(), ptopKeyText)
 		assert.Nil(t, k)
 		_, err = verify.SignPtopCallback(payack.NewSecret(text), payack.SchemeHeader, verify.PtopLast, ptopJSON)
-		require.ErrorContains(t, err, "payack: signing_key: it ")
+		require.ErrorContains(t, err, "payack: SigningKey: it ")
 		_, err = verify.PtopPayoutSignature(payack.NewSecret(text), "w", "s", "a@b.example", "1")
-		require.ErrorContains(t, err, "payack: signing_key: it ")
+		require.ErrorContains(t, err, "payack: SigningKey: it ")
 	}
 	v := newPtop(t, verify.PtopOptions{})
 	m := ptopByHeader(ptopJSONType, ptopJSON, ptopSum("", ptopJSON))
@@ -781,15 +781,15 @@ func TestPtopConcurrent(t *testing.T) {
 
 func TestPtopOptions(t *testing.T) {
 	for want, o := range map[string]verify.PtopOptions{
-		"body":                      {Body: "xml"},
-		"sniff":                     {Body: verify.BodyForm, Sniff: true},
-		`unknown scheme "php"`:      {Schemes: []payack.Scheme{payack.SchemePHP}},
-		"schemes: unknown":          {Schemes: []payack.Scheme{payack.SchemeHeader, "x"}},
-		`set body to "form"`:        {Schemes: []payack.Scheme{payack.SchemeForm}},
-		`set body to "json"`:        {Body: verify.BodyForm, Schemes: []payack.Scheme{payack.SchemeSpliced}},
-		"signature_headers: name 1": {Headers: []string{""}},
-		"signature_headers: name 2": {Headers: []string{"X-A", "X-Signature: "}},
-		"schemes: \"reencoded\" ":   {Body: verify.BodyForm, Schemes: []payack.Scheme{payack.SchemeReencoded}},
+		"Body":                    {Body: "xml"},
+		"Sniff":                   {Body: verify.BodyForm, Sniff: true},
+		`unknown scheme "php"`:    {Schemes: []payack.Scheme{payack.SchemePHP}},
+		"Schemes: unknown":        {Schemes: []payack.Scheme{payack.SchemeHeader, "x"}},
+		`set Body to "form"`:      {Schemes: []payack.Scheme{payack.SchemeForm}},
+		`set Body to "json"`:      {Body: verify.BodyForm, Schemes: []payack.Scheme{payack.SchemeSpliced}},
+		"Headers: name 1":         {Headers: []string{""}},
+		"Headers: name 2":         {Headers: []string{"X-A", "X-Signature: "}},
+		"Schemes: \"reencoded\" ": {Body: verify.BodyForm, Schemes: []payack.Scheme{payack.SchemeReencoded}},
 	} {
 		v, err := verify.NewPtop(o)
 		require.ErrorContains(t, err, want)
@@ -890,10 +890,10 @@ func TestSignPtopCallbackRefuses(t *testing.T) {
 		body   string
 		want   string
 	}{
-		{payack.Secret{}, payack.SchemeHeader, ptopJSON, "signing_key"},
-		{ptopSecret, payack.SchemeForm, ptopJSON, "scheme"},
-		{ptopSecret, payack.SchemeSpliced, ptopForm, "scheme"},
-		{ptopSecret, payack.SchemeLiteral, ptopJSON, "scheme"},
+		{payack.Secret{}, payack.SchemeHeader, ptopJSON, "SigningKey"},
+		{ptopSecret, payack.SchemeForm, ptopJSON, "Scheme"},
+		{ptopSecret, payack.SchemeSpliced, ptopForm, "Scheme"},
+		{ptopSecret, payack.SchemeLiteral, ptopJSON, "Scheme"},
 		{ptopSecret, payack.SchemeHeader, `{}`, "no members"},
 		{ptopSecret, payack.SchemeHeader, ``, "no members"},
 		{ptopSecret, payack.SchemeHeader, `{"signature":"x"}`, "signature already"},

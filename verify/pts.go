@@ -71,19 +71,19 @@ func NewPTSKeys(c PTSKeyConfig) (*PTSKeys, error) {
 		return nil, err
 	}
 	if len(c.PublicKeys) == 0 {
-		return nil, errors.New("payack: public_keys: no key is given; give PTS's public key as PEM")
+		return nil, errors.New("payack: PublicKeys: no key is given; give PTS's public key as PEM")
 	}
 	k := &PTSKeys{config: c, tenant: c.Tenant, userID: c.UserID, safecode: c.Safecode, transactionSecret: c.TransactionSecret}
 	for i, text := range c.PublicKeys {
 		key, err := parsePublicKey(text)
 		if err != nil {
-			return nil, fmt.Errorf("payack: public_keys: key %d: %w", i+1, err)
+			return nil, fmt.Errorf("payack: PublicKeys: key %d: %w", i+1, err)
 		}
 		k.public = append(k.public, key)
 	}
 	if c.NoEnvelopes {
 		if !c.TransactionSecret.IsZero() {
-			return nil, errors.New("payack: transaction_secret: it signs envelopes, which are switched off; leave one of the two out")
+			return nil, errors.New("payack: TransactionSecret: it signs envelopes, which are switched off; leave one of the two out")
 		}
 		return k, nil
 	}
@@ -98,9 +98,9 @@ func NewPTSKeys(c PTSKeyConfig) (*PTSKeys, error) {
 // checkPTSSecrets checks both secrets; the second may be empty.
 func checkPTSSecrets(safecode, transactionSecret payack.Secret) error {
 	const source = "PTS's back office shows it"
-	err := checkSecret("safecode", safecode, source)
+	err := checkSecret("Safecode", safecode, source)
 	if err == nil && !transactionSecret.IsZero() {
-		err = checkSecret("transaction_secret", transactionSecret, source)
+		err = checkSecret("TransactionSecret", transactionSecret, source)
 	}
 	return err
 }
@@ -142,7 +142,7 @@ type PTS struct {
 
 // NewPTS returns a verifier. Errors name the option and the fix.
 func NewPTS(o PTSOptions) (*PTS, error) {
-	numbers, err := pickSchemes("numbers", o.Numbers, numberSchemes)
+	numbers, err := pickSchemes("Numbers", o.Numbers, numberSchemes)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func NewPTS(o PTSOptions) (*PTS, error) {
 	case PTSHex:
 		v.hexHeader = true
 	default:
-		return nil, fmt.Errorf(`payack: transaction_signature: unknown encoding %q; choose "base64" or "hex"`, string(o.TransactionSignature))
+		return nil, fmt.Errorf(`payack: TransactionSignature: unknown encoding %q; choose "base64" or "hex"`, string(o.TransactionSignature))
 	}
 	return v, nil
 }
@@ -285,7 +285,7 @@ func (v *PTS) flat(fields []strict.Field, k *PTSKeys) ([]strict.Field, error) {
 
 func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed string, k *PTSKeys, t *trace) ([]strict.Field, error) {
 	if looksLikeJSON(sealed) { // and no base64
-		return nil, reject(payack.PTS, payack.ReasonEnvelope, "it is JSON where an envelope is expected; have it announced as application/json, or set sniff")
+		return nil, reject(payack.PTS, payack.ReasonEnvelope, "it is JSON where an envelope is expected; have it announced as application/json, or set Sniff")
 	}
 	if k.envelope == nil {
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, "an envelope, and envelopes are switched off")
@@ -337,9 +337,9 @@ func (v *PTS) transactionSignature(m Message, covered string, k *PTSKeys) (probl
 	// What follows is seen from the header alone.
 	switch b, err := hex.DecodeString(values[0]); {
 	case !v.hexHeader && err == nil && len(b) == len(mac):
-		return " is wrong: it has hex digits, and base64 is expected; see the option transaction_signature"
+		return " is wrong: it has hex digits, and base64 is expected; see the option TransactionSignature"
 	case v.hexHeader && len(values[0]) == 44 && mangledBase64(values[0]) == "":
-		return " is wrong: it is base64, and hex digits are expected; see the option transaction_signature"
+		return " is wrong: it is base64, and hex digits are expected; see the option TransactionSignature"
 	case v.hexHeader:
 		return " is wrong"
 	}

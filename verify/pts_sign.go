@@ -84,7 +84,7 @@ func NewPTSSigner(c PTSSignerConfig) (*PTSSigner, error) {
 	}
 	key, err := parsePrivateKey(c.PrivateKey)
 	if err != nil {
-		return nil, fmt.Errorf("payack: private_key: %w", err)
+		return nil, fmt.Errorf("payack: PrivateKey: %w", err)
 	}
 	reveal := func() *rsa.PrivateKey { return key }
 	s := &PTSSigner{safecode: c.Safecode, transactionSecret: c.TransactionSecret, key: &reveal}
@@ -157,7 +157,7 @@ func (s *PTSSigner) Open(sealed []byte) ([]byte, error) {
 // as it is sent: HMAC-SHA256 under the transaction secret.
 func (s *PTSSigner) TransactionSignature(body []byte, encoding PTSSignatureEncoding) (string, error) {
 	if s.transactionSecret.IsZero() {
-		return "", errors.New("payack: transaction_secret: it is empty; PTS's back office shows it")
+		return "", errors.New("payack: TransactionSecret: it is empty; PTS's back office shows it")
 	}
 	mac := ptsTransactionMAC(s.transactionSecret, body)
 	switch encoding {
@@ -166,7 +166,7 @@ func (s *PTSSigner) TransactionSignature(body []byte, encoding PTSSignatureEncod
 	case PTSHex:
 		return hex.EncodeToString(mac), nil
 	}
-	return "", fmt.Errorf(`payack: transaction_signature: unknown encoding %q; choose "base64" or "hex"`, string(encoding))
+	return "", fmt.Errorf(`payack: TransactionSignature: unknown encoding %q; choose "base64" or "hex"`, string(encoding))
 }
 
 // oneBlock returns the only PEM block of a text. White space around it is of no

@@ -1248,65 +1248,65 @@ func TestPTSConfigurationErrors(t *testing.T) {
 		err         error
 		member, fix string
 	}{
-		{"empty safecode", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret("") }), "safecode", "back office shows it"},
-		{"safecode of 31", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret(own.Safecode[1:]) }), "safecode", "16, 24 or 32 are, or switch envelopes off"},
+		{"empty safecode", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret("") }), "Safecode", "back office shows it"},
+		{"safecode of 31", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret(own.Safecode[1:]) }), "Safecode", "16, 24 or 32 are, or set NoEnvelopes"},
 		{"safecode of 15 in hex", keys(func(c *verify.PTSKeyConfig) {
 			c.Safecode, c.SafecodeEncoding = payack.NewSecret(own.Safecode[2:]), envelope.PTSHex
-		}), "safecode", "16, 24 or 32 are"},
+		}), "Safecode", "16, 24 or 32 are"},
 		{"odd hex", keys(func(c *verify.PTSKeyConfig) {
 			c.Safecode, c.SafecodeEncoding = payack.NewSecret(own.Safecode[1:]), envelope.PTSHex
-		}), "safecode", `"raw"`},
+		}), "Safecode", `"raw"`},
 		{"no hex", keys(func(c *verify.PTSKeyConfig) {
 			c.Safecode, c.SafecodeEncoding = payack.NewSecret("zz998abba49ae33a194cb9677b13ecbe"), envelope.PTSHex
-		}), "safecode", `"raw"`},
-		{"unknown safecode encoding", keys(func(c *verify.PTSKeyConfig) { c.SafecodeEncoding = "base64" }), "safecode_encoding", `choose "raw" or "hex"`},
-		{"no public key", public(), "public_keys", "give PTS's public key as PEM"},
-		{"safecode with a line break", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret(own.Safecode + "\n") }), "safecode", "ends with a line break"},
-		{"safecode with a mark", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret("\ufeff" + own.Safecode) }), "safecode", "byte-order mark"},
+		}), "Safecode", `"raw"`},
+		{"unknown safecode encoding", keys(func(c *verify.PTSKeyConfig) { c.SafecodeEncoding = "base64" }), "SafecodeEncoding", `choose "raw" or "hex"`},
+		{"no public key", public(), "PublicKeys", "give PTS's public key as PEM"},
+		{"safecode with a line break", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret(own.Safecode + "\n") }), "Safecode", "ends with a line break"},
+		{"safecode with a mark", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret("\ufeff" + own.Safecode) }), "Safecode", "byte-order mark"},
 		{"safecode without envelopes", keys(func(c *verify.PTSKeyConfig) {
 			c.NoEnvelopes, c.Safecode = true, payack.NewSecret("${SAFECODE}")
-		}), "safecode", "begins with ${"},
-		{"transaction secret with a blank", keys(func(c *verify.PTSKeyConfig) { c.TransactionSecret = payack.NewSecret(own.TransactionSecret + " ") }), "transaction_secret", "white space"},
-		{"a variable as PEM", public("${PUBLIC_KEY}"), "public_keys: key 1", "begins with ${"},
-		{"empty PEM", public(own.PublicPEM, " \n"), "public_keys: key 2", "it is empty"},
-		{"PEM behind a mark", public("\ufeff" + own.PublicPEM), "public_keys: key 1", "byte-order mark"},
-		{"PEM with line breaks as text", public(strings.ReplaceAll(own.PublicPEM, "\n", `\n`)), "public_keys: key 1", `written as \n`},
-		{"PEM in quotes with line breaks as text", public(`"` + strings.ReplaceAll(own.PublicPEM, "\n", `\n`) + `"`), "public_keys: key 1", `written as \n`},
-		{"PEM on one line", public(strings.ReplaceAll(own.PublicPEM, "\n", " ")), "public_keys: key 1", "line breaks are lost"},
-		{"PEM with an invisible character", public(strings.Replace(own.PublicPEM, "MII", "M\u200bII", 1)), "public_keys: key 1", "copy it again"},
-		{"PEM and something behind", public(own.PublicPEM + "x"), "public_keys: key 1", "something behind"},
-		{"a damaged block before a good one", public(strings.Replace(own.PublicPEM, "MII", "!", 1) + own.PublicPEM), "public_keys: key 1", "more than one PEM block"},
-		{"an encrypted key as public", public(pemOf(t, "ENCRYPTED PRIVATE KEY", []byte{0x30, 0}, nil)), "public_keys: key 1", "encrypted"},
-		{"no PEM", public(own.Safecode), "public_keys: key 1", "-----BEGIN"},
-		{"base64 without PEM lines", public(pemLine(own.PublicPEM)), "public_keys: key 1", "-----BEGIN"},
-		{"private key as public", public(own.PrivatePEM), "public_keys: key 1", "give PTS's PUBLIC KEY or RSA PUBLIC KEY"},
-		{"private PKCS#1 key as public", public(own.PrivatePEMPKCS1), "public_keys: key 1", "give PTS's PUBLIC KEY or RSA PUBLIC KEY"},
-		{"certificate", public(pemOf(t, "CERTIFICATE", []byte{0x30, 0}, nil)), "public_keys: key 1", "give PTS's PUBLIC KEY or RSA PUBLIC KEY"},
-		{"EC key", public(ecPublic), "public_keys: key 1", "not of RSA"},
-		{"damaged", public(own.PublicPEM, damaged), "public_keys: key 2", "copy it again"},
-		{"512 bits", public(own.PublicPEM, smallPublic), "public_keys: key 2", "at least 1024"},
-		{"two blocks", public(own.PublicPEM + own.PublicPEMPKCS1), "public_keys: key 1", "give each key its own entry"},
-		{"public and private in one", public(own.PublicPEM + own.PrivatePEM), "public_keys: key 1", "give each key its own entry"},
+		}), "Safecode", "begins with ${"},
+		{"transaction secret with a blank", keys(func(c *verify.PTSKeyConfig) { c.TransactionSecret = payack.NewSecret(own.TransactionSecret + " ") }), "TransactionSecret", "white space"},
+		{"a variable as PEM", public("${PUBLIC_KEY}"), "PublicKeys: key 1", "begins with ${"},
+		{"empty PEM", public(own.PublicPEM, " \n"), "PublicKeys: key 2", "it is empty"},
+		{"PEM behind a mark", public("\ufeff" + own.PublicPEM), "PublicKeys: key 1", "byte-order mark"},
+		{"PEM with line breaks as text", public(strings.ReplaceAll(own.PublicPEM, "\n", `\n`)), "PublicKeys: key 1", `written as \n`},
+		{"PEM in quotes with line breaks as text", public(`"` + strings.ReplaceAll(own.PublicPEM, "\n", `\n`) + `"`), "PublicKeys: key 1", `written as \n`},
+		{"PEM on one line", public(strings.ReplaceAll(own.PublicPEM, "\n", " ")), "PublicKeys: key 1", "line breaks are lost"},
+		{"PEM with an invisible character", public(strings.Replace(own.PublicPEM, "MII", "M\u200bII", 1)), "PublicKeys: key 1", "copy it again"},
+		{"PEM and something behind", public(own.PublicPEM + "x"), "PublicKeys: key 1", "something behind"},
+		{"a damaged block before a good one", public(strings.Replace(own.PublicPEM, "MII", "!", 1) + own.PublicPEM), "PublicKeys: key 1", "more than one PEM block"},
+		{"an encrypted key as public", public(pemOf(t, "ENCRYPTED PRIVATE KEY", []byte{0x30, 0}, nil)), "PublicKeys: key 1", "encrypted"},
+		{"no PEM", public(own.Safecode), "PublicKeys: key 1", "-----BEGIN"},
+		{"base64 without PEM lines", public(pemLine(own.PublicPEM)), "PublicKeys: key 1", "-----BEGIN"},
+		{"private key as public", public(own.PrivatePEM), "PublicKeys: key 1", "give PTS's PUBLIC KEY or RSA PUBLIC KEY"},
+		{"private PKCS#1 key as public", public(own.PrivatePEMPKCS1), "PublicKeys: key 1", "give PTS's PUBLIC KEY or RSA PUBLIC KEY"},
+		{"certificate", public(pemOf(t, "CERTIFICATE", []byte{0x30, 0}, nil)), "PublicKeys: key 1", "give PTS's PUBLIC KEY or RSA PUBLIC KEY"},
+		{"EC key", public(ecPublic), "PublicKeys: key 1", "not of RSA"},
+		{"damaged", public(own.PublicPEM, damaged), "PublicKeys: key 2", "copy it again"},
+		{"512 bits", public(own.PublicPEM, smallPublic), "PublicKeys: key 2", "at least 1024"},
+		{"two blocks", public(own.PublicPEM + own.PublicPEMPKCS1), "PublicKeys: key 1", "give each key its own entry"},
+		{"public and private in one", public(own.PublicPEM + own.PrivatePEM), "PublicKeys: key 1", "give each key its own entry"},
 		{"transaction secret without envelopes", keys(func(c *verify.PTSKeyConfig) {
 			c.NoEnvelopes, c.TransactionSecret = true, payack.NewSecret(own.TransactionSecret)
-		}), "transaction_secret", "leave one of the two out"},
+		}), "TransactionSecret", "leave one of the two out"},
 
-		{"signer: empty safecode", signer(func(c *verify.PTSSignerConfig) { c.Safecode = payack.Secret{} }), "safecode", "back office shows it"},
-		{"signer: safecode of 31", signer(func(c *verify.PTSSignerConfig) { c.Safecode = payack.NewSecret(own.Safecode[1:]) }), "safecode", "16, 24 or 32 are"},
-		{"signer: no key", private(""), "private_key", "-----BEGIN"},
-		{"signer: an encrypted key", private(pemOf(t, "ENCRYPTED PRIVATE KEY", []byte{0x30, 0}, nil)), "private_key", "openssl pkey"},
-		{"signer: an encrypted key, PKCS#1", private(strings.Replace(own.PrivatePEMPKCS1, "-----\n", "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n", 1)), "private_key", "openssl pkey"},
-		{"signer: line breaks as text", private(strings.ReplaceAll(own.PrivatePEM, "\n", `\n`)), "private_key", `written as \n`},
-		{"signer: safecode with a blank", signer(func(c *verify.PTSSignerConfig) { c.Safecode = payack.NewSecret(" " + own.Safecode) }), "safecode", "white space"},
-		{"signer: public key", private(own.PublicPEM), "private_key", "give PRIVATE KEY or RSA PRIVATE KEY"},
-		{"signer: EC key", private(ecPrivate), "private_key", "not of RSA"},
-		{"signer: 512 bits", private(smallPrivate), "private_key", "at least 1024"},
-		{"signer: damaged", private(pemOf(t, "PRIVATE KEY", []byte("damaged"), nil)), "private_key", "copy it again"},
-		{"signer: two blocks", private(own.PrivatePEM + own.PrivatePEM), "private_key", "more than one PEM block"},
+		{"signer: empty safecode", signer(func(c *verify.PTSSignerConfig) { c.Safecode = payack.Secret{} }), "Safecode", "back office shows it"},
+		{"signer: safecode of 31", signer(func(c *verify.PTSSignerConfig) { c.Safecode = payack.NewSecret(own.Safecode[1:]) }), "Safecode", "16, 24 or 32 are"},
+		{"signer: no key", private(""), "PrivateKey", "-----BEGIN"},
+		{"signer: an encrypted key", private(pemOf(t, "ENCRYPTED PRIVATE KEY", []byte{0x30, 0}, nil)), "PrivateKey", "openssl pkey"},
+		{"signer: an encrypted key, PKCS#1", private(strings.Replace(own.PrivatePEMPKCS1, "-----\n", "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n", 1)), "PrivateKey", "openssl pkey"},
+		{"signer: line breaks as text", private(strings.ReplaceAll(own.PrivatePEM, "\n", `\n`)), "PrivateKey", `written as \n`},
+		{"signer: safecode with a blank", signer(func(c *verify.PTSSignerConfig) { c.Safecode = payack.NewSecret(" " + own.Safecode) }), "Safecode", "white space"},
+		{"signer: public key", private(own.PublicPEM), "PrivateKey", "give PRIVATE KEY or RSA PRIVATE KEY"},
+		{"signer: EC key", private(ecPrivate), "PrivateKey", "not of RSA"},
+		{"signer: 512 bits", private(smallPrivate), "PrivateKey", "at least 1024"},
+		{"signer: damaged", private(pemOf(t, "PRIVATE KEY", []byte("damaged"), nil)), "PrivateKey", "copy it again"},
+		{"signer: two blocks", private(own.PrivatePEM + own.PrivatePEM), "PrivateKey", "more than one PEM block"},
 
-		{"unknown scheme", options(verify.PTSOptions{Numbers: []payack.Scheme{payack.SchemeLiteral, "perl"}}), "numbers", "choose from literal, php"},
-		{"another provider's scheme", options(verify.PTSOptions{Numbers: []payack.Scheme{payack.SchemeHeader}}), "numbers", "choose from literal, php"},
-		{"unknown header encoding", options(verify.PTSOptions{TransactionSignature: "HEX"}), "transaction_signature", `choose "base64" or "hex"`},
+		{"unknown scheme", options(verify.PTSOptions{Numbers: []payack.Scheme{payack.SchemeLiteral, "perl"}}), "Numbers", "choose from literal, php"},
+		{"another provider's scheme", options(verify.PTSOptions{Numbers: []payack.Scheme{payack.SchemeHeader}}), "Numbers", "choose from literal, php"},
+		{"unknown header encoding", options(verify.PTSOptions{TransactionSignature: "HEX"}), "TransactionSignature", `choose "base64" or "hex"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			require.Error(t, c.err)
@@ -1327,7 +1327,7 @@ func TestPTSConfigurationErrors(t *testing.T) {
 	s, err := verify.NewPTSSigner(verify.PTSSignerConfig{Safecode: payack.NewSecret(own.Safecode), PrivateKey: payack.NewSecret(own.PrivatePEM)})
 	require.NoError(t, err)
 	_, err = s.TransactionSignature([]byte("x"), verify.PTSBase64)
-	require.ErrorContains(t, err, "transaction_secret: it is empty")
+	require.ErrorContains(t, err, "TransactionSecret: it is empty")
 	_, err = newPTSParty(t).signer.TransactionSignature([]byte("x"), "HEX")
 	require.ErrorContains(t, err, `choose "base64" or "hex"`)
 }

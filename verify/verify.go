@@ -333,7 +333,7 @@ func checkBody(b Body) (Body, error) {
 	case BodyJSON, BodyForm:
 		return b, nil
 	}
-	return "", errors.New(`payack: body: unknown format ` + strconv.Quote(string(b)) + `; choose "json" or "form"`)
+	return "", errors.New(`payack: Body: unknown format ` + strconv.Quote(string(b)) + `; choose "json" or "form"`)
 }
 
 // checkSecrets refuses a key set that would verify anything, or that never could

@@ -61,6 +61,8 @@ func TestBadConfigurations(t *testing.T) {
 		{"proxy that is no address", object{"trusted_proxies": []any{"127.0.0.1", "proxy.example"}}, "trusted_proxies", "192.0.2.0/24"},
 		{"prefix that is too long", object{"allowed_addresses": []any{"192.0.2.0/33"}}, "allowed_addresses", "192.0.2.0/24"},
 
+		{"proxies that are everybody", object{"trusted_proxies": []any{"0.0.0.0/0"}}, "payack: trusted_proxies: ", "name your proxies"},
+
 		{"redis that is no URL", object{"rate_limit": object{"redis": "hunter2@r:6379"}}, "rate_limit.redis", "redis://"},
 		{"redis that can't take the rate", object{"rate_limit": object{"redis": "redis://:hunter2@127.0.0.1:1", "per_second": 1e6}}, "rate_limit.per_second", "at most"},
 		{"negative rate", object{"rate_limit": object{"per_second": -1}}, "rate_limit.per_second", "0 switches"},
@@ -117,6 +119,8 @@ func TestBadConfigurations(t *testing.T) {
 		{"payatom without orders", object{"payatom.orders": nil}, "payatom.orders", "insecure_no_expectation"},
 		{"payatom with an odd amount", object{"payatom.orders": object{"ORD1": "5oo"}}, "payatom.orders", "like 500"},
 		{"payatom unknown numbers", object{"payatom.numbers": []any{"PHP"}}, "payatom.numbers", "choose from literal, php"},
+		{"pts secret with a blank", object{"pts.transaction_secret": testTxSecret + " "}, "pts.transaction_secret: it begins or ends", "take it off"},
+		{"payatom sniffing for forms", object{"payatom.body": "form", "payatom.sniff": true}, "payatom.sniff", `body is "form"`},
 		{"payatom unknown body", object{"payatom.body": "FORM"}, "payatom.body", `"json" or "form"`},
 
 		{"variable that is missing", object{"pts.safecode": "${PAYACK_TEST_NONE}"}, "pts.safecode", "no PAYACK_TEST_NONE; set it"},
@@ -169,17 +173,24 @@ func TestPtopConfirms(t *testing.T) {
 // provider in front.
 func TestProviderError(t *testing.T) {
 	for _, tt := range []struct{ provider, text, want string }{
-		{"pts", "payack: safecode: it is empty", "pts.safecode: it is empty"},
-		{"pts", "payack: pts: safecode: it is empty", "pts.safecode: it is empty"},
-		{"pts", "payack: pts: safecode: 7 bytes; give 16, or switch envelopes off", "pts.safecode: 7 bytes; give 16"},
-		{"pts", "payack: private_key: no PEM", "-key: no PEM"},
-		{"pts", "payack: pts: private_key: no PEM", "-key: no PEM"},
-		{"ptop", "payack: scheme: unknown", "ptop.schemes: unknown"},
-		{"ptop", "payack: ptop: headers: empty", "ptop.signature_headers: empty"},
-		{"ptop", "payack: ptop: signing_key: empty", "ptop.signing_keys: empty"},
+		{"pts", "payack: Safecode: it is empty", "pts.safecode: it is empty"},
+		{"pts", "payack: pts: Safecode: it is empty", "pts.safecode: it is empty"},
+		{"pts", "payack: pts: Safecode: 7 bytes; give 16, or set NoEnvelopes", "pts.safecode: 7 bytes; give 16"},
+		{"pts", "payack: PrivateKey: no PEM", "-key: no PEM"},
+		{"pts", "payack: pts: PrivateKey: no PEM", "-key: no PEM"},
+		{"ptop", "payack: Scheme: unknown", "ptop.schemes: unknown"},
+		{"ptop", `payack: Schemes: "Body" does not fit Body "a\"Body"; set Body`, `ptop.schemes: "Body" does not fit body "a\"Body"; set body`},
+		{"ptop", "payack: ptop: SignatureHeaders: empty", "ptop.signature_headers: empty"},
+		{"ptop", "payack: ptop: SigningKey: empty", "ptop.signing_keys: empty"},
 		{"ptop", "payack: ptop: BaseURL: empty", "ptop.confirm.base_url: empty"},
-		{"payatom", "payack: payatom: secret_keys: none", "payatom.secret_keys: none"},
-		{"payatom", "payack: ptop: secret_keys: none", "payatom.ptop: secret_keys: none"},
+		{"ptop", "payack: ptop: SecretKey: empty", "ptop.confirm.secret_key: empty"},
+		{"ptop", "payack: ptop: AllowedAddresses, TrustedProxies: none", "allowed_addresses, trusted_proxies: none"},
+		{"pts", "payack: pts: MaxBody: too much", "max_body_bytes: too much"},
+		{"payatom", `payack: payatom: Charge is "x"`, `rate_limit.charge is "x"`},
+		{"payatom", "payack: payatom: Limiter: nil", "rate_limit: nil"},
+		{"payatom", "payack: payatom: SecretKeys: none", "payatom.secret_keys: none"},
+		{"payatom", "payack: SecretKey: none", "payatom.secret_keys: none"},
+		{"payatom", "payack: ptop: SecretKeys: none", "payatom.ptop: secret_keys: none"},
 	} {
 		require.EqualError(t, providerError(payack.Provider(tt.provider), errors.New(tt.text)), tt.want)
 	}
@@ -234,7 +245,10 @@ func refused(t *testing.T, file, member, fix string) {
 	require.Equal(t, 1, strings.Count(stderr, "payack: "), stderr)
 	require.Contains(t, stderr, member)
 	require.Contains(t, stderr, fix)
-	require.NotContains(t, stderr, "envelopes", "no member switches them off")
+	require.NotContains(t, stderr, "NoEnvelopes", "no member switches them off")
+	for _, word := range quotedOrWord.FindAllString(stderr, -1) {
+		require.NotContains(t, goNames, word, stderr)
+	}
 	private, public := testPair()
 	for _, secret := range []string{
 		testSafecode, testPtopKey, testPayatom, testTxSecret, "hunter2",

@@ -117,7 +117,7 @@ func (i *inspection) run(ctx context.Context) (failure, err error) {
 		why, fix := string(report.Reason), advice.Fix
 		// What the gate refuses is said above, by the configuration's names.
 		if report.Cause != "" && report.Outcome != payack.OutcomeRefused && report.Cause != why {
-			why += ": " + report.Cause
+			why += ": " + reworded(i.provider, report.Cause)
 		}
 		if own := registry[i.provider].fixes[report.Reason]; own != "" && !advice.Verifies {
 			fix = own

@@ -35,6 +35,14 @@ func runListen(ctx context.Context, io stdio, args []string) error {
 	return listen(ctx, io, c)
 }
 
+// rewordedAttr has the log call members as the configuration does.
+func rewordedAttr(_ []string, a slog.Attr) slog.Attr {
+	if (a.Key == slog.MessageKey || a.Key == "error") && a.Value.Kind() == slog.KindString {
+		a.Value = slog.StringValue(reworded("", a.Value.String()))
+	}
+	return a
+}
+
 // Bounds of the server. A callback is small, and its sender is a server.
 const (
 	readHeaderTimeout = 5 * time.Second
@@ -46,7 +54,7 @@ const (
 
 // listen serves until the context ends, then lets running callbacks finish.
 func listen(ctx context.Context, std stdio, c *config) error {
-	logger := slog.New(slog.NewTextHandler(std.err, nil))
+	logger := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{ReplaceAttr: rewordedAttr}))
 	out := &lines{w: std.out, logger: logger}
 	o, err := c.options(out, logger)
 	if err != nil {
@@ -238,7 +246,7 @@ func (l *lines) Observe(_ context.Context, o *payack.Observation) {
 	var refusal *payack.Error
 	detail := ""
 	if errors.As(o.Err, &refusal) {
-		detail = refusal.Detail
+		detail = reworded(refusal.Provider, refusal.Detail)
 	}
 	// The error is logged by write: the outcome stands.
 	_ = l.write(line{

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/payack/payack"
@@ -15,9 +17,9 @@ import (
 type descriptor struct {
 	// section makes an empty part of the configuration.
 	section func() section
-	// reword gives an error of the library the configuration's names; nil where
-	// they are the same.
-	reword func(text string) string
+	// names are the configuration's names for Go names that others have another
+	// member for, see goNames.
+	names map[string]string
 
 	// computed is the member that signing makes, and members are the others that
 	// callbacks are known to have.
@@ -76,24 +78,47 @@ func libraryText(p payack.Provider, err error) string {
 // providerError words an error of the library by the names of the
 // configuration.
 func providerError(p payack.Provider, err error) error {
-	text := libraryText(p, err)
-	if reword := registry[p].reword; reword != nil {
-		text = reword(text)
-	}
-	if strings.HasPrefix(text, "-") { // a flag
+	// No member of the configuration switches envelopes off.
+	text := strings.TrimSuffix(reworded(p, libraryText(p, err)), ", or set NoEnvelopes")
+	first := text[:len(text)-len(strings.TrimLeft(text, "abcdefghijklmnopqrstuvwxyz_"))]
+	if strings.HasPrefix(text, "-") || slices.Contains(commonMembers, first) { // a flag, or no provider's own
 		return errors.New(text)
 	}
 	return errors.New(string(p) + "." + text)
 }
 
-// renamed gives the member that a text begins with another name.
-func renamed(text string, names ...[2]string) string {
-	for _, n := range names {
-		if rest, found := strings.CutPrefix(text, n[0]+":"); found {
-			return n[1] + ":" + rest
+// commonMembers are those that are no provider's own and have errors of the
+// library.
+var commonMembers = []string{"allowed_addresses", "max_body_bytes", "rate_limit", "trusted_proxies"}
+
+// goNames are the configuration's names for those by which the library's texts
+// call its members in Go.
+var goNames = map[string]string{
+	"AllowedAddresses": "allowed_addresses", "Charge": "rate_limit.charge", "Limiter": "rate_limit",
+	"MaxBody": "max_body_bytes", "TrustedProxies": "trusted_proxies",
+
+	"BaseURL": "confirm.base_url", "Body": "body", "Confirm": "confirm", "ConfirmInCallback": "insecure_no_confirm",
+	"Expect": "orders", "ExpectInCallback": "insecure_no_expectation", "Numbers": "numbers", "PublicKeys": "public_keys",
+	"Safecode": "safecode", "SafecodeEncoding": "safecode_encoding", "Scheme": "schemes", "Schemes": "schemes",
+	"SecretKey": "secret_keys", "SecretKeys": "secret_keys", "SignatureHeaders": "signature_headers",
+	"SigningKey": "signing_keys", "SigningKeys": "signing_keys", "Sniff": "sniff", "TransactionSecret": "transaction_secret",
+	"TransactionSignature": "transaction_signature", "UserID": "user_id", "WebsiteID": "confirm.website_id",
+}
+
+// quotedOrWord finds what stands in quotes, which is no name, and words.
+var quotedOrWord = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\w+`)
+
+// reworded is a text of the library by the names of the configuration.
+func reworded(p payack.Provider, text string) string {
+	return quotedOrWord.ReplaceAllStringFunc(text, func(word string) string {
+		if name, found := registry[p].names[word]; found {
+			return name
 		}
-	}
-	return text
+		if name, found := goNames[word]; found {
+			return name
+		}
+		return word
+	})
 }
 
 // acknowledges reports whether an answer is one that the provider takes for an

@@ -18,13 +18,8 @@ import (
 // ptop is what the command knows of Ptop. It looks at the status of an answer
 // only.
 var ptop = descriptor{
-	section: func() section { return new(ptopConfig) },
-	reword: func(text string) string {
-		return renamed(text, [][2]string{
-			{"headers", "signature_headers"}, {"scheme", "schemes"}, {"signing_key", "signing_keys"},
-			{"BaseURL", "confirm.base_url"}, {"WebsiteID", "confirm.website_id"}, {"SecretKey", "confirm.secret_key"},
-		}...)
-	},
+	section:  func() section { return new(ptopConfig) },
+	names:    map[string]string{"SecretKey": "confirm.secret_key"},
 	computed: "signature",
 	members:  []string{"success", "transaction_id", "order_id", "message"},
 	said:     func(string) (acknowledges, speaks bool) { return true, false },

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"strings"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/client"
@@ -17,12 +16,8 @@ import (
 
 // pts is what the command knows of PTS.
 var pts = descriptor{
-	section: func() section { return new(ptsConfig) },
-	reword: func(text string) string {
-		// A fix that no member of the configuration has.
-		text = strings.TrimSuffix(text, ", or switch envelopes off")
-		return renamed(text, [2]string{"private_key", "-key"})
-	},
+	section:  func() section { return new(ptsConfig) },
+	names:    map[string]string{"PrivateKey": "-key"},
 	computed: "sign",
 	members: append(verify.PTSCallback.SignedMembers(), "submit_promo", "accept_promo", "payment_address", "receiving_address",
 		"error_message", "reference_number", "details_url"),
