@@ -24,8 +24,10 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/keytext"
 )
 
 // Defaults of [Options].
@@ -86,4 +88,19 @@ func named(p payack.Provider, err error) error {
 	}
 	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "payack: "), string(p)+": ")
 	return errors.New("payack: " + string(p) + ": " + strings.TrimSuffix(text, ", or set NoEnvelopes"))
+}
+
+// checkCredential refuses what can't be what the provider has given out.
+func checkCredential(member, text, provider string) error {
+	problem := keytext.Problem(text)
+	switch {
+	case text == "":
+		problem += "; " + provider + "'s back office shows it"
+	case problem == "" && !utf8.ValidString(text):
+		problem = "it is no text; copy it again"
+	}
+	if problem != "" {
+		return errors.New("payack: " + member + ": " + problem)
+	}
+	return nil
 }

@@ -309,6 +309,78 @@ func TestBaseURL(t *testing.T) {
 	}
 }
 
+// TestCredentialsThatCanNeverWork has each credential mangled as terminals, files
+// and templates do it.
+func TestCredentialsThatCanNeverWork(t *testing.T) {
+	secret := payack.NewSecret
+	for member, build := range map[string]func(text string) error{
+		"ptop: WebsiteID": func(text string) error {
+			c := ptopConfig("https://api.example")
+			c.WebsiteID = text
+			_, err := client.NewPtop(c)
+			return err
+		},
+		"ptop: SecretKey": func(text string) error {
+			c := ptopConfig("https://api.example")
+			c.SecretKey = secret(text)
+			_, err := client.NewPtop(c)
+			return err
+		},
+		"ptop: SigningKey": func(text string) error {
+			c := ptopConfig("https://api.example")
+			c.SigningKey = secret(text)
+			_, err := client.NewPtop(c)
+			return err
+		},
+		"pts: UserID": func(text string) error {
+			c := ptsConfig("https://api.example")
+			c.UserID = text
+			_, err := client.NewPTS(c)
+			return err
+		},
+		"pts: TransactionSecret": func(text string) error {
+			c := ptsConfig("https://api.example")
+			c.TransactionSecret = secret(text)
+			_, err := client.NewPTS(c)
+			return err
+		},
+		"payatom: PID": func(text string) error {
+			c := payatomConfig("https://api.example")
+			c.PID = text
+			_, err := client.NewPayatom(c)
+			return err
+		},
+		"payatom: APIKey": func(text string) error {
+			c := payatomConfig("https://api.example")
+			c.APIKey = secret(text)
+			_, err := client.NewPayatom(c)
+			return err
+		},
+		"payatom: ReconcileToken": func(text string) error {
+			c := payatomConfig("https://api.example")
+			c.ReconcileToken = secret(text)
+			_, err := client.NewPayatom(c)
+			return err
+		},
+		"payatom: WalletAuthorization": func(text string) error {
+			c := payatomConfig("https://api.example")
+			c.WalletAuthorization = secret(text)
+			_, err := client.NewPayatom(c)
+			return err
+		},
+	} {
+		require.NoError(t, build("Bearer HOSTILE"), member)
+		for text, want := range map[string]string{
+			"HOSTILE\n": "ends with a line break", " HOSTILE": "white space", "HOS\tTILE": "control character",
+			"HOSTILE\u200b": "invisible character", "\ufeffHOSTILE": "byte-order mark", "${HOSTILE}": "begins with ${",
+		} {
+			assert.ErrorContains(t, build(text), want, member)
+			assert.ErrorContains(t, build(text), "payack: "+member+": it ", member)
+			assert.NotContains(t, build(text).Error(), "HOSTILE")
+		}
+	}
+}
+
 func TestConfigurations(t *testing.T) {
 	for _, c := range []struct {
 		member string

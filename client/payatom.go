@@ -76,8 +76,8 @@ func NewPayatom(c PayatomConfig) (*Payatom, error) {
 }
 
 func newPayatom(c PayatomConfig) (*Payatom, error) {
-	if c.PID == "" || !cleanText(c.PID) {
-		return nil, errors.New("payack: PID: it is empty or no text; Payatom's back office shows it")
+	if err := checkCredential("PID", c.PID, "Payatom"); err != nil {
+		return nil, err
 	}
 	switch c.Polling {
 	case "":
@@ -90,8 +90,11 @@ func newPayatom(c PayatomConfig) (*Payatom, error) {
 		member string
 		value  payack.Secret
 	}{{"ReconcileToken", c.ReconcileToken}, {"WalletAuthorization", c.WalletAuthorization}, {"APIKey", c.APIKey}} {
-		if !cleanText(h.value.Reveal()) {
-			return nil, errors.New("payack: " + h.member + ": it holds a control character, which no header takes; copy it again")
+		if h.value.IsZero() { // not every merchant has it
+			continue
+		}
+		if err := checkCredential(h.member, h.value.Reveal(), "Payatom"); err != nil {
+			return nil, err
 		}
 	}
 	if c.WalletDataPath == "" {

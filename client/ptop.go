@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -57,12 +56,13 @@ func NewPtop(c PtopConfig) (*Ptop, error) {
 }
 
 func newPtop(c PtopConfig) (*Ptop, error) {
-	switch {
-	case c.WebsiteID == "" || !cleanText(c.WebsiteID):
-		return nil, errors.New("payack: WebsiteID: it is empty or no text; Ptop's back office shows it")
-	case c.SecretKey.IsZero() || !cleanText(c.SecretKey.Reveal()):
-		return nil, errors.New("payack: SecretKey: it is empty or no text; Ptop's back office shows it")
-	case c.PayoutAmount != "" && c.PayoutAmount != PtopNumber && c.PayoutAmount != PtopString:
+	if err := checkCredential("WebsiteID", c.WebsiteID, "Ptop"); err != nil {
+		return nil, err
+	}
+	if err := checkCredential("SecretKey", c.SecretKey.Reveal(), "Ptop"); err != nil {
+		return nil, err
+	}
+	if c.PayoutAmount != "" && c.PayoutAmount != PtopNumber && c.PayoutAmount != PtopString {
 		return nil, fmt.Errorf(`payack: PayoutAmount: unknown way %q; choose "number" or "string"`, string(c.PayoutAmount))
 	}
 	if !c.SigningKey.IsZero() { // a key with the separator in it is found out here, not at the first payout

@@ -80,11 +80,12 @@ func NewPTS(c PTSConfig) (*PTS, error) {
 }
 
 func newPTS(c PTSConfig) (*PTS, error) {
+	if err := checkCredential("UserID", c.UserID, "PTS"); err != nil {
+		return nil, err
+	}
 	switch {
 	case !pathSegment(c.GUID):
 		return nil, errors.New("payack: GUID: it is empty, or more than letters, digits and hyphens; PTS's back office shows it")
-	case c.UserID == "" || !cleanText(c.UserID):
-		return nil, errors.New("payack: UserID: it is empty or no text; PTS's back office shows it")
 	case c.TransactionSecret.IsZero():
 		return nil, errors.New("payack: TransactionSecret: it is empty, and every request is signed with it; PTS's back office shows it")
 	case c.Body != "" && c.Body != PTSText && c.Body != PTSJSON:

@@ -94,7 +94,7 @@ func TestConfigurationErrors(t *testing.T) {
 			[]string{"Confirm and ConfirmInCallback", "leave one"}},
 		{"Ptop without keys", ptopErr(func(c *middleware.PtopConfig) { c.SigningKeys = nil }), []string{"SigningKeys", "at least one"}},
 		{"Ptop with an empty key", ptopErr(func(c *middleware.PtopConfig) { c.SigningKeys = payack.Secrets(ptopKey, "") }),
-			[]string{"SigningKeys: key 2", "empty"}},
+			[]string{"SigningKeys: key 2: it is empty"}},
 		{"Ptop with KeyFunc and keys", ptopErr(func(c *middleware.PtopConfig) {
 			c.KeyFunc = func(context.Context, *http.Request) (*verify.PtopKeys, error) { return nil, nil }
 		}), []string{"KeyFunc and SigningKeys", "give one"}},
@@ -115,6 +115,7 @@ func TestConfigurationErrors(t *testing.T) {
 		}), []string{"Safecode", "hex", "raw"}},
 		{"an unknown encoding of it", ptsErr(func(c *middleware.PTSConfig) { c.SafecodeEncoding = "base64" }),
 			[]string{"SafecodeEncoding", `"base64"`, `"raw" or "hex"`}},
+		{"a user id with a blank", ptsErr(func(c *middleware.PTSConfig) { c.UserID = "277 " }), []string{"payack: pts: UserID: it begins or ends with white space"}},
 		{"PTS without public keys", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = nil }), []string{"PublicKeys", "PEM"}},
 		{"no PEM", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{"MIGfMA0G"} }), []string{"PublicKeys: key 1", "no PEM"}},
 		{"a private key", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{key.PublicPEM, key.PrivatePEM} }),
@@ -154,7 +155,7 @@ func TestConfigurationErrors(t *testing.T) {
 			[]string{"Match", "set Expect"}},
 		{"Payatom without keys", payatomErr(func(c *middleware.PayatomConfig) { c.SecretKeys = nil }), []string{"SecretKeys", "at least one"}},
 		{"Payatom with an empty key", payatomErr(func(c *middleware.PayatomConfig) { c.SecretKeys = []payack.Secret{{}} }),
-			[]string{"SecretKeys: key 1", "empty"}},
+			[]string{"SecretKeys: key 1: it is empty"}},
 		{"Payatom with KeyFunc and keys", payatomErr(func(c *middleware.PayatomConfig) {
 			c.KeyFunc = func(context.Context, *http.Request) (*verify.PayatomKeys, error) { return nil, nil }
 		}), []string{"KeyFunc and SecretKeys", "give one"}},

@@ -859,7 +859,7 @@ func TestPayatomConfigurationErrors(t *testing.T) {
 		member, fix string
 	}{
 		{"no key", keys(), "SecretKeys", "give at least one"},
-		{"empty key", keys(payatomSecret, ""), "SecretKeys", "key 2 is empty"},
+		{"empty key", keys(payatomSecret, ""), "SecretKeys", "key 2: it is empty"},
 		{"key with a line break", keys(payatomSecret + "\n"), "SecretKeys", "key 1: it ends with a line break"},
 		{"second key with a zero-width space", keys("x", payatomSecret+"\u200b"), "SecretKeys", "key 2: it has an invisible character"},
 		{"a variable", keys("${SECRET_KEY}"), "SecretKeys", "key 1: it begins with ${"},

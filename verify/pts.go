@@ -14,6 +14,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/envelope"
+	"github.com/payack/payack/internal/keytext"
 	"github.com/payack/payack/internal/strict"
 	"github.com/payack/payack/internal/strictbase64"
 )
@@ -69,6 +70,9 @@ type PTSKeys struct {
 func NewPTSKeys(c PTSKeyConfig) (*PTSKeys, error) {
 	if err := checkPTSSecrets(c.Safecode, c.TransactionSecret); err != nil {
 		return nil, err
+	}
+	if problem := keytext.Problem(c.UserID); c.UserID != "" && problem != "" {
+		return nil, errors.New("payack: UserID: " + problem)
 	}
 	if len(c.PublicKeys) == 0 {
 		return nil, errors.New("payack: PublicKeys: no key is given; give PTS's public key as PEM")

@@ -1260,6 +1260,8 @@ func TestPTSConfigurationErrors(t *testing.T) {
 			c.Safecode, c.SafecodeEncoding = payack.NewSecret("zz998abba49ae33a194cb9677b13ecbe"), envelope.PTSHex
 		}), "Safecode", `"raw"`},
 		{"unknown safecode encoding", keys(func(c *verify.PTSKeyConfig) { c.SafecodeEncoding = "base64" }), "SafecodeEncoding", `choose "raw" or "hex"`},
+		{"a user id with a line break", keys(func(c *verify.PTSKeyConfig) { c.UserID = "277\n" }), "UserID", "ends with a line break"},
+		{"a variable as user id", keys(func(c *verify.PTSKeyConfig) { c.UserID = "${USER_ID}" }), "UserID", "begins with ${"},
 		{"no public key", public(), "PublicKeys", "give PTS's public key as PEM"},
 		{"safecode with a line break", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret(own.Safecode + "\n") }), "Safecode", "ends with a line break"},
 		{"safecode with a mark", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret("\ufeff" + own.Safecode) }), "Safecode", "byte-order mark"},

@@ -345,7 +345,7 @@ func checkSecrets(member string, secrets []payack.Secret) error {
 	for i, s := range secrets {
 		switch problem := keytext.Problem(s.Reveal()); {
 		case s.IsZero():
-			return errors.New("payack: " + member + ": key " + strconv.Itoa(i+1) + " is empty; an empty key would let anybody sign")
+			return errors.New("payack: " + member + ": key " + strconv.Itoa(i+1) + ": it is empty; an empty key would let anybody sign")
 		case problem != "":
 			return errors.New("payack: " + member + ": key " + strconv.Itoa(i+1) + ": " + problem)
 		}

@@ -78,7 +78,7 @@ func TestBadConfigurations(t *testing.T) {
 		{"path with a query", object{"pts.path": "/pts?x=1"}, "pts.path", "neither ?"},
 
 		{"ptop without keys", object{"ptop.signing_keys": nil}, "ptop.signing_keys", "at least one"},
-		{"ptop with an empty key", object{"ptop.signing_keys": []any{testPtopKey, ""}}, "ptop.signing_keys", "key 2 is empty"},
+		{"ptop with an empty key", object{"ptop.signing_keys": []any{testPtopKey, ""}}, "ptop.signing_keys", "key 2: it is empty"},
 		{"ptop unconfirmed", object{"ptop.insecure_no_confirm": nil}, "ptop.confirm", "give confirm, or set ptop.insecure_no_confirm to true"},
 		{"ptop unconfirmed in as many words", object{"ptop.insecure_no_confirm": false, "ptop.confirm": json.RawMessage("null")}, "ptop.confirm", "give confirm, or set ptop.insecure_no_confirm to true"},
 		{"ptop confirmed by nonsense", object{"ptop.confirm": 1}, "ptop.confirm", "write an object"},
@@ -87,7 +87,9 @@ func TestBadConfigurations(t *testing.T) {
 		{"ptop confirmed without a website_id", object{"ptop.confirm": confirmBy("https://ptop.example", nil, "hunter2")}, "ptop.confirm.website_id: it is empty", "back office"},
 		{"ptop confirmed without a secret_key", object{"ptop.confirm": confirmBy("https://ptop.example", "w", nil)}, "ptop.confirm.secret_key: it is empty", "back office"},
 		{"ptop confirmed with an empty secret_key", object{"ptop.confirm": confirmBy("https://ptop.example", "w", "")}, "ptop.confirm.secret_key: it is empty", "back office"},
-		{"ptop confirmed with a secret_key that is no text", object{"ptop.confirm": confirmBy("https://ptop.example", "w", "hunter2\n")}, "ptop.confirm.secret_key", "no text"},
+		{"ptop confirmed with a secret_key that is no text", object{"ptop.confirm": confirmBy("https://ptop.example", "w", "hunter2\n")}, "ptop.confirm.secret_key", "ends with a line break"},
+		{"ptop confirmed with a website_id and a blank", object{"ptop.confirm": confirmBy("https://ptop.example", " w", "hunter2")}, "ptop.confirm.website_id", "take it off"},
+		{"pts user_id with a blank", object{"pts.user_id": "277 "}, "pts.user_id", "take it off"},
 		{"ptop confirmed in the clear", object{"ptop.confirm": confirmBy("http://ptop.example", "w", "hunter2")}, "ptop.confirm.base_url", "use https"},
 		{"ptop confirmed by a user", object{"ptop.confirm": confirmBy("https://w:hunter2@ptop.example", "w", "hunter2")}, "ptop.confirm.base_url", "leave that out"},
 		{"ptop confirmed by no URL", object{"ptop.confirm": confirmBy("ptop.example hunter2", "w", "hunter2")}, "ptop.confirm.base_url", "give one such as https://host"},
@@ -115,7 +117,7 @@ func TestBadConfigurations(t *testing.T) {
 		{"pts unknown header encoding", object{"pts.transaction_secret": testTxSecret, "pts.transaction_signature": "HEX"}, "pts.transaction_signature", `"base64" or "hex"`},
 
 		{"payatom without keys", object{"payatom.secret_keys": []any{}}, "payatom.secret_keys", "at least one"},
-		{"payatom with an empty key", object{"payatom.secret_keys": []any{""}}, "payatom.secret_keys", "key 1 is empty"},
+		{"payatom with an empty key", object{"payatom.secret_keys": []any{""}}, "payatom.secret_keys", "key 1: it is empty"},
 		{"payatom without orders", object{"payatom.orders": nil}, "payatom.orders", "insecure_no_expectation"},
 		{"payatom with an odd amount", object{"payatom.orders": object{"ORD1": "5oo"}}, "payatom.orders", "like 500"},
 		{"payatom unknown numbers", object{"payatom.numbers": []any{"PHP"}}, "payatom.numbers", "choose from literal, php"},
@@ -125,7 +127,7 @@ func TestBadConfigurations(t *testing.T) {
 
 		{"variable that is missing", object{"pts.safecode": "${PAYACK_TEST_NONE}"}, "pts.safecode", "no PAYACK_TEST_NONE; set it"},
 		{"variable missing in an array", object{"ptop.signing_keys": []any{testPtopKey, "${PAYACK_TEST_NONE}"}}, "ptop.signing_keys.1", "no PAYACK_TEST_NONE; set it"},
-		{"variable that is empty", object{"ptop.signing_keys": []any{"${PAYACK_TEST_EMPTY}"}}, "ptop.signing_keys", "key 1 is empty"},
+		{"variable that is empty", object{"ptop.signing_keys": []any{"${PAYACK_TEST_EMPTY}"}}, "ptop.signing_keys", "key 1: it is empty"},
 		{"variable that is no text", object{"pts.safecode": "${PAYACK_TEST_BYTES}"}, "pts.safecode", "UTF-8"},
 		{"variable for a number", object{"max_body_bytes": "${PAYACK_TEST_NUMBER}"}, "max_body_bytes", "write a whole number"},
 	} {
