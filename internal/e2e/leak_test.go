@@ -317,6 +317,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 	Send(handler, Genuine(t, payack.Payatom))
 	require.NotEmpty(t, held)
 	add(held[0])
+	add(handler.Rehearse(Genuine(t, payack.Payatom).Request()))
 	// A receiver that ends in an inbox, and what it hands on.
 	kept := &keeping{scriptedStore: options.Store.(*scriptedStore)}
 	into := payatomConfig
