@@ -2,12 +2,16 @@ package verify
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
+
+	"github.com/payack/payack"
 )
 
 // The texts below are details of errors: they go to the merchant's log, for whom
-// a text that was mangled on its way looks like a wrong key. They say only what
-// the sender can see in what it sent, and nothing that depends on a key.
+// a text that was mangled on its way looks like a wrong key. No answer has them.
+// But for otherEnds they say only what the sender can see in what it sent, and
+// nothing that depends on a key.
 
 // mangledBase64 says why a text is not strict base64, and what does that to one.
 // It is empty for base64.
@@ -75,20 +79,21 @@ func (v *Ptop) noSignature() string {
 	return statement
 }
 
-// otherEnds tries the ends that a body may have had when it was signed, and notes
-// the one that matches. It is for explanations only: who verifies takes the bytes
-// that came.
-func (k *PtopKeys) otherEnds(want, body string, at int, t *trace) {
-	if t == nil || at >= 0 {
-		return
+// otherEnds tries the ends that a body may have had when it was signed, where its
+// raw bytes are, and says which one matches. It only names the cause: who verifies
+// takes the bytes that came.
+func (v *Ptop) otherEnds(want, body string, at int, k *PtopKeys) string {
+	if at >= 0 || !slices.Contains(v.schemes, payack.SchemeHeader) {
+		return ""
 	}
 	bare := strings.TrimRight(body, "\r\n")
 	for _, end := range []struct{ text, name string }{{"", "without a line break"}, {"\n", "with LF"}, {"\r\n", "with CRLF"}} {
-		if bare+end.text == body {
-			continue
+		if len(bare)+len(end.text) == len(body) && strings.HasSuffix(body, end.text) {
+			continue // it was tried
 		}
 		if key := k.find(want, "", nil, bare, end.text); key >= 0 {
-			t.note("hint", "the signature is that of the body "+end.name+" at its end: something on the way changed the end")
+			return "the signature is that of the body " + end.name + " at its end: something on the way changed the end"
 		}
 	}
+	return ""
 }

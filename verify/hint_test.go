@@ -153,8 +153,8 @@ func TestPtopHints(t *testing.T) {
 	assert.Equal(t, "there is none in the body or in the configured headers", refusedPtop(t, ev, err).Detail)
 }
 
-// A last line break that was lost or added is found by trying, which only an
-// explanation does.
+// A last line break that was lost or added is found by trying, where raw bytes
+// may be what is signed.
 func TestPtopExplainsLineBreaks(t *testing.T) {
 	v, keys := newPtop(t, verify.PtopOptions{}), newPtopKeys(t, "another", ptopKeyText)
 	ends := map[string]string{"": "without a line break", "\n": "with LF", "\r\n": "with CRLF"}
@@ -177,6 +177,10 @@ func TestPtopExplainsLineBreaks(t *testing.T) {
 			}
 			assert.Equal(t, payack.ReasonSignature, refusedPtop(t, ev, err).Reason)
 			require.Len(t, hints, 1, "%q for %q", sent, signed)
+			assert.Equal(t, "no signing key matches it under the schemes that are tried: "+hints[0], refusedPtop(t, ev, err).Detail)
+			pinned := newPtop(t, verify.PtopOptions{Schemes: []payack.Scheme{payack.SchemeSpliced}})
+			ev, err = pinned.Verify(m, keys)
+			assert.Equal(t, "no signing key matches it under the schemes that are tried", refusedPtop(t, ev, err).Detail)
 			assert.Contains(t, hints[0], says)
 			assert.NotContains(t, strings.Join(hints, ""), ptopSum(ptopKeyText, ptopJSON+signed))
 		}

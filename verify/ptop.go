@@ -259,8 +259,11 @@ func (v *Ptop) run(m Message, k *PtopKeys, t *trace) (*payack.PtopEvent, error) 
 	}
 	scheme, key := v.match(text, m.Body, fields, posted, at, k, t)
 	if key < 0 {
-		k.otherEnds(text, m.Body, at, t)
-		return nil, reject(payack.Ptop, payack.ReasonSignature, "no signing key matches it under the schemes that are tried")
+		end := v.otherEnds(text, m.Body, at, k)
+		if end != "" {
+			t.note("hint", end)
+		}
+		return nil, reject(payack.Ptop, payack.ReasonSignature, because("no signing key matches it under the schemes that are tried", end))
 	}
 	if scheme == payack.SchemeFormRebuilt {
 		fields = posted // the names as they were signed

@@ -150,7 +150,7 @@ func costlyPtop(t testing.TB, hashed *int) []costly {
 		Body: before + `"x":` + half["slashes"] + "," + after + `"y":` + half["two bytes"] + "," + end})
 	add("json/two cuts", verify.PtopOptions{}, verify.Message{ContentType: ptopJSONType,
 		Body: before + "\n" + after + ` "y":[{},` + costlyValues(room - 30)["two bytes"] + "]," + end})
-	add("json/in a header", verify.PtopOptions{}, ptopByHeader(ptopJSONType, before+`"x":`+half["letters"]+","+end, strings.Repeat("0", 64)))
+	add("json/in a header", verify.PtopOptions{}, ptopByHeader(ptopJSONType, before+`"x":`+costlyValues(room)["letters"]+","+end, strings.Repeat("0", 64)))
 
 	const form, signature = "success=1&transaction_id=t&order_id=O&", "&signature=0000000000000000000000000000000000000000000000000000000000000000"
 	for name, pairs := range costlyForms(hostileSize - len(form+signature) - 16) {
@@ -316,6 +316,9 @@ func TestUnauthenticatedWork(t *testing.T) {
 		if strings.HasPrefix(c.name, "ptop/json/letters") {
 			assert.Equal(t, hostileSize*3>>10, (hashed+1024)>>10, "one cut, the blanked text and PHP's, each once")
 			assert.Positive(t, reencoded)
+		}
+		if c.name == "ptop/json/in a header" {
+			assert.Equal(t, hostileSize*3>>10, (hashed+1024)>>10, "the body with each of its ends, once")
 		}
 		seen++
 	}
