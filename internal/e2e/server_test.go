@@ -983,7 +983,7 @@ func TestServerConcurrentCallbacks(t *testing.T) {
 		assert.Equal(t, payack.OutcomeDuplicate, h.notes(t, full(i, "third"), 1)[0].outcome)
 		assert.Equal(t, 1, h.calls(order(i)))
 	}
-	assert.LessOrEqual(t, h.opened.Load(), int64(conns), "no answer cost a connection")
+	assert.LessOrEqual(t, h.opened.Load(), int64(2*conns), "no answer cost a connection; the client may dial one more than it uses")
 	client.CloseIdleConnections()
 	h.close()
 }
