@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/verify"
 )
 
 // confirmed is a receiver of Payatom webhooks that asks by this function.
@@ -120,4 +122,59 @@ func TestSharedQuestionsEndBadly(t *testing.T) {
 			time.Sleep(2 * time.Hour)
 		})
 	}
+}
+
+// Two tenants may have equal deliveries at one path. Each one's order is looked up
+// within it, and each question is a question of its own; so is one by another
+// handle of the merchant's records.
+func TestQuestionsOfTenantsAndHandlesDiffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		keys := map[string]*verify.PayatomKeys{}
+		for _, tenant := range []string{"a", "b"} {
+			var err error
+			keys[tenant], err = verify.NewPayatomKeys(tenant, payack.NewSecret(payatomKey))
+			require.NoError(t, err)
+		}
+		var mu sync.Mutex
+		asked, expected := map[string]int{}, map[string]int{}
+		goOn := make(chan struct{})
+		handle := "first"
+		d := confirmed(t, func(_ context.Context, ev *payack.PayatomEvent) (*payack.Confirmation, error) {
+			mu.Lock()
+			asked[ev.Tenant+" "+ev.Expected.RefCode]++
+			mu.Unlock()
+			<-goOn
+			return &payack.Confirmation{Paid: true, Status: "Approved"}, nil
+		}, func(c *middleware.PayatomConfig) {
+			c.SecretKeys = nil
+			c.KeyFunc = func(_ context.Context, r *http.Request) (*verify.PayatomKeys, error) {
+				return keys[r.Header.Get("Tenant")], nil
+			}
+			c.Expect = func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				expected[ev.Tenant]++
+				return payack.Expectation{Found: true, Amount: payack.NewAmount("500"), RefCode: handle}, nil
+			}
+		})
+		body := bodyOf(t, payatomRequest(t, "ORD1", "500", "Approved"))
+		var n sync.WaitGroup
+		deliver := func(tenant string) {
+			r := payatomRequest(t, "ORD1", "500", "Approved")
+			setBody(r, body)
+			r.Header.Set("Tenant", tenant)
+			n.Go(func() { serve(d.h, r) })
+		}
+		for _, tenant := range []string{"a", "a", "b", "b"} {
+			deliver(tenant)
+		}
+		synctest.Wait()
+		handle = "second"
+		deliver("a")
+		synctest.Wait()
+		close(goOn)
+		n.Wait()
+		assert.Equal(t, map[string]int{"a first": 1, "b first": 1, "a second": 1}, asked)
+		assert.Equal(t, map[string]int{"a": 3, "b": 2}, expected)
+	})
 }
