@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -108,6 +109,14 @@ type process struct {
 
 func (d database) start(t testing.TB, dsn, lease string) *process {
 	t.Helper()
+	p, out := d.launch(t, dsn, lease)
+	p.ready(t, out)
+	return p
+}
+
+// launch doesn't wait for the process, which writes a line when it is ready.
+func (d database) launch(t testing.TB, dsn, lease string) (*process, io.Reader) {
+	t.Helper()
 	p := &process{cmd: exec.Command(os.Args[0])}
 	p.cmd.Env = append(os.Environ(), roleName+"="+d.name+" "+dsn, leaseName+"="+lease)
 	p.cmd.Stderr = os.Stderr
@@ -116,10 +125,14 @@ func (d database) start(t testing.TB, dsn, lease string) *process {
 	require.NoError(t, err)
 	require.NoError(t, p.cmd.Start())
 	t.Cleanup(p.kill)
+	return p, out
+}
+
+func (p *process) ready(t testing.TB, out io.Reader) {
+	t.Helper()
 	url, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err, "the receiver did not start")
 	p.url = strings.TrimSpace(url)
-	return p
 }
 
 func (p *process) kill() {

@@ -94,6 +94,8 @@ func TestServerFaults(t *testing.T) {
 			restart(t, server)
 			t.Log(time.Since(began).Round(time.Millisecond), "restarted")
 			progress("after a kill")
+			require.NoError(t, server.Restart())
+			progress("after a restart in order")
 			server.Pause()
 			time.Sleep(map[bool]time.Duration{true: 2 * time.Second, false: 11 * time.Second}[testing.Short()])
 			server.Continue()

@@ -3,6 +3,7 @@ package inbox_test
 import (
 	"context"
 	"database/sql"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,7 +34,27 @@ func TestStatements(t *testing.T) {
 	})
 }
 
-// Ten processes that open at once make one set of tables.
+// Ten processes that start at once make the tables that are not there yet.
+func TestTenProcessesStartAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		dsn := d.dsn(t)
+		var all []*process
+		var outs []io.Reader
+		for range 10 {
+			p, out := d.launch(t, dsn, "1s")
+			all, outs = append(all, p), append(outs, out)
+		}
+		for i, p := range all {
+			p.ready(t, outs[i])
+		}
+		db := d.pool(t, dsn)
+		var versions, version int
+		require.NoError(t, db.QueryRow(`SELECT COUNT(*), MAX(version) FROM payack_inbox_schema`).Scan(&versions, &version))
+		require.Equal(t, []int{1, 1}, []int{versions, version})
+	})
+}
+
+// Ten pools that open at once make one set of tables.
 func TestTenOpenAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		dsn := d.dsn(t)
