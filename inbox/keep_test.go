@@ -471,3 +471,31 @@ func TestAnswerOfAQueryAfterADeadLetter(t *testing.T) {
 		assert.Equal(t, payack.ClaimDone, state)
 	})
 }
+
+// Copies that the provider has refuted are asked about again when they are sent
+// again, and wait for that. They take no place from the genuine webhook, whoever
+// sends them.
+func TestRefutedCopiesSentAgainKeepNobodyOut(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		for name, sender := range map[string]func(i int) string{
+			"from many addresses": func(i int) string { return fmt.Sprintf("192.0.2.%d", i+10) },
+			"from one proxy":      func(int) string { return "192.0.2.1" },
+		} {
+			t.Run(name, func(t *testing.T) {
+				s := open(t, d, func(c *inbox.Config) { c.MaxVariants, c.Revive = 3, time.Minute }).mount()
+				s.says(nil, refuting("bad"))
+				for range 2 { // the second time within Revive
+					for i := range 3 {
+						send(s.atom, atomCallback(t, "ORD-1", fmt.Sprint("bad", i)), sender(i))
+						s.drain()
+					}
+				}
+				s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "good"), "192.0.2.1")
+				s.drain()
+				states := s.states()
+				require.Equal(t, "done", states[len(states)-1], states)
+				require.Len(t, s.calls(), 1)
+			})
+		}
+	})
+}

@@ -119,7 +119,7 @@ func newStatements(d Dialect, prefix string) statements {
 		closeRow: write(`UPDATE INBOX SET state = 6, slot = NULL, ended_us = NOW, note = ? WHERE id = ? AND state IN (1, 4, 7)`),
 
 		// For each state that has an index of its own.
-		stats:      write(`SELECT COUNT(*), COALESCE(MIN(received_us), 0), NOW FROM INBOX WHERE state = STATE`),
+		stats:      write(`SELECT STATE, COUNT(*), COALESCE(MIN(received_us), 0), NOW FROM INBOX WHERE state = STATE`),
 		orphans:    write(`SELECT id, token FROM INBOX WHERE state = 2 AND NOT EXISTS (SELECT 1 FROM RUNNING WHERE RUNNING.payment = INBOX.payment AND RUNNING.token = INBOX.token) LIMIT 100`),
 		stateOf:    write(`SELECT state FROM INBOX WHERE id = ?`),
 		late:       write(`SELECT receiver, COUNT(*), MIN(next_us), NOW FROM INBOX WHERE state = 1 AND next_us <= CLOCK - ? GROUP BY receiver ORDER BY receiver LIMIT 20`),

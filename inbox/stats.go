@@ -16,18 +16,41 @@ type Stats struct {
 	Oldest time.Duration
 }
 
-// Stats returns how much waits. It counts rows, so ask once in a few seconds.
+// Stats returns how much waits, all of it at one moment. It counts rows, so ask once
+// in a few seconds.
 func (in *Inbox) Stats(ctx context.Context) (Stats, error) {
+	// One statement sees one moment: a row that goes on between two would be missed.
+	states := []int{pending, running, dead}
+	parts := make([]string, len(states))
+	for i, state := range states {
+		parts[i] = strings.Replace(in.sql.stats, "STATE", strconv.Itoa(state), 2)
+	}
+	rows, err := in.cfg.DB.QueryContext(ctx, strings.Join(parts, " UNION ALL "))
+	if err != nil {
+		return Stats{}, explain(in.cfg.Dialect, "Stats", err)
+	}
+	defer rows.Close()
 	var s Stats
-	for state, count := range map[int]*int{pending: &s.Pending, running: &s.Running, dead: &s.Dead} {
+	for rows.Next() {
+		var state, count int
 		var oldest, now int64
-		query := strings.Replace(in.sql.stats, "STATE", strconv.Itoa(state), 1)
-		if err := in.cfg.DB.QueryRowContext(ctx, query).Scan(count, &oldest, &now); err != nil {
+		if err := rows.Scan(&state, &count, &oldest, &now); err != nil {
 			return Stats{}, explain(in.cfg.Dialect, "Stats", err)
+		}
+		switch state {
+		case pending:
+			s.Pending = count
+		case running:
+			s.Running = count
+		case dead:
+			s.Dead = count
 		}
 		if oldest > 0 && state != dead {
 			s.Oldest = max(s.Oldest, time.Duration(now-oldest)*time.Microsecond)
 		}
+	}
+	if err := rows.Err(); err != nil {
+		return Stats{}, explain(in.cfg.Dialect, "Stats", err)
 	}
 	return s, nil
 }

@@ -21,6 +21,10 @@ type kept struct {
 
 func (k kept) waits() bool { return k.state == pending || k.state == running }
 
+// unconfirmed reports whether the provider has refuted it. Its reason stands until
+// another attempt has ended.
+func (k kept) unconfirmed() bool { return k.reason == string(payack.ReasonUnconfirmed) }
+
 // verdict says what follows for a receipt from the rows that were there before.
 type verdict struct {
 	// end is the answer where nothing is to be written: ClaimDone or ClaimBusy.
@@ -42,10 +46,12 @@ type verdict struct {
 //   - Another variant gets a row of its own: one that waits for each sender, and
 //     max of them together. Those of allowed addresses, and what is asked about
 //     by nothing unsigned, need no place among them.
-//   - What the provider refuted gives way to another variant.
+//   - What the provider refuted gives way to another variant. Sent again it is asked
+//     about again, by and by, and meanwhile takes none of the places of those that
+//     were not asked about yet.
 func judge(r *receipt, rows []kept, max int) verdict {
 	var v verdict
-	sameSender := false
+	sameSender, from := false, 0
 	taken := map[string]bool{}
 	var gone []int64
 	for _, row := range rows {
@@ -56,10 +62,10 @@ func judge(r *receipt, rows []kept, max int) verdict {
 		case same && (row.waits() || row.state == superseded || row.state == closed):
 			return verdict{end: payack.ClaimDone}
 		case same: // dead, or refuted
-			v.revive = row.id
+			v.revive, from = row.id, places(row, max)
 		case row.waits():
-			sameSender = sameSender || row.slot != nil && row.sender == r.sender
-		case row.state == dead && row.reason == string(payack.ReasonUnconfirmed):
+			sameSender = sameSender || row.slot != nil && row.sender == r.sender && !row.unconfirmed()
+		case row.state == dead && row.unconfirmed():
 			v.giveWay = true
 		}
 		if row.slot != nil {
@@ -75,16 +81,25 @@ func judge(r *receipt, rows []kept, max int) verdict {
 	if r.allowed || !r.variant {
 		return v
 	}
-	if sameSender {
+	if sameSender && from == 0 {
 		return verdict{end: payack.ClaimBusy}
 	}
-	for place := range max {
+	for place := from; place < from+max; place++ {
 		if slot := slotOf(r, place); !taken[string(slot)] {
 			v.slot = slot
 			return v
 		}
 	}
 	return verdict{end: payack.ClaimBusy}
+}
+
+// places returns the first of the max places that a row may take when it is to be
+// tried again: those of refuted copies are apart.
+func places(row kept, max int) int {
+	if row.unconfirmed() {
+		return max
+	}
+	return 0
 }
 
 // slotOf is one of the places for variants of an event that wait. Places are

@@ -397,6 +397,8 @@ func TestNilDeliveries(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorIs(t, h.Process(t.Context(), nil, nil), payack.ErrInvalid)
 	h.Observe(t.Context(), nil)
+	_, _, err = h.Verifier(t.Context(), nil)
+	require.NoError(t, err)
 	explained, err := h.Explain(t.Context(), nil)
 	require.NoError(t, err)
 	require.ErrorIs(t, explained.Err, payack.ErrMalformed)

@@ -92,10 +92,16 @@ func (h *Handler) MaxBody() int64 { return h.engine.options.MaxBody }
 
 // requestOf returns a request that looks like a delivery to a KeyFunc.
 func requestOf(ctx context.Context, d *payack.Delivery) (*http.Request, error) {
+	if d == nil {
+		d = &payack.Delivery{}
+	}
 	r, err := http.NewRequestWithContext(payack.WithDelivery(ctx, d), http.MethodPost, "/", nil)
 	if err != nil {
 		return nil, err
 	}
-	r.Method, r.URL.Path, r.Header = d.Method, d.Path, d.Header
+	r.Method, r.URL.Path = d.Method, d.Path
+	if d.Header != nil {
+		r.Header = d.Header
+	}
 	return r, nil
 }

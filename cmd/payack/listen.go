@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -206,8 +207,9 @@ type lines struct {
 	logger *slog.Logger
 	broken sync.Once
 
-	mu sync.Mutex
-	w  io.Writer
+	mu   sync.Mutex
+	w    io.Writer
+	torn bool // the last line was not written to its end
 }
 
 // line is a delivery's line. Other programs read it.
@@ -256,13 +258,23 @@ func (l *lines) Observe(_ context.Context, o *payack.Observation) {
 	})
 }
 
-// write writes one line. The first error is logged.
+// write writes one line. The first error is logged. A line that was written in part
+// (a full disk) is ended before the next one, which would be lost in it.
 func (l *lines) write(v any) error {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	enc := json.NewEncoder(l.w)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
+	whole := text.Bytes()
+	if l.torn {
+		whole = append([]byte("\n"), whole...)
+	}
+	n, err := l.w.Write(whole)
+	l.torn = err != nil && (n > 0 || l.torn)
 	if err != nil {
 		l.broken.Do(func() {
 			l.logger.Error("standard output can't be written; the providers are told to send accepted callbacks again, the lines of others are lost", "error", err)

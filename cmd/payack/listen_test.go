@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -524,4 +525,34 @@ func TestReaderGoesAway(t *testing.T) {
 	require.Equal(t, exitDone, l.status(), l.stderr.String())
 	require.Equal(t, 1, strings.Count(l.stderr.String(), "standard output can't be written"))
 	require.Equal(t, 9, strings.Count(l.stderr.String(), "reason=callback"))
+}
+
+// disk takes so many bytes, as a full one does, until there is room again.
+type disk struct {
+	bytes.Buffer
+	room int
+}
+
+func (d *disk) Write(b []byte) (int, error) {
+	if len(b) <= d.room {
+		d.room -= len(b)
+		return d.Buffer.Write(b)
+	}
+	n, _ := d.Buffer.Write(b[:d.room])
+	d.room = 0
+	return n, errors.New("no space left on device")
+}
+
+// A line that was written in part takes no other one with it.
+func TestLinesAfterAFullDisk(t *testing.T) {
+	out := &disk{room: 30}
+	l := &lines{w: out, logger: slog.New(slog.DiscardHandler)}
+	require.NoError(t, l.write("first"))
+	require.Error(t, l.write(strings.Repeat("second", 10)))
+	require.Error(t, l.write("third"), "and nothing of it")
+	out.room = 1000
+	require.NoError(t, l.write("fourth"))
+	require.NoError(t, l.write("fifth"))
+	got := strings.Split(out.String(), "\n")
+	require.Equal(t, []string{`"first"`, `"secondsecondsecondsec`, `"fourth"`, `"fifth"`, ""}, got)
 }

@@ -424,20 +424,26 @@ func (s *Store) Commit(ctx context.Context, id, token string) error {
 	return s.end(ctx, "commit", s.sql.commit, id, token)
 }
 
-// releasePatience bounds how long a release is waited for.
-const releasePatience = time.Second
+// releasePatience bounds how long a release is waited for, releaseTimeout how long
+// it is tried.
+const (
+	releasePatience = time.Second
+	releaseTimeout  = 5 * time.Second
+)
 
 // Release implements [payack.Store]. After an error other than
 // [payack.ErrNotHeld] the event may be free, or still be claimed. It waits for a
 // second at most, and not at all where the server has just not answered [InTx], so
 // that it hardly delays the answer to the provider; after that it goes on in the
-// background until ctx is over.
+// background for some seconds, whatever becomes of ctx.
 func (s *Store) Release(ctx context.Context, id, token string) error {
 	if s.cfg.Dialect == SQLite { // there is no server
 		return s.end(ctx, "release", s.sql.release, id, token)
 	}
 	released := make(chan error, 1)
 	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+		defer cancel()
 		err := s.end(ctx, "release", s.sql.release, id, token)
 		if err == nil {
 			s.silent.Store(false)

@@ -17,6 +17,10 @@ import (
 // deadline may have passed.
 const settleTimeout = time.Second
 
+// lookTimeout is for the look at the rows after a commit that was not answered in
+// that time.
+const lookTimeout = 250 * time.Millisecond
+
 var (
 	// errEnded is returned for a function that has ended the transaction itself.
 	errEnded = errors.New("sqlstore: InTx: the function ended the transaction itself, by a rollback; leave its end to InTx, and return an error instead")
@@ -163,6 +167,11 @@ func (t *transaction) commit(ctx context.Context, held payack.Held) error {
 	if endErr == nil {
 		held.Committed()
 		return nil
+	}
+	if ctx.Err() != nil { // a late answer leaves a moment for a look
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
+		defer cancel()
 	}
 	there, err := t.settled(ctx)
 	log := t.store.cfg.Logger.With("claims", t.ids(held))

@@ -29,6 +29,9 @@ type connector struct {
 	// at once; commits says whether it succeeds then.
 	lost    time.Duration
 	commits bool
+	// late is how late a commit is answered that was made, slow how late a statement
+	// is worked on.
+	late, slow time.Duration
 }
 
 func (c *connector) Driver() driver.Driver { return c.driver }
@@ -64,6 +67,11 @@ type wrappedConn struct {
 
 func (c *wrappedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	c.c.note(query)
+	select {
+	case <-time.After(c.c.slow):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	return c.driverConn.ExecContext(ctx, query, args)
 }
 
@@ -102,7 +110,9 @@ func (t wrappedTx) Commit() error {
 	t.conn.c.note("COMMIT")
 	c := t.conn.c
 	if c.lost == 0 {
-		return t.Tx.Commit()
+		err := t.Tx.Commit()
+		time.Sleep(c.late)
+		return err
 	}
 	t.conn.work.Go(func() {
 		time.Sleep(c.lost)
@@ -132,7 +142,7 @@ func (d database) wrappedPlace(t *testing.T) (*place, *connector) {
 }
 
 // attempt claims an event and delivers it, and returns what was sent meanwhile.
-func (p *place) attempt(t *testing.T, c *connector, id string) (h *held, sent []string, err error) {
+func (p *place) attempt(t *testing.T, c *connector, id string, deadline time.Duration) (h *held, sent []string, err error) {
 	t.Helper()
 	claim, err := p.store.Claim(t.Context(), id, "f", time.Minute)
 	require.NoError(t, err)
@@ -141,7 +151,7 @@ func (p *place) attempt(t *testing.T, c *connector, id string) (h *held, sent []
 	c.mu.Lock()
 	c.sent = nil
 	c.mu.Unlock()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	run := sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, _ *payack.PayatomEvent) error { return p.settle(ctx, tx, id) })
 	err = run(payack.WithHeld(ctx, h), nothing)
@@ -160,7 +170,7 @@ func TestCommitThatIsStillUnderWay(t *testing.T) {
 			for _, commits := range []bool{true, false} {
 				id := fmt.Sprint("commits ", commits)
 				c.lost, c.commits = 300*time.Millisecond, commits
-				h, _, err := p.attempt(t, c, id)
+				h, _, err := p.attempt(t, c, id, 5*time.Second)
 				c.lost = 0
 				require.Equal(t, commits, h.committed, id)
 				if commits {
@@ -176,12 +186,49 @@ func TestCommitThatIsStillUnderWay(t *testing.T) {
 	}
 }
 
+// The commit is made, and its answer comes when nobody waits for it any more. What
+// became of it is read all the same: the event is done, and not to be given up.
+func TestCommitThatIsAnsweredLate(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		p, c := d.wrappedPlace(t)
+		c.late = 2 * time.Second
+		h, _, err := p.attempt(t, c, "a", 200*time.Millisecond)
+		c.late = 0
+		require.NoError(t, err)
+		require.True(t, h.committed)
+		require.Equal(t, 1, p.count(t, "a"))
+	})
+}
+
+// A release that nobody waits for any more is made all the same.
+func TestReleaseInTheBackground(t *testing.T) {
+	for _, d := range databases[1:] {
+		t.Run(d.name, func(t *testing.T) {
+			p, c := d.wrappedPlace(t)
+			claim, err := p.store.Claim(t.Context(), "a", "f", time.Hour)
+			require.NoError(t, err)
+			c.slow = 1500 * time.Millisecond
+			ctx, cancel := context.WithCancel(t.Context())
+			err = p.store.Release(ctx, "a", claim.Token)
+			cancel()
+			require.ErrorContains(t, err, "does not answer")
+			c.mu.Lock()
+			c.sent = nil
+			c.mu.Unlock()
+			require.Eventually(t, func() bool {
+				state, err := p.store.Lookup(t.Context(), "a", "f")
+				return err == nil && state == payack.ClaimUnknown
+			}, 10*time.Second, 10*time.Millisecond)
+		})
+	}
+}
+
 // InTx has two statements more than the merchant's own transaction; MariaDB's
 // session is told twice more.
 func TestStatementsOfInTx(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p, c := d.wrappedPlace(t)
-		_, sent, err := p.attempt(t, c, "a")
+		_, sent, err := p.attempt(t, c, "a", 5*time.Second)
 		require.NoError(t, err)
 		want := []string{"BEGIN", "UPDATE payack_once", "INSERT INTO effects", "SELECT", "COMMIT"}
 		if d.dialect == sqlstore.MySQL {
