@@ -116,6 +116,9 @@ func (v *Ptop) unfixed(m Message, fields []strict.Field, ev *payack.PtopEvent, s
 	for _, moved := range ptopMoves(ev.TransactionID, ev.OrderID) {
 		changes = append(changes, ptopChange{"a character moved between transaction_id and order_id", map[string]string{tx: moved[0], order: moved[1]}})
 	}
+	for _, moved := range ptopBorders(ev.TransactionID, ev.OrderID, signed) {
+		changes = append(changes, ptopChange{"another border between transaction_id and order_id, which hold what the text has between them", map[string]string{tx: moved[0], order: moved[1]}})
+	}
 	if ev.TransactionID != ev.OrderID {
 		changes = append(changes, ptopChange{"transaction_id and order_id exchanged", map[string]string{tx: ev.OrderID, order: ev.TransactionID}})
 	}
@@ -143,6 +146,34 @@ func ptopMoves(a, b string) (out [][2]string) {
 	}
 	out = cut(a, b)
 	for _, m := range cut(b, a) {
+		out = append(out, [2]string{m[1], m[0]})
+	}
+	return out
+}
+
+// ptopBorders are the pairs that a separator makes ambiguous that one of the ids
+// holds: TX-100 and ORD-7 joined by a hyphen are TX and 100-ORD-7, too.
+func ptopBorders(a, b, signed string) (out [][2]string) {
+	const longest = 8
+	split := func(x, y string) (moved [][2]string) {
+		_, rest, found := strings.Cut(signed, x)
+		separator, _, after := strings.Cut(rest, y)
+		if !found || !after || separator == "" || len(separator) > longest {
+			return nil
+		}
+		if head, tail, found := strings.Cut(x, separator); found {
+			moved = append(moved, [2]string{head, tail + separator + y})
+		}
+		if head, tail, found := strings.Cut(y, separator); found {
+			moved = append(moved, [2]string{x + separator + head, tail})
+		}
+		return moved
+	}
+	if a == "" || b == "" {
+		return nil
+	}
+	out = split(a, b)
+	for _, m := range split(b, a) {
 		out = append(out, [2]string{m[1], m[0]})
 	}
 	return out

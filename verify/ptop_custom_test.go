@@ -200,3 +200,41 @@ func TestPtopCustomOptions(t *testing.T) {
 		assert.Nil(t, v)
 	}
 }
+
+// A separator that an id holds makes one signature good for several events. None of
+// them is let in; ids without it are.
+func TestPtopCustomReadingWithASeparatorInAnID(t *testing.T) {
+	for order, text := range map[string]func(m map[string]any) string{
+		"transaction first": func(m map[string]any) string {
+			return str(m["success"]) + "-" + str(m["transaction_id"]) + "-" + str(m["order_id"])
+		},
+		"order first": func(m map[string]any) string {
+			return str(m["order_id"]) + "::" + str(m["transaction_id"]) + "|" + str(m["success"])
+		},
+	} {
+		v, k := customVerifier(t, verify.PtopOptions{Custom: customText(text)})
+		separator := map[string]string{"transaction first": "-", "order first": "::"}[order]
+		for ids, lets := range map[[2]string]bool{
+			{"TX100", "ORD7"}:                                   true,
+			{"TX" + separator + "100", "ORD7"}:                  false,
+			{"TX", "100" + separator + "ORD7"}:                  false,
+			{"TX" + separator + "100", "OR" + separator + "D7"}: false,
+			{separator + "TX", "ORD"}:                           false,
+			{"TX.100", "ORD.7"}:                                 true,
+		} {
+			members := map[string]any{"success": true, "transaction_id": ids[0], "order_id": ids[1]}
+			body, err := json.Marshal(members)
+			require.NoError(t, err)
+			ev, err := v.Verify(verify.Message{
+				ContentType: "application/json", Body: string(body), Header: map[string][]string{"X-Ours": {customSum(text(members))}},
+			}, k)
+			if lets {
+				require.NoError(t, err, "%s %q", order, ids)
+				continue
+			}
+			require.ErrorIs(t, err, payack.ErrSignature, "%s %q", order, ids)
+			assert.ErrorContains(t, err, "between transaction_id and order_id")
+			assert.Nil(t, ev)
+		}
+	}
+}
