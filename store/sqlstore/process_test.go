@@ -67,7 +67,7 @@ func TestTwoProcesses(t *testing.T) {
 // delivered to the next one. In each round every event that was acknowledged has
 // had its effect, and none has had it twice or by half.
 //
-//	go test -run TestKilledProcess -kills 1000 -timeout 60m .
+//	go test -run TestKilledProcess -kills 1000 -timeout 90m .
 func TestKilledProcess(t *testing.T) {
 	rounds := *kills
 	switch {
