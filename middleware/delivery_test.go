@@ -39,7 +39,7 @@ func TestContextIsOneToAllWhoUseIt(t *testing.T) {
 			defer cancel()
 			grandchild, stop := context.WithTimeout(context.WithValue(child, valueKey{}, "its own"), time.Hour)
 			defer stop()
-			require.Equal(t, before, runtime.NumGoroutine(), "a context made of it needs no goroutine")
+			require.LessOrEqual(t, runtime.NumGoroutine(), before, "a context made of it needs no goroutine")
 			require.Equal(t, "its own", grandchild.Value(valueKey{}))
 			require.Equal(t, "kept", ctx.Value(valueKey{}), "also after somebody waits")
 			ended := make(chan struct{})

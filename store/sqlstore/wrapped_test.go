@@ -110,13 +110,15 @@ func (t wrappedTx) Commit() error {
 	t.conn.c.note("COMMIT")
 	c := t.conn.c
 	if c.lost == 0 {
+		late := c.late
 		err := t.Tx.Commit()
-		time.Sleep(c.late)
+		time.Sleep(late)
 		return err
 	}
+	lost, commits := c.lost, c.commits
 	t.conn.work.Go(func() {
-		time.Sleep(c.lost)
-		if c.commits {
+		time.Sleep(lost)
+		if commits {
 			_ = t.Tx.Commit()
 		}
 	})
@@ -193,7 +195,6 @@ func TestCommitThatIsAnsweredLate(t *testing.T) {
 		p, c := d.wrappedPlace(t)
 		c.late = 2 * time.Second
 		h, _, err := p.attempt(t, c, "a", 200*time.Millisecond)
-		c.late = 0
 		require.NoError(t, err)
 		require.True(t, h.committed)
 		require.Equal(t, 1, p.count(t, "a"))
