@@ -51,7 +51,13 @@ func OpenFile(path string) (*sql.DB, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	var mode string
-	if err := db.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&mode); err != nil {
+	err = db.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&mode)
+	// SQLite does not wait where several processes switch a new file to WAL.
+	for err != nil && Dialect.Fault(err) == dialect.Again && ctx.Err() == nil {
+		time.Sleep(10 * time.Millisecond)
+		err = db.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&mode)
+	}
+	if err != nil {
 		db.Close()
 		if Dialect.Fault(err) == dialect.NotADatabase {
 			return nil, fmt.Errorf("sqlite: %s is no SQLite database: %w; look at its path", path, err)
