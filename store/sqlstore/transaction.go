@@ -39,8 +39,10 @@ type transaction struct {
 	conn   *sql.Conn
 	tx     *sql.Tx
 	cancel context.CancelFunc
-	// last is the context of what is waited for when the function has returned.
+	// last is the context of what is waited for when the function has returned, and
+	// stop ends it.
 	last context.Context
+	stop context.CancelFunc
 }
 
 // inTx marks the claims done, calls fn, looks whether the marks are still there,
@@ -132,8 +134,7 @@ func (t *transaction) ending(ctx context.Context) context.Context {
 			last, cancel = context.WithDeadline(context.WithoutCancel(ctx), deadline)
 		}
 	}
-	t.last = last
-	context.AfterFunc(last, cancel) // when its time is over: what reads in the background may need it
+	t.last, t.stop = last, cancel
 	return last
 }
 
@@ -163,6 +164,7 @@ func (t *transaction) finish(ctx context.Context, call func() error) error {
 // commit commits. When that is not confirmed, the rows tell what became of it.
 func (t *transaction) commit(ctx context.Context, held payack.Held) error {
 	ctx = t.ending(ctx)
+	defer t.stop()
 	endErr := t.finish(ctx, t.tx.Commit)
 	if endErr == nil {
 		held.Committed()
@@ -198,6 +200,7 @@ func (t *transaction) rollback(ctx context.Context, held payack.Held, failure er
 	endErr := t.finish(ctx, t.tx.Rollback)
 	ids, cfg := t.ids(held), &t.store.cfg
 	stands := func() bool {
+		defer t.stop()
 		there, err := t.settled(ctx)
 		switch {
 		case err != nil:
