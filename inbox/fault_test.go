@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -55,12 +54,7 @@ func (d database) ownServer(t *testing.T, folder string, settings ...string) *te
 	if d.dialect == inbox.MySQL {
 		start = testserver.NewMariaDB
 	}
-	server, err := start(folder, settings...)
-	if err != nil {
-		t.Skip("SKIP-SERVER: ", err)
-	}
-	t.Cleanup(server.Close)
-	return server
+	return testserver.Own(t, start, folder, settings...)
 }
 
 // While the server is killed, restarted, paused, or has no connection left,
@@ -169,17 +163,6 @@ func hog(t *testing.T, driver, dsn string) (out []*sql.DB) {
 	return out
 }
 
-// small mounts a file system of this size.
-func small(t *testing.T, size string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "mode=0777,size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Skipf("SKIP-SERVER: no file system can be mounted: %v: %s", err, out)
-	}
-	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
-	return dir
-}
-
 // fill leaves no room on a file system, and returns what makes room again.
 func fill(t *testing.T, dir string) (empty func()) {
 	t.Helper()
@@ -208,10 +191,10 @@ func TestFullDisk(t *testing.T) {
 		var server *testserver.Server
 		switch d.dialect {
 		case inbox.SQLite:
-			dir = small(t, "8m")
+			dir = testserver.Tmpfs(t, 8)
 			dsn = filepath.Join(dir, "payack.db")
 		default:
-			dir = small(t, "400m")
+			dir = testserver.Tmpfs(t, 400)
 			server = d.ownServer(t, dir)
 			dsn = fresh(t, d.driver, server.DSN)
 		}
