@@ -222,8 +222,13 @@ func skipDigits(s string, i int) int {
 // when it is too long for one: written out, 1e40 has 41 digits, and a text of
 // 41 digits is not valid.
 func canonical(s string) string {
-	if n := skipDigits(s, 0); n == len(s) && n > 0 && n <= maxAmountLen && (s[0] != '0' || n == 1) {
-		return s // as nearly all are
+	if whole := skipDigits(s, 0); whole > 0 && len(s) <= maxAmountLen && (s[0] != '0' || whole == 1) { // as nearly all are
+		switch {
+		case whole == len(s):
+			return s
+		case s[whole] == '.' && skipDigits(s, whole+1) == len(s) && len(s) > whole+1:
+			return trimFraction(s)
+		}
 	}
 	if !validAmount(s) {
 		if len(s) > maxAmountLen {
@@ -236,12 +241,25 @@ func canonical(s string) string {
 		s = shift(s[:i], exponent)
 	}
 	if strings.IndexByte(s, '.') >= 0 {
-		s = strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+		s = trimFraction(s)
 	}
 	if s == "-0" {
 		return "0"
 	}
 	return s
+}
+
+// trimFraction drops the zeros at the end of a fraction, and a point with
+// nothing behind it.
+func trimFraction(s string) string {
+	end := len(s)
+	for s[end-1] == '0' {
+		end--
+	}
+	if s[end-1] == '.' {
+		end--
+	}
+	return s[:end]
 }
 
 // shift moves the decimal point of a number to the right, or to the left when

@@ -21,10 +21,9 @@ type Context struct {
 	end      time.Time
 
 	mu     sync.Mutex
-	err    error           // once somebody was told, or it is over
-	values context.Context // set when somebody asks for one; never done
-	timed  context.Context // set when somebody waits
-	cancel context.CancelFunc
+	err    error              // once somebody was told, or it is over
+	made   context.Context    // has the values, from when somebody asks for one
+	cancel context.CancelFunc // ends made, from when somebody waits
 }
 
 // Start makes c the context of a delivery until end, and returns it. It is called
@@ -34,13 +33,13 @@ func (c *Context) Start(parent context.Context, end time.Time, d *payack.Deliver
 	return c
 }
 
-// inherited returns the values; mu is held.
-func (c *Context) inherited() context.Context {
-	if c.values == nil {
-		c.values = payack.WithDelivery(context.WithoutCancel(c.parent), c.delivery)
-		c.values = payack.WithHeld(c.values, c.held)
+// values returns a context that has the values; mu is held.
+func (c *Context) values() context.Context {
+	if c.made == nil {
+		c.made = payack.WithDelivery(context.WithoutCancel(c.parent), c.delivery)
+		c.made = payack.WithHeld(c.made, c.held)
 	}
-	return c.values
+	return c.made
 }
 
 // String is what fmt prints, instead of reading what others may be writing.
@@ -54,14 +53,14 @@ func (c *Context) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.timed != nil:
+	case c.cancel != nil:
 	case c.err == context.Canceled:
-		c.timed, c.cancel = context.WithCancel(c.inherited())
+		c.made, c.cancel = context.WithCancel(c.values())
 		c.cancel()
 	default:
-		c.timed, c.cancel = context.WithDeadline(c.inherited(), c.end)
+		c.made, c.cancel = context.WithDeadline(c.values(), c.end)
 	}
-	return c.timed.Done()
+	return c.made.Done()
 }
 
 // Err keeps to what it has once said.
@@ -69,22 +68,19 @@ func (c *Context) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.timed != nil:
-		return c.timed.Err()
+	case c.cancel != nil:
+		return c.made.Err()
 	case c.err == nil && time.Until(c.end) <= 0:
 		c.err = context.DeadlineExceeded
 	}
 	return c.err
 }
 
-// Value asks the timed context once there is one: by it package context
+// Value asks the context that ends once there is one: by it package context
 // recognises its own, so that contexts made of this one need no goroutine.
 func (c *Context) Value(key any) any {
 	c.mu.Lock()
-	values := c.timed
-	if values == nil {
-		values = c.inherited()
-	}
+	values := c.values()
 	c.mu.Unlock()
 	return values.Value(key)
 }
