@@ -82,16 +82,17 @@ func (v *Ptop) noSignature() string {
 // otherEnds tries the ends that a body may have had when it was signed, where its
 // raw bytes are, and says which one matches. It only names the cause: who verifies
 // takes the bytes that came.
-func (v *Ptop) otherEnds(want, body string, at int, k *PtopKeys) string {
+func (v *Ptop) otherEnds(search *ptopSearch, body string, at int) string {
 	if at >= 0 || !slices.Contains(v.schemes, payack.SchemeHeader) {
 		return ""
 	}
+	search.trace = nil // they are no schemes
 	bare := strings.TrimRight(body, "\r\n")
 	for _, end := range []struct{ text, name string }{{"", "without a line break"}, {"\n", "with LF"}, {"\r\n", "with CRLF"}} {
 		if len(bare)+len(end.text) == len(body) && strings.HasSuffix(body, end.text) {
 			continue // it was tried
 		}
-		if key := k.find(want, "", nil, bare, end.text); key >= 0 {
+		if search.find("", bare, end.text) >= 0 {
 			return "the signature is that of the body " + end.name + " at its end: something on the way changed the end"
 		}
 	}

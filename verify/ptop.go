@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"hash"
 	"net/textproto"
@@ -77,39 +76,6 @@ func (k *PtopKeys) Tenant() string { return k.tenant }
 
 // Secrets returns a copy of the signing keys that it was made of.
 func (k *PtopKeys) Secrets() []payack.Secret { return slices.Clone(k.secrets) }
-
-// find returns the index of the key under which the parts, joined, have this
-// HMAC in lower-case hex digits, or -1. It compares the digits in constant time,
-// so that nothing is made of what was sent.
-func (k *PtopKeys) find(want string, scheme payack.Scheme, t *trace, parts ...string) int {
-	if t != nil {
-		var text []byte // not strings.Join, through which parts would escape
-		for _, p := range parts {
-			text = append(text, p...)
-		}
-		t.signed(scheme, text, payack.Secret{})
-	}
-	for i := range k.keys {
-		states := &k.keys[i].states
-		s := states.Get().(*ptopState)
-		s.mac.Reset()
-		for _, p := range parts {
-			for len(p) > 0 {
-				n := copy(s.chunk[:], p)
-				s.mac.Write(s.chunk[:n])
-				p = p[n:]
-			}
-		}
-		clear(s.chunk[:]) // no message stays in it
-		hex.Encode(s.digits[:], s.mac.Sum(s.sum[:0]))
-		equal := hmac.Equal(s.digits[:], []byte(want))
-		states.Put(s)
-		if t.tried(scheme, i, equal); equal {
-			return i
-		}
-	}
-	return -1
-}
 
 // PtopOptions says what a verifier of Ptop's callbacks takes. The zero value
 // takes JSON under every scheme there is for it.
@@ -257,13 +223,17 @@ func (v *Ptop) run(m Message, k *PtopKeys, t *trace) (*payack.PtopEvent, error) 
 	if !ptopDigits(text) {
 		return nil, reject(payack.Ptop, payack.ReasonSignature, mangledDigits(text))
 	}
-	scheme, key := v.match(text, m.Body, fields, posted, at, k, t)
+	search := searchPtop(text, m.Body, k, t)
+	scheme, key := v.match(&search, m.Body, fields, posted, at)
 	if key < 0 {
-		end := v.otherEnds(text, m.Body, at, k)
-		if end != "" {
-			t.note("hint", end)
+		cause := ptopExhausted
+		if !search.exhausted() {
+			cause = v.otherEnds(&search, m.Body, at)
 		}
-		return nil, reject(payack.Ptop, payack.ReasonSignature, because("no signing key matches it under the schemes that are tried", end))
+		if cause != "" {
+			t.note("hint", cause)
+		}
+		return nil, reject(payack.Ptop, payack.ReasonSignature, because("no signing key matches it under the schemes that are tried", cause))
 	}
 	if scheme == payack.SchemeFormRebuilt {
 		fields = posted // the names as they were signed
@@ -368,15 +338,15 @@ func ptopDigits(s string) bool {
 
 // match tries the schemes that go with the place of the signature, and every
 // key under each. It returns the scheme and the index of the key, or -1.
-func (v *Ptop) match(want, body string, fields, posted []strict.Field, at int, k *PtopKeys, t *trace) (payack.Scheme, int) {
+func (v *Ptop) match(search *ptopSearch, body string, fields, posted []strict.Field, at int) (payack.Scheme, int) {
 	for _, s := range v.schemes {
 		key := -1
 		if s == payack.SchemeHeader {
 			if at < 0 {
-				key = k.find(want, s, t, body)
+				key = search.find(s, body)
 			}
 		} else if at >= 0 {
-			key = ptopMatchMember(s, want, body, fields, posted, at, k, t)
+			key = ptopMatchMember(search, s, body, fields, posted, at)
 		}
 		if key >= 0 {
 			return s, key
@@ -388,7 +358,7 @@ func (v *Ptop) match(want, body string, fields, posted []strict.Field, at int, k
 // reencode is a variable so that tests can count.
 var reencode = php.Reencode
 
-func ptopMatchMember(s payack.Scheme, want, body string, fields, posted []strict.Field, at int, k *PtopKeys, t *trace) int {
+func ptopMatchMember(search *ptopSearch, s payack.Scheme, body string, fields, posted []strict.Field, at int) int {
 	f := &fields[at]
 	switch s {
 	case payack.SchemeSpliced:
@@ -401,12 +371,12 @@ func ptopMatchMember(s payack.Scheme, want, body string, fields, posted []strict
 		}
 		if at+1 < len(fields) {
 			after = body[f.End:fields[at+1].Start]
-			if key := k.find(want, s, t, body[:f.Start], body[f.End+len(after):]); key >= 0 {
+			if key := search.find(s, body[:f.Start], body[f.End+len(after):]); key >= 0 {
 				return key
 			}
 		}
 		if at > 0 && before != after {
-			return k.find(want, s, t, body[:f.Start-len(before)], body[f.End:])
+			return search.find(s, body[:f.Start-len(before)], body[f.End:])
 		}
 	case payack.SchemeReencoded:
 		// An error means that PHP would not write this body, or would round a
@@ -416,25 +386,25 @@ func ptopMatchMember(s payack.Scheme, want, body string, fields, posted []strict
 		if err != nil {
 			return -1
 		}
-		if key := k.find(want, s, t, string(arrays)); key >= 0 {
+		if key := search.find(s, string(arrays)); key >= 0 {
 			return key
 		}
 		if objects != nil && !bytes.Equal(objects, arrays) {
-			return k.find(want, s, t, string(objects))
+			return search.find(s, string(objects))
 		}
 	case payack.SchemeBlanked:
-		return k.find(want, s, t, body[:f.ValueStart], `""`, body[f.End:])
+		return search.find(s, body[:f.ValueStart], `""`, body[f.End:])
 	case payack.SchemeForm:
 		// Between two pairs it makes no difference which & goes.
 		if f.Start > 0 {
-			return k.find(want, s, t, body[:f.Start-1], body[f.End:])
+			return search.find(s, body[:f.Start-1], body[f.End:])
 		}
-		return k.find(want, s, t, body[min(f.End+1, len(body)):])
+		return search.find(s, body[min(f.End+1, len(body)):])
 	case payack.SchemeFormRebuilt:
 		if posted == nil {
 			return -1
 		}
-		return k.find(want, s, t, ptopRebuilt(posted))
+		return search.find(s, ptopRebuilt(posted))
 	}
 	return -1
 }

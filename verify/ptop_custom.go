@@ -69,9 +69,14 @@ func (v *Ptop) runCustom(m Message, fields []strict.Field, k *PtopKeys, t *trace
 	if !ptopDigits(signature) {
 		return nil, reject(payack.Ptop, payack.ReasonSignature, mangledDigits(signature))
 	}
-	key := k.find(signature, payack.SchemeCustom, t, signed)
+	search := searchPtop(signature, m.Body, k, t)
+	key := search.find(payack.SchemeCustom, signed)
 	if key < 0 {
-		return nil, reject(payack.Ptop, payack.ReasonSignature, "no signing key matches it under the custom reading")
+		cause := ""
+		if search.exhausted() {
+			cause = ptopExhausted
+		}
+		return nil, reject(payack.Ptop, payack.ReasonSignature, because("no signing key matches it under the custom reading", cause))
 	}
 	ev, err := v.event(fields)
 	if err != nil {

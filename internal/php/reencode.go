@@ -3,6 +3,7 @@ package php
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -125,7 +126,12 @@ func (w *rewriter) arrays() []byte {
 	return append(list, w.out[from:]...)
 }
 
+// note notes an edit at the end of what is written. Beyond the first few there may
+// be many, so that there is room for all that can still come: three bytes make one.
 func (w *rewriter) note(owner int32) {
+	if len(w.edits) == cap(w.edits) {
+		w.edits = slices.Grow(w.edits, (len(w.in)-w.at)/3+1)
+	}
 	w.edits = append(w.edits, edit{int32(len(w.out)), owner})
 }
 
