@@ -32,7 +32,7 @@ func TestOneOfManyRuns(t *testing.T) {
 		p := d.place(t)
 		ids := 1000
 		if race || testing.Short() {
-			ids = 100
+			ids = 30
 		}
 		for n := range ids {
 			id := fmt.Sprint("event ", n)
@@ -123,12 +123,16 @@ func (p *place) keepsWrites(t testing.TB) {
 
 func TestFunctionThatFailsTwice(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
-		for _, level := range append([]sql.IsolationLevel{sql.LevelDefault}, d.levels...) {
+		levels, flags := append([]sql.IsolationLevel{sql.LevelDefault}, d.levels...), d.hostile
+		if testing.Short() {
+			levels, flags = levels[:1], flags[:1]
+		}
+		for _, level := range levels {
 			t.Run(level.String(), func(t *testing.T) {
 				d.place(t, func(c *sqlstore.Config) { c.Isolation = level }).exactlyOnce(t)
 			})
 		}
-		for _, flag := range d.hostile {
+		for _, flag := range flags {
 			t.Run(flag, func(t *testing.T) { d.placeAt(t, with(d.dsn(t), flag)).exactlyOnce(t) })
 		}
 	})

@@ -67,12 +67,13 @@ func Retention(d time.Duration) Option { return func(s *suite) { s.retention = d
 // Run tests the stores that factory makes, each property in a subtest. Those of
 // [payack.Binder] are skipped for a store that isn't one.
 //
-// Of 64,000 claims at once, 64 for each of 1,000 ids, -race and -short leave a
-// tenth. In real time the suite takes about fifteen leases more. What holds
-// however late a call comes is asserted once. What holds only until a lease ends
-// is judged by how long the calls took: where they took too long the check is
-// repeated with a lease twice as long, and after several attempts it fails and
-// says so. So a store that ends leases early is not taken for a slow machine.
+// What many do at once, such as 64 claims for each of 1,000 ids, is tried a
+// twentieth as often with -race and -short. In real time the suite takes about
+// fifteen leases more. What holds however late a call comes is asserted once.
+// What holds only until a lease ends is judged by how long the calls took: where
+// they took too long the check is repeated with a lease twice as long, and after
+// several attempts it fails and says so. So a store that ends leases early is not
+// taken for a slow machine.
 func Run(t *testing.T, factory Factory, options ...Option) {
 	t.Helper()
 	s := &suite{factory: factory, lease: DefaultLease}
@@ -752,10 +753,16 @@ func contextsMeanwhile(p *probe) {
 	}
 }
 
-const (
-	goroutines = 64
-	manyIDs    = 1000
-)
+const goroutines = 64
+
+// many returns how often something is tried by all goroutines at once: a twentieth
+// under the race detector and in short tests.
+func many(times int) int {
+	if race || testing.Short() {
+		return times / 20
+	}
+	return times
+}
 
 // together calls f in all goroutines at the same time.
 func together(f func(i int)) {
@@ -772,11 +779,7 @@ func together(f func(i int)) {
 }
 
 func oneWins(p *probe) {
-	ids := manyIDs
-	if race || testing.Short() {
-		ids /= 10
-	}
-	for n := range ids {
+	for n := range many(1000) {
 		id := fmt.Sprint(n)
 		var mu sync.Mutex
 		count := map[payack.ClaimState]int{}
@@ -931,7 +934,7 @@ func anyLookups(p *probe) {
 var rank = map[payack.ClaimState]int{payack.ClaimUnknown: 0, payack.ClaimBusy: 1, payack.ClaimDone: 2}
 
 func lookupsAmongClaims(p *probe) {
-	for n := range 50 {
+	for n := range many(100) {
 		id := fmt.Sprint(n)
 		var mu sync.Mutex
 		granted := 0
@@ -1166,7 +1169,7 @@ func (p *probe) boundOrNot(id string) {
 
 func oneFingerprintWins(p *probe) {
 	b := p.binder()
-	for n := range 200 {
+	for n := range many(200) {
 		id := fmt.Sprint(n)
 		// A fingerprint for each, or for every eighth.
 		of := func(i int) int { return i }
@@ -1206,7 +1209,7 @@ func oneFingerprintWins(p *probe) {
 
 func bindsAmongClaims(p *probe) {
 	b := p.binder()
-	for n := range 100 {
+	for n := range many(200) {
 		id := fmt.Sprint(n)
 		var claims, bound [goroutines]payack.ClaimState
 		isBind := func(i int) bool { return (i+n)%2 == 0 } // each is the first one at times
