@@ -1,6 +1,9 @@
 package payack
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Inbox keeps verified deliveries before the provider is told that they were
 // received, and has them processed later, again and again until it succeeds.
@@ -48,4 +51,13 @@ type Receipt struct {
 	// Allowed reports whether the sender's address is among the receiver's
 	// AllowedAddresses: there is always room for its deliveries.
 	Allowed bool
+}
+
+// InboxStats says how much waits in an inbox.
+type InboxStats struct {
+	// Pending, Running and Dead count the events in these states.
+	Pending, Running, Dead int
+	// Oldest is how long ago the oldest event that is pending or running was
+	// received, 0 where there is none.
+	Oldest time.Duration
 }

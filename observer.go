@@ -2,7 +2,11 @@ package payack
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"time"
+
+	"github.com/payack/payack/internal/nilness"
 )
 
 // Observer is told of every delivery, once, when its answer has been written.
@@ -18,6 +22,58 @@ type ObserverFunc func(ctx context.Context, o *Observation)
 
 // Observe calls f.
 func (f ObserverFunc) Observe(ctx context.Context, o *Observation) { f(ctx, o) }
+
+// Observers returns an observer that tells several, in this order. Where one
+// panics the others are told all the same, and the panic goes on. A nil one panics
+// at once, so that it is found when the program starts.
+//
+// It is an [AttemptTracer], for those of them that are.
+func Observers(all ...Observer) Observer {
+	for i, o := range all {
+		if nilness.Of(o) {
+			panic("payack: Observers: observer " + strconv.Itoa(i+1) + " is nil; leave it out")
+		}
+	}
+	return observers(slices.Clone(all))
+}
+
+type observers []Observer
+
+// Observe implements [Observer].
+func (all observers) Observe(ctx context.Context, o *Observation) {
+	if len(all) > 0 {
+		defer all[1:].Observe(ctx, o) // when the first one panics, too
+		all[0].Observe(ctx, o)
+	}
+}
+
+// StartAttempt implements [AttemptTracer].
+func (all observers) StartAttempt(ctx context.Context, d *Delivery) (context.Context, func(*Observation)) {
+	var ends []func(*Observation)
+	for _, o := range all {
+		if t, ok := o.(AttemptTracer); ok {
+			var end func(*Observation)
+			ctx, end = t.StartAttempt(ctx, d)
+			ends = append(ends, end)
+		}
+	}
+	return ctx, func(o *Observation) {
+		for _, end := range slices.Backward(ends) {
+			end(o)
+		}
+	}
+}
+
+// AttemptTracer is implemented by an [Observer] that follows events which are
+// processed without a request: those that an inbox kept, and those that were found
+// by asking. StartAttempt is called before, with the delivery; what asks the
+// provider and the merchant's function get the context that it returns. end is
+// called when the attempt is over and before it is observed; the observation then
+// lacks what the inbox adds (Attempt, Dead and Next). Requests have the context of
+// whatever traces the server.
+type AttemptTracer interface {
+	StartAttempt(ctx context.Context, d *Delivery) (_ context.Context, end func(*Observation))
+}
 
 // Observation is what became of a delivery. It is valid during the call only.
 //

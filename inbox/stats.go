@@ -5,16 +5,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/payack/payack"
 )
 
 // Stats says how much waits.
-type Stats struct {
-	// Pending, Running and Dead count the rows in these states.
-	Pending, Running, Dead int
-	// Oldest is how long ago the oldest row that is pending or running was
-	// received, 0 where there is none.
-	Oldest time.Duration
-}
+type Stats = payack.InboxStats
 
 // Stats returns how much waits, all of it at one moment. It counts rows, so ask once
 // in a few seconds.

@@ -99,6 +99,8 @@ func (h *Handler) Process(ctx context.Context, d *payack.Delivery, o *payack.Obs
 			o.Took.Total = time.Since(mine.started)
 		}
 	}()
+	ctx, end := h.engine.startAttempt(ctx, &mine.Delivery)
+	defer func() { end(&mine.observation) }()
 	err := h.desk(ctx, mine)
 	mine.end(err)
 	return err

@@ -434,6 +434,59 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
+// attemptTracer hands a value to the function, and notes how attempts end.
+type attemptTracer struct {
+	payack.Observer
+	start func()
+	ends  []payack.Outcome
+}
+
+type tracedKey struct{}
+
+func (a *attemptTracer) StartAttempt(ctx context.Context, d *payack.Delivery) (context.Context, func(*payack.Observation)) {
+	a.start()
+	return context.WithValue(ctx, tracedKey{}, d.Event.Order()), func(o *payack.Observation) {
+		a.ends = append(a.ends, o.Outcome)
+		a.start()
+	}
+}
+
+// What follows attempts is told of them, and can't keep an event from being
+// settled.
+func TestAttemptsAreTraced(t *testing.T) {
+	for name, slip := range map[string]bool{"as usual": false, "it panics": true} {
+		t.Run(name, func(t *testing.T) {
+			tracer := &attemptTracer{start: func() {}}
+			if slip {
+				tracer.start = func() { panic("slip") }
+			}
+			var seen []any
+			d := newDesk(t, func(c *middleware.PayatomConfig) {
+				tracer.Observer = c.Observer
+				c.Observer = tracer
+			}, func(ctx context.Context, ev *payack.PayatomEvent) error {
+				seen = append(seen, ctx.Value(tracedKey{}))
+				if ev.OrderID == "ORD2" {
+					runtime.Goexit()
+				}
+				return nil
+			})
+			_, err := d.process(t, kept(t, "ORD1", "500", "Approved"))
+			require.NoError(t, err)
+			_, err = d.process(t, kept(t, "ORD2", "500", "Approved"))
+			require.NoError(t, err, "the function ended the goroutine")
+			if slip {
+				assert.Equal(t, []any{nil, nil}, seen)
+				assert.Empty(t, tracer.ends)
+				assert.Contains(t, d.log.String(), "the observer panicked")
+				return
+			}
+			assert.Equal(t, []any{"ORD1", "ORD2"}, seen)
+			assert.Equal(t, []payack.Outcome{payack.OutcomeAccepted, payack.OutcomeFailed}, tracer.ends)
+		})
+	}
+}
+
 // A recorded delivery is explained without being processed.
 func TestExplainOfAHandler(t *testing.T) {
 	d := newDesk(t, nil, func(context.Context, *payack.PayatomEvent) error { t.Error("called"); return nil })

@@ -23,12 +23,31 @@ func (rc *receiver) tell(ctx context.Context, o *payack.Observation) {
 	if rc.options.Observer == nil {
 		return
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			rc.options.Logger.Error("payack: the observer panicked", "provider", rc.stages.provider, "stack", string(debug.Stack()))
-		}
-	}()
+	defer rc.observerPanicked()
 	rc.options.Observer.Observe(ctx, o)
+}
+
+// startAttempt has an observer that traces attempts begin, and returns what ends
+// it.
+func (rc *receiver) startAttempt(ctx context.Context, d *payack.Delivery) (traced context.Context, end func(*payack.Observation)) {
+	traced, end = ctx, func(*payack.Observation) {}
+	tracer, ok := rc.options.Observer.(payack.AttemptTracer)
+	if !ok {
+		return traced, end
+	}
+	defer rc.observerPanicked()
+	ctx, ended := tracer.StartAttempt(ctx, d)
+	return ctx, func(o *payack.Observation) {
+		defer rc.observerPanicked()
+		ended(o)
+	}
+}
+
+// observerPanicked is deferred around calls of the observer.
+func (rc *receiver) observerPanicked() {
+	if p := recover(); p != nil {
+		rc.options.Logger.Error("payack: the observer panicked", "provider", rc.stages.provider, "stack", string(debug.Stack()))
+	}
 }
 
 // observe completes the observation of a request and tells it. The clock is left
