@@ -7,11 +7,25 @@ import (
 	"time"
 )
 
+// Source says how payack learnt of an event.
+type Source string
+
+// The sources.
+const (
+	// SourceCallback: the provider called.
+	SourceCallback Source = ""
+	// SourceQuery: the provider was asked about an open order (package reconcile).
+	// There was no request then: Client, Method, Path, Header and Body are empty.
+	SourceQuery Source = "query"
+)
+
 // Delivery is one callback as it arrived. Merchant functions find it in their
 // context; observers get it with what became of it.
 type Delivery struct {
 	Provider Provider
-	// Received is when the request reached payack.
+	// Source says how the event was learnt of. It is empty for a callback.
+	Source Source
+	// Received is when the request reached payack, or when the provider answered.
 	Received time.Time
 	// Client is the address that the callback came from, or the one that trusted
 	// proxies name. It is invalid when it could not be told.

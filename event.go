@@ -36,6 +36,10 @@ const (
 	SchemeFormRebuilt Scheme = "form-rebuilt"
 	// SchemeCustom: over what the merchant's own reading says.
 	SchemeCustom Scheme = "custom"
+	// SchemeQuery: nothing is signed. Ptop was asked by payment-check, whose answer
+	// is as good as the TLS connection, and the order is the merchant's own record.
+	// No callback verifies under it, and no configuration can pin it.
+	SchemeQuery Scheme = "query"
 )
 
 // Schemes of PTS and Payatom: which text of a number was signed.

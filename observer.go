@@ -100,6 +100,10 @@ type Observation struct {
 	Dead bool
 	// Next is when the next attempt is due, zero where none is.
 	Next time.Time
+	// Age is how old the order was when its event was found by asking: how late
+	// the callback is, or for how long it has been lost. It is 0 for a callback and
+	// for an attempt.
+	Age time.Duration
 	// Took says how long the stages were. A stage that was not reached is 0.
 	Took Durations
 }

@@ -87,6 +87,14 @@ type Store interface {
 	Home() string
 }
 
+// InMemory is implemented by a [Store] that may keep what it remembers in this
+// process only: a restart forgets it, and replicas don't share it. A store that
+// is put around another passes on what that one says.
+type InMemory interface {
+	// InMemory reports whether it does.
+	InMemory() bool
+}
+
 // Binder is a [Store] that can claim and commit in one step. It saves the
 // receiver of Payatom webhooks round trips; every store works without it.
 type Binder interface {

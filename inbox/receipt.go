@@ -148,6 +148,7 @@ type keptDelivery struct {
 	Received int64               `json:"received_us"`
 	Client   string              `json:"client,omitempty"`
 	Provider payack.Provider     `json:"provider"`
+	Source   payack.Source       `json:"source,omitempty"`
 	Method   []byte              `json:"method"`
 	Path     []byte              `json:"path"`
 	Header   map[string][][]byte `json:"header,omitempty"`
@@ -156,7 +157,7 @@ type keptDelivery struct {
 
 func (in *Inbox) encodeDelivery(d *payack.Delivery) ([]byte, error) {
 	k := keptDelivery{
-		Version: deliveryVersion, Received: d.Received.UnixMicro(), Provider: d.Provider,
+		Version: deliveryVersion, Received: d.Received.UnixMicro(), Provider: d.Provider, Source: d.Source,
 		Method: []byte(d.Method), Path: []byte(d.Path), Invalid: []byte(d.Invalid),
 	}
 	if d.Client.IsValid() {
@@ -191,7 +192,7 @@ func decodeDelivery(encoded, delivery, body []byte) (*payack.Delivery, error) {
 		return nil, fmt.Errorf("the row's event no longer decodes: %w", err)
 	}
 	d := &payack.Delivery{
-		Provider: k.Provider, Received: time.UnixMicro(k.Received), Method: string(k.Method), Path: string(k.Path),
+		Provider: k.Provider, Source: k.Source, Received: time.UnixMicro(k.Received), Method: string(k.Method), Path: string(k.Path),
 		Header: http.Header{}, Body: string(body), Event: ev, Invalid: string(k.Invalid),
 	}
 	d.Client, _ = netip.ParseAddr(k.Client)

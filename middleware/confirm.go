@@ -17,7 +17,9 @@ import (
 // Nothing is held while it runs. Deliveries with the same path, tenant and body
 // that come at the same time are asked about once. The context is that of the
 // question and not of one of the deliveries: it ends after [Options].Deadline.
-// Decide by the event and not by the delivery's headers.
+// Decide by the event and not by the delivery's headers. An event that was found by
+// asking (package reconcile) isn't asked about again while it has the answer; an
+// inbox doesn't keep that, so there it is.
 //
 // Return what the provider said when it says the same: it is handed to the
 // callback in Confirmed. Return [payack.ErrUnconfirmed] when the provider's
@@ -77,6 +79,11 @@ func newConfirmer[E payack.Event](confirm ConfirmFunc[E], o *Options) (*confirme
 
 // ask returns what the provider confirmed.
 func (c *confirmer[E]) ask(ctx context.Context, ev E) (*payack.Confirmation, error) {
+	if said := ev.Found().Confirmed; said != nil && said.Paid {
+		if d, ok := payack.DeliveryFrom(ctx); ok && d.Source == payack.SourceQuery {
+			return said, nil // a moment ago
+		}
+	}
 	r := c.question(ctx, ev)
 	select {
 	case <-r.done:

@@ -68,6 +68,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.engine.s
 // Provider names whose callbacks it receives.
 func (h *Handler) Provider() payack.Provider { return h.engine.stages.provider }
 
+// Tenant returns the scope of its static keys. It is false where a KeyFunc finds
+// keys for each request, and with them the tenant.
+func (h *Handler) Tenant() (tenant string, static bool) {
+	return h.engine.stages.tenant, !h.engine.stages.tenants
+}
+
 // Store returns the store that the receiver claims events in: its inbox, where it
 // has one.
 func (h *Handler) Store() payack.Store { return h.engine.once.store }
@@ -88,6 +94,40 @@ func (h *Handler) Process(ctx context.Context, d *payack.Delivery, o *payack.Obs
 	if d == nil {
 		d = &payack.Delivery{}
 	}
+	if o == nil {
+		o = &payack.Observation{}
+	}
+	ctx, end := h.engine.startAttempt(ctx, d)
+	defer func() { end(o) }()
+	return h.withoutRequest(ctx, d, o, func(ctx context.Context, d *delivery) error {
+		if d.Invalid != "" {
+			return d.invalid(d.Invalid)
+		}
+		return h.engine.process(ctx, d, d.Event, h.call)
+	})
+}
+
+// Deliver takes an event that was found by asking the provider the way that its
+// callback would have gone: with an inbox it is kept, an invalid one too, and
+// processed by the inbox; without one it is processed now, as by [Handler.Process],
+// which says the rest. Set d.Source. An event of [payack.SourceQuery] that has the
+// provider's answer in Confirmed is not confirmed by another question.
+//
+// The error is nil for an event that is kept or accepted, or was.
+func (h *Handler) Deliver(ctx context.Context, d *payack.Delivery, o *payack.Observation) error {
+	if h.engine.options.Inbox == nil {
+		return h.Process(ctx, d, o)
+	}
+	return h.withoutRequest(ctx, d, o, func(ctx context.Context, d *delivery) error {
+		return h.engine.keep(ctx, d, d.Event)
+	})
+}
+
+// withoutRequest has an event that was verified before taken the rest of its way.
+func (h *Handler) withoutRequest(ctx context.Context, d *payack.Delivery, o *payack.Observation, rest func(context.Context, *delivery) error) error {
+	if d == nil {
+		d = &payack.Delivery{}
+	}
 	mine := &delivery{Delivery: *d, started: time.Now()}
 	h.engine.begin(mine)
 	mine.spent = 0 // somebody always asks
@@ -99,15 +139,13 @@ func (h *Handler) Process(ctx context.Context, d *payack.Delivery, o *payack.Obs
 			o.Took.Total = time.Since(mine.started)
 		}
 	}()
-	ctx, end := h.engine.startAttempt(ctx, &mine.Delivery)
-	defer func() { end(&mine.observation) }()
-	err := h.desk(ctx, mine)
+	err := h.desk(ctx, mine, rest)
 	mine.end(err)
 	return err
 }
 
-// desk is process without a request: nobody else would end a panic.
-func (h *Handler) desk(parent context.Context, d *delivery) (err error) {
+// desk is run without a request: nobody else would end a panic.
+func (h *Handler) desk(parent context.Context, d *delivery, rest func(context.Context, *delivery) error) (err error) {
 	rc := h.engine
 	defer func() {
 		if err == http.ErrAbortHandler {
@@ -128,10 +166,7 @@ func (h *Handler) desk(parent context.Context, d *delivery) (err error) {
 	if err := rc.rules.check(d.Event); err != nil && d.Invalid == "" {
 		d.Invalid = err.Error()
 	}
-	if d.Invalid != "" {
-		return d.invalid(d.Invalid)
-	}
-	return rc.process(ctx, d, d.Event, h.call)
+	return rest(ctx, d)
 }
 
 // Observe writes the log line of an observation and hands it to the receiver's

@@ -16,6 +16,7 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/store/memstore"
+	"github.com/payack/payack/verify"
 )
 
 // desk is a receiver of Payatom webhooks whose second half runs in a goroutine
@@ -607,4 +608,71 @@ func TestBodyMustLeaveTimeForTheCallback(t *testing.T) {
 		Options: middleware.Options{ReadTimeout: time.Second, Deadline: time.Second}})
 	require.ErrorContains(t, err, "ReadTimeout")
 	ptopReceiver(t, middleware.Options{Deadline: time.Second}) // the default makes room
+}
+
+// An event that was found by asking is confirmed by the answer that it has, and by
+// nothing else that claims to be one.
+func TestFoundEventsAreConfirmed(t *testing.T) {
+	yes, no := &payack.Confirmation{Paid: true, Status: "Approved"}, &payack.Confirmation{Status: "Declined"}
+	for _, tc := range []struct {
+		name   string
+		source payack.Source
+		said   *payack.Confirmation
+		asked  int
+	}{
+		{"found, with the answer", payack.SourceQuery, yes, 0},
+		{"found, from an inbox, which keeps no answer", payack.SourceQuery, nil, 1},
+		{"found, with an answer that says no", payack.SourceQuery, no, 1},
+		{"a callback that was asked about before", payack.SourceCallback, yes, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			asked := 0
+			var seen *payack.Confirmation
+			d := newDesk(t, func(c *middleware.PayatomConfig) {
+				c.ExpectInCallback = false
+				c.Confirm = func(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) {
+					asked++
+					return &payack.Confirmation{Paid: true, Status: "asked again"}, nil
+				}
+			}, func(_ context.Context, ev *payack.PayatomEvent) error {
+				seen = ev.Confirmed
+				return nil
+			})
+			del := kept(t, "ORD1", "500", "Approved")
+			del.Source = tc.source
+			del.Event.(*payack.PayatomEvent).Confirmed = tc.said
+			var o payack.Observation
+			require.NoError(t, d.h.Deliver(t.Context(), del, &o))
+			assert.Equal(t, tc.asked, asked)
+			assert.Equal(t, payack.OutcomeAccepted, o.Outcome)
+			if tc.asked == 0 {
+				assert.Equal(t, "Approved", seen.Status)
+			} else {
+				assert.Equal(t, "asked again", seen.Status)
+			}
+			o.Age = 90 * time.Second
+			d.h.Observe(t.Context(), &o)
+			line := d.lines(t)[0]
+			if tc.source == payack.SourceQuery {
+				assert.Equal(t, "payack: query accepted", line["msg"])
+				assert.EqualValues(t, 90*time.Second, line["age"])
+			} else {
+				assert.Equal(t, "payack: callback accepted", line["msg"])
+				assert.NotContains(t, line, "age")
+			}
+		})
+	}
+}
+
+func TestTenantOfAHandler(t *testing.T) {
+	static := newDesk(t, func(c *middleware.PayatomConfig) { c.Tenant = "shop" }, func(context.Context, *payack.PayatomEvent) error { return nil })
+	tenant, ok := static.h.Tenant()
+	assert.Equal(t, "shop", tenant)
+	assert.True(t, ok)
+	rc := ptopConfigured(t, middleware.PtopConfig{ConfirmInCallback: true,
+		KeyFunc: func(context.Context, *http.Request) (*verify.PtopKeys, error) { return nil, payack.ErrUnknownTenant }})
+	h, err := middleware.Handle(rc, acceptAll)
+	require.NoError(t, err)
+	_, ok = h.Tenant()
+	assert.False(t, ok, "each request has its own")
 }

@@ -56,7 +56,8 @@ func (rc *receiver) keep(ctx context.Context, d *delivery, ev payack.Event) erro
 	}
 	r := payack.Receipt{
 		Receiver: rc.name(), Delivery: &d.Delivery,
-		Allowed: len(rc.options.AllowedAddresses) > 0, // the gate has refused all others
+		// The gate has refused all others; what was found by asking has no sender.
+		Allowed: len(rc.options.AllowedAddresses) > 0 || d.Source == payack.SourceQuery,
 	}
 	if rc.stages.variant != nil {
 		r.Variant = variantOf(rc.stages.variant(ev))

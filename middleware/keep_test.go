@@ -210,3 +210,40 @@ func TestInboxHeedsTheStoreThatWasThereBefore(t *testing.T) {
 	}
 	assert.Zero(t, called)
 }
+
+// What was found by asking is kept like a callback, whoever may call: it has no
+// sender that could fill the room.
+func TestInboxKeepsWhatWasFoundByAsking(t *testing.T) {
+	k, called := newKeeping(), 0
+	d := newDesk(t, func(c *middleware.PayatomConfig) {
+		c.Inbox, c.ExpectInCallback = k, false
+		c.Confirm = func(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) { return nil, errMerchant }
+		c.Validate = map[string]string{"ReceivedAmount": "lt=600"}
+	}, func(context.Context, *payack.PayatomEvent) error { called++; return nil })
+	found := kept(t, "ORD1", "500", "Approved")
+	found.Source = payack.SourceQuery
+	var o payack.Observation
+	require.NoError(t, d.h.Deliver(t.Context(), found, &o))
+	assert.Equal(t, payack.OutcomeAccepted, o.Outcome)
+	assert.Same(t, found, o.Delivery)
+	require.Len(t, k.kept, 1)
+	assert.Equal(t, payack.SourceQuery, k.kept[0].Delivery.Source)
+	assert.Equal(t, "payatom:", k.kept[0].Receiver)
+	assert.Equal(t, "b73ea664", k.kept[0].Variant)
+	assert.True(t, k.kept[0].Allowed)
+
+	invalid := kept(t, "ORD2", "700", "Approved") // by the merchant's own rule
+	require.NoError(t, d.h.Deliver(t.Context(), invalid, &o))
+	require.Len(t, k.kept, 2)
+	assert.Contains(t, k.kept[1].Delivery.Invalid, "ReceivedAmount")
+	assert.False(t, k.kept[1].Allowed)
+
+	k.state = payack.ClaimDone
+	require.NoError(t, d.h.Deliver(t.Context(), found, &o))
+	assert.Equal(t, payack.OutcomeDuplicate, o.Outcome)
+	k.err = errMerchant
+	require.ErrorIs(t, d.h.Deliver(t.Context(), found, &o), errMerchant)
+	assert.Equal(t, payack.ReasonInbox, o.Reason)
+	require.ErrorIs(t, d.h.Deliver(t.Context(), nil, nil), payack.ErrInvalid)
+	assert.Zero(t, called)
+}

@@ -124,7 +124,14 @@ func logObservation(ctx context.Context, logger *slog.Logger, level slog.Level, 
 	if o.Stack != nil {
 		attrs = append(attrs, slog.String("stack", string(o.Stack)))
 	}
-	logger.LogAttrs(ctx, level, "payack: callback "+string(o.Outcome), attrs...)
+	what := "callback"
+	if o.Delivery.Source != payack.SourceCallback {
+		what = string(o.Delivery.Source)
+		if o.Age > 0 {
+			attrs = append(attrs, slog.Duration("age", o.Age))
+		}
+	}
+	logger.LogAttrs(ctx, level, "payack: "+what+" "+string(o.Outcome), attrs...)
 }
 
 func cut(s string) string {

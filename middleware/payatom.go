@@ -151,6 +151,7 @@ func newPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 		explain:  keys.explain,
 		with:     keys.with,
 		tenant:   c.Tenant,
+		tenants:  c.KeyFunc != nil,
 		asks:     func(ev *payack.PayatomEvent) bool { return c.Expect != nil || c.Confirm != nil && ev.Paid() },
 		ask:      func(ctx context.Context, ev *payack.PayatomEvent) error { return c.ask(ctx, ev, confirms) },
 		expect:   c.expect,

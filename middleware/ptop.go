@@ -118,6 +118,7 @@ func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 		explain:  keys.explain,
 		with:     keys.with,
 		tenant:   c.Tenant,
+		tenants:  c.KeyFunc != nil,
 		asks:     confirmed,
 		confirms: confirmed,
 		ask: func(ctx context.Context, ev *payack.PtopEvent) error {

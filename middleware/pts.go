@@ -112,6 +112,7 @@ func newPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 		explain:  keys.explain,
 		with:     keys.with,
 		tenant:   c.Tenant,
+		tenants:  c.KeyFunc != nil,
 		unknown:  func(ev *payack.PTSEvent) bool { return !ev.Status.Known() },
 		asks:     confirmed,
 		confirms: confirmed,

@@ -68,8 +68,10 @@ type stages[E payack.Event] struct {
 	// variant returns the unsigned handle that a question is asked by. It is nil
 	// where questions are asked by signed members only.
 	variant func(ev E) string
-	// tenant is the scope of static keys.
-	tenant string
+	// tenant is the scope of static keys, and tenants reports that there are none:
+	// each request has its own.
+	tenant  string
+	tenants bool
 	// pinned reports that the scheme needs no advice.
 	pinned bool
 }
@@ -78,7 +80,7 @@ type stages[E payack.Event] struct {
 func (s stages[E]) erased() stages[payack.Event] {
 	var none E
 	out := stages[payack.Event]{
-		provider: s.provider, answers: s.answers, accepts: s.accepts, explain: s.explain, with: s.with, pinned: s.pinned, tenant: s.tenant,
+		provider: s.provider, answers: s.answers, accepts: s.accepts, explain: s.explain, with: s.with, pinned: s.pinned, tenant: s.tenant, tenants: s.tenants,
 		verify: func(ctx context.Context, r *http.Request, m verify.Message) (payack.Event, error) {
 			ev, err := s.verify(ctx, r, m)
 			if any(ev) == any(none) {

@@ -114,6 +114,7 @@ func TestHome(t *testing.T) {
 		seen[home] = true
 		bind(t, s, "a", "f", payack.ClaimDone)
 		assert.Equal(t, home, s.Home())
+		assert.True(t, s.InMemory())
 	}
 }
 

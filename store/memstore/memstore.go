@@ -58,6 +58,7 @@ type Store struct {
 var _ interface {
 	payack.Store
 	payack.Binder
+	payack.InMemory
 } = (*Store)(nil)
 
 type digest [sha256.Size]byte
@@ -91,6 +92,9 @@ var made atomic.Uint64
 
 // Home implements [payack.Store]: every store in memory is one of its own.
 func (s *Store) Home() string { return s.home }
+
+// InMemory implements [payack.InMemory]: it returns true.
+func (s *Store) InMemory() bool { return true }
 
 // Lookup implements [payack.Store].
 func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
