@@ -337,7 +337,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 
 	refund, ok := (&payack.PayatomUnsigned{RefundInfo: payack.NewText(`{"refund_amount":"5"}`)}).Refund()
 	require.True(t, ok)
-	add(refund, payack.PTSUnsigned{}, payack.PayatomUnsigned{}, payack.NewAmount("100.50"), payack.NewText("x"),
+	add(refund, payack.InboxStats{}, payack.PTSUnsigned{}, payack.PayatomUnsigned{}, payack.NewAmount("100.50"), payack.NewText("x"),
 		payack.Answer{Status: 200}, payack.Claim{State: payack.ClaimGranted, Token: "1"}, payack.Confirmation{Paid: true},
 		payack.Expectation{Found: true, Amount: payack.NewAmount("500"), RefCode: "b73ea664"})
 	return out

@@ -1,0 +1,219 @@
+// Package otelpayack measures and traces what payack does, on the API of
+// OpenTelemetry: your SDK decides where it goes.
+//
+// [New] returns a [payack.Observer] for Options.Observer. The metrics:
+//
+//   - payack.delivery.duration (s): a request, from its arrival to its answer, or an
+//     event that was found by asking
+//   - messaging.process.duration (s): an attempt to process an event that an inbox
+//     kept
+//   - payack.stage.duration (s), where Config.Stages asks for it: the stages of both
+//   - payack.inbox.pending, payack.inbox.dead and payack.inbox.oldest.age (s), where
+//     Config.Inbox is given
+//
+// The attributes are payack.provider, payack.outcome, error.type (the reason; absent
+// where an event was accepted or a duplicate), payack.source (query for what was found
+// by asking; absent for callbacks), payack.stage, and for attempts messaging.system,
+// messaging.operation.name and messaging.operation.type. All of
+// them have few values, whatever is sent: no identity, address, path or number of an
+// attempt is among them.
+//
+// A request's span is that of whatever traces your server (otelhttp): it gets the
+// outcome as attributes. An attempt has a span of its own, with a link to the trace
+// that the delivery came in. What your function calls with its context, and what
+// asks the provider, are children of it.
+package otelpayack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/payack/payack"
+)
+
+const scope = "github.com/payack/payack/observe/otelpayack"
+
+// buckets reach from a refusal at the gate to the providers' patience.
+var buckets = metric.WithExplicitBucketBoundaries(.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)
+
+// Config says where to. The zero value measures deliveries and attempts with the
+// global providers.
+type Config struct {
+	// MeterProvider and TracerProvider are the global ones where they are nil.
+	MeterProvider  metric.MeterProvider
+	TracerProvider trace.TracerProvider
+	// Stages measures each stage of a delivery as well: up to four measurements
+	// more for each.
+	Stages bool
+	// Inbox is asked how much waits whenever metrics are collected; nil where there
+	// is none.
+	Inbox interface {
+		Stats(context.Context) (payack.InboxStats, error)
+	}
+}
+
+// Observer is what [New] returns. It is safe for concurrent use.
+type Observer struct {
+	tracer               trace.Tracer
+	deliveries, attempts metric.Float64Histogram
+	stages               metric.Float64Histogram // nil where nobody asks for it
+	byDelivery, byStage  cache
+	registration         metric.Registration // nil without an inbox
+}
+
+var _ interface {
+	payack.Observer
+	payack.AttemptTracer
+} = (*Observer)(nil)
+
+// New returns an observer. The error is that of the meter.
+func New(c Config) (*Observer, error) {
+	if c.MeterProvider == nil {
+		c.MeterProvider = otel.GetMeterProvider()
+	}
+	if c.TracerProvider == nil {
+		c.TracerProvider = otel.GetTracerProvider()
+	}
+	meter := c.MeterProvider.Meter(scope)
+	o := &Observer{tracer: c.TracerProvider.Tracer(scope)}
+	var errs [4]error
+	o.deliveries, errs[0] = meter.Float64Histogram("payack.delivery.duration", metric.WithUnit("s"), buckets,
+		metric.WithDescription("Time from the arrival of a callback to its answer."))
+	o.attempts, errs[1] = meter.Float64Histogram("messaging.process.duration", metric.WithUnit("s"), buckets,
+		metric.WithDescription("Time of an attempt to process an event that was kept."))
+	if c.Stages {
+		o.stages, errs[2] = meter.Float64Histogram("payack.stage.duration", metric.WithUnit("s"), buckets,
+			metric.WithDescription("Time of a stage of a delivery."))
+	}
+	if c.Inbox != nil {
+		errs[3] = o.watch(meter, c.Inbox.Stats)
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("otelpayack: %w", err)
+	}
+	return o, nil
+}
+
+// watch has the inbox asked whenever metrics are collected.
+func (o *Observer) watch(meter metric.Meter, stats func(context.Context) (payack.InboxStats, error)) error {
+	var errs [4]error
+	var waiting, dead metric.Int64ObservableGauge
+	var oldest metric.Float64ObservableGauge
+	waiting, errs[0] = meter.Int64ObservableGauge("payack.inbox.pending", metric.WithUnit("{event}"),
+		metric.WithDescription("Events that wait or are being processed."))
+	dead, errs[1] = meter.Int64ObservableGauge("payack.inbox.dead", metric.WithUnit("{event}"),
+		metric.WithDescription("Events that are not tried again by themselves; a person has to look."))
+	oldest, errs[2] = meter.Float64ObservableGauge("payack.inbox.oldest.age", metric.WithUnit("s"),
+		metric.WithDescription("Age of the oldest event that waits or is being processed."))
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	o.registration, errs[3] = meter.RegisterCallback(func(ctx context.Context, to metric.Observer) error {
+		s, err := stats(ctx)
+		if err != nil {
+			return err
+		}
+		to.ObserveInt64(waiting, int64(s.Pending+s.Running))
+		to.ObserveInt64(dead, int64(s.Dead))
+		to.ObserveFloat64(oldest, s.Oldest.Seconds())
+		return nil
+	}, waiting, dead, oldest)
+	return errs[3]
+}
+
+// Close ends the watching of the inbox. Deliveries are measured as before.
+func (o *Observer) Close() error {
+	if o.registration == nil {
+		return nil
+	}
+	return o.registration.Unregister()
+}
+
+// Observe implements [payack.Observer].
+func (o *Observer) Observe(ctx context.Context, ob *payack.Observation) {
+	d := ob.Delivery
+	k := labels{provider: d.Provider, outcome: ob.Outcome, reason: ob.Reason, source: d.Source, attempt: ob.Attempt > 0}
+	if k.attempt {
+		o.attempts.Record(ctx, ob.Took.Total.Seconds(), o.byDelivery.of(k)...)
+	} else {
+		o.deliveries.Record(ctx, ob.Took.Total.Seconds(), o.byDelivery.of(k)...)
+		if span := trace.SpanFromContext(ctx); span.IsRecording() {
+			span.SetAttributes(k.attributes()...)
+		}
+	}
+	if o.stages == nil {
+		return
+	}
+	took := &ob.Took
+	for _, s := range [...]struct {
+		stage payack.Stage
+		took  time.Duration
+	}{{payack.StageCapture, took.Capture}, {payack.StageVerify, took.Verify}, {payack.StageGuard, took.Guard}, {payack.StageCall, took.Call}} {
+		if s.took > 0 {
+			o.stages.Record(ctx, s.took.Seconds(), o.byStage.of(labels{provider: d.Provider, stage: s.stage})...)
+		}
+	}
+}
+
+// labels are what a measurement is kept apart by.
+type labels struct {
+	provider payack.Provider
+	outcome  payack.Outcome
+	reason   payack.Reason
+	stage    payack.Stage
+	source   payack.Source
+	attempt  bool
+}
+
+func (k labels) attributes() []attribute.KeyValue {
+	out := []attribute.KeyValue{attribute.String("payack.provider", string(k.provider))}
+	if k.stage != "" {
+		return append(out, attribute.String("payack.stage", string(k.stage)))
+	}
+	out = append(out, attribute.String("payack.outcome", string(k.outcome)))
+	if k.reason != "" {
+		out = append(out, attribute.String("error.type", string(k.reason)))
+	}
+	if k.source != payack.SourceCallback {
+		out = append(out, attribute.String("payack.source", string(k.source)))
+	}
+	if k.attempt {
+		out = append(out, attribute.String("messaging.system", "payack"),
+			attribute.String("messaging.operation.name", "process"), attribute.String("messaging.operation.type", "process"))
+	}
+	return out
+}
+
+// cache has the options of each measurement made once: making a set of attributes
+// costs more than recording with it. A map that is read only needs no lock.
+type cache struct {
+	made atomic.Pointer[map[labels][]metric.RecordOption]
+	mu   sync.Mutex // whoever adds to it
+}
+
+func (c *cache) of(k labels) []metric.RecordOption {
+	if made := c.made.Load(); made != nil {
+		if options, ok := (*made)[k]; ok {
+			return options
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	more := map[labels][]metric.RecordOption{k: {metric.WithAttributeSet(attribute.NewSet(k.attributes()...))}}
+	if made := c.made.Load(); made != nil {
+		for other, options := range *made {
+			more[other] = options
+		}
+	}
+	c.made.Store(&more)
+	return more[k]
+}

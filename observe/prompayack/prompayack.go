@@ -1,0 +1,159 @@
+// Package prompayack measures what payack does for Prometheus, on client_golang, for
+// those without OpenTelemetry.
+//
+// [New] returns a [payack.Observer] for Options.Observer. The metrics are those of
+// otelpayack under the names that OpenTelemetry's exporter gives them, so that one
+// dashboard fits both:
+//
+//   - payack_delivery_duration_seconds: a request, from its arrival to its answer, or
+//     an event that was found by asking
+//   - messaging_process_duration_seconds: an attempt to process an event that an
+//     inbox kept
+//   - payack_stage_duration_seconds, where Config.Stages asks for it
+//   - payack_inbox_pending, payack_inbox_dead and payack_inbox_oldest_age_seconds,
+//     where Config.Inbox is given
+//
+// The labels are payack_provider, payack_outcome, error_type (the reason; empty where
+// an event was accepted or a duplicate), payack_source (query for what was found by
+// asking; empty for callbacks) and payack_stage. All of them have few values, whatever
+// is sent: no identity, address, path or number of an attempt is among them.
+package prompayack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/payack/payack"
+)
+
+// buckets reach from a refusal at the gate to the providers' patience.
+var buckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+
+// patience is how long a scrape waits for the inbox.
+const patience = 5 * time.Second
+
+// Config says where to. The zero value measures deliveries and attempts in the
+// default registry.
+type Config struct {
+	// Registerer is prometheus.DefaultRegisterer where it is nil. A registry takes
+	// one observer: give the same one to all receivers.
+	Registerer prometheus.Registerer
+	// Stages measures each stage of a delivery as well: up to four measurements
+	// more for each.
+	Stages bool
+	// Inbox is asked how much waits at each scrape; nil where there is none.
+	Inbox interface {
+		Stats(context.Context) (payack.InboxStats, error)
+	}
+}
+
+// Observer is what [New] returns. It is safe for concurrent use.
+type Observer struct {
+	registerer           prometheus.Registerer
+	registered           []prometheus.Collector
+	deliveries, attempts *prometheus.HistogramVec
+	stages               *prometheus.HistogramVec // nil where nobody asks for it
+}
+
+var _ payack.Observer = (*Observer)(nil)
+
+// New returns an observer whose metrics are registered. The error is that of the
+// registry: the metrics of another observer are there already.
+func New(c Config) (*Observer, error) {
+	if c.Registerer == nil {
+		c.Registerer = prometheus.DefaultRegisterer
+	}
+	o := &Observer{
+		registerer: c.Registerer,
+		deliveries: histogram("payack_delivery_duration_seconds", "Time from the arrival of a callback to its answer.",
+			"payack_provider", "payack_outcome", "error_type", "payack_source"),
+		attempts: histogram("messaging_process_duration_seconds", "Time of an attempt to process an event that was kept.",
+			"payack_provider", "payack_outcome", "error_type", "payack_source"),
+	}
+	all := []prometheus.Collector{o.deliveries, o.attempts}
+	if c.Stages {
+		o.stages = histogram("payack_stage_duration_seconds", "Time of a stage of a delivery.", "payack_provider", "payack_stage")
+		all = append(all, o.stages)
+	}
+	if c.Inbox != nil {
+		all = append(all, backlog{c.Inbox.Stats})
+	}
+	for _, m := range all {
+		if err := c.Registerer.Register(m); err != nil {
+			err = fmt.Errorf("prompayack: Registerer: %w; give one observer to all receivers", err)
+			return nil, errors.Join(err, o.Close())
+		}
+		o.registered = append(o.registered, m)
+	}
+	return o, nil
+}
+
+func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+}
+
+// Close takes the metrics out of the registry.
+func (o *Observer) Close() error {
+	for _, m := range o.registered {
+		o.registerer.Unregister(m)
+	}
+	return nil
+}
+
+// Observe implements [payack.Observer].
+func (o *Observer) Observe(_ context.Context, ob *payack.Observation) {
+	to := o.deliveries
+	if ob.Attempt > 0 {
+		to = o.attempts
+	}
+	provider := string(ob.Delivery.Provider)
+	to.WithLabelValues(provider, string(ob.Outcome), string(ob.Reason), string(ob.Delivery.Source)).Observe(ob.Took.Total.Seconds())
+	if o.stages == nil {
+		return
+	}
+	took := &ob.Took
+	for _, s := range [...]struct {
+		stage payack.Stage
+		took  time.Duration
+	}{{payack.StageCapture, took.Capture}, {payack.StageVerify, took.Verify}, {payack.StageGuard, took.Guard}, {payack.StageCall, took.Call}} {
+		if s.took > 0 {
+			o.stages.WithLabelValues(provider, string(s.stage)).Observe(s.took.Seconds())
+		}
+	}
+}
+
+// backlog asks an inbox at each scrape. While the inbox does not answer its gauges
+// are absent, which an alert can see, and the other metrics stay.
+type backlog struct {
+	stats func(context.Context) (payack.InboxStats, error)
+}
+
+var (
+	pending = prometheus.NewDesc("payack_inbox_pending", "Events that wait or are being processed.", nil, nil)
+	dead    = prometheus.NewDesc("payack_inbox_dead", "Events that are not tried again by themselves; a person has to look.", nil, nil)
+	oldest  = prometheus.NewDesc("payack_inbox_oldest_age_seconds", "Age of the oldest event that waits or is being processed.", nil, nil)
+)
+
+// Describe implements [prometheus.Collector].
+func (backlog) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{pending, dead, oldest} {
+		to <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (b backlog) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	s, err := b.stats(ctx)
+	if err != nil {
+		return
+	}
+	to <- prometheus.MustNewConstMetric(pending, prometheus.GaugeValue, float64(s.Pending+s.Running))
+	to <- prometheus.MustNewConstMetric(dead, prometheus.GaugeValue, float64(s.Dead))
+	to <- prometheus.MustNewConstMetric(oldest, prometheus.GaugeValue, s.Oldest.Seconds())
+}
