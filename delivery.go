@@ -45,6 +45,9 @@ type Delivery struct {
 	// merchant's own; it is empty for an event that is valid. What is invalid
 	// never reaches the merchant's function.
 	Invalid string
+	// OwnRule reports that Invalid names a rule of the merchant's own, so that
+	// another delivery of the event, or other rules, may be valid.
+	OwnRule bool
 }
 
 type deliveryKey struct{}

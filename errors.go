@@ -26,6 +26,10 @@ var (
 	ErrUnknownTenant = errors.New("payack: no keys for this tenant")
 	// ErrSpliced: a signature that belongs to another message.
 	ErrSpliced = errors.New("payack: signature was seen with another message")
+	// ErrUndecided is beside [ErrSpliced] where only the merchant's function can tell
+	// which of the messages is genuine, so that the other one may be the forgery. An
+	// inbox tries it again for a while.
+	ErrUndecided = errors.New("payack: the other message may be the forged one")
 	// ErrUnexpected: the merchant knows no such order, or expects another amount.
 	ErrUnexpected = errors.New("payack: not what the merchant expects")
 	// ErrUnconfirmed: the provider, when asked, said something else.

@@ -22,8 +22,9 @@ type Inbox interface {
 	// Keep commits a receipt to durable storage. [ClaimGranted] means that it is
 	// kept; [ClaimDone] that it needs not be, because the event is done or is
 	// waiting already; [ClaimBusy] that there is no room for another variant of
-	// it. After an error nothing is known, and the provider is asked to send
-	// again.
+	// it; [ClaimConflict] that it came before with other Details, so that a person
+	// has to look, and it is not processed. After an error nothing is known, and
+	// the provider is asked to send again.
 	Keep(ctx context.Context, r *Receipt) (ClaimState, error)
 }
 
@@ -48,6 +49,12 @@ type Receipt struct {
 	// empty where it asks by nothing unsigned. Copies of a delivery that differ in
 	// it are all kept: a forged handle must not keep the genuine one out.
 	Variant string
+	// Details is a digest of what is not signed and may make another event of it,
+	// as those of a second partial refund; empty where nothing does.
+	Details string
+	// Differs reports that the event was done with other Details, in the inbox or
+	// in a store that was there before.
+	Differs bool
 	// Allowed reports whether the sender's address is among the receiver's
 	// AllowedAddresses: there is always room for its deliveries.
 	Allowed bool

@@ -72,7 +72,8 @@ func (in *Inbox) load(ctx context.Context, a *attempt) error {
 	a.delivery, a.broken = decodeDelivery(encoded, delivery, body)
 	if a.broken == nil {
 		ev := a.delivery.Event
-		if !bytes.Equal(eventKey(ev.ID(), a.delivery.Invalid != ""), a.event) || !bytes.Equal(digest(ev.Fingerprint()), a.fingerprint) {
+		valid, invalid := bytes.Equal(eventKey(ev.ID(), false), a.event), bytes.Equal(eventKey(ev.ID(), true), a.event)
+		if !invalid && (!valid || a.delivery.Invalid != "") || !bytes.Equal(digest(ev.Fingerprint()), a.fingerprint) {
 			a.broken = fmt.Errorf("the row's event has another identity than the row: %w", payack.ErrMalformed)
 		}
 	}

@@ -72,11 +72,16 @@ type Config struct {
 	GiveUp        time.Duration
 	LeastAttempts int
 	// Grace is how long an event that the merchant doesn't expect is tried again,
-	// because the order may be stored a moment later; 15 minutes if zero.
+	// because the order may be stored a moment later, and one that is spliced where
+	// only the function can tell ([payack.ErrUndecided]), because the other one may be
+	// given up; 15 minutes if zero.
 	Grace time.Duration
 
 	// MaxVariants bounds how many copies of one event with other unsigned handles
-	// wait at the same time, 8 if zero.
+	// wait at the same time, 8 if zero. It also bounds, for each event, how many
+	// copies with other unsigned details are kept for a person, and how many that a
+	// rule of the merchant's own refused. Those of allowed addresses always find
+	// room.
 	MaxVariants int
 	// Revive is the least time between a dead letter's last attempt and the next
 	// that a redelivery causes, 1 minute if zero.

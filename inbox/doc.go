@@ -36,9 +36,16 @@
 // ends the process does not loop. What can't succeed is a dead letter at once:
 // unconfirmed, spliced, invalid, or in conflict with what was done. What the merchant
 // doesn't expect is tried for 15 minutes, because the order may be stored a moment
-// later. A dead letter is kept until somebody has it tried again ([Inbox.Retry]) or
-// closes it ([Inbox.CloseByHand]), or until it is delivered again. What is done is
-// never touched.
+// later; so is what is spliced where only the merchant's function can tell which of
+// two events is genuine ([payack.ErrUndecided]). A dead letter is kept until somebody
+// has it tried again ([Inbox.Retry]) or closes it ([Inbox.CloseByHand]), or until it
+// is delivered again. What is done is never touched.
+//
+// What a rule of the merchant's own refuses is a dead letter for as long as the rule
+// says so: when it was corrected, have it tried again. A refund that comes again with
+// other unsigned details, as a second partial one does, is a dead letter from the
+// start, for a person to compare and close. Of both kinds [Config].MaxVariants are
+// kept for each event.
 //
 // The events of one payment never run at the same time. Among those that are due
 // the older goes first, by the time that the provider signed, or that of the

@@ -15,7 +15,11 @@ import (
 //     superseded or closed by a person.
 //   - ClaimGranted: it is kept. A dead letter has become due again, not sooner than
 //     Config.Revive after its last attempt.
-//   - ClaimBusy: there is no room for another variant of it now.
+//   - ClaimBusy: there is no room for another variant of it now, or for another
+//     copy that a rule of the merchant's own refuses.
+//   - ClaimConflict: it came before with other unsigned details (a second partial
+//     refund has the signed members of the first). It is kept as a dead letter for a
+//     person, unless Config.MaxVariants of the event are there already.
 //
 // An event is judged by what was done, never by what was only kept: the same
 // identity with another fingerprint gets a row of its own, and is found out as a
@@ -75,8 +79,8 @@ func pause(ctx context.Context, try int) bool {
 // keep looks up, then inserts. It neither waits for an attempt that runs, nor
 // changes one.
 func (in *Inbox) keep(ctx context.Context, q dialect.Querier, r *receipt) (payack.ClaimState, error) {
-	if !r.variant && in.cfg.Dialect != MySQL { // where INSERT … SELECT locks what it reads
-		args := append(r.args(nil), r.payment, r.event, r.event)
+	if r.kind == single && in.cfg.Dialect != MySQL { // where INSERT … SELECT locks what it reads
+		args := append(r.args(nil), r.payment, r.event, r.done)
 		var kept bool
 		var err error
 		if tx, ok := q.(*sql.Tx); ok {
@@ -89,10 +93,10 @@ func (in *Inbox) keep(ctx context.Context, q dialect.Querier, r *receipt) (payac
 		}
 	}
 	var before int
-	if err := q.QueryRowContext(ctx, in.sql.doneBefore, r.event, r.fingerprint).Scan(&before); err != nil {
+	if err := q.QueryRowContext(ctx, in.sql.doneBefore, r.done, r.fingerprint).Scan(&before); err != nil {
 		return 0, err
 	}
-	if before > 0 {
+	if before > 0 && r.kind != detailed {
 		return payack.ClaimDone, nil
 	}
 	// Whoever comes at the same time may be quicker: then the rows are others.
@@ -106,12 +110,20 @@ func (in *Inbox) keep(ctx context.Context, q dialect.Querier, r *receipt) (payac
 			return 0, err
 		}
 		v := judge(r, known, in.cfg.MaxVariants)
-		if v.end != 0 {
+		switch {
+		case before > 0 && !v.aside && v.end != payack.ClaimConflict: // done with the same details
+			return payack.ClaimDone, nil
+		case v.end != 0:
 			return v.end, nil
 		}
 		kept, err := in.place(ctx, q, r, v)
-		if err != nil || kept {
-			return payack.ClaimGranted, err
+		switch {
+		case err != nil:
+			return 0, err
+		case kept && v.aside:
+			return payack.ClaimConflict, nil
+		case kept:
+			return payack.ClaimGranted, nil
 		}
 	}
 	return payack.ClaimBusy, nil
@@ -123,10 +135,13 @@ func (in *Inbox) place(ctx context.Context, q dialect.Querier, r *receipt, v ver
 	if v.slot != nil {
 		slot = v.slot
 	}
-	if v.revive != 0 {
+	switch {
+	case v.revive != 0:
 		wait := in.cfg.Revive.Microseconds()
 		kept, err = changed(q.ExecContext(ctx, in.sql.revive, slot, wait, wait, v.revive))
-	} else {
+	case v.aside:
+		kept, err = changed(q.ExecContext(ctx, in.sql.keepAside, r.args(v.slot)...))
+	default:
 		kept, err = changed(q.ExecContext(ctx, in.sql.keepRow, r.args(v.slot)...))
 	}
 	if err != nil && in.cfg.Dialect.Fault(err) == dialect.Duplicate {

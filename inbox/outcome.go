@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -39,7 +40,7 @@ func (c *Config) after(t tries, outcome payack.Outcome, reason payack.Reason, er
 	switch {
 	case outcome == payack.OutcomeAccepted, outcome == payack.OutcomeDuplicate:
 		e.state = done
-	case reason == payack.ReasonUnexpected:
+	case reason == payack.ReasonUnexpected, errors.Is(err, payack.ErrUndecided):
 		if left := c.Grace - t.age(); left > 0 {
 			e.state, e.wait = pending, min(c.backoff(t.inSeries()), max(left, time.Second))
 		}

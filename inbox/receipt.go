@@ -16,9 +16,10 @@ import (
 // receipt is a verified delivery as the table takes it.
 type receipt struct {
 	k, event, fingerprint, payment []byte
-	// variant reports that Confirm asks by something unsigned, so that copies with
-	// other handles may come.
-	variant          bool
+	// done is the key of the mark that makes it a duplicate.
+	done             []byte
+	kind             kind
+	differs          bool // from the details that it was done with
 	allowed          bool
 	sender           string
 	final            int
@@ -81,17 +82,21 @@ func (in *Inbox) receipt(r *payack.Receipt) (*receipt, error) {
 	if err != nil {
 		return nil, fmt.Errorf("inbox: Keep: %w", err)
 	}
-	id, variant := ev.ID(), r.Variant
-	if d.Invalid != "" { // nobody asks about it
-		variant = ""
+	id := ev.ID()
+	kind, variant, err := kindOf(r)
+	if err != nil {
+		return nil, fmt.Errorf("inbox: Keep: %w", err)
 	}
 	out := &receipt{
 		event: eventKey(id, d.Invalid != ""), fingerprint: digest(ev.Fingerprint()), payment: digest(ev.Payment()),
-		variant: variant != "", allowed: r.Allowed, sender: senderOf(d.Client),
+		kind: kind, differs: r.Differs, allowed: r.Allowed, sender: senderOf(d.Client),
 		receiver: r.Receiver, provider: string(d.Provider), eventID: readable(id, 512), orderID: readable(ev.Order(), 512),
 		trace: traceOf(d.Header), encoded: encoded, delivery: delivery, body: []byte(d.Body),
 	}
-	out.k = keyOf(out.event, out.fingerprint, variant)
+	out.k, out.done = keyOf(out.event, out.fingerprint, variant), out.event
+	if kind == ruled {
+		out.done = eventKey(id, false)
+	}
 	if ev.Final() {
 		out.final = 1
 	}
@@ -153,12 +158,13 @@ type keptDelivery struct {
 	Path     []byte              `json:"path"`
 	Header   map[string][][]byte `json:"header,omitempty"`
 	Invalid  []byte              `json:"invalid,omitempty"`
+	OwnRule  bool                `json:"own_rule,omitempty"`
 }
 
 func (in *Inbox) encodeDelivery(d *payack.Delivery) ([]byte, error) {
 	k := keptDelivery{
 		Version: deliveryVersion, Received: d.Received.UnixMicro(), Provider: d.Provider, Source: d.Source,
-		Method: []byte(d.Method), Path: []byte(d.Path), Invalid: []byte(d.Invalid),
+		Method: []byte(d.Method), Path: []byte(d.Path), Invalid: []byte(d.Invalid), OwnRule: d.OwnRule,
 	}
 	if d.Client.IsValid() {
 		k.Client = d.Client.String()
@@ -193,7 +199,7 @@ func decodeDelivery(encoded, delivery, body []byte) (*payack.Delivery, error) {
 	}
 	d := &payack.Delivery{
 		Provider: k.Provider, Source: k.Source, Received: time.UnixMicro(k.Received), Method: string(k.Method), Path: string(k.Path),
-		Header: http.Header{}, Body: string(body), Event: ev, Invalid: string(k.Invalid),
+		Header: http.Header{}, Body: string(body), Event: ev, Invalid: string(k.Invalid), OwnRule: k.OwnRule,
 	}
 	d.Client, _ = netip.ParseAddr(k.Client)
 	for name, values := range k.Header {

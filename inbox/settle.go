@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/payack/payack"
@@ -60,10 +61,22 @@ func (in *Inbox) settleOnce(ctx context.Context, a *attempt, o *payack.Observati
 			_, err = tx.ExecContext(ctx, in.sql.amend, t.now-t.started, string(e.reason), e.error, a.id, t.attempts)
 		}
 	}
+	if err == nil && e.state == dead && o.Reason == payack.ReasonInvalid && a.delivery.Invalid == "" {
+		err = in.setApart(ctx, tx, a)
+	}
 	if err != nil {
 		return ending{}, err
 	}
 	return in.letGo(ctx, tx, a, e)
+}
+
+// setApart has a row that was valid when it came, and breaks a rule since, stand in
+// for no other copy of its event.
+func (in *Inbox) setApart(ctx context.Context, tx *sql.Tx, a *attempt) error {
+	event := eventKey(a.delivery.Event.ID(), true)
+	k := keyOf(event, a.fingerprint, "row "+strconv.FormatInt(a.id, 10))
+	_, err := tx.ExecContext(ctx, in.sql.setApart, event, k, a.id, a.token)
+	return err
 }
 
 // settleDone is the usual end, in few statements. It reports false when the row is

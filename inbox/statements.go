@@ -19,10 +19,10 @@ const (
 // otherwise).
 type statements struct {
 	// Receipt.
-	keepNew, keepRow, doneBefore, copies, revive, giveWay, drop, dropAttempts string
+	keepNew, keepRow, keepAside, doneBefore, copies, revive, giveWay, drop, dropAttempts string
 	// Attempts.
-	anythingDue, due, hold, holdAll, ofPayments, start, supersede, letGo, letGoAll, load                                                            string
-	record, renew, anyExpired, expired, stillRuns, crashedRow, again, finish, finishAnyway, markDone, attempt, amend, siblings, stateNow, doneAtAll string
+	anythingDue, due, hold, holdAll, ofPayments, start, supersede, letGo, letGoAll, load                                                                      string
+	record, renew, anyExpired, expired, stillRuns, crashedRow, again, finish, finishAnyway, markDone, attempt, amend, setApart, siblings, stateNow, doneAtAll string
 	// By hand.
 	item, log, retry, closeRow, stateOf string
 	// The rest.
@@ -36,6 +36,10 @@ const columns = `k, event, fingerprint, payment, slot, token, state, final, atte
 
 const values = `?, ?, ?, ?, ?, EMPTY, 1, ?, 0, 0, COALESCE(NULLIF(?, 0), at_us), at_us, at_us, at_us, 0, 0, 0,
 	?, ?, ?, ?, ?, '', '', '', ?, ?, ?, ?`
+
+// aside makes of values those of a row that is dead from the start.
+var aside = strings.NewReplacer(`EMPTY, 1,`, `EMPTY, 4,`, `_us, 0, 0, 0,`, `_us, 0, at_us, 0,`,
+	`'', '', ''`, `'conflict', 'the event came before with other details, which are not signed; compare them with the records of the provider', ''`)
 
 // itemColumns are those of a listed row.
 const itemColumns = `id, receiver, provider, event_id, order_id, state, attempts, received_us, CASE WHEN state = 1 THEN next_us ELSE 0 END, ended_us, reason, error, note, trace`
@@ -59,9 +63,11 @@ func newStatements(d Dialect, prefix string) statements {
 			return strings.ReplaceAll(list, "\x00", "?")
 		}
 	}
-	from := `SELECT ` + cast(values) + ` FROM (SELECT NOW AS at_us) AS c WHERE 1 = 1`
-	if d == MySQL { // which would make a table of the one row
-		from = `VALUES (` + strings.ReplaceAll(values, "at_us", "NOW") + `)`
+	row := func(values string) string {
+		if d == MySQL { // which would make a table of the one row
+			return `VALUES (` + strings.ReplaceAll(values, "at_us", "NOW") + `)`
+		}
+		return `SELECT ` + cast(values) + ` FROM (SELECT NOW AS at_us) AS c WHERE 1 = 1`
 	}
 	spell := strings.NewReplacer("INBOX", prefix+"inbox", "ONCE", prefix+"once", "ATTEMPTS", prefix+"attempts", "RUNNING", prefix+"running",
 		"NOW", d.Now(), "CLOCK", "(SELECT "+d.Now()+")", "CONFLICT", conflict, "SKIP", skip, "EMPTY", empty)
@@ -71,7 +77,8 @@ func newStatements(d Dialect, prefix string) statements {
 		// who works on a known row.
 		keepNew: write(`INSERT INTO INBOX (` + columns + `) SELECT ` + cast(values) + ` FROM (SELECT NOW AS at_us) AS c
 	WHERE NOT EXISTS (SELECT 1 FROM INBOX WHERE payment = ? AND event = ?) AND NOT EXISTS (SELECT 1 FROM ONCE WHERE k = ?)CONFLICT`),
-		keepRow: write(`INSERT INTO INBOX (` + columns + `) ` + from + `CONFLICT`),
+		keepRow:   write(`INSERT INTO INBOX (` + columns + `) ` + row(values) + `CONFLICT`),
+		keepAside: write(`INSERT INTO INBOX (` + columns + `) ` + row(aside.Replace(values)) + `CONFLICT`),
 		// The table of sqlstore, by its documented key.
 		doneBefore: write(`SELECT COUNT(*) FROM ONCE WHERE k = ? AND fingerprint = ? AND state = 2`),
 		copies:     write(`SELECT id, k, state, slot, sender, reason FROM INBOX WHERE payment = ? AND event = ? AND fingerprint = ? ORDER BY id`),
@@ -116,6 +123,8 @@ func newStatements(d Dialect, prefix string) statements {
 		log:  write(`SELECT number, started_us, took_us, reason, error FROM ATTEMPTS WHERE row_id = ? ORDER BY number DESC LIMIT 1000`),
 		retry: write(`UPDATE INBOX SET state = 1, base = attempts, since_us = NOW, next_us = NOW, ended_us = 0 WHERE id = ? AND state IN (1, 4, 6, 7)
 	AND NOT EXISTS (SELECT 1 FROM ONCE WHERE ONCE.k = INBOX.event AND ONCE.fingerprint = INBOX.fingerprint AND ONCE.state = 2)`),
+		// Under a key of its own, by which it stands in for no other copy.
+		setApart: write(`UPDATE INBOX SET event = ?, k = ? WHERE id = ? AND token = ?`),
 		closeRow: write(`UPDATE INBOX SET state = 6, slot = NULL, ended_us = NOW, note = ? WHERE id = ? AND state IN (1, 4, 7)`),
 
 		// For each state that has an index of its own.

@@ -27,8 +27,11 @@ func (k kept) unconfirmed() bool { return k.reason == string(payack.ReasonUnconf
 
 // verdict says what follows for a receipt from the rows that were there before.
 type verdict struct {
-	// end is the answer where nothing is to be written: ClaimDone or ClaimBusy.
+	// end is the answer where nothing is to be written: ClaimDone, ClaimBusy or
+	// ClaimConflict.
 	end payack.ClaimState
+	// aside reports that a new row is kept for a person, and not processed.
+	aside bool
 	// revive is the row that becomes due again; 0 is a new row.
 	revive int64
 	slot   []byte
@@ -50,6 +53,12 @@ type verdict struct {
 //     about again, by and by, and meanwhile takes none of the places of those that
 //     were not asked about yet.
 func judge(r *receipt, rows []kept, max int) verdict {
+	switch r.kind {
+	case detailed:
+		return judgeDetailed(r, rows, max)
+	case ruled:
+		return judgeRuled(r, rows, max)
+	}
 	var v verdict
 	sameSender, from := false, 0
 	taken := map[string]bool{}
@@ -78,19 +87,16 @@ func judge(r *receipt, rows []kept, max int) verdict {
 	if n := len(gone) - max; n > 0 {
 		v.drop = gone[:n]
 	}
-	if r.allowed || !r.variant {
+	if r.allowed || r.kind == single {
 		return v
 	}
 	if sameSender && from == 0 {
 		return verdict{end: payack.ClaimBusy}
 	}
-	for place := from; place < from+max; place++ {
-		if slot := slotOf(r, place); !taken[string(slot)] {
-			v.slot = slot
-			return v
-		}
+	if v.slot = freeSlot(r, from, max, taken); v.slot == nil {
+		return verdict{end: payack.ClaimBusy}
 	}
-	return verdict{end: payack.ClaimBusy}
+	return v
 }
 
 // places returns the first of the max places that a row may take when it is to be
@@ -100,6 +106,16 @@ func places(row kept, max int) int {
 		return max
 	}
 	return 0
+}
+
+// freeSlot returns the first of n places that is free, nil where none is.
+func freeSlot(r *receipt, from, n int, taken map[string]bool) []byte {
+	for place := from; place < from+n; place++ {
+		if slot := slotOf(r, place); !taken[string(slot)] {
+			return slot
+		}
+	}
+	return nil
 }
 
 // slotOf is one of the places for variants of an event that wait. Places are

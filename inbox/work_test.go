@@ -89,7 +89,10 @@ func TestDeadAtOnce(t *testing.T) {
 		// Two events of Payatom, and another amount of one of PTS, whose signatures and
 		// identities are those of what was done.
 		splices := payacktest.NewPayatomKeys().Config()
-		splices.Options = s.options("splices")
+		splices.Options, splices.ExpectInCallback = s.options("splices"), false
+		splices.Expect = func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
+			return payack.Expectation{Found: true, Amount: ev.ReceivedAmount}, nil
+		}
 		h, err := handlers.NewPayatom(splices, func(context.Context, *payack.PayatomEvent) error { return nil })
 		require.NoError(t, err)
 		atom := func(order, amount string) payacktest.Callback {
@@ -145,6 +148,39 @@ func TestUnexpectedHasAGrace(t *testing.T) {
 		s.until("both ended", func() bool {
 			return assert.ObjectsAreEqual([]string{"done", "dead unexpected"}, s.states())
 		})
+	})
+}
+
+// Where only the function can tell which of two events a hash belongs to, whoever
+// came first may have been a forger: the second is tried again for a while.
+func TestSplicedHasAGraceWhereOnlyTheFunctionCanTell(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.Grace = time.Hour })
+		cfg := payacktest.NewPayatomKeys().Config()
+		require.True(t, cfg.ExpectInCallback)
+		cfg.Options = s.options("payatom")
+		h, err := handlers.NewPayatom(cfg, func(ctx context.Context, ev *payack.PayatomEvent) error { return s.call(ctx, ev) })
+		require.NoError(t, err)
+		joined := func(order, amount string) payacktest.Callback {
+			return payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Amount(amount).Callback(t)
+		}
+		s.kept(payack.Payatom, h, joined("ORD1", "505"))
+		s.kept(payack.Payatom, h, joined("AB1", "505"))
+		s.drain()
+		s.kept(payack.Payatom, h, joined("ORD150", "5"))
+		s.kept(payack.Payatom, h, joined("AB150", "5"))
+		s.drain()
+		require.Equal(t, []string{"done", "done", "pending spliced", "pending spliced"}, s.states())
+		for _, o := range s.attempts()[2:] {
+			assert.Equal(t, payack.OutcomeRejected, o.Outcome)
+			assert.False(t, o.Dead)
+			assert.False(t, o.Next.IsZero())
+		}
+		s.exec(`DELETE FROM payack_once WHERE id LIKE 'payatom-splice%AB1505%'`) // the forgery was taken back
+		s.until("settled", func() bool { return len(s.calls()) == 3 })
+		s.exec(`UPDATE payack_inbox SET since_us = 1`) // long ago
+		s.until("dead", func() bool { return s.states()[2] == "dead spliced" })
+		assert.Equal(t, []string{"done", "done", "dead spliced", "done"}, s.states())
 	})
 }
 

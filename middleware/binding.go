@@ -32,11 +32,9 @@ func (rc *receiver) tie(ctx context.Context, d *delivery, ev payack.Event) error
 			}
 		}
 	}
-	if rc.stages.details != nil {
-		if id, digest, ok := rc.stages.details(ev); ok {
-			_, err := d.hold.claim(ctx, id, digest, false) // committed with the event
-			return err
-		}
+	if id, digest, ok := rc.details(ev); ok {
+		_, err := d.hold.claim(ctx, id, digest, false) // committed with the event
+		return err
 	}
 	return nil
 }
@@ -49,17 +47,26 @@ func (rc *receiver) duplicate(ctx context.Context, d *delivery, ev payack.Event,
 		return err
 	}
 	d.observation.Outcome = payack.OutcomeDuplicate
-	if rc.stages.details == nil {
-		return nil
-	}
-	if id, digest, ok := rc.stages.details(ev); ok {
+	if id, digest, ok := rc.details(ev); ok {
 		state, err := rc.once.lookup(ctx, id, digest)
 		if err == nil && state == payack.ClaimConflict {
-			rc.options.Logger.Warn("payack: an event that was processed came again with other details, which are not signed (a second partial refund has the same signed members); compare them with the provider's records",
-				"provider", rc.stages.provider, "event_id", d.observation.EventID)
+			rc.otherDetails(d)
 		}
 	}
 	return nil
+}
+
+// details returns what tells an event apart from one with the same signed members.
+func (rc *receiver) details(ev payack.Event) (id, digest string, ok bool) {
+	if rc.stages.details == nil {
+		return "", "", false
+	}
+	return rc.stages.details(ev)
+}
+
+func (rc *receiver) otherDetails(d *delivery) {
+	rc.options.Logger.Warn("payack: an event came again with other details, which are not signed (a second partial refund has the same signed members); compare them with the provider's records",
+		"provider", rc.stages.provider, "event_id", d.observation.EventID)
 }
 
 // bind remembers b, or finds that its text belongs to another event.
@@ -72,7 +79,7 @@ func (h *hold) bind(ctx context.Context, d *delivery, b binding) error {
 	case err != nil:
 		return err
 	case state == payack.ClaimConflict && !b.confirmed:
-		return d.spliced()
+		return d.spliced(b)
 	}
 	if b.lock == "" {
 		state, err = h.bindNow(ctx, b.text, b.event)
@@ -96,13 +103,17 @@ func (h *hold) bind(ctx context.Context, d *delivery, b binding) error {
 	case b.confirmed:
 		return nil
 	case state == payack.ClaimConflict:
-		return d.spliced()
+		return d.spliced(b)
 	case state == payack.ClaimBusy: // left behind by a crash; bound to nobody until its lease ends
 		return busy()
 	}
 	return nil
 }
 
-func (d *delivery) spliced() error {
-	return d.fail(payack.StageGuard, payack.ReasonSpliced, nil, "its signature came before with another order, amount or status")
+func (d *delivery) spliced(b binding) error {
+	var undecided error
+	if b.lock != "" { // only the callback can tell, and whoever came first may have forged it
+		undecided = payack.ErrUndecided
+	}
+	return d.fail(payack.StageGuard, payack.ReasonSpliced, undecided, "its signature came before with another order, amount or status")
 }

@@ -159,12 +159,15 @@ func (h *Handler) desk(parent context.Context, d *delivery, rest func(context.Co
 		return d.invalid("the delivery has no verified event of this provider")
 	}
 	d.has(d.Event)
+	if d.OwnRule { // the rules may be others now
+		d.Invalid, d.OwnRule = "", false
+	}
 	// The event comes from elsewhere, and so may have broken a rule since.
 	if err := d.Event.Check(); err != nil && d.Invalid == "" {
 		d.Invalid = err.Error()
 	}
 	if err := rc.rules.check(d.Event); err != nil && d.Invalid == "" {
-		d.Invalid = err.Error()
+		d.Invalid, d.OwnRule = err.Error(), true
 	}
 	return rest(ctx, d)
 }

@@ -44,20 +44,27 @@ func variantOf(handle string) string {
 // What becomes of it, of an invalid one too, is found at the desk.
 func (rc *receiver) keep(ctx context.Context, d *delivery, ev payack.Event) error {
 	defer func() { d.observation.Took.Guard += d.lap() }()
+	r := payack.Receipt{
+		Receiver: rc.name(), Delivery: &d.Delivery,
+		// The gate has refused all others; what was found by asking has no sender.
+		Allowed: len(rc.options.AllowedAddresses) > 0 || d.Source == payack.SourceQuery,
+	}
+	if id, details, ok := rc.details(ev); ok {
+		state, err := rc.once.lookup(ctx, id, details)
+		if err != nil {
+			return err
+		}
+		r.Details, r.Differs = details, state == payack.ClaimConflict
+	}
 	if former := rc.once.former; former != nil {
 		// Only what is done there ends here; what contradicts it is for the desk.
 		state, err := former.Lookup(ctx, d.observation.EventID, ev.Fingerprint())
 		switch {
 		case err != nil:
 			return d.fail(payack.StageKeep, payack.ReasonStore, err, "the store that was there before the inbox failed")
-		case state == payack.ClaimDone:
+		case state == payack.ClaimDone && !r.Differs:
 			return rc.duplicate(ctx, d, ev, nil)
 		}
-	}
-	r := payack.Receipt{
-		Receiver: rc.name(), Delivery: &d.Delivery,
-		// The gate has refused all others; what was found by asking has no sender.
-		Allowed: len(rc.options.AllowedAddresses) > 0 || d.Source == payack.SourceQuery,
 	}
 	if rc.stages.variant != nil {
 		r.Variant = variantOf(rc.stages.variant(ev))
@@ -70,6 +77,10 @@ func (rc *receiver) keep(ctx context.Context, d *delivery, ev payack.Event) erro
 		return nil
 	case state == payack.ClaimDone:
 		return rc.duplicate(ctx, d, ev, nil)
+	case state == payack.ClaimConflict:
+		d.observation.Outcome = payack.OutcomeDuplicate
+		rc.otherDetails(d)
+		return nil
 	}
 	return d.fail(payack.StageKeep, payack.ReasonBusy, nil, "too many copies of this event with other handles are waiting")
 }

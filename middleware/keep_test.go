@@ -3,7 +3,9 @@ package middleware_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -179,6 +181,55 @@ func TestInboxKeepsWhatIsInvalidAsThat(t *testing.T) {
 	require.ErrorIs(t, h.Process(t.Context(), k.kept[0].Delivery, &seen), payack.ErrInvalid)
 	assert.Equal(t, payack.ReasonInvalid, seen.Reason)
 	assert.Zero(t, called)
+}
+
+// What a rule of the merchant's own refused is judged again at the desk, by the
+// rules of then.
+func TestInboxJudgesOwnRulesAgain(t *testing.T) {
+	k, called := newKeeping(), 0
+	build := func(name string, rules map[string]string) *middleware.Handler {
+		return newDesk(t, func(c *middleware.PayatomConfig) { c.Inbox, c.Name, c.Validate = k, name, rules },
+			func(context.Context, *payack.PayatomEvent) error { called++; return nil }).h
+	}
+	strict := build("strict", map[string]string{"OrderID": "ne=ORD1"})
+	require.Contains(t, serve(strict, payatomRequest(t, "ORD1", "500", "Approved")).Body.String(), `"yes"`)
+	require.Len(t, k.kept, 1)
+	assert.Contains(t, k.kept[0].Delivery.Invalid, "OrderID")
+	assert.True(t, k.kept[0].Delivery.OwnRule)
+	require.ErrorIs(t, strict.Process(t.Context(), k.kept[0].Delivery, nil), payack.ErrInvalid)
+	assert.True(t, k.kept[0].Delivery.OwnRule, "the delivery is the caller's")
+	require.NoError(t, build("other", nil).Process(t.Context(), k.kept[0].Delivery, nil))
+	assert.Equal(t, 1, called)
+}
+
+// An inbox is told the unsigned details of a refund, and whether it was done with
+// others; what it says of them is a warning and a duplicate.
+func TestInboxIsToldOfOtherDetails(t *testing.T) {
+	k := newKeeping()
+	d := newDesk(t, func(c *middleware.PayatomConfig) { c.Inbox = k }, func(context.Context, *payack.PayatomEvent) error { return nil })
+	refund := func(info string) payack.Receipt {
+		k.kept = nil
+		r := payatomRequest(t, "ORD1", "500", "Refund Completed")
+		setBody(r, strings.Replace(bodyOf(t, r), `"refund_info":[]`, `"refund_info":`+info, 1))
+		require.Contains(t, serve(d.h, r).Body.String(), `"yes"`)
+		require.Len(t, k.kept, 1)
+		return k.kept[0]
+	}
+	first := refund(`{"refund_amount":"100"}`)
+	other := refund(`{"refund_amount":"400"}`)
+	assert.NotEmpty(t, first.Details)
+	assert.NotEqual(t, first.Details, other.Details)
+	assert.False(t, other.Differs, "nothing is done yet")
+	require.NoError(t, d.h.Process(t.Context(), first.Delivery, nil))
+	assert.False(t, refund(`{"refund_amount":"100"}`).Differs)
+	d.lines(t)
+	k.state = payack.ClaimConflict
+	assert.True(t, refund(`{"refund_amount":"400"}`).Differs)
+	assert.Equal(t, payack.OutcomeDuplicate, d.last(t).Outcome)
+	assert.Contains(t, fmt.Sprint(d.lines(t)), "other details, which are not signed")
+	k.kept, k.state = nil, payack.ClaimGranted
+	serve(d.h, payatomRequest(t, "ORD1", "500", "Approved"))
+	assert.Empty(t, k.kept[0].Details)
 }
 
 // The store that was there before the inbox decides about conflicts, about what

@@ -35,7 +35,7 @@ func (rc *receiver) check(ctx context.Context, d *delivery) (payack.Event, error
 	d.has(ev)
 	if err == nil {
 		if broken := rc.rules.check(ev); broken != nil {
-			err = d.invalid(broken.Error())
+			err, d.OwnRule = d.invalid(broken.Error()), true
 		}
 	}
 	if err != nil {

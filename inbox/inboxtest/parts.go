@@ -113,6 +113,20 @@ var parts = []struct {
 		s.is(s.ref("A", "r4", "192.0.2.4"), payack.OutcomeFailed, "a fourth")
 		s.is(s.ref("B", "r4", "192.0.2.4"), payack.OutcomeAccepted, "one of another event")
 	}},
+	{"OtherDetailsAreForAPerson", func(s *shop) {
+		s.is(s.refund("A", "100"), payack.OutcomeAccepted, "the first refund")
+		s.is(s.refund("A", "400"), payack.OutcomeDuplicate, "another with the same signed members")
+		s.drain()
+		s.states(inbox.Done, inbox.Dead)
+		s.is(s.refund("A", "400"), payack.OutcomeDuplicate, "the same again")
+		s.is(s.refund("A", "300"), payack.OutcomeDuplicate, "a third")
+		s.is(s.refund("A", "200"), payack.OutcomeDuplicate, "a fourth")
+		s.is(s.refund("A", "150"), payack.OutcomeDuplicate, "a fifth, for which there is no place")
+		s.drain()
+		s.states(inbox.Done, inbox.Dead, inbox.Dead, inbox.Dead)
+		s.is(s.settled(), 1, "calls")
+		s.must(s.in.CloseByHand(s.Context(), s.items()[1].ID, "booked by hand"))
+	}},
 	{"ConflictIsJudgedByWhatIsDone", func(s *shop) {
 		s.settle = func(ev payack.Event) error {
 			if strings.Contains(ev.Fingerprint(), "7777") {

@@ -143,6 +143,13 @@ func (s *shop) ref(order, ref, from string) payack.Outcome {
 	return s.deliver(s.atom, payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Set("ref_code", ref).Callback(s), from)
 }
 
+// refund delivers a refund of Payatom, whose own amount is not signed.
+func (s *shop) refund(order, amount string) payack.Outcome {
+	s.Helper()
+	b := payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Status(payack.PayatomRefundCompleted)
+	return s.deliver(s.atom, b.SetJSON("refund_info", `{"refund_amount":"`+amount+`"}`).Callback(s), "192.0.2.1")
+}
+
 func (s *shop) deliver(h http.Handler, cb payacktest.Callback, from string) payack.Outcome {
 	r := cb.Request("/")
 	r.RemoteAddr = from + ":1"

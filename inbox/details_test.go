@@ -1,0 +1,163 @@
+package inbox_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/store/memstore"
+)
+
+// refund is a webhook about a refund, whose own amount is not signed.
+func refund(t testing.TB, order string, amount any) payacktest.Callback {
+	return payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Amount("500").Status(payack.PayatomRefundCompleted).
+		SetJSON("refund_info", fmt.Sprintf(`{"refund_amount":"%v"}`, amount)).Callback(t)
+}
+
+// warnings counts the lines about unsigned details.
+func (s *shop) warnings() int {
+	return strings.Count(s.log.String(), "other details, which are not signed")
+}
+
+// A second partial refund has the signed members of the first. It is a duplicate,
+// logged as a warning and kept for a person, whether the first waits or is done, and
+// is not processed by itself.
+func TestOtherDetailsAreForAPerson(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		for n, order := range []string{"WAITS", "DONE"} {
+			s.kept(payack.Payatom, s.atom, refund(t, order, 100))
+			if order == "DONE" {
+				s.drain()
+			}
+			s.kept(payack.Payatom, s.atom, refund(t, order, 100))
+			assert.Equal(t, 2*n, s.warnings(), "the same again is nothing to look at")
+			for range 2 { // and again
+				s.kept(payack.Payatom, s.atom, refund(t, order, 400))
+				assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome)
+			}
+			assert.Equal(t, 2*n+2, s.warnings(), order)
+			s.drain()
+			s.kept(payack.Payatom, s.atom, refund(t, order, 100))
+			assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome)
+			assert.Equal(t, 2*n+2, s.warnings(), order)
+		}
+		s.drain()
+		assert.Equal(t, []string{"done", "dead conflict", "done", "dead conflict"}, s.states())
+		assert.Len(t, s.calls(), 2)
+
+		// A person finds it, sees what it says, and closes it.
+		dead, err := s.in.List(t.Context(), inbox.Filter{States: []inbox.State{inbox.Dead}, OrderID: "DONE"}, 0, 0)
+		require.NoError(t, err)
+		require.Len(t, dead, 1)
+		record, err := s.in.Get(t.Context(), dead[0].ID)
+		require.NoError(t, err)
+		assert.Contains(t, record.Error, "other details")
+		assert.False(t, record.Ended.IsZero())
+		info, ok := record.Delivery.Event.(*payack.PayatomEvent).Unsigned.Refund()
+		require.True(t, ok)
+		assert.Equal(t, "400", info.Amount.String())
+		require.ErrorIs(t, s.in.Retry(t.Context(), record.ID), inbox.ErrDone)
+		require.NoError(t, s.in.CloseByHand(t.Context(), record.ID, "booked by hand"))
+		s.kept(payack.Payatom, s.atom, refund(t, "DONE", 400))
+		s.drain()
+		assert.Equal(t, []string{"done", "dead conflict", "done", "closed conflict"}, s.states())
+		assert.Len(t, s.calls(), 2)
+	})
+}
+
+// A replay with ever new details fills no table: so many are kept for each event,
+// and all are acknowledged, because the event itself is.
+func TestOtherDetailsAreBounded(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		few := func(c *inbox.Config) { c.MaxVariants = 3 }
+		s := open(t, d, few).mount()
+		for n := range 20 {
+			s.kept(payack.Payatom, s.atom, refund(t, "ORD-1", n), fmt.Sprintf("192.0.2.%d", n))
+		}
+		assert.Equal(t, []string{"pending", "dead conflict", "dead conflict", "dead conflict"}, s.states())
+		assert.Equal(t, 19, s.warnings())
+		s.drain()
+		assert.Len(t, s.calls(), 1)
+
+		trusted := open(t, d, few).mount(func(o *handlers.Options) {
+			o.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+		})
+		for n := range 6 {
+			trusted.kept(payack.Payatom, trusted.atom, refund(t, "ORD-1", n))
+		}
+		assert.Len(t, trusted.items(), 6)
+	})
+}
+
+// Of refunds that come at the same time one is the first.
+func TestOtherDetailsAtTheSameTime(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		var all sync.WaitGroup
+		for n := range 8 {
+			cb := refund(t, "ORD-1", n)
+			all.Go(func() { payacktest.Accepted(t, payack.Payatom, send(s.atom, cb, "192.0.2.1")) })
+		}
+		all.Wait()
+		s.drain()
+		states := strings.Join(s.states(), ", ")
+		assert.Equal(t, 1, strings.Count(states, "done"), states)
+		assert.Equal(t, 7, strings.Count(states, "dead conflict"), states)
+		assert.Len(t, s.calls(), 1)
+	})
+}
+
+// A first refund that is a dead letter keeps no other out, and becomes due again
+// when it is delivered again.
+func TestOtherDetailsAfterADeadLetter(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = 1, 1 }).mount()
+		s.says(func(context.Context, payack.Event) error { return errShop }, nil)
+		s.kept(payack.Payatom, s.atom, refund(t, "ORD-1", 100))
+		s.kept(payack.Payatom, s.atom, refund(t, "ORD-2", 100))
+		s.drain()
+		assert.Equal(t, []string{"dead callback", "dead callback"}, s.states())
+		s.says(nil, nil)
+		s.kept(payack.Payatom, s.atom, refund(t, "ORD-1", 400))
+		s.kept(payack.Payatom, s.atom, refund(t, "ORD-2", 100))
+		s.until("settled", func() bool { return len(s.calls()) == 2 })
+		assert.Equal(t, []string{"dead callback", "done", "done"}, s.states())
+	})
+}
+
+// What was done in the store that was there before the inbox counts, too.
+func TestOtherDetailsThanInTheStoreBefore(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		former := memstore.New(0)
+		cfg := payacktest.NewPayatomKeys().Config()
+		cfg.Options = handlers.Options{Store: former, Logger: quiet}
+		before, err := handlers.NewPayatom(cfg, func(context.Context, *payack.PayatomEvent) error { return nil })
+		require.NoError(t, err)
+		payacktest.Accepted(t, payack.Payatom, send(before, refund(t, "ORD-1", 100), "192.0.2.1"))
+
+		s := open(t, d).mount(func(o *handlers.Options) {
+			if o.Name == "payatom" {
+				o.Store = former
+			}
+		})
+		s.kept(payack.Payatom, s.atom, refund(t, "ORD-1", 100))
+		assert.Empty(t, s.states())
+		s.kept(payack.Payatom, s.atom, refund(t, "ORD-1", 400))
+		assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome)
+		s.drain()
+		assert.Equal(t, []string{"dead conflict"}, s.states())
+		assert.Equal(t, 1, s.warnings())
+		assert.Empty(t, s.calls())
+	})
+}

@@ -1,0 +1,150 @@
+package inbox_test
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/payacktest"
+)
+
+// rule has Payatom's receiver refuse what breaks a rule of the merchant's own.
+func rule(field, tag string) func(*handlers.Options) {
+	return func(o *handlers.Options) {
+		if o.Name == "payatom" {
+			o.Validate = map[string]string{field: tag}
+		}
+	}
+}
+
+// bare is a rightly signed webhook whose unsigned members somebody took away.
+func bare(t testing.TB, order string) payacktest.Callback {
+	b := payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order)
+	for _, name := range []string{"requested_amount", "bank_ref", "sender_upi", "ref_code", "refund_info"} {
+		b = b.Remove(name)
+	}
+	return b.Callback(t)
+}
+
+// A copy whose unsigned members break a rule of the merchant's own stands in for
+// the genuine one in no order of coming.
+func TestCopyThatBreaksARule(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		for order, want := range map[string][]string{
+			"ag":    {"dead invalid", "done"},
+			"a.g":   {"dead invalid", "done"},
+			"a.a.g": {"dead invalid", "done"},
+			"aga":   {"dead invalid", "done"},
+			"g.a":   {"done"}, // a duplicate of what is done
+		} {
+			s := open(t, d).mount(rule("Unsigned", "required"))
+			for _, what := range order {
+				switch what {
+				case 'a':
+					s.kept(payack.Payatom, s.atom, bare(t, "ORD-1"), "192.0.2.66")
+				case 'g':
+					s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r"))
+				case '.':
+					s.drain()
+				}
+			}
+			s.until("all ended", func() bool { return !strings.Contains(strings.Join(s.states(), " "), "pending") })
+			assert.Equal(t, want, s.states(), order)
+			assert.Len(t, s.calls(), 1, order)
+		}
+	})
+}
+
+// What a rule refused is judged by the rules of the day: when one that was too
+// strict is corrected, each copy is tried again as what it was, the attacker's and
+// the genuine one.
+func TestRuleThatIsCorrected(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount(rule("OrderID", "ne=ORD-1"))
+		for range 2 {
+			s.kept(payack.Payatom, s.atom, bare(t, "ORD-1"), "192.0.2.66")
+			s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r"))
+			s.drain()
+		}
+		assert.Equal(t, []string{"dead invalid", "dead invalid"}, s.states())
+		require.NoError(t, s.in.Close())
+
+		again := d.openAt(t, s.dsn).mount(rule("Unsigned", "required"))
+		n, err := again.in.RetryAll(t.Context(), inbox.Filter{}, 10, nil)
+		require.NoError(t, err)
+		assert.Equal(t, 2, n)
+		again.drain()
+		assert.Equal(t, []string{"dead invalid", "done"}, again.states())
+		assert.Equal(t, []string{"payatom:v1::ORD-1:Approved"}, again.calls())
+		again.kept(payack.Payatom, again.atom, atomCallback(t, "ORD-1", "r"))
+		assert.Equal(t, payack.OutcomeDuplicate, again.last().Outcome)
+	})
+}
+
+// A copy that was valid when it came, and breaks a rule that was made since, keeps
+// nobody out either.
+func TestRuleThatIsNew(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		s.kept(payack.Payatom, s.atom, payacktest.Payatom(payacktest.NewPayatomKeys()).Order("ORD-1").Remove("ref_code").Callback(t))
+		s.kept(payack.Payatom, s.atom, bare(t, "ORD-2"), "192.0.2.66")
+		require.NoError(t, s.in.Close())
+
+		again := d.openAt(t, s.dsn, func(c *inbox.Config) { c.Revive = time.Hour }).mount(rule("Unsigned", "required"))
+		again.drain()
+		assert.Equal(t, []string{"done", "dead invalid"}, again.states())
+		again.kept(payack.Payatom, again.atom, payacktest.Payatom(payacktest.NewPayatomKeys()).Order("ORD-2").Remove("ref_code").Callback(t))
+		assert.Equal(t, payack.OutcomeAccepted, again.last().Outcome)
+		again.drain()
+		assert.Equal(t, []string{"done", "dead invalid", "done"}, again.states())
+		require.NoError(t, again.in.Retry(t.Context(), again.items()[1].ID))
+		again.drain()
+		assert.Equal(t, []string{"done", "dead invalid", "done"}, again.states())
+		assert.Len(t, again.calls(), 2)
+	})
+}
+
+// Copies that break a rule are bounded for each event; what is valid needs no place
+// among them, and allowed addresses always find one.
+func TestCopiesThatBreakARuleAreBounded(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		copyOf := func(n int) payacktest.Callback {
+			return payacktest.Payatom(payacktest.NewPayatomKeys()).Order("ORD-1").Status(payack.PayatomDeclined).Set("sender_upi", fmt.Sprint(n)).Callback(t)
+		}
+		refuse := rule("Status", "ne=Declined")
+		few := func(c *inbox.Config) { c.MaxVariants = 3 }
+		s := open(t, d, few).mount(refuse)
+		for n := range 12 {
+			res := send(s.atom, copyOf(n), fmt.Sprintf("192.0.2.%d", n))
+			if n < 3 {
+				payacktest.Accepted(t, payack.Payatom, res)
+			} else {
+				payacktest.Failed(t, payack.Payatom, res)
+				assert.Equal(t, payack.ReasonBusy, s.last().Reason)
+			}
+			s.drain()
+		}
+		assert.Equal(t, []string{"dead invalid", "dead invalid", "dead invalid"}, s.states())
+		s.kept(payack.Payatom, s.atom, copyOf(1)) // is there
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r"))
+		s.until("settled", func() bool { return len(s.calls()) == 1 })
+		require.NoError(t, s.in.CloseByHand(t.Context(), s.items()[3].ID, "a forgery"))
+		s.kept(payack.Payatom, s.atom, copyOf(20)) // there is room again
+
+		trusted := open(t, d, few).mount(refuse, func(o *handlers.Options) {
+			o.AllowedAddresses = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+		})
+		for n := range 6 {
+			trusted.kept(payack.Payatom, trusted.atom, copyOf(n))
+		}
+		assert.Len(t, trusted.items(), 6)
+	})
+}
