@@ -24,7 +24,7 @@ func (in *Inbox) attend(ctx context.Context, l leased) {
 	}
 	if !a.ours { // somebody else has taken it over, or closed it, since it was leased
 		_ = in.insist(ctx, func(ctx context.Context) error {
-			_, err := in.cfg.DB.ExecContext(ctx, in.sql.letGo, l.payment, l.token)
+			_, err := in.exec(ctx, in.sql.letGo, l.payment, l.token)
 			return err
 		})
 		return

@@ -14,7 +14,7 @@ import (
 // [ErrDone] for what is done or superseded, and for a row whose event is done
 // through another, [ErrRunning] while an attempt runs, and [ErrNotFound].
 func (in *Inbox) Retry(ctx context.Context, id int64) error {
-	ok, err := changed(in.cfg.DB.ExecContext(ctx, in.sql.retry, id))
+	ok, err := changed(in.exec(ctx, in.sql.retry, id))
 	switch {
 	case err != nil:
 		return explain(in.cfg.Dialect, "Retry", err)
@@ -90,7 +90,7 @@ func (in *Inbox) CloseByHand(ctx context.Context, id int64, note string) error {
 	if note = strings.TrimSpace(note); note == "" || readable(note, 1000) != note {
 		return errors.New("inbox: CloseByHand: the note is empty, too long or has control characters; say in 1 to 1,000 characters what was done")
 	}
-	ok, err := changed(in.cfg.DB.ExecContext(ctx, in.sql.closeRow, note, id))
+	ok, err := changed(in.exec(ctx, in.sql.closeRow, note, id))
 	switch {
 	case err != nil:
 		return explain(in.cfg.Dialect, "CloseByHand", err)

@@ -52,7 +52,7 @@ func (in *Inbox) renew(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(opTimeout, in.cfg.Lease/2))
 	defer cancel()
-	_, err := in.cfg.DB.ExecContext(ctx, in.list(in.sql.renew, len(tokens)), args...)
+	_, err := in.exec(ctx, in.list(in.sql.renew, len(tokens)), args...)
 	return err
 }
 
@@ -104,7 +104,7 @@ func (in *Inbox) scanEnded(rows *sql.Rows) (ended []leased, err error) {
 	return ended, rows.Err()
 }
 
-func (in *Inbox) recoverOne(ctx context.Context, tx *sql.Tx, l leased) error {
+func (in *Inbox) recoverOne(ctx context.Context, tx transaction, l leased) error {
 	var there int
 	if err := tx.QueryRowContext(ctx, in.sql.stillRuns, l.payment, l.token).Scan(&there); err != nil {
 		return err
@@ -140,7 +140,7 @@ func (in *Inbox) adopt(ctx context.Context) error {
 	}
 	in.cfg.Logger.Warn("inbox: rows said that an attempt runs and no lease did; they are due again", "events", len(orphans))
 	for _, l := range orphans {
-		if _, err := in.cfg.DB.ExecContext(ctx, in.sql.again, 0, string(reasonCrashed), "nobody held the lease of the attempt", l.id, l.token); err != nil {
+		if _, err := in.exec(ctx, in.sql.again, 0, string(reasonCrashed), "nobody held the lease of the attempt", l.id, l.token); err != nil {
 			return err
 		}
 	}

@@ -57,9 +57,13 @@ func (in *Inbox) Raw(ctx context.Context) (func(context.Context, *payack.Receipt
 	g := &group{}
 	g.keep = func(batch []*waiting) {
 		tx, err := in.begin(ctx)
+		if err == nil {
+			defer tx.Rollback()
+		}
+		ctx := context.WithoutCancel(ctx) // as Keep
 		for _, w := range batch {
 			if err == nil {
-				err = put(ctx, tx, w.row)
+				err = put(ctx, tx.Tx, w.row)
 			}
 		}
 		if err == nil {

@@ -119,8 +119,9 @@ func (in *Inbox) keepTogether(ctx context.Context, batch []*waiting) error {
 		return err
 	}
 	defer tx.Rollback()
+	ctx = context.WithoutCancel(ctx) // which a driver would watch for each statement
 	for _, w := range batch {
-		if w.state, err = in.keep(ctx, tx, w.row); err != nil {
+		if w.state, err = in.keep(ctx, tx.Tx, w.row); err != nil {
 			return err
 		}
 	}

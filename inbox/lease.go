@@ -23,13 +23,48 @@ type leased struct {
 // opTimeout bounds one step of a worker with the database.
 const opTimeout = 5 * time.Second
 
+// transaction is one of the inbox's own, and the turn to write with it.
+type transaction struct {
+	*sql.Tx
+	end func()
+}
+
+func (t transaction) Commit() error {
+	defer t.end()
+	return t.Tx.Commit()
+}
+
+func (t transaction) Rollback() error {
+	defer t.end()
+	return t.Tx.Rollback()
+}
+
 // begin begins a transaction of the inbox's own. Read committed, because every
 // change is conditional, and because MariaDB would lock the gaps between rows.
-func (in *Inbox) begin(ctx context.Context) (*sql.Tx, error) {
+func (in *Inbox) begin(ctx context.Context) (transaction, error) {
+	isolation := sql.LevelReadCommitted
 	if in.cfg.Dialect == SQLite {
-		return in.cfg.DB.BeginTx(ctx, nil)
+		isolation = sql.LevelDefault
 	}
-	return in.cfg.DB.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	end, err := in.Turn(ctx)
+	if err != nil {
+		return transaction{}, err
+	}
+	tx, err := in.cfg.DB.BeginTx(ctx, &sql.TxOptions{Isolation: isolation})
+	if err != nil {
+		end()
+	}
+	return transaction{tx, end}, err
+}
+
+// exec runs a statement that is a transaction of its own.
+func (in *Inbox) exec(ctx context.Context, statement string, args ...any) (sql.Result, error) {
+	end, err := in.Turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	return in.cfg.DB.ExecContext(ctx, statement, args...)
 }
 
 // lease begins attempts: at most free, and of each receiver no more than room
@@ -83,7 +118,7 @@ func (in *Inbox) lease(ctx context.Context, free int, room map[string]int, plent
 
 // leaseOf begins attempts of one receiver. A payment has one at a time: whoever
 // writes its row in the table of what runs may begin one.
-func (in *Inbox) leaseOf(ctx context.Context, tx *sql.Tx, receiver string, n int) ([]leased, error) {
+func (in *Inbox) leaseOf(ctx context.Context, tx transaction, receiver string, n int) ([]leased, error) {
 	rows, err := tx.QueryContext(ctx, in.sql.due, receiver, n)
 	if err != nil {
 		return nil, err
@@ -136,7 +171,7 @@ func (in *Inbox) list(statement string, n int) string {
 
 // hold writes payments into the table of what runs, and returns those that were
 // not there.
-func (in *Inbox) hold(ctx context.Context, tx *sql.Tx, payments [][]byte, token []byte) (held [][]byte, err error) {
+func (in *Inbox) hold(ctx context.Context, tx transaction, payments [][]byte, token []byte) (held [][]byte, err error) {
 	lease := in.cfg.Lease.Microseconds()
 	if in.cfg.Dialect == MySQL { // a duplicate ends the whole statement there
 		for _, payment := range payments {
@@ -184,7 +219,7 @@ type choice struct {
 
 // choose returns the oldest row of each payment that is due. What is older than a
 // finished final event and not itself final is superseded.
-func (in *Inbox) choose(ctx context.Context, tx *sql.Tx, payments [][]byte, receiver string) (map[string]choice, error) {
+func (in *Inbox) choose(ctx context.Context, tx transaction, payments [][]byte, receiver string) (map[string]choice, error) {
 	args := make([]any, len(payments))
 	for i, payment := range payments {
 		args[i] = payment

@@ -37,17 +37,15 @@ func tables(d Dialect, prefix string) []string {
 	inline, indexes := "", []string(nil)
 	if d == MySQL {
 		inline = `,
-	UNIQUE KEY PREFIXinbox_k (k),
+	UNIQUE KEY PREFIXinbox_k (payment, k),
 	UNIQUE KEY PREFIXinbox_slot (slot),
-	KEY PREFIXinbox_payment (payment),
 	KEY PREFIXinbox_order (order_id),
 	KEY PREFIXinbox_received (received_us),
 	KEY PREFIXinbox_due (state, receiver, next_us)`
 	} else {
 		indexes = []string{
-			`CREATE UNIQUE INDEX IF NOT EXISTS PREFIXinbox_k ON PREFIXinbox (k)`,
+			`CREATE UNIQUE INDEX IF NOT EXISTS PREFIXinbox_k ON PREFIXinbox (payment, k)`,
 			`CREATE UNIQUE INDEX IF NOT EXISTS PREFIXinbox_slot ON PREFIXinbox (slot) WHERE slot IS NOT NULL`,
-			`CREATE INDEX IF NOT EXISTS PREFIXinbox_payment ON PREFIXinbox (payment)`,
 			`CREATE INDEX IF NOT EXISTS PREFIXinbox_order ON PREFIXinbox (order_id)`,
 			`CREATE INDEX IF NOT EXISTS PREFIXinbox_received ON PREFIXinbox (received_us)`,
 			`CREATE INDEX IF NOT EXISTS PREFIXinbox_due ON PREFIXinbox (receiver, next_us) WHERE state = 1`,
@@ -60,8 +58,10 @@ func tables(d Dialect, prefix string) []string {
 	one SMALLINT NOT NULL PRIMARY KEY,
 	version INTEGER NOT NULL
 )OPTIONS`,
-		// k is the digest of identity, fingerprint and variant. A row's slot is one
-		// of the event's places for variants that wait, NULL where it needs none.
+		// k is the digest of identity, fingerprint and variant, which have one payment:
+		// so the index that finds the rows of a payment keeps k unique, too. A row's
+		// slot is one of the event's places for variants that wait, NULL where it needs
+		// none.
 		// What is fixed in size stands before what is not, so that it can be read
 		// without the rest.
 		`CREATE TABLE IF NOT EXISTS PREFIXinbox (

@@ -72,7 +72,7 @@ func (in *Inbox) settleOnce(ctx context.Context, a *attempt, o *payack.Observati
 
 // setApart has a row that was valid when it came, and breaks a rule since, stand in
 // for no other copy of its event.
-func (in *Inbox) setApart(ctx context.Context, tx *sql.Tx, a *attempt) error {
+func (in *Inbox) setApart(ctx context.Context, tx transaction, a *attempt) error {
 	event := eventKey(a.delivery.Event.ID(), true)
 	k := keyOf(event, a.fingerprint, "row "+strconv.FormatInt(a.id, 10))
 	_, err := tx.ExecContext(ctx, in.sql.setApart, event, k, a.id, a.token)
@@ -81,7 +81,7 @@ func (in *Inbox) setApart(ctx context.Context, tx *sql.Tx, a *attempt) error {
 
 // settleDone is the usual end, in few statements. It reports false when the row is
 // not running, as after a transaction of InTx.
-func (in *Inbox) settleDone(ctx context.Context, tx *sql.Tx, a *attempt) (e ending, ok bool, err error) {
+func (in *Inbox) settleDone(ctx context.Context, tx transaction, a *attempt) (e ending, ok bool, err error) {
 	e.state = done
 	if a.delivery.Event.Final() {
 		e.final = 1
@@ -98,7 +98,7 @@ func (in *Inbox) settleDone(ctx context.Context, tx *sql.Tx, a *attempt) (e endi
 }
 
 // letGo ends a transaction that settles: others may begin with the payment.
-func (in *Inbox) letGo(ctx context.Context, tx *sql.Tx, a *attempt, e ending) (ending, error) {
+func (in *Inbox) letGo(ctx context.Context, tx transaction, a *attempt, e ending) (ending, error) {
 	if e.state == done && !a.alone {
 		if _, err := tx.ExecContext(ctx, in.sql.giveWay, a.payment, a.event, a.fingerprint); err != nil {
 			return ending{}, err

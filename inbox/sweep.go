@@ -61,7 +61,7 @@ func (in *Inbox) sweep(ctx context.Context) error {
 	}
 	// What waits longer than any wait is of a clock that has jumped.
 	longest := max(in.cfg.RetryMax, in.cfg.Grace, in.cfg.Revive) + time.Minute
-	if _, err := in.cfg.DB.ExecContext(ctx, in.sql.ahead, longest.Microseconds()); err != nil {
+	if _, err := in.exec(ctx, in.sql.ahead, longest.Microseconds()); err != nil {
 		return err
 	}
 	if in.warned.allow("retention", time.Hour) {

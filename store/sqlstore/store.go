@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -393,6 +394,17 @@ func (s *Store) write(ctx context.Context, statement string, args ...any) (int64
 	}
 	defer s.writer.leave()
 	return s.exec(ctx, s.cfg.DB, statement, args...)
+}
+
+// Turn returns when it is the caller's turn to write with the store's pool, and end,
+// which ends it and may be called again. SQLite has one writer: whoever finds it
+// writing sleeps and looks again, and may find the next one, so those who take turns
+// get on sooner. On other databases nobody waits. The error is that of ctx.
+func (s *Store) Turn(ctx context.Context) (end func(), err error) {
+	if err := s.writer.enter(ctx); err != nil {
+		return nil, fmt.Errorf("sqlstore: another one is writing: %w", err)
+	}
+	return sync.OnceFunc(s.writer.leave), nil
 }
 
 // writer lets one in at a time. SQLite has one writer, and those who wait for it
