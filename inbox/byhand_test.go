@@ -230,7 +230,7 @@ func TestClockThatJumped(t *testing.T) {
 		s.exec(`UPDATE payack_inbox SET state = 2, attempts = 1, token = ` + d.bytes("00") + ` WHERE order_id = 'ORD-2'`)
 		s.exec(fmt.Sprintf(`INSERT INTO payack_running (payment, token, lease_us) SELECT payment, token, received_us + %d FROM payack_inbox WHERE order_id = 'ORD-2'`, decade))
 		s.run()
-		require.Eventually(t, func() bool { return len(s.calls()) == 2 }, 10*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return len(s.calls()) == 2 }, 30*time.Second, 5*time.Millisecond)
 	})
 }
 

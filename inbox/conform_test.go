@@ -14,6 +14,7 @@ import (
 
 // The embedded engine keeps what the suite asks of any.
 func TestConforms(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, d database) {
 		inboxtest.Run(t, func(t *testing.T) func() inboxtest.Engine {
 			dsn := d.dsn(t)
@@ -28,6 +29,7 @@ func TestConforms(t *testing.T) {
 
 // As a store an inbox keeps what is asked of any store.
 func TestConformsAsAStore(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("many claims at once take minutes under the race detector; module sqlstore holds its part to the same")
 	}

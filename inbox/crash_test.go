@@ -263,6 +263,7 @@ func settledAll(t testing.TB, db *sql.DB, l *load, within time.Duration) {
 //
 //	go test -run TestKilled -kills 1000 -timeout 0 .
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	rounds := *kills
 	switch {
 	case rounds > 0:
@@ -296,6 +297,7 @@ func TestKilled(t *testing.T) {
 // With the default lease an attempt whose process was killed is due again within
 // 15 seconds.
 func TestKilledIsDueAgainSoon(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it waits for the default lease")
 	}
@@ -326,6 +328,7 @@ func TestKilledIsDueAgainSoon(t *testing.T) {
 // Two processes on the same tables, on one file of SQLite too: what was
 // acknowledged by either is processed, in a transaction exactly once.
 func TestTwoProcesses(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, d database) {
 		if testing.Short() && d.dialect != inbox.SQLite {
 			t.Skip("processes take long to start under the race detector")
@@ -353,6 +356,7 @@ func TestTwoProcesses(t *testing.T) {
 // A function that ends the process is called a few times and not for ever: its
 // attempts count when they begin. Other events are processed all the same.
 func TestFunctionThatEndsTheProcess(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, d database) {
 		if testing.Short() && d.dialect != inbox.SQLite {
 			t.Skip("processes take long to start under the race detector")

@@ -63,6 +63,7 @@ func (d database) ownServer(t *testing.T, folder string, settings ...string) *te
 func TestServerFaults(t *testing.T) {
 	for _, d := range databases[1:] {
 		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
 			if testing.Short() && d.dialect == inbox.MySQL {
 				t.Skip("one server is enough for a start")
 			}

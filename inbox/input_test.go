@@ -109,6 +109,7 @@ func TestDeadlineOfAttempts(t *testing.T) {
 // A function that fails for an hour, two thousand times as fast: the waits are as
 // many, and the event is settled once in the end.
 func TestFailsForAnHour(t *testing.T) {
+	t.Parallel()
 	const hour = time.Hour / 2000
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) {

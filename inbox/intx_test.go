@@ -135,7 +135,7 @@ func TestInTxIsNotTakenOver(t *testing.T) {
 			cancel()
 		}
 		close(goOn)
-		require.Eventually(t, func() bool { return s.states()[0] == "done" }, 10*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return s.states()[0] == "done" }, 30*time.Second, 5*time.Millisecond)
 		assert.Equal(t, 1, s.effects())
 	})
 }

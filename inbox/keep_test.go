@@ -204,6 +204,7 @@ func TestImpossibleHandlesTakeNoRoom(t *testing.T) {
 // 500 as 5e2, has its identity and fingerprint. Neither stands in for the other, in
 // whatever order they come.
 func TestInvalidTwin(t *testing.T) {
+	t.Parallel()
 	valid := payacktest.Payatom(payacktest.NewPayatomKeys()).Order("ORD-1").Amount("500").Callback(t)
 	twin := valid.Clone()
 	twin.Body = []byte(strings.Replace(string(valid.Body), `"received_amount":"500"`, `"received_amount":5e2`, 1))
@@ -355,6 +356,7 @@ func TestOneRowForOneEvent(t *testing.T) {
 // A delivery for an event that is a dead letter makes it due again, at a bounded
 // rate, and the genuine copy is not lost because another one waits.
 func TestDeadLettersBecomeDueAgain(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.Revive = 700 * time.Millisecond }).mount()
 		s.says(nil, refuting("good"))

@@ -4,12 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +34,10 @@ import (
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleName); role != "" {
 		os.Exit(play(role))
+	}
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // tests wait more than they work
+		_ = f.Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0)))
 	}
 	code := m.Run()
 	testserver.StopAll()
@@ -80,7 +87,10 @@ func fresh(t testing.TB, driver, dsn string) string {
 // each runs a test over all databases.
 func each(t *testing.T, run func(t *testing.T, d database)) {
 	for _, d := range databases {
-		t.Run(d.name, func(t *testing.T) { run(t, d) })
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			run(t, d)
+		})
 	}
 }
 

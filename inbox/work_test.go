@@ -33,7 +33,7 @@ func (s *shop) run() (stop func()) {
 		})
 	}
 	s.t.Cleanup(stop)
-	require.Eventually(s.t, s.in.Working, 5*time.Second, time.Millisecond)
+	require.Eventually(s.t, s.in.Working, 30*time.Second, time.Millisecond)
 	return stop
 }
 
@@ -333,12 +333,12 @@ func TestBudgetPerReceiver(t *testing.T) {
 			s.kept(payack.PTS, s.pts, ptsCallback(t, fmt.Sprint("ORD-", n), payack.PTSSuccess))
 		}
 		s.run()
-		require.Eventually(t, func() bool { return hanging.Load() == 2 }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return hanging.Load() == 2 }, 30*time.Second, time.Millisecond)
 		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r"))
-		require.Eventually(t, func() bool { return len(s.calls()) == 1 }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(s.calls()) == 1 }, 30*time.Second, time.Millisecond)
 		assert.EqualValues(t, 2, hanging.Load())
 		close(hang)
-		require.Eventually(t, func() bool { return len(s.calls()) == 11 }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(s.calls()) == 11 }, 30*time.Second, time.Millisecond)
 	})
 }
 
@@ -353,7 +353,7 @@ func TestReceiverThatIsNotMounted(t *testing.T) {
 
 		bare := d.openAt(t, s.dsn, func(c *inbox.Config) { c.Late = time.Millisecond })
 		stop := bare.run()
-		require.Eventually(t, func() bool { return strings.Contains(bare.log.String(), "receiver=pts") }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return strings.Contains(bare.log.String(), "receiver=pts") }, 30*time.Second, time.Millisecond)
 		require.ErrorContains(t, bare.in.Healthy(t.Context()), "no receiver with this name is mounted")
 		require.NoError(t, bare.in.Drain(t.Context()))
 		stop()
@@ -432,6 +432,7 @@ func TestProcessedSoon(t *testing.T) {
 // An attempt that takes longer than its lease keeps it, and another process leaves
 // it alone.
 func TestLeaseIsRenewed(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, d database) {
 		short := func(c *inbox.Config) { c.Lease = 300 * time.Millisecond }
 		s := open(t, d, short).mount()
@@ -439,12 +440,12 @@ func TestLeaseIsRenewed(t *testing.T) {
 		s.says(func(context.Context, payack.Event) error { time.Sleep(1500 * time.Millisecond); return nil }, nil)
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
 		s.run()
-		require.Eventually(t, func() bool { return s.states()[0] == "running" }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return s.states()[0] == "running" }, 30*time.Second, time.Millisecond)
 		assert.Equal(t, 1, s.items()[0].Attempts, "counted when it is leased")
 		other.run()
-		require.Eventually(t, func() bool { return len(s.calls()) == 1 }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(s.calls()) == 1 }, 30*time.Second, time.Millisecond)
 		assert.Empty(t, other.calls())
-		require.Eventually(t, func() bool { return s.states()[0] == "done" }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return s.states()[0] == "done" }, 30*time.Second, time.Millisecond)
 		assert.Equal(t, 1, s.items()[0].Attempts)
 	})
 }
@@ -481,7 +482,7 @@ func TestRowWithoutALease(t *testing.T) {
 		s.drain()
 		assert.Equal(t, []string{"running"}, s.states())
 		s.run()
-		require.Eventually(t, func() bool { return len(s.calls()) == 1 }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(s.calls()) == 1 }, 30*time.Second, time.Millisecond)
 		assert.Contains(t, s.log.String(), "no lease did")
 	})
 }
