@@ -102,6 +102,25 @@ func TestVersions(t *testing.T) {
 	})
 }
 
+// The package's example is the README's: what the merchant writes is the same.
+func TestExampleIsTheReadmes(t *testing.T) {
+	function := func(path string) (lines []string) {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		_, after, found := strings.Cut(string(text), "inbox.InTx(")
+		require.True(t, found, path)
+		after, _, _ = strings.Cut(after, "}))")
+		for line := range strings.Lines(after) {
+			line, _, _ = strings.Cut(line, " //")
+			lines = append(lines, strings.TrimSpace(line))
+		}
+		return lines
+	}
+	readme := function("../README.md")
+	require.Greater(t, len(readme), 4)
+	assert.Equal(t, readme, function("example_test.go"))
+}
+
 func TestConfigIsChecked(t *testing.T) {
 	db, err := sqlite.OpenFile(filepath.Join(t.TempDir(), "x.db"))
 	require.NoError(t, err)

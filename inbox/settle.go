@@ -128,13 +128,13 @@ func (in *Inbox) judgeEnd(ctx context.Context, q dialect.Querier, a *attempt, t 
 		e.state = dead
 		e.error = readable("the function failed after it had ended the transaction, so part of what it wrote stands: "+e.error, 1000)
 	case o.Reason == payack.ReasonConflict:
-		// Only what is done is another version of the event; what was merely held
-		// may be given up.
+		// Only what is done is another version of the event; what was merely held, here
+		// or in a store that was there before, is given up or done before long.
 		var there int
 		if err := q.QueryRowContext(ctx, in.sql.doneAtAll, a.event).Scan(&there); err != nil {
 			return e, err
 		}
-		if there == 0 {
+		if there == 0 && t.age() < in.cfg.Grace {
 			e.state, e.wait = pending, min(time.Second, in.cfg.RetryFirst)
 		}
 	case o.Reason == payack.ReasonUnconfirmed:

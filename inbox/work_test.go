@@ -17,6 +17,7 @@ import (
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/inbox"
 	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/store/memstore"
 )
 
 // run has the inbox work in the background, and ends it with the test.
@@ -181,6 +182,82 @@ func TestSplicedHasAGraceWhereOnlyTheFunctionCanTell(t *testing.T) {
 		s.exec(`UPDATE payack_inbox SET since_us = 1`) // long ago
 		s.until("dead", func() bool { return s.states()[2] == "dead spliced" })
 		assert.Equal(t, []string{"done", "done", "dead spliced", "done"}, s.states())
+	})
+}
+
+// What contradicts an event that was done before there was an inbox is a dead
+// letter, too, when the grace has passed: until then the other one may be given up.
+func TestConflictWithTheStoreBefore(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		former := memstore.New(0)
+		claim, err := former.Claim(t.Context(), "pts:v1::1:ORD-1:T1000001:2000", "another", time.Minute)
+		require.NoError(t, err)
+		require.NoError(t, former.Commit(t.Context(), "pts:v1::1:ORD-1:T1000001:2000", claim.Token))
+		s := open(t, d, func(c *inbox.Config) { c.Grace = time.Hour }).mount(func(o *handlers.Options) { o.Store = former })
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+		s.drain()
+		assert.Equal(t, []string{"pending conflict"}, s.states())
+		s.exec(`UPDATE payack_inbox SET since_us = 1`) // long ago
+		s.until("dead", func() bool { return s.states()[0] == "dead conflict" })
+		assert.Empty(t, s.calls())
+	})
+}
+
+// A worker whose event was taken over changes nothing when its function returns:
+// every change of state is conditional on the token.
+func TestTakenOver(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		began, goOn := make(chan struct{}), make(chan struct{})
+		s.says(func(context.Context, payack.Event) error {
+			close(began)
+			<-goOn
+			return nil
+		}, nil)
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+		stop := s.run()
+		<-began
+		const decade = int64(10 * 365 * 24 * time.Hour / time.Microsecond)
+		for _, table := range []string{"payack_inbox", "payack_running"} {
+			s.exec(`UPDATE ` + table + ` SET token = ` + d.bytes("ff"))
+		}
+		close(goOn)
+		stop() // it waits for the attempt
+		assert.Equal(t, []string{"running"}, s.states(), "it is the other's to end")
+		var leases int
+		require.NoError(t, s.db.QueryRow(`SELECT COUNT(*) FROM payack_running`).Scan(&leases))
+		assert.Equal(t, 1, leases)
+		s.exec(fmt.Sprintf(`UPDATE payack_running SET lease_us = lease_us - %d`, decade)) // whose process has ended
+		s.until("done", func() bool { return s.states()[0] == "done" })
+		assert.Len(t, s.calls(), 1)
+		assert.Equal(t, 2, s.items()[0].Attempts)
+	})
+}
+
+// No more attempts begin than there are workers, and a row that waits for one is not
+// leased.
+func TestWorkersAreABound(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.Workers = 3 }).mountAtom()
+		running, goOn := atomic.Int64{}, make(chan struct{})
+		s.says(func(context.Context, payack.Event) error {
+			assert.LessOrEqual(t, running.Add(1), int64(3))
+			<-goOn
+			running.Add(-1)
+			return nil
+		}, nil)
+		for n := range 9 {
+			s.kept(payack.Payatom, s.atom, atomCallback(t, fmt.Sprint("ORD-", n), "r"))
+		}
+		s.run()
+		require.Eventually(t, func() bool { return running.Load() == 3 }, 30*time.Second, time.Millisecond)
+		time.Sleep(60 * time.Millisecond) // some polls
+		stats, err := s.in.Stats(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []int{6, 3, 0}, []int{stats.Pending, stats.Running, stats.Dead})
+		assert.Greater(t, stats.Oldest, 60*time.Millisecond)
+		close(goOn)
+		require.Eventually(t, func() bool { return len(s.calls()) == 9 }, 30*time.Second, time.Millisecond)
 	})
 }
 

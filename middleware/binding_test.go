@@ -40,6 +40,8 @@ func TestRefundWithOtherDetails(t *testing.T) {
 	refund(`{"refund_amount":"100"}`)
 	refund(`{"refund_amount":"100"}`)
 	assert.Zero(t, warned(), "the same again is nothing to look at")
+	refund(`{ "refund_amount" : "100" }`)
+	assert.Zero(t, warned(), "nor is how it is written")
 	refund(`{"refund_amount":"400"}`)
 	assert.Equal(t, 1, warned())
 	assert.Equal(t, payack.OutcomeDuplicate, d.last(t).Outcome)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
@@ -237,9 +238,23 @@ func refundDetails(ev *payack.PayatomEvent) (id, digest string, ok bool) {
 	return "payatom-refund:v1:" + hex.EncodeToString(sum[:]), refundDigest(ev), true
 }
 
+// plainObject returns an object with its names in order and no white space between
+// them, so that the order and the blanks of whoever wrote it don't count.
+func plainObject(literal string) string {
+	var members map[string]json.RawMessage
+	if json.Unmarshal([]byte(literal), &members) != nil {
+		return literal
+	}
+	plain, err := json.Marshal(members)
+	if err != nil {
+		return literal
+	}
+	return string(plain)
+}
+
 func refundDigest(ev *payack.PayatomEvent) string {
 	extra := ev.Unsigned.Extra
-	text := []string{ev.Unsigned.RefundInfo.String()}
+	text := []string{plainObject(ev.Unsigned.RefundInfo.String())}
 	for _, name := range slices.Sorted(maps.Keys(extra)) {
 		if strings.HasPrefix(name, "refund_info[") {
 			text = append(text, name, extra[name].String())
