@@ -337,10 +337,13 @@ func (s *shop) until(what string, ok func() bool) {
 	}
 }
 
-// states returns the states of all rows, the oldest first, with reasons.
-func (s *shop) states() (out []string) {
+// states returns the states of all rows, the oldest first, with reasons; statesOf
+// those of one order.
+func (s *shop) states() []string { return s.statesOf("") }
+
+func (s *shop) statesOf(order string) (out []string) {
 	s.t.Helper()
-	items, err := s.in.List(s.t.Context(), inbox.Filter{}, 0, 1000)
+	items, err := s.in.List(s.t.Context(), inbox.Filter{OrderID: order}, 0, 1000)
 	require.NoError(s.t, err)
 	for _, i := range items {
 		text := string(i.State)
