@@ -1,0 +1,106 @@
+package inbox_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/internal/e2e/lost"
+	"github.com/payack/payack/store/sqlstore"
+)
+
+// What is found by asking is settled once over an inbox, and over the SQL store that
+// it stands on.
+func TestLostCallbacks(t *testing.T) {
+	for _, d := range databases {
+		if testing.Short() && d.name != "SQLite" {
+			continue
+		}
+		t.Run(d.name+"/inbox", func(t *testing.T) {
+			lost.Run(t, func(t *testing.T) handlers.Options {
+				s := open(t, d)
+				work(t, s.in)
+				return handlers.Options{Inbox: s.in}
+			})
+		})
+		t.Run(d.name+"/sqlstore", func(t *testing.T) {
+			lost.Run(t, func(t *testing.T) handlers.Options {
+				c := sqlstore.Config{DB: d.pool(t, d.dsn(t)), Dialect: d.dialect}
+				require.NoError(t, sqlstore.Migrate(t.Context(), c))
+				store, err := sqlstore.Open(t.Context(), c)
+				require.NoError(t, err)
+				return handlers.Options{Store: store}
+			})
+		})
+	}
+}
+
+// work has an inbox work until the test ends.
+func work(t *testing.T, in *inbox.Inbox) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- in.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		assert.NoError(t, <-ended)
+	})
+}
+
+// A query's answer makes a dead event due again, as a redelivery does, and an
+// attempt knows where its event comes from.
+func TestQueryRevivesADeadEvent(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = time.Nanosecond, 1 }).mount()
+		s.mu.Lock()
+		s.settle = func(context.Context, payack.Event) error { return errShop }
+		s.mu.Unlock()
+		found := &payack.PtopEvent{
+			Verification: payack.Verification{Scheme: payack.SchemeQuery}, Success: true, TransactionID: "T1", OrderID: "ORD1",
+		}
+		ask := func() payack.Observation {
+			var o payack.Observation
+			err := s.ptop.(*handlers.Handler).Deliver(t.Context(), &payack.Delivery{
+				Provider: payack.Ptop, Source: payack.SourceQuery, Received: time.Now(), Event: found}, &o)
+			require.NoError(t, err)
+			return o
+		}
+		assert.Equal(t, payack.OutcomeAccepted, ask().Outcome)
+		assert.Equal(t, payack.OutcomeDuplicate, ask().Outcome, "it waits already")
+		require.NoError(t, s.in.Drain(t.Context()))
+		dead, err := s.in.List(t.Context(), inbox.Filter{States: []inbox.State{inbox.Dead}}, 0, 0)
+		require.NoError(t, err)
+		require.Len(t, dead, 1)
+		full, err := s.in.Get(t.Context(), dead[0].ID)
+		require.NoError(t, err)
+		assert.Equal(t, payack.SourceQuery, full.Delivery.Source)
+		assert.Equal(t, payack.SchemeQuery, full.Delivery.Event.VerifiedBy().Scheme)
+
+		s.mu.Lock()
+		s.settle = nil
+		s.mu.Unlock()
+		assert.Equal(t, payack.OutcomeAccepted, ask().Outcome)
+		require.Eventually(t, func() bool {
+			if err := s.in.Drain(t.Context()); err != nil && !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(s.settled) == 1
+		}, time.Minute, 10*time.Millisecond)
+		assert.Equal(t, payack.OutcomeDuplicate, ask().Outcome)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		assert.Equal(t, []string{found.ID()}, s.settled)
+		for _, o := range s.seen {
+			assert.Equal(t, payack.SourceQuery, o.Delivery.Source)
+		}
+	})
+}

@@ -1,0 +1,200 @@
+// Package lost has merchants whose callbacks get lost, and tests of what
+// package reconcile makes of that over a receiver's store or inbox. Only tests
+// import it.
+package lost
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/client"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/payacktest/gateway"
+	"github.com/payack/payack/reconcile"
+)
+
+// amount is what each order is made out for.
+const amount = "100.5"
+
+// fake is what the fake gateways have in common.
+type fake interface {
+	Close()
+	Pay(id string) error
+	SetFaults(gateway.Faults) error
+	Wait(context.Context) error
+	Deliveries(id string) []gateway.Delivery
+	Redeliver(context.Context, gateway.Delivery) (gateway.Delivery, error)
+}
+
+// side is one provider's: a fake gateway, a client of it and a receiver.
+type side struct {
+	fake    fake
+	account reconcile.Account
+	handler *middleware.Handler
+	// create makes a payment whose callbacks go to a URL, and returns what it is
+	// asked by.
+	create func(id, callbackURL string) (handle string, err error)
+	// fail makes a payment one that was not paid, for good, without a callback.
+	fail func(id string) error
+	// answered is the amount that the provider says was paid.
+	answered func(ev payack.Event) payack.Amount
+	// signs reports whether answers are signed.
+	signs bool
+}
+
+// providers are those that can be asked, each in its file.
+var providers = map[payack.Provider]func(t testing.TB, s *Shop, o middleware.Options) side{
+	payack.Ptop:    ptop,
+	payack.PTS:     pts,
+	payack.Payatom: payatom,
+}
+
+// Shop is a merchant of one provider.
+type Shop struct {
+	side
+	provider payack.Provider
+	server   *httptest.Server
+	lost     atomic.Bool // callbacks end without an answer
+
+	mu       sync.Mutex
+	orders   []reconcile.Order
+	credited map[string]int             // paid, by order
+	closed   map[string]bool            // not paid, for good
+	ids      map[string]map[string]bool // of the events that the function took, by order
+	seen     []payack.Observation
+}
+
+// newShop starts a shop with receivers of these options. Its callbacks are lost.
+func newShop(t *testing.T, p payack.Provider, o middleware.Options) *Shop {
+	t.Helper()
+	s := &Shop{provider: p, credited: map[string]int{}, closed: map[string]bool{}, ids: map[string]map[string]bool{}}
+	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.lost.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		s.handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.server.Close)
+	s.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	s.lost.Store(true)
+	o.Logger, o.Observer = slog.New(slog.DiscardHandler), s
+	s.side = providers[p](t, s, o)
+	t.Cleanup(s.fake.Close)
+	return s
+}
+
+// Observe implements [payack.Observer].
+func (s *Shop) Observe(_ context.Context, o *payack.Observation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = append(s.seen, *o)
+}
+
+// take is the merchant's function: it credits what was paid, and nothing that is
+// other than what was ordered.
+func (s *Shop) take(_ context.Context, ev payack.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ids[ev.Order()] == nil {
+		return fmt.Errorf("no such order: %w", payack.ErrUnexpected)
+	}
+	if ev.Paid() {
+		if !s.answered(ev).Equal(payack.NewAmount(amount)) {
+			return fmt.Errorf("another amount: %w", payack.ErrUnexpected)
+		}
+		s.credited[ev.Order()]++
+	} else if ev.Final() {
+		s.closed[ev.Order()] = true
+	}
+	s.ids[ev.Order()][ev.ID()] = true
+	return nil
+}
+
+// expects reports whether there is such an order.
+func (s *Shop) expects(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ids[id] != nil
+}
+
+// order creates one.
+func (s *Shop) order(t testing.TB, id string) reconcile.Order {
+	t.Helper()
+	handle, err := s.create(id, s.server.URL)
+	require.NoError(t, err)
+	o := reconcile.Order{Provider: s.provider, OrderID: id, Handle: handle, Amount: payack.NewAmount(amount), Created: time.Now()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.orders = append(s.orders, o)
+	s.ids[id] = map[string]bool{}
+	return o
+}
+
+// open are the orders that the shop's records don't know as paid or closed.
+func (s *Shop) open(context.Context) iter.Seq2[reconcile.Order, error] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var open []reconcile.Order
+	for _, o := range s.orders {
+		if s.credited[o.OrderID] == 0 && !s.closed[o.OrderID] {
+			open = append(open, o)
+		}
+	}
+	return func(yield func(reconcile.Order, error) bool) {
+		for _, o := range open {
+			if !yield(o, nil) {
+				return
+			}
+		}
+	}
+}
+
+// reconciler asks about the open orders on a schedule of moments.
+func (s *Shop) reconciler(t testing.TB) *reconcile.Reconciler {
+	t.Helper()
+	r, err := reconcile.New(reconcile.Config{
+		Orders: s.open, Accounts: []reconcile.Account{s.account}, Logger: slog.New(slog.DiscardHandler),
+		Waits: []time.Duration{10 * time.Millisecond, 100 * time.Millisecond}, PerSecond: 1000,
+	})
+	require.NoError(t, err)
+	return r
+}
+
+// observed counts what was observed of a source with an outcome.
+func (s *Shop) observed(source payack.Source, outcome payack.Outcome) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.seen {
+		if o.Delivery.Source == source && o.Outcome == outcome && o.Attempt == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// settled returns how many orders are credited, and how many credits there were.
+func (s *Shop) settled() (orders, credits int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.credited {
+		credits += n
+	}
+	return len(s.credited), credits
+}
+
+// clientOptions leave repetitions to the schedule.
+func clientOptions() client.Options { return client.Options{Retries: -1} }
+
+// gatewayOptions send each callback once.
+func gatewayOptions() gateway.Options { return gateway.Options{Retries: -1} }

@@ -1,0 +1,223 @@
+package lost
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/payacktest/gateway"
+	"github.com/payack/payack/reconcile"
+)
+
+// Run runs all tests for each provider with receivers of these options, of which a
+// Store or an Inbox counts. The inbox works meanwhile.
+func Run(t *testing.T, options func(t *testing.T) middleware.Options) {
+	for p := range providers {
+		t.Run(string(p), func(t *testing.T) {
+			for name, test := range map[string]func(*testing.T, *Shop){
+				"all lost": allLost, "some come": someCome, "lies and limits": liesAndLimits, "another order": anotherOrder,
+			} {
+				t.Run(name, func(t *testing.T) { test(t, newShop(t, p, options(t))) })
+			}
+		})
+	}
+}
+
+// soon is generous: what it waits for comes at once on a machine that has time.
+const soon = time.Minute
+
+func id(i int) string { return fmt.Sprintf("ORD%07d", i) }
+
+// working runs the reconciler until the test ends.
+func working(t *testing.T, r *reconcile.Reconciler) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		assert.NoError(t, <-ended)
+	})
+}
+
+// Every callback is lost; whatever was paid is settled once.
+func allLost(t *testing.T, s *Shop) {
+	const n = 12
+	for i := range n {
+		s.order(t, id(i))
+	}
+	r := s.reconciler(t)
+	working(t, r)
+	paid := 0
+	for i := range n {
+		switch i % 3 {
+		case 0:
+			require.NoError(t, s.fake.Pay(id(i)))
+			paid++
+		case 1:
+			require.NoError(t, s.fail(id(i)))
+		}
+	}
+	require.Eventually(t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.credited) == paid && len(s.closed) == n/3
+	}, soon, 5*time.Millisecond)
+	require.Eventually(t, func() bool { // which is told when the function has returned
+		return s.observed(payack.SourceQuery, payack.OutcomeAccepted) == paid+n/3
+	}, soon, 5*time.Millisecond)
+	require.NoError(t, s.fake.Wait(t.Context()))
+	orders, credits := s.settled()
+	assert.Equal(t, paid, orders)
+	assert.Equal(t, paid, credits)
+	assert.EqualValues(t, paid, r.Stats().Found)
+	assert.Zero(t, s.observed(payack.SourceCallback, payack.OutcomeAccepted))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.seen {
+		if o.Attempt == 0 && o.Outcome == payack.OutcomeAccepted {
+			assert.Greater(t, o.Age, time.Duration(0), "the age at which a payment was found")
+		}
+		assert.Equal(t, payack.SourceQuery, o.Delivery.Source, "of an inbox's attempts, too")
+	}
+	for i := range n {
+		assert.LessOrEqual(t, len(s.ids[id(i)]), 1)
+	}
+}
+
+// Callbacks come before, during and after the question, and each is the same event.
+func someCome(t *testing.T, s *Shop) {
+	const n = 12
+	ctx, r := t.Context(), s.reconciler(t)
+	var orders []reconcile.Order
+	for i := range n {
+		orders = append(orders, s.order(t, id(i)))
+		require.NoError(t, s.fake.Pay(id(i)))
+	}
+	require.NoError(t, s.fake.Wait(ctx)) // they are lost
+	s.lost.Store(false)
+	ask := func(o reconcile.Order) {
+		_, err := r.Ask(ctx, o)
+		assert.NoError(t, err)
+	}
+	call := func(o reconcile.Order) {
+		_, err := s.fake.Redeliver(ctx, s.fake.Deliveries(o.OrderID)[0])
+		assert.NoError(t, err)
+	}
+	var all sync.WaitGroup
+	for i, o := range orders {
+		switch i % 3 {
+		case 0:
+			all.Go(func() { call(o); ask(o); ask(o) })
+		case 1:
+			all.Go(func() { ask(o); call(o); call(o) })
+		case 2:
+			for range 2 {
+				all.Go(func() { call(o) })
+				all.Go(func() { ask(o) })
+			}
+		}
+	}
+	all.Wait()
+	working(t, r) // two that met were both told to come again, perhaps
+	require.Eventually(t, func() bool { orders, _ := s.settled(); return orders == n }, soon, 5*time.Millisecond)
+	for _, o := range orders {
+		call(o)
+		ask(o)
+	}
+	_, credits := s.settled()
+	assert.Equal(t, n, credits)
+	for _, o := range orders {
+		s.mu.Lock()
+		assert.Len(t, s.ids[o.OrderID], 1, "one event for an order, asked about or called")
+		s.mu.Unlock()
+	}
+}
+
+// A gateway that lies, limits, hangs up or is away gets nothing credited, and is
+// believed when it comes to its senses.
+func liesAndLimits(t *testing.T, s *Shop) {
+	const n = 3
+	ctx, r := t.Context(), s.reconciler(t)
+	var orders []reconcile.Order
+	for i := range n {
+		orders = append(orders, s.order(t, id(i)))
+		require.NoError(t, s.fake.Pay(id(i)))
+	}
+	stranger := s.order(t, id(n)) // nobody paid this one
+	require.NoError(t, s.fake.Wait(ctx))
+	for name, f := range map[string]struct {
+		fault gateway.Faults
+		// answers says that it is an answer, which only the merchant's records refute.
+		answers bool
+	}{
+		"limits":                    {fault: gateway.Faults{Status: http.StatusTooManyRequests}},
+		"is broken":                 {fault: gateway.Faults{Status: http.StatusBadGateway}},
+		"is away":                   {fault: gateway.Faults{Refuse: true}},
+		"hangs up":                  {fault: gateway.Faults{Cut: true}},
+		"breaks off":                {fault: gateway.Faults{Truncate: true}},
+		"signs with another key":    {fault: gateway.Faults{BadSignature: true}, answers: !s.signs},
+		"says another amount":       {fault: gateway.Faults{Amount: "9999"}, answers: true},
+		"tells of another order":    {fault: gateway.Faults{OrderID: id(n)}, answers: !s.signs},
+		"tells of no such order":    {fault: gateway.Faults{OrderID: "ORD9999999"}, answers: !s.signs},
+		"tells of a spelling of it": {fault: gateway.Faults{OrderID: "ord0000000"}, answers: !s.signs},
+	} {
+		if f.answers && f.fault.Amount == "" {
+			continue // of this provider it is no lie
+		}
+		require.NoError(t, s.fake.SetFaults(f.fault))
+		for _, o := range orders {
+			answer, err := r.Ask(ctx, o)
+			if f.answers {
+				assert.NoError(t, err, name)
+				assert.True(t, answer.Paid(), name)
+			} else {
+				assert.Error(t, err, name)
+				assert.False(t, answer.Delivered, name)
+			}
+		}
+		_, credits := s.settled()
+		assert.Zero(t, credits, name)
+	}
+	require.NoError(t, s.fake.SetFaults(gateway.Faults{}))
+	working(t, r)
+	require.Eventually(t, func() bool { orders, _ := s.settled(); return orders == n }, soon, 5*time.Millisecond)
+	_, credits := s.settled()
+	assert.Equal(t, n, credits)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	assert.Zero(t, s.credited[stranger.OrderID])
+}
+
+// A record with the handle of another order gets no second credit for it.
+func anotherOrder(t *testing.T, s *Shop) {
+	ctx, r := t.Context(), s.reconciler(t)
+	mine, other := s.order(t, id(1)), s.order(t, id(2))
+	require.NoError(t, s.fake.Pay(mine.OrderID))
+	require.NoError(t, s.fake.Wait(ctx))
+	_, err := r.Ask(ctx, mine)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { orders, _ := s.settled(); return orders == 1 }, soon, 5*time.Millisecond)
+	other.Handle = mine.Handle
+	mixed := other
+	mixed.OrderID += "0"
+	for range 3 {
+		for _, o := range []reconcile.Order{other, mixed} {
+			_, _ = r.Ask(ctx, o)
+		}
+	}
+	s.lost.Store(false)
+	again, err := s.fake.Redeliver(ctx, s.fake.Deliveries(mine.OrderID)[0])
+	require.NoError(t, err)
+	assert.True(t, again.Acknowledged, "the genuine callback is a duplicate")
+	// With an inbox what was kept is processed by and by.
+	require.Never(t, func() bool { _, credits := s.settled(); return credits != 1 }, 300*time.Millisecond, 20*time.Millisecond)
+}

@@ -1,0 +1,115 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/client"
+	"github.com/payack/payack/reconcile"
+)
+
+func TestAsk(t *testing.T) {
+	x, m := &till{}, newMerchant(t)
+	r := build(t, reconcile.Config{Orders: these(), Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}, PerSecond: 1000})
+	for _, tc := range []struct {
+		name    string
+		status  int
+		says    string
+		order   reconcile.Order
+		is      error // of the question
+		outcome payack.Outcome
+		reason  payack.Reason
+		settled int
+		seen    string // what is observed, empty for nothing
+	}{
+		{name: "pending", says: pending, order: order("1", time.Hour)},
+		{name: "an order that it doesn't know yet", status: http.StatusBadRequest, says: `{"success":false,"message":"x"}`, order: order("1", 0), is: client.ErrDeclined, seen: "failed unreachable"},
+		{name: "another transaction", says: `{"status":1,"amount":5,"transaction_id":"T2"}`, order: order("1", 0), is: client.ErrMismatch, seen: "rejected unconfirmed"},
+		{name: "another order", says: `{"status":1,"amount":5,"order_id":"2"}`, order: order("1", 0), is: client.ErrMismatch, seen: "rejected unconfirmed"},
+		{name: "paid nothing", says: `{"status":1,"amount":0}`, order: order("1", 0), is: payack.ErrMalformed, seen: "rejected malformed"},
+		{name: "failed beside a status", says: `{"success":false,"status":1,"amount":5}`, order: order("1", 0), is: client.ErrDeclined, seen: "failed unreachable"},
+		{name: "no transaction", says: paid, order: reconcile.Order{Provider: payack.Ptop, OrderID: "1"}, is: errAny},
+		{name: "no order", says: paid, order: reconcile.Order{Provider: payack.Ptop, Handle: "T1"}, is: errAny},
+		{name: "a transaction that is no text", says: paid, order: reconcile.Order{Provider: payack.Ptop, OrderID: "1", Handle: "T\n"}, is: client.ErrRequest},
+		{name: "paid", says: paid, order: order("1", time.Hour), outcome: payack.OutcomeAccepted, settled: 1, seen: "accepted"},
+		{name: "again", says: paid, order: order("1", time.Hour), outcome: payack.OutcomeDuplicate, settled: 1, seen: "duplicate"},
+		{name: "another spelling of the order", says: paid, order: reconcile.Order{Provider: payack.Ptop, OrderID: "01", Handle: "T1"}, outcome: payack.OutcomeRejected, reason: payack.ReasonConflict, settled: 1, seen: "rejected conflict"},
+		{name: "another order's transaction", says: paid, order: reconcile.Order{Provider: payack.Ptop, OrderID: "2", Handle: "T1"}, outcome: payack.OutcomeRejected, reason: payack.ReasonConflict, settled: 1, seen: "rejected conflict"},
+		{name: "another amount now", says: `{"status":1,"amount":500}`, order: order("1", 0), outcome: payack.OutcomeDuplicate, settled: 1, seen: "duplicate"},
+		{name: "cancelled", says: `{"status":2,"amount":5}`, order: order("3", 0), outcome: payack.OutcomeAccepted, settled: 2, seen: "accepted"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			m.mu.Lock()
+			m.observed = nil
+			m.mu.Unlock()
+			if tc.status == 0 {
+				tc.status = http.StatusOK
+			}
+			x.says = func(string) (int, string) { return tc.status, tc.says }
+			answer, err := r.Ask(t.Context(), tc.order)
+			switch {
+			case tc.is == errAny:
+				require.Error(t, err)
+			case tc.is != nil:
+				require.ErrorIs(t, err, tc.is)
+			default:
+				require.NoError(t, err)
+			}
+			assert.Equal(t, tc.outcome != "", answer.Delivered)
+			assert.Equal(t, tc.outcome, answer.Observation.Outcome)
+			assert.Equal(t, tc.reason, answer.Observation.Reason)
+			assert.False(t, answer.Signed)
+			assert.Len(t, m.settledOrders(), tc.settled)
+			if tc.seen == "" {
+				assert.Empty(t, m.observed)
+				return
+			}
+			assert.Equal(t, []string{tc.seen}, m.outcomes())
+			assert.Equal(t, payack.SourceQuery, m.observed[0].Delivery.Source)
+			assert.GreaterOrEqual(t, m.observed[0].Age, time.Duration(0))
+		})
+	}
+}
+
+var errAny = errors.New("any")
+
+// Who looks changes nothing, and nobody is told.
+func TestLook(t *testing.T) {
+	x, m := &till{says: always(paid)}, newMerchant(t)
+	r := build(t, reconcile.Config{Orders: these(), Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}, PerSecond: 1000})
+	answer, err := r.Look(t.Context(), order("1", 0))
+	require.NoError(t, err)
+	assert.True(t, answer.Paid())
+	assert.True(t, answer.Final())
+	assert.Equal(t, "1", answer.Status)
+	assert.Equal(t, "5", answer.Amount.String())
+	assert.False(t, answer.Delivered)
+	assert.Empty(t, m.observed)
+	x.says = func(string) (int, string) { return http.StatusBadGateway, "" }
+	_, err = r.Look(t.Context(), order("1", 0))
+	require.ErrorIs(t, err, client.ErrStatus)
+	assert.Empty(t, m.observed)
+	assert.Empty(t, m.settled)
+
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = r.Look(ended, order("1", 0))
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// A time in the future makes no age below nothing.
+func TestAgeIsNeverNegative(t *testing.T) {
+	x, m := &till{says: always(paid)}, newMerchant(t)
+	r := build(t, reconcile.Config{Orders: these(), Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}})
+	answer, err := r.Ask(t.Context(), order("1", -time.Hour))
+	require.NoError(t, err)
+	assert.Zero(t, answer.Observation.Age)
+	assert.Zero(t, m.observed[0].Age)
+}

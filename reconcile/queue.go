@@ -1,0 +1,99 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+)
+
+// question is an order that is due.
+type question struct {
+	Order
+	key   uint64
+	since int64 // when it became due
+	seq   int   // its place in the source
+}
+
+func earlier(a, b question) int {
+	return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.seq, b.seq))
+}
+
+func later(a, b question) int { return earlier(b, a) }
+
+// queue holds some of the orders of an account that are due.
+type queue struct {
+	mu     sync.Mutex
+	due    []question    // the one that is due for longest last
+	more   bool          // the source has more that is due
+	filled chan struct{} // something was put in
+}
+
+// clear empties it.
+func (q *queue) clear() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.due, q.more = nil, false
+}
+
+// put adds what a reading found, and whether it found more than that.
+func (q *queue) put(found []question, more bool) {
+	q.mu.Lock()
+	q.due = append(q.due, found...)
+	slices.SortFunc(q.due, later)
+	q.more = more
+	q.mu.Unlock()
+	select {
+	case q.filled <- struct{}{}:
+	default:
+	}
+}
+
+func (q *queue) length() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.due)
+}
+
+// next waits for an order and takes it out. Hungry reports that it is time to read
+// on.
+func (q *queue) next(ctx context.Context, low int) (next question, hungry, ok bool) {
+	for {
+		q.mu.Lock()
+		if last := len(q.due) - 1; last >= 0 {
+			next, q.due[last] = q.due[last], question{} // keep no order alive
+			q.due = q.due[:last]
+			hungry = q.more && len(q.due) <= low
+			q.more = q.more && !hungry // said once
+			q.mu.Unlock()
+			return next, hungry, true
+		}
+		q.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return question{}, false, false
+		case <-q.filled:
+		}
+	}
+}
+
+// choice picks from a reading those of an account that are due for longest.
+type choice struct {
+	room    int
+	found   []question
+	dropped bool
+}
+
+func (c *choice) add(q question) {
+	if c.found = append(c.found, q); len(c.found) >= 2*c.room+100 {
+		c.cut()
+	}
+}
+
+func (c *choice) cut() {
+	slices.SortFunc(c.found, earlier)
+	if len(c.found) > c.room {
+		clear(c.found[c.room:]) // keep no order alive
+		c.found, c.dropped = c.found[:c.room], true
+	}
+}

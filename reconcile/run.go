@@ -1,0 +1,213 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/payack/payack"
+)
+
+// Stats are counted since New, but for Open.
+type Stats struct {
+	// Open is how many orders the source had when it was last read to its end.
+	Open int64
+	// Asked counts questions, and Found the payments that were found by one before
+	// their callback came.
+	Asked, Found int64
+	// GivenUp counts orders that grew too old.
+	GivenUp int64
+}
+
+type counts struct{ open, asked, found, givenUp atomic.Int64 }
+
+// Stats returns what was done so far.
+func (r *Reconciler) Stats() Stats {
+	return Stats{Open: r.counts.open.Load(), Asked: r.counts.asked.Load(), Found: r.counts.found.Load(), GivenUp: r.counts.givenUp.Load()}
+}
+
+// Run asks about the open orders until ctx ends, and returns when the questions that
+// are open by then have ended and what was found is handed on. The error is nil then.
+// Run may be called once at a time. A source that fails is read again.
+func (r *Reconciler) Run(ctx context.Context) error {
+	if !r.running.CompareAndSwap(false, true) {
+		return errors.New("reconcile: Run is running already; call it once")
+	}
+	defer r.running.Store(false)
+	r.book.reset()
+	var working sync.WaitGroup
+	defer working.Wait()
+	for _, a := range r.accounts {
+		a.clear()
+		working.Go(func() { r.serve(ctx, a) })
+	}
+	for ctx.Err() == nil {
+		r.read(ctx)
+		select {
+		case <-ctx.Done():
+		case <-r.hungry:
+		case <-time.After(r.cfg.Every):
+		}
+	}
+	return nil
+}
+
+// serve asks an account about what is in its queue.
+func (r *Reconciler) serve(ctx context.Context, a *account) {
+	workers := make(chan struct{}, r.cfg.Workers)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	for {
+		q, hungry, ok := a.next(ctx, r.batch/2)
+		if !ok {
+			return
+		}
+		if hungry {
+			select {
+			case r.hungry <- struct{}{}:
+			default:
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case workers <- struct{}{}:
+		}
+		wait, unwell := a.pause(time.Now())
+		if wait > 0 {
+			sleep(ctx, wait)
+		}
+		if r.limiters[a.provider].turn(ctx) != nil {
+			return
+		}
+		asked := make(chan struct{})
+		asking.Go(func() {
+			defer func() { <-workers; close(asked) }()
+			r.attend(ctx, a, &q)
+		})
+		if unwell { // see first whether it answers again
+			<-asked
+		}
+	}
+}
+
+// attend asks about an order that is due, and notes when it is due again however
+// that ends.
+func (r *Reconciler) attend(ctx context.Context, a *account, q *question) {
+	began, final := time.Now(), false
+	var err error
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New("a panic")
+			r.cfg.Logger.Error("payack: reconcile: the merchant's code panicked", "provider", a.provider, "stack", string(debug.Stack()))
+		}
+		now := time.Now()
+		if ctx.Err() == nil {
+			a.felt(began, now, unwell(err))
+		}
+		r.book.answered(q.key, &q.Order, &r.cfg, now, final)
+	}()
+	var answer Answer
+	answer, err = r.ask(ctx, a, &q.Order, true)
+	final = answer.Delivered && answer.Final() && a.done(ctx, answer.Event)
+}
+
+// done reports whether an event was processed. One that an inbox keeps may not have
+// been yet, and may be dead later: it is asked about on.
+func (a *account) done(ctx context.Context, ev payack.Event) bool {
+	state, err := a.receiver.Store().Lookup(ctx, ev.ID(), ev.Fingerprint())
+	return err == nil && state == payack.ClaimDone
+}
+
+// read reads the source once, and fills the queues with what is due for longest.
+func (r *Reconciler) read(ctx context.Context) {
+	choices := make(map[*account]*choice, len(r.accounts))
+	for _, a := range r.accounts {
+		choices[a] = &choice{room: max(0, r.batch-a.length())}
+	}
+	r.book.begin()
+	err := r.choose(ctx, choices)
+	whole := err == nil && ctx.Err() == nil
+	if err != nil && ctx.Err() == nil {
+		r.warned.say("source", func() {
+			r.cfg.Logger.Error("payack: reconcile: the source of open orders failed; it is read again", "error", err)
+		})
+	}
+	for a, c := range choices {
+		c.cut()
+		for _, q := range c.found {
+			r.book.queue(q.key)
+		}
+		a.put(c.found, c.dropped)
+	}
+	if open := r.book.end(whole); whole {
+		r.counts.open.Store(int64(open))
+	}
+}
+
+// choose reads the source. The error is the source's.
+func (r *Reconciler) choose(ctx context.Context, choices map[*account]*choice) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it panicked: %s", debug.Stack())
+		}
+	}()
+	now, seq := time.Now(), 0
+	for o, err := range r.cfg.Orders(ctx) {
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		seq++
+		a, err := r.find(&o)
+		if err == nil && o.Created.IsZero() {
+			err = errors.New("Created is zero")
+		}
+		if err != nil {
+			r.cannot(&o, err)
+			continue
+		}
+		key := r.keyOf(&o)
+		switch since, v := r.book.read(key, &o, &r.cfg, now); v {
+		case due:
+			choices[a].add(question{Order: o, key: key, since: since, seq: seq})
+		case givenUp:
+			r.counts.givenUp.Add(1)
+			r.cfg.Logger.Warn("payack: reconcile: an order stayed open for too long and is not asked about any more; look at it, and ask by hand",
+				"provider", o.Provider, "order_id", o.OrderID, "age", o.age(now))
+		}
+	}
+	return nil
+}
+
+// cannot warns of an order that can't be asked about.
+func (r *Reconciler) cannot(o *Order, err error) {
+	r.warned.say("order", func() {
+		r.cfg.Logger.Warn("payack: reconcile: an open order can't be asked about", "provider", o.Provider, "order_id", o.OrderID, "error", err)
+	})
+}
+
+// warned lets a warning of each kind through once a minute.
+type warned struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+func (w *warned) say(kind string, say func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if before, said := w.last[kind]; said && time.Since(before) < time.Minute {
+		return
+	}
+	if w.last == nil {
+		w.last = map[string]time.Time{}
+	}
+	w.last[kind] = time.Now()
+	say()
+}
