@@ -60,5 +60,6 @@
 // too, if it is on a local disk.
 //
 // Durability is the database's. After an asynchronous failover it may have lost
-// what was committed last; ask the provider about open orders then.
+// what was committed last; ask the provider about open orders then
+// (package reconcile).
 package inbox

@@ -42,7 +42,7 @@
 //
 // # Several processes
 //
-// What was asked when is remembered in memory: 50 bytes or so for an open order.
+// What was asked when is remembered in memory: 80 bytes or so for an open order.
 // Processes that each run a Reconciler ask about each order each. They keep to one
 // rate together by a limiter that they share (Config.Limiters). Run it in one of
 // them, or give each its part of the orders, to spare the provider.

@@ -216,6 +216,7 @@ func TestManyOpenOrders(t *testing.T) {
 		stop := run(t, r)
 		const round = n / rate * time.Second
 		time.Sleep(round)
+		synctest.Wait()
 		first := heap()
 		assert.InEpsilon(t, n, questions, 0.01, "the rate over the first round")
 		for i, id := range order {
@@ -225,6 +226,7 @@ func TestManyOpenOrders(t *testing.T) {
 			}
 		}
 		time.Sleep(round)
+		synctest.Wait()
 		assert.InEpsilon(t, 2*n, questions, 0.01, "the rate over two rounds")
 		last := heap()
 		stop()

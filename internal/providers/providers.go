@@ -9,11 +9,13 @@
 //	middleware/NAME.go   configuration and answers         contracts in contracts.go
 //	handlers/NAME.go     constructor
 //	client/NAME.go       requests, Confirm, if it can be asked
+//	reconcile/NAME.go    an account, if it can be asked
 //	payacktest/NAME.go   keys, builder, descriptor         descriptors in provider.go
 //	payacktest/gateway/NAME.go   a fake, if there is a client
 //	diagnose/NAME.go     what can be varied               registry in provider.go
 //	cmd/payack/NAME.go   section of the configuration, descriptor   registry in provider.go
 //	internal/e2e/NAME.go   messages and answers for tests   registry in provider.go
+//	internal/e2e/lost/NAME.go    a merchant of it, if it can be asked   providers in lost.go
 //	internal/e2e/field/NAME.go   messages for cases         registry in provider.go
 //	testdata/vectors/NAME.json   vectors                   Counts in internal/vectors
 //

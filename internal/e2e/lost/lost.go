@@ -4,8 +4,10 @@
 package lost
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"net/http"
@@ -13,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -73,6 +76,8 @@ type Shop struct {
 	closed   map[string]bool            // not paid, for good
 	ids      map[string]map[string]bool // of the events that the function took, by order
 	seen     []payack.Observation
+	answer   []byte // the last of the gateway
+	replay   []byte // what is given to the client instead of it; nil is nothing
 }
 
 // newShop starts a shop with receivers of these options. Its callbacks are lost.
@@ -193,8 +198,33 @@ func (s *Shop) settled() (orders, credits int) {
 	return len(s.credited), credits
 }
 
+// RoundTrip takes the client's requests to the gateway, and keeps the answers. With
+// a replay it gives an old one in place of a new one.
+func (s *Shop) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.replay != nil {
+		body = s.replay
+	}
+	s.answer = body
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	res.ContentLength = int64(len(body))
+	if err != nil { // it broke off
+		res.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), iotest.ErrReader(err)))
+	}
+	return res, nil
+}
+
 // clientOptions leave repetitions to the schedule.
-func clientOptions() client.Options { return client.Options{Retries: -1} }
+func clientOptions(s *Shop) client.Options {
+	return client.Options{Retries: -1, HTTPClient: &http.Client{Transport: s}}
+}
 
 // gatewayOptions send each callback once.
 func gatewayOptions() gateway.Options { return gateway.Options{Retries: -1} }

@@ -18,7 +18,7 @@ func payatom(t testing.TB, s *Shop, o middleware.Options) side {
 	gw, err := gateway.NewPayatom(gateway.PayatomConfig{Options: gatewayOptions()})
 	require.NoError(t, err)
 	keys := []payack.Secret{gw.SecretKey()}
-	c, err := client.NewPayatom(client.PayatomConfig{BaseURL: gw.URL, PID: gw.PID(), SecretKeys: keys, Options: clientOptions()})
+	c, err := client.NewPayatom(client.PayatomConfig{BaseURL: gw.URL, PID: gw.PID(), SecretKeys: keys, Options: clientOptions(s)})
 	require.NoError(t, err)
 	h, err := handlers.NewPayatom(handlers.PayatomConfig{
 		SecretKeys: keys, Confirm: c.Confirm, Options: o,

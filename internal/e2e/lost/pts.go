@@ -19,7 +19,7 @@ func pts(t testing.TB, s *Shop, o middleware.Options) side {
 	require.NoError(t, err)
 	c, err := client.NewPTS(client.PTSConfig{
 		BaseURL: gw.URL, GUID: gw.GUID(), UserID: gw.UserID(), Safecode: gw.Safecode(), PrivateKey: gw.MerchantKey(),
-		PublicKeys: []string{gw.PublicKey()}, TransactionSecret: gw.TransactionSecret(), Options: clientOptions(),
+		PublicKeys: []string{gw.PublicKey()}, TransactionSecret: gw.TransactionSecret(), Options: clientOptions(s),
 	})
 	require.NoError(t, err)
 	h, err := handlers.NewPTS(handlers.PTSConfig{

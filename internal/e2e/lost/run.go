@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/client"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest/gateway"
 	"github.com/payack/payack/reconcile"
@@ -23,7 +24,7 @@ func Run(t *testing.T, options func(t *testing.T) middleware.Options) {
 	for p := range providers {
 		t.Run(string(p), func(t *testing.T) {
 			for name, test := range map[string]func(*testing.T, *Shop){
-				"all lost": allLost, "some come": someCome, "lies and limits": liesAndLimits, "another order": anotherOrder,
+				"all lost": allLost, "some come": someCome, "lies and limits": liesAndLimits, "another order": anotherOrder, "replays": replays,
 			} {
 				t.Run(name, func(t *testing.T) { test(t, newShop(t, p, options(t))) })
 			}
@@ -219,5 +220,44 @@ func anotherOrder(t *testing.T, s *Shop) {
 	require.NoError(t, err)
 	assert.True(t, again.Acknowledged, "the genuine callback is a duplicate")
 	// With an inbox what was kept is processed by and by.
+	require.Never(t, func() bool { _, credits := s.settled(); return credits != 1 }, 300*time.Millisecond, 20*time.Millisecond)
+}
+
+// An old answer in place of a new one settles no other order, and nothing twice.
+func replays(t *testing.T, s *Shop) {
+	ctx, r := t.Context(), s.reconciler(t)
+	mine, other := s.order(t, id(1)), s.order(t, id(2))
+	ask := func(o reconcile.Order) (reconcile.Answer, error) {
+		answer, err := r.Ask(ctx, o)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.replay = s.answer
+		return answer, err
+	}
+	answer, err := ask(mine) // from here on it is the answer to everything
+	require.NoError(t, err)
+	assert.False(t, answer.Paid())
+	require.NoError(t, s.fake.Pay(mine.OrderID))
+	require.NoError(t, s.fake.Wait(ctx))
+	answer, err = ask(mine)
+	require.NoError(t, err)
+	assert.False(t, answer.Delivered, "the answer of a time when it was pending")
+
+	s.mu.Lock()
+	s.replay = nil
+	s.mu.Unlock()
+	answer, err = ask(mine)
+	require.NoError(t, err)
+	assert.Equal(t, s.signs, answer.Signed)
+	require.True(t, answer.Paid())
+	for range 2 {
+		if s.signs { // otherwise nothing of an answer says whose it is
+			_, err = ask(other)
+			require.ErrorIs(t, err, client.ErrMismatch)
+		}
+		_, err = ask(mine)
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool { orders, _ := s.settled(); return orders == 1 }, soon, 5*time.Millisecond)
 	require.Never(t, func() bool { _, credits := s.settled(); return credits != 1 }, 300*time.Millisecond, 20*time.Millisecond)
 }
