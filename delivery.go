@@ -48,6 +48,9 @@ type Delivery struct {
 	// OwnRule reports that Invalid names a rule of the merchant's own, so that
 	// another delivery of the event, or other rules, may be valid.
 	OwnRule bool
+	// Attempt counts the attempts to process what an inbox keeps, from 1, the
+	// present one included; it is 0 where the request itself is processed.
+	Attempt int
 }
 
 type deliveryKey struct{}

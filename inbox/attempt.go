@@ -80,6 +80,7 @@ func (in *Inbox) load(ctx context.Context, a *attempt) error {
 	if a.broken != nil {
 		a.delivery = &payack.Delivery{Provider: payack.Provider(a.provider), Body: string(body)}
 	}
+	a.delivery.Attempt = a.attempts
 	return nil
 }
 

@@ -44,8 +44,11 @@ func TestTriedAgain(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
 		n := 0
-		s.says(func(context.Context, payack.Event) error {
-			switch n++; n {
+		s.says(func(ctx context.Context, _ payack.Event) error {
+			n++
+			delivery, _ := payack.DeliveryFrom(ctx)
+			assert.Equal(t, n, delivery.Attempt)
+			switch n {
 			case 1:
 				return errShop
 			case 2:
