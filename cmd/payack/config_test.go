@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -52,9 +53,15 @@ func TestBadConfigurations(t *testing.T) {
 		{"number for an order's amount", object{"payatom.orders": object{"ORD1": 500}}, "payatom.orders.ORD1", "write a string"},
 		{"boolean for a database", object{"database": true}, "database", "write a string"},
 
-		{"database absent", object{"database": nil}, "database", `set "database": ""`},
-		{"database in a file", object{"database": "payack.db"}, "database", `only ""`},
-		{"database of PostgreSQL", object{"database": "postgres://u:hunter2@db/x"}, "database", `only ""`},
+		{"database of something else", object{"database": "redis://u:hunter2@db/x"}, "database", "postgres:// or mysql://"},
+		{"database URL that can't be read", object{"database": "postgres://u:hunter2%@db/x"}, "database", "%40"},
+		{"database URL without a host", object{"database": "mysql:///x"}, "database", "mysql://user:password@host/name"},
+		{"retry without a database", object{"retry": object{}}, "retry", "it needs a database"},
+		{"retry that is no duration", object{"database": "x.db", "retry": object{"first": "5"}}, "retry.first", "like 5s"},
+		{"retry of nothing", object{"database": "x.db", "retry": object{"give_up": "0s"}}, "retry.give_up", "like 5s"},
+		{"retry that shrinks", object{"database": "x.db", "retry": object{"first": "2h"}}, "retry.max", "lower retry.first"},
+		{"number for a duration", object{"retry": object{"max": 60}}, "retry.max", "write a string"},
+		{"unknown member of retry", object{"retry": object{"giveup": "1h"}}, "retry.giveup", "the nearest is give_up"},
 		{"negative limit", object{"max_body_bytes": -1}, "max_body_bytes", "leave it out"},
 		{"limit without a limit", object{"max_body_bytes": int64(1) << 40}, "max_body_bytes", "leave it out"},
 		{"addr without a port", object{"addr": "127.0.0.1"}, "addr", "another addr"},
@@ -276,15 +283,16 @@ func TestDefaults(t *testing.T) {
 	require.Nil(t, parsed(t, testConfig()).RateLimit)
 }
 
-// TestDocumentedConfiguration reads the documented example with all members,
-// but for the database, which doesn't exist yet.
+// TestDocumentedConfiguration reads the documented example.
 func TestDocumentedConfiguration(t *testing.T) {
 	_, public := testPair()
 	pem, err := json.Marshal(public)
 	require.NoError(t, err)
 	text := `{
   "addr": "127.0.0.1:0",
-  "database": "",
+  "database": "payack.db",
+  "retry": {"first": "5s", "max": "1h", "give_up": "72h"},
+  "forward": {"url": "http://127.0.0.1:3000/payments", "secret": "` + testWebhook + `", "timeout": "10s"},
   "max_body_bytes": 65536,
   "trusted_proxies": [], "allowed_addresses": [],
   "rate_limit": {"per_second": 50, "burst": 100, "charge": "failures", "redis": ""},
@@ -334,4 +342,22 @@ func TestPrefixes(t *testing.T) {
 		texts = append(texts, p.String())
 	}
 	require.Equal(t, []string{"192.0.2.1/32", "192.0.2.0/24", "::1/128", "192.0.2.1/32", "192.0.2.0/24", "2001:db8::/32"}, texts)
+}
+
+// TestConfigurationsOfTheDocumentation reads what the README and the guide show.
+func TestConfigurationsOfTheDocumentation(t *testing.T) {
+	t.Setenv("PAYATOM_SECRET_KEY", testPayatom)
+	t.Setenv("PAYACK_WEBHOOK_SECRET", testWebhook)
+	for _, file := range []string{"../../README.md", "../../docs/gateway.md"} {
+		text, err := os.ReadFile(file)
+		if errors.Is(err, os.ErrNotExist) {
+			t.Skip("the documentation is not here: this is the command's module alone")
+		}
+		require.NoError(t, err)
+		_, rest, found := strings.Cut(string(text), "```json\n{\n")
+		require.True(t, found, file)
+		shown, _, _ := strings.Cut(rest, "```")
+		_, err = parseConfig([]byte("{\n" + shown))
+		require.NoError(t, err, file)
+	}
 }

@@ -145,7 +145,7 @@ func TestDemoRowThatDiffers(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{
-		{"demo", "-h"}, {"listen", "-h"}, {"listen", "--help"}, {"send", "-h"}, {"send", "--h"}, {"send", "pts", "-help"}, {"inspect", "-h"}, {"inspect", "pts", "x", "-h"}, {"replay", "-h"},
+		{"demo", "-h"}, {"listen", "-h"}, {"listen", "--help"}, {"send", "-h"}, {"send", "--h"}, {"send", "pts", "-help"}, {"inspect", "-h"}, {"inspect", "pts", "x", "-h"}, {"replay", "-h"}, {"inbox", "-h"}, {"inbox", "list", "-h"},
 	} {
 		status, stdout, stderr := call(context.Background(), args...)
 		require.Equal(t, exitDone, status, args)

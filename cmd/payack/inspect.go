@@ -190,6 +190,10 @@ func (c *config) redact(text []byte) []byte {
 	for _, section := range c.sections {
 		secrets = append(secrets, section.secrets()...)
 	}
+	secrets = append(secrets, c.databaseSecrets()...)
+	if c.Forward != nil {
+		secrets = append(secrets, c.Forward.Secret)
+	}
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // one may begin with another
 	for _, s := range secrets {
 		if len(s) >= minRedacted {

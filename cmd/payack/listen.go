@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -53,10 +51,11 @@ const (
 	shutdownTimeout   = 15 * time.Second
 )
 
-// listen serves until the context ends, then lets running callbacks finish.
-func listen(ctx context.Context, std stdio, c *config) error {
+// listen serves until the context ends, then lets running callbacks finish, and
+// after them what is processed from the database.
+func listen(ctx context.Context, std stdio, c *config) (err error) {
 	logger := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{ReplaceAttr: rewordedAttr}))
-	out := &lines{w: std.out, logger: logger}
+	out := newLines(std.out, logger)
 	o, err := c.options(out, logger)
 	if err != nil {
 		return usageError{err}
@@ -64,7 +63,26 @@ func listen(ctx context.Context, std stdio, c *config) error {
 	if closer, ok := o.Limiter.(io.Closer); ok {
 		defer closer.Close()
 	}
-	handler, err := newHandler(c, o, out.accept)
+	fn := out.accept
+	if c.Forward != nil {
+		f, err := newForwarder(c.Forward)
+		if err != nil {
+			return usageError{err}
+		}
+		fn, out.forwarded = f.send, true
+		o.Deadline = middleware.DefaultDeadline + c.Forward.timeout // the provider may be asked before
+	}
+	var db *ledger
+	if *c.Database == "" {
+		o.Store = memstore.New(0)
+	} else {
+		if db, err = c.openLedger(ctx, logger, true); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, db.Close()) }()
+		o.Inbox, out.kept = db, true
+	}
+	handler, err := newHandler(c, o, fn)
 	if err != nil {
 		return usageError{err}
 	}
@@ -72,12 +90,22 @@ func listen(ctx context.Context, std stdio, c *config) error {
 	if err != nil {
 		return usagef("addr: %w; give another addr, or port 0 for a free one", err)
 	}
+	if db == nil {
+		logger.Warn(`database is "" (memory only): when this process ends it forgets which events were accepted, and a redelivery is processed again; name a file, like payack.db`)
+	}
 	if err := out.write(struct {
 		Listening string `json:"listening"`
 	}{"http://" + l.Addr().String()}); err != nil {
 		l.Close()
 		return fmt.Errorf("standard output: %w", err)
 	}
+	if db != nil {
+		defer db.work(ctx, out)() // ends after the server
+	}
+	return serve(ctx, l, handler, logger)
+}
+
+func serve(ctx context.Context, l net.Listener, handler http.Handler, logger *slog.Logger) error {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
@@ -183,14 +211,13 @@ func of[E payack.Event](fn function) func(context.Context, E) error {
 	return func(ctx context.Context, ev E) error { return fn(ctx, ev) }
 }
 
-// options are common to the providers; they share one store, where identities
-// name the provider.
+// options are common to the providers. They share one store or inbox, where
+// identities name the provider.
 func (c *config) options(out *lines, logger *slog.Logger) (middleware.Options, error) {
 	o := middleware.Options{
 		MaxBody:          c.MaxBodyBytes,
 		TrustedProxies:   c.proxies,
 		AllowedAddresses: c.allowed,
-		Store:            memstore.New(0),
 		Logger:           logger,
 		Observer:         out,
 	}
@@ -200,85 +227,4 @@ func (c *config) options(out *lines, logger *slog.Logger) (middleware.Options, e
 		o.Charge = c.RateLimit.Charge
 	}
 	return o, err
-}
-
-// lines writes JSON lines to standard output, one for each delivery.
-type lines struct {
-	logger *slog.Logger
-	broken sync.Once
-
-	mu   sync.Mutex
-	w    io.Writer
-	torn bool // the last line was not written to its end
-}
-
-// line is a delivery's line. Other programs read it.
-type line struct {
-	Time     time.Time       `json:"time"`
-	Provider payack.Provider `json:"provider"`
-	Outcome  payack.Outcome  `json:"outcome"`
-	Reason   payack.Reason   `json:"reason"`
-	Detail   string          `json:"detail"`
-	Scheme   payack.Scheme   `json:"scheme"`
-	EventID  string          `json:"event_id"`
-	Status   int             `json:"status"`
-	Event    payack.Event    `json:"event,omitempty"`
-}
-
-// accept is the merchant's function of this program: an event's line on standard
-// output is all that becomes of it, so that the provider sends again what could
-// not be written.
-func (l *lines) accept(ctx context.Context, ev payack.Event) error {
-	d, _ := payack.DeliveryFrom(ctx)
-	answer, err := middleware.AnswerOf(d.Provider, "")
-	if err != nil {
-		return err
-	}
-	return l.write(line{
-		Time: d.Received.UTC(), Provider: d.Provider, Outcome: payack.OutcomeAccepted,
-		Scheme: ev.VerifiedBy().Scheme, EventID: ev.ID(), Status: answer.Status, Event: ev,
-	})
-}
-
-// Observe implements payack.Observer. It leaves out what accept has written.
-func (l *lines) Observe(_ context.Context, o *payack.Observation) {
-	if o.Outcome == payack.OutcomeAccepted {
-		return
-	}
-	var refusal *payack.Error
-	detail := ""
-	if errors.As(o.Err, &refusal) {
-		detail = reworded(refusal.Provider, refusal.Detail)
-	}
-	// The error is logged by write: the outcome stands.
-	_ = l.write(line{
-		Time: o.Delivery.Received.UTC(), Provider: o.Delivery.Provider,
-		Outcome: o.Outcome, Reason: o.Reason, Detail: detail, Scheme: o.Scheme, EventID: o.EventID,
-		Status: o.Status, Event: o.Delivery.Event,
-	})
-}
-
-// write writes one line. The first error is logged. A line that was written in part
-// (a full disk) is ended before the next one, which would be lost in it.
-func (l *lines) write(v any) error {
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	whole := text.Bytes()
-	if l.torn {
-		whole = append([]byte("\n"), whole...)
-	}
-	n, err := l.w.Write(whole)
-	l.torn = err != nil && (n > 0 || l.torn)
-	if err != nil {
-		l.broken.Do(func() {
-			l.logger.Error("standard output can't be written; the providers are told to send accepted callbacks again, the lines of others are lost", "error", err)
-		})
-	}
-	return err
 }

@@ -221,11 +221,13 @@ func (p *process) readLine() string {
 type listener struct {
 	*process
 	url string
+	// kept says that it has a database, so that events stand in attempts' lines.
+	kept bool
 }
 
 func startListener(t *testing.T, c object) *listener {
 	t.Helper()
-	l := &listener{process: startProcess(t, "listen", "-config", configFile(t, c))}
+	l := &listener{process: startProcess(t, "listen", "-config", configFile(t, c)), kept: c["database"] != ""}
 	first := l.readLine()
 	require.Regexp(t, `^\{"listening":"http://127\.0\.0\.1:[1-9][0-9]*"\}$`, first)
 	l.url = strings.TrimSuffix(strings.TrimPrefix(first, `{"listening":"`), `"}`)
@@ -251,6 +253,8 @@ type logged struct {
 	Scheme   string          `json:"scheme"`
 	EventID  string          `json:"event_id"`
 	Status   int             `json:"status"`
+	Attempt  int             `json:"attempt"`
+	Dead     bool            `json:"dead"`
 	Event    json.RawMessage `json:"event"`
 }
 
@@ -266,8 +270,10 @@ func (l *listener) line() logged {
 	var members object
 	require.NoError(l.t, json.Unmarshal([]byte(text), &members), text)
 	names := []string{"time", "provider", "outcome", "reason", "detail", "scheme", "event_id", "status"}
-	if _, found := members["event"]; found {
-		names = append(names, "event")
+	for _, name := range []string{"event", "attempt", "dead"} {
+		if _, found := members[name]; found {
+			names = append(names, name)
+		}
 	}
 	require.Len(l.t, members, len(names), text)
 	for _, name := range names {
@@ -276,7 +282,9 @@ func (l *listener) line() logged {
 	var got logged
 	require.NoError(l.t, json.Unmarshal([]byte(text), &got), text)
 	require.WithinDuration(l.t, time.Now(), got.Time, testTimeout)
-	require.Equal(l.t, got.EventID != "", got.Event != nil, "an event is there for verified ones only: %s", text)
+	inLine := got.EventID != "" && l.kept == (got.Attempt > 0)
+	require.Equal(l.t, inLine, got.Event != nil, "an event is there for verified ones only, with a database in the attempt's line: %s", text)
+	require.Equal(l.t, got.Dead, members["dead"] != nil, text)
 	return got
 }
 

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/payack/payack/internal/providers"
+)
+
+// fromEnvironment puts variables of the environment in the place of values
+// ${NAME}. The rest is copied as it stands.
+func fromEnvironment(b []byte) ([]byte, error) {
+	var out bytes.Buffer
+	in, copied := jsontext.NewDecoder(bytes.NewReader(b)), jsontext.NewEncoder(&out)
+	for {
+		token, err := in.ReadToken()
+		if err == io.EOF {
+			return out.Bytes(), nil
+		}
+		if err != nil {
+			return nil, configError(b, err)
+		}
+		// In an object every other token is a name, and that one stays.
+		container, length := in.StackIndex(in.StackDepth())
+		isName := container == '{' && length%2 == 1
+		if token.Kind() == '"' && !isName {
+			if name, ok := variable(token.String()); ok {
+				value, found := os.LookupEnv(name)
+				if name == "" {
+					return nil, fmt.Errorf("%s: %s: ${} names no variable of the environment; write it like ${NAME}", position(b, offsetOf(b, in.StackPointer())), memberName(in.StackPointer()))
+				}
+				if !found {
+					return nil, fmt.Errorf("%s: %s: the environment has no %s; set it, or write the value into the file", position(b, offsetOf(b, in.StackPointer())), memberName(in.StackPointer()), name)
+				}
+				if !utf8.ValidString(value) {
+					return nil, fmt.Errorf("%s: %s: %s in the environment is not UTF-8 text; set it to the text itself", position(b, offsetOf(b, in.StackPointer())), memberName(in.StackPointer()), name)
+				}
+				token = jsontext.String(value)
+			}
+		}
+		if err := copied.WriteToken(token); err != nil {
+			return nil, configError(b, err)
+		}
+	}
+}
+
+// variable returns the name of a value ${NAME}.
+func variable(text string) (name string, ok bool) {
+	if !strings.HasPrefix(text, "${") || !strings.HasSuffix(text, "}") {
+		return "", false
+	}
+	return text[len("${") : len(text)-1], true
+}
+
+// configError says where a file is wrong. The decoder's own text may hold
+// values.
+func configError(file []byte, err error) error {
+	var syntactic *jsontext.SyntacticError
+	if errors.As(err, &syntactic) {
+		at := position(file, syntactic.ByteOffset)
+		if errors.Is(syntactic.Err, jsontext.ErrDuplicateName) {
+			return fmt.Errorf("%s: the member %s is given twice", at, memberName(syntactic.JSONPointer))
+		}
+		return fmt.Errorf("%s: not valid JSON; one JSON object is expected", at)
+	}
+	var semantic *json.SemanticError
+	if errors.As(err, &semantic) {
+		at := position(file, offsetOf(file, semantic.JSONPointer))
+		if errors.Is(semantic.Err, json.ErrUnknownName) {
+			return fmt.Errorf("%s: %s: there is no such member; check the spelling, the nearest is %s", at,
+				memberName(semantic.JSONPointer), nearest(semantic.JSONPointer.LastToken(), memberNames(semantic.GoType)))
+		}
+		return fmt.Errorf("%s: %s: a JSON value of the wrong type%s", at, memberName(semantic.JSONPointer), wanted(semantic.GoType))
+	}
+	return errors.New("not a configuration: one JSON object is expected")
+}
+
+// position returns the line and the column, in characters, of a byte.
+func position(file []byte, offset int64) string {
+	before := file[:max(0, min(offset, int64(len(file))))]
+	line := before[bytes.LastIndexByte(before, '\n')+1:]
+	return fmt.Sprintf("line %d, column %d", bytes.Count(before, []byte{'\n'})+1, utf8.RuneCount(line)+1)
+}
+
+// offsetOf returns where a member begins, with its name, or an array's value. The
+// decoder's own offsets are those of the text with the environment's values.
+func offsetOf(file []byte, at jsontext.Pointer) int64 {
+	in := jsontext.NewDecoder(bytes.NewReader(file))
+	for {
+		_ = in.PeekKind() // goes to the next token
+		begins := in.InputOffset()
+		_, err := in.ReadToken()
+		switch {
+		case err != nil: // it has been read before
+			return 0
+		case in.StackPointer() == at:
+			for begins < in.InputOffset() && bytes.IndexByte([]byte(" \t\r\n,:"), file[begins]) >= 0 {
+				begins++
+			}
+			return begins
+		}
+	}
+}
+
+// memberNames returns the names that an object of the configuration takes.
+func memberNames(t reflect.Type) (names []string) {
+	if t == reflect.TypeFor[config]() {
+		defer func() {
+			for _, p := range providers.All {
+				names = append(names, string(p))
+			}
+		}()
+	}
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t == nil || t.Kind() != reflect.Struct {
+		return nil
+	}
+	for i := range t.NumField() {
+		if name := t.Field(i).Tag.Get("json"); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// wanted says which JSON type a member has.
+func wanted(t reflect.Type) string {
+	if t == nil {
+		return ""
+	}
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "; write a string"
+	case reflect.Bool:
+		return "; write true or false"
+	case reflect.Int, reflect.Int64:
+		return "; write a whole number"
+	case reflect.Float64:
+		return "; write a number"
+	case reflect.Slice:
+		return "; write an array of strings"
+	case reflect.Map, reflect.Struct:
+		return "; write an object"
+	}
+	return ""
+}
+
+// memberName writes a pointer as the documentation writes members.
+func memberName(p jsontext.Pointer) string {
+	name := strings.ReplaceAll(strings.TrimPrefix(string(p), "/"), "/", ".")
+	if name == "" {
+		return "the configuration"
+	}
+	return name
+}
+
+// within returns the error of a member's value as one of the whole file.
+func within(member string, err error) error {
+	var semantic *json.SemanticError
+	if !errors.As(err, &semantic) {
+		return err
+	}
+	whole := *semantic
+	whole.JSONPointer = "/" + jsontext.Pointer(member) + whole.JSONPointer
+	return &whole
+}

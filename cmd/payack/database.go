@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inbox/sqlite"
+	"github.com/payack/payack/middleware"
+)
+
+const defaultDatabase = "payack.db"
+
+// openTimeout bounds the wait for a database server when the program starts.
+const openTimeout = 15 * time.Second
+
+// serverConns bounds the connections to a database server: one for each worker of
+// the inbox, and some for what arrives meanwhile.
+const serverConns = inbox.DefaultWorkers + 8
+
+// completeDatabase sets the defaults of the database and of what needs one.
+func (c *config) completeDatabase() error {
+	if c.Database == nil {
+		c.Database = new(defaultDatabase)
+	}
+	if *c.Database == "" {
+		switch {
+		case c.Retry != nil:
+			return errors.New(`retry: it needs a database, and "database" is "" (memory only); name a file, like payack.db, or leave retry out`)
+		case c.Forward != nil:
+			return errors.New(`forward: it needs a database, and "database" is "" (memory only); name a file, like payack.db, or leave forward out`)
+		}
+		return nil
+	}
+	if scheme, _, isURL := strings.Cut(*c.Database, "://"); isURL {
+		if scheme != "postgres" && scheme != "postgresql" && scheme != "mysql" {
+			return errors.New(`database: it is a URL of something else; give a SQLite file, like payack.db, or a postgres:// or mysql:// URL`)
+		}
+		if u, err := url.Parse(*c.Database); err != nil || u.Host == "" {
+			return fmt.Errorf("database: no URL can be read from it; write it like %s://user:password@host/name, and special characters as %%40", scheme)
+		}
+	}
+	if c.Retry == nil {
+		c.Retry = new(retry)
+	}
+	return c.Retry.complete()
+}
+
+// ledger is the inbox that a configuration names, and its database.
+type ledger struct {
+	*inbox.Inbox
+	db *sql.DB
+}
+
+// openLedger opens the database. Whoever only looks at an inbox makes neither a
+// file nor tables.
+func (c *config) openLedger(ctx context.Context, logger *slog.Logger, create bool) (*ledger, error) {
+	l, err := c.tryLedger(ctx, logger, create)
+	if err != nil {
+		return nil, usagef("database: %s", c.withoutPassword(ledgerTexts.Replace(err.Error())))
+	}
+	return l, nil
+}
+
+// ledgerTexts words the library's errors for whoever has the command only.
+var ledgerTexts = strings.NewReplacer(
+	"sqlite: ", "", "sqlstore: ", "", "inbox: ", "",
+	"run inbox.Migrate, or the statements of inbox.Schema, or leave Config.NoMigrate out", "start payack listen once with this configuration",
+	"run inbox.Migrate, or the statements of inbox.Schema", "start payack listen once with this configuration",
+	"run sqlstore.Migrate, or the statements of sqlstore.Schema", "start payack listen once with this configuration",
+	"run sqlstore.Migrate", "start payack listen once with this configuration",
+)
+
+func (c *config) tryLedger(ctx context.Context, logger *slog.Logger, create bool) (*ledger, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	db, dialect, err := openDatabase(*c.Database, logger, create)
+	if err != nil {
+		return nil, err
+	}
+	in, err := inbox.Open(ctx, inbox.Config{
+		DB: db, Dialect: dialect, NoMigrate: !create, Logger: logger,
+		RetryFirst: c.Retry.first, RetryMax: c.Retry.max, GiveUp: c.Retry.giveUp,
+	})
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	return &ledger{in, db}, nil
+}
+
+// Keep keeps a receipt in the time in which a provider is answered. An attempt that
+// forwards may take longer, and has the receivers' deadline.
+func (l *ledger) Keep(ctx context.Context, r *payack.Receipt) (payack.ClaimState, error) {
+	ctx, cancel := context.WithDeadline(ctx, r.Delivery.Received.Add(middleware.DefaultDeadline))
+	defer cancel()
+	return l.Inbox.Keep(ctx, r)
+}
+
+// Close ends the inbox, which waits for its attempts, and then the database.
+func (l *ledger) Close() error { return errors.Join(l.Inbox.Close(), l.db.Close()) }
+
+// work has events processed until the function that it returns is called, which
+// waits for the attempts that run. Where lines are what events become, and nobody
+// will read any more, it ends by itself: what is kept waits for the next start.
+func (l *ledger) work(ctx context.Context, out *lines) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = l.Run(ctx) // only a second Run is an error
+	}()
+	if !out.forwarded {
+		go func() {
+			select {
+			case <-out.gone:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// openDatabase returns the pool that a value of the configuration names.
+func openDatabase(name string, logger *slog.Logger, create bool) (db *sql.DB, d inbox.Dialect, err error) {
+	scheme, _, isURL := strings.Cut(name, "://")
+	switch {
+	case !isURL:
+		if _, err := os.Stat(name); err != nil && !create {
+			return nil, d, fmt.Errorf("%w; start payack listen first, in the same folder, or correct the path", err)
+		}
+		db, err = sqlite.OpenFile(name)
+		return db, sqlite.Dialect, err
+	case scheme == "mysql":
+		db, err = openMySQL(name, logger)
+		d = inbox.MySQL
+	default:
+		var pg *pgx.ConnConfig
+		if pg, err = pgx.ParseConfig(name); err == nil {
+			db = stdlib.OpenDB(*pg)
+		}
+		d = inbox.PostgreSQL
+	}
+	if err == nil {
+		db.SetMaxOpenConns(serverConns)
+		db.SetMaxIdleConns(serverConns)
+	}
+	return db, d, err
+}
+
+// openMySQL takes a URL, which the driver doesn't.
+func openMySQL(name string, logger *slog.Logger) (*sql.DB, error) {
+	u, err := url.Parse(name)
+	if err != nil { // it was parsed when the configuration was read
+		return nil, errors.New("no URL can be read from it")
+	}
+	dsn, err := mysql.ParseDSN("tcp(" + u.Host + ")/" + url.PathEscape(strings.TrimPrefix(u.Path, "/")) + "?" + u.RawQuery)
+	if err != nil {
+		return nil, fmt.Errorf("an option of the URL is wrong: %w", err)
+	}
+	dsn.User = u.User.Username()
+	dsn.Passwd, _ = u.User.Password()
+	dsn.Logger = slog.NewLogLogger(logger.Handler(), slog.LevelWarn)
+	connector, err := mysql.NewConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
+}
+
+// withoutPassword takes the database's password out of a text.
+func (c *config) withoutPassword(text string) string {
+	for _, s := range c.databaseSecrets() {
+		text = strings.ReplaceAll(text, s, "***")
+	}
+	return text
+}
+
+func (c *config) databaseSecrets() (out []string) {
+	u, err := url.Parse(*c.Database)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	if p, _ := u.User.Password(); p != "" {
+		out = append(out, p)
+		if escaped := url.QueryEscape(p); escaped != p {
+			out = append(out, escaped)
+		}
+	}
+	for _, p := range []string{u.Query().Get("password"), u.Query().Get("sslpassword")} {
+		if p != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}

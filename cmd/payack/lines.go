@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
+)
+
+// lines writes JSON lines to standard output: one for each request and, with a
+// database, one for each attempt to process an event.
+type lines struct {
+	logger *slog.Logger
+	// kept says that events are kept in a database, so that an event's line is that
+	// of an attempt, and forwarded that the attempt is something else than its line.
+	kept, forwarded bool
+	// gone is closed when nobody will ever read standard output again.
+	gone chan struct{}
+
+	broken, ended sync.Once
+
+	mu   sync.Mutex
+	w    io.Writer
+	torn bool // the last line was not written to its end
+}
+
+func newLines(w io.Writer, logger *slog.Logger) *lines {
+	return &lines{w: w, logger: logger, gone: make(chan struct{})}
+}
+
+// line is a delivery's line. Other programs read it.
+type line struct {
+	Time     time.Time       `json:"time"`
+	Provider payack.Provider `json:"provider"`
+	Outcome  payack.Outcome  `json:"outcome"`
+	Reason   payack.Reason   `json:"reason"`
+	Detail   string          `json:"detail"`
+	Scheme   payack.Scheme   `json:"scheme"`
+	EventID  string          `json:"event_id"`
+	Status   int             `json:"status"`
+	Attempt  int             `json:"attempt,omitempty"`
+	Dead     bool            `json:"dead,omitempty"`
+	Event    payack.Event    `json:"event,omitempty"`
+}
+
+// lineOf is the line of an event that is accepted. An attempt answers nobody, so
+// it has no status.
+func lineOf(d *payack.Delivery, ev payack.Event) (line, error) {
+	out := line{
+		Time: d.Received.UTC(), Provider: d.Provider, Outcome: payack.OutcomeAccepted,
+		Scheme: ev.VerifiedBy().Scheme, EventID: ev.ID(), Attempt: d.Attempt, Event: ev,
+	}
+	if d.Attempt > 0 {
+		return out, nil
+	}
+	answer, err := middleware.AnswerOf(d.Provider, "")
+	out.Status = answer.Status
+	return out, err
+}
+
+// accept is the merchant's function of this program: an event's line on standard
+// output is all that becomes of it, so that what could not be written is sent
+// again by the provider, or tried again from the database.
+func (l *lines) accept(ctx context.Context, ev payack.Event) error {
+	d, _ := payack.DeliveryFrom(ctx)
+	out, err := lineOf(d, ev)
+	if err != nil {
+		return err
+	}
+	return l.write(out)
+}
+
+// Observe implements payack.Observer. It leaves out what accept has written.
+func (l *lines) Observe(_ context.Context, o *payack.Observation) {
+	request := o.Attempt == 0
+	if o.Outcome == payack.OutcomeAccepted && !l.forwarded && request != l.kept {
+		return
+	}
+	out := line{
+		Time: o.Delivery.Received.UTC(), Provider: o.Delivery.Provider,
+		Outcome: o.Outcome, Reason: o.Reason, Detail: detailOf(o.Err), Scheme: o.Scheme, EventID: o.EventID,
+		Status: o.Status, Attempt: o.Attempt, Dead: o.Dead,
+	}
+	if !l.kept || !request {
+		out.Event = o.Delivery.Event
+	}
+	// The error is logged by write: the outcome stands.
+	_ = l.write(out)
+}
+
+// detailOf is what the log says beside the reason.
+func detailOf(err error) string {
+	var refusal *payack.Error
+	if !errors.As(err, &refusal) {
+		return ""
+	}
+	var failed *forwardError
+	if errors.As(err, &failed) {
+		return failed.Error()
+	}
+	return reworded(refusal.Provider, refusal.Detail)
+}
+
+// encoded is a value as one line of JSON, with its end.
+func encoded(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+// write writes one line. The first error is logged. A line that was written in part
+// (a full disk) is ended before the next one, which would be lost in it.
+func (l *lines) write(v any) error {
+	b, err := encoded(v)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.torn {
+		b = append([]byte{'\n'}, b...)
+	}
+	n, err := l.w.Write(b)
+	l.torn = err != nil && (n > 0 || l.torn)
+	if err == nil {
+		return nil
+	}
+	nobody := errors.Is(err, syscall.EPIPE)
+	l.broken.Do(func() {
+		what := "the providers are told to send accepted callbacks again, the lines of others are lost"
+		switch {
+		case l.forwarded:
+			what = "lines are lost; events are kept and forwarded all the same"
+		case l.kept && nobody:
+			what = "events are kept in the database, and their lines wait for the next start; the lines of requests are lost"
+		case l.kept:
+			what = "events are kept in the database, and their lines are tried again; the lines of requests are lost"
+		}
+		l.logger.Error("standard output can't be written; "+what, "error", err)
+	})
+	if nobody {
+		l.ended.Do(func() { close(l.gone) })
+	}
+	return err
+}
