@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"time"
+
+	"github.com/payack/payack"
 )
 
 // lease names an attempt that runs in this process: a payment and a token.
@@ -80,12 +82,30 @@ func (in *Inbox) recoverCrashed(ctx context.Context) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	var crashes []crash
 	for _, l := range ended {
-		if err := in.recoverOne(ctx, tx, l); err != nil {
+		c, err := in.recoverOne(ctx, tx, l)
+		switch {
+		case err != nil:
 			return 0, err
+		case c != nil:
+			crashes = append(crashes, *c)
 		}
 	}
-	return len(ended), tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return 0, err
+	}
+	for _, c := range crashes {
+		in.tellCrash(ctx, c)
+	}
+	return len(ended), nil
+}
+
+// crash is an attempt that ended without a word, and what becomes of its row.
+type crash struct {
+	id int64
+	tries
+	ending
 }
 
 // scanEnded returns leases without those of attempts that run here, which could
@@ -104,26 +124,61 @@ func (in *Inbox) scanEnded(rows *sql.Rows) (ended []leased, err error) {
 	return ended, rows.Err()
 }
 
-func (in *Inbox) recoverOne(ctx context.Context, tx transaction, l leased) error {
+// recoverOne returns nil for a lease that outlived its attempt, and for a row that
+// is locked.
+func (in *Inbox) recoverOne(ctx context.Context, tx transaction, l leased) (c *crash, err error) {
 	var there int
 	if err := tx.QueryRowContext(ctx, in.sql.stillRuns, l.payment, l.token).Scan(&there); err != nil {
-		return err
+		return nil, err
 	}
 	if there > 0 {
 		var a tries
 		err := tx.QueryRowContext(ctx, in.sql.crashedRow, l.payment, l.token).Scan(&l.id, &a.attempts, &a.base, &a.since, &a.started, &a.now)
 		switch {
 		case errors.Is(err, sql.ErrNoRows): // locked
-			return nil
+			return nil, nil
 		case err != nil:
-			return err
+			return nil, err
 		}
-		if err := in.write(ctx, tx, l, a, in.cfg.afterCrash(a)); err != nil {
-			return err
+		c = &crash{l.id, a, in.cfg.afterCrash(a)}
+		if err := in.write(ctx, tx, l, a, c.ending); err != nil {
+			return nil, err
 		}
 	}
-	_, err := tx.ExecContext(ctx, in.sql.letGo, l.payment, l.token)
-	return err
+	_, err = tx.ExecContext(ctx, in.sql.letGo, l.payment, l.token)
+	return c, err
+}
+
+// tellCrash has an attempt logged and observed whose own process couldn't: it may
+// have been the last one. Where the receiver isn't mounted nobody observes it.
+func (in *Inbox) tellCrash(ctx context.Context, c crash) {
+	r, err := in.Get(ctx, c.id)
+	if err != nil {
+		in.complain("reading what crashed", err)
+		return
+	}
+	in.mu.Lock()
+	desk := in.desks[r.Receiver]
+	in.mu.Unlock()
+	if desk == nil {
+		return
+	}
+	d := r.Delivery
+	if d == nil || r.Unreadable != nil {
+		d = &payack.Delivery{Provider: r.Provider}
+	}
+	d.Attempt = c.attempts
+	o := &payack.Observation{
+		Delivery: d, Outcome: payack.OutcomeFailed, Reason: payack.ReasonInbox, EventID: r.EventID, Attempt: c.attempts, Dead: c.state == dead,
+		Err: &payack.Error{Provider: r.Provider, Stage: payack.StageCall, Reason: payack.ReasonInbox, EventID: r.EventID, Detail: c.error},
+	}
+	if d.Event != nil {
+		o.Scheme = d.Event.VerifiedBy().Scheme
+	}
+	if c.state == pending {
+		o.Next = time.Now().Add(c.wait)
+	}
+	in.observe(ctx, desk, o)
 }
 
 // adopt makes rows due again that say that they run while no lease says so, as

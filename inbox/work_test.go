@@ -549,8 +549,30 @@ func TestCrashedAttempt(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, record.Log, 2)
 		assert.Equal(t, payack.Reason("crashed"), record.Log[1].Reason)
+		seen := s.attempts()
+		require.Len(t, seen, 2)
+		assert.Equal(t, "failed inbox 1 false", told(seen[0]))
+		assert.Equal(t, item.EventID, seen[0].EventID)
+		assert.NotNil(t, seen[0].Delivery.Event)
+		assert.ErrorContains(t, seen[0].Err, "the process ended")
+		assert.Equal(t, "accepted  2 false", told(seen[1]))
+
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-2", payack.PTSSuccess))
+		s.exec(`UPDATE payack_inbox SET state = 2, attempts = 10, since_us = 1, started_us = received_us, token = ` + d.bytes("01") + ` WHERE order_id = 'ORD-2'`)
+		s.exec(`INSERT INTO payack_running (payment, token, lease_us) SELECT payment, token, 1 FROM payack_inbox WHERE order_id = 'ORD-2'`)
+		time.Sleep(time.Second) // crashes are looked for once in a second
+		s.drain()
+		assert.Equal(t, []string{"done", "dead crashed"}, s.states())
+		seen = s.attempts()
+		require.Len(t, seen, 3)
+		assert.Equal(t, "failed inbox 10 true", told(seen[2]), "its last attempt")
 	})
 	assert.LessOrEqual(t, inbox.DefaultLease+inbox.DefaultPoll, 15*time.Second)
+}
+
+// told is what an observer learns of an attempt.
+func told(o payack.Observation) string {
+	return fmt.Sprint(o.Outcome, " ", o.Reason, " ", o.Attempt, " ", o.Dead)
 }
 
 // A row that says that it runs, and of which no lease says so, is not left behind.

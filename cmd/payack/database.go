@@ -48,7 +48,7 @@ func (c *config) completeDatabase() error {
 		if scheme != "postgres" && scheme != "postgresql" && scheme != "mysql" {
 			return errors.New(`database: it is a URL of something else; give a SQLite file, like payack.db, or a postgres:// or mysql:// URL`)
 		}
-		if u, err := url.Parse(*c.Database); err != nil || u.Host == "" {
+		if u, err := url.Parse(*c.Database); err != nil || u.Host == "" && (scheme == "mysql" || u.Query().Get("host") == "") {
 			return fmt.Errorf("database: no URL can be read from it; write it like %s://user:password@host/name, and special characters as %%40", scheme)
 		}
 	}
@@ -194,7 +194,7 @@ func (c *config) withoutPassword(text string) string {
 
 func (c *config) databaseSecrets() (out []string) {
 	u, err := url.Parse(*c.Database)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Scheme == "" {
 		return nil
 	}
 	if p, _ := u.User.Password(); p != "" {

@@ -77,6 +77,7 @@ func (l *listener) both() (request, attempt logged) {
 // TestKept has events answered once they are in the database, and their lines
 // written by attempts.
 func TestKept(t *testing.T) {
+	t.Parallel()
 	for name, make := range map[string]func(t *testing.T) string{
 		"SQLite":     func(t *testing.T) string { return filepath.Join(t.TempDir(), "payack.db") },
 		"PostgreSQL": freshPostgres, "MariaDB": freshMariaDB,
@@ -176,6 +177,7 @@ func TestLinesWaitForTheNextStart(t *testing.T) {
 // TestKilled ends the process with SIGKILL after it has acknowledged an event that
 // the application has not taken yet.
 func TestKilled(t *testing.T) {
+	t.Parallel() // it waits for a lease to end
 	var app applicationOf
 	app.serve(t, func(w http.ResponseWriter, _ int) { w.WriteHeader(http.StatusServiceUnavailable) })
 	c := with(keptConfig(t), object{"forward": object{"url": app.url, "secret": testWebhook}})
@@ -197,6 +199,38 @@ func TestKilled(t *testing.T) {
 	}
 	_, _, line := l.post("/pts", cb)
 	require.Equal(t, "pts duplicate", line.verdict())
+	l.end()
+}
+
+// TestCrashOnTheLastAttempt shows as dead what the process ended on for the last
+// time.
+func TestCrashOnTheLastAttempt(t *testing.T) {
+	c := with(keptConfig(t), object{"retry": object{"first": "1000h", "max": "1000h"}, "forward": object{"url": "http://127.0.0.1:1", "secret": testWebhook}})
+	l := startListener(t, c)
+	l.do("POST", "/pts", built(t, testSender(t, c, "pts"), tamperNothing))
+	_, attempt := l.both()
+	require.Equal(t, "pts failed callback", attempt.verdict())
+	l.signal(syscall.SIGKILL)
+	l.status()
+
+	db, _, err := openDatabase(c["database"].(string), slog.Default(), false)
+	require.NoError(t, err)
+	defer db.Close()
+	for _, statement := range []string{ // it has been tried for days
+		`UPDATE payack_inbox SET state = 2, attempts = 10, since_us = 1, started_us = received_us, token = x'00'`,
+		`INSERT INTO payack_running (payment, token, lease_us) SELECT payment, token, 1 FROM payack_inbox`,
+	} {
+		_, err = db.Exec(statement)
+		require.NoError(t, err)
+	}
+	l = startListener(t, c)
+	line := l.line()
+	require.Equal(t, "pts failed inbox", line.verdict())
+	require.Equal(t, 10, line.Attempt)
+	require.True(t, line.Dead)
+	require.Equal(t, attempt.EventID, line.EventID)
+	require.Equal(t, "literal", line.Scheme)
+	require.Contains(t, line.Detail, "the process ended")
 	l.end()
 }
 
@@ -281,7 +315,7 @@ func TestDatabaseDefaults(t *testing.T) {
 	require.Equal(t, "payack.db", *c.Database)
 	require.Equal(t, retry{first: 5 * time.Second, max: time.Hour, giveUp: 72 * time.Hour}, *c.Retry)
 	require.Nil(t, parsed(t, testConfig()).Retry)
-	for _, name := range []string{"postgres://u:p@h/d", "postgresql://h", "mysql://u:p%40@h:3306/d?tls=true", "a b.db", "/var/lib/payack.db"} {
+	for _, name := range []string{"postgres://u:p@h/d", "postgresql://h", "postgres:///d?host=/run/postgresql&password=p", "mysql://u:p%40@h:3306/d?tls=true", "a b.db", "/var/lib/payack.db"} {
 		require.Equal(t, name, *parsed(t, with(testConfig(), object{"database": name})).Database)
 	}
 }

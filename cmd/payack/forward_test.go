@@ -5,10 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"log"
+	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,7 +28,8 @@ const testWebhook = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 // applicationOf is a shop's application that is posted to.
 type applicationOf struct {
-	url string
+	url    string
+	server *httptest.Server
 
 	mu     sync.Mutex
 	posted []posted
@@ -39,9 +44,9 @@ type posted struct {
 
 func (a *applicationOf) serve(t *testing.T, answer func(w http.ResponseWriter, n int)) {
 	a.answers(answer)
-	server := httptest.NewServer(a)
-	t.Cleanup(server.Close)
-	a.url = server.URL + "/payments?token=hunter2"
+	a.server = httptest.NewServer(a)
+	t.Cleanup(a.server.Close)
+	a.url = a.server.URL + "/payments?token=hunter2"
 }
 
 // ServeHTTP answers the nth request, the first being 1.
@@ -178,18 +183,70 @@ func TestShutdownEndsAttempts(t *testing.T) {
 	require.Len(t, app.calls(), 1)
 }
 
-// TestForwardRefusesCertificates posts to nobody whose certificate is unknown.
+// TestForwardRefusesCertificates posts to nobody whose certificate is unknown, and
+// loses nothing until it is known.
 func TestForwardRefusesCertificates(t *testing.T) {
-	app := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was posted") }))
-	app.Config.ErrorLog = log.New(io.Discard, "", 0)
-	app.StartTLS()
-	defer app.Close()
-	c := with(keptConfig(t), object{"retry.first": "1000h", "retry.max": "1000h", "forward": object{"url": app.URL, "secret": testWebhook}})
+	var app applicationOf
+	app.answers(func(http.ResponseWriter, int) {})
+	server := httptest.NewUnstartedServer(&app)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	c := with(keptConfig(t), object{"forward": object{"url": server.URL, "secret": testWebhook}})
 	l := startListener(t, c)
 	l.do("POST", "/pts", built(t, testSender(t, c, "pts"), tamperNothing))
-	_, attempt := l.both()
-	require.Equal(t, "pts failed callback", attempt.verdict())
-	require.Contains(t, attempt.Detail, "certificate")
+	for attempt := 0; attempt < 2; {
+		if line := l.line(); line.Attempt > 0 {
+			attempt++
+			require.Equal(t, "pts failed callback", line.verdict())
+			require.Equal(t, attempt, line.Attempt)
+			require.Contains(t, line.Detail, "certificate")
+		}
+	}
+	l.signal(syscall.SIGTERM)
+	require.Equal(t, exitDone, l.status())
+	require.Empty(t, app.calls())
+
+	t.Setenv("SSL_CERT_FILE", writeFile(t, "certificate.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))))
+	l = startListener(t, c)
+	require.Equal(t, "pts accepted", l.line().verdict())
+	require.Len(t, app.calls(), 1)
+	l.end()
+}
+
+// TestForwardToOneThatIsDown forwards when the application is there again.
+func TestForwardToOneThatIsDown(t *testing.T) {
+	var app applicationOf
+	app.serve(t, func(http.ResponseWriter, int) { t.Error("it was called before it was down") })
+	c := with(keptConfig(t), object{"forward": object{"url": app.url, "secret": testWebhook}})
+	app.server.Close()
+	l := startListener(t, c)
+	for _, order := range []string{"ORD-1", "ORD-2", "ORD-3"} {
+		_, body := l.do("POST", "/pts", built(t, testSender(t, c, "pts"), tamperNothing, assignment{"order_id", order}))
+		require.Equal(t, "SUCCESS", body)
+	}
+	for attempts := map[string]int{}; len(attempts) < 3 || slices.Max(slices.Collect(maps.Values(attempts))) < 3; {
+		line := l.line()
+		attempts[line.EventID] = line.Attempt
+		if line.Attempt > 0 {
+			require.Equal(t, "pts failed callback", line.verdict())
+			require.Contains(t, line.Detail, "refused")
+		}
+	}
+	app.answers(func(http.ResponseWriter, int) {})
+	again, err := net.Listen("tcp", app.server.Listener.Addr().String())
+	require.NoError(t, err)
+	server := &httptest.Server{Listener: again, Config: &http.Server{Handler: &app}}
+	server.Start()
+	defer server.Close()
+	settled := map[string]bool{}
+	for len(settled) < 3 {
+		if line := l.line(); line.verdict() == "pts accepted" && line.Attempt > 0 {
+			settled[line.EventID] = true
+		}
+	}
+	require.Len(t, app.calls(), 3)
+	l.end()
 }
 
 // TestForwardStaysNear connects to no public address without TLS, whatever name

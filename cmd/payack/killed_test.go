@@ -26,6 +26,7 @@ var kills = flag.Int("kills", 3, "how often TestKilledUnderLoad kills the proces
 // it and the application fails every fifth time. Every acknowledged event reaches
 // the application, with a right signature, and is a duplicate when it is sent again.
 func TestKilledUnderLoad(t *testing.T) {
+	t.Parallel() // it waits for leases to end
 	verifier, err := standardwebhooks.NewWebhook(testWebhook)
 	require.NoError(t, err)
 	var app applicationOf

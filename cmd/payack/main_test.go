@@ -163,7 +163,16 @@ type process struct {
 
 func startProcess(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(os.Args[0], args...), exited: make(chan error, 1)}
+	return startProcessIn(t, "", args...)
+}
+
+// startProcessIn starts it in a folder.
+func startProcessIn(t *testing.T, folder string, args ...string) *process {
+	t.Helper()
+	program, err := os.Executable()
+	require.NoError(t, err)
+	p := &process{t: t, cmd: exec.Command(program, args...), exited: make(chan error, 1)}
+	p.cmd.Dir = folder
 	// The race detector sleeps a second at each exit unless it is told not to.
 	p.cmd.Env = append(os.Environ(), asCommand+"=1", "GORACE=atexit_sleep_ms=0")
 	p.cmd.Stderr = &p.stderr
@@ -227,7 +236,13 @@ type listener struct {
 
 func startListener(t *testing.T, c object) *listener {
 	t.Helper()
-	l := &listener{process: startProcess(t, "listen", "-config", configFile(t, c)), kept: c["database"] != ""}
+	return listening(startProcess(t, "listen", "-config", configFile(t, c)), c["database"] != "")
+}
+
+// listening waits until it listens.
+func listening(p *process, kept bool) *listener {
+	t, l := p.t, &listener{process: p, kept: kept}
+	t.Helper()
 	first := l.readLine()
 	require.Regexp(t, `^\{"listening":"http://127\.0\.0\.1:[1-9][0-9]*"\}$`, first)
 	l.url = strings.TrimSuffix(strings.TrimPrefix(first, `{"listening":"`), `"}`)
