@@ -258,10 +258,24 @@ func TestForwardStaysNear(t *testing.T) {
 	} {
 		require.Equal(t, ok, onlyNear("tcp", address, nil) == nil, address)
 	}
-	f := &forward{URL: "http://localhost/", Secret: testWebhook}
-	require.NoError(t, f.complete())
-	_, err := newForwarder(f)
-	require.NoError(t, err)
+	var app applicationOf
+	app.serve(t, func(http.ResponseWriter, int) {})
+	_, port, _ := net.SplitHostPort(app.server.Listener.Addr().String())
+	for host, ok := range map[string]bool{"localhost": true, "0.0.0.0": false} { // which reaches it, and is no address of the loopback
+		f := &forward{URL: "http://localhost:" + port + "/", Secret: testWebhook}
+		require.NoError(t, f.complete())
+		f.url.Host = host + ":" + port // as a name that stands for another address
+		w, err := newForwarder(f)
+		require.NoError(t, err)
+		res, err := w.client.Post(f.url.String(), "application/json", nil)
+		if ok {
+			require.NoError(t, err)
+			res.Body.Close()
+		} else {
+			require.EqualError(t, forwardFailed(t.Context(), err), "http is for loopback and private addresses only, and the name of forward.url stands for another; use https")
+		}
+	}
+	require.Len(t, app.calls(), 1)
 }
 
 // TestForwardVector signs Standard Webhooks' own example.
