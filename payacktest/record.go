@@ -54,6 +54,10 @@ type RecorderOptions struct {
 	// X-Signature and the_signature. Redact names headers that are not recorded
 	// although they are on the list of those that are, or in Keep.
 	Keep, Redact []string
+	// Outcomes are those of the deliveries that are recorded, with one whose
+	// outcome isn't known; empty is all. Give the recorder to the receiver as an
+	// observer, so that the outcome is known.
+	Outcomes []payack.Outcome
 	// OnError is told of what could not be recorded, from one goroutine of the
 	// recorder's own; nil logs a warning to slog.Default. It does not see the
 	// delivery.
@@ -420,6 +424,9 @@ func (rec *Recorder) finish(e *entry, returned bool) {
 		}
 	}
 	e.mu.Unlock()
+	if only := rec.options.Outcomes; len(only) > 0 && f.Outcome != "" && !slices.Contains(only, f.Outcome) {
+		return
+	}
 
 	rec.mu.RLock()
 	defer rec.mu.RUnlock()

@@ -165,6 +165,29 @@ func TestRecordedOutcomes(t *testing.T) {
 	rec.Observe(context.Background(), &payack.Observation{})
 }
 
+// TestRecordedOutcomesOnly leaves out what was not asked for, and keeps what nobody
+// can tell.
+func TestRecordedOutcomesOnly(t *testing.T) {
+	dir := t.TempDir()
+	rec, _ := recorder(t, dir, RecorderOptions{Outcomes: []payack.Outcome{payack.OutcomeRejected}})
+	c := NewPTSKeys().Config()
+	c.Logger, c.Observer = quiet, rec
+	observed, err := handlers.NewPTS(c, func(context.Context, *payack.PTSEvent) error { return nil })
+	require.NoError(t, err)
+	plain := ptsReceiver(t, NewPTSKeys().Config())
+	cb := PTS(NewPTSKeys()).Envelope().Callback(t)
+	for _, h := range []http.Handler{observed, plain} {
+		for _, cb := range []Callback{cb, cb, cb.Tampered(t, FlipSignature), cb.Tampered(t, AnnounceType("a/b"))} {
+			cb.Deliver(rec.Wrap(h))
+		}
+	}
+	var got []payack.Outcome
+	for _, r := range loadAll(t, rec, dir) {
+		got = append(got, r.Outcome)
+	}
+	assert.Equal(t, []payack.Outcome{"rejected", ""}, got)
+}
+
 func TestRecordingIsReadable(t *testing.T) {
 	dir := t.TempDir()
 	rec, _ := recorder(t, dir, RecorderOptions{})

@@ -116,7 +116,7 @@ func (s sender) build(set assignments, t tampering) (payacktest.Callback, error)
 	if name := registry[s.provider].computed; set.has(name) {
 		return payacktest.Callback{}, fmt.Errorf("-set %s: it is computed; use -tamper signature to spoil it", name)
 	}
-	if t == tamperEnvelope && !registry[s.provider].sealed {
+	if t == tamperEnvelope && !s.section().sealed() {
 		return payacktest.Callback{}, fmt.Errorf("-tamper envelope: callbacks of %s have none; choose signature, body or replay", s.provider)
 	}
 	cb, err := s.genuine(set)

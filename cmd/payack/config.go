@@ -23,6 +23,7 @@ import (
 type config struct {
 	Addr             string     `json:"addr"`
 	Database         *string    `json:"database"`
+	Record           string     `json:"record"`
 	Retry            *retry     `json:"retry"`
 	Forward          *forward   `json:"forward"`
 	MaxBodyBytes     int64      `json:"max_body_bytes"`
@@ -61,7 +62,8 @@ func loadConfig(file string) (*config, error) {
 }
 
 func parseConfig(b []byte) (*config, error) {
-	filled, err := fromEnvironment(b)
+	b = withoutComments(b)
+	filled, err := filledIn(b)
 	if err != nil {
 		return nil, err
 	}

@@ -121,12 +121,29 @@ func TestBadConfigurations(t *testing.T) {
 		{"pts private key", object{"pts.public_keys": []any{private}}, "pts.public_keys", "give PTS's PUBLIC KEY"},
 		{"pts weak key", object{"pts.public_keys": []any{public, weakPublicKey}}, "pts.public_keys", "1024"},
 		{"pts no PEM", object{"pts.public_keys": []any{"hunter2"}}, "pts.public_keys", "-----BEGIN"},
+		{"record that is no folder", object{"record": "/dev/null/x"}, "record: ", "may write to"},
+		{"pts confirmed by nothing", object{"pts.confirm": object{}}, "pts.confirm.", "empty"},
+		{"pts confirmed without a base_url", object{"pts.confirm": ptsConfirmWith("base_url", nil)}, "pts.confirm.base_url: it is empty", "give the provider's"},
+		{"pts confirmed without a guid", object{"pts.confirm": ptsConfirmWith("guid", nil)}, "pts.confirm.guid: it is empty", "back office"},
+		{"pts confirmed without a user_id", object{"pts.confirm": ptsConfirmWith("user_id", nil)}, "pts.confirm.user_id: it is empty", "back office"},
+		{"pts confirmed as another", object{"pts.user_id": "78", "pts.confirm": ptsConfirmWith("user_id", "77")}, "pts.confirm.user_id", "leave it out"},
+		{"pts confirmed without a key", object{"pts.confirm": ptsConfirmWith("private_key", nil)}, "pts.confirm.private_key: ", ""},
+		{"pts confirmed with a public key", object{"pts.confirm": ptsConfirmWith("private_key", public)}, "pts.confirm.private_key: ", ""},
+		{"pts confirmed without a secret", object{"pts.confirm": ptsConfirmWith("transaction_secret", nil)}, "pts.confirm.transaction_secret: ", "empty"},
+		{"pts confirmed without envelopes", object{"pts.safecode": "hunter2", "pts.no_envelopes": true, "pts.confirm": ptsConfirmWith("user_id", "1")}, "pts.safecode", "16, 24 or 32 are"},
+		{"pts header without envelopes", object{"pts.safecode": "hunter2", "pts.no_envelopes": true, "pts.transaction_secret": testTxSecret}, "pts.transaction_secret", "leave one"},
+		{"pts encoding without envelopes", object{"pts.safecode": "hunter2", "pts.no_envelopes": true, "pts.safecode_encoding": "hex"}, "pts.safecode_encoding", "leave one"},
+		{"payatom confirmed by nothing", object{"payatom.confirm": object{}}, "payatom.confirm.", "empty"},
+		{"payatom confirmed without a pid", object{"payatom.confirm": object{"base_url": "https://payatom.example"}}, "payatom.confirm.pid: it is empty", "back office"},
+		{"payatom confirmed in the clear", object{"payatom.confirm": object{"base_url": "http://payatom.example", "pid": "1"}}, "payatom.confirm.base_url", "use https"},
+		{"unknown member of payatom's confirm", object{"payatom.confirm": object{"id": "1"}}, "payatom.confirm.id", "the nearest is pid"},
 		{"pts unknown numbers", object{"pts.numbers": []any{"float"}}, "pts.numbers", "choose from literal, php"},
 		{"pts unknown header encoding", object{"pts.transaction_secret": testTxSecret, "pts.transaction_signature": "HEX"}, "pts.transaction_signature", `"base64" or "hex"`},
 
 		{"payatom without keys", object{"payatom.secret_keys": []any{}}, "payatom.secret_keys", "at least one"},
 		{"payatom with an empty key", object{"payatom.secret_keys": []any{""}}, "payatom.secret_keys", "key 1: it is empty"},
 		{"payatom without orders", object{"payatom.orders": nil}, "payatom.orders", "insecure_no_expectation"},
+		{"payatom with no order", object{"payatom.orders": object{}}, "payatom.orders", "or confirm"},
 		{"payatom with an odd amount", object{"payatom.orders": object{"ORD1": "5oo"}}, "payatom.orders", "like 500"},
 		{"payatom unknown numbers", object{"payatom.numbers": []any{"PHP"}}, "payatom.numbers", "choose from literal, php"},
 		{"pts secret with a blank", object{"pts.transaction_secret": testTxSecret + " "}, "pts.transaction_secret: it begins or ends", "take it off"},
@@ -153,6 +170,29 @@ func ptopOf(c *config) *ptopConfig { return c.sections[payack.Ptop].(*ptopConfig
 // confirmBy is a ptop.confirm; nil leaves a member out.
 func confirmBy(baseURL, websiteID, secretKey any) object {
 	return with(object{}, object{"base_url": baseURL, "website_id": websiteID, "secret_key": secretKey})
+}
+
+// ptsConfirmWith is a pts.confirm with a member changed; nil leaves it out.
+func ptsConfirmWith(name string, value any) object {
+	private, _ := testPair()
+	return with(object{"base_url": "https://pts.example", "guid": "g", "user_id": "1", "private_key": private, "transaction_secret": testTxSecret}, object{name: value})
+}
+
+// TestNoEnvelopes takes flat callbacks for a safecode that is no AES key, and sends
+// such.
+func TestNoEnvelopes(t *testing.T) {
+	for _, changes := range []object{{}, {"pts.safecode_encoding": "raw"}} {
+		c := with(with(testConfig(), object{"pts.safecode": "hunter2-of-the-tests", "pts.no_envelopes": true}), changes)
+		r := newReceiver(t, c)
+		file := configFile(t, c)
+		args := []string{"send", "pts", "-config", file, "-key", keyFile(t), "-url", r.url + "/pts"}
+		status, stdout, stderr := call(context.Background(), args...)
+		require.Equal(t, exitDone, status, stderr)
+		require.Equal(t, "HTTP 200 text/plain\nSUCCESS\n", stdout)
+		status, _, stderr = call(context.Background(), append(args, "-tamper", "envelope")...)
+		require.Equal(t, exitUsage, status)
+		require.Contains(t, stderr, "have none")
+	}
 }
 
 // TestPtopConfirms tells when Ptop is asked: confirm rules where both are given.
@@ -309,7 +349,7 @@ func TestDocumentedConfiguration(t *testing.T) {
 	require.NoError(t, err)
 	o, err := c.options(&lines{w: io.Discard}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	_, err = newHandler(c, o, nothing)
+	_, err = newHandler(c, o, nothing, unwrapped)
 	require.NoError(t, err)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"reflect"
 	"strings"
@@ -16,9 +17,24 @@ import (
 	"github.com/payack/payack/internal/providers"
 )
 
-// fromEnvironment puts variables of the environment in the place of values
-// ${NAME}. The rest is copied as it stands.
-func fromEnvironment(b []byte) ([]byte, error) {
+// withoutComments puts blanks in the place of lines that begin with //, so that
+// places in the file stay the same.
+func withoutComments(file []byte) []byte {
+	out := bytes.Clone(file)
+	for line := range bytes.Lines(out) {
+		if bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("//")) {
+			for i := range bytes.TrimRight(line, "\r\n") {
+				line[i] = ' '
+			}
+		}
+	}
+	return out
+}
+
+// filledIn puts variables of the environment in the place of values ${NAME}, and
+// contents of files in the place of keys @path. The rest is copied as it stands,
+// and what was put in is not looked at again.
+func filledIn(b []byte) ([]byte, error) {
 	var out bytes.Buffer
 	in, copied := jsontext.NewDecoder(bytes.NewReader(b)), jsontext.NewEncoder(&out)
 	for {
@@ -33,24 +49,66 @@ func fromEnvironment(b []byte) ([]byte, error) {
 		container, length := in.StackIndex(in.StackDepth())
 		isName := container == '{' && length%2 == 1
 		if token.Kind() == '"' && !isName {
-			if name, ok := variable(token.String()); ok {
-				value, found := os.LookupEnv(name)
-				if name == "" {
-					return nil, fmt.Errorf("%s: %s: ${} names no variable of the environment; write it like ${NAME}", position(b, offsetOf(b, in.StackPointer())), memberName(in.StackPointer()))
-				}
-				if !found {
-					return nil, fmt.Errorf("%s: %s: the environment has no %s; set it, or write the value into the file", position(b, offsetOf(b, in.StackPointer())), memberName(in.StackPointer()), name)
-				}
-				if !utf8.ValidString(value) {
-					return nil, fmt.Errorf("%s: %s: %s in the environment is not UTF-8 text; set it to the text itself", position(b, offsetOf(b, in.StackPointer())), memberName(in.StackPointer()), name)
-				}
-				token = jsontext.String(value)
+			member := memberName(in.StackPointer())
+			value, err := valueOf(token.String(), member)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", position(b, offsetOf(b, in.StackPointer())), member, err)
 			}
+			token = jsontext.String(value)
 		}
 		if err := copied.WriteToken(token); err != nil {
 			return nil, configError(b, err)
 		}
 	}
+}
+
+// valueOf is what a text of the file stands for.
+func valueOf(text, member string) (string, error) {
+	if name, ok := variable(text); ok {
+		value, found := os.LookupEnv(name)
+		switch {
+		case name == "":
+			return "", errors.New("${} names no variable of the environment; write it like ${NAME}")
+		case !found:
+			return "", fmt.Errorf("the environment has no %s; set it, or write the value into the file", name)
+		case !utf8.ValidString(value):
+			return "", fmt.Errorf("%s in the environment is not UTF-8 text; set it to the text itself", name)
+		}
+		return value, nil
+	}
+	if path, ok := strings.CutPrefix(text, "@"); ok && isKey(member) {
+		return keyFrom(path)
+	}
+	return text, nil
+}
+
+const maxKeyFile = 64 << 10
+
+// keyFrom reads a key from a file, without the end of its last line.
+func keyFrom(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("%w; @ stands before the name of a file with the key, and a key that begins with it is given by ${NAME}", reasonOf(err))
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%w; give a file that can be read", reasonOf(err))
+	case len(b) > maxKeyFile || !utf8.Valid(b):
+		return "", errors.New("the file is too long for a key, or no UTF-8 text; give one that has the key and nothing else")
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"), nil
+}
+
+// reasonOf is an error of a file without the file's name, which may be a key that
+// begins with @.
+func reasonOf(err error) error {
+	var of *fs.PathError
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
 }
 
 // variable returns the name of a value ${NAME}.

@@ -31,10 +31,8 @@ type fake interface {
 type demoGateway struct {
 	fake
 	provider payack.Provider
-	// section is the configuration of a receiver of its callbacks. confirm, where
-	// set, has the receiver ask the fake, as no member of the file does.
+	// section is the configuration of a receiver of its callbacks that confirms.
 	section map[string]any
-	confirm func(section)
 	create  func(ctx context.Context, id, callbackURL string) error
 	// fail ends a payment without money and without a callback.
 	fail func(id string) error
@@ -76,11 +74,6 @@ func startDemoGateways() (g *demoGateways, err error) {
 	}
 	if g.config, err = parseConfig(file); err != nil {
 		return g, err
-	}
-	for _, gw := range g.all {
-		if gw.confirm != nil {
-			gw.confirm(g.config.sections[gw.provider])
-		}
 	}
 	return g, nil
 }

@@ -55,8 +55,8 @@ func TestDemoGateways(t *testing.T) {
 			if !asks {
 				requests = 3
 				ptopOf(g.config).Confirm, ptopOf(g.config).InsecureNoConfirm = nil, true
-				g.config.sections[payack.PTS].(*ptsConfig).confirm = nil
-				g.config.sections[payack.Payatom].(*payatomConfig).confirm = nil
+				g.config.sections[payack.PTS].(*ptsConfig).Confirm = nil
+				g.config.sections[payack.Payatom].(*payatomConfig).Confirm = nil
 			}
 			r, err := startDemoReceiver(context.Background(), g.config)
 			require.NoError(t, err)

@@ -349,6 +349,26 @@ func TestInspectConfirm(t *testing.T) {
 	require.Zero(t, asked)
 }
 
+// TestInspectConfirmOfOthers names whom a receiver would ask, and about what.
+func TestInspectConfirmOfOthers(t *testing.T) {
+	c := with(testConfig(), object{
+		"pts.confirm": ptsConfirmWith("base_url", "https://pts.example"), "payatom.orders": nil, "payatom.confirm": object{"base_url": "https://payatom.example", "pid": "1"},
+	})
+	for provider, want := range map[string]string{
+		"pts": `https://pts.example about order_id "ORD-7"`, "payatom": `https://payatom.example about ref_code "REF-7"`,
+	} {
+		set := []assignment{{"order_id", "ORD-7"}}
+		if provider == "payatom" {
+			set = append(set, assignment{"ref_code", "REF-7"})
+		}
+		dump, err := built(t, testSender(t, testConfig(), provider), tamperNothing, set...).Dump("/")
+		require.NoError(t, err)
+		status, stdout, stderr := inspect(t, string(dump), provider, "-config", configFile(t, c))
+		require.Equal(t, exitDone, status, stderr)
+		require.Contains(t, stdout, "\nconfirm      would be confirmed by asking "+want)
+	}
+}
+
 // TestInspectRedacted: where the recorder left a header out that may carry the
 // signature, the fix says so; the usual ones it keeps.
 func TestInspectRedacted(t *testing.T) {

@@ -20,6 +20,12 @@ import (
 
 func runListen(ctx context.Context, io stdio, args []string) error {
 	fs := newFlags(io, "listen", "listen -config FILE", "payack listen -config payack.json")
+	usage := fs.Usage
+	fs.Usage = func() {
+		usage()
+		fmt.Fprint(fs.Output(), "\nThe whole configuration; payack config -example prints it alone:\n\n")
+		_ = writeExample(fs.Output())
+	}
 	file := fs.String("config", "", "the configuration's `file` (JSON)")
 	if err := parse(fs, args); err != nil {
 		return err
@@ -82,7 +88,16 @@ func listen(ctx context.Context, std stdio, c *config) (err error) {
 		defer func() { err = errors.Join(err, db.Close()) }()
 		o.Inbox, out.kept = db, true
 	}
-	handler, err := newHandler(c, o, fn)
+	wrap := unwrapped
+	if c.Record != "" {
+		rec, err := c.recorder(logger)
+		if err != nil {
+			return usageError{err}
+		}
+		defer rec.Close()
+		o.Observer, wrap = observers{out, rec}, rec.Wrap
+	}
+	handler, err := newHandler(c, o, fn, wrap)
 	if err != nil {
 		return usageError{err}
 	}
@@ -131,8 +146,8 @@ func serve(ctx context.Context, l net.Listener, handler http.Handler, logger *sl
 
 // newHandler mounts the configured providers. Every path takes every method, so
 // that a wrong one is answered by the provider's contract and shows in the
-// output.
-func newHandler(c *config, o middleware.Options, fn function) (http.Handler, error) {
+// output. Wrap is put around each.
+func newHandler(c *config, o middleware.Options, fn function, wrap func(http.Handler) http.Handler) (http.Handler, error) {
 	mounted := map[string]http.Handler{}
 	unknown := unknownPaths{logger: o.Logger}
 	for _, p := range c.configured() {
@@ -141,7 +156,7 @@ func newHandler(c *config, o middleware.Options, fn function) (http.Handler, err
 		if err != nil {
 			return nil, err
 		}
-		mounted[path] = h
+		mounted[path] = wrap(h)
 		unknown.mounted = append(unknown.mounted, path)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -154,6 +169,9 @@ func newHandler(c *config, o middleware.Options, fn function) (http.Handler, err
 		http.NotFound(w, r)
 	}), nil
 }
+
+// unwrapped puts nothing around a handler.
+func unwrapped(h http.Handler) http.Handler { return h }
 
 // unknownPaths warns of requests to paths that are not mounted: a provider may
 // have been given a wrong URL. There is one warning within unknownPathsEvery,

@@ -221,7 +221,7 @@ func TestUnknownPaths(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		c := parsed(t, with(testConfig(), object{"payatom.path": "/callbacks/payatom"}))
-		h, err := newHandler(c, middleware.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, nothing)
+		h, err := newHandler(c, middleware.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, nothing, unwrapped)
 		require.NoError(t, err)
 		get := func(path string) []string {
 			log.Reset()

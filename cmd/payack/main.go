@@ -6,6 +6,7 @@
 //	payack inspect PROVIDER -config FILE [FILE|-]     why a recorded delivery is refused, step by step
 //	payack replay -url URL FILE…                      recorded deliveries once more
 //	payack inbox -config FILE list|show|retry|close   what listen keeps in its database
+//	payack config -example|-check FILE                the whole configuration, or whether one is in order
 //
 // Each has -h. The exit status is 0 when it is done, 1 when the thing asked
 // about failed (a check, a delivery), 2 when the call or the configuration is
@@ -53,6 +54,7 @@ var commands = []command{
 	{"send", "build a callback as a provider would, and post it", runSend},
 	{"inspect", "show step by step what becomes of a recorded delivery, and why", runInspect},
 	{"replay", "post recorded deliveries again", runReplay},
+	{"config", "show the whole configuration, or check a file", runConfig},
 	{"inbox", "list events that listen keeps, show, retry and close them", runInbox},
 }
 
@@ -99,7 +101,7 @@ func dispatch(ctx context.Context, io stdio, args []string) error {
 			return c.run(ctx, io, args[1:])
 		}
 	}
-	return usagef("there is no subcommand %q; there are demo, listen, send, inspect, replay and inbox", args[0])
+	return usagef("there is no subcommand %q; there are demo, listen, send, inspect, replay, inbox and config", args[0])
 }
 
 // newFlags returns a flag set whose -h shows the usage line and an example, on

@@ -20,10 +20,22 @@ import (
 
 // payatom is what the command knows of Payatom. It looks into an answer's JSON.
 var payatom = descriptor{
-	section:  func() section { return new(payatomConfig) },
+	section: func() section { return new(payatomConfig) },
+	config: []member{
+		{name: "path", value: `"/payatom"`, about: "where webhooks are received"},
+		{name: "secret_keys", value: `["${PAYATOM_SECRET_KEY}"]`, key: true, about: "of the back office; several while they change"},
+		{name: "numbers", value: `["literal", "php"]`, about: "the texts of numbers that may be signed; pin yours"},
+		{name: "body", value: `"json"`, about: `"json", or "form" of an older generation`},
+		{name: "sniff", value: `false`, about: "takes JSON under any content type"},
+		{name: "orders", value: `{}`, about: `what is expected, as {"ORD1000001": "500"}; {} is not compared`},
+		{name: "insecure_no_expectation", value: `false`, about: "takes webhooks with neither orders nor confirm to hold them against"},
+		{name: "confirm", about: "asks Payatom before an approved order is accepted", members: []member{
+			{name: "base_url", value: `"${PAYATOM_URL}"`, about: "the scheme and host that Payatom gives"},
+			{name: "pid", value: `"${PAYATOM_PID}"`, about: "the merchant's id"},
+		}},
+	},
 	computed: "post_hash",
 	members:  []string{"order_id", "requested_amount", "status", "received_amount", "bank_ref", "sender_upi", "ref_code", "refund_info"},
-	sealed:   true,
 	said: func(body string) (acknowledges, speaks bool) {
 		var said struct{ Acknowledge string }
 		if json.Unmarshal([]byte(body), &said) != nil {
@@ -57,16 +69,20 @@ type payatomConfig struct {
 	Sniff                 bool              `json:"sniff"`
 	Orders                map[string]string `json:"orders"`
 	InsecureNoExpectation bool              `json:"insecure_no_expectation"`
+	Confirm               *payatomConfirm   `json:"confirm"`
+}
 
-	// confirm is not of the file, which has no members for asking Payatom.
-	confirm middleware.ConfirmFunc[*payack.PayatomEvent]
+// payatomConfirm is whom to ask, and as who.
+type payatomConfirm struct {
+	BaseURL string `json:"base_url"`
+	PID     string `json:"pid"`
 }
 
 func (c *payatomConfig) path() *string { return &c.Path }
 
 func (c *payatomConfig) check() error {
-	if c.Orders == nil && !c.InsecureNoExpectation {
-		return errors.New("payatom.orders: there is nothing to compare webhooks with; give the orders and their amounts, or set insecure_no_expectation to true")
+	if len(c.Orders) == 0 && c.Confirm == nil && !c.InsecureNoExpectation {
+		return errors.New("payatom.orders: there is nothing to compare webhooks with; give the orders and their amounts, or confirm, or set insecure_no_expectation to true")
 	}
 	for id, amount := range c.Orders {
 		if !payack.NewAmount(amount).Valid() {
@@ -79,10 +95,19 @@ func (c *payatomConfig) check() error {
 func (c *payatomConfig) receiver(o middleware.Options, fn function) (*middleware.Handler, error) {
 	m := middleware.PayatomConfig{
 		SecretKeys: payack.Secrets(c.SecretKeys...), Body: c.Body, Numbers: c.Numbers, Sniff: c.Sniff,
-		Confirm: c.confirm, ExpectInCallback: c.Orders == nil && c.confirm == nil, Options: o,
+		ExpectInCallback: len(c.Orders) == 0 && c.Confirm == nil, Options: o,
 	}
-	if c.Orders != nil {
+	if len(c.Orders) > 0 {
 		m.Expect = expectOrders(c.Orders)
+	}
+	if c.Confirm != nil {
+		asks, err := client.NewPayatom(client.PayatomConfig{
+			BaseURL: c.Confirm.BaseURL, PID: c.Confirm.PID, SecretKeys: m.SecretKeys, Numbers: c.Numbers,
+		})
+		if err != nil {
+			return nil, err
+		}
+		m.Confirm = asks.Confirm
 	}
 	return handlers.NewPayatom(m, of[*payack.PayatomEvent](fn))
 }
@@ -94,9 +119,19 @@ func expectOrders(orders map[string]string) func(context.Context, *payack.Payato
 	}
 }
 
-func (c *payatomConfig) asked(payack.Event) string { return "" }
+func (c *payatomConfig) asked(ev payack.Event) string {
+	webhook, ok := ev.(*payack.PayatomEvent)
+	if !ok || c.Confirm == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s about ref_code %s", c.Confirm.BaseURL, quote(webhook.Unsigned.RefCode.String()))
+}
 
 func (c *payatomConfig) secrets() []string { return c.SecretKeys }
+
+func (c *payatomConfig) signatureHeaders() []string { return nil }
+
+func (c *payatomConfig) sealed() bool { return true }
 
 func (c *payatomConfig) build(set assignments, _ payack.Secret) (payacktest.Callback, error) {
 	b := payacktest.Payatom(payacktest.PayatomKeys{SecretKey: payack.NewSecret(c.SecretKeys[0])}).Fresh()
@@ -143,8 +178,7 @@ func payatomGateway(o gateway.Options) (demoGateway, error) {
 	merchant, err := client.NewPayatom(client.PayatomConfig{BaseURL: gw.URL, PID: gw.PID(), SecretKeys: []payack.Secret{gw.SecretKey()}})
 	return demoGateway{
 		fake:    gw,
-		section: map[string]any{"secret_keys": []string{gw.SecretKey().Reveal()}, "insecure_no_expectation": true},
-		confirm: func(s section) { s.(*payatomConfig).confirm = merchant.Confirm },
+		section: map[string]any{"secret_keys": []string{gw.SecretKey().Reveal()}, "confirm": map[string]any{"base_url": gw.URL, "pid": gw.PID()}},
 		create: func(ctx context.Context, id, callbackURL string) error {
 			gw.SetWebhookURL(callbackURL) // which is the back office's, and not the payment's
 			_, err := merchant.Payin(ctx, client.PayatomPayin{

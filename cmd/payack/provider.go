@@ -21,6 +21,9 @@ type descriptor struct {
 	// member for, see goNames.
 	names map[string]string
 
+	// config describes the members of the section.
+	config []member
+
 	// computed is the member that signing makes, and members are the others that
 	// callbacks are known to have.
 	computed string
@@ -28,8 +31,6 @@ type descriptor struct {
 	// needsKey says why the configuration is not enough to sign with; it is empty
 	// where it is.
 	needsKey string
-	// sealed says that callbacks have an envelope.
-	sealed bool
 	// said returns what the body of an answer with the right status says: whether
 	// it acknowledges, and whether it says either in so many words.
 	said func(body string) (acknowledges, speaks bool)
@@ -54,6 +55,10 @@ type section interface {
 	asked(ev payack.Event) string
 	// secrets are shown nowhere.
 	secrets() []string
+	// signatureHeaders are recorded beside those that are known.
+	signatureHeaders() []string
+	// sealed reports whether callbacks have an envelope.
+	sealed() bool
 	// build returns what the provider would send: under the first of the
 	// configured schemes, in an envelope where there is one. The key is for
 	// providers whose signing key is not in the configuration.
@@ -78,8 +83,7 @@ func libraryText(p payack.Provider, err error) string {
 // providerError words an error of the library by the names of the
 // configuration.
 func providerError(p payack.Provider, err error) error {
-	// No member of the configuration switches envelopes off.
-	text := strings.TrimSuffix(reworded(p, libraryText(p, err)), ", or set NoEnvelopes")
+	text := reworded(p, libraryText(p, err))
 	first := text[:len(text)-len(strings.TrimLeft(text, "abcdefghijklmnopqrstuvwxyz_"))]
 	if strings.HasPrefix(text, "-") || slices.Contains(commonMembers, first) { // a flag, or no provider's own
 		return errors.New(text)
@@ -98,7 +102,8 @@ var goNames = map[string]string{
 	"MaxBody": "max_body_bytes", "TrustedProxies": "trusted_proxies",
 
 	"BaseURL": "confirm.base_url", "Body": "body", "Confirm": "confirm", "ConfirmInCallback": "insecure_no_confirm",
-	"Expect": "orders", "ExpectInCallback": "insecure_no_expectation", "Numbers": "numbers", "PublicKeys": "public_keys",
+	"Expect": "orders", "ExpectInCallback": "insecure_no_expectation", "GUID": "confirm.guid", "NoEnvelopes": "no_envelopes",
+	"Numbers": "numbers", "PID": "confirm.pid", "PublicKeys": "public_keys",
 	"Safecode": "safecode", "SafecodeEncoding": "safecode_encoding", "Scheme": "schemes", "Schemes": "schemes",
 	"SecretKey": "secret_keys", "SecretKeys": "secret_keys", "SignatureHeaders": "signature_headers",
 	"SigningKey": "signing_keys", "SigningKeys": "signing_keys", "Sniff": "sniff", "TransactionSecret": "transaction_secret",

@@ -18,8 +18,22 @@ import (
 // ptop is what the command knows of Ptop. It looks at the status of an answer
 // only.
 var ptop = descriptor{
-	section:  func() section { return new(ptopConfig) },
-	names:    map[string]string{"SecretKey": "confirm.secret_key"},
+	section: func() section { return new(ptopConfig) },
+	names:   map[string]string{"SecretKey": "confirm.secret_key"},
+	config: []member{
+		{name: "path", value: `"/ptop"`, about: "where webhooks are received"},
+		{name: "signing_keys", value: `["${PTOP_SIGNING_KEY}"]`, key: true, about: "the back office's the_signature; several while they change"},
+		{name: "signature_headers", value: `["X-Signature", "the_signature"]`, about: "which may carry the signature"},
+		{name: "body", value: `"json"`, about: `"json" or "form": how webhooks are sent`},
+		{name: "schemes", value: `["header", "spliced", "reencoded", "blanked"]`, about: "what may be signed; pin yours when you have seen it"},
+		{name: "sniff", value: `false`, about: "takes JSON under any content type"},
+		{name: "insecure_no_confirm", value: `false`, about: "takes webhooks without confirm, which hold no amount"},
+		{name: "confirm", about: "asks Ptop what was paid before an event is accepted", members: []member{
+			{name: "base_url", value: `"https://ptop.me"`, about: "the scheme and host of the API"},
+			{name: "website_id", value: `"${PTOP_WEBSITE_ID}"`, about: "of the back office"},
+			{name: "secret_key", value: `"${PTOP_SECRET_KEY}"`, key: true, about: "of the back office, and not the_signature"},
+		}},
+	},
 	computed: "signature",
 	members:  []string{"success", "transaction_id", "order_id", "message"},
 	said:     func(string) (acknowledges, speaks bool) { return true, false },
@@ -106,6 +120,10 @@ func (c *ptopConfig) secrets() []string {
 	}
 	return secrets
 }
+
+func (c *ptopConfig) signatureHeaders() []string { return c.SignatureHeaders }
+
+func (c *ptopConfig) sealed() bool { return false }
 
 func (c *ptopConfig) build(set assignments, _ payack.Secret) (payacktest.Callback, error) {
 	b := payacktest.Ptop(payacktest.PtopKeys{SigningKey: payack.NewSecret(c.SigningKeys[0])}).Fresh()

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/client"
@@ -16,13 +19,32 @@ import (
 
 // pts is what the command knows of PTS.
 var pts = descriptor{
-	section:  func() section { return new(ptsConfig) },
-	names:    map[string]string{"PrivateKey": "-key"},
+	section: func() section { return new(ptsConfig) },
+	names:   map[string]string{"PrivateKey": "-key"},
+	config: []member{
+		{name: "path", value: `"/pts"`, about: "where callbacks are received"},
+		{name: "user_id", value: `""`, about: `the merchant's number, which must match; "": any`},
+		{name: "safecode", value: `"${PTS_SAFECODE}"`, key: true, about: "of the back office"},
+		{name: "safecode_encoding", value: `"raw"`, about: `"raw" or "hex": how it becomes the key of envelopes`},
+		{name: "no_envelopes", value: `false`, about: "takes flat callbacks only, for a safecode that is no AES key"},
+		{name: "public_keys", value: `["@pts-public.pem"]`, key: true, about: "PTS's, as PEM; several while they change"},
+		{name: "numbers", value: `["literal", "php"]`, about: "the texts of numbers that may be signed; pin yours"},
+		{name: "sniff", value: `false`, about: "takes JSON under any content type"},
+		{name: "transaction_secret", value: `""`, key: true, about: `X-Transaction-Signature is needed and checked; "": it is ignored`},
+		{name: "transaction_signature", value: `"base64"`, about: `"base64" or "hex": how that header is written`},
+		{name: "confirm", about: "asks PTS before a callback that says paid is accepted", members: []member{
+			{name: "base_url", value: `"${PTS_URL}"`, about: "the scheme and host that PTS's support gives"},
+			{name: "guid", value: `"${PTS_GUID}"`, about: "of the back office"},
+			{name: "user_id", value: `"${PTS_USER_ID}"`, about: "of the back office; absent: that of pts"},
+			{name: "private_key", value: `"@merchant-private.pem"`, key: true, about: "the merchant's own, as PEM"},
+			{name: "transaction_secret", value: `"${PTS_TRANSACTION_SECRET}"`, key: true, about: "of the back office"},
+			{name: "withdraw", value: `false`, about: "asks about withdrawals: give them a path, and a listen, of their own"},
+		}},
+	},
 	computed: "sign",
 	members: append(verify.PTSCallback.SignedMembers(), "submit_promo", "accept_promo", "payment_address", "receiving_address",
 		"error_message", "reference_number", "details_url"),
 	needsKey: "the configuration holds PTS's public key only; give the PEM file of a private key whose public key is in pts.public_keys",
-	sealed:   true,
 	said: func(body string) (acknowledges, speaks bool) {
 		acknowledges = body == payacktest.Answer(payack.PTS, "").Body
 		return acknowledges, acknowledges || body == payacktest.Answer(payack.PTS, payack.ReasonSignature).Body
@@ -47,37 +69,104 @@ type ptsConfig struct {
 	UserID               string                      `json:"user_id"`
 	Safecode             string                      `json:"safecode"`
 	SafecodeEncoding     envelope.PTSEncoding        `json:"safecode_encoding"`
+	NoEnvelopes          bool                        `json:"no_envelopes"`
 	PublicKeys           []string                    `json:"public_keys"`
 	Numbers              []payack.Scheme             `json:"numbers"`
 	Sniff                bool                        `json:"sniff"`
 	TransactionSecret    string                      `json:"transaction_secret"`
 	TransactionSignature verify.PTSSignatureEncoding `json:"transaction_signature"`
+	Confirm              *ptsConfirm                 `json:"confirm"`
+}
 
-	// confirm is not of the file, which has no members for asking PTS.
-	confirm middleware.ConfirmFunc[*payack.PTSEvent]
+// ptsConfirm is whom to ask, and as who.
+type ptsConfirm struct {
+	BaseURL           string `json:"base_url"`
+	GUID              string `json:"guid"`
+	UserID            string `json:"user_id"`
+	PrivateKey        string `json:"private_key"`
+	TransactionSecret string `json:"transaction_secret"`
+	Withdraw          bool   `json:"withdraw"`
 }
 
 func (c *ptsConfig) path() *string { return &c.Path }
 
-func (c *ptsConfig) check() error { return nil }
-
-func (c *ptsConfig) receiver(o middleware.Options, fn function) (*middleware.Handler, error) {
-	return handlers.NewPTS(middleware.PTSConfig{
-		UserID: c.UserID, Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding,
-		PublicKeys: c.PublicKeys, TransactionSecret: payack.NewSecret(c.TransactionSecret),
-		TransactionSignature: c.TransactionSignature, Numbers: c.Numbers, Sniff: c.Sniff, Confirm: c.confirm, Options: o,
-	}, of[*payack.PTSEvent](fn))
+func (c *ptsConfig) check() error {
+	if c.NoEnvelopes && c.SafecodeEncoding == envelope.PTSRaw {
+		c.SafecodeEncoding = "" // the default, in so many words
+	}
+	if c.Confirm == nil {
+		return nil
+	}
+	if c.Confirm.UserID == "" {
+		c.Confirm.UserID = c.UserID
+	}
+	if c.UserID != "" && c.UserID != c.Confirm.UserID {
+		return errors.New("pts.confirm.user_id: it is another than pts.user_id, so nothing could be confirmed; leave it out")
+	}
+	return nil
 }
 
-func (c *ptsConfig) asked(payack.Event) string { return "" }
+func (c *ptsConfig) receiver(o middleware.Options, fn function) (*middleware.Handler, error) {
+	m := middleware.PTSConfig{
+		UserID: c.UserID, Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding, NoEnvelopes: c.NoEnvelopes,
+		PublicKeys: c.PublicKeys, TransactionSecret: payack.NewSecret(c.TransactionSecret),
+		TransactionSignature: c.TransactionSignature, Numbers: c.Numbers, Sniff: c.Sniff, Options: o,
+	}
+	if c.Confirm != nil {
+		var err error
+		if m.Confirm, err = c.confirm(); err != nil {
+			return nil, err
+		}
+	}
+	return handlers.NewPTS(m, of[*payack.PTSEvent](fn))
+}
 
-func (c *ptsConfig) secrets() []string { return []string{c.Safecode, c.TransactionSecret} }
+// confirm is what asks PTS.
+func (c *ptsConfig) confirm() (middleware.ConfirmFunc[*payack.PTSEvent], error) {
+	asks, err := client.NewPTS(client.PTSConfig{
+		BaseURL: c.Confirm.BaseURL, GUID: c.Confirm.GUID, UserID: c.Confirm.UserID,
+		Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding, PublicKeys: c.PublicKeys, Numbers: c.Numbers,
+		PrivateKey: payack.NewSecret(c.Confirm.PrivateKey), TransactionSecret: payack.NewSecret(c.Confirm.TransactionSecret),
+	})
+	switch {
+	case err != nil: // some names are the receiver's too
+		return nil, errors.New(confirmNames.Replace(libraryText(payack.PTS, err)))
+	case c.Confirm.Withdraw:
+		return asks.ConfirmWithdraw, nil
+	}
+	return asks.Confirm, nil
+}
+
+var confirmNames = strings.NewReplacer("UserID", "confirm.user_id", "PrivateKey", "confirm.private_key", "TransactionSecret", "confirm.transaction_secret")
+
+func (c *ptsConfig) asked(ev payack.Event) string {
+	callback, ok := ev.(*payack.PTSEvent)
+	if !ok || c.Confirm == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s about order_id %s", c.Confirm.BaseURL, quote(callback.OrderID))
+}
+
+func (c *ptsConfig) secrets() []string {
+	secrets := []string{c.Safecode, c.TransactionSecret}
+	if c.Confirm != nil {
+		secrets = append(secrets, c.Confirm.PrivateKey, c.Confirm.TransactionSecret)
+	}
+	return secrets
+}
+
+func (c *ptsConfig) signatureHeaders() []string { return nil }
+
+func (c *ptsConfig) sealed() bool { return !c.NoEnvelopes }
 
 func (c *ptsConfig) build(set assignments, key payack.Secret) (payacktest.Callback, error) {
 	b := payacktest.PTS(payacktest.PTSKeys{
-		UserID: c.UserID, Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding, PrivateKey: key,
-		TransactionSecret: payack.NewSecret(c.TransactionSecret), TransactionSignature: c.TransactionSignature,
-	}).Fresh().Envelope()
+		UserID: c.UserID, Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding, NoEnvelopes: c.NoEnvelopes,
+		PrivateKey: key, TransactionSecret: payack.NewSecret(c.TransactionSecret), TransactionSignature: c.TransactionSignature,
+	}).Fresh()
+	if c.sealed() {
+		b = b.Envelope()
+	}
 	if firstIsPHP(c.Numbers) {
 		b = b.PHPNumbers()
 	}
@@ -106,9 +195,9 @@ func ptsGateway(o gateway.Options) (demoGateway, error) {
 		PublicKeys: []string{gw.PublicKey()}, TransactionSecret: gw.TransactionSecret(),
 	})
 	return demoGateway{
-		fake:    gw,
-		section: map[string]any{"user_id": gw.UserID(), "safecode": gw.Safecode().Reveal(), "public_keys": []string{gw.PublicKey()}},
-		confirm: func(s section) { s.(*ptsConfig).confirm = merchant.Confirm },
+		fake: gw,
+		section: map[string]any{"user_id": gw.UserID(), "safecode": gw.Safecode().Reveal(), "public_keys": []string{gw.PublicKey()}, "confirm": map[string]any{
+			"base_url": gw.URL, "guid": gw.GUID(), "private_key": gw.MerchantKey().Reveal(), "transaction_secret": gw.TransactionSecret().Reveal()}},
 		create: func(ctx context.Context, id, callbackURL string) error {
 			_, err := merchant.Payment(ctx, client.PTSPayment{
 				OrderID: id, Amount: payack.NewAmount(demoAmount), Currency: "PHP", Channel: "GCASH", CallbackURL: callbackURL,

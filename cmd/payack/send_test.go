@@ -32,7 +32,7 @@ func newReceiver(t *testing.T, c object) *receiver {
 	l := &lines{w: out, logger: slog.New(slog.DiscardHandler)}
 	o, err := cfg.options(l, l.logger)
 	require.NoError(t, err)
-	h, err := newHandler(cfg, o, l.accept)
+	h, err := newHandler(cfg, o, l.accept, unwrapped)
 	require.NoError(t, err)
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
