@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -12,11 +11,11 @@ import (
 	"github.com/payack/payack/payacktest/gateway"
 )
 
-// demoGateways are fakes of all providers that have one, and the configuration of a receiver
-// that asks them before it accepts.
+// demoGateways are fakes of all providers that have one, and the configuration of a
+// receiver that asks them before it accepts.
 type demoGateways struct {
-	config *config
-	all    []demoGateway
+	members map[string]any // of the configuration's file
+	all     []demoGateway
 }
 
 // fake is what the fake gateways have in common.
@@ -50,9 +49,8 @@ func startDemoGateways() (g *demoGateways, err error) {
 			g.close()
 		}
 	}()
-	once := gateway.Options{Retries: -1} // a row is one delivery
-	// Written as a file would be.
-	members := map[string]any{"addr": "127.0.0.1:0", "database": ""}
+	once := gateway.Options{Retries: -1}                                                      // a row is one delivery
+	g.members = map[string]any{"addr": "127.0.0.1:0", "retry": map[string]any{"first": "1h"}} // nothing is asked twice
 	for _, p := range providers.All {
 		start := registry[p].demo.gateway
 		if start == nil {
@@ -66,14 +64,7 @@ func startDemoGateways() (g *demoGateways, err error) {
 		if err != nil {
 			return g, err
 		}
-		members[string(p)] = gw.section
-	}
-	file, err := json.Marshal(members)
-	if err != nil {
-		return g, err
-	}
-	if g.config, err = parseConfig(file); err != nil {
-		return g, err
+		g.members[string(p)] = gw.section
 	}
 	return g, nil
 }
@@ -105,11 +96,14 @@ func (g *demoGateways) rows() []row {
 				}
 				return answerTo(d)
 			}
-			rows = append(rows, row{gw.provider, what, send, 1, payacktest.Answer(gw.provider, reason), o, []payack.Reason{reason}})
+			rows = append(rows, row{
+				provider: gw.provider, what: what, send: send, times: 1, want: payacktest.Answer(gw.provider, ""),
+				door: accepted, desk: fate{o, []payack.Reason{reason}}, // it was signed, so it is kept
+			})
 		}
-		add("created, paid, called back", "ORD1000001", gw.pay, payack.OutcomeAccepted, "")
-		add("created, called back as paid: a lie, it is pending", "ORD1000002", gw.lie, payack.OutcomeFailed, payack.ReasonUnreachable)
-		add("created, "+gw.failed+", called back as paid: a lie", "ORD1000003", gw.failAndLie, payack.OutcomeRejected, payack.ReasonUnconfirmed)
+		add("a payment that is paid", "ORD1000001", gw.pay, payack.OutcomeAccepted, "")
+		add("a pending one says paid", "ORD1000002", gw.lie, payack.OutcomeFailed, payack.ReasonUnreachable)
+		add("a "+gw.failed+" one says paid", "ORD1000003", gw.failAndLie, payack.OutcomeRejected, payack.ReasonUnconfirmed)
 	}
 	return rows
 }

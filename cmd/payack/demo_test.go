@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/http"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +23,7 @@ func TestDemo(t *testing.T) {
 	var all strings.Builder
 	for {
 		line := p.readLine()
+		require.LessOrEqual(t, len(line), 100, line)
 		all.WriteString(line + "\n")
 		if strings.HasPrefix(line, "all ") {
 			require.Regexp(t, `^all [0-9]+ rows are as expected$`, line)
@@ -29,18 +33,29 @@ func TestDemo(t *testing.T) {
 	require.Equal(t, exitDone, p.status(), p.stderr.String())
 	require.Empty(t, p.stderr.String())
 	require.NotContains(t, all.String(), "DIFFERS")
+	require.Contains(t, all.String(), "the receiver gets SIGKILL")
 	for _, provider := range []string{"ptop", "pts", "payatom"} {
-		for _, what := range []string{"genuine", "redelivered", "tampered signature", "tampered body", "spliced", "oversized", "unsigned", "flooding: the first", "flooding: the next", "genuine, from another address"} {
-			require.Regexp(t, `(?m)^`+provider+` +`+what, all.String())
-		}
 		for _, row := range []string{
-			"created, paid, called back .* accepted",
-			"created, called back as paid: a lie, it is pending .* failed \\(unreachable\\)",
-			"created, (cancelled|failed|declined), called back as paid: a lie .* rejected \\(unconfirmed\\)",
+			"genuine .* accepted$", "redelivered .* duplicate$", "tampered signature", "tampered body", "spliced", "oversized", "unsigned",
+			"flooding: the first", "flooding: the next", "genuine, from another client",
+			"genuine .* accepted; then failed \\(callback\\)$", "settled by the application .* 3 of 3 acknowledged, once each$",
+			"a payment that is paid .* accepted$",
+			"a pending one says paid .* accepted; then failed \\(unreachable\\)$",
+			"a (cancelled|failed|declined) one says paid .* accepted; then rejected \\(unconfirmed\\)$",
 		} {
 			require.Regexp(t, `(?m)^`+provider+` +`+row, all.String())
 		}
 	}
+}
+
+// demoReceiverOf starts one as the demonstration does.
+func demoReceiverOf(t *testing.T, members map[string]any) *demoReceiver {
+	t.Helper()
+	t.Setenv(asCommand, "1")
+	r, err := startDemoReceiver(filepath.Join(t.TempDir(), "receiver"), members)
+	require.NoError(t, err)
+	t.Cleanup(r.stop)
+	return r
 }
 
 // TestDemoGateways plays the payments at a receiver that confirms, and at one
@@ -54,21 +69,20 @@ func TestDemoGateways(t *testing.T) {
 			requests := 6 // each payment is created and asked about
 			if !asks {
 				requests = 3
-				ptopOf(g.config).Confirm, ptopOf(g.config).InsecureNoConfirm = nil, true
-				g.config.sections[payack.PTS].(*ptsConfig).Confirm = nil
-				g.config.sections[payack.Payatom].(*payatomConfig).Confirm = nil
+				with(g.members, object{
+					"ptop.confirm": nil, "ptop.insecure_no_confirm": true, "pts.confirm": nil,
+					"payatom.confirm": nil, "payatom.insecure_no_expectation": true,
+				})
 			}
-			r, err := startDemoReceiver(context.Background(), g.config)
-			require.NoError(t, err)
-			defer r.stop()
 			var table bytes.Buffer
-			err = playAll(context.Background(), &table, scene{"%s %d", r, g.rows()})
+			err = playAll(t.Context(), &table, scene{"%s", demoReceiverOf(t, g.members), g.rows()})
 			if asks {
 				require.NoError(t, err, table.String())
 			} else {
 				require.EqualError(t, err, "6 of 9 rows differ from what is expected; the table marks them")
-				require.Equal(t, 3, strings.Count(table.String(), "DIFFERS: expected failed (unreachable)"))
-				require.Equal(t, 3, strings.Count(table.String(), "DIFFERS: expected rejected (unconfirmed)"))
+				require.Equal(t, 3, strings.Count(table.String(), "then failed (unreachable)"), "as is expected")
+				require.Equal(t, 3, strings.Count(table.String(), "then rejected (unconfirmed)"))
+				require.Equal(t, 6, strings.Count(table.String(), "DIFFERS: expected"))
 			}
 			for _, gw := range g.all {
 				all := gw.fake.(interface {
@@ -88,59 +102,101 @@ func TestDemoGatewayAway(t *testing.T) {
 	g, err := startDemoGateways()
 	require.NoError(t, err)
 	defer g.close()
-	r, err := startDemoReceiver(context.Background(), g.config)
-	require.NoError(t, err)
-	defer r.stop()
+	r := demoReceiverOf(t, g.members)
 	g.all[0].Close()
-	err = playAll(context.Background(), io.Discard, scene{"%s %d", r, g.rows()})
+	err = playAll(t.Context(), io.Discard, scene{"%s", r, g.rows()})
 	require.ErrorIs(t, err, client.ErrUnreachable)
 }
 
-// TestDemoServes posts more than a pipe of one line holds.
+// TestDemoServes goes on with the receiver, and says what to try.
 func TestDemoServes(t *testing.T) {
 	p := startProcess(t, "demo", "-serve")
-	l := &listener{process: p}
-	for l.url == "" {
-		if rest, found := strings.CutPrefix(p.readLine(), "serving at "); found {
-			l.url = strings.TrimSuffix(rest, " until interrupted")
-		}
+	for !strings.HasPrefix(p.readLine(), "all ") {
 	}
-	for range 5 {
+	require.Empty(t, p.readLine())
+	var shown strings.Builder
+	for line := p.readLine(); line != ""; line = p.readLine() {
+		shown.WriteString(line + "\n")
+	}
+	l := &listener{process: p, kept: true}
+	calls := regexp.MustCompile(`(?m)^(\w+) +receives at (http://[^;]+)/\w+; try\n  payack (send .*)$`).FindAllStringSubmatch(shown.String(), -1)
+	require.Len(t, calls, 3, shown.String())
+	for _, m := range calls {
+		l.url = m[2]
+		status, _, stderr := call(t.Context(), strings.Fields(m[3])...)
+		require.Equal(t, exitDone, status, stderr)
+		_, attempt := l.both()
+		require.Equal(t, m[1]+" accepted", attempt.verdict())
+	}
+	for range 5 { // more than a pipe of one line holds
 		resp, _, line := l.post("/ptop", bare(jsonType, "{}"))
 		require.Equal(t, 403, resp.StatusCode)
 		require.Equal(t, "ptop rejected signature", line.verdict())
 	}
+	folder := filepath.Dir(regexp.MustCompile(`-config (\S+)`).FindStringSubmatch(shown.String())[1])
 	p.signal(syscall.SIGINT)
 	require.Equal(t, exitDone, p.status(), p.stderr.String())
+	require.NoFileExists(t, folder, "keys are not left behind")
 }
 
 // TestDemoRowThatDiffers spoils what is expected, in every column.
 func TestDemoRowThatDiffers(t *testing.T) {
-	keys, err := newDemoKeys()
+	app, err := startDemoApplication()
 	require.NoError(t, err)
-	rows, err := keys.rows()
+	defer app.Close()
+	keys, err := newDemoKeys(app)
 	require.NoError(t, err)
+	r := demoReceiverOf(t, keys.members)
 	for name, spoil := range map[string]func(*row){
 		"status":  func(x *row) { x.want.Status = 201 },
 		"body":    func(x *row) { x.want.Body = "OK" },
-		"outcome": func(x *row) { x.outcome = payack.OutcomeDuplicate },
-		"reason":  func(x *row) { x.reasons = []payack.Reason{payack.ReasonSpliced, payack.ReasonBusy} },
+		"type":    func(x *row) { x.want.ContentType = "text/plain" },
+		"outcome": func(x *row) { x.door.outcome = payack.OutcomeDuplicate },
+		"reason":  func(x *row) { x.door.reasons = []payack.Reason{payack.ReasonSpliced, payack.ReasonBusy} },
+		"desk":    func(x *row) { x.desk = fate{payack.OutcomeFailed, []payack.Reason{payack.ReasonCallback}} },
+		"settled": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := startDemoReceiver(context.Background(), keys.config)
+			rows, err := keys.rows(app)
 			require.NoError(t, err)
-			defer r.stop()
 			first := rows[0]
-			spoil(&first)
+			if spoil == nil {
+				first = rows[len(rows)-1]
+			} else {
+				spoil(&first)
+			}
 			var table bytes.Buffer
-			err = playAll(context.Background(), &table, scene{"%s %d", r, []row{first}}, scene{"%s %d", r, rows[1:2]})
+			err = playAll(t.Context(), &table, scene{"%s", r, []row{first, rows[1]}})
+			if name == "settled" { // nothing was acknowledged yet, nor the redelivered known
+				require.EqualError(t, err, "2 of 2 rows differ from what is expected; the table marks them")
+				return
+			}
 			require.EqualError(t, err, "1 of 2 rows differ from what is expected; the table marks them")
-			require.Equal(t, 1, strings.Count(table.String(), "DIFFERS: expected "))
+			require.Equal(t, 1, strings.Count(table.String(), "DIFFERS: expected"))
 			if name == "reason" {
-				require.Contains(t, table.String(), "DIFFERS: expected accepted (spliced or busy)")
+				require.Contains(t, table.String(), "accepted (spliced or busy)")
 			}
 		})
 	}
+}
+
+// TestDemoLosesNothing would see what the application lost, and what it got that
+// nobody acknowledged.
+func TestDemoLosesNothing(t *testing.T) {
+	app, err := startDemoApplication()
+	require.NoError(t, err)
+	defer app.Close()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	app.settled["one"], app.settled["two"] = payack.PTS, payack.Ptop
+	require.Equal(t, "1 of 1 acknowledged, once each", app.has(ended, payack.PTS, []string{"one"}))
+	require.Equal(t, "1 of 2 acknowledged, once each", app.has(ended, payack.PTS, []string{"one", "lost"}))
+	require.Equal(t, "0 of 0 acknowledged, once each, and 1 others", app.has(ended, payack.PTS, nil))
+	res, err := http.Post(app.URL, jsonType, strings.NewReader(`{"provider":"pts"}`))
+	require.NoError(t, err)
+	res.Body.Close()
+	require.Equal(t, http.StatusUnauthorized, res.StatusCode, "it isn't signed")
+	require.Equal(t, "1 of 1 acknowledged, once each, and 1 others", app.has(ended, payack.PTS, []string{"one"}))
 }
 
 func TestHelp(t *testing.T) {

@@ -150,7 +150,7 @@ func (f *forwarder) request(ctx context.Context, ev payack.Event, body string) (
 	if err != nil {
 		return nil, errors.New("forward.url: no request can be made of it")
 	}
-	id, now := webhookID(ev), time.Now()
+	id, now := webhookID(ev.ID()), time.Now()
 	signature, err := f.signer.Sign(id, now, []byte(body))
 	if err != nil {
 		return nil, err
@@ -164,8 +164,8 @@ func (f *forwarder) request(ctx context.Context, ev payack.Event, body string) (
 }
 
 // webhookID is the same for each attempt. Headers hold less than event ids do.
-func webhookID(ev payack.Event) string {
-	sum := sha256.Sum256([]byte(ev.ID()))
+func webhookID(eventID string) string {
+	sum := sha256.Sum256([]byte(eventID))
 	return "evt_" + hex.EncodeToString(sum[:])
 }
 

@@ -46,15 +46,19 @@ var payatom = descriptor{
 	fixes: map[payack.Reason]string{payack.ReasonUnexpected: "compare payatom.orders with the order that was made"},
 	demo: demoProvider{
 		section: func() (map[string]any, payack.Secret) {
-			keys := payacktest.FreshPayatomKeys()
+			keys, orders := payacktest.FreshPayatomKeys(), map[string]string{}
+			for _, id := range []string{demoFirst, demoOrder, demoOrder + "7", demoOther, demoKept} {
+				orders[id] = demoAmount
+			}
 			return map[string]any{"secret_keys": []string{keys.SecretKey.Reveal()},
-				"orders": map[string]string{demoOrder: demoAmount, demoOrder + "7": demoAmount}}, payack.Secret{}
+				"orders": orders}, payack.Secret{}
 		},
 		set: assignments{{"order_id", demoOrder + "7"}},
 		complete: func(b *builder, d *demoDeliveries) {
 			d.badSignatureReason = payack.ReasonEnvelope
 			// (ORD10000017, 500) and (ORD1000001, 7500) have the same hash.
-			d.splicedHow, d.splicedReason = "spliced: a border moved", payack.ReasonUnexpected
+			d.splicedHow, d.spliceDoor = "spliced: a border moved", accepted
+			d.spliceDesk = fate{payack.OutcomeRejected, []payack.Reason{payack.ReasonUnexpected}}
 			d.spliced = b.tamper(d.genuine, payacktest.MoveBorder("order_id", "received_amount", 1))
 		},
 		gateway: payatomGateway,

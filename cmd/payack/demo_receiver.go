@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/payack/payack"
+)
+
+// demoReceiver is listen in a process of its own, which can be killed.
+type demoReceiver struct {
+	folder, file string // the file is its configuration
+	url          string
+
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when its standard output has
+	log   *bytes.Buffer // its standard error, once it has ended
+
+	mu    sync.Mutex
+	lines []demoLine    // that nobody has asked for yet
+	came  chan struct{} // another one
+}
+
+// demoLine is what the receiver's line says.
+type demoLine struct {
+	Outcome payack.Outcome
+	Reason  payack.Reason
+	EventID string `json:"event_id"`
+	Status  int
+	Attempt int
+
+	text []byte
+}
+
+// startDemoReceiver starts one with its configuration and database in a new folder.
+func startDemoReceiver(folder string, members map[string]any) (*demoReceiver, error) {
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return nil, err
+	}
+	r := &demoReceiver{folder: folder, file: filepath.Join(folder, "payack.json"), came: make(chan struct{}, 1)}
+	file, err := json.MarshalIndent(members, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(r.file, file, 0o600); err != nil {
+		return nil, err
+	}
+	return r, r.start()
+}
+
+// start starts the process and waits until it listens.
+func (r *demoReceiver) start() error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	r.cmd, r.ended, r.log = exec.Command(program, "listen", "-config", r.file), make(chan struct{}), new(bytes.Buffer)
+	r.cmd.Dir, r.cmd.Stderr = r.folder, r.log // the database is there too
+	stdout, err := r.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := r.cmd.Start(); err != nil {
+		return err
+	}
+	in := bufio.NewReader(stdout)
+	var first struct{ Listening string }
+	text, err := in.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(text, &first)
+	}
+	if err != nil {
+		_ = r.cmd.Process.Kill()
+		_ = r.cmd.Wait() // what it says is in its log
+		return fmt.Errorf("the receiver did not start: %s", bytes.TrimSpace(r.log.Bytes()))
+	}
+	r.url = first.Listening
+	go r.read(in, r.ended)
+	return nil
+}
+
+func (r *demoReceiver) read(in *bufio.Reader, ended chan struct{}) {
+	defer close(ended)
+	for {
+		text, err := in.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		line := demoLine{text: text}
+		_ = json.Unmarshal(text, &line) // otherwise it is none that is asked for
+		r.mu.Lock()
+		r.lines = append(r.lines, line)
+		r.mu.Unlock()
+		select {
+		case r.came <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// lineTimeout bounds the wait for a line that should be there soon.
+const lineTimeout = 30 * time.Second
+
+// line takes the first line that matches out of those that came, or waits for one.
+func (r *demoReceiver) line(ctx context.Context, matches func(demoLine) bool) (demoLine, error) {
+	late := time.After(lineTimeout)
+	for {
+		ended := false
+		select {
+		case <-r.ended: // and all its lines are there
+			ended = true
+		default:
+		}
+		r.mu.Lock()
+		i := slices.IndexFunc(r.lines, matches)
+		var found demoLine
+		if i >= 0 {
+			found = r.lines[i]
+			r.lines = slices.Delete(r.lines, i, i+1)
+		}
+		r.mu.Unlock()
+		switch {
+		case i >= 0:
+			return found, nil
+		case ended:
+			_ = r.cmd.Wait() // what it says is in its log
+			return found, fmt.Errorf("%w: %s", errEnded, bytes.TrimSpace(r.log.Bytes()))
+		}
+		select {
+		case <-r.came:
+		case <-r.ended:
+		case <-ctx.Done():
+			return found, ctx.Err()
+		case <-late:
+			return found, errors.New("the receiver wrote no line that says what came of it")
+		}
+	}
+}
+
+var errEnded = errors.New("the receiver has ended")
+
+// show writes the lines that come from now on, until the context ends.
+func (r *demoReceiver) show(ctx context.Context, w io.Writer) error {
+	r.mu.Lock()
+	r.lines = nil
+	r.mu.Unlock()
+	for {
+		line, err := r.line(ctx, func(demoLine) bool { return true })
+		switch {
+		case err == nil:
+			fmt.Fprintf(w, "%s", line.text)
+		case errors.Is(err, errEnded):
+			select {
+			case <-ctx.Done(): // the terminal interrupts both
+				return nil
+			case <-time.After(time.Second):
+				return err
+			}
+		case ctx.Err() != nil:
+			return nil
+		}
+	}
+}
+
+// restart kills the process, as a crash would end it, and starts another one.
+func (r *demoReceiver) restart() error {
+	if err := r.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	<-r.ended
+	_ = r.cmd.Wait() // it says that it was killed
+	return r.start()
+}
+
+// stop ends the process.
+func (r *demoReceiver) stop() {
+	if r.cmd.Process.Signal(syscall.SIGTERM) != nil {
+		_ = r.cmd.Process.Kill() // where there is no such signal, or it has ended
+	}
+	killed := time.AfterFunc(shutdownTimeout, func() { _ = r.cmd.Process.Kill() })
+	defer killed.Stop()
+	<-r.ended
+	_ = r.cmd.Wait()
+}

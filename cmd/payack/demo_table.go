@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/payack/payack"
+)
+
+// fate is what becomes of a callback.
+type fate struct {
+	outcome payack.Outcome
+	reasons []payack.Reason // any of these
+}
+
+func (f fate) met(l demoLine) bool {
+	return l.Outcome == f.outcome && slices.Contains(f.reasons, l.Reason)
+}
+
+func (f fate) String() string { return word(f.outcome, f.reasons...) }
+
+var accepted = fate{payack.OutcomeAccepted, []payack.Reason{""}}
+
+// row is one callback, and what must become of it.
+type row struct {
+	provider payack.Provider
+	what     string
+	// send has it sent to a URL and returns the answer.
+	send  func(ctx context.Context, url string) (payack.Answer, error)
+	times int // it is sent so often, and all must be answered so
+	want  payack.Answer
+	// door is what is said of the request, and desk of the first attempt at what was
+	// kept, where it was.
+	door, desk fate
+
+	// check is set in place of send for a row about something else: it returns
+	// what there is, and wanted is what must be.
+	check  func(ctx context.Context, p *play) (string, error)
+	wanted string
+}
+
+// play is a scene as far as it has been played.
+type play struct {
+	receiver *demoReceiver
+	w        io.Writer
+	wrong    int
+	// acknowledged are the events that the application must get, by provider.
+	acknowledged map[payack.Provider][]string
+}
+
+// scene is a receiver and the rows that are played at it.
+type scene struct {
+	title    string // for the receiver's URL
+	receiver *demoReceiver
+	rows     []row
+}
+
+// playAll plays the scenes' rows; one that differs is an error.
+func playAll(ctx context.Context, w io.Writer, scenes ...scene) error {
+	wrong, all := 0, 0
+	for _, s := range scenes {
+		fmt.Fprintf(w, s.title+"\n\n", s.receiver.url)
+		p := play{receiver: s.receiver, w: w, acknowledged: map[payack.Provider][]string{}}
+		p.write("PROVIDER", "CALLBACK", "ANSWERED", "WHAT CAME OF IT")
+		for _, x := range s.rows {
+			if err := p.row(ctx, x); err != nil {
+				return fmt.Errorf("%s, %s: %w", x.provider, x.what, err)
+			}
+		}
+		fmt.Fprintln(w)
+		wrong, all = wrong+p.wrong, all+len(s.rows)
+	}
+	if wrong > 0 {
+		return fmt.Errorf("%d of %d rows differ from what is expected; the table marks them", wrong, all)
+	}
+	fmt.Fprintf(w, "all %d rows are as expected\n", all)
+	return nil
+}
+
+// write writes a line of the table, which fits 100 columns.
+func (p *play) write(provider, what, answered, became string) {
+	fmt.Fprintln(p.w, strings.TrimRight(fmt.Sprintf("%-8s  %-28s  %-21s  %s", provider, what, answered, became), " "))
+}
+
+// row plays a row and writes it, with what was expected below it where that differs.
+func (p *play) row(ctx context.Context, x row) error {
+	if x.check != nil {
+		got, err := x.check(ctx, p)
+		if err != nil {
+			return err
+		}
+		p.write(string(x.provider), x.what, "", got)
+		if got != x.wanted {
+			p.differs("", x.wanted)
+		}
+		return nil
+	}
+	for n := range x.times {
+		a, became, met, err := p.send(ctx, x)
+		if err != nil {
+			return err
+		}
+		if !met || n == x.times-1 {
+			p.write(string(x.provider), x.what, short(a), became)
+		}
+		if !met {
+			p.differs(short(x.want), x.becomes())
+			break
+		}
+	}
+	return nil
+}
+
+func (p *play) differs(answered, became string) {
+	p.wrong++
+	p.write("", "DIFFERS: expected", answered, became)
+}
+
+// becomes says what is expected to come of it.
+func (x *row) becomes() string {
+	if x.desk.outcome == "" {
+		return x.door.String()
+	}
+	return word(x.door.outcome, x.door.reasons...) + deskText(x.desk.String())
+}
+
+// deskText follows on what is said of the request.
+func deskText(attempt string) string {
+	if attempt == string(payack.OutcomeAccepted) {
+		return "" // twice
+	}
+	return "; then " + attempt
+}
+
+// send sends a callback once.
+func (p *play) send(ctx context.Context, x row) (a payack.Answer, became string, met bool, err error) {
+	if a, err = x.send(ctx, p.receiver.url+"/"+string(x.provider)); err != nil {
+		return a, "", false, err
+	}
+	door, err := p.receiver.line(ctx, func(l demoLine) bool { return l.Attempt == 0 })
+	if err != nil {
+		return a, "", false, err
+	}
+	became = word(door.Outcome, door.Reason)
+	met = a == x.want && door.Status == a.Status && x.door.met(door)
+	if door.Outcome != payack.OutcomeAccepted {
+		return a, became, met, nil
+	}
+	desk, err := p.receiver.line(ctx, func(l demoLine) bool { return l.Attempt > 0 && l.EventID == door.EventID })
+	if err != nil {
+		return a, became, false, err
+	}
+	if desk.Outcome != payack.OutcomeRejected {
+		p.acknowledged[x.provider] = append(p.acknowledged[x.provider], webhookID(door.EventID))
+	}
+	return a, became + deskText(word(desk.Outcome, desk.Reason)), met && x.desk.met(desk), nil
+}
+
+// jsonTexts finds an answer's members that are texts.
+var jsonTexts = regexp.MustCompile(`"[^"]*":"([^"]*)"`)
+
+// short is an answer in a few words: of JSON the values.
+func short(a payack.Answer) string {
+	body := a.Body
+	if members := jsonTexts.FindAllStringSubmatch(body, -1); members != nil {
+		body = ""
+		for _, m := range members {
+			body += m[1] + " "
+		}
+	}
+	return strings.TrimSpace(fmt.Sprintf("%d %s", a.Status, body))
+}
+
+func word(o payack.Outcome, reasons ...payack.Reason) string {
+	var words []string
+	for _, r := range reasons {
+		if r != "" {
+			words = append(words, string(r))
+		}
+	}
+	if len(words) == 0 {
+		return string(o)
+	}
+	return fmt.Sprintf("%s (%s)", o, strings.Join(words, " or "))
+}
