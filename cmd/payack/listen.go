@@ -95,7 +95,7 @@ func listen(ctx context.Context, std stdio, c *config) (err error) {
 			return usageError{err}
 		}
 		defer rec.Close()
-		o.Observer, wrap = observers{out, rec}, rec.Wrap
+		o.Observer, wrap = payack.Observers(out, rec), rec.Wrap
 	}
 	handler, err := newHandler(c, o, fn, wrap)
 	if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,14 +36,4 @@ func (c *config) recorder(logger *slog.Logger) (*payacktest.Recorder, error) {
 		return nil, fmt.Errorf("record: %s; name a folder that this user may write to", strings.TrimPrefix(err.Error(), "payacktest: NewRecorder: "))
 	}
 	return rec, nil
-}
-
-// observers are told one after the other.
-type observers []payack.Observer
-
-// Observe implements [payack.Observer].
-func (all observers) Observe(ctx context.Context, o *payack.Observation) {
-	for _, one := range all {
-		one.Observe(ctx, o)
-	}
 }
