@@ -97,7 +97,7 @@ func newDemoKeys(app *demoApplication) (*demoKeys, error) {
 		"rate_limit":      map[string]any{"per_second": 0.01, "burst": demoBudget},
 		// Long enough that no attempt is likely to run when the receiver is killed: its
 		// event would have to wait for the end of a lease.
-		"retry":   map[string]any{"first": "3s", "max": "3s"},
+		"retry":   map[string]any{"first": "3s"},
 		"forward": map[string]any{"url": app.URL, "secret": app.secret},
 	}}
 	for _, p := range providers.All {
