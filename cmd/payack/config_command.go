@@ -14,7 +14,7 @@ func runConfig(_ context.Context, std stdio, args []string) error {
 	fs := newFlags(std, "config", "config -example | -check FILE\n\nShows the whole configuration of listen, or checks a file without serving.",
 		"payack config -example > payack.json")
 	example := fs.Bool("example", false, "print every member with its default and a line about it")
-	file := fs.String("check", "", "a configuration's `file`: exits with 2 and says what is wrong, if anything is")
+	file := fs.String("check", "", "say what is wrong with a `file`, and exit with 2 if anything is")
 	if err := parse(fs, args); err != nil {
 		return err
 	}

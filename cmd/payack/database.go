@@ -184,6 +184,15 @@ func openMySQL(name string, logger *slog.Logger) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
+// databaseName is a file, or where a server is.
+func (c *config) databaseName() string {
+	u, err := url.Parse(*c.Database)
+	if err != nil || u.Scheme == "" {
+		return plain(*c.Database)
+	}
+	return plain(u.Scheme + "://" + u.Host + u.Path)
+}
+
 // withoutPassword takes the database's password out of a text.
 func (c *config) withoutPassword(text string) string {
 	for _, s := range c.databaseSecrets() {

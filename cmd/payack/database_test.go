@@ -268,7 +268,7 @@ func TestLineTriedAgain(t *testing.T) {
 	w, log := &shaky{fails: 4, cuts: true}, &buffer{}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- listen(ctx, stdio{nil, w, log}, c) }()
+	go func() { ended <- listen(ctx, stdio{nil, w, log}, c, nil) }()
 	require.Eventually(t, func() bool { return strings.Contains(w.String(), "\n") }, testTimeout, time.Millisecond)
 	var first struct{ Listening string }
 	require.NoError(t, json.Unmarshal([]byte(w.String()), &first))

@@ -13,8 +13,9 @@ import (
 )
 
 func runDemo(ctx context.Context, io stdio, args []string) error {
-	fs := newFlags(io, "demo", "demo [-serve]\n\nPlays every provider's genuine and forged callbacks at a receiver that is killed and started again; then\n"+
-		"creates payments at fake gateways, whose callbacks, true ones and lies, a receiver confirms by asking.\n"+
+	fs := newFlags(io, "demo", "demo [-serve]\n\nPlays every provider's genuine and forged callbacks at a receiver, which is\n"+
+		"killed and started again; then creates payments at fake gateways, whose\n"+
+		"callbacks, true ones and lies, a receiver confirms by asking.\n"+
 		"Exits 1 if anything differs from what is expected.", "payack demo")
 	serve := fs.Bool("serve", false, "keep the first receiver up afterwards, until interrupted")
 	if err := parse(fs, args); err != nil {

@@ -15,8 +15,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/payack/payack"
 )
 
 // demoReceiver is listen in a process of its own, which can be killed.
@@ -35,13 +33,8 @@ type demoReceiver struct {
 
 // demoLine is what the receiver's line says.
 type demoLine struct {
-	Outcome payack.Outcome
-	Reason  payack.Reason
-	EventID string `json:"event_id"`
-	Status  int
-	Attempt int
-
-	text []byte
+	said
+	text []byte // as it was written
 }
 
 // startDemoReceiver starts one with its configuration and database in a new folder.
@@ -99,7 +92,7 @@ func (r *demoReceiver) read(in *bufio.Reader, ended chan struct{}) {
 			return
 		}
 		line := demoLine{text: text}
-		_ = json.Unmarshal(text, &line) // otherwise it is none that is asked for
+		_ = json.Unmarshal(text, &line.said) // otherwise it is none that is asked for
 		r.mu.Lock()
 		r.lines = append(r.lines, line)
 		r.mu.Unlock()
@@ -156,10 +149,14 @@ func (r *demoReceiver) show(ctx context.Context, w io.Writer) error {
 	r.mu.Lock()
 	r.lines = nil
 	r.mu.Unlock()
+	t := terminalOf(w)
 	for {
 		line, err := r.line(ctx, func(demoLine) bool { return true })
 		switch {
 		case err == nil:
+			if t != nil {
+				line.text = []byte(t.text(line.said))
+			}
 			fmt.Fprintf(w, "%s", line.text)
 		case errors.Is(err, errEnded):
 			select {

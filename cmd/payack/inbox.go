@@ -20,11 +20,11 @@ import (
 const inboxVerbs = "list, show ID, retry ID…, retry -reason R or close ID -note TEXT"
 
 func runInbox(ctx context.Context, std stdio, args []string) error {
-	fs := newFlags(std, "inbox", "inbox -config FILE list|show ID|retry ID…|retry -reason R|close ID -note TEXT\n\n"+
+	fs := newFlags(std, "inbox", "inbox -config FILE list | show ID | retry ID… | retry -reason R |\n       close ID -note TEXT\n\n"+
 		"list   what is not done: pending, running and dead events, the newest first\n"+
 		"show   one event with its attempts\n"+
-		"retry  another try, at once where listen is running: of those with an ID, or of all\n"+
-		"       dead and pending ones whose last attempt failed for a reason\n"+
+		"retry  another try, at once where listen is running: of those with an ID, or of\n"+
+		"       all dead and pending ones whose last attempt failed for a reason\n"+
 		"close  end an event by hand; the note is kept with it",
 		"payack inbox -config payack.json retry -reason callback")
 	file := fs.String("config", "", "the configuration `file` of listen")
@@ -175,7 +175,8 @@ func showInbox(ctx context.Context, c *inboxCall) error {
 	for _, a := range r.Log {
 		text := cmp.Or(string(a.Reason), "accepted")
 		if a.Error != "" {
-			text += ": " + reworded(r.Provider, strings.TrimPrefix(a.Error, "payack: "))
+			said := strings.TrimPrefix(libraryText(r.Provider, errors.New(a.Error)), string(a.Reason)+": ")
+			text += ": " + reworded(r.Provider, said)
 		}
 		show("attempt", fmt.Sprintf("%d, %s, took %v: %s", a.Number, timeText(a.Started), a.Took.Round(time.Millisecond), text))
 	}

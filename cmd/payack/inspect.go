@@ -21,7 +21,7 @@ import (
 )
 
 func runInspect(ctx context.Context, std stdio, args []string) error {
-	fs := newFlags(std, "inspect", "inspect PROVIDER -config FILE [FILE|-]\n\nFILE is a recording, the dump of a request or a bare body; - or none is standard input.",
+	fs := newFlags(std, "inspect", "inspect PROVIDER -config FILE [FILE|-]\n\nFILE is a recording, the dump of a request or a bare body; - or none is\nstandard input.",
 		"payack inspect pts -config payack.json recording.json")
 	file := fs.String("config", "", "the receiver's configuration `file`")
 	operands, err := parseOperands(fs, args, 2)

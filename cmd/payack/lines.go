@@ -15,10 +15,11 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// lines writes JSON lines to standard output: one for each request and, with a
-// database, one for each attempt to process an event.
+// lines writes to standard output, JSON or for a person: a line for each request
+// and, with a database, one for each attempt to process an event.
 type lines struct {
-	logger *slog.Logger
+	logger   *slog.Logger
+	terminal *terminal // nil for JSON
 	// kept says that events are kept in a database, so that an event's line is that
 	// of an attempt, and forwarded that the attempt is something else than its line.
 	kept, forwarded bool
@@ -49,6 +50,20 @@ type line struct {
 	Attempt  int             `json:"attempt,omitempty"`
 	Dead     bool            `json:"dead,omitempty"`
 	Event    payack.Event    `json:"event,omitempty"`
+
+	of payack.Event // the event, where Event is left out too
+}
+
+// said is the line for a person.
+func (l *line) said() said {
+	s := said{
+		Provider: l.Provider, Outcome: l.Outcome, Reason: l.Reason, Detail: l.Detail, EventID: l.EventID,
+		Status: l.Status, Attempt: l.Attempt, Dead: l.Dead,
+	}
+	if l.of != nil {
+		s.order, s.paid = l.of.Order(), l.of.Paid()
+	}
+	return s
 }
 
 // lineOf is the line of an event that is accepted. An attempt answers nobody, so
@@ -56,7 +71,7 @@ type line struct {
 func lineOf(d *payack.Delivery, ev payack.Event) (line, error) {
 	out := line{
 		Time: d.Received.UTC(), Provider: d.Provider, Outcome: payack.OutcomeAccepted,
-		Scheme: ev.VerifiedBy().Scheme, EventID: ev.ID(), Attempt: d.Attempt, Event: ev,
+		Scheme: ev.VerifiedBy().Scheme, EventID: ev.ID(), Attempt: d.Attempt, Event: ev, of: ev,
 	}
 	if d.Attempt > 0 {
 		return out, nil
@@ -87,7 +102,7 @@ func (l *lines) Observe(_ context.Context, o *payack.Observation) {
 	out := line{
 		Time: o.Delivery.Received.UTC(), Provider: o.Delivery.Provider,
 		Outcome: o.Outcome, Reason: o.Reason, Detail: detailOf(o.Err), Scheme: o.Scheme, EventID: o.EventID,
-		Status: o.Status, Attempt: o.Attempt, Dead: o.Dead,
+		Status: o.Status, Attempt: o.Attempt, Dead: o.Dead, of: o.Delivery.Event,
 	}
 	if !l.kept || !request {
 		out.Event = o.Delivery.Event
@@ -118,10 +133,23 @@ func encoded(v any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// form is a line as it is written.
+func (l *lines) form(v any) ([]byte, error) {
+	if l.terminal != nil {
+		switch v := v.(type) {
+		case line:
+			return []byte(l.terminal.text(v.said())), nil
+		case started:
+			return []byte(l.terminal.started(v)), nil
+		}
+	}
+	return encoded(v)
+}
+
 // write writes one line. The first error is logged. A line that was written in part
 // (a full disk) is ended before the next one, which would be lost in it.
 func (l *lines) write(v any) error {
-	b, err := encoded(v)
+	b, err := l.form(v)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,7 +20,8 @@ import (
 )
 
 func runListen(ctx context.Context, io stdio, args []string) error {
-	fs := newFlags(io, "listen", "listen -config FILE", "payack listen -config payack.json")
+	fs := newFlags(io, "listen", "listen -config FILE [-json]\n\nReceives callbacks of all configured providers until SIGINT or SIGTERM.", "payack listen -config payack.json")
+	asJSON := fs.Bool("json", false, "write JSON lines to a terminal too")
 	usage := fs.Usage
 	fs.Usage = func() {
 		usage()
@@ -37,7 +39,11 @@ func runListen(ctx context.Context, io stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	return listen(ctx, io, c)
+	t := terminalOf(io.out)
+	if *asJSON {
+		t = nil
+	}
+	return listen(ctx, io, c, t)
 }
 
 // rewordedAttr has the log call members as the configuration does.
@@ -58,10 +64,16 @@ const (
 )
 
 // listen serves until the context ends, then lets running callbacks finish, and
-// after them what is processed from the database.
-func listen(ctx context.Context, std stdio, c *config) (err error) {
-	logger := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{ReplaceAttr: rewordedAttr}))
+// after them what is processed from the database. Its lines are for a person where t
+// is not nil.
+func listen(ctx context.Context, std stdio, c *config, t *terminal) (err error) {
+	var log slog.Handler = slog.NewTextHandler(std.err, &slog.HandlerOptions{ReplaceAttr: rewordedAttr})
+	if t != nil && isTerminal(std.err) {
+		log = withoutCallbacks{log}
+	}
+	logger := slog.New(log)
 	out := newLines(std.out, logger)
+	out.terminal = t
 	o, err := c.options(out, logger)
 	if err != nil {
 		return usageError{err}
@@ -108,9 +120,7 @@ func listen(ctx context.Context, std stdio, c *config) (err error) {
 	if db == nil {
 		logger.Warn(`database is "" (memory only): when this process ends it forgets which events were accepted, and a redelivery is processed again; name a file, like payack.db`)
 	}
-	if err := out.write(struct {
-		Listening string `json:"listening"`
-	}{"http://" + l.Addr().String()}); err != nil {
+	if err := out.write(c.started("http://" + l.Addr().String())); err != nil {
 		l.Close()
 		return fmt.Errorf("standard output: %w", err)
 	}
@@ -118,6 +128,33 @@ func listen(ctx context.Context, std stdio, c *config) (err error) {
 		defer db.work(ctx, out)() // ends after the server
 	}
 	return serve(ctx, l, handler, logger)
+}
+
+// started is the first line.
+func (c *config) started(url string) started {
+	s := started{Listening: url, becomes: "events are kept in " + c.databaseName() + " and printed"}
+	switch {
+	case *c.Database == "":
+		s.becomes = "events are printed, and not kept"
+	case c.Forward != nil:
+		s.becomes = "events are kept in " + c.databaseName() + " and forwarded"
+	}
+	for _, p := range c.configured() {
+		s.mounted = append(s.mounted, fmt.Sprintf("%-8s %s", p, url+c.path(p)))
+	}
+	return s
+}
+
+// withoutCallbacks leaves out what is logged of each callback: its line is on the
+// same terminal.
+type withoutCallbacks struct{ slog.Handler }
+
+// Handle implements [slog.Handler].
+func (h withoutCallbacks) Handle(ctx context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "payack: callback ") {
+		return nil
+	}
+	return h.Handler.Handle(ctx, r)
 }
 
 func serve(ctx context.Context, l net.Listener, handler http.Handler, logger *slog.Logger) error {

@@ -49,7 +49,7 @@ type command struct {
 }
 
 var commands = []command{
-	{"demo", "play genuine and forged callbacks, and payments at fake gateways, at receivers, and check the answers", runDemo},
+	{"demo", "play genuine and forged callbacks, and check what comes of it", runDemo},
 	{"listen", "receive callbacks of all configured providers", runListen},
 	{"send", "build a callback as a provider would, and post it", runSend},
 	{"inspect", "show step by step what becomes of a recorded delivery, and why", runInspect},

@@ -16,10 +16,10 @@ import (
 )
 
 func runReplay(ctx context.Context, io stdio, args []string) error {
-	fs := newFlags(io, "replay", "replay [-provider "+providers.Join("|")+"] -url URL FILE…\n\nA FILE is a recording, the dump of a request or a bare body; a folder means all its files.",
+	fs := newFlags(io, "replay", "replay [-provider "+providers.Join("|")+"] -url URL FILE…\n\nA FILE is a recording, the dump of a request or a bare body; a folder means all\nits files.",
 		"payack replay -url http://127.0.0.1:8080/payatom recordings")
-	target := fs.String("url", "", "the `URL` to post to; one without a path is completed by the path of each recording")
-	name := fs.String("provider", "", "whose `NAME` the callbacks are where a recording doesn't say: "+providers.Join(", "))
+	target := fs.String("url", "", "the `URL` to post to; without a path, that of each recording is added")
+	name := fs.String("provider", "", "whose they are, where a recording has no `NAME`: "+providers.Join(", "))
 	files, err := parseOperands(fs, args, -1)
 	if err != nil {
 		return err

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/payack/payack"
@@ -15,16 +18,19 @@ import (
 )
 
 func runSend(ctx context.Context, io stdio, args []string) error {
-	fs := newFlags(io, "send", "send PROVIDER -config FILE -url URL [-key FILE] [-set name=value]… [-extra name=value]… [-tamper signature|body|envelope|replay]",
-		"payack send payatom -config payack.json -url http://127.0.0.1:8080/payatom -set status=Declined")
+	fs := newFlags(io, "send", "send PROVIDER -config FILE -url URL [-key FILE] [-set name=value]…\n"+
+		"       [-extra name=value]… [-tamper signature|body|envelope|replay] [-print]",
+		"payack send payatom -config payack.json -set status=Declined \\\n"+
+			"           -url http://127.0.0.1:8080/payatom")
 	file := fs.String("config", "", "the receiver's configuration `file`, for its keys")
 	target := fs.String("url", "", "the `URL` to post to")
-	key := fs.String("key", "", "a private key's PEM `file`, where the configuration holds the public key only: "+needKeys())
+	key := fs.String("key", "", "a private key's PEM `file`, where the file has the public one: "+needKeys())
 	var set assignments
 	var known, extra []string
-	fs.Var(&memberFlag{&set, &known}, "set", "give a member another value, `name=value`; may be repeated")
-	fs.Var(&memberFlag{&set, &extra}, "extra", "send a member that the provider doesn't know, `name=value`; may be repeated")
-	tamper := fs.String("tamper", "", "spoil it: signature, body, envelope, or replay (post it twice)")
+	fs.Var(&memberFlag{&set, &known}, "set", "give a member another value, `name=value`; repeatable")
+	fs.Var(&memberFlag{&set, &extra}, "extra", "send a member that is none of the provider's, `name=value`; repeatable")
+	tamper := fs.String("tamper", "", "spoil a `part`: signature, body, envelope, or replay (post it twice)")
+	printed := fs.Bool("print", false, "print it as a line with curl, and post nothing")
 	operands, err := parseOperands(fs, args, 1)
 	if err != nil {
 		return err
@@ -58,6 +64,14 @@ func runSend(ctx context.Context, io stdio, args []string) error {
 	times := 1
 	if tampering(*tamper) == tamperReplay {
 		times = 2
+	}
+	if *printed {
+		line, err := curlLine(*target, cb)
+		if err != nil {
+			return usageError{err}
+		}
+		fmt.Fprint(io.out, strings.Repeat(line+"\n", times))
+		return nil
 	}
 	for range times {
 		a, err := post(ctx, *target, cb)
@@ -117,6 +131,40 @@ func (f memberFlag) Set(s string) error {
 	}
 	*f.all, *f.names = append(*f.all, assignment{name, value}), append(*f.names, name)
 	return nil
+}
+
+// curlLine is a callback for a shell, byte for byte.
+func curlLine(target string, cb payacktest.Callback) (string, error) {
+	args := []string{"curl", "-sS", "-X", http.MethodPost}
+	for _, name := range slices.Sorted(maps.Keys(cb.Header)) {
+		for _, value := range cb.Header[name] {
+			if value == "" {
+				args = append(args, "-H", name+";") // as curl writes an empty header
+			} else {
+				args = append(args, "-H", name+": "+value)
+			}
+		}
+	}
+	// Not --data-binary, which reads a file where the body begins with @.
+	args = append(args, "--data-raw", string(cb.Body), target)
+	for i, arg := range args {
+		if strings.IndexByte(arg, 0) >= 0 {
+			return "", errors.New("-print: the callback has a byte 0, which no shell takes; leave -print out")
+		}
+		args[i] = shellWord(arg)
+	}
+	return strings.Join(args, " "), nil
+}
+
+// shellSafe needs no quotes in any shell.
+var shellSafe = regexp.MustCompile(`^[A-Za-z0-9_./:=,+-]+$`)
+
+// shellWord quotes a word for a POSIX shell.
+func shellWord(s string) string {
+	if shellSafe.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // post sends a callback. It follows no redirects: a provider wouldn't either.

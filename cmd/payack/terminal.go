@@ -1,0 +1,110 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-isatty"
+
+	"github.com/payack/payack"
+)
+
+// terminal writes lines for a person.
+type terminal struct {
+	colours bool
+	now     func() time.Time
+}
+
+// terminalOf returns nil where w is no terminal.
+func terminalOf(w io.Writer) *terminal {
+	if !isTerminal(w) {
+		return nil
+	}
+	return &terminal{colours: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", now: time.Now}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
+// said is what a line says to a person.
+type said struct {
+	Provider payack.Provider
+	Outcome  payack.Outcome
+	Reason   payack.Reason
+	Detail   string
+	EventID  string `json:"event_id"`
+	Status   int
+	Attempt  int
+	Dead     bool
+
+	order string // in place of EventID, where it is known
+	paid  bool
+}
+
+var colours = map[payack.Outcome]string{
+	payack.OutcomeAccepted: "32", payack.OutcomeDuplicate: "36", payack.OutcomeFailed: "31", payack.OutcomeRejected: "33", payack.OutcomeRefused: "33",
+}
+
+// maxSaid is how many characters of a line are shown: a terminal has 80.
+const maxSaid = 80
+
+// text is one line, and a second one with the detail where there is one. Whatever
+// was sent is escaped.
+func (t *terminal) text(s said) string {
+	what := fmt.Sprint(s.Status)
+	switch {
+	case s.Dead:
+		what = "dead"
+	case s.Attempt > 0:
+		what = fmt.Sprint("attempt ", s.Attempt)
+	}
+	about := cmp.Or(s.order, s.EventID)
+	if s.paid && s.Outcome == payack.OutcomeAccepted {
+		about += ", paid"
+	}
+	if s.Reason != "" && about != "" {
+		about = ": " + about
+	}
+	begin := fmt.Sprintf("%s %-8s ", t.now().Format(time.TimeOnly), s.Provider)
+	outcome := fmt.Sprintf("%-9s", s.Outcome)
+	end := shortened(fmt.Sprintf(" %-10s %s", what, plain(string(s.Reason)+about)), maxSaid-len(begin)-len(outcome))
+	if colour := colours[s.Outcome]; t.colours && colour != "" {
+		outcome = "\x1b[" + colour + "m" + outcome + "\x1b[0m"
+	}
+	text := begin + outcome + strings.TrimRight(end, " ") + "\n"
+	if s.Detail != "" {
+		text += shortened(strings.Repeat(" ", len(time.TimeOnly)+1)+plain(s.Detail), maxSaid) + "\n"
+	}
+	return text
+}
+
+// shortened is a text in at most so many characters.
+func shortened(s string, most int) string {
+	if all := []rune(s); len(all) > most {
+		return string(all[:most-1]) + "…"
+	}
+	return s
+}
+
+// started is the first line of listen.
+type started struct {
+	Listening string `json:"listening"`
+
+	mounted []string // URLs with their provider
+	becomes string   // what events become
+}
+
+func (t *terminal) started(s started) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "payack listens at %s\n%s\n", s.Listening, s.becomes)
+	for _, m := range s.mounted {
+		out.WriteString("  " + m + "\n")
+	}
+	return out.String()
+}
