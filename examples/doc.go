@@ -10,5 +10,8 @@
 //
 // Package orm shows how functions of sqlstore.InTx write by ORMs.
 //
+// Folder webhook holds shops in Node, Python and PHP behind payack listen, which
+// forwards verified events to them.
+//
 // What they call orders stands for a merchant's database.
 package examples

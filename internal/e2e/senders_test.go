@@ -24,6 +24,7 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/client"
 	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/internal/testserver"
 	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/payacktest/gateway"
 	"github.com/payack/payack/verify"
@@ -33,20 +34,16 @@ import (
 // providers and merchants write in, with their own libraries for JSON, forms,
 // AES and RSA. They share nothing with this code but the recipes.
 
-// language is one of them. probes are the commands that may run the program, of
-// which the first that can evaluate the test is taken.
+// language is one of them.
 type language struct {
 	name, program string
-	probes        [][]string
-	test          string
-	needs         string
+	interpreter   testserver.Interpreter
 }
 
 var languages = []language{
-	{"php", "sender.php", [][]string{{"php"}}, `exit(function_exists('openssl_sign') ? 0 : 1);`, "php-cli with openssl"},
-	{"python", "sender.py", [][]string{{"python3"}, {"/usr/bin/python3"}, {"/usr/local/bin/python3"}},
-		"try:\n import Crypto.Cipher\nexcept ImportError:\n import Cryptodome.Cipher", "python3 with pycryptodome"},
-	{"node", "sender.js", [][]string{{"node"}, {"nodejs"}}, `require('crypto').createHash('md5')`, "node"},
+	{"php", "sender.php", testserver.PHP},
+	{"python", "sender.py", testserver.Python.That("try:\n import Crypto.Cipher\nexcept ImportError:\n import Cryptodome.Cipher", "python3 with pycryptodome")},
+	{"node", "sender.js", testserver.Node},
 }
 
 // sender is a program that can be run here.
@@ -57,17 +54,9 @@ type sender struct {
 
 // eachLanguage runs a test for each language that is installed.
 func eachLanguage(t *testing.T, test func(t *testing.T, s sender)) {
-	flags := map[string]string{"php": "-r", "python": "-c", "node": "-e"}
 	for _, l := range languages {
 		t.Run(l.name, func(t *testing.T) {
-			for _, probe := range l.probes {
-				check := append(append([]string{}, probe...), flags[l.name], l.test)
-				if exec.Command(check[0], check[1:]...).Run() == nil {
-					test(t, sender{l, append(probe, filepath.Join("testdata", "senders", l.program))})
-					return
-				}
-			}
-			t.Skip("SKIP-SERVER: needs " + l.needs)
+			test(t, sender{l, []string{l.interpreter.Command(t), filepath.Join("testdata", "senders", l.program)}})
 		})
 	}
 }

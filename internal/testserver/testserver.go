@@ -2,6 +2,8 @@
 // temporary folder, on a free loopback port, for as long as the test binary runs.
 // It links no driver.
 //
+// It finds interpreters of other languages, too.
+//
 // A test whose server is not installed is skipped with one line that begins with
 // SKIP-SERVER. Where the environment has CI it fails instead.
 package testserver

@@ -1,0 +1,40 @@
+package testserver
+
+import (
+	"os/exec"
+	"slices"
+	"testing"
+)
+
+// Interpreter is another language's, and what it must be able to do.
+type Interpreter struct {
+	// Names are commands, of which the first that can evaluate Check is taken, with
+	// Flag before it.
+	Names       []string
+	Flag, Check string
+	// Needs says what is to be installed.
+	Needs string
+}
+
+// The languages that other sides of payack are written in.
+var (
+	PHP    = Interpreter{[]string{"php"}, "-r", `exit(function_exists('openssl_sign') ? 0 : 1);`, "php-cli with openssl"}
+	Python = Interpreter{[]string{"python3", "/usr/bin/python3", "/usr/local/bin/python3"}, "-c", `import hashlib`, "python3"}
+	Node   = Interpreter{[]string{"node", "nodejs"}, "-e", `require('crypto').createHash('md5')`, "node"}
+)
+
+// That returns an interpreter that must be able to do something else.
+func (i Interpreter) That(check, needs string) Interpreter {
+	i.Check, i.Needs = check, needs
+	return i
+}
+
+// Command returns the command, or skips the test where there is none.
+func (i Interpreter) Command(t testing.TB) string {
+	t.Helper()
+	at := slices.IndexFunc(i.Names, func(name string) bool { return exec.Command(name, i.Flag, i.Check).Run() == nil })
+	if at < 0 {
+		skip(t, "SKIP-SERVER: needs "+i.Needs)
+	}
+	return i.Names[at]
+}
