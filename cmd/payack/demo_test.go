@@ -18,20 +18,16 @@ import (
 	"github.com/payack/payack/payacktest/gateway"
 )
 
+// TestDemo plays it, and goes on with its receiver as it says.
 func TestDemo(t *testing.T) {
-	p := startProcess(t, "demo")
+	p := startProcess(t, "demo", "-serve")
 	var all strings.Builder
-	for {
-		line := p.readLine()
+	for line := ""; !strings.HasPrefix(line, "all "); {
+		line = p.readLine()
 		require.LessOrEqual(t, len(line), 100, line)
 		all.WriteString(line + "\n")
-		if strings.HasPrefix(line, "all ") {
-			require.Regexp(t, `^all [0-9]+ rows are as expected$`, line)
-			break
-		}
 	}
-	require.Equal(t, exitDone, p.status(), p.stderr.String())
-	require.Empty(t, p.stderr.String())
+	require.Regexp(t, `(?m)^all [0-9]+ rows are as expected$`, all.String())
 	require.NotContains(t, all.String(), "DIFFERS")
 	require.Contains(t, all.String(), "the receiver gets SIGKILL")
 	for _, provider := range []string{"ptop", "pts", "payatom"} {
@@ -46,6 +42,36 @@ func TestDemo(t *testing.T) {
 			require.Regexp(t, `(?m)^`+provider+` +`+row, all.String())
 		}
 	}
+	require.Empty(t, p.readLine())
+	var shown strings.Builder
+	for line := p.readLine(); line != ""; line = p.readLine() {
+		shown.WriteString(line + "\n")
+	}
+	l := &listener{process: p, kept: true}
+	calls := regexp.MustCompile(`(?m)^(\w+) +receives at (http://[^;]+)/\w+; try\n  payack (send .*)$`).FindAllStringSubmatch(shown.String(), -1)
+	require.Len(t, calls, 3, shown.String())
+	for _, m := range calls {
+		l.url = m[2]
+		status, _, stderr := call(t.Context(), strings.Fields(m[3])...)
+		require.Equal(t, exitDone, status, stderr)
+		for n := 0; n < 2; { // the request's and its attempt's
+			if line := l.line(); line.Attempt < 2 { // the spliced one is tried again meanwhile
+				require.Equal(t, m[1]+" accepted", line.verdict())
+				n++
+			}
+		}
+	}
+	for range 5 { // more than a pipe of one line holds
+		resp, _ := l.do("POST", "/ptop", bare(jsonType, "{}"))
+		require.Equal(t, 403, resp.StatusCode)
+		for line := l.line(); line.verdict() != "ptop rejected signature"; line = l.line() {
+			require.Greater(t, line.Attempt, 1)
+		}
+	}
+	folder := filepath.Dir(regexp.MustCompile(`-config (\S+)`).FindStringSubmatch(shown.String())[1])
+	p.signal(syscall.SIGINT)
+	require.Equal(t, exitDone, p.status(), p.stderr.String())
+	require.NoDirExists(t, folder, "keys are not left behind")
 }
 
 // demoReceiverOf starts one as the demonstration does.
@@ -106,42 +132,6 @@ func TestDemoGatewayAway(t *testing.T) {
 	g.all[0].Close()
 	err = playAll(t.Context(), io.Discard, scene{"%s", r, g.rows()})
 	require.ErrorIs(t, err, client.ErrUnreachable)
-}
-
-// TestDemoServes goes on with the receiver, and says what to try.
-func TestDemoServes(t *testing.T) {
-	p := startProcess(t, "demo", "-serve")
-	for !strings.HasPrefix(p.readLine(), "all ") {
-	}
-	require.Empty(t, p.readLine())
-	var shown strings.Builder
-	for line := p.readLine(); line != ""; line = p.readLine() {
-		shown.WriteString(line + "\n")
-	}
-	l := &listener{process: p, kept: true}
-	calls := regexp.MustCompile(`(?m)^(\w+) +receives at (http://[^;]+)/\w+; try\n  payack (send .*)$`).FindAllStringSubmatch(shown.String(), -1)
-	require.Len(t, calls, 3, shown.String())
-	for _, m := range calls {
-		l.url = m[2]
-		status, _, stderr := call(t.Context(), strings.Fields(m[3])...)
-		require.Equal(t, exitDone, status, stderr)
-		for line := (logged{}); line.Attempt != 1; { // the spliced one is tried again meanwhile
-			if line = l.line(); line.Attempt < 2 {
-				require.Equal(t, m[1]+" accepted", line.verdict())
-			}
-		}
-	}
-	for range 5 { // more than a pipe of one line holds
-		resp, _ := l.do("POST", "/ptop", bare(jsonType, "{}"))
-		require.Equal(t, 403, resp.StatusCode)
-		for line := l.line(); line.verdict() != "ptop rejected signature"; line = l.line() {
-			require.Greater(t, line.Attempt, 1)
-		}
-	}
-	folder := filepath.Dir(regexp.MustCompile(`-config (\S+)`).FindStringSubmatch(shown.String())[1])
-	p.signal(syscall.SIGINT)
-	require.Equal(t, exitDone, p.status(), p.stderr.String())
-	require.NoFileExists(t, folder, "keys are not left behind")
 }
 
 // TestDemoRowThatDiffers spoils what is expected, in every column.
