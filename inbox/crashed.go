@@ -95,8 +95,13 @@ func (in *Inbox) recoverCrashed(ctx context.Context) (n int, err error) {
 	if err := tx.Commit(); err != nil {
 		return 0, err
 	}
-	for _, c := range crashes {
-		in.tellCrash(ctx, c)
+	if len(crashes) > 0 {
+		ctx := context.WithoutCancel(ctx)
+		in.attempts.Go(func() { // an observer that hangs must not keep others from being processed
+			for _, c := range crashes {
+				in.tellCrash(ctx, c)
+			}
+		})
 	}
 	return len(ended), nil
 }
@@ -152,7 +157,9 @@ func (in *Inbox) recoverOne(ctx context.Context, tx transaction, l leased) (c *c
 // tellCrash has an attempt logged and observed whose own process couldn't: it may
 // have been the last one. Where the receiver isn't mounted nobody observes it.
 func (in *Inbox) tellCrash(ctx context.Context, c crash) {
-	r, err := in.Get(ctx, c.id)
+	reading, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	r, err := in.Get(reading, c.id)
 	if err != nil {
 		in.complain("reading what crashed", err)
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -551,6 +552,7 @@ func TestCrashedAttempt(t *testing.T) {
 		assert.Equal(t, payack.Reason("crashed"), record.Log[1].Reason)
 		seen := s.attempts()
 		require.Len(t, seen, 2)
+		slices.SortFunc(seen, func(a, b payack.Observation) int { return a.Attempt - b.Attempt }) // they are told in any order
 		assert.Equal(t, "failed inbox 1 false", told(seen[0]))
 		assert.Equal(t, item.EventID, seen[0].EventID)
 		assert.NotNil(t, seen[0].Delivery.Event)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/ratelimit"
 )
 
@@ -176,6 +179,22 @@ func confirmBy(baseURL, websiteID, secretKey any) object {
 func ptsConfirmWith(name string, value any) object {
 	private, _ := testPair()
 	return with(object{"base_url": "https://pts.example", "guid": "g", "user_id": "1", "private_key": private, "transaction_secret": testTxSecret}, object{name: value})
+}
+
+// TestPTSConfirms asks about payments, or about withdrawals where it is told to.
+func TestPTSConfirms(t *testing.T) {
+	for withdraw, path := range map[bool]string{false: "/merchant/v2/g/payment/query", true: "/merchant/v2/g/withdraw/query"} {
+		asked := make(chan string, 10)
+		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
+		defer server.Close()
+		confirm := with(ptsConfirmWith("base_url", server.URL), object{"user_id": nil, "withdraw": withdraw})
+		r := newReceiver(t, with(testConfig(), object{"pts.user_id": "1", "pts.confirm": confirm}))
+		res, err := built(t, testSender(t, testConfig(), "pts"), tamperNothing).Post(t.Context(), nil, r.url+"/pts")
+		require.NoError(t, err)
+		payacktest.Failed(t, payack.PTS, res)
+		require.Equal(t, path, <-asked)
+		require.Contains(t, r.out.String(), `"reason":"unreachable"`)
+	}
 }
 
 // TestNoEnvelopes takes flat callbacks for a safecode that is no AES key, and sends

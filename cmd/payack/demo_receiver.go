@@ -59,13 +59,13 @@ func (r *demoReceiver) start() error {
 	if err != nil {
 		return err
 	}
-	r.cmd, r.ended, r.log = exec.Command(program, "listen", "-config", r.file), make(chan struct{}), new(bytes.Buffer)
-	r.cmd.Dir, r.cmd.Stderr = r.folder, r.log // the database is there too
-	stdout, err := r.cmd.StdoutPipe()
+	cmd, log := exec.Command(program, "listen", "-config", r.file), new(bytes.Buffer)
+	cmd.Dir, cmd.Stderr = r.folder, log // the database is there too
+	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
 	}
-	if err := r.cmd.Start(); err != nil {
+	if err := cmd.Start(); err != nil {
 		return err
 	}
 	in := bufio.NewReader(stdout)
@@ -75,11 +75,11 @@ func (r *demoReceiver) start() error {
 		err = json.Unmarshal(text, &first)
 	}
 	if err != nil {
-		_ = r.cmd.Process.Kill()
-		_ = r.cmd.Wait() // what it says is in its log
-		return fmt.Errorf("the receiver did not start: %s", bytes.TrimSpace(r.log.Bytes()))
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // what it says is in its log
+		return fmt.Errorf("the receiver did not start: %s", bytes.TrimSpace(log.Bytes()))
 	}
-	r.url = first.Listening
+	r.cmd, r.log, r.ended, r.url = cmd, log, make(chan struct{}), first.Listening
 	go r.read(in, r.ended)
 	return nil
 }

@@ -101,7 +101,11 @@ func dispatch(ctx context.Context, io stdio, args []string) error {
 			return c.run(ctx, io, args[1:])
 		}
 	}
-	return usagef("there is no subcommand %q; there are demo, listen, send, inspect, replay, inbox and config", args[0])
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.name)
+	}
+	return usagef("there is no subcommand %q; there are %s", args[0], strings.Join(names, ", "))
 }
 
 // newFlags returns a flag set whose -h shows the usage line and an example, on
