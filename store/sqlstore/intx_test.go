@@ -32,7 +32,7 @@ func TestOneOfManyRuns(t *testing.T) {
 		p := d.place(t)
 		ids := 1000
 		if race || testing.Short() {
-			ids = 30
+			ids = 100
 		}
 		for n := range ids {
 			id := fmt.Sprint("event ", n)

@@ -67,9 +67,9 @@ func Retention(d time.Duration) Option { return func(s *suite) { s.retention = d
 // Run tests the stores that factory makes, each property in a subtest. Those of
 // [payack.Binder] are skipped for a store that isn't one.
 //
-// What many do at once, such as 64 claims for each of 1,000 ids, is tried a
-// twentieth as often with -race and -short. In real time the suite takes about
-// fifteen leases more. What holds however late a call comes is asserted once.
+// What many do at once, such as 64 claims for each of 1,000 ids, is tried a tenth
+// as often with -race and -short. In real time the suite takes about fifteen
+// leases more. What holds however late a call comes is asserted once.
 // What holds only until a lease ends is judged by how long the calls took: where
 // they took too long the check is repeated with a lease twice as long, and after
 // several attempts it fails and says so. So a store that ends leases early is not
@@ -755,11 +755,11 @@ func contextsMeanwhile(p *probe) {
 
 const goroutines = 64
 
-// many returns how often something is tried by all goroutines at once: a twentieth
+// many returns how often something is tried by all goroutines at once: a tenth
 // under the race detector and in short tests.
 func many(times int) int {
 	if race || testing.Short() {
-		return times / 20
+		return times / 10
 	}
 	return times
 }
