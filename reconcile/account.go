@@ -96,6 +96,9 @@ func (a *Account) check() error {
 // tenant is the scope in which the order's event is known. It must be that of its
 // callback, or the two would be two events.
 func (a *Account) tenant(o *Order) (string, error) {
+	if a.receiver == nil { // nothing is handed on
+		return o.Tenant, nil
+	}
 	tenant, static := a.receiver.Tenant()
 	switch {
 	case !static && o.Tenant == "":

@@ -59,26 +59,50 @@ func (r *Reconciler) now(ctx context.Context, o Order, deliver bool) (Answer, er
 
 // ask asks about an order, and has the receiver told of what it was answered.
 func (r *Reconciler) ask(ctx context.Context, a *account, o *Order, deliver bool) (Answer, error) {
-	tenant, err := a.tenant(o)
-	if err != nil { // checked before
-		return Answer{}, err
-	}
 	r.counts.asked.Add(1)
-	found, err := a.ask(ctx, *o, tenant)
-	if err == nil && found.event != nil && found.event.Order() != o.OrderID {
-		err = otherOrder(o.Provider, "query")
-	}
+	answer, err := a.answer(ctx, o)
 	if err != nil {
 		if deliver {
 			r.failed(ctx, a, o, err)
 		}
 		return Answer{}, err
 	}
-	answer := Answer{Event: found.event, Status: found.status, Amount: found.amount, Signed: found.signed}
-	if deliver && found.event != nil && (r.cfg.NotFinal || answer.Paid() || answer.Final()) {
+	if deliver && answer.Event != nil && (r.cfg.NotFinal || answer.Paid() || answer.Final()) {
 		r.deliver(ctx, a, o, &answer)
 	}
 	return answer, nil
+}
+
+// Look asks about an order without a [Reconciler], and hands nothing on. It heeds no
+// rate and not the account's name, and needs no receiver: without one the event has
+// the order's tenant. The error is that of [Reconciler.Ask].
+func (a Account) Look(ctx context.Context, o Order) (Answer, error) {
+	switch {
+	case a.ask == nil:
+		return Answer{}, errors.New("reconcile: the account has no client; look at the error that its constructor returned")
+	case o.Provider != a.provider:
+		return Answer{}, fmt.Errorf("reconcile: the order is of %q, and the account of %s", string(o.Provider), a.provider)
+	}
+	if err := a.askable(&o); err != nil {
+		return Answer{}, fmt.Errorf("reconcile: %w", err)
+	}
+	return a.answer(ctx, &o)
+}
+
+// answer asks about an order.
+func (a *Account) answer(ctx context.Context, o *Order) (Answer, error) {
+	tenant, err := a.tenant(o)
+	if err != nil { // checked before
+		return Answer{}, err
+	}
+	found, err := a.ask(ctx, *o, tenant)
+	if err == nil && found.event != nil && found.event.Order() != o.OrderID {
+		err = otherOrder(o.Provider, "query")
+	}
+	if err != nil {
+		return Answer{}, err
+	}
+	return Answer{Event: found.event, Status: found.status, Amount: found.amount, Signed: found.signed}, nil
 }
 
 // deliver hands an event to the receiver.

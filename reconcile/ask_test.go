@@ -113,3 +113,27 @@ func TestAgeIsNeverNegative(t *testing.T) {
 	assert.Zero(t, answer.Observation.Age)
 	assert.Zero(t, m.observed[0].Age)
 }
+
+// An account answers without a receiver, for whoever only wants to know.
+func TestAccountLook(t *testing.T) {
+	x, m := &till{says: always(paid)}, newMerchant(t)
+	o := order("1", 0)
+	o.Tenant = "shop"
+	answer, err := reconcile.Ptop(x.client(t), nil).Look(t.Context(), o)
+	require.NoError(t, err)
+	assert.Equal(t, "ptop:v1:shop:T1:true", answer.Event.ID())
+	assert.False(t, answer.Delivered)
+
+	account := reconcile.Ptop(x.client(t), m.h)
+	_, err = account.Look(t.Context(), o)
+	require.ErrorContains(t, err, "Order.Tenant is not that of the receiver")
+	o.Tenant, o.Handle = "", ""
+	_, err = account.Look(t.Context(), o)
+	require.ErrorContains(t, err, "Handle is empty; keep the transaction_id that the create answered")
+	o.Provider = payack.PTS
+	_, err = account.Look(t.Context(), o)
+	require.ErrorContains(t, err, "the account of ptop")
+	_, err = reconcile.Ptop(nil, m.h).Look(t.Context(), order("1", 0))
+	require.ErrorContains(t, err, "has no client")
+	assert.Empty(t, m.observed)
+}
