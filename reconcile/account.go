@@ -115,9 +115,9 @@ func (a *Account) tenant(o *Order) (string, error) {
 func (a *Account) askable(o *Order) error {
 	switch {
 	case o.OrderID == "":
-		return errors.New("OrderID is empty")
+		return errors.New("the order has no OrderID")
 	case a.handle != "" && o.Handle == "":
-		return fmt.Errorf("Handle is empty; keep the %s that the create answered", a.handle)
+		return fmt.Errorf("the order has no Handle; keep the %s that the create answered", a.handle)
 	}
 	_, err := a.tenant(o)
 	return err

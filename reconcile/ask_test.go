@@ -129,7 +129,7 @@ func TestAccountLook(t *testing.T) {
 	require.ErrorContains(t, err, "Order.Tenant is not that of the receiver")
 	o.Tenant, o.Handle = "", ""
 	_, err = account.Look(t.Context(), o)
-	require.ErrorContains(t, err, "Handle is empty; keep the transaction_id that the create answered")
+	require.ErrorContains(t, err, "the order has no Handle; keep the transaction_id that the create answered")
 	o.Provider = payack.PTS
 	_, err = account.Look(t.Context(), o)
 	require.ErrorContains(t, err, "the account of ptop")

@@ -167,7 +167,7 @@ func (r *Reconciler) choose(ctx context.Context, choices map[*account]*choice) (
 		seq++
 		a, err := r.find(&o)
 		if err == nil && o.Created.IsZero() {
-			err = errors.New("Created is zero")
+			err = errors.New("the order has no Created, so nobody knows when it is due")
 		}
 		if err != nil {
 			r.cannot(&o, err)

@@ -385,6 +385,31 @@ func TestClosedOrders(t *testing.T) {
 	})
 }
 
+// A reading that breaks off says nothing of what it did not come to.
+func TestBrokenReadingForgetsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, m := &till{says: always(pending)}, newMerchant(t)
+		o, reading := order("1", time.Hour), 0
+		r := build(t, reconcile.Config{
+			Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)},
+			Orders: func(context.Context) iter.Seq2[reconcile.Order, error] {
+				return func(yield func(reconcile.Order, error) bool) {
+					if reading++; reading%2 == 0 {
+						yield(reconcile.Order{}, errors.New("the database is away"))
+						return
+					}
+					yield(o, nil)
+				}
+			},
+		})
+		stop := run(t, r)
+		time.Sleep(30 * time.Minute)
+		stop()
+		assert.Greater(t, reading, 10)
+		assert.Len(t, x.questions(), 1)
+	})
+}
+
 func TestRunOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, m := &till{says: always(pending)}, newMerchant(t)

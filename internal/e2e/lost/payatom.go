@@ -21,7 +21,7 @@ func payatom(t testing.TB, s *Shop, o middleware.Options) side {
 	c, err := client.NewPayatom(client.PayatomConfig{BaseURL: gw.URL, PID: gw.PID(), SecretKeys: keys, Options: clientOptions(s)})
 	require.NoError(t, err)
 	h, err := handlers.NewPayatom(handlers.PayatomConfig{
-		SecretKeys: keys, Confirm: c.Confirm, Options: o,
+		SecretKeys: keys, Tenant: "shop", Confirm: c.Confirm, Options: o,
 		Expect: func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
 			return payack.Expectation{Found: s.expects(ev.OrderID), Amount: payack.NewAmount(amount)}, nil
 		},

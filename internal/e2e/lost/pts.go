@@ -23,7 +23,7 @@ func pts(t testing.TB, s *Shop, o middleware.Options) side {
 	})
 	require.NoError(t, err)
 	h, err := handlers.NewPTS(handlers.PTSConfig{
-		UserID: gw.UserID(), Safecode: gw.Safecode(), PublicKeys: []string{gw.PublicKey()}, Options: o,
+		UserID: gw.UserID(), Tenant: "shop", Safecode: gw.Safecode(), PublicKeys: []string{gw.PublicKey()}, Options: o,
 	}, func(ctx context.Context, ev *payack.PTSEvent) error { return s.take(ctx, ev) })
 	require.NoError(t, err)
 	return side{

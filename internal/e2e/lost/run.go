@@ -24,7 +24,7 @@ func Run(t *testing.T, options func(t *testing.T) middleware.Options) {
 	for p := range providers {
 		t.Run(string(p), func(t *testing.T) {
 			for name, test := range map[string]func(*testing.T, *Shop){
-				"all lost": allLost, "some come": someCome, "lies and limits": liesAndLimits, "another order": anotherOrder, "replays": replays,
+				"all lost": allLost, "some come": someCome, "lies and limits": liesAndLimits, "another order": anotherOrder, "replays": replays, "not final": notFinal,
 			} {
 				t.Run(name, func(t *testing.T) { test(t, newShop(t, p, options(t))) })
 			}
@@ -260,4 +260,26 @@ func replays(t *testing.T, s *Shop) {
 	}
 	require.Eventually(t, func() bool { orders, _ := s.settled(); return orders == 1 }, soon, 5*time.Millisecond)
 	require.Never(t, func() bool { _, credits := s.settled(); return credits != 1 }, 300*time.Millisecond, 20*time.Millisecond)
+}
+
+// Who asks for everything gets what is pending, too, where a callback could say so,
+// and it is no payment.
+func notFinal(t *testing.T, s *Shop) {
+	ctx, o := t.Context(), s.order(t, id(1))
+	r, err := reconcile.New(reconcile.Config{Orders: s.open, Accounts: []reconcile.Account{s.account}, NotFinal: true})
+	require.NoError(t, err)
+	answer, err := r.Ask(ctx, o)
+	require.NoError(t, err)
+	assert.False(t, answer.Paid())
+	assert.False(t, answer.Final())
+	assert.NotEmpty(t, answer.Status)
+	assert.Equal(t, s.signs, answer.Delivered, "Ptop has no callback for what is pending")
+	if answer.Delivered {
+		assert.Equal(t, payack.OutcomeAccepted, answer.Observation.Outcome)
+	}
+	require.NoError(t, s.fake.Pay(o.OrderID))
+	answer, err = r.Ask(ctx, o)
+	require.NoError(t, err)
+	assert.True(t, answer.Delivered)
+	require.Eventually(t, func() bool { orders, _ := s.settled(); return orders == 1 }, soon, 5*time.Millisecond)
 }
