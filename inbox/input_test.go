@@ -89,8 +89,9 @@ func TestAnyOrder(t *testing.T) {
 // The merchant's deadline holds for attempts: a function that heeds it ends, and is
 // called again.
 func TestDeadlineOfAttempts(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, d database) {
-		s := open(t, d).mount(func(o *handlers.Options) { o.Deadline, o.Lease = 300*time.Millisecond, time.Minute })
+		s := open(t, d).mount(func(o *handlers.Options) { o.Deadline, o.Lease = 2*time.Second, time.Minute })
 		n := 0
 		s.says(func(ctx context.Context, _ payack.Event) error {
 			if n++; n == 1 {

@@ -364,7 +364,8 @@ func TestOneRowForOneEvent(t *testing.T) {
 func TestDeadLettersBecomeDueAgain(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {
-		s := open(t, d, func(c *inbox.Config) { c.Revive = 700 * time.Millisecond }).mount()
+		s := open(t, d, func(c *inbox.Config) { c.Revive = time.Hour }).mount()
+		anHourLater := func() { s.exec(`UPDATE payack_inbox SET next_us = 1 WHERE state = 1`) }
 		s.says(nil, refuting("good"))
 		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "good"))
 		s.drain()
@@ -376,6 +377,7 @@ func TestDeadLettersBecomeDueAgain(t *testing.T) {
 		assert.Empty(t, s.calls(), "not before Revive has passed since its attempt")
 		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "good"))
 		assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome, "it waits")
+		anHourLater()
 		s.until("settled", func() bool { return len(s.calls()) == 1 })
 		assert.Equal(t, []string{"done"}, s.states())
 
@@ -392,6 +394,7 @@ func TestDeadLettersBecomeDueAgain(t *testing.T) {
 		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-2", "bad"), "192.0.2.66")
 		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-2", "good"))
 		assert.Equal(t, payack.OutcomeAccepted, s.last().Outcome)
+		anHourLater()
 		s.until("settled", func() bool { return len(s.calls()) == 2 })
 	})
 }

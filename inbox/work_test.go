@@ -489,8 +489,9 @@ func TestProcessedSoon(t *testing.T) {
 		door := d.openAt(t, s.dsn).mount()
 		s.run()
 		for name, at := range map[string]*shop{"the same process": s, "another process": door} {
-			var took []time.Duration
-			for n := range 5 {
+			const soon = 200 * time.Millisecond
+			best := time.Hour
+			for n := 0; best >= soon && n < 30; n++ { // the machine may be busy with other things
 				time.Sleep(20 * time.Millisecond)
 				before := len(s.calls())
 				began := time.Now()
@@ -498,14 +499,9 @@ func TestProcessedSoon(t *testing.T) {
 				for len(s.calls()) == before {
 					time.Sleep(time.Millisecond)
 				}
-				took = append(took, time.Since(began))
+				best = min(best, time.Since(began))
 			}
-			best := took[0]
-			for _, one := range took {
-				best = min(best, one)
-			}
-			t.Log(d.name, name, took)
-			assert.Less(t, best, 200*time.Millisecond, name) // the machine may be busy with other things
+			assert.Less(t, best, soon, name)
 		}
 	})
 }
@@ -515,10 +511,10 @@ func TestProcessedSoon(t *testing.T) {
 func TestLeaseIsRenewed(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {
-		short := func(c *inbox.Config) { c.Lease = 300 * time.Millisecond }
+		short := func(c *inbox.Config) { c.Lease = 3 * time.Second }
 		s := open(t, d, short).mount()
 		other := d.openAt(t, s.dsn, short).mount()
-		s.says(func(context.Context, payack.Event) error { time.Sleep(1500 * time.Millisecond); return nil }, nil)
+		s.says(func(context.Context, payack.Event) error { time.Sleep(7 * time.Second); return nil }, nil)
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
 		s.run()
 		require.Eventually(t, func() bool { return s.states()[0] == "running" }, 30*time.Second, time.Millisecond)
