@@ -218,18 +218,21 @@ func TestManyOpenOrders(t *testing.T) {
 		time.Sleep(round)
 		synctest.Wait()
 		first := heap()
+		x.mu.Lock()
 		assert.InEpsilon(t, n, questions, 0.01, "the rate over the first round")
 		for i, id := range order {
 			// Goroutines that are let go at the same time begin in any order.
 			if together := rate / 10; id < i-together || id > i+together {
-				t.Fatalf("question %d is about order %d; among equals the source's order is the fair one", i, id)
+				t.Errorf("question %d is about order %d; among equals the source's order is the fair one", i, id)
+				break
 			}
 		}
+		x.mu.Unlock()
 		time.Sleep(round)
 		synctest.Wait()
-		assert.InEpsilon(t, 2*n, questions, 0.01, "the rate over two rounds")
 		last := heap()
 		stop()
+		assert.InEpsilon(t, 2*n, questions, 0.01, "the rate over two rounds")
 		assert.Zero(t, unfair, "questions about an order that had more than its turn")
 		assert.EqualValues(t, n, r.Stats().Open)
 		t.Logf("heap: %.1f MB for %d open orders after a round, %.1f MB after two", (first-before)/1e6, n, (last-before)/1e6)
