@@ -6,6 +6,7 @@
 //	payack inspect PROVIDER -config FILE [FILE|-]     why a recorded delivery is refused, step by step
 //	payack replay -url URL FILE…                      recorded deliveries once more
 //	payack inbox -config FILE list|show|retry|close   what listen keeps in its database
+//	payack ask PROVIDER -config FILE ORDER…           what a provider says of an order
 //	payack config -example|-check FILE                the whole configuration, or whether one is in order
 //
 // Each has -h. The exit status is 0 when it is done, 1 when the thing asked
@@ -55,6 +56,7 @@ var commands = []command{
 	{"inspect", "show step by step what becomes of a recorded delivery, and why", runInspect},
 	{"replay", "post recorded deliveries again", runReplay},
 	{"config", "show the whole configuration, or check a file", runConfig},
+	{"ask", "ask a provider about orders, and keep what is found paid", runAsk},
 	{"inbox", "list events that listen keeps, show, retry and close them", runInbox},
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/payacktest/gateway"
+	"github.com/payack/payack/reconcile"
 	"github.com/payack/payack/verify"
 )
 
@@ -105,15 +106,31 @@ func (c *payatomConfig) receiver(o middleware.Options, fn function) (*middleware
 		m.Expect = expectOrders(c.Orders)
 	}
 	if c.Confirm != nil {
-		asks, err := client.NewPayatom(client.PayatomConfig{
-			BaseURL: c.Confirm.BaseURL, PID: c.Confirm.PID, SecretKeys: m.SecretKeys, Numbers: c.Numbers,
-		})
+		asks, err := c.client()
 		if err != nil {
 			return nil, err
 		}
 		m.Confirm = asks.Confirm
 	}
 	return handlers.NewPayatom(m, of[*payack.PayatomEvent](fn))
+}
+
+// client is what asks Payatom.
+func (c *payatomConfig) client() (*client.Payatom, error) {
+	return client.NewPayatom(client.PayatomConfig{
+		BaseURL: c.Confirm.BaseURL, PID: c.Confirm.PID, SecretKeys: payack.Secrets(c.SecretKeys...), Numbers: c.Numbers,
+	})
+}
+
+func (c *payatomConfig) account(receiver *middleware.Handler) (a reconcile.Account, handle string, err error) {
+	if c.Confirm == nil {
+		return a, "", errNoConfirm
+	}
+	asks, err := c.client()
+	if err != nil {
+		return a, "", err
+	}
+	return reconcile.Payatom(asks, receiver), "ref_code", nil
 }
 
 func expectOrders(orders map[string]string) func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/payacktest/gateway"
+	"github.com/payack/payack/reconcile"
 	"github.com/payack/payack/verify"
 )
 
@@ -87,14 +88,30 @@ func (c *ptopConfig) middleware(o middleware.Options) (middleware.PtopConfig, er
 		m.ConfirmInCallback = c.InsecureNoConfirm
 		return m, nil
 	}
-	ptop, err := client.NewPtop(client.PtopConfig{
-		BaseURL: c.Confirm.BaseURL, WebsiteID: c.Confirm.WebsiteID, SecretKey: payack.NewSecret(c.Confirm.SecretKey),
-	})
+	ptop, err := c.client()
 	if err != nil {
 		return m, err
 	}
 	m.Confirm = ptop.Confirm
 	return m, nil
+}
+
+// client is what asks Ptop.
+func (c *ptopConfig) client() (*client.Ptop, error) {
+	return client.NewPtop(client.PtopConfig{
+		BaseURL: c.Confirm.BaseURL, WebsiteID: c.Confirm.WebsiteID, SecretKey: payack.NewSecret(c.Confirm.SecretKey),
+	})
+}
+
+func (c *ptopConfig) account(receiver *middleware.Handler) (a reconcile.Account, handle string, err error) {
+	if c.Confirm == nil {
+		return a, "", errNoConfirm
+	}
+	ptop, err := c.client()
+	if err != nil {
+		return a, "", err
+	}
+	return reconcile.Ptop(ptop, receiver), "transaction_id", nil
 }
 
 func (c *ptopConfig) receiver(o middleware.Options, fn function) (*middleware.Handler, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/payacktest/gateway"
+	"github.com/payack/payack/reconcile"
 	"github.com/payack/payack/verify"
 )
 
@@ -121,20 +122,43 @@ func (c *ptsConfig) receiver(o middleware.Options, fn function) (*middleware.Han
 	return handlers.NewPTS(m, of[*payack.PTSEvent](fn))
 }
 
-// confirm is what asks PTS.
+// confirm is the hook that asks PTS.
 func (c *ptsConfig) confirm() (middleware.ConfirmFunc[*payack.PTSEvent], error) {
+	asks, err := c.client()
+	switch {
+	case err != nil:
+		return nil, err
+	case c.Confirm.Withdraw:
+		return asks.ConfirmWithdraw, nil
+	}
+	return asks.Confirm, nil
+}
+
+func (c *ptsConfig) account(receiver *middleware.Handler) (a reconcile.Account, handle string, err error) {
+	if c.Confirm == nil {
+		return a, "", errNoConfirm
+	}
+	asks, err := c.client()
+	switch {
+	case err != nil:
+		return a, "", err
+	case c.Confirm.Withdraw:
+		return reconcile.PTSWithdraws(asks, receiver).Named(""), "", nil
+	}
+	return reconcile.PTS(asks, receiver), "", nil
+}
+
+// client is what asks PTS.
+func (c *ptsConfig) client() (*client.PTS, error) {
 	asks, err := client.NewPTS(client.PTSConfig{
 		BaseURL: c.Confirm.BaseURL, GUID: c.Confirm.GUID, UserID: c.Confirm.UserID,
 		Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding, PublicKeys: c.PublicKeys, Numbers: c.Numbers,
 		PrivateKey: payack.NewSecret(c.Confirm.PrivateKey), TransactionSecret: payack.NewSecret(c.Confirm.TransactionSecret),
 	})
-	switch {
-	case err != nil: // some names are the receiver's too
+	if err != nil { // some names are the receiver's too
 		return nil, errors.New(confirmNames.Replace(libraryText(payack.PTS, err)))
-	case c.Confirm.Withdraw:
-		return asks.ConfirmWithdraw, nil
 	}
-	return asks.Confirm, nil
+	return asks, nil
 }
 
 var confirmNames = strings.NewReplacer("UserID", "confirm.user_id", "PrivateKey", "confirm.private_key", "TransactionSecret", "confirm.transaction_secret")
