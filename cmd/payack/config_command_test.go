@@ -72,8 +72,8 @@ func TestExample(t *testing.T) {
 	require.Contains(t, stderr, "pts.safecode")
 }
 
-// TestExampleIsComplete holds the description equal to the members that are read.
-func TestExampleIsComplete(t *testing.T) {
+// TestExampleHasEveryMember holds the description equal to the members that are read.
+func TestExampleHasEveryMember(t *testing.T) {
 	var described func(prefix string, members []member) map[string]bool
 	described = func(prefix string, members []member) map[string]bool {
 		names := map[string]bool{}

@@ -9,7 +9,11 @@ import (
 
 // acme is what the command knows of Acme.
 var acme = descriptor{
-	section:  func() section { return new(acmeConfig) },
+	section: func() section { return new(acmeConfig) },
+	config: []member{
+		{name: "path", value: `"/acme"`, about: "where callbacks are received"},
+		{name: "keys", value: `["${ACME_KEY}"]`, key: true, about: "several while they change"},
+	},
 	computed: "mac",
 	members:  []string{"order_id", "amount", "status"},
 	said: func(body string) (acknowledges, speaks bool) {
@@ -39,6 +43,10 @@ func (c *acmeConfig) receiver(o middleware.Options, fn function) (*middleware.Ha
 func (c *acmeConfig) asked(payack.Event) string { return "" }
 
 func (c *acmeConfig) secrets() []string { return c.Keys }
+
+func (c *acmeConfig) signatureHeaders() []string { return nil }
+
+func (c *acmeConfig) sealed() bool { return false }
 
 func (c *acmeConfig) build(set assignments, _ payack.Secret) (payacktest.Callback, error) {
 	b := payacktest.Acme(payack.NewSecret(c.Keys[0])).Fresh()

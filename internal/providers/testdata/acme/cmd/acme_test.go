@@ -172,17 +172,18 @@ func TestAcmeConfiguration(t *testing.T) {
 
 // TestAcmeDemo plays its rows, and the fakes' without it.
 func TestAcmeDemo(t *testing.T) {
-	keys, err := newDemoKeys()
+	app, err := startDemoApplication()
 	require.NoError(t, err)
-	rows, err := keys.rows()
+	defer app.Close()
+	keys, err := newDemoKeys(app)
 	require.NoError(t, err)
-	rows = slices.DeleteFunc(rows, func(x row) bool { return x.provider != payack.Acme })
+	rows, err := keys.rows(app)
+	require.NoError(t, err)
+	rows = slices.DeleteFunc(rows, func(x row) bool { return x.provider != payack.Acme && x.provider != "" })
 	require.GreaterOrEqual(t, len(rows), 10)
-	r, err := startDemoReceiver(context.Background(), keys.config)
-	require.NoError(t, err)
-	defer r.stop()
+	r := demoReceiverOf(t, keys.members)
 	var table bytes.Buffer
-	require.NoError(t, playAll(context.Background(), &table, scene{"%s %d", r, rows}), table.String())
+	require.NoError(t, playAll(context.Background(), &table, scene{"%s", r, rows}), table.String())
 	g, err := startDemoGateways()
 	require.NoError(t, err)
 	defer g.close()
