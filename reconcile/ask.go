@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/payack/payack"
@@ -159,15 +160,38 @@ func reasonOf(err error) payack.Reason {
 	return payack.ReasonUnreachable
 }
 
-// unwell reports whether an error says that the account doesn't answer as it should,
-// whatever the order.
+// unwell reports whether an error says that the provider, or what it knows us by,
+// doesn't work, whatever the order.
 func unwell(err error) bool {
-	for _, order := range []error{client.ErrNotFound, client.ErrField, client.ErrMismatch, client.ErrRequest} {
-		if errors.Is(err, order) {
-			return false
+	for _, kind := range []error{
+		client.ErrUnreachable, client.ErrRedirect, client.ErrResponse,
+		client.ErrUnauthorized, client.ErrRequestSignature, client.ErrDecryption, client.ErrAddress,
+		client.ErrQuota, client.ErrService, client.ErrGateway,
+	} {
+		if errors.Is(err, kind) {
+			return true
 		}
 	}
-	return err != nil
+	return errors.Is(err, client.ErrStatus) && !refuses(err)
+}
+
+// ofOrder reports whether an error says something of the order that was asked about:
+// that the provider doesn't know it, or that it can't be asked about at all.
+func ofOrder(err error) bool {
+	switch {
+	case unwell(err), errors.Is(err, client.ErrUpstream), errors.Is(err, client.ErrUnrecognised):
+		return false
+	case errors.Is(err, client.ErrDeclined), errors.Is(err, client.ErrRequest):
+		return true
+	}
+	var said *client.Error
+	return refuses(err) && errors.As(err, &said) && said.Message != "" // and no proxy in between
+}
+
+// refuses reports whether an HTTP status is one that may be about the order alone.
+func refuses(err error) bool {
+	var said *client.Error
+	return errors.As(err, &said) && (said.Status == http.StatusNotFound || said.Status == http.StatusBadRequest)
 }
 
 // otherOrder is the error of an answer about another order.

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 )
@@ -24,9 +25,21 @@ type entry struct {
 type state uint8
 
 const (
-	queued state = 1 << iota // waits in a queue, or is being asked about
-	asked                    // was asked about once at least
-	ended                    // is not asked about again
+	queued  state = 1 << iota // waits in a queue, or is being asked about
+	asked                     // the provider has said something of it
+	owed                      // the last answer was paid or final, and is not processed yet
+	tooOld                    // was given up by its age at the last reading
+	settled                   // is not asked about again
+)
+
+// result is what came of a question.
+type result int
+
+const (
+	unheard   result = iota // the provider said nothing of the order
+	undecided               // it is neither paid nor final, or not known
+	unsettled               // it is paid or final, and not processed yet
+	over                    // it is final and processed
 )
 
 // keyOf returns what an order is known by.
@@ -91,13 +104,16 @@ func (b *book) read(key uint64, o *Order, c *Config, now time.Time) (since int64
 		e.due = max(born.Add(c.Waits[0]).UnixNano(), e.first)
 	}
 	e.seen = b.reading
+	// A clock that was ahead for a while made it due later than it ever is.
+	e.due = min(e.due, now.Add(slices.Max(c.Waits)).UnixNano())
 	switch {
-	case e.state&(queued|ended) != 0 || e.due > now.UnixNano():
-	case e.state&asked != 0 && e.age(o, now) >= c.GiveUp:
-		e.state |= ended
-		v = givenUp
-	default:
+	case e.state&(queued|settled) != 0 || e.due > now.UnixNano():
+	case e.state&asked == 0, e.state&owed != 0, e.age(o, now) < c.GiveUp:
+		e.state &^= tooOld // that clock again
 		v = due
+	case e.state&tooOld == 0: // said once
+		e.state |= tooOld
+		v = givenUp
 	}
 	b.entries[key] = e
 	return e.due, v
@@ -117,14 +133,19 @@ func (b *book) queue(key uint64) {
 	b.entries[key] = e
 }
 
-// answered notes that an order was asked about, and when it is due again.
-func (b *book) answered(key uint64, o *Order, c *Config, now time.Time, final bool) {
+// answered notes what came of a question about an order, and when it is due again.
+func (b *book) answered(key uint64, o *Order, c *Config, now time.Time, came result) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := b.entries[key]
-	e.state = e.state&^queued | asked
-	if final {
-		e.state |= ended
+	e.state &^= queued
+	switch came {
+	case undecided:
+		e.state = e.state&^owed | asked
+	case unsettled:
+		e.state |= asked | owed
+	case over:
+		e.state |= settled
 	}
 	e.due = now.Add(c.wait(e.age(o, now))).UnixNano()
 	b.entries[key] = e

@@ -54,7 +54,8 @@ type Config struct {
 	// Nil is [DefaultWaits].
 	Waits []time.Duration
 	// GiveUp is the age from which on an order is not asked about again, 72 hours if
-	// zero. Each is asked about once at least.
+	// zero. Each is asked about until the provider has said something of it once, and
+	// what was found paid or final until it is processed.
 	GiveUp time.Duration
 	// Every is how often Orders is read, half of the first wait if zero. Where more
 	// is due than was asked about meanwhile, it is read sooner.

@@ -35,10 +35,12 @@
 //
 // 1 minute after it was created, 5 minutes after that, 15 minutes after that, and
 // then each hour, until it is final and was processed, or is no longer in the
-// source, or is 72 hours old. The one that is due for longest comes first. An order
-// that was already old when it was first seen is asked about once at least. No
+// source, or is 72 hours old. The one that is due for longest comes first. Age ends
+// nothing before the provider has said something of the order, be it that it knows
+// none, and nothing that it said was paid or final and that is not processed yet. No
 // answer, or a wrong one, is waited for like one that is pending; while no answer
-// comes at all, an account is asked once a minute only.
+// comes at all, or our credentials are refused, an account is asked once a minute
+// only.
 //
 // # Several processes
 //

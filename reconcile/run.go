@@ -98,7 +98,7 @@ func (r *Reconciler) serve(ctx context.Context, a *account) {
 // attend asks about an order that is due, and notes when it is due again however
 // that ends.
 func (r *Reconciler) attend(ctx context.Context, a *account, q *question) {
-	began, final := time.Now(), false
+	began, came := time.Now(), unheard
 	var err error
 	defer func() {
 		if p := recover(); p != nil {
@@ -109,11 +109,28 @@ func (r *Reconciler) attend(ctx context.Context, a *account, q *question) {
 		if ctx.Err() == nil {
 			a.felt(began, now, unwell(err))
 		}
-		r.book.answered(q.key, &q.Order, &r.cfg, now, final)
+		r.book.answered(q.key, &q.Order, &r.cfg, now, came)
 	}()
 	var answer Answer
 	answer, err = r.ask(ctx, a, &q.Order, true)
-	final = answer.Delivered && answer.Final() && a.done(ctx, answer.Event)
+	came = a.cameOf(ctx, &answer, err)
+}
+
+// cameOf returns what came of a question.
+func (a *account) cameOf(ctx context.Context, answer *Answer, err error) result {
+	switch {
+	case err != nil && ofOrder(err):
+		return undecided
+	case err != nil:
+		return unheard
+	case !answer.Delivered || !answer.Paid() && !answer.Final():
+		return undecided
+	case !a.done(ctx, answer.Event):
+		return unsettled
+	case answer.Final():
+		return over
+	}
+	return undecided
 }
 
 // done reports whether an event was processed. One that an inbox keeps may not have

@@ -1,0 +1,168 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/reconcile"
+)
+
+// saying changes what a till says from now on.
+func (x *till) saying(says func(string) (int, string)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.says = says
+}
+
+// Orders that grew old while nobody asked are given up by an answer about them, and
+// not by an outage.
+func TestOutageGivesNothingUp(t *testing.T) {
+	for name, broken := range map[string]func(string) (int, string){
+		"no connection":     func(string) (int, string) { return 0, "" },
+		"502":               func(string) (int, string) { return http.StatusBadGateway, "" },
+		"401":               func(string) (int, string) { return http.StatusUnauthorized, `{"success":false,"message":"no"}` },
+		"a page that's 404": func(string) (int, string) { return http.StatusNotFound, "<html>" },
+		"another order's":   always(`{"status":1,"amount":5,"order_id":"other"}`),
+		"no amount":         always(`{"status":1}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const n = 100
+				x, m := &till{says: broken}, newMerchant(t)
+				created := time.Now().Add(-80 * time.Hour)
+				open := func(context.Context) iter.Seq2[reconcile.Order, error] { return numbered(n, created) }
+				r := build(t, reconcile.Config{Orders: open, Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}})
+				stop := run(t, r)
+				time.Sleep(4 * time.Hour)
+				require.NotEmpty(t, x.questions())
+				assert.Zero(t, r.Stats().GivenUp)
+				x.saying(always(paid))
+				time.Sleep(4 * time.Hour)
+				stop()
+				assert.Len(t, m.settledOrders(), n)
+			})
+		})
+	}
+}
+
+// What the provider says of an old order, be it that it knows none, is enough to
+// give it up.
+func TestAnswersGiveUp(t *testing.T) {
+	for name, says := range map[string]func(string) (int, string){
+		"pending":  always(pending),
+		"declined": always(`{"success":false,"message":"no such transaction"}`),
+		"400":      func(string) (int, string) { return http.StatusBadRequest, `{"message":"no such transaction"}` },
+		"404":      func(string) (int, string) { return http.StatusNotFound, `{"message":"no such transaction"}` },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, m := &till{says: says}, newMerchant(t)
+				r := build(t, reconcile.Config{Orders: these(order("1", 80*time.Hour)), Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}})
+				stop := run(t, r)
+				time.Sleep(24 * time.Hour)
+				stop()
+				assert.Len(t, x.questions(), 1)
+				assert.EqualValues(t, 1, r.Stats().GivenUp, "and said once")
+			})
+		})
+	}
+}
+
+// What was found paid is settled, however old it is and however often the function
+// fails.
+func TestFoundOldAndFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, m := &till{says: always(paid)}, newMerchant(t)
+		fails := 5
+		m.settle = func(*payack.PtopEvent) error {
+			if fails--; fails >= 0 {
+				return errors.New("the database is away")
+			}
+			return nil
+		}
+		r := build(t, reconcile.Config{Orders: these(order("1", 80*time.Hour)), Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}})
+		stop := run(t, r)
+		time.Sleep(150 * time.Minute)
+		x.saying(func(string) (int, string) { return 0, "" }) // which takes nothing back
+		time.Sleep(150 * time.Minute)
+		x.saying(always(paid))
+		time.Sleep(24 * time.Hour)
+		stop()
+		assert.Equal(t, []string{"1"}, m.settledOrders())
+		assert.Zero(t, r.Stats().GivenUp)
+	})
+}
+
+// Orders that the provider declines, one by one, don't brake those that it doesn't.
+func TestDeclinedOrdersBrakeNobody(t *testing.T) {
+	for name, declines := range map[string]func(string) (int, string){
+		"says no":      always(`{"success":false,"message":"transaction expired"}`),
+		"says nothing": always(`{"success":false}`),
+		"400":          func(string) (int, string) { return http.StatusBadRequest, `{"message":"no such transaction"}` },
+		"404":          func(string) (int, string) { return http.StatusNotFound, `{"message":"no such transaction"}` },
+		"bare 404":     func(string) (int, string) { return http.StatusNotFound, "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, m := &till{}, newMerchant(t)
+				x.says = func(transaction string) (int, string) {
+					if strings.HasPrefix(transaction, "Tgood") {
+						return http.StatusOK, paid
+					}
+					return declines(transaction)
+				}
+				start := time.Now()
+				open := func(context.Context) iter.Seq2[reconcile.Order, error] {
+					return func(yield func(reconcile.Order, error) bool) {
+						for o := range numbered(500, start.Add(-2*time.Hour)) {
+							if !yield(o, nil) {
+								return
+							}
+						}
+						yield(reconcile.Order{Provider: payack.Ptop, OrderID: "good", Handle: "Tgood", Created: start}, nil)
+					}
+				}
+				stop := run(t, build(t, reconcile.Config{Orders: open, Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}}))
+				time.Sleep(5 * time.Minute)
+				stop()
+				assert.Equal(t, []string{"good"}, m.settledOrders())
+			})
+		})
+	}
+}
+
+// An order that looks too old for a while, as all do to a clock that has jumped, is
+// asked about again when it no longer does.
+func TestGivenUpForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, m := &till{says: always(pending)}, newMerchant(t)
+		o := order("1", time.Hour)
+		begin := time.Now()
+		open := func(ctx context.Context) iter.Seq2[reconcile.Order, error] {
+			seen := o
+			if since := time.Since(begin); since > 30*time.Minute && since < 5*time.Hour {
+				seen.Created = seen.Created.Add(-100_000 * time.Hour)
+			}
+			return these(seen)(ctx)
+		}
+		r := build(t, reconcile.Config{Orders: open, Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}})
+		stop := run(t, r)
+		time.Sleep(4 * time.Hour)
+		assert.Len(t, x.questions(), 1)
+		assert.EqualValues(t, 1, r.Stats().GivenUp)
+		x.saying(always(paid))
+		time.Sleep(3 * time.Hour)
+		stop()
+		assert.Equal(t, []string{"1"}, m.settledOrders())
+	})
+}
