@@ -17,9 +17,12 @@ import (
 // Nothing is held while it runs. Deliveries with the same path, tenant and body
 // that come at the same time are asked about once. The context is that of the
 // question and not of one of the deliveries: it ends after [Options].Deadline.
-// Decide by the event and not by the delivery's headers. An event that was found by
-// asking (package reconcile) isn't asked about again while it has the answer; an
-// inbox doesn't keep that, so there it is.
+// Decide by the event and not by the delivery's headers.
+//
+// A function of yours is asked about events that were found by asking, too (package
+// reconcile). Confirm methods of package client are not while the event has the
+// provider's answer: they would ask the same again. An inbox doesn't keep the
+// answer, so there they are asked.
 //
 // Return what the provider said when it says the same: it is handed to the
 // callback in Confirmed. Return [payack.ErrUnconfirmed] when the provider's
@@ -32,6 +35,9 @@ type ConfirmFunc[E payack.Event] func(ctx context.Context, ev E) (*payack.Confir
 type confirmer[E payack.Event] struct {
 	confirm ConfirmFunc[E]
 	timeout time.Duration
+	// asksOnly reports that confirm is a method of a client of ours, which does
+	// nothing but ask.
+	asksOnly bool
 
 	mu   sync.Mutex
 	open map[question]*reply
@@ -67,19 +73,19 @@ func newConfirmer[E payack.Event](confirm ConfirmFunc[E], o *Options) (*confirme
 	if timeout <= 0 {
 		timeout = DefaultDeadline
 	}
-	atMost, ok, err := confirming.Timeout(confirming.Func[E](confirm))
+	atMost, ours, err := confirming.Timeout(confirming.Func[E](confirm))
 	if err != nil {
 		return nil, fmt.Errorf("payack: Confirm: %w", err)
 	}
-	if ok && atMost >= timeout {
+	if ours && atMost >= timeout {
 		return nil, fmt.Errorf("payack: Confirm: its client may take %v and the deadline is %v, so that nothing would be left for the callback; lower ConfirmTimeout in the client's Options, or raise Deadline", atMost, timeout)
 	}
-	return &confirmer[E]{confirm: confirm, timeout: timeout, open: make(map[question]*reply)}, nil
+	return &confirmer[E]{confirm: confirm, timeout: timeout, asksOnly: ours, open: make(map[question]*reply)}, nil
 }
 
 // ask returns what the provider confirmed.
 func (c *confirmer[E]) ask(ctx context.Context, ev E) (*payack.Confirmation, error) {
-	if said := ev.Found().Confirmed; said != nil && said.Paid {
+	if said := ev.Found().Confirmed; c.asksOnly && said != nil && said.Paid {
 		if d, ok := payack.DeliveryFrom(ctx); ok && d.Source == payack.SourceQuery {
 			return said, nil // a moment ago
 		}

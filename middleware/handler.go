@@ -111,7 +111,9 @@ func (h *Handler) Process(ctx context.Context, d *payack.Delivery, o *payack.Obs
 // callback would have gone: with an inbox it is kept, an invalid one too, and
 // processed by the inbox; without one it is processed now, as by [Handler.Process],
 // which says the rest. Set d.Source. An event of [payack.SourceQuery] that has the
-// provider's answer in Confirmed is not confirmed by another question.
+// provider's answer in Confirmed is not confirmed by another question where Confirm
+// is a method of package client, which would ask the same; any other Confirm is
+// asked.
 //
 // The error is nil for an event that is kept or accepted, or was.
 func (h *Handler) Deliver(ctx context.Context, d *payack.Delivery, o *payack.Observation) error {

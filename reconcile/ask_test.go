@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/client"
+	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/reconcile"
 )
 
@@ -136,4 +138,46 @@ func TestAccountLook(t *testing.T) {
 	_, err = reconcile.Ptop(nil, m.h).Look(t.Context(), order("1", 0))
 	require.ErrorContains(t, err, "has no client")
 	assert.Empty(t, m.observed)
+}
+
+// A Confirm that compares with the merchant's own record is asked about what is
+// found, too; the client's own is not, since it would ask the same again.
+func TestConfirmOfTheMerchant(t *testing.T) {
+	for name, tc := range map[string]struct {
+		own       bool
+		says      string
+		asked     int
+		questions int
+		outcome   payack.Outcome
+	}{
+		"its own, another amount": {true, `{"status":1,"amount":1}`, 1, 2, payack.OutcomeRejected},
+		"its own, the amount":     {true, paid, 1, 2, payack.OutcomeAccepted},
+		"the client's":            {false, paid, 0, 1, payack.OutcomeAccepted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x, asked := &till{says: always(tc.says)}, 0
+			c := x.client(t)
+			m := newMerchant(t, func(cfg *handlers.PtopConfig) {
+				cfg.ConfirmInCallback, cfg.Confirm = false, c.Confirm
+				if !tc.own {
+					return
+				}
+				cfg.Confirm = func(ctx context.Context, ev *payack.PtopEvent) (*payack.Confirmation, error) {
+					asked++
+					got, err := c.Confirm(ctx, ev)
+					if err == nil && !got.Amount.Equal(payack.NewAmount("5")) {
+						return nil, fmt.Errorf("another amount: %w", payack.ErrUnconfirmed)
+					}
+					return got, err
+				}
+			})
+			r := build(t, reconcile.Config{Orders: these(), Accounts: []reconcile.Account{reconcile.Ptop(c, m.h)}})
+			answer, err := r.Ask(t.Context(), order("1", time.Hour))
+			require.NoError(t, err)
+			assert.Equal(t, tc.outcome, answer.Observation.Outcome)
+			assert.Equal(t, tc.asked, asked)
+			assert.Len(t, x.questions(), tc.questions)
+			assert.Len(t, m.settledOrders(), map[payack.Outcome]int{payack.OutcomeAccepted: 1}[tc.outcome])
+		})
+	}
 }

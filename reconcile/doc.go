@@ -26,10 +26,11 @@
 // transaction, so that a record with another order's transaction settles nothing a
 // second time: it is a conflict.
 //
-// Amounts are compared by whoever compares those of callbacks: Expect, or the
-// function. An answer isn't confirmed by a second question, but where an inbox
-// keeps the event: what was confirmed is not kept with it, and is asked for again
-// when the event is processed.
+// Amounts are compared by whoever compares those of callbacks: Expect, Confirm, or
+// the function. Only where Confirm is a method of package client, which would ask
+// the same again, the answer stands for it; not so where an inbox keeps the event:
+// what was confirmed is not kept with it, and is asked for again when the event is
+// processed.
 //
 // # When an order is asked about
 //
