@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
@@ -20,7 +23,11 @@ type Order struct {
 	// refused.
 	OrderID string
 	// Handle is what the provider named the payment when it was created, where it is
-	// asked by that: the constructors of accounts say so.
+	// asked by that: the constructors of accounts say so. Keep it byte for byte as the
+	// create answered it. Ptop's events are known by it, so that a provider which is
+	// lenient about case or space would have another spelling of it settled as
+	// another payment. Neither it nor OrderID may begin or end in white space, or have
+	// control characters.
 	Handle string
 	// Amount is what the order was made out for. Only [client.PollingExample] of
 	// Payatom needs it: nothing is compared with it here.
@@ -48,6 +55,9 @@ type Account struct {
 	receiver *middleware.Handler
 	// handle is what the provider calls Order.Handle, empty where it needs none.
 	handle string
+	// asks names what is asked about, where a provider has several kinds of it whose
+	// events nothing tells apart.
+	asks string
 	// ask asks the provider. It is nil for a nil client.
 	ask func(ctx context.Context, o Order, tenant string) (finding, error)
 }
@@ -118,7 +128,19 @@ func (a *Account) askable(o *Order) error {
 		return errors.New("the order has no OrderID")
 	case a.handle != "" && o.Handle == "":
 		return fmt.Errorf("the order has no Handle; keep the %s that the create answered", a.handle)
+	case !exact(o.OrderID):
+		return errors.New("OrderID begins or ends in white space, or is no plain text; give it as it was sent to the provider")
+	case a.handle != "" && !exact(o.Handle):
+		return fmt.Errorf("Handle begins or ends in white space, or is no plain text; give the %s byte for byte as the create answered it", a.handle)
 	}
 	_, err := a.tenant(o)
 	return err
+}
+
+// exact reports whether a text can be what the provider knows. Events are known by
+// it, and one beside which a lenient provider knows another is settled twice.
+func exact(s string) bool {
+	return utf8.ValidString(s) && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
+	})
 }

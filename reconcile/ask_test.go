@@ -39,7 +39,7 @@ func TestAsk(t *testing.T) {
 		{name: "failed beside a status", says: `{"success":false,"status":1,"amount":5}`, order: order("1", 0), is: client.ErrDeclined, seen: "failed unreachable"},
 		{name: "no transaction", says: paid, order: reconcile.Order{Provider: payack.Ptop, OrderID: "1"}, is: errAny},
 		{name: "no order", says: paid, order: reconcile.Order{Provider: payack.Ptop, Handle: "T1"}, is: errAny},
-		{name: "a transaction that is no text", says: paid, order: reconcile.Order{Provider: payack.Ptop, OrderID: "1", Handle: "T\n"}, is: client.ErrRequest},
+		{name: "a transaction that is no text", says: paid, order: reconcile.Order{Provider: payack.Ptop, OrderID: "1", Handle: "T\n"}, is: errAny},
 		{name: "paid", says: paid, order: order("1", time.Hour), outcome: payack.OutcomeAccepted, settled: 1, seen: "accepted"},
 		{name: "again", says: paid, order: order("1", time.Hour), outcome: payack.OutcomeDuplicate, settled: 1, seen: "duplicate"},
 		{name: "another spelling of the order", says: paid, order: reconcile.Order{Provider: payack.Ptop, OrderID: "01", Handle: "T1"}, outcome: payack.OutcomeRejected, reason: payack.ReasonConflict, settled: 1, seen: "rejected conflict"},
@@ -180,4 +180,27 @@ func TestConfirmOfTheMerchant(t *testing.T) {
 			assert.Len(t, m.settledOrders(), map[payack.Outcome]int{payack.OutcomeAccepted: 1}[tc.outcome])
 		})
 	}
+}
+
+// Another spelling of a handle, which a lenient provider takes for the same, is not
+// asked about: it would be another event.
+func TestSpellings(t *testing.T) {
+	x, m := &till{says: always(paid)}, newMerchant(t)
+	r := build(t, reconcile.Config{Orders: these(), Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}, PerSecond: 1000})
+	for _, wrong := range []string{" x", "x ", "x\n", "x\t", "\u00a0x", "x\x00", "x\x7fx", "x\xff", "x\u200b", "\ufeffx"} {
+		o := order("1", time.Hour)
+		o.Handle = wrong
+		_, err := r.Ask(t.Context(), o)
+		require.ErrorContains(t, err, "give the transaction_id byte for byte as the create answered it", "%q", wrong)
+		o = order("1", time.Hour)
+		o.OrderID = wrong
+		_, err = r.Ask(t.Context(), o)
+		require.ErrorContains(t, err, "OrderID", "%q", wrong)
+	}
+	assert.Empty(t, x.questions())
+	o := order("1", time.Hour)
+	o.OrderID, o.Handle = "Bestellung 1 für Ö", "T 1/a"
+	_, err := r.Ask(t.Context(), o)
+	require.NoError(t, err)
+	assert.Len(t, m.settledOrders(), 1)
 }

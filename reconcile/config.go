@@ -168,6 +168,11 @@ func New(c Config) (*Reconciler, error) {
 		if r.accounts[key] != nil {
 			return nil, fmt.Errorf("reconcile: %s is there twice; give each account a name of its own (Named)", a.title())
 		}
+		for _, other := range r.accounts {
+			if other.receiver == a.receiver && other.asks != a.asks {
+				return nil, fmt.Errorf("reconcile: %s and %s have one receiver, which couldn't tell their events apart; give each the receiver of its own callbacks", other.title(), a.title())
+			}
+		}
 		r.accounts[key] = &account{Account: a, queue: queue{filled: make(chan struct{}, 1)}}
 		if r.limiters[a.provider] == nil {
 			if r.limiters[a.provider], err = newLimiter(a.provider, &c); err != nil {

@@ -12,8 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/client"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/payacktest/gateway"
 	"github.com/payack/payack/ratelimit"
 	"github.com/payack/payack/reconcile"
 	"github.com/payack/payack/store/memstore"
@@ -25,7 +27,7 @@ type around struct{ *memstore.Store }
 
 func TestNew(t *testing.T) {
 	x := &till{says: always(pending)}
-	ptop, m := x.client(t), newMerchant(t)
+	ptop, pts, m := x.client(t), ptsClient(t), newMerchant(t)
 	account := reconcile.Ptop(ptop, m.h)
 	for name, tc := range map[string]struct {
 		change func(*reconcile.Config)
@@ -44,6 +46,14 @@ func TestNew(t *testing.T) {
 		"twice by name": {func(c *reconcile.Config) {
 			c.Accounts = []reconcile.Account{account.Named("a"), account.Named("a")}
 		}, `ptop account "a" is there twice`},
+		"payments and withdraws to one receiver": {func(c *reconcile.Config) {
+			h := ptsHandler(t)
+			c.Accounts = []reconcile.Account{reconcile.PTS(pts, h), reconcile.PTSWithdraws(pts, h)}
+		}, `pts and pts account "withdraws" have one receiver`},
+		"withdraws and payments to one receiver": {func(c *reconcile.Config) {
+			h := ptsHandler(t)
+			c.Accounts = []reconcile.Account{reconcile.PTSWithdraws(pts, h).Named("out"), reconcile.PTS(pts, h).Named("in")}
+		}, `pts account "out" and pts account "in" have one receiver`},
 		"no store": {func(c *reconcile.Config) {
 			c.Accounts[0] = reconcile.Ptop(ptop, newMerchant(t, func(c *handlers.PtopConfig) { c.Store = nil }).h)
 		}, "remembers events in memory only"},
@@ -77,6 +87,27 @@ func TestNew(t *testing.T) {
 
 func limiters(p payack.Provider, l ratelimit.Limiter) map[payack.Provider]ratelimit.Limiter {
 	return map[payack.Provider]ratelimit.Limiter{p: l}
+}
+
+// Accounts of one kind may share a receiver, and kinds may be apart.
+func TestReceivers(t *testing.T) {
+	pts, one, other := ptsClient(t), ptsHandler(t), ptsHandler(t)
+	build(t, reconcile.Config{Orders: these(), Accounts: []reconcile.Account{
+		reconcile.PTS(pts, one), reconcile.PTS(pts, one).Named("b"), reconcile.PTSWithdraws(pts, other), reconcile.PTSWithdraws(pts, other).Named("c"),
+	}})
+}
+
+func ptsClient(t testing.TB) *client.PTS {
+	t.Helper()
+	gw, err := gateway.NewPTS(gateway.PTSConfig{})
+	require.NoError(t, err)
+	t.Cleanup(gw.Close)
+	c, err := client.NewPTS(client.PTSConfig{
+		BaseURL: gw.URL, GUID: gw.GUID(), UserID: gw.UserID(), Safecode: gw.Safecode(), PrivateKey: gw.MerchantKey(),
+		PublicKeys: []string{gw.PublicKey()}, TransactionSecret: gw.TransactionSecret(),
+	})
+	require.NoError(t, err)
+	return c
 }
 
 func ptsHandler(t testing.TB) *handlers.Handler {

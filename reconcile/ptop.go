@@ -9,7 +9,8 @@ import (
 )
 
 // Ptop returns an account of Ptop. Orders are asked about by payment-check:
-// Order.Handle is the transaction_id.
+// Order.Handle is the transaction_id, byte for byte as the create answered it: the
+// event is known by it, and the answer doesn't repeat it.
 //
 // The answer is not signed, and names no order by the documents: the event has the
 // merchant's own, the scheme [payack.SchemeQuery], and the answer in Confirmed. A
