@@ -20,8 +20,9 @@ type Inbox interface {
 	// again after a restart. A name that is taken is an error.
 	Mount(name string, d Desk) error
 	// Keep commits a receipt to durable storage. [ClaimGranted] means that it is
-	// kept; [ClaimDone] that it needs not be, because the event is done or is
-	// waiting already; [ClaimBusy] that there is no room for another variant of
+	// kept; [ClaimWaits] that it is already, and waits to be processed; [ClaimDone]
+	// that it needs not be, because nothing will be done about it any more;
+	// [ClaimBusy] that there is no room for another variant of
 	// it; [ClaimConflict] that it came before with other Details, so that a person
 	// has to look, and it is not processed. After an error nothing is known, and
 	// the provider is asked to send again.

@@ -96,6 +96,9 @@ type Observation struct {
 	// Attempt counts the attempts to process an event that an inbox keeps, from 1;
 	// it is 0 for a request.
 	Attempt int
+	// Waits reports that an inbox keeps the event, and that it is not processed yet.
+	// It is false for attempts, which have Next.
+	Waits bool
 	// Dead reports that no further attempt is made by itself.
 	Dead bool
 	// Next is when the next attempt is due, zero where none is.

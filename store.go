@@ -27,6 +27,9 @@ const (
 	ClaimBusy
 	// ClaimConflict: the identity is known with another fingerprint.
 	ClaimConflict
+	// ClaimWaits: an inbox keeps it already, and it is not processed yet. Only
+	// [Inbox.Keep] answers it.
+	ClaimWaits
 )
 
 // String returns the name in lower case.
@@ -40,6 +43,8 @@ func (s ClaimState) String() string {
 		return "busy"
 	case ClaimConflict:
 		return "conflict"
+	case ClaimWaits:
+		return "waits"
 	}
 	return "unknown"
 }

@@ -11,8 +11,8 @@ import (
 
 // Keep implements [payack.Inbox]. When it returns nil, what it says is committed.
 //
-//   - ClaimDone: the event is done, or waits in the same variant already, or was
-//     superseded or closed by a person.
+//   - ClaimDone: the event is done, or was superseded or closed by a person.
+//   - ClaimWaits: it waits in the same variant already.
 //   - ClaimGranted: it is kept. A dead letter has become due again, not sooner than
 //     Config.Revive after its last attempt.
 //   - ClaimBusy: there is no room for another variant of it now, or for another

@@ -54,7 +54,9 @@ func judgeDetailed(r *receipt, rows []kept, max int) verdict {
 	for _, row := range rows {
 		settled := row.state == done || row.state == superseded || row.state == closed
 		switch same := bytes.Equal(row.k, r.k); {
-		case same && (row.waits() || settled):
+		case same && row.waits():
+			return verdict{end: payack.ClaimWaits}
+		case same && settled:
 			return verdict{end: payack.ClaimDone}
 		case same:
 			v.revive = row.id
@@ -90,6 +92,8 @@ func judgeRuled(r *receipt, rows []kept, max int) verdict {
 	taken := map[string]bool{}
 	for _, row := range rows {
 		switch same := bytes.Equal(row.k, r.k); {
+		case same && row.waits():
+			return verdict{end: payack.ClaimWaits}
 		case same && row.state != dead:
 			return verdict{end: payack.ClaimDone}
 		case same:

@@ -13,6 +13,8 @@ import (
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/inbox"
 	"github.com/payack/payack/internal/e2e/lost"
+	"github.com/payack/payack/payacktest"
+	"github.com/payack/payack/store/memstore"
 	"github.com/payack/payack/store/sqlstore"
 )
 
@@ -73,7 +75,9 @@ func TestQueryRevivesADeadEvent(t *testing.T) {
 			return o
 		}
 		assert.Equal(t, payack.OutcomeAccepted, ask().Outcome)
-		assert.Equal(t, payack.OutcomeDuplicate, ask().Outcome, "it waits already")
+		again := ask()
+		assert.Equal(t, payack.OutcomeDuplicate, again.Outcome)
+		assert.True(t, again.Waits, "it waits already")
 		require.NoError(t, s.in.Drain(t.Context()))
 		dead, err := s.in.List(t.Context(), inbox.Filter{States: []inbox.State{inbox.Dead}}, 0, 0)
 		require.NoError(t, err)
@@ -95,12 +99,56 @@ func TestQueryRevivesADeadEvent(t *testing.T) {
 			defer s.mu.Unlock()
 			return len(s.settled) == 1
 		}, time.Minute, 10*time.Millisecond)
-		assert.Equal(t, payack.OutcomeDuplicate, ask().Outcome)
+		again = ask()
+		assert.Equal(t, payack.OutcomeDuplicate, again.Outcome)
+		assert.False(t, again.Waits)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		assert.Equal(t, []string{found.ID()}, s.settled)
 		for _, o := range s.seen {
 			assert.Equal(t, payack.SourceQuery, o.Delivery.Source)
 		}
+	})
+}
+
+// What a person has closed, and what was done in the store that was there before,
+// waits for nothing, so that nobody asks about it for ever.
+func TestQueryAboutWhatWaitsForNothing(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d)
+		before := memstore.New(0)
+		c := payacktest.NewPtopKeys().Config()
+		c.Options = handlers.Options{Inbox: s.in, Store: before}
+		h, err := handlers.NewPtop(c, func(context.Context, *payack.PtopEvent) error { return nil })
+		require.NoError(t, err)
+		event := func(order string) *payack.PtopEvent {
+			return &payack.PtopEvent{
+				Verification: payack.Verification{Scheme: payack.SchemeQuery}, Success: true, TransactionID: "T" + order, OrderID: order,
+			}
+		}
+		ask := func(ev payack.Event) (o payack.Observation) {
+			require.NoError(t, h.Deliver(t.Context(), &payack.Delivery{
+				Provider: payack.Ptop, Source: payack.SourceQuery, Received: time.Now(), Event: ev}, &o))
+			return o
+		}
+		closed, old := event("1"), event("2")
+		assert.True(t, ask(closed).Waits)
+		items, err := s.in.List(t.Context(), inbox.Filter{}, 0, 0)
+		require.NoError(t, err)
+		require.Len(t, items, 1)
+		require.NoError(t, s.in.CloseByHand(t.Context(), items[0].ID, "settled by hand"))
+		o := ask(closed)
+		assert.Equal(t, payack.OutcomeDuplicate, o.Outcome)
+		assert.False(t, o.Waits)
+
+		claim, err := before.Claim(t.Context(), old.ID(), old.Fingerprint(), time.Minute)
+		require.NoError(t, err)
+		require.NoError(t, before.Commit(t.Context(), old.ID(), claim.Token))
+		o = ask(old)
+		assert.Equal(t, payack.OutcomeDuplicate, o.Outcome)
+		assert.False(t, o.Waits)
+		state, err := h.Lookup(t.Context(), old)
+		require.NoError(t, err)
+		assert.Equal(t, payack.ClaimDone, state)
 	})
 }

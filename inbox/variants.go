@@ -27,8 +27,8 @@ func (k kept) unconfirmed() bool { return k.reason == string(payack.ReasonUnconf
 
 // verdict says what follows for a receipt from the rows that were there before.
 type verdict struct {
-	// end is the answer where nothing is to be written: ClaimDone, ClaimBusy or
-	// ClaimConflict.
+	// end is the answer where nothing is to be written: ClaimDone, ClaimWaits,
+	// ClaimBusy or ClaimConflict.
 	end payack.ClaimState
 	// aside reports that a new row is kept for a person, and not processed.
 	aside bool
@@ -68,7 +68,9 @@ func judge(r *receipt, rows []kept, max int) verdict {
 		switch {
 		case row.state == done:
 			return verdict{end: payack.ClaimDone}
-		case same && (row.waits() || row.state == superseded || row.state == closed):
+		case same && row.waits():
+			return verdict{end: payack.ClaimWaits}
+		case same && (row.state == superseded || row.state == closed):
 			return verdict{end: payack.ClaimDone}
 		case same: // dead, or refuted
 			v.revive, from = row.id, places(row, max)

@@ -78,6 +78,12 @@ func (h *Handler) Tenant() (tenant string, static bool) {
 // has one.
 func (h *Handler) Store() payack.Store { return h.engine.once.store }
 
+// Lookup reports what is known of an event, as [payack.Store.Lookup] does: in the
+// store that was there before an inbox, too.
+func (h *Handler) Lookup(ctx context.Context, ev payack.Event) (payack.ClaimState, error) {
+	return h.engine.once.lookup(ctx, ev.ID(), ev.Fingerprint())
+}
+
 // Process runs the second half of the way of a request for an event that was
 // verified before: it is looked up, compared and confirmed, held, handed to the
 // function, and committed, with the same promises. It is for workers that

@@ -74,8 +74,10 @@ func (rc *receiver) keep(ctx context.Context, d *delivery, ev payack.Event) erro
 	case err != nil:
 		return d.fail(payack.StageKeep, payack.ReasonInbox, err, "the inbox could not keep the event")
 	case state == payack.ClaimGranted:
+		d.observation.Waits = true
 		return nil
-	case state == payack.ClaimDone:
+	case state == payack.ClaimWaits, state == payack.ClaimDone:
+		d.observation.Waits = state == payack.ClaimWaits
 		return rc.duplicate(ctx, d, ev, nil)
 	case state == payack.ClaimConflict:
 		d.observation.Outcome = payack.OutcomeDuplicate

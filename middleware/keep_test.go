@@ -65,6 +65,7 @@ func TestInboxKeepsBeforeTheAnswer(t *testing.T) {
 	}{
 		{payack.ClaimGranted, nil, payack.OutcomeAccepted, "", `"HashMatched","acknowledge":"yes"`},
 		{payack.ClaimDone, nil, payack.OutcomeDuplicate, "", `"HashMatched","acknowledge":"yes"`},
+		{payack.ClaimWaits, nil, payack.OutcomeDuplicate, "", `"HashMatched","acknowledge":"yes"`},
 		{payack.ClaimBusy, nil, payack.OutcomeFailed, payack.ReasonBusy, `"HashMatched","acknowledge":"no"`},
 		{0, errMerchant, payack.OutcomeFailed, payack.ReasonInbox, `"HashMatched","acknowledge":"no"`},
 	} {
@@ -73,6 +74,7 @@ func TestInboxKeepsBeforeTheAnswer(t *testing.T) {
 		o := d.last(t)
 		assert.Equal(t, tc.outcome, o.Outcome)
 		assert.Equal(t, tc.reason, o.Reason)
+		assert.Equal(t, tc.state == payack.ClaimGranted || tc.state == payack.ClaimWaits, o.Waits)
 		assert.Equal(t, "payatom:v1::ORD1:Approved", o.EventID)
 	}
 	assert.Zero(t, called)

@@ -29,6 +29,7 @@ const (
 	asked                     // the provider has said something of it
 	owed                      // the last answer was paid or final, and is not processed yet
 	tooOld                    // was given up by its age at the last reading
+	opposed                   // the last answer contradicts what was processed, or is just now
 	settled                   // is not asked about again
 )
 
@@ -36,10 +37,11 @@ const (
 type result int
 
 const (
-	unheard   result = iota // the provider said nothing of the order
-	undecided               // it is neither paid nor final, or not known
-	unsettled               // it is paid or final, and not processed yet
-	over                    // it is final and processed
+	unheard      result = iota // the provider said nothing of the order
+	undecided                  // it is neither paid nor final, or not known
+	unsettled                  // it is paid or final, and not processed yet
+	contradicted               // it is final and in conflict with what the receiver knows
+	over                       // it is final and processed
 )
 
 // keyOf returns what an order is known by.
@@ -139,11 +141,16 @@ func (b *book) answered(key uint64, o *Order, c *Config, now time.Time, came res
 	defer b.mu.Unlock()
 	e := b.entries[key]
 	e.state &^= queued
-	switch came {
+	switch before := e.state; came {
 	case undecided:
-		e.state = e.state&^owed | asked
+		e.state = e.state&^(owed|opposed) | asked
 	case unsettled:
-		e.state |= asked | owed
+		e.state = e.state&^opposed | asked | owed
+	case contradicted:
+		e.state |= asked | owed | opposed
+		if before&opposed != 0 { // the other one was done, and not just being tried
+			e.state |= settled
+		}
 	case over:
 		e.state |= settled
 	}

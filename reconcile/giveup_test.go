@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/reconcile"
 )
 
@@ -165,4 +166,84 @@ func TestGivenUpForAWhile(t *testing.T) {
 		stop()
 		assert.Equal(t, []string{"1"}, m.settledOrders())
 	})
+}
+
+// said is an inbox that says what it is told to.
+type said struct {
+	durable
+	keep func() payack.ClaimState
+}
+
+func (said) Mount(string, payack.Desk) error { return nil }
+func (s said) Keep(context.Context, *payack.Receipt) (payack.ClaimState, error) {
+	return s.keep(), nil
+}
+
+// What is final is asked about until the inbox has nothing to do with it any more,
+// and no longer.
+func TestUntilTheInboxIsThrough(t *testing.T) {
+	for name, tc := range map[string]struct {
+		then      payack.ClaimState
+		questions int
+	}{
+		"waits":                            {payack.ClaimWaits, 10},
+		"dead, and revived":                {payack.ClaimGranted, 10},
+		"done, or closed by a person":      {payack.ClaimDone, 2},
+		"kept for a person, other details": {payack.ClaimConflict, 2},
+		"no room for it":                   {payack.ClaimBusy, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, kept := &till{says: always(paid)}, 0
+				in := said{newDurable(), func() payack.ClaimState {
+					if kept++; kept == 1 {
+						return payack.ClaimGranted
+					}
+					return tc.then
+				}}
+				m := newMerchant(t, func(c *handlers.PtopConfig) { c.Store, c.Inbox = nil, in })
+				r := build(t, reconcile.Config{Orders: these(order("1", 80*time.Hour)), Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}})
+				stop := run(t, r)
+				time.Sleep(9*time.Hour + 30*time.Minute)
+				stop()
+				assert.Len(t, x.questions(), tc.questions)
+				assert.Zero(t, r.Stats().GivenUp)
+			})
+		})
+	}
+}
+
+// An order whose final answer contradicts what was settled is asked about once more,
+// because what is merely being tried contradicts it, too.
+func TestContradictionEnds(t *testing.T) {
+	for name, options := range map[string]func(s durable) handlers.Options{
+		"over a store": func(s durable) handlers.Options { return handlers.Options{Store: s} },
+		"over an inbox": func(s durable) handlers.Options {
+			return handlers.Options{Inbox: said{s, func() payack.ClaimState { return payack.ClaimGranted }}}
+		},
+		"over an inbox, done in the store before": func(s durable) handlers.Options {
+			return handlers.Options{Store: s, Inbox: said{newDurable(), func() payack.ClaimState { return payack.ClaimGranted }}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, s := &till{says: always(paid)}, newDurable()
+				m := newMerchant(t, func(c *handlers.PtopConfig) {
+					o := options(s)
+					c.Store, c.Inbox = o.Store, o.Inbox
+				})
+				first := &payack.PtopEvent{Success: true, TransactionID: "T1", OrderID: "1"}
+				claim, err := s.Claim(t.Context(), first.ID(), first.Fingerprint(), time.Minute)
+				require.NoError(t, err)
+				require.NoError(t, s.Commit(t.Context(), first.ID(), claim.Token))
+				other := order("2", time.Hour)
+				other.Handle = "T1"
+				stop := run(t, build(t, reconcile.Config{Orders: these(other), Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}}))
+				time.Sleep(24 * time.Hour)
+				stop()
+				assert.Len(t, x.questions(), 2)
+				assert.Empty(t, m.settledOrders())
+			})
+		})
+	}
 }

@@ -125,19 +125,32 @@ func (a *account) cameOf(ctx context.Context, answer *Answer, err error) result 
 		return unheard
 	case !answer.Delivered || !answer.Paid() && !answer.Final():
 		return undecided
-	case !a.done(ctx, answer.Event):
-		return unsettled
-	case answer.Final():
-		return over
 	}
-	return undecided
+	switch state := a.known(ctx, answer); {
+	case !answer.Final() && state == payack.ClaimDone:
+		return undecided // and processed as far as it goes
+	case state == payack.ClaimDone:
+		return over
+	case answer.Final() && state == payack.ClaimConflict:
+		return contradicted
+	}
+	return unsettled
 }
 
-// done reports whether an event was processed. One that an inbox keeps may not have
-// been yet, and may be dead later: it is asked about on.
-func (a *account) done(ctx context.Context, ev payack.Event) bool {
-	state, err := a.receiver.Store().Lookup(ctx, ev.ID(), ev.Fingerprint())
-	return err == nil && state == payack.ClaimDone
+// known reports what the receiver knows of an event that it was handed: done where
+// nothing will be done about it any more. One that an inbox keeps may be processed
+// by now, or dead later.
+func (a *account) known(ctx context.Context, answer *Answer) payack.ClaimState {
+	switch o := &answer.Observation; {
+	case o.Waits:
+	case o.Outcome == payack.OutcomeAccepted, o.Outcome == payack.OutcomeDuplicate:
+		return payack.ClaimDone
+	}
+	state, err := a.receiver.Lookup(ctx, answer.Event)
+	if err != nil {
+		return payack.ClaimUnknown
+	}
+	return state
 }
 
 // read reads the source once, and fills the queues with what is due for longest.
