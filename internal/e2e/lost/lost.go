@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -50,8 +51,6 @@ type side struct {
 	create func(id, callbackURL string) (handle string, err error)
 	// fail makes a payment one that was not paid, for good, without a callback.
 	fail func(id string) error
-	// answered is the amount that the provider says was paid.
-	answered func(ev payack.Event) payack.Amount
 	// signs reports whether answers are signed.
 	signs bool
 }
@@ -69,6 +68,7 @@ type Shop struct {
 	provider payack.Provider
 	server   *httptest.Server
 	lost     atomic.Bool // callbacks end without an answer
+	inbox    any         // nil where there is none
 
 	mu       sync.Mutex
 	orders   []reconcile.Order
@@ -83,7 +83,7 @@ type Shop struct {
 // newShop starts a shop with receivers of these options. Its callbacks are lost.
 func newShop(t *testing.T, p payack.Provider, o middleware.Options) *Shop {
 	t.Helper()
-	s := &Shop{provider: p, credited: map[string]int{}, closed: map[string]bool{}, ids: map[string]map[string]bool{}}
+	s := &Shop{provider: p, inbox: o.Inbox, credited: map[string]int{}, closed: map[string]bool{}, ids: map[string]map[string]bool{}}
 	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.lost.Load() {
 			panic(http.ErrAbortHandler)
@@ -106,8 +106,8 @@ func (s *Shop) Observe(_ context.Context, o *payack.Observation) {
 	s.seen = append(s.seen, *o)
 }
 
-// take is the merchant's function: it credits what was paid, and nothing that is
-// other than what was ordered.
+// take is the merchant's function. It credits what it is told was paid, whatever the
+// amount: Expect, or Confirm, has compared that.
 func (s *Shop) take(_ context.Context, ev payack.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,15 +115,34 @@ func (s *Shop) take(_ context.Context, ev payack.Event) error {
 		return fmt.Errorf("no such order: %w", payack.ErrUnexpected)
 	}
 	if ev.Paid() {
-		if !s.answered(ev).Equal(payack.NewAmount(amount)) {
-			return fmt.Errorf("another amount: %w", payack.ErrUnexpected)
-		}
 		s.credited[ev.Order()]++
 	} else if ev.Final() {
 		s.closed[ev.Order()] = true
 	}
 	s.ids[ev.Order()][ev.ID()] = true
 	return nil
+}
+
+// compares has a confirmed amount compared with what was ordered.
+func compares[E payack.Event](confirm middleware.ConfirmFunc[E]) middleware.ConfirmFunc[E] {
+	return func(ctx context.Context, ev E) (*payack.Confirmation, error) {
+		said, err := confirm(ctx, ev)
+		if err == nil && !said.Amount.Equal(payack.NewAmount(amount)) {
+			return nil, fmt.Errorf("another amount: %w", payack.ErrUnconfirmed)
+		}
+		return said, err
+	}
+}
+
+// drain returns when everything that was kept and is due has been processed.
+func (s *Shop) drain(t testing.TB) {
+	t.Helper()
+	if s.inbox == nil {
+		return // it has been
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	require.NoError(t, s.inbox.(interface{ Drain(context.Context) error }).Drain(ctx))
 }
 
 // expects reports whether there is such an order.
@@ -188,6 +207,19 @@ func (s *Shop) observed(source payack.Source, outcome payack.Outcome) (n int) {
 	return n
 }
 
+// refused counts the events that were rejected for a reason, by an inbox's attempts
+// too.
+func (s *Shop) refused(reasons ...payack.Reason) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.seen {
+		if o.EventID != "" && o.Outcome == payack.OutcomeRejected && slices.Contains(reasons, o.Reason) {
+			n++
+		}
+	}
+	return n
+}
+
 // settled returns how many orders are credited, and how many credits there were.
 func (s *Shop) settled() (orders, credits int) {
 	s.mu.Lock()
@@ -198,6 +230,10 @@ func (s *Shop) settled() (orders, credits int) {
 	return len(s.credited), credits
 }
 
+// during is the key in the context of a question for what happens once it is
+// answered, and before the client has the answer.
+type during struct{}
+
 // RoundTrip takes the client's requests to the gateway, and keeps the answers. With
 // a replay it gives an old one in place of a new one.
 func (s *Shop) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -207,6 +243,9 @@ func (s *Shop) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	body, err := io.ReadAll(res.Body)
 	_ = res.Body.Close()
+	if meanwhile, ok := r.Context().Value(during{}).(func()); ok {
+		meanwhile()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.replay != nil {

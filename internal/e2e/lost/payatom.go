@@ -39,7 +39,6 @@ func payatom(t testing.TB, s *Shop, o middleware.Options) side {
 			}
 			return created.RefCode, nil
 		},
-		fail:     func(id string) error { return gw.SetStatus(id, payack.PayatomDeclined) },
-		answered: func(ev payack.Event) payack.Amount { return ev.(*payack.PayatomEvent).ReceivedAmount },
+		fail: func(id string) error { return gw.SetStatus(id, payack.PayatomDeclined) },
 	}
 }

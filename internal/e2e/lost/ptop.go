@@ -19,7 +19,7 @@ func ptop(t testing.TB, s *Shop, o middleware.Options) side {
 	require.NoError(t, err)
 	c, err := client.NewPtop(client.PtopConfig{BaseURL: gw.URL, WebsiteID: gw.WebsiteID(), SecretKey: gw.SecretKey(), Options: clientOptions(s)})
 	require.NoError(t, err)
-	h, err := handlers.NewPtop(handlers.PtopConfig{SigningKeys: []payack.Secret{gw.SigningKey()}, Tenant: "shop", Confirm: c.Confirm, Options: o},
+	h, err := handlers.NewPtop(handlers.PtopConfig{SigningKeys: []payack.Secret{gw.SigningKey()}, Tenant: "shop", Confirm: compares(c.Confirm), Options: o},
 		func(ctx context.Context, ev *payack.PtopEvent) error { return s.take(ctx, ev) })
 	require.NoError(t, err)
 	return side{
@@ -34,7 +34,6 @@ func ptop(t testing.TB, s *Shop, o middleware.Options) side {
 			}
 			return created.TransactionID, nil
 		},
-		fail:     func(id string) error { return gw.SetStatus(id, gateway.PtopCancelled) },
-		answered: func(ev payack.Event) payack.Amount { return ev.(*payack.PtopEvent).Confirmed.Amount },
+		fail: func(id string) error { return gw.SetStatus(id, gateway.PtopCancelled) },
 	}
 }

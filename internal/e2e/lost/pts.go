@@ -23,7 +23,8 @@ func pts(t testing.TB, s *Shop, o middleware.Options) side {
 	})
 	require.NoError(t, err)
 	h, err := handlers.NewPTS(handlers.PTSConfig{
-		UserID: gw.UserID(), Tenant: "shop", Safecode: gw.Safecode(), PublicKeys: []string{gw.PublicKey()}, Options: o,
+		UserID: gw.UserID(), Tenant: "shop", Safecode: gw.Safecode(), PublicKeys: []string{gw.PublicKey()},
+		Confirm: compares(c.Confirm), Options: o,
 	}, func(ctx context.Context, ev *payack.PTSEvent) error { return s.take(ctx, ev) })
 	require.NoError(t, err)
 	return side{
@@ -34,7 +35,6 @@ func pts(t testing.TB, s *Shop, o middleware.Options) side {
 			})
 			return "", err
 		},
-		fail:     func(id string) error { return gw.SetStatus(id, payack.PTSFailed) },
-		answered: func(ev payack.Event) payack.Amount { return ev.(*payack.PTSEvent).AcceptAmount },
+		fail: func(id string) error { return gw.SetStatus(id, payack.PTSFailed) },
 	}
 }
