@@ -45,7 +45,9 @@ func runConfig(_ context.Context, std stdio, args []string) error {
 // check makes all that listen makes, but for what is on the disk or in the network.
 func (c *config) check() error {
 	logger := slog.New(slog.DiscardHandler)
-	o, err := c.options(newLines(io.Discard, logger), logger)
+	out := newLines(io.Discard, logger)
+	defer out.end()
+	o, err := c.options(out, logger)
 	if err != nil {
 		return err
 	}

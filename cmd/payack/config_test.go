@@ -193,7 +193,7 @@ func TestPTSConfirms(t *testing.T) {
 		require.NoError(t, err)
 		payacktest.Failed(t, payack.PTS, res)
 		require.Equal(t, path, <-asked)
-		require.Contains(t, r.out.String(), `"reason":"unreachable"`)
+		require.Equal(t, payack.ReasonUnreachable, payack.Reason(r.lines(t)[0].Reason))
 	}
 }
 
@@ -365,7 +365,10 @@ func TestDocumentedConfiguration(t *testing.T) {
 }`
 	c, err := loadConfig(writeFile(t, "payack.json", text))
 	require.NoError(t, err)
-	o, err := c.options(&lines{w: io.Discard}, slog.New(slog.DiscardHandler))
+	logger := slog.New(slog.DiscardHandler)
+	out := newLines(io.Discard, logger)
+	defer out.end()
+	o, err := c.options(out, logger)
 	require.NoError(t, err)
 	_, err = newHandler(c, o, nothing, unwrapped)
 	require.NoError(t, err)

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/payack/payack"
@@ -18,23 +16,17 @@ import (
 // lines writes to standard output, JSON or for a person: a line for each request
 // and, with a database, one for each attempt to process an event.
 type lines struct {
-	logger   *slog.Logger
 	terminal *terminal // nil for JSON
 	// kept says that events are kept in a database, so that an event's line is that
 	// of an attempt, and forwarded that the attempt is something else than its line.
 	kept, forwarded bool
-	// gone is closed when nobody will ever read standard output again.
-	gone chan struct{}
-
-	broken, ended sync.Once
-
-	mu   sync.Mutex
-	w    io.Writer
-	torn bool // the last line was not written to its end
+	*output
 }
 
 func newLines(w io.Writer, logger *slog.Logger) *lines {
-	return &lines{w: w, logger: logger, gone: make(chan struct{})}
+	l := new(lines)
+	l.output = newOutput(w, logger, l.lost)
+	return l
 }
 
 // line is a delivery's line. Other programs read it.
@@ -83,17 +75,19 @@ func lineOf(d *payack.Delivery, ev payack.Event) (line, error) {
 
 // accept is the merchant's function of this program: an event's line on standard
 // output is all that becomes of it, so that what could not be written is sent
-// again by the provider, or tried again from the database.
+// again by the provider, or tried again from the database. The context's deadline
+// is the line's too.
 func (l *lines) accept(ctx context.Context, ev payack.Event) error {
 	d, _ := payack.DeliveryFrom(ctx)
 	out, err := lineOf(d, ev)
 	if err != nil {
 		return err
 	}
-	return l.write(out)
+	return l.say(ctx, out)
 }
 
-// Observe implements payack.Observer. It leaves out what accept has written.
+// Observe implements payack.Observer. It leaves out what accept has written, and
+// waits for nothing: who is answered before a line is written loses nothing by it.
 func (l *lines) Observe(_ context.Context, o *payack.Observation) {
 	request := o.Attempt == 0
 	if o.Outcome == payack.OutcomeAccepted && !l.forwarded && request != l.kept {
@@ -107,8 +101,9 @@ func (l *lines) Observe(_ context.Context, o *payack.Observation) {
 	if !l.kept || !request {
 		out.Event = o.Delivery.Event
 	}
-	// The error is logged by write: the outcome stands.
-	_ = l.write(out)
+	if text, err := l.form(out); err == nil {
+		l.offer(text)
+	}
 }
 
 // detailOf is what the log says beside the reason.
@@ -146,38 +141,24 @@ func (l *lines) form(v any) ([]byte, error) {
 	return encoded(v)
 }
 
-// write writes one line. The first error is logged. A line that was written in part
-// (a full disk) is ended before the next one, which would be lost in it.
-func (l *lines) write(v any) error {
-	b, err := l.form(v)
+// say writes a line, and waits for it until the context ends.
+func (l *lines) say(ctx context.Context, v any) error {
+	text, err := l.form(v)
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.torn {
-		b = append([]byte{'\n'}, b...)
+	return l.write(ctx, text)
+}
+
+// lost says what becomes of lines that can't be written.
+func (l *lines) lost(nobody bool) string {
+	switch {
+	case l.forwarded:
+		return "lines are lost; events are kept and forwarded all the same"
+	case l.kept && nobody:
+		return "events are kept in the database, and their lines wait for the next start; the lines of requests are lost"
+	case l.kept:
+		return "events are kept in the database, and their lines are tried again; the lines of requests are lost"
 	}
-	n, err := l.w.Write(b)
-	l.torn = err != nil && (n > 0 || l.torn)
-	if err == nil {
-		return nil
-	}
-	nobody := errors.Is(err, syscall.EPIPE)
-	l.broken.Do(func() {
-		what := "the providers are told to send accepted callbacks again, the lines of others are lost"
-		switch {
-		case l.forwarded:
-			what = "lines are lost; events are kept and forwarded all the same"
-		case l.kept && nobody:
-			what = "events are kept in the database, and their lines wait for the next start; the lines of requests are lost"
-		case l.kept:
-			what = "events are kept in the database, and their lines are tried again; the lines of requests are lost"
-		}
-		l.logger.Error("standard output can't be written; "+what, "error", err)
-	})
-	if nobody {
-		l.ended.Do(func() { close(l.gone) })
-	}
-	return err
+	return "the providers are told to send accepted callbacks again, the lines of others are lost"
 }

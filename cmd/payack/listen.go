@@ -74,6 +74,9 @@ func listen(ctx context.Context, std stdio, c *config, t *terminal) (err error) 
 	logger := slog.New(log)
 	out := newLines(std.out, logger)
 	out.terminal = t
+	// Whatever standard output does, it holds up the shutdown no longer than that.
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(shutdownTimeout, out.end) })()
+	defer out.flush(shutdownTimeout) // after the attempts
 	o, err := c.options(out, logger)
 	if err != nil {
 		return usageError{err}
@@ -120,7 +123,7 @@ func listen(ctx context.Context, std stdio, c *config, t *terminal) (err error) 
 	if db == nil {
 		logger.Warn(`database is "" (memory only): when this process ends it forgets which events were accepted, and a redelivery is processed again; name a file, like payack.db`)
 	}
-	if err := out.write(c.started("http://" + l.Addr().String())); err != nil {
+	if err := out.say(ctx, c.started("http://"+l.Addr().String())); err != nil {
 		l.Close()
 		return fmt.Errorf("standard output: %w", err)
 	}

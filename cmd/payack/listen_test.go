@@ -546,13 +546,15 @@ func (d *disk) Write(b []byte) (int, error) {
 // A line that was written in part takes no other one with it.
 func TestLinesAfterAFullDisk(t *testing.T) {
 	out := &disk{room: 30}
-	l := &lines{w: out, logger: slog.New(slog.DiscardHandler)}
-	require.NoError(t, l.write("first"))
-	require.Error(t, l.write(strings.Repeat("second", 10)))
-	require.Error(t, l.write("third"), "and nothing of it")
+	l := newLines(out, slog.New(slog.DiscardHandler))
+	defer l.end()
+	say := func(text string) error { return l.say(t.Context(), text) }
+	require.NoError(t, say("first"))
+	require.Error(t, say(strings.Repeat("second", 10)))
+	require.Error(t, say("third"), "and nothing of it")
 	out.room = 1000
-	require.NoError(t, l.write("fourth"))
-	require.NoError(t, l.write("fifth"))
+	require.NoError(t, say("fourth"))
+	require.NoError(t, say("fifth"))
 	got := strings.Split(out.String(), "\n")
 	require.Equal(t, []string{`"first"`, `"secondsecondsecondsec`, `"fourth"`, `"fifth"`, ""}, got)
 }

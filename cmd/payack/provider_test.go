@@ -54,8 +54,9 @@ func TestDetailNamesMembers(t *testing.T) {
 	}{{ptopErr, "the options body and sniff"}, {jsonErr, "or set sniff"}, {headerErr, "see the option transaction_signature"}} {
 		var out, log bytes.Buffer
 		logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: rewordedAttr}))
-		l := &lines{w: &out, logger: logger}
+		l := newLines(&out, logger)
 		l.Observe(t.Context(), &payack.Observation{Delivery: &payack.Delivery{Provider: "x"}, Outcome: payack.OutcomeRejected, Err: tt.err})
+		l.flush(testTimeout)
 		require.Contains(t, out.String(), tt.want)
 		logger.Warn("payack: set TrustedProxies", "error", tt.err.Error())
 		require.Contains(t, log.String(), tt.want)

@@ -23,24 +23,27 @@ import (
 type receiver struct {
 	url string
 	out *buffer
+	to  *lines
 }
 
 func newReceiver(t *testing.T, c object) *receiver {
 	t.Helper()
 	out := new(buffer)
 	cfg := parsed(t, c)
-	l := &lines{w: out, logger: slog.New(slog.DiscardHandler)}
+	l := newLines(out, slog.New(slog.DiscardHandler))
+	t.Cleanup(l.end)
 	o, err := cfg.options(l, l.logger)
 	require.NoError(t, err)
 	h, err := newHandler(cfg, o, l.accept, unwrapped)
 	require.NoError(t, err)
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
-	return &receiver{s.URL, out}
+	return &receiver{s.URL, out, l}
 }
 
 func (r *receiver) lines(t *testing.T) (all []logged) {
 	t.Helper()
+	require.NoError(t, r.to.write(t.Context(), nil), "what waits is written")
 	for dec := json.NewDecoder(strings.NewReader(r.out.String())); ; {
 		var l logged
 		err := dec.Decode(&l)
