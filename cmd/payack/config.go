@@ -184,6 +184,9 @@ func (r *rateLimit) complete() error {
 	return nil
 }
 
+// maxConfigPath bounds a path, which is a part of a name in the inbox.
+const maxConfigPath = 150
+
 func (c *config) completeProviders() error {
 	taken := map[string]payack.Provider{}
 	for _, p := range c.configured() {
@@ -193,6 +196,9 @@ func (c *config) completeProviders() error {
 		}
 		if !strings.HasPrefix(*path, "/") || strings.ContainsAny(*path, "?#") {
 			return fmt.Errorf("%s.path: %q is no path; it begins with / and holds neither ? nor #, like /%s", p, *path, p)
+		}
+		if len(*path) > maxConfigPath || plain(*path) != *path {
+			return fmt.Errorf("%s.path: the inbox can't keep it; give at most %d printable characters", p, maxConfigPath)
 		}
 		if other, found := taken[*path]; found {
 			return fmt.Errorf("%s.path: %q is %s's path already; give each provider its own", p, *path, other)

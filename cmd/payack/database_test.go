@@ -20,7 +20,9 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
 
+	"github.com/payack/payack"
 	"github.com/payack/payack/internal/testserver"
+	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
 )
 
@@ -326,4 +328,87 @@ func TestMySQLURL(t *testing.T) {
 	require.ErrorContains(t, err, "an option of the URL is wrong")
 	c := parsed(t, with(testConfig(), object{"database": "mysql://shop:p%40ss@db/payments"}))
 	require.Equal(t, "a *** and ***", c.withoutPassword("a p@ss and p%40ss"))
+}
+
+// TestSharedDatabase has two listen on one database: each processes what came to
+// its own path, after a restart too.
+func TestSharedDatabase(t *testing.T) {
+	shared := filepath.Join(t.TempDir(), "payack.db")
+	var payments, withdrawals applicationOf
+	down := func(w http.ResponseWriter, _ int) { w.WriteHeader(http.StatusServiceUnavailable) }
+	up := func(http.ResponseWriter, int) {}
+	configOf := func(app *applicationOf, changes object) object {
+		return with(with(keptConfig(t), object{"database": shared, "forward": object{"url": app.url, "secret": testWebhook}}), changes)
+	}
+	payments.serve(t, up)
+	withdrawals.serve(t, down)
+	one := configOf(&payments, object{"pts.path": "/pts"})
+	two := configOf(&withdrawals, object{"pts.path": "/withdrawals"})
+	first, second := startListener(t, one), startListener(t, two)
+	const n = 5
+	for i := range n {
+		order := assignment{"order_id", fmt.Sprint("W", i)}
+		_, body := second.do("POST", "/withdrawals", built(t, testSender(t, two, "pts"), tamperNothing, order))
+		require.Equal(t, "SUCCESS", body)
+	}
+	ids := map[string]bool{}
+	for len(ids) < n {
+		if line := second.line(); line.Attempt > 0 {
+			require.Equal(t, "pts failed callback", line.verdict())
+			ids[line.EventID] = true
+		}
+	}
+	second.signal(syscall.SIGTERM)
+	require.Equal(t, exitDone, second.status(), second.stderr.String())
+	const paid = 2
+	for i := range paid { // whatever is due is looked for when one comes
+		_, body := first.do("POST", "/pts", built(t, testSender(t, one, "pts"), tamperNothing, assignment{"order_id", fmt.Sprint("P", i)}))
+		require.Equal(t, "SUCCESS", body)
+		_, attempt := first.both()
+		require.Equal(t, "pts accepted", attempt.verdict())
+		require.False(t, ids[attempt.EventID])
+	}
+	require.Len(t, payments.calls(), paid)
+
+	withdrawals.answers(up)
+	second = startListener(t, two)
+	for len(ids) > 0 {
+		line := second.line()
+		require.Equal(t, "pts accepted", line.verdict())
+		delete(ids, line.EventID)
+	}
+	second.end()
+	first.end()
+	require.Len(t, payments.calls(), paid)
+}
+
+// TestReceiverNames tells apart what listen mounts in a database.
+func TestReceiverNames(t *testing.T) {
+	withdraw := with(ptsConfirmWith("base_url", "https://pts.example"), object{"withdraw": true})
+	for want, changes := range map[string]object{
+		"ptop /ptop, pts /pts, payatom /payatom":          {},
+		"ptop /ptop, pts /w, payatom /a b":                {"pts.path": "/w", "payatom.path": "/a b"},
+		"ptop /ptop, pts /pts withdraw, payatom /payatom": {"pts.confirm": withdraw},
+	} {
+		var in names
+		_, err := newHandler(parsed(t, with(testConfig(), changes)), middleware.Options{Inbox: &in, Logger: slog.New(slog.DiscardHandler)}, nothing, unwrapped)
+		require.NoError(t, err)
+		require.Equal(t, want, strings.Join(in.mounted, ", "))
+	}
+	for _, path := range []string{"/" + strings.Repeat("x", 150), "/\u202e"} {
+		refused(t, configFile(t, with(testConfig(), object{"pts.path": path})), "pts.path", "printable")
+	}
+}
+
+// names is an inbox that keeps nothing.
+type names struct {
+	payack.Inbox
+	mounted []string
+}
+
+func (n *names) Home() string { return "" }
+
+func (n *names) Mount(name string, _ payack.Desk) error {
+	n.mounted = append(n.mounted, name)
+	return nil
 }

@@ -249,8 +249,13 @@ func (u *unknownPaths) warn(path string) {
 		"path", plain(shown), "nearest", nearest(path, u.mounted), "others_since", skipped)
 }
 
-// handler is the receiver of a configured provider, in front of a function.
+// handler is the receiver of a configured provider, in front of a function. An
+// inbox knows it by its path, so that several listen on one database each process
+// what they received.
 func (c *config) handler(p payack.Provider, o middleware.Options, fn function) (*middleware.Handler, error) {
+	if o.Inbox != nil {
+		o.Name = string(p) + " " + c.path(p)
+	}
 	h, err := c.sections[p].receiver(o, fn)
 	if err != nil {
 		return nil, providerError(p, err)

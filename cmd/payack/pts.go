@@ -108,6 +108,9 @@ func (c *ptsConfig) check() error {
 }
 
 func (c *ptsConfig) receiver(o middleware.Options, fn function) (*middleware.Handler, error) {
+	if o.Name != "" && c.Confirm != nil && c.Confirm.Withdraw {
+		o.Name += " withdraw" // who asks about payments must not get these
+	}
 	m := middleware.PTSConfig{
 		UserID: c.UserID, Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding, NoEnvelopes: c.NoEnvelopes,
 		PublicKeys: c.PublicKeys, TransactionSecret: payack.NewSecret(c.TransactionSecret),
