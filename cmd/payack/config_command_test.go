@@ -210,6 +210,10 @@ func TestKeysFromFiles(t *testing.T) {
 		refused(t, configFile(t, with(testConfig(), object{"ptop.signing_keys": []any{"k", value}})), "ptop.signing_keys.1", name)
 		refused(t, configFile(t, with(testConfig(), object{"ptop.signing_keys": []any{"k", value}})), "line 1, column ", "")
 	}
+	for _, text := range []string{"", "\n", "\r\n"} {
+		empty := with(testConfig(), object{"pts.transaction_secret": file("empty", text)})
+		refused(t, configFile(t, empty), "pts.transaction_secret", "the file is empty; write the key into it, or leave the member out")
+	}
 	for _, name := range []string{"forward.secret", "ptop.signing_keys.0", "ptop.confirm.secret_key", "pts.safecode", "pts.public_keys.3", "pts.transaction_secret", "pts.confirm.private_key", "pts.confirm.transaction_secret", "payatom.secret_keys.1"} {
 		require.True(t, isKey(name), name)
 	}

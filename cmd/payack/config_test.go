@@ -155,7 +155,9 @@ func TestBadConfigurations(t *testing.T) {
 
 		{"variable that is missing", object{"pts.safecode": "${PAYACK_TEST_NONE}"}, "pts.safecode", "no PAYACK_TEST_NONE; set it"},
 		{"variable missing in an array", object{"ptop.signing_keys": []any{testPtopKey, "${PAYACK_TEST_NONE}"}}, "ptop.signing_keys.1", "no PAYACK_TEST_NONE; set it"},
-		{"variable that is empty", object{"ptop.signing_keys": []any{"${PAYACK_TEST_EMPTY}"}}, "ptop.signing_keys", "key 1: it is empty"},
+		{"variable that is empty", object{"ptop.signing_keys": []any{"${PAYACK_TEST_EMPTY}"}}, "ptop.signing_keys.0", "PAYACK_TEST_EMPTY in the environment is empty; set it, or leave the member out"},
+		{"variable that is empty where that means no check", object{"pts.user_id": "${PAYACK_TEST_EMPTY}"}, "pts.user_id", "is empty; set it, or leave the member out"},
+		{"variable that is empty for the database", object{"database": "${PAYACK_TEST_EMPTY}"}, "database", "is empty; set it, or leave the member out"},
 		{"variable that is no text", object{"pts.safecode": "${PAYACK_TEST_BYTES}"}, "pts.safecode", "UTF-8"},
 		{"variable for a number", object{"max_body_bytes": "${PAYACK_TEST_NUMBER}"}, "max_body_bytes", "write a whole number"},
 	} {

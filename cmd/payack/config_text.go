@@ -71,6 +71,8 @@ func valueOf(text, member string) (string, error) {
 			return "", errors.New("${} names no variable of the environment; write it like ${NAME}")
 		case !found:
 			return "", fmt.Errorf("the environment has no %s; set it, or write the value into the file", name)
+		case value == "": // that of some members says that nothing is checked
+			return "", fmt.Errorf("%s in the environment is empty; set it, or leave the member out", name)
 		case !utf8.ValidString(value):
 			return "", fmt.Errorf("%s in the environment is not UTF-8 text; set it to the text itself", name)
 		}
@@ -98,7 +100,11 @@ func keyFrom(path string) (string, error) {
 	case len(b) > maxKeyFile || !utf8.Valid(b):
 		return "", errors.New("the file is too long for a key, or no UTF-8 text; give one that has the key and nothing else")
 	}
-	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"), nil
+	key := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+	if key == "" {
+		return "", errors.New("the file is empty; write the key into it, or leave the member out")
+	}
+	return key, nil
 }
 
 // reasonOf is an error of a file without the file's name, which may be a key that
