@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,98 +39,166 @@ func TestShops(t *testing.T) {
 		"php":    {testserver.PHP, func(address string) []string { return []string{"-S", address, "shop.php"} }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			free, err := net.Listen("tcp", "127.0.0.1:0")
-			require.NoError(t, err)
-			address := free.Addr().String()
-			free.Close()
-			_, port, _ := net.SplitHostPort(address)
-			settled := filepath.Join(t.TempDir(), "settled")
-			var log buffer
-			shop := exec.Command(tt.interpreter.Command(t), tt.args(address)...)
-			shop.Dir, shop.Stdout, shop.Stderr = filepath.Join(examples, name), &log, &log
-			shop.Env = append(os.Environ(), "PAYACK_WEBHOOK_SECRET="+testWebhook, "PORT="+port, "SETTLED="+settled)
-			require.NoError(t, shop.Start())
-			t.Cleanup(func() {
-				_ = shop.Process.Kill()
-				_ = shop.Wait()
-			})
-			testShop(t, "http://"+address+"/payments", settled, &log)
+			s := &shop{
+				command: tt.interpreter.Command(t), args: tt.args, folder: filepath.Join(examples, name),
+				settled: filepath.Join(t.TempDir(), "settled"), orders: writeFile(t, "orders.json", shopOrders),
+			}
+			testShop(t, s)
 		})
 	}
 }
 
-func testShop(t *testing.T, url, settled string, log *buffer) {
-	t.Helper()
-	// It may not listen yet: then it is tried again.
-	c := with(keptConfig(t), object{"forward": object{"url": url, "secret": testWebhook}})
-	l := startListener(t, c)
-	ids := map[string]string{} // by provider
-	for provider, status := range map[string]string{"pts": "2000", "payatom": "Late Approved", "ptop": "true", "pts pending": "1000"} {
-		name, _, _ := strings.Cut(provider, " ")
-		member := map[string]string{"ptop": "success"}[name]
-		if member == "" {
-			member = "status"
-		}
-		l.do("POST", "/"+name, built(t, testSender(t, c, name), tamperNothing, assignment{"order_id", "ORD1000001"}, assignment{member, status}))
-		for {
-			line := l.line()
-			if line.Attempt > 0 && line.Outcome == "accepted" {
-				ids[provider] = webhookID(line.EventID)
-				break
-			}
-			require.NotEqual(t, "rejected", line.Outcome, line.Detail)
-		}
-	}
-	read := func() map[string]string {
-		got := map[string]string{}
-		files, err := os.ReadDir(settled)
-		require.NoError(t, err)
-		for _, f := range files {
-			text, err := os.ReadFile(filepath.Join(settled, f.Name()))
-			require.NoError(t, err)
-			got[f.Name()] = string(text)
-		}
-		return got
-	}
-	want := map[string]string{
-		ids["pts"]: "ORD1000001 100.50 PHP\n", ids["payatom"]: "ORD1000001 500\n", ids["ptop"]: "ORD1000001 paid\n",
-	}
-	require.Equal(t, want, read(), log)
-	l.end()
+// shopOrders are the payments that the shops wait for.
+const shopOrders = `{
+	"PTS1": {"provider": "pts", "amount": "100.5", "currency": "PHP"},
+	"PTS2": {"provider": "pts", "amount": "100.50", "currency": "PHP"},
+	"PTS3": {"provider": "pts", "amount": "200", "currency": "PHP"},
+	"PTS4": {"provider": "pts", "amount": "100.50", "currency": "USD"},
+	"ORD1000001": {"provider": "payatom", "amount": "500"},
+	"PTOP1": {"provider": "ptop", "amount": "12.00", "currency": "USD"}
+}`
 
+// shop is an example in a process of its own.
+type shop struct {
+	command, folder, settled, orders string
+	args                             func(address string) []string
+
+	url string
+	log buffer
+}
+
+// start starts it and returns what ends it. Full says that nothing can be written
+// to any file.
+func (s *shop) start(t *testing.T, full bool) (stop func()) {
+	t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := free.Addr().String()
+	free.Close()
+	_, port, _ := net.SplitHostPort(address)
+	args := append([]string{s.command}, s.args(address)...)
+	if full { // a write then fails; by default a signal would end the process
+		args = append([]string{"sh", "-c", `trap '' XFSZ; ulimit -f 0; exec "$@"`, "sh"}, args...)
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = s.folder, &s.log, &s.log
+	cmd.Env = append(os.Environ(), "PAYACK_WEBHOOK_SECRET="+testWebhook, "PORT="+port, "SETTLED="+s.settled, "ORDERS="+s.orders, "PYTHONDONTWRITEBYTECODE=1")
+	require.NoError(t, cmd.Start())
+	s.url = "http://" + address + "/payments"
+	stop = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	t.Cleanup(stop)
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	}, testTimeout, 10*time.Millisecond, &s.log)
+	return stop
+}
+
+// credited is what it has settled, by order.
+func (s *shop) credited(t *testing.T) map[string]string {
+	t.Helper()
+	got := map[string]string{}
+	files, err := os.ReadDir(s.settled)
+	if !errors.Is(err, os.ErrNotExist) {
+		require.NoError(t, err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(filepath.Join(s.settled, f.Name()))
+		require.NoError(t, err)
+		got[f.Name()] = string(text)
+	}
+	return got
+}
+
+// post posts what is signed, unless change spoils it. The status is 0 where there
+// is no answer.
+func (s *shop) post(t *testing.T, id, body string, at time.Time, change func(http.Header)) int {
+	t.Helper()
 	signer, err := standardwebhooks.NewWebhook(testWebhook)
 	require.NoError(t, err)
-	body := `{"provider":"pts","event":{"order_id":"ORD9","status":"2000","accept_amount":"1","accept_currency":"PHP"}}`
-	post := func(id, body string, at time.Time, change func(http.Header)) int {
-		signature, err := signer.Sign(id, at, []byte(body))
-		require.NoError(t, err)
-		r, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
-		require.NoError(t, err)
-		r.Header.Set("webhook-id", id)
-		r.Header.Set("webhook-timestamp", strconv.FormatInt(at.Unix(), 10))
-		r.Header.Set("webhook-signature", signature)
-		change(r.Header)
-		res, err := http.DefaultClient.Do(r)
-		require.NoError(t, err)
-		res.Body.Close()
-		return res.StatusCode
+	signature, err := signer.Sign(id, at, []byte(body))
+	require.NoError(t, err)
+	r, err := http.NewRequest(http.MethodPost, s.url, strings.NewReader(body))
+	require.NoError(t, err)
+	r.Header.Set("webhook-id", id)
+	r.Header.Set("webhook-timestamp", strconv.FormatInt(at.Unix(), 10))
+	r.Header.Set("webhook-signature", signature)
+	change(r.Header)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0
 	}
+	res.Body.Close()
+	return res.StatusCode
+}
+
+func testShop(t *testing.T, s *shop) {
+	t.Helper()
 	nothing := func(http.Header) {}
-	require.Equal(t, 204, post(ids["pts"], body, time.Now(), nothing), "another attempt for what is settled")
+	event := func(provider, members string) string {
+		return `{"provider":"` + provider + `","event":{` + members + `}}`
+	}
+	pts := func(order, amount, currency, status string) string {
+		return event("pts", fmt.Sprintf(`"order_id":%q,"status":%q,"accept_amount":%q,"accept_currency":%q`, order, status, amount, currency))
+	}
+	stop := s.start(t, true)
+	require.NotEqual(t, 2, s.post(t, "evt_1", pts("PTS1", "100.50", "PHP", "2000"), time.Now(), nothing)/100, "the disk is full")
+	require.Empty(t, s.credited(t), "and no trace is left by which the next attempt would look done")
+	stop()
+
+	stop = s.start(t, false)
+	c := with(keptConfig(t), object{"forward": object{"url": s.url, "secret": testWebhook}})
+	l := startListener(t, c)
+	for _, tt := range []struct{ provider, order, member, status string }{
+		{"pts", "PTS1", "status", "2000"}, {"pts", "PTS2", "status", "1000"}, {"pts", "PTS3", "status", "2000"}, {"pts", "PTS4", "status", "2000"},
+		{"pts", "WITHDRAWAL1", "status", "2000"}, {"payatom", "ORD1000001", "status", "Late Approved"}, {"ptop", "PTOP1", "success", "true"},
+		{"ptop", "PTS2", "success", "true"}, {"ptop", "PTOP2", "success", "true"},
+	} {
+		l.do("POST", "/"+tt.provider, built(t, testSender(t, c, tt.provider), tamperNothing, assignment{"transaction_id", "T" + tt.order + tt.provider},
+			assignment{"order_id", tt.order}, assignment{tt.member, tt.status}))
+		_, attempt := l.both()
+		require.Equal(t, tt.provider+" accepted", attempt.verdict(), attempt.Detail)
+	}
+	want := map[string]string{"PTS1": "100.5 PHP\n", "ORD1000001": "500\n", "PTOP1": "12.00 USD\n"}
+	require.Equal(t, want, s.credited(t), &s.log)
+	l.end()
+
+	for name, body := range map[string]string{
+		"another attempt":              pts("PTS1", "100.50", "PHP", "2000"),
+		"another order's amount":       pts("PTS2", "100.51", "PHP", "2000"),
+		"no order of the shop's":       pts("W1", "100.50", "PHP", "2000"),
+		"no number":                    pts("PTS2", "1e2", "PHP", "2000"),
+		"no amount":                    event("pts", `"order_id":"PTS2","status":"2000","accept_amount":"","accept_currency":"PHP"`),
+		"an amount not compared":       event("payatom", `"order_id":"ORD1000001","status":"Approved","received_amount":"5"`),
+		"nobody's order":               event("payatom", `"order_id":"ORD9","status":"Approved","received_amount":"500"`),
+		"of whom there is no function": event("other", `"order_id":"PTS2"`),
+		"by another provider":          event("ptop", `"order_id":"PTS2","success":true`),
+	} {
+		require.Equal(t, 204, s.post(t, "evt_9", body, time.Now(), nothing), name)
+		require.Equal(t, want, s.credited(t), name)
+	}
+	body := pts("PTS2", "0100.5000", "PHP", "2000")
 	for name, status := range map[string]int{
-		"too old":            post("evt_9", body, time.Now().Add(-time.Hour), nothing),
-		"from the future":    post("evt_9", body, time.Now().Add(time.Hour), nothing),
-		"another body":       post("evt_9", body, time.Now(), func(h http.Header) { h.Set("webhook-id", "evt_8") }),
-		"without signature":  post("evt_9", body, time.Now(), func(h http.Header) { h.Del("webhook-signature") }),
-		"a wrong signature":  post("evt_9", body, time.Now(), func(h http.Header) { h.Set("webhook-signature", "v1,AAAA") }),
-		"without timestamp":  post("evt_9", body, time.Now(), func(h http.Header) { h.Del("webhook-timestamp") }),
-		"an odd timestamp":   post("evt_9", body, time.Now(), func(h http.Header) { h.Set("webhook-timestamp", "x") }),
-		"of another version": post("evt_9", body, time.Now(), func(h http.Header) { h.Set("webhook-signature", "v2"+h.Get("webhook-signature")[2:]) }),
+		"too old":            s.post(t, "evt_9", body, time.Now().Add(-time.Hour), nothing),
+		"from the future":    s.post(t, "evt_9", body, time.Now().Add(time.Hour), nothing),
+		"another body":       s.post(t, "evt_9", body, time.Now(), func(h http.Header) { h.Set("webhook-id", "evt_8") }),
+		"without signature":  s.post(t, "evt_9", body, time.Now(), func(h http.Header) { h.Del("webhook-signature") }),
+		"a wrong signature":  s.post(t, "evt_9", body, time.Now(), func(h http.Header) { h.Set("webhook-signature", "v1,AAAA") }),
+		"without timestamp":  s.post(t, "evt_9", body, time.Now(), func(h http.Header) { h.Del("webhook-timestamp") }),
+		"an odd timestamp":   s.post(t, "evt_9", body, time.Now(), func(h http.Header) { h.Set("webhook-timestamp", "x") }),
+		"of another version": s.post(t, "evt_9", body, time.Now(), func(h http.Header) { h.Set("webhook-signature", "v2"+h.Get("webhook-signature")[2:]) }),
 	} {
 		require.Equal(t, 401, status, name)
 	}
-	require.Equal(t, want, read())
+	require.Equal(t, want, s.credited(t))
 	two := func(h http.Header) { h.Set("webhook-signature", "v1,AAAA v1a,x "+h.Get("webhook-signature")) }
-	require.Equal(t, 204, post("evt_9", body, time.Now(), two), "one of several, as while a secret changes")
-	require.Equal(t, "ORD9 1 PHP\n", read()["evt_9"])
+	require.Equal(t, 204, s.post(t, "evt_9", body, time.Now(), two), "one of several, as while a secret changes")
+	require.Equal(t, "100.50 PHP\n", s.credited(t)["PTS2"])
+	stop()
 }

@@ -2,6 +2,7 @@
 //
 //   npm install
 //   PAYACK_WEBHOOK_SECRET=whsec_… node shop.js
+const { randomUUID } = require('node:crypto');
 const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
@@ -11,22 +12,57 @@ const webhook = new Webhook(process.env.PAYACK_WEBHOOK_SECRET);
 const settled = process.env.SETTLED || 'settled';
 fs.mkdirSync(settled, { recursive: true });
 
-// settle stands for your database: insert the id into a table where it is unique, in
-// the transaction that settles the order. Here a file is both.
-function settle(id, text) {
+// The payments that you wait for, by order id: they stand for your table of orders.
+const orders = new Map(Object.entries(JSON.parse(fs.readFileSync(process.env.ORDERS || path.join(__dirname, '../orders.json')))));
+
+// settle stands for your database: mark the order as paid where it is not, in the
+// transaction that credits it. Here a file is both; it is there whole or not at all.
+function settle(orderId, text) {
+  const temporary = path.join(settled, `.${randomUUID()}`);
   try {
-    fs.writeFileSync(path.join(settled, id), text, { flag: 'wx' });
+    const file = fs.openSync(temporary, 'wx');
+    try {
+      fs.writeFileSync(file, text);
+      fs.fsyncSync(file);
+    } finally {
+      fs.closeSync(file);
+    }
+    fs.linkSync(temporary, path.join(settled, encodeURIComponent(orderId)));
   } catch (err) {
     if (err.code !== 'EEXIST') throw err; // otherwise an attempt before did it
+  } finally {
+    fs.rmSync(temporary, { force: true });
   }
 }
 
-// What was paid; Ptop's webhooks name no amount.
-function paid(provider, event) {
-  if (provider === 'pts' && event.status === '2000') return `${event.accept_amount} ${event.accept_currency}`;
-  if (provider === 'payatom' && ['Approved', 'Late Approved'].includes(event.status)) return event.received_amount;
-  if (provider === 'ptop' && event.success) return 'paid';
+// What was paid of an order, or null where the event says nothing of the kind. Ptop's
+// webhooks name no amount: what counts is the order's, which payack has confirmed
+// only where confirm is configured.
+function paid(provider, event, order) {
+  if (provider === 'pts' && event.status === '2000') return { amount: event.accept_amount, currency: event.accept_currency };
+  if (provider === 'payatom' && ['Approved', 'Late Approved'].includes(event.status)) return { amount: event.received_amount };
+  if (provider === 'ptop' && event.success) return order;
   return null;
+}
+
+// A decimal number in one form: 100.50 and 100.5 are one amount.
+function plain(amount) {
+  const [, whole, fraction = ''] = /^0*(\d+?)(?:\.(\d*?)0*)?$/.exec(amount) || [];
+  return whole === undefined ? null : `${whole}.${fraction}`;
+}
+
+// credit settles what is an order of yours and paid in full. The rest (a withdrawal,
+// another amount) is received all the same, and for a person to look at.
+function credit({ provider, event }) {
+  const order = orders.get(event.order_id);
+  const got = paid(provider, event, order || {});
+  if (got === null) return;
+  if (!order || order.provider !== provider || plain(got.amount) === null
+    || plain(got.amount) !== plain(order.amount) || got.currency !== order.currency) {
+    console.error('not credited:', JSON.stringify({ provider, order_id: event.order_id, ...got }));
+    return;
+  }
+  settle(event.order_id, `${order.amount} ${order.currency || ''}`.trim() + '\n');
 }
 
 http.createServer((req, res) => {
@@ -41,8 +77,7 @@ http.createServer((req, res) => {
       return;
     }
     try {
-      const amount = paid(line.provider, line.event);
-      if (amount !== null) settle(req.headers['webhook-id'], `${line.event.order_id} ${amount}\n`);
+      credit(line);
       res.writeHead(204).end();
     } catch (err) {
       console.error(err);

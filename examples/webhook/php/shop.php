@@ -32,35 +32,72 @@ function verify(string $body): ?array
 }
 
 /**
- * Stands for your database: insert the id into a table where it is unique, in the
- * transaction that settles the order. Here a file is both.
+ * Stands for your database: mark the order as paid where it is not, in the
+ * transaction that credits it. Here a file is both; it is there whole or not at all.
  */
-function settle(string $id, string $text): void
+function settle(string $orderId, string $text): void
 {
     $folder = getenv('SETTLED') ?: 'settled';
     if (!is_dir($folder)) {
         @mkdir($folder);
     }
-    $file = @fopen("$folder/$id", 'x');
-    if ($file === false) {
-        if (file_exists("$folder/$id")) {
-            return; // an attempt before did it
+    $temporary = "$folder/." . bin2hex(random_bytes(16));
+    $settled = "$folder/" . rawurlencode($orderId);
+    try {
+        $file = @fopen($temporary, 'x');
+        if ($file === false || @fwrite($file, $text) !== strlen($text) || !@fflush($file) || !@fsync($file) || !@fclose($file)) {
+            throw new RuntimeException("nothing can be written to $folder");
         }
-        throw new RuntimeException("nothing can be written to $folder");
+        if (!@link($temporary, $settled) && !file_exists($settled)) { // otherwise an attempt before did it
+            throw new RuntimeException("nothing can be linked in $folder");
+        }
+    } finally {
+        @unlink($temporary);
     }
-    fwrite($file, $text);
-    fclose($file);
 }
 
-/** Returns what was paid; Ptop's webhooks name no amount. */
-function paid(string $provider, array $event): ?string
+/**
+ * Returns what was paid of an order: the amount and the currency, or null where the
+ * event says nothing of the kind. Ptop's webhooks name no amount: what counts is the
+ * order's, which payack has confirmed only where confirm is configured.
+ */
+function paid(string $provider, array $event, array $order): ?array
 {
     return match (true) {
-        $provider === 'pts' && $event['status'] === '2000' => "{$event['accept_amount']} {$event['accept_currency']}",
-        $provider === 'payatom' && in_array($event['status'], ['Approved', 'Late Approved'], true) => $event['received_amount'],
-        $provider === 'ptop' && $event['success'] => 'paid',
+        $provider === 'pts' && $event['status'] === '2000' => [$event['accept_amount'], $event['accept_currency']],
+        $provider === 'payatom' && in_array($event['status'], ['Approved', 'Late Approved'], true) => [$event['received_amount'], null],
+        $provider === 'ptop' && $event['success'] => [$order['amount'] ?? null, $order['currency'] ?? null],
         default => null,
     };
+}
+
+/** Returns a decimal number in one form, 100.50 and 100.5 being one amount, or null. */
+function plain(?string $amount): ?string
+{
+    $is = preg_match('/^0*([0-9]+?)(?:\.([0-9]*?)0*)?$/D', $amount ?? '', $match);
+    return $is === 1 ? $match[1] . '.' . ($match[2] ?? '') : null;
+}
+
+/**
+ * Settles what is an order of yours and paid in full. The rest (a withdrawal, another
+ * amount) is received all the same, and for a person to look at.
+ */
+function credit(string $provider, array $event): void
+{
+    // The payments that you wait for, by order id: they stand for your table of orders.
+    $orders = json_decode((string) file_get_contents(getenv('ORDERS') ?: __DIR__ . '/../orders.json'), true, 512, JSON_THROW_ON_ERROR);
+    $order = $orders[$event['order_id']] ?? [];
+    $got = paid($provider, $event, $order);
+    if ($got === null) {
+        return;
+    }
+    [$amount, $currency] = $got;
+    if (($order['provider'] ?? null) !== $provider || plain($amount) === null
+        || plain($amount) !== plain($order['amount']) || $currency !== ($order['currency'] ?? null)) {
+        error_log('not credited: ' . json_encode([$provider, $event['order_id'], $amount, $currency]));
+        return;
+    }
+    settle($event['order_id'], trim("{$order['amount']} " . ($order['currency'] ?? '')) . "\n");
 }
 
 try {
@@ -69,10 +106,7 @@ try {
         http_response_code(401);
         return;
     }
-    $amount = paid($line['provider'], $line['event']);
-    if ($amount !== null) {
-        settle($_SERVER['HTTP_WEBHOOK_ID'], "{$line['event']['order_id']} $amount\n");
-    }
+    credit($line['provider'], $line['event']);
     http_response_code(204);
 } catch (Throwable $e) {
     error_log((string) $e);

@@ -12,11 +12,17 @@ import hmac
 import json
 import os
 import pathlib
+import re
+import sys
+import tempfile
 import time
+import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEY = base64.b64decode(os.environ["PAYACK_WEBHOOK_SECRET"].removeprefix("whsec_"))
 SETTLED = pathlib.Path(os.environ.get("SETTLED", "settled"))
+# The payments that you wait for, by order id: they stand for your table of orders.
+ORDERS = json.loads(pathlib.Path(os.environ.get("ORDERS", pathlib.Path(__file__).parent.parent / "orders.json")).read_text())
 TOLERANCE = 5 * 60  # seconds
 
 
@@ -34,25 +40,50 @@ def verify(body, headers):
     raise ValueError("no signature matches")
 
 
-def settle(webhook_id, text):
-    """Stand for your database: insert the id into a table where it is unique, in the
-    transaction that settles the order. Here a file is both."""
-    try:
-        with open(SETTLED / webhook_id, "x") as f:
-            f.write(text)
-    except FileExistsError:
-        pass  # an attempt before did it
+def settle(order_id, text):
+    """Stand for your database: mark the order as paid where it is not, in the transaction
+    that credits it. Here a file is both; it is there whole or not at all."""
+    with tempfile.NamedTemporaryFile("w", dir=SETTLED, prefix=".") as f:
+        f.write(text)
+        f.flush()
+        os.fsync(f.fileno())
+        try:
+            os.link(f.name, SETTLED / urllib.parse.quote(order_id, safe=""))
+        except FileExistsError:
+            pass  # an attempt before did it
 
 
-def paid(provider, event):
-    """Return what was paid; Ptop's webhooks name no amount."""
+def paid(provider, event, order):
+    """Return what was paid of an order: the amount and the currency, or None where the
+    event says nothing of the kind. Ptop's webhooks name no amount: what counts is the
+    order's, which payack has confirmed only where confirm is configured."""
     if provider == "pts" and event["status"] == "2000":
-        return f"{event['accept_amount']} {event['accept_currency']}"
+        return event["accept_amount"], event["accept_currency"]
     if provider == "payatom" and event["status"] in ("Approved", "Late Approved"):
-        return event["received_amount"]
+        return event["received_amount"], None
     if provider == "ptop" and event["success"]:
-        return "paid"
+        return order.get("amount"), order.get("currency")
     return None
+
+
+def plain(amount):
+    """Return a decimal number in one form: 100.50 and 100.5 are one amount."""
+    match = re.fullmatch(r"0*([0-9]+?)(?:\.([0-9]*?)0*)?", amount or "")
+    return match and (match[1], match[2] or "")
+
+
+def credit(provider, event):
+    """Settle what is an order of yours and paid in full. The rest (a withdrawal, another
+    amount) is received all the same, and for a person to look at."""
+    order = ORDERS.get(event["order_id"], {})
+    got = paid(provider, event, order)
+    if got is None:
+        return
+    amount, currency = got
+    if order.get("provider") != provider or not plain(amount) or plain(amount) != plain(order["amount"]) or currency != order.get("currency"):
+        print("not credited:", provider, ascii(event["order_id"]), ascii(got), file=sys.stderr)
+        return
+    settle(event["order_id"], f"{order['amount']} {order.get('currency', '')}".strip() + "\n")
 
 
 class Shop(BaseHTTPRequestHandler):
@@ -62,9 +93,7 @@ class Shop(BaseHTTPRequestHandler):
             line = verify(body, self.headers)
         except ValueError:
             return self.answer(401)
-        amount = paid(line["provider"], line["event"])
-        if amount is not None:
-            settle(self.headers["webhook-id"], f"{line['event']['order_id']} {amount}\n")
+        credit(line["provider"], line["event"])
         self.answer(204)  # an exception before answers nothing, and payack tries again
 
     def answer(self, status):
