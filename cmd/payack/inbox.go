@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,6 +74,23 @@ var inboxVerb = map[string]func(context.Context, *inboxCall) error{
 	"list": listInbox, "show": showInbox, "retry": retryInbox, "close": closeInbox,
 }
 
+// reasons is the closed set that an attempt may have failed or been rejected for,
+// and what receivers refuse or reject at the door.
+var reasons = texts(
+	payack.ReasonCallback, payack.ReasonPanic, payack.ReasonDeadline, payack.ReasonBusy, payack.ReasonUnreachable,
+	payack.ReasonExpectation, payack.ReasonKeys, payack.ReasonStore, payack.ReasonInbox, payack.ReasonBodyConsumed, payack.ReasonBodyRead,
+	payack.ReasonInvalid, payack.ReasonUnknownTenant, payack.ReasonSpliced, payack.ReasonUnexpected, payack.ReasonUnconfirmed,
+	payack.ReasonConflict, payack.ReasonEnvelope, payack.ReasonMalformed, payack.ReasonSignature,
+	payack.ReasonMethod, payack.ReasonContentType, payack.ReasonContentEncoding, payack.ReasonTooLarge, payack.ReasonAddress, payack.ReasonRate,
+)
+
+func texts(all ...payack.Reason) (out []string) {
+	for _, r := range all {
+		out = append(out, string(r))
+	}
+	return out
+}
+
 // check reads the operands after the verb.
 func (c *inboxCall) check(operands []string) error {
 	if inboxVerb[c.verb] == nil {
@@ -89,6 +107,8 @@ func (c *inboxCall) check(operands []string) error {
 	switch {
 	case c.reason != "" && c.verb != "retry":
 		return usagef("-reason: it goes with retry only; leave it out")
+	case c.reason != "" && !slices.Contains(reasons, string(c.reason)):
+		return usagef("-reason: there is no %q; the nearest is %s", string(c.reason), nearest(string(c.reason), reasons))
 	case c.note != "" && c.verb != "close":
 		return usagef("-note: it goes with close only; leave it out")
 	case c.verb == "list" && n > 0:

@@ -5,9 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
@@ -119,13 +123,26 @@ func detailOf(err error) string {
 	return reworded(refusal.Provider, refusal.Detail)
 }
 
-// encoded is a value as one line of JSON, with its end.
+// encoded is a value as one line of JSON, with its end. Whatever is not printable is
+// escaped: a terminal may obey it, and other programs may take it for a line's end.
 func encoded(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return b.Bytes(), err
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	out := make([]byte, 0, b.Len())
+	for _, r := range b.String() { // encoding/json leaves nothing that is no UTF-8
+		if strconv.IsPrint(r) || r == '\n' {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			out = fmt.Appendf(out, `\u%04x`, unit)
+		}
+	}
+	return out, nil
 }
 
 // form is a line as it is written.

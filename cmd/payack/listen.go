@@ -149,15 +149,25 @@ func (c *config) started(url string) started {
 }
 
 // withoutCallbacks leaves out what is logged of each callback: its line is on the
-// same terminal.
+// same terminal. Errors stay, which say more than the line does.
 type withoutCallbacks struct{ slog.Handler }
 
 // Handle implements [slog.Handler].
 func (h withoutCallbacks) Handle(ctx context.Context, r slog.Record) error {
-	if strings.HasPrefix(r.Message, "payack: callback ") {
+	if r.Level < slog.LevelError && strings.HasPrefix(r.Message, "payack: callback ") {
 		return nil
 	}
 	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements [slog.Handler].
+func (h withoutCallbacks) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return withoutCallbacks{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements [slog.Handler].
+func (h withoutCallbacks) WithGroup(name string) slog.Handler {
+	return withoutCallbacks{h.Handler.WithGroup(name)}
 }
 
 func serve(ctx context.Context, l net.Listener, handler http.Handler, logger *slog.Logger) error {

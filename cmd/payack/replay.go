@@ -39,7 +39,8 @@ func runReplay(ctx context.Context, io stdio, args []string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	wrong, missing := 0, 0
+	wrong, missing, unanswered := 0, 0, 0
+	var last error // of those without an answer
 	for _, rec := range recordings {
 		fmt.Fprintf(io.out, "%s: ", plain(rec.Name))
 		if rec.Incomplete {
@@ -50,8 +51,12 @@ func runReplay(ctx context.Context, io stdio, args []string) error {
 		to := targetOf(u, rec)
 		a, err := post(ctx, to.String(), again(rec))
 		if err != nil {
-			fmt.Fprintln(io.out, "no answer")
-			return fmt.Errorf("%s: %w", rec.Name, err)
+			if ctx.Err() != nil {
+				return err
+			}
+			fmt.Fprintln(io.out, "no answer: "+plain(oneLine.Replace(err.Error())))
+			unanswered, last = unanswered+1, err
+			continue
 		}
 		printAnswer(io.out, a)
 		switch {
@@ -61,6 +66,9 @@ func runReplay(ctx context.Context, io stdio, args []string) error {
 		case !acknowledges(cmp.Or(rec.Provider, whose), a):
 			wrong++
 		}
+	}
+	if unanswered > 0 {
+		return fmt.Errorf("%d of %d recordings got no answer: %w", unanswered, len(recordings), last)
 	}
 	if missing > 0 {
 		return fmt.Errorf("%d of %d recordings were answered 404: nothing is at that path; give -url with the path of the receiver", missing, len(recordings))

@@ -148,6 +148,22 @@ func TestReplayedBytes(t *testing.T) {
 	require.Equal(t, exitFailed, status)
 }
 
+// TestReplayGoesOn posts the others where one gets no answer.
+func TestReplayGoesOn(t *testing.T) {
+	n := 0
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		if n++; n == 1 {
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	defer s.Close()
+	status, stdout, stderr := call(t.Context(), "replay", "-url", s.URL+"/x", writeFile(t, "one", "{}"), writeFile(t, "two", "{}"))
+	require.Equal(t, exitFailed, status)
+	require.Regexp(t, `/one: no answer: .*EOF\n.*/two: HTTP 200\n`, stdout)
+	require.Contains(t, stderr, "1 of 2 recordings got no answer: ")
+	require.Equal(t, 2, n)
+}
+
 func TestReplayCalls(t *testing.T) {
 	body := writeFile(t, "body", "{}")
 	folder := t.TempDir()

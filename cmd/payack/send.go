@@ -135,7 +135,7 @@ func (f memberFlag) Set(s string) error {
 
 // curlLine is a callback for a shell, byte for byte.
 func curlLine(target string, cb payacktest.Callback) (string, error) {
-	args := []string{"curl", "-sS", "-X", http.MethodPost}
+	args := []string{"curl", "-sS", "--globoff", "-X", http.MethodPost}
 	for _, name := range slices.Sorted(maps.Keys(cb.Header)) {
 		for _, value := range cb.Header[name] {
 			if value == "" {

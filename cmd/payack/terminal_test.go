@@ -70,11 +70,11 @@ func TestSendPrints(t *testing.T) {
 		words := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
 		n := len(words)
 		require.Equal(t, "http://127.0.0.1:1/a b?c='d'", words[n-1])
-		require.Equal(t, []string{"-sS", "-X", "POST"}, words[:3])
+		require.Equal(t, []string{"-sS", "--globoff", "-X", "POST"}, words[:4], "a URL may hold brackets")
 		require.Equal(t, "--data-raw", words[n-3])
 		cb := bare("", words[n-2])
 		delete(cb.Header, "Content-Type")
-		for i := 3; i < n-3; i += 2 {
+		for i := 4; i < n-3; i += 2 {
 			require.Equal(t, "-H", words[i])
 			name, value, found := strings.Cut(words[i+1], ": ")
 			require.True(t, found)

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestEncoded escapes whatever a terminal might obey, or somebody take for the end
+// of a line.
+func TestEncoded(t *testing.T) {
+	for text, want := range map[string]string{
+		"a b é 你 <&>😀":             `"a b é 你 <&>😀"`,
+		"\x1b[2J\n\x7f":            `"\u001b[2J\n\u007f"`,
+		"\u0085\u009b\u202e\u2028": `"\u0085\u009b\u202e\u2028"`,
+		"\u2066\u200b\ufeff\u00a0": `"\u2066\u200b\ufeff\u00a0"`,
+		"\U000e0041":               `"\udb40\udc41"`,
+		"\xff":                     `"\ufffd"`,
+	} {
+		got, err := encoded(text)
+		require.NoError(t, err)
+		require.Equal(t, want+"\n", string(got))
+	}
+}
+
+// TestWithoutCallbacks hides what the lines say, and no error, whatever the logger
+// was given before.
+func TestWithoutCallbacks(t *testing.T) {
+	var out buffer
+	plain := slog.New(withoutCallbacks{slog.NewTextHandler(&out, nil)})
+	for _, logger := range []*slog.Logger{plain, plain.With("a", 1), plain.WithGroup("g"), plain.WithGroup("g").With("a", 1)} {
+		logger.Warn("payack: callback failed")
+		logger.Info("payack: callback accepted")
+		require.Empty(t, out.String())
+	}
+	plain.With("a", 1).Error("payack: callback failed")
+	require.Contains(t, out.String(), "payack: callback failed")
+	plain.Info("something else")
+	require.Contains(t, out.String(), "something else")
+}
+
+// TestReasons holds the reasons that retry takes equal to the library's.
+func TestReasons(t *testing.T) {
+	const file = "../../errors.go"
+	if _, err := os.Stat(file); err != nil {
+		t.Skip("the library is not here: this is the command's module alone")
+	}
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	require.NoError(t, err)
+	var want []string
+	ast.Inspect(f, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if name, typed := (*ast.Ident)(nil), false; ok {
+			if name, typed = spec.Type.(*ast.Ident); typed && name.Name == "Reason" {
+				text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+				require.NoError(t, err)
+				want = append(want, text)
+			}
+		}
+		return true
+	})
+	require.ElementsMatch(t, want, reasons)
+}
