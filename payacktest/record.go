@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -46,9 +47,12 @@ type RecorderOptions struct {
 	MaxBody int64
 	// MaxFiles and MaxBytes bound the directory, recordings that are there
 	// already included; 0 is 1000 files and 64 MiB. When one is reached nothing
-	// more is recorded; nothing is ever deleted.
-	MaxFiles int
-	MaxBytes int64
+	// more is recorded, and nothing is deleted; with DropOldest the oldest
+	// recordings make room, so that nobody who is refused often enough can end the
+	// recording for good. Files that are no recordings by their name stay.
+	MaxFiles   int
+	MaxBytes   int64
+	DropOldest bool
 	// Keep names further headers whose values are recorded, in any case of their
 	// letters: the one that carries Ptop's signature, where it is another than
 	// X-Signature and the_signature. Redact names headers that are not recorded
@@ -127,6 +131,7 @@ type Recorder struct {
 	// Of the writing goroutine only.
 	files int
 	bytes int64
+	names []recorded // the oldest first, with DropOldest
 }
 
 // job is a finished delivery, or somebody who waits for those before.
@@ -184,6 +189,9 @@ func (rec *Recorder) measure() error {
 		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
 			rec.files++
 			rec.bytes += info.Size()
+			if rec.options.DropOldest && isNamed(e.Name()) { // in the order of names, which is that of age
+				rec.names = append(rec.names, recorded{e.Name(), info.Size()})
+			}
 		}
 	}
 	return nil
@@ -518,10 +526,10 @@ func (rec *Recorder) write(f *file) error {
 	if err != nil {
 		return err
 	}
-	if rec.files >= rec.options.MaxFiles || rec.bytes+int64(len(data)) > rec.options.MaxBytes {
-		return ErrFull
+	if err := rec.makeRoom(int64(len(data))); err != nil {
+		return err
 	}
-	name := f.Time.Format("20060102T150405.000000000Z") + "-" + freshHex(8) + ".json"
+	name := f.Time.Format(nameTime) + "-" + freshHex(8) + ".json"
 	hidden := filepath.Join(rec.dir, "."+name+".tmp")
 	if err := rec.writeNew(hidden, data); err != nil {
 		return fmt.Errorf("payacktest: recording: %w", err)
@@ -532,6 +540,45 @@ func (rec *Recorder) write(f *file) error {
 	}
 	rec.files++
 	rec.bytes += int64(len(data))
+	if rec.options.DropOldest {
+		rec.names = append(rec.names, recorded{name, int64(len(data))})
+	}
+	return nil
+}
+
+// nameTime begins the name of a recording, so that names sort by age.
+const nameTime = "20060102T150405.000000000Z"
+
+// recorded is a recording that may make room.
+type recorded struct {
+	name string
+	size int64
+}
+
+// isNamed reports whether a file has the name of a recording.
+func isNamed(name string) bool {
+	at, rest, found := strings.Cut(name, "-")
+	_, err := time.Parse(nameTime, at)
+	return found && err == nil && strings.HasSuffix(rest, ".json")
+}
+
+// makeRoom makes room for a recording of so many bytes. The error is ErrFull, or
+// that of the disk.
+func (rec *Recorder) makeRoom(size int64) error {
+	full := func() bool { return rec.files >= rec.options.MaxFiles || rec.bytes+size > rec.options.MaxBytes }
+	for full() {
+		if len(rec.names) == 0 || size > rec.options.MaxBytes {
+			return ErrFull
+		}
+		oldest := rec.names[0]
+		// One that is gone was moved away.
+		if err := os.Remove(filepath.Join(rec.dir, oldest.name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("payacktest: recording: %w", err)
+		}
+		rec.names = rec.names[1:]
+		rec.files--
+		rec.bytes -= oldest.size
+	}
 	return nil
 }
 

@@ -319,6 +319,67 @@ func TestRecorderBounds(t *testing.T) {
 		assert.True(t, got.Incomplete)
 		assert.EqualValues(t, 500, got.ContentLength())
 	})
+	t.Run("files, of which the oldest are dropped", func(t *testing.T) {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "old.http"), []byte("a=b"), 0o600))
+		names := func() (all []string) {
+			entries, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			for _, e := range entries {
+				all = append(all, e.Name())
+			}
+			return all
+		}
+		before, _ := recorder(t, dir, RecorderOptions{})
+		for range 3 {
+			cb.Deliver(before.Wrap(read))
+		}
+		before.Flush()
+		was := names()
+		rec, failures := recorder(t, dir, RecorderOptions{MaxFiles: 4, DropOldest: true})
+		for range 2 {
+			cb.Deliver(rec.Wrap(read))
+		}
+		rec.Flush()
+		got := names()
+		assert.Len(t, got, 4)
+		assert.Equal(t, was[2], got[0], "the newest of those before")
+		assert.NotContains(t, got, was[0])
+		assert.NotContains(t, got, was[1])
+		assert.Equal(t, "old.http", got[3], "it is no recording")
+		require.NoError(t, os.Remove(filepath.Join(dir, got[0]))) // somebody moves it away
+		for range 4 {
+			cb.Deliver(rec.Wrap(read))
+		}
+		rec.Flush()
+		assert.LessOrEqual(t, len(names()), 4)
+		assert.Contains(t, names(), "old.http")
+		assert.Empty(t, failures.all())
+	})
+	t.Run("bytes, of which the oldest are dropped", func(t *testing.T) {
+		dir := t.TempDir()
+		rec, failures := recorder(t, dir, RecorderOptions{MaxBytes: 3000, DropOldest: true})
+		for range 20 {
+			cb.Deliver(rec.Wrap(read))
+		}
+		rec.Flush()
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		var total int64
+		for _, e := range entries {
+			info, err := e.Info()
+			require.NoError(t, err)
+			total += info.Size()
+		}
+		assert.NotEmpty(t, entries)
+		assert.LessOrEqual(t, total, int64(3000))
+		assert.Empty(t, failures.all())
+		rec, failures = recorder(t, t.TempDir(), RecorderOptions{MaxBytes: 10, DropOldest: true})
+		cb.Deliver(rec.Wrap(read))
+		rec.Flush()
+		require.Len(t, failures.all(), 1)
+		assert.ErrorIs(t, failures.all()[0], ErrFull)
+	})
 	t.Run("files", func(t *testing.T) {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "old.http"), []byte("a=b"), 0o600))

@@ -230,6 +230,26 @@ func TestComments(t *testing.T) {
 	refused(t, writeFile(t, "payack.json", "{\n// ä\n  \"adr\": \"\"}"), "line 3, column 3: adr", "the nearest is addr")
 }
 
+// TestRecordWhenFull drops the oldest recording: whoever is refused often enough
+// doesn't end the recording.
+func TestRecordWhenFull(t *testing.T) {
+	folder := t.TempDir()
+	for i := range payacktest.DefaultRecordFiles {
+		name := fmt.Sprintf("20200101T000000.%09dZ-0123456789abcdef.json", i)
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte("{}"), 0o600))
+	}
+	l := startListener(t, with(testConfig(), object{"record": folder}))
+	_, _, line := l.post("/ptop", bare(jsonType, "{}"))
+	require.NotEqual(t, "accepted", line.Outcome)
+	l.end()
+	files, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Len(t, files, payacktest.DefaultRecordFiles)
+	require.Contains(t, files[0].Name(), ".000000001Z")
+	require.NotContains(t, files[len(files)-1].Name(), "20200101T")
+	require.NotContains(t, l.stderr.String(), "not recorded")
+}
+
 // TestRecord writes what is not accepted into a folder, as inspect and replay read
 // it, without secrets of its headers and with what is needed to verify it.
 func TestRecord(t *testing.T) {
