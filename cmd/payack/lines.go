@@ -29,7 +29,7 @@ type lines struct {
 
 func newLines(w io.Writer, logger *slog.Logger) *lines {
 	l := new(lines)
-	l.output = newOutput(w, logger, l.lost)
+	l.output = newOutput(w, "standard output", logger, l.lost)
 	return l
 }
 

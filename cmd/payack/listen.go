@@ -61,17 +61,21 @@ const (
 	idleTimeout       = 60 * time.Second
 	maxHeaderBytes    = 64 << 10
 	shutdownTimeout   = 15 * time.Second
+	logTimeout        = time.Second // for the log's last lines
 )
 
 // listen serves until the context ends, then lets running callbacks finish, and
 // after them what is processed from the database. Its lines are for a person where t
 // is not nil.
 func listen(ctx context.Context, std stdio, c *config, t *terminal) (err error) {
-	var log slog.Handler = slog.NewTextHandler(std.err, &slog.HandlerOptions{ReplaceAttr: rewordedAttr})
-	if t != nil && isTerminal(std.err) {
-		log = withoutCallbacks{log}
-	}
-	logger := slog.New(log)
+	log, logger := newLog(std.err, func(w io.Writer) slog.Handler {
+		h := slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: rewordedAttr})
+		if t != nil && isTerminal(std.err) {
+			return withoutCallbacks{h}
+		}
+		return h
+	})
+	defer log.flush(logTimeout) // at the very end
 	out := newLines(std.out, logger)
 	out.terminal = t
 	// Whatever standard output does, it holds up the shutdown no longer than that.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -11,14 +12,15 @@ import (
 	"time"
 )
 
-// maxQueued is how many lines wait for a reader of standard output that is slow.
+// maxQueued is how many lines wait for a reader that is slow.
 const maxQueued = 1024
 
-// output is standard output, to which one goroutine writes: whoever reads it may
-// stop (a pager, Ctrl-S, a program that hangs), and that must hold up nobody for
-// good.
+// output is standard output or standard error, to which one goroutine writes:
+// whoever reads it may stop (a pager, Ctrl-S, a program that hangs), and that must
+// hold up nobody for good.
 type output struct {
 	w      io.Writer
+	name   string
 	logger *slog.Logger
 	// lost says what it means that a line can't be written; nobody is true where
 	// nobody will ever read again.
@@ -43,9 +45,9 @@ type queued struct {
 	written chan error // takes one without a reader
 }
 
-func newOutput(w io.Writer, logger *slog.Logger, lost func(nobody bool) string) *output {
+func newOutput(w io.Writer, name string, logger *slog.Logger, lost func(nobody bool) string) *output {
 	o := &output{
-		w: w, logger: logger, lost: lost, gone: make(chan struct{}),
+		w: w, name: name, logger: logger, lost: lost, gone: make(chan struct{}),
 		queue: make(chan *queued, maxQueued), ended: make(chan struct{}),
 	}
 	go o.run()
@@ -115,7 +117,7 @@ func (o *output) run() {
 // warn says how many lines were dropped since it was said last.
 func (o *output) warn() {
 	if n := o.dropped.Swap(0); n > 0 {
-		o.logger.Warn("standard output was not read in time, and lines were dropped", "lines", n)
+		o.logger.Warn(o.name+" was not read in time, and lines were dropped", "lines", n)
 	}
 }
 
@@ -140,11 +142,27 @@ func (o *output) put(q *queued) error {
 	nobody := errors.Is(err, syscall.EPIPE)
 	if !o.failed {
 		o.failed = true
-		o.logger.Error("standard output can't be written; "+o.lost(nobody), "error", err)
+		o.logger.Error(o.name+" can't be written; "+o.lost(nobody), "error", err)
 	}
 	if nobody && !o.left {
 		o.left = true
 		close(o.gone)
 	}
 	return err
+}
+
+// logOutput is standard error for a logger, which waits for nobody.
+type logOutput struct{ *output }
+
+// newLog returns one. What it lost it says itself.
+func newLog(w io.Writer, of func(io.Writer) slog.Handler) (logOutput, *slog.Logger) {
+	l := logOutput{newOutput(w, "standard error", nil, func(bool) string { return "its lines are lost" })}
+	l.logger = slog.New(of(l))
+	return l, l.logger
+}
+
+// Write implements [io.Writer].
+func (l logOutput) Write(line []byte) (int, error) {
+	l.offer(bytes.Clone(line))
+	return len(line), nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"strings"
 	"syscall"
@@ -76,6 +77,37 @@ func TestStalledReaderForGood(t *testing.T) {
 		require.ErrorIs(t, <-waits, errNotRead)
 		require.ErrorIs(t, l.say(context.Background(), "third"), errNotRead)
 		close(w.read)
+	})
+}
+
+// TestStalledLog holds up nobody who logs.
+func TestStalledLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &stalled{read: make(chan struct{})}
+		l, logger := newLog(w, func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) })
+		logger.Info("first")
+		synctest.Wait() // it is being written
+		for range maxQueued + 7 {
+			logger.Info("others")
+		}
+		began := time.Now()
+		l.flush(logTimeout)
+		require.Equal(t, logTimeout, time.Since(began))
+		close(w.read)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := &stalled{read: make(chan struct{})}
+		l, logger := newLog(w, func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) })
+		logger.Info("first")
+		synctest.Wait()
+		for range maxQueued + 7 {
+			logger.Info("others")
+		}
+		close(w.read)
+		synctest.Wait()
+		l.flush(logTimeout)
+		require.Equal(t, maxQueued, strings.Count(w.String(), "msg=others"))
+		require.Contains(t, w.String(), "standard error was not read in time, and lines were dropped\" lines=7")
 	})
 }
 
