@@ -178,14 +178,13 @@ func unwell(err error) bool {
 // ofOrder reports whether an error says something of the order that was asked about:
 // that the provider doesn't know it, or that it can't be asked about at all.
 func ofOrder(err error) bool {
-	switch {
-	case unwell(err), errors.Is(err, client.ErrUpstream), errors.Is(err, client.ErrUnrecognised):
-		return false
-	case errors.Is(err, client.ErrDeclined), errors.Is(err, client.ErrRequest):
+	if errors.Is(err, client.ErrNotFound) || errors.Is(err, client.ErrRequest) {
 		return true
 	}
+	// Ptop has no other word for an order that it doesn't know than its 400. Other
+	// refusals may be about us, such as our clock, or about nothing.
 	var said *client.Error
-	return refuses(err) && errors.As(err, &said) && said.Message != "" // and no proxy in between
+	return errors.As(err, &said) && said.Kind == client.ErrDeclined && said.Cause == client.ErrField && said.Code == ""
 }
 
 // refuses reports whether an HTTP status is one that may be about the order alone.

@@ -11,3 +11,8 @@ import (
 func TestLostCallbacks(t *testing.T) {
 	lost.Run(t, func(*testing.T) middleware.Options { return middleware.Options{Store: newDurable()} })
 }
+
+// A gateway that is down for an hour, or refuses everything.
+func TestOutageOfEachProvider(t *testing.T) {
+	lost.Outage(t, func(*testing.T) middleware.Options { return middleware.Options{Store: newDurable()} })
+}

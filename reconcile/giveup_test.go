@@ -29,12 +29,14 @@ func (x *till) saying(says func(string) (int, string)) {
 // not by an outage.
 func TestOutageGivesNothingUp(t *testing.T) {
 	for name, broken := range map[string]func(string) (int, string){
-		"no connection":     func(string) (int, string) { return 0, "" },
-		"502":               func(string) (int, string) { return http.StatusBadGateway, "" },
-		"401":               func(string) (int, string) { return http.StatusUnauthorized, `{"success":false,"message":"no"}` },
-		"a page that's 404": func(string) (int, string) { return http.StatusNotFound, "<html>" },
-		"another order's":   always(`{"status":1,"amount":5,"order_id":"other"}`),
-		"no amount":         always(`{"status":1}`),
+		"no connection":               func(string) (int, string) { return 0, "" },
+		"502":                         func(string) (int, string) { return http.StatusBadGateway, "" },
+		"401":                         func(string) (int, string) { return http.StatusUnauthorized, `{"success":false,"message":"no"}` },
+		"a page that's 404":           func(string) (int, string) { return http.StatusNotFound, "<html>" },
+		"404, which isn't documented": func(string) (int, string) { return http.StatusNotFound, `{"message":"no route"}` },
+		"declined, nobody knows why":  always(`{"success":false,"message":"come again"}`),
+		"another order's":             always(`{"status":1,"amount":5,"order_id":"other"}`),
+		"no amount":                   always(`{"status":1}`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -60,10 +62,8 @@ func TestOutageGivesNothingUp(t *testing.T) {
 // give it up.
 func TestAnswersGiveUp(t *testing.T) {
 	for name, says := range map[string]func(string) (int, string){
-		"pending":  always(pending),
-		"declined": always(`{"success":false,"message":"no such transaction"}`),
-		"400":      func(string) (int, string) { return http.StatusBadRequest, `{"message":"no such transaction"}` },
-		"404":      func(string) (int, string) { return http.StatusNotFound, `{"message":"no such transaction"}` },
+		"pending": always(pending),
+		"400":     func(string) (int, string) { return http.StatusBadRequest, `{"message":"no such transaction"}` },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

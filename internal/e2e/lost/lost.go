@@ -69,6 +69,7 @@ type Shop struct {
 	server   *httptest.Server
 	lost     atomic.Bool // callbacks end without an answer
 	inbox    any         // nil where there is none
+	asked    atomic.Pointer[time.Time]
 
 	mu       sync.Mutex
 	orders   []reconcile.Order
@@ -230,6 +231,9 @@ func (s *Shop) settled() (orders, credits int) {
 	return len(s.credited), credits
 }
 
+// transport leaves no goroutine behind, for tests on a clock of their own.
+var transport = &http.Transport{DisableKeepAlives: true}
+
 // during is the key in the context of a question for what happens once it is
 // answered, and before the client has the answer.
 type during struct{}
@@ -237,7 +241,9 @@ type during struct{}
 // RoundTrip takes the client's requests to the gateway, and keeps the answers. With
 // a replay it gives an old one in place of a new one.
 func (s *Shop) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := http.DefaultTransport.RoundTrip(r)
+	now := time.Now()
+	s.asked.Store(&now)
+	res, err := transport.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
@@ -265,5 +271,13 @@ func clientOptions(s *Shop) client.Options {
 	return client.Options{Retries: -1, HTTPClient: &http.Client{Transport: s}}
 }
 
-// gatewayOptions send each callback once.
-func gatewayOptions() gateway.Options { return gateway.Options{Retries: -1} }
+// gatewayOptions send each callback once, and have the gateway's clock be that of who
+// asked last.
+func gatewayOptions(s *Shop) gateway.Options {
+	return gateway.Options{Retries: -1, Now: func() time.Time {
+		if asked := s.asked.Load(); asked != nil {
+			return *asked
+		}
+		return time.Now()
+	}}
+}

@@ -15,7 +15,7 @@ import (
 )
 
 func payatom(t testing.TB, s *Shop, o middleware.Options) side {
-	gw, err := gateway.NewPayatom(gateway.PayatomConfig{Options: gatewayOptions()})
+	gw, err := gateway.NewPayatom(gateway.PayatomConfig{Options: gatewayOptions(s)})
 	require.NoError(t, err)
 	keys := []payack.Secret{gw.SecretKey()}
 	c, err := client.NewPayatom(client.PayatomConfig{BaseURL: gw.URL, PID: gw.PID(), SecretKeys: keys, Options: clientOptions(s)})

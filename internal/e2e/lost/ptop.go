@@ -15,7 +15,7 @@ import (
 )
 
 func ptop(t testing.TB, s *Shop, o middleware.Options) side {
-	gw, err := gateway.NewPtop(gateway.PtopConfig{Options: gatewayOptions()})
+	gw, err := gateway.NewPtop(gateway.PtopConfig{Options: gatewayOptions(s)})
 	require.NoError(t, err)
 	c, err := client.NewPtop(client.PtopConfig{BaseURL: gw.URL, WebsiteID: gw.WebsiteID(), SecretKey: gw.SecretKey(), Options: clientOptions(s)})
 	require.NoError(t, err)

@@ -15,7 +15,7 @@ import (
 )
 
 func pts(t testing.TB, s *Shop, o middleware.Options) side {
-	gw, err := gateway.NewPTS(gateway.PTSConfig{Shape: gateway.PTSSealed, Options: gatewayOptions()})
+	gw, err := gateway.NewPTS(gateway.PTSConfig{Shape: gateway.PTSSealed, Options: gatewayOptions(s)})
 	require.NoError(t, err)
 	c, err := client.NewPTS(client.PTSConfig{
 		BaseURL: gw.URL, GUID: gw.GUID(), UserID: gw.UserID(), Safecode: gw.Safecode(), PrivateKey: gw.MerchantKey(),

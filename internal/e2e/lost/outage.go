@@ -1,0 +1,85 @@
+package lost
+
+import (
+	"log/slog"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/payacktest/gateway"
+	"github.com/payack/payack/reconcile"
+)
+
+// Outage has each provider's gateway down for an hour of a clock of its own: it is
+// asked seldom meanwhile, and when it is back every payment is found, however old it
+// was when it all began. The options are those of [Run], without an inbox.
+func Outage(t *testing.T, options func(t *testing.T) middleware.Options) {
+	for p := range providers {
+		for name, fault := range map[string]gateway.Faults{
+			"refuses":    {Refuse: true},
+			"hangs up":   {Cut: true},
+			"502":        {Status: http.StatusBadGateway},
+			"429":        {Status: http.StatusTooManyRequests},
+			"breaks off": {Truncate: true},
+			// PTS: our clock is off. The others say it in their own way.
+			"refuses all": {Refusal: "1020"},
+		} {
+			t.Run(string(p)+"/"+name, func(t *testing.T) { outage(t, newShop(t, p, options(t)), fault) })
+		}
+	}
+}
+
+func outage(t *testing.T, s *Shop, fault gateway.Faults) {
+	const n = 30
+	for i := range n {
+		s.order(t, id(i))
+		require.NoError(t, s.fake.Pay(id(i)))
+	}
+	require.NoError(t, s.fake.Wait(t.Context())) // its callbacks are lost
+	require.NoError(t, s.fake.SetFaults(fault))
+	// A server that starts on the other clock would never end.
+	repair, repaired := make(chan bool), make(chan error)
+	go func() {
+		<-repair
+		repaired <- s.fake.SetFaults(gateway.Faults{})
+	}()
+	today := time.Now().Unix()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Unix(today, 0))) // requests have a time in them
+		s.mu.Lock()
+		for i := range s.orders {
+			s.orders[i].Created = time.Now()
+			if i%2 == 0 {
+				s.orders[i].Created = time.Now().Add(-80 * time.Hour)
+			}
+		}
+		s.mu.Unlock()
+		r, err := reconcile.New(reconcile.Config{
+			Orders: s.open, Accounts: []reconcile.Account{s.account}, Logger: slog.New(slog.DiscardHandler), PerSecond: 50,
+		})
+		require.NoError(t, err)
+		working(t, r)
+		time.Sleep(time.Hour)
+		asked := s.observed(payack.SourceQuery, payack.OutcomeFailed) + s.observed(payack.SourceQuery, payack.OutcomeRejected)
+		assert.InDelta(t, r.Stats().Asked, asked, 1, "each is observed, but for one that is under way")
+		assert.Greater(t, asked, n)
+		if fault.Refusal == "" {
+			assert.Less(t, asked, 100, "of an account that doesn't answer")
+		}
+		_, credits := s.settled()
+		assert.Zero(t, credits)
+		repair <- true
+		require.NoError(t, <-repaired)
+		time.Sleep(90 * time.Minute)
+		orders, credits := s.settled()
+		assert.Equal(t, n, orders)
+		assert.Equal(t, n, credits)
+		assert.Zero(t, r.Stats().GivenUp)
+	})
+}
