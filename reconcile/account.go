@@ -129,9 +129,9 @@ func (a *Account) askable(o *Order) error {
 	case a.handle != "" && o.Handle == "":
 		return fmt.Errorf("the order has no Handle; keep the %s that the create answered", a.handle)
 	case !exact(o.OrderID):
-		return errors.New("OrderID begins or ends in white space, or is no plain text; give it as it was sent to the provider")
+		return errors.New("the OrderID begins or ends in white space, or is no plain text; give it as it was sent to the provider")
 	case a.handle != "" && !exact(o.Handle):
-		return fmt.Errorf("Handle begins or ends in white space, or is no plain text; give the %s byte for byte as the create answered it", a.handle)
+		return fmt.Errorf("the Handle begins or ends in white space, or is no plain text; give the %s byte for byte as the create answered it", a.handle)
 	}
 	_, err := a.tenant(o)
 	return err
