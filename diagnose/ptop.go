@@ -67,9 +67,13 @@ func (s *ptopSubject) search(m verify.Message, b *budget) found {
 func (s *ptopSubject) variants(m verify.Message) [][]variant[ptopSubject] {
 	kinds := [][]variant[ptopSubject]{
 		{{"schemes", `set ptop.schemes to ["%s"]`, func(s *ptopSubject, _ *verify.Message) bool {
-			pinned := len(s.Schemes) > 0
+			pinned := len(s.Schemes) > 0 && s.Custom == nil
 			s.Schemes = nil
 			return pinned
+		}}, {"custom", `leave Custom out, and set ptop.schemes to ["%s"]`, func(s *ptopSubject, _ *verify.Message) bool {
+			own := s.Custom != nil
+			s.Schemes, s.Custom = nil, nil
+			return own
 		}}},
 		{{"body", fmt.Sprintf("set ptop.body to %q", otherBody(s.Body)), func(s *ptopSubject, _ *verify.Message) bool {
 			s.Body = otherBody(s.Body)
