@@ -5,6 +5,8 @@
 //
 //   - payack.delivery.duration (s): a request, from its arrival to its answer, or an
 //     event that was found by asking
+//   - payack.delivery.age (s): how old the order was whose payment was found by
+//     asking, because its callback never came
 //   - messaging.process.duration (s): an attempt to process an event that an inbox
 //     kept
 //   - payack.stage.duration (s), where Config.Stages asks for it: the stages of both
@@ -45,6 +47,9 @@ const scope = "github.com/payack/payack/observe/otelpayack"
 // buckets reach from a refusal at the gate to the providers' patience.
 var buckets = metric.WithExplicitBucketBoundaries(.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)
 
+// ages reach from the first question to the last.
+var ages = metric.WithExplicitBucketBoundaries(60, 300, 900, 3600, 4*3600, 12*3600, 24*3600, 48*3600, 72*3600)
+
 // Config says where to. The zero value measures deliveries and attempts with the
 // global providers.
 type Config struct {
@@ -63,11 +68,11 @@ type Config struct {
 
 // Observer is what [New] returns. It is safe for concurrent use.
 type Observer struct {
-	tracer               trace.Tracer
-	deliveries, attempts metric.Float64Histogram
-	stages               metric.Float64Histogram // nil where nobody asks for it
-	byDelivery, byStage  cache
-	registration         metric.Registration // nil without an inbox
+	tracer                      trace.Tracer
+	deliveries, attempts, found metric.Float64Histogram
+	stages                      metric.Float64Histogram // nil where nobody asks for it
+	byDelivery, byPart          cache
+	registration                metric.Registration // nil without an inbox
 }
 
 var _ interface {
@@ -85,7 +90,7 @@ func New(c Config) (*Observer, error) {
 	}
 	meter := c.MeterProvider.Meter(scope)
 	o := &Observer{tracer: c.TracerProvider.Tracer(scope)}
-	var errs [4]error
+	var errs [5]error
 	o.deliveries, errs[0] = meter.Float64Histogram("payack.delivery.duration", metric.WithUnit("s"), buckets,
 		metric.WithDescription("Time from the arrival of a callback to its answer."))
 	o.attempts, errs[1] = meter.Float64Histogram("messaging.process.duration", metric.WithUnit("s"), buckets,
@@ -94,6 +99,8 @@ func New(c Config) (*Observer, error) {
 		o.stages, errs[2] = meter.Float64Histogram("payack.stage.duration", metric.WithUnit("s"), buckets,
 			metric.WithDescription("Time of a stage of a delivery."))
 	}
+	o.found, errs[4] = meter.Float64Histogram("payack.delivery.age", metric.WithUnit("s"), ages,
+		metric.WithDescription("Age of an order when its payment was found by asking."))
 	if c.Inbox != nil {
 		errs[3] = o.watch(meter, c.Inbox.Stats)
 	}
@@ -150,6 +157,9 @@ func (o *Observer) Observe(ctx context.Context, ob *payack.Observation) {
 			span.SetAttributes(k.attributes()...)
 		}
 	}
+	if ob.Age > 0 && ob.Attempt == 0 && ob.Outcome == payack.OutcomeAccepted {
+		o.found.Record(ctx, ob.Age.Seconds(), o.byPart.of(labels{provider: d.Provider})...)
+	}
 	if o.stages == nil {
 		return
 	}
@@ -159,7 +169,7 @@ func (o *Observer) Observe(ctx context.Context, ob *payack.Observation) {
 		took  time.Duration
 	}{{payack.StageCapture, took.Capture}, {payack.StageVerify, took.Verify}, {payack.StageGuard, took.Guard}, {payack.StageCall, took.Call}} {
 		if s.took > 0 {
-			o.stages.Record(ctx, s.took.Seconds(), o.byStage.of(labels{provider: d.Provider, stage: s.stage})...)
+			o.stages.Record(ctx, s.took.Seconds(), o.byPart.of(labels{provider: d.Provider, stage: s.stage})...)
 		}
 	}
 }
@@ -176,8 +186,11 @@ type labels struct {
 
 func (k labels) attributes() []attribute.KeyValue {
 	out := []attribute.KeyValue{attribute.String("payack.provider", string(k.provider))}
-	if k.stage != "" {
+	switch {
+	case k.stage != "":
 		return append(out, attribute.String("payack.stage", string(k.stage)))
+	case k.outcome == "":
+		return out
 	}
 	out = append(out, attribute.String("payack.outcome", string(k.outcome)))
 	if k.reason != "" {

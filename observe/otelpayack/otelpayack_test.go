@@ -201,8 +201,8 @@ func TestSpanOfAnAttempt(t *testing.T) {
 
 func TestFoundByAsking(t *testing.T) {
 	k, o := observed(t, otelpayack.Config{})
-	o.Observe(t.Context(), &payack.Observation{Delivery: &payack.Delivery{Provider: payack.PTS, Source: payack.SourceQuery}, Outcome: payack.OutcomeAccepted})
-	assert.Equal(t, []string{"payack.delivery.duration s 1 payack.outcome=accepted,payack.provider=pts,payack.source=query"}, k.metrics(t))
+	o.Observe(t.Context(), &payack.Observation{Delivery: &payack.Delivery{Provider: payack.PTS, Source: payack.SourceQuery}, Outcome: payack.OutcomeAccepted, Age: time.Hour})
+	assert.Equal(t, []string{"payack.delivery.age s 1 payack.provider=pts", "payack.delivery.duration s 1 payack.outcome=accepted,payack.provider=pts,payack.source=query"}, k.metrics(t))
 }
 
 // inbox says what its function says.

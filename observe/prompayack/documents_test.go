@@ -26,7 +26,7 @@ func everything(t *testing.T) (names, labels []string) {
 	require.NoError(t, err)
 	for attempt := range 2 {
 		o.Observe(t.Context(), &payack.Observation{Delivery: &payack.Delivery{Provider: payack.PTS}, Attempt: attempt,
-			Outcome: payack.OutcomeAccepted, Took: payack.Durations{Call: 1}})
+			Outcome: payack.OutcomeAccepted, Age: 1, Took: payack.Durations{Call: 1}})
 	}
 	families, err := r.Gather()
 	require.NoError(t, err)

@@ -7,6 +7,8 @@
 //
 //   - payack_delivery_duration_seconds: a request, from its arrival to its answer, or
 //     an event that was found by asking
+//   - payack_delivery_age_seconds: how old the order was whose payment was found by
+//     asking, because its callback never came
 //   - messaging_process_duration_seconds: an attempt to process an event that an
 //     inbox kept
 //   - payack_stage_duration_seconds, where Config.Stages asks for it
@@ -33,6 +35,9 @@ import (
 // buckets reach from a refusal at the gate to the providers' patience.
 var buckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
+// ages reach from the first question to the last.
+var ages = []float64{60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 48 * 3600, 72 * 3600}
+
 // patience is how long a scrape waits for the inbox.
 const patience = 5 * time.Second
 
@@ -56,6 +61,7 @@ type Observer struct {
 	registerer           prometheus.Registerer
 	registered           []prometheus.Collector
 	deliveries, attempts *prometheus.HistogramVec
+	found                *prometheus.HistogramVec
 	stages               *prometheus.HistogramVec // nil where nobody asks for it
 }
 
@@ -69,14 +75,15 @@ func New(c Config) (*Observer, error) {
 	}
 	o := &Observer{
 		registerer: c.Registerer,
-		deliveries: histogram("payack_delivery_duration_seconds", "Time from the arrival of a callback to its answer.",
+		deliveries: histogram("payack_delivery_duration_seconds", "Time from the arrival of a callback to its answer.", buckets,
 			"payack_provider", "payack_outcome", "error_type", "payack_source"),
-		attempts: histogram("messaging_process_duration_seconds", "Time of an attempt to process an event that was kept.",
+		attempts: histogram("messaging_process_duration_seconds", "Time of an attempt to process an event that was kept.", buckets,
 			"payack_provider", "payack_outcome", "error_type", "payack_source"),
+		found: histogram("payack_delivery_age_seconds", "Age of an order when its payment was found by asking.", ages, "payack_provider"),
 	}
-	all := []prometheus.Collector{o.deliveries, o.attempts}
+	all := []prometheus.Collector{o.deliveries, o.attempts, o.found}
 	if c.Stages {
-		o.stages = histogram("payack_stage_duration_seconds", "Time of a stage of a delivery.", "payack_provider", "payack_stage")
+		o.stages = histogram("payack_stage_duration_seconds", "Time of a stage of a delivery.", buckets, "payack_provider", "payack_stage")
 		all = append(all, o.stages)
 	}
 	if c.Inbox != nil {
@@ -92,7 +99,7 @@ func New(c Config) (*Observer, error) {
 	return o, nil
 }
 
-func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
+func histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
 }
 
@@ -112,6 +119,9 @@ func (o *Observer) Observe(_ context.Context, ob *payack.Observation) {
 	}
 	provider := string(ob.Delivery.Provider)
 	to.WithLabelValues(provider, string(ob.Outcome), string(ob.Reason), string(ob.Delivery.Source)).Observe(ob.Took.Total.Seconds())
+	if ob.Age > 0 && ob.Attempt == 0 && ob.Outcome == payack.OutcomeAccepted {
+		o.found.WithLabelValues(provider).Observe(ob.Age.Seconds())
+	}
 	if o.stages == nil {
 		return
 	}

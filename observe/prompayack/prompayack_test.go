@@ -89,6 +89,26 @@ func TestDeliveries(t *testing.T) {
 	}
 }
 
+// The age is that of a payment that was found, and counted once: not again by the
+// attempts of an inbox.
+func TestAgeOfWhatWasFound(t *testing.T) {
+	r := prometheus.NewRegistry()
+	o, err := prompayack.New(prompayack.Config{Registerer: r})
+	require.NoError(t, err)
+	found := &payack.Delivery{Provider: payack.PTS, Source: payack.SourceQuery}
+	for _, ob := range []payack.Observation{
+		{Delivery: found, Outcome: payack.OutcomeAccepted, Age: 10 * time.Minute},
+		{Delivery: found, Outcome: payack.OutcomeAccepted, Age: 10 * time.Minute, Attempt: 1},
+		{Delivery: found, Outcome: payack.OutcomeDuplicate, Age: time.Hour},
+		{Delivery: &payack.Delivery{Provider: payack.PTS}, Outcome: payack.OutcomeAccepted},
+	} {
+		o.Observe(t.Context(), &ob)
+	}
+	text := scrape(t, r)
+	has(t, text, `payack_delivery_age_seconds_count{payack_provider="pts"} 1`)
+	has(t, text, `payack_delivery_age_seconds_sum{payack_provider="pts"} 600`)
+}
+
 func TestAttempts(t *testing.T) {
 	r := prometheus.NewRegistry()
 	o, err := prompayack.New(prompayack.Config{Registerer: r})
