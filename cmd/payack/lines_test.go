@@ -37,10 +37,13 @@ func TestWithoutCallbacks(t *testing.T) {
 	for _, logger := range []*slog.Logger{plain, plain.With("a", 1), plain.WithGroup("g"), plain.WithGroup("g").With("a", 1)} {
 		logger.Warn("payack: callback failed")
 		logger.Info("payack: callback accepted")
+		logger.Error("payack: callback rejected", "reason", "unexpected")
 		require.Empty(t, out.String())
 	}
-	plain.With("a", 1).Error("payack: callback failed")
+	plain.With("a", 1).Error("payack: callback failed", "stack", "goroutine 1")
 	require.Contains(t, out.String(), "payack: callback failed")
+	plain.Error("payack: callback accepted", "error", "it could not be recorded as done")
+	require.Contains(t, out.String(), "payack: callback accepted")
 	plain.Info("something else")
 	require.Contains(t, out.String(), "something else")
 }

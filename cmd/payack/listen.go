@@ -153,12 +153,19 @@ func (c *config) started(url string) started {
 }
 
 // withoutCallbacks leaves out what is logged of each callback: its line is on the
-// same terminal. Errors stay, which say more than the line does.
+// same terminal. What says more than the line stays: where a panic came from, and
+// that an accepted event could not be recorded as done.
 type withoutCallbacks struct{ slog.Handler }
 
 // Handle implements [slog.Handler].
 func (h withoutCallbacks) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level < slog.LevelError && strings.HasPrefix(r.Message, "payack: callback ") {
+	outcome, callback := strings.CutPrefix(r.Message, "payack: callback ")
+	more := r.Level >= slog.LevelError && outcome == string(payack.OutcomeAccepted)
+	r.Attrs(func(a slog.Attr) bool {
+		more = more || a.Key == "stack"
+		return !more
+	})
+	if callback && !more {
 		return nil
 	}
 	return h.Handler.Handle(ctx, r)
