@@ -74,11 +74,19 @@ var parts = []struct {
 	}},
 	{"UnexpectedHasAGrace", func(s *shop) {
 		s.settle = func(payack.Event) error { return payack.ErrUnexpected }
-		s.pay("A", payack.PTSSuccess)
-		s.drain()
-		s.states(inbox.Pending)
+		// On a busy machine the grace may have passed before the first attempt.
+		state := inbox.Dead
+		for n := 0; state == inbox.Dead && n < 5; n++ {
+			s.pay(string(rune('A'+n)), payack.PTSSuccess)
+			s.drain()
+			items := s.items()
+			state = items[len(items)-1].State
+		}
+		s.is(state, inbox.Pending, "within the grace")
 		s.untilEnded()
-		s.states(inbox.Dead)
+		for _, i := range s.items() {
+			s.is(i.State, inbox.Dead, "after the grace")
+		}
 	}},
 	{"DeadLettersBecomeDueAgain", func(s *shop) {
 		s.confirm = func(string) error { return payack.ErrUnconfirmed }
