@@ -2,6 +2,7 @@ package payack
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strconv"
 	"time"
@@ -123,4 +124,18 @@ type Durations struct {
 	Call time.Duration
 	// Total is all of it, answer included.
 	Total time.Duration
+}
+
+// Stages are the stages that were reached, in their order, with how long each took.
+func (d *Durations) Stages() iter.Seq2[Stage, time.Duration] {
+	return func(yield func(Stage, time.Duration) bool) {
+		for _, s := range [...]struct {
+			stage Stage
+			took  time.Duration
+		}{{StageCapture, d.Capture}, {StageVerify, d.Verify}, {StageGuard, d.Guard}, {StageCall, d.Call}} {
+			if s.took > 0 && !yield(s.stage, s.took) {
+				return
+			}
+		}
+	}
 }

@@ -58,3 +58,19 @@ func TestObserversRefuseNil(t *testing.T) {
 	}
 	payack.Observers().Observe(t.Context(), nil) // tells nobody
 }
+
+func TestStages(t *testing.T) {
+	stages := func(d payack.Durations) (out []string) {
+		for stage, took := range d.Stages() {
+			out = append(out, string(stage)+" "+took.String())
+		}
+		return out
+	}
+	assert.Equal(t, []string{"capture 1ns", "verify 2ns", "guard 3ns", "call 4ns"}, stages(payack.Durations{Capture: 1, Verify: 2, Guard: 3, Call: 4, Total: 10}))
+	assert.Equal(t, []string{"verify 2ns"}, stages(payack.Durations{Verify: 2, Total: 10}), "only what was reached")
+	assert.Empty(t, stages(payack.Durations{Total: 10}))
+	for stage := range (&payack.Durations{Capture: 1, Verify: 2}).Stages() {
+		assert.Equal(t, payack.StageCapture, stage)
+		break
+	}
+}

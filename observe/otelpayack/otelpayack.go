@@ -32,7 +32,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -40,6 +39,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/nilness"
 )
 
 const scope = "github.com/payack/payack/observe/otelpayack"
@@ -80,7 +80,8 @@ var _ interface {
 	payack.AttemptTracer
 } = (*Observer)(nil)
 
-// New returns an observer. The error is that of the meter.
+// New returns an observer. An error names what is wrong with the configuration, or is
+// that of the meter.
 func New(c Config) (*Observer, error) {
 	if c.MeterProvider == nil {
 		c.MeterProvider = otel.GetMeterProvider()
@@ -90,41 +91,48 @@ func New(c Config) (*Observer, error) {
 	}
 	meter := c.MeterProvider.Meter(scope)
 	o := &Observer{tracer: c.TracerProvider.Tracer(scope)}
-	var errs [5]error
-	o.deliveries, errs[0] = meter.Float64Histogram("payack.delivery.duration", metric.WithUnit("s"), buckets,
-		metric.WithDescription("Time from the arrival of a callback to its answer."))
-	o.attempts, errs[1] = meter.Float64Histogram("messaging.process.duration", metric.WithUnit("s"), buckets,
-		metric.WithDescription("Time of an attempt to process an event that was kept."))
+	if c.Inbox != nil && nilness.Of(c.Inbox) {
+		return nil, errors.New("otelpayack: Inbox: it is nil; leave it out where there is no inbox")
+	}
+	var failed error
+	histogram := func(name string, within metric.HistogramOption, about string) metric.Float64Histogram {
+		h, err := meter.Float64Histogram(name, metric.WithUnit("s"), within, metric.WithDescription(about))
+		failed = errors.Join(failed, err)
+		return h
+	}
+	o.deliveries = histogram("payack.delivery.duration", buckets, "Time from the arrival of a callback to its answer.")
+	o.attempts = histogram("messaging.process.duration", buckets, "Time of an attempt to process an event that was kept.")
+	o.found = histogram("payack.delivery.age", ages, "Age of an order when its payment was found by asking.")
 	if c.Stages {
-		o.stages, errs[2] = meter.Float64Histogram("payack.stage.duration", metric.WithUnit("s"), buckets,
-			metric.WithDescription("Time of a stage of a delivery."))
+		o.stages = histogram("payack.stage.duration", buckets, "Time of a stage of a delivery.")
 	}
-	o.found, errs[4] = meter.Float64Histogram("payack.delivery.age", metric.WithUnit("s"), ages,
-		metric.WithDescription("Age of an order when its payment was found by asking."))
 	if c.Inbox != nil {
-		errs[3] = o.watch(meter, c.Inbox.Stats)
+		failed = errors.Join(failed, o.watch(meter, c.Inbox.Stats))
 	}
-	if err := errors.Join(errs[:]...); err != nil {
-		return nil, fmt.Errorf("otelpayack: %w", err)
+	if failed != nil {
+		return nil, fmt.Errorf("otelpayack: %w", failed)
 	}
 	return o, nil
 }
 
 // watch has the inbox asked whenever metrics are collected.
 func (o *Observer) watch(meter metric.Meter, stats func(context.Context) (payack.InboxStats, error)) error {
-	var errs [4]error
-	var waiting, dead metric.Int64ObservableGauge
-	var oldest metric.Float64ObservableGauge
-	waiting, errs[0] = meter.Int64ObservableGauge("payack.inbox.pending", metric.WithUnit("{event}"),
+	waiting, err := meter.Int64ObservableGauge("payack.inbox.pending", metric.WithUnit("{event}"),
 		metric.WithDescription("Events that wait or are being processed."))
-	dead, errs[1] = meter.Int64ObservableGauge("payack.inbox.dead", metric.WithUnit("{event}"),
-		metric.WithDescription("Events that are not tried again by themselves; a person has to look."))
-	oldest, errs[2] = meter.Float64ObservableGauge("payack.inbox.oldest.age", metric.WithUnit("s"),
-		metric.WithDescription("Age of the oldest event that waits or is being processed."))
-	if err := errors.Join(errs[:]...); err != nil {
+	if err != nil {
 		return err
 	}
-	o.registration, errs[3] = meter.RegisterCallback(func(ctx context.Context, to metric.Observer) error {
+	dead, err := meter.Int64ObservableGauge("payack.inbox.dead", metric.WithUnit("{event}"),
+		metric.WithDescription("Events that are not tried again by themselves; a person has to look."))
+	if err != nil {
+		return err
+	}
+	oldest, err := meter.Float64ObservableGauge("payack.inbox.oldest.age", metric.WithUnit("s"),
+		metric.WithDescription("Age of the oldest event that waits or is being processed."))
+	if err != nil {
+		return err
+	}
+	o.registration, err = meter.RegisterCallback(func(ctx context.Context, to metric.Observer) error {
 		s, err := stats(ctx)
 		if err != nil {
 			return err
@@ -134,7 +142,7 @@ func (o *Observer) watch(meter metric.Meter, stats func(context.Context) (payack
 		to.ObserveFloat64(oldest, s.Oldest.Seconds())
 		return nil
 	}, waiting, dead, oldest)
-	return errs[3]
+	return err
 }
 
 // Close ends the watching of the inbox. Deliveries are measured as before.
@@ -163,14 +171,8 @@ func (o *Observer) Observe(ctx context.Context, ob *payack.Observation) {
 	if o.stages == nil {
 		return
 	}
-	took := &ob.Took
-	for _, s := range [...]struct {
-		stage payack.Stage
-		took  time.Duration
-	}{{payack.StageCapture, took.Capture}, {payack.StageVerify, took.Verify}, {payack.StageGuard, took.Guard}, {payack.StageCall, took.Call}} {
-		if s.took > 0 {
-			o.stages.Record(ctx, s.took.Seconds(), o.byPart.of(labels{provider: d.Provider, stage: s.stage})...)
-		}
+	for stage, took := range ob.Took.Stages() {
+		o.stages.Record(ctx, took.Seconds(), o.byPart.of(labels{provider: d.Provider, stage: stage})...)
 	}
 }
 

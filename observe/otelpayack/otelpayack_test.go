@@ -210,6 +210,12 @@ type inbox func() (payack.InboxStats, error)
 
 func (f inbox) Stats(context.Context) (payack.InboxStats, error) { return f() }
 
+func TestNilInbox(t *testing.T) {
+	var none inbox
+	_, err := otelpayack.New(otelpayack.Config{Inbox: none})
+	require.ErrorContains(t, err, "Inbox: it is nil; leave it out")
+}
+
 func TestInbox(t *testing.T) {
 	var down error
 	k, o := observed(t, otelpayack.Config{Inbox: inbox(func() (payack.InboxStats, error) {

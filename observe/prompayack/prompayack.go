@@ -30,6 +30,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/nilness"
 )
 
 // buckets reach from a refusal at the gate to the providers' patience.
@@ -67,11 +68,15 @@ type Observer struct {
 
 var _ payack.Observer = (*Observer)(nil)
 
-// New returns an observer whose metrics are registered. The error is that of the
-// registry: the metrics of another observer are there already.
+// New returns an observer whose metrics are registered. An error names what is wrong
+// with the configuration, or is that of the registry: the metrics of another
+// observer are there already.
 func New(c Config) (*Observer, error) {
 	if c.Registerer == nil {
 		c.Registerer = prometheus.DefaultRegisterer
+	}
+	if c.Inbox != nil && nilness.Of(c.Inbox) {
+		return nil, errors.New("prompayack: Inbox: it is nil; leave it out where there is no inbox")
 	}
 	o := &Observer{
 		registerer: c.Registerer,
@@ -125,14 +130,8 @@ func (o *Observer) Observe(_ context.Context, ob *payack.Observation) {
 	if o.stages == nil {
 		return
 	}
-	took := &ob.Took
-	for _, s := range [...]struct {
-		stage payack.Stage
-		took  time.Duration
-	}{{payack.StageCapture, took.Capture}, {payack.StageVerify, took.Verify}, {payack.StageGuard, took.Guard}, {payack.StageCall, took.Call}} {
-		if s.took > 0 {
-			o.stages.WithLabelValues(provider, string(s.stage)).Observe(s.took.Seconds())
-		}
+	for stage, took := range ob.Took.Stages() {
+		o.stages.WithLabelValues(provider, string(stage)).Observe(took.Seconds())
 	}
 }
 

@@ -130,6 +130,12 @@ func TestAttempts(t *testing.T) {
 	assert.NotContains(t, text, "payack_inbox", "there is none")
 }
 
+func TestNilInbox(t *testing.T) {
+	var none inbox
+	_, err := prompayack.New(prompayack.Config{Inbox: none})
+	require.ErrorContains(t, err, "Inbox: it is nil; leave it out")
+}
+
 func TestInbox(t *testing.T) {
 	r := prometheus.NewRegistry()
 	var down error
