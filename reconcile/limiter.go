@@ -31,7 +31,7 @@ func (l *limiter) turn(ctx context.Context) error {
 		if err == nil && d.Allowed {
 			return nil
 		}
-		sleep(ctx, d.RetryAfter)
+		sleep(ctx, max(d.RetryAfter, time.Millisecond)) // a limiter may not know how long
 	}
 	return ctx.Err()
 }

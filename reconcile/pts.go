@@ -32,8 +32,8 @@ func PTS(c *client.PTS, receiver *middleware.Handler) Account {
 
 // PTSWithdraws is [PTS] for withdraws, by withdraw_query_v2, under the name
 // withdraws. Give it the receiver of withdraw callbacks; that of an account of
-// payments is refused, because nothing that is signed tells the two kinds apart. For the same reason Confirmed is left to the receiver's
-// own Confirm.
+// payments is refused, because nothing that is signed tells the two kinds apart.
+// For the same reason Confirmed is left to the receiver's own Confirm.
 func PTSWithdraws(c *client.PTS, receiver *middleware.Handler) Account {
 	a := Account{provider: payack.PTS, name: "withdraws", asks: "withdraws", receiver: receiver}
 	if c == nil {
