@@ -1,6 +1,11 @@
 package inbox
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/payack/payack"
+)
 
 // The states of a row, as they stand in the tables and in the statements below.
 const (
@@ -34,12 +39,14 @@ type statements struct {
 const columns = `k, event, fingerprint, payment, slot, token, state, final, attempts, base, happened_us, received_us, since_us, next_us, started_us, ended_us, dropped,
 	sender, receiver, provider, event_id, order_id, reason, error, note, trace, encoded, delivery, body`
 
-const values = `?, ?, ?, ?, ?, EMPTY, 1, ?, 0, 0, COALESCE(NULLIF(?, 0), at_us), at_us, at_us, at_us, 0, 0, 0,
-	?, ?, ?, ?, ?, '', '', '', ?, ?, ?, ?`
+// valuesOf are those of a new row in a state, with when that ended and why.
+func valuesOf(state int, ended, reason, text string) string {
+	return fmt.Sprintf(`?, ?, ?, ?, ?, EMPTY, %d, ?, 0, 0, COALESCE(NULLIF(?, 0), at_us), at_us, at_us, at_us, 0, %s, 0,
+	?, ?, ?, ?, ?, '%s', '%s', '', ?, ?, ?, ?`, state, ended, reason, text)
+}
 
-// aside makes of values those of a row that is dead from the start.
-var aside = strings.NewReplacer(`EMPTY, 1,`, `EMPTY, 4,`, `_us, 0, 0, 0,`, `_us, 0, at_us, 0,`,
-	`'', '', ''`, `'conflict', 'the event came before with other details, which are not signed; compare them with the records of the provider', ''`)
+// otherDetails is why a row is dead from the start.
+const otherDetails = "the event came before with other details, which are not signed; compare them with the records of the provider"
 
 // itemColumns are those of a listed row.
 const itemColumns = `id, receiver, provider, event_id, order_id, state, attempts, received_us, CASE WHEN state = 1 THEN next_us ELSE 0 END, ended_us, reason, error, note, trace`
@@ -63,6 +70,7 @@ func newStatements(d Dialect, prefix string) statements {
 			return strings.ReplaceAll(list, "\x00", "?")
 		}
 	}
+	due, aside := valuesOf(pending, "0", "", ""), valuesOf(dead, "at_us", string(payack.ReasonConflict), otherDetails)
 	row := func(values string) string {
 		if d == MySQL { // which would make a table of the one row
 			return `VALUES (` + strings.ReplaceAll(values, "at_us", "NOW") + `)`
@@ -75,10 +83,10 @@ func newStatements(d Dialect, prefix string) statements {
 	return statements{
 		// In one statement where nothing of the event is known. It waits for nobody
 		// who works on a known row.
-		keepNew: write(`INSERT INTO INBOX (` + columns + `) SELECT ` + cast(values) + ` FROM (SELECT NOW AS at_us) AS c
+		keepNew: write(`INSERT INTO INBOX (` + columns + `) SELECT ` + cast(due) + ` FROM (SELECT NOW AS at_us) AS c
 	WHERE NOT EXISTS (SELECT 1 FROM INBOX WHERE payment = ? AND event = ?) AND NOT EXISTS (SELECT 1 FROM ONCE WHERE k = ?)CONFLICT`),
-		keepRow:   write(`INSERT INTO INBOX (` + columns + `) ` + row(values) + `CONFLICT`),
-		keepAside: write(`INSERT INTO INBOX (` + columns + `) ` + row(aside.Replace(values)) + `CONFLICT`),
+		keepRow:   write(`INSERT INTO INBOX (` + columns + `) ` + row(due) + `CONFLICT`),
+		keepAside: write(`INSERT INTO INBOX (` + columns + `) ` + row(aside) + `CONFLICT`),
 		// The table of sqlstore, by its documented key.
 		doneBefore: write(`SELECT COUNT(*) FROM ONCE WHERE k = ? AND fingerprint = ? AND state = 2`),
 		copies:     write(`SELECT id, k, state, slot, sender, reason FROM INBOX WHERE payment = ? AND event = ? AND fingerprint = ? ORDER BY id`),
