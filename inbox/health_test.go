@@ -3,6 +3,7 @@ package inbox_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,13 +37,16 @@ func TestHealthy(t *testing.T) {
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
 		fails("Run is not running in this process; call it")
 
-		goOn := make(chan struct{})
-		s.says(func(context.Context, payack.Event) error { <-goOn; return nil }, nil)
+		stuck, goOn := make(chan struct{}, 2), make(chan struct{})
+		release := sync.OnceFunc(func() { close(goOn) })
+		s.says(func(context.Context, payack.Event) error { stuck <- struct{}{}; <-goOn; return nil }, nil)
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-2", payack.PTSSuccess))
 		stop := s.run()
+		t.Cleanup(release) // before that of run, which waits for the function
+		<-stuck
 		fails("1 events for \"pts\" are due") // the other one runs
 		fails("the workers don't keep up")
-		close(goOn)
+		release()
 		require.Eventually(t, func() bool { return len(s.calls()) == 2 }, 30*time.Second, time.Millisecond)
 		require.Eventually(t, func() bool { return s.in.Healthy(t.Context()) == nil }, 30*time.Second, time.Millisecond)
 		stop()
