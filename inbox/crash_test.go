@@ -211,24 +211,24 @@ func begin(t testing.TB, url string, clients int) (l *load, end func()) {
 // than so long after the one before, and what ran in a transaction exactly once.
 func settledAll(t testing.TB, db *sql.DB, l *load, within time.Duration) {
 	t.Helper()
-	counts := func(table string) map[string]int {
-		rows, err := db.Query(`SELECT id, COUNT(*) FROM ` + table + ` GROUP BY id`)
+	counts := func(table, by string) map[string]int {
+		rows, err := db.Query(`SELECT ` + by + `, COUNT(*) FROM ` + table + ` GROUP BY ` + by)
 		if err != nil {
 			return nil
 		}
 		defer rows.Close()
 		out := map[string]int{}
 		for rows.Next() {
-			var id string
+			var value string
 			var n int
-			require.NoError(t, rows.Scan(&id, &n))
-			out[id] = n
+			require.NoError(t, rows.Scan(&value, &n))
+			out[value] = n
 		}
 		return out
 	}
 	var effects, mails map[string]int
 	missing := func() (n int) {
-		effects, mails = counts("effects"), counts("mails")
+		effects, mails = counts("effects", "id"), counts("mails", "id")
 		for order := range l.acked {
 			if effects[order]+mails[order] == 0 {
 				n++
@@ -245,16 +245,7 @@ func settledAll(t testing.TB, db *sql.DB, l *load, within time.Duration) {
 		}
 	}
 	if !assert.Zero(t, left, "acknowledged and never processed") {
-		states := map[int]int{}
-		rows, err := db.Query(`SELECT state, COUNT(*) FROM payack_inbox GROUP BY state`)
-		require.NoError(t, err)
-		defer rows.Close()
-		for rows.Next() {
-			var state, n int
-			require.NoError(t, rows.Scan(&state, &n))
-			states[state] = n
-		}
-		t.Log("rows by state:", states)
+		t.Log("rows by state:", counts("payack_inbox", "state"))
 	}
 	twice := 0
 	for id, n := range effects {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,13 +38,14 @@ func TestHealthy(t *testing.T) {
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
 		fails("Run is not running in this process; call it")
 
-		stuck, goOn := make(chan struct{}, 2), make(chan struct{})
+		var running atomic.Bool
+		goOn := make(chan struct{})
 		release := sync.OnceFunc(func() { close(goOn) })
-		s.says(func(context.Context, payack.Event) error { stuck <- struct{}{}; <-goOn; return nil }, nil)
+		s.says(func(context.Context, payack.Event) error { running.Store(true); <-goOn; return nil }, nil)
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-2", payack.PTSSuccess))
 		stop := s.run()
 		t.Cleanup(release) // before that of run, which waits for the function
-		<-stuck
+		require.Eventually(t, running.Load, 30*time.Second, time.Millisecond)
 		fails("1 events for \"pts\" are due") // the other one runs
 		fails("the workers don't keep up")
 		release()
