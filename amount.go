@@ -96,8 +96,9 @@ func (a Amount) Valid() bool { return validAmount(a.SignedText()) }
 
 // positive reports whether the amount is a number above zero.
 func (a Amount) positive() bool {
-	text := canonical(a.SignedText())
-	return a.Valid() && text[0] != '-' && text != "0"
+	text := a.SignedText()
+	digits, _, _ := strings.Cut(strings.ToLower(text), "e")
+	return a.Valid() && text[0] != '-' && strings.ContainsAny(digits, "123456789")
 }
 
 // byValue returns one text for all amounts of one value. Two amounts of which
@@ -154,6 +155,9 @@ func (a Amount) MinorUnits(digits int) (int64, error) {
 func (a Amount) Equal(b Amount) bool {
 	if a.IsEmpty() || b.IsEmpty() {
 		return a.IsEmpty() && b.IsEmpty()
+	}
+	if a.SignedText() == b.SignedText() { // as nearly all that are equal
+		return a.Valid()
 	}
 	return a.Valid() && b.Valid() && a.byValue() == b.byValue()
 }

@@ -93,7 +93,7 @@ type Observation struct {
 	// was accepted and could not be recorded as done.
 	Err error
 	// Stack is where a panic came from.
-	Stack []byte
+	Stack string
 	// Attempt counts the attempts to process an event that an inbox keeps, from 1;
 	// it is 0 for a request.
 	Attempt int

@@ -112,7 +112,7 @@ func (in *Inbox) process(ctx context.Context, desk payack.Desk, a *attempt, o *p
 		defer close(ended)
 		defer func() {
 			if p := recover(); p != nil {
-				o.Outcome, o.Reason, o.Stack = payack.OutcomeFailed, payack.ReasonPanic, debug.Stack()
+				o.Outcome, o.Reason, o.Stack = payack.OutcomeFailed, payack.ReasonPanic, string(debug.Stack())
 				o.Err = errors.New("inbox: the receiver panicked")
 			}
 		}()

@@ -33,7 +33,7 @@ func (rc *receiver) tie(ctx context.Context, d *delivery, ev payack.Event) error
 		}
 	}
 	if id, digest, ok := rc.details(ev); ok {
-		_, err := d.hold.claim(ctx, id, digest, false) // committed with the event
+		_, err := d.hold.claim(ctx, id, digest) // committed with the event
 		return err
 	}
 	return nil
@@ -88,14 +88,14 @@ func (h *hold) bind(ctx context.Context, d *delivery, b binding) error {
 			return busy()
 		}
 		h.lock = b.lock
-		state, err = h.claim(ctx, b.lock, "", true)
+		state, err = h.claim(ctx, b.lock, "")
 		switch {
 		case err != nil:
 			return err
 		case state != payack.ClaimGranted:
 			return busy()
 		}
-		state, err = h.claim(ctx, b.text, b.event, false) // committed with the event
+		state, err = h.claim(ctx, b.text, b.event) // committed with the event
 	}
 	switch {
 	case err != nil:

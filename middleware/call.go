@@ -40,7 +40,7 @@ func (rc *receiver) recovered(d *delivery, err *error) {
 		*err = http.ErrAbortHandler
 		return
 	}
-	d.observation.Stack = stack
+	d.observation.Stack = string(stack)
 	stage := payack.StageCall
 	if d.observation.EventID == "" {
 		stage = payack.StageVerify

@@ -115,7 +115,7 @@ func TestSharedQuestionsEndBadly(t *testing.T) {
 				o := d.last(t)
 				assert.Equal(t, tc.reason, o.Reason, name)
 				if tc.reason == payack.ReasonPanic {
-					assert.Contains(t, string(o.Stack), "TestSharedQuestionsEndBadly")
+					assert.Contains(t, o.Stack, "TestSharedQuestionsEndBadly")
 				}
 			}
 			assert.LessOrEqual(t, time.Since(begin), 3*middleware.DefaultDeadline+time.Second, name)

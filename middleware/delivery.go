@@ -17,10 +17,9 @@ type delivery struct {
 	// w and r are nil for a delivery that is processed after its answer.
 	w http.ResponseWriter
 	r *http.Request
-	// started is when the work on it began, and spent what the stages so far took;
-	// without an observer nobody asks, and the clock is left alone.
-	started time.Time
-	spent   time.Duration // negative where nobody asks
+	// lapped is when the last stage ended. It is zero without an observer, so that
+	// the clock is left alone.
+	lapped time.Time
 
 	deadline lazycontext.Context
 	hold     hold
@@ -31,25 +30,31 @@ type delivery struct {
 
 // within gives the delivery its context, which ends at end, and returns it.
 func (d *delivery) within(parent context.Context, end time.Time) context.Context {
-	return d.deadline.Start(parent, end, &d.Delivery, &d.hold)
+	return d.deadline.Start(parent, end, d)
+}
+
+// WithValues implements [lazycontext.Valuer].
+func (d *delivery) WithValues(ctx context.Context) context.Context {
+	return payack.WithHeld(payack.WithDelivery(ctx, &d.Delivery), &d.hold)
 }
 
 // lap returns what has passed since the last stage ended.
 func (d *delivery) lap() time.Duration {
-	if d.spent < 0 {
+	if d.lapped.IsZero() {
 		return 0
 	}
-	before := d.spent
-	d.spent = time.Since(d.started)
-	return d.spent - before
+	now := time.Now()
+	took := now.Sub(d.lapped)
+	d.lapped = now
+	return took
 }
 
 // begin presets the outcome to a panic. It stays so when the merchant's code ends
 // the goroutine, because then nothing else is written.
 func (rc *receiver) begin(d *delivery) {
 	d.Provider = rc.stages.provider
-	if rc.options.Observer == nil {
-		d.spent = -1
+	if rc.options.Observer != nil {
+		d.lapped = d.Received
 	}
 	o := &d.observation
 	o.Delivery, o.Outcome, o.Reason = &d.Delivery, payack.OutcomeFailed, payack.ReasonPanic

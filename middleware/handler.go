@@ -136,15 +136,15 @@ func (h *Handler) withoutRequest(ctx context.Context, d *payack.Delivery, o *pay
 	if d == nil {
 		d = &payack.Delivery{}
 	}
-	mine := &delivery{Delivery: *d, started: time.Now()}
+	mine, started := &delivery{Delivery: *d}, time.Now()
 	h.engine.begin(mine)
-	mine.spent = 0 // somebody always asks
+	mine.lapped = started // somebody always asks
 	// Deferred, because the function may end the goroutine.
 	defer func() {
 		if o != nil {
 			*o = mine.observation
 			o.Delivery = d
-			o.Took.Total = time.Since(mine.started)
+			o.Took.Total = time.Since(started)
 		}
 	}()
 	err := h.desk(ctx, mine, rest)
@@ -161,7 +161,7 @@ func (h *Handler) desk(parent context.Context, d *delivery, rest func(context.Co
 		}
 	}()
 	defer rc.recovered(d, &err)
-	ctx := d.within(parent, d.started.Add(rc.options.Deadline))
+	ctx := d.within(parent, d.lapped.Add(rc.options.Deadline))
 	defer d.deadline.Stop()
 	if d.Event == nil || !h.owns(d.Event) {
 		return d.invalid("the delivery has no verified event of this provider")

@@ -198,7 +198,7 @@ func TestSecondHalfEndsBadly(t *testing.T) {
 				require.Error(t, err, name)
 			}
 			if name == "panic" {
-				assert.Contains(t, string(o.Stack), "TestSecondHalfEndsBadly")
+				assert.Contains(t, o.Stack, "TestSecondHalfEndsBadly")
 			}
 			assert.Equal(t, "payatom:v1::ORD1:Approved", o.EventID, name)
 		}

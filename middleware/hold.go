@@ -22,17 +22,14 @@ type hold struct {
 	// id is the event's, and lock that of its signature, empty while they are not
 	// in flight.
 	id, lock string
-	claims   []claim
-	room     [1]claim // most events need no more
+	claims   []payack.HeldClaim
+	room     [1]payack.HeldClaim // most events need no more
 	// committed is set when the claims were marked done, here or elsewhere.
 	committed bool
 }
 
-// claim is what a store gave. A lock is never committed.
-type claim struct {
-	payack.HeldClaim
-	lock bool
-}
+// locks reports whether a claim is the lock, which is never committed.
+func (h *hold) locks(c payack.HeldClaim) bool { return h.lock != "" && c.ID == h.lock }
 
 // take takes hold of an event and of what ties its signature to it. It reports
 // whether the event is known as done. What was taken stands in d.hold, beside an
@@ -48,7 +45,7 @@ func (rc *receiver) take(ctx context.Context, d *delivery, ev payack.Event, fing
 	if state, err := rc.once.lookFormer(ctx, id, fingerprint); err != nil || state != payack.ClaimUnknown {
 		return d.knownOr(state, err)
 	}
-	state, err := h.claim(ctx, id, fingerprint, false)
+	state, err := h.claim(ctx, id, fingerprint)
 	switch {
 	case err != nil:
 		return false, err
@@ -79,13 +76,13 @@ func (d *delivery) known(state payack.ClaimState) (done bool, err error) {
 
 // claim asks the store for id and keeps what it gets. When the store fails under
 // InsecureProcessWithoutStore, the claim is granted and nothing is kept.
-func (h *hold) claim(ctx context.Context, id, fingerprint string, lock bool) (payack.ClaimState, error) {
+func (h *hold) claim(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	got, err := h.once.store.Claim(ctx, id, fingerprint, h.once.lease)
 	switch {
 	case err != nil:
 		return payack.ClaimGranted, h.once.failed(ctx, h.id, err)
 	case got.State == payack.ClaimGranted:
-		h.claims = append(h.claims, claim{payack.HeldClaim{ID: id, Fingerprint: fingerprint, Token: got.Token}, lock})
+		h.claims = append(h.claims, payack.HeldClaim{ID: id, Fingerprint: fingerprint, Token: got.Token})
 	}
 	return got.State, nil
 }
@@ -101,7 +98,7 @@ func (h *hold) bindNow(ctx context.Context, id, fingerprint string) (payack.Clai
 		return state, nil
 	}
 	held := len(h.claims)
-	state, err := h.claim(ctx, id, fingerprint, false)
+	state, err := h.claim(ctx, id, fingerprint)
 	if err != nil || len(h.claims) == held {
 		return state, err
 	}
@@ -124,7 +121,7 @@ func (h *hold) commit(ctx context.Context) (err error) {
 	defer stop()
 	// The event last: whoever finds it done must find its signature bound.
 	for _, c := range slices.Backward(h.claims) {
-		if !c.lock {
+		if !h.locks(c) {
 			err = errors.Join(err, h.once.commit(ctx, c))
 		}
 	}
@@ -142,13 +139,13 @@ func (h *hold) release(ctx context.Context) {
 	if h.lock != "" {
 		defer leave(h.once.home, h.lock)
 	}
-	if h.committed && !slices.ContainsFunc(h.claims, func(c claim) bool { return c.lock }) {
+	if h.committed && h.lock == "" {
 		return // and leave the clock alone
 	}
 	ctx, stop := atLeast(ctx, storeTimeout) // for all of them
 	defer stop()
 	for _, c := range slices.Backward(h.claims) {
-		if h.committed && !c.lock {
+		if h.committed && !h.locks(c) {
 			continue
 		}
 		err := h.once.release(ctx, c)
@@ -166,8 +163,8 @@ func (h *hold) Store() payack.Store { return h.once.store }
 func (h *hold) Claims() []payack.HeldClaim {
 	var out []payack.HeldClaim
 	for _, c := range h.claims {
-		if !c.lock {
-			out = append(out, c.HeldClaim)
+		if !h.locks(c) {
+			out = append(out, c)
 		}
 	}
 	return out
@@ -178,7 +175,8 @@ func (h *hold) Committed() { h.committed = true }
 
 // atLeast returns ctx with no less than d until its deadline.
 func atLeast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	if end, ok := ctx.Deadline(); ok && time.Until(end) >= d && ctx.Err() == nil {
+	// A delivery's context is not over before its deadline.
+	if end, ok := ctx.Deadline(); ok && time.Until(end) >= d {
 		return ctx, func() {}
 	}
 	return context.WithTimeout(context.WithoutCancel(ctx), d)

@@ -52,11 +52,11 @@ func (rc *receiver) observerPanicked() {
 
 // observe completes the observation of a request and tells it. The clock is left
 // alone where nobody listens.
-func (rc *receiver) observe(ctx context.Context, o *payack.Observation, started time.Time) {
+func (rc *receiver) observe(ctx context.Context, o *payack.Observation) {
 	if rc.options.Observer == nil && !rc.options.Logger.Enabled(ctx, levelOf(o)) {
 		return
 	}
-	o.Took.Total = time.Since(started)
+	o.Took.Total = time.Since(o.Delivery.Received)
 	rc.tell(ctx, o)
 }
 
@@ -121,8 +121,8 @@ func logObservation(ctx context.Context, logger *slog.Logger, level slog.Level, 
 	if o.Err != nil {
 		attrs = append(attrs, slog.String("error", o.Err.Error()))
 	}
-	if o.Stack != nil {
-		attrs = append(attrs, slog.String("stack", string(o.Stack)))
+	if o.Stack != "" {
+		attrs = append(attrs, slog.String("stack", o.Stack))
 	}
 	what := "callback"
 	if o.Delivery.Source != payack.SourceCallback {

@@ -84,7 +84,7 @@ func (o *once) failed(ctx context.Context, id string, err error) error {
 
 // commit marks a claim done. A callback that outlived its lease takes the claim
 // back first: its result counts, unless somebody else has claimed it since.
-func (o *once) commit(ctx context.Context, c claim) (err error) {
+func (o *once) commit(ctx context.Context, c payack.HeldClaim) (err error) {
 	defer storePanicked(&err)
 	err = o.store.Commit(ctx, c.ID, c.Token)
 	if !errors.Is(err, payack.ErrNotHeld) {
@@ -100,7 +100,7 @@ func (o *once) commit(ctx context.Context, c claim) (err error) {
 	return o.store.Commit(ctx, c.ID, again.Token)
 }
 
-func (o *once) release(ctx context.Context, c claim) (err error) {
+func (o *once) release(ctx context.Context, c payack.HeldClaim) (err error) {
 	defer storePanicked(&err)
 	return o.store.Release(ctx, c.ID, c.Token)
 }

@@ -142,7 +142,7 @@ func newReceiver[E payack.Event](o Options, s stages[E]) (*Receiver[E], error) {
 // observed once.
 func (rc *receiver) serve(w http.ResponseWriter, r *http.Request, call callFunc) {
 	now := time.Now()
-	d := &delivery{w: w, r: r, started: now, Delivery: payack.Delivery{
+	d := &delivery{w: w, r: r, Delivery: payack.Delivery{
 		Received: now, Method: r.Method, Path: r.URL.Path, Header: r.Header,
 	}}
 	rc.begin(d)
@@ -160,7 +160,7 @@ func (rc *receiver) serve(w http.ResponseWriter, r *http.Request, call callFunc)
 
 // finish tells the log, the observer and the limiter how a request ended.
 func (rc *receiver) finish(ctx context.Context, d *delivery) {
-	rc.observe(ctx, &d.observation, d.started)
+	rc.observe(ctx, &d.observation)
 	rc.chargeFailure(ctx, d)
 }
 

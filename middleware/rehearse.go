@@ -34,7 +34,7 @@ type Rehearsal struct {
 // of theirs is a failure like any other. The body is read to its end.
 func (h *Handler) Rehearse(r *http.Request) Rehearsal {
 	rc, now := h.engine, time.Now()
-	d := &delivery{r: r, started: now, Delivery: payack.Delivery{
+	d := &delivery{r: r, Delivery: payack.Delivery{
 		Received: now, Method: r.Method, Path: r.URL.Path, Header: r.Header,
 	}}
 	rc.begin(d)

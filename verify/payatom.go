@@ -203,8 +203,8 @@ func (v *Payatom) verify(body string, names *payatomNames, k *PayatomKeys, t *tr
 	// but nothing may be taken for one of them.
 	which := names.amount(fields)
 	amountName := names.amounts[which]
-	if err = names.known[which].mark(fields); err == nil {
-		err = strict.Twins(fields, names.amounts)
+	if err = names.known[which].mark(fields); err == nil && len(names.amounts) > 1 {
+		err = strict.Twins(fields, names.amounts) // of a single one, mark has refused them
 	}
 	if err == nil && v.body == BodyForm {
 		err = phpTwins(fields, names.decide)

@@ -284,7 +284,7 @@ func TestAnswers(t *testing.T) {
 				if tc.is != nil {
 					require.ErrorIs(t, o.Err, tc.is)
 				}
-				assert.Equal(t, tc.reason == payack.ReasonPanic, o.Stack != nil)
+				assert.Equal(t, tc.reason == payack.ReasonPanic, o.Stack != "")
 				switch tc.reason {
 				case payack.ReasonTooLarge:
 					assert.Equal(t, []string{"close"}, got.Header["Connection"])

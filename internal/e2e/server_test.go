@@ -91,7 +91,7 @@ type serverNote struct {
 	serverTold
 	answered int
 	id       string
-	stack    []byte
+	stack    string
 }
 
 // serverBook keeps what the server saw, by path and by order.
@@ -1188,7 +1188,7 @@ func TestServerCallbackFaults(t *testing.T) {
 					}
 					w.recorded(f.first)
 					for _, note := range h.notes(t, w.path, 1) {
-						assert.Equal(t, f.stack, note.stack != nil)
+						assert.Equal(t, f.stack, note.stack != "")
 						assert.NotEmpty(t, note.id)
 					}
 

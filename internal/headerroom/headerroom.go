@@ -5,14 +5,15 @@ package headerroom
 import "net/http"
 
 // Room has room for the values of one answer. The zero value is ready for use.
-type Room struct {
-	values [2]string
-	used   int
-}
+type Room struct{ values [2]string }
 
-// Set sets one of at most two headers. The name is in canonical form.
+// Set sets one of at most two headers, and panics at the third. The name is in
+// canonical form, and the value is not empty.
 func (r *Room) Set(h http.Header, name, value string) {
-	r.values[r.used] = value
-	r.used++
-	h[name] = r.values[r.used-1 : r.used : r.used]
+	i := 0
+	for r.values[i] != "" {
+		i++
+	}
+	r.values[i] = value
+	h[name] = r.values[i : i+1 : i+1]
 }

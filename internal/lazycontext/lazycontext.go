@@ -7,18 +7,20 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/payack/payack"
 )
 
+// Valuer adds values to a context.
+type Valuer interface {
+	WithValues(context.Context) context.Context
+}
+
 // Context keeps the values of the request's context but not its cancellation,
-// adds the delivery and what is held, and has an end of its own. It is to be a
-// member of something that is allocated anyway.
+// adds values and has an end of its own. It is to be a member of something that
+// is allocated anyway.
 type Context struct {
-	parent   context.Context // the request's, as it came
-	delivery *payack.Delivery
-	held     payack.Held
-	end      time.Time
+	parent context.Context // the request's, as it came
+	adds   Valuer
+	end    time.Time
 
 	mu     sync.Mutex
 	err    error              // once somebody was told, or it is over
@@ -27,17 +29,16 @@ type Context struct {
 }
 
 // Start makes c the context of a delivery until end, and returns it. It is called
-// once, before anything else.
-func (c *Context) Start(parent context.Context, end time.Time, d *payack.Delivery, held payack.Held) context.Context {
-	c.parent, c.end, c.delivery, c.held = parent, end, d, held
+// once, before anything else. What adds the values is asked once at the most.
+func (c *Context) Start(parent context.Context, end time.Time, adds Valuer) context.Context {
+	c.parent, c.end, c.adds = parent, end, adds
 	return c
 }
 
 // values returns a context that has the values; mu is held.
 func (c *Context) values() context.Context {
 	if c.made == nil {
-		c.made = payack.WithDelivery(context.WithoutCancel(c.parent), c.delivery)
-		c.made = payack.WithHeld(c.made, c.held)
+		c.made = c.adds.WithValues(context.WithoutCancel(c.parent))
 	}
 	return c.made
 }

@@ -19,13 +19,15 @@ import (
 
 type key struct{}
 
-type held struct{ payack.Held }
+type values struct{}
 
-func (held) Claims() []payack.HeldClaim { return []payack.HeldClaim{{ID: "id"}} }
+func (*values) WithValues(ctx context.Context) context.Context {
+	return payack.WithDelivery(ctx, &payack.Delivery{Provider: payack.PTS})
+}
 
 func started(parent context.Context, d time.Duration) (*lazycontext.Context, context.Context) {
 	c := new(lazycontext.Context)
-	return c, c.Start(parent, time.Now().Add(d), &payack.Delivery{Provider: payack.PTS}, held{})
+	return c, c.Start(parent, time.Now().Add(d), new(values))
 }
 
 func TestValuesAndEnd(t *testing.T) {
@@ -43,9 +45,6 @@ func TestValuesAndEnd(t *testing.T) {
 			d, found := payack.DeliveryFrom(ctx)
 			require.True(t, found)
 			assert.Equal(t, payack.PTS, d.Provider)
-			h, found := payack.HeldFrom(ctx)
-			assert.True(t, found)
-			assert.Equal(t, held{}, h)
 			ctx.Done()
 		}
 		<-ctx.Done()
@@ -96,14 +95,13 @@ func TestSeveralAtOnce(t *testing.T) {
 // A callback that asks for nothing pays for nothing.
 func TestUnaskedDoesNotAllocate(t *testing.T) {
 	var all [201]struct {
-		context  lazycontext.Context
-		delivery payack.Delivery
-		held     held
+		context lazycontext.Context
+		values  values
 	}
 	next, end := 0, time.Now().Add(time.Hour)
 	assert.Zero(t, testing.AllocsPerRun(200, func() {
 		x := &all[next]
-		ctx := x.context.Start(context.Background(), end, &x.delivery, &x.held)
+		ctx := x.context.Start(context.Background(), end, &x.values)
 		_, _ = ctx.Deadline()
 		_ = ctx.Err()
 		x.context.Stop()
