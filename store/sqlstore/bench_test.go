@@ -83,7 +83,7 @@ func median(x []float64) float64 {
 
 // bare is the same work without a store: statements of the same bytes, on a table
 // like the store's.
-type bare struct{ insert, update, effect string }
+type bare struct{ insert, update, look, effect string }
 
 func (p *place) bare(t testing.TB) bare {
 	for statement := range strings.SplitSeq(sqlstore.Schema(p.dialect, "bare_"), ";\n") {
@@ -94,6 +94,7 @@ func (p *place) bare(t testing.TB) bare {
 	return bare{
 		p.dialect.Rebind(`INSERT INTO bare_once (k, fingerprint, state, token, at_us, id) VALUES (?, ?, ?, ?, ?, ?)`),
 		p.dialect.Rebind(`UPDATE bare_once SET state = 2, at_us = ? WHERE k = ? AND token = ?`),
+		p.dialect.Rebind(`SELECT state FROM bare_once WHERE k = ? AND token = ?`),
 		p.dialect.Rebind(`INSERT INTO effects (id, part) VALUES (?, 1)`),
 	}
 }
@@ -108,6 +109,18 @@ func (s bare) claim(ctx context.Context, q execer, id string) error {
 	key, token := bytesOf(id)
 	_, err := q.ExecContext(ctx, s.insert, key, key, 1, token, time.Now().UnixMicro(), id)
 	return err
+}
+
+func (s bare) mark(ctx context.Context, q execer, id string) error {
+	key, token := bytesOf(id)
+	_, err := q.ExecContext(ctx, s.update, time.Now().UnixMicro(), key, token)
+	return err
+}
+
+func (s bare) marked(ctx context.Context, tx *sql.Tx, id string) error {
+	key, token := bytesOf(id)
+	var state int
+	return tx.QueryRowContext(ctx, s.look, key, token).Scan(&state)
 }
 
 type execer interface {
@@ -144,9 +157,7 @@ func BenchmarkClaimAndCommit(b *testing.B) {
 				if err := bare.claim(ctx, p.db, id); err != nil {
 					return err
 				}
-				key, token := bytesOf(id)
-				_, err := p.db.ExecContext(ctx, bare.update, time.Now().UnixMicro(), key, token)
-				return err
+				return bare.mark(ctx, p.db, id)
 			}},
 		)
 	})
@@ -204,19 +215,21 @@ func BenchmarkInTx(b *testing.B) {
 }
 
 func (p *place) benchInTx(b *testing.B, clients int, bare bare, settle merchant) {
-	transaction := func(ctx context.Context, id string, claim bool) error {
+	// transaction is the merchant's, with what is to be done before the settlement
+	// and after it.
+	transaction := func(ctx context.Context, id string, before func(tx *sql.Tx) error, after func(tx *sql.Tx) error) error {
 		tx, err := p.db.BeginTx(ctx, nil)
 		if err != nil {
 			return err
 		}
 		defer tx.Rollback()
-		if claim {
-			if err := bare.claim(ctx, tx, id); err != nil {
+		for _, step := range []func(tx *sql.Tx) error{before, func(tx *sql.Tx) error { return settle(ctx, tx, id) }, after} {
+			if step == nil {
+				continue
+			}
+			if err := step(tx); err != nil {
 				return err
 			}
-		}
-		if err := settle(ctx, tx, id); err != nil {
-			return err
 		}
 		return tx.Commit()
 	}
@@ -229,9 +242,20 @@ func (p *place) benchInTx(b *testing.B, clients int, bare bare, settle merchant)
 			if err := bare.claim(ctx, p.db, id); err != nil {
 				return err
 			}
-			return transaction(ctx, id, false)
+			return transaction(ctx, id, nil, nil)
 		}},
-		side{"one_commit", func(ctx context.Context, id string) error { return transaction(ctx, id, true) }},
+		// What InTx does, by hand: no less can mark first and look at the end.
+		side{"two_commits_and_marks", func(ctx context.Context, id string) error {
+			if err := bare.claim(ctx, p.db, id); err != nil {
+				return err
+			}
+			return transaction(ctx, id,
+				func(tx *sql.Tx) error { return bare.mark(ctx, tx, id) },
+				func(tx *sql.Tx) error { return bare.marked(ctx, tx, id) })
+		}},
+		side{"one_commit", func(ctx context.Context, id string) error {
+			return transaction(ctx, id, func(tx *sql.Tx) error { return bare.claim(ctx, tx, id) }, nil)
+		}},
 	)
 }
 
