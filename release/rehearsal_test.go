@@ -23,7 +23,6 @@ func TestRehearsal(t *testing.T) {
 	out, err := command(".", nil, "go", "env", "GOPROXY")
 	require.NoError(t, err, out)
 	t.Setenv("GOPROXY", regexp.MustCompile(`[,|]direct`).ReplaceAllString(strings.TrimSpace(out), ""))
-	t.Setenv("CGO_ENABLED", "0") // compiling SQLite's C code for an example takes longest, and is no part of a release
 	for _, who := range []string{"AUTHOR", "COMMITTER"} {
 		t.Setenv("GIT_"+who+"_NAME", "rehearsal")
 		t.Setenv("GIT_"+who+"_EMAIL", "rehearsal@localhost")

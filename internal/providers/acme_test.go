@@ -102,7 +102,7 @@ func overlay(t *testing.T, root string, registered bool) string {
 func goTest(root, overlay, run string, packages ...string) (string, error) {
 	cmd := exec.Command("go", append([]string{"test", "-overlay", overlay, "-run", run}, packages...)...)
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "GOWORK="+filepath.Join(root, "go.work"), "GOFLAGS=")
+	cmd.Env = append(os.Environ(), "GOWORK="+filepath.Join(root, "go.work"))
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 )
 
 // Counts is how many vectors each provider has, so that a test can tell that
@@ -121,8 +120,7 @@ func Load(provider string) (*File, error) {
 	if _, found := Counts[provider]; !found {
 		return nil, fmt.Errorf("vectors: there are none of a provider %q", provider)
 	}
-	_, here, _, _ := runtime.Caller(0)
-	b, err := os.ReadFile(filepath.Join(filepath.Dir(here), "..", "..", "testdata", "vectors", provider+".json"))
+	b, err := read(provider + ".json")
 	if err != nil {
 		return nil, err
 	}
@@ -131,4 +129,21 @@ func Load(provider string) (*File, error) {
 		return nil, fmt.Errorf("vectors of %s: %w", provider, err)
 	}
 	return &f, nil
+}
+
+// read reads a file of the repository's testdata/vectors. It looks for it from the
+// working folder upwards, which is a test's package: a binary built with -trimpath
+// does not know where its source is.
+func read(file string) ([]byte, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		b, err := os.ReadFile(filepath.Join(dir, "testdata", "vectors", file))
+		if err == nil || dir == filepath.Dir(dir) {
+			return b, err
+		}
+		dir = filepath.Dir(dir)
+	}
 }
