@@ -140,16 +140,22 @@ func (t *transaction) ending(ctx context.Context) context.Context {
 
 // finish calls the transaction's Commit or Rollback and gives the connection back.
 // Drivers take no context for that, so that it is done in the background when the
-// server does not answer until ctx is over.
+// server does not answer until ctx is over. Once the end is confirmed nobody waits
+// for the connection to be restored.
 func (t *transaction) finish(ctx context.Context, call func() error) error {
 	ended := make(chan error, 1)
 	go func() {
 		err := call()
+		if err == nil {
+			ended <- nil
+		}
 		dialect.Restore(t.conn, t.store.cfg.Dialect, err == nil)
 		t.store.writer.leave()
 		t.cancel()
 		t.store.silent.Store(false)
-		ended <- err
+		if err != nil {
+			ended <- err
+		}
 	}()
 	select {
 	case err := <-ended:
