@@ -3,12 +3,24 @@ package main
 import (
 	"bytes"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/payack/payack"
 )
+
+// asCommand has this binary be the command, which starts itself for each run.
+const asCommand = "PAYACK_BENCH_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
 
 func testKit(t testing.TB) *kit {
 	t.Helper()
@@ -28,11 +40,11 @@ func TestRowsDoWhatTheySay(t *testing.T) {
 			if err := r.open(); err != nil {
 				t.Fatal(err)
 			}
-			s, err := r.measure(1)
+			own, _, err := r.round(nil, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.nanoseconds <= 0 || r.size == 0 {
+			if s := own.sample(); s.nanoseconds <= 0 || own.least <= 0 || r.size == 0 {
 				t.Fatalf("%+v, %d bytes", s, r.size)
 			}
 		})
@@ -67,12 +79,12 @@ func TestEveryBaseIsARow(t *testing.T) {
 			t.Errorf("%s is compared with %s, which is no row", r.key(), r.base)
 		}
 	}
-	res := newResults(1)
+	run := make(outcome)
 	for key := range keys {
-		res.add(key, sample{1, 1, 1})
+		run[key] = figures{Nanoseconds: 1, Allocs: 1, Bytes: 1, Ratio: 1, Least: 1, Base: 1}
 	}
 	for _, g := range goals {
-		if _, ok := g.value(res); !ok {
+		if _, ok := g.value(run); !ok {
 			t.Errorf("nothing is measured for: %s", g.what)
 		}
 	}
@@ -192,7 +204,8 @@ func TestServers(t *testing.T) {
 }
 
 func TestCommand(t *testing.T) {
-	s, err := parse([]string{"-quick", "-load", "0", "-run", "^ptop/(payack, with slog)$"})
+	t.Setenv(asCommand, "1")
+	s, err := parse([]string{"-quick", "-runs", "2", "-load", "0", "-run", "^ptop/(payack, with slog)$|^alone/slog$"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,13 +213,15 @@ func TestCommand(t *testing.T) {
 	if err := run(&out, s); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| " + rowPinned + " |", "| payack, with slog |", "what slog adds to Ptop"} {
+	for _, want := range []string{"| " + rowPinned + " |", "| payack, with slog |", "what slog adds to Ptop", "2 runs", "–"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, &out)
 		}
 	}
-	if _, err := parse([]string{"-n", "0"}); err == nil {
-		t.Error("no rounds are no error")
+	for _, args := range [][]string{{"-n", "0"}, {"-runs", "0"}, {"-runs", "2", "-cpuprofile", "x"}} {
+		if _, err := parse(args); err == nil {
+			t.Errorf("%v is no error", args)
+		}
 	}
 	if err := run(&out, must(parse([]string{"-quick", "-run", "nothing"}))); err == nil {
 		t.Error("a filter that matches nothing is no error")

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
-	"sort"
 	"sync"
 	"time"
 )
@@ -39,6 +38,13 @@ type worker interface {
 
 func (r *row) key() string { return r.group + "/" + r.name }
 
+// prove makes sure that the row does what it says, and finds the size of its body.
+func (r *row) prove() error {
+	err := r.open()
+	r.workers = nil
+	return err
+}
+
 func (r *row) open() error {
 	n := 1
 	if r.parallel {
@@ -67,13 +73,15 @@ func (r *row) open() error {
 	return nil
 }
 
-// sample is what one round found out about a row.
+// sample is what one round found out about a row, a call.
 type sample struct{ nanoseconds, allocs, bytes float64 }
 
-func (r *row) measure(d time.Duration) (sample, error) {
+// add is one slice of a round: calls for at least this long, after a collection,
+// so that each side pays for its own garbage.
+func (r *row) add(total *tally, d time.Duration) error {
 	var before, after runtime.MemStats
 	var took time.Duration
-	var ops, allocs, size uint64
+	var ops uint64
 	runtime.GC()
 	for took < d {
 		for _, w := range r.workers {
@@ -83,16 +91,45 @@ func (r *row) measure(d time.Duration) (sample, error) {
 		took += r.once()
 		runtime.ReadMemStats(&after)
 		ops += uint64(batch * len(r.workers))
-		allocs += after.Mallocs - before.Mallocs
-		size += after.TotalAlloc - before.TotalAlloc
+		total.allocs += after.Mallocs - before.Mallocs
+		total.bytes += after.TotalAlloc - before.TotalAlloc
 		for _, w := range r.workers {
 			if err := w.check(); err != nil {
-				return sample{}, err
+				return err
 			}
 		}
 	}
-	n := float64(ops)
-	return sample{float64(took.Nanoseconds()) / n, float64(allocs) / n, float64(size) / n}, nil
+	total.took += took
+	total.ops += ops
+	if each := float64(took.Nanoseconds()) / float64(ops); total.least == 0 || each < total.least {
+		total.least = each
+	}
+	return nil
+}
+
+// tally adds up slices. least is the time of a call in the quickest of them.
+type tally struct {
+	took               time.Duration
+	ops, allocs, bytes uint64
+	least              float64
+}
+
+func (t *tally) sample() sample {
+	n := float64(t.ops)
+	return sample{float64(t.took.Nanoseconds()) / n, float64(t.allocs) / n, float64(t.bytes) / n}
+}
+
+// round measures a row for this long, in turns with the row that it is compared
+// with, if there is one: base, row, row, base, so that what gets slower or quicker
+// meanwhile hits both.
+func (r *row) round(base *row, d time.Duration) (own, other tally, err error) {
+	if base == nil {
+		return own, other, r.add(&own, d)
+	}
+	for range 2 {
+		err = errors.Join(base.add(&other, d/4), r.add(&own, d/4), r.add(&own, d/4), base.add(&other, d/4))
+	}
+	return own, other, err
 }
 
 // once makes a batch of calls with each worker and returns how long it took.
@@ -253,45 +290,3 @@ func (w *funcWorker) check() error {
 }
 
 func (w *funcWorker) bytes() int { return w.sign() }
-
-// results holds the samples of all rounds.
-type results struct {
-	rounds  int
-	samples map[string][]sample
-}
-
-func newResults(rounds int) *results { return &results{rounds, make(map[string][]sample)} }
-
-func (r *results) add(key string, s sample) { r.samples[key] = append(r.samples[key], s) }
-
-// median of one of the figures of a row; false when it was not measured.
-func (r *results) median(key string, figure func(sample) float64) (float64, bool) {
-	var values []float64
-	for _, s := range r.samples[key] {
-		values = append(values, figure(s))
-	}
-	return median(values)
-}
-
-// compare is the median of f over the rounds, each with the two rows of that
-// round.
-func (r *results) compare(key, base string, f func(a, b sample) float64) (float64, bool) {
-	a, b := r.samples[key], r.samples[base]
-	var values []float64
-	for i := range min(len(a), len(b)) {
-		values = append(values, f(a[i], b[i]))
-	}
-	return median(values)
-}
-
-func ratio(a, b sample) float64      { return a.nanoseconds / b.nanoseconds }
-func difference(a, b sample) float64 { return a.nanoseconds - b.nanoseconds }
-
-func median(values []float64) (float64, bool) {
-	if len(values) == 0 {
-		return 0, false
-	}
-	sort.Float64s(values)
-	n := len(values)
-	return (values[(n-1)/2] + values[n/2]) / 2, true
-}

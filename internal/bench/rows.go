@@ -45,8 +45,11 @@ func (k *kit) options() middleware.Options {
 
 type change func(*middleware.Options) error
 
+// discarded is not slog's own handler for that, which spares the formatting.
+func discarded() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
 func withSlog(o *middleware.Options) error {
-	o.Logger = slog.New(slog.NewJSONHandler(io.Discard, nil))
+	o.Logger = discarded()
 	return nil
 }
 
@@ -184,8 +187,11 @@ func refused(build func() (http.Handler, error), want answer, one func() (messag
 
 // Names of rows that others are compared with.
 const (
-	rowFloor  = "floor"
-	rowPinned = "payack, scheme pinned"
+	rowFloor      = "floor"
+	rowPinned     = "payack, scheme pinned"
+	rowSlog       = "payack, with slog"
+	rowFloorWrong = "floor, wrong MAC"
+	rowFloorRSA   = "floor, wrong RSA signature"
 )
 
 func (k *kit) rows() []*row {
@@ -193,6 +199,7 @@ func (k *kit) rows() []*row {
 	rows = append(rows, k.ptopRows()...)
 	rows = append(rows, k.ptsRows()...)
 	rows = append(rows, k.payatomRows()...)
+	rows = append(rows, k.aloneRows()...)
 	rows = append(rows, k.peerRows()...)
 	return append(rows, k.parallelRows()...)
 }
@@ -226,15 +233,15 @@ func (k *kit) ptopRows() []*row {
 		{group: g, name: "payack, all schemes, the first matches", base: g + "/" + rowPinned, worker: served(with(nil), ptopAccepted, genuine)},
 		{group: g, name: "payack, signature in the body, pinned", base: g + "/" + rowPinned, worker: served(with([]payack.Scheme{payack.SchemeSpliced}), ptopAccepted, ring(payack.SchemeSpliced))},
 		{group: g, name: "payack, every scheme tried", base: g + "/" + rowPinned, worker: served(with(nil), ptopAccepted, ring(payack.SchemeBlanked))},
-		{group: g, name: "payack, with slog", base: g + "/" + rowPinned, worker: served(with(header, withSlog), ptopAccepted, genuine)},
+		{group: g, name: rowSlog, base: g + "/" + rowPinned, worker: served(with(header, withSlog), ptopAccepted, genuine)},
 		{group: g, name: "payack, limiter on, failures pay", base: g + "/" + rowPinned, worker: served(with(header, withLimiter(ratelimit.ChargeFailures, false)), ptopAccepted, genuine)},
 		{group: g, name: "payack, limiter on, all pay", base: g + "/" + rowPinned, worker: served(with(header, withLimiter(ratelimit.ChargeAll, false)), ptopAccepted, genuine)},
 		{group: g, name: "payack, store full of 100,000", base: g + "/" + rowPinned, worker: k.fullStore()},
 		{group: g, name: "refused: over the rate", base: g + "/" + rowPinned, worker: refused(with(header, withLimiter(ratelimit.ChargeAll, true)), ptopRate, bad(first))},
 		{group: g, name: "refused: oversized by Content-Length", base: g + "/" + rowPinned, worker: refused(with(header), ptopTooLarge, bad(oversized))},
 		{group: g, name: "rejected: no signature", base: g + "/" + rowPinned, worker: refused(with(header), ptopRejected, bad(unsigned))},
-		{group: g, name: "rejected: wrong MAC", base: g + "/" + rowPinned, worker: refused(with(header), ptopRejected, bad(wrongHeader))},
-		{group: g, name: "floor, wrong MAC", base: g + "/" + rowFloor, worker: refused(k.floorPtop, ptopRejected, bad(wrongHeader))},
+		{group: g, name: "rejected: wrong MAC", base: g + "/" + rowFloorWrong, worker: refused(with(header), ptopRejected, bad(wrongHeader))},
+		{group: g, name: rowFloorWrong, base: g + "/" + rowFloor, worker: refused(k.floorPtop, ptopRejected, bad(wrongHeader))},
 	}
 }
 
@@ -296,13 +303,13 @@ func (k *kit) ptsRows() []*row {
 		{group: g, name: rowPinned + ", plain", base: g + "/" + rowFloor + ", plain", worker: served(with(literal), ptsAccepted, flat(payack.SchemeLiteral))},
 		{group: g, name: "payack, all schemes, the first matches", base: g + "/" + rowPinned + ", sealed", worker: served(with(nil), ptsAccepted, genuine)},
 		{group: g, name: "payack, every scheme tried", base: g + "/" + rowPinned + ", sealed", worker: served(with(nil), ptsAccepted, sealed(payack.SchemePHP))},
-		{group: g, name: "payack, with slog", base: g + "/" + rowPinned + ", sealed", worker: served(with(literal, withSlog), ptsAccepted, genuine)},
+		{group: g, name: rowSlog, base: g + "/" + rowPinned + ", sealed", worker: served(with(literal, withSlog), ptsAccepted, genuine)},
 		{group: g, name: "payack, limiter on, failures pay", base: g + "/" + rowPinned + ", sealed", worker: served(with(literal, withLimiter(ratelimit.ChargeFailures, false)), ptsAccepted, genuine)},
 		{group: g, name: "refused: over the rate", base: g + "/" + rowPinned + ", sealed", worker: refused(with(literal, withLimiter(ratelimit.ChargeAll, true)), ptsRate, bad(asIs))},
 		{group: g, name: "refused: oversized by Content-Length", base: g + "/" + rowPinned + ", sealed", worker: refused(with(literal), ptsTooLarge, large)},
 		{group: g, name: "rejected: no signature", base: g + "/" + rowPinned + ", sealed", worker: refused(with(literal), ptsRejected, bad(func(b []byte) []byte { return withoutMember(b, "sign") }))},
-		{group: g, name: "rejected: wrong RSA signature", base: g + "/" + rowPinned + ", sealed", worker: refused(with(literal), ptsRejected, wrongRSA)},
-		{group: g, name: "floor, wrong RSA signature", base: g + "/" + rowFloor + ", sealed", worker: refused(floorSealed, ptsRejected, wrongRSA)},
+		{group: g, name: "rejected: wrong RSA signature", base: g + "/" + rowFloorRSA, worker: refused(with(literal), ptsRejected, wrongRSA)},
+		{group: g, name: rowFloorRSA, base: g + "/" + rowFloor + ", sealed", worker: refused(floorSealed, ptsRejected, wrongRSA)},
 	}
 }
 
@@ -338,13 +345,13 @@ func (k *kit) payatomRows() []*row {
 		{group: g, name: "payack, expectation in the callback", base: g + "/" + rowFloor, worker: served(with(false, literal), payatomAccepted, genuine)},
 		{group: g, name: "payack, all schemes, the first matches", base: g + "/" + rowPinned, worker: served(with(true, nil), payatomAccepted, genuine)},
 		{group: g, name: "payack, every scheme tried", base: g + "/" + rowPinned, worker: served(with(true, nil), payatomAccepted, ring(payack.SchemePHP))},
-		{group: g, name: "payack, with slog", base: g + "/" + rowPinned, worker: served(with(true, literal, withSlog), payatomAccepted, genuine)},
+		{group: g, name: rowSlog, base: g + "/" + rowPinned, worker: served(with(true, literal, withSlog), payatomAccepted, genuine)},
 		{group: g, name: "payack, limiter on, failures pay", base: g + "/" + rowPinned, worker: served(with(true, literal, withLimiter(ratelimit.ChargeFailures, false)), payatomAccepted, genuine)},
 		{group: g, name: "refused: over the rate", base: g + "/" + rowPinned, worker: refused(with(true, literal, withLimiter(ratelimit.ChargeAll, true)), payatomRate, bad(asIs))},
 		{group: g, name: "refused: oversized by Content-Length", base: g + "/" + rowPinned, worker: refused(with(true, literal), payatomTooLarge, large)},
 		{group: g, name: "rejected: no signature", base: g + "/" + rowPinned, worker: refused(with(true, literal), payatomRejected, bad(func(b []byte) []byte { return withoutMember(b, "post_hash") }))},
-		{group: g, name: "rejected: wrong MAC", base: g + "/" + rowPinned, worker: refused(with(true, literal), payatomRejected, wrongMAC)},
-		{group: g, name: "floor, wrong MAC", base: g + "/" + rowFloor, worker: refused(k.floorPayatom, payatomRejected, wrongMAC)},
+		{group: g, name: "rejected: wrong MAC", base: g + "/" + rowFloorWrong, worker: refused(with(true, literal), payatomRejected, wrongMAC)},
+		{group: g, name: rowFloorWrong, base: g + "/" + rowFloor, worker: refused(k.floorPayatom, payatomRejected, wrongMAC)},
 	}
 }
 

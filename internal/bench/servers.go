@@ -230,8 +230,8 @@ func measureServers(out io.Writer, k *kit, s settings) error {
 		}
 		perSecond := func(l load) float64 { return l.perSecond }
 		p99 := func(l load) float64 { return float64(l.p99) / 1e6 }
-		fmt.Fprintf(out, "| requests per second, %s | %.2f | %.0f | %.0f |\n", c.name, across(loads, perSecond), middle(loads[1], perSecond), middle(loads[0], perSecond))
-		fmt.Fprintf(out, "| 99th percentile, %s | %.2f | %.1f ms | %.1f ms |\n", c.name, across(loads, p99), middle(loads[1], p99), middle(loads[0], p99))
+		fmt.Fprintf(out, "| requests per second, %s | %.2f | %.0f | %.0f |\n", c.name, beside(loads, perSecond), middle(loads[1], perSecond), middle(loads[0], perSecond))
+		fmt.Fprintf(out, "| 99th percentile, %s | %.2f | %.1f ms | %.1f ms |\n", c.name, beside(loads, p99), middle(loads[1], p99), middle(loads[0], p99))
 	}
 	return k.measureMemory(out)
 }
@@ -241,18 +241,16 @@ func middle(loads []load, figure func(load) float64) float64 {
 	for _, l := range loads {
 		values = append(values, figure(l))
 	}
-	m, _ := median(values)
-	return m
+	return median(values)
 }
 
-// across is the median over the rounds of with beside without payack.
-func across(loads [2][]load, figure func(load) float64) float64 {
+// beside is the median over the rounds of with beside without payack.
+func beside(loads [2][]load, figure func(load) float64) float64 {
 	var values []float64
 	for i := range loads[0] {
 		values = append(values, figure(loads[1][i])/figure(loads[0][i]))
 	}
-	m, _ := median(values)
-	return m
+	return median(values)
 }
 
 // concurrent is how many requests are held at the same time.

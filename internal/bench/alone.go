@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/payack/payack"
+)
+
+// aloneRows are parts of the work done by what payack is made of, and nothing else.
+func (k *kit) aloneRows() []*row {
+	const g = "alone"
+	return []*row{
+		{group: g, name: "slog", worker: func(int, int) (worker, error) { return newSlogWorker(), nil }},
+		{group: g, name: "x/time/rate over the rate", worker: refused(bareLimiter, ptopRate, func() (message, error) {
+			ring, err := k.ptop(payack.SchemeHeader)
+			if err != nil {
+				return message{}, err
+			}
+			return ring[0], nil
+		})},
+	}
+}
+
+// newSlogWorker writes the line of an accepted callback.
+func newSlogWorker() worker {
+	logger, ctx := discarded(), context.Background()
+	w := &funcWorker{sign: func() int { return 1 }}
+	w.verify = func(int) error {
+		if !logger.Enabled(ctx, slog.LevelInfo) {
+			return errFloor
+		}
+		attrs := make([]slog.Attr, 0, 12)
+		attrs = append(attrs,
+			slog.String("provider", "ptop"),
+			slog.String("outcome", "accepted"),
+			slog.Int("status", http.StatusOK),
+			slog.Int("bytes", 600),
+			slog.Duration("took", 3*time.Microsecond),
+			slog.String("scheme", "header"),
+			slog.String("event_id", "ptop:v1::TX-1700000000:ORDER-100000:success"),
+			slog.String("client", clientAddress),
+		)
+		logger.LogAttrs(ctx, slog.LevelInfo, "payack: callback accepted", attrs...)
+		return nil
+	}
+	return w
+}
+
+// bareLimiter refuses whatever is over its rate, with one limiter for everybody.
+func bareLimiter() (http.Handler, error) {
+	limiter := rate.NewLimiter(rate.Every(time.Hour), 1)
+	limiter.Allow()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if limiter.Allow() {
+			w.WriteHeader(http.StatusOK)
+			return
+		}
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}), nil
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+)
+
+// again measures the same in so many processes, one after the other: where a
+// process has its memory, and what its pools and maps have become, stays the same
+// for as long as it runs, and is another matter in the next one.
+func again(runs int, args []string) ([]outcome, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	var outcomes []outcome
+	for i := range runs {
+		fmt.Fprintf(os.Stderr, "run %d of %d\n", i+1, runs)
+		cmd := exec.Command(self, append(slices.Clone(args), "-runs", "1", "-figures")...)
+		cmd.Stderr = os.Stderr
+		printed, err := cmd.Output()
+		if err != nil {
+			return nil, fmt.Errorf("run %d: %w", i+1, err)
+		}
+		var o outcome
+		if err := json.Unmarshal(printed, &o); err != nil {
+			return nil, fmt.Errorf("run %d: %w", i+1, err)
+		}
+		outcomes = append(outcomes, o)
+	}
+	return outcomes, nil
+}
