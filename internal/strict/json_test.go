@@ -327,7 +327,7 @@ func TestJSONErrorNamesKnownMembers(t *testing.T) {
 		{`{"message":1,"m\u0065ssage":2}`, "a member's name is given twice at byte 13"},
 		{`{"other":1 "message":2}`, "not valid JSON at byte 11"},
 		{`{"other":1,"other":2}`, "a member's name is given twice at byte 11"},
-		{`{"message":`, "JSON ends too early in message at byte 10"},
+		{`{"message":`, "JSON ends too early in message at byte 11"},
 	} {
 		_, err := strict.JSON(nil, c.body, "status", "message")
 		if err == nil || err.Error() != c.want {
