@@ -1,6 +1,9 @@
 package strict
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // JSON appends the members of the one object that src holds to dst, in their
 // order. Field texts are parts of src where nothing was escaped.
@@ -37,7 +40,8 @@ type reader struct {
 }
 
 func read(dst []Field, src, nest string, most int, known []string) (fields, inner []Field, err error) {
-	r := reader{scanner: scanner{src: src, left: most}, known: known}
+	var r reader
+	r.src, r.left, r.known = src, most, known
 	fields, bad := r.document(dst, nest)
 	if bad != nil {
 		return fields, nil, bad
@@ -83,19 +87,26 @@ func (r *reader) members(dst []Field, nest string) ([]Field, *Error) {
 
 // member reads a name and its value into f.
 func (r *reader) member(f *Field, own *names, nest string) (err *Error) {
-	if f.Start, f.Name, err = r.name(own); err != nil {
-		if name := r.knownAs(f.Name); name != "" && r.src[f.Start+1:r.at-1] == name {
-			err.What = name + " is given twice"
-		}
-		return err
-	}
-	if err = r.colon(f.Start); err == nil {
+	if f.Start, f.Name, err = r.name(own); err == nil {
 		err = r.into(f, nest)
 	}
-	if err != nil && err.Member == "" { // it may be of the object within
-		err.Member = r.knownAs(f.Name)
+	if err != nil && err.Member == "" { // or it is of the object within
+		r.place(err, f)
 	}
 	return err
+}
+
+// place says which of the known members the mistake is in, or is given twice. It
+// takes the known name's text, since an error holds nothing of the input.
+func (r *reader) place(err *Error, f *Field) {
+	i := slices.Index(r.known, f.Name)
+	switch twice := err.What == givenTwice && err.Offset == f.Start; {
+	case i < 0:
+	case !twice:
+		err.Member = r.known[i]
+	case r.src[f.Start+1:r.at-1] == f.Name: // it stands there as it is known
+		err.What = r.known[i] + " is given twice"
+	}
 }
 
 // likely is how many members a callback has.
@@ -121,15 +132,4 @@ func (r *reader) into(f *Field, nest string) (err *Error) {
 	f.End = r.at
 	f.Text = r.src[f.ValueStart:f.End]
 	return err
-}
-
-// knownAs returns the known name that is this one, or nothing. It is the known
-// one's text, since an error holds nothing of the input.
-func (r *reader) knownAs(name string) string {
-	for _, known := range r.known {
-		if known == name {
-			return known
-		}
-	}
-	return ""
 }

@@ -20,10 +20,12 @@ const (
 )
 
 // wrong is the error of what stands at a place where it can't. It is called what
-// unless it has a name of its own.
+// unless it has a name of its own. What ends early is wrong at its end.
 func (s *scanner) wrong(at int, what string) *Error {
-	char, size := utf8.DecodeRuneInString(s.src[at:])
-	switch {
+	if what == endsEarly {
+		at = len(s.src)
+	}
+	switch char, size := utf8.DecodeRuneInString(s.src[at:]); {
 	case size == 0:
 		what = endsEarly
 	case char == utf8.RuneError && size == 1:

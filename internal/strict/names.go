@@ -14,11 +14,12 @@ const few = 32
 // names are those of one object.
 type names struct {
 	first int                 // where they begin among the scanner's
+	likes uint64              // the bits of [like] that they have
 	index map[string]struct{} // instead of that, where they have no room there
 }
 
-// name reads the name that is next, which the object must not have yet. Beside an
-// error name is empty unless that is what is wrong.
+// name reads the name that is next, which the object must not have yet, and its
+// colon. Beside an error it is empty if the mistake stands before or within it.
 func (s *scanner) name(own *names) (start int, name string, err *Error) {
 	if s.next() != '"' {
 		return s.at, "", s.wrong(s.at, notJSON)
@@ -33,23 +34,28 @@ func (s *scanner) name(own *names) (start int, name string, err *Error) {
 	if !s.add(own, name) {
 		return start, name, &Error{What: givenTwice, Offset: start}
 	}
+	if s.next() != ':' {
+		return start, name, s.noColon(s.src[start:s.at])
+	}
+	s.at++
 	return start, name, nil
 }
 
 // add reports whether a name is new to its object.
 func (s *scanner) add(own *names, name string) bool {
+	likeness := like(name)
 	if own.index == nil {
-		its := s.names[own.first:s.named]
-		if slices.Contains(its, name) {
+		if own.likes&likeness != 0 && slices.Contains(s.names[own.first:s.named], name) {
 			return false
 		}
+		own.likes |= likeness
 		if s.named < few {
 			s.names[s.named] = name
 			s.named++
 			return true
 		}
-		own.index = make(map[string]struct{}, len(its)+1)
-		for _, n := range its {
+		own.index = make(map[string]struct{}, few)
+		for _, n := range s.names[own.first:s.named] {
 			own.index[n] = struct{}{}
 		}
 	}
@@ -58,16 +64,21 @@ func (s *scanner) add(own *names, name string) bool {
 	return len(own.index) > before
 }
 
-// colon steps over the colon behind the name that begins at start.
-func (s *scanner) colon(start int) *Error {
-	name := s.src[start:s.at]
-	switch c := s.next(); {
-	case c == ':':
-		s.at++
-		return nil
-	case c == ',':
-		return &Error{What: commaColon, Offset: s.at}
-	case strings.HasSuffix(name, `:"`):
+// like is one bit of 64, the same for the same name.
+func like(name string) uint64 {
+	if name == "" {
+		return 1
+	}
+	return 1 << ((int(name[0]) + 5*int(name[len(name)-1]) + 11*len(name)) & 63)
+}
+
+// noColon is the error of what stands where the colon should be, behind a name and
+// white space.
+func (s *scanner) noColon(before string) *Error {
+	switch {
+	case s.peek() == ',':
+		return s.wrong(s.at, commaColon)
+	case strings.HasSuffix(strings.TrimRight(before, " \t\r\n"), `:"`):
 		return s.wrong(s.at, lostQuote)
 	}
 	return s.wrong(s.at, notJSON)

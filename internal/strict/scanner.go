@@ -58,7 +58,7 @@ func (s *scanner) more(end byte) (more bool, err *Error) {
 func (s *scanner) value() (err *Error) {
 	switch c := s.next(); c {
 	case '"':
-		_, _, err = s.literal()
+		err = s.literal()
 	case '{':
 		err = s.object()
 	case '[':
@@ -81,10 +81,7 @@ func (s *scanner) object() *Error {
 	own := names{first: s.named}
 	more, err := s.open('}')
 	for more {
-		start, _, err := s.name(&own)
-		if err == nil {
-			err = s.colon(start)
-		}
+		_, _, err := s.name(&own)
 		if err == nil {
 			err = s.value()
 		}
@@ -145,13 +142,14 @@ func (s *scanner) number() *Error {
 
 // digits steps over one digit or more.
 func (s *scanner) digits() *Error {
-	start := s.at
-	for c := s.peek(); '0' <= c && c <= '9'; c = s.peek() {
-		s.at++
+	i := s.at
+	for i < len(s.src) && '0' <= s.src[i] && s.src[i] <= '9' {
+		i++
 	}
-	if s.at == start {
-		return s.wrong(s.at, notJSON)
+	if i == s.at {
+		return s.wrong(i, notJSON)
 	}
+	s.at = i
 	return nil
 }
 

@@ -1,62 +1,75 @@
 package strict
 
 import (
+	"math/bits"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// plain are the bytes that stand for themselves in a string.
-var plain = func() (is [256]bool) {
-	for c := ' '; c < utf8.RuneSelf; c++ {
-		is[c] = c != '"' && c != '\\'
-	}
-	return is
-}()
-
 // text reads the string that is next.
 func (s *scanner) text() (string, *Error) {
-	content, escaped, err := s.literal()
-	if escaped && err == nil {
-		content = unescape(content)
+	rest := s.src[s.at+1:]
+	if n := ordinary(rest); n < len(rest) && rest[n] == '"' { // as in nearly all
+		s.at += n + len(`""`)
+		return rest[:n], nil
 	}
-	return content, err
+	start := s.at + 1
+	if err := s.literal(); err != nil {
+		return "", err
+	}
+	return unescape(s.src[start : s.at-1]), nil
 }
 
-// literal steps over the string that is next. The content is as it is written.
-func (s *scanner) literal() (content string, escaped bool, err *Error) {
-	src, i := s.src, s.at+1
-	for {
-		for i < len(src) && plain[src[i]] {
-			i++
-		}
+// literal steps over the string that is next.
+func (s *scanner) literal() *Error {
+	for i := s.at + 1; ; {
+		i += ordinary(s.src[i:])
+		rest := s.src[i:]
 		switch {
-		case i == len(src) || src[i] < ' ':
-			return "", false, s.wrong(i, notJSON)
-		case src[i] == '"':
-			content = src[s.at+1 : i]
+		case rest == "" || rest[0] < ' ':
+			return s.wrong(i, notJSON)
+		case rest[0] == '"':
 			s.at = i + 1
-			return content, escaped, nil
-		case src[i] == '\\':
-			_, n, what := escape(src[i:])
-			if what == endsEarly {
-				return "", false, s.wrong(len(src), notJSON)
-			} else if what != "" {
-				return "", false, &Error{What: what, Offset: i}
+			return nil
+		case rest[0] == '\\':
+			_, n, what := escape(rest)
+			if what != "" {
+				return s.wrong(i, what)
 			}
-			escaped = true
 			i += n
+		case !utf8.FullRuneInString(rest):
+			return s.wrong(i, endsEarly)
 		default:
-			_, n := utf8.DecodeRuneInString(src[i:])
-			if n == 1 && !utf8.FullRuneInString(src[i:]) {
-				i = len(src)
-			}
+			_, n := utf8.DecodeRuneInString(rest)
 			if n == 1 {
-				return "", false, s.wrong(i, notJSON)
+				return s.wrong(i, notJSON)
 			}
 			i += n
 		}
 	}
+}
+
+// ordinary returns how many bytes at the beginning of text stand for themselves
+// in a string: up to a quote, a backslash, a control character, or what is beyond
+// ASCII.
+func ordinary(text string) (n int) {
+	// Eight bytes at once. A subtraction sets a byte's highest bit if the byte is
+	// what is looked for; above the first such byte, a borrow may set others.
+	const each = 0x0101010101010101
+	for ; n+8 <= len(text); n += 8 {
+		b := text[n : n+8]
+		w := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		quote, backslash, control := (w^'"'*each)-each, (w^'\\'*each)-each, w-' '*each
+		if found := (quote | backslash | control | w) & (0x80 * each); found != 0 {
+			return n + bits.TrailingZeros64(found)/8
+		}
+	}
+	for n < len(text) && ' ' <= text[n] && text[n] < utf8.RuneSelf && text[n] != '"' && text[n] != '\\' {
+		n++
+	}
+	return n
 }
 
 // escape reads the escape that text begins with, and returns its length. What is
@@ -124,19 +137,20 @@ func unit(text string) (u rune, n int) {
 
 // unescape decodes the content of a string that literal has stepped over.
 func unescape(content string) string {
+	i := strings.IndexByte(content, '\\')
+	if i < 0 {
+		return content
+	}
 	var b strings.Builder
 	b.Grow(len(content))
-	for {
-		i := strings.IndexByte(content, '\\')
-		if i < 0 {
-			b.WriteString(content)
-			return b.String()
-		}
+	for ; i >= 0; i = strings.IndexByte(content, '\\') {
 		char, n, _ := escape(content[i:])
 		b.WriteString(content[:i])
 		b.WriteRune(char)
 		content = content[i+n:]
 	}
+	b.WriteString(content)
+	return b.String()
 }
 
 // AppendQuote appends the JSON string literal of a text, with no escape that isn't
