@@ -1,0 +1,194 @@
+package strict_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack/internal/strict"
+)
+
+// FuzzJSONDecoder compares with a decoder that others wrote, and that is as
+// strict: what is accepted, each field, and for what is refused the place.
+func FuzzJSONDecoder(f *testing.F) {
+	addBodies(f)
+	for _, c := range refusedPlaces {
+		f.Add(c)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		fields, err := decode(t, body)
+		want := decoderError(body)
+		if want == nil {
+			require.NoError(t, err, "%q", body)
+			require.Equal(t, decoderFields(t, body), fields, "%q", body)
+			checkWithin(t, body, fields)
+		} else {
+			require.Error(t, err, "%q: the decoder says %v", body, want)
+			var got *strict.Error
+			require.ErrorAs(t, err, &got)
+			if !want.matches(got) {
+				t.Fatalf("%q: %v, the decoder says %v", body, got, want)
+			}
+		}
+		_, long := strict.Long(body)
+		if err == nil || !strings.HasPrefix(err.Error(), "too many names") {
+			require.Equal(t, err, long, "%q", body)
+		}
+	})
+}
+
+// refusedPlaces are mistakes whose place is easily taken for another.
+var refusedPlaces = []string{
+	`{"a":1,}`, `{"a":{"b":1,}}`, `{"a":[1,]}`, `{"a":[1 2]}`, `{"a"::1}`, `{"a":1,,"b":2}`, `{"a":tru}`, `{"a":nulL}`, `{"a":1.x}`,
+	`{"a":-x}`, `{"a":1e+x}`, `{"a":"\ud83d\u12"}`, `{"a":"\ud83d\u00`, `{"a":"\ud83`, `{"a":"\u12x4"}`, `{"a":"\`, "{\"a\":\"\xe2\x82",
+	"{\"a\":1}\xe2\x82", "{\"a\":1} \u00a0", "{\"a\":1}\n {", `{"a":{"b":1,"\u0062":2}}`, `  `, ` x`, `"\ud800"`, "\xe2\x82",
+}
+
+// refusal is the decoder's error.
+type refusal struct {
+	at    int
+	early bool // the text ends in the middle
+	err   error
+}
+
+func (r *refusal) String() string { return fmt.Sprintf("%v at byte %d", r.err, r.at) }
+
+// bounds are errors of the package's own.
+var errDeep, errNames, errAfter, errNoObject = errors.New("nested too deep"), errors.New("too many names"),
+	errors.New("something after the object"), errors.New("not a JSON object")
+
+func (r *refusal) matches(got *strict.Error) bool {
+	said := r.err.Error()
+	if !r.early && got.What == "JSON ends too early" {
+		// Half a pair of surrogates: of the other half not all is there, and the
+		// decoder sees already that it won't be one.
+		return strings.HasPrefix(said, "invalid surrogate pair") && r.at+12 > got.Offset
+	}
+	if got.Offset != r.at {
+		return false
+	}
+	switch what := got.What; {
+	case r.early:
+		return what == "JSON ends too early"
+	case errors.Is(r.err, jsontext.ErrDuplicateName):
+		return what == "a member's name is given twice"
+	case r.err == errDeep || r.err == errNames || r.err == errNoObject || r.err == errAfter && what == said:
+		return what == said
+	case strings.HasPrefix(said, "invalid surrogate pair"):
+		return what == "a lone surrogate"
+	case strings.HasPrefix(said, "invalid escape sequence"):
+		return what == "not valid JSON"
+	case strings.HasPrefix(said, "invalid UTF-8"):
+		return what == "invalid UTF-8"
+	default: // a character at a place that isn't for it; some have names
+		return what != "a member's name is given twice" && what != "a lone surrogate" && !strings.HasPrefix(what, "too many")
+	}
+}
+
+// decoderError returns what the decoder refuses in a body, with the bounds that
+// it doesn't have.
+func decoderError(body string) *refusal {
+	dec := jsontext.NewDecoder(strings.NewReader(body))
+	start := len(body) - len(strings.TrimLeft(body, " \t\r\n"))
+	if start < len(body) && body[start] == '[' {
+		return &refusal{at: start, err: errNoObject}
+	}
+	if out := decoderBounds(body); out != nil {
+		return out
+	}
+	value, err := dec.ReadValue()
+	if err == nil && value.Kind() != '{' {
+		return &refusal{at: start, err: errNoObject}
+	}
+	end := start + len(value)
+	if err == nil {
+		if _, err = dec.ReadToken(); err == io.EOF {
+			return nil
+		}
+		return &refusal{at: len(body) - len(strings.TrimLeft(body[end:], " \t\r\n")), err: errAfter}
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return &refusal{at: len(body), early: true, err: err}
+	}
+	var se *jsontext.SyntacticError
+	if !errors.As(err, &se) {
+		panic(err)
+	}
+	return &refusal{at: int(se.ByteOffset), err: se.Err}
+}
+
+// decoderBounds goes through the tokens of the first value, up to its end or a
+// mistake.
+func decoderBounds(body string) *refusal {
+	dec := jsontext.NewDecoder(strings.NewReader(body))
+	names := 0
+	for {
+		before := int(dec.InputOffset())
+		token, err := dec.ReadToken()
+		end := int(dec.InputOffset())
+		if err != nil || dec.StackDepth() == 0 {
+			return nil
+		}
+		kind, length := dec.StackIndex(dec.StackDepth())
+		switch {
+		case dec.StackDepth() > strict.MaxDepth:
+			return &refusal{at: end - 1, err: errDeep}
+		case token.Kind() == '"' && kind == '{' && length%2 == 1:
+			if names++; names > strict.MaxFields {
+				return &refusal{at: before + strings.IndexByte(body[before:], '"'), err: errNames}
+			}
+		}
+	}
+}
+
+// decoderFields returns the members of a valid object.
+func decoderFields(t testing.TB, body string) (fields []strict.Field) {
+	dec := jsontext.NewDecoder(strings.NewReader(body))
+	_, err := dec.ReadToken()
+	for err == nil && dec.PeekKind() != '}' {
+		var f strict.Field
+		read := func() (text string, start, end int) {
+			var value jsontext.Value
+			value, err = dec.ReadValue()
+			require.NoError(t, err)
+			text, end = string(value), int(dec.InputOffset())
+			if value.Kind() == '"' {
+				unquoted, err := jsontext.AppendUnquote(nil, value)
+				require.NoError(t, err)
+				text = string(unquoted)
+			}
+			return text, end - len(value), end
+		}
+		f.Name, f.Start, _ = read()
+		f.Kind = strict.Kind(dec.PeekKind())
+		f.Text, f.ValueStart, f.End = read()
+		fields = append(fields, f)
+	}
+	require.NoError(t, err)
+	return fields
+}
+
+// checkWithin takes each of some members for the one that is read along.
+func checkWithin(t testing.TB, body string, fields []strict.Field) {
+	for _, f := range fields[:min(len(fields), 20)] {
+		outer, inner, err := strict.Within(nil, body, f.Name)
+		require.NoError(t, err)
+		require.Equal(t, fields, outer, "%q", body)
+		if f.Name == "" || f.Kind != strict.Object {
+			require.Nil(t, inner, "%q", body)
+			continue
+		}
+		alone, err := strict.JSON(nil, f.Text)
+		require.NoError(t, err)
+		require.Len(t, inner, len(alone))
+		for i, want := range alone {
+			want.Start, want.ValueStart, want.End = want.Start+f.ValueStart, want.ValueStart+f.ValueStart, want.End+f.ValueStart
+			require.Equal(t, want, inner[i], "%q", body)
+		}
+	}
+}
