@@ -241,6 +241,7 @@ var refusedJSON = []struct{ name, body string }{
 	{"an object as name", `{{}:1}`},
 	{"the wrong bracket", `{"a":1]`},
 	{"the wrong bracket inside", `{"a":[1}}`},
+	{"the wrong bracket of an object inside", `{"a":{"b":1]}`},
 	{"a line comment", "{\"a\":1}//x"},
 	{"a comment", `{/**/"a":1}`},
 	{"cut off after the brace", `{`},

@@ -81,11 +81,10 @@ func (s *scanner) object() *Error {
 	own := names{first: s.named}
 	more, err := s.open('}')
 	for more {
-		_, _, err := s.name(&own)
-		if err == nil {
-			err = s.value()
+		if _, _, err := s.name(&own); err != nil {
+			return err
 		}
-		if err != nil {
+		if err := s.value(); err != nil {
 			return err
 		}
 		more, err = s.more('}')
