@@ -7,15 +7,16 @@ import (
 
 const givenTwice = "a member's name is given twice"
 
-// few names are compared with each other, which is quicker than an index for as
-// many as a callback has.
+// few is how many names there is room for, in all objects that are open. They are
+// compared with each other, which is quicker than an index for as many as a
+// callback has.
 const few = 32
 
 // names are those of one object.
 type names struct {
 	first int                 // where they begin among the scanner's
-	likes uint64              // the bits of [like] that they have
-	index map[string]struct{} // instead of that, where they have no room there
+	likes uint64              // the bits of those, as like gives them
+	index map[string]struct{} // all of them, once there is no room for one there
 }
 
 // name reads the name that is next, which the object must not have yet, and its
@@ -54,8 +55,9 @@ func (s *scanner) add(own *names, name string) bool {
 			s.named++
 			return true
 		}
-		own.index = make(map[string]struct{}, few)
-		for _, n := range s.names[own.first:s.named] {
+		its := s.names[own.first:s.named] // none, within many
+		own.index = make(map[string]struct{}, 2*len(its))
+		for _, n := range its {
 			own.index[n] = struct{}{}
 		}
 	}
@@ -64,7 +66,8 @@ func (s *scanner) add(own *names, name string) bool {
 	return len(own.index) > before
 }
 
-// like is one bit of 64, the same for the same name.
+// like returns one bit of 64, the same for the same name: most names needn't be
+// compared.
 func like(name string) uint64 {
 	if name == "" {
 		return 1
