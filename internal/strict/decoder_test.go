@@ -37,6 +37,29 @@ func TestJSONOneByteOff(t *testing.T) {
 	}
 }
 
+// Each byte stands at each place of a string, by itself and in escapes.
+func TestJSONEachByteOfAString(t *testing.T) {
+	const filling = "xxxxxxxxxxxxxxxxxxxx"
+	for c := range 256 {
+		for i := range filling {
+			compare(t, `{"a":"`+filling[:i]+string([]byte{byte(c)})+filling[i:]+`"}`)
+		}
+		for _, escape := range []string{`\`, `\u`, `\u0`, `\ud`, `\u00`, `\u000`, `\ud83d\`, `\ud83d\u`, `\ud83d\ud`, `\ud83d\ude0`} {
+			compare(t, `{"a":"`+escape+string([]byte{byte(c)})+`0000"}`)
+		}
+	}
+}
+
+func TestAppendQuote(t *testing.T) {
+	for c := range rune(0x3000) {
+		text := string(c) + "a" + string(c)
+		want, err := jsontext.AppendQuote([]byte("before"), text)
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(strict.AppendQuote([]byte("before"), text)))
+	}
+	require.Equal(t, "\"\ufffd😀\"", string(strict.AppendQuote(nil, "\xff😀")))
+}
+
 func compare(t *testing.T, body string) {
 	fields, err := decode(t, body)
 	if want := decoderError(body); want != nil {

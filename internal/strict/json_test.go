@@ -125,6 +125,7 @@ var acceptedJSON = []struct{ name, body string }{
 	{"an inner byte-order mark", "{\"a\":\"\ufeff\"}"},
 	{"names that differ by case", `{"a":1,"A":2}`},
 	{"the same name on another level", `{"a":{"a":[{"a":1},{"a":2}]}}`},
+	{"the names of an object that is closed", `{"xax":{"xbx":1},"xbx":{"xcx":1,"xax":{"xdx":[]}},"xdx":[{"xcx":1}],"xcx":1}`},
 	{"names in other normal forms", "{\"\u00e9\":1,\"e\u0301\":2}"},
 	{"depth 64, arrays", nested(64, "[", "", "]")},
 	{"depth 64, objects", strings.Repeat(`{"a":`, 63) + `{}` + strings.Repeat("}", 63)},

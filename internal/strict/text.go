@@ -55,14 +55,15 @@ func (s *scanner) literal() *Error {
 // ASCII.
 func ordinary(text string) (n int) {
 	// Eight bytes at once. A subtraction sets a byte's highest bit if the byte is
-	// what is looked for; above the first such byte, a borrow may set others.
+	// what is looked for, and leaves it set beyond ASCII. A borrow may set others,
+	// but above the first such byte only.
 	const each = 0x0101010101010101
 	for ; n+8 <= len(text); n += 8 {
 		b := text[n : n+8]
 		w := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
 			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 		quote, backslash, control := (w^'"'*each)-each, (w^'\\'*each)-each, w-' '*each
-		if found := (quote | backslash | control | w) & (0x80 * each); found != 0 {
+		if found := (quote | backslash | control) & (0x80 * each); found != 0 {
 			return n + bits.TrailingZeros64(found)/8
 		}
 	}
