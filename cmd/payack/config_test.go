@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -406,45 +404,4 @@ func TestPrefixes(t *testing.T) {
 		texts = append(texts, p.String())
 	}
 	require.Equal(t, []string{"192.0.2.1/32", "192.0.2.0/24", "::1/128", "192.0.2.1/32", "192.0.2.0/24", "2001:db8::/32"}, texts)
-}
-
-// firstConfiguration is what the README showed when the command was new.
-const firstConfiguration = `{
-  "addr": "127.0.0.1:8080",
-  "database": "",
-  "rate_limit": {"per_second": 50, "burst": 100, "charge": "failures"},
-  "payatom": {"secret_keys": ["${PAYATOM_SECRET_KEY}"], "orders": {"ORD1000001": "500"}}
-}`
-
-// TestConfigurationsOfTheDocumentation runs what the README and the guide show as
-// it is written, but for the port, and what they showed once.
-func TestConfigurationsOfTheDocumentation(t *testing.T) {
-	t.Setenv("PAYATOM_SECRET_KEY", testPayatom)
-	t.Setenv("PAYACK_WEBHOOK_SECRET", testWebhook)
-	texts := map[string]string{"first": firstConfiguration}
-	for _, file := range []string{"../../README.md", "../../docs/gateway.md"} {
-		text, err := os.ReadFile(file)
-		if errors.Is(err, os.ErrNotExist) {
-			t.Skip("the documentation is not here: this is the command's module alone")
-		}
-		require.NoError(t, err)
-		_, rest, found := strings.Cut(string(text), "```json\n{\n")
-		require.True(t, found, file)
-		shown, _, _ := strings.Cut(rest, "```")
-		texts[file] = "{\n" + shown
-	}
-	for name, text := range texts {
-		c, err := parseConfig([]byte(text))
-		require.NoError(t, err, name)
-		require.Equal(t, "127.0.0.1:8080", c.Addr)
-		folder := t.TempDir()
-		text = strings.Replace("{ \"addr\": \"127.0.0.1:0\","+text[1:], `"addr": "127.0.0.1:8080",`, "", 1)
-		require.NoError(t, os.WriteFile(filepath.Join(folder, "payack.json"), []byte(text), 0o600))
-		l := listening(startProcessIn(t, folder, "listen", "-config", "payack.json"), *c.Database != "")
-		_, body := l.do("POST", "/payatom", built(t, sender{c, payack.Payatom, payack.Secret{}}, tamperNothing))
-		require.Equal(t, payatomYes, body, name)
-		require.Equal(t, "payatom accepted", l.line().verdict(), name)
-		_, err = os.Stat(filepath.Join(folder, "payack.db"))
-		require.Equal(t, *c.Database == "", err != nil, name)
-	}
 }

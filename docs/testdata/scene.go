@@ -1,0 +1,33 @@
+// Package main is what the fragments of code in the pages speak of. A test puts
+// each fragment into a package beside it.
+package main
+
+import (
+	"context"
+	"iter"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/client"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/reconcile"
+)
+
+var (
+	ctx    context.Context
+	config handlers.PTSConfig
+	settle func(context.Context, *payack.PTSEvent) error
+	in     *inbox.Inbox
+	mine   payack.Observer
+	shop   interface {
+		OpenOrders(context.Context) iter.Seq2[reconcile.Order, error]
+	}
+
+	ptopClient    *client.Ptop
+	ptsClient     *client.PTS
+	payatomClient *client.Payatom
+
+	ptopReceiver, ptsReceiver, payatomReceiver *handlers.Handler
+)
+
+func main() {}
