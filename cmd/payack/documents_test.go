@@ -1,22 +1,18 @@
 package main
 
 import (
-	"context"
+	"bytes"
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/internal/documents"
-	"github.com/payack/payack/payacktest/gateway"
 )
 
 // guide is the README and the pages of docs.
@@ -109,15 +105,25 @@ func TestConfigurationsOfTheDocumentation(t *testing.T) {
 }
 
 // TestConfigurationPage holds the page of the command equal to what it prints.
+// With -update the page is written.
 func TestConfigurationPage(t *testing.T) {
+	const page = "docs/command.md"
 	example := exampleText(t)
 	for _, b := range configurations(t) {
-		if b.Page == "docs/command.md" && strings.HasPrefix(b.Text, "//") {
-			require.True(t, example == b.Text, "%v: it differs from the output of payack config -example; paste that", b)
+		if b.Page != page || !strings.HasPrefix(b.Text, "//") {
+			continue
+		}
+		if *update {
+			file := filepath.Join("../..", page)
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(file, bytes.Replace(text, []byte(b.Text), []byte(example), 1), 0o600))
 			return
 		}
+		require.True(t, example == b.Text, "%v: it is not what payack config -example prints; run: go test ./cmd/payack -run TestConfigurationPage -update", b)
+		return
 	}
-	t.Fatal("docs/command.md does not show the whole configuration")
+	t.Fatal(page + " does not show the whole configuration")
 }
 
 // TestCommands runs each command of the pages, once: in a folder with the files
@@ -149,92 +155,4 @@ func TestCommands(t *testing.T) {
 		}
 	}
 	require.Greater(t, len(ran), 15, "commands are not found")
-}
-
-// listenCall is the call that the pages show.
-var listenCall = []string{"listen", "-config", "payack.json"}
-
-// session is a folder of a reader who follows the pages.
-type session struct {
-	t       *testing.T
-	config  object
-	url     string // of listen
-	ordered string // ORDER=TRANSACTION_ID of an order of ptop
-}
-
-func startSession(t *testing.T) *session {
-	folder := t.TempDir()
-	t.Chdir(folder)
-	fails := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
-	t.Cleanup(fails.Close)
-	s := &session{t: t, config: with(testConfig(), object{
-		"database": "payack.db", "record": "refused", "retry.first": "1h",
-		"forward.url": fails.URL, "forward.secret": testWebhook,
-	})}
-	private, public := testPair()
-	for _, p := range []payack.Provider{payack.PTS, payack.Ptop} {
-		gw, err := registry[p].demo.gateway(gateway.Options{Retries: -1})
-		require.NoError(t, err)
-		t.Cleanup(gw.Close)
-		require.NoError(t, gw.create(t.Context(), "ORD-1", "http://127.0.0.1:1/lost"))
-		require.NoError(t, gw.Pay("ORD-1"))
-		s.config[string(p)] = object(gw.section)
-		s.ordered = handleOf(t, gw, "ORD-1")
-	}
-	keys := s.config["pts"].(object)["public_keys"].([]string)
-	with(s.config, object{"pts.public_keys": append([]string{public}, keys...)}) // those of pts.pem, too
-	copyFile := func(from, to string) {
-		text, err := os.ReadFile(from)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(folder, to), text, 0o600))
-	}
-	copyFile(configFile(t, s.config), "payack.json")
-	require.NoError(t, os.WriteFile("pts.pem", []byte(private), 0o600))
-
-	p := startProcessIn(t, folder, listenCall...)
-	s.url = listening(p, true).url
-	for i := range 20 { // so that rows have the numbers that the pages name
-		cb := built(t, testSender(t, s.config, "pts"), tamperNothing, assignment{"order_id", "ORD-N" + string(rune('A'+i))}, assignment{"status", "1000"})
-		res, err := cb.Post(t.Context(), nil, s.url+"/pts")
-		require.NoError(t, err)
-		require.Equal(t, http.StatusOK, res.StatusCode)
-	}
-	return s
-}
-
-// run runs a command as it stands in a page, but for the port.
-func (s *session) run(c documents.Command, args []string) {
-	t := s.t
-	for _, p := range []string{"ptop", "pts", "payatom"} {
-		if strings.Contains(strings.Join(args, " "), p) {
-			dump, err := built(t, testSender(t, s.config, p), tamperNothing).Dump("/" + p)
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile("recorded.json", dump, 0o600))
-			break
-		}
-	}
-	want := exitDone
-	args = append([]string(nil), args...)
-	for i, arg := range args {
-		arg = strings.Replace(arg, "http://127.0.0.1:8080", s.url, 1)
-		arg = strings.Replace(arg, "/callbacks/pts", "/pts", 1) // that is the smallest receiver's
-		if arg == "ORD-1=TRANSACTION_ID" {
-			arg = s.ordered
-		}
-		if arg == "-tamper" {
-			want = exitFailed // it is refused
-		}
-		args[i] = arg
-	}
-	if args[0] == "listen" {
-		require.Equal(t, listenCall, args, "%v: another call than the one that is running", c)
-		return
-	}
-	var status int
-	var stdout, stderr string
-	require.Eventually(t, func() bool {
-		status, stdout, stderr = call(context.Background(), args...)
-		return status != exitFailed || want == exitFailed // a row that is running is asked for again
-	}, 30*time.Second, 100*time.Millisecond, "%v: payack %s", c, strings.Join(args, " "))
-	require.Equal(t, want, status, "%v: payack %s: %s%s", c, strings.Join(args, " "), stdout, stderr)
 }
