@@ -131,7 +131,7 @@ func TestConfigurationPage(t *testing.T) {
 // fails, so that events stay in the inbox. TestDemo runs demo.
 func TestCommands(t *testing.T) {
 	pages := guide(t)
-	s, ran := startSession(t), map[string]bool{"demo": true}
+	s, ran := startReader(t), map[string]bool{"demo": true}
 	for _, page := range pages {
 		for _, b := range page.Blocks {
 			if b.Language != "sh" {

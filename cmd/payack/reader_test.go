@@ -20,20 +20,20 @@ import (
 // listenCall is the call that the pages show.
 var listenCall = []string{"listen", "-config", "payack.json"}
 
-// session is a folder of a reader who follows the pages.
-type session struct {
+// reader follows the pages in a folder.
+type reader struct {
 	t       *testing.T
 	config  object
 	url     string // of listen
 	ordered string // ORDER=TRANSACTION_ID of an order of ptop
 }
 
-func startSession(t *testing.T) *session {
+func startReader(t *testing.T) *reader {
 	folder := t.TempDir()
 	t.Chdir(folder)
 	fails := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
 	t.Cleanup(fails.Close)
-	s := &session{t: t, config: with(testConfig(), object{
+	s := &reader{t: t, config: with(testConfig(), object{
 		"database": "payack.db", "record": "refused", "retry.first": "1h",
 		"forward.url": fails.URL, "forward.secret": testWebhook,
 	})}
@@ -69,7 +69,7 @@ func startSession(t *testing.T) *session {
 }
 
 // run runs a command as it stands in a page, but for the port.
-func (s *session) run(c documents.Command, args []string) {
+func (s *reader) run(c documents.Command, args []string) {
 	t := s.t
 	for _, p := range []string{"ptop", "pts", "payatom"} {
 		if strings.Contains(strings.Join(args, " "), p) {
