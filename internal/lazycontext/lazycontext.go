@@ -65,16 +65,28 @@ func (c *Context) Done() <-chan struct{} {
 }
 
 // Err keeps to what it has once said.
-func (c *Context) Err() error {
+func (c *Context) Err() error { return c.with(time.Until(c.end)) }
+
+// with is Err while so much time is left.
+func (c *Context) with(left time.Duration) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.cancel != nil:
 		return c.made.Err()
-	case c.err == nil && time.Until(c.end) <= 0:
+	case c.err == nil && left <= 0:
 		c.err = context.DeadlineExceeded
 	}
 	return c.err
+}
+
+// ErrAt is ctx.Err for a caller who has just read the clock. It saves another
+// reading where ctx is a [Context].
+func ErrAt(ctx context.Context, now time.Time) error {
+	if c, ok := ctx.(*Context); ok {
+		return c.with(c.end.Sub(now))
+	}
+	return ctx.Err()
 }
 
 // Value asks the context that ends once there is one: by it package context

@@ -64,6 +64,26 @@ func TestEndShowsUnwatched(t *testing.T) {
 	})
 }
 
+// Of the two errors a context has, a clock that was read before tells the deadline's.
+func TestErrAt(t *testing.T) {
+	c, ctx := started(context.Background(), time.Hour)
+	now := time.Now()
+	assert.NoError(t, lazycontext.ErrAt(ctx, now))
+	assert.NoError(t, ctx.Err())
+	assert.Equal(t, context.DeadlineExceeded, lazycontext.ErrAt(ctx, now.Add(time.Hour)))
+	assert.Equal(t, context.DeadlineExceeded, ctx.Err(), "it keeps to what it has said")
+	c.Stop()
+
+	c, ctx = started(context.Background(), time.Hour)
+	c.Stop()
+	assert.Equal(t, context.Canceled, lazycontext.ErrAt(ctx, now.Add(2*time.Hour)))
+
+	other, cancel := context.WithCancel(context.Background())
+	assert.NoError(t, lazycontext.ErrAt(other, now))
+	cancel()
+	assert.Equal(t, context.Canceled, lazycontext.ErrAt(other, now))
+}
+
 func TestStop(t *testing.T) {
 	c, ctx := started(context.Background(), time.Hour)
 	child, cancel := context.WithCancel(ctx)

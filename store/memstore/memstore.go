@@ -18,6 +18,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/internal/claimtoken"
+	"github.com/payack/payack/internal/lazycontext"
 )
 
 const (
@@ -96,14 +97,20 @@ func (s *Store) Home() string { return s.home }
 // InMemory implements [payack.InMemory]: it returns true.
 func (s *Store) InMemory() bool { return true }
 
+// now returns the time as entries count it, or the error of a context that is over.
+func (s *Store) now(ctx context.Context) (time.Duration, error) {
+	now := time.Since(s.base)
+	return now, lazycontext.ErrAt(ctx, s.base.Add(now))
+}
+
 // Lookup implements [payack.Store].
 func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
-	if err := ctx.Err(); err != nil {
-		return payack.ClaimUnknown, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Since(s.base)
+	now, err := s.now(ctx)
+	if err != nil {
+		return payack.ClaimUnknown, err
+	}
 	s.forgetOld(now)
 	e := s.entries[keyOf(id)]
 	if e == nil {
@@ -115,12 +122,12 @@ func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.Clai
 // Claim implements [payack.Store]. The error is [ErrFull], or that of a
 // context that is over: its caller would not come to give the claim up.
 func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
-	if err := ctx.Err(); err != nil {
-		return payack.Claim{}, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Since(s.base)
+	now, err := s.now(ctx)
+	if err != nil {
+		return payack.Claim{}, err
+	}
 	e, state, err := s.take(id, fingerprint, now)
 	if e == nil {
 		return payack.Claim{State: state}, err
@@ -132,12 +139,12 @@ func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Du
 
 // Bind implements [payack.Binder]. The error is that of Claim.
 func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Since(s.base)
+	now, err := s.now(ctx)
+	if err != nil {
+		return 0, err
+	}
 	e, state, err := s.take(id, fingerprint, now)
 	if e == nil {
 		return state, err
