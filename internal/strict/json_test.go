@@ -363,7 +363,7 @@ func TestJSONErrorsHoldNothingOfTheInput(t *testing.T) {
 	}
 }
 
-// The decoders are pooled: what one call returned must stay what it was.
+// What one call returned stays what it was, whatever is read after it.
 func TestJSONCallsShareNothing(t *testing.T) {
 	body1 := `{"user_id":"1","name\u0031":"esc\u0061ped","nested":{"a":[1,2,3]},"amount":100.50}`
 	body2 := `{"QQQQ_QQ":"Q","QQQQ\u0051":"QQQ\u0051QQQ","QQQQQQ":{"Q":[9,9,9]},"QQQQQQ2":999.99}`

@@ -74,10 +74,10 @@ func ordinary(text string) (n int) {
 }
 
 // escape reads the escape that text begins with, and returns its length. What is
-// empty unless something is wrong with it.
+// empty unless something is wrong with it; the length is 1 then.
 func escape(text string) (char rune, length int, what string) {
 	if len(text) == 1 {
-		return 0, 0, endsEarly
+		return 0, 1, endsEarly
 	}
 	switch c := text[1]; c {
 	case '"', '\\', '/':
@@ -96,18 +96,18 @@ func escape(text string) (char rune, length int, what string) {
 	high, n := unit(text)
 	switch {
 	case n == len(text) && n < 6:
-		return 0, 0, endsEarly
+		return 0, 1, endsEarly
 	case n < 6:
-		return 0, 0, notJSON
+		return 0, 1, notJSON
 	case !utf16.IsSurrogate(high):
 		return high, 6, ""
 	}
 	low, n := unit(text[6:])
 	if n < 6 && 6+n == len(text) {
-		return 0, 0, endsEarly
+		return 0, 1, endsEarly
 	}
 	if char = utf16.DecodeRune(high, low); n < 6 || char == utf8.RuneError {
-		return 0, 0, "a lone surrogate"
+		return 0, 1, "a lone surrogate"
 	}
 	return char, 12, ""
 }
