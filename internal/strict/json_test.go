@@ -12,6 +12,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/payack/payack/internal/strict"
 	"github.com/payack/payack/internal/vectors"
 )
@@ -301,6 +304,9 @@ func TestJSONErrorSaysWhat(t *testing.T) {
 		{`{"a\udfff":1}`, "a lone surrogate at byte 3"},
 		{`{"a":"\u00g1"}`, "not valid JSON at byte 6"},
 		{`{"a":"\d8"}`, "not valid JSON at byte 6"},
+		{`{"a":"\udc00`, "a lone surrogate at byte 6"},
+		{"{\"a\":\"x\ny\"}", "not valid JSON at byte 7"},
+		{"{\"a\":\ufffd1}", "not valid JSON at byte 5"},
 		{"\ufeff{}", "a byte-order mark at byte 0"},
 	} {
 		if _, err := decode(t, c.body); err == nil || err.Error() != c.want {
@@ -336,6 +342,22 @@ func TestJSONErrorNamesKnownMembers(t *testing.T) {
 			t.Errorf("%s: %v, want %s", c.body, err, c.want)
 		}
 	}
+}
+
+// Of an object within, the error names its own member.
+func TestWithin(t *testing.T) {
+	_, inner, err := strict.Within(nil, `{"data":{"amount":1},"other":{"data":{}}}`, "data")
+	require.NoError(t, err)
+	require.Len(t, inner, 1)
+	assert.Equal(t, "amount", inner[0].Name)
+	for body, empty := range map[string]bool{`{"data":{}}`: true, `{"data":[]}`: false, `{"a":{"data":{}}}`: false} {
+		_, inner, err = strict.Within(nil, body, "data")
+		require.NoError(t, err)
+		assert.Empty(t, inner)
+		assert.Equal(t, empty, inner != nil, body)
+	}
+	_, _, err = strict.Within(nil, `{"data":{"amount":nul}}`, "data", "data", "amount")
+	assert.EqualError(t, err, "not valid JSON in amount at byte 21")
 }
 
 // What arrives may be a decrypted secret or a forger's text: an error holds

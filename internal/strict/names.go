@@ -20,7 +20,8 @@ type names struct {
 }
 
 // name reads the name that is next, which the object must not have yet, and its
-// colon. Beside an error it is empty if the mistake stands before or within it.
+// colon. Beside an error it is empty unless the mistake is that it is there twice,
+// or what stands behind it.
 func (s *scanner) name(own *names) (start int, name string, err *Error) {
 	if s.next() != '"' {
 		return s.at, "", s.wrong(s.at, notJSON)
@@ -60,6 +61,7 @@ func (s *scanner) add(own *names, name string) bool {
 		for _, n := range its {
 			own.index[n] = struct{}{}
 		}
+		s.named = own.first // and room for objects within
 	}
 	before := len(own.index)
 	own.index[name] = struct{}{}

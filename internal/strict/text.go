@@ -54,9 +54,9 @@ func (s *scanner) literal() *Error {
 // in a string: up to a quote, a backslash, a control character, or what is beyond
 // ASCII.
 func ordinary(text string) (n int) {
-	// Eight bytes at once. A subtraction sets a byte's highest bit if the byte is
-	// what is looked for, and leaves it set beyond ASCII. A borrow may set others,
-	// but above the first such byte only.
+	// Eight bytes at once. Each subtraction sets a byte's highest bit if the byte is
+	// what it looks for, and of a byte beyond ASCII at least one of the three leaves
+	// the bit set. A borrow may set others, but above the first such byte only.
 	const each = 0x0101010101010101
 	for ; n+8 <= len(text); n += 8 {
 		b := text[n : n+8]
@@ -72,6 +72,12 @@ func ordinary(text string) (n int) {
 	}
 	return n
 }
+
+// The low ones of the surrogates come second.
+const (
+	lowSurrogates = 0xdc00
+	loneSurrogate = "a lone surrogate"
+)
 
 // escape reads the escape that text begins with, and returns its length. What is
 // empty unless something is wrong with it; the length is 1 then.
@@ -101,13 +107,16 @@ func escape(text string) (char rune, length int, what string) {
 		return 0, 1, notJSON
 	case !utf16.IsSurrogate(high):
 		return high, 6, ""
+	case high >= lowSurrogates:
+		return 0, 1, loneSurrogate
 	}
 	low, n := unit(text[6:])
 	if n < 6 && 6+n == len(text) {
 		return 0, 1, endsEarly
 	}
-	if char = utf16.DecodeRune(high, low); n < 6 || char == utf8.RuneError {
-		return 0, 1, "a lone surrogate"
+	// A unit of which not all is there is no low surrogate.
+	if char = utf16.DecodeRune(high, low); char == utf8.RuneError {
+		return 0, 1, loneSurrogate
 	}
 	return char, 12, ""
 }

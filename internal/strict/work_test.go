@@ -43,6 +43,7 @@ func hostile() []hostileBody {
 		{"32 names alike", "{" + alike(32, size) + "}", 10},
 		{"512 objects", `{"a":[` + strings.Repeat(`{"b":1},`, 510) + `{"b":1}]}`, 8},
 		{"480 objects behind 31 members", strings.TrimSuffix(members(31), "}") + `,"a":[` + strings.Repeat(`{"b":1},`, 479) + `{"b":1}]}`, 2 * 512},
+		{"479 objects within 33 members", strings.TrimSuffix(members(32), "}") + `,"a":[` + strings.Repeat(`{"b":1},`, 478) + `{"b":1}]}`, 20},
 		{"16 objects in each other", nested, 200},
 	}
 }

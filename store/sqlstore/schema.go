@@ -123,8 +123,16 @@ var probes = map[Dialect]string{
 // recognise returns the version that the database behind the pool gives. It fails
 // when the database does not answer, or is not that of the dialect.
 func recognise(ctx context.Context, cfg *Config) (version string, err error) {
-	if err := cfg.DB.PingContext(ctx); err != nil {
-		return "", explain(cfg.Dialect, "the database does not answer", err)
+	// A SQLite file that several processes open for the first time is locked at
+	// moments for which nobody waits.
+	for try := 0; ; try++ {
+		err := cfg.DB.PingContext(ctx)
+		if err == nil {
+			break
+		}
+		if cfg.Dialect.Fault(err) != dialect.Again || try == 20 || !pause(ctx, min(try, tries)) {
+			return "", explain(cfg.Dialect, "the database does not answer", err)
+		}
 	}
 	understands := func(d Dialect) error { return cfg.DB.QueryRowContext(ctx, probes[d]).Scan(&version) }
 	if err = understands(cfg.Dialect); err == nil {
