@@ -29,9 +29,10 @@ import (
 // an answer, so that the provider sends again.
 //
 // It panics, when it is mounted and not while serving, if next is nil, and with an
-// Inbox, since a wrapped handler can't run later. Handlers of gin need the module
-// adapt/ginpayack. Those of other frameworks report errors in ways that can't be
-// seen from here: give their receivers a function, by package handlers.
+// Inbox, since a wrapped handler can't run later. Handlers of gin and echo need the
+// modules adapt/ginpayack and adapt/echopayack. Those of other frameworks report
+// errors in ways that can't be seen from here: give their receivers a function, by
+// package handlers.
 func (rc *Receiver[E]) Wrap(next http.Handler) http.Handler {
 	if rc == nil || rc.engine == nil {
 		panic("payack: Wrap: the receiver is nil; look at the error that its constructor returned")
@@ -51,18 +52,19 @@ func (rc *Receiver[E]) Wrap(next http.Handler) http.Handler {
 }
 
 // errNotRun is the failure of a wrapped handler that gave no sign of having run.
-var errNotRun = errors.New("the wrapped handler neither asked for the event or the delivery nor wrote an answer, so it has not run; ask for the event with payack.EventFrom(r.Context()), and where a framework's adaptor runs handlers later, mount a handler of package handlers with a function instead (gin has the module adapt/ginpayack)")
+var errNotRun = errors.New("the wrapped handler neither asked for the event or the delivery nor wrote an answer, so it has not run; ask for the event with payack.EventFrom(r.Context()), and where a framework's adaptor runs handlers later, mount a handler of package handlers with a function instead (by the modules adapt/ginpayack, adapt/echopayack and adapt/fiberpayack in their frameworks)")
 
 // wrapped is what is known of a wrapped handler. Handlers may start goroutines
 // that outlive them.
 type wrapped struct {
 	engine *receiver
 
-	mu      sync.Mutex
-	failure error // what it reported with Fail
-	asked   bool  // for the event or the delivery, or it has reported
-	written int   // the status that it answered itself, or 0
-	ended   bool  // it has returned
+	mu       sync.Mutex
+	failure  error // what it reported with Fail
+	reported bool  // it called Fail, with an error or without
+	asked    bool  // for the event or the delivery
+	written  int   // the status that it answered itself, or 0
+	ended    bool  // it has returned
 }
 
 // call runs the handler and returns what makes its event a failed one.
@@ -76,8 +78,12 @@ func (b *wrapped) call(ctx context.Context, next http.Handler, d *delivery) erro
 		return b.failure
 	case b.written != 0 && (b.written < 200 || b.written > 299):
 		return fmt.Errorf("the wrapped handler answered with status %d", b.written)
-	case b.written == 0 && !b.asked:
+	case b.written != 0 || b.reported:
+		return nil
+	case !b.asked:
 		return errNotRun
+	case hidesErrors(next):
+		return errHidden
 	}
 	return nil
 }
@@ -143,7 +149,7 @@ func Fail(ctx context.Context, err error) bool {
 	case b.failure == nil:
 		b.failure = err
 	}
-	b.asked = true // whoever reports has run
+	b.reported = true // whoever reports has run
 	if err != nil && b.written >= 200 && b.written <= 299 {
 		b.engine.options.Logger.Error("payack: Fail was called after the wrapped handler had answered with a 2xx, so the provider won't send the event again; call it before anything is written",
 			"provider", b.engine.stages.provider, "status", b.written, "error", err)

@@ -1,0 +1,23 @@
+package middleware_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/payack/payack"
+)
+
+// WrapMiddleware has the name of echo's, and hides nothing.
+func WrapMiddleware(middleware func(http.Handler) http.Handler) http.Handler {
+	return middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		payack.EventFrom[*payack.PtopEvent](r.Context())
+	}))
+}
+
+// TestOnlyEchoHidesErrors: adapt/echopayack tests that echo does.
+func TestOnlyEchoHidesErrors(t *testing.T) {
+	h := WrapMiddleware(ptopReceiver(t, newWatch().options()).Wrap)
+	assert.Equal(t, 200, serve(h, ptopRequest(t, "O-1")).Code)
+}
