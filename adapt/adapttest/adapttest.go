@@ -45,8 +45,9 @@ type Framework struct {
 
 // Shop is what the merchant's handler does. The framework's handler calls it with
 // the context that is documented for payack's functions. It reports an error, if
-// there is one, in the framework's way, writes the answer, if there is one, by the
-// framework's functions, and lets a panic pass.
+// there is one, in the framework's way, and writes the answer, if there is one, by
+// the framework's functions, in the order that the framework wants. It lets a panic
+// pass.
 type Shop func(ctx context.Context, seen Seen) (*payack.Answer, error)
 
 // Seen is what a handler reads of the request by the framework's functions.
