@@ -43,7 +43,7 @@ func panicking(p *probe) {
 // an acceptance of it, nor end.
 func aborting(p *probe) {
 	url := p.serveBroken(func() error { panic(http.ErrAbortHandler) })
-	res, err := p.callback(tenant, "ORD-1").Post(p.Context(), nil, url+"/callbacks/"+tenant)
+	res, err := p.callback(tenant, "ORD-1").Post(p.Context(), nil, url+path(tenant))
 	if err == nil && res.StatusCode < 500 {
 		p.Errorf("an aborted callback was answered with %s", res.Status)
 	}
@@ -75,7 +75,7 @@ func sees(p *probe) {
 		return nil, nil
 	})
 	// The query is not signed, so that it is not there.
-	p.accepted(p.post(url, tenant+"?order_id=ORD-2", cb))
+	p.accepted(p.postTo(url+path(tenant)+"?order_id=ORD-2", cb))
 	p.calls(1)
 }
 

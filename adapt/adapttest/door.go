@@ -84,7 +84,7 @@ func tenants(p *probe) {
 	payacktest.Rejected(p, payack.Payatom, p.post(url, "nobody", p.callback(tenant, "SHOP")))
 	p.calls(0)
 	p.accepted(p.post(url, tenant, p.callback(tenant, "SHOP")))
-	p.accepted(p.post(url, other, p.callback(other, "OTHER")))
+	p.accepted(p.post(url, other, p.callback(other, "ANOTHER SHOP")))
 	p.calls(2)
 }
 

@@ -91,7 +91,7 @@ func (p *probe) sendMany(url string) map[string]payacktest.Callback {
 	for range senders {
 		wg.Go(func() {
 			for i := range work {
-				res, err := sent[fmt.Sprintf("ORD-%d", i)].Post(p.Context(), client, url+"/callbacks/"+tenantOf(i))
+				res, err := sent[fmt.Sprintf("ORD-%d", i)].Post(p.Context(), client, url+path(tenantOf(i)))
 				if err != nil {
 					p.Error(err)
 					return
@@ -119,7 +119,7 @@ func (k *kept) changed(id string, cb payacktest.Callback) string {
 		"the request's path value":   {k.request.PathValue("tenant"), tenantOf(i)},
 		"the event's order":          {k.delivery.Event.(*payack.PayatomEvent).OrderID, id},
 		"the event's tenant":         {k.delivery.Event.(*payack.PayatomEvent).Tenant, tenantOf(i)},
-		"the request's target (URI)": {k.request.RequestURI, "/callbacks/" + tenantOf(i)},
+		"the request's target (URI)": {k.request.RequestURI, path(tenantOf(i))},
 	} {
 		if values[0] != values[1] {
 			return fmt.Sprintf("%s is %q, and was %q", what, values[0], values[1])

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,10 +17,10 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// The tenants of the route, and their keys.
+// The tenants of the route, and their keys. One is escaped in a path.
 const (
 	tenant = "shop"
-	other  = "other"
+	other  = "another shop"
 )
 
 var keys = map[string]payacktest.PayatomKeys{
@@ -131,10 +132,18 @@ func (p *probe) callback(tenant, order string) payacktest.Callback {
 	return payacktest.Payatom(keys[tenant]).Order(order).Callback(p)
 }
 
+// path is where a tenant's callbacks go.
+func path(tenant string) string { return "/callbacks/" + url.PathEscape(tenant) }
+
 // post sends a callback to a tenant's path.
-func (p *probe) post(url, tenant string, cb payacktest.Callback) *http.Response {
+func (p *probe) post(server, tenant string, cb payacktest.Callback) *http.Response {
 	p.Helper()
-	res, err := cb.Post(p.Context(), nil, url+"/callbacks/"+tenant)
+	return p.postTo(server+path(tenant), cb)
+}
+
+func (p *probe) postTo(target string, cb payacktest.Callback) *http.Response {
+	p.Helper()
+	res, err := cb.Post(p.Context(), nil, target)
 	if err != nil {
 		p.Fatal(err)
 	}
