@@ -1,113 +1,69 @@
-// Command chi receives callbacks with chi: those of Payatom by a handler of
-// payack's, those of PTS in front of a handler that was there before.
+// Command chi is a small shop that receives callbacks with chi: those of Payatom by
+// a handler of payack's with an inbox, those of PTS in front of a handler that was
+// there before.
+//
+// Its keys are in the environment: PAYATOM_SECRET_KEY, PTS_USER_ID, PTS_SAFECODE and
+// PTS_PUBLIC_KEY (PEM). ADDRESS is 127.0.0.1:8080 unless set, SHOP_FILE shop.db.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-	chimiddleware "github.com/go-chi/chi/v5/middleware"
-
 	"github.com/payack/payack"
 	"github.com/payack/payack/examples/internal/orders"
-	"github.com/payack/payack/handlers"
-	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inbox/sqlite"
 )
 
-type config struct {
-	payatomSecret payack.Secret
-	ptsUserID     string
-	ptsSafecode   payack.Secret
-	ptsPublicKey  string // PEM
-}
-
-func newServer(c config, db *orders.Orders) (http.Handler, error) {
-	// A handler: payack calls the function with each verified event.
-	payatom, err := handlers.NewPayatom(middleware.PayatomConfig{
-		SecretKeys: []payack.Secret{c.payatomSecret},
-		// Payatom's hash can't tell order ORD1 with amount 500 from order ORD15
-		// with amount 00. The orders can.
-		Expect: db.Expect,
-	}, func(ctx context.Context, ev *payack.PayatomEvent) error {
-		if !ev.Paid() {
-			return nil // on its way, declined, or a status that is new
-		}
-		return db.Settle(ctx, ev.OrderID, ev.ReceivedAmount)
-	})
-	if err != nil {
-		return nil, err
-	}
-
-	// A middleware: the handler that was there before stays, and is called for
-	// verified events only.
-	pts, err := middleware.NewPTS(middleware.PTSConfig{
-		UserID:     c.ptsUserID,
-		Safecode:   c.ptsSafecode,
-		PublicKeys: []string{c.ptsPublicKey},
-		Options: middleware.Options{
-			Validate: map[string]string{"AcceptCurrency": "eq=PHP"}, // the orders' currency
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-
-	r := chi.NewRouter()
-	r.Use(chimiddleware.Recoverer) // middleware that reads bodies goes behind payack
-	r.Method(http.MethodPost, "/callbacks/payatom", payatom)
-	r.With(pts.Wrap).Post("/callbacks/pts", settlePTS(db))
-	return r, nil
-}
-
-// settlePTS is the handler that was there before. It answers itself, in the
-// words that PTS expects; what it writes stands.
-func settlePTS(db *orders.Orders) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		ev, ok := payack.EventFrom[*payack.PTSEvent](r.Context())
-		if !ok { // mounted without payack in front: nothing is verified
-			w.WriteHeader(http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "text/plain")
-		if ev.Paid() {
-			if err := db.Settle(r.Context(), ev.OrderID, ev.AcceptAmount); err != nil {
-				// The status of PTS's FAILED is 200, so only Fail tells payack
-				// that the event is to be processed again.
-				middleware.Fail(r.Context(), err)
-				_, _ = w.Write([]byte("FAILED"))
-				return
-			}
-		}
-		_, _ = w.Write([]byte("SUCCESS"))
-	}
-}
-
 func main() {
-	if err := run(); err != nil {
-		slog.Error("the server ended", "error", err)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDRESS"), "127.0.0.1:8080"))
+	if err == nil {
+		err = run(ctx, listener, config{
+			file:          cmp.Or(os.Getenv("SHOP_FILE"), "shop.db"),
+			ptsUserID:     os.Getenv("PTS_USER_ID"),
+			ptsSafecode:   payack.NewSecret(os.Getenv("PTS_SAFECODE")),
+			ptsPublicKey:  os.Getenv("PTS_PUBLIC_KEY"),
+			payatomSecret: payack.NewSecret(os.Getenv("PAYATOM_SECRET_KEY")),
+		})
+	}
+	if err != nil {
+		slog.Error("the shop ended", "error", err)
 		os.Exit(1)
 	}
 }
 
-func run() error {
-	handler, err := newServer(config{
-		payatomSecret: payack.NewSecret(os.Getenv("PAYATOM_SECRET_KEY")),
-		ptsUserID:     os.Getenv("PTS_USER_ID"),
-		ptsSafecode:   payack.NewSecret(os.Getenv("PTS_SAFECODE")),
-		ptsPublicKey:  os.Getenv("PTS_PUBLIC_KEY"),
-	}, orders.New(map[string]string{"ORD-1": "100.50"}))
+// run serves until ctx ends. Callbacks that have begun by then are answered.
+func run(ctx context.Context, listener net.Listener, c config) error {
+	defer listener.Close()
+	db, err := sqlite.OpenFile(c.file)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	shop, err := orders.Open(ctx, db)
+	if err != nil {
+		return err
+	}
+	in, err := inbox.Open(ctx, inbox.Config{DB: db, Dialect: sqlite.Dialect})
+	if err != nil {
+		return err
+	}
+	handler, err := newHandler(c, shop, in)
 	if err != nil {
 		return err
 	}
 	server := &http.Server{
-		Addr:              ":8080",
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
@@ -115,19 +71,18 @@ func run() error {
 		IdleTimeout:       time.Minute,
 	}
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	ended := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
-		// Callbacks that have begun may finish, and be answered.
+	worked := make(chan error, 1)
+	go func() { worked <- in.Run(context.WithoutCancel(ctx)) }() // until Close
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	slog.Info("receiving callbacks", "address", listener.Addr().String())
+	select {
+	case err = <-served:
+	case <-ctx.Done():
 		last, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 		defer cancel()
-		ended <- server.Shutdown(last)
-	}()
-	slog.Info("receiving callbacks", "address", server.Addr)
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-		return err
+		err = server.Shutdown(last)
 	}
-	return <-ended
+	// What is kept and not done yet, the next start does.
+	return errors.Join(err, in.Close(), <-worked)
 }

@@ -2,8 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"testing"
 
 	"github.com/go-chi/chi/v5"
@@ -11,62 +15,55 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/examples/internal/orders"
-	"github.com/payack/payack/examples/internal/signed"
+	"github.com/payack/payack/examples/internal/shoptest"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/payacktest"
 )
 
-var (
-	ptsSuccess      = signed.Answer{Status: 200, ContentType: "text/plain", Body: "SUCCESS"}
-	ptsFailed       = signed.Answer{Status: 200, ContentType: "text/plain", Body: "FAILED"}
-	payatomMatched  = signed.Answer{Status: 200, ContentType: "application/json;charset=utf-8", Body: `{"hash_status":"HashMatched","acknowledge":"yes"}`}
-	payatomFailed   = signed.Answer{Status: 200, ContentType: "application/json;charset=utf-8", Body: `{"hash_status":"HashMatched","acknowledge":"no"}`}
-	payatomMismatch = signed.Answer{Status: 200, ContentType: "application/json;charset=utf-8", Body: `{"hash_status":"HashMismatch","acknowledge":"no"}`}
-)
-
-func testServer(t *testing.T) (http.Handler, *orders.Orders) {
-	db := orders.New(map[string]string{"ORD-1": "100.50", "ORD-2": "500"})
-	h, err := newServer(config{
-		payatomSecret: payack.NewSecret(signed.SecretKey),
+func testConfig(file string) config {
+	return config{
+		file:          file,
 		ptsUserID:     "1",
-		ptsSafecode:   payack.NewSecret(signed.Safecode),
-		ptsPublicKey:  signed.PublicKey(),
-	}, db)
-	require.NoError(t, err)
-	return h, db
+		ptsSafecode:   shoptest.PTSKeys.Safecode,
+		ptsPublicKey:  shoptest.PTSKeys.PublicKey,
+		payatomSecret: shoptest.PayatomKeys.SecretKey,
+	}
 }
 
-func TestPayatom(t *testing.T) {
-	h, db := testServer(t)
-	const path = "/callbacks/payatom"
-	genuine := signed.Payatom(t, "ORD-2", "500", payack.PayatomApproved)
-
-	assert.Equal(t, payatomMismatch, signed.Post(t, h, path, signed.Tampered(t, genuine, `"received_amount":"500"`, `"received_amount":"900"`)))
-	assert.Equal(t, payatomFailed, signed.Post(t, h, path, signed.Payatom(t, "ORD-9", "500", payack.PayatomApproved)), "no such order")
-	assert.Equal(t, payatomMatched, signed.Post(t, h, path, signed.Payatom(t, "ORD-2", "0", payack.PayatomPending)))
-	assert.False(t, db.Settled("ORD-2"))
-
-	assert.Equal(t, payatomMatched, signed.Post(t, h, path, genuine))
-	assert.True(t, db.Settled("ORD-2"))
-}
-
-func TestPTS(t *testing.T) {
-	h, db := testServer(t)
-	const path = "/callbacks/pts"
-	genuine := signed.PTS(t, "ORD-1", "100.50", payack.PTSSuccess)
-
-	assert.Equal(t, ptsFailed, signed.Post(t, h, path, signed.Tampered(t, genuine, string(genuine.Body[:4]), "AAAA")))
-	assert.Equal(t, ptsFailed, signed.Post(t, h, path, signed.PTS(t, "ORD-1", "1.00", payack.PTSSuccess)), "another amount than ordered")
-	assert.False(t, db.Settled("ORD-1"))
-
-	assert.Equal(t, ptsSuccess, signed.Post(t, h, path, signed.PTS(t, "ORD-2", "500", payack.PTSSuccess)))
-	assert.True(t, db.Settled("ORD-2"))
-	assert.Equal(t, ptsSuccess, signed.Post(t, h, path, signed.PTS(t, "ORD-2", "500", payack.PTSSuccess)), "sent again")
+func TestShop(t *testing.T) {
+	shoptest.Test(t, shoptest.Shop{
+		Run: func(ctx context.Context, l net.Listener, file string) error { return run(ctx, l, testConfig(file)) },
+		Pays: []shoptest.Payment{
+			shoptest.PTS(t, "/callbacks/pts"),
+			shoptest.Payatom(t, "/callbacks/payatom"),
+		},
+	})
 }
 
 func TestNothingIsServedWithoutKeys(t *testing.T) {
-	_, err := newServer(config{}, orders.New(nil))
-	assert.Error(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	c := testConfig(filepath.Join(t.TempDir(), "shop.db"))
+	c.ptsSafecode = payack.NewSecret("")
+	assert.Error(t, run(t.Context(), listener, c))
+}
+
+// TestPTS: the handler that was there before answers itself.
+func TestPTS(t *testing.T) {
+	shop := shoptest.Orders(t)
+	h := ptsReceiver(t).Wrap(settlePTS(shop))
+	paid := payacktest.PTS(shoptest.PTSKeys).Order("ORD-1")
+	payacktest.Failed(t, payack.PTS, paid.Amount("1.00").Callback(t).Deliver(h)) // another amount than ordered
+	payacktest.Failed(t, payack.PTS, paid.Order("ORD-9").Callback(t).Deliver(h)) // no such order
+	assert.False(t, shoptest.Paid(t, shop, "ORD-1"))
+	payacktest.Accepted(t, payack.PTS, paid.Amount("100.50").Callback(t).Deliver(h))
+	assert.True(t, shoptest.Paid(t, shop, "ORD-1"))
+}
+
+func ptsReceiver(t *testing.T) *middleware.Receiver[*payack.PTSEvent] {
+	receiver, err := middleware.NewPTS(shoptest.PTSKeys.Config())
+	require.NoError(t, err)
+	return receiver
 }
 
 // audit is middleware as many servers have it: it reads the body.
@@ -94,27 +91,18 @@ func auditAndRestore(next http.Handler) http.Handler {
 // nothing to verify. Payack answers "send again" and logs why; the fix is to
 // put the bytes back, or to mount payack in front.
 func TestBodyReadInFront(t *testing.T) {
-	genuine := signed.PTS(t, "ORD-1", "100.50", payack.PTSSuccess)
-	db := orders.New(map[string]string{"ORD-1": "100.50"})
-	pts, err := middleware.NewPTS(middleware.PTSConfig{
-		Safecode: payack.NewSecret(signed.Safecode), PublicKeys: []string{signed.PublicKey()},
-	})
-	require.NoError(t, err)
-
-	r := chi.NewRouter()
-	r.With(audit, pts.Wrap).Post("/behind", settlePTS(db))
-	r.With(auditAndRestore, pts.Wrap).Post("/restored", settlePTS(db))
-	assert.Equal(t, ptsFailed, signed.Post(t, r, "/behind", genuine))
-	assert.False(t, db.Settled("ORD-1"))
-	assert.Equal(t, ptsSuccess, signed.Post(t, r, "/restored", genuine))
-	assert.True(t, db.Settled("ORD-1"))
-
-	db = orders.New(map[string]string{"ORD-2": "500"})
-	r.With(pts.Wrap, audit).Post("/in-front", settlePTS(db))
-	assert.Equal(t, ptsSuccess, signed.Post(t, r, "/in-front", signed.PTS(t, "ORD-2", "500", payack.PTSSuccess)))
-	assert.True(t, db.Settled("ORD-2"))
-
-	// A handler of payack's tells Payatom the same in its own words.
-	h, _ := testServer(t)
-	assert.Equal(t, payatomFailed, signed.Post(t, audit(h), "/callbacks/payatom", signed.Payatom(t, "ORD-2", "500", payack.PayatomApproved)))
+	shop, r := shoptest.Orders(t), chi.NewRouter()
+	r.With(audit, ptsReceiver(t).Wrap).Post("/behind", settlePTS(shop))
+	r.With(auditAndRestore, ptsReceiver(t).Wrap).Post("/restored", settlePTS(shop))
+	r.With(ptsReceiver(t).Wrap, audit).Post("/in-front", settlePTS(shop))
+	post := func(path string) *http.Response {
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, payacktest.PTS(shoptest.PTSKeys).Order("ORD-1").Callback(t).Request(path))
+		return w.Result()
+	}
+	payacktest.Failed(t, payack.PTS, post("/behind"))
+	assert.False(t, shoptest.Paid(t, shop, "ORD-1"))
+	payacktest.Accepted(t, payack.PTS, post("/restored"))
+	payacktest.Accepted(t, payack.PTS, post("/in-front"))
+	assert.True(t, shoptest.Paid(t, shop, "ORD-1"))
 }

@@ -1,123 +1,73 @@
-// Command gin receives callbacks with gin: those of Ptop by a handler of
-// payack's, those of PTS in front of a handler that was there before.
+// Command gin is a small shop that receives callbacks with gin: those of Ptop by a
+// handler of payack's with an inbox, those of PTS in front of a handler that was
+// there before.
+//
+// Its keys are in the environment: PTOP_WEBSITE_ID, PTOP_SECRET_KEY,
+// PTOP_SIGNING_KEY, PTS_USER_ID, PTS_SAFECODE and PTS_PUBLIC_KEY (PEM). ADDRESS is
+// 127.0.0.1:8080 unless set, SHOP_FILE shop.db.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
-	"github.com/gin-gonic/gin"
-
 	"github.com/payack/payack"
-	"github.com/payack/payack/adapt/ginpayack"
-	"github.com/payack/payack/client"
 	"github.com/payack/payack/examples/internal/orders"
-	"github.com/payack/payack/handlers"
-	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inbox/sqlite"
 )
 
-type config struct {
-	ptopURL        string
-	ptopWebsiteID  string
-	ptopSecretKey  payack.Secret
-	ptopSigningKey payack.Secret
-	ptsUserID      string
-	ptsSafecode    payack.Secret
-	ptsPublicKey   string // PEM
-}
-
-func newServer(c config, db *orders.Orders) (http.Handler, error) {
-	asks, err := client.NewPtop(client.PtopConfig{
-		BaseURL: c.ptopURL, WebsiteID: c.ptopWebsiteID, SecretKey: c.ptopSecretKey,
-	})
-	if err != nil {
-		return nil, err
-	}
-
-	// A handler: payack calls the function with each verified event.
-	ptop, err := handlers.NewPtop(middleware.PtopConfig{
-		SigningKeys: []payack.Secret{c.ptopSigningKey},
-		// Ptop's webhook carries no amount, so payack asks Ptop before the
-		// function is called.
-		Confirm: asks.Confirm,
-	}, func(ctx context.Context, ev *payack.PtopEvent) error {
-		if !ev.Paid() {
-			return nil
-		}
-		return db.Settle(ctx, ev.OrderID, ev.Confirmed.Amount)
-	})
-	if err != nil {
-		return nil, err
-	}
-
-	// A middleware: the handler that was there before stays, and is called for
-	// verified events only.
-	pts, err := middleware.NewPTS(middleware.PTSConfig{
-		UserID:     c.ptsUserID,
-		Safecode:   c.ptsSafecode,
-		PublicKeys: []string{c.ptsPublicKey},
-		Options: middleware.Options{
-			Validate: map[string]string{"AcceptCurrency": "eq=PHP"}, // the orders' currency
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-
-	r := gin.New()
-	r.Use(gin.Recovery()) // middleware that reads bodies goes behind payack
-	r.POST("/callbacks/ptop", ginpayack.Handler(ptop))
-	r.POST("/callbacks/pts", ginpayack.Wrap(pts), settlePTS(db))
-	return r, nil
-}
-
-// settlePTS is the handler that was there before. It writes no answer, so
-// payack answers in PTS's words.
-func settlePTS(db *orders.Orders) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		ctx := c.Request.Context() // c itself doesn't hand on what is in it
-		ev, ok := payack.EventFrom[*payack.PTSEvent](ctx)
-		if !ok { // mounted without payack in front: nothing is verified
-			c.AbortWithStatus(http.StatusInternalServerError)
-			return
-		}
-		if !ev.Paid() {
-			return
-		}
-		if err := db.Settle(ctx, ev.OrderID, ev.AcceptAmount); err != nil {
-			_ = c.Error(err) // PTS is asked to send again
-		}
-	}
-}
-
 func main() {
-	if err := run(); err != nil {
-		slog.Error("the server ended", "error", err)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDRESS"), "127.0.0.1:8080"))
+	if err == nil {
+		err = run(ctx, listener, config{
+			file:           cmp.Or(os.Getenv("SHOP_FILE"), "shop.db"),
+			ptopURL:        "https://ptop.me",
+			ptopWebsiteID:  os.Getenv("PTOP_WEBSITE_ID"),
+			ptopSecretKey:  payack.NewSecret(os.Getenv("PTOP_SECRET_KEY")),
+			ptopSigningKey: payack.NewSecret(os.Getenv("PTOP_SIGNING_KEY")),
+			ptsUserID:      os.Getenv("PTS_USER_ID"),
+			ptsSafecode:    payack.NewSecret(os.Getenv("PTS_SAFECODE")),
+			ptsPublicKey:   os.Getenv("PTS_PUBLIC_KEY"),
+		})
+	}
+	if err != nil {
+		slog.Error("the shop ended", "error", err)
 		os.Exit(1)
 	}
 }
 
-func run() error {
-	handler, err := newServer(config{
-		ptopURL:        "https://ptop.me",
-		ptopWebsiteID:  os.Getenv("PTOP_WEBSITE_ID"),
-		ptopSecretKey:  payack.NewSecret(os.Getenv("PTOP_SECRET_KEY")),
-		ptopSigningKey: payack.NewSecret(os.Getenv("PTOP_SIGNING_KEY")),
-		ptsUserID:      os.Getenv("PTS_USER_ID"),
-		ptsSafecode:    payack.NewSecret(os.Getenv("PTS_SAFECODE")),
-		ptsPublicKey:   os.Getenv("PTS_PUBLIC_KEY"),
-	}, orders.New(map[string]string{"ORD-1": "100.50"}))
+// run serves until ctx ends. Callbacks that have begun by then are answered.
+func run(ctx context.Context, listener net.Listener, c config) error {
+	defer listener.Close()
+	db, err := sqlite.OpenFile(c.file)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	shop, err := orders.Open(ctx, db)
+	if err != nil {
+		return err
+	}
+	in, err := inbox.Open(ctx, inbox.Config{DB: db, Dialect: sqlite.Dialect})
+	if err != nil {
+		return err
+	}
+	handler, err := newHandler(c, shop, in)
 	if err != nil {
 		return err
 	}
 	server := &http.Server{
-		Addr:              ":8080",
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
@@ -125,19 +75,18 @@ func run() error {
 		IdleTimeout:       time.Minute,
 	}
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	ended := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
-		// Callbacks that have begun may finish, and be answered.
+	worked := make(chan error, 1)
+	go func() { worked <- in.Run(context.WithoutCancel(ctx)) }() // until Close
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	slog.Info("receiving callbacks", "address", listener.Addr().String())
+	select {
+	case err = <-served:
+	case <-ctx.Done():
 		last, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 		defer cancel()
-		ended <- server.Shutdown(last)
-	}()
-	slog.Info("receiving callbacks", "address", server.Addr)
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-		return err
+		err = server.Shutdown(last)
 	}
-	return <-ended
+	// What is kept and not done yet, the next start does.
+	return errors.Join(err, in.Close(), <-worked)
 }

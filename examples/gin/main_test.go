@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"testing"
 
 	"github.com/gin-gonic/gin"
@@ -14,9 +17,9 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/adapt/ginpayack"
-	"github.com/payack/payack/examples/internal/orders"
-	"github.com/payack/payack/examples/internal/signed"
+	"github.com/payack/payack/examples/internal/shoptest"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/payacktest"
 )
 
 func TestMain(m *testing.M) {
@@ -24,88 +27,51 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-var (
-	ptsSuccess   = signed.Answer{Status: 200, ContentType: "text/plain", Body: "SUCCESS"}
-	ptsFailed    = signed.Answer{Status: 200, ContentType: "text/plain", Body: "FAILED"}
-	ptopAccepted = signed.Answer{Status: 200}
-	ptopFailed   = signed.Answer{Status: 500}
-	ptopForged   = signed.Answer{Status: 403, ContentType: "text/plain", Body: "Invalid signature"}
-	ptopRejected = signed.Answer{Status: 422}
-)
-
-// fakePtop answers a payment-check with what *says holds.
-func fakePtop(t *testing.T, says *string) (url string) {
+// fakePtop answers a payment-check: 500 were paid.
+func fakePtop(t *testing.T) (url string) {
 	ptop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		assert.Equal(t, "/api/v3/payment-check", r.URL.Path)
 		var asked map[string]string
 		assert.NoError(t, json.NewDecoder(r.Body).Decode(&asked))
-		assert.Equal(t, map[string]string{"website_id": "W1", "secret_key": "of the tests", "transaction_id": "T-ORD-1"}, asked)
-		if *says == "" {
-			w.WriteHeader(http.StatusBadGateway)
-		}
-		_, _ = io.WriteString(w, *says)
+		assert.Equal(t, "W1", asked["website_id"])
+		assert.Equal(t, "of the tests", asked["secret_key"])
+		_, _ = io.WriteString(w, `{"status":1,"amount":500}`)
 	}))
 	t.Cleanup(ptop.Close)
 	return ptop.URL
 }
 
-func testServer(t *testing.T, ptopURL string) (http.Handler, *orders.Orders) {
-	db := orders.New(map[string]string{"ORD-1": "100.50"})
-	h, err := newServer(config{
-		ptopURL:        ptopURL,
+func testConfig(t *testing.T, file string) config {
+	return config{
+		file:           file,
+		ptopURL:        fakePtop(t),
 		ptopWebsiteID:  "W1",
 		ptopSecretKey:  payack.NewSecret("of the tests"),
-		ptopSigningKey: payack.NewSecret(signed.SigningKey),
+		ptopSigningKey: shoptest.PtopKeys.SigningKey,
 		ptsUserID:      "1",
-		ptsSafecode:    payack.NewSecret(signed.Safecode),
-		ptsPublicKey:   signed.PublicKey(),
-	}, db)
-	require.NoError(t, err)
-	return h, db
-}
-
-func TestPtop(t *testing.T) {
-	says := ""
-	h, db := testServer(t, fakePtop(t, &says))
-	const path = "/callbacks/ptop"
-	genuine := signed.Ptop(t, "ORD-1")
-
-	assert.Equal(t, ptopForged, signed.Post(t, h, path, signed.Tampered(t, genuine, `"order_id":"ORD-1"`, `"order_id":"ORD-2"`)))
-	for _, says = range []string{
-		``,                             // out of reach
-		`{"status":0,"amount":100.50}`, // pending: the query lags behind the webhook
-		`{"status":1,"amount":1.00}`,   // paid, but not what was ordered
-	} {
-		assert.Equal(t, ptopFailed, signed.Post(t, h, path, genuine), says)
+		ptsSafecode:    shoptest.PTSKeys.Safecode,
+		ptsPublicKey:   shoptest.PTSKeys.PublicKey,
 	}
-	says = `{"status":2,"amount":100.50}` // cancelled
-	assert.Equal(t, ptopRejected, signed.Post(t, h, path, genuine))
-	assert.False(t, db.Settled("ORD-1"))
-
-	says = `{"status":1,"amount":100.50}`
-	assert.Equal(t, ptopAccepted, signed.Post(t, h, path, genuine))
-	assert.True(t, db.Settled("ORD-1"))
-	says = ""
-	assert.Equal(t, ptopAccepted, signed.Post(t, h, path, genuine), "sent again: nobody is asked")
 }
 
-func TestPTS(t *testing.T) {
-	h, db := testServer(t, "https://ptop.example") // which nobody asks
-	const path = "/callbacks/pts"
-	genuine := signed.PTS(t, "ORD-1", "100.50", payack.PTSSuccess)
-
-	assert.Equal(t, ptsFailed, signed.Post(t, h, path, signed.Tampered(t, genuine, string(genuine.Body[:4]), "AAAA")))
-	assert.Equal(t, ptsFailed, signed.Post(t, h, path, signed.PTS(t, "ORD-9", "100.50", payack.PTSSuccess)), "no such order")
-	assert.Equal(t, ptsSuccess, signed.Post(t, h, path, signed.PTS(t, "ORD-1", "100.50", payack.PTSProcessing)))
-	assert.False(t, db.Settled("ORD-1"))
-
-	assert.Equal(t, ptsSuccess, signed.Post(t, h, path, genuine))
-	assert.True(t, db.Settled("ORD-1"))
+func TestShop(t *testing.T) {
+	shoptest.Test(t, shoptest.Shop{
+		Run: func(ctx context.Context, l net.Listener, file string) error {
+			return run(ctx, l, testConfig(t, file))
+		},
+		Pays: []shoptest.Payment{
+			shoptest.PTS(t, "/callbacks/pts"),
+			shoptest.Ptop(t, "/callbacks/ptop"),
+		},
+	})
 }
 
 func TestNothingIsServedWithoutKeys(t *testing.T) {
-	_, err := newServer(config{}, orders.New(nil))
-	assert.Error(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	c := testConfig(t, filepath.Join(t.TempDir(), "shop.db"))
+	c.ptopSigningKey = payack.NewSecret("")
+	assert.Error(t, run(t.Context(), listener, c))
 }
 
 // audit is middleware as many servers have it: it reads the body.
@@ -126,23 +92,23 @@ func auditAndRestore(c *gin.Context) {
 // nothing to verify. Payack answers "send again" and logs why; the fix is to
 // put the bytes back, or to mount payack in front.
 func TestBodyReadInFront(t *testing.T) {
-	genuine := signed.PTS(t, "ORD-1", "100.50", payack.PTSSuccess)
-	db := orders.New(map[string]string{"ORD-1": "100.50", "ORD-2": "500"})
-	receiver, err := middleware.NewPTS(middleware.PTSConfig{
-		Safecode: payack.NewSecret(signed.Safecode), PublicKeys: []string{signed.PublicKey()},
-	})
+	receiver, err := middleware.NewPTS(shoptest.PTSKeys.Config())
 	require.NoError(t, err)
-	pts := ginpayack.Wrap(receiver)
-
-	r := gin.New()
-	r.POST("/behind", audit, pts, settlePTS(db))
-	r.POST("/restored", auditAndRestore, pts, settlePTS(db))
-	assert.Equal(t, ptsFailed, signed.Post(t, r, "/behind", genuine))
-	assert.False(t, db.Settled("ORD-1"))
-	assert.Equal(t, ptsSuccess, signed.Post(t, r, "/restored", genuine))
-	assert.True(t, db.Settled("ORD-1"))
-
-	r.POST("/in-front", pts, audit, settlePTS(db))
-	assert.Equal(t, ptsSuccess, signed.Post(t, r, "/in-front", signed.PTS(t, "ORD-2", "500", payack.PTSSuccess)))
-	assert.True(t, db.Settled("ORD-2"))
+	shop, pts, r := shoptest.Orders(t), ginpayack.Wrap(receiver), gin.New()
+	r.POST("/behind", audit, pts, settlePTS(shop))
+	r.POST("/restored", auditAndRestore, pts, settlePTS(shop))
+	r.POST("/in-front", pts, audit, settlePTS(shop))
+	paid := payacktest.PTS(shoptest.PTSKeys).Order("ORD-1")
+	post := func(path string, cb payacktest.Callback) *http.Response {
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, cb.Request(path))
+		return w.Result()
+	}
+	payacktest.Failed(t, payack.PTS, post("/behind", paid.Callback(t)))
+	assert.False(t, shoptest.Paid(t, shop, "ORD-1"))
+	payacktest.Accepted(t, payack.PTS, post("/restored", paid.Callback(t)))
+	assert.True(t, shoptest.Paid(t, shop, "ORD-1"))
+	payacktest.Accepted(t, payack.PTS, post("/in-front", paid.Order("ORD-2").Amount("500").Callback(t)))
+	assert.True(t, shoptest.Paid(t, shop, "ORD-2"))
+	payacktest.Failed(t, payack.PTS, post("/in-front", paid.Order("ORD-9").Callback(t))) // no such order
 }

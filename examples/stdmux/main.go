@@ -1,12 +1,17 @@
-// Command stdmux receives callbacks with net/http's own mux: those of PTS by a
-// handler of payack's, those of Payatom in front of a handler that was there
-// before.
+// Command stdmux is a small shop that receives callbacks with net/http's own mux:
+// those of PTS by a handler of payack's with an inbox, those of Payatom in front of
+// a handler that was there before.
+//
+// Its keys are in the environment: PTS_USER_ID, PTS_SAFECODE, PTS_PUBLIC_KEY (PEM)
+// and PAYATOM_SECRET_KEY. ADDRESS is 127.0.0.1:8080 unless set, SHOP_FILE shop.db.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -15,89 +20,50 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/examples/internal/orders"
-	"github.com/payack/payack/handlers"
-	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inbox/sqlite"
 )
 
-type config struct {
-	ptsUserID     string
-	ptsSafecode   payack.Secret
-	ptsPublicKey  string // PEM
-	payatomSecret payack.Secret
-}
-
-func newServer(c config, db *orders.Orders) (http.Handler, error) {
-	// A handler: payack calls the function with each verified event.
-	pts, err := handlers.NewPTS(middleware.PTSConfig{
-		UserID:     c.ptsUserID,
-		Safecode:   c.ptsSafecode,
-		PublicKeys: []string{c.ptsPublicKey},
-		Options: middleware.Options{
-			Validate: map[string]string{"AcceptCurrency": "eq=PHP"}, // the orders' currency
-		},
-	}, func(ctx context.Context, ev *payack.PTSEvent) error {
-		if !ev.Paid() {
-			return nil // on its way, failed, or a status that is new
-		}
-		return db.Settle(ctx, ev.OrderID, ev.AcceptAmount)
-	})
-	if err != nil {
-		return nil, err
-	}
-
-	// A middleware: the handler that was there before stays, and is called for
-	// verified events only.
-	payatom, err := middleware.NewPayatom(middleware.PayatomConfig{
-		SecretKeys: []payack.Secret{c.payatomSecret},
-		// Payatom's hash can't tell order ORD1 with amount 500 from order ORD15
-		// with amount 00. The orders can.
-		Expect: db.Expect,
-	})
-	if err != nil {
-		return nil, err
-	}
-
-	mux := http.NewServeMux()
-	mux.Handle("POST /callbacks/pts", pts)
-	mux.Handle("POST /callbacks/payatom", payatom.Wrap(settlePayatom(db)))
-	return mux, nil
-}
-
-// settlePayatom is the handler that was there before. It writes no answer, so
-// payack answers in Payatom's words.
-func settlePayatom(db *orders.Orders) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ev, ok := payack.EventFrom[*payack.PayatomEvent](r.Context())
-		if !ok { // mounted without payack in front: nothing is verified
-			w.WriteHeader(http.StatusInternalServerError)
-			return
-		}
-		if ev.Paid() {
-			// An error makes Payatom send again; nil changes nothing.
-			middleware.Fail(r.Context(), db.Settle(r.Context(), ev.OrderID, ev.ReceivedAmount))
-		}
-	})
-}
-
 func main() {
-	if err := run(); err != nil {
-		slog.Error("the server ended", "error", err)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDRESS"), "127.0.0.1:8080"))
+	if err == nil {
+		err = run(ctx, listener, config{
+			file:          cmp.Or(os.Getenv("SHOP_FILE"), "shop.db"),
+			ptsUserID:     os.Getenv("PTS_USER_ID"),
+			ptsSafecode:   payack.NewSecret(os.Getenv("PTS_SAFECODE")),
+			ptsPublicKey:  os.Getenv("PTS_PUBLIC_KEY"),
+			payatomSecret: payack.NewSecret(os.Getenv("PAYATOM_SECRET_KEY")),
+		})
+	}
+	if err != nil {
+		slog.Error("the shop ended", "error", err)
 		os.Exit(1)
 	}
 }
 
-func run() error {
-	handler, err := newServer(config{
-		ptsUserID:     os.Getenv("PTS_USER_ID"),
-		ptsSafecode:   payack.NewSecret(os.Getenv("PTS_SAFECODE")),
-		ptsPublicKey:  os.Getenv("PTS_PUBLIC_KEY"),
-		payatomSecret: payack.NewSecret(os.Getenv("PAYATOM_SECRET_KEY")),
-	}, orders.New(map[string]string{"ORD-1": "100.50"}))
+// run serves until ctx ends. Callbacks that have begun by then are answered.
+func run(ctx context.Context, listener net.Listener, c config) error {
+	defer listener.Close()
+	db, err := sqlite.OpenFile(c.file)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	shop, err := orders.Open(ctx, db)
+	if err != nil {
+		return err
+	}
+	in, err := inbox.Open(ctx, inbox.Config{DB: db, Dialect: sqlite.Dialect})
+	if err != nil {
+		return err
+	}
+	handler, err := newHandler(c, shop, in)
 	if err != nil {
 		return err
 	}
 	server := &http.Server{
-		Addr:              ":8080",
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
@@ -105,19 +71,18 @@ func run() error {
 		IdleTimeout:       time.Minute,
 	}
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	ended := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
-		// Callbacks that have begun may finish, and be answered.
+	worked := make(chan error, 1)
+	go func() { worked <- in.Run(context.WithoutCancel(ctx)) }() // until Close
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	slog.Info("receiving callbacks", "address", listener.Addr().String())
+	select {
+	case err = <-served:
+	case <-ctx.Done():
 		last, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 		defer cancel()
-		ended <- server.Shutdown(last)
-	}()
-	slog.Info("receiving callbacks", "address", server.Addr)
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
-		return err
+		err = server.Shutdown(last)
 	}
-	return <-ended
+	// What is kept and not done yet, the next start does.
+	return errors.Join(err, in.Close(), <-worked)
 }

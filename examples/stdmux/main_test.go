@@ -2,72 +2,67 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"net"
 	"net/http"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/examples/internal/orders"
-	"github.com/payack/payack/examples/internal/signed"
+	"github.com/payack/payack/examples/internal/shoptest"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/payacktest"
 )
 
-var (
-	ptsSuccess      = signed.Answer{Status: 200, ContentType: "text/plain", Body: "SUCCESS"}
-	ptsFailed       = signed.Answer{Status: 200, ContentType: "text/plain", Body: "FAILED"}
-	payatomMatched  = signed.Answer{Status: 200, ContentType: "application/json;charset=utf-8", Body: `{"hash_status":"HashMatched","acknowledge":"yes"}`}
-	payatomFailed   = signed.Answer{Status: 200, ContentType: "application/json;charset=utf-8", Body: `{"hash_status":"HashMatched","acknowledge":"no"}`}
-	payatomMismatch = signed.Answer{Status: 200, ContentType: "application/json;charset=utf-8", Body: `{"hash_status":"HashMismatch","acknowledge":"no"}`}
-)
-
-func testServer(t *testing.T) (http.Handler, *orders.Orders) {
-	db := orders.New(map[string]string{"ORD-1": "100.50", "ORD-2": "500"})
-	h, err := newServer(config{
+func testConfig(file string) config {
+	return config{
+		file:          file,
 		ptsUserID:     "1",
-		ptsSafecode:   payack.NewSecret(signed.Safecode),
-		ptsPublicKey:  signed.PublicKey(),
-		payatomSecret: payack.NewSecret(signed.SecretKey),
-	}, db)
-	require.NoError(t, err)
-	return h, db
+		ptsSafecode:   shoptest.PTSKeys.Safecode,
+		ptsPublicKey:  shoptest.PTSKeys.PublicKey,
+		payatomSecret: shoptest.PayatomKeys.SecretKey,
+	}
 }
 
-func TestPTS(t *testing.T) {
-	h, db := testServer(t)
-	const path = "/callbacks/pts"
-	genuine := signed.PTS(t, "ORD-1", "100.50", payack.PTSSuccess)
-
-	assert.Equal(t, ptsFailed, signed.Post(t, h, path, signed.Tampered(t, genuine, string(genuine.Body[:4]), "AAAA")))
-	assert.Equal(t, ptsFailed, signed.Post(t, h, path, signed.PTS(t, "ORD-1", "1.00", payack.PTSSuccess)), "another amount than ordered")
-	assert.Equal(t, ptsSuccess, signed.Post(t, h, path, signed.PTS(t, "ORD-1", "100.50", payack.PTSProcessing)))
-	assert.False(t, db.Settled("ORD-1"))
-
-	assert.Equal(t, ptsSuccess, signed.Post(t, h, path, signed.PTS(t, "ORD-2", "500", payack.PTSSuccess)))
-	assert.True(t, db.Settled("ORD-2"))
-	assert.Equal(t, ptsSuccess, signed.Post(t, h, path, signed.PTS(t, "ORD-2", "500", payack.PTSSuccess)), "sent again")
-}
-
-func TestPayatom(t *testing.T) {
-	h, db := testServer(t)
-	const path = "/callbacks/payatom"
-	genuine := signed.Payatom(t, "ORD-2", "500", payack.PayatomApproved)
-
-	assert.Equal(t, payatomMismatch, signed.Post(t, h, path, signed.Tampered(t, genuine, `"received_amount":"500"`, `"received_amount":"900"`)))
-	moved := signed.Tampered(t, genuine, `"ORD-2"`, `"ORD-25"`) // the hash still fits: ORD-2 and 500, ORD-25 and 00
-	moved = signed.Tampered(t, moved, `"received_amount":"500"`, `"received_amount":"00"`)
-	assert.Equal(t, payatomFailed, signed.Post(t, h, path, moved))
-	assert.False(t, db.Settled("ORD-2"))
-
-	assert.Equal(t, payatomMatched, signed.Post(t, h, path, genuine))
-	assert.True(t, db.Settled("ORD-2"))
+func TestShop(t *testing.T) {
+	shoptest.Test(t, shoptest.Shop{
+		Run: func(ctx context.Context, l net.Listener, file string) error { return run(ctx, l, testConfig(file)) },
+		Pays: []shoptest.Payment{
+			shoptest.PTS(t, "/callbacks/pts"),
+			shoptest.Payatom(t, "/callbacks/payatom"),
+		},
+	})
 }
 
 func TestNothingIsServedWithoutKeys(t *testing.T) {
-	_, err := newServer(config{}, orders.New(nil))
-	assert.Error(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	c := testConfig(filepath.Join(t.TempDir(), "shop.db"))
+	c.payatomSecret = payack.NewSecret("")
+	assert.Error(t, run(t.Context(), listener, c))
+}
+
+// TestMovedBorder: the hash still fits, since ORD-2 and 500 are ORD- and 2500.
+func TestMovedBorder(t *testing.T) {
+	shop := shoptest.Orders(t)
+	payatom := payatomReceiver(t, shop.Expect).Wrap(settlePayatom(shop))
+	genuine := shoptest.Payatom(t, "/").Callback
+	moved := genuine.Tampered(t, payacktest.MoveBorder("order_id", "received_amount", 1))
+	payacktest.RejectedVerified(t, payack.Payatom, moved.Deliver(payatom))
+	payacktest.Accepted(t, payack.Payatom, genuine.Deliver(payatom))
+	assert.True(t, shoptest.Paid(t, shop, "ORD-2"))
+}
+
+func payatomReceiver(t *testing.T, expect func(context.Context, *payack.PayatomEvent) (payack.Expectation, error)) *middleware.Receiver[*payack.PayatomEvent] {
+	receiver, err := middleware.NewPayatom(middleware.PayatomConfig{
+		SecretKeys: []payack.Secret{shoptest.PayatomKeys.SecretKey}, Expect: expect,
+	})
+	require.NoError(t, err)
+	return receiver
 }
 
 // audit is middleware as many servers have it: it reads the body.
@@ -95,21 +90,30 @@ func auditAndRestore(next http.Handler) http.Handler {
 // nothing to verify. Payack answers "send again" and logs why; the fix is to
 // put the bytes back, or to mount payack in front.
 func TestBodyReadInFront(t *testing.T) {
-	genuine := signed.Payatom(t, "ORD-2", "500", payack.PayatomApproved)
-
-	h, db := testServer(t)
-	assert.Equal(t, payatomFailed, signed.Post(t, audit(h), "/callbacks/payatom", genuine))
-	assert.Equal(t, ptsFailed, signed.Post(t, audit(h), "/callbacks/pts", signed.PTS(t, "ORD-1", "100.50", payack.PTSSuccess)))
-	assert.False(t, db.Settled("ORD-2"))
-
-	assert.Equal(t, payatomMatched, signed.Post(t, auditAndRestore(h), "/callbacks/payatom", genuine))
-	assert.True(t, db.Settled("ORD-2"))
-
-	db = orders.New(map[string]string{"ORD-2": "500"})
-	payatom, err := middleware.NewPayatom(middleware.PayatomConfig{
-		SecretKeys: payack.Secrets(signed.SecretKey), Expect: db.Expect,
-	})
-	require.NoError(t, err)
-	assert.Equal(t, payatomMatched, signed.Post(t, payatom.Wrap(audit(settlePayatom(db))), "/", genuine))
-	assert.True(t, db.Settled("ORD-2"))
+	for name, test := range map[string]struct {
+		mount func(rc *middleware.Receiver[*payack.PayatomEvent], h http.Handler) http.Handler
+		paid  bool
+	}{
+		"behind": {func(rc *middleware.Receiver[*payack.PayatomEvent], h http.Handler) http.Handler {
+			return audit(rc.Wrap(h))
+		}, false},
+		"restored": {func(rc *middleware.Receiver[*payack.PayatomEvent], h http.Handler) http.Handler {
+			return auditAndRestore(rc.Wrap(h))
+		}, true},
+		"in front": {func(rc *middleware.Receiver[*payack.PayatomEvent], h http.Handler) http.Handler {
+			return rc.Wrap(audit(h))
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			shop := shoptest.Orders(t)
+			h := test.mount(payatomReceiver(t, shop.Expect), settlePayatom(shop))
+			answer := shoptest.Payatom(t, "/").Callback.Deliver(h)
+			assert.Equal(t, test.paid, shoptest.Paid(t, shop, "ORD-2"))
+			if test.paid {
+				payacktest.Accepted(t, payack.Payatom, answer)
+			} else {
+				payacktest.Failed(t, payack.Payatom, answer)
+			}
+		})
+	}
 }

@@ -1,60 +1,82 @@
-// Package orders stands for a merchant's database in the examples. Replace it:
-// this one forgets everything when the program ends.
+// Package orders stands for a merchant's orders in the examples: one table, in the
+// same SQLite file as the inbox.
 package orders
 
 import (
 	"context"
+	"database/sql"
 	"errors"
-	"sync"
+	"fmt"
 
 	"github.com/payack/payack"
 )
 
 // Orders are what customers were asked to pay. They are safe for concurrent
 // use.
-type Orders struct {
-	mu      sync.Mutex
-	amounts map[string]payack.Amount
-	settled map[string]bool
-}
+type Orders struct{ db *sql.DB }
 
-// New returns open orders: their ids with their amounts.
-func New(amounts map[string]string) *Orders {
-	o := &Orders{amounts: map[string]payack.Amount{}, settled: map[string]bool{}}
-	for id, amount := range amounts {
-		o.amounts[id] = payack.NewAmount(amount)
+// Open makes the table where there is none, with two open orders to try.
+func Open(ctx context.Context, db *sql.DB) (*Orders, error) {
+	_, err := db.ExecContext(ctx, `
+		CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, amount TEXT NOT NULL, paid INTEGER NOT NULL DEFAULT 0);
+		INSERT INTO orders (id, amount) VALUES ('ORD-1', '100.50'), ('ORD-2', '500') ON CONFLICT DO NOTHING`)
+	if err != nil {
+		return nil, fmt.Errorf("orders: %w", err)
 	}
-	return o
+	return &Orders{db}, nil
 }
 
 // Expect returns what an order was made out for.
-func (o *Orders) Expect(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	amount, found := o.amounts[ev.OrderID]
-	return payack.Expectation{Found: found, Amount: amount}, nil
+func (o *Orders) Expect(ctx context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
+	amount, err := amountOf(ctx, o.db, ev.OrderID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return payack.Expectation{}, nil
+	}
+	return payack.Expectation{Found: err == nil, Amount: amount}, err
+}
+
+// Settle is the function Settle with a transaction of its own.
+func (o *Orders) Settle(ctx context.Context, id string, paid payack.Amount) error {
+	tx, err := o.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after the commit
+	if err := Settle(ctx, tx, id, paid); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // Settle marks an order as paid. It compares the amount, and settling an order
-// again changes nothing: providers send again, and payack's own memory of what
-// was processed ends with the process.
-func (o *Orders) Settle(_ context.Context, id string, paid payack.Amount) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	amount, found := o.amounts[id]
+// again changes nothing. The error is [payack.ErrUnexpected] when it is no order
+// of ours, or another amount.
+func Settle(ctx context.Context, tx *sql.Tx, id string, paid payack.Amount) error {
+	amount, err := amountOf(ctx, tx, id)
 	switch {
-	case !found:
-		return errors.New("there is no such order")
+	case errors.Is(err, sql.ErrNoRows):
+		return fmt.Errorf("there is no order %q: %w", id, payack.ErrUnexpected)
+	case err != nil:
+		return err
 	case !amount.Equal(paid):
-		return errors.New("the order was made out for another amount")
+		return fmt.Errorf("order %q was made out for another amount: %w", id, payack.ErrUnexpected)
 	}
-	o.settled[id] = true
-	return nil
+	_, err = tx.ExecContext(ctx, `UPDATE orders SET paid = 1 WHERE id = ?`, id)
+	return err
 }
 
-// Settled reports whether an order was marked as paid.
-func (o *Orders) Settled(id string) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.settled[id]
+// Paid reports whether an order was settled.
+func (o *Orders) Paid(ctx context.Context, id string) (paid bool, err error) {
+	err = o.db.QueryRowContext(ctx, `SELECT paid FROM orders WHERE id = ?`, id).Scan(&paid)
+	return paid, err
+}
+
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func amountOf(ctx context.Context, db querier, id string) (payack.Amount, error) {
+	var amount string
+	err := db.QueryRowContext(ctx, `SELECT amount FROM orders WHERE id = ?`, id).Scan(&amount)
+	return payack.NewAmount(amount), err
 }

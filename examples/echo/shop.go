@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v5"
+	echomiddleware "github.com/labstack/echo/v5/middleware"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/adapt/echopayack"
+	"github.com/payack/payack/examples/internal/orders"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/middleware"
+)
+
+type config struct {
+	file          string // of SQLite, with the orders and the inbox
+	ptsUserID     string
+	ptsSafecode   payack.Secret
+	ptsPublicKey  string // PEM
+	payatomSecret payack.Secret
+}
+
+func newHandler(c config, shop *orders.Orders, in *inbox.Inbox) (http.Handler, error) {
+	// A handler: payack keeps each verified event before PTS is answered, and calls
+	// the function a moment later. The order is paid exactly when the event is done.
+	pts, err := handlers.NewPTS(middleware.PTSConfig{
+		UserID:     c.ptsUserID,
+		Safecode:   c.ptsSafecode,
+		PublicKeys: []string{c.ptsPublicKey},
+		Options: middleware.Options{
+			Inbox:    in,
+			Validate: map[string]string{"AcceptCurrency": "eq=PHP"}, // the orders' currency
+		},
+	}, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
+		if !ev.Paid() {
+			return nil // on its way, failed, or a status that is new
+		}
+		return orders.Settle(ctx, tx, ev.OrderID, ev.AcceptAmount)
+	}))
+	if err != nil {
+		return nil, err
+	}
+
+	// A middleware: the handler that was there before stays, and is called for
+	// verified events only.
+	payatom, err := middleware.NewPayatom(middleware.PayatomConfig{
+		SecretKeys: []payack.Secret{c.payatomSecret},
+		// Payatom's hash can't tell order ORD1 with amount 500 from order ORD15
+		// with amount 00. The orders can.
+		Expect: shop.Expect,
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	e := echo.New()
+	e.Use(echomiddleware.Recover()) // middleware that reads bodies goes behind payack
+	e.POST("/callbacks/pts", echopayack.Handler(pts))
+	e.POST("/callbacks/payatom", settlePayatom(shop), echopayack.Wrap(payatom))
+	e.GET("/healthz", health(in))
+	return e, nil
+}
+
+// settlePayatom is the handler that was there before. It writes no answer, so
+// payack answers in Payatom's words.
+func settlePayatom(shop *orders.Orders) echo.HandlerFunc {
+	return func(c *echo.Context) error {
+		ctx := c.Request().Context()
+		ev, ok := payack.EventFrom[*payack.PayatomEvent](ctx)
+		if !ok { // mounted without payack in front: nothing is verified
+			return echo.ErrInternalServerError
+		}
+		if !ev.Paid() {
+			return nil
+		}
+		return shop.Settle(ctx, ev.OrderID, ev.ReceivedAmount) // an error makes Payatom send again
+	}
+}
+
+// health is for a probe: it fails when the database is away, or events wait.
+func health(in *inbox.Inbox) echo.HandlerFunc {
+	return func(c *echo.Context) error {
+		ctx, cancel := context.WithTimeout(c.Request().Context(), 5*time.Second)
+		defer cancel()
+		if err := in.Healthy(ctx); err != nil {
+			slog.Warn("the shop is not healthy", "error", err)
+			return c.NoContent(http.StatusServiceUnavailable)
+		}
+		return c.NoContent(http.StatusOK)
+	}
+}

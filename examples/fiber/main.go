@@ -1,0 +1,81 @@
+// Command fiber is a small shop that receives callbacks with fiber: those of PTS and
+// Payatom, both by handlers of payack's with an inbox.
+//
+// Its keys are in the environment: PTS_USER_ID, PTS_SAFECODE, PTS_PUBLIC_KEY (PEM)
+// and PAYATOM_SECRET_KEY. ADDRESS is 127.0.0.1:8080 unless set, SHOP_FILE shop.db.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/gofiber/fiber/v3"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/examples/internal/orders"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inbox/sqlite"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDRESS"), "127.0.0.1:8080"))
+	if err == nil {
+		err = run(ctx, listener, config{
+			file:          cmp.Or(os.Getenv("SHOP_FILE"), "shop.db"),
+			ptsUserID:     os.Getenv("PTS_USER_ID"),
+			ptsSafecode:   payack.NewSecret(os.Getenv("PTS_SAFECODE")),
+			ptsPublicKey:  os.Getenv("PTS_PUBLIC_KEY"),
+			payatomSecret: payack.NewSecret(os.Getenv("PAYATOM_SECRET_KEY")),
+		})
+	}
+	if err != nil {
+		slog.Error("the shop ended", "error", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends. Callbacks that have begun by then are answered.
+func run(ctx context.Context, listener net.Listener, c config) error {
+	defer listener.Close()
+	db, err := sqlite.OpenFile(c.file)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	shop, err := orders.Open(ctx, db)
+	if err != nil {
+		return err
+	}
+	in, err := inbox.Open(ctx, inbox.Config{DB: db, Dialect: sqlite.Dialect})
+	if err != nil {
+		return err
+	}
+	app, err := newApp(c, shop, in)
+	if err != nil {
+		return err
+	}
+
+	worked := make(chan error, 1)
+	go func() { worked <- in.Run(context.WithoutCancel(ctx)) }() // until Close
+	served := make(chan error, 1)
+	go func() { served <- app.Listener(listener, fiber.ListenConfig{DisableStartupMessage: true}) }()
+	slog.Info("receiving callbacks", "address", listener.Addr().String())
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+		last, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+		defer cancel()
+		err = app.ShutdownWithContext(last)
+	}
+	// What is kept and not done yet, the next start does.
+	return errors.Join(err, in.Close(), <-worked)
+}

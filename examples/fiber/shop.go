@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"time"
+
+	"github.com/gofiber/fiber/v3"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/adapt/fiberpayack"
+	"github.com/payack/payack/examples/internal/orders"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/middleware"
+)
+
+type config struct {
+	file          string // of SQLite, with the orders and the inbox
+	ptsUserID     string
+	ptsSafecode   payack.Secret
+	ptsPublicKey  string // PEM
+	payatomSecret payack.Secret
+}
+
+func newApp(c config, shop *orders.Orders, in *inbox.Inbox) (*fiber.App, error) {
+	// Payack keeps each verified event before the provider is answered, and calls
+	// the function a moment later. The order is paid exactly when the event is done.
+	pts, err := handlers.NewPTS(middleware.PTSConfig{
+		UserID:     c.ptsUserID,
+		Safecode:   c.ptsSafecode,
+		PublicKeys: []string{c.ptsPublicKey},
+		Options: middleware.Options{
+			Inbox:    in,
+			Validate: map[string]string{"AcceptCurrency": "eq=PHP"}, // the orders' currency
+		},
+	}, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
+		if !ev.Paid() {
+			return nil // on its way, failed, or a status that is new
+		}
+		return orders.Settle(ctx, tx, ev.OrderID, ev.AcceptAmount)
+	}))
+	if err != nil {
+		return nil, err
+	}
+
+	payatom, err := handlers.NewPayatom(middleware.PayatomConfig{
+		SecretKeys: []payack.Secret{c.payatomSecret},
+		// Payatom's hash can't tell order ORD1 with amount 500 from order ORD15
+		// with amount 00. The orders can.
+		Expect:  shop.Expect,
+		Options: middleware.Options{Inbox: in},
+	}, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
+		if !ev.Paid() {
+			return nil
+		}
+		return orders.Settle(ctx, tx, ev.OrderID, ev.ReceivedAmount)
+	}))
+	if err != nil {
+		return nil, err
+	}
+
+	app := fiber.New(fiber.Config{
+		ReadTimeout:  10 * time.Second, // fiber has none by default, and payack's has no effect here
+		WriteTimeout: 20 * time.Second, // longer than payack's deadline of 8
+		IdleTimeout:  time.Minute,
+		BodyLimit:    middleware.DefaultMaxBody, // fiber keeps whole bodies in memory
+	})
+	app.Post("/callbacks/pts", fiberpayack.Handler(pts))
+	app.Post("/callbacks/payatom", fiberpayack.Handler(payatom))
+	app.Get("/healthz", health(in))
+	return app, nil
+}
+
+// health is for a probe: it fails when the database is away, or events wait.
+func health(in *inbox.Inbox) fiber.Handler {
+	return func(c fiber.Ctx) error {
+		ctx, cancel := context.WithTimeout(c.Context(), 5*time.Second)
+		defer cancel()
+		if err := in.Healthy(ctx); err != nil {
+			slog.Warn("the shop is not healthy", "error", err)
+			return c.SendStatus(fiber.StatusServiceUnavailable)
+		}
+		return c.SendStatus(fiber.StatusOK)
+	}
+}

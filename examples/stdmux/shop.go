@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/examples/internal/orders"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/middleware"
+)
+
+type config struct {
+	file          string // of SQLite, with the orders and the inbox
+	ptsUserID     string
+	ptsSafecode   payack.Secret
+	ptsPublicKey  string // PEM
+	payatomSecret payack.Secret
+}
+
+func newHandler(c config, shop *orders.Orders, in *inbox.Inbox) (http.Handler, error) {
+	// A handler: payack keeps each verified event before PTS is answered, and calls
+	// the function a moment later. The order is paid exactly when the event is done.
+	pts, err := handlers.NewPTS(middleware.PTSConfig{
+		UserID:     c.ptsUserID,
+		Safecode:   c.ptsSafecode,
+		PublicKeys: []string{c.ptsPublicKey},
+		Options: middleware.Options{
+			Inbox:    in,
+			Validate: map[string]string{"AcceptCurrency": "eq=PHP"}, // the orders' currency
+		},
+	}, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
+		if !ev.Paid() {
+			return nil // on its way, failed, or a status that is new
+		}
+		return orders.Settle(ctx, tx, ev.OrderID, ev.AcceptAmount)
+	}))
+	if err != nil {
+		return nil, err
+	}
+
+	// A middleware: the handler that was there before stays, and is called for
+	// verified events only.
+	payatom, err := middleware.NewPayatom(middleware.PayatomConfig{
+		SecretKeys: []payack.Secret{c.payatomSecret},
+		// Payatom's hash can't tell order ORD1 with amount 500 from order ORD15
+		// with amount 00. The orders can.
+		Expect: shop.Expect,
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	mux := http.NewServeMux()
+	mux.Handle("POST /callbacks/pts", pts)
+	mux.Handle("POST /callbacks/payatom", payatom.Wrap(settlePayatom(shop)))
+	mux.Handle("GET /healthz", health(in))
+	return mux, nil
+}
+
+// settlePayatom is the handler that was there before. It writes no answer, so
+// payack answers in Payatom's words.
+func settlePayatom(shop *orders.Orders) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ev, ok := payack.EventFrom[*payack.PayatomEvent](r.Context())
+		if !ok { // mounted without payack in front: nothing is verified
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		if ev.Paid() {
+			// An error makes Payatom send again; nil changes nothing.
+			middleware.Fail(r.Context(), shop.Settle(r.Context(), ev.OrderID, ev.ReceivedAmount))
+		}
+	})
+}
+
+// health is for a probe: it fails when the database is away, or events wait.
+func health(in *inbox.Inbox) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+		defer cancel()
+		if err := in.Healthy(ctx); err != nil {
+			slog.Warn("the shop is not healthy", "error", err)
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+}
