@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -598,23 +597,3 @@ func TestNilIsRefusedWhenMounted(t *testing.T) {
 		assert.PanicsWithValue(t, "ginpayack: Handler: the handler is nil; look at the error that its constructor returned", func() { ginpayack.Handler(h) }, name)
 	}
 }
-
-func ExampleWrap() {
-	rc, err := middleware.NewPTS(middleware.PTSConfig{
-		UserID:     os.Getenv("PTS_USER_ID"),
-		Safecode:   payack.NewSecret(os.Getenv("PTS_SAFECODE")),
-		PublicKeys: []string{os.Getenv("PTS_PUBLIC_KEY")},
-	})
-	if err != nil {
-		return // an empty key is refused here, not while serving
-	}
-	router := gin.New()
-	router.POST("/callbacks/pts", ginpayack.Wrap(rc), func(c *gin.Context) {
-		ev, _ := payack.EventFrom[*payack.PTSEvent](c.Request.Context())
-		if err := settle(c.Request.Context(), ev); err != nil {
-			_ = c.Error(err) // PTS is asked to send again
-		}
-	})
-}
-
-func settle(context.Context, *payack.PTSEvent) error { return nil }

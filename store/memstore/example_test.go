@@ -1,0 +1,28 @@
+package memstore_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/payack/payack/store/memstore"
+)
+
+// One event is claimed once. A claim that is not committed ends with its lease, or
+// when it is released, and the event is claimed anew when it is sent again.
+func Example() {
+	ctx, store := context.Background(), memstore.New(0)
+	first, _ := store.Claim(ctx, "pts:ORD-1", "paid", time.Minute)
+	second, _ := store.Claim(ctx, "pts:ORD-1", "paid", time.Minute)
+	fmt.Println(first.State, second.State)
+
+	if err := store.Commit(ctx, "pts:ORD-1", first.Token); err != nil {
+		fmt.Println(err)
+	}
+	again, _ := store.Claim(ctx, "pts:ORD-1", "paid", time.Minute)
+	other, _ := store.Claim(ctx, "pts:ORD-1", "paid, another amount", time.Minute)
+	fmt.Println(again.State, other.State)
+	// Output:
+	// granted busy
+	// done conflict
+}
