@@ -25,4 +25,13 @@
 // # Amounts
 //
 // No number passes through a float. An [Amount] is the text that came in.
+//
+// # Compatibility
+//
+// All modules of payack have one version. Before v1.0.0 a minor version may change
+// the API, and CHANGELOG.md says what must be changed; a patch never does. What an
+// inbox, a store or a recording keeps can be read by later versions, and the
+// identity of an event ([Event]) stays, unless the changelog says otherwise. The
+// texts of errors and log lines may change at any time: compare errors by
+// errors.Is, and by [Reason]. Go is supported in the version of go.mod and later.
 package payack
