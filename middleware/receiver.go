@@ -173,8 +173,7 @@ func (rc *receiver) run(d *delivery, call callFunc) (err error) {
 	// The server reads on what is refused, so the deadline is set first.
 	bounded := setReadDeadline(d.w, d.Received.Add(rc.options.ReadTimeout))
 	if !bounded && rc.timeoutWarned.CompareAndSwap(false, true) {
-		rc.options.Logger.Warn("payack: the server or the adaptor in front supports no read deadlines, so ReadTimeout has no effect; set the server's own read timeout",
-			"provider", rc.stages.provider)
+		rc.warnUnbounded(d.w)
 	}
 	if err := rc.gate(d); err != nil {
 		return err

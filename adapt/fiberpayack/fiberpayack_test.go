@@ -157,6 +157,20 @@ func TestHTTPMiddleware(t *testing.T) {
 	assert.Contains(t, log.String(), "adapt/fiberpayack")
 }
 
+// TestFibersAdaptor: it hands on what fasthttp reuses, and the log says what to use.
+func TestFibersAdaptor(t *testing.T) {
+	var log bytes.Buffer
+	keys := payacktest.NewPtopKeys()
+	h, err := handlers.NewPtop(quiet(keys.Config(), &log), func(context.Context, *payack.PtopEvent) error { return nil })
+	require.NoError(t, err)
+	app := fiber.New(fiber.Config{ReadTimeout: time.Minute, IdleTimeout: time.Second})
+	app.Post("/ptop", adaptor.HTTPHandler(h))
+	res, err := payacktest.Ptop(keys).Callback(t).Post(t.Context(), nil, serve(t, app)+"/ptop")
+	require.NoError(t, err)
+	payacktest.Accepted(t, payack.Ptop, res)
+	assert.Equal(t, 1, strings.Count(log.String(), "mount by fiberpayack.Handler"), log.String())
+}
+
 // TestReadTimeout: without one nothing ends a slow body, and the log says so.
 func TestReadTimeout(t *testing.T) {
 	for timeout, warns := range map[time.Duration]bool{0: true, time.Minute: false} {

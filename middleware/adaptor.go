@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
 	"runtime"
@@ -26,4 +27,16 @@ func hidesErrors(next http.Handler) bool {
 	// The compiler names the function after whoever it was inlined into.
 	file, _ := code.FileLine(pc)
 	return strings.Contains(file, "labstack/echo")
+}
+
+// warnUnbounded logs that a writer has no read deadlines. Where it is that of
+// fasthttp's adaptor, requests change when they have been answered.
+func (rc *receiver) warnUnbounded(w http.ResponseWriter) {
+	if strings.HasPrefix(fmt.Sprintf("%T", w), "*fasthttpadaptor.") {
+		rc.options.Logger.Warn("payack: the adaptor in front is fasthttp's, which hands on memory that is reused, so what is kept of a request changes later; in fiber mount by fiberpayack.Handler of the module adapt/fiberpayack, and set fiber's ReadTimeout",
+			"provider", rc.stages.provider)
+		return
+	}
+	rc.options.Logger.Warn("payack: the server or the adaptor in front supports no read deadlines, so ReadTimeout has no effect; set the server's own read timeout",
+		"provider", rc.stages.provider)
 }
