@@ -3,11 +3,14 @@
 package shoptest
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,42 +41,78 @@ type Payment struct {
 // when it is told to, and knows after the next start what was paid.
 func Test(t *testing.T, s Shop) {
 	file := filepath.Join(t.TempDir(), "shop.db")
-	url, stop := start(t, s, file)
-	assert.Equal(t, http.StatusOK, get(t, url+"/healthz"))
+	shop := start(t, s, file)
+	assert.Equal(t, http.StatusOK, get(t, shop.url+"/healthz"))
 	for _, p := range s.Pays {
 		forged := p
 		forged.Callback = p.Callback.Tampered(t, payacktest.FlipSignature)
-		payacktest.Rejected(t, p.Callback.Provider, post(t, url, forged))
+		payacktest.Rejected(t, p.Callback.Provider, post(t, shop.url, forged))
 		assert.False(t, paid(t, file, p.Order), p.Path)
 		for range 2 {
-			payacktest.Accepted(t, p.Callback.Provider, post(t, url, p))
+			payacktest.Accepted(t, p.Callback.Provider, post(t, shop.url, p))
 		}
 		require.Eventually(t, func() bool { return paid(t, file, p.Order) }, time.Minute, 10*time.Millisecond, p.Path)
 	}
-	stop()
-	_, err := http.Get(url + "/healthz")
-	assert.Error(t, err, "it serves on")
+	shop.endsWith(t, s.Pays[0])
 
-	url, stop = start(t, s, file)
+	shop = start(t, s, file)
 	for _, p := range s.Pays {
-		payacktest.Accepted(t, p.Callback.Provider, post(t, url, p))
+		payacktest.Accepted(t, p.Callback.Provider, post(t, shop.url, p))
 		assert.True(t, paid(t, file, p.Order), p.Path)
 	}
-	stop()
+	shop.end()
+	assert.NoError(t, <-shop.ended)
 }
 
-// start runs the shop on a free port of loopback. stop ends it as a signal does.
-func start(t *testing.T, s Shop, file string) (url string, stop func()) {
+// running is a shop that runs. end tells it to end, as a signal does.
+type running struct {
+	url   string
+	end   context.CancelFunc
+	ended chan error
+}
+
+// start runs the shop on a free port of loopback.
+func start(t *testing.T, s Shop, file string) *running {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, listener, file) }()
-	return "http://" + listener.Addr().String(), func() {
-		cancel()
-		assert.NoError(t, <-ended)
-	}
+	r := &running{url: "http://" + listener.Addr().String(), end: cancel, ended: make(chan error, 1)}
+	go func() { r.ended <- s.Run(ctx, listener, file) }()
+	return r
+}
+
+// endsWith ends the shop while a callback is on its way: it is answered.
+func (r *running) endsWith(t *testing.T, p Payment) {
+	t.Helper()
+	address := strings.TrimPrefix(r.url, "http://")
+	conn, err := net.Dial("tcp", address)
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(time.Minute)))
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: shop\r\nContent-Type: %s\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n",
+		p.Path, p.Callback.Header.Get("Content-Type"), len(p.Callback.Body))
+	require.NoError(t, err)
+	answers := bufio.NewReader(conn)
+	res, err := http.ReadResponse(answers, nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusContinue, res.StatusCode) // its head has been read
+
+	r.end()
+	require.Eventually(t, func() bool {
+		probe, err := net.Dial("tcp", address)
+		if err == nil {
+			probe.Close()
+		}
+		return err != nil
+	}, 30*time.Second, time.Millisecond, "it takes connections when it was told to end")
+	_, err = conn.Write(p.Callback.Body)
+	require.NoError(t, err)
+	res, err = http.ReadResponse(answers, nil)
+	require.NoError(t, err, "the callback was not answered")
+	payacktest.Accepted(t, p.Callback.Provider, res)
+	conn.Close()
+	assert.NoError(t, <-r.ended)
 }
 
 func post(t testing.TB, url string, p Payment) *http.Response {
