@@ -65,7 +65,9 @@ func TestLicences(t *testing.T) {
 	}
 	now, err := os.ReadFile("LICENSES.md")
 	require.NoError(t, err)
-	require.Equal(t, list.String(), string(now), "LICENSES.md is not what is linked; write it: go test . -run Licences -write-licences")
+	if list.String() != string(now) { // both in full would be pages
+		require.Fail(t, "LICENSES.md is not what is linked; write it, and look at the difference: go test . -run Licences -write-licences")
+	}
 }
 
 // usedModules are the folders of go.work.
