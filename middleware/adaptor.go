@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// errHidden is the failure of a wrapped handler whose outcome nobody can see.
-var errHidden = errors.New("the wrapped handler stands behind echo.WrapMiddleware, which hides the errors that handlers return, so nobody knows whether it processed the event; mount echopayack.Wrap(receiver) of the module adapt/echopayack instead, or let the handler report by middleware.Fail, without an error too")
+// errHidden is the failure of a wrapped handler whose errors nobody can see. It is
+// not called: it would settle an event that is then sent again.
+var errHidden = errors.New("the wrapped handler stands behind echo.WrapMiddleware, which hides the errors that handlers return, so it was not called; mount echopayack.Wrap(receiver) of the module adapt/echopayack instead")
 
 // hidesErrors reports whether a wrapped handler is the one that echo makes of a
 // handler with a result. Echo writes an error only after Wrap has answered.

@@ -30,9 +30,10 @@ import (
 //
 // It panics, when it is mounted and not while serving, if next is nil, and with an
 // Inbox, since a wrapped handler can't run later. Handlers of gin and echo need the
-// modules adapt/ginpayack and adapt/echopayack. Those of other frameworks report
-// errors in ways that can't be seen from here: give their receivers a function, by
-// package handlers.
+// modules adapt/ginpayack and adapt/echopayack; behind echo.WrapMiddleware, which
+// hides their errors, they are not called and the event fails. Those of other
+// frameworks report errors in ways that can't be seen from here: give their
+// receivers a function, by package handlers.
 func (rc *Receiver[E]) Wrap(next http.Handler) http.Handler {
 	if rc == nil || rc.engine == nil {
 		panic("payack: Wrap: the receiver is nil; look at the error that its constructor returned")
@@ -43,8 +44,12 @@ func (rc *Receiver[E]) Wrap(next http.Handler) http.Handler {
 	if rc.engine.options.Inbox != nil {
 		panic("payack: Wrap: a wrapped handler can't run later, so it does not go with an Inbox; use the constructors of package handlers with a function, or leave the Inbox out")
 	}
+	hidden := hidesErrors(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rc.engine.serve(w, r, func(ctx context.Context, _ payack.Event, d *delivery) error {
+			if hidden {
+				return errHidden
+			}
 			d.wrapped = &wrapped{engine: rc.engine}
 			return d.wrapped.call(ctx, next, d)
 		})
@@ -59,12 +64,11 @@ var errNotRun = errors.New("the wrapped handler neither asked for the event or t
 type wrapped struct {
 	engine *receiver
 
-	mu       sync.Mutex
-	failure  error // what it reported with Fail
-	reported bool  // it called Fail, with an error or without
-	asked    bool  // for the event or the delivery
-	written  int   // the status that it answered itself, or 0
-	ended    bool  // it has returned
+	mu      sync.Mutex
+	failure error // what it reported with Fail
+	asked   bool  // for the event or the delivery, or it has reported
+	written int   // the status that it answered itself, or 0
+	ended   bool  // it has returned
 }
 
 // call runs the handler and returns what makes its event a failed one.
@@ -78,12 +82,8 @@ func (b *wrapped) call(ctx context.Context, next http.Handler, d *delivery) erro
 		return b.failure
 	case b.written != 0 && (b.written < 200 || b.written > 299):
 		return fmt.Errorf("the wrapped handler answered with status %d", b.written)
-	case b.written != 0 || b.reported:
-		return nil
-	case !b.asked:
+	case b.written == 0 && !b.asked:
 		return errNotRun
-	case hidesErrors(next):
-		return errHidden
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func Fail(ctx context.Context, err error) bool {
 	case b.failure == nil:
 		b.failure = err
 	}
-	b.reported = true // whoever reports has run
+	b.asked = true // whoever reports has run
 	if err != nil && b.written >= 200 && b.written <= 299 {
 		b.engine.options.Logger.Error("payack: Fail was called after the wrapped handler had answered with a 2xx, so the provider won't send the event again; call it before anything is written",
 			"provider", b.engine.stages.provider, "status", b.written, "error", err)

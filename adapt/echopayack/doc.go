@@ -51,8 +51,8 @@
 //
 // echo.WrapMiddleware(rc.Wrap) hides the errors that handlers return: echo writes
 // them behind payack's back, after the provider was told that all is well. Payack
-// recognises it: unless the handler reports by middleware.Fail or writes an answer,
-// the event fails, and the log names this package. echo.WrapHandler is right for
+// recognises it: the handler is not called, the event fails, and the log names this
+// package. echo.WrapHandler is right for
 // handlers of package handlers, as [Handler] is.
 //
 // # Bodies that were read before
