@@ -10,24 +10,26 @@ import (
 	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/inbox/internal/schedule"
 	"github.com/payack/payack/internal/dialect"
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// attend makes an attempt, and gives its place back however it ends.
-func (in *Inbox) attend(ctx context.Context, l leased) {
+// attend makes an attempt, gives its place back however it ends, and says what
+// became of the row; of one that is not ours, or can't be read, it says nothing.
+func (in *Inbox) attend(ctx context.Context, l leased, finish schedule.Finish) (e ending) {
 	ctx = context.WithoutCancel(ctx)
 	defer in.ends(l)
-	a := attempt{leased: l}
+	a := attempt{leased: l, finish: finish}
 	if err := in.insist(ctx, func(ctx context.Context) error { return in.load(ctx, &a) }); err != nil {
-		return // it is due again when its lease has ended
+		return e // it is due again when its lease has ended
 	}
 	if !a.ours { // somebody else has taken it over, or closed it, since it was leased
 		_ = in.insist(ctx, func(ctx context.Context) error {
 			_, err := in.exec(ctx, in.sql.letGo, l.payment, l.token)
 			return err
 		})
-		return
+		return e
 	}
 	in.mu.Lock()
 	desk := in.desks[l.receiver]
@@ -39,12 +41,13 @@ func (in *Inbox) attend(ctx context.Context, l leased) {
 	} else {
 		o.Outcome, o.Reason, o.Err = in.broken(&a)
 	}
-	e := in.settle(ctx, &a, o)
+	e = in.settle(ctx, &a, o)
 	o.Attempt, o.Dead = a.tries.attempts, e.state == dead
 	if e.state == pending {
 		o.Next = time.Now().Add(e.wait)
 	}
 	in.observe(ctx, desk, o)
+	return e
 }
 
 // attempt is a row at work.
@@ -56,6 +59,7 @@ type attempt struct {
 	delivery           *payack.Delivery
 	// broken says why the row can't be processed.
 	broken error
+	finish schedule.Finish // what an engine writes with the mark of InTx, if any
 	ours   bool
 }
 
@@ -105,6 +109,9 @@ func (in *Inbox) process(ctx context.Context, desk payack.Desk, a *attempt, o *p
 			return fmt.Errorf("inbox: InTx: another process has taken the event over: %w", payack.ErrNotHeld)
 		}
 		_, err = tx.ExecContext(ctx, in.sql.attempt, a.id, a.attempts, a.started, a.now-a.started, "", "")
+		if err == nil && a.finish != nil {
+			err = a.finish(ctx, tx)
+		}
 		return err
 	})
 	ended := make(chan struct{})

@@ -14,7 +14,7 @@ import (
 // [ErrDone] for what is done or superseded, and for a row whose event is done
 // through another, [ErrRunning] while an attempt runs, and [ErrNotFound].
 func (in *Inbox) Retry(ctx context.Context, id int64) error {
-	ok, err := changed(in.exec(ctx, in.sql.retry, id))
+	ok, err := in.retryRow(ctx, id)
 	switch {
 	case err != nil:
 		return explain(in.cfg.Dialect, "Retry", err)
@@ -30,6 +30,13 @@ func (in *Inbox) Retry(ctx context.Context, id int64) error {
 		return ErrRunning
 	}
 	return ErrDone
+}
+
+func (in *Inbox) retryRow(ctx context.Context, id int64) (bool, error) {
+	if in.due != nil {
+		return in.retryDue(ctx, id)
+	}
+	return changed(in.exec(ctx, in.sql.retry, id))
 }
 
 func (in *Inbox) stateOf(ctx context.Context, id int64) (state int, err error) {

@@ -149,6 +149,11 @@ func (in *Inbox) recoverOne(ctx context.Context, tx transaction, l leased) (c *c
 		if err := in.write(ctx, tx, l, a, c.ending); err != nil {
 			return nil, err
 		}
+		if in.due != nil && c.state == pending {
+			if err := in.tellDue(ctx, tx, in.sql.dueByID, l.id); err != nil {
+				return nil, err
+			}
+		}
 	}
 	_, err = tx.ExecContext(ctx, in.sql.letGo, l.payment, l.token)
 	return c, err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/inbox/internal/schedule"
 	"github.com/payack/payack/store/sqlstore"
 )
 
@@ -26,7 +27,8 @@ type Inbox struct {
 	sql     statements
 	headers []string
 	group   group
-	keepNew *sql.Stmt // on SQLite, where to understand a statement takes as long as to run it
+	keepNew *sql.Stmt    // on SQLite, where to understand a statement takes as long as to run it
+	due     schedule.Due // nil for the inbox's own poller
 
 	mu    sync.Mutex
 	desks map[string]payack.Desk
@@ -35,6 +37,10 @@ type Inbox struct {
 	// lease whose commit was not confirmed may be in the table, and nobody works
 	// for it.
 	held map[lease]bool
+	// Of an engine other than the poller: whether it may begin attempts, and how many
+	// are about to.
+	serving  bool
+	entering int
 
 	stop <-chan struct{} // closed when Run is to end
 	// Of Run's own goroutine: when it last looked for crashed attempts, and whether

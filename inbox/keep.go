@@ -38,9 +38,12 @@ func (in *Inbox) Keep(ctx context.Context, r *payack.Receipt) (payack.ClaimState
 	default:
 	}
 	var state payack.ClaimState
-	if in.cfg.Dialect == SQLite {
+	switch {
+	case in.due != nil:
+		state, err = in.keepDue(ctx, row)
+	case in.cfg.Dialect == SQLite:
 		state, err = in.group.do(ctx, row)
-	} else {
+	default:
 		state, err = in.keepSoon(ctx, row)
 	}
 	if err != nil {
@@ -83,7 +86,7 @@ func (in *Inbox) keep(ctx context.Context, q dialect.Querier, r *receipt) (payac
 		args := append(r.args(nil), r.payment, r.event, r.done)
 		var kept bool
 		var err error
-		if tx, ok := q.(*sql.Tx); ok {
+		if tx, ok := q.(*sql.Tx); ok && in.keepNew != nil {
 			kept, err = changed(tx.StmtContext(ctx, in.keepNew).ExecContext(ctx, args...))
 		} else {
 			kept, err = changed(q.ExecContext(ctx, in.sql.keepNew, args...))

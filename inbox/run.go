@@ -53,6 +53,7 @@ func (in *Inbox) idle(ctx context.Context) (bool, error) {
 func (in *Inbox) active() (n int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	n = in.entering
 	for _, b := range in.busy {
 		n += b
 	}
@@ -92,7 +93,7 @@ func (in *Inbox) serve(ctx context.Context, untilIdle bool) error {
 	defer cancel()
 	in.mu.Lock()
 	in.stop = ctx.Done()
-	in.recovered, in.plenty = time.Time{}, false
+	in.recovered, in.plenty, in.serving = time.Time{}, false, true
 	in.mu.Unlock()
 	go func() {
 		select {
@@ -104,7 +105,7 @@ func (in *Inbox) serve(ctx context.Context, untilIdle bool) error {
 	// The leases are renewed for as long as attempts run, longer than ctx.
 	renewing, stopRenewing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRenewing()
-	defer in.attempts.Wait()
+	defer in.endServing()
 	go in.every(renewing, in.cfg.Lease/3, "renewing leases", in.renew)
 	if !untilIdle {
 		go in.every(ctx, time.Minute, "cleaning up", in.sweep)
@@ -159,6 +160,14 @@ func (in *Inbox) stopped() <-chan struct{} {
 	return in.stop
 }
 
+// endServing waits for the attempts that run, and has no other begin.
+func (in *Inbox) endServing() {
+	in.mu.Lock()
+	in.serving = false
+	in.mu.Unlock()
+	in.attempts.Wait()
+}
+
 // round begins what attempts there is room for, and returns how many it began.
 func (in *Inbox) round(ctx context.Context) (int, error) {
 	recovered := 0
@@ -167,7 +176,15 @@ func (in *Inbox) round(ctx context.Context) (int, error) {
 		if recovered, err = in.recoverCrashed(ctx); err != nil {
 			return 0, err
 		}
+		if in.due != nil {
+			if err := in.remind(ctx); err != nil {
+				return 0, err
+			}
+		}
 		in.recovered = now
+	}
+	if in.due != nil { // the engine says when
+		return recovered, nil
 	}
 	free := in.cfg.Workers - in.active()
 	if free <= 0 {
@@ -180,7 +197,7 @@ func (in *Inbox) round(ctx context.Context) (int, error) {
 	in.plenty = len(got) > 0
 	for _, l := range got {
 		in.begins(l)
-		in.attempts.Go(func() { in.attend(ctx, l) })
+		in.attempts.Go(func() { in.attend(ctx, l, nil) })
 	}
 	return recovered + len(got), nil
 }

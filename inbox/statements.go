@@ -28,6 +28,8 @@ type statements struct {
 	// Attempts.
 	anythingDue, due, hold, holdAll, ofPayments, start, supersede, letGo, letGoAll, load                                                                      string
 	record, renew, anyExpired, expired, stillRuns, crashedRow, again, finish, finishAnyway, markDone, attempt, amend, setApart, siblings, stateNow, doneAtAll string
+	// Of an engine other than the poller.
+	rowNow, dueByID, dueByKey, forgotten string
 	// By hand.
 	item, log, retry, closeRow, stateOf string
 	// The rest.
@@ -126,6 +128,12 @@ func newStatements(d Dialect, prefix string) statements {
 		stateNow:     write(`SELECT state, NOW FROM INBOX WHERE id = ? AND token = ?`),
 		doneAtAll:    write(`SELECT COUNT(*) FROM ONCE WHERE k = ? AND state = 2`),
 		siblings:     write(`SELECT COUNT(*) FROM INBOX WHERE payment = ? AND event = ? AND fingerprint = ? AND id <> ? AND state IN (1, 2, 3)`),
+
+		rowNow:   write(`SELECT payment, receiver, state, next_us - NOW FROM INBOX WHERE id = ?`),
+		dueByID:  write(`SELECT id, receiver, next_us - NOW FROM INBOX WHERE id = ?`),
+		dueByKey: write(`SELECT id, receiver, next_us - NOW FROM INBOX WHERE payment = ? AND k = ?`),
+		forgotten: write(`SELECT id FROM INBOX WHERE state = 1 AND receiver = ? AND next_us <= CLOCK - ?
+	AND NOT EXISTS (SELECT 1 FROM RUNNING WHERE RUNNING.payment = INBOX.payment) ORDER BY next_us LIMIT ?`),
 
 		item: write(`SELECT ` + itemColumns + `, encoded, delivery, body FROM INBOX WHERE id = ?`),
 		log:  write(`SELECT number, started_us, took_us, reason, error FROM ATTEMPTS WHERE row_id = ? ORDER BY number DESC LIMIT 1000`),

@@ -1,0 +1,97 @@
+package riverinbox
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"math"
+	"regexp"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/payack/payack/inbox/internal/schedule"
+)
+
+// job says that a row of the inbox is due. It holds nothing of the event, so that
+// River's tables hold no personal data.
+type job struct {
+	Row int64 `json:"inbox_row"`
+
+	next time.Time // of an attempt that failed, for NextRetry
+}
+
+// Kind implements river.JobArgs.
+func (job) Kind() string { return "payack_attempt" }
+
+// queueName is River's rule for names of queues.
+var queueName = regexp.MustCompile(`^[a-z0-9]+(?:[_-][a-z0-9]+)*$`)
+
+// queueOf names a receiver's queue: by the receiver's name if River takes that.
+func queueOf(receiver string) string {
+	if name := "payack_" + receiver; len(name) <= 64 && queueName.MatchString(name) {
+		return name
+	}
+	sum := sha256.Sum256([]byte(receiver))
+	return "payack_" + hex.EncodeToString(sum[:8])
+}
+
+// due writes a job for each row, in the transaction that makes it due.
+func (in *Inbox) due(ctx context.Context, tx *sql.Tx, rows []schedule.Row) error {
+	params := make([]river.InsertManyParams, len(rows))
+	for i, row := range rows {
+		// The row decides when it is given up.
+		opts := river.InsertOpts{Queue: queueOf(row.Receiver), MaxAttempts: math.MaxInt16}
+		if row.Wait > 0 {
+			opts.ScheduledAt = time.Now().Add(row.Wait)
+		}
+		if row.Late { // it may have a job all the same
+			opts.UniqueOpts = river.UniqueOpts{ByArgs: true, ByPeriod: time.Minute}
+		}
+		params[i] = river.InsertManyParams{Args: job{Row: row.ID}, InsertOpts: &opts}
+	}
+	_, err := in.client.InsertManyTx(ctx, tx, params)
+	return err
+}
+
+// worker works River's jobs.
+type worker struct {
+	river.WorkerDefaults[job]
+	attempt schedule.Attempt
+}
+
+// Timeout implements river.Worker.
+func (*worker) Timeout(*river.Job[job]) time.Duration { return jobTimeout }
+
+// NextRetry implements river.Worker.
+func (*worker) NextRetry(j *river.Job[job]) time.Time {
+	if j.Args.next.IsZero() { // one that was rescued
+		return time.Now()
+	}
+	return j.Args.next
+}
+
+// Work implements river.Worker.
+func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
+	r := w.attempt(ctx, j.Args.Row, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := river.JobCompleteTx[*riverdatabasesql.Driver](ctx, tx, j)
+		if errors.Is(err, rivertype.ErrNotFound) {
+			return nil // somebody has deleted the job; the row is the record
+		}
+		return err
+	})
+	switch {
+	case r.Again && r.Err == nil:
+		return river.JobSnooze(r.Wait)
+	case r.Again:
+		j.Args.next = time.Now().Add(r.Wait)
+		return r.Err
+	case r.Err != nil:
+		return river.JobCancel(r.Err)
+	}
+	return nil
+}

@@ -1,0 +1,251 @@
+package inbox
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/inbox/internal/schedule"
+	"github.com/payack/payack/internal/dialect"
+)
+
+// Schedule has another engine say when rows are attempted: it is told what becomes
+// due, and calls what is returned. [Inbox.Run] then attempts nothing by itself; it
+// renews leases, finds what crashed or was forgotten, and cleans up. Module
+// inbox/riverinbox calls it, once, before anything else.
+func (in *Inbox) Schedule(due schedule.Due) schedule.Attempt {
+	in.due = due
+	return in.attemptRow
+}
+
+// How soon an engine looks again at a row that can't be attempted now.
+const (
+	afterBusy   = 100 * time.Millisecond // another event of the payment is at work
+	afterAbsent = time.Second            // the receiver isn't mounted, or Run doesn't run
+)
+
+// attemptRow implements [schedule.Attempt].
+func (in *Inbox) attemptRow(ctx context.Context, id int64, finish schedule.Finish) schedule.Result {
+	ctx = context.WithoutCancel(ctx)
+	if !in.enter() {
+		return schedule.Result{Again: true, Wait: afterAbsent}
+	}
+	defer in.attempts.Done()
+	leasing, cancel := context.WithTimeout(ctx, opTimeout)
+	l, r, err := in.leaseRow(leasing, id)
+	cancel()
+	if err != nil {
+		in.complain("beginning an attempt", err)
+		r = schedule.Result{Again: true, Wait: afterAbsent}
+	}
+	began := err == nil && l.id != 0
+	if began {
+		in.begins(l)
+	}
+	in.entered(-1)
+	if !began {
+		return r
+	}
+	return resultOf(in.attend(ctx, l, finish))
+}
+
+// resultOf says what an ending means for an engine.
+func resultOf(e ending) schedule.Result {
+	r := schedule.Result{Wait: e.wait}
+	switch e.state {
+	case 0, running: // it was not recorded: the row says what became of it
+		return schedule.Result{Again: true, Wait: afterAbsent}
+	case pending:
+		r.Again = true
+	}
+	if e.reason != "" {
+		r.Err = fmt.Errorf("%s: %s", e.reason, e.error)
+	}
+	return r
+}
+
+// enter counts an attempt that is about to begin, so that Run and Drain wait for
+// it. It reports false where Run doesn't run: nobody would renew its lease.
+func (in *Inbox) enter() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.serving {
+		return false
+	}
+	in.entering++
+	in.attempts.Add(1)
+	return true
+}
+
+func (in *Inbox) entered(n int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.entering += n
+}
+
+// leaseRow begins an attempt of one row. The row returned has no id where none
+// begins; the result then says what is next.
+func (in *Inbox) leaseRow(ctx context.Context, id int64) (l leased, r schedule.Result, err error) {
+	var state int
+	var wait int64
+	err = in.cfg.DB.QueryRowContext(ctx, in.sql.rowNow, id).Scan(&l.payment, &l.receiver, &state, &wait)
+	again := func(d time.Duration) schedule.Result { return schedule.Result{Again: true, Wait: d} }
+	switch {
+	case errors.Is(err, sql.ErrNoRows), err == nil && state != pending:
+		// Dropped, at its end, or at work for somebody who tells of it if it crashes.
+		return leased{}, r, nil
+	case err != nil:
+		return leased{}, r, err
+	case !in.mounted(l.receiver):
+		return leased{}, again(afterAbsent), nil
+	case wait > 0:
+		return leased{}, again(time.Duration(wait) * time.Microsecond), nil
+	}
+	tx, err := in.begin(ctx)
+	if err != nil {
+		return leased{}, r, err
+	}
+	defer tx.Rollback()
+	l.token = newToken()
+	held, err := in.hold(ctx, tx, [][]byte{l.payment}, l.token)
+	if err != nil || len(held) == 0 {
+		return leased{}, again(afterBusy + rand.N(afterBusy)), err
+	}
+	chosen, err := in.choose(ctx, tx, held, l.receiver)
+	if err != nil {
+		return leased{}, r, err
+	}
+	if c := chosen[string(l.payment)]; c.id == id {
+		l.id, l.alone = c.id, c.alone
+		_, err = tx.ExecContext(ctx, in.list(in.sql.start, 1), l.token, id)
+	} else { // an older one goes first, or this one was superseded: look again
+		_, err = tx.ExecContext(ctx, in.sql.letGo, l.payment, l.token)
+		r = again(afterBusy)
+	}
+	if err == nil {
+		err = tx.Commit()
+	}
+	if err != nil {
+		return leased{}, r, err
+	}
+	return l, r, nil
+}
+
+// keepDue keeps a receipt in one transaction with what the engine writes about it.
+func (in *Inbox) keepDue(ctx context.Context, r *receipt) (state payack.ClaimState, err error) {
+	for try := 0; ; try++ {
+		state, err = in.keepDueOnce(ctx, r)
+		if err == nil {
+			return state, nil
+		}
+		switch in.cfg.Dialect.Fault(err) {
+		case dialect.Again, dialect.Aborted: // somebody was quicker
+			if pause(ctx, try) {
+				continue
+			}
+		}
+		return 0, err
+	}
+}
+
+func (in *Inbox) keepDueOnce(ctx context.Context, r *receipt) (payack.ClaimState, error) {
+	tx, err := in.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	state, err := in.keep(ctx, tx.Tx, r)
+	if err != nil {
+		return 0, err
+	}
+	if state == payack.ClaimGranted {
+		if err := in.tellDue(ctx, tx, in.sql.dueByKey, r.payment, r.k); err != nil {
+			return 0, err
+		}
+	}
+	return state, tx.Commit()
+}
+
+// tellDue tells the engine of a row that this transaction makes due.
+func (in *Inbox) tellDue(ctx context.Context, tx transaction, statement string, args ...any) error {
+	var row schedule.Row
+	var wait int64
+	if err := tx.QueryRowContext(ctx, statement, args...).Scan(&row.ID, &row.Receiver, &wait); err != nil {
+		return err
+	}
+	row.Wait = max(0, time.Duration(wait)*time.Microsecond)
+	return in.due(ctx, tx.Tx, []schedule.Row{row})
+}
+
+// retryDue is Retry with an engine.
+func (in *Inbox) retryDue(ctx context.Context, id int64) (bool, error) {
+	tx, err := in.begin(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer tx.Rollback()
+	ok, err := changed(tx.ExecContext(ctx, in.sql.retry, id))
+	if err != nil || !ok {
+		return false, err
+	}
+	if err := in.tellDue(ctx, tx, in.sql.dueByID, id); err != nil {
+		return false, err
+	}
+	return true, tx.Commit()
+}
+
+// maxReminders bounds how many rows the engine is reminded of at once.
+const maxReminders = 200
+
+// remind tells the engine of rows that should have begun long ago: those of a
+// process that ended before it could say when to try again, of an inbox that had
+// no engine, and of jobs that somebody has deleted. Where it has much to do, rows
+// are late because of that.
+func (in *Inbox) remind(ctx context.Context) error {
+	if in.active() > in.cfg.Workers/2 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	for receiver := range in.room() {
+		rows, err := in.cfg.DB.QueryContext(ctx, in.sql.forgotten, receiver, (in.cfg.Lease / 2).Microseconds(), maxReminders)
+		if err != nil {
+			return err
+		}
+		late, err := scanForgotten(rows, receiver)
+		if err != nil {
+			return err
+		}
+		if len(late) == 0 {
+			continue
+		}
+		tx, err := in.begin(ctx)
+		if err != nil {
+			return err
+		}
+		if err = in.due(ctx, tx.Tx, late); err == nil {
+			err = tx.Commit()
+		}
+		_ = tx.Rollback()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func scanForgotten(rows *sql.Rows, receiver string) (out []schedule.Row, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		row := schedule.Row{Receiver: receiver, Late: true}
+		if err := rows.Scan(&row.ID); err != nil {
+			return nil, err
+		}
+		out = append(out, row)
+	}
+	return out, rows.Err()
+}
