@@ -28,6 +28,9 @@ func BackOff(n int, first, limit time.Duration) time.Duration {
 	return (&Config{RetryFirst: first, RetryMax: limit}).backoff(n)
 }
 
+// AsNextVersion has this process keep deliveries in the form after the present one.
+func AsNextVersion() { deliveryVersion++ }
+
 // Retain drops what is no longer to be kept.
 func (in *Inbox) Retain(ctx context.Context) error { return in.retain(ctx) }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inbox/internal/crashtest"
 	"github.com/payack/payack/internal/testserver"
 	"github.com/payack/payack/payacktest"
 )
@@ -27,8 +28,7 @@ const patience = 10 * time.Second
 func (d database) served(t *testing.T, dsn string) (s *shop, url string) {
 	t.Helper()
 	s = d.openAt(t, dsn, func(c *inbox.Config) { c.Lease = time.Second })
-	s.exec(effectsTable)
-	s.exec(mailsTable)
+	crashtest.MakeTables(t, s.db)
 	s.inTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
 		_, err := tx.ExecContext(ctx, d.dialect.Rebind(`INSERT INTO effects (id) VALUES (?)`), ev.OrderID)
 		return err
@@ -70,17 +70,12 @@ func TestServerFaults(t *testing.T) {
 			few := map[inbox.Dialect]string{inbox.PostgreSQL: "max_connections=60", inbox.MySQL: "--max-connections=60"}[d.dialect]
 			server := d.ownServer(t, "", few)
 			s, url := d.served(t, fresh(t, d.driver, server.DSN))
-			l, end := begin(t, url, 4)
+			l, end := crashtest.Begin(t, url, "C", 4)
 			began := time.Now()
-			acked := func() int {
-				l.mu.Lock()
-				defer l.mu.Unlock()
-				return len(l.acked)
-			}
 			progress := func(what string) {
 				t.Helper()
-				before := acked()
-				require.Eventually(t, func() bool { return acked() > before+5 }, 30*time.Second, 10*time.Millisecond, what)
+				before := len(l.Acknowledged())
+				require.Eventually(t, func() bool { return len(l.Acknowledged()) > before+5 }, 30*time.Second, 10*time.Millisecond, what)
 				t.Log(time.Since(began).Round(time.Millisecond), what)
 			}
 			progress("at first")
@@ -103,8 +98,8 @@ func TestServerFaults(t *testing.T) {
 			}
 			progress("after there was no connection left")
 			end()
-			settledAll(t, s.db, l, 90*time.Second)
-			assert.Less(t, l.slow, patience)
+			crashtest.SettledAll(t, s.db, l, 90*time.Second)
+			assert.Less(t, l.Slowest(), patience)
 			if t.Failed() {
 				s.tell(l)
 			}
@@ -113,8 +108,8 @@ func TestServerFaults(t *testing.T) {
 }
 
 // tell logs what became of what was acknowledged and is not done.
-func (s *shop) tell(l *load) {
-	for order := range l.acked {
+func (s *shop) tell(l *crashtest.Load) {
+	for _, order := range l.Acknowledged() {
 		items, err := s.in.List(s.t.Context(), inbox.Filter{OrderID: order}, 0, 0)
 		require.NoError(s.t, err)
 		for _, i := range items {
@@ -200,7 +195,7 @@ func TestFullDisk(t *testing.T) {
 			dsn = fresh(t, d.driver, server.DSN)
 		}
 		s, url := d.served(t, dsn)
-		l, end := begin(t, url, 2)
+		l, end := crashtest.Begin(t, url, "C", 2)
 		time.Sleep(300 * time.Millisecond)
 		empty := fill(t, dir)
 		// A body as large as it may be finds no room even where a small one does.
@@ -215,9 +210,7 @@ func TestFullDisk(t *testing.T) {
 			k, _ := res.Body.Read(body[:])
 			refused = string(body[:k]) != "SUCCESS"
 			if !refused {
-				l.mu.Lock()
-				l.acked[fmt.Sprint("BIG-", n)] = true
-				l.mu.Unlock()
+				l.Acknowledge(fmt.Sprint("BIG-", n))
 			}
 		}
 		if d.dialect != inbox.MySQL { // it has its log and its pages before it needs the disk
@@ -232,8 +225,8 @@ func TestFullDisk(t *testing.T) {
 		before := len(s.calls())
 		require.Eventually(t, func() bool { return len(s.calls()) > before }, 60*time.Second, 20*time.Millisecond)
 		end()
-		settledAll(t, s.db, l, time.Minute)
-		assert.Less(t, l.slow, patience)
+		crashtest.SettledAll(t, s.db, l, time.Minute)
+		assert.Less(t, l.Slowest(), patience)
 	})
 }
 
@@ -242,7 +235,7 @@ func TestFullDisk(t *testing.T) {
 func TestLockedFile(t *testing.T) {
 	d := databases[0]
 	s, url := d.served(t, d.dsn(t))
-	l, end := begin(t, url, 2)
+	l, end := crashtest.Begin(t, url, "C", 2)
 	time.Sleep(100 * time.Millisecond)
 	tx, err := s.db.Begin()
 	require.NoError(t, err)
@@ -250,6 +243,6 @@ func TestLockedFile(t *testing.T) {
 	require.NoError(t, tx.Rollback())
 	time.Sleep(300 * time.Millisecond)
 	end()
-	settledAll(t, s.db, l, 20*time.Second)
-	assert.Less(t, l.slow, patience)
+	crashtest.SettledAll(t, s.db, l, 20*time.Second)
+	assert.Less(t, l.Slowest(), patience)
 }

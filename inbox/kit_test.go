@@ -26,13 +26,14 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inbox/internal/crashtest"
 	"github.com/payack/payack/inbox/sqlite"
 	"github.com/payack/payack/internal/testserver"
 	"github.com/payack/payack/payacktest"
 )
 
 func TestMain(m *testing.M) {
-	if role := os.Getenv(roleName); role != "" {
+	if role := crashtest.Role(); len(role) > 0 {
 		os.Exit(play(role))
 	}
 	flag.Parse()

@@ -143,8 +143,9 @@ const (
 	maxHeaderValue  = 4096
 )
 
-// deliveryVersion is that of the form of a kept delivery.
-const deliveryVersion = 1
+// deliveryVersion is that of the form of a kept delivery. It is a variable for the
+// test of an upgrade.
+var deliveryVersion = 1
 
 // keptDelivery is a delivery without its body and event. Texts of the sender are
 // bytes, which JSON holds whatever they are.

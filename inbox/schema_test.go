@@ -3,7 +3,6 @@ package inbox_test
 import (
 	"context"
 	"database/sql"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inbox/internal/crashtest"
 	"github.com/payack/payack/inbox/sqlite"
 )
 
@@ -38,14 +38,12 @@ func TestStatements(t *testing.T) {
 func TestTenProcessesStartAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		dsn := d.dsn(t)
-		var all []*process
-		var outs []io.Reader
+		var all []*crashtest.Process
 		for range 10 {
-			p, out := d.launch(t, dsn, "1s")
-			all, outs = append(all, p), append(outs, out)
+			all = append(all, crashtest.Launch(t, d.name, dsn, "1s", "this"))
 		}
-		for i, p := range all {
-			p.ready(t, outs[i])
+		for _, p := range all {
+			p.Ready(t)
 		}
 		db := d.pool(t, dsn)
 		var versions, version int

@@ -29,8 +29,9 @@
 // river.Client[pgx.Tx] can't join. Both kinds of clients may work on the same
 // tables of River in one process or in several.
 //
-// Each receiver has a queue of its own, "payack_" and its name, with
-// [inbox.Config].PerReceiver workers, Workers if that is zero. A process works the
+// Each receiver has a queue of its own, whose name is "payack_" and the receiver's
+// (with a digest where River doesn't take that), with [inbox.Config].PerReceiver
+// workers, Workers if that is zero. A process works the
 // queues of those that are mounted there, so that one whose provider hangs doesn't
 // stop the others, and one can be paused.
 //

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"math"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -28,16 +29,22 @@ type job struct {
 // Kind implements river.JobArgs.
 func (job) Kind() string { return "payack_attempt" }
 
-// queueName is River's rule for names of queues.
-var queueName = regexp.MustCompile(`^[a-z0-9]+(?:[_-][a-z0-9]+)*$`)
+// River's rule for names of queues, and what is not in them.
+var (
+	queueName = regexp.MustCompile(`^[a-z0-9]+(?:[_-][a-z0-9]+)*$`)
+	foreign   = regexp.MustCompile(`[^a-z0-9]+`)
+)
 
-// queueOf names a receiver's queue: by the receiver's name if River takes that.
+// queueOf names a receiver's queue: by the receiver's name if River takes that,
+// otherwise by what it takes of it and a digest.
 func queueOf(receiver string) string {
 	if name := "payack_" + receiver; len(name) <= 64 && queueName.MatchString(name) {
 		return name
 	}
+	slug := strings.Trim(foreign.ReplaceAllString(strings.ToLower(receiver), "_"), "_")
+	slug = strings.TrimRight(slug[:min(len(slug), 40)], "_")
 	sum := sha256.Sum256([]byte(receiver))
-	return "payack_" + hex.EncodeToString(sum[:8])
+	return strings.ReplaceAll("payack_"+slug+"_"+hex.EncodeToString(sum[:4]), "__", "_")
 }
 
 // due writes a job for each row, in the transaction that makes it due.
