@@ -12,10 +12,14 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 
+	"github.com/payack/payack/inbox/internal/crashtest"
 	"github.com/payack/payack/internal/testserver"
 )
 
 func TestMain(m *testing.M) {
+	if role := crashtest.Role(); len(role) > 0 {
+		os.Exit(play(role[0]))
+	}
 	flag.Parse()
 	code := m.Run()
 	testserver.StopAll()

@@ -1,0 +1,101 @@
+package riverinbox_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inbox/internal/crashtest"
+	"github.com/payack/payack/inbox/riverinbox"
+)
+
+var kills = flag.Int("kills", 0, "how often TestKilled kills the receiver; 0 is 30, or 5 with -short")
+
+// play is the life of a process that tests start: a receiver on the database that
+// its role names, until it is killed.
+func play(dsn string) int {
+	fmt.Fprintln(os.Stderr, serve(dsn))
+	return 1
+}
+
+func serve(dsn string) error {
+	db, err := connect(dsn)
+	if err != nil {
+		return err
+	}
+	in, err := riverinbox.Open(context.Background(), riverinbox.Config{Inbox: inbox.Config{
+		DB: db, Logger: quiet, Lease: time.Second, Poll: 20 * time.Millisecond,
+		RetryFirst: 20 * time.Millisecond, RetryMax: 100 * time.Millisecond, LeastAttempts: 3,
+	}})
+	if err != nil {
+		return err
+	}
+	return crashtest.Serve(in, in.Run, db, inbox.PostgreSQL)
+}
+
+// Killed at random moments under load: what was acknowledged is processed after
+// the restart, in a transaction exactly once.
+//
+//	go test -run TestKilled -kills 1000 -timeout 0 -v .
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	rounds := *kills
+	switch {
+	case rounds > 0:
+	case testing.Short():
+		rounds = 5
+	default:
+		rounds = 30
+	}
+	dsn := fresh(t)
+	db := pool(t, dsn)
+	crashtest.MakeTables(t, db)
+	p := crashtest.Start(t, dsn)
+	l, end := crashtest.Begin(t, p.URL, "C", 6)
+	for range rounds {
+		time.Sleep(time.Duration(50+rand.IntN(350)) * time.Millisecond)
+		p.Kill()
+		p = crashtest.Start(t, dsn)
+		l.At(p.URL)
+	}
+	time.Sleep(200 * time.Millisecond)
+	end()
+	t.Logf("%d kills", rounds)
+	crashtest.SettledAll(t, db, l, time.Minute)
+}
+
+// Two processes get the same callbacks while one is killed, and paused. What a
+// newer version keeps is the inbox's, which tries that itself; here the newer one
+// is this one.
+func TestTwoProcesses(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("processes take long to start under the race detector")
+	}
+	dsn := fresh(t)
+	db := pool(t, dsn)
+	crashtest.MakeTables(t, db)
+	one, two := crashtest.Start(t, dsn), crashtest.Start(t, dsn)
+	first, endFirst := crashtest.Begin(t, one.URL, "C", 3)
+	second, endSecond := crashtest.Begin(t, two.URL, "C", 3)
+	crashtest.Works(t, db, "both", first, second)
+	two.Kill()
+	crashtest.Works(t, db, "one while the other is dead", first)
+	two = crashtest.Start(t, dsn)
+	second.At(two.URL)
+	crashtest.Works(t, db, "both after a kill", first, second)
+	one.Pause(t) // the first to start leads River's upkeep
+	crashtest.Works(t, db, "one while the other is paused", second)
+	time.Sleep(2 * time.Second) // until its leases have ended
+	one.Continue(t)
+	crashtest.Works(t, db, "both after a pause", first, second)
+	endFirst()
+	endSecond()
+	crashtest.SettledAll(t, db, first, 30*time.Second)
+	crashtest.SettledAll(t, db, second, 30*time.Second)
+}
