@@ -38,3 +38,14 @@ func (i Interpreter) Command(t testing.TB) string {
 	}
 	return i.Names[at]
 }
+
+// Program returns the path of a program of Debian's, or skips the test where it is
+// not installed.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		skip(t, "SKIP-SERVER: needs "+name)
+	}
+	return path
+}
