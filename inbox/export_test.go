@@ -31,6 +31,12 @@ func BackOff(n int, first, limit time.Duration) time.Duration {
 // AsNextVersion has this process keep deliveries in the form after the present one.
 func AsNextVersion() { deliveryVersion++ }
 
+// ClaimSome begins attempts of a receiver's rows, and makes none.
+func (in *Inbox) ClaimSome(ctx context.Context, receiver string, n int) (int, error) {
+	got, err := in.lease(ctx, n, map[string]int{receiver: n}, true)
+	return len(got), err
+}
+
 // Retain drops what is no longer to be kept.
 func (in *Inbox) Retain(ctx context.Context) error { return in.retain(ctx) }
 

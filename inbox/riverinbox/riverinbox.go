@@ -49,6 +49,7 @@ func Open(ctx context.Context, cfg Config) (*Inbox, error) {
 	if in.log == nil {
 		in.log = slog.Default()
 	}
+	in.log = slog.New(warnings{in.log.Handler()})
 	w := &worker{attempt: rows.Schedule(in.due)}
 	if err := in.connect(ctx, w); err != nil {
 		return nil, errors.Join(err, rows.Close())

@@ -1,0 +1,126 @@
+package riverinbox_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inbox/riverinbox"
+	"github.com/payack/payack/payacktest"
+)
+
+// engine is an inbox with its workers.
+type engine interface {
+	payack.Inbox
+	Run(ctx context.Context) error
+	Close() error
+}
+
+// one is an engine that works, and counts what it has processed.
+type one struct {
+	engine
+	processed atomic.Int64
+}
+
+func working(b *testing.B, in engine) *one {
+	o := &one{engine: in}
+	pts := payacktest.NewPTSKeys().Config()
+	pts.Options = handlers.Options{Inbox: in, Name: "pts", Logger: quiet}
+	_, err := handlers.NewPTS(pts, func(context.Context, *payack.PTSEvent) error { o.processed.Add(1); return nil })
+	require.NoError(b, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- in.Run(ctx) }()
+	b.Cleanup(func() { cancel(); <-ended; in.Close() })
+	return o
+}
+
+// turn has clients keep receipts for a while and then waits until all of them are
+// processed. It returns both per second.
+func (o *one) turn(b *testing.B, clients int, d time.Duration) (kept, processed float64) {
+	var n atomic.Int64
+	var all sync.WaitGroup
+	before, began := o.processed.Load(), time.Now()
+	for range clients {
+		all.Go(func() {
+			for time.Since(began) < d {
+				if _, err := o.Keep(context.Background(), newReceipt()); err != nil {
+					b.Error(err)
+					return
+				}
+				n.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	kept = float64(n.Load()) / time.Since(began).Seconds()
+	for end := time.Now().Add(5 * time.Minute); o.processed.Load()-before < n.Load(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			b.Fatal("not all were processed")
+		}
+	}
+	return kept, float64(n.Load()) / time.Since(began).Seconds()
+}
+
+var benched atomic.Int64
+
+// newReceipt makes a receipt of a new event, as large as a usual one.
+func newReceipt() *payack.Receipt {
+	n := benched.Add(1)
+	ev := &payack.PTSEvent{
+		UserID: "1", OrderID: fmt.Sprint("ORD-", n), TransactionID: fmt.Sprint("T", n), Status: payack.PTSSuccess,
+		AcceptCurrency: payack.NewText("CNY"), AcceptAmount: payack.AmountOf(payack.NewText("100.50")), Timestamp: payack.NewText("1700000000"),
+	}
+	return &payack.Receipt{Receiver: "pts", Delivery: &payack.Delivery{
+		Provider: payack.PTS, Received: time.Now(), Method: "POST", Path: "/pts", Body: strings.Repeat("x", 600), Event: ev,
+	}}
+}
+
+// Receipts of 1, 16 and 64 clients while 16 workers process them, by River and by
+// the embedded engine, in turns on one server:
+//
+//	go test -run '^$' -bench Beside -benchtime 1x .
+func BenchmarkBeside(b *testing.B) {
+	for _, clients := range []int{1, 16, 64} {
+		b.Run(fmt.Sprint(clients), func(b *testing.B) {
+			own := func() inbox.Config {
+				db := pool(b, fresh(b))
+				db.SetMaxOpenConns(85)
+				db.SetMaxIdleConns(85)
+				return inbox.Config{DB: db, Dialect: inbox.PostgreSQL, Logger: quiet}
+			}
+			embedded, err := inbox.Open(b.Context(), own())
+			require.NoError(b, err)
+			river, err := riverinbox.Open(b.Context(), riverinbox.Config{Inbox: own()})
+			require.NoError(b, err)
+			both := []*one{working(b, embedded), working(b, river)}
+			var kept, processed [2][]float64
+			for turn := range 6 {
+				for i, o := range both {
+					k, p := o.turn(b, clients, time.Second)
+					if turn > 0 { // the first warms up
+						kept[i], processed[i] = append(kept[i], k), append(processed[i], p)
+					}
+				}
+			}
+			middle := func(v []float64) float64 { slices.Sort(v); return v[len(v)/2] }
+			b.ReportMetric(0, "ns/op")
+			for i, name := range []string{"embedded", "river"} {
+				b.ReportMetric(middle(kept[i]), name+"-kept/s")
+				b.ReportMetric(middle(processed[i]), name+"-processed/s")
+			}
+			b.ReportMetric(middle(kept[1])/middle(kept[0]), "kept-ratio")
+			b.ReportMetric(middle(processed[1])/middle(processed[0]), "processed-ratio")
+		})
+	}
+}
