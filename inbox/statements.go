@@ -21,7 +21,9 @@ const (
 // statements are all that the inbox asks of the database, written once for the
 // dialect. Times are the server's: NOW stands for its clock, and CLOCK for the same
 // where an index is to find what is due (PostgreSQL reads the clock for each row
-// otherwise).
+// otherwise). STILL is a row's state where it only confirms what another condition
+// has found: written plainly, PostgreSQL takes the index of a state in which its
+// statistics know no rows yet, and reads all that have come since.
 type statements struct {
 	// Receipt.
 	keepNew, keepRow, keepAside, doneBefore, copies, revive, giveWay, drop, dropAttempts string
@@ -80,7 +82,7 @@ func newStatements(d Dialect, prefix string) statements {
 		return `SELECT ` + cast(values) + ` FROM (SELECT NOW AS at_us) AS c WHERE 1 = 1`
 	}
 	spell := strings.NewReplacer("INBOX", prefix+"inbox", "ONCE", prefix+"once", "ATTEMPTS", prefix+"attempts", "RUNNING", prefix+"running",
-		"NOW", d.Now(), "CLOCK", "(SELECT "+d.Now()+")", "CONFLICT", conflict, "SKIP", skip, "EMPTY", empty)
+		"NOW", d.Now(), "CLOCK", "(SELECT "+d.Now()+")", "CONFLICT", conflict, "SKIP", skip, "EMPTY", empty, "STILL", "state + 0")
 	write := func(s string) string { return d.Rebind(spell.Replace(s)) }
 	return statements{
 		// In one statement where nothing of the event is known. It waits for nobody
@@ -94,7 +96,7 @@ func newStatements(d Dialect, prefix string) statements {
 		copies:     write(`SELECT id, k, state, slot, sender, reason FROM INBOX WHERE payment = ? AND event = ? AND fingerprint = ? ORDER BY id`),
 		revive: write(`UPDATE INBOX SET state = 1, slot = ?, base = attempts, since_us = NOW, ended_us = 0,
 	next_us = CASE WHEN started_us + ? > NOW THEN started_us + ? ELSE NOW END WHERE id = ? AND state IN (4, 7)`),
-		giveWay:      write(`UPDATE INBOX SET state = 7 WHERE payment = ? AND event = ? AND fingerprint = ? AND state = 4 AND reason = 'unconfirmed'`),
+		giveWay:      write(`UPDATE INBOX SET state = 7 WHERE payment = ? AND event = ? AND fingerprint = ? AND STILL = 4 AND reason = 'unconfirmed'`),
 		drop:         write(`DELETE FROM INBOX WHERE id = ? AND state = 7`),
 		dropAttempts: write(`DELETE FROM ATTEMPTS WHERE row_id = ?`),
 
@@ -106,8 +108,8 @@ func newStatements(d Dialect, prefix string) statements {
 		holdAll:    spell.Replace(`INSERT INTO RUNNING (payment, token, lease_us) VALUES ROWCONFLICT RETURNING payment`),
 		ofPayments: spell.Replace(`SELECT payment, id, state, final, happened_us, receiver, next_us <= CLOCK FROM INBOX WHERE payment IN`),
 		letGoAll:   spell.Replace(`DELETE FROM RUNNING WHERE token = ? AND payment IN`),
-		start:      spell.Replace(`UPDATE INBOX SET state = 2, token = ?, attempts = attempts + 1, started_us = NOW WHERE state = 1 AND id IN`),
-		supersede:  write(`UPDATE INBOX SET state = 5, slot = NULL, ended_us = NOW WHERE id = ? AND state = 1`),
+		start:      spell.Replace(`UPDATE INBOX SET state = 2, token = ?, attempts = attempts + 1, started_us = NOW WHERE STILL = 1 AND id IN`),
+		supersede:  write(`UPDATE INBOX SET state = 5, slot = NULL, ended_us = NOW WHERE id = ? AND STILL = 1`),
 		letGo:      write(`DELETE FROM RUNNING WHERE payment = ? AND token = ?`),
 		load:       write(`SELECT event, fingerprint, attempts, base, since_us, started_us, NOW, provider, event_id, encoded, delivery, body FROM INBOX WHERE id = ? AND token = ? AND state = 2`),
 
