@@ -59,6 +59,8 @@
 // ended is due again within 15 seconds. Two processes on one SQLite file are safe,
 // too, if it is on a local disk.
 //
+// Where River runs already, module inbox/riverinbox has it schedule the attempts.
+//
 // Durability is the database's. After an asynchronous failover it may have lost
 // what was committed last; ask the provider about open orders then
 // (package reconcile).

@@ -15,6 +15,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/internal/dialect"
 )
 
 // Inbox is an [inbox.Inbox] whose attempts River schedules. It is safe for
@@ -92,13 +93,24 @@ func (in *Inbox) migrate(ctx context.Context, driver *riverdatabasesql.Driver) e
 	if err != nil {
 		return fmt.Errorf("riverinbox: River's tables: %w", err)
 	}
-	if in.cfg.Inbox.NoMigrate {
-		if r, err := migrator.Validate(ctx, nil); err != nil || !r.OK {
-			return fmt.Errorf("riverinbox: River's tables are missing or older (%v); run river migrate-up, or leave Config.Inbox.NoMigrate out", errors.Join(err, text(r)))
-		}
+	r, err := migrator.Validate(ctx, nil)
+	switch {
+	case err == nil && r.OK:
 		return nil
+	case in.cfg.Inbox.NoMigrate:
+		return fmt.Errorf("riverinbox: River's tables are missing or older (%v); run river migrate-up, or leave Config.Inbox.NoMigrate out", errors.Join(err, text(r)))
 	}
-	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+	conn, err := in.cfg.Inbox.DB.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("riverinbox: River's tables: %w", err)
+	}
+	defer conn.Close()
+	// River doesn't expect that several processes migrate at once.
+	err = dialect.Exclusively(ctx, conn, dialect.PostgreSQL, "payack_river_migrate", func(dialect.Querier) error {
+		_, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("riverinbox: River's tables can't be made: %w; give the pool's user the right to create tables, or run river migrate-up and set Config.Inbox.NoMigrate", err)
 	}
 	return nil

@@ -326,6 +326,27 @@ func TestConfig(t *testing.T) {
 	})
 }
 
+// Several processes that start at once make the tables of both.
+func TestOpenAtOnce(t *testing.T) {
+	t.Parallel()
+	dsn := fresh(t)
+	opened := make(chan error)
+	const processes = 5
+	for range processes {
+		cfg := config(pool(t, dsn))
+		go func() {
+			in, err := riverinbox.Open(context.Background(), cfg)
+			if err == nil {
+				err = in.Close()
+			}
+			opened <- err
+		}()
+	}
+	for range processes {
+		assert.NoError(t, <-opened)
+	}
+}
+
 // Run is called once at a time, and again after it has ended.
 func TestRunAgain(t *testing.T) {
 	t.Parallel()
