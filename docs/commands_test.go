@@ -115,8 +115,11 @@ func (r repository) check(t *testing.T, c documents.Command, args []string) {
 		case "v":
 			continue
 		case "run", "bench":
-			if !slices.Contains([]string{"-", "."}, args[0]) {
+			if !slices.Contains([]string{"-", ".", "^$"}, args[0]) {
 				for one := range strings.SplitSeq(args[0], "|") {
+					if name == "bench" {
+						one = "Benchmark" + strings.TrimPrefix(one, "Benchmark")
+					}
 					assert.True(t, slices.ContainsFunc(r.tests, func(test string) bool { return strings.HasPrefix(test, one) }), "%v: no test begins with %s", c, one)
 				}
 			}
