@@ -92,6 +92,8 @@ type Event interface {
 	// Found returns what the merchant's records and the provider said when they
 	// were asked about the event.
 	Found() Findings
+	// Summary returns what a list shows of the event, and by which it is found.
+	Summary() Summary
 
 	restore(Verification) // of embedding Verification: methods can be added here
 }
@@ -131,6 +133,23 @@ type Findings struct {
 
 // Found returns f. Events have the method by embedding.
 func (f Findings) Found() Findings { return f }
+
+// Summary is what a list shows of an event and what people search by. It is for
+// people: nothing is decided by it, since some of it is not signed. What the
+// provider does not send is empty.
+type Summary struct {
+	// Status is the provider's own word or number for the state.
+	Status string
+	// Amount is the sum that the event is about, as signed, or as the provider
+	// confirmed it where no amount is signed. Currency may be absent.
+	Amount   Amount
+	Currency Text
+	// Transaction is the provider's own name of the payment. Payatom's, its
+	// ref_code, is not signed.
+	Transaction string
+	// Reference is what the payer's bank calls the payment. It is not signed.
+	Reference string
+}
 
 // Confirmation is what the provider answered when it was asked.
 type Confirmation struct {

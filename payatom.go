@@ -177,6 +177,14 @@ func (e *PayatomEvent) Paid() bool { return e.Status.Paid() }
 // Final reports whether the status does not change again.
 func (e *PayatomEvent) Final() bool { return e.Status.Final() }
 
+// Summary has received_amount, ref_code and bank_ref.
+func (e *PayatomEvent) Summary() Summary {
+	return Summary{
+		Status: string(e.Status), Amount: e.ReceivedAmount,
+		Transaction: e.Unsigned.RefCode.String(), Reference: e.Unsigned.BankRef.String(),
+	}
+}
+
 // Check returns an error when order_id is empty or has 64 bytes or more, when the
 // status does not begin with a letter, or when received_amount is not what the
 // status needs: a plain decimal above zero for an approved order, a plain decimal

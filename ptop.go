@@ -58,6 +58,18 @@ func (e *PtopEvent) Final() bool {
 	return c == nil || c.Paid || c.Status == "1" || c.Status == "2"
 }
 
+// Summary has transaction_id, and the amount of a confirmation.
+func (e *PtopEvent) Summary() Summary {
+	s := Summary{Status: "not successful", Transaction: e.TransactionID}
+	if e.Success {
+		s.Status = "success"
+	}
+	if c := e.Confirmed; c != nil {
+		s.Status, s.Amount, s.Currency = c.Status, c.Amount, c.Currency
+	}
+	return s
+}
+
 // Check returns an error when transaction_id or order_id is empty.
 func (e *PtopEvent) Check() error {
 	switch {

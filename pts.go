@@ -125,6 +125,19 @@ func (e *PTSEvent) Paid() bool { return e.Status.Paid() }
 // Final reports whether the status does not change again.
 func (e *PTSEvent) Final() bool { return e.Status.Final() }
 
+// Summary has accept_amount, or submit_amount as long as nothing is accepted,
+// transaction_id and reference_number.
+func (e *PTSEvent) Summary() Summary {
+	s := Summary{
+		Status: string(e.Status), Amount: e.AcceptAmount, Currency: e.AcceptCurrency,
+		Transaction: e.TransactionID, Reference: e.Unsigned.ReferenceNumber.String(),
+	}
+	if !s.Amount.positive() && !e.Paid() {
+		s.Amount, s.Currency = e.SubmitAmount, e.SubmitCurrency
+	}
+	return s
+}
+
 // Time returns the timestamp as a time, and whether it is one: ten digits that
 // count seconds since 1970.
 func (e *PTSEvent) Time() (time.Time, bool) {

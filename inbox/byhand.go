@@ -67,15 +67,14 @@ func (in *Inbox) RetryAll(ctx context.Context, f Filter, limit int, progress fun
 	}
 	var older int64
 	for {
-		page, err := in.List(ctx, f, older, 100)
-		if err != nil || len(page) == 0 {
+		page, next, err := in.Page(ctx, f, older, 100)
+		if err != nil {
 			return n, err
 		}
 		for _, item := range page {
 			if n == limit {
 				return n, nil
 			}
-			older = item.ID
 			switch err := in.Retry(ctx, item.ID); {
 			case errors.Is(err, ErrDone), errors.Is(err, ErrRunning), errors.Is(err, ErrNotFound):
 				continue
@@ -85,6 +84,9 @@ func (in *Inbox) RetryAll(ctx context.Context, f Filter, limit int, progress fun
 			if n++; progress != nil {
 				progress(n)
 			}
+		}
+		if older = next; next == 0 {
+			return n, nil
 		}
 	}
 }

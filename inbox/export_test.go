@@ -20,6 +20,9 @@ func Statements(d Dialect, prefix string) map[string]string {
 	return out
 }
 
+// SetPageWindow bounds how many IDs a page goes through.
+func (in *Inbox) SetPageWindow(n int64) { in.pageWindow = n }
+
 // Working reports whether Run runs.
 func (in *Inbox) Working() bool { return in.running.Load() }
 

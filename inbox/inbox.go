@@ -27,8 +27,10 @@ type Inbox struct {
 	sql     statements
 	headers []string
 	group   group
-	keepNew *sql.Stmt    // on SQLite, where to understand a statement takes as long as to run it
-	due     schedule.Due // nil for the inbox's own poller
+	// pageWindow is the constant, smaller in tests.
+	pageWindow int64
+	keepNew    *sql.Stmt    // on SQLite, where to understand a statement takes as long as to run it
+	due        schedule.Due // nil for the inbox's own poller
 
 	mu    sync.Mutex
 	desks map[string]payack.Desk
@@ -94,7 +96,8 @@ func Open(ctx context.Context, cfg Config) (*Inbox, error) {
 	}
 	in := &Inbox{
 		Store: store, cfg: cfg, sql: newStatements(cfg.Dialect, cfg.Prefix),
-		desks: map[string]payack.Desk{}, busy: map[string]int{}, held: map[lease]bool{},
+		pageWindow: pageWindow,
+		desks:      map[string]payack.Desk{}, busy: map[string]int{}, held: map[lease]bool{},
 		wake: make(chan struct{}, 1), freed: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
 	for _, name := range append(append([]string(nil), keptHeaders...), cfg.KeepHeaders...) {

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/payack/payack"
@@ -71,6 +70,10 @@ type Item struct {
 	Note string
 	// Trace is the W3C traceparent that the delivery came with.
 	Trace string
+	// Transaction, Reference, Amount (with its currency) and Status are those of
+	// [payack.Event].Summary, the first two cut to 512 characters and the others to
+	// 64. All but Transaction are dropped with the event.
+	Transaction, Reference, Amount, Status string
 }
 
 // Attempt is one attempt to process a row.
@@ -94,56 +97,6 @@ type Record struct {
 	Log []Attempt
 }
 
-// Filter says which rows are meant: those that fit all of what is set.
-type Filter struct {
-	States   []State
-	Reason   payack.Reason
-	Provider payack.Provider
-	Receiver string
-	OrderID  string
-	EventID  string
-	// From and Before bound the time of the receipt.
-	From, Before time.Time
-}
-
-// where ends a statement with the rows that fit.
-func (f *Filter) where() (string, []any, error) {
-	conditions, args := []string{"1 = 1"}, []any(nil)
-	add := func(condition string, value any) {
-		conditions, args = append(conditions, condition), append(args, value)
-	}
-	if len(f.States) > 0 {
-		var list []string
-		for _, s := range f.States {
-			n := stateNumber(s)
-			if n == 0 {
-				return "", nil, fmt.Errorf("inbox: Filter.States has %.20q; give states of this package", s)
-			}
-			list = append(list, fmt.Sprint(n))
-		}
-		if len(list) == 1 {
-			conditions = append(conditions, "state = "+list[0]) // as its partial index has it
-		} else {
-			conditions = append(conditions, "state IN ("+strings.Join(list, ", ")+")")
-		}
-	}
-	for _, c := range []struct{ column, value string }{
-		{"reason", string(f.Reason)}, {"provider", string(f.Provider)}, {"receiver", f.Receiver},
-		{"order_id", readable(f.OrderID, 512)}, {"event_id", readable(f.EventID, 512)},
-	} {
-		if c.value != "" {
-			add(c.column+" = ?", c.value)
-		}
-	}
-	if !f.From.IsZero() {
-		add("received_us >= ?", f.From.UnixMicro())
-	}
-	if !f.Before.IsZero() {
-		add("received_us < ?", f.Before.UnixMicro())
-	}
-	return strings.Join(conditions, " AND "), args, nil
-}
-
 // MaxPage is how many rows List returns at the most.
 const MaxPage = 1000
 
@@ -152,32 +105,37 @@ const MaxPage = 1000
 // row of the page before, 0 for the first page. Pages are found by key, so a late
 // one costs no more than the first.
 func (in *Inbox) List(ctx context.Context, f Filter, older int64, limit int) ([]Item, error) {
-	where, args, err := f.where()
+	where, args, err := f.where(&in.cfg, false)
 	if err != nil {
 		return nil, err
-	}
-	if limit <= 0 {
-		limit = 100
 	}
 	if older > 0 {
 		where, args = where+" AND id < ?", append(args, older)
 	}
+	return in.selected(ctx, "List", where, args, limit)
+}
+
+// selected returns the rows of a condition, the newest first.
+func (in *Inbox) selected(ctx context.Context, op, where string, args []any, limit int) ([]Item, error) {
+	if limit <= 0 {
+		limit = 100
+	}
 	query := in.cfg.Dialect.Rebind(`SELECT ` + itemColumns + ` FROM ` + in.cfg.Prefix + `inbox WHERE ` + where + ` ORDER BY id DESC LIMIT ?`)
 	rows, err := in.cfg.DB.QueryContext(ctx, query, append(args, min(limit, MaxPage))...)
 	if err != nil {
-		return nil, explain(in.cfg.Dialect, "List", err)
+		return nil, explain(in.cfg.Dialect, op, err)
 	}
 	defer rows.Close()
 	var out []Item
 	for rows.Next() {
 		var item Item
 		if err := item.scan(rows); err != nil {
-			return nil, explain(in.cfg.Dialect, "List", err)
+			return nil, explain(in.cfg.Dialect, op, err)
 		}
 		out = append(out, item)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, explain(in.cfg.Dialect, "List", err)
+		return nil, explain(in.cfg.Dialect, op, err)
 	}
 	return out, nil
 }
@@ -185,7 +143,8 @@ func (in *Inbox) List(ctx context.Context, f Filter, older int64, limit int) ([]
 func (i *Item) scan(row interface{ Scan(...any) error }, more ...any) error {
 	var state int
 	var received, next, ended int64
-	err := row.Scan(append([]any{&i.ID, &i.Receiver, &i.Provider, &i.EventID, &i.OrderID, &state, &i.Attempts, &received, &next, &ended, &i.Reason, &i.Error, &i.Note, &i.Trace}, more...)...)
+	err := row.Scan(append([]any{&i.ID, &i.Receiver, &i.Provider, &i.EventID, &i.OrderID, &state, &i.Attempts, &received, &next, &ended, &i.Reason, &i.Error, &i.Note, &i.Trace,
+		&i.Transaction, &i.Reference, &i.Amount, &i.Status}, more...)...)
 	if err != nil {
 		return err
 	}

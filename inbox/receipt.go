@@ -27,6 +27,7 @@ type receipt struct {
 	receiver         string
 	provider         string
 	eventID, orderID string
+	summary          summary
 	trace            string
 	encoded          []byte
 	delivery         []byte
@@ -40,7 +41,8 @@ func (r *receipt) args(slot []byte) []any {
 		place = slot
 	}
 	return []any{r.k, r.event, r.fingerprint, r.payment, place, r.final, r.happened,
-		r.sender, r.receiver, r.provider, r.eventID, r.orderID, r.trace, r.encoded, r.delivery, r.body}
+		r.sender, r.receiver, r.provider, r.eventID, r.orderID,
+		r.summary.transaction, r.summary.reference, r.summary.amount, r.summary.status, r.trace, r.encoded, r.delivery, r.body}
 }
 
 func digest(text string) []byte {
@@ -90,7 +92,7 @@ func (in *Inbox) receipt(r *payack.Receipt) (*receipt, error) {
 	out := &receipt{
 		event: eventKey(id, d.Invalid != ""), fingerprint: digest(ev.Fingerprint()), payment: digest(ev.Payment()),
 		kind: kind, differs: r.Differs, allowed: r.Allowed, sender: senderOf(d.Client),
-		receiver: r.Receiver, provider: string(d.Provider), eventID: readable(id, 512), orderID: readable(ev.Order(), 512),
+		receiver: r.Receiver, provider: string(d.Provider), eventID: readable(id, 512), orderID: readable(ev.Order(), 512), summary: summaryOf(ev),
 		trace: traceOf(d.Header), encoded: encoded, delivery: delivery, body: []byte(d.Body),
 	}
 	out.k, out.done = keyOf(out.event, out.fingerprint, variant), out.event

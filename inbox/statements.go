@@ -41,19 +41,19 @@ type statements struct {
 // columns are those of a new row, in the order of keep's arguments. The times are
 // the clock's, which is read once, but for happened_us where that is not 0.
 const columns = `k, event, fingerprint, payment, slot, token, state, final, attempts, base, happened_us, received_us, since_us, next_us, started_us, ended_us, dropped,
-	sender, receiver, provider, event_id, order_id, reason, error, note, trace, encoded, delivery, body`
+	sender, receiver, provider, event_id, order_id, transaction_id, reference, amount, status, reason, error, note, trace, encoded, delivery, body`
 
 // valuesOf are those of a new row in a state, with when that ended and why.
 func valuesOf(state int, ended, reason, text string) string {
 	return fmt.Sprintf(`?, ?, ?, ?, ?, EMPTY, %d, ?, 0, 0, COALESCE(NULLIF(?, 0), at_us), at_us, at_us, at_us, 0, %s, 0,
-	?, ?, ?, ?, ?, '%s', '%s', '', ?, ?, ?, ?`, state, ended, reason, text)
+	?, ?, ?, ?, ?, ?, ?, ?, ?, '%s', '%s', '', ?, ?, ?, ?`, state, ended, reason, text)
 }
 
 // otherDetails is why a row is dead from the start.
 const otherDetails = "the event came before with other details, which are not signed; compare them with the records of the provider"
 
 // itemColumns are those of a listed row.
-const itemColumns = `id, receiver, provider, event_id, order_id, state, attempts, received_us, CASE WHEN state = 1 THEN next_us ELSE 0 END, ended_us, reason, error, note, trace`
+const itemColumns = `id, receiver, provider, event_id, order_id, state, attempts, received_us, CASE WHEN state = 1 THEN next_us ELSE 0 END, ended_us, reason, error, note, trace, transaction_id, reference, amount, status`
 
 func newStatements(d Dialect, prefix string) statements {
 	conflict, skip := " ON CONFLICT DO NOTHING", " FOR UPDATE SKIP LOCKED"
@@ -66,7 +66,7 @@ func newStatements(d Dialect, prefix string) statements {
 	empty := map[Dialect]string{SQLite: "x''", PostgreSQL: `'\x'`, MySQL: "''"}[d]
 	cast := func(list string) string { return list }
 	if d == PostgreSQL { // a parameter in a SELECT has no type of its own
-		types := strings.Split("bytea bytea bytea bytea bytea smallint bigint text text text text text text bytea bytea bytea", " ")
+		types := strings.Split("bytea bytea bytea bytea bytea smallint bigint text text text text text text text text text text bytea bytea bytea", " ")
 		cast = func(list string) string {
 			for _, t := range types {
 				list = strings.Replace(list, "?", "CAST(\x00 AS "+t+")", 1)
@@ -153,6 +153,6 @@ func newStatements(d Dialect, prefix string) statements {
 		waiting:    write(`SELECT receiver, COUNT(*) FROM INBOX WHERE state = 1 GROUP BY receiver ORDER BY receiver LIMIT 200`),
 		ahead:      write(`UPDATE INBOX SET next_us = NOW WHERE state = 1 AND next_us > CLOCK + ?`),
 		old:        write(`SELECT id, state, dropped, ended_us <= CLOCK - ?, received_us <= CLOCK - ? FROM INBOX WHERE id > ? ORDER BY id LIMIT 500`),
-		dropBodies: write(`UPDATE INBOX SET dropped = 1, encoded = EMPTY, delivery = EMPTY, body = EMPTY, error = '', trace = '' WHERE id = ? AND state IN (3, 5, 6, 7)`),
+		dropBodies: write(`UPDATE INBOX SET dropped = 1, encoded = EMPTY, delivery = EMPTY, body = EMPTY, error = '', trace = '', reference = '', amount = '', status = '' WHERE id = ? AND state IN (3, 5, 6, 7)`),
 	}
 }

@@ -34,6 +34,9 @@ func (e *AcmeEvent) Paid() bool { return e.Status == "paid" }
 // Final reports whether the status does not change again.
 func (e *AcmeEvent) Final() bool { return e.Paid() || e.Status == "failed" }
 
+// Summary has the status and the amount.
+func (e *AcmeEvent) Summary() Summary { return Summary{Status: e.Status, Amount: e.Amount} }
+
 // Check returns an error when a member is missing, or the amount is no number.
 func (e *AcmeEvent) Check() error {
 	switch {

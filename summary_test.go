@@ -1,0 +1,51 @@
+package payack_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/payack/payack"
+)
+
+// What a list shows of each provider's events.
+func TestSummary(t *testing.T) {
+	text := payack.NewText
+	for name, c := range map[string]struct {
+		event payack.Event
+		want  payack.Summary
+	}{
+		"Ptop": {
+			&payack.PtopEvent{Success: true, TransactionID: "T1", OrderID: "ORD-1"},
+			payack.Summary{Status: "success", Transaction: "T1"},
+		},
+		"Ptop, without success": {
+			&payack.PtopEvent{TransactionID: "T1"},
+			payack.Summary{Status: "not successful", Transaction: "T1"},
+		},
+		"Ptop, confirmed": {
+			&payack.PtopEvent{Success: true, TransactionID: "T1", Confirmed: &payack.Confirmation{Paid: true, Status: "1", Amount: payack.NewAmount("5"), Currency: text("USD")}},
+			payack.Summary{Status: "1", Amount: payack.NewAmount("5"), Currency: text("USD"), Transaction: "T1"},
+		},
+		"PTS, paid": {
+			&payack.PTSEvent{
+				TransactionID: "T1", Status: payack.PTSSuccess, AcceptAmount: payack.NewAmount("99"), AcceptCurrency: text("CNY"),
+				SubmitAmount: payack.NewAmount("100"), SubmitCurrency: text("USD"), Unsigned: payack.PTSUnsigned{ReferenceNumber: text("R1")},
+			},
+			payack.Summary{Status: "2000", Amount: payack.NewAmount("99"), Currency: text("CNY"), Transaction: "T1", Reference: "R1"},
+		},
+		"PTS, nothing accepted yet": {
+			&payack.PTSEvent{Status: payack.PTSWaiting, AcceptAmount: payack.NewAmount("0"), SubmitAmount: payack.NewAmount("100"), SubmitCurrency: text("USD")},
+			payack.Summary{Status: "0000", Amount: payack.NewAmount("100"), Currency: text("USD")},
+		},
+		"Payatom": {
+			&payack.PayatomEvent{
+				OrderID: "ORD-1", ReceivedAmount: payack.NewAmount("500"), Status: payack.PayatomApproved,
+				Unsigned: payack.PayatomUnsigned{RefCode: text("C1"), BankRef: text("B1")},
+			},
+			payack.Summary{Status: "Approved", Amount: payack.NewAmount("500"), Transaction: "C1", Reference: "B1"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) { assert.Equal(t, c.want, c.event.Summary()) })
+	}
+}
