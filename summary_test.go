@@ -1,6 +1,7 @@
 package payack_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -47,5 +48,18 @@ func TestSummary(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, c.want, c.event.Summary()) })
+	}
+}
+
+// An inbox finds an event by its payment, whose identity begins the event's.
+func TestIdentityBeginsWithThePayment(t *testing.T) {
+	for _, ev := range []payack.Event{
+		&payack.PtopEvent{Verification: payack.Verification{Tenant: "a:b"}, TransactionID: "T:1", OrderID: "ORD-1"},
+		&payack.PTSEvent{UserID: "1", OrderID: "ORD:1", TransactionID: "T1", Status: payack.PTSSuccess},
+		&payack.PTSEvent{UserID: "1", OrderID: "ORD-1", TransactionID: "T1", Status: payack.PTSWaiting, SubmitAmount: payack.NewAmount("5")},
+		&payack.PayatomEvent{OrderID: "ORD-1", Status: payack.PayatomApproved},
+		&payack.PayatomEvent{OrderID: "ORD-1", Status: payack.PayatomRefundCompleted, ReceivedAmount: payack.NewAmount("5")},
+	} {
+		assert.True(t, strings.HasPrefix(ev.ID(), ev.Payment()+":"), "%s: %s", ev.ID(), ev.Payment())
 	}
 }

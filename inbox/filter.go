@@ -67,21 +67,22 @@ func (f *Filter) where(cfg *Config, scanned bool) (string, []any, error) {
 	}
 	for _, c := range []struct{ column, value string }{
 		{"reason", string(f.Reason)}, {"provider", string(f.Provider)}, {"receiver", f.Receiver},
-		{"order_id", readable(f.OrderID, 512)}, {"event_id", readable(f.EventID, 512)},
+		{"order_id", readable(f.OrderID, 512)},
 	} {
 		if c.value != "" {
 			add(c.column+" = ?", c.value)
 		}
 	}
+	if id := readable(f.EventID, 512); id != "" {
+		payments, values := paymentsOf(id)
+		conditions, args = append(conditions, payments+" AND event_id = ?"), append(append(args, values...), id)
+	}
 	if f.Reason != "" {
 		conditions = append(conditions, "reason <> ''") // as its partial index has it
 	}
 	if find := readable(f.Find, 512); find != "" {
-		// One look into each index, whatever else is asked for.
-		table := cfg.Prefix + "inbox"
-		conditions = append(conditions, "id IN (SELECT id FROM "+table+" WHERE order_id = ? UNION SELECT id FROM "+table+" WHERE event_id = ?"+
-			" UNION SELECT id FROM "+table+" WHERE transaction_id = ? AND transaction_id <> '' UNION SELECT id FROM "+table+" WHERE reference = ? AND reference <> '')")
-		args = append(args, find, find, find, find)
+		condition, values := found(cfg.Prefix+"inbox", find)
+		conditions, args = append(conditions, condition), append(args, values...)
 	}
 	if !f.From.IsZero() {
 		add(received+" >= ?", f.From.UnixMicro())
@@ -90,4 +91,32 @@ func (f *Filter) where(cfg *Config, scanned bool) (string, []any, error) {
 		add(received+" < ?", f.Before.UnixMicro())
 	}
 	return strings.Join(conditions, " AND "), args, nil
+}
+
+// found is the condition of what has a name. It looks into each index once, whatever
+// else is asked for.
+func found(table, name string) (condition string, args []any) {
+	payments, args := paymentsOf(name)
+	parts := []string{payments + " AND event_id = ?", "order_id = ?", "transaction_id = ? AND transaction_id <> ''", "reference = ? AND reference <> ''"}
+	for i, p := range parts {
+		parts[i] = "SELECT id FROM " + table + " WHERE " + p
+		args = append(args, name)
+	}
+	return "id IN (" + strings.Join(parts, " UNION ") + ")", args
+}
+
+// maxParts bounds how many parts an event's identity is taken to have.
+const maxParts = 16
+
+// paymentsOf is the condition of an event's payment, which has an index. Its identity
+// begins an event's, so it is one of the beginnings; for an identity that was too long
+// and is a digest there is none, and it has no payment in it.
+func paymentsOf(eventID string) (condition string, args []any) {
+	for i, c := range eventID {
+		if c == ':' && len(args) < maxParts {
+			args = append(args, digest(eventID[:i]))
+		}
+	}
+	args = append(args, digest(eventID))
+	return "payment IN (?" + strings.Repeat(", ?", len(args)-1) + ")", args
 }
