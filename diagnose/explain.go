@@ -100,6 +100,22 @@ type examination struct {
 }
 
 func open(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o Options) (*examination, error) {
+	c, err := examined(ctx, h, d, o)
+	if err != nil {
+		return nil, err
+	}
+	c.seen = h.Rehearse(c.request())
+	if o.Incomplete && c.seen.Outcome == payack.OutcomeFailed { // for want of the rest
+		c.seen.Reason, c.seen.Err = payack.ReasonBodyRead, nil
+	}
+	if c.subject != nil && c.reads() {
+		c.told = c.subject.explain(c.message)
+	}
+	return c, nil
+}
+
+// examined finds the keys of a delivery, and looks at nothing else.
+func examined(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o Options) (*examination, error) {
 	switch {
 	case h == nil:
 		return nil, errors.New("payack: diagnose: the receiver is nil; look at the error that its constructor returned")
@@ -125,13 +141,6 @@ func open(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o Opti
 		secrets = c.subject.secrets()
 	}
 	c.redacted = redactor(secrets)
-	c.seen = h.Rehearse(c.request())
-	if o.Incomplete && c.seen.Outcome == payack.OutcomeFailed { // for want of the rest
-		c.seen.Reason, c.seen.Err = payack.ReasonBodyRead, nil
-	}
-	if c.subject != nil && c.reads() {
-		c.told = c.subject.explain(c.message)
-	}
 	return c, nil
 }
 

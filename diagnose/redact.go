@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/internal/strict"
+	"github.com/payack/payack/middleware"
 )
 
 // minRedacted is the length from which a secret is taken out of texts. A shorter
@@ -36,6 +38,17 @@ func redactor(secrets []payack.Secret) *strings.Replacer {
 		pairs = append(pairs, text, payack.Secret{}.String())
 	}
 	return strings.NewReplacer(pairs...)
+}
+
+// Redactor returns a function that takes the secrets of a receiver out of texts, as
+// they are taken out of what [Explain] returns. A KeyFunc is asked as by Explain. It
+// returns texts as they are where there are no keys.
+func Redactor(ctx context.Context, h *middleware.Handler, d *payack.Delivery) (func(text string) string, error) {
+	c, err := examined(ctx, h, d, Options{})
+	if err != nil {
+		return nil, err
+	}
+	return c.redacted.Replace, nil
 }
 
 func (c *examination) redact(text string) string { return c.redacted.Replace(text) }

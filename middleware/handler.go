@@ -68,6 +68,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.engine.s
 // Provider names whose callbacks it receives.
 func (h *Handler) Provider() payack.Provider { return h.engine.stages.provider }
 
+// Name returns what its inbox knows it by, or would.
+func (h *Handler) Name() string { return h.engine.name() }
+
 // Tenant returns the scope of its static keys. It is false where a KeyFunc finds
 // keys for each request, and with them the tenant.
 func (h *Handler) Tenant() (tenant string, static bool) {

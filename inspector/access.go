@@ -1,0 +1,161 @@
+package inspector
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+)
+
+// access is who may look, where no Authorize says so.
+type access struct {
+	token  string
+	random bool
+	spent  atomic.Bool // a random token was taken from a URL
+	// cookie is made of the token, so that one of the configuration outlasts restarts;
+	// nobody gets the token from it. Its name is another for each token, because
+	// browsers don't tell cookies of different ports apart.
+	cookie, name string
+	path         string
+}
+
+func newAccess(token string, random bool, prefix string) access {
+	mac := hmac.New(sha256.New, []byte(token))
+	mac.Write([]byte("payack inspector cookie"))
+	sum := mac.Sum(nil)
+	return access{token: token, random: random, cookie: hex.EncodeToString(sum[:24]), name: "payack_" + hex.EncodeToString(sum[24:28]), path: prefix + "/"}
+}
+
+// policy is strict: everything comes from here, and nothing is inline.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// ServeHTTP serves the page.
+func (i *Inspector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Vary", "Accept")
+	if i.cfg.Authorize == nil && !i.named(r) {
+		i.problem(w, r, http.StatusForbidden, "The inspector answers to loopback names only. Open it as http://127.0.0.1 with its port (behind a proxy: have the proxy send that Host), or name the host in Config.Hosts, or give Config.Authorize.")
+		return
+	}
+	var origins http.CrossOriginProtection
+	if err := origins.Check(r); err != nil {
+		i.problem(w, r, http.StatusForbidden, "The request comes from another site, and was refused.")
+		return
+	}
+	if name, ok := strings.CutPrefix(r.URL.Path, i.cfg.Prefix+"/static/"); ok {
+		i.static(w, r, name) // what a stranger may see, too: the page that asks for the token needs it
+		return
+	}
+	if i.cfg.Authorize != nil {
+		if err := i.cfg.Authorize(r); err != nil {
+			i.cfg.Logger.Warn("inspector: a request was not authorized", "error", err)
+			i.problem(w, r, http.StatusForbidden, "You are not allowed to see this.")
+			return
+		}
+	} else if !i.admitted(w, r) {
+		return
+	}
+	i.routes.ServeHTTP(w, r)
+}
+
+// named reports whether the page was called by a name that no other site has.
+func (i *Inspector) named(r *http.Request) bool {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	if host == "localhost" || slices.Contains(i.cfg.Hosts, host) || slices.Contains(i.cfg.Hosts, "*") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// admitted reports whether a request has the token, or the cookie for it. Otherwise
+// it is answered: a token in the URL or in the form gets the cookie, and whoever has
+// none is asked for it.
+func (i *Inspector) admitted(w http.ResponseWriter, r *http.Request) bool {
+	a := &i.access
+	if c, err := r.Cookie(a.name); err == nil && same(c.Value, a.cookie) {
+		if r.Method == http.MethodGet && r.URL.Query().Has("token") {
+			a.welcome(w, r, false)
+			return false
+		}
+		return true
+	}
+	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		if same(bearer, a.token) {
+			return true
+		}
+		i.ask(w, r, "The token is wrong.")
+		return false
+	}
+	query := r.URL.Query()
+	switch {
+	case r.Method == http.MethodGet && query.Has("token"):
+		switch {
+		case !same(query.Get("token"), a.token):
+			i.ask(w, r, "The token is wrong.")
+		case a.random && !a.spent.CompareAndSwap(false, true):
+			i.ask(w, r, "This address was opened before, and works once. Enter the token that is in it.")
+		default:
+			a.welcome(w, r, true)
+		}
+	case r.Method == http.MethodPost && r.URL.Path == i.cfg.Prefix+"/token":
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if !same(r.PostFormValue("token"), a.token) {
+			i.ask(w, r, "The token is wrong.")
+			return false
+		}
+		r.URL = &url.URL{Path: a.path}
+		a.welcome(w, r, true)
+	default:
+		i.ask(w, r, "")
+	}
+	return false
+}
+
+// same takes the same time for whatever is wrong.
+func same(got, want string) bool {
+	a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+// welcome gives the cookie, and sends the browser to the same page without the token.
+func (a *access) welcome(w http.ResponseWriter, r *http.Request, withCookie bool) {
+	if withCookie {
+		http.SetCookie(w, &http.Cookie{
+			Name: a.name, Value: a.cookie, Path: a.path, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
+		})
+	}
+	query := r.URL.Query()
+	query.Del("token")
+	// One slash: with two it would be another host's address.
+	to := url.URL{Path: "/" + strings.TrimLeft(r.URL.Path, "/\\"), RawQuery: query.Encode()}
+	http.Redirect(w, r, to.String(), http.StatusSeeOther)
+}
+
+// ask answers who has no token, or a wrong one.
+func (i *Inspector) ask(w http.ResponseWriter, r *http.Request, problem string) {
+	w.Header().Set("WWW-Authenticate", `Bearer realm="payack"`)
+	if wantsJSON(r) {
+		i.problem(w, r, http.StatusUnauthorized, "The token is missing or wrong; send it as Authorization: Bearer TOKEN.")
+		return
+	}
+	i.render(w, r, http.StatusUnauthorized, "token", "Token", problem)
+}

@@ -1,0 +1,146 @@
+package inspector
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/reconcile"
+)
+
+// askTimeout bounds a question to a provider.
+const askTimeout = 30 * time.Second
+
+func unescaped(s string) string {
+	if text, err := url.QueryUnescape(s); err == nil {
+		return text
+	}
+	return s
+}
+
+// row is the row that a request names. It answers where there is none.
+func (i *Inspector) row(w http.ResponseWriter, r *http.Request) (id int64, ok bool) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil || i.cfg.Inbox == nil {
+		i.problem(w, r, http.StatusNotFound, "There is no such kept delivery.")
+		return 0, false
+	}
+	return id, true
+}
+
+// did answers an action: a page shows the delivery, a program gets what it is now.
+func (i *Inspector) did(w http.ResponseWriter, r *http.Request, err error) {
+	i.state.forget()
+	i.live.stir()
+	switch {
+	case errors.Is(err, inbox.ErrNotFound):
+		i.problem(w, r, http.StatusNotFound, "There is no such kept delivery.")
+	case errors.Is(err, inbox.ErrDone), errors.Is(err, inbox.ErrRunning):
+		i.problem(w, r, http.StatusConflict, sentence(err.Error())+".")
+	case err != nil:
+		i.failed(w, r, "acting", err)
+	case wantsJSON(r):
+		i.showDelivery(w, r)
+	default:
+		http.Redirect(w, r, i.cfg.Prefix+"/deliveries/"+url.PathEscape(r.PathValue("id")), http.StatusSeeOther)
+	}
+}
+
+func (i *Inspector) retryOne(w http.ResponseWriter, r *http.Request) {
+	if id, ok := i.row(w, r); ok {
+		i.did(w, r, i.cfg.Inbox.Retry(r.Context(), id))
+	}
+}
+
+func (i *Inspector) closeOne(w http.ResponseWriter, r *http.Request) {
+	id, ok := i.row(w, r)
+	if !ok {
+		return
+	}
+	note := strings.TrimSpace(r.PostForm.Get("note"))
+	if note == "" || len([]rune(note)) > 1000 || strings.ContainsFunc(note, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		i.problem(w, r, http.StatusBadRequest, "The note is missing, too long or more than one line: say in 1 to 1,000 characters what was done.")
+		return
+	}
+	i.did(w, r, i.cfg.Inbox.CloseByHand(r.Context(), id, note))
+}
+
+// said is what a provider answered.
+type said struct {
+	Delivery string `json:"delivery"`
+	Order    string `json:"order"`
+	// Failed says why there is no answer.
+	Failed string `json:"failed,omitempty"`
+	Status string `json:"status,omitempty"`
+	Amount string `json:"amount,omitempty"`
+	Paid   bool   `json:"paid"`
+	Final  bool   `json:"final"`
+	Signed bool   `json:"signed"`
+	// HandedOn reports whether the event went to the receiver, and Outcome, Reason and
+	// Detail what came of it.
+	HandedOn bool           `json:"handed_on"`
+	Outcome  payack.Outcome `json:"outcome,omitempty"`
+	Reason   payack.Reason  `json:"reason,omitempty"`
+	Detail   string         `json:"detail,omitempty"`
+}
+
+// Asks reports whether the provider can be asked about an order.
+func (i *Inspector) asks() bool { return i.cfg.Ask != nil && !i.cfg.ReadOnly }
+
+// askNow asks the provider about the order of a delivery. The form may name the
+// handle; by default it is the transaction that the message has.
+func (i *Inspector) askNow(w http.ResponseWriter, r *http.Request) {
+	if i.cfg.Ask == nil {
+		i.problem(w, r, http.StatusNotFound, "No provider can be asked from here: Config.Ask is not set.")
+		return
+	}
+	d, err := i.find(r.Context(), r.PathValue("id"))
+	switch {
+	case errors.Is(err, inbox.ErrNotFound):
+		i.problem(w, r, http.StatusNotFound, "There is no such delivery.")
+		return
+	case err != nil:
+		i.failed(w, r, "finding a delivery", err)
+		return
+	}
+	o := reconcile.Order{Provider: d.Provider, Account: r.PostForm.Get("account"), OrderID: d.Order, Handle: d.Transaction}
+	if h := strings.TrimSpace(r.PostForm.Get("handle")); h != "" {
+		o.Handle = h
+	}
+	if d.delivery != nil && d.delivery.Event != nil {
+		o.OrderID, o.Tenant = d.delivery.Event.Order(), d.delivery.Event.VerifiedBy().Tenant
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	defer cancel()
+	answer, err := i.cfg.Ask(ctx, o)
+	i.state.forget()
+	i.live.stir()
+	out := saidOf(d.ID, o, answer, err)
+	if wantsJSON(r) {
+		i.writeJSON(w, http.StatusOK, out)
+		return
+	}
+	i.render(w, r, http.StatusOK, "said", "What the provider says", out)
+}
+
+func saidOf(id string, o reconcile.Order, a reconcile.Answer, err error) *said {
+	out := &said{Delivery: id, Order: o.OrderID}
+	if err != nil {
+		out.Failed = sentence(withoutNames(strings.TrimPrefix(err.Error(), "reconcile: "), o.Provider, ""))
+		return out
+	}
+	out.Status, out.Amount, out.Paid, out.Final, out.Signed = a.Status, a.Amount.String(), a.Paid(), a.Final(), a.Signed
+	if out.HandedOn = a.Delivered; a.Delivered {
+		out.Outcome, out.Reason = a.Observation.Outcome, a.Observation.Reason
+		if a.Observation.Err != nil {
+			out.Detail = withoutNames(oneLine(a.Observation.Err.Error()), o.Provider, out.Reason)
+		}
+	}
+	return out
+}

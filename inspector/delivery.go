@@ -1,0 +1,185 @@
+package inspector
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/inbox"
+)
+
+// detail is one delivery with all that is known of it.
+type detail struct {
+	Entry
+	Method string `json:"method,omitempty"`
+	Path   string `json:"path,omitempty"`
+	Scheme string `json:"scheme,omitempty"`
+	Key    int    `json:"key,omitempty"`
+	// Why says what is wrong and what to do; Steps are those of the way of the
+	// delivery, the one that failed first.
+	Why diagnosis `json:"diagnosis"`
+	// Signed and Unsigned are the members of the event.
+	Signed   []member `json:"signed"`
+	Unsigned []member `json:"unsigned"`
+	// Missing says why there is no event to show.
+	Missing string    `json:"missing,omitempty"`
+	Log     []attempt `json:"attempts_log"`
+	// Took says how long the stages of a request were.
+	Took    []stage  `json:"stages"`
+	Headers []header `json:"headers"`
+	Omitted []string `json:"headers_not_kept"`
+	Bytes   int      `json:"body_bytes"`
+	// Body is there when it was asked for.
+	Body *body `json:"body,omitempty"`
+
+	delivery *payack.Delivery
+	receiver string // as the inbox knows it
+	redact   func(string) string
+}
+
+// attempt is one attempt to process what the inbox keeps.
+type attempt struct {
+	Number  int           `json:"number"`
+	Started time.Time     `json:"started"`
+	Took    float64       `json:"took_seconds"`
+	Reason  payack.Reason `json:"reason,omitempty"`
+	Error   string        `json:"error,omitempty"`
+}
+
+// Duration is how long it took.
+func (a attempt) Duration() string { return duration(time.Duration(a.Took * float64(time.Second))) }
+
+type stage struct {
+	Name string  `json:"name"`
+	Took float64 `json:"took_seconds"`
+}
+
+// Duration is how long it took.
+func (s stage) Duration() string { return duration(time.Duration(s.Took * float64(time.Second))) }
+
+type header struct{ Name, Value string }
+
+func (i *Inspector) showDelivery(w http.ResponseWriter, r *http.Request) {
+	d, ok := i.detailOf(w, r)
+	if !ok {
+		return
+	}
+	if wantsJSON(r) {
+		i.writeJSON(w, http.StatusOK, d)
+		return
+	}
+	i.render(w, r, http.StatusOK, "delivery", d.Title(), d)
+}
+
+// detailOf finds the delivery that a request names. It answers where there is none.
+func (i *Inspector) detailOf(w http.ResponseWriter, r *http.Request) (*detail, bool) {
+	d, err := i.find(r.Context(), r.PathValue("id"))
+	switch {
+	case errors.Is(err, inbox.ErrNotFound):
+		i.problem(w, r, http.StatusNotFound, "There is no such delivery. What was not kept is forgotten when the process ends, or newer ones push it out.")
+		return nil, false
+	case err != nil:
+		i.failed(w, r, "finding a delivery", err)
+		return nil, false
+	}
+	d.Why = i.explain(r.Context(), d)
+	d.read()
+	if i.cfg.ShowBodies && r.URL.Query().Get("body") != "" && d.delivery != nil {
+		d.Body = bodyOf(d.redact(d.delivery.Body))
+	} else {
+		d.Why.hideBody()
+	}
+	return d, true
+}
+
+// find returns a delivery by its name.
+func (i *Inspector) find(ctx context.Context, key string) (*detail, error) {
+	if seq, ok := memorySeq(key); ok {
+		s := i.memory.get(seq)
+		if s == nil {
+			return nil, inbox.ErrNotFound
+		}
+		return s.whole(), nil
+	}
+	id, err := strconv.ParseInt(key, 10, 64)
+	if err != nil || i.cfg.Inbox == nil {
+		return nil, inbox.ErrNotFound
+	}
+	r, err := i.cfg.Inbox.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	d := &detail{Entry: *entryOf(&r.Item), delivery: r.Delivery, receiver: r.Receiver, Omitted: []string{}}
+	for _, a := range r.Log {
+		d.Log = append(d.Log, attempt{a.Number, a.Started.UTC(), a.Took.Seconds(), a.Reason, withoutNames(a.Error, r.Provider, a.Reason)})
+	}
+	switch {
+	case r.Unreadable != nil:
+		d.Missing = sentence(r.Unreadable.Error())
+	case r.Delivery == nil:
+		d.Missing = "The message is no longer kept: it is older than the inbox's retention."
+	default:
+		d.Source = r.Delivery.Source
+		if r.Delivery.Client.IsValid() {
+			d.Client = r.Delivery.Client.String()
+		}
+	}
+	return d, nil
+}
+
+func (s *seen) whole() *detail {
+	d := &detail{Entry: *s.entry(), delivery: &s.delivery, Omitted: append([]string{}, s.omitted...)}
+	for name, took := range s.took.Stages() {
+		d.Took = append(d.Took, stage{string(name), took.Seconds()})
+	}
+	if s.took.Total > 0 {
+		d.Took = append(d.Took, stage{"total", s.took.Total.Seconds()})
+	}
+	if !s.verified {
+		d.Missing = "Nothing verified, so there is no event. What the sender claims is in the body."
+	}
+	return d
+}
+
+// read fills in what the message holds, without the receivers' secrets.
+func (d *detail) read() {
+	if d.redact == nil {
+		d.redact = func(text string) string { return text }
+	}
+	d.Detail = d.redact(d.Detail)
+	d.Signed, d.Unsigned = []member{}, []member{}
+	d.Log = append([]attempt{}, d.Log...)
+	for n := range d.Log {
+		d.Log[n].Error = d.redact(d.Log[n].Error)
+	}
+	d.Took = append([]stage{}, d.Took...)
+	d.Headers = []header{}
+	if d.delivery == nil {
+		return
+	}
+	d.Method, d.Path, d.Bytes = d.delivery.Method, d.redact(d.delivery.Path), len(d.delivery.Body)
+	if ev := d.delivery.Event; ev != nil {
+		by := ev.VerifiedBy()
+		d.Scheme, d.Key = string(by.Scheme), by.Key+1
+		d.Signed, d.Unsigned = membersOf(ev, d.redact)
+	}
+	for name, values := range d.delivery.Header {
+		for _, v := range values {
+			d.Headers = append(d.Headers, header{name, d.redact(v)})
+		}
+	}
+	slices.SortFunc(d.Headers, func(a, b header) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// Title names it.
+func (d *detail) Title() string {
+	if d.Order != "" {
+		return "Order " + short(d.Order)
+	}
+	return "Delivery " + d.ID
+}

@@ -1,0 +1,136 @@
+package inspector
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/inbox"
+)
+
+// Entry is a delivery as it is listed, on the page and as JSON.
+type Entry struct {
+	// ID names it in links: a number for what the inbox keeps, and m and a number for
+	// what is remembered since the process started.
+	ID       string          `json:"id"`
+	Received time.Time       `json:"received"`
+	Provider payack.Provider `json:"provider"`
+	// Outcome is what became of it: an outcome of a delivery, or pending, running,
+	// dead, superseded, closed or refuted for what the inbox keeps. What is done there
+	// is accepted.
+	Outcome string        `json:"outcome"`
+	Reason  payack.Reason `json:"reason,omitempty"`
+	Detail  string        `json:"detail,omitempty"`
+	// Verified reports whether its signature was right. Otherwise the order and the
+	// transaction are what the sender claims.
+	Verified    bool   `json:"verified"`
+	Order       string `json:"order,omitempty"`
+	Transaction string `json:"transaction,omitempty"`
+	Reference   string `json:"reference,omitempty"`
+	EventID     string `json:"event_id,omitempty"`
+	Amount      string `json:"amount,omitempty"`
+	Status      string `json:"status,omitempty"`
+	Attempts    int    `json:"attempts"`
+	// Next is when the next attempt is due, and Ended when the last one was.
+	Next   *time.Time    `json:"next,omitempty"`
+	Ended  *time.Time    `json:"ended,omitempty"`
+	Note   string        `json:"note,omitempty"`
+	Source payack.Source `json:"source,omitempty"`
+	Client string        `json:"client,omitempty"`
+	// Answered is the HTTP status that was answered, 0 where that is not kept.
+	Answered int `json:"answered,omitempty"`
+}
+
+// Kept reports whether the inbox has it.
+func (e *Entry) Kept() bool { _, memory := memorySeq(e.ID); return !memory }
+
+// Like says what may change of it in few words.
+func (e *Entry) Like() string {
+	return e.Outcome + " " + string(e.Reason) + " " + strconv.Itoa(e.Attempts)
+}
+
+// Settled reports whether nothing becomes of it by itself any more.
+func (e *Entry) Settled() bool {
+	switch e.Outcome {
+	case string(inbox.Pending), string(inbox.Running), string(inbox.Dead):
+		return false
+	}
+	return true
+}
+
+// CanRetry reports whether another try can be asked for.
+func (e *Entry) CanRetry() bool {
+	switch e.Outcome {
+	case string(inbox.Pending), string(inbox.Dead), string(inbox.Refuted), string(inbox.Closed):
+		return e.Kept()
+	}
+	return false
+}
+
+// CanClose reports whether it can be closed by hand.
+func (e *Entry) CanClose() bool {
+	return e.CanRetry() && e.Outcome != string(inbox.Closed)
+}
+
+// outcomeOf words a state of the inbox.
+func outcomeOf(s inbox.State) string {
+	if s == inbox.Done {
+		return string(payack.OutcomeAccepted)
+	}
+	return string(s)
+}
+
+// entryOf is a row of the inbox.
+func entryOf(i *inbox.Item) *Entry {
+	e := &Entry{
+		ID: strconv.FormatInt(i.ID, 10), Received: i.Received.UTC(), Provider: i.Provider,
+		Outcome: outcomeOf(i.State), Reason: i.Reason, Detail: withoutNames(i.Error, i.Provider, i.Reason), Verified: true,
+		Order: i.OrderID, Transaction: i.Transaction, Reference: i.Reference, EventID: i.EventID, Amount: i.Amount, Status: i.Status,
+		Attempts: i.Attempts, Next: moment(i.Next), Ended: moment(i.Ended), Note: i.Note,
+	}
+	return e
+}
+
+// withoutNames is an error of the library without what stands beside it anyway.
+func withoutNames(text string, p payack.Provider, r payack.Reason) string {
+	for _, name := range []string{"payack", string(p), string(r)} {
+		text = strings.TrimPrefix(text, name+": ")
+	}
+	if text == string(r) {
+		return ""
+	}
+	return text
+}
+
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// entry is a remembered delivery.
+func (s *seen) entry() *Entry {
+	d := &s.delivery
+	e := &Entry{
+		ID: memoryKey(s.seq), Received: d.Received.UTC(), Provider: d.Provider, Outcome: string(s.outcome), Reason: s.reason,
+		Detail: s.detail, Verified: s.verified, EventID: s.eventID, Source: d.Source, Answered: s.status,
+	}
+	if s.err != "" {
+		e.Detail = strings.TrimPrefix(e.Detail+": "+s.err, ": ")
+	}
+	if d.Client.IsValid() {
+		e.Client = d.Client.String()
+	}
+	if ev := d.Event; ev != nil {
+		sum := ev.Summary()
+		e.Order, e.Transaction, e.Reference, e.Status = ev.Order(), sum.Transaction, sum.Reference, sum.Status
+		e.Amount = strings.TrimSpace(sum.Amount.String() + " " + sum.Currency.String())
+	} else {
+		c := s.claimed()
+		e.Order, e.Transaction = c.order, c.transaction
+	}
+	return e
+}

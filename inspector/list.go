@@ -1,0 +1,181 @@
+package inspector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/internal/providers"
+)
+
+// pageSize is how many deliveries a page lists.
+const pageSize = 100
+
+// listing is a page of deliveries.
+type listing struct {
+	Deliveries []*Entry `json:"deliveries"`
+	// Older is where the next page begins, empty where there is none.
+	Older string `json:"older,omitempty"`
+	State state  `json:"state"`
+
+	filter filter
+	first  bool // nothing newer was left out
+}
+
+func (i *Inspector) showList(w http.ResponseWriter, r *http.Request) {
+	f, err := filterOf(r.URL.Query(), time.Now())
+	if err == nil {
+		_, err = placeOf(r.URL.Query().Get("older"))
+	}
+	if err != nil {
+		i.problem(w, r, http.StatusBadRequest, err.Error())
+		return
+	}
+	l, err := i.list(r.Context(), f, r.URL.Query().Get("older"))
+	if err != nil {
+		i.failed(w, r, "listing deliveries", err)
+		return
+	}
+	if wantsJSON(r) {
+		i.writeJSON(w, http.StatusOK, l)
+		return
+	}
+	i.render(w, r, http.StatusOK, "list", "Deliveries", l)
+}
+
+// place is how far two sources have been listed: rows before an ID, and remembered
+// deliveries before a number. 0 is the beginning, and less than 0 the end.
+type place struct{ row, seen int64 }
+
+func placeOf(text string) (p place, err error) {
+	if text == "" {
+		return p, nil
+	}
+	row, seen, _ := strings.Cut(text, ".")
+	if p.row, err = strconv.ParseInt(row, 10, 64); err == nil {
+		p.seen, err = strconv.ParseInt(seen, 10, 64)
+	}
+	if err != nil {
+		return p, errors.New("older: this is no place in the list; take it from the page before")
+	}
+	return p, nil
+}
+
+func (p place) String() string {
+	if p.row < 0 && p.seen < 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d", p.row, p.seen)
+}
+
+// list returns a page: of what the inbox keeps and what is remembered, the newest
+// first.
+func (i *Inspector) list(ctx context.Context, f filter, older string) (*listing, error) {
+	at, err := placeOf(older)
+	if err != nil {
+		return nil, err
+	}
+	l := &listing{Deliveries: []*Entry{}, filter: f, first: older == "", State: i.state.now(ctx, i)}
+	rows, next, err := i.page(ctx, f, at.row)
+	if err != nil {
+		return nil, err
+	}
+	var seen []*seen
+	if at.seen >= 0 {
+		seen = i.memory.newest(at.seen)
+	}
+	s, r := 0, 0
+	fill := func() bool { return len(l.Deliveries) < pageSize }
+	for fill() {
+		for s < len(seen) && !f.remembered(seen[s]) {
+			s++
+		}
+		switch {
+		case r < len(rows) && (s == len(seen) || !rows[r].Received.Before(seen[s].delivery.Received)):
+			l.Deliveries = append(l.Deliveries, entryOf(&rows[r]))
+			at.row = rows[r].ID
+			r++
+		case s < len(seen):
+			l.Deliveries = append(l.Deliveries, seen[s].entry())
+			at.seen = seen[s].seq
+			s++
+		default:
+			goto end
+		}
+	}
+end:
+	for s < len(seen) && !f.remembered(seen[s]) {
+		s++
+	}
+	if s == len(seen) {
+		at.seen = -1
+	}
+	if r == len(rows) {
+		if at.row = next; next == 0 {
+			at.row = -1
+		}
+	}
+	l.Older = at.String()
+	return l, nil
+}
+
+// page returns rows of the inbox.
+func (i *Inspector) page(ctx context.Context, f filter, older int64) ([]inbox.Item, int64, error) {
+	rows, ok := f.rows()
+	if i.cfg.Inbox == nil || !ok || older < 0 {
+		return nil, 0, nil
+	}
+	return i.cfg.Inbox.Page(ctx, rows, older, pageSize)
+}
+
+// What the page's template asks of a listing.
+
+// Filter returns the query's values.
+func (l *listing) Filter() map[string]string {
+	out := map[string]string{}
+	for name, values := range l.filter.query() {
+		out[name] = values[0]
+	}
+	return out
+}
+
+// Query is the filter's.
+func (l *listing) Query() string { return l.filter.query().Encode() }
+
+// Filtered reports whether anything is left out.
+func (l *listing) Filtered() bool { return len(l.filter.query()) > 0 }
+
+// First reports whether this is the newest page.
+func (l *listing) First() bool { return l.first }
+
+// OlderQuery is that of the next page.
+func (l *listing) OlderQuery() string {
+	q := l.filter.query()
+	q.Set("older", l.Older)
+	return q.Encode()
+}
+
+// Providers, Reasons and Spans are what can be chosen.
+func (*listing) Providers() []payack.Provider { return providers.All }
+
+// Reasons are all.
+func (*listing) Reasons() []payack.Reason { return reasons }
+
+// Spans are all.
+func (*listing) Spans() any { return spans }
+
+// reasons are the closed set, in the order of their stages, and that of an attempt
+// whose process ended.
+var reasons = []payack.Reason{
+	payack.ReasonMethod, payack.ReasonContentType, payack.ReasonContentEncoding, payack.ReasonTooLarge, payack.ReasonAddress, payack.ReasonRate,
+	payack.ReasonBodyConsumed, payack.ReasonBodyRead, payack.ReasonEnvelope, payack.ReasonMalformed, payack.ReasonSignature, payack.ReasonUnknownTenant,
+	payack.ReasonInvalid, payack.ReasonSpliced, payack.ReasonUnexpected, payack.ReasonUnconfirmed, payack.ReasonConflict,
+	payack.ReasonCallback, payack.ReasonPanic, payack.ReasonDeadline, payack.ReasonBusy, payack.ReasonUnreachable,
+	payack.ReasonExpectation, payack.ReasonKeys, payack.ReasonStore, payack.ReasonInbox, "crashed",
+}

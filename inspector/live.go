@@ -1,0 +1,228 @@
+package inspector
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/payack/payack/inbox"
+)
+
+const (
+	// liveEvery is how often changes are looked for at the most, and liveSlow how often
+	// at the least: other processes may work on the same inbox.
+	liveEvery = 300 * time.Millisecond
+	liveSlow  = 2 * time.Second
+	// liveRows is how many of the newest rows are looked at.
+	liveRows = pageSize
+	// maxReaders bounds how many look at the same time.
+	maxReaders = 200
+	// maxWatched bounds how many older rows are looked at for one reader, and for all.
+	maxWatched, maxWatchedByAll = 100, 500
+)
+
+// live tells readers what comes and what changes. One goroutine looks for all of
+// them, and only while there are any: so they cost receipts nothing but a look at the
+// newest rows, a few times a second.
+type live struct {
+	readers atomic.Int64 // for those who only want to know whether there are any
+	wake    chan struct{}
+
+	mu    sync.Mutex
+	all   map[*reader]bool
+	looks bool             // somebody looks for changes
+	seen  int64            // place in the memory
+	rows  map[int64]string // what the rows that were looked at last were like
+}
+
+// reader is one open page.
+type reader struct {
+	filter filter
+	only   string // the one delivery that is looked at, or empty
+	events chan event
+	lost   atomic.Bool // it read too slowly
+	// unsettled are the rows that were sent and may still change. It is of the
+	// goroutine that looks.
+	unsettled map[int64]bool
+}
+
+// event is what a reader is sent.
+type event struct{ name, data string }
+
+func (l *live) init() {
+	l.wake, l.all = make(chan struct{}, 1), map[*reader]bool{}
+}
+
+// stir has changes looked for.
+func (l *live) stir() {
+	if l.readers.Load() == 0 {
+		return
+	}
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// enter adds a reader, false where there are too many. The first one starts the look.
+func (i *Inspector) enter(ctx context.Context, r *reader) bool {
+	l := &i.live
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.all) >= maxReaders {
+		return false
+	}
+	if !l.looks { // what is there is no news
+		l.looks, l.seen, l.rows = true, i.memory.last(), nil
+		_, _ = i.changed(ctx, nil)
+		go i.look()
+	}
+	l.all[r] = true
+	l.readers.Store(int64(len(l.all)))
+	return true
+}
+
+func (l *live) leave(r *reader) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.all, r)
+	l.readers.Store(int64(len(l.all)))
+}
+
+// look tells readers what changes, until there are none.
+func (i *Inspector) look() {
+	slow := time.NewTicker(liveSlow)
+	defer slow.Stop()
+	last := i.state.now(context.Background(), i)
+	for {
+		time.Sleep(liveEvery)
+		select {
+		case <-i.live.wake:
+		case <-slow.C:
+		}
+		if i.live.ended() {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), stateTimeout)
+		i.tell(ctx)
+		if s := i.state.now(ctx, i); !s.same(last) {
+			last = s
+			i.live.send(event{"state", i.piece("state", s)})
+		}
+		cancel()
+	}
+}
+
+// ended reports that nobody is there; the next reader then starts another look.
+func (l *live) ended() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.looks = len(l.all) > 0
+	return !l.looks
+}
+
+// send sends to all.
+func (l *live) send(e event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for r := range l.all {
+		r.send(e)
+	}
+}
+
+// tell sends each reader the changes that it looks at.
+func (i *Inspector) tell(ctx context.Context) {
+	l := &i.live
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	watch := []int64{}
+	for r := range l.all {
+		for id := range r.unsettled {
+			if len(watch) < maxWatchedByAll {
+				watch = append(watch, id)
+			}
+		}
+	}
+	changes, err := i.changed(ctx, watch)
+	if err != nil {
+		i.cfg.Logger.Warn("inspector: the inbox can't be read", "error", err)
+	}
+	for _, e := range changes {
+		row := event{"row", i.piece("row", e)}
+		for r := range l.all {
+			r.tell(e, row)
+		}
+	}
+}
+
+// tell sends a change, where the reader looks at it.
+func (r *reader) tell(e *Entry, row event) {
+	id, _ := strconv.ParseInt(e.ID, 10, 64)
+	switch {
+	case r.only != "":
+		if e.ID == r.only {
+			r.send(row)
+		}
+		return
+	case r.filter.fits(e):
+		r.send(row)
+		r.watch(e)
+	case e.Kept() && r.unsettled[id]:
+		r.send(event{"gone", e.ID})
+	default:
+		return
+	}
+	if e.Settled() {
+		delete(r.unsettled, id)
+	}
+}
+
+// watch remembers a row that may still change.
+func (r *reader) watch(e *Entry) {
+	if id, err := strconv.ParseInt(e.ID, 10, 64); err == nil && !e.Settled() && len(r.unsettled) < maxWatched {
+		r.unsettled[id] = true
+	}
+}
+
+func (r *reader) send(e event) {
+	select {
+	case r.events <- e:
+	default:
+		r.lost.Store(true) // it comes back, and gets the whole list
+	}
+}
+
+// changed returns what came or changed since the last look, the oldest first: the
+// newest rows, those that are watched, and what is remembered. The lock is held.
+func (i *Inspector) changed(ctx context.Context, watch []int64) (out []*Entry, err error) {
+	l := &i.live
+	for _, s := range i.memory.since(l.seen, liveRows) {
+		out = append(out, s.entry())
+		l.seen = max(l.seen, s.seq)
+	}
+	if i.cfg.Inbox == nil {
+		return out, nil
+	}
+	rows, err := i.cfg.Inbox.List(ctx, inbox.Filter{}, 0, liveRows)
+	if err == nil && len(watch) > 0 {
+		var more []inbox.Item
+		more, err = i.cfg.Inbox.List(ctx, inbox.Filter{IDs: watch}, 0, len(watch))
+		rows = append(rows, more...)
+	}
+	if err != nil {
+		return out, err
+	}
+	before, now := l.rows, make(map[int64]string, len(rows))
+	for n := len(rows) - 1; n >= 0; n-- {
+		row := &rows[n]
+		like := string(row.State) + " " + string(row.Reason) + " " + strconv.Itoa(row.Attempts) + " " + row.Next.String()
+		if now[row.ID] == "" && before[row.ID] != like {
+			out = append(out, entryOf(row))
+		}
+		now[row.ID] = like
+	}
+	l.rows = now
+	return out, nil
+}

@@ -1,0 +1,150 @@
+package inspector
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/payack/payack"
+)
+
+// member is one of an event's.
+type member struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+	// Null reports that it was sent as null.
+	Null bool `json:"null,omitempty"`
+}
+
+// unsignedName is under what an event's JSON has what the signature does not cover.
+const unsignedName = "unsigned"
+
+// membersOf returns the members of an event: those that the signature covers, and the
+// others.
+func membersOf(ev payack.Event, redact func(string) string) (signed, unsigned []member) {
+	text, err := json.Marshal(ev)
+	if err != nil {
+		return []member{{Name: "event", Text: "can't be shown: " + err.Error()}}, []member{}
+	}
+	signed, unsigned = []member{}, []member{}
+	for _, m := range fields("", text) {
+		m.Text = redact(m.Text)
+		if name, ok := strings.CutPrefix(m.Name, unsignedName+"."); ok {
+			m.Name = strings.TrimPrefix(name, "extra.")
+			unsigned = append(unsigned, m)
+			continue
+		}
+		m.Name = strings.TrimPrefix(m.Name, "extra.")
+		signed = append(signed, m)
+	}
+	return signed, unsigned
+}
+
+// fields returns the members of an object in their order, those of inner ones with
+// the names of both.
+func fields(prefix string, object []byte) (out []member) {
+	dec := json.NewDecoder(bytes.NewReader(object))
+	_, _ = dec.Token() // no error here and below: it has just been written
+	for dec.More() {
+		token, err := dec.Token()
+		var raw json.RawMessage
+		if err != nil || dec.Decode(&raw) != nil {
+			return out
+		}
+		name, _ := token.(string)
+		name = prefix + name
+		var s string
+		switch {
+		case raw[0] == '{':
+			out = append(out, fields(name+".", raw)...)
+		case string(raw) == "null":
+			out = append(out, member{Name: name, Null: true})
+		case json.Unmarshal(raw, &s) == nil:
+			out = append(out, member{Name: name, Text: s})
+		default:
+			out = append(out, member{Name: name, Text: string(raw)})
+		}
+	}
+	return out
+}
+
+// body is a message as it is shown.
+type body struct {
+	Raw string `json:"raw"`
+	// Formatted is there for JSON that is in order, and for forms.
+	Formatted string `json:"formatted,omitempty"`
+	// Wrong says where and how it is no JSON; Before, At and After are what stands
+	// there.
+	Wrong  string `json:"wrong,omitempty"`
+	Before string `json:"-"`
+	At     string `json:"-"`
+	After  string `json:"-"`
+}
+
+// around is how much of a body is shown around an error, in bytes.
+const around = 240
+
+func bodyOf(raw string) *body {
+	b := &body{Raw: raw}
+	trimmed := strings.TrimSpace(raw)
+	if trimmed != "" && !strings.ContainsAny(trimmed[:1], "{[\"") {
+		if form, ok := formOf(raw); ok {
+			b.Formatted = form
+			return b
+		}
+	}
+	at, what := brokenAt(raw)
+	if at < 0 {
+		var out bytes.Buffer
+		if json.Indent(&out, []byte(trimmed), "", "  ") == nil {
+			b.Formatted = out.String()
+		}
+		return b
+	}
+	before := raw[:at]
+	line := strings.Count(before, "\n") + 1
+	column := len([]rune(before[strings.LastIndexByte(before, '\n')+1:])) + 1
+	b.Wrong = "line " + grouped(line) + ", column " + grouped(column) + ": " + what
+	rest := raw[at:]
+	size := min(len(rest), 1)
+	for size > 0 && size < len(rest) && rest[size]&0xC0 == 0x80 {
+		size++
+	}
+	b.Before, b.At, b.After = before[max(0, at-around):], rest[:size], shorten(rest[size:], around)
+	return b
+}
+
+// brokenAt returns where a text is no JSON, as strictly as receivers read it, and
+// how. It is negative for one that is.
+func brokenAt(text string) (at int, what string) {
+	dec := jsontext.NewDecoder(strings.NewReader(text))
+	_, err := dec.ReadValue()
+	if err == nil {
+		if rest := strings.TrimLeft(text[dec.InputOffset():], " \t\r\n"); rest != "" {
+			return len(text) - len(rest), "something follows the JSON value"
+		}
+		return -1, ""
+	}
+	var wrong *jsontext.SyntacticError
+	if errors.As(err, &wrong) {
+		at = min(int(wrong.ByteOffset), len(text))
+		return at, strings.TrimPrefix(shorten(wrong.Err.Error(), 120), "jsontext: ")
+	}
+	return len(text), "it ends too early"
+}
+
+// formOf writes a form a pair to a line, as it was sent but for the encoding.
+func formOf(raw string) (string, bool) {
+	if !strings.Contains(raw, "=") || strings.ContainsAny(raw, " \n{") {
+		return "", false
+	}
+	var b strings.Builder
+	for pair := range strings.SplitSeq(raw, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		b.WriteString(unescaped(name) + " = " + unescaped(value) + "\n")
+	}
+	return b.String(), true
+}

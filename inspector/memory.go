@@ -1,0 +1,175 @@
+package inspector
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/payack/payack"
+)
+
+// seen is a delivery that no inbox keeps. It is not changed once it is in the memory.
+type seen struct {
+	seq      int64
+	delivery payack.Delivery
+	outcome  payack.Outcome
+	reason   payack.Reason
+	scheme   payack.Scheme
+	eventID  string
+	status   int
+	stage    payack.Stage
+	detail   string
+	err      string
+	took     payack.Durations
+	age      time.Duration
+	dead     bool
+	verified bool
+	omitted  []string // names of headers that were dropped
+	size     int      // bytes, roughly
+
+	once   sync.Once
+	claims claims
+}
+
+// claims is what a message says that did not verify.
+type claims struct{ order, transaction string }
+
+// claimed reads what the message says, when somebody first wants to know.
+func (s *seen) claimed() claims {
+	s.once.Do(func() { s.claims = claimsOf(s.delivery.Body) })
+	return s.claims
+}
+
+func claimsOf(body string) claims {
+	var members map[string]json.RawMessage
+	if json.Unmarshal([]byte(body), &members) == nil {
+		text := func(name string) string {
+			var s string
+			if json.Unmarshal(members[name], &s) != nil {
+				s = string(members[name])
+			}
+			return s
+		}
+		return claims{order: text("order_id"), transaction: text("transaction_id")}
+	}
+	form, err := url.ParseQuery(body)
+	if err != nil {
+		return claims{}
+	}
+	return claims{order: form.Get("order_id"), transaction: form.Get("transaction_id")}
+}
+
+// names are those by which it is found.
+func (s *seen) names() []string {
+	if ev := s.delivery.Event; ev != nil {
+		sum := ev.Summary()
+		return []string{ev.Order(), s.eventID, sum.Transaction, sum.Reference}
+	}
+	c := s.claimed()
+	return []string{c.order, c.transaction}
+}
+
+// overhead is what a remembered delivery takes besides its texts.
+const overhead = 1024
+
+// memory has the last deliveries that no inbox keeps: those that verified, and apart
+// from them the others, so that what anybody can send pushes out no genuine one.
+type memory struct {
+	mu   sync.RWMutex
+	seq  int64
+	kept [2]ring // false and true
+}
+
+// ring holds the newest, the oldest first.
+type ring struct {
+	all             []*seen
+	bytes           int
+	number, maximum int
+}
+
+func (m *memory) init(number, bytes int) {
+	for n := range m.kept {
+		m.kept[n] = ring{number: number, maximum: bytes}
+	}
+}
+
+func (m *memory) add(s *seen) {
+	n := 0
+	if s.verified {
+		n = 1
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seq++
+	s.seq = m.seq
+	m.kept[n].add(s)
+}
+
+func (r *ring) add(s *seen) {
+	r.all, r.bytes = append(r.all, s), r.bytes+s.size+overhead
+	gone := 0
+	for gone < len(r.all)-1 && (len(r.all)-gone > r.number || r.bytes > r.maximum) {
+		r.bytes -= r.all[gone].size + overhead
+		gone++
+	}
+	clear(r.all[:gone])
+	r.all = r.all[gone:]
+}
+
+// newest returns those before a place, the newest first; all where it is 0.
+func (m *memory) newest(before int64) []*seen {
+	m.mu.RLock()
+	out := slices.Concat(m.kept[0].all, m.kept[1].all)
+	m.mu.RUnlock()
+	if before > 0 {
+		out = slices.DeleteFunc(out, func(s *seen) bool { return s.seq >= before })
+	}
+	slices.SortFunc(out, func(a, b *seen) int { return int(b.seq - a.seq) })
+	return out
+}
+
+// since returns at most n that came after a place, the newest of them.
+func (m *memory) since(after int64, n int) (out []*seen) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, r := range &m.kept {
+		at := sort.Search(len(r.all), func(i int) bool { return r.all[i].seq > after })
+		out = append(out, r.all[max(at, len(r.all)-n):]...)
+	}
+	return out
+}
+
+// last is the place of the newest.
+func (m *memory) last() int64 {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.seq
+}
+
+// get returns the one at a place, nil where it is forgotten.
+func (m *memory) get(seq int64) *seen {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, r := range &m.kept {
+		at := sort.Search(len(r.all), func(i int) bool { return r.all[i].seq >= seq })
+		if at < len(r.all) && r.all[at].seq == seq {
+			return r.all[at]
+		}
+	}
+	return nil
+}
+
+// memoryKey names a remembered delivery in links.
+func memoryKey(seq int64) string { return "m" + strconv.FormatInt(seq, 10) }
+
+// memorySeq reads one; it is false for the names of rows.
+func memorySeq(key string) (int64, bool) {
+	text, ok := strings.CutPrefix(key, "m")
+	seq, err := strconv.ParseInt(text, 10, 64)
+	return seq, ok && err == nil
+}

@@ -1,0 +1,111 @@
+package inspector
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// heartbeat keeps what stands between from ending a stream on which nothing comes.
+	heartbeat = 15 * time.Second
+	// writeTimeout ends the stream of whoever doesn't read.
+	writeTimeout = 30 * time.Second
+)
+
+// showLive streams what comes, as server-sent events: first the list, or the one
+// delivery, as it is, so that who comes back misses nothing; then each row that comes
+// or changes.
+func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
+	f, err := filterOf(r.URL.Query(), time.Now())
+	if err != nil {
+		i.problem(w, r, http.StatusBadRequest, err.Error())
+		return
+	}
+	me := &reader{filter: f, only: r.URL.Query().Get("only"), events: make(chan event, 256), unsettled: map[int64]bool{}}
+	if err := i.watchFirst(r.Context(), me); err != nil {
+		i.failed(w, r, "listing deliveries", err)
+		return
+	}
+	if !i.enter(r.Context(), me) {
+		i.problem(w, r, http.StatusServiceUnavailable, "Too many pages are open: close one, or reload this one to see what is new.")
+		return
+	}
+	defer i.live.leave(me)
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // nginx would keep what is sent
+	out := stream{w: w, rc: http.NewResponseController(w)}
+	if me.only == "" {
+		// Once more: something may have come before the reader was there.
+		first, err := i.list(r.Context(), f, "")
+		if err != nil {
+			return
+		}
+		out.write(event{"list", i.piece("rows", first)})
+	} else {
+		d, err := i.find(r.Context(), me.only)
+		if err != nil {
+			return
+		}
+		out.write(event{"ready", d.Like()})
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for out.err == nil && !me.lost.Load() {
+		select {
+		case <-r.Context().Done():
+			return
+		case e := <-me.events:
+			out.write(e)
+		case <-beat.C:
+			out.comment()
+		}
+	}
+}
+
+// watchFirst has a reader told of changes of what its page has.
+func (i *Inspector) watchFirst(ctx context.Context, me *reader) error {
+	if me.only != "" {
+		if d, err := i.find(ctx, me.only); err == nil && d.Kept() {
+			id, _ := strconv.ParseInt(d.ID, 10, 64)
+			me.unsettled[id] = true // settled, too: somebody may have it tried again
+		}
+		return nil
+	}
+	first, err := i.list(ctx, me.filter, "")
+	if err != nil {
+		return err
+	}
+	for _, e := range first.Deliveries {
+		me.watch(e)
+	}
+	return nil
+}
+
+// stream writes server-sent events.
+type stream struct {
+	w   io.Writer
+	rc  *http.ResponseController
+	err error
+}
+
+func (s *stream) write(e event) {
+	s.text("event: " + e.name + "\ndata: " + strings.ReplaceAll(e.data, "\n", "\ndata: ") + "\n\n")
+}
+
+func (s *stream) comment() { s.text(": \n\n") }
+
+func (s *stream) text(text string) {
+	if s.err != nil {
+		return
+	}
+	_ = s.rc.SetWriteDeadline(time.Now().Add(writeTimeout)) // where it can be set
+	if _, s.err = fmt.Fprint(s.w, text); s.err == nil {
+		s.err = s.rc.Flush()
+	}
+}
