@@ -100,7 +100,7 @@ func withoutNames(text string, p payack.Provider, r payack.Reason) string {
 	if text == string(r) {
 		return ""
 	}
-	return text
+	return strings.ReplaceAll(text, ": payack: ", ": ")
 }
 
 func moment(t time.Time) *time.Time {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/payack/payack"
@@ -100,13 +101,15 @@ func (x *diagnosis) take(d *detail, r *diagnose.Report) {
 	x.Cause = r.Cause
 	switch {
 	case d.Detail == "":
+	case strings.Contains(d.Detail, r.Cause):
+		x.Cause = d.redact(d.Detail)
 	case r.Cause == "" || r.Reason != d.Reason:
 		x.Cause = d.redact(d.Detail)
 	case r.EventID != "": // the cause lies elsewhere, and is worded in general
 		x.Cause += ": " + d.redact(d.Detail)
 	}
 	if r.Reason == "" {
-		x.Fix = "It would be accepted now: what was wrong is gone, or depends on more than the message."
+		x.Fix = "it would be accepted now: what was wrong is gone, or depends on more than the message"
 	}
 	x.Failed = &diagnose.Step{Name: stepOf(d.Reason), Text: x.Cause}
 }
@@ -135,6 +138,9 @@ func stepOf(r payack.Reason) string {
 	}
 	return "function"
 }
+
+// Starts reports whether a step has another name than the one before.
+func (x diagnosis) Starts(n int) bool { return n == 0 || x.Steps[n].Name != x.Steps[n-1].Name }
 
 // hideBody leaves out the steps that repeat the message.
 func (x *diagnosis) hideBody() {

@@ -40,6 +40,8 @@ type shop struct {
 	atom http.Handler
 	url  string
 
+	server *httptest.Server
+
 	mu sync.Mutex
 	// fails says of which orders the function fails.
 	fails map[string]error
@@ -53,7 +55,7 @@ func open(t testing.TB, change ...func(*inspector.Config)) *shop {
 	db, err := sqlite.OpenFile(filepath.Join(t.TempDir(), "payack.db"))
 	require.NoError(t, err)
 	t.Cleanup(func() { db.Close() })
-	in, err := inbox.Open(t.Context(), inbox.Config{DB: db, Dialect: sqlite.Dialect, Logger: quiet, RetryFirst: time.Hour, RetryMax: time.Hour})
+	in, err := inbox.Open(t.Context(), inbox.Config{DB: db, Dialect: sqlite.Dialect, Logger: quiet, RetryFirst: time.Hour, RetryMax: time.Hour, Grace: time.Nanosecond})
 	require.NoError(t, err)
 	t.Cleanup(func() { in.Close() })
 	s := &shop{t: t, db: db, in: in}
@@ -100,9 +102,12 @@ func (s *shop) mount(change ...func(*inspector.Config)) {
 	mux := http.NewServeMux()
 	prefix := strings.TrimSuffix(cfg.Prefix, "/")
 	mux.Handle(prefix+"/", s.page)
-	server := httptest.NewServer(mux)
-	s.t.Cleanup(server.Close)
-	s.url = server.URL + prefix
+	s.server = httptest.NewServer(mux)
+	s.t.Cleanup(func() {
+		s.server.CloseClientConnections() // streams have no end
+		s.server.Close()
+	})
+	s.url = s.server.URL + prefix
 }
 
 func (s *shop) settle(order string) error {

@@ -14,7 +14,7 @@ import (
 var files embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"visible": visible, "short": short, "grouped": grouped, "ago": func(t time.Time) string { return relative(t, time.Now()) },
+	"visible": visible, "short": short, "sentence": sentence, "grouped": grouped, "ago": func(t time.Time) string { return relative(t, time.Now()) },
 	"utc":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") + " UTC" },
 	"time": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"seconds": func(n int64) string {

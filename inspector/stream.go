@@ -40,6 +40,7 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // nginx would keep what is sent
 	out := stream{w: w, rc: http.NewResponseController(w)}
+	out.text("retry: 1000\n\n")
 	if me.only == "" {
 		// Once more: something may have come before the reader was there.
 		first, err := i.list(r.Context(), f, "")

@@ -86,6 +86,6 @@ addEventListener("keydown", e => {
   if (field) return void (e.key === "Escape" && field.blur());
   const links = all("#rows .order a"), at = links.indexOf(document.activeElement);
   const go = { "/": one("input[type=search]"), j: links[Math.min(at + 1, links.length - 1)], k: links[Math.max(at - 1, 0)] }[e.key];
-  if (go) { e.preventDefault(); go.focus(); }
+  if (go) { e.preventDefault(); go.focus(); go.select?.(); }
   if (e.key === "u") one("a[rel=up]")?.click();
 });

@@ -1,0 +1,252 @@
+package inspector_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/inspector"
+	"github.com/payack/payack/payacktest"
+)
+
+// What comes shows by itself, once, and what becomes of it too.
+func TestBrowserLive(t *testing.T) {
+	s := open(t)
+	b := browse(t, s)
+	b.until(`getComputedStyle(document.querySelector(".empty")).display === "block"`)
+	b.until(`document.querySelector("#live").textContent === "Live"`)
+	s.run()
+	s.fail("ORD-2", errLedger)
+	deliver(s.pts, paid(t, "ORD-1"))
+	deliver(s.pts, paid(t, "ORD-2"))
+	deliver(s.ptop, payacktest.Ptop(payacktest.NewPtopKeys()).Order("ORD-3").Callback(t).Tampered(t, payacktest.FlipSignature))
+	b.until(`document.querySelectorAll("#rows tr").length === 3`)
+	b.until(rows + `.match(/accepted ORD-1/) && ` + rows + `.match(/pending ORD-2 .*callback/) && ` + rows + `.match(/rejected ORD-3/)`)
+	b.until(`getComputedStyle(document.querySelector(".empty")).display === "none"`)
+	b.until(`document.querySelector("#state").innerText.includes("did not verify")`)
+
+	// While somebody reads further down nothing moves, and all is there afterwards.
+	for i := range 30 {
+		deliver(s.pts, paid(t, fmt.Sprint("MORE-", i)))
+	}
+	b.until(rows + `.match(/accepted MORE-29/)`)
+	b.do(chromedp.Evaluate[chromedp.Void](`scrollTo(0, 400)`))
+	deliver(s.pts, paid(t, "LATE-1"))
+	b.until(`document.querySelector("#live").textContent.startsWith("Paused. 1 new")`)
+	assert.NotContains(t, b.text(rows), "LATE-1")
+	b.do(chromedp.Evaluate[chromedp.Void](`scrollTo(0, 0)`))
+	b.until(rows + `.match(/accepted LATE-1/)`)
+
+	// What comes while the connection is lost is there when it is back.
+	b.expected = "net::ERR_" // so the browser says that a connection was lost
+	s.server.CloseClientConnections()
+	deliver(s.pts, paid(t, "LOST-1"))
+	b.until(rows + `.match(/accepted LOST-1/)`)
+	assert.Equal(t, "35", b.text(`document.querySelectorAll("#rows tr").length`))
+	assert.Equal(t, "1", b.text(rows+`.match(/LOST-1/g).length`))
+}
+
+// A refused delivery is found, opened, and names the setting that would take it.
+func TestBrowserRefused(t *testing.T) {
+	s := open(t)
+	deliver(s.pts, paid(t, "ORD-1"))
+	s.work()
+	deliver(s.ptop, payacktest.Ptop(payacktest.NewPtopKeys()).Order("ORD-2").Callback(t).Tampered(t, payacktest.AnnounceType("text/plain")))
+	deliver(s.ptop, payacktest.Ptop(payacktest.NewPtopKeys()).Order("ORD-3").Callback(t).Tampered(t, payacktest.FlipSignature))
+	b := browse(t, s)
+	b.do(chromedp.Evaluate[chromedp.Void](`{ const s = document.querySelector("[name=outcome]"); s.value = "refused"; s.dispatchEvent(new Event("change")) }`))
+	b.until(`location.search.includes("outcome=refused") && document.querySelectorAll("#rows tr").length === 1`)
+	b.click("#rows a")
+	b.until(`document.querySelector(".cause h2")?.textContent === "It failed at: gate"`)
+	assert.Contains(t, b.text(`document.querySelector(".cause").innerText`), "ptop.sniff")
+	assert.Equal(t, "gate", b.text(`document.querySelector(".steps li.failed b").innerText`))
+	assert.Equal(t, "true", b.text(`document.querySelector(".steps li").classList.contains("failed")`), "it is first")
+	b.open("/deliveries/m2")
+	assert.NotContains(t, b.text(`document.body.innerText`), "Payment done")
+	b.click(`a[href$="body=1#body"]`)
+	b.until(`document.querySelector("pre.raw")?.innerText.includes("Payment done")`)
+
+	b.open("/")
+	b.do(chromedp.SendKeys(chromedp.CSS("[name=q]"), "TX-ORD-1"+kb.Enter))
+	b.until(`location.search.includes("q=TX-ORD-1") && document.querySelectorAll("#rows tr").length === 1`)
+	assert.Contains(t, b.text(rows), "accepted ORD-1")
+	b.open("/?q=NOTHING")
+	b.until(`document.querySelector(".empty").innerText.includes("Nothing matches.")`)
+}
+
+// A dead one is tried again and turns accepted before one's eyes.
+func TestBrowserRetry(t *testing.T) {
+	s := open(t)
+	s.fail("ORD-1", payack.ErrUnexpected)
+	s.fail("ORD-2", payack.ErrUnexpected)
+	deliver(s.pts, paid(t, "ORD-1"))
+	deliver(s.pts, paid(t, "ORD-2"))
+	s.work()
+	s.fail("ORD-1", nil)
+	b := browse(t, s)
+	b.until(`document.querySelector("#state a")?.innerText.startsWith("2 ")`)
+	b.open("/deliveries/1")
+	b.until(`document.querySelector("h2").innerText.includes("function")|| document.querySelector(".mark.dead")`)
+	s.run()
+	b.click("form[action$=retry] button")
+	b.until(`document.querySelector(".title .mark")?.innerText === "accepted"`)
+	assert.Equal(t, "0", b.text(`document.querySelectorAll("form[action$=retry]").length`), "what is done is not tried again")
+	b.until(`document.querySelectorAll(".log tbody tr").length === 2`)
+
+	b.open("/deliveries/2")
+	b.click("details summary.button")
+	b.do(chromedp.SendKeys(chromedp.CSS("[name=note]"), "the customer was paid back"+kb.Enter))
+	b.until(`document.querySelector(".title .mark")?.innerText === "closed"`)
+	assert.Contains(t, b.text(`document.body.innerText`), "the customer was paid back")
+}
+
+// Many are tried again after a question, and can be stopped.
+func TestBrowserRetryMany(t *testing.T) {
+	s := open(t)
+	const many = 40
+	for i := range many {
+		s.fail(fmt.Sprint("ORD-", i), payack.ErrUnexpected)
+		deliver(s.pts, paid(t, fmt.Sprint("ORD-", i)))
+	}
+	s.work()
+	b := browse(t, s)
+	b.open("/?outcome=dead&reason=unexpected")
+	b.click(`a[href*="/retry?"]`)
+	b.until(fmt.Sprintf(`document.querySelector("h1")?.innerText === "Try %d deliveries again?"`, many))
+	// The database is busy elsewhere, so that there is time to stop.
+	tx, err := s.db.Begin()
+	require.NoError(t, err)
+	b.click("button.first")
+	b.until(fmt.Sprintf(`document.querySelector("h1")?.innerText === "Trying %d again"`, many))
+	b.until(`[...document.querySelectorAll("button")].some(b => b.innerText === "Stop")`)
+	b.click("button.first")
+	b.until(`document.querySelector("h1")?.innerText === "Stopped"`)
+	require.NoError(t, tx.Rollback())
+	assert.Contains(t, b.text(`document.querySelector("#progress").innerText`), fmt.Sprintf(" of %d due now", many))
+	left := len(s.orders("outcome=dead"))
+	assert.NotZero(t, left, "it was stopped")
+
+	b.open("/retry?outcome=dead")
+	b.click("button.first")
+	b.until(`document.querySelector("h1")?.innerText === "All are due"`)
+	assert.Empty(t, s.orders("outcome=dead"))
+}
+
+// A page that may only be read offers nothing else.
+func TestBrowserReadOnly(t *testing.T) {
+	s := open(t, func(c *inspector.Config) { c.ReadOnly = true })
+	s.dead("ORD-1")
+	b := browse(t, s)
+	b.until(rows + `.match(/dead ORD-1/)`)
+	for _, p := range []string{"/", "/deliveries/2"} {
+		b.open(p)
+		assert.Equal(t, "0", b.text(`document.querySelectorAll("form[method=post], a[href*=retry]").length`))
+		assert.Contains(t, b.text(`document.querySelector("header").innerText`), "read-only")
+	}
+}
+
+// Hostile texts do nothing, and don't break the page, on a narrow screen neither.
+func TestBrowserHostile(t *testing.T) {
+	s := withoutInbox(t)
+	texts := []string{
+		`"><img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`,
+		"ORD\u202e1-GRO\u2066\u200b", strings.Repeat("A", 60_000), `</textarea><svg onload=document.title='owned'>`, `javascript:document.title='owned'`,
+	}
+	b := browse(t, s)
+	b.until(`document.querySelector("#live").textContent === "Live"`)
+	for _, text := range texts {
+		cb := payacktest.Ptop(payacktest.NewPtopKeys()).Order(text).Callback(t)
+		deliver(s.ptop, cb)
+		deliver(s.ptop, cb.Tampered(t, payacktest.FlipSignature))
+	}
+	b.until(`document.querySelectorAll("#rows tr").length === 10`)
+	for _, path := range []string{"/", "/deliveries/m1?body=1", "/deliveries/m2?body=1", "/deliveries/m4?body=1", "/deliveries/m6?body=1", "/deliveries/m8?body=1", "/numbers"} {
+		b.open(path)
+		for _, w := range []int64{1280, 380} {
+			b.width(w, 800)
+			assert.Equal(t, "true", b.text(`document.documentElement.scrollWidth <= innerWidth`), "%s has no room at %d", path, w)
+		}
+		assert.NotContains(t, b.text(`document.title`), "owned")
+		assert.Equal(t, "0", b.text(`document.querySelectorAll("img, main svg[onload], main script, textarea").length`))
+		assert.NotContains(t, b.text(`document.body.innerText`), "\u202e")
+	}
+}
+
+// Everything can be reached without a mouse: search, next, open, back.
+func TestBrowserKeyboard(t *testing.T) {
+	s := open(t)
+	for i := range 3 {
+		deliver(s.pts, paid(t, fmt.Sprint("ORD-", i)))
+	}
+	s.fail("ORD-9", payack.ErrUnexpected)
+	deliver(s.pts, paid(t, "ORD-9"))
+	s.work()
+	b := browse(t, s)
+	b.until(`document.querySelector("#live").textContent === "Live"`)
+	b.keys("j")
+	b.until(`document.activeElement.innerText === "ORD-9"`)
+	b.keys("jj")
+	b.until(`document.activeElement.innerText === "ORD-1"`)
+	b.keys("k")
+	b.until(`document.activeElement.innerText === "ORD-2"`)
+	assert.NotEqual(t, "none", b.text(`getComputedStyle(document.activeElement.closest("tr")).outlineStyle`), "focus is seen")
+	b.keys(kb.Enter)
+	b.until(`document.querySelector("h1")?.innerText === "ORD-2"`)
+	b.keys("u")
+	b.until(`document.querySelector("#rows")`)
+	b.keys("/")
+	b.until(`document.activeElement.name === "q"`)
+	b.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.value = ""`)) // the tool types what the page took
+	b.keys("ORD-9" + kb.Enter)
+	b.until(`document.querySelectorAll("#rows tr").length === 1 && location.search.includes("ORD-9")`)
+	b.keys("j" + kb.Enter)
+	b.until(`document.querySelector("form[action$=retry] button")`)
+	for range 40 {
+		if b.text(`document.activeElement.innerText`) == "Try again now" {
+			break
+		}
+		b.keys(kb.Tab)
+	}
+	assert.NotEqual(t, "none", b.text(`getComputedStyle(document.activeElement).outlineStyle`))
+	s.fail("ORD-9", nil)
+	s.run()
+	b.keys(kb.Enter)
+	b.until(`document.querySelector(".title .mark")?.innerText === "accepted"`)
+}
+
+// Without scripts all is there but what comes by itself.
+func TestBrowserWithoutScript(t *testing.T) {
+	s := open(t)
+	s.dead("ORD-1")
+	page := http.NewServeMux()
+	page.Handle("/", s.page)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "page.js") {
+			w.Header().Set("Content-Type", "text/javascript")
+			return // an empty one
+		}
+		page.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	s.url = server.URL
+	b := browse(t, s)
+	b.until(rows + `.match(/dead ORD-1/)`)
+	b.do(chromedp.SendKeys(chromedp.CSS("[name=q]"), "ORD-1"))
+	b.click(".filter button")
+	b.until(`location.search.includes("q=ORD-1")`)
+	b.click("#rows a")
+	b.until(`document.querySelector("form[action$=retry] button")`)
+	b.click("form[action$=retry] button")
+	b.until(`document.querySelector(".title .mark")?.innerText === "pending"`)
+	b.open("/retry?q=ORD-1")
+	b.click("button.first")
+	b.until(`document.querySelector("h1")?.innerText === "All are due"`)
+}

@@ -1,0 +1,17 @@
+package testserver
+
+import (
+	"os/exec"
+	"testing"
+)
+
+// Chromium returns the command of Debian's browser, or skips the test where there is
+// none.
+func Chromium(t testing.TB) string {
+	t.Helper()
+	program, err := exec.LookPath("chromium")
+	if err != nil {
+		skip(t, "SKIP-SERVER: needs chromium")
+	}
+	return program
+}
