@@ -23,6 +23,8 @@ import (
 type config struct {
 	Addr             string     `json:"addr"`
 	Database         *string    `json:"database"`
+	Admin            string     `json:"admin"`
+	AdminToken       string     `json:"admin_token"`
 	Record           string     `json:"record"`
 	Retry            *retry     `json:"retry"`
 	Forward          *forward   `json:"forward"`
@@ -140,6 +142,9 @@ func (c *config) complete() (err error) {
 		c.Addr = "127.0.0.1:8080"
 	}
 	if err := c.completeDatabase(); err != nil {
+		return err
+	}
+	if err := c.completeAdmin(); err != nil {
 		return err
 	}
 	switch {

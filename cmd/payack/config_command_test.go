@@ -41,7 +41,7 @@ func exampleIn(t *testing.T, folder string) (file string) {
 		text = strings.ReplaceAll(text, "@"+name, "@"+path)
 	}
 	values := map[string]string{
-		"PAYACK_WEBHOOK_SECRET": testWebhook, "PTS_SAFECODE": testSafecode,
+		"PAYACK_WEBHOOK_SECRET": testWebhook, "PTS_SAFECODE": testSafecode, "PAYACK_ADMIN_TOKEN": "a token of 24 characters",
 		"PTS_URL": "https://pts.example", "PAYATOM_URL": "https://payatom.example",
 	}
 	for _, m := range regexp.MustCompile(`"\$\{([A-Z_]+)\}"`).FindAllStringSubmatch(text, -1) {

@@ -26,6 +26,8 @@ func configuration() []member {
 	all := []member{
 		{name: "addr", value: `"127.0.0.1:8080"`, about: "where callbacks are received; port 0 takes a free one"},
 		{name: "database", value: `"payack.db"`, about: `a SQLite file, a postgres:// or mysql:// URL, or "": memory only`},
+		{name: "admin", value: `"127.0.0.1:8081"`, about: "the inspector at /, /healthz and /metrics; without it there are none"},
+		{name: "admin_token", value: `"${PAYACK_ADMIN_TOKEN}"`, key: true, about: "what the inspector asks for; without it a random one is printed"},
 		{name: "record", value: `""`, about: `a folder for what was not accepted, for inspect and replay; "": none`},
 		{name: "retry", about: "events that could not be processed are tried again", members: []member{
 			{name: "first", value: `"5s"`, about: "the longest wait after the first attempt; it doubles each time"},

@@ -92,7 +92,7 @@ const (
 
 func newDemoKeys(app *demoApplication) (*demoKeys, error) {
 	k := &demoKeys{private: map[payack.Provider]payack.Secret{}, members: map[string]any{
-		"addr": "127.0.0.1:0",
+		"addr": "127.0.0.1:0", "admin": "127.0.0.1:0",
 		// The demonstration stands for a proxy, so that it can be several clients.
 		"trusted_proxies": []string{"127.0.0.1"},
 		"rate_limit":      map[string]any{"per_second": 0.01, "burst": demoBudget},
@@ -127,6 +127,6 @@ func (k *demoKeys) serve(ctx context.Context, io stdio, r *demoReceiver) error {
 		}
 		fmt.Fprintf(io.out, "%-8s receives at %s; try\n  %s\n", p, url, call)
 	}
-	fmt.Fprintln(io.out)
+	fmt.Fprintf(io.out, "%-8s is at %s (it works once)\n\n", "inspector", r.admin)
 	return r.show(ctx, io.out)
 }

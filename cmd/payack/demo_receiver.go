@@ -20,7 +20,7 @@ import (
 // demoReceiver is listen in a process of its own, which can be killed.
 type demoReceiver struct {
 	folder, file string // the file is its configuration
-	url          string
+	url, admin   string // of the receiver, and of the inspector with its token
 
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when its standard output has
@@ -69,7 +69,7 @@ func (r *demoReceiver) start() error {
 		return err
 	}
 	in := bufio.NewReader(stdout)
-	var first struct{ Listening string }
+	var first struct{ Listening, Admin string }
 	text, err := in.ReadBytes('\n')
 	if err == nil {
 		err = json.Unmarshal(text, &first)
@@ -79,7 +79,7 @@ func (r *demoReceiver) start() error {
 		_ = cmd.Wait() // what it says is in its log
 		return fmt.Errorf("the receiver did not start: %s", bytes.TrimSpace(log.Bytes()))
 	}
-	r.cmd, r.log, r.ended, r.url = cmd, log, make(chan struct{}), first.Listening
+	r.cmd, r.log, r.ended, r.url, r.admin = cmd, log, make(chan struct{}), first.Listening, first.Admin
 	go r.read(in, r.ended)
 	return nil
 }

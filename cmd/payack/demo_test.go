@@ -47,6 +47,10 @@ func TestDemo(t *testing.T) {
 	for line := p.readLine(); line != ""; line = p.readLine() {
 		shown.WriteString(line + "\n")
 	}
+	page := regexp.MustCompile(`(?m)^inspector is at (http://\S+/\?token=\S+) `).FindStringSubmatch(shown.String())
+	require.Len(t, page, 2, shown.String())
+	signed := getPage(t, page[1], nil)
+	require.Equal(t, http.StatusSeeOther, signed.StatusCode)
 	l := &listener{process: p, kept: true}
 	calls := regexp.MustCompile(`(?m)^(\w+) +receives at (http://[^;]+)/\w+; try\n  payack (send .*)$`).FindAllStringSubmatch(shown.String(), -1)
 	require.Len(t, calls, 3, shown.String())

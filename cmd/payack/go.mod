@@ -9,7 +9,10 @@ require (
 	github.com/mattn/go-isatty v0.0.24
 	github.com/payack/payack v0.1.0
 	github.com/payack/payack/inbox v0.1.0
+	github.com/payack/payack/inspector v0.1.0
+	github.com/payack/payack/observe/prompayack v0.1.0
 	github.com/payack/payack/ratelimit/redislimit v0.1.0
+	github.com/prometheus/client_golang v1.25.0
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
 	github.com/stretchr/testify v1.12.1
 )

@@ -191,6 +191,7 @@ func (c *config) redact(text []byte) []byte {
 		secrets = append(secrets, section.secrets()...)
 	}
 	secrets = append(secrets, c.databaseSecrets()...)
+	secrets = append(secrets, c.AdminToken)
 	if c.Forward != nil {
 		secrets = append(secrets, c.Forward.Secret)
 	}

@@ -107,14 +107,25 @@ func listen(ctx context.Context, std stdio, c *config, t *terminal) (err error) 
 		defer func() { err = errors.Join(err, db.Close()) }()
 		o.Inbox, out.kept = db, true
 	}
-	wrap := unwrapped
+	var page *admin
+	if c.Admin != "" {
+		if page, err = newAdmin(c, db, logger); err != nil {
+			return usageError{err}
+		}
+		o.Observer = payack.Observers(o.Observer, page.observer())
+	}
+	wrap := wrapper(unwrapped)
 	if c.Record != "" {
 		rec, err := c.recorder(logger)
 		if err != nil {
 			return usageError{err}
 		}
 		defer rec.Close()
-		o.Observer, wrap = payack.Observers(out, rec), rec.Wrap
+		o.Observer = payack.Observers(o.Observer, rec)
+		wrap = func(h *middleware.Handler) http.Handler { return rec.Wrap(h) }
+	}
+	if page != nil {
+		wrap = page.knows(wrap)
 	}
 	handler, err := newHandler(c, o, fn, wrap)
 	if err != nil {
@@ -127,7 +138,16 @@ func listen(ctx context.Context, std stdio, c *config, t *terminal) (err error) 
 	if db == nil {
 		logger.Warn(`database is "" (memory only): when this process ends it forgets which events were accepted, and a redelivery is processed again; name a file, like payack.db`)
 	}
-	if err := out.say(ctx, c.started("http://"+l.Addr().String())); err != nil {
+	begun := c.started("http://" + l.Addr().String())
+	if page != nil {
+		stop, err := page.start(ctx, c, logger, &begun)
+		if err != nil {
+			l.Close()
+			return err
+		}
+		defer stop() // after the server
+	}
+	if err := out.say(ctx, begun); err != nil {
 		l.Close()
 		return fmt.Errorf("standard output: %w", err)
 	}
@@ -181,12 +201,17 @@ func (h withoutCallbacks) WithGroup(name string) slog.Handler {
 	return withoutCallbacks{h.Handler.WithGroup(name)}
 }
 
-func serve(ctx context.Context, l net.Listener, handler http.Handler, logger *slog.Logger) error {
-	server := &http.Server{
+// newServer returns one whose bounds are set.
+func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
+}
+
+func serve(ctx context.Context, l net.Listener, handler http.Handler, logger *slog.Logger) error {
+	server := newServer(handler, logger)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	select {
@@ -208,7 +233,7 @@ func serve(ctx context.Context, l net.Listener, handler http.Handler, logger *sl
 // newHandler mounts the configured providers. Every path takes every method, so
 // that a wrong one is answered by the provider's contract and shows in the
 // output. Wrap is put around each.
-func newHandler(c *config, o middleware.Options, fn function, wrap func(http.Handler) http.Handler) (http.Handler, error) {
+func newHandler(c *config, o middleware.Options, fn function, wrap wrapper) (http.Handler, error) {
 	mounted := map[string]http.Handler{}
 	unknown := unknownPaths{logger: o.Logger}
 	for _, p := range c.configured() {
@@ -231,8 +256,11 @@ func newHandler(c *config, o middleware.Options, fn function, wrap func(http.Han
 	}), nil
 }
 
-// unwrapped puts nothing around a handler.
-func unwrapped(h http.Handler) http.Handler { return h }
+// wrapper puts something around a receiver.
+type wrapper func(*middleware.Handler) http.Handler
+
+// unwrapped puts nothing around it.
+func unwrapped(h *middleware.Handler) http.Handler { return h }
 
 // unknownPaths warns of requests to paths that are not mounted: a provider may
 // have been given a wrong URL. There is one warning within unknownPathsEvery,

@@ -95,6 +95,8 @@ func shortened(s string, most int) string {
 // started is the first line of listen.
 type started struct {
 	Listening string `json:"listening"`
+	// Admin is where the inspector is, empty without one.
+	Admin string `json:"admin,omitempty"`
 
 	mounted []string // URLs with their provider
 	becomes string   // what events become
@@ -105,6 +107,9 @@ func (t *terminal) started(s started) string {
 	fmt.Fprintf(&out, "payack listens at %s\n%s\n", s.Listening, s.becomes)
 	for _, m := range s.mounted {
 		out.WriteString("  " + m + "\n")
+	}
+	if s.Admin != "" {
+		fmt.Fprintf(&out, "the inspector is at %s\n", s.Admin)
 	}
 	return out.String()
 }
