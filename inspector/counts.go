@@ -84,9 +84,10 @@ func (c *counts) series(now time.Time, n, each int64) []map[payack.Outcome]int {
 
 // counted is a line of a table of numbers.
 type counted struct {
-	Outcome   payack.Outcome `json:"outcome"`
-	Reason    payack.Reason  `json:"reason,omitempty"`
-	Hour, Day int
+	Outcome payack.Outcome `json:"outcome"`
+	Reason  payack.Reason  `json:"reason,omitempty"`
+	Hour    int            `json:"hour"`
+	Day     int            `json:"day"`
 }
 
 // table returns what ended within the last hour and the last day, the most frequent

@@ -62,7 +62,10 @@ type stage struct {
 // Duration is how long it took.
 func (s stage) Duration() string { return duration(time.Duration(s.Took * float64(time.Second))) }
 
-type header struct{ Name, Value string }
+type header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
 
 func (i *Inspector) showDelivery(w http.ResponseWriter, r *http.Request) {
 	d, ok := i.detailOf(w, r)

@@ -3,6 +3,7 @@ package inspector
 import (
 	"context"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,9 +12,12 @@ import (
 )
 
 const (
-	// liveEvery is how often changes are looked for at the most, and liveSlow how often
-	// at the least: other processes may work on the same inbox.
+	// liveEvery is how often changes are looked for at the most, and liveBusy where
+	// there are liveMany at once: nobody reads so fast. liveSlow is how often at the
+	// least: other processes may work on the same inbox.
 	liveEvery = 300 * time.Millisecond
+	liveBusy  = 2 * time.Second
+	liveMany  = 30
 	liveSlow  = 2 * time.Second
 	// liveRows is how many of the newest rows are looked at.
 	liveRows = pageSize
@@ -48,8 +52,13 @@ type reader struct {
 	unsettled map[int64]bool
 }
 
-// event is what a reader is sent.
-type event struct{ name, data string }
+// event is what a reader is sent, as it is written.
+type event string
+
+// newEvent returns a server-sent event.
+func newEvent(name, data string) event {
+	return event("event: " + name + "\ndata: " + strings.ReplaceAll(data, "\n", "\ndata: ") + "\n\n")
+}
 
 func (l *live) init() {
 	l.wake, l.all = make(chan struct{}, 1), map[*reader]bool{}
@@ -96,8 +105,9 @@ func (i *Inspector) look() {
 	slow := time.NewTicker(liveSlow)
 	defer slow.Stop()
 	last := i.state.now(context.Background(), i)
+	wait := liveEvery
 	for {
-		time.Sleep(liveEvery)
+		time.Sleep(wait)
 		select {
 		case <-i.live.wake:
 		case <-slow.C:
@@ -106,10 +116,12 @@ func (i *Inspector) look() {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), stateTimeout)
-		i.tell(ctx)
+		if wait = liveEvery; i.tell(ctx) >= liveMany {
+			wait = liveBusy
+		}
 		if s := i.state.now(ctx, i); !s.same(last) {
 			last = s
-			i.live.send(event{"state", i.piece("state", s)})
+			i.live.send(newEvent("state", i.piece("state", s)))
 		}
 		cancel()
 	}
@@ -132,8 +144,8 @@ func (l *live) send(e event) {
 	}
 }
 
-// tell sends each reader the changes that it looks at.
-func (i *Inspector) tell(ctx context.Context) {
+// tell sends each reader the changes that it looks at, and returns how many there are.
+func (i *Inspector) tell(ctx context.Context) int {
 	l := &i.live
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -150,11 +162,12 @@ func (i *Inspector) tell(ctx context.Context) {
 		i.cfg.Logger.Warn("inspector: the inbox can't be read", "error", err)
 	}
 	for _, e := range changes {
-		row := event{"row", i.piece("row", e)}
+		row := newEvent("row", i.piece("row", e))
 		for r := range l.all {
 			r.tell(e, row)
 		}
 	}
+	return len(changes)
 }
 
 // tell sends a change, where the reader looks at it.
@@ -170,7 +183,7 @@ func (r *reader) tell(e *Entry, row event) {
 		r.send(row)
 		r.watch(e)
 	case e.Kept() && r.unsettled[id]:
-		r.send(event{"gone", e.ID})
+		r.send(newEvent("gone", e.ID))
 	default:
 		return
 	}

@@ -2,11 +2,9 @@ package inspector
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -40,20 +38,21 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // nginx would keep what is sent
 	out := stream{w: w, rc: http.NewResponseController(w)}
-	out.text("retry: 1000\n\n")
+	_ = out.rc.SetReadDeadline(time.Time{}) // the server's would end the stream
+	out.buffer("retry: 1000\n\n")
 	if me.only == "" {
 		// Once more: something may have come before the reader was there.
 		first, err := i.list(r.Context(), f, "")
 		if err != nil {
 			return
 		}
-		out.write(event{"list", i.piece("rows", first)})
+		out.write(newEvent("list", i.piece("rows", first)))
 	} else {
 		d, err := i.find(r.Context(), me.only)
 		if err != nil {
 			return
 		}
-		out.write(event{"ready", d.Like()})
+		out.write(newEvent("ready", d.Like()))
 	}
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
@@ -62,9 +61,13 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		case e := <-me.events:
-			out.write(e)
+			out.buffer(e)
+			for range len(me.events) { // what came together is sent together
+				out.buffer(<-me.events)
+			}
+			out.flush()
 		case <-beat.C:
-			out.comment()
+			out.write(": \n\n")
 		}
 	}
 }
@@ -96,17 +99,20 @@ type stream struct {
 }
 
 func (s *stream) write(e event) {
-	s.text("event: " + e.name + "\ndata: " + strings.ReplaceAll(e.data, "\n", "\ndata: ") + "\n\n")
+	s.buffer(e)
+	s.flush()
 }
 
-func (s *stream) comment() { s.text(": \n\n") }
-
-func (s *stream) text(text string) {
-	if s.err != nil {
-		return
+// buffer writes without sending.
+func (s *stream) buffer(e event) {
+	if s.err == nil {
+		_ = s.rc.SetWriteDeadline(time.Now().Add(writeTimeout)) // where it can be set
+		_, s.err = io.WriteString(s.w, string(e))
 	}
-	_ = s.rc.SetWriteDeadline(time.Now().Add(writeTimeout)) // where it can be set
-	if _, s.err = fmt.Fprint(s.w, text); s.err == nil {
+}
+
+func (s *stream) flush() {
+	if s.err == nil {
 		s.err = s.rc.Flush()
 	}
 }

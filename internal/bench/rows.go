@@ -227,7 +227,7 @@ func (k *kit) ptopRows() []*row {
 		}
 	}
 	genuine := ring(payack.SchemeHeader)
-	return []*row{
+	return append([]*row{
 		{group: g, name: rowFloor, worker: served(k.floorPtop, ptopAccepted, genuine)},
 		{group: g, name: rowPinned, base: g + "/" + rowFloor, worker: served(with(header), ptopAccepted, genuine)},
 		{group: g, name: "payack, all schemes, the first matches", base: g + "/" + rowPinned, worker: served(with(nil), ptopAccepted, genuine)},
@@ -242,7 +242,7 @@ func (k *kit) ptopRows() []*row {
 		{group: g, name: "rejected: no signature", base: g + "/" + rowPinned, worker: refused(with(header), ptopRejected, bad(unsigned))},
 		{group: g, name: "rejected: wrong MAC", base: g + "/" + rowFloorWrong, worker: refused(with(header), ptopRejected, bad(wrongHeader))},
 		{group: g, name: rowFloorWrong, base: g + "/" + rowFloor, worker: refused(k.floorPtop, ptopRejected, bad(wrongHeader))},
-	}
+	}, observed(g, g+"/"+rowPinned, func(c change) func(i, n int) (worker, error) { return served(with(header, c), ptopAccepted, genuine) })...)
 }
 
 func first(ring []message) message { return ring[0] }
@@ -296,7 +296,7 @@ func (k *kit) ptsRows() []*row {
 	genuine := sealed(payack.SchemeLiteral)
 	floorFlat := func() (http.Handler, error) { return k.floorPTS(false) }
 	floorSealed := func() (http.Handler, error) { return k.floorPTS(true) }
-	return []*row{
+	return append([]*row{
 		{group: g, name: rowFloor + ", sealed", worker: served(floorSealed, ptsAccepted, genuine)},
 		{group: g, name: rowPinned + ", sealed", base: g + "/" + rowFloor + ", sealed", worker: served(with(literal), ptsAccepted, genuine)},
 		{group: g, name: rowFloor + ", plain", worker: served(floorFlat, ptsAccepted, flat(payack.SchemeLiteral))},
@@ -310,7 +310,7 @@ func (k *kit) ptsRows() []*row {
 		{group: g, name: "rejected: no signature", base: g + "/" + rowPinned + ", sealed", worker: refused(with(literal), ptsRejected, bad(func(b []byte) []byte { return withoutMember(b, "sign") }))},
 		{group: g, name: "rejected: wrong RSA signature", base: g + "/" + rowFloorRSA, worker: refused(with(literal), ptsRejected, wrongRSA)},
 		{group: g, name: rowFloorRSA, base: g + "/" + rowFloor + ", sealed", worker: refused(floorSealed, ptsRejected, wrongRSA)},
-	}
+	}, observed(g, g+"/"+rowPinned+", sealed", func(c change) func(i, n int) (worker, error) { return served(with(literal, c), ptsAccepted, genuine) })...)
 }
 
 func (k *kit) payatomRows() []*row {
@@ -339,7 +339,7 @@ func (k *kit) payatomRows() []*row {
 	}
 	wrongMAC := bad(func(b []byte) []byte { return wrongMember(b, "post_hash", 30) })
 	genuine := ring(payack.SchemeLiteral)
-	return []*row{
+	return append([]*row{
 		{group: g, name: rowFloor, worker: served(k.floorPayatom, payatomAccepted, genuine)},
 		{group: g, name: rowPinned, base: g + "/" + rowFloor, worker: served(with(true, literal), payatomAccepted, genuine)},
 		{group: g, name: "payack, expectation in the callback", base: g + "/" + rowFloor, worker: served(with(false, literal), payatomAccepted, genuine)},
@@ -352,7 +352,9 @@ func (k *kit) payatomRows() []*row {
 		{group: g, name: "rejected: no signature", base: g + "/" + rowPinned, worker: refused(with(true, literal), payatomRejected, bad(func(b []byte) []byte { return withoutMember(b, "post_hash") }))},
 		{group: g, name: "rejected: wrong MAC", base: g + "/" + rowFloorWrong, worker: refused(with(true, literal), payatomRejected, wrongMAC)},
 		{group: g, name: rowFloorWrong, base: g + "/" + rowFloor, worker: refused(k.floorPayatom, payatomRejected, wrongMAC)},
-	}
+	}, observed(g, g+"/"+rowPinned, func(c change) func(i, n int) (worker, error) {
+		return served(with(true, literal, c), payatomAccepted, genuine)
+	})...)
 }
 
 func (k *kit) parallelRows() []*row {

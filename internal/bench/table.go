@@ -99,6 +99,9 @@ var goals = []goal{
 	{"what slog adds to Ptop, beside slog alone", 1.2, "×", slogAdds("ptop")},
 	{"what slog adds to PTS, beside slog alone", 1.2, "×", slogAdds("pts")},
 	{"what slog adds to Payatom, beside slog alone", 1.2, "×", slogAdds("payatom")},
+	{"what otelpayack, with the SDK, adds to Ptop", 1, " µs", added("ptop/payack, with otelpayack, with the SDK")},
+	{"what otelpayack, with the SDK, adds to PTS", 1, " µs", added("pts/payack, with otelpayack, with the SDK")},
+	{"what otelpayack, with the SDK, adds to Payatom", 1, " µs", added("payatom/payack, with otelpayack, with the SDK")},
 	{"Ptop with a wrong MAC, beside the floor's", 1.4, "×", ratio("ptop" + rejectedMAC)},
 	{"Payatom with a wrong MAC, beside the floor's", 1.4, "×", ratio("payatom" + rejectedMAC)},
 	{"Ptop over the rate, beside a bare limiter's handler or 0.6 µs", 1.5, "×", overRate("ptop")},
@@ -134,6 +137,11 @@ func slogAdds(group string) func(outcome) (float64, bool) {
 		with, alone := o[group+"/"+rowSlog], o["alone/slog"]
 		return with.Added() / alone.Least, with.Base > 0 && alone.Least > 0
 	}
+}
+
+// added is what a row takes longer than its base, in microseconds.
+func added(key string) func(outcome) (float64, bool) {
+	return func(o outcome) (float64, bool) { f := o[key]; return f.Added() / 1000, f.Base > 0 }
 }
 
 // overRate is beside a bare handler with a limiter, or beside 0.6 µs where that is

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/inspector"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/observe/otelpayack"
+	"github.com/payack/payack/observe/prompayack"
+)
+
+// observers are those that are measured, with what their rows are called. The first
+// does nothing: it costs the readings of the clock that nobody else needs.
+var observers = []struct {
+	name string
+	make func() (payack.Observer, error)
+}{
+	{"an observer that does nothing", func() (payack.Observer, error) {
+		return payack.ObserverFunc(func(context.Context, *payack.Observation) {}), nil
+	}},
+	{"otelpayack, with the SDK", func() (payack.Observer, error) {
+		return otelpayack.New(otelpayack.Config{
+			MeterProvider:  metric.NewMeterProvider(metric.WithReader(metric.NewManualReader())),
+			TracerProvider: trace.NewTracerProvider(),
+		})
+	}},
+	{"prompayack", func() (payack.Observer, error) {
+		return prompayack.New(prompayack.Config{Registerer: prometheus.NewRegistry()})
+	}},
+	{"the inspector", func() (payack.Observer, error) {
+		return inspector.New(inspector.Config{Logger: slog.New(slog.DiscardHandler)})
+	}},
+}
+
+// withObserver is the change for one of them.
+func withObserver(make func() (payack.Observer, error)) change {
+	return func(o *middleware.Options) (err error) {
+		o.Observer, err = make()
+		return err
+	}
+}
+
+// observed are the rows of a provider's observers, beside the delivery without one.
+func observed(group, base string, served func(change) func(i, n int) (worker, error)) (out []*row) {
+	for _, o := range observers {
+		out = append(out, &row{group: group, name: "payack, with " + o.name, base: base, worker: served(withObserver(o.make))})
+	}
+	return out
+}
