@@ -60,8 +60,10 @@ func TestRefusedNamesTheSetting(t *testing.T) {
 	assert.NotEmpty(t, d.Diagnosis.Steps)
 	assert.Contains(t, d.Missing, "Nothing verified")
 
-	deliver(s.ptop, cb.Tampered(t, payacktest.FlipSignature))
+	deliver(s.ptop, payacktest.Ptop(payacktest.NewPtopKeys()).Order("ORD-1").Scheme(payack.SchemeSpliced).Callback(t))
 	d = s.open("m2", "")
+	require.NotEmpty(t, d.Diagnosis.Changes)
+	assert.Equal(t, "ptop.schemes", d.Diagnosis.Changes[0].Setting)
 	assert.Equal(t, "signature", d.Diagnosis.Failed.Name)
 	assert.Contains(t, s.ask("GET", "/deliveries/m2", "").text, "It failed at: signature")
 }

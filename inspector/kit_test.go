@@ -90,7 +90,7 @@ func (s *shop) mount(change ...func(*inspector.Config)) {
 	h, err := handlers.NewPTS(pts, func(_ context.Context, ev *payack.PTSEvent) error { return s.settle(ev.OrderID) })
 	require.NoError(s.t, err)
 	ptop := payacktest.NewPtopKeys().Config()
-	ptop.Options = o
+	ptop.Options, ptop.Schemes = o, []payack.Scheme{payack.SchemeHeader}
 	hp, err := handlers.NewPtop(ptop, func(_ context.Context, ev *payack.PtopEvent) error { return s.settle(ev.OrderID) })
 	require.NoError(s.t, err)
 	atom := payacktest.NewPayatomKeys().Config()

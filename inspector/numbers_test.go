@@ -31,7 +31,7 @@ func TestNumbers(t *testing.T) {
 	}
 	s.ask("GET", "/numbers", "", asJSON).into(t, &n)
 	assert.Equal(t, 2, n.State.Dead)
-	assert.Equal(t, "2 dead letters need a person: look at each, then try it again or close it.", n.State.Needs[0].Text)
+	assert.Equal(t, "2 dead letters need a person: try them again, or close them.", n.State.Needs[0].Text)
 	assert.Equal(t, "outcome=dead", n.State.Needs[0].Query)
 	counted := func(outcome payack.Outcome, reason payack.Reason) (d, a int) {
 		for _, l := range n.Deliveries {

@@ -60,7 +60,7 @@ func TestBrowserRefused(t *testing.T) {
 	deliver(s.pts, paid(t, "ORD-1"))
 	s.work()
 	deliver(s.ptop, payacktest.Ptop(payacktest.NewPtopKeys()).Order("ORD-2").Callback(t).Tampered(t, payacktest.AnnounceType("text/plain")))
-	deliver(s.ptop, payacktest.Ptop(payacktest.NewPtopKeys()).Order("ORD-3").Callback(t).Tampered(t, payacktest.FlipSignature))
+	deliver(s.ptop, payacktest.Ptop(payacktest.NewPtopKeys()).Order("ORD-3").Scheme(payack.SchemeSpliced).Callback(t))
 	b := browse(t, s)
 	b.do(chromedp.Evaluate[chromedp.Void](`{ const s = document.querySelector("[name=outcome]"); s.value = "refused"; s.dispatchEvent(new Event("change")) }`))
 	b.until(`location.search.includes("outcome=refused") && document.querySelectorAll("#rows tr").length === 1`)
@@ -71,6 +71,7 @@ func TestBrowserRefused(t *testing.T) {
 	assert.Equal(t, "true", b.text(`document.querySelector(".steps li").classList.contains("failed")`), "it is first")
 	b.open("/deliveries/m2")
 	assert.NotContains(t, b.text(`document.body.innerText`), "Payment done")
+	assert.Contains(t, b.text(`document.querySelector(".cause .setting").innerText`), "ptop.schemes")
 	b.click(`a[href$="body=1#body"]`)
 	b.until(`document.querySelector("pre.raw")?.innerText.includes("Payment done")`)
 

@@ -25,8 +25,8 @@ func TestScreenshots(t *testing.T) {
 	s.fail(order(12), errLedger)
 	s.fail(order(14), payack.ErrUnexpected)
 	deliver(s.ptop, ptop.Order(order(10)).Transaction("8801442").Callback(t))
-	deliver(s.ptop, ptop.Order(order(10)).Transaction("8801442").Callback(t))
-	deliver(s.ptop, ptop.Order(order(11)).Callback(t).Tampered(t, payacktest.FlipSignature))
+	deliver(s.ptop, ptop.Order(order(10)).Transaction("8801442").Callback(t)) // once more
+	deliver(s.ptop, ptop.Order(order(11)).Transaction("8801467").Scheme(payack.SchemeSpliced).Callback(t))
 	deliver(s.atom, atom.Order(order(12)).Amount("2500").Callback(t))
 	deliver(s.atom, atom.Order(order(13)).Amount("750").Callback(t))
 	deliver(s.pts, pts.Order(order(14)).Amount("9999").Callback(t))

@@ -77,7 +77,7 @@ func (i *Inspector) findState(ctx context.Context) state {
 		}
 		s.Pending, s.Dead, s.Oldest = stats.Pending+stats.Running, stats.Dead, int64(stats.Oldest/time.Second)
 		if stats.Dead > 0 {
-			add("outcome=dead", "%s: look at each, then try it again or close it.", plural(stats.Dead, "dead letter needs", "dead letters need")+" a person")
+			add("outcome=dead", "%s", plural(stats.Dead, "dead letter needs a person: try it again, or close it.", "dead letters need a person: try them again, or close them."))
 		}
 		if stats.Oldest > late {
 			add("outcome=pending", "An acknowledged event has waited for %s.", duration(stats.Oldest))

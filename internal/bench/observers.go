@@ -21,7 +21,7 @@ var observers = []struct {
 	name string
 	make func() (payack.Observer, error)
 }{
-	{"an observer that does nothing", func() (payack.Observer, error) {
+	{"an idle observer", func() (payack.Observer, error) {
 		return payack.ObserverFunc(func(context.Context, *payack.Observation) {}), nil
 	}},
 	{"otelpayack, with the SDK", func() (payack.Observer, error) {
