@@ -129,7 +129,7 @@ func TestRetryMany(t *testing.T) {
 	assert.Equal(t, "/jobs/2", a.Header.Get("Location"))
 	require.Eventually(t, func() bool { return !s.job(2).Running }, 30*time.Second, 5*time.Millisecond)
 	s.work()
-	assert.Len(t, s.orders("outcome=accepted"), 24)
+	assert.Len(t, s.orders("outcome=accepted"), 24, "%v", s.orders(""))
 	assert.Equal(t, http.StatusNotFound, s.ask("GET", "/jobs/3", "").StatusCode)
 }
 

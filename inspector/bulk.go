@@ -76,7 +76,8 @@ func (f *filter) retryable() []inbox.State {
 	return nil
 }
 
-// each calls fn with the filter for each state that may be tried again.
+// each calls fn with the filter for each state that may be tried again: there is an
+// index for one.
 func (f *filter) each(fn func(inbox.Filter) error) error {
 	for _, s := range f.retryable() {
 		rows, _ := f.rows()
@@ -177,16 +178,10 @@ func (all *jobs) begin(total int, query string, stop context.CancelFunc) (*job, 
 
 func (i *Inspector) run(ctx context.Context, j *job, f filter) {
 	defer j.stop()
-	left := j.now().Total
-	err := f.each(func(rows inbox.Filter) error {
-		if left == 0 {
-			return nil
-		}
-		n, err := i.cfg.Inbox.RetryAll(ctx, rows, left, func(int) {
-			j.change(func(s *jobStatus) { s.Retried++ })
-		})
-		left -= n
-		return err
+	rows, _ := f.rows()
+	rows.States = f.retryable() // in one go, so that what was dead is not met again as pending
+	_, err := i.cfg.Inbox.RetryAll(ctx, rows, j.now().Total, func(int) {
+		j.change(func(s *jobStatus) { s.Retried++ })
 	})
 	j.change(func(s *jobStatus) {
 		s.Running, s.Stopped = false, ctx.Err() != nil
