@@ -1,0 +1,104 @@
+package inspector_test
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack/payacktest"
+)
+
+// stream reads server-sent events.
+type stream struct {
+	t  *testing.T
+	in *bufio.Reader
+}
+
+func (s *shop) stream(t *testing.T, query string) *stream {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/live?"+query, nil)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+token)
+	res, err := client.Do(r)
+	require.NoError(t, err)
+	t.Cleanup(func() { res.Body.Close() })
+	require.Equal(t, http.StatusOK, res.StatusCode)
+	require.Equal(t, "text/event-stream", res.Header.Get("Content-Type"))
+	return &stream{t, bufio.NewReader(res.Body)}
+}
+
+// next returns the next event of a name, and its data.
+func (s *stream) next(name string) string {
+	s.t.Helper()
+	for {
+		found := false
+		var data strings.Builder
+		for {
+			line, err := s.in.ReadString('\n')
+			require.NoError(s.t, err)
+			if line == "\n" {
+				break
+			}
+			found = found || line == "event: "+name+"\n"
+			if text, ok := strings.CutPrefix(line, "data: "); ok {
+				data.WriteString(text)
+			}
+		}
+		if found {
+			return data.String()
+		}
+	}
+}
+
+// A stream begins with the list as it is, has what comes and what becomes of it, and
+// only what fits its filter. Rows that no longer fit go.
+func TestStream(t *testing.T) {
+	s := open(t)
+	deliver(s.pts, paid(t, "ORD-1"))
+	all, waiting, one := s.stream(t, ""), s.stream(t, "outcome=pending"), s.stream(t, "only=1")
+	assert.Contains(t, all.next("list"), "ORD-1")
+	assert.Contains(t, waiting.next("list"), "ORD-1")
+	assert.Contains(t, one.next("ready"), "pending")
+	deliver(s.pts, paid(t, "ORD-2").Tampered(t, payacktest.FlipSignature))
+	assert.Contains(t, all.next("row"), "ORD-2")
+	assert.Contains(t, all.next("state"), "did not verify")
+	s.work()
+	assert.Contains(t, all.next("row"), `mark accepted`)
+	assert.Equal(t, "1\n", waiting.next("gone"))
+	assert.Contains(t, one.next("row"), `mark accepted`)
+
+	// Another process settles what this one has not seen begin.
+	again := s.stream(t, "q=ORD-3")
+	assert.NotContains(t, again.next("list"), "<tr")
+	deliver(s.pts, paid(t, "ORD-3"))
+	assert.Contains(t, again.next("row"), "ORD-3")
+
+	assert.Equal(t, http.StatusBadRequest, s.ask("GET", "/live?outcome=x", "").StatusCode)
+}
+
+// A server whose own deadlines are short doesn't end the stream.
+func TestStreamOutlastsTheServersDeadline(t *testing.T) {
+	s := withoutInbox(t)
+	server := httptest.NewUnstartedServer(s.page)
+	server.Config.ReadTimeout, server.Config.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
+	server.Start()
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	s.url = server.URL
+	events := s.stream(t, "")
+	events.next("list")
+	for i := range 3 {
+		time.Sleep(400 * time.Millisecond) // longer than the deadlines
+		deliver(s.pts, paid(t, fmt.Sprint("ORD-", i)))
+		assert.Contains(t, events.next("row"), fmt.Sprint("ORD-", i))
+	}
+}
