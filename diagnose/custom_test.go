@@ -1,6 +1,7 @@
 package diagnose_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/diagnose"
+	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/verify"
@@ -53,4 +55,16 @@ func TestCustomReading(t *testing.T) {
 	require.True(t, advice.Verifies)
 	assert.Equal(t, payack.SchemeHeader, advice.Scheme)
 	assert.Contains(t, advice.Fix, `leave Custom out, and set ptop.schemes to ["header"]`)
+}
+
+// What takes the secrets out of Explain's texts takes them out of others.
+func TestRedactor(t *testing.T) {
+	keys := payacktest.NewPtopKeys()
+	h, err := handlers.NewPtop(keys.Config(), func(context.Context, *payack.PtopEvent) error { return nil })
+	require.NoError(t, err)
+	redact, err := diagnose.Redactor(t.Context(), h, &payack.Delivery{})
+	require.NoError(t, err)
+	require.Equal(t, "the key is [redacted].", redact("the key is "+keys.SigningKey.Reveal()+"."))
+	_, err = diagnose.Redactor(t.Context(), nil, &payack.Delivery{})
+	require.ErrorContains(t, err, "the receiver is nil")
 }
