@@ -80,7 +80,7 @@ var importPaths = func() map[string]string {
 	for _, path := range []string{"context", "database/sql", "log", "net/http", "os", "time"} {
 		paths[path[strings.LastIndexByte(path, '/')+1:]] = path
 	}
-	for _, path := range []string{"client", "diagnose", "handlers", "inbox", "inbox/sqlite", "middleware", "observe/otelpayack",
+	for _, path := range []string{"client", "diagnose", "handlers", "inbox", "inbox/sqlite", "inspector", "middleware", "observe/otelpayack",
 		"observe/prompayack", "payacktest", "ratelimit", "ratelimit/redislimit", "reconcile", "store/redisstore", "store/sqlstore", "verify"} {
 		paths[path[strings.LastIndexByte(path, '/')+1:]] = "github.com/payack/payack/" + path
 	}

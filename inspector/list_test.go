@@ -63,7 +63,8 @@ func TestFilters(t *testing.T) {
 		"from=2020-01-01T00:00&provider=pts": {"ORD-1 rejected", "ORD-1 accepted"},
 		"from=" + url.QueryEscape(time.Now().Add(time.Hour).Format(time.RFC3339)): nil,
 	} {
-		assert.Equal(t, want, s.orders(query), query)
+		// SQLite's clock and this process's tell no order within a millisecond.
+		assert.ElementsMatch(t, want, s.orders(query), query)
 	}
 	for _, query := range []string{"provider=acme", "outcome=fine", "within=1y", "from=yesterday", "older=x", "older=1", "reason=" + strings.Repeat("x", 99)} {
 		a := s.ask("GET", "/?"+query, "", asJSON)

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"iter"
+	"net/http"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/client"
@@ -19,6 +20,7 @@ var (
 	settle func(context.Context, *payack.PTSEvent) error
 	in     *inbox.Inbox
 	mine   payack.Observer
+	mux    *http.ServeMux
 	shop   interface {
 		OpenOrders(context.Context) iter.Seq2[reconcile.Order, error]
 	}
@@ -26,6 +28,9 @@ var (
 	ptopClient    *client.Ptop
 	ptsClient     *client.PTS
 	payatomClient *client.Payatom
+
+	metrics    payack.Observer
+	reconciler *reconcile.Reconciler
 
 	ptopReceiver, ptsReceiver, payatomReceiver *handlers.Handler
 )
