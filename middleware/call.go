@@ -25,8 +25,8 @@ func (rc *receiver) callbackError(ctx context.Context, err error) error {
 	return &payack.Error{Provider: rc.stages.provider, Stage: payack.StageCall, Reason: reason, Detail: detail, Err: err}
 }
 
-// recovered turns a panic of the merchant's code into a failure. It is to be
-// deferred before everything that is given up then.
+// recovered turns a panic of the merchant's code into a failure. Defer it first, so
+// that it runs after all other deferred calls.
 func (rc *receiver) recovered(d *delivery, err *error) {
 	p := recover()
 	if p == nil {
@@ -46,6 +46,14 @@ func (rc *receiver) recovered(d *delivery, err *error) {
 		stage = payack.StageVerify
 	}
 	*err = d.fail(stage, payack.ReasonPanic, nil, "the merchant's code panicked; its stack is in the log")
+}
+
+// notAborted makes a failure of http.ErrAbortHandler where there is no connection
+// to end.
+func (d *delivery) notAborted(err *error) {
+	if *err == http.ErrAbortHandler {
+		*err = d.fail(payack.StageCall, payack.ReasonPanic, nil, "the merchant's code panicked with http.ErrAbortHandler")
+	}
 }
 
 // aborts reports whether what was thrown is http.ErrAbortHandler. Its methods may

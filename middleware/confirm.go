@@ -87,7 +87,7 @@ func newConfirmer[E payack.Event](confirm ConfirmFunc[E], o *Options) (*confirme
 func (c *confirmer[E]) ask(ctx context.Context, ev E) (*payack.Confirmation, error) {
 	if said := ev.Found().Confirmed; c.asksOnly && said != nil && said.Paid {
 		if d, ok := payack.DeliveryFrom(ctx); ok && d.Source == payack.SourceQuery {
-			return said, nil // a moment ago
+			return said, nil // the provider has just been asked
 		}
 	}
 	r := c.question(ctx, ev)

@@ -1,7 +1,9 @@
-// Package middleware is the way of a request: it turns HTTP away at the gate,
-// captures the body, has it verified, has it compared with what is expected and
-// confirmed, takes hold of it (once only), calls the merchant's code, and answers
-// in the provider's words.
+// Package middleware is the way of a request, in two halves. At the door it turns
+// HTTP away at the gate, captures the body and has it verified; with an inbox it
+// keeps the event and answers. At the desk it has the event compared with what is
+// expected and confirmed, takes hold of it (once only), and calls the merchant's
+// code; without an inbox this is in the request, which is answered then, in the
+// provider's words. The file receiver.go has both halves, and each step has a file.
 //
 // There is a receiver for each provider, made by [NewPtop], [NewPTS] and
 // [NewPayatom]. Wrap puts it around an existing http.Handler, which then finds

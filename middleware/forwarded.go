@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// lastInForwarded does the same for a line of Forwarded (RFC 7239), and returns
+// lastInForwarded does as lastInList for a line of Forwarded (RFC 7239), and returns
 // the invalid address where no element stands in it.
 //
 // The line is read from its beginning, since commas stand in quoted strings, too.

@@ -31,7 +31,8 @@ type Handler struct {
 // it.
 //
 // The error is for a nil receiver or function, and that of a function whose type
-// is a [payack.StoreChecker], which does not go with InsecureProcessWithoutStore.
+// is a [payack.StoreChecker], which does not go with InsecureProcessWithoutStore;
+// with an inbox also that of mounting it there.
 func Handle[E payack.Event, F ~func(context.Context, E) error](rc *Receiver[E], fn F) (*Handler, error) {
 	if rc == nil || rc.engine == nil {
 		return nil, errors.New("payack: Handle: the receiver is nil; look at the error that its constructor returned")
@@ -116,8 +117,8 @@ func (h *Handler) Process(ctx context.Context, d *payack.Delivery, o *payack.Obs
 	})
 }
 
-// Deliver takes an event that was found by asking the provider the way that its
-// callback would have gone: with an inbox it is kept, an invalid one too, and
+// Deliver processes an event that was found by asking the provider as if its
+// callback had arrived: with an inbox it is kept, an invalid one too, and
 // processed by the inbox; without one it is processed now, as by [Handler.Process],
 // which says the rest. Set d.Source. An event of [payack.SourceQuery] that has the
 // provider's answer in Confirmed is not confirmed by another question where Confirm
@@ -150,21 +151,18 @@ func (h *Handler) withoutRequest(ctx context.Context, d *payack.Delivery, o *pay
 			o.Took.Total = time.Since(started)
 		}
 	}()
-	err := h.desk(ctx, mine, rest)
+	err := h.resume(ctx, mine, started.Add(h.engine.options.Deadline), rest)
 	mine.end(err)
 	return err
 }
 
-// desk is run without a request: nobody else would end a panic.
-func (h *Handler) desk(parent context.Context, d *delivery, rest func(context.Context, *delivery) error) (err error) {
+// resume prepares a delivery that has no request, and calls the rest of its way.
+// Panics end here, since there is no server to recover them.
+func (h *Handler) resume(parent context.Context, d *delivery, end time.Time, rest func(context.Context, *delivery) error) (err error) {
 	rc := h.engine
-	defer func() {
-		if err == http.ErrAbortHandler {
-			err = d.fail(payack.StageCall, payack.ReasonPanic, nil, "the merchant's code panicked with http.ErrAbortHandler")
-		}
-	}()
+	defer d.notAborted(&err)
 	defer rc.recovered(d, &err)
-	ctx := d.within(parent, d.lapped.Add(rc.options.Deadline))
+	ctx := d.within(parent, end)
 	defer d.deadline.Stop()
 	if d.Event == nil || !h.owns(d.Event) {
 		return d.invalid("the delivery has no verified event of this provider")

@@ -24,8 +24,9 @@ type hold struct {
 	id, lock string
 	claims   []payack.HeldClaim
 	room     [1]payack.HeldClaim // most events need no more
-	// committed is set when the claims were marked done, here or elsewhere.
-	committed bool
+	// settled is set when the function has succeeded. The claims are not given up
+	// from then on: one that could not be marked done stays busy until its lease ends.
+	settled bool
 }
 
 // locks reports whether a claim is the lock, which is never committed.
@@ -42,25 +43,19 @@ func (rc *receiver) take(ctx context.Context, d *delivery, ev payack.Event, fing
 		return false, d.fail(payack.StageGuard, payack.ReasonBusy, nil, "the same event is being processed in this process")
 	}
 	h.id, h.claims = id, h.room[:0]
-	if state, err := rc.once.lookFormer(ctx, id, fingerprint); err != nil || state != payack.ClaimUnknown {
-		return d.knownOr(state, err)
+	switch state, err := rc.once.lookFormer(ctx, id, fingerprint); {
+	case err != nil:
+		return false, err
+	case state != payack.ClaimUnknown:
+		return d.known(state)
 	}
-	state, err := h.claim(ctx, id, fingerprint)
-	switch {
+	switch state, err := h.claim(ctx, id, fingerprint); {
 	case err != nil:
 		return false, err
 	case state != payack.ClaimGranted:
 		return d.known(state)
 	}
 	return false, rc.tie(ctx, d, ev)
-}
-
-// knownOr is known, unless err is another end.
-func (d *delivery) knownOr(state payack.ClaimState, err error) (done bool, _ error) {
-	if err != nil {
-		return false, err
-	}
-	return d.known(state)
 }
 
 // known ends an event that is done, busy or in conflict.
@@ -87,8 +82,8 @@ func (h *hold) claim(ctx context.Context, id, fingerprint string) (payack.ClaimS
 	return got.State, nil
 }
 
-// bindNow marks id done with this fingerprint, whatever becomes of the event:
-// done is the answer to the first time and to those after it.
+// bindNow marks id done with this fingerprint, whatever becomes of the event. It
+// returns ClaimDone whether this call bound id or an earlier one did.
 func (h *hold) bindNow(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	if h.once.binder != nil {
 		state, err := h.once.binder.Bind(ctx, id, fingerprint)
@@ -113,10 +108,10 @@ func (h *hold) bindNow(ctx context.Context, id, fingerprint string) (payack.Clai
 
 // commit marks all claims done. It does nothing when that was done elsewhere.
 func (h *hold) commit(ctx context.Context) (err error) {
-	if h.committed {
+	if h.settled {
 		return nil
 	}
-	h.committed = true
+	h.settled = true
 	ctx, stop := atLeast(ctx, storeTimeout)
 	defer stop()
 	// The event last: whoever finds it done must find its signature bound.
@@ -139,13 +134,13 @@ func (h *hold) release(ctx context.Context) {
 	if h.lock != "" {
 		defer leave(h.once.home, h.lock)
 	}
-	if h.committed && h.lock == "" {
+	if h.settled && h.lock == "" {
 		return // and leave the clock alone
 	}
 	ctx, stop := atLeast(ctx, storeTimeout) // for all of them
 	defer stop()
 	for _, c := range slices.Backward(h.claims) {
-		if h.committed && !h.locks(c) {
+		if h.settled && !h.locks(c) {
 			continue
 		}
 		err := h.once.release(ctx, c)
@@ -171,7 +166,7 @@ func (h *hold) Claims() []payack.HeldClaim {
 }
 
 // Committed implements [payack.Held].
-func (h *hold) Committed() { h.committed = true }
+func (h *hold) Committed() { h.settled = true }
 
 // atLeast returns ctx with no less than d until its deadline.
 func atLeast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {

@@ -24,7 +24,7 @@ func flightOf(id string) *flight {
 	return &flights[maphash.String(flightSeed, id)%uint64(len(flights))]
 }
 
-// enter reports whether nobody in this process was working on the event.
+// enter marks an event as in flight, and reports false if it was already.
 func enter(home, id string) bool {
 	f := flightOf(id)
 	f.mu.Lock()

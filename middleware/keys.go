@@ -76,8 +76,8 @@ func (k *keyed[E, K]) keys(ctx context.Context, r *http.Request) (K, error) {
 }
 
 // named puts the provider into an error of a constructor, so that of several
-// receivers one knows which. Members have the names of the configuration here,
-// of which package verify has one under another.
+// receivers one knows which. What package verify calls Headers is SignatureHeaders
+// here.
 func named(p payack.Provider, err error) error {
 	if err == nil {
 		return nil

@@ -99,7 +99,8 @@ type Options struct {
 	// members is not passed on.
 	Store payack.Store
 	// Lease is how long a claim holds when nothing ends it (a crash); 0 is the
-	// deadline and 30 seconds. It must be longer than the deadline.
+	// deadline and 30 seconds. It must be longer than the deadline. An inbox has
+	// leases of its own.
 	Lease time.Duration
 	// InsecureProcessWithoutStore calls the callback when the store fails. By
 	// default the provider is asked to send again: with this set an event may be

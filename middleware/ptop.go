@@ -94,11 +94,11 @@ func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 		return nil, errors.New("payack: ptop: both KeyFunc and SigningKeys are given; give one of them")
 	}
 	keys := &keyed[*payack.PtopEvent, *verify.PtopKeys]{provider: payack.Ptop, verifier: v, static: static, find: c.KeyFunc}
-	confirms, err := newConfirmer(c.Confirm, &c.Options)
+	confirmer, err := newConfirmer(c.Confirm, &c.Options)
 	if err != nil {
 		return nil, err
 	}
-	confirmed := func(ev *payack.PtopEvent) bool { return c.Confirm != nil && ev.Success }
+	needsConfirm := func(ev *payack.PtopEvent) bool { return c.Confirm != nil && ev.Success }
 	return newReceiver(c.Options, stages[*payack.PtopEvent]{
 		provider: payack.Ptop,
 		answers:  &ptopAnswers,
@@ -119,10 +119,10 @@ func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 		with:     keys.with,
 		tenant:   c.Tenant,
 		tenants:  c.KeyFunc != nil,
-		asks:     confirmed,
-		confirms: confirmed,
+		asks:     needsConfirm,
+		confirms: needsConfirm,
 		ask: func(ctx context.Context, ev *payack.PtopEvent) error {
-			answer, err := confirms.ask(ctx, ev)
+			answer, err := confirmer.ask(ctx, ev)
 			if err == nil { // otherwise Confirm may still be reading the event
 				ev.Confirmed = answer
 			}

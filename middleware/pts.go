@@ -98,11 +98,11 @@ func newPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 		return nil, errors.New("payack: pts: both KeyFunc and keys are given; give one of them")
 	}
 	keys := &keyed[*payack.PTSEvent, *verify.PTSKeys]{provider: payack.PTS, verifier: v, static: static, find: c.KeyFunc}
-	confirms, err := newConfirmer(c.Confirm, &c.Options)
+	confirmer, err := newConfirmer(c.Confirm, &c.Options)
 	if err != nil {
 		return nil, err
 	}
-	confirmed := func(ev *payack.PTSEvent) bool { return c.Confirm != nil && ev.Paid() }
+	needsConfirm := func(ev *payack.PTSEvent) bool { return c.Confirm != nil && ev.Paid() }
 	return newReceiver(c.Options, stages[*payack.PTSEvent]{
 		provider: payack.PTS,
 		answers:  &ptsAnswers,
@@ -114,10 +114,10 @@ func newPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 		tenant:   c.Tenant,
 		tenants:  c.KeyFunc != nil,
 		unknown:  func(ev *payack.PTSEvent) bool { return !ev.Status.Known() },
-		asks:     confirmed,
-		confirms: confirmed,
+		asks:     needsConfirm,
+		confirms: needsConfirm,
 		ask: func(ctx context.Context, ev *payack.PTSEvent) error {
-			answer, err := confirms.ask(ctx, ev)
+			answer, err := confirmer.ask(ctx, ev)
 			if err == nil { // otherwise Confirm may still be reading the event
 				ev.Confirmed = answer
 			}

@@ -23,7 +23,8 @@ type receiver struct {
 	once    once
 	rules   *rules
 
-	// refusals at the gate are made once: a flood of them must cost little.
+	// refusals at the gate are made once: a flood of them must cost little. Nobody
+	// writes to them, since a refused request has no event.
 	refusals          map[payack.Reason]error
 	unknownAddress    error
 	charsetAsEncoding error
@@ -72,7 +73,7 @@ type stages[E payack.Event] struct {
 	// each request has its own.
 	tenant  string
 	tenants bool
-	// pinned reports that the scheme needs no advice.
+	// pinned reports that one scheme is configured, so that nobody is told to pin it.
 	pinned bool
 }
 
@@ -138,8 +139,8 @@ func newReceiver[E payack.Event](o Options, s stages[E]) (*Receiver[E], error) {
 	}}, nil
 }
 
-// serve takes a request all the way. Whatever happens, it is answered once and
-// observed once.
+// serve takes a request all the way. It is answered once, unless the merchant's
+// code ends the connection or the goroutine, and always observed once.
 func (rc *receiver) serve(w http.ResponseWriter, r *http.Request, call callFunc) {
 	now := time.Now()
 	d := &delivery{w: w, r: r, Delivery: payack.Delivery{
@@ -189,8 +190,8 @@ func (rc *receiver) run(d *delivery, call callFunc) (err error) {
 	ctx := d.within(d.r.Context(), d.Received.Add(rc.options.Deadline))
 	defer d.deadline.Stop()
 	ev, err := rc.verify(ctx, d)
-	if rc.options.Inbox != nil && ev != nil { // an invalid one too
-		return rc.keep(ctx, d, ev)
+	if rc.options.Inbox != nil && ev != nil {
+		return rc.keep(ctx, d, ev) // what makes it invalid, if anything, is in d.Invalid
 	}
 	if err != nil {
 		return err
@@ -206,7 +207,8 @@ func (rc *receiver) process(ctx context.Context, d *delivery, ev payack.Event, c
 	if done, err := rc.guard(ctx, d, ev, fingerprint); done || err != nil {
 		return rc.duplicate(ctx, d, ev, err)
 	}
-	defer d.hold.release(ctx) // does nothing before take and after commit
+	// Before take there is nothing to give up; after commit only what locks others out.
+	defer d.hold.release(ctx)
 	done, err := rc.take(ctx, d, ev, fingerprint)
 	if done || err != nil {
 		return rc.duplicate(ctx, d, ev, err)

@@ -52,6 +52,7 @@ func (h *Handler) Rehearse(r *http.Request) Rehearsal {
 }
 
 func (rc *receiver) rehearse(d *delivery, out *Rehearsal) (err error) {
+	defer d.notAborted(&err)
 	defer rc.recovered(d, &err)
 	if err := rc.admit(d.r); err != nil {
 		return err

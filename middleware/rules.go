@@ -41,7 +41,7 @@ func newRules(zero payack.Event, fields map[string]string) (r *rules, err error)
 			}
 		}
 		if field.Type.Kind() == reflect.String || field.Type == reflect.TypeFor[payack.Text]() {
-			if part, found := orders(tag); found {
+			if part, found := comparison(tag); found {
 				return nil, fmt.Errorf("payack: Validate: %s: %q would compare lengths, because %s is a text; write min, max or len for lengths, oneof for values", name, part, name)
 			}
 		}
@@ -56,8 +56,8 @@ func newRules(zero payack.Event, fields map[string]string) (r *rules, err error)
 	return &rules{v: compile(t, tags)}, nil
 }
 
-// orders returns the part of a tag that looks like a comparison of numbers.
-func orders(tag string) (part string, found bool) {
+// comparison returns the part of a tag that looks like one of numbers.
+func comparison(tag string) (part string, found bool) {
 	for _, part := range strings.Split(tag, ",") {
 		switch name, _, _ := strings.Cut(part, "="); name {
 		case "gt", "gte", "lt", "lte":

@@ -7,7 +7,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// verify is check, and tells the log what is to be known of a receiver.
+// verify runs check, warns of an unknown status, and once logs the scheme to pin.
 func (rc *receiver) verify(ctx context.Context, d *delivery) (payack.Event, error) {
 	ev, err := rc.check(ctx, d)
 	if ev == nil || err != nil {

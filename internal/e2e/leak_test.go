@@ -339,7 +339,8 @@ func hostileEverything(t testing.TB) map[string][]any {
 	require.True(t, ok)
 	add(refund, payack.InboxStats{}, payack.PTSUnsigned{}, payack.PayatomUnsigned{}, payack.NewAmount("100.50"), payack.NewText("x"),
 		payack.Answer{Status: 200}, payack.Claim{State: payack.ClaimGranted, Token: "1"}, payack.Confirmation{Paid: true},
-		payack.Expectation{Found: true, Amount: payack.NewAmount("500"), RefCode: "b73ea664"})
+		payack.Expectation{Found: true, Amount: payack.NewAmount("500"), RefCode: "b73ea664"},
+		payack.Summary{Status: "Approved", Amount: payack.NewAmount("500"), Transaction: "b73ea664", Reference: "838498153464"})
 	return out
 }
 
