@@ -14,8 +14,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
@@ -322,21 +324,41 @@ func fits(clone, version string, modules []workModule, p *proxy) error {
 	if out, err := command(clone, env, "go", "build", "-modfile=tools.mod", "-o", program, "golang.org/x/exp/cmd/gorelease"); err != nil {
 		return fmt.Errorf("can't build gorelease: %w\n%s", err, out)
 	}
-	for _, m := range modules {
+	// Several at once, since each takes seconds.
+	errs := make([]error, len(modules))
+	places := make(chan struct{}, runtime.NumCPU())
+	var all sync.WaitGroup
+	for i, m := range modules {
 		base, ok := bases[m.path]
 		if !ok {
 			continue
 		}
-		out, err := command(filepath.Join(clone, m.dir), p.env, program, "-base="+base)
-		found := suggestion.FindStringSubmatch(out)
-		if err != nil || found == nil {
-			return fmt.Errorf("gorelease finds no version for %s after %s; fix what it says\n%s", m.path, base, out)
-		}
-		if core, _, _ := strings.Cut(version, "-"); semver.Compare(core, found[1]) < 0 {
-			return fmt.Errorf("%s is too low for what changed in %s since %s; release %s or higher\n%s", version, m.path, base, found[1], out)
-		}
-		fmt.Printf("%s: %s fits the changes since %s\n%s\n", m.path, version, base, out)
+		all.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			errs[i] = fit(clone, version, base, program, m, p)
+		})
 	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fit is fits for one module.
+func fit(clone, version, base, program string, m workModule, p *proxy) error {
+	out, err := command(filepath.Join(clone, m.dir), p.env, program, "-base="+base)
+	found := suggestion.FindStringSubmatch(out)
+	if err != nil || found == nil {
+		return fmt.Errorf("gorelease finds no version for %s after %s; fix what it says\n%s", m.path, base, out)
+	}
+	if core, _, _ := strings.Cut(version, "-"); semver.Compare(core, found[1]) < 0 {
+		return fmt.Errorf("%s is too low for what changed in %s since %s; release %s or higher\n%s", version, m.path, base, found[1], out)
+	}
+	fmt.Printf("%s: %s fits the changes since %s\n%s\n", m.path, version, base, out)
 	return nil
 }
 
