@@ -45,10 +45,11 @@ type Inbox struct {
 	entering int
 
 	stop <-chan struct{} // closed when Run is to end
-	// Of Run's own goroutine: when it last looked for crashed attempts, and whether
-	// its last round found something due.
+	// Of Run's own goroutine: when it last looked for crashed attempts, whether its
+	// last round found something due, and of what it has reminded an engine.
 	recovered time.Time
 	plenty    bool
+	reminded  map[string]reminded
 
 	running  atomic.Bool
 	attempts sync.WaitGroup

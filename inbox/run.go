@@ -93,7 +93,7 @@ func (in *Inbox) serve(ctx context.Context, untilIdle bool) error {
 	defer cancel()
 	in.mu.Lock()
 	in.stop = ctx.Done()
-	in.recovered, in.plenty, in.serving = time.Time{}, false, true
+	in.recovered, in.plenty, in.serving, in.reminded = time.Time{}, false, true, map[string]reminded{}
 	in.mu.Unlock()
 	go func() {
 		select {

@@ -17,9 +17,9 @@ import (
 // due, and calls what is returned. [Inbox.Run] then attempts nothing by itself; it
 // renews leases, finds what crashed or was forgotten, and cleans up. Module
 // inbox/riverinbox calls it, once, before anything else.
-func (in *Inbox) Schedule(due schedule.Due) schedule.Attempt {
+func (in *Inbox) Schedule(due schedule.Due) (schedule.Attempt, schedule.Idle) {
 	in.due = due
-	return in.attemptRow
+	return in.attemptRow, in.idle
 }
 
 // How soon an engine looks again at a row that can't be attempted now.
@@ -35,22 +35,28 @@ func (in *Inbox) attemptRow(ctx context.Context, id int64, finish schedule.Finis
 		return schedule.Result{Again: true, Wait: afterAbsent}
 	}
 	defer in.attempts.Done()
-	leasing, cancel := context.WithTimeout(ctx, opTimeout)
-	l, r, err := in.leaseRow(leasing, id)
-	cancel()
-	if err != nil {
-		in.complain("beginning an attempt", err)
-		r = schedule.Result{Again: true, Wait: afterAbsent}
-	}
-	began := err == nil && l.id != 0
-	if began {
-		in.begins(l)
-	}
-	in.entered(-1)
-	if !began {
+	l, r := in.beginRow(ctx, id)
+	if l.id == 0 {
 		return r
 	}
 	return resultOf(in.attend(ctx, l, finish))
+}
+
+// beginRow is leaseRow for an attempt that was counted by enter. One that begins
+// counts as one that runs.
+func (in *Inbox) beginRow(ctx context.Context, id int64) (leased, schedule.Result) {
+	defer in.entered(-1)
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	l, r, err := in.leaseRow(ctx, id)
+	if err != nil {
+		in.complain("beginning an attempt", err)
+		return leased{}, schedule.Result{Again: true, Wait: afterAbsent}
+	}
+	if l.id != 0 {
+		in.begins(l)
+	}
+	return l, r
 }
 
 // resultOf says what an ending means for an engine.
@@ -198,54 +204,61 @@ func (in *Inbox) retryDue(ctx context.Context, id int64) (bool, error) {
 	return true, tx.Commit()
 }
 
-// maxReminders bounds how many rows the engine is reminded of at once.
-const maxReminders = 200
+// maxReminders bounds of how many rows of a receiver the engine is reminded at once.
+const maxReminders = 500
+
+// reminded is how far a receiver's late rows have been gone through.
+type reminded struct{ next, id int64 }
 
 // remind tells the engine of rows that should have begun long ago: those of a
 // process that ended before it could say when to try again, of an inbox that had
-// no engine, and of jobs that somebody has deleted. Where it has much to do, rows
-// are late because of that.
+// no engine, and of jobs that somebody has deleted. Each receiver's are gone through
+// in turn, so that those that wait for their turn don't hide one that is lost.
 func (in *Inbox) remind(ctx context.Context) error {
-	if in.active() > in.cfg.Workers/2 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
+	var failed []error
 	for receiver := range in.room() {
-		rows, err := in.cfg.DB.QueryContext(ctx, in.sql.forgotten, receiver, (in.cfg.Lease / 2).Microseconds(), maxReminders)
-		if err != nil {
-			return err
-		}
-		late, err := scanForgotten(rows, receiver)
-		if err != nil {
-			return err
-		}
-		if len(late) == 0 {
-			continue
-		}
-		tx, err := in.begin(ctx)
-		if err != nil {
-			return err
-		}
-		if err = in.due(ctx, tx.Tx, late); err == nil {
-			err = tx.Commit()
-		}
-		_ = tx.Rollback()
-		if err != nil {
-			return err
-		}
+		failed = append(failed, in.remindOf(ctx, receiver))
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
-func scanForgotten(rows *sql.Rows, receiver string) (out []schedule.Row, err error) {
+func (in *Inbox) remindOf(ctx context.Context, receiver string) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	from := in.reminded[receiver]
+	rows, err := in.cfg.DB.QueryContext(ctx, in.sql.forgotten, receiver, (in.cfg.Lease / 2).Microseconds(), from.next, from.next, from.id, maxReminders)
+	if err != nil {
+		return err
+	}
+	late, last, err := scanForgotten(rows, receiver)
+	if err != nil {
+		return err
+	}
+	if len(late) < maxReminders { // all of them: from the start again
+		last = reminded{}
+	}
+	in.reminded[receiver] = last
+	if len(late) == 0 {
+		return nil
+	}
+	tx, err := in.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := in.due(ctx, tx.Tx, late); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func scanForgotten(rows *sql.Rows, receiver string) (out []schedule.Row, last reminded, err error) {
 	defer rows.Close()
 	for rows.Next() {
-		row := schedule.Row{Receiver: receiver, Late: true}
-		if err := rows.Scan(&row.ID); err != nil {
-			return nil, err
+		if err := rows.Scan(&last.id, &last.next); err != nil {
+			return nil, last, err
 		}
-		out = append(out, row)
+		out = append(out, schedule.Row{ID: last.id, Receiver: receiver, Late: true})
 	}
-	return out, rows.Err()
+	return out, last, rows.Err()
 }

@@ -134,8 +134,8 @@ func newStatements(d Dialect, prefix string) statements {
 		rowNow:   write(`SELECT payment, receiver, state, next_us - NOW FROM INBOX WHERE id = ?`),
 		dueByID:  write(`SELECT id, receiver, next_us - NOW FROM INBOX WHERE id = ?`),
 		dueByKey: write(`SELECT id, receiver, next_us - NOW FROM INBOX WHERE payment = ? AND k = ?`),
-		forgotten: write(`SELECT id FROM INBOX WHERE state = 1 AND receiver = ? AND next_us <= CLOCK - ?
-	AND NOT EXISTS (SELECT 1 FROM RUNNING WHERE RUNNING.payment = INBOX.payment) ORDER BY next_us LIMIT ?`),
+		forgotten: write(`SELECT id, next_us FROM INBOX WHERE state = 1 AND receiver = ? AND next_us <= CLOCK - ? AND next_us >= ? AND (next_us > ? OR id > ?)
+	AND NOT EXISTS (SELECT 1 FROM RUNNING WHERE RUNNING.payment = INBOX.payment) ORDER BY next_us, id LIMIT ?`),
 
 		item: write(`SELECT ` + itemColumns + `, encoded, delivery, body FROM INBOX WHERE id = ?`),
 		log:  write(`SELECT number, started_us, took_us, reason, error FROM ATTEMPTS WHERE row_id = ? ORDER BY number DESC LIMIT 1000`),

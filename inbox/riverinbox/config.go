@@ -9,6 +9,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/store/sqlstore"
 )
 
 // How long a job of River may run, and when one whose process ended is taken to be
@@ -30,8 +31,9 @@ type Config struct {
 
 	// Client is the merchant's own client of River, on the same database; nil has
 	// Open make one, and River's tables unless Inbox.NoMigrate is set. Its settings,
-	// migrations, Start and Stop are its owner's: start it after [Open] and stop it
-	// before Run's context ends. It must be made with a queue and with Workers.
+	// migrations, Start and Stop are its owner's: start it after [Open]. The inbox
+	// adds its queues when Run begins, and removes them when Run ends. It must be made
+	// with a queue and with Workers.
 	//
 	// Its RescueStuckJobsAfter may be as it is: jobs of the inbox say themselves for
 	// how long they may run, 5 minutes.
@@ -52,7 +54,19 @@ func (c Config) withDefaults() (Config, error) {
 	case c.Client == nil && c.Workers != nil:
 		return c, errors.New("riverinbox: Config.Workers is set without a Client; give the client, or leave both out")
 	}
+	if c.Inbox.DB != nil && c.Inbox.DB.Stats().MaxOpenConnections == 1 {
+		return c, errors.New("riverinbox: Config.Inbox.DB has one connection, for which the inbox and River would wait without an end; give DB.SetMaxOpenConns more than the workers of all receivers")
+	}
 	return c, nil
+}
+
+// prefix is what tells the inbox's jobs from those of others in the database. It is
+// empty for the default.
+func (c *Config) prefix() string {
+	if c.Inbox.Prefix == sqlstore.DefaultPrefix {
+		return ""
+	}
+	return c.Inbox.Prefix
 }
 
 // workers is how many attempts of one receiver run at the same time.

@@ -1,4 +1,4 @@
 package riverinbox
 
 // QueueOf names a receiver's queue.
-func QueueOf(receiver string) string { return queueOf(receiver) }
+func QueueOf(prefix, receiver string) string { return queueOf(prefix, receiver) }

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inbox/internal/schedule"
 	"github.com/payack/payack/internal/dialect"
 )
 
@@ -27,7 +28,14 @@ type Inbox struct {
 	client  *river.Client[*sql.Tx]
 	own     bool // Open made the client
 	log     *slog.Logger
-	running atomic.Bool
+	idle    schedule.Idle
+	mounted chan struct{} // there are more queues
+
+	mu      sync.Mutex
+	queues  []string      // of the receivers that are mounted
+	serving chan struct{} // closed when what goes on, Run or Drain, has ended; nil for none
+	closed  chan struct{}
+	close   sync.Once
 }
 
 // Open opens the inbox, and makes a client of River unless one is given. It makes
@@ -46,12 +54,16 @@ func Open(ctx context.Context, cfg Config) (*Inbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Inbox{Inbox: rows, cfg: cfg, client: cfg.Client, own: cfg.Client == nil, log: cfg.Inbox.Logger}
+	in := &Inbox{
+		Inbox: rows, cfg: cfg, client: cfg.Client, own: cfg.Client == nil, log: cfg.Inbox.Logger,
+		mounted: make(chan struct{}, 1), closed: make(chan struct{}),
+	}
 	if in.log == nil {
 		in.log = slog.Default()
 	}
 	in.log = slog.New(warnings{in.log.Handler()})
-	w := &worker{attempt: rows.Schedule(in.due)}
+	w := &worker{prefix: cfg.prefix()}
+	w.attempt, in.idle = rows.Schedule(in.due)
 	if err := in.connect(ctx, w); err != nil {
 		return nil, errors.Join(err, rows.Close())
 	}
@@ -68,6 +80,10 @@ func (in *Inbox) connect(ctx context.Context, w *worker) error {
 		return fmt.Errorf("riverinbox: the client's Workers have one of an inbox already: %w; give each inbox a client", err)
 	}
 	if !in.own {
+		// Nobody has a queue without a name: this asks whether the client works at all.
+		if err := in.client.Queues().Remove(ctx, ""); !errors.As(err, new(*river.QueueNotFoundError)) {
+			return errors.New("riverinbox: Config.Client only inserts jobs; make the client with a queue and with Workers")
+		}
 		return nil
 	}
 	driver := riverdatabasesql.New(in.cfg.Inbox.DB)
@@ -78,7 +94,7 @@ func (in *Inbox) connect(ctx context.Context, w *worker) error {
 	var err error
 	in.client, err = river.NewClient(driver, &river.Config{
 		Workers: workers, Logger: in.log, JobTimeout: jobTimeout, RescueStuckJobsAfter: rescueAfter,
-		// A client that is to work needs a queue from the start. Receivers add theirs.
+		// A client that is to work needs a queue from the start. Run adds the receivers'.
 		Queues:            map[string]river.QueueConfig{"payack": {MaxWorkers: 1, FetchPollInterval: time.Minute}},
 		FetchPollInterval: queue.FetchPollInterval, FetchCooldown: queue.FetchCooldown,
 	})
@@ -124,86 +140,31 @@ func text(r *rivermigrate.ValidateResult) error {
 	return errors.New(r.Messages[0])
 }
 
-// Mount implements [payack.Inbox]: it also has this process work the receiver's
-// queue.
+// Mount implements [payack.Inbox]. It may be called while Run runs, which works the
+// queues of the receivers that are mounted.
 func (in *Inbox) Mount(name string, d payack.Desk) error {
 	if err := in.Inbox.Mount(name, d); err != nil {
 		return err
 	}
-	if err := in.client.Queues().Add(queueOf(name), in.cfg.queue()); err != nil {
-		return fmt.Errorf("riverinbox: Mount: the receiver's queue: %w; make the client with a queue and with Workers", err)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.queues = append(in.queues, queueOf(in.cfg.prefix(), name))
+	select {
+	case in.mounted <- struct{}{}:
+	default:
 	}
 	return nil
 }
 
-// Run processes what is kept, until ctx ends or Close is called, and returns when
-// the attempts that run by then have ended. A client that Open made works for as
-// long; one that was given is its owner's to start and to stop, and works nothing of
-// the inbox while Run doesn't run. Run may be called once at a time. While the
-// database can't be reached it tries again.
-func (in *Inbox) Run(ctx context.Context) error { return in.serve(ctx, in.Inbox.Run) }
-
-// Drain processes what is due now and returns when nothing is, and nothing runs.
-// What waits for another try after a failure is left. It is for tests; where Run
-// runs, it waits for it.
-func (in *Inbox) Drain(ctx context.Context) error {
-	if in.running.Load() {
-		return in.Inbox.Drain(ctx)
+// Close has Run end, waits for the attempts that run and for River to have recorded
+// them, and makes Keep fail. The database's pool is its owner's to close, after this.
+func (in *Inbox) Close() error {
+	in.mu.Lock()
+	in.close.Do(func() { close(in.closed) })
+	ended := in.serving
+	in.mu.Unlock()
+	if ended != nil {
+		<-ended
 	}
-	return in.serve(ctx, in.Inbox.Drain)
-}
-
-// serve has River work for as long as the rows' own work goes on, which renews
-// leases and therefore ends after it.
-func (in *Inbox) serve(ctx context.Context, rows func(context.Context) error) error {
-	if !in.running.CompareAndSwap(false, true) {
-		return errors.New("riverinbox: Run is running already; call it once, and Config.Inbox.Workers says how much runs at the same time")
-	}
-	defer in.running.Store(false)
-	apart, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
-	ended := make(chan error, 1)
-	go func() { ended <- rows(apart) }()
-	err := in.work(ctx, ended)
-	if err != errEndOfContext {
-		return err
-	}
-	end()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		return err // nil, of Run
-	}
-	return ctx.Err()
-}
-
-var errEndOfContext = errors.New("the context has ended")
-
-// work has a client that Open made work, until ctx ends or the rows' work does,
-// whose error it returns then.
-func (in *Inbox) work(ctx context.Context, ended <-chan error) error {
-	apart := context.WithoutCancel(ctx) // a client that is cancelled doesn't wait for its jobs
-	for again := time.After(0); ; {
-		select {
-		case err := <-ended:
-			in.stop(apart)
-			return err
-		case <-ctx.Done():
-			in.stop(apart)
-			return errEndOfContext
-		case <-again:
-		}
-		again = nil
-		if in.own {
-			if err := in.client.Start(apart); err != nil {
-				in.log.Error("riverinbox: River's client did not start; it is tried again", "error", err)
-				again = time.After(time.Second)
-			}
-		}
-	}
-}
-
-// stop waits for the jobs that run.
-func (in *Inbox) stop(ctx context.Context) {
-	if in.own {
-		_ = in.client.Stop(ctx) // which fails when ctx ends
-	}
+	return in.Inbox.Close()
 }

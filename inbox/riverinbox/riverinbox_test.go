@@ -278,13 +278,31 @@ func TestOwnClient(t *testing.T) {
 	require.NoError(t, cfg.Client.Start(t.Context()))
 	t.Cleanup(func() { assert.NoError(t, cfg.Client.Stop(context.Background())) })
 	s.kept("A")
-	s.eventually("it waits for Run", func() bool {
-		return s.count(`SELECT COUNT(*) FROM river_job WHERE (metadata->>'snoozes')::int > 0`) == 1
-	})
-	assert.Equal(t, inbox.Pending, s.item("A").State)
-	s.run()
+	ordinary := func(order string) { // the client works
+		_, err := cfg.Client.Insert(t.Context(), greet{order}, nil)
+		require.NoError(t, err)
+		assert.Equal(t, order, <-greeted)
+	}
+	untouched := func(order string) {
+		t.Helper()
+		time.Sleep(300 * time.Millisecond)
+		assert.Equal(t, inbox.Pending, s.item(order).State)
+		assert.Equal(t, 1, s.count(`SELECT COUNT(*) FROM river_job WHERE kind = 'payack_attempt' AND state = 'available' AND attempt = 0 AND attempted_at IS NULL AND metadata->>'snoozes' IS NULL`), "River left it alone")
+	}
+	ordinary("before")
+	untouched("A")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.in.Run(ctx) }()
 	assert.Equal(t, "A", <-greeted)
 	assert.Equal(t, inbox.Done, s.item("A").State)
+	cancel()
+	require.NoError(t, <-ended)
+	s.kept("B")
+	ordinary("after")
+	untouched("B")
+	s.run()
+	assert.Equal(t, "B", <-greeted)
 
 	_, err = riverinbox.Open(t.Context(), cfg)
 	require.ErrorContains(t, err, "give each inbox a client")
@@ -316,12 +334,7 @@ func TestConfig(t *testing.T) {
 		require.ErrorContains(t, err, "river migrate-up")
 	})
 	t.Run("a client that only inserts", func(t *testing.T) {
-		in, err := riverinbox.Open(t.Context(), riverinbox.Config{Inbox: inbox.Config{DB: db, Logger: quiet}, Client: insertOnly, Workers: river.NewWorkers()})
-		require.NoError(t, err)
-		defer in.Close()
-		ptop := payacktest.NewPtopKeys().Config()
-		ptop.Options = handlers.Options{Inbox: in}
-		_, err = handlers.NewPtop(ptop, func(context.Context, *payack.PtopEvent) error { return nil })
+		_, err := riverinbox.Open(t.Context(), riverinbox.Config{Inbox: inbox.Config{DB: db, Logger: quiet}, Client: insertOnly, Workers: river.NewWorkers()})
 		require.ErrorContains(t, err, "make the client with a queue and with Workers")
 	})
 }
@@ -375,8 +388,8 @@ func TestQueues(t *testing.T) {
 		"заказы": "^payack_[0-9a-f]{8}$", "a__b": "^payack_a_b_[0-9a-f]{8}$",
 		"a-name-that-is-longer-than-the-sixty-four-characters-that-a-queue-may-have": "^payack_a_name_that_[a-z_]+_[0-9a-f]{8}$",
 	} {
-		assert.Regexp(t, want, riverinbox.QueueOf(receiver), receiver)
-		assert.LessOrEqual(t, len(riverinbox.QueueOf(receiver)), 64)
+		assert.Regexp(t, want, riverinbox.QueueOf("", receiver), receiver)
+		assert.LessOrEqual(t, len(riverinbox.QueueOf("", receiver)), 64)
 	}
-	assert.NotEqual(t, riverinbox.QueueOf("pts:1"), riverinbox.QueueOf("PTS:1"))
+	assert.NotEqual(t, riverinbox.QueueOf("", "pts:1"), riverinbox.QueueOf("", "PTS:1"))
 }

@@ -16,7 +16,8 @@ type Row struct {
 	// Wait is how long from now it is to be attempted.
 	Wait time.Duration
 	// Late reports that it should have begun before, so that the engine may have
-	// lost it, or not have come to it yet.
+	// lost it, or not have come to it yet: it writes only what it has lost. All rows
+	// of one call are late then, and of one receiver.
 	Late bool
 }
 
@@ -29,6 +30,10 @@ type Due func(ctx context.Context, tx *sql.Tx, rows []Row) error
 // error rolls all back. Ctx gives values only: the attempt ends with its receiver's
 // deadline. It may be called by any number of goroutines.
 type Attempt func(ctx context.Context, id int64, finish Finish) Result
+
+// Idle reports whether nothing is due for a mounted receiver, and no attempt runs in
+// this process.
+type Idle func(ctx context.Context) (bool, error)
 
 // Finish writes in the transaction in which the row is marked as done.
 type Finish func(ctx context.Context, tx *sql.Tx) error
