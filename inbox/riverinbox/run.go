@@ -154,14 +154,14 @@ func (in *Inbox) start(ctx context.Context, worked []string) ([]string, error) {
 
 // stop has River work nothing of the inbox, and waits for the jobs that run.
 func (in *Inbox) stop(ctx context.Context, worked []string) {
+	if in.own { // first: a client that is still starting waits for its queues
+		_ = in.client.Stop(ctx)
+	}
 	ended, end := context.WithCancel(ctx)
 	end()
 	for _, ctx := range []context.Context{ended, ctx} { // all are to end before one is waited for
 		for _, queue := range worked {
 			_ = in.client.Queues().Remove(ctx, queue) // which fails when ctx ends
 		}
-	}
-	if in.own {
-		_ = in.client.Stop(ctx)
 	}
 }
