@@ -1,0 +1,187 @@
+package riverinbox_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inbox/riverinbox"
+	"github.com/payack/payack/payacktest"
+)
+
+// soon has rows be taken to be late after half of a second.
+func soon(cfg riverinbox.Config) riverinbox.Config {
+	cfg.Inbox.Lease = time.Second
+	return cfg
+}
+
+// atom mounts a receiver of Payatom.
+func (s *shop) atom(fn func(context.Context, *payack.PayatomEvent) error) (kept func(order string)) {
+	s.t.Helper()
+	cfg := payacktest.NewPayatomKeys().Config()
+	cfg.Options = handlers.Options{Inbox: s.in, Name: "payatom", Logger: quiet}
+	h, err := handlers.NewPayatom(cfg, fn)
+	require.NoError(s.t, err)
+	return func(order string) {
+		s.t.Helper()
+		payacktest.Accepted(s.t, payack.Payatom, payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Callback(s.t).Deliver(h))
+	}
+}
+
+// pause pauses a queue before a process works it.
+func (s *shop) pause(queue string) {
+	s.t.Helper()
+	s.exec(`INSERT INTO river_queue (name, created_at, paused_at, updated_at) VALUES ($1, now(), now(), now())`, queue)
+}
+
+const jobOf = `SELECT COUNT(*) FROM river_job WHERE args->>'inbox_row' = $1`
+
+func row(item inbox.Item) string { return fmt.Sprint(item.ID) }
+
+// A queue that is paused gets no more jobs for the same rows, however often it is
+// looked at, and one behind many rows that have a job gets its own again.
+func TestPausedQueueDoesNotGrow(t *testing.T) {
+	t.Parallel()
+	s := open(t, soon(config(pool(t, fresh(t)))))
+	const rows = 510 // more than are looked at in one go
+	for n := range rows {
+		s.kept(fmt.Sprint("P", n))
+	}
+	s.pause("payack_pts")
+	last := row(s.item(fmt.Sprint("P", rows-1)))
+	s.exec(`UPDATE payack_inbox SET next_us = next_us - 6000000`)
+	s.run()
+	for range 3 { // each time all have been looked at
+		s.exec(`DELETE FROM river_job WHERE args->>'inbox_row' = $1`, last)
+		s.eventually("it has a job again", func() bool { return s.count(jobOf, last) == 1 })
+	}
+	assert.Equal(t, rows, s.count(`SELECT COUNT(*) FROM river_job`))
+	assert.Equal(t, 0, s.count(`SELECT COUNT(*) FROM effects`))
+	s.exec(`UPDATE river_queue SET paused_at = NULL, updated_at = now()`)
+}
+
+// The job of a process that was killed between fetching it and beginning runs for
+// ever. Its row gets one other, and no more.
+func TestJobOfAKilledProcess(t *testing.T) {
+	t.Parallel()
+	s := open(t, soon(config(pool(t, fresh(t)))))
+	s.kept("A")
+	s.kept("B")
+	s.pause("payack_pts")
+	a, b := row(s.item("A")), row(s.item("B"))
+	s.exec(`UPDATE payack_inbox SET next_us = next_us - 6000000`)
+	s.exec(`UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now(), attempted_by = '{gone}' WHERE args->>'inbox_row' = $1`, a)
+	s.run()
+	s.eventually("another", func() bool { return s.count(jobOf, a) == 2 })
+	for range 3 {
+		s.exec(`DELETE FROM river_job WHERE args->>'inbox_row' = $1`, b)
+		s.eventually("all have been looked at", func() bool { return s.count(jobOf, b) == 1 })
+	}
+	assert.Equal(t, 2, s.count(jobOf, a))
+	assert.Equal(t, 1, s.count(jobOf+` AND state = 'available'`, a))
+}
+
+// A job that is to run long after its row counts as none: the clock had jumped.
+func TestJobOfAnotherTime(t *testing.T) {
+	t.Parallel()
+	s := open(t, soon(config(pool(t, fresh(t)))))
+	s.kept("A")
+	s.exec(`UPDATE river_job SET state = 'scheduled', scheduled_at = now() + interval '1 day'`)
+	s.run()
+	s.eventually("processed", func() bool { return s.count(`SELECT COUNT(*) FROM effects`) == 1 })
+}
+
+// A receiver all of whose workers hang doesn't keep the rows of another from being
+// found.
+func TestHangingReceiverDoesNotStopReminders(t *testing.T) {
+	t.Parallel()
+	s := open(t, soon(config(pool(t, fresh(t)))))
+	hang := make(chan struct{})
+	t.Cleanup(func() { close(hang) })
+	var hanging atomic.Int64
+	s.settle = func(context.Context, *sql.Tx, *payack.PTSEvent) error { hanging.Add(1); <-hang; return nil }
+	done := make(chan string, 1)
+	kept := s.atom(func(_ context.Context, ev *payack.PayatomEvent) error { done <- ev.OrderID; return nil })
+	for n := range inbox.DefaultWorkers {
+		s.kept(fmt.Sprint("H", n))
+	}
+	hangs := func() bool { return hanging.Load() == inbox.DefaultWorkers }
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.in.Run(ctx) }()
+	t.Cleanup(func() { cancel() })
+	s.eventually("all hang", hangs)
+	s.exec(`CREATE RULE lose AS ON INSERT TO river_job DO ALSO DELETE FROM river_job WHERE queue = 'payack_payatom'`)
+	kept("X")
+	s.exec(`DROP RULE lose ON river_job`)
+	s.exec(`DELETE FROM river_job WHERE queue = 'payack_payatom' AND state <> 'running'`)
+	select {
+	case order := <-done:
+		assert.Equal(t, "X", order)
+	case <-time.After(time.Minute):
+		t.Error("nobody found it")
+	}
+	assert.True(t, hangs())
+}
+
+// What is tried again has a job at once, and need not be found.
+func TestTriedAgainHasAJob(t *testing.T) {
+	t.Parallel()
+	cfg := config(pool(t, fresh(t)))
+	cfg.Inbox.GiveUp, cfg.Inbox.LeastAttempts, cfg.Inbox.Revive = 1, 1, time.Millisecond
+	s := open(t, cfg)
+	s.settle = func(context.Context, *sql.Tx, *payack.PTSEvent) error { return errShop }
+	s.kept("A")
+	s.drain()
+	a := row(s.item("A"))
+	s.exec(`DELETE FROM river_job`)
+
+	require.NoError(t, s.in.Retry(t.Context(), s.item("A").ID))
+	assert.Equal(t, 1, s.count(jobOf, a), "by hand")
+	s.exec(`UPDATE payack_inbox SET since_us = 1`)
+	s.drain()
+	require.Equal(t, inbox.Dead, s.item("A").State)
+	s.exec(`DELETE FROM river_job`)
+
+	s.kept("A")
+	assert.Equal(t, inbox.Pending, s.item("A").State)
+	assert.Equal(t, 1, s.count(jobOf, a), "by a redelivery")
+}
+
+// An attempt that crashed leaves a job by which it is tried again.
+func TestRecoveryWritesAJob(t *testing.T) {
+	t.Parallel()
+	s := open(t, config(pool(t, fresh(t)))) // whose rows are late after 5 seconds
+	s.kept("A")
+	s.pause("payack_pts")
+	s.exec(`UPDATE payack_inbox SET state = 2, token = '\x01', attempts = 1, next_us = next_us + 3000000, started_us = next_us`)
+	s.exec(`INSERT INTO payack_running (payment, token, lease_us) SELECT payment, token, 1 FROM payack_inbox`)
+	s.exec(`DELETE FROM river_job`)
+	s.run()
+	s.eventually("recovered", func() bool { return s.item("A").State == inbox.Pending })
+	assert.Equal(t, 1, s.count(jobOf, row(s.item("A"))), "in one transaction")
+}
+
+// River tries a failed attempt again when its row says.
+func TestRetriedWhenTheRowSays(t *testing.T) {
+	t.Parallel()
+	cfg := config(pool(t, fresh(t)))
+	cfg.Inbox.RetryFirst, cfg.Inbox.RetryMax = time.Hour, time.Hour
+	s := open(t, cfg)
+	s.settle = func(context.Context, *sql.Tx, *payack.PTSEvent) error { return errShop }
+	s.kept("A")
+	s.run()
+	s.eventually("it failed", func() bool { return s.count(`SELECT COUNT(*) FROM river_job WHERE state = 'retryable'`) == 1 })
+	var apart float64
+	require.NoError(t, s.db.QueryRow(`SELECT extract(epoch FROM scheduled_at) - next_us / 1e6 FROM river_job, payack_inbox`).Scan(&apart))
+	assert.InDelta(t, 0, apart, 10, "seconds, of a random part of an hour")
+}
