@@ -19,7 +19,7 @@
 //     retried, by a person or by a redelivery, gets another job.
 //   - Of two events of one payment the second snoozes until the first has ended.
 //   - What River has forgotten, because a process ended or somebody has deleted or
-//     cancelled a job, is due again within seconds. To end an event, close its row.
+//     cancelled a job, gets another job within seconds. To end an event, close its row.
 //
 // # Clients
 //
@@ -30,10 +30,10 @@
 // tables of River in one process or in several.
 //
 // Each receiver has a queue of its own, whose name is "payack_" and the receiver's
-// (with a digest where River doesn't take that), with [inbox.Config].PerReceiver
-// workers, Workers if that is zero. A process works the
-// queues of those that are mounted there, so that one whose provider hangs doesn't
-// stop the others, and one can be paused.
+// (with a digest where River doesn't take that, or the inbox has a Prefix of its
+// own), with [inbox.Config].PerReceiver workers, Workers if that is zero. A process
+// works the queues of those that are mounted there while Run runs, so that one whose
+// provider hangs doesn't stop the others, and one can be paused.
 //
 // # Licence
 //
