@@ -265,7 +265,7 @@ end:	do
 }
 
 #ifdef RIVER
-/* schedule.go: what is due and has no job gets one */
+/* remind.go: what is due and has no job gets one */
 proctype reminder() {
 end:	do
 	:: atomic { state[0] == PENDING && jobs[0] == 0 -> JOB(0) }
