@@ -3,7 +3,9 @@ package inspector_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +117,62 @@ func TestMemoryIsBounded(t *testing.T) {
 	n := len(s.orders("outcome=rejected"))
 	assert.Less(t, n, 18, "a MiB of them")
 	assert.Greater(t, n, 10)
+}
+
+// What a request has besides its body counts, and no part of it holds the rest of it.
+func TestMemoryHoldsNothingMore(t *testing.T) {
+	s := withoutInbox(t, func(c *inspector.Config) { c.RememberBytes = 1 << 20 })
+	held := func() int64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := held()
+	for i := range 100 {
+		long := strings.Repeat(string(rune('A'+i%26)), 900_000)
+		s.pts.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/callbacks?"+long, strings.NewReader("{}")))
+		s.pts.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/"+long, nil))
+		s.pts.ServeHTTP(httptest.NewRecorder(), &http.Request{Method: long, URL: &url.URL{Path: "/"}, Body: http.NoBody})
+	}
+	assert.Less(t, held()-before, int64(20<<20), "of 270 MB that came")
+	assert.NotEmpty(t, s.orders("outcome=refused"))
+	assert.LessOrEqual(t, len(s.ask("GET", "/deliveries/m300", "").text), 20_000)
+}
+
+// Names of dropped headers count, too.
+func TestMemoryCountsHeaderNames(t *testing.T) {
+	s := withoutInbox(t, func(c *inspector.Config) { c.RememberBytes = 1 << 20 })
+	for range 400 {
+		r := httptest.NewRequest("GET", "/callbacks", nil)
+		for i := range 50 {
+			r.Header.Set(fmt.Sprintf("X-%060d", i), "x")
+		}
+		s.pts.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	all, older := s.entries("")
+	for older != "" {
+		var more []inspector.Entry
+		more, older = s.entries("older=" + older)
+		all = append(all, more...)
+	}
+	assert.Less(t, len(all), 140, "50 names of 62 bytes each are more than 7 kB")
+	assert.Greater(t, len(all), 50)
+}
+
+// A claim is a text or a number: anything else would show a part of the body.
+func TestClaims(t *testing.T) {
+	s := withoutInbox(t, func(c *inspector.Config) { c.ShowBodies = false })
+	for body, want := range map[string]string{
+		`{"order_id": {"name": "Maria"}}`:                  " rejected",
+		`{"order_id": ["Maria"]}`:                          " rejected",
+		`{"order_id": 17}`:                                 "17 rejected",
+		`{"order_id": "` + strings.Repeat("x", 300) + `"}`: strings.Repeat("x", 256) + "… rejected",
+	} {
+		post(s.ptop, body)
+		assert.Equal(t, want, s.orders("")[0])
+	}
 }
 
 // Each page is there as a page and as JSON.

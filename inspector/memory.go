@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/payack/payack"
 )
@@ -19,18 +18,14 @@ type seen struct {
 	delivery payack.Delivery
 	outcome  payack.Outcome
 	reason   payack.Reason
-	scheme   payack.Scheme
 	eventID  string
 	status   int
-	stage    payack.Stage
 	detail   string
 	err      string
 	took     payack.Durations
-	age      time.Duration
-	dead     bool
 	verified bool
 	omitted  []string // names of headers that were dropped
-	size     int      // bytes, roughly
+	size     int      // bytes that are held, roughly
 
 	once   sync.Once
 	claims claims
@@ -38,6 +33,9 @@ type seen struct {
 
 // claims is what a message says that did not verify.
 type claims struct{ order, transaction string }
+
+// maxClaim bounds a claim, in bytes. It is part of the overhead.
+const maxClaim = 256
 
 // claimed reads what the message says, when somebody first wants to know.
 func (s *seen) claimed() claims {
@@ -48,20 +46,27 @@ func (s *seen) claimed() claims {
 func claimsOf(body string) claims {
 	var members map[string]json.RawMessage
 	if json.Unmarshal([]byte(body), &members) == nil {
-		text := func(name string) string {
-			var s string
-			if json.Unmarshal(members[name], &s) != nil {
-				s = string(members[name])
-			}
-			return s
-		}
-		return claims{order: text("order_id"), transaction: text("transaction_id")}
+		return claims{order: claimOf(members["order_id"]), transaction: claimOf(members["transaction_id"])}
 	}
 	form, err := url.ParseQuery(body)
 	if err != nil {
 		return claims{}
 	}
-	return claims{order: form.Get("order_id"), transaction: form.Get("transaction_id")}
+	return claims{order: owned(form.Get("order_id"), maxClaim), transaction: owned(form.Get("transaction_id"), maxClaim)}
+}
+
+// claimOf is the text of a string or a number. Anything else would show a part of the
+// body, and names nothing.
+func claimOf(member json.RawMessage) string {
+	var s string
+	if json.Unmarshal(member, &s) == nil {
+		return owned(s, maxClaim)
+	}
+	var n json.Number
+	if json.Unmarshal(member, &n) == nil {
+		return owned(n.String(), maxClaim)
+	}
+	return ""
 }
 
 // names are those by which it is found.
@@ -74,8 +79,12 @@ func (s *seen) names() []string {
 	return []string{c.order, c.transaction}
 }
 
-// overhead is what a remembered delivery takes besides its texts.
-const overhead = 1024
+// overhead is what a remembered delivery takes besides its texts, and perText what a
+// text in a list takes besides its bytes.
+const (
+	overhead = 2048
+	perText  = 48
+)
 
 // memory has the last deliveries that no inbox keeps: those that verified, and apart
 // from them the others, so that what anybody can send pushes out no genuine one.

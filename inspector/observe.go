@@ -25,6 +25,13 @@ const (
 	maxHeaderValue  = 4096
 )
 
+// Bounds of other texts, in bytes. No method that anybody uses is longer.
+const (
+	maxMethod = 32
+	maxPath   = 1024
+	maxText   = 1000
+)
+
 // Observe implements [payack.Observer]. What an inbox keeps is counted and not
 // remembered, since its row has it; copies that come while it waits are.
 func (i *Inspector) Observe(_ context.Context, o *payack.Observation) {
@@ -42,12 +49,11 @@ func (i *Inspector) Observe(_ context.Context, o *payack.Observation) {
 func (i *Inspector) seen(o *payack.Observation) *seen {
 	d := *o.Delivery
 	s := &seen{
-		outcome: o.Outcome, reason: o.Reason, scheme: o.Scheme, eventID: o.EventID, status: o.Status,
-		took: o.Took, age: o.Age, dead: o.Dead, verified: d.Event != nil,
+		outcome: o.Outcome, reason: o.Reason, eventID: o.EventID, status: o.Status, took: o.Took, verified: d.Event != nil,
 	}
 	var refusal *payack.Error
 	if errors.As(o.Err, &refusal) {
-		s.stage, s.detail = refusal.Stage, refusal.Detail
+		s.detail = owned(refusal.Detail, maxText)
 		if refusal.Err != nil {
 			s.err = oneLine(refusal.Err.Error())
 		}
@@ -55,15 +61,32 @@ func (i *Inspector) seen(o *payack.Observation) *seen {
 		s.err = oneLine(o.Err.Error())
 	}
 	d.Header, s.omitted = i.kept(d.Header)
+	d.Method, d.Path, d.Invalid = owned(d.Method, maxMethod), owned(d.Path, maxPath), owned(d.Invalid, maxText)
 	s.delivery = d
-	s.size = len(d.Body) + len(d.Path) + len(s.detail) + len(s.err)
+	s.measure()
+	return s
+}
+
+// owned returns the beginning of a text as a copy: what is part of a larger text, such
+// as a path of the request's first line, would hold all of it in memory.
+func owned(text string, n int) string { return strings.Clone(shorten(text, n)) }
+
+// measure adds up what is held in memory.
+func (s *seen) measure() {
+	d := &s.delivery
+	s.size = len(d.Method) + len(d.Path) + len(d.Invalid) + len(d.Body) + len(s.eventID) + len(s.detail) + len(s.err)
+	if d.Event != nil {
+		s.size += len(d.Body) // its texts are no longer than the message
+	}
+	for _, name := range s.omitted {
+		s.size += perText + len(name)
+	}
 	for name, values := range d.Header {
-		s.size += len(name)
+		s.size += perText + len(name)
 		for _, v := range values {
-			s.size += len(v)
+			s.size += perText + len(v)
 		}
 	}
-	return s
 }
 
 // kept returns a copy of the headers of the list, and the names of the others.
@@ -72,13 +95,13 @@ func (i *Inspector) kept(h http.Header) (http.Header, []string) {
 	for name, values := range h {
 		if !i.headers[name] {
 			if len(omitted) < 50 {
-				omitted = append(omitted, shorten(name, 64))
+				omitted = append(omitted, owned(name, 64))
 			}
 			continue
 		}
 		for _, v := range values {
 			if len(out[name]) < maxHeaderValues && len(v) <= maxHeaderValue {
-				out[name] = append(out[name], v)
+				out[name] = append(out[name], strings.Clone(v))
 			}
 		}
 	}
@@ -87,7 +110,7 @@ func (i *Inspector) kept(h http.Header) (http.Header, []string) {
 }
 
 func oneLine(s string) string {
-	return shorten(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; "), 1000)
+	return shorten(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; "), maxText)
 }
 
 // shorten cuts a text after n bytes, between characters.
