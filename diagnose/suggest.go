@@ -93,6 +93,11 @@ var reasons = map[payack.Reason]string{
 	payack.ReasonBodyRead:        "record it again, whole",
 }
 
+// Fix is what to do where no setting is to blame, in one line. That is so where
+// something verified (EventID is not empty); for the rest use [Suggest], which tries
+// settings. It is empty for what is accepted.
+func (r *Report) Fix() string { return reasons[r.Reason] }
+
 func (c *examination) advice(r *Report) *Advice {
 	a := &Advice{}
 	if r.Reason == "" {

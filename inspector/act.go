@@ -17,13 +17,6 @@ import (
 // askTimeout bounds a question to a provider.
 const askTimeout = 30 * time.Second
 
-func unescaped(s string) string {
-	if text, err := url.QueryUnescape(s); err == nil {
-		return text
-	}
-	return s
-}
-
 // row is the row that a request names. It answers where there is none.
 func (i *Inspector) row(w http.ResponseWriter, r *http.Request) (id int64, ok bool) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
@@ -90,7 +83,7 @@ type said struct {
 	Detail   string         `json:"detail,omitempty"`
 }
 
-// Asks reports whether the provider can be asked about an order.
+// asks reports whether the provider can be asked about an order.
 func (i *Inspector) asks() bool { return i.cfg.Ask != nil && !i.cfg.ReadOnly }
 
 // askNow asks the provider about the order of a delivery. The form may name the
@@ -122,6 +115,9 @@ func (i *Inspector) askNow(w http.ResponseWriter, r *http.Request) {
 	i.state.forget()
 	i.live.stir()
 	out := saidOf(d.ID, o, answer, err)
+	for _, text := range []*string{&out.Order, &out.Failed, &out.Status, &out.Amount, &out.Detail} {
+		*text = i.redact(*text)
+	}
 	if wantsJSON(r) {
 		i.writeJSON(w, http.StatusOK, out)
 		return

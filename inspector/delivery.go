@@ -33,13 +33,17 @@ type detail struct {
 	Took    []stage  `json:"stages"`
 	Headers []header `json:"headers"`
 	Omitted []string `json:"headers_not_kept"`
-	Bytes   int      `json:"body_bytes"`
+	// OmittedOthers counts dropped headers whose names aren't shown, as they could be a
+	// key.
+	OmittedOthers int `json:"headers_not_named,omitempty"`
+	Bytes         int `json:"body_bytes"`
 	// Body is there when it was asked for.
 	Body *body `json:"body,omitempty"`
 
 	delivery *payack.Delivery
 	receiver string // as the inbox knows it
 	redact   func(string) string
+	hidden   bool // the keys aren't known, so the message isn't shown
 }
 
 // attempt is one attempt to process what the inbox keeps.
@@ -92,8 +96,8 @@ func (i *Inspector) detailOf(w http.ResponseWriter, r *http.Request) (*detail, b
 	}
 	d.Why = i.explain(r.Context(), d)
 	d.read()
-	if i.cfg.ShowBodies && r.URL.Query().Get("body") != "" && d.delivery != nil {
-		d.Body = bodyOf(d.redact(d.delivery.Body))
+	if i.cfg.ShowBodies && r.URL.Query().Get("body") != "" && d.delivery != nil && !d.hidden {
+		d.Body = bodyOf(d.delivery.Body, d.redact)
 	} else {
 		d.Why.hideBody()
 	}
@@ -151,10 +155,9 @@ func (s *seen) whole() *detail {
 
 // read fills in what the message holds, without the receivers' secrets.
 func (d *detail) read() {
-	if d.redact == nil {
-		d.redact = func(text string) string { return text }
-	}
-	d.Detail = d.redact(d.Detail)
+	d.Entry.redacted(d.redact)
+	d.Missing = d.redact(d.Missing)
+	d.Omitted, d.OmittedOthers = shownNames(d.Omitted, d.redact)
 	d.Signed, d.Unsigned = []member{}, []member{}
 	d.Log = append([]attempt{}, d.Log...)
 	for n := range d.Log {
@@ -165,7 +168,11 @@ func (d *detail) read() {
 	if d.delivery == nil {
 		return
 	}
-	d.Method, d.Path, d.Bytes = d.delivery.Method, d.redact(d.delivery.Path), len(d.delivery.Body)
+	if d.hidden {
+		d.Missing = keyFuncFailed
+		return
+	}
+	d.Method, d.Path, d.Bytes = d.redact(d.delivery.Method), d.redact(d.delivery.Path), len(d.delivery.Body)
 	if ev := d.delivery.Event; ev != nil {
 		by := ev.VerifiedBy()
 		d.Scheme, d.Key = string(by.Scheme), by.Key+1

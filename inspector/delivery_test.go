@@ -163,27 +163,6 @@ func TestHostileTexts(t *testing.T) {
 	}
 }
 
-// No secret of a receiver is on any page, even if a sender wrote it there, and
-// credentials of headers are not remembered.
-func TestSecretsAreNowhere(t *testing.T) {
-	s := withoutInbox(t)
-	key := payacktest.NewPtopKeys().SigningKey.Reveal()
-	cb := payacktest.Ptop(payacktest.NewPtopKeys()).Set("message", "the key is "+key).Callback(t)
-	deliver(s.ptop, cb)
-	deliver(s.ptop, cb.Tampered(t, payacktest.FlipSignature, payacktest.SetHeader("Cookie", "session=1234")))
-	for _, id := range []string{"m1", "m2"} {
-		for _, a := range []answer{s.ask("GET", "/deliveries/"+id+"?body=1", ""), s.ask("GET", "/deliveries/"+id+"?body=1", "", asJSON)} {
-			assert.NotContains(t, a.text, key)
-			assert.Contains(t, a.text, "the key is ")
-			assert.NotContains(t, a.text, "a-proxy")
-			assert.NotContains(t, a.text, "session=1234")
-			assert.NotContains(t, a.text, token)
-		}
-	}
-	assert.Contains(t, s.open("m2", "").HeadersNotKept, "Cookie")
-	assert.Contains(t, s.open("m2", "").HeadersNotKept, "Authorization")
-}
-
 // Reading changes nothing in the database.
 func TestReadingWritesNothing(t *testing.T) {
 	s := open(t)

@@ -24,15 +24,18 @@
 // server without TLS.
 //
 // Pages hold payments: order ids, amounts, and, with Config.ShowBodies, whole messages.
-// Secrets of the receivers are taken out wherever a sender wrote one. Texts of senders
+// Secrets of all receivers that were added are taken out wherever a sender wrote one.
+// Those that a KeyFunc has are known for one delivery only, so they are taken out of
+// its page and not of lists. While a KeyFunc fails its message isn't shown. Texts of senders
 // are shown as text: markup is none, and control characters and marks that turn the
 // direction of writing are spelled out.
 //
 // # Explaining
 //
 // Why a delivery was refused is found out when its page is opened, by package
-// diagnose, and not for each refusal. It calls Expect once and KeyFunc a few times,
-// and nothing else.
+// diagnose, and not for each refusal. It calls Expect once at the most and KeyFunc a
+// few times, and nothing else. The page waits 5 seconds for each of them; one that
+// takes longer goes on without a reader.
 //
 // # Programs
 //

@@ -29,17 +29,23 @@ type diagnosis struct {
 }
 
 const (
-	// explainTimeout bounds the search for a setting.
+	// explainTimeout bounds the wait for the keys, and that for an explanation.
 	explainTimeout = 5 * time.Second
 	// maxReceivers bounds how many receivers of one provider a delivery is taken to.
 	maxReceivers = 8
+	// maxExplained bounds how many explanations are worked on at a time: the merchant's
+	// functions may not end when they are told to.
+	maxExplained = 16
 )
 
-// explain finds out why a delivery ended as it did. Where several receivers could
-// have been meant, it is the one that verifies it, or the first.
+// explain finds out why a delivery ended as it did, and what takes secrets out of it.
+// Where several receivers could have been meant, it is the one that verifies it, or
+// the first.
 func (i *Inspector) explain(ctx context.Context, d *detail) diagnosis {
 	out := diagnosis{Steps: []diagnose.Step{}}
+	d.redact = i.redact
 	receivers := i.of(d.Provider, d.receiver)
+	receivers = receivers[:min(len(receivers), maxReceivers)]
 	switch {
 	case d.delivery == nil:
 		out.None = "There is no message to explain."
@@ -48,36 +54,95 @@ func (i *Inspector) explain(ctx context.Context, d *detail) diagnosis {
 		out.None = "The inspector doesn't know the receiver, so it can't explain what it did: give it to Inspector.Add."
 		return out
 	}
-	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
-	defer cancel()
-	d.redact, _ = diagnose.Redactor(ctx, receivers[0], d.delivery)
+	message := d.delivery
+	known, ended := bounded(ctx, i.explaining, func(ctx context.Context) (k keysOf) {
+		k.redact, k.ok = i.redactorFor(ctx, receivers, message)
+		return k
+	})
+	if !ended || !known.ok {
+		d.hidden = true
+		out.None, out.Cause = keyFuncFailed, d.Detail
+		return out
+	}
+	d.redact = known.redact
 	if d.delivery.Source != payack.SourceCallback {
 		out.None = "It was found by asking the provider, so there is no callback to explain."
 		out.Cause = d.Detail
 		return out
 	}
 	o := optionsOf(d)
+	found, ended := bounded(ctx, i.explaining, func(ctx context.Context) explanation {
+		return explained(ctx, receivers, message, o)
+	})
+	switch {
+	case !ended:
+		out.None = "It can't be explained now: Expect takes longer than " + duration(explainTimeout) + "."
+		out.Cause = d.Detail
+	case found.report == nil:
+		out.None = "It can't be explained."
+	default:
+		out.take(d, &found)
+	}
+	out.redacted(d.redact)
+	return out
+}
+
+type keysOf struct {
+	redact func(string) string
+	ok     bool
+}
+
+// explanation is what package diagnose says.
+type explanation struct {
+	report *diagnose.Report
+	advice *diagnose.Advice // nil where something verified
+}
+
+// explained calls Expect once at the most: that is done after a delivery verified, and
+// the first receiver that verifies it is the one.
+func explained(ctx context.Context, receivers []*middleware.Handler, d *payack.Delivery, o diagnose.Options) (x explanation) {
 	var best *middleware.Handler
-	var report *diagnose.Report
-	for _, h := range receivers[:min(len(receivers), maxReceivers)] {
-		r, err := diagnose.Explain(ctx, h, d.delivery, o)
-		if err == nil && (report == nil || report.EventID == "" && r.EventID != "") {
-			best, report = h, r
+	for _, h := range receivers {
+		r, err := diagnose.Explain(ctx, h, d, o)
+		if err != nil {
+			continue
+		}
+		if best == nil || r.EventID != "" {
+			best, x.report = h, r
+		}
+		if r.EventID != "" {
+			return x
 		}
 	}
-	if report == nil {
-		out.None = "It can't be explained."
-		return out
+	if best != nil && ctx.Err() == nil {
+		x.advice, _ = diagnose.Suggest(ctx, best, d, o) // no error: it was explained
 	}
-	d.redact, _ = diagnose.Redactor(ctx, best, d.delivery)
-	out.take(d, report)
-	if d.Reason == "" {
-		return out
+	return x
+}
+
+// bounded calls fn, and waits for it no longer than explainTimeout and for no longer
+// than somebody is there. It is false where fn has not ended by then, or where too
+// many have not.
+func bounded[T any](ctx context.Context, places chan struct{}, fn func(context.Context) T) (out T, ended bool) {
+	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+	select {
+	case places <- struct{}{}:
+	case <-ctx.Done():
+		cancel()
+		return out, false
 	}
-	if a, err := diagnose.Suggest(ctx, best, d.delivery, o); err == nil {
-		out.Fix, out.Changes, out.Also = a.Fix, a.Changes, a.Also
+	result := make(chan T, 1)
+	go func() {
+		defer func() { <-places }()
+		result <- fn(ctx)
+	}()
+	defer cancel()
+	select {
+	case out = <-result:
+		return out, true
+	case <-ctx.Done():
+		return out, false
 	}
-	return out
 }
 
 // optionsOf is what is known of a delivery beside the message.
@@ -92,8 +157,9 @@ func optionsOf(d *detail) diagnose.Options {
 	return o
 }
 
-// take takes over a report. The cause is what was observed where that says more.
-func (x *diagnosis) take(d *detail, r *diagnose.Report) {
+// take takes over an explanation. The cause is what was observed where that says more.
+func (x *diagnosis) take(d *detail, found *explanation) {
+	r := found.report
 	x.Steps = append(x.Steps, r.Steps...)
 	if d.Reason == "" {
 		return
@@ -102,11 +168,16 @@ func (x *diagnosis) take(d *detail, r *diagnose.Report) {
 	switch {
 	case d.Detail == "":
 	case strings.Contains(d.Detail, r.Cause):
-		x.Cause = d.redact(d.Detail)
+		x.Cause = d.Detail
 	case r.Cause == "" || r.Reason != d.Reason:
-		x.Cause = d.redact(d.Detail)
+		x.Cause = d.Detail
 	case r.EventID != "": // the cause lies elsewhere, and is worded in general
-		x.Cause += ": " + d.redact(d.Detail)
+		x.Cause += ": " + d.Detail
+	}
+	if a := found.advice; a != nil {
+		x.Fix, x.Changes, x.Also = a.Fix, a.Changes, a.Also
+	} else {
+		x.Fix = r.Fix()
 	}
 	if r.Reason == "" {
 		x.Fix = "it would be accepted now: what was wrong is gone, or depends on more than the message"

@@ -3,8 +3,10 @@ package inspector
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +32,9 @@ type Inspector struct {
 
 	mu        sync.Mutex
 	receivers []*middleware.Handler
+	redactors []func(string) string // of those with keys of the configuration
+
+	explaining chan struct{} // a place for each explanation that is worked on
 }
 
 var _ interface {
@@ -43,7 +48,7 @@ func New(cfg Config) (*Inspector, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Inspector{cfg: cfg, started: time.Now(), headers: map[string]bool{}}
+	i := &Inspector{cfg: cfg, started: time.Now(), headers: map[string]bool{}, explaining: make(chan struct{}, maxExplained)}
 	token, random := cfg.Token.Reveal(), cfg.Token.IsZero()
 	if random {
 		token = rand.Text()
@@ -64,14 +69,23 @@ func New(cfg Config) (*Inspector, error) {
 // Add makes receivers known, so that what they refused can be explained. It may be
 // called at any time. A nil receiver is an error.
 func (i *Inspector) Add(receivers ...*middleware.Handler) error {
+	var redactors []func(string) string
 	for _, h := range receivers {
 		if h == nil {
 			return errors.New("inspector: a receiver is nil; look at the error that its constructor returned")
+		}
+		redact, err := redactorOf(h)
+		if err != nil {
+			return fmt.Errorf("inspector: %w", err)
+		}
+		if redact != nil {
+			redactors = append(redactors, redact)
 		}
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.receivers = append(i.receivers, receivers...)
+	i.redactors = append(slices.Clone(i.redactors), redactors...) // which are read without the lock
 	return nil
 }
 

@@ -98,11 +98,11 @@ func (i *Inspector) list(ctx context.Context, f filter, older string) (*listing,
 		}
 		switch {
 		case r < len(rows) && (s == len(seen) || !rows[r].Received.Before(seen[s].delivery.Received)):
-			l.Deliveries = append(l.Deliveries, entryOf(&rows[r]))
+			l.Deliveries = append(l.Deliveries, entryOf(&rows[r]).redacted(i.redact))
 			at.row = rows[r].ID
 			r++
 		case s < len(seen):
-			l.Deliveries = append(l.Deliveries, seen[s].entry())
+			l.Deliveries = append(l.Deliveries, seen[s].entry().redacted(i.redact))
 			at.seen = seen[s].seq
 			s++
 		default:

@@ -168,7 +168,7 @@ func TestClaims(t *testing.T) {
 		`{"order_id": {"name": "Maria"}}`:                  " rejected",
 		`{"order_id": ["Maria"]}`:                          " rejected",
 		`{"order_id": 17}`:                                 "17 rejected",
-		`{"order_id": "` + strings.Repeat("x", 300) + `"}`: strings.Repeat("x", 256) + "… rejected",
+		`{"order_id": "` + strings.Repeat("x", 600) + `"}`: strings.Repeat("x", 512) + "… rejected",
 	} {
 		post(s.ptop, body)
 		assert.Equal(t, want, s.orders("")[0])

@@ -212,7 +212,7 @@ func (r *reader) send(e event) {
 func (i *Inspector) changed(ctx context.Context, watch []int64) (out []*Entry, err error) {
 	l := &i.live
 	for _, s := range i.memory.since(l.seen, liveRows) {
-		out = append(out, s.entry())
+		out = append(out, s.entry().redacted(i.redact))
 		l.seen = max(l.seen, s.seq)
 	}
 	if i.cfg.Inbox == nil {
@@ -232,7 +232,7 @@ func (i *Inspector) changed(ctx context.Context, watch []int64) (out []*Entry, e
 		row := &rows[n]
 		like := string(row.State) + " " + string(row.Reason) + " " + strconv.Itoa(row.Attempts) + " " + row.Next.String()
 		if now[row.ID] == "" && before[row.ID] != like {
-			out = append(out, entryOf(row))
+			out = append(out, entryOf(row).redacted(i.redact))
 		}
 		now[row.ID] = like
 	}

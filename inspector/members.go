@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -87,11 +88,13 @@ type body struct {
 // around is how much of a body is shown around an error, in bytes.
 const around = 240
 
-func bodyOf(raw string) *body {
+// bodyOf is a message without secrets.
+func bodyOf(text string, redact func(string) string) *body {
+	raw := redactMessage(text, redact)
 	b := &body{Raw: raw}
 	trimmed := strings.TrimSpace(raw)
 	if trimmed != "" && !strings.ContainsAny(trimmed[:1], "{[\"") {
-		if form, ok := formOf(raw); ok {
+		if form, ok := formOf(text, redact); ok {
 			b.Formatted = form
 			return b
 		}
@@ -137,14 +140,21 @@ func brokenAt(text string) (at int, what string) {
 }
 
 // formOf writes a form a pair to a line, as it was sent but for the encoding.
-func formOf(raw string) (string, bool) {
+func formOf(raw string, redact func(string) string) (string, bool) {
 	if !strings.Contains(raw, "=") || strings.ContainsAny(raw, " \n{") {
 		return "", false
 	}
 	var b strings.Builder
 	for pair := range strings.SplitSeq(raw, "&") {
 		name, value, _ := strings.Cut(pair, "=")
-		b.WriteString(unescaped(name) + " = " + unescaped(value) + "\n")
+		b.WriteString(redact(unescaped(name)) + " = " + redact(unescaped(value)) + "\n")
 	}
 	return b.String(), true
+}
+
+func unescaped(s string) string {
+	if text, err := url.QueryUnescape(s); err == nil {
+		return text
+	}
+	return s
 }

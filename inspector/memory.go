@@ -27,6 +27,7 @@ type seen struct {
 	omitted  []string // names of headers that were dropped
 	size     int      // bytes that are held, roughly
 
+	redact func(string) string // before a text is cut: half a key is too much
 	once   sync.Once
 	claims claims
 }
@@ -35,32 +36,32 @@ type seen struct {
 type claims struct{ order, transaction string }
 
 // maxClaim bounds a claim, in bytes. It is part of the overhead.
-const maxClaim = 256
+const maxClaim = 512
 
 // claimed reads what the message says, when somebody first wants to know.
 func (s *seen) claimed() claims {
-	s.once.Do(func() { s.claims = claimsOf(s.delivery.Body) })
+	s.once.Do(func() { s.claims = claimsOf(s.delivery.Body, s.redact) })
 	return s.claims
 }
 
-func claimsOf(body string) claims {
+func claimsOf(body string, redact func(string) string) claims {
 	var members map[string]json.RawMessage
 	if json.Unmarshal([]byte(body), &members) == nil {
-		return claims{order: claimOf(members["order_id"]), transaction: claimOf(members["transaction_id"])}
+		return claims{order: claimOf(members["order_id"], redact), transaction: claimOf(members["transaction_id"], redact)}
 	}
 	form, err := url.ParseQuery(body)
 	if err != nil {
 		return claims{}
 	}
-	return claims{order: owned(form.Get("order_id"), maxClaim), transaction: owned(form.Get("transaction_id"), maxClaim)}
+	return claims{order: owned(redact(form.Get("order_id")), maxClaim), transaction: owned(redact(form.Get("transaction_id")), maxClaim)}
 }
 
 // claimOf is the text of a string or a number. Anything else would show a part of the
 // body, and names nothing.
-func claimOf(member json.RawMessage) string {
+func claimOf(member json.RawMessage, redact func(string) string) string {
 	var s string
 	if json.Unmarshal(member, &s) == nil {
-		return owned(s, maxClaim)
+		return owned(redact(s), maxClaim)
 	}
 	var n json.Number
 	if json.Unmarshal(member, &n) == nil {

@@ -50,15 +50,16 @@ func (i *Inspector) seen(o *payack.Observation) *seen {
 	d := *o.Delivery
 	s := &seen{
 		outcome: o.Outcome, reason: o.Reason, eventID: o.EventID, status: o.Status, took: o.Took, verified: d.Event != nil,
+		redact: i.redact,
 	}
 	var refusal *payack.Error
 	if errors.As(o.Err, &refusal) {
-		s.detail = owned(refusal.Detail, maxText)
+		s.detail = owned(i.redact(refusal.Detail), maxText)
 		if refusal.Err != nil {
-			s.err = oneLine(refusal.Err.Error())
+			s.err = oneLine(i.redact(refusal.Err.Error()))
 		}
 	} else if o.Err != nil {
-		s.err = oneLine(o.Err.Error())
+		s.err = oneLine(i.redact(o.Err.Error()))
 	}
 	d.Header, s.omitted = i.kept(d.Header)
 	d.Method, d.Path, d.Invalid = owned(d.Method, maxMethod), owned(d.Path, maxPath), owned(d.Invalid, maxText)
