@@ -131,6 +131,27 @@ func TestBodies(t *testing.T) {
 	assert.NotContains(t, hidden.ask("GET", "/deliveries/m1?body=1", "").text, "SAID")
 }
 
+// A small body doesn't become a large page, however it is nested.
+func TestNestedBodyStaysSmall(t *testing.T) {
+	s := withoutInbox(t)
+	for _, body := range []string{
+		strings.Repeat("[", 9990) + strings.Repeat("]", 9990),
+		strings.Repeat("[", 9990) + strings.Repeat("1,", 20_000) + "1" + strings.Repeat("]", 9990),
+		strings.Repeat(`{"a":`, 9990) + "1" + strings.Repeat("}", 9990),
+		strings.Repeat("[", 5000) + `"\""` + strings.Repeat(",[]", 5000) + strings.Repeat("]", 5000),
+	} {
+		post(s.ptop, body)
+		id := first(s.entries(""))[0].ID
+		for _, as := range []func(*http.Request){asJSON, func(*http.Request) {}} {
+			a := s.ask("GET", "/deliveries/"+id+"?body=1", "", as)
+			require.Equal(t, http.StatusOK, a.StatusCode)
+			assert.Less(t, len(a.text), 2<<20)
+		}
+	}
+	post(s.ptop, `{"order_id": [["a,b", {"x\"[": 1}]]}`)
+	assert.Contains(t, s.open(first(s.entries(""))[0].ID, "?body=1").Body.Formatted, "\n      {\n")
+}
+
 // Texts of senders stay texts, whatever they are.
 func TestHostileTexts(t *testing.T) {
 	s := withoutInbox(t)

@@ -75,7 +75,8 @@ func fields(prefix string, object []byte) (out []member) {
 // body is a message as it is shown.
 type body struct {
 	Raw string `json:"raw"`
-	// Formatted is there for JSON that is in order, and for forms.
+	// Formatted is there for forms, and for JSON that is in order unless it would become
+	// too long.
 	Formatted string `json:"formatted,omitempty"`
 	// Wrong says where and how it is no JSON; Before, At and After are what stands
 	// there.
@@ -101,10 +102,7 @@ func bodyOf(text string, redact func(string) string) *body {
 	}
 	at, what := brokenAt(raw)
 	if at < 0 {
-		var out bytes.Buffer
-		if json.Indent(&out, []byte(trimmed), "", "  ") == nil {
-			b.Formatted = out.String()
-		}
+		b.Formatted = indented(trimmed)
 		return b
 	}
 	before := raw[:at]
@@ -118,6 +116,44 @@ func bodyOf(text string, redact func(string) string) *body {
 	}
 	b.Before, b.At, b.After = before[max(0, at-around):], rest[:size], shorten(rest[size:], around)
 	return b
+}
+
+// maxIndented bounds formatted JSON, in bytes: a body of brackets alone would grow to
+// thousands of times its length.
+const maxIndented = 1 << 20
+
+// indented is JSON on lines of its own, empty where that is too long.
+func indented(text string) string {
+	size, depth, quoted := 0, 0, false
+	for n := 0; n < len(text); n++ {
+		size++
+		switch c := text[n]; {
+		case quoted && c == '\\':
+			n++
+			size++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+			size += 1 + 2*depth
+		case c == '}' || c == ']':
+			depth--
+			size += 1 + 2*depth
+		case c == ',':
+			size += 1 + 2*depth
+		case c == ':':
+			size++
+		}
+		if size > maxIndented {
+			return ""
+		}
+	}
+	var out bytes.Buffer
+	if json.Indent(&out, []byte(text), "", "  ") != nil {
+		return ""
+	}
+	return out.String()
 }
 
 // brokenAt returns where a text is no JSON, as strictly as receivers read it, and
