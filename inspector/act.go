@@ -46,9 +46,19 @@ func (i *Inspector) did(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (i *Inspector) retryOne(w http.ResponseWriter, r *http.Request) {
-	if id, ok := i.row(w, r); ok {
-		i.did(w, r, i.cfg.Inbox.Retry(r.Context(), id))
+	id, ok := i.row(w, r)
+	if !ok {
+		return
 	}
+	is, err := i.cfg.Inbox.Get(r.Context(), id)
+	if err == nil && is.State == inbox.Closed {
+		i.problem(w, r, http.StatusConflict, "It was closed by hand, and is not tried again from here: somebody may have paid it out. Its note says what was done.")
+		return
+	}
+	if err == nil {
+		err = i.cfg.Inbox.Retry(r.Context(), id)
+	}
+	i.did(w, r, err)
 }
 
 func (i *Inspector) closeOne(w http.ResponseWriter, r *http.Request) {

@@ -56,6 +56,26 @@ func TestCloseByHand(t *testing.T) {
 	assert.Equal(t, http.StatusConflict, s.ask("POST", "/deliveries/1/close", "note=x").StatusCode)
 }
 
+// What a person closed is not tried again, alone or with others, and nobody offers it.
+func TestClosedStaysClosed(t *testing.T) {
+	s := open(t)
+	s.fail("ORD-1", payack.ErrUnexpected)
+	deliver(s.pts, paid(t, "ORD-1"))
+	s.work()
+	s.fail("ORD-1", nil)
+	require.Equal(t, http.StatusOK, s.ask("POST", "/deliveries/1/close", "note=paid+out+by+hand", asJSON).StatusCode)
+	page := s.ask("GET", "/deliveries/1", "").text
+	assert.NotContains(t, page, "Try again now")
+	assert.NotContains(t, page, "Close by hand")
+	assert.Equal(t, http.StatusConflict, s.ask("POST", "/deliveries/1/retry", "").StatusCode)
+	for _, query := range []string{"", "outcome=closed", "q=ORD-1", "outcome=superseded", "outcome=accepted"} {
+		assert.Contains(t, s.ask("GET", "/retry?"+query, "").text, "Nothing to try again", query)
+		assert.Equal(t, http.StatusConflict, s.ask("POST", "/retry?"+query, "count=100").StatusCode, query)
+	}
+	s.work()
+	assert.Equal(t, []string{"ORD-1 closed"}, s.orders(""))
+}
+
 // Where nothing may be changed nothing is, and nothing is offered.
 func TestReadOnly(t *testing.T) {
 	s := open(t, func(c *inspector.Config) {

@@ -65,12 +65,13 @@ type question struct {
 	Filtered bool   `json:"-"`
 }
 
-// retryable returns the states that a filter means, none where all of it is done.
+// retryable returns the states that a filter means, none where all of it is done or
+// was closed by hand. What is refuted has to be asked for.
 func (f *filter) retryable() []inbox.State {
 	switch f.outcome {
 	case "":
 		return []inbox.State{inbox.Dead, inbox.Pending}
-	case "dead", "pending", "closed", "refuted":
+	case "dead", "pending", "refuted":
 		return []inbox.State{states[f.outcome]}
 	}
 	return nil

@@ -59,18 +59,14 @@ func (e *Entry) Settled() bool {
 	return true
 }
 
-// CanRetry reports whether another try can be asked for.
-func (e *Entry) CanRetry() bool {
+// Open reports whether something can still be done with it: it can be tried again, and
+// closed by hand. What a person closed stays closed, as the form says.
+func (e *Entry) Open() bool {
 	switch e.Outcome {
-	case string(inbox.Pending), string(inbox.Dead), string(inbox.Refuted), string(inbox.Closed):
+	case string(inbox.Pending), string(inbox.Dead), string(inbox.Refuted):
 		return e.Kept()
 	}
 	return false
-}
-
-// CanClose reports whether it can be closed by hand.
-func (e *Entry) CanClose() bool {
-	return e.CanRetry() && e.Outcome != string(inbox.Closed)
 }
 
 // outcomeOf words a state of the inbox.
