@@ -92,7 +92,13 @@ func (f *filter) each(fn func(inbox.Filter) error) error {
 
 // bulk reads the filter of a request, and counts. It answers where that can't be.
 func (i *Inspector) bulk(w http.ResponseWriter, r *http.Request) (f filter, q question, ok bool) {
-	f, err := filterOf(r.Form, time.Now())
+	_, err := queryOf(r)
+	if err == nil {
+		err = known(r.Form, "count")
+	}
+	if err == nil {
+		f, err = filterOf(r.Form, time.Now())
+	}
 	switch {
 	case i.cfg.Inbox == nil:
 		i.problem(w, r, http.StatusNotFound, "Nothing is kept here that could be tried again.")
@@ -122,7 +128,7 @@ func (i *Inspector) showRetry(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := r.ParseForm(); err != nil {
-		i.problem(w, r, http.StatusBadRequest, "The query can't be read.")
+		i.problem(w, r, http.StatusBadRequest, "The query can't be read; write names and values with & between them, escaped as URLs are.")
 		return
 	}
 	_, q, ok := i.bulk(w, r)

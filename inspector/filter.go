@@ -1,7 +1,10 @@
 package inspector
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -23,11 +26,13 @@ type filter struct {
 	before   time.Time
 }
 
-// spans are those that can be chosen, with what they are called.
-var spans = []struct {
+// span is a time before now that can be chosen.
+type span struct {
 	Name, Text string
 	span       time.Duration
-}{
+}
+
+var spans = []span{
 	{"15m", "last 15 minutes", 15 * time.Minute}, {"1h", "last hour", time.Hour},
 	{"24h", "last day", 24 * time.Hour}, {"7d", "last week", 7 * 24 * time.Hour},
 }
@@ -38,10 +43,40 @@ var states = map[string]inbox.State{
 	"superseded": inbox.Superseded, "closed": inbox.Closed, "refuted": inbox.Refuted,
 }
 
-// localTime is how a browser writes a time that was entered, here in UTC.
-const localTime = "2006-01-02T15:04"
+// localTime is how a browser writes a time that was entered, here in UTC, and
+// exactTime how it reads one with seconds.
+const (
+	localTime = "2006-01-02T15:04"
+	exactTime = "2006-01-02T15:04:05.999"
+)
 
-// filterOf reads a query. The error says which value is none.
+// filterNames are the names of a query that filters.
+var filterNames = []string{"q", "provider", "outcome", "reason", "within", "from", "before"}
+
+// queryOf reads the query of a request. A name that is unknown is an error: without it
+// more would be meant than was asked for.
+func queryOf(r *http.Request, others ...string) (url.Values, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, errors.New("the query can't be read; write names and values with & between them, escaped as URLs are")
+	}
+	return q, known(q, others...)
+}
+
+// known checks that each name filters or is one of the others, and has one value.
+func known(q url.Values, others ...string) error {
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		if !slices.Contains(filterNames, name) && !slices.Contains(others, name) {
+			return fmt.Errorf("%.40q is no name of a filter; there are %s", name, strings.Join(filterNames, ", "))
+		}
+		if len(q[name]) > 1 {
+			return fmt.Errorf("%s is given more than once; give one value", name)
+		}
+	}
+	return nil
+}
+
+// filterOf reads a query. The error says which value is wrong.
 func filterOf(q url.Values, now time.Time) (filter, error) {
 	f := filter{
 		find: strings.TrimSpace(q.Get("q")), provider: payack.Provider(q.Get("provider")), outcome: q.Get("outcome"),
@@ -52,36 +87,52 @@ func filterOf(q url.Values, now time.Time) (filter, error) {
 	case f.provider != "" && !slices.Contains(providers.All, f.provider):
 		return f, fmt.Errorf("provider: there is no %.40q; there are %s", string(f.provider), providers.Names())
 	case f.outcome != "" && !state && !slices.Contains(outcomes, payack.Outcome(f.outcome)):
-		return f, fmt.Errorf("outcome: there is no %.40q", f.outcome)
-	case len(f.reason) > 40:
-		return f, fmt.Errorf("reason: there is no %.40q", string(f.reason))
+		return f, fmt.Errorf("outcome: there is no %.40q; there are %s", f.outcome, strings.Join(wordsOf(true), ", "))
+	case f.reason != "" && !slices.Contains(reasons, f.reason):
+		return f, fmt.Errorf("reason: there is no %.40q; the list of the page has all", string(f.reason))
+	case f.within != "" && q.Get("from") != "":
+		return f, errors.New("within and from: both say where to begin; give one of them")
 	}
 	if f.within != "" {
-		at := slices.IndexFunc(spans, func(s struct {
-			Name, Text string
-			span       time.Duration
-		}) bool {
-			return s.Name == f.within
-		})
+		at := slices.IndexFunc(spans, func(s span) bool { return s.Name == f.within })
 		if at < 0 {
 			return f, fmt.Errorf("within: there is no %.40q; give 15m, 1h, 24h or 7d", f.within)
 		}
 		f.from = now.Add(-spans[at].span)
 	}
-	for name, t := range map[string]*time.Time{"from": &f.from, "before": &f.before} {
-		text := q.Get(name)
-		if text == "" {
-			continue
-		}
-		at, err := time.Parse(localTime, text)
+	if text := q.Get("from"); text != "" {
+		at, err := timeOf("from", text)
 		if err != nil {
-			if at, err = time.Parse(time.RFC3339, text); err != nil {
-				return f, fmt.Errorf("%s: %.40q is no time; write it like 2026-11-29T18:30, in UTC", name, text)
-			}
+			return f, err
 		}
-		*t = at.UTC()
+		f.from = at
+	}
+	if text := q.Get("before"); text != "" {
+		at, err := timeOf("before", text)
+		if err != nil {
+			return f, err
+		}
+		f.before = at
 	}
 	return f, nil
+}
+
+// timeOf reads a time, to the millisecond: what a form can show.
+func timeOf(name, text string) (time.Time, error) {
+	for _, layout := range []string{localTime, exactTime, time.RFC3339} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at.UTC().Truncate(time.Millisecond), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%s: %.40q is no time; write it like 2026-11-29T18:30, in UTC", name, text)
+}
+
+// timeText is a time as a form shows it, exactly.
+func timeText(t time.Time) string {
+	if t.Equal(t.Truncate(time.Minute)) {
+		return t.Format(localTime)
+	}
+	return t.Format(exactTime)
 }
 
 // query is the filter as a query, without a place in the list.
@@ -98,10 +149,10 @@ func (f *filter) query() url.Values {
 	set("reason", string(f.reason))
 	set("within", f.within)
 	if f.within == "" && !f.from.IsZero() {
-		set("from", f.from.Format(localTime))
+		set("from", timeText(f.from))
 	}
 	if !f.before.IsZero() {
-		set("before", f.before.Format(localTime))
+		set("before", timeText(f.before))
 	}
 	return q
 }

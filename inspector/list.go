@@ -29,15 +29,19 @@ type listing struct {
 }
 
 func (i *Inspector) showList(w http.ResponseWriter, r *http.Request) {
-	f, err := filterOf(r.URL.Query(), time.Now())
+	q, err := queryOf(r, "older")
+	var f filter
 	if err == nil {
-		_, err = placeOf(r.URL.Query().Get("older"))
+		f, err = filterOf(q, time.Now())
+	}
+	if err == nil {
+		_, err = placeOf(q.Get("older"))
 	}
 	if err != nil {
 		i.problem(w, r, http.StatusBadRequest, err.Error())
 		return
 	}
-	l, err := i.list(r.Context(), f, r.URL.Query().Get("older"))
+	l, err := i.list(r.Context(), f, q.Get("older"))
 	if err != nil {
 		i.failed(w, r, "listing deliveries", err)
 		return

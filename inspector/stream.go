@@ -19,12 +19,16 @@ const (
 // delivery, as it is, so that who comes back misses nothing; then each row that comes
 // or changes.
 func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
-	f, err := filterOf(r.URL.Query(), time.Now())
+	q, err := queryOf(r, "only")
+	var f filter
+	if err == nil {
+		f, err = filterOf(q, time.Now())
+	}
 	if err != nil {
 		i.problem(w, r, http.StatusBadRequest, err.Error())
 		return
 	}
-	me := &reader{filter: f, only: r.URL.Query().Get("only"), events: make(chan event, 256), unsettled: map[int64]bool{}}
+	me := &reader{filter: f, only: q.Get("only"), events: make(chan event, 256), unsettled: map[int64]bool{}}
 	if err := i.watchFirst(r.Context(), me); err != nil {
 		i.failed(w, r, "listing deliveries", err)
 		return
