@@ -22,8 +22,11 @@ import (
 func TestList(t *testing.T) {
 	s := open(t)
 	deliver(s.pts, paid(t, "ORD-1"))
+	time.Sleep(2 * time.Millisecond) // SQLite's clock knows no less than one
 	deliver(s.pts, paid(t, "ORD-2").Tampered(t, payacktest.SetMember("accept_amount", "9999")))
+	time.Sleep(2 * time.Millisecond)
 	deliver(s.ptop, payacktest.Ptop(payacktest.NewPtopKeys()).Order("ORD-3").Callback(t))
+	time.Sleep(2 * time.Millisecond)
 	deliver(s.ptop, payacktest.Ptop(payacktest.NewPtopKeys()).Order("ORD-3").Callback(t))
 	all, older := s.entries("")
 	require.Len(t, all, 4)
