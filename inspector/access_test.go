@@ -220,6 +220,10 @@ func TestConfigIsChecked(t *testing.T) {
 	for want, cfg := range map[string]inspector.Config{
 		"Config.Prefix":           {Prefix: "payack"},
 		`Config.Prefix is "/a?b"`: {Prefix: "/a?b"},
+		`Config.Prefix is "/.."`:  {Prefix: "/.."},
+		`is "/."`:                 {Prefix: "/."},
+		`is "/a/./b"`:             {Prefix: "/a/./b"},
+		`is "/a/../b"`:            {Prefix: "/a/../b"},
 		"less than 16 characters": {Token: payack.NewSecret("short")},
 		"Token has no effect":     {Token: payack.NewSecret(token), Authorize: func(*http.Request) error { return nil }},
 		"Hosts has no effect":     {Hosts: []string{"a"}, Authorize: func(*http.Request) error { return nil }},

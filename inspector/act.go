@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/inbox"
@@ -67,8 +68,8 @@ func (i *Inspector) closeOne(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	note := strings.TrimSpace(r.PostForm.Get("note"))
-	if note == "" || len([]rune(note)) > 1000 || strings.ContainsFunc(note, func(c rune) bool { return c < ' ' || c == 0x7f }) {
-		i.problem(w, r, http.StatusBadRequest, "The note is missing, too long or more than one line: say in 1 to 1,000 characters what was done.")
+	if note == "" || !utf8.ValidString(note) || len([]rune(note)) > 1000 || strings.ContainsFunc(note, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		i.problem(w, r, http.StatusBadRequest, "The note is missing, too long, more than one line or no UTF-8: say in 1 to 1,000 characters what was done.")
 		return
 	}
 	i.did(w, r, i.cfg.Inbox.CloseByHand(r.Context(), id, note))

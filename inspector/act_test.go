@@ -44,7 +44,7 @@ func TestRetryOne(t *testing.T) {
 func TestCloseByHand(t *testing.T) {
 	s := open(t)
 	s.dead("ORD-1")
-	for _, note := range []string{"", "  ", strings.Repeat("x", 1001), "a\nb"} {
+	for _, note := range []string{"", "  ", strings.Repeat("x", 1001), "a\nb", "a\xffb"} {
 		a := s.ask("POST", "/deliveries/2/close", url.Values{"note": {note}}.Encode(), asJSON)
 		assert.Equal(t, http.StatusBadRequest, a.StatusCode, note)
 	}

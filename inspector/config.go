@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
 	"regexp"
 	"strings"
 
@@ -76,8 +77,8 @@ var validPrefix = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)*$`)
 func (c Config) withDefaults() (Config, error) {
 	c.Prefix = strings.TrimSuffix(c.Prefix, "/")
 	switch {
-	case !validPrefix.MatchString(c.Prefix):
-		return c, fmt.Errorf("inspector: Config.Prefix is %.60q; give a path of letters, digits, dots and dashes, such as /payack, or leave it out", c.Prefix)
+	case !validPrefix.MatchString(c.Prefix), c.Prefix != "" && path.Clean(c.Prefix) != c.Prefix:
+		return c, fmt.Errorf("inspector: Config.Prefix is %.60q; give a path of letters, digits, dots and dashes without . and .. as parts, such as /payack, or leave it out", c.Prefix)
 	case c.Authorize != nil && !c.Token.IsZero():
 		return c, errors.New("inspector: Config.Token has no effect with Authorize; leave one of them out")
 	case c.Authorize != nil && len(c.Hosts) > 0:

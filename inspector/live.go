@@ -55,9 +55,12 @@ type reader struct {
 // event is what a reader is sent, as it is written.
 type event string
 
+// lineBreaks has each line of data named: a lone CR ends one, too.
+var lineBreaks = strings.NewReplacer("\r\n", "\ndata: ", "\r", "\ndata: ", "\n", "\ndata: ")
+
 // newEvent returns a server-sent event.
 func newEvent(name, data string) event {
-	return event("event: " + name + "\ndata: " + strings.ReplaceAll(data, "\n", "\ndata: ") + "\n\n")
+	return event("event: " + name + "\ndata: " + lineBreaks.Replace(data) + "\n\n")
 }
 
 func (l *live) init() {
@@ -85,7 +88,9 @@ func (i *Inspector) enter(ctx context.Context, r *reader) bool {
 	}
 	if !l.looks { // what is there is no news
 		l.looks, l.seen, l.rows = true, i.memory.last(), nil
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout) // for all readers, who wait
 		_, _ = i.changed(ctx, nil)
+		cancel()
 		go i.look()
 	}
 	l.all[r] = true

@@ -83,6 +83,16 @@ func TestStream(t *testing.T) {
 	assert.Equal(t, http.StatusBadRequest, s.ask("GET", "/live?outcome=x", "").StatusCode)
 }
 
+// A page of a delivery that is gone doesn't come back for ever, and nobody waits for a
+// stream's head.
+func TestNoStream(t *testing.T) {
+	s := open(t)
+	for _, id := range []string{"m99", "99", "x"} {
+		assert.Equal(t, http.StatusNotFound, s.ask("GET", "/live?only="+id, "").StatusCode, id)
+	}
+	assert.Equal(t, http.StatusMethodNotAllowed, s.ask("HEAD", "/live", "").StatusCode)
+}
+
 // A server whose own deadlines are short doesn't end the stream.
 func TestStreamOutlastsTheServersDeadline(t *testing.T) {
 	s := withoutInbox(t)

@@ -2,10 +2,13 @@ package inspector
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/payack/payack/inbox"
 )
 
 const (
@@ -19,6 +22,11 @@ const (
 // delivery, as it is, so that who comes back misses nothing; then each row that comes
 // or changes.
 func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		i.problem(w, r, http.StatusMethodNotAllowed, "A stream has no head; ask for it with GET.")
+		return
+	}
 	q, err := queryOf(r, "only")
 	var f filter
 	if err == nil {
@@ -29,7 +37,12 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	me := &reader{filter: f, only: q.Get("only"), events: make(chan event, 256), unsettled: map[int64]bool{}}
-	if err := i.watchFirst(r.Context(), me); err != nil {
+	err = i.watchFirst(r.Context(), me)
+	switch {
+	case errors.Is(err, inbox.ErrNotFound): // any other answer has browsers come back for ever
+		i.problem(w, r, http.StatusNotFound, "There is no such delivery any more.")
+		return
+	case err != nil:
 		i.failed(w, r, "listing deliveries", err)
 		return
 	}
@@ -79,11 +92,12 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 // watchFirst has a reader told of changes of what its page has.
 func (i *Inspector) watchFirst(ctx context.Context, me *reader) error {
 	if me.only != "" {
-		if d, err := i.find(ctx, me.only); err == nil && d.Kept() {
+		d, err := i.find(ctx, me.only)
+		if err == nil && d.Kept() {
 			id, _ := strconv.ParseInt(d.ID, 10, 64)
 			me.unsettled[id] = true // settled, too: somebody may have it tried again
 		}
-		return nil
+		return err
 	}
 	first, err := i.list(ctx, me.filter, "")
 	if err != nil {
