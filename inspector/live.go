@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/payack/payack/inbox"
 )
 
 const (
@@ -38,6 +36,7 @@ type live struct {
 	all   map[*reader]bool
 	looks bool             // somebody looks for changes
 	seen  int64            // place in the memory
+	row   int64            // the newest that was looked at
 	rows  map[int64]string // what the rows that were looked at last were like
 }
 
@@ -47,6 +46,8 @@ type reader struct {
 	only   string // the one delivery that is looked at, or empty
 	events chan event
 	lost   atomic.Bool // it read too slowly
+	// again has the list sent anew: more came than was looked at.
+	again chan struct{}
 	// unsettled are the rows that were sent and may still change. It is of the
 	// goroutine that looks.
 	unsettled map[int64]bool
@@ -87,9 +88,9 @@ func (i *Inspector) enter(ctx context.Context, r *reader) bool {
 		return false
 	}
 	if !l.looks { // what is there is no news
-		l.looks, l.seen, l.rows = true, i.memory.last(), nil
+		l.looks, l.seen, l.row, l.rows = true, i.memory.last(), 0, nil
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout) // for all readers, who wait
-		_, _ = i.changed(ctx, nil)
+		_, _, _ = i.changed(ctx, nil)
 		cancel()
 		go i.look()
 	}
@@ -162,7 +163,7 @@ func (i *Inspector) tell(ctx context.Context) int {
 			}
 		}
 	}
-	changes, err := i.changed(ctx, watch)
+	changes, more, err := i.changed(ctx, watch)
 	if err != nil {
 		i.cfg.Logger.Warn("inspector: the inbox can't be read", "error", err)
 	}
@@ -172,7 +173,24 @@ func (i *Inspector) tell(ctx context.Context) int {
 			r.tell(e, row)
 		}
 	}
+	if more {
+		for r := range l.all {
+			r.relist()
+		}
+	}
 	return len(changes)
+}
+
+// relist has a reader that looks for some sent the list anew: among what was not looked
+// at there may be one. A reader of all is content with the newest.
+func (r *reader) relist() {
+	if r.only != "" || len(r.filter.query()) == 0 {
+		return
+	}
+	select {
+	case r.again <- struct{}{}:
+	default: // it will be
+	}
 }
 
 // tell sends a change, where the reader looks at it.
@@ -210,37 +228,4 @@ func (r *reader) send(e event) {
 	default:
 		r.lost.Store(true) // it comes back, and gets the whole list
 	}
-}
-
-// changed returns what came or changed since the last look, the oldest first: the
-// newest rows, those that are watched, and what is remembered. The lock is held.
-func (i *Inspector) changed(ctx context.Context, watch []int64) (out []*Entry, err error) {
-	l := &i.live
-	for _, s := range i.memory.since(l.seen, liveRows) {
-		out = append(out, s.entry().redacted(i.redact))
-		l.seen = max(l.seen, s.seq)
-	}
-	if i.cfg.Inbox == nil {
-		return out, nil
-	}
-	rows, err := i.cfg.Inbox.List(ctx, inbox.Filter{}, 0, liveRows)
-	if err == nil && len(watch) > 0 {
-		var more []inbox.Item
-		more, err = i.cfg.Inbox.List(ctx, inbox.Filter{IDs: watch}, 0, len(watch))
-		rows = append(rows, more...)
-	}
-	if err != nil {
-		return out, err
-	}
-	before, now := l.rows, make(map[int64]string, len(rows))
-	for n := len(rows) - 1; n >= 0; n-- {
-		row := &rows[n]
-		like := string(row.State) + " " + string(row.Reason) + " " + strconv.Itoa(row.Attempts) + " " + row.Next.String()
-		if now[row.ID] == "" && before[row.ID] != like {
-			out = append(out, entryOf(row).redacted(i.redact))
-		}
-		now[row.ID] = like
-	}
-	l.rows = now
-	return out, nil
 }

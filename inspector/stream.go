@@ -36,7 +36,7 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 		i.problem(w, r, http.StatusBadRequest, err.Error())
 		return
 	}
-	me := &reader{filter: f, only: q.Get("only"), events: make(chan event, 256), unsettled: map[int64]bool{}}
+	me := &reader{filter: f, only: q.Get("only"), events: make(chan event, 256), again: make(chan struct{}, 1), unsettled: map[int64]bool{}}
 	err = i.watchFirst(r.Context(), me)
 	switch {
 	case errors.Is(err, inbox.ErrNotFound): // any other answer has browsers come back for ever
@@ -59,11 +59,9 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 	out.buffer("retry: 1000\n\n")
 	if me.only == "" {
 		// Once more: something may have come before the reader was there.
-		first, err := i.list(r.Context(), f, "")
-		if err != nil {
+		if i.sendList(r.Context(), me, &out) != nil {
 			return
 		}
-		out.write(newEvent("list", i.piece("rows", first)))
 	} else {
 		d, err := i.find(r.Context(), me.only)
 		if err != nil {
@@ -79,17 +77,42 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 			return
 		case e := <-me.events:
 			out.buffer(e)
-			for range len(me.events) { // what came together is sent together
-				out.buffer(<-me.events)
-			}
+			me.pass(&out) // what came together is sent together
 			out.flush()
+		case <-me.again:
+			me.pass(&out) // the list is newer
+			if i.sendList(r.Context(), me, &out) != nil {
+				return
+			}
 		case <-beat.C:
 			out.write(": \n\n")
 		}
 	}
 }
 
-// watchFirst has a reader told of changes of what its page has.
+// pass writes what waits.
+func (r *reader) pass(out *stream) {
+	for range len(r.events) {
+		out.buffer(<-r.events)
+	}
+}
+
+// sendList sends the list as it is now, and has the reader told of what becomes of it.
+func (i *Inspector) sendList(ctx context.Context, me *reader, out *stream) error {
+	l, err := i.list(ctx, me.filter, "")
+	if err != nil {
+		return err // the reader comes back
+	}
+	i.live.mu.Lock()
+	for _, e := range l.Deliveries {
+		me.watch(e)
+	}
+	i.live.mu.Unlock()
+	out.write(newEvent("list", i.piece("rows", l)))
+	return nil
+}
+
+// watchFirst has a reader that is not there yet told of changes of what its page has.
 func (i *Inspector) watchFirst(ctx context.Context, me *reader) error {
 	if me.only != "" {
 		d, err := i.find(ctx, me.only)
