@@ -23,6 +23,9 @@ func Statements(d Dialect, prefix string) map[string]string {
 // SetPageWindow bounds how many IDs a page goes through.
 func (in *Inbox) SetPageWindow(n int64) { in.pageWindow = n }
 
+// Where is the condition of a filter, for those that are counted.
+func (in *Inbox) Where(f Filter) (string, []any, error) { return f.where(&in.cfg, false) }
+
 // Working reports whether Run runs.
 func (in *Inbox) Working() bool { return in.running.Load() }
 

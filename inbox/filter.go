@@ -32,13 +32,22 @@ func (f *Filter) indexed() bool {
 		len(f.States) == 1 && (f.States[0] == Dead || f.States[0] == Running)
 }
 
+// few reports whether the index of a state finds the rows: those that aren't done are
+// few.
+func (f *Filter) few() bool {
+	return len(f.States) == 1 && (f.States[0] == Pending || f.States[0] == Dead || f.States[0] == Running)
+}
+
 // where ends a statement with the rows that fit. Scanned says that the rows are gone
 // through by their IDs, so that no index on state or time is to be taken.
 func (f *Filter) where(cfg *Config, scanned bool) (string, []any, error) {
 	conditions, args := []string{"1 = 1"}, []any(nil)
 	state, received := "state", "received_us"
-	if scanned {
+	switch {
+	case scanned:
 		state, received = "state + 0", "received_us + 0"
+	case f.few():
+		received = "received_us + 0" // the index of the state finds less than that of the time
 	}
 	add := func(condition string, value any) {
 		conditions, args = append(conditions, condition), append(args, value)

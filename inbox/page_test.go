@@ -2,6 +2,7 @@ package inbox_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inbox/sqlite"
 	"github.com/payack/payack/payacktest"
 )
 
@@ -46,6 +48,25 @@ func TestFind(t *testing.T) {
 		assert.Equal(t, "2000", items[0].Status)
 		assert.NotEmpty(t, items[0].Amount)
 	})
+}
+
+// What isn't done is counted by the index of its state, however much was done within the
+// time that is meant.
+func TestCountGoesByState(t *testing.T) {
+	db, err := sqlite.OpenFile(filepath.Join(t.TempDir(), "payack.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { db.Close() })
+	in, err := inbox.Open(t.Context(), inbox.Config{DB: db, Dialect: sqlite.Dialect})
+	require.NoError(t, err)
+	t.Cleanup(func() { in.Close() })
+	for state, index := range map[inbox.State]string{inbox.Pending: "inbox_due", inbox.Dead: "inbox_dead", inbox.Running: "inbox_running"} {
+		where, args, err := in.Where(inbox.Filter{States: []inbox.State{state}, From: time.Now(), Before: time.Now()})
+		require.NoError(t, err)
+		var id, parent, zero int
+		var plan string
+		require.NoError(t, db.QueryRow("EXPLAIN QUERY PLAN SELECT 1 FROM payack_inbox WHERE "+where, args...).Scan(&id, &parent, &zero, &plan))
+		assert.Contains(t, plan, index, state)
+	}
 }
 
 // What no index finds is looked for in windows, each with a place to go on.
