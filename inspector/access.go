@@ -62,7 +62,7 @@ func (i *Inspector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if i.cfg.Authorize != nil {
 		if err := i.cfg.Authorize(r); err != nil {
-			i.cfg.Logger.Warn("inspector: a request was not authorized", "error", err)
+			i.refusals.log(i.cfg.Logger, r, "a request was not authorized", "error", err)
 			i.problem(w, r, http.StatusForbidden, "You are not allowed to see this.")
 			return
 		}
@@ -92,25 +92,32 @@ func (i *Inspector) named(r *http.Request) bool {
 func (i *Inspector) admitted(w http.ResponseWriter, r *http.Request) bool {
 	a := &i.access
 	if c, err := r.Cookie(a.name); err == nil && same(c.Value, a.cookie) {
-		if r.Method == http.MethodGet && r.URL.Query().Has("token") {
-			a.welcome(w, r, false)
-			return false
-		}
-		return true
-	}
-	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		if same(bearer, a.token) {
+		switch {
+		case r.Method == http.MethodPost && r.URL.Path == i.cfg.Prefix+"/token": // from another tab
+			r.URL = &url.URL{Path: a.path}
+		case r.Method != http.MethodGet || !r.URL.Query().Has("token"):
 			return true
 		}
-		i.ask(w, r, "The token is wrong.")
+		a.welcome(w, r, false)
+		return false
+	}
+	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		switch {
+		case i.waits(w, r):
+		case same(bearer, a.token):
+			return true
+		default:
+			i.wrongToken(w, r)
+		}
 		return false
 	}
 	query := r.URL.Query()
 	switch {
 	case r.Method == http.MethodGet && query.Has("token"):
 		switch {
+		case i.waits(w, r):
 		case !same(query.Get("token"), a.token):
-			i.ask(w, r, "The token is wrong.")
+			i.wrongToken(w, r)
 		case a.random && !a.spent.CompareAndSwap(false, true):
 			i.ask(w, r, "This address was opened before, and works once. Enter the token that is in it.")
 		default:
@@ -118,12 +125,14 @@ func (i *Inspector) admitted(w http.ResponseWriter, r *http.Request) bool {
 		}
 	case r.Method == http.MethodPost && r.URL.Path == i.cfg.Prefix+"/token":
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if !same(r.PostFormValue("token"), a.token) {
-			i.ask(w, r, "The token is wrong.")
-			return false
+		switch {
+		case i.waits(w, r):
+		case !same(r.PostFormValue("token"), a.token):
+			i.wrongToken(w, r)
+		default:
+			r.URL = &url.URL{Path: a.path}
+			a.welcome(w, r, true)
 		}
-		r.URL = &url.URL{Path: a.path}
-		a.welcome(w, r, true)
 	default:
 		i.ask(w, r, "")
 	}

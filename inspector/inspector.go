@@ -18,11 +18,12 @@ import (
 // Inspector is the page, and the observer that it learns from. It is safe for
 // concurrent use.
 type Inspector struct {
-	cfg     Config
-	started time.Time
-	access  access
-	headers map[string]bool // which are remembered
-	routes  http.Handler
+	cfg      Config
+	started  time.Time
+	access   access
+	refusals *refusals
+	headers  map[string]bool // which are remembered
+	routes   http.Handler
 
 	memory memory
 	counts counts
@@ -56,6 +57,9 @@ func New(cfg Config) (*Inspector, error) {
 	i.access = newAccess(token, random, cfg.Prefix)
 	for _, name := range append(keptHeaders(), cfg.KeepHeaders...) {
 		i.headers[textproto.CanonicalMIMEHeaderKey(name)] = true
+	}
+	if i.refusals, err = newRefusals(); err != nil {
+		return nil, err
 	}
 	i.memory.init(cfg.Remember, cfg.RememberBytes)
 	i.live.init()
