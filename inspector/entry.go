@@ -45,7 +45,7 @@ type Entry struct {
 // Kept reports whether the inbox has it.
 func (e *Entry) Kept() bool { _, memory := memorySeq(e.ID); return !memory }
 
-// Like says what may change of it in few words.
+// Like is a short text that changes when the delivery does.
 func (e *Entry) Like() string {
 	return e.Outcome + " " + string(e.Reason) + " " + strconv.Itoa(e.Attempts)
 }

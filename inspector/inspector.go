@@ -71,7 +71,8 @@ func New(cfg Config) (*Inspector, error) {
 }
 
 // Add makes receivers known, so that what they refused can be explained. It may be
-// called at any time. A nil receiver is an error.
+// called at any time. A nil receiver is an error, and so is one of a provider that package
+// diagnose does not know.
 func (i *Inspector) Add(receivers ...*middleware.Handler) error {
 	var redactors []func(string) string
 	for _, h := range receivers {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -90,43 +91,36 @@ func (i *Inspector) list(ctx context.Context, f filter, older string) (*listing,
 	if err != nil {
 		return nil, err
 	}
-	var seen []*seen
+	var remembered []*seen
 	if at.seen >= 0 {
-		seen = i.memory.newest(at.seen)
+		remembered = slices.DeleteFunc(i.memory.newest(at.seen), func(s *seen) bool { return !f.remembered(s) })
 	}
-	s, r := 0, 0
-	fill := func() bool { return len(l.Deliveries) < pageSize }
-	for fill() {
-		for s < len(seen) && !f.remembered(seen[s]) {
-			s++
-		}
-		switch {
-		case r < len(rows) && (s == len(seen) || !rows[r].Received.Before(seen[s].delivery.Received)):
-			l.Deliveries = append(l.Deliveries, entryOf(&rows[r]).redacted(i.redact))
-			at.row = rows[r].ID
-			r++
-		case s < len(seen):
-			l.Deliveries = append(l.Deliveries, seen[s].entry().redacted(i.redact))
-			at.seen = seen[s].seq
-			s++
-		default:
-			goto end
-		}
-	}
-end:
-	for s < len(seen) && !f.remembered(seen[s]) {
-		s++
-	}
-	if s == len(seen) {
-		at.seen = -1
-	}
-	if r == len(rows) {
-		if at.row = next; next == 0 {
-			at.row = -1
-		}
+	i.merge(l, &at, rows, remembered)
+	if at.row < 0 && next > 0 { // the rows go on beyond these
+		at.row = next
 	}
 	l.Older = at.String()
 	return l, nil
+}
+
+// merge fills a page from both sources, the newest first, and moves the place on. The
+// place of a source is negative when nothing of it is left.
+func (i *Inspector) merge(l *listing, at *place, rows []inbox.Item, seen []*seen) {
+	for len(l.Deliveries) < pageSize && len(rows)+len(seen) > 0 {
+		if len(seen) == 0 || len(rows) > 0 && !rows[0].Received.Before(seen[0].delivery.Received) {
+			l.Deliveries = append(l.Deliveries, entryOf(&rows[0]).redacted(i.redact))
+			at.row, rows = rows[0].ID, rows[1:]
+			continue
+		}
+		l.Deliveries = append(l.Deliveries, seen[0].entry().redacted(i.redact))
+		at.seen, seen = seen[0].seq, seen[1:]
+	}
+	if len(rows) == 0 {
+		at.row = -1
+	}
+	if len(seen) == 0 {
+		at.seen = -1
+	}
 }
 
 // page returns rows of the inbox.
@@ -174,8 +168,8 @@ func (*listing) Reasons() []payack.Reason { return reasons }
 // Spans are all.
 func (*listing) Spans() any { return spans }
 
-// reasons are the closed set, in the order of their stages, and that of an attempt
-// whose process ended.
+// reasons are the closed set, in the order of their stages. The last one is the inbox's
+// own: the process ended during an attempt.
 var reasons = []payack.Reason{
 	payack.ReasonMethod, payack.ReasonContentType, payack.ReasonContentEncoding, payack.ReasonTooLarge, payack.ReasonAddress, payack.ReasonRate,
 	payack.ReasonBodyConsumed, payack.ReasonBodyRead, payack.ReasonEnvelope, payack.ReasonMalformed, payack.ReasonSignature, payack.ReasonUnknownTenant,

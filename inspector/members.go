@@ -78,8 +78,8 @@ type body struct {
 	// Formatted is there for forms, and for JSON that is in order unless it would become
 	// too long.
 	Formatted string `json:"formatted,omitempty"`
-	// Wrong says where and how it is no JSON; Before, At and After are what stands
-	// there.
+	// Wrong names the place at which the JSON is broken, and what is wrong there. Before,
+	// At and After are the text around that place.
 	Wrong  string `json:"wrong,omitempty"`
 	Before string `json:"-"`
 	At     string `json:"-"`

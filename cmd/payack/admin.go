@@ -121,13 +121,13 @@ func (c *config) askable() (out []payack.Provider) {
 // knows makes the receivers known that are wrapped.
 func (a *admin) knows(wrap wrapper) wrapper {
 	return func(h *middleware.Handler) http.Handler {
-		_ = a.page.Add(h) // only a nil one is an error
+		_ = a.page.Add(h) // only a nil one, and one of an unknown provider, is an error
 		a.receivers[h.Provider()] = h
 		return wrap(h)
 	}
 }
 
-// asksOf makes who is asked about orders.
+// asksOf lets the page ask the providers about orders.
 func (a *admin) asksOf(c *config) error {
 	if a.db == nil || len(c.askable()) == 0 {
 		return nil

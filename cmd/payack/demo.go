@@ -127,6 +127,6 @@ func (k *demoKeys) serve(ctx context.Context, io stdio, r *demoReceiver) error {
 		}
 		fmt.Fprintf(io.out, "%-8s receives at %s; try\n  %s\n", p, url, call)
 	}
-	fmt.Fprintf(io.out, "%-8s is at %s (it works once)\n\n", "inspector", r.admin)
+	fmt.Fprintf(io.out, "%-8s is at %s (for one browser; others enter its token)\n\n", "inspector", r.admin)
 	return r.show(ctx, io.out)
 }
