@@ -93,6 +93,9 @@ func both(t testing.TB, h *middleware.Handler, d *payack.Delivery, o diagnose.Op
 	require.NoError(t, err)
 	require.Equal(t, report.Outcome == payack.OutcomeAccepted, report.Cause == "", report)
 	require.Equal(t, report.Outcome == payack.OutcomeAccepted, advice.Fix == "", advice)
+	if report.EventID != "" {
+		require.Equal(t, advice.Fix, report.Fix(), "nothing is searched for where something verified")
+	}
 	require.NotContains(t, report.Cause+advice.Fix, "\n")
 	require.LessOrEqual(t, advice.Trials, diagnose.MaxTrials)
 	return report, advice
