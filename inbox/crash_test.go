@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"testing"
 	"time"
@@ -76,20 +75,7 @@ func TestKilled(t *testing.T) {
 	}
 	each(t, func(t *testing.T, d database) {
 		dsn := d.dsn(t)
-		db := d.pool(t, dsn)
-		crashtest.MakeTables(t, db)
-		p := d.start(t, dsn, "1s")
-		l, end := crashtest.Begin(t, p.URL, "C", 6)
-		for range rounds {
-			time.Sleep(time.Duration(50+rand.IntN(350)) * time.Millisecond)
-			p.Kill()
-			p = d.start(t, dsn, "1s")
-			l.At(p.URL)
-		}
-		time.Sleep(200 * time.Millisecond)
-		end()
-		t.Logf("%d kills", rounds)
-		crashtest.SettledAll(t, db, l, time.Minute)
+		crashtest.Killed(t, d.pool(t, dsn), rounds, func() *crashtest.Process { return d.start(t, dsn, "1s") })
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"testing"
 	"time"
@@ -53,20 +52,7 @@ func TestKilled(t *testing.T) {
 		rounds = 30
 	}
 	dsn := fresh(t)
-	db := pool(t, dsn)
-	crashtest.MakeTables(t, db)
-	p := crashtest.Start(t, dsn)
-	l, end := crashtest.Begin(t, p.URL, "C", 6)
-	for range rounds {
-		time.Sleep(time.Duration(50+rand.IntN(350)) * time.Millisecond)
-		p.Kill()
-		p = crashtest.Start(t, dsn)
-		l.At(p.URL)
-	}
-	time.Sleep(200 * time.Millisecond)
-	end()
-	t.Logf("%d kills", rounds)
-	crashtest.SettledAll(t, db, l, time.Minute)
+	crashtest.Killed(t, pool(t, dsn), rounds, func() *crashtest.Process { return crashtest.Start(t, dsn) })
 }
 
 // Two processes get the same callbacks while one is killed, and paused. What a

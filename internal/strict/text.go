@@ -121,8 +121,8 @@ func escape(text string) (char rune, length int, what string) {
 	return char, 12, ""
 }
 
-// unit reads the \uXXXX that text begins with. Of its 6 bytes the first n are as
-// they must be.
+// unit reads the \u and its four hex digits that text begins with. Of these 6 bytes
+// the first n are as they must be.
 func unit(text string) (u rune, n int) {
 	for n < len(text) && n < 6 {
 		digit := rune(-1)
