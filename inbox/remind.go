@@ -8,7 +8,7 @@ import (
 	"github.com/payack/payack/inbox/internal/schedule"
 )
 
-// maxReminders bounds of how many rows of a receiver the engine is reminded at once.
+// maxReminders bounds how many rows of a receiver the engine is reminded of at once.
 const maxReminders = 500
 
 // reminded is how far a receiver's late rows have been gone through.
