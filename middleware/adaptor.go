@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// errHidden is the failure of a wrapped handler whose errors nobody can see. It is
-// not called: it would settle an event that is then sent again.
+// errHidden is the failure of a wrapped handler whose errors can't be seen. The
+// handler is not called: it could settle an event that is then sent again.
 var errHidden = errors.New("the wrapped handler stands behind echo.WrapMiddleware, which hides the errors that handlers return, so it was not called; mount echopayack.Wrap(receiver) of the module adapt/echopayack instead")
 
-// hidesErrors reports whether a wrapped handler is the one that echo makes of a
-// handler with a result. Echo writes an error only after Wrap has answered.
+// hidesErrors reports whether next comes from echo.WrapMiddleware. Echo writes a
+// handler's error only after Wrap has answered.
 func hidesErrors(next http.Handler) bool {
 	f, ok := next.(http.HandlerFunc)
 	if !ok {
@@ -25,16 +25,17 @@ func hidesErrors(next http.Handler) bool {
 	if code == nil || !strings.Contains(code.Name(), "WrapMiddleware") {
 		return false
 	}
-	// The compiler names the function after whoever it was inlined into.
+	// Inlining may give the function another package's name; its file stays echo's.
 	file, _ := code.FileLine(pc)
 	return strings.Contains(file, "labstack/echo")
 }
 
-// warnUnbounded logs that a writer has no read deadlines. Where it is that of
-// fasthttp's adaptor, requests change when they have been answered.
+// warnUnbounded warns that a writer supports no read deadlines. fasthttp's adaptor
+// gets a warning of its own: it reuses a request's memory once the request is
+// answered.
 func (rc *receiver) warnUnbounded(w http.ResponseWriter) {
 	if strings.HasPrefix(fmt.Sprintf("%T", w), "*fasthttpadaptor.") {
-		rc.options.Logger.Warn("payack: the adaptor in front is fasthttp's, which hands on memory that is reused, so what is kept of a request changes later; in fiber mount by fiberpayack.Handler of the module adapt/fiberpayack, and set fiber's ReadTimeout",
+		rc.options.Logger.Warn("payack: the request comes through fasthttp's adaptor, which reuses a request's memory, so whatever is kept of a request changes later; in fiber use fiberpayack.Handler of the module adapt/fiberpayack, and set fiber's ReadTimeout",
 			"provider", rc.stages.provider)
 		return
 	}

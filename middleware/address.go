@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// errAddress means that the client's address can't be told.
-var errAddress = errors.New("the client's address can't be told; have the proxy name it in ForwardedHeader, and trust the proxy by TrustedProxies or TrustUnixSocket")
+// errAddress means that the client's address is unknown.
+var errAddress = errors.New("the client's address is unknown; have the proxy send it in ForwardedHeader, and list the proxy in TrustedProxies (or set TrustUnixSocket)")
 
-// unixSocket stands in the list of trusted proxies for peers without an IP
-// address. It is no valid prefix and contains no address.
+// unixSocket stands for peers without an IP address in the list of trusted proxies.
+// It is the invalid prefix and contains no address.
 var unixSocket netip.Prefix
 
-// clientAddr returns where a request came from: the peer, or, when the peer is
-// a trusted proxy, the last address in the forwarded header (all its lines
-// joined, read right to left) that is not one itself. The header of anybody
-// else says what its sender likes, and is ignored.
+// clientAddr returns the client's address. That is the peer's, unless the peer is a
+// trusted proxy: then it is the last address in the forwarded header that is not a
+// trusted proxy's, with all lines of the header joined and read from right to left.
+// Other peers can write anything into the header, so it is ignored for them.
 func clientAddr(r *http.Request, proxies []netip.Prefix, header string) (netip.Addr, error) {
 	peer, err := peerAddr(r.RemoteAddr)
 	switch {
@@ -43,14 +43,14 @@ func clientAddr(r *http.Request, proxies []netip.Prefix, header string) (netip.A
 		}
 		client = addr
 	}
-	if !client.IsValid() { // a Unix socket, and nobody named
+	if !client.IsValid() { // a Unix socket, and the header names no client
 		return netip.Addr{}, errAddress
 	}
 	return client, nil
 }
 
-// lastInList returns the last address of a line of X-Forwarded-For, or of a
-// header of its kind, that is no trusted proxy's; the first one where all are.
+// lastInList returns the last address in a line of X-Forwarded-For, or of a header
+// like it, that is not a trusted proxy's. If all are, it returns the first one.
 func lastInList(line string, proxies []netip.Prefix) (client netip.Addr, err error) {
 	for more := true; more; {
 		entry := line
@@ -70,7 +70,7 @@ func lastInList(line string, proxies []netip.Prefix) (client netip.Addr, err err
 	return client, nil
 }
 
-// peerAddr reads an address as net/http writes it.
+// peerAddr parses an address in net/http's form.
 func peerAddr(s string) (netip.Addr, error) {
 	if withPort, err := netip.ParseAddrPort(s); err == nil {
 		return plain(withPort.Addr()), nil
@@ -78,8 +78,8 @@ func peerAddr(s string) (netip.Addr, error) {
 	return parseAddr(s)
 }
 
-// isUnixSocket reports whether a peer's address is that of a Unix socket: of
-// one without a name, of an abstract one or of a path.
+// isUnixSocket reports whether a peer's address is that of a Unix socket, which is
+// unnamed (empty), abstract (@) or a path.
 func isUnixSocket(peer string) bool { return peer == "" || peer[0] == '@' || peer[0] == '/' }
 
 func trustsUnixSocket(proxies []netip.Prefix) bool {
@@ -91,8 +91,8 @@ func trustsUnixSocket(proxies []netip.Prefix) bool {
 	return false
 }
 
-// parseAddr reads an address as a proxy names it: IPv4 or IPv6, the latter in
-// brackets or not, with a port behind it or not. A port may be obfuscated, an
+// parseAddr parses an address as proxies write it: IPv4 or IPv6, with or without
+// brackets around IPv6, with or without a port. The port may be obfuscated, the
 // address may not.
 func parseAddr(s string) (netip.Addr, error) {
 	host, port := s, ""
@@ -112,21 +112,21 @@ func parseAddr(s string) (netip.Addr, error) {
 	return plain(addr), nil
 }
 
-// isPort reports whether what stands behind an address is nothing, or a port
-// with its colon.
+// isPort reports whether s, the text after an address, is empty or a port with its
+// colon.
 func isPort(s string) bool {
 	if s == "" {
 		return true
 	}
-	if hidden, found := strings.CutPrefix(s, ":_"); found { // an obfuscated one
+	if hidden, found := strings.CutPrefix(s, ":_"); found { // an obfuscated port
 		return isPlain(hidden)
 	}
 	digits, found := strings.CutPrefix(s, ":")
 	return found && 0 < len(digits) && len(digits) <= len("65535") && strings.Trim(digits, "0123456789") == ""
 }
 
-// isPlain reports whether a zone, or the rest of an obfuscated port, is of plain
-// characters.
+// isPlain reports whether s consists of the characters that a zone or an obfuscated
+// port may have.
 func isPlain(s string) bool {
 	for _, c := range []byte(s) {
 		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.IndexByte("-._~", c) >= 0) {

@@ -40,7 +40,7 @@ func from(peer, header string, lines ...string) *http.Request {
 	return r
 }
 
-const none = "none" // the address can't be told
+const none = "none" // the address is unknown
 
 // teller is a receiver that tells where a request came from. Without a header it
 // has no proxies.
@@ -72,7 +72,7 @@ func (x *teller) told(t testing.TB, r *http.Request) string {
 	if x.seen.Delivery.Client.IsValid() {
 		t.Fatalf("both an address and an error: %v, %v", x.seen.Delivery.Client, x.seen.Err)
 	}
-	if !strings.Contains(x.seen.Err.Error(), "the client's address can't be told") {
+	if !strings.Contains(x.seen.Err.Error(), "the client's address is unknown") {
 		t.Fatalf("refused for another reason: %v", x.seen.Err)
 	}
 	return none
@@ -189,7 +189,7 @@ func TestUnixSocketPeers(t *testing.T) {
 	c := middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true}
 	c.TrustedProxies = []netip.Prefix{{}}
 	_, err := middleware.NewPtop(c)
-	assert.ErrorContains(t, err, "no valid prefix")
+	assert.ErrorContains(t, err, "not a valid prefix")
 	given := trusting()
 	c.TrustedProxies, c.TrustUnixSocket = given[:1], true
 	_, err = middleware.NewPtop(c)

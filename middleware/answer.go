@@ -7,21 +7,21 @@ import (
 	"github.com/payack/payack"
 )
 
-// answers is a provider's contract as data.
+// answers is what a provider's contract prescribes as the answer to each outcome.
 type answers struct {
 	accepted, failed payack.Answer
-	// unverified is for what was rejected before its signature matched: one and
-	// the same, so that nobody learns which step failed. verified is for what was
-	// rejected after it.
+	// unverified answers every rejection before the signature matched, always the
+	// same, so that no attacker learns which step failed. verified answers
+	// rejections after it matched.
 	unverified, verified payack.Answer
-	// byReason holds what differs for one reason.
+	// byReason holds the answers that differ for one reason.
 	byReason map[payack.Reason]payack.Answer
-	// word is the body of a refusal at the gate, with its content type; the
-	// status is that of HTTP.
+	// word is the body and content type of a refusal at the gate; its status comes
+	// from gateStatus.
 	word payack.Answer
 }
 
-// gateStatus gives refusals at the gate the status that HTTP has for them.
+// gateStatus maps refusals at the gate to HTTP statuses.
 var gateStatus = map[payack.Reason]int{
 	payack.ReasonMethod:          http.StatusMethodNotAllowed,
 	payack.ReasonContentType:     http.StatusUnsupportedMediaType,
@@ -52,7 +52,7 @@ func (a *answers) of(outcome payack.Outcome, reason payack.Reason) payack.Answer
 	return a.failed
 }
 
-// answer sends the provider's answer, unless a wrapped handler gave one.
+// answer sends the provider's answer, unless a wrapped handler has written one.
 func (rc *receiver) answer(d *delivery) {
 	o := &d.observation
 	if status := d.answered(); status != 0 {
@@ -65,13 +65,12 @@ func (rc *receiver) answer(d *delivery) {
 	d.write(a)
 }
 
-// ofAnotherAnswer are the headers that say something of a body.
+// ofAnotherAnswer lists the headers that describe a body.
 var ofAnotherAnswer = [...]string{"Content-Type", "Content-Encoding", "Content-Length", "Etag", "Last-Modified", "Cache-Control"}
 
-// write sends a delivery's answer. It drops the entity headers that a wrapped
-// handler that failed may have set. The answer with status 413 ends the
-// connection: behind the wrapped writers of routers the server doesn't see that
-// the body was left unread.
+// write sends a delivery's answer. It first drops entity headers set by a failed
+// wrapped handler. A 413 closes the connection explicitly: routers wrap the writer,
+// and the server then doesn't notice that the body was left unread.
 func (d *delivery) write(a payack.Answer) {
 	w := d.w
 	h := w.Header()
@@ -91,7 +90,7 @@ func (d *delivery) write(a payack.Answer) {
 	}
 	w.WriteHeader(a.Status)
 	if a.Body != "" {
-		// The provider hung up if this fails; the outcome stands all the same.
+		// A failed write means that the provider hung up, which changes no outcome.
 		_, _ = io.WriteString(w, a.Body)
 	}
 }

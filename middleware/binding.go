@@ -6,24 +6,25 @@ import (
 	"github.com/payack/payack"
 )
 
-// binding ties a signature that fits several events to the first of them that
-// was found to be true. It is remembered in the store, as claims of its own.
+// binding ties a signature that fits several events to the first of them that was
+// found to be true. The store remembers it, in claims of its own.
 type binding struct {
-	// text is what the signature covers, the same for all events that it fits.
+	// text is the signed text, which all events with this signature share.
 	text string
-	// event tells the events with the same text apart.
+	// event distinguishes the events that share the text.
 	event string
-	// lock is set where only the callback can tell which event is true. The text
-	// is then bound when the callback has returned nil: a forger who comes first
-	// does not keep the genuine event out. Meanwhile the other events are busy.
+	// lock is set where only the callback can find out which event is true. The
+	// text is then bound once the callback has returned nil, so that a forger who
+	// comes first does not keep the genuine event out. Until then all other events
+	// with the text are busy.
 	lock string
-	// confirmed reports that the provider has confirmed the event, so that it is
-	// true whatever else its text is bound to.
+	// confirmed reports that the provider has confirmed the event. It is then true,
+	// even if its text is bound to another event.
 	confirmed bool
 }
 
-// tie takes hold of what belongs to the event: the text of its signature, and the
-// digest of its unsigned details.
+// tie claims what belongs to the event: the text of its signature, and the digest
+// of its unsigned details.
 func (rc *receiver) tie(ctx context.Context, d *delivery, ev payack.Event) error {
 	if rc.stages.binding != nil {
 		if b, ok := rc.stages.binding(ev); ok {
@@ -39,9 +40,9 @@ func (rc *receiver) tie(ctx context.Context, d *delivery, ev payack.Event) error
 	return nil
 }
 
-// duplicate ends an event that was done before, unless err is another end. Its
-// unsigned details are compared with those of the first delivery. A difference is
-// a warning: the merchant's function saw only the first.
+// duplicate ends an event that is done already, unless err is set. It warns when
+// the event's unsigned details differ from those of the first delivery, because the
+// merchant's function saw only the first.
 func (rc *receiver) duplicate(ctx context.Context, d *delivery, ev payack.Event, err error) error {
 	if err != nil {
 		return err
@@ -56,7 +57,8 @@ func (rc *receiver) duplicate(ctx context.Context, d *delivery, ev payack.Event,
 	return nil
 }
 
-// details returns what tells an event apart from one with the same signed members.
+// details returns the digest of an event's unsigned details, and the key under
+// which the store remembers it.
 func (rc *receiver) details(ev payack.Event) (id, digest string, ok bool) {
 	if rc.stages.details == nil {
 		return "", "", false
@@ -69,7 +71,7 @@ func (rc *receiver) otherDetails(d *delivery) {
 		"provider", rc.stages.provider, "event_id", d.observation.EventID)
 }
 
-// bind remembers b, or finds that its text belongs to another event.
+// bind ties b's text to b's event, or fails because it is tied to another event.
 func (h *hold) bind(ctx context.Context, d *delivery, b binding) error {
 	busy := func() error {
 		return d.fail(payack.StageGuard, payack.ReasonBusy, nil, "its signature is being processed with another event")
@@ -104,7 +106,7 @@ func (h *hold) bind(ctx context.Context, d *delivery, b binding) error {
 		return nil
 	case state == payack.ClaimConflict:
 		return d.spliced(b)
-	case state == payack.ClaimBusy: // left behind by a crash; bound to nobody until its lease ends
+	case state == payack.ClaimBusy: // held since a crash, until the lease ends
 		return busy()
 	}
 	return nil
@@ -112,7 +114,7 @@ func (h *hold) bind(ctx context.Context, d *delivery, b binding) error {
 
 func (d *delivery) spliced(b binding) error {
 	var undecided error
-	if b.lock != "" { // only the callback can tell, and whoever came first may have forged it
+	if b.lock != "" { // the event that came first may be the forged one
 		undecided = payack.ErrUndecided
 	}
 	return d.fail(payack.StageGuard, payack.ReasonSpliced, undecided, "its signature came before with another order, amount or status")

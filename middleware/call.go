@@ -9,11 +9,11 @@ import (
 	"github.com/payack/payack"
 )
 
-// callFunc is the merchant's function, without the type of its event.
+// callFunc is the merchant's function, for events of the interface type.
 type callFunc func(ctx context.Context, ev payack.Event, d *delivery) error
 
-// callbackError tells a callback that ran out of time from one that failed, and
-// from one that knows no such order.
+// callbackError distinguishes a callback that does not expect the event, one that
+// ran out of time, and one that failed otherwise.
 func (rc *receiver) callbackError(ctx context.Context, err error) error {
 	reason, detail := payack.ReasonCallback, "the callback failed"
 	switch {
@@ -25,7 +25,7 @@ func (rc *receiver) callbackError(ctx context.Context, err error) error {
 	return &payack.Error{Provider: rc.stages.provider, Stage: payack.StageCall, Reason: reason, Detail: detail, Err: err}
 }
 
-// recovered turns a panic of the merchant's code into a failure. Defer it first, so
+// recovered turns a panic of the merchant's code into an error. Defer it first, so
 // that it runs after all other deferred calls.
 func (rc *receiver) recovered(d *delivery, err *error) {
 	p := recover()
@@ -48,16 +48,16 @@ func (rc *receiver) recovered(d *delivery, err *error) {
 	*err = d.fail(stage, payack.ReasonPanic, nil, "the merchant's code panicked; its stack is in the log")
 }
 
-// notAborted makes a failure of http.ErrAbortHandler where there is no connection
-// to end.
+// notAborted replaces http.ErrAbortHandler by a failure, for deliveries that have
+// no connection to end.
 func (d *delivery) notAborted(err *error) {
 	if *err == http.ErrAbortHandler {
 		*err = d.fail(payack.StageCall, payack.ReasonPanic, nil, "the merchant's code panicked with http.ErrAbortHandler")
 	}
 }
 
-// aborts reports whether what was thrown is http.ErrAbortHandler. Its methods may
-// panic themselves.
+// aborts reports whether a panic's value is http.ErrAbortHandler. It recovers,
+// because the methods of an error that was thrown may panic, too.
 func aborts(p any) (is bool) {
 	defer func() {
 		if recover() != nil {

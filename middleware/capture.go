@@ -17,7 +17,7 @@ var (
 	errBodyRead     = errors.New("the body ended before its announced length, or the connection broke")
 	errBodyLonger   = errors.New("the body is longer than announced")
 	errBodySlow     = errors.New("the body did not arrive in time; raise ReadTimeout (or the server's) if the provider is that slow")
-	errBodyConsumed = errors.New("something in front of payack has read the body already; mount payack before it, or let it put the bytes back into r.Body")
+	errBodyConsumed = errors.New("the body was read before payack got the request; mount payack before the code that reads it, or have that code put the bytes back into r.Body")
 )
 
 var bodies = bodyroom.Pool{Largest: 2 * DefaultMaxBody}
@@ -34,14 +34,14 @@ func (rc *receiver) capture(d *delivery) error {
 	case err != nil:
 		return d.fail(payack.StageCapture, payack.ReasonBodyRead, nil, err.Error())
 	case body == "":
-		return d.fail(payack.StageCapture, payack.ReasonMalformed, nil, "the body is empty; if something in front of payack reads bodies, mount payack before it")
+		return d.fail(payack.StageCapture, payack.ReasonMalformed, nil, "the body is empty; if other code reads the body first, mount payack before it")
 	}
 	d.Body = body
 	return nil
 }
 
-// setReadDeadline does what http.ResponseController does, without an error to
-// make where nobody supports it. It reports whether the deadline was set.
+// setReadDeadline does what http.ResponseController does, but allocates no error
+// where deadlines are unsupported. It reports whether the deadline was set.
 func setReadDeadline(w http.ResponseWriter, t time.Time) bool {
 	for {
 		switch x := w.(type) {
@@ -55,7 +55,7 @@ func setReadDeadline(w http.ResponseWriter, t time.Time) bool {
 	}
 }
 
-// readBody reads the body once, and within the limit.
+// readBody reads the body into a string, within the limit.
 func readBody(r *http.Request, limit int64) (body string, err error) {
 	if r.ContentLength > limit {
 		return "", errBodyTooLarge
@@ -69,7 +69,7 @@ func readBody(r *http.Request, limit int64) (body string, err error) {
 	} else {
 		body, err = captureSized(r, room)
 	}
-	// A read that was given up may still be writing to its room.
+	// After an error the server may still be reading into the room, so keep it.
 	if err == nil {
 		bodies.GiveBack(room)
 	}
@@ -77,7 +77,7 @@ func readBody(r *http.Request, limit int64) (body string, err error) {
 }
 
 func captureSized(r *http.Request, room *[]byte) (string, error) {
-	body := slices.Grow((*room)[:0], int(r.ContentLength)+1)[:r.ContentLength+1] // one more, to see what is too long
+	body := slices.Grow((*room)[:0], int(r.ContentLength)+1)[:r.ContentLength+1] // one byte more, to notice a longer body
 	*room = body
 	n, err := io.ReadFull(r.Body, body)
 	switch {
@@ -91,13 +91,13 @@ func captureSized(r *http.Request, room *[]byte) (string, error) {
 	return "", readError(err)
 }
 
-// captureUnsized reads a body whose length was not announced (chunked). The
-// room doubles as it fills, and not beyond the limit.
+// captureUnsized reads a chunked body, which announces no length. The room doubles
+// as it fills, up to the limit.
 func captureUnsized(r *http.Request, limit int64, room *[]byte) (string, error) {
 	body := (*room)[:0]
 	for {
 		if len(body) == cap(body) {
-			larger := make([]byte, len(body), min(max(512, 2*int64(len(body))), limit+1)) // one more, to see what is too long
+			larger := make([]byte, len(body), min(max(512, 2*int64(len(body))), limit+1)) // one byte more, to notice a longer body
 			copy(larger, body)
 			body, *room = larger, larger
 		}
@@ -117,9 +117,9 @@ func captureUnsized(r *http.Request, limit int64, room *[]byte) (string, error) 
 	}
 }
 
-// emptyOrConsumed returns errBodyConsumed for a body that somebody has read
-// before: its length was announced, or its form is there. An empty body in chunks
-// shows no such sign. It counts as empty, which is the sender's fault.
+// emptyOrConsumed returns errBodyConsumed when other code has read the body: a
+// length was announced, or a form was parsed. A consumed chunked body shows no such
+// sign, so it counts as an empty one.
 func emptyOrConsumed(r *http.Request) error {
 	if r.ContentLength > 0 || r.PostForm != nil || r.MultipartForm != nil {
 		return errBodyConsumed
@@ -127,7 +127,8 @@ func emptyOrConsumed(r *http.Request) error {
 	return nil
 }
 
-// readError recognises a limit that was set in front of us, and the deadline.
+// readError recognises a limit that code in front of payack has set, and the read
+// deadline.
 func readError(err error) error {
 	var tooLarge *http.MaxBytesError
 	switch {

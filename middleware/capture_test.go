@@ -301,7 +301,7 @@ func TestBodyReadByAMiddlewareInFront(t *testing.T) {
 				assert.Contains(t, seen.Err.Error(), "mount payack before it")
 			case payack.ReasonBodyConsumed:
 				assert.Equal(t, http.StatusInternalServerError, res.StatusCode, "it must be sent again once the set-up is fixed")
-				assert.Contains(t, seen.Err.Error(), "mount payack before it, or let it put the bytes back into r.Body")
+				assert.Contains(t, seen.Err.Error(), "mount payack before the code that reads it, or have that code put the bytes back into r.Body")
 			}
 		})
 	}

@@ -12,44 +12,50 @@ import (
 	"github.com/payack/payack/internal/confirming"
 )
 
-// ConfirmFunc asks the provider whether what an event says is true. It runs
-// only for events that say that money came in, and is safe for concurrent use.
-// Nothing is held while it runs. Deliveries with the same path, tenant and body
-// that come at the same time are asked about once. The context is that of the
-// question and not of one of the deliveries: it ends after [Options].Deadline.
-// Decide by the event and not by the delivery's headers.
+// ConfirmFunc asks the provider whether an event is true. It is called for events
+// that report a payment, and must be safe for concurrent
+// use. The event is not claimed while it runs.
 //
-// A function of yours is asked about events that were found by asking, too (package
-// reconcile). Confirm methods of package client are not while the event has the
-// provider's answer: they would ask the same again. An inbox doesn't keep the
-// answer, so there they are asked.
+// Deliveries with the same path, tenant and body that arrive at the same time share
+// one call. Its context belongs to that call and not to one delivery: it ends after
+// [Options].Deadline. So decide by the event, not by the delivery's headers.
 //
-// Return what the provider said when it says the same: it is handed to the
-// callback in Confirmed. Return [payack.ErrUnconfirmed] when the provider's
-// answer is final and differs in status, amount or order: the event is then
-// rejected. Return any other error while it is still pending or can't be
-// reached: the provider of the callback is then asked to send again.
+// What to return:
+//   - The provider's answer, with Paid set, when the provider confirms the event.
+//     The callback finds it in the event's Confirmed.
+//   - An error that matches [payack.ErrUnconfirmed] when the provider's answer is
+//     final and differs in status, amount or order. The event is then rejected.
+//   - Any other error while the payment is pending or the provider can't be
+//     reached. The provider is then asked to send the callback again.
+//
+// For events that were found by asking (package reconcile), your own function is
+// called, too. Confirm methods of package client are not called while the event
+// holds the provider's answer, since they would repeat the question. An inbox does
+// not keep that answer, so behind one they are called.
 type ConfirmFunc[E payack.Event] func(ctx context.Context, ev E) (*payack.Confirmation, error)
 
-// confirmer has events confirmed, equal ones together.
+// confirmer has events confirmed. Equal events that arrive together share one
+// question.
 type confirmer[E payack.Event] struct {
 	confirm ConfirmFunc[E]
 	timeout time.Duration
-	// asksOnly reports that confirm is a method of a client of ours, which does
-	// nothing but ask.
+	// asksOnly reports that confirm is a method of package client, which only asks
+	// the provider.
 	asksOnly bool
 
 	mu   sync.Mutex
 	open map[question]*reply
 }
 
-// question is what makes two questions the same: what Confirm decides by.
+// question is the key of a call of Confirm: calls with equal questions get the same
+// answer.
 type question struct {
 	tenant, path, body string
 	expected           payack.Expectation
 }
 
-// reply is what becomes of a question; its members are set when done is closed.
+// reply is the result of a question. Its last three members are set before done is
+// closed.
 type reply struct {
 	asked     time.Time
 	done      chan struct{}
@@ -58,7 +64,7 @@ type reply struct {
 	panicked  *hookPanic
 }
 
-// hookPanic is the panic of a hook that ran in a goroutine of its own.
+// hookPanic carries a hook's panic out of the goroutine that it ran in.
 type hookPanic struct {
 	value any
 	stack []byte
@@ -66,8 +72,8 @@ type hookPanic struct {
 
 var errHookEnded = errors.New("the Confirm hook ended its goroutine")
 
-// newConfirmer refuses the Confirm method of a client of ours that may still be
-// asking when the deadline has passed.
+// newConfirmer refuses a Confirm method of package client whose timeout is not
+// shorter than the deadline.
 func newConfirmer[E payack.Event](confirm ConfirmFunc[E], o *Options) (*confirmer[E], error) {
 	timeout := o.Deadline
 	if timeout <= 0 {
@@ -78,16 +84,16 @@ func newConfirmer[E payack.Event](confirm ConfirmFunc[E], o *Options) (*confirme
 		return nil, fmt.Errorf("payack: Confirm: %w", err)
 	}
 	if ours && atMost >= timeout {
-		return nil, fmt.Errorf("payack: Confirm: its client may take %v and the deadline is %v, so that nothing would be left for the callback; lower ConfirmTimeout in the client's Options, or raise Deadline", atMost, timeout)
+		return nil, fmt.Errorf("payack: Confirm: its client may take %v and the deadline is %v, so no time would be left for the callback; lower ConfirmTimeout in the client's Options, or raise Deadline", atMost, timeout)
 	}
 	return &confirmer[E]{confirm: confirm, timeout: timeout, asksOnly: ours, open: make(map[question]*reply)}, nil
 }
 
-// ask returns what the provider confirmed.
+// ask returns the provider's confirmation of an event, or an error.
 func (c *confirmer[E]) ask(ctx context.Context, ev E) (*payack.Confirmation, error) {
 	if said := ev.Found().Confirmed; c.asksOnly && said != nil && said.Paid {
 		if d, ok := payack.DeliveryFrom(ctx); ok && d.Source == payack.SourceQuery {
-			return said, nil // the provider has just been asked
+			return said, nil // the event comes from the provider's answer
 		}
 	}
 	r := c.question(ctx, ev)
@@ -100,17 +106,18 @@ func (c *confirmer[E]) ask(ctx context.Context, ev E) (*payack.Confirmation, err
 	case r.panicked != nil:
 		panic(r.panicked)
 	case errors.Is(r.err, payack.ErrUnconfirmed):
-		return nil, guardError(ev.Provider(), payack.ReasonUnconfirmed, r.err, "the provider says something else")
+		return nil, guardError(ev.Provider(), payack.ReasonUnconfirmed, r.err, "the provider's answer contradicts the event")
 	case r.err != nil:
 		return nil, guardError(ev.Provider(), payack.ReasonUnreachable, r.err, "the event could not be confirmed yet")
 	case r.confirmed == nil || !r.confirmed.Paid:
 		return nil, guardError(ev.Provider(), payack.ReasonUnreachable, nil, fmt.Sprintf("Confirm returned neither a paid confirmation nor an error for a %s event", ev.Provider()))
 	}
-	own := *r.confirmed // several callbacks may get it
+	own := *r.confirmed // a copy, since several callbacks may share the reply
 	return &own, nil
 }
 
-// question asks, unless the same question is open already.
+// question calls Confirm, or returns the reply of the same question that is still
+// open.
 func (c *confirmer[E]) question(ctx context.Context, ev E) *reply {
 	q := question{tenant: ev.VerifiedBy().Tenant, expected: ev.Found().Expected}
 	if d, ok := payack.DeliveryFrom(ctx); ok {
@@ -119,7 +126,7 @@ func (c *confirmer[E]) question(ctx context.Context, ev E) *reply {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	// One that heeds no context would keep its question open for good.
+	// A Confirm that ignores its context must not keep the question open for ever.
 	if r := c.open[q]; r != nil && q.body != "" && now.Sub(r.asked) < c.timeout {
 		return r
 	}

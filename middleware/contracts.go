@@ -7,16 +7,17 @@ import (
 	"github.com/payack/payack/internal/providers"
 )
 
-// contracts are the answers of each provider.
+// contracts holds each provider's answers.
 var contracts = providers.Registry[*answers]{
 	payack.Ptop:    &ptopAnswers,
 	payack.PTS:     &ptsAnswers,
 	payack.Payatom: &payatomAnswers,
 }
 
-// AnswerOf returns what a receiver tells a provider for a reason; the empty one
-// is acceptance, and what a duplicate is told. Of Payatom it is the newer
-// spelling. The error is for a provider that payack does not know.
+// AnswerOf returns the answer that a receiver gives a provider for a reason. The
+// empty reason stands for an accepted event or a duplicate. Payatom's answers are
+// in the newer spelling (HashMatched). The error is for a provider that payack does
+// not know.
 func AnswerOf(p payack.Provider, reason payack.Reason) (payack.Answer, error) {
 	contract, err := contracts.Of(p)
 	if err != nil {

@@ -10,25 +10,25 @@ import (
 	"github.com/payack/payack/internal/lazycontext"
 )
 
-// delivery is a callback on its way.
+// delivery is the state of one callback while it is processed.
 type delivery struct {
 	payack.Delivery
 	observation payack.Observation
 	// w and r are nil for a delivery that is processed after its answer.
 	w http.ResponseWriter
 	r *http.Request
-	// lapped is when the last stage ended. It is zero without an observer, so that
-	// the clock is left alone.
+	// lapped is when the last stage ended. It is zero without an observer, which
+	// saves reading the clock.
 	lapped time.Time
 
 	deadline lazycontext.Context
 	hold     hold
 	limit    limited
 	headers  headerroom.Room
-	wrapped  *wrapped // nil unless a wrapped handler has the response in hand
+	wrapped  *wrapped // nil unless a wrapped handler was called
 }
 
-// within gives the delivery its context, which ends at end, and returns it.
+// within starts the delivery's context, which ends at end, and returns it.
 func (d *delivery) within(parent context.Context, end time.Time) context.Context {
 	return d.deadline.Start(parent, end, d)
 }
@@ -38,7 +38,7 @@ func (d *delivery) WithValues(ctx context.Context) context.Context {
 	return payack.WithHeld(payack.WithDelivery(ctx, &d.Delivery), &d.hold)
 }
 
-// lap returns what has passed since the last stage ended.
+// lap returns the time since the last stage ended.
 func (d *delivery) lap() time.Duration {
 	if d.lapped.IsZero() {
 		return 0
@@ -49,8 +49,8 @@ func (d *delivery) lap() time.Duration {
 	return took
 }
 
-// begin presets the outcome to a panic. It stays so when the merchant's code ends
-// the goroutine, because then nothing else is written.
+// begin presets the outcome to a panic. When the merchant's code ends the
+// goroutine, nothing else sets it.
 func (rc *receiver) begin(d *delivery) {
 	d.Provider = rc.stages.provider
 	if rc.options.Observer != nil {
@@ -60,15 +60,15 @@ func (rc *receiver) begin(d *delivery) {
 	o.Delivery, o.Outcome, o.Reason = &d.Delivery, payack.OutcomeFailed, payack.ReasonPanic
 }
 
-// unrecorded notes that an accepted event could not be recorded as done. The
-// work is done, so the provider is told so.
+// unrecorded notes that an accepted event could not be marked as done. The event is
+// still answered as accepted, because the merchant's function has settled it.
 func (d *delivery) unrecorded(err error) {
 	if err != nil {
-		d.observation.Err = d.fail(payack.StageGuard, payack.ReasonStore, err, "the event was processed and could not be recorded as done")
+		d.observation.Err = d.fail(payack.StageGuard, payack.ReasonStore, err, "the event was processed, but could not be recorded as done")
 	}
 }
 
-// end writes into the observation how the delivery ended.
+// end records in the observation how the delivery ended.
 func (d *delivery) end(err error) {
 	o := &d.observation
 	refusal, ok := err.(*payack.Error)
@@ -78,7 +78,7 @@ func (d *delivery) end(err error) {
 			refusal.EventID = o.EventID
 		}
 		o.Outcome, o.Reason, o.Err = refusal.Reason.Outcome(), refusal.Reason, refusal
-	case err != nil: // nothing is accepted by an oversight
+	case err != nil: // never accept because of an unexpected error type
 		o.Outcome, o.Reason, o.Err = payack.OutcomeFailed, payack.ReasonCallback, err
 	case o.Outcome == payack.OutcomeDuplicate:
 		o.Reason = ""
@@ -87,7 +87,7 @@ func (d *delivery) end(err error) {
 	}
 }
 
-// fail returns the error of a delivery that ends here.
+// fail returns the error that ends a delivery.
 func (d *delivery) fail(stage payack.Stage, reason payack.Reason, err error, detail string) error {
 	return &payack.Error{Provider: d.Provider, Stage: stage, Reason: reason, Detail: detail, Err: err}
 }

@@ -1,19 +1,20 @@
-// Package middleware is the way of a request, in two halves. At the door it turns
-// HTTP away at the gate, captures the body and has it verified; with an inbox it
-// keeps the event and answers. At the desk it has the event compared with what is
-// expected and confirmed, takes hold of it (once only), and calls the merchant's
-// code; without an inbox this is in the request, which is answered then, in the
-// provider's words. The file receiver.go has both halves, and each step has a file.
+// Package middleware receives payment callbacks over HTTP and hands their events to
+// the merchant's code. The work has two halves.
 //
-// There is a receiver for each provider, made by [NewPtop], [NewPTS] and
-// [NewPayatom]. Wrap puts it around an existing http.Handler, which then finds
-// the event and the delivery in its context; [Handle] calls a typed function
-// instead, and is what package handlers uses.
+// The first half, at the door, refuses wrong requests (the gate), reads the body
+// (capture) and verifies it. With an inbox it then keeps the event and answers.
 //
-// Behind Wrap, a handler that writes nothing and reports no error with [Fail]
-// has accepted the event, and so has one that writes a 2xx. Anything else is a
-// failure, and the provider is asked to send again. What the handler wrote
-// itself stands as it is.
+// The second half, at the desk, compares the event with what the merchant expects
+// and has the provider confirm it (guard), claims it so that it is processed only
+// once (hold), and calls the merchant's code. Without an inbox it runs in the
+// request, which is answered afterwards in the provider's words.
+//
+// The file receiver.go shows both halves. Each step has a file of its own.
+//
+// [NewPtop], [NewPTS] and [NewPayatom] return the receiver for their provider.
+// [Receiver.Wrap] puts it in front of an existing http.Handler, which finds the
+// event and the delivery in its context. [Handle] makes it call a typed function
+// instead; package handlers does so.
 //
 // A receiver is safe for concurrent use. It starts a goroutine for each question
 // that Confirm asks, and no others.

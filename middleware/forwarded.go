@@ -5,13 +5,12 @@ import (
 	"strings"
 )
 
-// lastInForwarded does as lastInList for a line of Forwarded (RFC 7239), and returns
-// the invalid address where no element stands in it.
+// lastInForwarded does for a line of Forwarded (RFC 7239) what lastInList does for
+// X-Forwarded-For. It returns the invalid address when the line has no element.
 //
-// The line is read from its beginning, since commas stand in quoted strings, too.
-// All of it must be well-formed: a quotation mark that a client left open would
-// otherwise swallow what the proxy wrote behind it. With an odd one in front, the
-// proxy's own marks never come out even.
+// It parses the line from the start, because quoted strings may contain commas, and
+// refuses a line that is not well-formed. Otherwise a client could send an unclosed
+// quotation mark and so hide what the proxy appended.
 func lastInForwarded(line string, proxies []netip.Prefix) (client netip.Addr, err error) {
 	var first netip.Addr
 	for line = skipSpace(line); line != ""; line = skipSpace(line) {
@@ -39,9 +38,9 @@ func lastInForwarded(line string, proxies []netip.Prefix) (client netip.Addr, er
 	return first, nil
 }
 
-// forwardedElement returns the for parameter of the element at the beginning of
-// a text, and what follows the element. The parameter is empty where the element
-// has none: that hop then can't be told.
+// forwardedElement returns the for parameter of the element at the start of s, and
+// the text after the element. node is empty when the element has no for parameter:
+// that hop's address is then unknown.
 func forwardedElement(s string) (node, rest string, ok bool) {
 	named := false
 	for {
@@ -71,9 +70,10 @@ func forwardedElement(s string) (node, rest string, ok bool) {
 	}
 }
 
-// forwardedValue returns the value at the beginning of a text, a quoted string
-// without its marks and escapes. Outside of one it takes more than a token:
-// addresses with a colon or in brackets are often sent without marks.
+// forwardedValue returns the value at the start of s, and the text after it. A
+// quoted string is returned without quotes and escapes. An unquoted value may hold
+// more than RFC 7239 allows, since proxies often send addresses with a colon or
+// brackets unquoted.
 func forwardedValue(s string) (value, rest string, ok bool) {
 	if s == "" || s[0] != '"' {
 		end := 0
@@ -103,7 +103,7 @@ func forwardedValue(s string) (value, rest string, ok bool) {
 	return "", "", false // never closed
 }
 
-// unescape takes the backslashes out of what stood between quotation marks.
+// unescape removes the backslashes from the content of a quoted string.
 func unescape(s string) string {
 	out := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
@@ -117,7 +117,7 @@ func unescape(s string) string {
 
 func skipSpace(s string) string { return strings.TrimLeft(s, " \t") }
 
-// tokenLength returns how long the token of HTTP at the beginning of a text is.
+// tokenLength returns the length of the HTTP token at the start of s.
 func tokenLength(s string) int {
 	for i := range len(s) {
 		c := s[i]

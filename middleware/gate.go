@@ -8,16 +8,17 @@ import (
 	"github.com/payack/payack"
 )
 
-// gate turns away what needs no reading. It costs no cryptography.
+// gate refuses requests by what is known before the body is read. It does no
+// cryptography.
 func (rc *receiver) gate(d *delivery) error {
 	o, r := &rc.options, d.r
 	addr, addrErr := clientAddr(r, o.TrustedProxies, o.ForwardedHeader)
-	d.Client = addr // first, so that every refusal says whose it is
+	d.Client = addr // before anything is refused, so that every refusal is logged with it
 	if err := rc.admit(r); err != nil {
 		return err
 	}
 	if len(o.TrustedProxies) == 0 && r.Header[o.ForwardedHeader] != nil && rc.proxyWarned.CompareAndSwap(false, true) {
-		o.Logger.Warn("payack: requests carry "+o.ForwardedHeader+" and no proxy is trusted, so clients are known by the peer's address only; set TrustedProxies if there is a proxy of yours in front",
+		o.Logger.Warn("payack: requests carry "+o.ForwardedHeader+" but no proxy is trusted, so the peer counts as the client; set TrustedProxies if your own proxy is in front",
 			"provider", rc.stages.provider)
 	}
 	needed := len(o.AllowedAddresses) > 0 || len(o.TrustedProxies) > 0 || o.Limiter != nil && o.LimitKey == nil
@@ -30,7 +31,8 @@ func (rc *receiver) gate(d *delivery) error {
 	return rc.limitGate(d)
 }
 
-// admit looks at what is the request's own, whoever sent it.
+// admit checks what does not depend on the sender: method, length, content type and
+// encoding.
 func (rc *receiver) admit(r *http.Request) error {
 	if r.Method != http.MethodPost {
 		return rc.refusals[payack.ReasonMethod]
@@ -38,7 +40,7 @@ func (rc *receiver) admit(r *http.Request) error {
 	if r.ContentLength > rc.options.MaxBody {
 		return rc.refusals[payack.ReasonTooLarge]
 	}
-	// With two types, two readers could each take another one.
+	// With two Content-Type lines, two parsers could disagree on which one counts.
 	if len(r.Header["Content-Type"]) > 1 || !rc.stages.accepts(contentType(r)) {
 		return rc.refusals[payack.ReasonContentType]
 	}
@@ -54,20 +56,20 @@ func (rc *receiver) admit(r *http.Request) error {
 	return nil
 }
 
-// refused says why the gate turns a request away, and names the fix.
+// refused returns the detail of each refusal at the gate, with its fix.
 func (o *Options) refused() map[payack.Reason]string {
 	return map[payack.Reason]string{
 		payack.ReasonMethod:          "only POST is taken",
 		payack.ReasonTooLarge:        tooLarge(o.MaxBody),
 		payack.ReasonContentType:     "it is not the content type of the configured Body; if it announces JSON wrongly, set Sniff",
-		payack.ReasonContentEncoding: "bodies are taken as they were signed; switch compression off in whatever stands in front",
-		payack.ReasonAddress:         "the client is not among AllowedAddresses; behind a proxy it is known by TrustedProxies only",
+		payack.ReasonContentEncoding: "an encoded body is not what was signed; switch compression off in the proxy or server in front",
+		payack.ReasonAddress:         "the client is not in AllowedAddresses; behind a proxy, set TrustedProxies, so that the client's own address is seen",
 		payack.ReasonRate:            "the Limiter's budget for this client is used up",
 	}
 }
 
 func tooLarge(limit int64) string {
-	return fmt.Sprintf("the body is over the limit of %d bytes; raise MaxBody if the provider's are larger", limit)
+	return fmt.Sprintf("the body is over the limit of %d bytes; raise MaxBody if the provider's bodies are larger", limit)
 }
 
 func contentType(r *http.Request) string {

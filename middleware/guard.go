@@ -6,9 +6,8 @@ import (
 	"github.com/payack/payack"
 )
 
-// guard has an event compared with what the merchant expects and the provider
-// confirms. It reports whether the event is known as done already, so that
-// there is nothing left to ask.
+// guard compares an event with what the merchant expects, and has the provider
+// confirm it. done reports that the event is done already, so nobody was asked.
 func (rc *receiver) guard(ctx context.Context, d *delivery, ev payack.Event, fingerprint string) (done bool, err error) {
 	if rc.stages.asks == nil || !rc.stages.asks(ev) {
 		return false, nil

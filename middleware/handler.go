@@ -11,28 +11,32 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// Handler is a receiver with the function that it calls. It is an http.Handler,
-// and has the second half of the way of a request, which can run without a
-// request. It is safe for concurrent use.
+// Handler is a receiver together with the function that it calls. As an
+// http.Handler it receives callbacks. [Handler.Process] and [Handler.Deliver] run
+// the second half without a request. A Handler is safe for concurrent use.
 type Handler struct {
 	engine *receiver
 	call   callFunc
 	owns   func(payack.Event) bool
 }
 
-// Handle returns a handler that calls fn with each verified event, at the most
-// once at a time for one event, and never again once it has returned nil, within
-// what the store remembers.
+// Handle returns a handler that calls fn with each verified event. After fn has
+// returned nil, it is not called for that event again as long as the store
+// remembers the event. It never runs twice at the same time for one event: within
+// the process always, across processes while the claim's lease ([Options].Lease)
+// lasts.
 //
-// The context carries the delivery ([payack.DeliveryFrom]) and a deadline; it is
-// not cancelled when the provider hangs up, so a settlement is not cut in half.
-// An error, or a panic, makes the provider send again; an error that is
-// [payack.ErrUnexpected] says that the event is not the merchant's, and rejects
-// it.
+// The context carries the delivery ([payack.DeliveryFrom]) and ends at
+// [Options].Deadline. It is not cancelled when the provider hangs up, so a
+// settlement is not cut in half.
 //
-// The error is for a nil receiver or function, and that of a function whose type
-// is a [payack.StoreChecker], which does not go with InsecureProcessWithoutStore;
-// with an inbox also that of mounting it there.
+// When fn returns an error or panics, the provider is asked to send the event
+// again. An error that matches [payack.ErrUnexpected] rejects the event instead: it
+// is not one that the merchant expects.
+//
+// Handle fails when rc or fn is nil, when the type of fn is a [payack.StoreChecker]
+// that refuses the store or is combined with InsecureProcessWithoutStore, and when
+// the inbox refuses the receiver's name.
 func Handle[E payack.Event, F ~func(context.Context, E) error](rc *Receiver[E], fn F) (*Handler, error) {
 	if rc == nil || rc.engine == nil {
 		return nil, errors.New("payack: Handle: the receiver is nil; look at the error that its constructor returned")
@@ -63,43 +67,45 @@ func Handle[E payack.Event, F ~func(context.Context, E) error](rc *Receiver[E], 
 	return h, nil
 }
 
-// ServeHTTP receives a callback and answers it.
+// ServeHTTP receives one callback and answers it.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.engine.serve(w, r, h.call) }
 
-// Provider names whose callbacks it receives.
+// Provider returns the provider whose callbacks the handler receives.
 func (h *Handler) Provider() payack.Provider { return h.engine.stages.provider }
 
-// Name returns what its inbox knows it by, or would.
+// Name returns the name under which an inbox knows the receiver: [Options].Name, or
+// its default. It does so without an inbox, too.
 func (h *Handler) Name() string { return h.engine.name() }
 
-// Tenant returns the scope of its static keys. It is false where a KeyFunc finds
-// keys for each request, and with them the tenant.
+// Tenant returns the tenant of the configured keys. With a KeyFunc static is false:
+// each request then has a tenant of its own.
 func (h *Handler) Tenant() (tenant string, static bool) {
 	return h.engine.stages.tenant, !h.engine.stages.tenants
 }
 
-// Store returns the store that the receiver claims events in: its inbox, where it
-// has one.
+// Store returns the store in which the receiver claims events. With an inbox that
+// is the inbox.
 func (h *Handler) Store() payack.Store { return h.engine.once.store }
 
-// Lookup reports what is known of an event, as [payack.Store.Lookup] does: in the
-// store that was there before an inbox, too.
+// Lookup reports what is known of an event, as [payack.Store.Lookup] does, and
+// changes nothing. With an inbox it consults the former store ([Options].Store)
+// first. An error is a *[payack.Error]. Under InsecureProcessWithoutStore a store
+// that fails counts as one that knows nothing.
 func (h *Handler) Lookup(ctx context.Context, ev payack.Event) (payack.ClaimState, error) {
 	return h.engine.once.lookup(ctx, ev.ID(), ev.Fingerprint())
 }
 
-// Process runs the second half of the way of a request for an event that was
-// verified before: it is looked up, compared and confirmed, held, handed to the
-// function, and committed, with the same promises. It is for workers that
-// process what was kept, and for events that were found by asking.
+// Process runs the second half for an event that was verified before: guard, hold,
+// call and commit, with the promises of [Handle]. Workers call it for events that
+// an inbox kept.
 //
-// d.Event is the event, as verified or as [payack.DecodeEvent] returned it. ctx
-// gives values only: the deadline of the options counts from now, and a
-// cancellation of ctx does not cut a settlement in half. Process fills o, and
-// leaves it to the caller to have it logged and observed ([Handler.Observe]).
+// d.Event is the event, as verified or as [payack.DecodeEvent] returned it. Of ctx
+// only the values are used: [Options].Deadline counts from now, and cancelling ctx
+// does not cut a settlement in half. Process fills o but neither logs nor observes
+// it; call [Handler.Observe] for that. Both d and o may be nil.
 //
-// The error is nil for an event that is accepted, or was (o tells which), and a
-// *[payack.Error] otherwise.
+// The error is nil for an event that is accepted now or was accepted before;
+// o.Outcome says which. Any other error is a *[payack.Error].
 func (h *Handler) Process(ctx context.Context, d *payack.Delivery, o *payack.Observation) error {
 	if d == nil {
 		d = &payack.Delivery{}
@@ -117,15 +123,16 @@ func (h *Handler) Process(ctx context.Context, d *payack.Delivery, o *payack.Obs
 	})
 }
 
-// Deliver processes an event that was found by asking the provider as if its
-// callback had arrived: with an inbox it is kept, an invalid one too, and
-// processed by the inbox; without one it is processed now, as by [Handler.Process],
-// which says the rest. Set d.Source. An event of [payack.SourceQuery] that has the
-// provider's answer in Confirmed is not confirmed by another question where Confirm
-// is a method of package client, which would ask the same; any other Confirm is
-// asked.
+// Deliver takes an event that was found by asking the provider, and treats it as if
+// its callback had arrived. Set d.Source to [payack.SourceQuery]. With an inbox the
+// event is kept, even if it is invalid, and the inbox processes it later. Without
+// an inbox Deliver does what [Handler.Process] does.
 //
-// The error is nil for an event that is kept or accepted, or was.
+// Without an inbox, a Confirm method of package client does not ask again when the
+// event has the provider's answer in Confirmed. Any other Confirm function is
+// called.
+//
+// The error is nil for an event that is kept or accepted, now or before.
 func (h *Handler) Deliver(ctx context.Context, d *payack.Delivery, o *payack.Observation) error {
 	if h.engine.options.Inbox == nil {
 		return h.Process(ctx, d, o)
@@ -135,14 +142,14 @@ func (h *Handler) Deliver(ctx context.Context, d *payack.Delivery, o *payack.Obs
 	})
 }
 
-// withoutRequest has an event that was verified before taken the rest of its way.
+// withoutRequest calls rest for an event that was verified before, and fills o.
 func (h *Handler) withoutRequest(ctx context.Context, d *payack.Delivery, o *payack.Observation, rest func(context.Context, *delivery) error) error {
 	if d == nil {
 		d = &payack.Delivery{}
 	}
 	mine, started := &delivery{Delivery: *d}, time.Now()
 	h.engine.begin(mine)
-	mine.lapped = started // somebody always asks
+	mine.lapped = started // callers always use the durations
 	// Deferred, because the function may end the goroutine.
 	defer func() {
 		if o != nil {
@@ -156,8 +163,8 @@ func (h *Handler) withoutRequest(ctx context.Context, d *payack.Delivery, o *pay
 	return err
 }
 
-// resume prepares a delivery that has no request, and calls the rest of its way.
-// Panics end here, since there is no server to recover them.
+// resume checks a delivery that has no request, and calls rest. It turns panics
+// into errors, since no server is there to recover them.
 func (h *Handler) resume(parent context.Context, d *delivery, end time.Time, rest func(context.Context, *delivery) error) (err error) {
 	rc := h.engine
 	defer d.notAborted(&err)
@@ -168,10 +175,10 @@ func (h *Handler) resume(parent context.Context, d *delivery, end time.Time, res
 		return d.invalid("the delivery has no verified event of this provider")
 	}
 	d.has(d.Event)
-	if d.OwnRule { // the rules may be others now
+	if d.OwnRule { // the configured rules may have changed since
 		d.Invalid, d.OwnRule = "", false
 	}
-	// The event comes from elsewhere, and so may have broken a rule since.
+	// The caller supplied the event, so it may break a rule.
 	if err := d.Event.Check(); err != nil && d.Invalid == "" {
 		d.Invalid = err.Error()
 	}
@@ -181,8 +188,8 @@ func (h *Handler) resume(parent context.Context, d *delivery, end time.Time, res
 	return rest(ctx, d)
 }
 
-// Observe writes the log line of an observation and hands it to the receiver's
-// observer, as ServeHTTP does for requests.
+// Observe logs an observation and hands it to the receiver's observer, as ServeHTTP
+// does for requests. A nil o is ignored.
 func (h *Handler) Observe(ctx context.Context, o *payack.Observation) {
 	if o == nil {
 		return
@@ -190,11 +197,13 @@ func (h *Handler) Observe(ctx context.Context, o *payack.Observation) {
 	h.engine.tell(ctx, o)
 }
 
-// Explain verifies a recorded delivery like a received one, and tells each step.
-// Nothing is processed, and no store or provider is asked; a KeyFunc is, with a
-// request that is made of the delivery: it has the path, and no path values. The
-// error is that of the key source.
-// What it tells is for whoever holds the keys: see [verify.Explanation].
+// Explain verifies a recorded delivery as if it had been received, and explains
+// each step. It processes nothing and asks neither store nor provider. A KeyFunc is
+// called, with a request that is built from the delivery and has no path values;
+// the error is the KeyFunc's.
+//
+// Show the explanation only to people who may see the keys: see
+// [verify.Explanation].
 func (h *Handler) Explain(ctx context.Context, d *payack.Delivery) (verify.Explanation, error) {
 	if d == nil {
 		d = &payack.Delivery{}
@@ -207,8 +216,8 @@ func (h *Handler) Explain(ctx context.Context, d *payack.Delivery) (verify.Expla
 	return h.engine.stages.explain(r.Context(), r, m)
 }
 
-// Healthy reports whether what the receiver needs is there: the error is that of
-// the store's Ping, where the store has one, and names what does not answer.
+// Healthy returns an error when the store does not answer its Ping method. It
+// returns nil for a store that has no such method.
 func (h *Handler) Healthy(ctx context.Context) error {
 	store, ok := h.engine.once.store.(interface{ Ping(context.Context) error })
 	if !ok {

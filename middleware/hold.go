@@ -13,28 +13,29 @@ import (
 // may have passed by then.
 const storeTimeout = 5 * time.Second
 
-// hold is what a delivery holds while the merchant's function runs: its event,
-// in this process and in the store, and what ties its signature to it. It is
-// used like a transaction: release is deferred. After commit it gives up the
-// locks only, and lets others in.
+// hold is what a delivery has claimed while the merchant's function runs: its
+// event, in this process and in the store, and what ties its signature to it.
+//
+// It is used like a transaction: release is deferred. After commit, release only
+// gives up the locks.
 type hold struct {
 	once *once
-	// id is the event's, and lock that of its signature, empty while they are not
-	// in flight.
+	// id is the event's, lock that of its signature. Each is empty while it is not
+	// in flight in this process.
 	id, lock string
 	claims   []payack.HeldClaim
-	room     [1]payack.HeldClaim // most events need no more
-	// settled is set when the function has succeeded. The claims are not given up
-	// from then on: one that could not be marked done stays busy until its lease ends.
+	room     [1]payack.HeldClaim // first backing array of claims; most events need one
+	// settled is set once the function has succeeded. From then on claims are not
+	// given up: one that could not be marked done stays busy until its lease ends.
 	settled bool
 }
 
-// locks reports whether a claim is the lock, which is never committed.
+// locks reports whether c is the lock, which is never committed.
 func (h *hold) locks(c payack.HeldClaim) bool { return h.lock != "" && c.ID == h.lock }
 
-// take takes hold of an event and of what ties its signature to it. It reports
-// whether the event is known as done. What was taken stands in d.hold, beside an
-// error too.
+// take claims an event, and what ties its signature to it. done reports that the
+// event is done already. What was claimed is in d.hold, also when take returns an
+// error.
 func (rc *receiver) take(ctx context.Context, d *delivery, ev payack.Event, fingerprint string) (done bool, err error) {
 	defer func() { d.observation.Took.Guard += d.lap() }()
 	h, id := &d.hold, d.observation.EventID
@@ -58,19 +59,19 @@ func (rc *receiver) take(ctx context.Context, d *delivery, ev payack.Event, fing
 	return false, rc.tie(ctx, d, ev)
 }
 
-// known ends an event that is done, busy or in conflict.
+// known returns the result for an event that is done, busy or in conflict.
 func (d *delivery) known(state payack.ClaimState) (done bool, err error) {
 	switch state {
 	case payack.ClaimDone:
 		return true, nil
 	case payack.ClaimConflict:
-		return false, d.fail(payack.StageGuard, payack.ReasonConflict, nil, "the same event came before with another fingerprint (amounts, currencies or order)")
+		return false, d.fail(payack.StageGuard, payack.ReasonConflict, nil, "the same event came before with another fingerprint (other amounts, currencies or order)")
 	}
 	return false, d.fail(payack.StageGuard, payack.ReasonBusy, nil, "the same event is being processed elsewhere")
 }
 
-// claim asks the store for id and keeps what it gets. When the store fails under
-// InsecureProcessWithoutStore, the claim is granted and nothing is kept.
+// claim claims id in the store and records the claim. When the store fails under
+// InsecureProcessWithoutStore, claim returns ClaimGranted and records nothing.
 func (h *hold) claim(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	got, err := h.once.store.Claim(ctx, id, fingerprint, h.once.lease)
 	switch {
@@ -82,7 +83,7 @@ func (h *hold) claim(ctx context.Context, id, fingerprint string) (payack.ClaimS
 	return got.State, nil
 }
 
-// bindNow marks id done with this fingerprint, whatever becomes of the event. It
+// bindNow marks id done with this fingerprint, whatever happens to the event. It
 // returns ClaimDone whether this call bound id or an earlier one did.
 func (h *hold) bindNow(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	if h.once.binder != nil {
@@ -103,10 +104,11 @@ func (h *hold) bindNow(ctx context.Context, id, fingerprint string) (payack.Clai
 	case !h.once.withoutStore:
 		return 0, h.once.failed(ctx, h.id, err)
 	}
-	return payack.ClaimDone, nil // the claim that could not be committed is tried again with the event's
+	return payack.ClaimDone, nil // h.commit tries a claim again that could not be committed here
 }
 
-// commit marks all claims done. It does nothing when that was done elsewhere.
+// commit marks all claims done. It does nothing when they have been marked already
+// ([payack.Held]).
 func (h *hold) commit(ctx context.Context) (err error) {
 	if h.settled {
 		return nil
@@ -114,7 +116,7 @@ func (h *hold) commit(ctx context.Context) (err error) {
 	h.settled = true
 	ctx, stop := atLeast(ctx, storeTimeout)
 	defer stop()
-	// The event last: whoever finds it done must find its signature bound.
+	// The event last: once it is done, its signature must be bound.
 	for _, c := range slices.Backward(h.claims) {
 		if !h.locks(c) {
 			err = errors.Join(err, h.once.commit(ctx, c))
@@ -123,8 +125,8 @@ func (h *hold) commit(ctx context.Context) (err error) {
 	return err
 }
 
-// release lets others in, and before that gives up what was not committed, the
-// newest first: a lock outlives what it guards.
+// release gives up what was not committed, newest first, so that a lock outlives
+// what it guards. Then it lets other deliveries of the event in.
 func (h *hold) release(ctx context.Context) {
 	if h.id == "" {
 		return
@@ -135,9 +137,9 @@ func (h *hold) release(ctx context.Context) {
 		defer leave(h.once.home, h.lock)
 	}
 	if h.settled && h.lock == "" {
-		return // and leave the clock alone
+		return // saves reading the clock
 	}
-	ctx, stop := atLeast(ctx, storeTimeout) // for all of them
+	ctx, stop := atLeast(ctx, storeTimeout) // shared by all claims
 	defer stop()
 	for _, c := range slices.Backward(h.claims) {
 		if h.settled && !h.locks(c) {
@@ -145,7 +147,7 @@ func (h *hold) release(ctx context.Context) {
 		}
 		err := h.once.release(ctx, c)
 		if err != nil && !errors.Is(err, payack.ErrNotHeld) {
-			h.once.logger.Warn("payack: a claim could not be given up; the event is busy until its lease ends",
+			h.once.logger.Warn("payack: a claim could not be given up; the event stays busy until the lease ends",
 				"provider", h.once.provider, "event_id", h.id, "error", err)
 		}
 	}
@@ -168,9 +170,10 @@ func (h *hold) Claims() []payack.HeldClaim {
 // Committed implements [payack.Held].
 func (h *hold) Committed() { h.settled = true }
 
-// atLeast returns ctx with no less than d until its deadline.
+// atLeast returns ctx, or a context that lasts d if the deadline of ctx is nearer
+// than that.
 func atLeast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	// A delivery's context is not over before its deadline.
+	// ctx is a delivery's context, which is never cancelled before its deadline.
 	if end, ok := ctx.Deadline(); ok && time.Until(end) >= d {
 		return ctx, func() {}
 	}

@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// The events that this process works on, by the home of their store. They make
-// a redelivery busy for as long as the function runs, however short the lease
-// was, and whichever receiver gets it.
+// The events that this process works on, by the home of their store. They make a
+// redelivery busy for as long as the function runs, even if the lease has ended and
+// whichever receiver gets it.
 var (
 	flights    [64]flight
 	flightSeed = maphash.MakeSeed()
@@ -24,7 +24,7 @@ func flightOf(id string) *flight {
 	return &flights[maphash.String(flightSeed, id)%uint64(len(flights))]
 }
 
-// enter marks an event as in flight, and reports false if it was already.
+// enter marks an event as in flight. It returns false if it was in flight already.
 func enter(home, id string) bool {
 	f := flightOf(id)
 	f.mu.Lock()

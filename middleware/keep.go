@@ -9,7 +9,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// name is what the inbox knows the receiver by.
+// name returns the name under which the inbox knows the receiver.
 func (rc *receiver) name() string {
 	if rc.options.Name != "" {
 		return rc.options.Name
@@ -17,7 +17,7 @@ func (rc *receiver) name() string {
 	return string(rc.stages.provider) + ":" + rc.stages.tenant
 }
 
-// mount makes the handler known to the inbox.
+// mount registers the handler with the inbox, if there is one.
 func (h *Handler) mount() error {
 	inbox := h.engine.options.Inbox
 	if inbox == nil {
@@ -29,9 +29,9 @@ func (h *Handler) mount() error {
 	return nil
 }
 
-// variantOf returns the variant of a handle. No gateway knows a handle that is no
-// text, so all of them are one variant: a replay with ever new ones takes no more
-// than one place.
+// variantOf returns the variant for an unsigned handle. All handles that are not
+// printable text share one variant: no gateway knows such a handle, and replays
+// with ever new ones must not fill the inbox.
 func variantOf(handle string) string {
 	impossible := func(r rune) bool { return r < ' ' || r == 0x7f }
 	if !utf8.ValidString(handle) || strings.ContainsFunc(handle, impossible) {
@@ -40,13 +40,13 @@ func variantOf(handle string) string {
 	return handle
 }
 
-// keep ends the first half: the delivery is safe before the provider is told.
-// What becomes of it, of an invalid one too, is found at the desk.
+// keep ends the first half: it commits the delivery before the provider is
+// answered. Everything else, an invalid event too, is decided at the desk.
 func (rc *receiver) keep(ctx context.Context, d *delivery, ev payack.Event) error {
 	defer func() { d.observation.Took.Guard += d.lap() }()
 	r := payack.Receipt{
 		Receiver: rc.name(), Delivery: &d.Delivery,
-		// The gate has refused all others; what was found by asking has no sender.
+		// With AllowedAddresses, the gate has refused every other sender. A query has none.
 		Allowed: len(rc.options.AllowedAddresses) > 0 || d.Source == payack.SourceQuery,
 	}
 	if id, details, ok := rc.details(ev); ok {
@@ -57,11 +57,11 @@ func (rc *receiver) keep(ctx context.Context, d *delivery, ev payack.Event) erro
 		r.Details, r.Differs = details, state == payack.ClaimConflict
 	}
 	if former := rc.once.former; former != nil {
-		// Only what is done there ends here; what contradicts it is for the desk.
+		// Only a done event ends here; the desk decides about a conflict.
 		state, err := former.Lookup(ctx, d.observation.EventID, ev.Fingerprint())
 		switch {
 		case err != nil:
-			return d.fail(payack.StageKeep, payack.ReasonStore, err, "the store that was there before the inbox failed")
+			return d.fail(payack.StageKeep, payack.ReasonStore, err, "the former store (Options.Store) failed")
 		case state == payack.ClaimDone && !r.Differs:
 			return rc.duplicate(ctx, d, ev, nil)
 		}
@@ -84,5 +84,5 @@ func (rc *receiver) keep(ctx context.Context, d *delivery, ev payack.Event) erro
 		rc.otherDetails(d)
 		return nil
 	}
-	return d.fail(payack.StageKeep, payack.ReasonBusy, nil, "too many copies of this event with other handles are waiting")
+	return d.fail(payack.StageKeep, payack.ReasonBusy, nil, "too many copies of this event with other unsigned handles are waiting")
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// tenantKeys are prepared keys of any provider.
+// tenantKeys are the prepared keys of any provider.
 type tenantKeys interface {
 	comparable
 	Tenant() string
 }
 
-// keyed is a verifier with the static keys, or with those that a merchant's
-// function finds.
+// keyed is a verifier together with its keys: static ones, or those that a KeyFunc
+// finds.
 type keyed[E payack.Event, K tenantKeys] struct {
 	provider payack.Provider
 	verifier interface {
@@ -70,14 +70,14 @@ func (k *keyed[E, K]) keys(ctx context.Context, r *http.Request) (K, error) {
 	case keys == none:
 		return fail(payack.ReasonUnknownTenant, nil, "KeyFunc returned no keys")
 	case keys.Tenant() == "":
-		return fail(payack.ReasonKeys, nil, "KeyFunc returned keys without a tenant; name it where they are made, so that tenants don't share events")
+		return fail(payack.ReasonKeys, nil, "KeyFunc returned keys without a tenant; give the tenant to their constructor, so that tenants don't share events")
 	}
 	return keys, nil
 }
 
-// named puts the provider into an error of a constructor, so that of several
-// receivers one knows which. What package verify calls Headers is SignatureHeaders
-// here.
+// named adds the provider to a constructor's error, so that it is clear which
+// receiver failed. It also renames the member that package verify calls Headers to
+// SignatureHeaders, its name here.
 func named(p payack.Provider, err error) error {
 	if err == nil {
 		return nil

@@ -8,22 +8,22 @@ import (
 	"github.com/payack/payack/ratelimit"
 )
 
-// limited is whose budget a delivery is taken from, and what the limiter said.
+// limited is the key of a delivery's budget, and what the limiter decided.
 type limited struct {
 	key      string
 	decision ratelimit.Decision
 }
 
-// limitGate asks the limiter before anything is read. A limiter that fails lets
-// the callback pass: a broken limiter must not cost a payment.
+// limitGate asks the limiter before the body is read. When the limiter fails, the
+// callback passes: a broken limiter must not cost a payment.
 func (rc *receiver) limitGate(d *delivery) error {
 	o := &rc.options
 	if o.Limiter == nil {
 		return nil
 	}
-	// Whoever is allowed by address is never refused for failures: another
-	// merchant of the same provider could have his callbacks sent to us, and fail
-	// with them from the provider's own address.
+	// Allowed addresses are never refused for failures. Another merchant of the
+	// provider could direct callbacks here, and they would fail from the provider's
+	// own address.
 	if o.Charge != ratelimit.ChargeAll && len(o.AllowedAddresses) > 0 {
 		return nil
 	}
@@ -44,8 +44,8 @@ func (rc *receiver) limitGate(d *delivery) error {
 	return nil
 }
 
-// limitHeaders tells a refused client when to come back, and others how much is
-// left, if that is wanted.
+// limitHeaders sets Retry-After on rate refusals, or the RateLimit headers on all
+// answers if LimitPolicy is set.
 func (rc *receiver) limitHeaders(d *delivery) {
 	decision := &d.limit.decision
 	switch {
@@ -57,12 +57,14 @@ func (rc *receiver) limitHeaders(d *delivery) {
 	}
 }
 
-// chargeFailure charges a bad delivery to its sender, where only those are
-// charged. Bad is what did not verify, what did not come whole or in time, and
-// what verified and was found not to be true: whoever replays a copied webhook
-// causes the asking. What breaks a rule or contradicts what was done comes from
-// the provider, and a provider that can't be asked is nobody's fault. Neither is
-// charged. With an inbox, what is found at the desk is not charged.
+// chargeFailure charges a bad delivery to its sender, under ChargeFailures. Charged
+// are deliveries that do not verify, that are too large or don't arrive whole and
+// in time, and that verify but turn out to be untrue: each replay of a copied
+// webhook causes a question to the provider.
+//
+// Not charged are events that break a rule or conflict with an earlier one, since
+// they come from the provider, and failures on our side. With an inbox, whatever
+// the desk finds is not charged.
 func (rc *receiver) chargeFailure(ctx context.Context, d *delivery) {
 	if d.limit.key == "" {
 		return
@@ -75,7 +77,7 @@ func (rc *receiver) chargeFailure(ctx context.Context, d *delivery) {
 	default:
 		return
 	}
-	// Who hangs up pays all the same.
+	// A sender who hangs up is charged, too.
 	if _, err := rc.options.Charge.Failed(context.WithoutCancel(ctx), rc.options.Limiter, d.limit.key); err != nil {
 		rc.options.Logger.Error("payack: the limiter failed; a failed delivery was not charged", "provider", rc.stages.provider, "error", err)
 	}

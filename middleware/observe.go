@@ -10,11 +10,12 @@ import (
 	"github.com/payack/payack"
 )
 
-// maxLogged bounds what a sender can put into a line of the log.
+// maxLogged bounds, in bytes, what a sender can put into one attribute of a log
+// line.
 const maxLogged = 128
 
-// tell writes the log line of an observation and hands it to the observer; one
-// that panics must not take the request with it.
+// tell logs an observation and hands it to the observer. It recovers from an
+// observer's panic.
 func (rc *receiver) tell(ctx context.Context, o *payack.Observation) {
 	level := levelOf(o)
 	if rc.options.Logger.Enabled(ctx, level) {
@@ -27,8 +28,8 @@ func (rc *receiver) tell(ctx context.Context, o *payack.Observation) {
 	rc.options.Observer.Observe(ctx, o)
 }
 
-// startAttempt has an observer that traces attempts begin, and returns what ends
-// it.
+// startAttempt calls StartAttempt of an observer that is an AttemptTracer. The
+// caller calls end when the attempt is over.
 func (rc *receiver) startAttempt(ctx context.Context, d *payack.Delivery) (traced context.Context, end func(*payack.Observation)) {
 	traced, end = ctx, func(*payack.Observation) {}
 	tracer, ok := rc.options.Observer.(payack.AttemptTracer)
@@ -43,15 +44,15 @@ func (rc *receiver) startAttempt(ctx context.Context, d *payack.Delivery) (trace
 	}
 }
 
-// observerPanicked is deferred around calls of the observer.
+// observerPanicked recovers from a panic of the observer, and logs it. Defer it.
 func (rc *receiver) observerPanicked() {
 	if p := recover(); p != nil {
 		rc.options.Logger.Error("payack: the observer panicked", "provider", rc.stages.provider, "stack", string(debug.Stack()))
 	}
 }
 
-// observe completes the observation of a request and tells it. The clock is left
-// alone where nobody listens.
+// observe completes a request's observation and passes it to tell. It does not read
+// the clock where neither log nor observer would show it.
 func (rc *receiver) observe(ctx context.Context, o *payack.Observation) {
 	if rc.options.Observer == nil && !rc.options.Logger.Enabled(ctx, levelOf(o)) {
 		return
@@ -60,7 +61,7 @@ func (rc *receiver) observe(ctx context.Context, o *payack.Observation) {
 	rc.tell(ctx, o)
 }
 
-// levelOf says how loudly a delivery is logged.
+// levelOf returns the level at which an observation is logged.
 func levelOf(o *payack.Observation) slog.Level {
 	level := slog.LevelInfo
 	switch o.Outcome {
@@ -71,18 +72,18 @@ func levelOf(o *payack.Observation) slog.Level {
 	}
 	switch o.Reason {
 	case payack.ReasonSpliced, payack.ReasonUnexpected, payack.ReasonUnconfirmed, payack.ReasonConflict:
-		level = slog.LevelError // verified, and yet not true: somebody should look
+		level = slog.LevelError // verified, but not true: a person should look at it
 	case payack.ReasonBusy, payack.ReasonBodyRead:
-		level = slog.LevelWarn // the sender's doing, and anybody can send
+		level = slog.LevelWarn // any sender can cause it, so it is no error of ours
 	}
 	if o.Err != nil && level < slog.LevelError && o.Outcome == payack.OutcomeAccepted {
-		level = slog.LevelError // accepted, and not recorded as done
+		level = slog.LevelError // accepted, but not marked as done
 	}
 	return level
 }
 
-// logObservation writes the one line of a delivery. It holds no secret, no
-// body, and nothing of an event but its id.
+// logObservation logs a delivery in one line. The line has no secret and no body,
+// and of the event its id only.
 func logObservation(ctx context.Context, logger *slog.Logger, level slog.Level, o *payack.Observation) {
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
@@ -109,7 +110,7 @@ func logObservation(ctx context.Context, logger *slog.Logger, level slog.Level, 
 		attrs = append(attrs, slog.String("content_type", cut(o.Delivery.Header.Get("Content-Type"))))
 	case payack.ReasonContentEncoding:
 		attrs = append(attrs, slog.String("content_encoding", cut(o.Delivery.Header.Get("Content-Encoding"))))
-	case payack.ReasonUnknownTenant, payack.ReasonKeys: // elsewhere a path may be a secret of its own
+	case payack.ReasonUnknownTenant, payack.ReasonKeys: // for other reasons omitted: a path may be secret
 		attrs = append(attrs, slog.String("path", cut(o.Delivery.Path)))
 	case payack.ReasonMethod:
 		attrs = append(attrs, slog.String("method", cut(o.Delivery.Method)))

@@ -12,13 +12,13 @@ import (
 	"github.com/payack/payack"
 )
 
-// once is where it is decided that an event is processed once only: in this
-// process by the events in flight, beyond it by the claims of a store.
+// once makes sure that an event is processed only once: within this process by the
+// events in flight, beyond it by claims in a store.
 type once struct {
 	provider     payack.Provider
 	store        payack.Store
-	former       payack.Store  // is looked into, and never claimed in; may be nil
-	binder       payack.Binder // the store, where it binds in one step
+	former       payack.Store  // only read, never claimed in; may be nil
+	binder       payack.Binder // the store, if it is a Binder
 	home         string
 	lease        time.Duration
 	withoutStore bool
@@ -31,7 +31,7 @@ func newOnce(p payack.Provider, o *Options) once {
 		store, former = o.Inbox, o.Store
 	}
 	home := store.Home()
-	if home == "" { // a store that does not say is shared with nobody
+	if home == "" { // an unnamed home is shared with nobody
 		home = "receiver " + strconv.FormatUint(homeless.Add(1), 10)
 	}
 	binder, _ := store.(payack.Binder)
@@ -43,7 +43,7 @@ func newOnce(p payack.Provider, o *Options) once {
 
 var homeless atomic.Uint64
 
-// lookup reports what is known of an event, and holds nothing.
+// lookup reports what is known of an event, and claims nothing.
 func (o *once) lookup(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	state, err := o.lookFormer(ctx, id, fingerprint)
 	if err != nil || state != payack.ClaimUnknown {
@@ -55,7 +55,7 @@ func (o *once) lookup(ctx context.Context, id, fingerprint string) (payack.Claim
 	return state, nil
 }
 
-// lookFormer reports what the store knows that was there before the inbox.
+// lookFormer reports what the former store knows of an event.
 func (o *once) lookFormer(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	if o.former == nil {
 		return payack.ClaimUnknown, nil
@@ -67,12 +67,13 @@ func (o *once) lookFormer(ctx context.Context, id, fingerprint string) (payack.C
 	return state, nil
 }
 
-// failed returns the error of a store that failed. It returns nil under
-// InsecureProcessWithoutStore: the event is then processed as if nothing were
-// known. A store that had no time left has not failed.
+// failed returns the error for a store that failed. Under
+// InsecureProcessWithoutStore it returns nil, and the event is processed as if the
+// store knew nothing of it. When ctx is over, the deadline is to blame and not the
+// store.
 func (o *once) failed(ctx context.Context, id string, err error) error {
 	if ctx.Err() != nil {
-		return &payack.Error{Provider: o.provider, Stage: payack.StageGuard, Reason: payack.ReasonDeadline, Err: err, Detail: "the deadline passed before the store was asked"}
+		return &payack.Error{Provider: o.provider, Stage: payack.StageGuard, Reason: payack.ReasonDeadline, Err: err, Detail: "the deadline passed before the store answered"}
 	}
 	if !o.withoutStore {
 		return &payack.Error{Provider: o.provider, Stage: payack.StageGuard, Reason: payack.ReasonStore, Err: err, Detail: "the store failed"}
@@ -82,8 +83,9 @@ func (o *once) failed(ctx context.Context, id string, err error) error {
 	return nil
 }
 
-// commit marks a claim done. A callback that outlived its lease takes the claim
-// back first: its result counts, unless somebody else has claimed it since.
+// commit marks a claim done. If the lease has ended, it claims the event again
+// first: the callback's result counts unless somebody else has claimed the event
+// since.
 func (o *once) commit(ctx context.Context, c payack.HeldClaim) (err error) {
 	defer storePanicked(&err)
 	err = o.store.Commit(ctx, c.ID, c.Token)
@@ -93,7 +95,7 @@ func (o *once) commit(ctx context.Context, c payack.HeldClaim) (err error) {
 	again, claimErr := o.store.Claim(ctx, c.ID, c.Fingerprint, o.lease)
 	switch {
 	case claimErr == nil && again.State == payack.ClaimDone:
-		return fmt.Errorf("somebody else has processed it too, since its lease had ended; look whether it was settled twice: %w", err)
+		return fmt.Errorf("its lease had ended and the event was processed elsewhere, too; check whether it was settled twice: %w", err)
 	case claimErr != nil || again.State != payack.ClaimGranted:
 		return err
 	}
@@ -105,8 +107,8 @@ func (o *once) release(ctx context.Context, c payack.HeldClaim) (err error) {
 	return o.store.Release(ctx, c.ID, c.Token)
 }
 
-// storePanicked makes a panic of the store an error: what is answered has been
-// decided by then.
+// storePanicked turns a panic of the store into an error: the callback has returned
+// by then, and so the outcome is decided.
 func storePanicked(err *error) {
 	if p := recover(); p != nil {
 		*err = errors.New("the store panicked")

@@ -23,120 +23,122 @@ import (
 const (
 	DefaultMaxBody     = 64 << 10
 	DefaultReadTimeout = 5 * time.Second
-	// DefaultDeadline leaves Ptop, which waits 10 seconds, time for the answer.
+	// DefaultDeadline leaves time for the answer: Ptop waits 10 seconds for it.
 	DefaultDeadline = 8 * time.Second
 	maxMaxBody      = 64 << 20
-	// leaseMargin is how long a claim outlives the deadline by default.
+	// leaseMargin is the default time from the deadline to the end of a claim's
+	// lease.
 	leaseMargin = 30 * time.Second
 )
 
-// Options are what all receivers have in common. The zero value is a working
-// choice: nothing is limited by address or rate, events are remembered in
-// memory, and every delivery is one line of slog.Default.
+// Options are common to all receivers. The zero value is usable: it limits neither
+// addresses nor rates, remembers events in memory, and logs every delivery as one
+// line to slog.Default.
 type Options struct {
-	// MaxBody is the largest body in bytes, at most 64 MiB; 0 is 64 KiB. The
-	// announced length is allocated before the body has come.
+	// MaxBody is the largest body in bytes, at most 64 MiB; 0 means 64 KiB. The
+	// length that a request announces is allocated before its body has arrived.
 	MaxBody int64
-	// ReadTimeout bounds the reading of a body; 0 is 5 seconds, or half of the
-	// Deadline where that is less. It must be shorter than the Deadline, and
-	// replaces the server's own for the body. Where the server does not support
-	// deadlines it has no effect.
+	// ReadTimeout bounds the time for reading a body; 0 means 5 seconds, or half of
+	// Deadline if that is less. It must be shorter than Deadline, and replaces the
+	// server's own timeout for the body. It has no effect where the server does not
+	// support read deadlines.
 	ReadTimeout time.Duration
-	// Deadline bounds the whole processing through the context that hooks and
-	// callbacks get, counted from the arrival; 0 is 8 seconds. A callback that
-	// ignores its context delays the answer, and its result still counts.
+	// Deadline bounds the whole processing, counted from the arrival; 0 means 8
+	// seconds. Hooks and callbacks get it in their context. A callback that ignores
+	// its context delays the answer, and its result still counts.
 	Deadline time.Duration
 
-	// AllowedAddresses, when set, are the only addresses that may call. They are
-	// then never refused for failures (ChargeFailures); the plain limit
-	// (ChargeAll) counts for them too.
+	// AllowedAddresses, when set, are the only addresses that may call. Under
+	// ChargeFailures they are then never refused for failures; under ChargeAll the
+	// limit applies to them, too.
 	AllowedAddresses []netip.Prefix
-	// TrustedProxies are the peers whose ForwardedHeader is believed. None is
-	// by default: the client is then the peer itself.
+	// TrustedProxies are the peers whose ForwardedHeader is believed. By default no
+	// peer is, and the peer itself is the client.
 	TrustedProxies []netip.Prefix
-	// TrustUnixSocket trusts every peer that has no IP address because it comes
-	// over a Unix socket, as TrustedProxies does others: set it when a proxy stands
-	// before the socket. Whoever may write to the socket can then be any client.
-	// A request without ForwardedHeader is refused, since its client can't be told.
+	// TrustUnixSocket trusts peers that connect over a Unix socket and so have no
+	// IP address, as TrustedProxies does for others. Set it when a proxy connects
+	// to the socket. Unsafe otherwise: whoever may write to the socket can then
+	// claim any client address. A request over the socket without ForwardedHeader
+	// is refused, because its client is unknown.
 	TrustUnixSocket bool
-	// ForwardedHeader names the header in which trusted proxies list the
-	// addresses before them; empty is X-Forwarded-For. Forwarded is read by RFC
-	// 7239, every other one as addresses with commas between them. The last
-	// address that is no trusted proxy's counts; where that one is unknown or
-	// obfuscated, the request is refused.
+	// ForwardedHeader names the header in which trusted proxies list the addresses
+	// before them; empty means X-Forwarded-For. The header Forwarded is parsed by
+	// RFC 7239, every other one as a list of addresses with commas between them.
+	// The client is the last address in the list that is not a trusted proxy's. A
+	// request is refused if that address is unknown or obfuscated.
 	ForwardedHeader string
 
-	// Limiter, when set, limits how often a client may call. It is asked before
-	// the body is read and before any cryptography. Give each receiver its own,
-	// or share one: keys name the provider.
+	// Limiter, when set, limits how often a client may call. It is asked before the
+	// body is read and before any cryptography. Receivers can share one limiter,
+	// since its keys name the provider.
 	//
-	// Past its cap on keys, unknown clients share one bucket, which a flood from
-	// very many addresses keeps empty: put the addresses that your provider
-	// calls from into [ratelimit.Config.Own]. Behind a proxy, set
-	// TrustedProxies, or all clients are one.
+	// Once the limiter holds as many keys as it can, all further clients share one
+	// bucket, and a flood from very many addresses keeps that empty. List the
+	// addresses that your provider calls from in [ratelimit.Config.Own]. Behind a
+	// proxy, set TrustedProxies; otherwise all clients count as one.
 	Limiter ratelimit.Limiter
-	// Charge says which requests are taken from the budget; empty is
-	// [ratelimit.ChargeFailures]: only deliveries that don't verify, or that
-	// turn out not to be true, so that a provider's genuine burst is never
-	// refused. It protects from guessing and replaying.
-	// [ratelimit.ChargeAll] takes every request: it bounds the load, and refuses
-	// a genuine burst too.
+	// Charge says which requests use up the budget. Empty means
+	// [ratelimit.ChargeFailures]: only deliveries that do not verify or turn out to
+	// be untrue, so that a genuine burst is never refused. It protects against
+	// guessing and replaying. [ratelimit.ChargeAll] charges every request: it
+	// bounds the load, but refuses a genuine burst, too.
 	Charge ratelimit.Charge
-	// LimitKey names whose budget a request belongs to; nil is provider and
-	// client address, IPv6 by /64. An empty key is not limited.
+	// LimitKey returns the key of the budget that a request uses; nil means the
+	// provider and the client's address, IPv6 by /64. A request with an empty key
+	// is not limited.
 	LimitKey func(r *http.Request, client netip.Addr) string
-	// LimitPolicy, when set, adds the IETF RateLimit headers to answers under
-	// this policy name. Retry-After is sent with every refusal anyway.
+	// LimitPolicy, when set, adds the IETF RateLimit headers under this policy name
+	// to answers. Every rate refusal has a Retry-After header in any case.
 	LimitPolicy string
 
-	// Store remembers which events were processed; nil is a [memstore.Store] of
-	// this receiver's own. Restarts and other replicas don't share it, so make
-	// the settling of an order idempotent all the same. Receivers of several
-	// accounts that share one need a tenant each: without it, an event of one
-	// is taken for the other's.
+	// Store remembers which events were processed; nil means a new [memstore.Store]
+	// of this receiver. Its memory is lost on a restart and not shared with other
+	// replicas, so make the settling of an order idempotent all the same. Receivers
+	// for several accounts that share a store need different tenants; without them,
+	// events of different accounts can be mistaken for one another.
 	//
-	// The first delivery of an event decides: what a later one says in unsigned
-	// members is not passed on.
+	// The first delivery of an event counts: unsigned members of later deliveries
+	// are not passed on.
 	Store payack.Store
-	// Lease is how long a claim holds when nothing ends it (a crash); 0 is the
-	// deadline and 30 seconds. It must be longer than the deadline. An inbox has
+	// Lease is how long a claim lasts when nothing ends it, as after a crash; 0
+	// means Deadline plus 30 seconds. It must be longer than Deadline. An inbox has
 	// leases of its own.
 	Lease time.Duration
-	// InsecureProcessWithoutStore calls the callback when the store fails. By
-	// default the provider is asked to send again: with this set an event may be
-	// processed more than once, and the callback must not mind.
+	// InsecureProcessWithoutStore calls the callback although the store has failed.
+	// An event may then be processed more than once, so it is unsafe unless the
+	// callback is idempotent. By default the provider is asked to send again.
 	InsecureProcessWithoutStore bool
 
-	// Inbox, when set, keeps what verified before the provider is told that it was
-	// received, and has it processed later, with retries for days. Events are then
-	// claimed in the inbox; a Store beside it is only looked into, for a receiver
-	// that moves from one to the other.
+	// Inbox, when set, keeps verified events before the provider is answered, and
+	// processes them later, with retries for days. Events are then claimed in the
+	// inbox. Store, when set as well, is only read: that is for a receiver that
+	// moves from a store to an inbox.
 	Inbox payack.Inbox
-	// Name is what the inbox knows this receiver by, so that what was kept finds it
-	// after a restart. Empty is the provider and the Tenant. Two receivers of one
-	// inbox have two names.
+	// Name identifies this receiver in the inbox, so that kept events find it after
+	// a restart. Empty means the provider and the Tenant. Each receiver of an inbox
+	// needs a name of its own.
 	Name string
 
-	// Validate holds the merchant's own rules for the event: a field's Go name
-	// to validator/v10 tags, {"AcceptCurrency": "eq=PHP"}. An event that
-	// breaks one is rejected as invalid.
+	// Validate holds the merchant's own rules: the Go name of a field of the event,
+	// to validator/v10 tags, such as {"AcceptCurrency": "eq=PHP"}. An event that
+	// breaks a rule is rejected as invalid.
 	Validate map[string]string
 
-	// Logger gets one line for each delivery, and warnings about the set-up;
-	// nil is slog.Default. slog.New(slog.DiscardHandler) switches it off.
+	// Logger gets one line for each delivery, and warnings about the set-up; nil
+	// means slog.Default. slog.New(slog.DiscardHandler) switches logging off.
 	Logger *slog.Logger
-	// Observer, when set, is told of each delivery besides the log.
+	// Observer, when set, is called for each delivery, in addition to the log.
 	Observer payack.Observer
 }
 
-// withDefaults returns the options completed, or an error that names the member
-// and the fix.
+// withDefaults returns the options with defaults filled in, or an error that names
+// the member and the fix.
 func (o Options) withDefaults() (Options, error) {
 	if o.MaxBody < 0 || o.ReadTimeout < 0 || o.Deadline < 0 || o.Lease < 0 {
 		return o, errors.New("payack: MaxBody, ReadTimeout, Deadline and Lease can't be negative; leave them 0 for the defaults")
 	}
 	if o.MaxBody > maxMaxBody {
-		return o, fmt.Errorf("payack: MaxBody: %d bytes for each request is no limit; give at most %d", o.MaxBody, maxMaxBody)
+		return o, fmt.Errorf("payack: MaxBody: %d bytes for each request is too large; give at most %d", o.MaxBody, maxMaxBody)
 	}
 	if o.MaxBody == 0 {
 		o.MaxBody = DefaultMaxBody
@@ -148,7 +150,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.ReadTimeout = min(DefaultReadTimeout, o.Deadline/2)
 	}
 	if o.ReadTimeout >= o.Deadline {
-		return o, fmt.Errorf("payack: ReadTimeout: a body may take %v and the deadline is %v, so that nothing would be left for the callback; lower it, or raise Deadline", o.ReadTimeout, o.Deadline)
+		return o, fmt.Errorf("payack: ReadTimeout: a body may take %v and the deadline is %v, so no time would be left for the callback; lower ReadTimeout, or raise Deadline", o.ReadTimeout, o.Deadline)
 	}
 	if o.Lease == 0 {
 		o.Lease = o.Deadline + leaseMargin
@@ -158,12 +160,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	for _, p := range o.TrustedProxies {
 		if p.IsValid() && p.Bits() == 0 {
-			return o, fmt.Errorf("payack: TrustedProxies: %v trusts everybody, and everybody can then be any client; name your proxies", p)
+			return o, fmt.Errorf("payack: TrustedProxies: %v trusts every peer, so anybody could claim any client address; name your proxies", p)
 		}
 	}
 	for _, p := range append(append([]netip.Prefix(nil), o.AllowedAddresses...), o.TrustedProxies...) {
 		if !p.IsValid() {
-			return o, errors.New("payack: AllowedAddresses, TrustedProxies: an entry is no valid prefix; a single address ends in /32 or /128")
+			return o, errors.New("payack: AllowedAddresses, TrustedProxies: an entry is not a valid prefix; write a single address with /32 (IPv4) or /128 (IPv6)")
 		}
 		if p.Addr().Is4In6() {
 			return o, fmt.Errorf("payack: AllowedAddresses, TrustedProxies: %v is an IPv4 prefix in IPv6 form, which matches no client; write it as IPv4", p)
@@ -180,7 +182,7 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	switch {
 	case o.ForwardedHeader != "" && len(o.TrustedProxies) == 0:
-		return o, errors.New("payack: ForwardedHeader: without TrustedProxies nobody's header is believed; name your proxies, or leave it out")
+		return o, errors.New("payack: ForwardedHeader: without TrustedProxies the header is never believed; name your proxies, or leave ForwardedHeader out")
 	case o.Limiter == nil && (o.Charge != "" || o.LimitPolicy != "" || o.LimitKey != nil):
 		return o, errors.New("payack: Charge, LimitPolicy and LimitKey have no effect without a Limiter; set one, or leave them out")
 	}
@@ -190,7 +192,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.ForwardedHeader = textproto.CanonicalMIMEHeaderKey(o.ForwardedHeader)
 	for name, value := range map[string]any{"Store": o.Store, "Limiter": o.Limiter, "Observer": o.Observer, "Inbox": o.Inbox} {
 		if value != nil && nilness.Of(value) {
-			return o, fmt.Errorf("payack: %s: it holds a nil pointer; leave it nil itself, or look at the error that the value's constructor returned", name)
+			return o, fmt.Errorf("payack: %s: the interface holds a nil pointer; set it to nil, or check the error that the value's constructor returned", name)
 		}
 	}
 	if o.Name != "" && o.Inbox == nil {
@@ -205,5 +207,5 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// sameFunc reports whether two functions are the same code.
+// sameFunc reports whether a and b are the same function.
 func sameFunc(a, b any) bool { return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer() }

@@ -9,61 +9,65 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PayatomConfig is the configuration of a receiver of Payatom webhooks. Either
-// secret keys are given here, or KeyFunc finds them for each request.
+// PayatomConfig configures a receiver of Payatom webhooks. Give either SecretKeys
+// or a KeyFunc, which finds the keys for each request.
 //
-// The hash of a webhook joins order_id, received_amount and status without
-// separators, so a captured hash verifies for a message whose borders were
-// moved. Only the merchant or the gateway knows which is right: set Expect or
-// Confirm (or both), or say with ExpectInCallback that the callback compares.
+// The hash of a webhook covers order_id, received_amount and status, joined without
+// separators. A captured hash therefore also verifies for a message in which
+// characters were moved from one member to the next: order user-1 over 1500 has the
+// hash of order user-11 over 500. Only the merchant or the gateway knows which one
+// is genuine. So set Expect or Confirm, or both; or set ExpectInCallback if the
+// callback compares.
 //
-// Confirm is asked for approved orders only; with it alone, other statuses are
-// as good as the callback's own comparison. Expect alone can't tell two orders
-// whose ids and amounts join to the same text (user-11 over 500, user-1 over
-// 1500), and then rejects whichever comes second: use ids of one length, or
-// Confirm. The store remembers which came first, for as long as it remembers
-// events.
+// Expect alone can't tell two orders of yours apart that join to the same text. It
+// rejects whichever comes second. Use order ids of one length, or set Confirm. The
+// store remembers which came first for as long as it remembers events.
+//
+// Confirm is asked about approved orders only. With Confirm alone, the callback has
+// to check orders in every other status itself.
 type PayatomConfig struct {
-	// SecretKeys are those of Payatom's back office, several for rotation.
+	// SecretKeys are the secret keys from Payatom's back office. Give several
+	// during a rotation.
 	SecretKeys []payack.Secret
-	// Tenant is the scope of once-only for these keys, for receivers of several
-	// accounts that share a store.
+	// Tenant is the tenant of SecretKeys. Receivers for several accounts that share
+	// a store need different tenants.
 	Tenant string
-	// KeyFunc finds prepared keys for a request instead; they must name their
-	// tenant, by the name in your records and not as the request spells it.
-	// Prepare keys once, not for each request.
+	// KeyFunc finds prepared keys for each request, in place of the keys above. The
+	// keys must have a tenant: take its name from your records, not from the
+	// request. Prepare keys once, not for each request.
 	KeyFunc payack.KeyFunc[*verify.PayatomKeys]
 
-	// Body is the one format that the endpoint takes; empty is JSON.
+	// Body is the one format that the endpoint accepts; empty means JSON.
 	Body verify.Body
-	// Numbers pins the text of the amount that is signed, literal or php; empty
-	// takes both.
+	// Numbers pins how the amount is written in the signed text: literal or php.
+	// Empty accepts both.
 	Numbers []payack.Scheme
-	// Sniff takes JSON under any content type.
+	// Sniff accepts JSON under any content type.
 	Sniff bool
 
-	// Expect returns what your records say of the order: that there is one, what
-	// it was made out for, and the create's ref_code where you kept it. Look it up
-	// within ev.Tenant: a tenant who knows its own key can sign another tenant's
-	// order. An error makes the gateway send again. For approved orders the
-	// received amount must match; for every other status the order must only
-	// exist. The callback finds what was returned in ev.Expected.
+	// Expect returns what your records say of the order: whether it exists (Found),
+	// its amount, and the ref_code from its creation if you kept it. Look it up
+	// within ev.Tenant, because a tenant can sign any order id with its own key.
+	// The callback finds the result in ev.Expected.
+	//
+	// An order that is not found is rejected. For approved orders the received
+	// amount must match, too. An error makes the gateway send again.
 	Expect func(ctx context.Context, ev *payack.PayatomEvent) (payack.Expectation, error)
-	// Match replaces the rule by which a received amount matches the expected
-	// one; nil is equality by value. [payack.AnyAmount] takes part payments, and
-	// is taken only with Confirm.
+	// Match reports whether a received amount fits the expected one; nil compares
+	// by value. [payack.AnyAmount] accepts part payments, and is allowed only
+	// together with Confirm.
 	Match func(expected, received payack.Amount) bool
 	// Confirm asks the gateway by status polling before an approved order is
-	// accepted, see [ConfirmFunc]. Ask by ev.Expected.RefCode where Expect gives
-	// it; the webhook's own ref_code is a handle only, since it is not signed.
+	// accepted; see [ConfirmFunc]. Ask by ev.Expected.RefCode where Expect returns
+	// it. The webhook's own ref_code is not signed, so anybody may have changed it.
 	Confirm ConfirmFunc[*payack.PayatomEvent]
-	// ExpectInCallback says that the callback compares order and amount itself,
-	// say inside its own transaction. It is safe then, and so isn't called insecure;
-	// a callback that doesn't compare credits what a moved border makes of a hash.
+	// ExpectInCallback declares that the callback compares order and amount itself,
+	// for example inside its own transaction. It is unsafe if the callback does
+	// not: it then credits a forged combination of order and amount.
 	ExpectInCallback bool
 
-	// OlderSpelling answers Hash Matched and Hash Mismatch, with a blank, as an
-	// older generation of the gateway spells it.
+	// OlderSpelling answers with "Hash Matched" and "Hash Mismatch", with a space,
+	// as an older generation of the gateway expects.
 	OlderSpelling bool
 
 	Options
@@ -83,7 +87,7 @@ func payatomTable(matched, mismatch string) answers {
 		accepted:   payatomAnswer(matched, "yes"),
 		failed:     payatomAnswer(matched, "no"),
 		unverified: payatomAnswer(mismatch, "no"),
-		verified:   payatomAnswer(matched, "no"), // hash_status speaks of the hash alone
+		verified:   payatomAnswer(matched, "no"), // hash_status is about the hash only
 		word:       payatomAnswer(mismatch, "no"),
 	}
 }
@@ -93,7 +97,7 @@ var (
 	payatomOlderAnswers = payatomTable("Hash Matched", "Hash Mismatch")
 )
 
-// NewPayatom returns a receiver of Payatom webhooks. Errors name the member of
+// NewPayatom returns a receiver of Payatom webhooks. An error names the member of
 // the configuration and the fix.
 func NewPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 	rc, err := newPayatom(c)
@@ -108,11 +112,11 @@ func newPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 	compares := c.Expect != nil || c.Confirm != nil
 	switch {
 	case !compares && !c.ExpectInCallback:
-		return nil, errors.New("payack: payatom: Expect: the hash doesn't fix where the order ends and the amount begins, so the order must be compared; set Expect or Confirm, or ExpectInCallback if the callback compares itself")
+		return nil, errors.New("payack: payatom: Expect: the hash doesn't show where the order id ends and the amount begins, so the order must be compared; set Expect or Confirm, or ExpectInCallback if the callback compares itself")
 	case compares && c.ExpectInCallback:
 		return nil, errors.New("payack: payatom: ExpectInCallback is set besides Expect or Confirm; leave one of them out")
 	case c.Confirm == nil && c.Match != nil && sameFunc(c.Match, payack.AnyAmount):
-		return nil, errors.New("payack: payatom: Match: with AnyAmount only the gateway can tell an amount whose borders were moved; set Confirm as well")
+		return nil, errors.New("payack: payatom: Match: with AnyAmount only the gateway can recognise an amount that took over digits of the order id; set Confirm as well")
 	case c.Match != nil && c.Expect == nil:
 		return nil, errors.New("payack: payatom: Match is set without Expect, so there is nothing to match; set Expect")
 	}
@@ -158,8 +162,8 @@ func newPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 	})
 }
 
-// ask compares an event with the merchant's own records, then has the gateway
-// confirm it.
+// ask compares an event with the merchant's records, then has the gateway confirm
+// it.
 func (c *PayatomConfig) ask(ctx context.Context, ev *payack.PayatomEvent, confirms *confirmer[*payack.PayatomEvent]) error {
 	if err := c.expect(ctx, ev); err != nil || c.Confirm == nil || !ev.Paid() {
 		return err
@@ -188,25 +192,25 @@ func (c *PayatomConfig) expect(ctx context.Context, ev *payack.PayatomEvent) err
 	return nil
 }
 
-// binding ties the text that the hash is of to the first event that came with it
-// and was found to be true: another event with the same text, and so with the
-// same hash, has moved borders.
-//
-//   - What Expect has passed is bound at once.
-//   - What the gateway has confirmed is true, so it is accepted even if its text
-//     is bound to another order: two genuine orders may share a text when ids
-//     have different lengths.
-//   - Where only the callback can tell (ExpectInCallback, and Confirm alone for
-//     what claims no money), the text is bound when it has returned nil: best
-//     effort, since a forger may come first. A callback that returns
-//     payack.ErrUnexpected for an order that is not its own binds nothing.
-//   - A status that nobody knows may have swallowed an amount, so it binds nothing.
+// binding ties the hashed text to the first event with it that was found to be
+// true. Another event with the same text, and so with the same hash, has characters
+// moved between its members.
+//   - An event that Expect has passed is bound at once.
+//   - An event that the gateway has confirmed is true. It is accepted even if its
+//     text is bound to another order: two genuine orders may share a text when
+//     their ids have different lengths.
+//   - Where only the callback can find out (ExpectInCallback, or Confirm alone for
+//     an order that is not approved), the text is bound once the callback has
+//     returned nil. That is best effort, since a forger may come first. A callback
+//     that returns payack.ErrUnexpected for an order it doesn't know binds nothing.
+//   - An event with an unknown status binds nothing, since the status may contain
+//     digits of the amount.
 func (c *PayatomConfig) binding(ev *payack.PayatomEvent) (binding, bool) {
 	if !ev.Status.Known() {
 		return binding{}, false
 	}
-	// Text and order together fix amount and status: an amount ends in a digit, and
-	// no known status has one.
+	// Text and order together determine amount and status: an amount ends in a digit,
+	// and no known status contains one.
 	b := binding{text: spliceID("text", ev), event: ev.OrderID, confirmed: ev.Confirmed != nil}
 	if c.Expect == nil && !b.confirmed {
 		b.lock = spliceID("lock", ev)
@@ -214,7 +218,7 @@ func (c *PayatomConfig) binding(ev *payack.PayatomEvent) (binding, bool) {
 	return b, true
 }
 
-// handle returns what Confirm asks by where Expect names nothing else.
+// handle returns the unsigned handle that Confirm may ask by.
 func (c *PayatomConfig) handle(ev *payack.PayatomEvent) string {
 	if c.Confirm == nil || !ev.Paid() {
 		return ""

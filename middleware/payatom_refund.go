@@ -11,8 +11,9 @@ import (
 	"github.com/payack/payack"
 )
 
-// refundDetails returns what tells two refunds of one order and amount apart, which
-// is not signed: refund_info, as one member or spread over a form.
+// refundDetails returns a digest of refund_info, and the key under which the store
+// remembers it. Two refunds of one order and amount differ in that member only, and
+// it is not signed.
 func refundDetails(ev *payack.PayatomEvent) (id, digest string, ok bool) {
 	if ev.Status != payack.PayatomRefundInitiated && ev.Status != payack.PayatomRefundCompleted {
 		return "", "", false
@@ -21,7 +22,9 @@ func refundDetails(ev *payack.PayatomEvent) (id, digest string, ok bool) {
 	return "payatom-refund:v1:" + hex.EncodeToString(sum[:]), refundDigest(ev), true
 }
 
-// refundDigest is the same for the same details, whoever wrote them.
+// refundDigest returns the digest of refund_info, which arrives as one member or,
+// in a form, spread over several. Equal details have equal digests, however they
+// were written.
 func refundDigest(ev *payack.PayatomEvent) string {
 	extra := ev.Unsigned.Extra
 	text := []string{plainObject(ev.Unsigned.RefundInfo.String())}
@@ -34,8 +37,8 @@ func refundDigest(ev *payack.PayatomEvent) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// plainObject returns an object with its names in order and no white space between
-// them, so that the order and the blanks of whoever wrote it don't count.
+// plainObject returns a JSON object with its names sorted and without white space,
+// or the literal itself if it is not an object.
 func plainObject(literal string) string {
 	var members map[string]json.RawMessage
 	if json.Unmarshal([]byte(literal), &members) != nil {

@@ -8,11 +8,14 @@ import (
 	"github.com/payack/payack"
 )
 
-// spliceID is a key of the store apart from all events' identities: the text, or
-// the digest of one that is long or not plain. It is as coarse as identities are,
-// so that a second genuine hash of a paid order (Late Approved for Approved, 500.0
-// for 500) is bound with the first. It depends on the joined text alone: wherever
-// the borders are moved, the key is the same.
+// spliceID returns the key under which the store binds a hashed text. It holds the
+// text itself, or a digest if the text is long or not printable ASCII, and never
+// equals an event's identity.
+//
+// It depends on the joined text only, so moving characters between members does not
+// change it. Like an identity it ignores how an amount is written (500.0 for 500)
+// and which paid status came (Late Approved for Approved), so that a second genuine
+// hash of a payment is bound with the first.
 func spliceID(kind string, ev *payack.PayatomEvent) string {
 	const prefix, longest = "payatom-splice:v1", 128
 	var short [2 * longest]byte
@@ -35,8 +38,8 @@ func spliceID(kind string, ev *payack.PayatomEvent) string {
 	return prefix + ":sha256:" + hex.EncodeToString(sum[:])
 }
 
-// trimZeros drops the zeros behind the last point of a text that ends in digits,
-// and then the point.
+// trimZeros drops trailing zeros after the last point of a text that ends in
+// digits, and then a trailing point.
 func trimZeros(text []byte) []byte {
 	end := len(text)
 	for end > 0 && text[end-1] == '0' {

@@ -9,51 +9,51 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PtopConfig is the configuration of a receiver of Ptop (API v3) webhooks.
-// Either signing keys are given here, or KeyFunc finds them for each request.
+// PtopConfig configures a receiver of Ptop (API v3) webhooks. Give either
+// SigningKeys or a KeyFunc, which finds the keys for each request.
 type PtopConfig struct {
-	// SigningKeys are the_signature of Ptop's back office, several for
-	// rotation.
+	// SigningKeys are the values that Ptop's back office calls the_signature. Give
+	// several during a rotation.
 	SigningKeys []payack.Secret
-	// Tenant is the scope of once-only for these keys, for receivers of several
-	// accounts that share a store.
+	// Tenant is the tenant of SigningKeys. Receivers for several accounts that
+	// share a store need different tenants.
 	Tenant string
-	// KeyFunc finds prepared keys for a request instead; they must name their
-	// tenant, by the name in your records and not as the request spells it.
-	// Prepare keys once, not for each request.
+	// KeyFunc finds prepared keys for each request, in place of the keys above. The
+	// keys must have a tenant: take its name from your records, not from the
+	// request. Prepare keys once, not for each request.
 	KeyFunc payack.KeyFunc[*verify.PtopKeys]
 
-	// Body is the one format that the endpoint takes; empty is JSON.
+	// Body is the one format that the endpoint accepts; empty means JSON.
 	Body verify.Body
-	// Schemes pins where the signature is and over which text; empty takes all
-	// that fit the body. (The documents contradict each other; which one is
-	// real is unconfirmed.)
+	// Schemes pins where the signature is and which text it covers; empty accepts
+	// all schemes that fit Body. Ptop's documents contradict each other, and which
+	// scheme is real is unconfirmed.
 	Schemes []payack.Scheme
-	// SignatureHeaders may carry the signature; empty is X-Signature and
-	// the_signature.
+	// SignatureHeaders names the headers that may carry the signature; empty means
+	// X-Signature and the_signature.
 	SignatureHeaders []string
-	// Custom is the merchant's own reading of the document, for the case that none
-	// of those here is what Ptop does; it is tried in place of them, and the event
-	// says so by the scheme custom. What it must guarantee is said at
-	// [verify.PtopReading]: a reading that breaks it lets forgeries in.
+	// Custom is your own reading of Ptop's document, in case none of Schemes is
+	// what Ptop does. It replaces them, and events have the scheme custom. It is
+	// unsafe unless it guarantees what [verify.PtopReading] demands: otherwise it
+	// lets forgeries in.
 	Custom verify.PtopReading
-	// Sniff takes JSON under any content type.
+	// Sniff accepts JSON under any content type.
 	Sniff bool
 
-	// Confirm asks Ptop whether a successful transaction is paid, and how
-	// much it is, see [ConfirmFunc]. The webhook carries no amount, so either
-	// this is set or ConfirmInCallback.
+	// Confirm asks Ptop whether a successful transaction is paid, and its amount;
+	// see [ConfirmFunc]. The webhook carries no amount, so set either Confirm or
+	// ConfirmInCallback.
 	Confirm ConfirmFunc[*payack.PtopEvent]
-	// ConfirmInCallback says that the callback asks Ptop itself before it credits
-	// anything. It is safe then, and so isn't called insecure; a callback that
-	// doesn't ask credits what a webhook can't prove.
+	// ConfirmInCallback declares that the callback asks Ptop itself before it
+	// credits anything. It is unsafe if the callback does not: it then credits what
+	// the webhook does not prove.
 	ConfirmInCallback bool
 
 	Options
 }
 
-// ptopAnswers: Ptop decrypts nothing, so its two codes for a bad delivery tell
-// an attacker nothing.
+// ptopAnswers has two statuses for a bad delivery. They reveal nothing to an
+// attacker, because Ptop's webhooks are not encrypted.
 var ptopAnswers = answers{
 	accepted:   payack.Answer{Status: http.StatusOK},
 	failed:     payack.Answer{Status: http.StatusInternalServerError},
@@ -66,7 +66,7 @@ var ptopAnswers = answers{
 	},
 }
 
-// NewPtop returns a receiver of Ptop webhooks. Errors name the member of the
+// NewPtop returns a receiver of Ptop webhooks. An error names the member of the
 // configuration and the fix.
 func NewPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 	rc, err := newPtop(c)
@@ -107,8 +107,8 @@ func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 		verify: func(ctx context.Context, r *http.Request, m verify.Message) (*payack.PtopEvent, error) {
 			ev, err := keys.verify(ctx, r, m)
 			if errors.Is(err, payack.ErrUnknownTenant) {
-				// A malformed callback has an answer of its own, which must not
-				// tell which tenants there are.
+				// A malformed callback has another answer. It must get that one for
+				// unknown tenants, too, or the answers would reveal which tenants exist.
 				if _, bad := v.Verify(m, nil); errors.Is(bad, payack.ErrMalformed) {
 					return nil, bad
 				}

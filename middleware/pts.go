@@ -10,56 +10,59 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PTSConfig is the configuration of a receiver of PTS (Pagarstar) callbacks.
-// Either the keys of one account are given here, or KeyFunc finds them for
-// each request.
+// PTSConfig configures a receiver of PTS (Pagarstar) callbacks. Give either the
+// keys of one account or a KeyFunc, which finds the keys for each request.
 type PTSConfig struct {
-	// Tenant is the scope of once-only for these keys, for receivers that share a
-	// store. Give the receiver of withdraw callbacks one of its own: the signed
-	// members of both kinds are the same.
+	// Tenant is the tenant of the keys. Receivers that share a store need different
+	// tenants, when they are for several accounts, and when one of them receives
+	// withdraw callbacks: those have the same signed members as deposits.
 	Tenant string
-	// UserID, when set, must be the user_id of every callback.
+	// UserID, when set, must equal the user_id of every callback.
 	UserID string
-	// Safecode is the one of PTS's back office.
+	// Safecode is the safecode from PTS's back office. It opens envelopes.
 	Safecode payack.Secret
-	// SafecodeEncoding is how it becomes an AES key; empty is raw. (That raw is
-	// right is seen in working code, and not documented.)
+	// SafecodeEncoding says how the safecode becomes an AES key; empty means raw.
+	// Raw comes from working code; PTS does not document it.
 	SafecodeEncoding envelope.PTSEncoding
-	// PublicKeys are PTS's public keys as PEM, several for rotation.
+	// PublicKeys are PTS's public keys in PEM. Give several during a rotation.
 	PublicKeys []string
-	// TransactionSecret, when set, makes X-Transaction-Signature required and
-	// refuses bodies without an envelope. (Whether PTS sends the header with
-	// callbacks is unconfirmed.)
+	// TransactionSecret, when set, makes the header X-Transaction-Signature
+	// mandatory and refuses bodies without an envelope. Whether PTS sends the
+	// header with callbacks is unconfirmed.
 	TransactionSecret payack.Secret
-	// NoEnvelopes switches envelopes off, for a safecode that is no AES key.
+	// NoEnvelopes switches envelopes off, for an account whose safecode is not an
+	// AES key.
 	NoEnvelopes bool
 
-	// KeyFunc finds prepared keys for a request instead; they must name their
-	// tenant, by the name in your records and not as the request spells it.
-	// Prepare keys once, not for each request.
+	// KeyFunc finds prepared keys for each request, in place of the keys above. The
+	// keys must have a tenant: take its name from your records, not from the
+	// request. Prepare keys once, not for each request.
 	KeyFunc payack.KeyFunc[*verify.PTSKeys]
 
-	// TransactionSignature is the header's encoding; empty is base64.
+	// TransactionSignature is the encoding of X-Transaction-Signature; empty means
+	// base64.
 	TransactionSignature verify.PTSSignatureEncoding
-	// TransactionWholeBody has the header cover the whole body of the {"data"} form
-	// in place of the base64 text in it. (Which one PTS means is not documented.)
+	// TransactionWholeBody makes X-Transaction-Signature cover the whole body of
+	// the {"data"} form, instead of the base64 text in it. PTS does not document
+	// which one it signs.
 	TransactionWholeBody bool
-	// Numbers pins the text of numbers that is signed, literal or php; empty
-	// takes both.
+	// Numbers pins how numbers are written in the signed text: literal or php.
+	// Empty accepts both.
 	Numbers []payack.Scheme
-	// Sniff takes JSON under any content type.
+	// Sniff accepts JSON under any content type.
 	Sniff bool
 
-	// Confirm asks PTS before a paid event is accepted, see [ConfirmFunc]. It
-	// is optional: the signature covers the amounts. What it does not tell is a
-	// payment from a withdrawal (see [payack.PTSEvent]); only Confirm does.
+	// Confirm asks PTS before a paid event is accepted; see [ConfirmFunc]. It is
+	// optional, because the signature covers the amounts. But the signature does
+	// not distinguish a payment from a withdrawal (see [payack.PTSEvent]); only
+	// Confirm does.
 	Confirm ConfirmFunc[*payack.PTSEvent]
 
 	Options
 }
 
-// ptsAnswers: in-band answers have status 200, one and the same for every
-// failure, so that nobody learns which step failed.
+// ptsAnswers has status 200 and one body for every failure, so that no attacker
+// learns which step failed.
 var ptsAnswers = answers{
 	accepted:   payack.Answer{Status: http.StatusOK, ContentType: "text/plain", Body: "SUCCESS"},
 	failed:     payack.Answer{Status: http.StatusOK, ContentType: "text/plain", Body: "FAILED"},
@@ -68,7 +71,7 @@ var ptsAnswers = answers{
 	word:       payack.Answer{ContentType: "text/plain", Body: "FAILED"},
 }
 
-// NewPTS returns a receiver of PTS callbacks. Errors name the member of the
+// NewPTS returns a receiver of PTS callbacks. An error names the member of the
 // configuration and the fix.
 func NewPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 	rc, err := newPTS(c)
@@ -85,7 +88,7 @@ func newPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 	var static *verify.PTSKeys
 	switch {
 	case c.NoEnvelopes && c.SafecodeEncoding != "":
-		return nil, errors.New("payack: pts: SafecodeEncoding is set besides NoEnvelopes, which switches off what it is for; leave one of them out")
+		return nil, errors.New("payack: pts: SafecodeEncoding has no effect with NoEnvelopes; leave one of them out")
 	case c.KeyFunc == nil:
 		static, err = verify.NewPTSKeys(verify.PTSKeyConfig{
 			Tenant: c.Tenant, UserID: c.UserID, Safecode: c.Safecode, SafecodeEncoding: c.SafecodeEncoding, PublicKeys: c.PublicKeys,

@@ -10,12 +10,13 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// Receiver receives one provider's callbacks. It is made by NewPtop, NewPTS or
-// NewPayatom, and is safe for concurrent use. [Handle] makes it call a function
-// with each event, and Wrap puts it around an existing handler.
+// Receiver receives one provider's callbacks; E is the type of their events.
+// NewPtop, NewPTS and NewPayatom return one. [Handle] makes it call a function with
+// each event, and Wrap puts it in front of an existing handler. A Receiver is safe
+// for concurrent use.
 type Receiver[E payack.Event] struct{ engine *receiver }
 
-// receiver is the engine: the way of a delivery, without the type of its
+// receiver is the engine behind Receiver. It does not depend on the type of the
 // events.
 type receiver struct {
 	options Options
@@ -23,8 +24,9 @@ type receiver struct {
 	once    once
 	rules   *rules
 
-	// refusals at the gate are made once: a flood of them must cost little. Nobody
-	// writes to them, since a refused request has no event.
+	// refusals holds the errors of the gate. They are made once, so that a flood of
+	// refused requests costs little. Nobody writes to them, since a refused request
+	// has no event.
 	refusals          map[payack.Reason]error
 	unknownAddress    error
 	charsetAsEncoding error
@@ -34,50 +36,52 @@ type receiver struct {
 	timeoutWarned  atomic.Bool
 }
 
-// stages are what one provider does its own way; everything else is common.
+// stages are the steps that differ between providers.
 type stages[E payack.Event] struct {
 	provider payack.Provider
 	answers  *answers
-	// accepts reports whether a content type fits.
+	// accepts reports whether the endpoint takes a content type.
 	accepts func(contentType string) bool
-	// verify finds the keys and verifies. The event is there beside an error that
-	// is invalid, too.
+	// verify finds the keys and verifies. When the event verifies but is invalid,
+	// it returns both the event and the error.
 	verify func(ctx context.Context, r *http.Request, m verify.Message) (E, error)
-	// explain does the same and tells each step.
+	// explain does what verify does, and explains each step.
 	explain func(ctx context.Context, r *http.Request, m verify.Message) (verify.Explanation, error)
-	// with returns the verifier and the keys that a request is verified with.
+	// with returns the verifier and the keys for a request.
 	with func(ctx context.Context, r *http.Request) (verifier, keys any, err error)
-	// asks reports whether somebody is to be asked about an event: the merchant
-	// for what is expected, the provider for what is true. It is nil where nobody
-	// ever is.
+	// asks reports whether the merchant or the provider is asked about an event. It
+	// is nil where they never are.
 	asks func(ev E) bool
-	// ask asks them, and writes what they say into the event.
+	// ask asks them, and writes the answers into the event.
 	ask func(ctx context.Context, ev E) error
-	// expect is the part of ask that asks the merchant only, nil where none does.
+	// expect asks the merchant only. It is nil where the merchant is never asked.
 	expect func(ctx context.Context, ev E) error
-	// confirms reports whether ask asks the provider, too; nil where it never does.
+	// confirms reports whether ask asks the provider. It is nil where it never
+	// does.
 	confirms func(ev E) bool
-	// binding returns what ties a signature to its event, nil where a signature
-	// can't belong to two.
+	// binding returns what ties a signature to its event. It is nil where no two
+	// events can share a signature.
 	binding func(ev E) (binding, bool)
-	// unknown reports whether nobody knows the event's status; nil where the
-	// provider has none.
+	// unknown reports whether the provider's documents do not name the event's
+	// status. It is nil where events have no status.
 	unknown func(ev E) bool
-	// details returns the key under which the unsigned details of an event are
-	// remembered, and the details. It is nil where they don't matter.
+	// details returns a digest of the unsigned details of an event, and the key
+	// under which the store remembers it. It is nil where unsigned details don't
+	// matter.
 	details func(ev E) (id, digest string, ok bool)
-	// variant returns the unsigned handle that a question is asked by. It is nil
-	// where questions are asked by signed members only.
+	// variant returns the unsigned handle that Confirm asks by. It is nil where
+	// Confirm asks by signed members only.
 	variant func(ev E) string
-	// tenant is the scope of static keys, and tenants reports that there are none:
-	// each request has its own.
+	// tenant is the tenant of static keys. With tenants set, each request has a
+	// tenant of its own.
 	tenant  string
 	tenants bool
-	// pinned reports that one scheme is configured, so that nobody is told to pin it.
+	// pinned reports that exactly one scheme is configured, so no log line has to
+	// suggest pinning it.
 	pinned bool
 }
 
-// erased returns the same stages without the type of their events.
+// erased returns the same stages for events of the interface type.
 func (s stages[E]) erased() stages[payack.Event] {
 	var none E
 	out := stages[payack.Event]{
@@ -85,7 +89,7 @@ func (s stages[E]) erased() stages[payack.Event] {
 		verify: func(ctx context.Context, r *http.Request, m verify.Message) (payack.Event, error) {
 			ev, err := s.verify(ctx, r, m)
 			if any(ev) == any(none) {
-				return nil, err // and not a nil of the event's type
+				return nil, err // a nil interface, not one that holds a nil pointer
 			}
 			return ev, err
 		},
@@ -135,12 +139,13 @@ func newReceiver[E payack.Event](o Options, s stages[E]) (*Receiver[E], error) {
 	return &Receiver[E]{&receiver{
 		options: o, stages: s.erased(), once: newOnce(s.provider, &o), rules: rules, refusals: refusals,
 		unknownAddress:    refuse(payack.ReasonAddress, errAddress.Error()),
-		charsetAsEncoding: refuse(payack.ReasonContentEncoding, "Content-Encoding names a charset, which is no encoding; the sender, or a proxy of yours that adds it, means the charset of Content-Type"),
+		charsetAsEncoding: refuse(payack.ReasonContentEncoding, "Content-Encoding names a charset, which is not an encoding; have the sender, or the proxy that adds the header, put it into Content-Type as charset"),
 	}}, nil
 }
 
-// serve takes a request all the way. It is answered once, unless the merchant's
-// code ends the connection or the goroutine, and always observed once.
+// serve takes a request through the receiver. The request is answered once, unless
+// the merchant's code ends the connection or the goroutine. It is always observed
+// once.
 func (rc *receiver) serve(w http.ResponseWriter, r *http.Request, call callFunc) {
 	now := time.Now()
 	d := &delivery{w: w, r: r, Delivery: payack.Delivery{
@@ -165,13 +170,13 @@ func (rc *receiver) finish(ctx context.Context, d *delivery) {
 	rc.chargeFailure(ctx, d)
 }
 
-// run takes a request through both halves, or with an inbox through the first
-// one. It returns nil for an event that is accepted, or was; a *payack.Error
-// otherwise; and http.ErrAbortHandler when the merchant's code panicked with that.
-// It is where panics end.
+// run takes a request through both halves, or through the first one only with an
+// inbox. It returns nil for an event that is accepted now or was accepted before,
+// http.ErrAbortHandler when the merchant's code panicked with it, and a
+// *payack.Error otherwise. Panics of the merchant's code end here.
 func (rc *receiver) run(d *delivery, call callFunc) (err error) {
 	defer rc.recovered(d, &err)
-	// The server reads on what is refused, so the deadline is set first.
+	// Set before the gate: the server reads on after a refusal, too.
 	bounded := setReadDeadline(d.w, d.Received.Add(rc.options.ReadTimeout))
 	if !bounded && rc.timeoutWarned.CompareAndSwap(false, true) {
 		rc.warnUnbounded(d.w)
@@ -183,15 +188,15 @@ func (rc *receiver) run(d *delivery, call callFunc) (err error) {
 		return err
 	}
 	if bounded {
-		// Left in place it would cut a later request, or the server's watch for a
-		// client that hangs up.
+		// A deadline left in place would break a later request on the connection, and
+		// the server's watch for a client that hangs up.
 		setReadDeadline(d.w, time.Time{})
 	}
 	ctx := d.within(d.r.Context(), d.Received.Add(rc.options.Deadline))
 	defer d.deadline.Stop()
 	ev, err := rc.verify(ctx, d)
 	if rc.options.Inbox != nil && ev != nil {
-		return rc.keep(ctx, d, ev) // what makes it invalid, if anything, is in d.Invalid
+		return rc.keep(ctx, d, ev) // err, if any, is recorded in d.Invalid
 	}
 	if err != nil {
 		return err
@@ -199,15 +204,15 @@ func (rc *receiver) run(d *delivery, call callFunc) (err error) {
 	return rc.process(ctx, d, ev, call)
 }
 
-// process is the second half, which can run after the answer, too: it takes a
-// verified event to the merchant's function, once only. Nothing is held while
-// somebody is asked about the event.
+// process is the second half: it takes a verified event to the merchant's function,
+// once only. It may run after the answer. Nothing is claimed while the merchant or
+// the provider is asked, since that may take long.
 func (rc *receiver) process(ctx context.Context, d *delivery, ev payack.Event, call callFunc) error {
 	fingerprint := ev.Fingerprint()
 	if done, err := rc.guard(ctx, d, ev, fingerprint); done || err != nil {
 		return rc.duplicate(ctx, d, ev, err)
 	}
-	// Before take there is nothing to give up; after commit only what locks others out.
+	// After commit, release only gives up the locks.
 	defer d.hold.release(ctx)
 	done, err := rc.take(ctx, d, ev, fingerprint)
 	if done || err != nil {

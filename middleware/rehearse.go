@@ -8,30 +8,29 @@ import (
 	"github.com/payack/payack"
 )
 
-// Rehearsal is what would become of a request that brings its event for the first
-// time.
+// Rehearsal predicts the outcome of a request whose event has not been seen before.
 type Rehearsal struct {
-	// Observation has the outcome, its reason and error, and the delivery with its
-	// event. Attempts and times are zero.
+	// Observation has the outcome with its reason and error, and the delivery with
+	// its event. Attempts and durations are zero.
 	payack.Observation
-	// Answer is what the sender would be told.
+	// Answer is what the sender would get.
 	Answer payack.Answer
-	// Confirm reports that the provider would be asked about the event. It was not,
-	// and the rest is for the answer that confirms it.
+	// Confirm reports that the provider would be asked about the event. Rehearse
+	// did not ask; the other members assume that the provider confirms.
 	Confirm bool
-	// Kept reports that an inbox would keep the event and the sender would be told
-	// so; the outcome is then that of the first attempt.
+	// Kept reports that an inbox would keep the event, and that Answer says so. The
+	// outcome is then that of the first attempt to process it.
 	Kept bool
 }
 
-// Rehearse takes a request the way of ServeHTTP as far as nothing happens: gate,
-// body, keys, signature, rules, and the merchant's Expect. It holds nothing,
-// charges no limiter, calls no function, asks neither store, inbox nor provider,
-// and writes no log. What depends on those is left out: addresses and rates,
-// what was done before, what the provider confirms, what the function returns.
+// Rehearse runs the steps of ServeHTTP that have no effect: gate, body, keys,
+// signature, rules, and the merchant's Expect. It claims nothing, charges no
+// limiter, calls no function, logs nothing, and asks neither store, inbox nor
+// provider. So it ignores addresses, rates, earlier deliveries, the provider's
+// confirmation, and what the function returns.
 //
-// Expect and KeyFunc are called within the deadline of the options, and a panic
-// of theirs is a failure like any other. The body is read to its end.
+// Expect and KeyFunc are called with [Options].Deadline; if they panic, the outcome
+// is a failure. The body is read to its end.
 func (h *Handler) Rehearse(r *http.Request) Rehearsal {
 	rc, now := h.engine, time.Now()
 	d := &delivery{r: r, Delivery: payack.Delivery{
@@ -76,10 +75,10 @@ func (rc *receiver) rehearse(d *delivery, out *Rehearsal) (err error) {
 	return nil
 }
 
-// Verifier returns what a recorded delivery is verified with, for package
-// diagnose: a *verify.Ptop and *verify.PtopKeys, or the two of another provider.
-// A KeyFunc is asked as by Explain, and the error is its error. Whoever has the
-// keys can sign: keep them where the configuration is kept.
+// Verifier returns the verifier and the keys for a recorded delivery, for package
+// diagnose: a *verify.Ptop with *verify.PtopKeys, or the types of another provider.
+// A KeyFunc is called as by [Handler.Explain]; the error is the KeyFunc's. Keep the
+// keys as safe as the configuration: whoever has them may be able to sign.
 func (h *Handler) Verifier(ctx context.Context, d *payack.Delivery) (verifier, keys any, err error) {
 	r, err := requestOf(ctx, d)
 	if err != nil {
@@ -88,10 +87,10 @@ func (h *Handler) Verifier(ctx context.Context, d *payack.Delivery) (verifier, k
 	return h.engine.stages.with(r.Context(), r)
 }
 
-// MaxBody returns the largest body that is taken, in bytes.
+// MaxBody returns the largest accepted body in bytes.
 func (h *Handler) MaxBody() int64 { return h.engine.options.MaxBody }
 
-// requestOf returns a request that looks like a delivery to a KeyFunc.
+// requestOf returns the request that a KeyFunc gets for a recorded delivery.
 func requestOf(ctx context.Context, d *payack.Delivery) (*http.Request, error) {
 	if d == nil {
 		d = &payack.Delivery{}

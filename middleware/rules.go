@@ -13,19 +13,19 @@ import (
 	eventrules "github.com/payack/payack/internal/rules"
 )
 
-// rules are a merchant's own, nil when there are none. The events' own rules
-// are checked by hand (Event.Check) and held equal to their tags by a test.
+// rules are a merchant's own; nil means none. The events' own rules are checked by
+// hand (Event.Check), and a test compares those checks with the tags.
 type rules struct{ v *validator.Validate }
 
-// newRules checks that every rule is one, so that nothing is found out while
-// serving.
+// newRules checks that every rule can be applied, so that a wrong one is found
+// before serving.
 func newRules(zero payack.Event, fields map[string]string) (r *rules, err error) {
 	if len(fields) == 0 {
 		return nil, nil
 	}
 	t := reflect.TypeOf(zero).Elem()
 	defer func() {
-		if p := recover(); p != nil { // how validator/v10 reports a tag that it doesn't know or can't apply
+		if p := recover(); p != nil { // validator/v10 panics for a tag that it doesn't know or can't apply
 			r, err = nil, fmt.Errorf("payack: Validate: %v; see validator/v10's list of tags", p)
 		}
 	}()
@@ -46,7 +46,7 @@ func newRules(zero payack.Event, fields map[string]string) (r *rules, err error)
 			}
 		}
 		tags[name] = tag
-		// One by one, because the first that is broken hides the rest.
+		// Compile each part alone, too: a part that fails hides the parts after it.
 		for _, part := range strings.Split(tag, ",") {
 			if strings.Contains(part, "=") && !strings.Contains(tag, "dive") {
 				compile(t, map[string]string{name: part})
@@ -56,7 +56,7 @@ func newRules(zero payack.Event, fields map[string]string) (r *rules, err error)
 	return &rules{v: compile(t, tags)}, nil
 }
 
-// comparison returns the part of a tag that looks like one of numbers.
+// comparison returns the first part of a tag that compares with a number.
 func comparison(tag string) (part string, found bool) {
 	for _, part := range strings.Split(tag, ",") {
 		switch name, _, _ := strings.Cut(part, "="); name {
@@ -67,9 +67,10 @@ func comparison(tag string) (part string, found bool) {
 	return "", false
 }
 
-// compile returns a validator of its own, since one keeps one set of rules for
-// a type. The rules stand in the place of the event's own, which have been
-// checked by then: joined with those, an omitempty would switch them off.
+// compile returns a validator for these rules only. They replace the event's own
+// tags, which are checked elsewhere: joined with those, an omitempty would switch
+// them off. A validator keeps one set of rules for each type, so every set needs a
+// validator of its own.
 func compile(t reflect.Type, tags map[string]string) *validator.Validate {
 	v := eventrules.NewValidator()
 	v.RegisterStructValidationMapRules(tags, reflect.New(t).Elem().Interface())
@@ -88,7 +89,8 @@ func fieldNames(t reflect.Type) string {
 	return strings.Join(names, ", ")
 }
 
-// check names the first member that breaks a rule and the rule, not its value.
+// check returns an error that names the first member that breaks a rule, and the
+// rule, but not the value.
 func (r *rules) check(ev payack.Event) error {
 	if r == nil {
 		return nil

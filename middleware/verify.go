@@ -7,25 +7,25 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// verify runs check, warns of an unknown status, and once logs the scheme to pin.
+// verify runs check, warns of an unknown status, and logs once which scheme to pin.
 func (rc *receiver) verify(ctx context.Context, d *delivery) (payack.Event, error) {
 	ev, err := rc.check(ctx, d)
 	if ev == nil || err != nil {
 		return ev, err
 	}
 	if rc.stages.unknown != nil && rc.stages.unknown(ev) {
-		rc.options.Logger.Warn("payack: the status is none that the documents know, so the event is neither paid nor final; if it means paid, tell us, and look at the order",
+		rc.options.Logger.Warn("payack: the provider's documents do not name this status, so the event counts as neither paid nor final; look at the order, and tell us if the status means paid",
 			"provider", rc.stages.provider, "event_id", d.observation.EventID)
 	}
 	if !rc.stages.pinned && rc.schemeReported.CompareAndSwap(false, true) {
-		rc.options.Logger.Info("payack: the first callback verified; pin its scheme in the configuration, so that no other reading of the provider's documents is tried",
+		rc.options.Logger.Info("payack: the first callback verified; pin its scheme in the configuration, so that no other scheme is tried",
 			"provider", rc.stages.provider, "scheme", d.observation.Scheme)
 	}
 	return ev, nil
 }
 
-// check finds the keys, verifies, and applies the merchant's own rules. From
-// here on the delivery has an event, an invalid one too.
+// check finds the keys, verifies, and applies the merchant's own rules. It returns
+// an event that verified but is invalid together with the error.
 func (rc *receiver) check(ctx context.Context, d *delivery) (payack.Event, error) {
 	defer func() { d.observation.Took.Verify = d.lap() }()
 	ev, err := rc.stages.verify(ctx, d.r, verify.Message{ContentType: contentType(d.r), Header: d.Header, Body: d.Body})
@@ -44,7 +44,7 @@ func (rc *receiver) check(ctx context.Context, d *delivery) (payack.Event, error
 	return ev, err
 }
 
-// has makes ev the delivery's event.
+// has sets the delivery's event.
 func (d *delivery) has(ev payack.Event) {
 	d.Event = ev
 	d.observation.EventID, d.observation.Scheme = ev.ID(), ev.VerifiedBy().Scheme

@@ -15,25 +15,37 @@ import (
 	"github.com/payack/payack/internal/nilness"
 )
 
-// Wrap returns a handler that calls next with each verified event in its
-// context ([payack.EventFrom], [payack.DeliveryFrom]) and the exact body as
-// r.Body. The query and a parsed form, which nobody signed, are not there. Its
-// shape is that of a middleware of net/http and chi.
+// Wrap returns a handler that verifies each callback and calls next with the event.
+// It has the shape of a middleware for net/http and chi, and is safe for concurrent
+// use when next is.
 //
-// The event is accepted when next reported no error with [Fail], and wrote a 2xx
-// or nothing at all; the provider is then answered by its contract, unless next
-// wrote an answer itself, which stands. A handler that neither asked its context
-// for the event or the delivery nor wrote anything has not run: adaptors of some
-// frameworks run it later, or never. That is a failure, and the log names the
-// fix. When next has written a 2xx and panics, the connection is ended without
-// an answer, so that the provider sends again.
+// What next receives:
+//   - The context carries the event ([payack.EventFrom]) and the delivery
+//     ([payack.DeliveryFrom]). It ends at [Options].Deadline and is not cancelled
+//     when the provider hangs up.
+//   - r.Body holds the body exactly as it arrived; an envelope is still sealed.
+//     JSON that was announced as a form has Content-Type application/json.
+//   - The query and parsed forms are removed, since no signature covers them.
 //
-// It panics, when it is mounted and not while serving, if next is nil, and with an
-// Inbox, since a wrapped handler can't run later. Handlers of gin and echo need the
-// modules adapt/ginpayack and adapt/echopayack; behind echo.WrapMiddleware, which
-// hides their errors, they are not called and the event fails. Those of other
-// frameworks report errors in ways that can't be seen from here: give their
-// receivers a function, by package handlers.
+// The event is accepted when next returns without having called [Fail] with an
+// error and without having written a status other than a 2xx. A handler that writes
+// nothing must have asked its context for the event or the delivery. One that did
+// not has probably not run, because some frameworks' adaptors run handlers later or
+// never: its event fails, and the log names the fix. An event also fails when next
+// panics.
+//
+// The provider gets the answer that next wrote, or the one that its contract
+// prescribes when next wrote none. If next panics after writing a 2xx, the
+// connection is ended without an answer, so that the provider sends again.
+//
+// Wrap panics when rc or next is nil, and when the receiver has an Inbox, since a
+// wrapped handler can't run after the request. It panics when it is called, never
+// while serving.
+//
+// In gin and echo use the modules adapt/ginpayack and adapt/echopayack. Behind
+// echo.WrapMiddleware next is never called and every event fails, because that
+// adaptor hides the errors that handlers return. In other frameworks that report
+// errors in a way of their own, use package handlers with a function.
 func (rc *Receiver[E]) Wrap(next http.Handler) http.Handler {
 	if rc == nil || rc.engine == nil {
 		panic("payack: Wrap: the receiver is nil; look at the error that its constructor returned")
@@ -56,22 +68,22 @@ func (rc *Receiver[E]) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// errNotRun is the failure of a wrapped handler that gave no sign of having run.
+// errNotRun is the failure of a wrapped handler that shows no sign of having run.
 var errNotRun = errors.New("the wrapped handler neither asked for the event or the delivery nor wrote an answer, so it has not run; ask for the event with payack.EventFrom(r.Context()), and where a framework's adaptor runs handlers later, mount a handler of package handlers with a function instead (by the modules adapt/ginpayack, adapt/echopayack and adapt/fiberpayack in their frameworks)")
 
-// wrapped is what is known of a wrapped handler. Handlers may start goroutines
-// that outlive them.
+// wrapped records what a wrapped handler does. It has a mutex because handlers may
+// start goroutines that outlive them.
 type wrapped struct {
 	engine *receiver
 
 	mu      sync.Mutex
-	failure error // what it reported with Fail
-	asked   bool  // for the event or the delivery, or it has reported
-	written int   // the status that it answered itself, or 0
+	failure error // the first error given to Fail
+	asked   bool  // it asked for the event or the delivery, or called Fail
+	written int   // the status that it wrote, or 0
 	ended   bool  // it has returned
 }
 
-// call runs the handler and returns what makes its event a failed one.
+// call runs the handler, and returns an error if its event has failed.
 func (b *wrapped) call(ctx context.Context, next http.Handler, d *delivery) error {
 	defer b.end() // deferred, because the handler may panic
 	next.ServeHTTP(&trackingWriter{ResponseWriter: d.w, behind: b}, b.request(ctx, d))
@@ -94,7 +106,7 @@ func (b *wrapped) end() {
 	b.ended = true
 }
 
-// wrote notes the status of an answer; the first one counts.
+// wrote records the status of an answer; the first one counts.
 func (b *wrapped) wrote(status int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -103,7 +115,7 @@ func (b *wrapped) wrote(status int) {
 	}
 }
 
-// answered returns the status that a wrapped handler answered with, or 0.
+// answered returns the status that a wrapped handler wrote, or 0.
 func (d *delivery) answered() int {
 	if d.wrapped == nil {
 		return 0
@@ -113,8 +125,9 @@ func (d *delivery) answered() int {
 	return d.wrapped.written
 }
 
-// saidTooMuch reports whether a wrapped handler wrote success and then panicked.
-// It has not settled, and without an answer the provider sends again.
+// saidTooMuch reports whether a wrapped handler wrote a 2xx and then panicked. Its
+// event is not settled; ending the connection without an answer makes the provider
+// send again.
 func (d *delivery) saidTooMuch() bool {
 	status := d.answered()
 	return d.observation.Reason == payack.ReasonPanic && status >= 200 && status <= 299
@@ -122,16 +135,24 @@ func (d *delivery) saidTooMuch() bool {
 
 type wrappedKey struct{}
 
-// Fail reports that the event was not processed, to be called by a handler
-// behind Wrap before it returns. Unless the handler writes a response itself,
-// the provider is asked to send again; a response stands, and the event is not
-// marked as done in either case. A nil error changes nothing; of several the
-// first counts.
+// Fail tells payack that the event was not processed. A handler behind
+// [Receiver.Wrap] calls it with its request's context, before it writes anything
+// and before it returns.
 //
-// It reports whether the report came in time: false outside of Wrap, false after
-// the handler has written a 2xx, which tells the provider that all is well, and
-// false after the handler has returned. Both are logged. It is safe for concurrent
-// use.
+// The event is then not marked as done, and the provider is asked to send it again;
+// an error that matches [payack.ErrUnexpected] rejects it instead. If the handler
+// also writes an answer, the provider gets that one. The first error counts. A nil
+// error records no failure, but shows that the handler has run.
+//
+// Fail returns true when the report took effect. It returns false in three cases:
+//   - ctx does not come from a handler behind Wrap. Nothing happens.
+//   - The handler has returned. The event keeps the outcome it has, and an error is
+//     logged.
+//   - The handler has written a 2xx, and err is not nil. The event is not marked as
+//     done, but the provider was told that all is well and won't send it again. The
+//     error is logged.
+//
+// Fail is safe for concurrent use.
 func Fail(ctx context.Context, err error) bool {
 	b, ok := ctx.Value(wrappedKey{}).(*wrapped)
 	if !ok {
@@ -141,7 +162,7 @@ func Fail(ctx context.Context, err error) bool {
 	defer b.mu.Unlock()
 	switch {
 	case b.ended && err != nil:
-		b.engine.options.Logger.Error("payack: Fail was called after the wrapped handler had returned, so the event stands as it was answered; call it before the handler returns",
+		b.engine.options.Logger.Error("payack: Fail was called after the wrapped handler had returned, so the event keeps its outcome; call it before the handler returns",
 			"provider", b.engine.stages.provider, "error", err)
 		return false
 	case b.ended:
@@ -149,7 +170,7 @@ func Fail(ctx context.Context, err error) bool {
 	case b.failure == nil:
 		b.failure = err
 	}
-	b.asked = true // whoever reports has run
+	b.asked = true // the handler has run
 	if err != nil && b.written >= 200 && b.written <= 299 {
 		b.engine.options.Logger.Error("payack: Fail was called after the wrapped handler had answered with a 2xx, so the provider won't send the event again; call it before anything is written",
 			"provider", b.engine.stages.provider, "status", b.written, "error", err)
@@ -158,8 +179,8 @@ func Fail(ctx context.Context, err error) bool {
 	return true
 }
 
-// behindWrap is a wrapped handler's context. It notes that the delivery was
-// asked for.
+// behindWrap is a wrapped handler's context. It records that the handler asked for
+// the delivery.
 type behindWrap struct {
 	context.Context
 	behind *wrapped
@@ -178,19 +199,19 @@ func (c behindWrap) Value(key any) any {
 	return value
 }
 
-// request is the request as a wrapped handler sees it: with the body that was
-// captured, and without what isn't signed.
+// request returns the request for a wrapped handler: with the captured body, and
+// without the parts that no signature covers.
 func (b *wrapped) request(ctx context.Context, d *delivery) *http.Request {
 	r := d.r.WithContext(behindWrap{ctx, b})
-	// What isn't signed must not be read as if it were: the query, and a form that
-	// somebody parsed with it.
+	// Parsing a form merges the query into it, so neither may be read as if it were
+	// signed.
 	if r.URL != nil && (r.URL.RawQuery != "" || r.URL.ForceQuery) {
 		url := *r.URL
 		url.RawQuery, url.ForceQuery = "", false
 		r.URL, r.RequestURI = &url, url.RequestURI()
 	}
 	r.Form, r.PostForm, r.MultipartForm = nil, nil, nil
-	// JSON that was announced as a form must not be parsed as one.
+	// next must not parse JSON as a form.
 	if strings.HasPrefix(strings.TrimLeft(d.Body, " \t\r\n"), "{") && strings.Contains(strings.ToLower(contentType(r)), "form") {
 		r.Header = r.Header.Clone()
 		r.Header.Set("Content-Type", "application/json")
@@ -201,8 +222,8 @@ func (b *wrapped) request(ctx context.Context, d *delivery) *http.Request {
 	return r
 }
 
-// trackingWriter reports whether a wrapped handler answers itself. Other
-// abilities of the writer are reached through http.ResponseController.
+// trackingWriter records the status that a wrapped handler writes.
+// http.ResponseController reaches the other methods of the writer through Unwrap.
 type trackingWriter struct {
 	http.ResponseWriter
 	behind *wrapped
@@ -211,8 +232,8 @@ type trackingWriter struct {
 func (t *trackingWriter) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
 func (t *trackingWriter) WriteHeader(status int) {
-	t.ResponseWriter.WriteHeader(status) // panics for a status that is none
-	if status >= 200 {                   // 1xx announce, they don't answer
+	t.ResponseWriter.WriteHeader(status) // panics when status is invalid
+	if status >= 200 {                   // a 1xx is not an answer
 		t.behind.wrote(status)
 	}
 }
@@ -222,8 +243,8 @@ func (t *trackingWriter) Write(b []byte) (int, error) {
 	return t.ResponseWriter.Write(b)
 }
 
-// FlushError is what http.ResponseController calls. A flush sends the header,
-// and so is an answer.
+// FlushError is the method that http.ResponseController calls. A flush sends the
+// header, so it counts as an answer.
 func (t *trackingWriter) FlushError() error {
 	err := http.NewResponseController(t.ResponseWriter).Flush()
 	if err == nil {
@@ -232,8 +253,8 @@ func (t *trackingWriter) FlushError() error {
 	return err
 }
 
-// Hijack takes the connection away from us, and the answer with it; 101 is no
-// success.
+// Hijack hands over the connection, so payack can't answer any more. It counts as
+// status 101, which is not a success.
 func (t *trackingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(t.ResponseWriter).Hijack()
 	if err == nil {

@@ -168,7 +168,7 @@ func TestFibersAdaptor(t *testing.T) {
 	res, err := payacktest.Ptop(keys).Callback(t).Post(t.Context(), nil, serve(t, app)+"/ptop")
 	require.NoError(t, err)
 	payacktest.Accepted(t, payack.Ptop, res)
-	assert.Equal(t, 1, strings.Count(log.String(), "mount by fiberpayack.Handler"), log.String())
+	assert.Equal(t, 1, strings.Count(log.String(), "use fiberpayack.Handler"), log.String())
 }
 
 // TestReadTimeout: without one nothing ends a slow body, and the log says so.
