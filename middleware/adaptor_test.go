@@ -9,14 +9,14 @@ import (
 	"github.com/payack/payack"
 )
 
-// WrapMiddleware has the name of echo's, and hides nothing.
+// WrapMiddleware has the same name as echo's, but hides no errors.
 func WrapMiddleware(middleware func(http.Handler) http.Handler) http.Handler {
 	return middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		payack.EventFrom[*payack.PtopEvent](r.Context())
 	}))
 }
 
-// TestOnlyEchoHidesErrors: adapt/echopayack tests that echo does.
+// That echo's hides errors is tested in adapt/echopayack.
 func TestOnlyEchoHidesErrors(t *testing.T) {
 	h := WrapMiddleware(ptopReceiver(t, newWatch().options()).Wrap)
 	assert.Equal(t, 200, serve(h, ptopRequest(t, "O-1")).Code)

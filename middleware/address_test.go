@@ -27,7 +27,7 @@ const (
 	forwarded    = "Forwarded"
 )
 
-// trusting are the proxies of these tests.
+// trusting returns the trusted proxies of these tests.
 func trusting() []netip.Prefix { return prefixes("10.0.0.0/8", "2001:db8:ffff::/48", "fe80::/64") }
 
 func from(peer, header string, lines ...string) *http.Request {
@@ -42,8 +42,8 @@ func from(peer, header string, lines ...string) *http.Request {
 
 const none = "none" // the address is unknown
 
-// teller is a receiver that tells where a request came from. Without a header it
-// has no proxies.
+// teller is a receiver that reports the client's address. It trusts proxies only
+// when it is given a header.
 type teller struct {
 	h    http.Handler
 	seen payack.Observation
@@ -81,7 +81,7 @@ func (x *teller) told(t testing.TB, r *http.Request) string {
 func TestAddressesInALine(t *testing.T) {
 	list, rfc := newTeller(t, forwardedFor, false), newTeller(t, forwarded, false)
 	for entry, want := range map[string]string{
-		// Of both headers, in quotation marks too.
+		// In both headers, with and without quotation marks.
 		"203.0.113.9":                "203.0.113.9",
 		"203.0.113.9:8080":           "203.0.113.9",
 		"203.0.113.9:_hidden":        "203.0.113.9",
@@ -180,12 +180,12 @@ func TestUnixSocketPeers(t *testing.T) {
 		assert.Equal(t, none, rfc.told(t, from(peer, forwarded, "", ",")), peer)
 		assert.Equal(t, "10.0.0.2", rfc.told(t, from(peer, forwarded, "for=10.0.0.2")), peer)
 	}
-	// What is no socket is not trusted with them.
+	// A peer that is not a Unix socket is not trusted.
 	for _, peer := range []string{"pipe", "203.0.113", "unknown:1", "[::1", " ", "x@y", "\x00"} {
 		assert.Equal(t, none, list.told(t, from(peer, forwardedFor, "203.0.113.9")), peer)
 	}
 	assert.Equal(t, "198.51.100.1", list.told(t, from("198.51.100.1:1", forwardedFor, "203.0.113.9")))
-	// The zero prefix, which stands for them, can't be given by hand.
+	// The zero prefix stands for Unix sockets, but can't be configured.
 	c := middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true}
 	c.TrustedProxies = []netip.Prefix{{}}
 	_, err := middleware.NewPtop(c)
@@ -197,8 +197,8 @@ func TestUnixSocketPeers(t *testing.T) {
 	assert.Equal(t, trusting(), given, "the caller's own list stays as it is")
 }
 
-// TestServedOnAUnixSocket has a proxy on a Unix socket name the clients: the
-// list of addresses and the limiter work by them.
+// A proxy names the clients over a Unix socket. AllowedAddresses and the limiter
+// use those addresses.
 func TestServedOnAUnixSocket(t *testing.T) {
 	for _, trusted := range []bool{true, false} {
 		limiter, err := ratelimit.New(ratelimit.Config{PerSecond: 0.001, Burst: 2})
@@ -253,8 +253,8 @@ func TestServedOnAUnixSocket(t *testing.T) {
 	}
 }
 
-// FuzzClientAddr: it never panics; an untrusted peer's header never matters; and
-// what is told is the peer, or an address that stands in the header.
+// FuzzClientAddr checks that parsing never panics, that an untrusted peer's header
+// has no effect, and that the result is the peer or an address in the header.
 func FuzzClientAddr(f *testing.F) {
 	for _, peer := range []string{"10.0.0.1:1", "198.51.100.1:1", "@", "[fe80::1%eth0]:1"} {
 		for _, line := range []string{
@@ -291,7 +291,8 @@ func FuzzClientAddr(f *testing.F) {
 	})
 }
 
-// believed reports whether a peer with this address of its own is a proxy.
+// believed reports whether a peer is a trusted proxy; own is its IP address, if it
+// has one.
 func believed(peer, own string, unix bool) bool {
 	if own == none {
 		return unix && (peer == "" || peer[0] == '@' || peer[0] == '/')
@@ -300,8 +301,8 @@ func believed(peer, own string, unix bool) bool {
 	return slices.ContainsFunc(trusting(), func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// standsIn looks for an address among the words of a header, read in the
-// simplest way.
+// standsIn reports whether an address is among the words of a header. It is simpler
+// than the code under test.
 func standsIn(client netip.Addr, header string) bool {
 	header = strings.ReplaceAll(header, `\`, "")
 	for _, word := range strings.FieldsFunc(header, func(r rune) bool { return strings.ContainsRune("\"=,; \t[]", r) }) {

@@ -18,7 +18,7 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// replay is a request that can be served again and again without allocating.
+// replay is a request that can be served repeatedly without allocating.
 type replay struct {
 	request *http.Request
 	body    []byte
@@ -43,7 +43,8 @@ func (p *replay) serve(h http.Handler, w *discardWriter) {
 	h.ServeHTTP(w, p.request)
 }
 
-// discardWriter keeps the status only, and takes deadlines as a server's does.
+// discardWriter keeps only the status. It supports read deadlines, as a server's
+// writer does.
 type discardWriter struct {
 	header http.Header
 	status int
@@ -54,7 +55,8 @@ func (d *discardWriter) WriteHeader(status int)          { d.status = status }
 func (d *discardWriter) Write(p []byte) (int, error)     { return len(p), nil }
 func (d *discardWriter) SetReadDeadline(time.Time) error { return nil }
 
-// everClaimed claims everything, so that one callback can be accepted for ever.
+// everClaimed grants every claim, so that one callback can be accepted any number
+// of times.
 type everClaimed struct{}
 
 func (everClaimed) Claim(context.Context, string, string, time.Duration) (payack.Claim, error) {
@@ -69,15 +71,14 @@ func (everClaimed) Release(context.Context, string, string) error { return nil }
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// underRace reports whether the race detector runs, which allocates by itself.
+// underRace reports whether the race detector runs. It allocates by itself.
 func underRace() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// The ceilings are two above what was measured with Go 1.26, so that what comes
-// before the cryptography stays cheap and nobody makes a callback dear without
-// noticing.
+// Each ceiling is two allocations above what Go 1.26 needs. It keeps the steps
+// before the cryptography cheap and shows when a callback becomes more expensive.
 func TestAllocations(t *testing.T) {
 	if underRace() {
 		t.Skip("the race detector allocates")
@@ -120,7 +121,7 @@ func TestAllocations(t *testing.T) {
 		p, w := newReplay(t, tc.r), &discardWriter{header: http.Header{}}
 		p.serve(tc.h, w)
 		require.Equal(t, tc.status, w.status, tc.name)
-		defer debug.SetGCPercent(debug.SetGCPercent(-1)) // pools keep what they hold
+		defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would empty the pools
 		got := testing.AllocsPerRun(200, func() { p.serve(tc.h, w) })
 		t.Logf("%s: %v allocations", tc.name, got)
 		if got > tc.ceiling {

@@ -9,9 +9,9 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// What a handler that failed said of the answer that it then did not write
-// must not stay on ours.
-func TestHeadersOfAnAnswerThatWasNotWritten(t *testing.T) {
+// Entity headers set by a failed handler describe an answer that it never wrote.
+// They must not stay on payack's answer.
+func TestEntityHeadersOfAFailedHandlerAreDropped(t *testing.T) {
 	in := serve(ptopReceiver(t, middleware.Options{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		w.Header().Set("Content-Encoding", "gzip")

@@ -17,8 +17,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// A second partial refund has the same signed members as the first. It is a
-// duplicate, and the log says that somebody should look.
+// A second partial refund has the same signed members as the first. It is answered
+// as a duplicate, and the log warns a person.
 func TestRefundWithOtherDetails(t *testing.T) {
 	called := 0
 	d := newDesk(t, nil, func(context.Context, *payack.PayatomEvent) error { called++; return nil })
@@ -48,7 +48,7 @@ func TestRefundWithOtherDetails(t *testing.T) {
 	assert.Equal(t, 1, called)
 }
 
-// A form spreads refund_info over pairs with brackets.
+// A form spreads refund_info over several names with brackets.
 func TestRefundWithOtherDetailsInAForm(t *testing.T) {
 	d := newDesk(t, func(c *middleware.PayatomConfig) { c.Body = verify.BodyForm }, func(context.Context, *payack.PayatomEvent) error { return nil })
 	signer, err := verify.NewPayatomSigner(payack.NewSecret(payatomKey))

@@ -22,7 +22,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-func TestClientThatHangsUpDoesNotStopTheCallback(t *testing.T) {
+func TestCallbackGoesOnWhenTheClientHangsUp(t *testing.T) {
 	w := newWatch()
 	entered, hungUp := make(chan struct{}), make(chan struct{})
 	var contextErr error
@@ -44,7 +44,7 @@ func TestClientThatHangsUpDoesNotStopTheCallback(t *testing.T) {
 	assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 	assert.NoError(t, contextErr)
 
-	// It is done: the provider that asks again learns so.
+	// The event is done, so a redelivery is accepted.
 	in := serve(h, ptopRequest(t, "T1"))
 	assert.Equal(t, http.StatusOK, in.Code)
 	assert.Equal(t, payack.OutcomeDuplicate, w.last(t).Outcome)
@@ -92,7 +92,7 @@ func TestDeadlineEndsTheContext(t *testing.T) {
 		assert.Equal(t, middleware.DefaultDeadline, seen.Took.Call)
 		assert.Equal(t, middleware.DefaultDeadline, seen.Took.Total)
 	})
-	// A deadline of the callback's own is an error like any other.
+	// An own deadline of the callback is an ordinary error.
 	w := newWatch()
 	serve(ptopHandler(t, w.options(), func(context.Context, *payack.PtopEvent) error {
 		return fmt.Errorf("bank: %w", context.DeadlineExceeded)
@@ -100,8 +100,8 @@ func TestDeadlineEndsTheContext(t *testing.T) {
 	assert.Equal(t, payack.ReasonCallback, w.last(t).Reason)
 }
 
-// The result of a callback that ignores its deadline counts, and until it is
-// there a redelivery is busy, even when the lease has ended.
+// The result of a callback that ignores its deadline still counts. Until the
+// callback returns, a redelivery is busy, even after the lease has ended.
 func TestCallbackThatOutlastsDeadlineAndLease(t *testing.T) {
 	for name, result := range map[string]error{"done": nil, "failed": errMerchant} {
 		t.Run(name, func(t *testing.T) {
@@ -152,8 +152,8 @@ func seenErrIf(want bool, err error) error {
 	return nil
 }
 
-// Another replica may claim what this one lost with its lease. Its own result
-// is answered as it is, and the log says that it could not be recorded.
+// When the lease has ended, another replica may claim the event. The callback's
+// result is answered all the same, and the log says that it could not be recorded.
 func TestLeaseTakenOverByAnotherReplica(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, c := newWatch(), &counter{}
@@ -232,13 +232,13 @@ func TestAbortHandlerIsPassedOn(t *testing.T) {
 	assert.PanicsWithValue(t, http.ErrAbortHandler, func() {
 		serve(ptopHandler(t, middleware.Options{}, func(context.Context, *payack.PtopEvent) error { panic(http.ErrAbortHandler) }), ptopRequest(t, "T1"))
 	})
-	// Returned, it is an error like any other.
+	// As a returned error it has no special meaning.
 	assert.Equal(t, http.StatusInternalServerError, serve(ptopHandler(t, middleware.Options{},
 		func(context.Context, *payack.PtopEvent) error { return http.ErrAbortHandler }), ptopRequest(t, "T1")).Code)
 }
 
-// t.FailNow in a callback ends its goroutine. That must not become a panic, and
-// the event must not stay claimed.
+// t.FailNow in a callback ends its goroutine. That must not panic or leave the
+// event claimed.
 func TestGoexitInTheCallback(t *testing.T) {
 	w, c := newWatch(), &counter{}
 	h := ptopHandler(t, w.options(), func(context.Context, *payack.PtopEvent) error {
@@ -283,7 +283,7 @@ func TestObserverPanicIsHarmless(t *testing.T) {
 	}
 }
 
-// faultyStore panics where it is told to.
+// faultyStore panics in the chosen methods.
 type faultyStore struct {
 	payack.Store
 	claim, commit, release bool
@@ -310,7 +310,7 @@ func (s *faultyStore) Release(ctx context.Context, id, token string) error {
 	return s.Store.Release(ctx, id, token)
 }
 
-func TestPanicsOfHooksAreFailuresAndGiveTheClaimUp(t *testing.T) {
+func TestPanickingHookFailsTheEventAndReleasesTheClaim(t *testing.T) {
 	slip := false
 	trip := func() {
 		if slip {
@@ -368,7 +368,7 @@ func TestPanicsOfHooksAreFailuresAndGiveTheClaimUp(t *testing.T) {
 			assert.Equal(t, `{"hash_status":"HashMatched","acknowledge":"no"}`, in.Body.String())
 			seen := w.last(t)
 			assert.Equal(t, payack.ReasonPanic, seen.Reason)
-			assert.Contains(t, seen.Stack, "TestPanicsOfHooksAreFailuresAndGiveTheClaimUp")
+			assert.Contains(t, seen.Stack, "TestPanickingHookFailsTheEventAndReleasesTheClaim")
 			assert.Equal(t, 1, w.count())
 
 			in = serve(h, payatomRequest(t, "ORD1", "500", "Approved"))
@@ -389,9 +389,8 @@ func (s *trippingStore) Claim(ctx context.Context, id, fingerprint string, lease
 	return s.Store.Claim(ctx, id, fingerprint, lease)
 }
 
-// A store that panics when the work is done, or was not, changes nothing of the
-// answer.
-func TestStorePanicsAtTheEnd(t *testing.T) {
+// A store that panics in Commit or Release does not change the answer.
+func TestStorePanicsInCommitOrRelease(t *testing.T) {
 	t.Run("commit", func(t *testing.T) {
 		w, c := newWatch(), &counter{}
 		o := w.options()
@@ -420,8 +419,8 @@ func TestStorePanicsAtTheEnd(t *testing.T) {
 	})
 }
 
-// One observation for each delivery, whatever becomes of it, also when many
-// come at once.
+// Every delivery is observed once, whatever its outcome, also under concurrent
+// deliveries.
 func TestObservedOncePerDelivery(t *testing.T) {
 	w := newWatch()
 	var n sync.WaitGroup

@@ -27,7 +27,7 @@ func TestBodyLimit(t *testing.T) {
 	o.MaxBody, o.ReadTimeout = 200, time.Second
 	s := server(t, ptopHandler(t, o, c.accept))
 
-	t.Run("an announced length over it is refused before anything is read", func(t *testing.T) {
+	t.Run("an announced length over the limit is refused before anything is read", func(t *testing.T) {
 		conn := dial(t, s)
 		head, _ := ptopRaw(t, "T1", "Content-Length: 201", "Expect: 100-continue")
 		conn.write(head) // and not one byte of the body
@@ -43,7 +43,7 @@ func TestBodyLimit(t *testing.T) {
 		assert.Empty(t, seen.Delivery.Body)
 		assert.Zero(t, seen.Took.Capture)
 	})
-	t.Run("chunks over it are refused while reading", func(t *testing.T) {
+	t.Run("chunks over the limit are refused while reading", func(t *testing.T) {
 		conn := dial(t, s)
 		head, _ := ptopRaw(t, "T1", "Transfer-Encoding: chunked")
 		conn.write(head + "c8\r\n" + strings.Repeat(" ", 200) + "\r\n" + "1\r\n \r\n") // and no end
@@ -54,7 +54,7 @@ func TestBodyLimit(t *testing.T) {
 		assert.Equal(t, payack.ReasonTooLarge, seen.Reason)
 		assert.Equal(t, payack.OutcomeRefused, seen.Outcome)
 	})
-	t.Run("chunks up to it are taken", func(t *testing.T) {
+	t.Run("chunks up to the limit are accepted", func(t *testing.T) {
 		conn := dial(t, s)
 		body := ptopBody("T2") + strings.Repeat(" ", 200-len(ptopBody("T2")))
 		conn.write("POST / HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\nX-Signature: " + ptopSignature(t, body) +
@@ -64,7 +64,7 @@ func TestBodyLimit(t *testing.T) {
 		assert.False(t, res.Close)
 		assert.Equal(t, body, w.last(t).Delivery.Body)
 	})
-	t.Run("a length up to it is taken", func(t *testing.T) {
+	t.Run("a length up to the limit is accepted", func(t *testing.T) {
 		body := ptopBody("T3") + strings.Repeat(" ", 200-len(ptopBody("T3")))
 		res, err := http.DefaultTransport.RoundTrip(func() *http.Request {
 			r, _ := http.NewRequest(http.MethodPost, s.URL, strings.NewReader(body))
@@ -78,7 +78,7 @@ func TestBodyLimit(t *testing.T) {
 		assert.Equal(t, http.StatusOK, res.StatusCode)
 		assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 	})
-	t.Run("a limit set in front of it counts too", func(t *testing.T) {
+	t.Run("a lower limit set by code in front counts, too", func(t *testing.T) {
 		h := ptopHandler(t, w.options(), c.accept)
 		in := serve(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			r.Body = http.MaxBytesReader(rw, r.Body, 10)
@@ -106,43 +106,43 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 		assert.Equal(t, payack.OutcomeFailed, seen.Outcome)
 		assert.Empty(t, seen.EventID)
 	}
-	t.Run("half of it, then the end", func(t *testing.T) {
+	t.Run("half of the body, then the end", func(t *testing.T) {
 		conn := dial(t, s)
 		conn.write(head + body[:len(body)/2])
 		require.NoError(t, conn.conn.CloseWrite())
 		failed(t, conn)
 	})
-	t.Run("nothing of it, then the end", func(t *testing.T) {
+	t.Run("nothing, then the end", func(t *testing.T) {
 		conn := dial(t, s)
 		conn.write(head)
 		require.NoError(t, conn.conn.CloseWrite())
 		failed(t, conn)
 	})
-	t.Run("half of it, and nothing more", func(t *testing.T) {
+	t.Run("half of the body, then silence", func(t *testing.T) {
 		conn := dial(t, s)
 		conn.write(head + body[:len(body)/2])
 		failed(t, conn)
 	})
-	t.Run("half a chunk, and nothing more", func(t *testing.T) {
+	t.Run("half a chunk, then silence", func(t *testing.T) {
 		conn := dial(t, s)
 		chunked, _ := ptopRaw(t, "T1", "Transfer-Encoding: chunked")
 		conn.write(chunked + "ff\r\n{")
 		failed(t, conn)
 	})
-	t.Run("chunks that are none", func(t *testing.T) {
+	t.Run("invalid chunks", func(t *testing.T) {
 		conn := dial(t, s)
 		chunked, _ := ptopRaw(t, "T1", "Transfer-Encoding: chunked")
 		conn.write(chunked + "zz\r\n{")
 		failed(t, conn)
 	})
-	t.Run("longer announced than sent", func(t *testing.T) {
+	t.Run("less than the announced length", func(t *testing.T) {
 		conn := dial(t, s)
 		longer, _ := ptopRaw(t, "T1", fmt.Sprintf("Content-Length: %d", len(body)+1))
 		conn.write(longer + body)
 		require.NoError(t, conn.conn.CloseWrite())
 		failed(t, conn)
 	})
-	t.Run("shorter announced than sent", func(t *testing.T) {
+	t.Run("more than the announced length", func(t *testing.T) {
 		conn := dial(t, s)
 		shorter, _ := ptopRaw(t, "T1", fmt.Sprintf("Content-Length: %d", len(body)-1))
 		conn.write(shorter + body)
@@ -152,7 +152,7 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 	})
 	assert.Zero(t, c.get())
 
-	t.Run("the connection serves on when a body came in time", func(t *testing.T) {
+	t.Run("the connection serves further requests after a body in time", func(t *testing.T) {
 		patient := w.options()
 		conn := dial(t, server(t, ptopHandler(t, patient, c.accept)))
 		for i := range 3 {
@@ -190,8 +190,8 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 	})
 }
 
-// A sender who is refused and never sends the announced body must not hold a
-// goroutine: the server wants to read it before it goes on.
+// The server reads a refused body before it goes on. A sender who never sends the
+// announced body must not hold a goroutine.
 func TestRefusedBodiesThatNeverCome(t *testing.T) {
 	for name, change := range map[string]func(head string) string{
 		"method":       func(head string) string { return strings.Replace(head, "POST", "PUT", 1) },
@@ -270,7 +270,7 @@ func TestBodyReadByAMiddlewareInFront(t *testing.T) {
 		{"ParseForm leaves chunked JSON alone", parsed, json, true, ""},
 		{"ParseForm reads a form", parsed, form, false, payack.ReasonBodyConsumed},
 		{"ParseForm reads a chunked form", parsed, form, true, payack.ReasonBodyConsumed},
-		{"read, chunked", read, json, true, payack.ReasonMalformed}, // could be anybody's empty body
+		{"read, chunked", read, json, true, payack.ReasonMalformed}, // looks like an empty body
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWatch()
@@ -358,7 +358,7 @@ func TestExactBytesAreAvailable(t *testing.T) {
 		assert.Equal(t, http.StatusOK, serve(ptopReceiver(t, middleware.Options{}).Wrap(next), r).Code)
 		assert.True(t, called)
 	})
-	t.Run("of a form that the handler behind parses", func(t *testing.T) {
+	t.Run("of a form that the wrapped handler parses", func(t *testing.T) {
 		const form = "success=1&transaction_id=T1&order_id=ORD1"
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(form))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -373,8 +373,8 @@ func TestExactBytesAreAvailable(t *testing.T) {
 	})
 }
 
-// Bodies are read into rooms that are used again: what one delivery has is its
-// own, whatever comes later, and however it came.
+// Rooms for bodies are reused. A later delivery must not change the body of an
+// earlier one.
 func TestDeliveriesShareNoBody(t *testing.T) {
 	type kept struct{ sent, body, order, message string }
 	var mu sync.Mutex
@@ -416,9 +416,9 @@ func TestDeliveriesShareNoBody(t *testing.T) {
 	}
 }
 
-// Where nobody supports read deadlines ReadTimeout does nothing, and the log says
-// so once.
-func TestReadTimeoutWithoutEffectIsWarnedOfOnce(t *testing.T) {
+// Where the writer supports no read deadlines, ReadTimeout has no effect, and the
+// log says so once.
+func TestReadTimeoutWithoutEffectIsLoggedOnce(t *testing.T) {
 	for _, supported := range []bool{true, false} {
 		w := newWatch()
 		h := ptopHandler(t, w.options(), acceptAll)
@@ -439,7 +439,7 @@ func TestReadTimeoutWithoutEffectIsWarnedOfOnce(t *testing.T) {
 	}
 }
 
-// The pool outlives a request.
+// The pool outlives a request, so its rooms must hold nothing of a body.
 func TestRoomsKeepNoBody(t *testing.T) {
 	if underRace() {
 		t.Skip("the pool forgets at random under the race detector")
@@ -466,7 +466,8 @@ func TestRoomsKeepNoBody(t *testing.T) {
 	}
 }
 
-// givenUp is a body of somebody who gives a read up that goes on behind his back.
+// givenUp is a body whose Read returns an error while a goroutine still writes to
+// the buffer.
 type givenUp struct{ late func([]byte) }
 
 func (b *givenUp) Read(p []byte) (int, error) {

@@ -40,7 +40,7 @@ func ptsVectorKey(t testing.TB) vectors.Key {
 	return e2e.PTSKey(t)
 }
 
-// A wrong configuration never gets as far as serving, and its error names the
+// A wrong configuration is refused when the receiver is made. The error names the
 // member and the fix.
 func TestConfigurationErrors(t *testing.T) {
 	key := ptsVectorKey(t)
@@ -90,7 +90,7 @@ func TestConfigurationErrors(t *testing.T) {
 	}{
 		{"Ptop without Confirm", ptopErr(func(c *middleware.PtopConfig) { c.ConfirmInCallback = false }),
 			[]string{"Confirm:", "set Confirm", "ConfirmInCallback"}},
-		{"Ptop with both", ptopErr(func(c *middleware.PtopConfig) { c.Confirm = confirmPtop }),
+		{"Ptop with Confirm and ConfirmInCallback", ptopErr(func(c *middleware.PtopConfig) { c.Confirm = confirmPtop }),
 			[]string{"Confirm and ConfirmInCallback", "leave one"}},
 		{"Ptop without keys", ptopErr(func(c *middleware.PtopConfig) { c.SigningKeys = nil }), []string{"SigningKeys", "at least one"}},
 		{"Ptop with an empty key", ptopErr(func(c *middleware.PtopConfig) { c.SigningKeys = payack.Secrets(ptopKey, "") }),
@@ -108,22 +108,22 @@ func TestConfigurationErrors(t *testing.T) {
 			[]string{"SignatureHeaders: name 2", "X-Signature"}},
 
 		{"PTS without a safecode", ptsErr(func(c *middleware.PTSConfig) { c.Safecode = payack.Secret{} }), []string{"Safecode", "empty"}},
-		{"a safecode that is no AES key", ptsErr(func(c *middleware.PTSConfig) { c.Safecode = payack.NewSecret("fifteen chars!!") }),
+		{"a safecode of the wrong length for AES", ptsErr(func(c *middleware.PTSConfig) { c.Safecode = payack.NewSecret("fifteen chars!!") }),
 			[]string{"Safecode", "15 bytes", "set NoEnvelopes"}},
-		{"a safecode that is no hex", ptsErr(func(c *middleware.PTSConfig) {
+		{"a safecode that is not hex", ptsErr(func(c *middleware.PTSConfig) {
 			c.Safecode, c.SafecodeEncoding = payack.NewSecret("zz"+key.Safecode[2:]), "hex"
 		}), []string{"Safecode", "hex", "raw"}},
-		{"an unknown encoding of it", ptsErr(func(c *middleware.PTSConfig) { c.SafecodeEncoding = "base64" }),
+		{"an unknown safecode encoding", ptsErr(func(c *middleware.PTSConfig) { c.SafecodeEncoding = "base64" }),
 			[]string{"SafecodeEncoding", `"base64"`, `"raw" or "hex"`}},
 		{"a user id with a blank", ptsErr(func(c *middleware.PTSConfig) { c.UserID = "277 " }), []string{"payack: pts: UserID: it begins or ends with white space"}},
 		{"PTS without public keys", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = nil }), []string{"PublicKeys", "PEM"}},
-		{"no PEM", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{"MIGfMA0G"} }), []string{"PublicKeys: key 1", "no PEM"}},
+		{"a key that is not PEM", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{"MIGfMA0G"} }), []string{"PublicKeys: key 1", "no PEM"}},
 		{"a private key", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{key.PublicPEM, key.PrivatePEM} }),
 			[]string{"PublicKeys: key 2", "PRIVATE KEY", "give PTS's PUBLIC KEY"}},
 		{"a damaged key", ptsErr(func(c *middleware.PTSConfig) {
 			c.PublicKeys = []string{strings.Replace(key.PublicPEM, "MIGf", "MIGe", 1)}
 		}), []string{"PublicKeys: key 1", "damaged", "copy it again"}},
-		{"two keys in one", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{key.PublicPEM + key.PublicPEM} }),
+		{"two keys in one text", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{key.PublicPEM + key.PublicPEM} }),
 			[]string{"PublicKeys: key 1", "its own entry"}},
 		{"a key of another kind", ptsErr(func(c *middleware.PTSConfig) { c.PublicKeys = []string{publicPEM(t, &elliptical.PublicKey)} }),
 			[]string{"PublicKeys: key 1", "not of RSA"}},
@@ -146,7 +146,7 @@ func TestConfigurationErrors(t *testing.T) {
 
 		{"Payatom without a comparison", payatomErr(func(c *middleware.PayatomConfig) { c.ExpectInCallback = false }),
 			[]string{"Expect:", "set Expect or Confirm", "ExpectInCallback"}},
-		{"Payatom with both", payatomErr(func(c *middleware.PayatomConfig) {
+		{"Payatom with Expect and ExpectInCallback", payatomErr(func(c *middleware.PayatomConfig) {
 			c.Expect = func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
 				return payack.Expectation{}, nil
 			}
@@ -168,31 +168,31 @@ func TestConfigurationErrors(t *testing.T) {
 			[]string{"Lease", "8s", "raise it"}},
 		{"a negative limit", optionErr(func(o *middleware.Options) { o.MaxBody = -1 }), []string{"MaxBody", "leave them 0"}},
 		{"a negative time", optionErr(func(o *middleware.Options) { o.ReadTimeout = -1 }), []string{"ReadTimeout", "leave them 0"}},
-		{"a prefix that is none", optionErr(func(o *middleware.Options) { o.AllowedAddresses = []netip.Prefix{{}} }),
+		{"an invalid prefix", optionErr(func(o *middleware.Options) { o.AllowedAddresses = []netip.Prefix{{}} }),
 			[]string{"AllowedAddresses", "/32"}},
-		{"a proxy that is none", optionErr(func(o *middleware.Options) {
+		{"an invalid proxy prefix", optionErr(func(o *middleware.Options) {
 			o.TrustedProxies = []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr("10.0.0.1"), 33)}
 		}), []string{"TrustedProxies", "/32"}},
 		{"IPv4 in IPv6", optionErr(func(o *middleware.Options) { o.AllowedAddresses = prefixes("::ffff:203.0.113.0/120") }),
 			[]string{"AllowedAddresses", "::ffff:203.0.113.0/120", "write it as IPv4"}},
-		{"a forwarded header of nobody", optionErr(func(o *middleware.Options) { o.ForwardedHeader = "Forwarded" }), []string{"ForwardedHeader", "TrustedProxies"}},
-		{"a charge of nothing", optionErr(func(o *middleware.Options) { o.Charge = "failures" }), []string{"Charge", "without a Limiter"}},
-		{"a policy of nothing", optionErr(func(o *middleware.Options) { o.LimitPolicy = "x" }), []string{"LimitPolicy", "without a Limiter"}},
-		{"keys of nothing", optionErr(func(o *middleware.Options) { o.LimitKey = limitKeyFunc(func() {}) }), []string{"LimitKey", "without a Limiter"}},
+		{"ForwardedHeader without TrustedProxies", optionErr(func(o *middleware.Options) { o.ForwardedHeader = "Forwarded" }), []string{"ForwardedHeader", "TrustedProxies"}},
+		{"Charge without a Limiter", optionErr(func(o *middleware.Options) { o.Charge = "failures" }), []string{"Charge", "without a Limiter"}},
+		{"LimitPolicy without a Limiter", optionErr(func(o *middleware.Options) { o.LimitPolicy = "x" }), []string{"LimitPolicy", "without a Limiter"}},
+		{"LimitKey without a Limiter", optionErr(func(o *middleware.Options) { o.LimitKey = limitKeyFunc(func() {}) }), []string{"LimitKey", "without a Limiter"}},
 		{"a store that is a nil pointer", optionErr(func(o *middleware.Options) { o.Store = (*memstore.Store)(nil) }), []string{"Store", "nil pointer"}},
 		{"a limiter that is a nil pointer", optionErr(func(o *middleware.Options) { o.Limiter = (*ratelimit.Memory)(nil) }), []string{"Limiter", "nil pointer"}},
 		{"an observer that is a nil pointer", optionErr(func(o *middleware.Options) { o.Observer = (*watch)(nil) }), []string{"Observer", "nil pointer"}},
 		{"an observer that is a nil function", optionErr(func(o *middleware.Options) { o.Observer = payack.ObserverFunc(nil) }), []string{"Observer", "nil"}},
-		{"an encoding of envelopes that are switched off", ptsErr(func(c *middleware.PTSConfig) { c.NoEnvelopes, c.SafecodeEncoding = true, "hex" }),
+		{"SafecodeEncoding with NoEnvelopes", ptsErr(func(c *middleware.PTSConfig) { c.NoEnvelopes, c.SafecodeEncoding = true, "hex" }),
 			[]string{"SafecodeEncoding", "NoEnvelopes"}},
-		{"a rule that says nothing of an amount", ptsErr(func(c *middleware.PTSConfig) { c.Validate = map[string]string{"AcceptAmount": "len=3"} }),
+		{"a rule that does not apply to amounts", ptsErr(func(c *middleware.PTSConfig) { c.Validate = map[string]string{"AcceptAmount": "len=3"} }),
 			[]string{"Validate", "AcceptAmount", `"len"`, "gte"}},
-		{"a bound that is no number", ptsErr(func(c *middleware.PTSConfig) { c.Validate = map[string]string{"AcceptAmount": "gt=ten"} }),
+		{"a bound that is not a number", ptsErr(func(c *middleware.PTSConfig) { c.Validate = map[string]string{"AcceptAmount": "gt=ten"} }),
 			[]string{"AcceptAmount", `"gt=ten"`}},
 		{"an unknown charge", optionErr(func(o *middleware.Options) { o.Charge = "some" }), []string{"Charge", `"some"`, `"all" or "failures"`}},
-		{"a rule for no field", optionErr(func(o *middleware.Options) { o.Validate = map[string]string{"order_id": "required"} }),
+		{"a rule for an unknown field", optionErr(func(o *middleware.Options) { o.Validate = map[string]string{"order_id": "required"} }),
 			[]string{"Validate", `"order_id"`, "OrderID"}},
-		{"a rule that is none", optionErr(func(o *middleware.Options) { o.Validate = map[string]string{"OrderID": "eqals=1"} }),
+		{"an unknown rule", optionErr(func(o *middleware.Options) { o.Validate = map[string]string{"OrderID": "eqals=1"} }),
 			[]string{"Validate", "eqals", "OrderID"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestConfigurationErrors(t *testing.T) {
 			assert.NotContains(t, text, "\n")
 			assert.Regexp(t, "^payack: (ptop|pts|payatom): ", text)
 			assert.NotContains(t, text, "ratelimit: ")
-			// Go names only, but for what the caller wrote.
+			// Members by their Go names; wire names only where the caller wrote them.
 			assert.NotRegexp(t, "[a-z]_[a-z]|(: |option |set )(sniff|body|schemes?|numbers|safecode)\\b", regexp.MustCompile(`"[^"]*"`).ReplaceAllString(text, ""))
 			for _, secret := range []string{ptopKey, payatomKey, key.Safecode, key.Safecode[2:], key.TransactionSecret, "fifteen chars!!",
 				strings.Split(key.PrivatePEM, "\n")[1], strings.Split(key.PublicPEM, "\n")[1], "MIG"} {
@@ -220,7 +220,7 @@ func TestNilCallback(t *testing.T) {
 	assert.Contains(t, err.Error(), "the callback is nil; give the function")
 }
 
-// KeyFunc is asked once for each delivery, after the body was read, with the
+// KeyFunc is called once for each delivery, after the body was read and with the
 // delivery in its context.
 func TestKeyFuncSeesTheDelivery(t *testing.T) {
 	keys, err := verify.NewPtopKeys("shop", payack.NewSecret(ptopKey))

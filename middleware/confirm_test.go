@@ -19,7 +19,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// confirmed is a receiver of Payatom webhooks that asks by this function.
+// confirmed returns a receiver of Payatom webhooks with this Confirm.
 func confirmed(t testing.TB, confirm middleware.ConfirmFunc[*payack.PayatomEvent], change func(*middleware.PayatomConfig)) *desk {
 	return newDesk(t, func(c *middleware.PayatomConfig) {
 		c.ExpectInCallback, c.Confirm = false, confirm
@@ -29,8 +29,8 @@ func confirmed(t testing.TB, confirm middleware.ConfirmFunc[*payack.PayatomEvent
 	}, func(context.Context, *payack.PayatomEvent) error { return nil })
 }
 
-// Deliveries that are equal to the last byte and come together cost one
-// question; another handle is another question.
+// Simultaneous deliveries with equal bodies share one question. Another ref_code is
+// another question.
 func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -84,9 +84,9 @@ func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 	})
 }
 
-// Whoever waits for somebody else's question waits no longer than its own
-// deadline, and what the question comes to is everybody's.
-func TestSharedQuestionsEndBadly(t *testing.T) {
+// Deliveries that share a question share its result, too, but none waits longer
+// than its own deadline.
+func TestSharedQuestionsThatFail(t *testing.T) {
 	for name, tc := range map[string]struct {
 		confirm middleware.ConfirmFunc[*payack.PayatomEvent]
 		reason  payack.Reason
@@ -99,7 +99,7 @@ func TestSharedQuestionsEndBadly(t *testing.T) {
 		"refuted": {func(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) {
 			return nil, payack.ErrUnconfirmed
 		}, payack.ReasonUnconfirmed},
-		"a hook that heeds no context": {func(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) {
+		"a hook that ignores its context": {func(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) {
 			time.Sleep(time.Hour)
 			return nil, errors.New("too late")
 		}, payack.ReasonUnreachable},
@@ -115,7 +115,7 @@ func TestSharedQuestionsEndBadly(t *testing.T) {
 				o := d.last(t)
 				assert.Equal(t, tc.reason, o.Reason, name)
 				if tc.reason == payack.ReasonPanic {
-					assert.Contains(t, o.Stack, "TestSharedQuestionsEndBadly")
+					assert.Contains(t, o.Stack, "TestSharedQuestionsThatFail")
 				}
 			}
 			assert.LessOrEqual(t, time.Since(begin), 3*middleware.DefaultDeadline+time.Second, name)

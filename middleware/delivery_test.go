@@ -18,9 +18,9 @@ import (
 
 type valueKey struct{}
 
-// The callback's context is made for short callbacks; it must be one for long
-// ones and for what they call as well.
-func TestContextIsOneToAllWhoUseIt(t *testing.T) {
+// The callback's context is an own type. It must behave like a standard one, for
+// long callbacks and for what they call.
+func TestContextBehavesLikeAStandardOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var kept context.Context
 		h := ptopHandler(t, middleware.Options{Deadline: 3 * time.Second}, func(ctx context.Context, _ *payack.PtopEvent) error {
@@ -62,9 +62,9 @@ func TestContextIsOneToAllWhoUseIt(t *testing.T) {
 	})
 }
 
-// A context that is kept beyond its callback is over, whether anybody waited
-// for it or not.
-func TestContextIsOverWithItsCallback(t *testing.T) {
+// A context that is kept beyond its callback is cancelled, whether or not anybody
+// waited for it before.
+func TestContextIsCancelledWhenTheCallbackReturns(t *testing.T) {
 	for name, waits := range map[string]bool{"nobody waited": false, "somebody waited": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -90,8 +90,8 @@ func TestContextIsOverWithItsCallback(t *testing.T) {
 	}
 }
 
-// Without anybody waiting, the end still shows.
-func TestContextEndsUnwatched(t *testing.T) {
+// The deadline takes effect even if nobody has called Done.
+func TestContextEndsWithoutDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWatch()
 		o := w.options()
@@ -105,7 +105,7 @@ func TestContextEndsUnwatched(t *testing.T) {
 	})
 }
 
-// Mocks and debug logs print contexts, in other goroutines too.
+// Mocks and debug logs print contexts, also from other goroutines.
 func TestContextIsPrintedWithoutLookingInside(t *testing.T) {
 	h := ptopHandler(t, middleware.Options{}, func(ctx context.Context, _ *payack.PtopEvent) error {
 		waited := make(chan struct{})
@@ -126,7 +126,8 @@ func TestContextIsPrintedWithoutLookingInside(t *testing.T) {
 	require.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "printed")).Code)
 }
 
-// The values are the request's as it came, whenever they are asked for.
+// The context's values are those of the request as it arrived, whenever they are
+// read.
 func TestContextIsOfTheRequestAsItCame(t *testing.T) {
 	var kept context.Context
 	keys, err := verify.NewPtopKeys("shop", payack.NewSecret(ptopKey))
@@ -134,7 +135,7 @@ func TestContextIsOfTheRequestAsItCame(t *testing.T) {
 	h, err := middleware.Handle(ptopConfigured(t, middleware.PtopConfig{
 		ConfirmInCallback: true,
 		KeyFunc: func(ctx context.Context, r *http.Request) (*verify.PtopKeys, error) {
-			// Hands on what it found, for a handler that has this request.
+			// A KeyFunc may store what it found in the request.
 			*r = *r.WithContext(context.WithValue(ctx, valueKey{}, "found by KeyFunc"))
 			return keys, nil
 		},
@@ -152,7 +153,7 @@ func TestContextIsOfTheRequestAsItCame(t *testing.T) {
 	unasked := ptopHandler(t, middleware.Options{}, func(ctx context.Context, _ *payack.PtopEvent) error {
 		kept = ctx
 		d, _ := payack.DeliveryFrom(ctx)
-		d.Received = time.Time{} // theirs to spoil, and no reason to be over
+		d.Received = time.Time{} // callers may change it, and the deadline stays
 		return ctx.Err()
 	})
 	r = ptopRequest(t, "unasked")

@@ -13,15 +13,15 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// answered prints what a handler answers to a callback.
+// answered prints the answer of a handler to a callback.
 func answered(h http.Handler, cb payacktest.Callback) {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, cb.Request("/callbacks/pts"))
 	fmt.Println(w.Code, w.Body)
 }
 
-// A handler that was there before stays. It finds the event in its context, and
-// when it writes nothing, payack answers in PTS's words.
+// An existing handler stays. It finds the event in its context. When it writes
+// nothing, payack answers in PTS's words.
 func ExampleReceiver_Wrap() {
 	keys := payacktest.NewPTSKeys() // yours come from the environment
 	pts, err := middleware.NewPTS(middleware.PTSConfig{
@@ -46,8 +46,8 @@ func ExampleReceiver_Wrap() {
 	// 200 SUCCESS
 }
 
-// Fail is for handlers behind Wrap: net/http's have no result to report an error
-// with. The event is processed again when PTS sends it again.
+// A net/http handler can't return an error, so a handler behind Wrap calls Fail.
+// PTS then sends the event again.
 func ExampleFail() {
 	keys := payacktest.NewPTSKeys()
 	config := keys.Config()
@@ -64,7 +64,7 @@ func ExampleFail() {
 
 	paid, _ := payacktest.PTS(keys).Build()
 	answered(h, paid)
-	settled = nil // it is back
+	settled = nil // the database is back
 	answered(h, paid)
 	// Output:
 	// in time: true
@@ -73,8 +73,8 @@ func ExampleFail() {
 	// 200 SUCCESS
 }
 
-// A receiver with a function is a handler, which also has the second half of the
-// way of a request. The constructors of package handlers make it in one step.
+// Handle turns a receiver and a function into an http.Handler. The constructors of
+// package handlers do both in one step.
 func ExampleHandle() {
 	keys := payacktest.NewPayatomKeys()
 	config := keys.Config()
@@ -99,7 +99,7 @@ func ExampleHandle() {
 	// 200 {"hash_status":"HashMatched","acknowledge":"yes"}
 }
 
-// Tests of one's own compare with what a provider is told.
+// Your own tests can compare their results with a provider's contract.
 func ExampleAnswerOf() {
 	for _, reason := range []payack.Reason{"", payack.ReasonCallback, payack.ReasonSignature} {
 		a, err := middleware.AnswerOf(payack.Ptop, reason)

@@ -18,7 +18,7 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// wire is a connection of a sender who writes what he likes.
+// wire is a raw connection, for senders that break the protocol.
 type wire struct {
 	t    testing.TB
 	conn *net.TCPConn
@@ -62,7 +62,7 @@ func server(t testing.TB, h http.Handler) *httptest.Server {
 	return s
 }
 
-// inMemory is a request whose body is not the server's.
+// inMemory returns a request whose body does not come from a server.
 func inMemory(t testing.TB, announced int64, body io.Reader) *http.Request {
 	t.Helper()
 	r := ptopRequest(t, "T1")
@@ -171,15 +171,15 @@ func TestClientAddresses(t *testing.T) {
 	}{
 		{name: "the peer", peer: "203.0.113.9:1234", client: "203.0.113.9"},
 		{name: "without a port", peer: "203.0.113.9", client: "203.0.113.9"},
-		{name: "a spoofed header counts for nothing", peer: "198.51.100.1:1", header: http.Header{forwarded: {"203.0.113.9"}},
+		{name: "a spoofed header has no effect", peer: "198.51.100.1:1", header: http.Header{forwarded: {"203.0.113.9"}},
 			client: "198.51.100.1"},
-		{name: "nor opens the list", peer: "198.51.100.1:1", header: http.Header{forwarded: {"203.0.113.9"}},
+		{name: "a spoofed header does not pass the list", peer: "198.51.100.1:1", header: http.Header{forwarded: {"203.0.113.9"}},
 			allowed: prefixes("203.0.113.0/24")},
-		{name: "nor behind another's proxy", peer: "198.51.100.1:1", header: http.Header{forwarded: {"203.0.113.9"}},
+		{name: "an untrusted proxy's header has no effect", peer: "198.51.100.1:1", header: http.Header{forwarded: {"203.0.113.9"}},
 			allowed: prefixes("203.0.113.0/24"), proxies: prefixes("10.0.0.0/8")},
 		{name: "a trusted proxy is believed", peer: "10.0.0.1:1", header: http.Header{forwarded: {"203.0.113.9"}},
 			allowed: prefixes("203.0.113.0/24"), proxies: prefixes("10.0.0.0/8"), client: "203.0.113.9"},
-		{name: "and not what came before it", peer: "10.0.0.1:1", header: http.Header{forwarded: {"203.0.113.9, 198.51.100.1"}},
+		{name: "entries left of the proxy's are ignored", peer: "10.0.0.1:1", header: http.Header{forwarded: {"203.0.113.9, 198.51.100.1"}},
 			allowed: prefixes("203.0.113.0/24"), proxies: prefixes("10.0.0.0/8")},
 		{name: "through two proxies", peer: "10.0.0.1:1", header: http.Header{forwarded: {"1.1.1.1, 203.0.113.9 , 10.9.9.9"}},
 			proxies: prefixes("10.0.0.0/8"), client: "203.0.113.9"},
@@ -189,7 +189,7 @@ func TestClientAddresses(t *testing.T) {
 			proxies: prefixes("10.0.0.0/8"), client: "198.51.100.1"},
 		{name: "only proxies", peer: "10.0.0.1:1", header: http.Header{forwarded: {"10.0.0.3, 10.0.0.2"}},
 			proxies: prefixes("10.0.0.0/8"), client: "10.0.0.3"},
-		{name: "a proxy that names nobody", peer: "10.0.0.1:1", proxies: prefixes("10.0.0.0/8"), client: "10.0.0.1"},
+		{name: "a proxy without a header", peer: "10.0.0.1:1", proxies: prefixes("10.0.0.0/8"), client: "10.0.0.1"},
 		{name: "another header", peer: "10.0.0.1:1", header: http.Header{"X-Real-Ip": {"203.0.113.9"}, forwarded: {"1.1.1.1"}},
 			proxies: prefixes("10.0.0.0/8"), headerSet: "x-real-ip", client: "203.0.113.9"},
 		{name: "with ports", peer: "10.0.0.1:1", header: http.Header{forwarded: {"203.0.113.9:8080"}},
@@ -197,7 +197,7 @@ func TestClientAddresses(t *testing.T) {
 		{name: "IPv6 with a port", peer: "[2001:db8::1]:1", header: http.Header{forwarded: {"[2001:db8:1::9]:8080"}},
 			proxies: prefixes("2001:db8::/64"), client: "2001:db8:1::9"},
 		{name: "IPv4 in IPv6 is IPv4", peer: "[::ffff:203.0.113.9]:1", allowed: prefixes("203.0.113.9/32"), client: "203.0.113.9"},
-		{name: "of a proxy too", peer: "[::ffff:10.0.0.1]:1", header: http.Header{forwarded: {"::ffff:203.0.113.9"}},
+		{name: "IPv4 in IPv6 from a proxy", peer: "[::ffff:10.0.0.1]:1", header: http.Header{forwarded: {"::ffff:203.0.113.9"}},
 			allowed: prefixes("203.0.113.9/32"), proxies: prefixes("10.0.0.0/8"), client: "203.0.113.9"},
 		{name: "zones are dropped", peer: "[fe80::1%eth0]:1", allowed: prefixes("fe80::/64"), client: "fe80::1"},
 		{name: "not on the list", peer: "203.0.114.9:1", allowed: prefixes("203.0.113.0/24", "2001:db8::/64")},
@@ -205,8 +205,8 @@ func TestClientAddresses(t *testing.T) {
 		{name: "an unparsable entry", peer: "10.0.0.1:1", header: http.Header{forwarded: {"203.0.113.9, unknown"}},
 			proxies: prefixes("10.0.0.0/8")},
 		{name: "an empty entry", peer: "10.0.0.1:1", header: http.Header{forwarded: {"203.0.113.9,"}}, proxies: prefixes("10.0.0.0/8")},
-		{name: "an obfuscated one", peer: "10.0.0.1:1", header: http.Header{forwarded: {"_hidden"}}, proxies: prefixes("10.0.0.0/8")},
-		{name: "what stands left of the client is not looked at", peer: "10.0.0.1:1", header: http.Header{forwarded: {"unknown, 203.0.113.9"}},
+		{name: "an obfuscated entry", peer: "10.0.0.1:1", header: http.Header{forwarded: {"_hidden"}}, proxies: prefixes("10.0.0.0/8")},
+		{name: "entries left of the client are not parsed", peer: "10.0.0.1:1", header: http.Header{forwarded: {"unknown, 203.0.113.9"}},
 			proxies: prefixes("10.0.0.0/8"), client: "203.0.113.9"},
 		{name: "an unparsable peer where addresses matter", peer: "@", allowed: prefixes("0.0.0.0/0", "::/0")},
 		{name: "an unparsable peer where they don't", peer: "@", client: "invalid IP"},
@@ -234,7 +234,7 @@ func TestClientAddresses(t *testing.T) {
 	}
 }
 
-func TestForwardedHeadersWithoutAProxyAreWarnedOfOnce(t *testing.T) {
+func TestForwardedHeadersWithoutTrustedProxiesAreLoggedOnce(t *testing.T) {
 	warnings := func(w *watch) (n int) {
 		for _, line := range w.lines(t) {
 			if line["level"] == "WARN" && strings.Contains(line["msg"].(string), "TrustedProxies") {
@@ -264,7 +264,8 @@ func TestForwardedHeadersWithoutAProxyAreWarnedOfOnce(t *testing.T) {
 	assert.Zero(t, warnings(w))
 }
 
-// A charset is no encoding. The answer is the same, and the log names the cause.
+// A charset is not an encoding. The request is refused like any other encoded one,
+// and the log names the cause.
 func TestCharsetAsContentEncoding(t *testing.T) {
 	w := newWatch()
 	h := ptopHandler(t, w.options(), acceptAll)

@@ -14,8 +14,8 @@ import (
 	"github.com/payack/payack/ratelimit"
 )
 
-// Part payments are delivered with what was ordered beside them, and only where
-// the gateway can tell that no border was moved.
+// Part payments are delivered together with the ordered amount. They are allowed
+// only where the gateway confirms the amount.
 func TestAnyAmount(t *testing.T) {
 	expect := func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
 		return payack.Expectation{Found: true, Amount: payack.NewAmount("500")}, nil
@@ -35,10 +35,10 @@ func TestAnyAmount(t *testing.T) {
 	assert.True(t, got.Expected.Found)
 }
 
-// What is charged to the sender by the budget for failures: what the provider
-// answered and refuted, what nobody expects, and what is spliced; nothing that the
-// provider or the shop may be the cause of.
-func TestWhoPaysForWhatVerified(t *testing.T) {
+// Under ChargeFailures these verified deliveries are charged: refuted by the
+// provider, not expected, and spliced. Failures that the provider or the shop may
+// have caused are not.
+func TestVerifiedDeliveriesThatAreCharged(t *testing.T) {
 	confirms := func(err error) func(*middleware.PayatomConfig) {
 		return func(c *middleware.PayatomConfig) {
 			c.ExpectInCallback = false
@@ -59,13 +59,13 @@ func TestWhoPaysForWhatVerified(t *testing.T) {
 		reason payack.Reason
 		pays   bool
 	}{
-		"no such order":      {expects(payack.Expectation{}, nil), [3]string{}, payack.ReasonUnexpected, true},
-		"another amount":     {expects(payack.Expectation{Found: true, Amount: payack.NewAmount("1")}, nil), [3]string{}, payack.ReasonUnexpected, true},
-		"refuted":            {confirms(payack.ErrUnconfirmed), [3]string{}, payack.ReasonUnconfirmed, true},
-		"spliced":            {nil, [3]string{"ORD11", "500", "Approved"}, payack.ReasonSpliced, true},
-		"the provider's out": {confirms(errors.New("no route")), [3]string{}, payack.ReasonUnreachable, false},
-		"the shop's out":     {expects(payack.Expectation{}, errors.New("no database")), [3]string{}, payack.ReasonExpectation, false},
-		"conflict":           {nil, [3]string{"ORD1", "300", "Approved"}, payack.ReasonConflict, false},
+		"no such order":        {expects(payack.Expectation{}, nil), [3]string{}, payack.ReasonUnexpected, true},
+		"another amount":       {expects(payack.Expectation{Found: true, Amount: payack.NewAmount("1")}, nil), [3]string{}, payack.ReasonUnexpected, true},
+		"refuted":              {confirms(payack.ErrUnconfirmed), [3]string{}, payack.ReasonUnconfirmed, true},
+		"spliced":              {nil, [3]string{"ORD11", "500", "Approved"}, payack.ReasonSpliced, true},
+		"provider unreachable": {confirms(errors.New("no route")), [3]string{}, payack.ReasonUnreachable, false},
+		"Expect failed":        {expects(payack.Expectation{}, errors.New("no database")), [3]string{}, payack.ReasonExpectation, false},
+		"conflict":             {nil, [3]string{"ORD1", "300", "Approved"}, payack.ReasonConflict, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLimiter(t, 0.001, 10)

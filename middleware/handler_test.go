@@ -19,8 +19,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// desk is a receiver of Payatom webhooks whose second half runs in a goroutine
-// of its own, with an event that went through its encoded form.
+// desk is a receiver of Payatom webhooks. Its second half runs in another
+// goroutine, with an event that was encoded and decoded.
 type desk struct {
 	*watch
 	h *middleware.Handler
@@ -40,8 +40,8 @@ func newDesk(t testing.TB, change func(*middleware.PayatomConfig), fn func(conte
 	return d
 }
 
-// kept returns the delivery of a genuine webhook as a worker finds it: verified
-// by a receiver of its own, answered, encoded and decoded.
+// kept returns the delivery of a genuine webhook as a worker gets it: verified by
+// another receiver, answered, encoded and decoded.
 func kept(t testing.TB, orderID, amount, status string) *payack.Delivery {
 	t.Helper()
 	var d payack.Delivery
@@ -59,7 +59,7 @@ func kept(t testing.TB, orderID, amount, status string) *payack.Delivery {
 	return &d
 }
 
-// process runs the second half apart from the test's goroutine, and observes.
+// process runs the second half in its own goroutine and observes it.
 func (d *desk) process(t testing.TB, del *payack.Delivery) (payack.Observation, error) {
 	t.Helper()
 	var o payack.Observation
@@ -106,7 +106,7 @@ func TestSecondHalfOnceOnly(t *testing.T) {
 		assert.Positive(t, o.Took.Total)
 	}
 	assert.Equal(t, 2, calls)
-	// The request's way knows what the worker did, and the other way round.
+	// Requests and workers know of each other's events.
 	assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "500", "Late Approved")).Body.String(), `"yes"`)
 	assert.Equal(t, payack.OutcomeDuplicate, d.last(t).Outcome)
 	assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "300", "Approved")).Body.String(), `"HashMatched","acknowledge":"no"`)
@@ -131,7 +131,7 @@ func TestSecondHalfMemoryOfHashes(t *testing.T) {
 		}
 		return nil
 	})
-	// What Expect has passed stays bound when the function fails.
+	// An event that Expect has passed stays bound when the function fails.
 	_, err := d.process(t, kept(t, "ORD1", "505", "Approved"))
 	require.ErrorIs(t, err, errMerchant)
 	o, err := d.process(t, kept(t, "ORD150", "5", "Approved"))
@@ -162,7 +162,7 @@ func TestSecondHalfConfirms(t *testing.T) {
 		asked  int
 	}{
 		{errMerchant, payack.ReasonUnreachable, 1}, {payack.ErrUnconfirmed, payack.ReasonUnconfirmed, 2},
-		{nil, "", 3}, {errMerchant, "", 3}, // a duplicate is not asked about
+		{nil, "", 3}, {errMerchant, "", 3}, // the provider is not asked about a duplicate
 	} {
 		said = tc.said
 		o, _ := d.process(t, del)
@@ -171,7 +171,7 @@ func TestSecondHalfConfirms(t *testing.T) {
 	}
 }
 
-func TestSecondHalfEndsBadly(t *testing.T) {
+func TestSecondHalfThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var slip func(context.Context) error
 		d := newDesk(t, func(c *middleware.PayatomConfig) { c.Deadline = time.Second },
@@ -194,11 +194,11 @@ func TestSecondHalfEndsBadly(t *testing.T) {
 			slip = tc.slip
 			o, err := d.process(t, del)
 			assert.Equal(t, tc.reason, o.Reason, name)
-			if name != "Goexit" { // which returns from nothing
+			if name != "Goexit" { // Goexit does not return
 				require.Error(t, err, name)
 			}
 			if name == "panic" {
-				assert.Contains(t, o.Stack, "TestSecondHalfEndsBadly")
+				assert.Contains(t, o.Stack, "TestSecondHalfThatFails")
 			}
 			assert.Equal(t, "payatom:v1::ORD1:Approved", o.EventID, name)
 		}
@@ -209,7 +209,7 @@ func TestSecondHalfEndsBadly(t *testing.T) {
 	})
 }
 
-// The end of the worker's context does not cut a settlement in half.
+// Cancelling the worker's context does not cut a settlement in half.
 func TestSecondHalfOutlivesItsContext(t *testing.T) {
 	d := newDesk(t, nil, func(ctx context.Context, _ *payack.PayatomEvent) error {
 		assert.Equal(t, "of the worker", ctx.Value(valueKey{}))
@@ -230,9 +230,9 @@ func TestSecondHalfNeedsAnEventOfItsOwn(t *testing.T) {
 	}
 }
 
-// While somebody is asked about an event nothing is held: a copy of a webhook
-// that names another handle can't keep the genuine one out.
-func TestNothingIsHeldWhileSomebodyIsAsked(t *testing.T) {
+// No claim is held while the provider is asked about an event. A copy of a webhook
+// with another ref_code can't keep the genuine one out.
+func TestNothingIsClaimedWhileTheProviderIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
 		d := newDesk(t, func(c *middleware.PayatomConfig) {
@@ -259,8 +259,8 @@ func TestNothingIsHeldWhileSomebodyIsAsked(t *testing.T) {
 	})
 }
 
-// What is in flight is so for all receivers whose stores are at home in one
-// place, whatever wraps the store, and for no others.
+// An event in flight is busy for every receiver whose store has the same home, even
+// if the store is wrapped, and for no other receiver.
 func TestInFlightIsByTheStoresHome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New(0)
@@ -291,8 +291,8 @@ func TestInFlightIsByTheStoresHome(t *testing.T) {
 	})
 }
 
-// Nobody is asked where nothing is to be asked, and so nothing is looked up.
-func TestLookupOnlyWhereSomebodyIsAsked(t *testing.T) {
+// Without a question to ask, the store is not looked up either.
+func TestLookupOnlyBeforeAQuestion(t *testing.T) {
 	for name, tc := range map[string]struct {
 		confirm bool
 		body    string
@@ -315,8 +315,8 @@ func TestLookupOnlyWhereSomebodyIsAsked(t *testing.T) {
 	}
 }
 
-// A function that commits the claims in a transaction of its own tells the
-// receiver, which then neither commits nor gives up.
+// A function can commit the claims in its own transaction and call Committed. The
+// receiver then neither commits nor releases them.
 func TestCommittedElsewhere(t *testing.T) {
 	for _, confirmed := range []bool{false, true} {
 		store := newRecordingStore()
@@ -360,7 +360,7 @@ func TestCommittedElsewhere(t *testing.T) {
 	}
 }
 
-// picky is a callback that works with one kind of store only.
+// picky is a callback that accepts only one kind of store.
 type picky func(context.Context, *payack.PtopEvent) error
 
 func (picky) CheckStore(s payack.Store) error {
@@ -392,7 +392,7 @@ func TestNilReceiver(t *testing.T) {
 	}
 }
 
-// What is given nil by whoever works with what was kept says so, and does not panic.
+// Methods that get a nil delivery return an error and do not panic.
 func TestNilDeliveries(t *testing.T) {
 	h, err := middleware.Handle(ptopReceiver(t, middleware.Options{}), acceptAll)
 	require.NoError(t, err)
@@ -405,7 +405,7 @@ func TestNilDeliveries(t *testing.T) {
 	require.ErrorIs(t, explained.Err, payack.ErrMalformed)
 }
 
-func TestCallbacksOfAStoreNeedIt(t *testing.T) {
+func TestStoreCheckerNeedsTheStore(t *testing.T) {
 	rc := ptopReceiver(t, middleware.Options{Store: newRecordingStore(), InsecureProcessWithoutStore: true})
 	_, err := middleware.Handle(rc, picky(acceptAll))
 	require.ErrorContains(t, err, "InsecureProcessWithoutStore: the callback commits in the store")
@@ -435,7 +435,7 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
-// attemptTracer hands a value to the function, and notes how attempts end.
+// attemptTracer puts a value into the context, and records how attempts end.
 type attemptTracer struct {
 	payack.Observer
 	start func()
@@ -452,8 +452,8 @@ func (a *attemptTracer) StartAttempt(ctx context.Context, d *payack.Delivery) (c
 	}
 }
 
-// What follows attempts is told of them, and can't keep an event from being
-// settled.
+// A tracer is called for every attempt. If it panics, the event is settled all the
+// same.
 func TestAttemptsAreTraced(t *testing.T) {
 	for name, slip := range map[string]bool{"as usual": false, "it panics": true} {
 		t.Run(name, func(t *testing.T) {
@@ -488,7 +488,7 @@ func TestAttemptsAreTraced(t *testing.T) {
 	}
 }
 
-// A recorded delivery is explained without being processed.
+// Explaining a recorded delivery does not process it.
 func TestExplainOfAHandler(t *testing.T) {
 	d := newDesk(t, nil, func(context.Context, *payack.PayatomEvent) error { t.Error("called"); return nil })
 	del := kept(t, "ORD1", "500", "Approved")
@@ -505,7 +505,7 @@ func TestExplainOfAHandler(t *testing.T) {
 }
 
 // A nil pointer as an error panics when it is printed. The delivery is answered,
-// logged and observed all the same, in a request and without one.
+// logged and observed all the same, with and without a request.
 func TestErrorThatPanicsWhenItIsPrinted(t *testing.T) {
 	d := newDesk(t, nil, func(context.Context, *payack.PayatomEvent) error { return (*panickingError)(nil) })
 	assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "500", "Approved")).Body.String(), `"HashMatched","acknowledge":"no"`)
@@ -522,8 +522,8 @@ type panickingError struct{ text string }
 
 func (e *panickingError) Error() string { return e.text }
 
-// While one event is with the callback, another one with the same hash is busy in
-// this process, even when the first one's lease has ended.
+// While the callback runs for one event, another event with the same hash is busy
+// in this process, even after the lease of the first has ended.
 func TestHashIsBusyBeyondTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inside, goOn := make(chan struct{}), make(chan struct{})
@@ -549,8 +549,8 @@ func TestHashIsBusyBeyondTheLease(t *testing.T) {
 	})
 }
 
-// The hash is bound before its event is done: whoever finds the event done finds
-// the hash bound.
+// The hash is bound before its event is marked done. So once an event is done, its
+// hash is bound.
 func TestEventIsCommittedLast(t *testing.T) {
 	store := newRecordingStore()
 	d := newDesk(t, func(c *middleware.PayatomConfig) { c.Store = store }, func(context.Context, *payack.PayatomEvent) error { return nil })
@@ -564,7 +564,8 @@ func TestEventIsCommittedLast(t *testing.T) {
 	assert.Equal(t, []string{"payatom-splice:v1:text0:ORD1500Approved", "payatom:v1::ORD1:Approved"}, commits)
 }
 
-// A store that was asked too late has not failed, and is not done without.
+// A store that gets no time before the deadline has not failed.
+// InsecureProcessWithoutStore does not apply.
 func TestStoreThatIsAskedTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, without := range []bool{false, true} {
@@ -583,7 +584,7 @@ func TestStoreThatIsAskedTooLate(t *testing.T) {
 	})
 }
 
-// Outside of the function nothing is held, so there is nothing to commit.
+// Outside the function nothing is claimed, so HeldFrom finds nothing.
 func TestHeldInTheFunctionOnly(t *testing.T) {
 	asked := 0
 	d := newDesk(t, func(c *middleware.PayatomConfig) {
@@ -607,11 +608,11 @@ func TestBodyMustLeaveTimeForTheCallback(t *testing.T) {
 	_, err := middleware.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true,
 		Options: middleware.Options{ReadTimeout: time.Second, Deadline: time.Second}})
 	require.ErrorContains(t, err, "ReadTimeout")
-	ptopReceiver(t, middleware.Options{Deadline: time.Second}) // the default makes room
+	ptopReceiver(t, middleware.Options{Deadline: time.Second}) // the default ReadTimeout fits
 }
 
-// A Confirm of the merchant's is asked about events that were found by asking, too,
-// whatever answer they have: it may compare what the provider doesn't know.
+// The merchant's own Confirm is called for events that were found by asking, too:
+// it may check what the provider doesn't know.
 func TestFoundEventsAreConfirmed(t *testing.T) {
 	yes, no := &payack.Confirmation{Paid: true, Status: "Approved"}, &payack.Confirmation{Status: "Declined"}
 	for _, tc := range []struct {
@@ -619,10 +620,10 @@ func TestFoundEventsAreConfirmed(t *testing.T) {
 		source payack.Source
 		said   *payack.Confirmation
 	}{
-		{"found, with the answer", payack.SourceQuery, yes},
-		{"found, from an inbox, which keeps no answer", payack.SourceQuery, nil},
-		{"found, with an answer that says no", payack.SourceQuery, no},
-		{"a callback that was asked about before", payack.SourceCallback, yes},
+		{"found by asking, with the answer", payack.SourceQuery, yes},
+		{"found by asking, from an inbox, which keeps no answer", payack.SourceQuery, nil},
+		{"found by asking, with an answer that denies it", payack.SourceQuery, no},
+		{"a callback that has an answer already", payack.SourceCallback, yes},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			asked := 0

@@ -19,7 +19,7 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// betweenCalls is a store that lets something happen between two of its calls.
+// betweenCalls is a store that runs a hook between two of its calls.
 type betweenCalls struct {
 	payack.Store
 	beforeCommit func() error
@@ -56,9 +56,9 @@ func payatomHandler(t *testing.T, c middleware.PayatomConfig, fn func(context.Co
 	return h
 }
 
-// A forged webhook that the callback has refused gives up what it held bit by
-// bit. At no moment may the genuine one be taken for the forgery.
-func TestGenuineBetweenTheCallsThatGiveAForgeryUp(t *testing.T) {
+// The callback refuses a forged webhook, and its claims are released one by one. At
+// no moment may the genuine webhook be taken for the forgery.
+func TestGenuineEventWhileAForgeryIsReleased(t *testing.T) {
 	store := &betweenCalls{Store: memstore.New(0)}
 	w := newWatch()
 	o := w.options()
@@ -83,8 +83,8 @@ func TestGenuineBetweenTheCallsThatGiveAForgeryUp(t *testing.T) {
 	require.GreaterOrEqual(t, w.count(), 3, "it was tried after each call")
 }
 
-// While a webhook of an unknown status is with the callback, the genuine one
-// that it may have swallowed is not turned away.
+// An unknown status may contain digits of the amount. While the callback runs for
+// such a webhook, the genuine one is not rejected.
 func TestGenuineWhileAnUnknownStatusIsInTheCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})
@@ -103,8 +103,8 @@ func TestGenuineWhileAnUnknownStatusIsInTheCallback(t *testing.T) {
 	})
 }
 
-// One hiccup of the store while the hash is bound must not leave it busy until
-// the lease ends.
+// When the store fails once while a hash is bound, the hash must not stay busy
+// until the lease ends.
 func TestHashThatCouldNotBeBoundIsFreeAgain(t *testing.T) {
 	store := &betweenCalls{Store: memstore.New(0)}
 	h := payatomHandler(t, middleware.PayatomConfig{
@@ -119,7 +119,7 @@ func TestHashThatCouldNotBeBoundIsFreeAgain(t *testing.T) {
 	require.Contains(t, serve(h, payatomRequest(t, "ORD1", "500", "Approved")).Body.String(), `"acknowledge":"yes"`)
 }
 
-// A lease without end is a lease.
+// The longest possible lease does not overflow.
 func TestEndlessLease(t *testing.T) {
 	called := 0
 	h := ptopHandler(t, middleware.Options{Lease: math.MaxInt64}, func(context.Context, *payack.PtopEvent) error {
@@ -132,7 +132,7 @@ func TestEndlessLease(t *testing.T) {
 	require.Equal(t, 1, called)
 }
 
-// panickingHandler is a log that panics once it is full.
+// panickingHandler is a log handler that panics.
 type panickingHandler struct{ full *bool }
 
 func (panickingHandler) Enabled(context.Context, slog.Level) bool { return true }
@@ -145,13 +145,13 @@ func (p panickingHandler) Handle(context.Context, slog.Record) error {
 func (p panickingHandler) WithAttrs([]slog.Attr) slog.Handler { return p }
 func (p panickingHandler) WithGroup(string) slog.Handler      { return p }
 
-// releaseFails makes the receiver log while it settles.
+// releaseFails is a store whose Release fails, which makes the receiver log.
 type releaseFails struct{ *memstore.Store }
 
 func (releaseFails) Release(context.Context, string, string) error { return errors.New("gone") }
 
-// Whatever panics while a delivery is settled, its event does not stay in
-// flight for ever.
+// When the logger panics while claims are released, the event does not stay in
+// flight.
 func TestPanicOfTheLogWhileSettling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fail, full := true, false
@@ -174,7 +174,7 @@ func TestPanicOfTheLogWhileSettling(t *testing.T) {
 	})
 }
 
-// A context keeps to the error that it has once given.
+// A context keeps returning the same error.
 func TestErrorOfTheContextStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var kept context.Context
@@ -191,11 +191,11 @@ func TestErrorOfTheContextStays(t *testing.T) {
 	})
 }
 
-// twoSteps is a store that is not known to be the one in memory.
+// twoSteps hides that a store is a Binder.
 type twoSteps struct{ payack.Store }
 
-// A store that binds in one step and one that claims and commits are the same to
-// whoever sends.
+// A sender sees no difference between a store that binds in one step and one that
+// claims and commits.
 func TestHashIsBoundWithEveryStore(t *testing.T) {
 	for name, store := range map[string]func() payack.Store{
 		"in memory": func() payack.Store { return memstore.New(0) },
@@ -240,9 +240,9 @@ func TestHashIsBoundWithEveryStore(t *testing.T) {
 	}
 }
 
-// A panic with a value that panics itself when it is asked what it is must not
-// leave the event busy.
-func TestPanicWithANilPointerGivesTheEventUp(t *testing.T) {
+// The panic's value may be an error whose methods panic, too. The event must not
+// stay busy.
+func TestPanicWithANilPointerReleasesTheEvent(t *testing.T) {
 	w := newWatch()
 	first := true
 	h := ptopHandler(t, w.options(), func(context.Context, *payack.PtopEvent) error {
@@ -259,8 +259,8 @@ func TestPanicWithANilPointerGivesTheEventUp(t *testing.T) {
 	require.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 }
 
-// What a hash is bound by is a key of the store: readable where it is short, and
-// never long or full of what a store may choke on.
+// The store key of a bound hash is readable while it is short. It is never long and
+// holds no characters that a store may not take.
 func TestKeysOfBoundHashes(t *testing.T) {
 	for _, tc := range []struct{ tenant, order, want string }{
 		{"", "ORD1", "payatom-splice:v1:text0:ORD1505Approved"},
@@ -298,7 +298,7 @@ func TestKeysOfBoundHashes(t *testing.T) {
 			require.True(t, c >= ' ' && c < 0x7f, keys[0])
 		}
 
-		// The same text with other borders is found under the same key.
+		// Moving characters between members does not change the key.
 		serve(h, payatomSigned(t, sent+"50", tc.order+"50", "5", "Approved"))
 		require.Equal(t, payack.ReasonSpliced, w.last(t).Reason)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// keeping is an inbox that holds on to what it is given.
+// keeping is an inbox that records its receipts.
 type keeping struct {
 	payack.Store
 	desks map[string]payack.Desk
@@ -47,8 +47,7 @@ func (k *keeping) Keep(_ context.Context, r *payack.Receipt) (payack.ClaimState,
 	return k.state, nil
 }
 
-// With an inbox the provider is told what became of the keeping, and the function
-// runs later.
+// With an inbox the answer depends on the keeping only. The function runs later.
 func TestInboxKeepsBeforeTheAnswer(t *testing.T) {
 	k, called := newKeeping(), 0
 	d := newDesk(t, func(c *middleware.PayatomConfig) { c.Inbox = k }, func(_ context.Context, ev *payack.PayatomEvent) error {
@@ -78,7 +77,7 @@ func TestInboxKeepsBeforeTheAnswer(t *testing.T) {
 		assert.Equal(t, "payatom:v1::ORD1:Approved", o.EventID)
 	}
 	assert.Zero(t, called)
-	// The invalid one is kept too, and found out at the desk.
+	// An invalid event is kept, too, and rejected at the desk.
 	k.state, k.err, k.kept = payack.ClaimGranted, nil, nil
 	assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "0", "Approved")).Body.String(), `"yes"`)
 	require.Len(t, k.kept, 1)
@@ -88,7 +87,7 @@ func TestInboxKeepsBeforeTheAnswer(t *testing.T) {
 	require.ErrorIs(t, k.desks["payatom:"].Process(t.Context(), k.kept[0].Delivery, &o), payack.ErrInvalid)
 	assert.Equal(t, payack.ReasonInvalid, o.Reason)
 	assert.Zero(t, called)
-	// What did not verify is not kept.
+	// A callback that does not verify is not kept.
 	k.kept = nil
 	r := payatomRequest(t, "ORD1", "500", "Approved")
 	setBody(r, bodyOf(t, r)+"x")
@@ -122,7 +121,8 @@ func TestInboxVariantsAndNames(t *testing.T) {
 	require.ErrorContains(t, build("other", "mine"), "the name mine is taken")
 }
 
-// A wrapped handler can't run later, and a name is of no use without an inbox.
+// A wrapped handler can't run after the request. A Name has no effect without an
+// inbox.
 func TestInboxDoesNotGoWithWrap(t *testing.T) {
 	rc := ptopReceiver(t, middleware.Options{Inbox: newKeeping()})
 	assert.Panics(t, func() { rc.Wrap(http.NotFoundHandler()) })
@@ -132,9 +132,9 @@ func TestInboxDoesNotGoWithWrap(t *testing.T) {
 	require.ErrorContains(t, err, "nil pointer")
 }
 
-// What was done in the store that was there before the inbox is a duplicate, at
-// the door and at the desk; that store is only looked into.
-func TestInboxBesideAStoreThatWasThereBefore(t *testing.T) {
+// An event that is done in the former store is a duplicate, at the door and at the
+// desk. The former store is only read.
+func TestInboxReadsTheFormerStore(t *testing.T) {
 	former := newRecordingStore()
 	claim, err := former.Store.Claim(t.Context(), ptopID("T1"), "ORD1", middleware.DefaultDeadline)
 	require.NoError(t, err)
@@ -164,9 +164,9 @@ func TestInboxBesideAStoreThatWasThereBefore(t *testing.T) {
 	}
 }
 
-// What the first half found invalid stays so, also where the event alone doesn't
-// show it: a callback of another account's user_id is never processed.
-func TestInboxKeepsWhatIsInvalidAsThat(t *testing.T) {
+// An event that the first half found invalid stays invalid, even if the event alone
+// does not show it: a callback with another account's user_id is never processed.
+func TestInboxKeepsInvalidEventsAsInvalid(t *testing.T) {
 	key := ptsVectorKey(t)
 	k, called := newKeeping(), 0
 	w := newWatch()
@@ -185,9 +185,8 @@ func TestInboxKeepsWhatIsInvalidAsThat(t *testing.T) {
 	assert.Zero(t, called)
 }
 
-// What a rule of the merchant's own refused is judged again at the desk, by the
-// rules of then.
-func TestInboxJudgesOwnRulesAgain(t *testing.T) {
+// The desk applies the merchant's own rules again, as they are configured then.
+func TestInboxAppliesOwnRulesAgain(t *testing.T) {
 	k, called := newKeeping(), 0
 	build := func(name string, rules map[string]string) *middleware.Handler {
 		return newDesk(t, func(c *middleware.PayatomConfig) { c.Inbox, c.Name, c.Validate = k, name, rules },
@@ -204,9 +203,10 @@ func TestInboxJudgesOwnRulesAgain(t *testing.T) {
 	assert.Equal(t, 1, called)
 }
 
-// An inbox is told the unsigned details of a refund, and whether it was done with
-// others; what it says of them is a warning and a duplicate.
-func TestInboxIsToldOfOtherDetails(t *testing.T) {
+// The receipt of a refund holds a digest of its unsigned details, and reports
+// whether the refund was done with others. ClaimConflict is answered as a
+// duplicate, with a warning.
+func TestInboxGetsUnsignedDetails(t *testing.T) {
 	k := newKeeping()
 	d := newDesk(t, func(c *middleware.PayatomConfig) { c.Inbox = k }, func(context.Context, *payack.PayatomEvent) error { return nil })
 	refund := func(info string) payack.Receipt {
@@ -234,9 +234,9 @@ func TestInboxIsToldOfOtherDetails(t *testing.T) {
 	assert.Empty(t, k.kept[0].Details)
 }
 
-// The store that was there before the inbox decides about conflicts, about what
-// another replica still works on, and about the memory of hashes.
-func TestInboxHeedsTheStoreThatWasThereBefore(t *testing.T) {
+// The former store decides about conflicts, about events that another replica still
+// processes, and about bound hashes.
+func TestInboxHeedsTheFormerStore(t *testing.T) {
 	former := memstore.New(0)
 	before := newDesk(t, func(c *middleware.PayatomConfig) { c.Store = former }, func(context.Context, *payack.PayatomEvent) error { return nil })
 	require.Contains(t, serve(before.h, payatomRequest(t, "ORD1", "505", "Approved")).Body.String(), `"yes"`)
@@ -264,9 +264,9 @@ func TestInboxHeedsTheStoreThatWasThereBefore(t *testing.T) {
 	assert.Zero(t, called)
 }
 
-// What was found by asking is kept like a callback, whoever may call: it has no
-// sender that could fill the room.
-func TestInboxKeepsWhatWasFoundByAsking(t *testing.T) {
+// An event that was found by asking is always allowed: it has no sender who could
+// fill the inbox.
+func TestInboxKeepsEventsFoundByAsking(t *testing.T) {
 	k, called := newKeeping(), 0
 	d := newDesk(t, func(c *middleware.PayatomConfig) {
 		c.Inbox, c.ExpectInCallback = k, false

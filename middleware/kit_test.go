@@ -59,12 +59,12 @@ func ptopHandler(t testing.TB, o middleware.Options, fn ptopFunc) http.Handler {
 	return h
 }
 
-// ptopBody is a callback about this transaction.
+// ptopBody returns the body of a callback about a transaction.
 func ptopBody(transaction string) string {
 	return `{"success":true,"transaction_id":"` + transaction + `","order_id":"ORD1","message":"Payment done"}`
 }
 
-// ptopID is the identity of ptopBody's event.
+// ptopID returns the identity of ptopBody's event.
 func ptopID(transaction string) string { return "ptop:v1::" + transaction + ":true" }
 
 func ptopSignature(t testing.TB, body string) string {
@@ -72,7 +72,7 @@ func ptopSignature(t testing.TB, body string) string {
 	return e2e.PtopMessage(t, body).Header.Get("X-Signature")
 }
 
-// ptopRequest is a genuine callback about a transaction.
+// ptopRequest returns a genuine callback about a transaction.
 func ptopRequest(t testing.TB, transaction string) *http.Request {
 	t.Helper()
 	body := ptopBody(transaction)
@@ -82,8 +82,7 @@ func ptopRequest(t testing.TB, transaction string) *http.Request {
 	return r
 }
 
-// ptopRaw is the head of the same callback on the wire, with these lines
-// besides.
+// ptopRaw returns the same callback as raw HTTP, with additional header lines.
 func ptopRaw(t testing.TB, transaction string, lines ...string) (head, body string) {
 	t.Helper()
 	body = ptopBody(transaction)
@@ -101,13 +100,13 @@ func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// replica is a store as another process sees it: it shares the claims, and
-// knows nothing of what is in flight here.
+// replica is a store as seen from another process: it shares the claims, but not
+// what is in flight.
 type replica struct{ payack.Store }
 
 func (r replica) Home() string { return "replica of " + r.Store.Home() }
 
-// watch keeps what an observer and a log are told.
+// watch records observations and log lines.
 type watch struct {
 	mu   sync.Mutex
 	seen []payack.Observation
@@ -134,8 +133,8 @@ func (w *watch) options() middleware.Options {
 	return middleware.Options{Observer: w, Logger: slog.New(slog.NewJSONHandler(w, nil))}
 }
 
-// last waits for the next observation that nobody waited for, and returns the
-// newest.
+// last waits for an observation, unless one has arrived that no call has waited
+// for. It returns the newest one.
 func (w *watch) last(t testing.TB) payack.Observation {
 	t.Helper()
 	<-w.told
@@ -150,7 +149,7 @@ func (w *watch) count() int {
 	return len(w.seen)
 }
 
-// lines returns the log so far, parsed.
+// lines returns the parsed lines of the log.
 func (w *watch) lines(t testing.TB) []map[string]any {
 	t.Helper()
 	w.mu.Lock()
@@ -168,7 +167,7 @@ func (w *watch) lines(t testing.TB) []map[string]any {
 	}
 }
 
-// deliveries returns the lines that are about deliveries.
+// deliveries returns the log lines about deliveries.
 func (w *watch) deliveries(t testing.TB) []map[string]any {
 	t.Helper()
 	var out []map[string]any
@@ -180,7 +179,7 @@ func (w *watch) deliveries(t testing.TB) []map[string]any {
 	return out
 }
 
-// counter is a callback that counts.
+// counter is a callback that counts its calls.
 type counter struct {
 	mu sync.Mutex
 	n  int
@@ -204,19 +203,20 @@ func (c *counter) accept(context.Context, *payack.PtopEvent) error {
 	return nil
 }
 
-// payatomRequest is a genuine webhook.
+// payatomRequest returns a genuine webhook.
 func payatomRequest(t testing.TB, orderID, amount, status string) *http.Request {
 	t.Helper()
 	return payatomSigned(t, orderID, orderID, amount, status)
 }
 
-// payatomSigned is one whose order stands in JSON as written.
+// payatomSigned returns a genuine webhook. written is the order id as a JSON
+// literal.
 func payatomSigned(t testing.TB, written, orderID, amount, status string) *http.Request {
 	t.Helper()
 	return e2e.PayatomMessage(t, `"`+written+`"`, `"`+amount+`"`, `"`+status+`"`, orderID+amount+status).To("/payatom").Request()
 }
 
-// openBucket lets everybody pass.
+// openBucket is a limiter that allows everything.
 type openBucket struct{}
 
 func (openBucket) Allow(context.Context, string) (ratelimit.Decision, error) {
@@ -234,7 +234,7 @@ func limitKeyFunc(before func()) func(*http.Request, netip.Addr) string {
 	}
 }
 
-// logCatcher keeps what a server complains of.
+// logCatcher keeps what a server logs.
 type logCatcher struct{ watch }
 
 func (l *logCatcher) logger() *log.Logger { return log.New(l, "", 0) }
@@ -245,7 +245,7 @@ func (l *logCatcher) String() string {
 	return l.log.String()
 }
 
-// bodyOf reads a request's body and leaves it there.
+// bodyOf returns a request's body and puts it back.
 func bodyOf(t testing.TB, r *http.Request) string {
 	t.Helper()
 	b, err := io.ReadAll(r.Body)

@@ -29,7 +29,7 @@ func newLimiter(t testing.TB, perSecond float64, burst int) *ratelimit.Memory {
 	return l
 }
 
-// forged is a callback with a wrong signature, from this address.
+// forged returns a callback with a wrong signature from this address.
 func forged(t testing.TB, addr string) *http.Request {
 	t.Helper()
 	return sentFrom(addr, withHeader(ptopRequest(t, "forged"), "X-Signature", strings.Repeat("0", 64)))
@@ -45,7 +45,7 @@ func sentFrom(addr string, r *http.Request) *http.Request {
 	return r
 }
 
-// A provider sends a day's callbacks at once after an outage, from one address.
+// After an outage a provider sends many callbacks at once, from one address.
 func TestGenuineBurstIsAcceptedWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		called := 0
@@ -62,7 +62,7 @@ func TestGenuineBurstIsAcceptedWhole(t *testing.T) {
 	})
 }
 
-// Charging every request is the plain limit, and refuses that burst.
+// ChargeAll charges every request, so it refuses a genuine burst, too.
 func TestEveryRequestIsCharged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := ptopHandler(t, middleware.Options{Limiter: newLimiter(t, 1, 5), Charge: ratelimit.ChargeAll}, acceptAll)
@@ -80,7 +80,7 @@ func TestEveryRequestIsCharged(t *testing.T) {
 	})
 }
 
-func TestFailuresPayAndAreThenRefused(t *testing.T) {
+func TestFailuresAreChargedAndThenRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seen := newWatch()
 		o := seen.options()
@@ -101,7 +101,7 @@ func TestFailuresPayAndAreThenRefused(t *testing.T) {
 	})
 }
 
-// What a flood is refused with costs no reading of bodies.
+// Refusing a flood must not cost reading the bodies.
 func TestFloodIsRefusedBeforeTheBodyIsRead(t *testing.T) {
 	h := ptopHandler(t, middleware.Options{Limiter: newLimiter(t, 0.001, 1)}, acceptAll)
 	require.Equal(t, http.StatusForbidden, serve(h, forged(t, "198.51.100.7:1")).Code)
@@ -119,7 +119,7 @@ func (b *countingBody) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-func TestWhoPays(t *testing.T) {
+func TestDeliveriesThatAreCharged(t *testing.T) {
 	for name, c := range map[string]struct {
 		request func(t *testing.T) *http.Request
 		pays    bool
@@ -130,10 +130,10 @@ func TestWhoPays(t *testing.T) {
 		"too large, in chunks": {func(t *testing.T) *http.Request {
 			return withLength(posted(strings.Repeat(" ", 1<<17), "application/json"), -1)
 		}, true},
-		"genuine":               {func(t *testing.T) *http.Request { return ptopRequest(t, "tx") }, false},
-		"wrong method":          {func(t *testing.T) *http.Request { return httptest.NewRequest(http.MethodGet, "/ptop", nil) }, false},
-		"wrong type":            {func(t *testing.T) *http.Request { return posted("{}", "text/html") }, false},
-		"read by somebody else": {func(t *testing.T) *http.Request { return withLength(posted("", "application/json"), 9) }, false},
+		"genuine":            {func(t *testing.T) *http.Request { return ptopRequest(t, "tx") }, false},
+		"wrong method":       {func(t *testing.T) *http.Request { return httptest.NewRequest(http.MethodGet, "/ptop", nil) }, false},
+		"wrong type":         {func(t *testing.T) *http.Request { return posted("{}", "text/html") }, false},
+		"read before payack": {func(t *testing.T) *http.Request { return withLength(posted("", "application/json"), 9) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLimiter(t, 0.001, 10)
@@ -156,7 +156,7 @@ func withLength(r *http.Request, n int64) *http.Request {
 	return r
 }
 
-// IPv6 clients move freely within their /64.
+// An IPv6 client can use any address of its /64, so the /64 is the key.
 func TestKeysOfClients(t *testing.T) {
 	h := ptopHandler(t, middleware.Options{Limiter: newLimiter(t, 0.001, 1)}, acceptAll)
 	require.Equal(t, http.StatusForbidden, serve(h, forged(t, "[2001:db8::1]:1")).Code)
@@ -198,7 +198,7 @@ func (brokenLimiter) Peek(context.Context, string) (ratelimit.Decision, error) {
 	return ratelimit.Decision{}, errors.New("gone")
 }
 
-// BenchmarkFlood shows what a refused flood costs beside accepted callbacks.
+// BenchmarkFlood compares a refused request with an accepted one.
 func BenchmarkFlood(b *testing.B) {
 	quiet := slog.New(slog.DiscardHandler)
 	b.Run("refused", func(b *testing.B) {
@@ -226,8 +226,7 @@ func BenchmarkFlood(b *testing.B) {
 	})
 }
 
-// Whoever is allowed by address is never refused for failures; the plain limit
-// counts for everybody.
+// Allowed addresses are never refused for failures. ChargeAll applies to them.
 func TestAllowedAddressesAreNotRefusedForFailures(t *testing.T) {
 	for charge, want := range map[ratelimit.Charge]int{"": 200, ratelimit.ChargeFailures: 200, ratelimit.ChargeAll: 429} {
 		l, err := ratelimit.New(ratelimit.Config{PerSecond: 0.001, Burst: 3})

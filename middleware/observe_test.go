@@ -88,8 +88,9 @@ func TestOneLineForEachDelivery(t *testing.T) {
 	}
 }
 
-// An identity is bounded by itself, and is searched for as a whole.
-func TestLongIDsStandWholeInTheLog(t *testing.T) {
+// An identity has a bounded length, and people search the log for it, so it is not
+// cut.
+func TestLongIDsAreNotCutInTheLog(t *testing.T) {
 	w := newWatch()
 	long := strings.Repeat("é", 200)
 	serve(ptopHandler(t, w.options(), acceptAll), ptopRequest(t, long))
@@ -133,7 +134,7 @@ func TestDefaultLoggerIsSlogsOwn(t *testing.T) {
 	assert.Len(t, w.deliveries(t), 1)
 }
 
-// The level of a delivery's line is asked before it is made.
+// A disabled level costs no formatting of the line.
 func TestQuietLogger(t *testing.T) {
 	w := newWatch()
 	o := w.options()
@@ -146,7 +147,7 @@ func TestQuietLogger(t *testing.T) {
 	assert.Equal(t, 2, w.count(), "the observer is told all the same")
 }
 
-// Nothing that a configuration or a receiver is printed with shows a key.
+// Printing a configuration or a receiver with any verb shows no key.
 func TestPrintingAReceiverShowsNoKey(t *testing.T) {
 	c := middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true, Options: middleware.Options{Logger: slog.New(slog.DiscardHandler)}}
 	rc, err := middleware.NewPtop(c)

@@ -57,7 +57,7 @@ func TestFailedIsCalledAgain(t *testing.T) {
 	assert.Equal(t, 3, c.get())
 }
 
-// recordingStore notes what it was asked, and fails where it is told to.
+// recordingStore records its calls, and fails in the chosen ones.
 type recordingStore struct {
 	payack.Store
 	mu                        sync.Mutex
@@ -132,8 +132,8 @@ func TestClaimIsHeldUntilTheCallbackHasReturned(t *testing.T) {
 	assert.True(t, store.withDeadline, "a store that hangs must not hold the answer for ever")
 }
 
-// The deadline of the delivery is over when a late callback returns; recording
-// its result must not fail for that.
+// A late callback returns after the delivery's deadline. Recording its result must
+// not fail for that.
 func TestEndingAClaimHasTimeOfItsOwn(t *testing.T) {
 	for _, result := range []error{nil, errMerchant} {
 		synctest.Test(t, func(t *testing.T) {
@@ -153,7 +153,7 @@ func TestEndingAClaimHasTimeOfItsOwn(t *testing.T) {
 
 func TestStoreThatFails(t *testing.T) {
 	down := errors.New("connection refused")
-	t.Run("closed", func(t *testing.T) {
+	t.Run("the event fails", func(t *testing.T) {
 		w, c := newWatch(), &counter{}
 		o := w.options()
 		o.Store = &recordingStore{Store: memstore.New(0), claim: down}
@@ -164,7 +164,7 @@ func TestStoreThatFails(t *testing.T) {
 		assert.ErrorIs(t, seen.Err, down)
 		assert.Zero(t, c.get())
 	})
-	t.Run("without it", func(t *testing.T) {
+	t.Run("with InsecureProcessWithoutStore", func(t *testing.T) {
 		w, c := newWatch(), &counter{}
 		o := w.options()
 		o.Store, o.InsecureProcessWithoutStore = &recordingStore{Store: memstore.New(0), claim: down}, true
@@ -184,7 +184,7 @@ func TestStoreThatFails(t *testing.T) {
 		assert.Equal(t, 2, complaints)
 		assert.Len(t, w.deliveries(t), 2)
 	})
-	t.Run("when the work is done", func(t *testing.T) {
+	t.Run("in Commit", func(t *testing.T) {
 		w, c := newWatch(), &counter{}
 		o := w.options()
 		store := newRecordingStore()
@@ -199,11 +199,11 @@ func TestStoreThatFails(t *testing.T) {
 		line := w.deliveries(t)[0]
 		assert.Equal(t, "ERROR", line["level"])
 		assert.Contains(t, line["error"], "could not be recorded as done")
-		// Nobody knows, and nobody else may have it: busy until the lease ends.
+		// The claim stays, so the event is busy until the lease ends.
 		assert.Equal(t, http.StatusServiceUnavailable, serve(h, ptopRequest(t, "T1")).Code)
 		assert.Equal(t, 1, c.get())
 	})
-	t.Run("when the work failed", func(t *testing.T) {
+	t.Run("in Release", func(t *testing.T) {
 		w := newWatch()
 		o := w.options()
 		store := newRecordingStore()
@@ -219,7 +219,7 @@ func TestStoreThatFails(t *testing.T) {
 		}
 		assert.True(t, warned)
 	})
-	t.Run("the hashes of Payatom too", func(t *testing.T) {
+	t.Run("while a hash is bound", func(t *testing.T) {
 		for _, without := range []bool{false, true} {
 			w, c := newWatch(), &counter{}
 			o := w.options()
@@ -243,7 +243,7 @@ func TestStoreThatFails(t *testing.T) {
 	})
 }
 
-// spliceDown fails for everything but events.
+// spliceDown fails for all keys but those of events.
 type spliceDown struct {
 	payack.Store
 	err error
@@ -279,7 +279,7 @@ func TestSameEventAtTheSameTime(t *testing.T) {
 				n.Go(func() { codes[i] = serve(all[i%len(all)], r).Code })
 			}
 			for range deliveries - 1 {
-				w.last(t) // all others are answered while the first one works
+				w.last(t) // all others are answered while the first is processed
 			}
 			close(release)
 			n.Wait()
@@ -294,7 +294,7 @@ func TestSameEventAtTheSameTime(t *testing.T) {
 			assert.Equal(t, payack.OutcomeDuplicate, w.last(t).Outcome)
 		})
 	}
-	t.Run("without waiting for each other", func(t *testing.T) {
+	t.Run("other events do not wait", func(t *testing.T) {
 		w, c := newWatch(), &counter{}
 		h := ptopHandler(t, w.options(), c.accept)
 		var n sync.WaitGroup

@@ -10,16 +10,16 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// Options that would not do what they say are refused when the receiver is
-// made, with the member and the fix.
-func TestOptionsThatWouldNotHold(t *testing.T) {
+// Options that could not take effect are refused when the receiver is made, with
+// the member and the fix.
+func TestOptionsThatCanNotTakeEffect(t *testing.T) {
 	for name, c := range map[string]struct {
 		options middleware.Options
 		words   []string
 	}{
-		"a limit that is none":   {middleware.Options{MaxBody: 1 << 40}, []string{"MaxBody", "give at most"}},
-		"a name for no header":   {middleware.Options{LimitPolicy: "a\"b\r\n"}, []string{"LimitPolicy", "printable ASCII"}},
-		"a proxy that is anyone": {middleware.Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}}, []string{"TrustedProxies", "name your proxies"}},
+		"a body limit that is too large":      {middleware.Options{MaxBody: 1 << 40}, []string{"MaxBody", "give at most"}},
+		"a policy name that fits no header":   {middleware.Options{LimitPolicy: "a\"b\r\n"}, []string{"LimitPolicy", "printable ASCII"}},
+		"a proxy prefix that covers everyone": {middleware.Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}}, []string{"TrustedProxies", "name your proxies"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := middleware.NewPtop(middleware.PtopConfig{

@@ -14,8 +14,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// A rehearsal says what serving the same request the first time would answer, and
-// does nothing of it.
+// A rehearsal predicts the answer to a request that is served for the first time,
+// without any effect.
 func TestRehearse(t *testing.T) {
 	long := strings.Repeat("x", middleware.DefaultMaxBody+1)
 	for name, tc := range map[string]struct {
@@ -26,7 +26,7 @@ func TestRehearse(t *testing.T) {
 		"unexpected":   {func() *http.Request { return payatomRequest(t, "ORD1", "501", "Approved") }, payack.ReasonUnexpected},
 		"invalid":      {func() *http.Request { return payatomRequest(t, "ORD1", "0", "Approved") }, payack.ReasonInvalid},
 		"wrong method": {func() *http.Request { r := payatomRequest(t, "ORD1", "500", "Approved"); r.Method = "PUT"; return r }, payack.ReasonMethod},
-		"no JSON":      {func() *http.Request { return posted("{", "application/json") }, payack.ReasonMalformed},
+		"not JSON":     {func() *http.Request { return posted("{", "application/json") }, payack.ReasonMalformed},
 		"empty":        {func() *http.Request { return posted("", "application/json") }, payack.ReasonMalformed},
 		"large":        {func() *http.Request { return posted(long, "application/json") }, payack.ReasonTooLarge},
 		"another type": {func() *http.Request { return posted("{}", "text/html") }, payack.ReasonContentType},
@@ -55,7 +55,7 @@ func TestRehearse(t *testing.T) {
 	}
 }
 
-// What verifies a delivery is handed out with its keys, which print redacted.
+// Verifier returns the keys, too. They print redacted.
 func TestVerifierOfAHandler(t *testing.T) {
 	d := newDesk(t, nil, func(context.Context, *payack.PayatomEvent) error { return nil })
 	verifier, keys, err := d.h.Verifier(t.Context(), kept(t, "ORD1", "500", "Approved"))
@@ -66,7 +66,7 @@ func TestVerifierOfAHandler(t *testing.T) {
 	assert.EqualValues(t, middleware.DefaultMaxBody, d.h.MaxBody())
 }
 
-// With an inbox what verified is kept and answered so, the invalid too.
+// With an inbox every event that verified is answered as kept, even an invalid one.
 func TestRehearseWithAnInbox(t *testing.T) {
 	k := newKeeping()
 	d := newDesk(t, func(c *middleware.PayatomConfig) { c.Inbox = k }, func(context.Context, *payack.PayatomEvent) error { return nil })

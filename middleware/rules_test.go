@@ -13,7 +13,8 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// ptsDelivery is a signed flat callback; literals replace members by JSON.
+// ptsDelivery returns a signed callback without an envelope. literals replaces
+// members by JSON literals.
 func ptsDelivery(t testing.TB, literals map[string]string) *http.Request {
 	t.Helper()
 	return e2e.PTSMessage(t, literals, nil).Request()
@@ -36,18 +37,18 @@ func TestMerchantsOwnRules(t *testing.T) {
 		literals map[string]string
 		broken   string
 	}{
-		{"kept", map[string]string{"AcceptCurrency": "eq=PHP"}, nil, ""},
-		{"several", map[string]string{"AcceptCurrency": "eq=PHP", "Channel": "oneof=QRPH GCASH", "UserID": "numeric,len=3"}, nil, ""},
+		{"satisfied", map[string]string{"AcceptCurrency": "eq=PHP"}, nil, ""},
+		{"several rules", map[string]string{"AcceptCurrency": "eq=PHP", "Channel": "oneof=QRPH GCASH", "UserID": "numeric,len=3"}, nil, ""},
 		{"broken", map[string]string{"AcceptCurrency": "eq=PHP"}, map[string]string{"accept_currency": `"USD"`}, "AcceptCurrency"},
-		{"absent where it may not be", map[string]string{"AcceptAmount": "required"}, map[string]string{"accept_amount": "null", "status": `"1000"`}, "AcceptAmount"},
-		{"empty where it may not be", map[string]string{"AcceptAmount": "required"}, map[string]string{"accept_amount": `""`, "status": `"1000"`}, "AcceptAmount"},
+		{"a required member is null", map[string]string{"AcceptAmount": "required"}, map[string]string{"accept_amount": "null", "status": `"1000"`}, "AcceptAmount"},
+		{"a required member is empty", map[string]string{"AcceptAmount": "required"}, map[string]string{"accept_amount": `""`, "status": `"1000"`}, "AcceptAmount"},
 		{"an amount's text", map[string]string{"AcceptAmount": "eq=100.50"}, nil, ""},
-		{"by value", map[string]string{"AcceptAmount": "eq=100.5,gt=9,lt=1000,min=1.005e2"}, nil, ""},
+		{"amounts compare by value", map[string]string{"AcceptAmount": "eq=100.5,gt=9,lt=1000,min=1.005e2"}, nil, ""},
 		{"another amount", map[string]string{"AcceptAmount": "eq=100.05"}, nil, "AcceptAmount"},
-		{"not by length", map[string]string{"AcceptAmount": "gte=101"}, nil, "AcceptAmount"},
-		{"an own rule of a status", map[string]string{"Status": "oneof=2000 3000"}, map[string]string{"status": `"5000"`}, "Status"},
-		{"the event's own rule stays", map[string]string{"AcceptAmount": "omitempty"}, map[string]string{"accept_amount": "1e99"}, "accept_amount"},
-		{"and that of a required one", map[string]string{"OrderID": "omitempty,max=5"}, map[string]string{"order_id": `""`}, "order_id"},
+		{"amounts do not compare by length", map[string]string{"AcceptAmount": "gte=101"}, nil, "AcceptAmount"},
+		{"a rule for the status", map[string]string{"Status": "oneof=2000 3000"}, map[string]string{"status": `"5000"`}, "Status"},
+		{"the event's own rule still applies", map[string]string{"AcceptAmount": "omitempty"}, map[string]string{"accept_amount": "1e99"}, "accept_amount"},
+		{"the rule of a required member still applies", map[string]string{"OrderID": "omitempty,max=5"}, map[string]string{"order_id": `""`}, "order_id"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWatch()
@@ -75,7 +76,7 @@ func TestMerchantsOwnRules(t *testing.T) {
 	}
 }
 
-// A rule that can't be applied is found when the receiver is made, not by the
+// A rule that can't be applied is refused when the receiver is made, not by the
 // first callback.
 func TestRulesThatCanNotBeApplied(t *testing.T) {
 	for _, rule := range []string{"len=abc", "required,len=abc", "required,min=x", "omitempty,max=", "nosuchtag", "required,nosuchtag", "eq=1|nosuchtag"} {

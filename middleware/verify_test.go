@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// A word for a status that nobody knows may be a new one for paid.
+// An unknown status may be a new word for paid.
 func TestUnknownStatusIsAWarning(t *testing.T) {
 	d := newDesk(t, nil, func(_ context.Context, ev *payack.PayatomEvent) error {
 		if !ev.Status.Known() {

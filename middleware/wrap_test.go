@@ -80,13 +80,13 @@ func TestWrap(t *testing.T) {
 			w.WriteHeader(500)
 			assert.True(t, middleware.Fail(r.Context(), errMerchant))
 		}, status: 500, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, is: errMerchant},
-		{name: "of several Fails the first counts", next: func(_ http.ResponseWriter, r *http.Request) {
+		{name: "the first of several Fails counts", next: func(_ http.ResponseWriter, r *http.Request) {
 			middleware.Fail(r.Context(), errMerchant)
 			middleware.Fail(r.Context(), io.ErrNoProgress)
 		}, status: 500, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback, is: errMerchant},
 		{name: "Fail without an error", next: func(_ http.ResponseWriter, r *http.Request) { assert.True(t, middleware.Fail(r.Context(), nil)) },
 			status: 200, outcome: payack.OutcomeAccepted},
-		{name: "Fail in a context made of it", next: func(_ http.ResponseWriter, r *http.Request) {
+		{name: "Fail with a derived context", next: func(_ http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithCancel(r.Context())
 			defer cancel()
 			middleware.Fail(ctx, errMerchant)
@@ -108,7 +108,7 @@ func TestWrap(t *testing.T) {
 			w.WriteHeader(http.StatusEarlyHints)
 			w.WriteHeader(500)
 		}, status: 500, outcome: payack.OutcomeFailed, reason: payack.ReasonCallback},
-		{name: "the second header is superfluous", next: func(w http.ResponseWriter, _ *http.Request) {
+		{name: "a second WriteHeader has no effect", next: func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(201)
 			w.WriteHeader(500)
 		}, status: 201, outcome: payack.OutcomeAccepted},
@@ -146,7 +146,7 @@ func TestWrap(t *testing.T) {
 			if tc.is != nil {
 				assert.ErrorIs(t, seen.Err, tc.is)
 			}
-			if tc.name != "the second header is superfluous" {
+			if tc.name != "a second WriteHeader has no effect" {
 				assert.Empty(t, superfluous.String(), "it must be answered once")
 			}
 
@@ -174,7 +174,7 @@ func TestFailOutsideOfWrap(t *testing.T) {
 	assert.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T1")).Code)
 }
 
-func TestInformationalResponsesArriveAndAreNoAnswer(t *testing.T) {
+func TestInformationalResponsesAreNotAnswers(t *testing.T) {
 	s := server(t, ptopReceiver(t, middleware.Options{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = payack.DeliveryFrom(r.Context())
 		w.Header().Set("Link", "</style.css>")
@@ -222,7 +222,7 @@ func TestResponseControllerThroughTheWrapper(t *testing.T) {
 	assert.Equal(t, "firstsecond", string(b))
 	assert.Empty(t, res.Header.Get("Content-Length"), "it was flushed")
 	<-done
-	// A writer that can't flush says so, and that is no answer.
+	// A flush that fails is not an answer.
 	in := &bareWriter{header: http.Header{}}
 	ptopReceiver(t, middleware.Options{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		assert.ErrorIs(t, http.NewResponseController(w).Flush(), http.ErrNotSupported)
@@ -230,7 +230,7 @@ func TestResponseControllerThroughTheWrapper(t *testing.T) {
 	assert.Equal(t, 500, in.status, "nothing was written and nothing asked for")
 }
 
-// bareWriter has no ability but the three methods.
+// bareWriter implements http.ResponseWriter and nothing else.
 type bareWriter struct {
 	header http.Header
 	status int
@@ -242,14 +242,13 @@ func (b *bareWriter) WriteHeader(status int) { b.status = status }
 
 func (b *bareWriter) Write(p []byte) (int, error) { return len(p), nil }
 
-func TestWrapOfNothing(t *testing.T) {
+func TestWrapRefusesANilHandler(t *testing.T) {
 	rc := ptopReceiver(t, middleware.Options{})
 	assert.PanicsWithValue(t, "payack: Wrap: the wrapped handler is nil; give the handler that settles an event", func() { rc.Wrap(nil) })
 }
 
-// An adaptor of another framework may run the handler when the answer is on its
-// way: nothing was settled, so nothing may be acknowledged, and the log says what
-// to use instead.
+// Some frameworks' adaptors run the handler after the answer. The event is not
+// settled then, so it must not be acknowledged. The log names the fix.
 func TestWrappedHandlerThatRunsLater(t *testing.T) {
 	w := newWatch()
 	var later func()
@@ -261,7 +260,7 @@ func TestWrappedHandlerThatRunsLater(t *testing.T) {
 			assert.False(t, middleware.Fail(r.Context(), nil))
 		}
 	}))
-	for range 2 { // it is sent again, and not taken for done
+	for range 2 { // a redelivery is not taken for done
 		assert.Equal(t, http.StatusInternalServerError, serve(h, ptopRequest(t, "T1")).Code)
 		seen := w.last(t)
 		assert.Equal(t, payack.ReasonCallback, seen.Reason)
@@ -275,7 +274,7 @@ func TestWrappedHandlerThatRunsLater(t *testing.T) {
 	assert.Equal(t, errMerchant.Error(), last["error"])
 }
 
-// Wrapping answers the other providers in their words too.
+// The answers behind Wrap are the provider's, also for PTS and Payatom.
 func TestWrapAnswersInTheProvidersWords(t *testing.T) {
 	rc, err := middleware.NewPayatom(middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKey), ExpectInCallback: true,
 		Options: middleware.Options{Logger: quiet}})
@@ -297,7 +296,7 @@ func TestWrapAnswersInTheProvidersWords(t *testing.T) {
 	assert.Equal(t, "application/json;charset=utf-8", in.Header().Get("Content-Type"))
 }
 
-// A refused request does not get as far as the wrapped handler.
+// A refused request does not reach the wrapped handler.
 func TestWrapCallsNextForVerifiedEventsOnly(t *testing.T) {
 	called := &counter{}
 	h := ptopConfigured(t, middleware.PtopConfig{SigningKeys: payack.Secrets("another key"), ConfirmInCallback: true, Body: verify.BodyJSON}).
@@ -307,8 +306,8 @@ func TestWrapCallsNextForVerifiedEventsOnly(t *testing.T) {
 	assert.Zero(t, called.get())
 }
 
-// A wrapped handler that reads a query, or a form that somebody parsed, would
-// take what nobody signed for what was.
+// A wrapped handler could take the query, or a form that was parsed earlier, for
+// signed data.
 func TestWrappedHandlerFindsNothingUnsigned(t *testing.T) {
 	ran := false
 	h := ptopReceiver(t, middleware.Options{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
