@@ -9,17 +9,17 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// Amount is a sum of money, or a rate, exactly as it came in: 100.50 stays
-// 100.50. It costs nothing until it is asked for its value, and never passes
-// through a float.
+// Amount is a sum of money, or a rate, with the text that was received: 100.50
+// stays 100.50. Its value is computed only when asked for, and never passes through
+// a float.
 //
-// Its value is that of the text that the provider signed. Nearly always that is
-// the text that was sent. Some senders sign another spelling of the number
-// (100.5 for 100.50): SignedText returns it, and the text that was sent decides
-// nothing.
+// The value is that of the text that the provider signed. Usually this is the text
+// that was sent. Some senders sign another spelling of the number (100.5 for
+// 100.50), which [Amount.SignedText] returns; the text that was sent is then not
+// authenticated.
 //
-// The zero Amount is an absent member. Amounts are safe for concurrent use.
-// Compare them with Equal: == compares their texts.
+// The zero Amount is an absent member. Amounts are safe for concurrent use. Compare
+// them with [Amount.Equal]: == compares texts.
 type Amount struct {
 	text   Text   // as sent
 	signed string // set only where the signed text is not the literal
@@ -32,17 +32,17 @@ const (
 	maxAmountExponent = 40
 )
 
-// NewAmount returns an amount with this text, which it does not check. Valid
+// NewAmount returns an amount with this text. It accepts any text; [Amount.Valid]
 // reports whether it is a number.
 func NewAmount(text string) Amount { return Amount{text: NewText(text)} }
 
 // AmountOf returns an amount with this text, which may be absent or null.
 func AmountOf(text Text) Amount { return Amount{text: text} }
 
-// Signed returns the same amount with the text that the provider's signature
-// covers, for senders that sign another spelling of the number than they send
-// (100.5 for 100.50). The amount's value is then that of the signed text. With
-// an empty text, or for an amount that has none, the literal is what is signed.
+// Signed returns the same amount with another signed text, for senders that sign
+// another spelling of the number than they send (100.5 for 100.50). The amount's
+// value is then that of the signed text. If text is empty, or if the amount has no
+// text, the literal stays the signed text.
 func (a Amount) Signed(text string) Amount {
 	if a.signed = text; text == a.text.s || a.IsEmpty() {
 		a.signed = ""
@@ -59,13 +59,12 @@ func (a Amount) SignedText() string {
 	return a.text.s
 }
 
-// Literal returns the text as sent. It is empty when the amount was absent, null
-// or empty. Where its value is not that of SignedText it is not authenticated.
+// Literal returns the text as sent. It is empty when the amount was absent, null or
+// empty. If its value differs from that of SignedText, it is not authenticated.
 func (a Amount) Literal() string { return a.text.s }
 
-// String returns the literal as sent where its value is that of the signed
-// text, and otherwise the signed text. It is empty when the amount was absent,
-// null or empty.
+// String returns the text as sent if it has the same value as the signed text, and
+// the signed text otherwise. It is empty when the amount was absent, null or empty.
 func (a Amount) String() string {
 	if a.signed == "" || canonical(a.signed) == canonical(a.text.s) {
 		return a.text.s
@@ -73,21 +72,23 @@ func (a Amount) String() string {
 	return a.signed
 }
 
-// Text returns String as a [Text], which tells absent, null and empty apart.
+// Text returns the same text as String. A [Text] distinguishes absent, null and
+// empty.
 func (a Amount) Text() Text {
 	t := a.text
 	t.s = a.String()
 	return t
 }
 
-// IsNull reports whether the amount was there and null.
+// IsNull reports whether the member was present and null.
 func (a Amount) IsNull() bool { return a.text.IsNull() }
 
-// IsZero reports whether the amount was absent, not whether it is the number
-// zero.
+// IsZero reports whether the member was absent. It does not report whether the
+// number is zero.
 func (a Amount) IsZero() bool { return a.text.IsZero() }
 
-// IsEmpty reports whether there is no text: absent, null or the empty string.
+// IsEmpty reports whether there is no text: the member was absent, null or an empty
+// string.
 func (a Amount) IsEmpty() bool { return a.text.s == "" }
 
 // Valid reports whether the signed text is a JSON number of at most 40
@@ -101,20 +102,19 @@ func (a Amount) positive() bool {
 	return a.Valid() && text[0] != '-' && strings.ContainsAny(digits, "123456789")
 }
 
-// byValue returns one text for all amounts of one value. Two amounts of which
-// one is no number have the same only when their signed texts are the same.
+// byValue returns the same text for all amounts with the same value. For an amount
+// that is not a number it returns a text of its own, by its signed text.
 func (a Amount) byValue() string { return canonical(a.SignedText()) }
 
-// ErrNotANumber is returned by conversions of an amount that has no text, or
-// whose signed text is not [Amount.Valid].
+// ErrNotANumber means that an amount has no text, or that its signed text is not
+// [Amount.Valid].
 var ErrNotANumber = errors.New("payack: the amount is missing or not a decimal number of at most 40 characters")
 
-// ErrInexact is returned by [Amount.MinorUnits] when the amount does not fit
-// exactly.
+// ErrInexact means that [Amount.MinorUnits] can't return the amount exactly.
 var ErrInexact = errors.New("payack: the amount is not a whole number of minor units that fits an int64")
 
-// Decimal returns the amount's exact value. The error is [ErrNotANumber]. Do not
-// sign or compare the decimal as text: it drops trailing zeros.
+// Decimal returns the exact value. The error is [ErrNotANumber]. Don't sign or
+// compare the decimal's text: it drops trailing zeros.
 func (a Amount) Decimal() (decimal.Decimal, error) {
 	if !a.Valid() {
 		return decimal.Decimal{}, ErrNotANumber
@@ -126,10 +126,12 @@ func (a Amount) Decimal() (decimal.Decimal, error) {
 	return d, nil
 }
 
-// MinorUnits returns the amount in units of 10^-digits: 100.50 with 2 digits
-// is 10050. Digits are those of the currency (PHP and INR have 2, JPY has 0)
-// and must lie between 0 and 18. The error is [ErrNotANumber], or [ErrInexact]
-// when something would be lost.
+// MinorUnits returns the amount in units of 10^-digits: with 2 digits, 100.50 is
+// 10050. Give the digits of the currency, 0 to 18: PHP and INR have 2, JPY has 0.
+//
+// The error is [ErrNotANumber], or [ErrInexact] when the amount is not a whole
+// number of such units or does not fit an int64. Digits out of range are an error,
+// too.
 func (a Amount) MinorUnits(digits int) (int64, error) {
 	if digits < 0 || digits > 18 {
 		return 0, fmt.Errorf("payack: %d digits of minor units: give 0 to 18", digits)
@@ -150,13 +152,13 @@ func (a Amount) MinorUnits(digits int) (int64, error) {
 }
 
 // Equal reports whether both amounts have the same value: 100.50 equals 1005e-1.
-// Amounts that are absent, null or empty equal each other; any other that is no
-// number equals nothing, itself included.
+// Amounts that are absent, null or empty equal one another. A text that is not a
+// number equals nothing, not even itself.
 func (a Amount) Equal(b Amount) bool {
 	if a.IsEmpty() || b.IsEmpty() {
 		return a.IsEmpty() && b.IsEmpty()
 	}
-	if a.SignedText() == b.SignedText() { // as nearly all that are equal
+	if a.SignedText() == b.SignedText() { // the usual case
 		return a.Valid()
 	}
 	return a.Valid() && b.Valid() && a.byValue() == b.byValue()
@@ -175,8 +177,8 @@ func (a *Amount) UnmarshalJSON(b []byte) error {
 	return a.text.UnmarshalJSON(b)
 }
 
-// validAmount is JSON's number grammar with bounds, by hand because it runs
-// for every amount of every callback.
+// validAmount implements JSON's number grammar, with bounds. It is written by hand
+// because it runs for every amount of every callback.
 func validAmount(s string) bool {
 	if len(s) == 0 || len(s) > maxAmountLen {
 		return false
@@ -220,13 +222,13 @@ func skipDigits(s string, i int) int {
 	return i
 }
 
-// canonical returns the one spelling of a number's value: digits without an
-// exponent, without leading or trailing zeros that say nothing, and no sign
-// before zero. A text that is no valid amount is returned as it is, or marked
-// when it is too long for one: written out, 1e40 has 41 digits, and a text of
-// 41 digits is not valid.
+// canonical returns one spelling for each value: digits without an exponent,
+// without redundant zeros, and without a sign before zero. It returns a text that
+// is not a valid amount unchanged, unless that is longer than a valid one may be.
+// Then it adds a mark, because 1e40 written out has 41 digits and must not equal a
+// text of 41 digits.
 func canonical(s string) string {
-	if whole := skipDigits(s, 0); whole > 0 && len(s) <= maxAmountLen && (s[0] != '0' || whole == 1) { // as nearly all are
+	if whole := skipDigits(s, 0); whole > 0 && len(s) <= maxAmountLen && (s[0] != '0' || whole == 1) { // the usual case
 		switch {
 		case whole == len(s):
 			return s
@@ -253,8 +255,7 @@ func canonical(s string) string {
 	return s
 }
 
-// trimFraction drops the zeros at the end of a fraction, and a point with
-// nothing behind it.
+// trimFraction drops trailing zeros of a fraction, and then a trailing point.
 func trimFraction(s string) string {
 	end := len(s)
 	for s[end-1] == '0' {
@@ -266,8 +267,8 @@ func trimFraction(s string) string {
 	return s[:end]
 }
 
-// shift moves the decimal point of a number to the right, or to the left when
-// by is negative.
+// shift moves the decimal point of a number to the right by so many digits, or to
+// the left if by is negative.
 func shift(s string, by int) string {
 	sign := ""
 	if s[0] == '-' {

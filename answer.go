@@ -1,6 +1,7 @@
 package payack
 
-// Answer is what a provider is told.
+// Answer is the HTTP answer to a callback, as the provider's contract prescribes
+// it.
 type Answer struct {
 	Status int
 	// ContentType is empty when the body is.

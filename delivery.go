@@ -7,72 +7,80 @@ import (
 	"time"
 )
 
-// Source says how payack learnt of an event.
+// Source says how payack learned of an event.
 type Source string
 
 // The sources.
 const (
-	// SourceCallback: the provider called.
+	// SourceCallback: the provider sent a callback.
 	SourceCallback Source = ""
 	// SourceQuery: the provider was asked about an open order (package reconcile).
-	// There was no request then: Client, Method, Path, Header and Body are empty.
+	// There was no request, so Client, Method, Path, Header and Body are empty.
 	SourceQuery Source = "query"
 )
 
-// Delivery is one callback as it arrived. Merchant functions find it in their
-// context; observers get it with what became of it.
+// Delivery is one callback as it arrived. Merchant functions get it from their
+// context ([DeliveryFrom]), observers together with its outcome.
 type Delivery struct {
 	Provider Provider
-	// Source says how the event was learnt of. It is empty for a callback.
+	// Source says how payack learned of the event. It is empty for a callback.
 	Source Source
 	// Received is when the request reached payack, or when the provider answered.
 	Received time.Time
-	// Client is the address that the callback came from, or the one that trusted
-	// proxies name. It is invalid when it could not be told.
+	// Client is the address that the callback came from: the peer's, or the one
+	// that trusted proxies name. It is invalid when it is unknown.
 	Client netip.Addr
 	Method string
-	// Path is the URL's path; the query never counts.
+	// Path is the URL's path, without the query.
 	Path string
-	// Header holds the request's headers. Do not change them.
+	// Header holds the request's headers. Don't change them.
 	Header http.Header
-	// Body holds the exact bytes that were signed or sealed. It is empty until
-	// they are read.
+	// Body holds the exact bytes that were received. It is empty before they are
+	// read.
 	Body string
-	// Event is the verified event, nil as long as nothing is verified. A delivery
-	// that has one may still be rejected: [Reason.AfterVerified] has the reasons.
+	// Event is the verified event, nil before verification. A delivery that has one
+	// may still be rejected, for the reasons in [Reason.AfterVerified].
 	Event Event
-	// Invalid says which rule the event breaks, of the provider's or of the
-	// merchant's own; it is empty for an event that is valid. What is invalid
-	// never reaches the merchant's function.
+	// Invalid says which rule the event breaks, the provider's or the merchant's
+	// own. It is empty for a valid event. An invalid event never reaches the
+	// merchant's function.
 	Invalid string
-	// OwnRule reports that Invalid names a rule of the merchant's own, so that
-	// another delivery of the event, or other rules, may be valid.
+	// OwnRule reports that Invalid names one of the merchant's own rules. Another
+	// delivery of the event, or the same one under changed rules, may be valid.
 	OwnRule bool
-	// Attempt counts the attempts to process what an inbox keeps, from 1, the
-	// present one included; it is 0 where the request itself is processed.
+	// Attempt counts the attempts to process an event that an inbox keeps, the
+	// present one included; the first is 1. It is 0 when the event is processed in
+	// the request.
 	Attempt int
 }
 
 type deliveryKey struct{}
 
-// WithDelivery returns a context that carries d.
+// WithDelivery returns a copy of ctx that carries d: [DeliveryFrom] returns d, and
+// [EventFrom] returns d.Event. The receiver calls it before the merchant's code
+// runs. Call it in tests, to run a handler that reads its event from the context
+// without a receiver:
+//
+//	ctx := payack.WithDelivery(t.Context(), &payack.Delivery{Provider: payack.PTS, Event: ev})
+//
+// d is kept as it is, not copied, so don't change it while ctx is in use. With a
+// nil d, DeliveryFrom and EventFrom return false. WithDelivery verifies nothing.
 func WithDelivery(ctx context.Context, d *Delivery) context.Context {
 	return context.WithValue(ctx, deliveryKey{}, d)
 }
 
-// DeliveryFrom returns the delivery that a handler or function behind payack
-// is working on, and whether there is one.
+// DeliveryFrom returns the delivery that ctx carries, and whether there is one.
+// Handlers and functions behind payack find the delivery that they are called for.
 func DeliveryFrom(ctx context.Context) (*Delivery, bool) {
 	d, _ := ctx.Value(deliveryKey{}).(*Delivery)
 	return d, d != nil
 }
 
-// EventFrom returns the verified event that a handler behind the middleware is
-// working on, when it is of this type:
+// EventFrom returns the verified event that ctx carries, if it has type E:
 //
 //	ev, ok := payack.EventFrom[*payack.PTSEvent](r.Context())
 //
-// It is false behind another provider's middleware, and where none was mounted.
+// ok is false behind a receiver of another provider, and without a receiver.
 func EventFrom[E Event](ctx context.Context) (E, bool) {
 	if d, ok := DeliveryFrom(ctx); ok {
 		ev, ok := d.Event.(E)

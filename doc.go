@@ -1,37 +1,37 @@
-// Package payack is the vocabulary of a receiver of payment callbacks: the
-// typed events of the providers Ptop, PTS (Pagarstar) and Payatom, their
-// statuses and amounts, the secrets and errors, and the small interfaces
-// through which a program plugs in what is its own.
+// Package payack has the types that receiving payment callbacks is described in:
+// the typed events of the providers Ptop, PTS (Pagarstar) and Payatom, their
+// statuses and amounts, secrets, errors, and the small interfaces that a program
+// can implement itself.
 //
-// The work is done by the packages beside it, one stage each and in every
-// stage one file per provider:
-//
+// The work is done by other packages of this module:
 //   - [github.com/payack/payack/handlers] turns a configuration and a typed
-//     function into an http.Handler. Most programs start and end here.
-//   - [github.com/payack/payack/middleware] wraps an existing handler, and
-//     holds the configurations and the whole way of a request.
+//     function into an http.Handler. Most programs need no other.
+//   - [github.com/payack/payack/middleware] puts a receiver in front of an existing
+//     handler. It has the configurations, and processes requests from start to end.
 //   - [github.com/payack/payack/verify] verifies without HTTP, and signs.
-//   - [github.com/payack/payack/envelope] opens and seals.
-//   - [github.com/payack/payack/ratelimit] limits who may call how often.
+//   - [github.com/payack/payack/envelope] opens and seals envelopes.
+//   - [github.com/payack/payack/ratelimit] limits how often a client may call.
 //
 // # What is authenticated
 //
-// A member of an event that stands directly in it (OrderID, AcceptAmount) is
-// covered by the provider's signature. A member under Unsigned is not: whoever
-// can replay or relay a callback may have written it. The one exception is
-// the callback of Ptop, whose signature covers the whole body; yet it carries
-// no amount, so nothing may be credited on it without asking Ptop.
+// Members that stand directly in an event (OrderID, AcceptAmount) are covered by
+// the provider's signature. Members under Unsigned are not: anybody who can replay
+// or relay a callback may have changed them. In Ptop's callbacks the signature
+// covers every member. But they carry no amount, so credit nothing on them without
+// asking Ptop.
 //
 // # Amounts
 //
-// No number passes through a float. An [Amount] is the text that came in.
+// No amount ever passes through a float. An [Amount] keeps the text that was
+// received.
 //
 // # Compatibility
 //
-// All modules of payack have one version. Before v1.0.0 a minor version may change
-// the API, and CHANGELOG.md says what must be changed; a patch never does. What an
-// inbox, a store or a recording keeps can be read by later versions, and the
-// identity of an event ([Event]) stays, unless the changelog says otherwise. The
-// texts of errors and log lines may change at any time: compare errors by
-// errors.Is, and by [Reason]. Go is supported in the version of go.mod and later.
+// All modules of payack have the same version. Before v1.0.0 a minor version may
+// change the API, and CHANGELOG.md says what to change in your code; a patch
+// version never does. Later versions can read what an inbox, a store or a recording
+// keeps, and the identity of an event ([Event]) stays the same, unless the
+// changelog says otherwise. The texts of errors and log lines may change at any
+// time, so compare errors by errors.Is and by [Reason]. Go is supported from the
+// version in go.mod on.
 package payack

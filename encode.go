@@ -9,15 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// encodingVersion is that of the form that [EncodeEvent] writes.
+// encodingVersion is the version of the encoding that [EncodeEvent] writes.
 const encodingVersion = 1
 
-// ErrNewer is what DecodeEvent returns, beside [ErrMalformed], for an event that a
-// newer version of this module encoded. Keep it for a process that has that
-// version.
+// ErrNewer means that a newer version of this module encoded the event.
+// [DecodeEvent] returns it together with [ErrMalformed]. Keep the bytes for a
+// process with that version.
 var ErrNewer = errors.New("payack: encoded by a newer version")
 
-// encodedEvent is an event with what its own JSON form leaves out.
+// encodedEvent is an event together with what its own JSON form omits.
 type encodedEvent struct {
 	Version   int      `json:"v"`
 	Provider  Provider `json:"provider"`
@@ -25,8 +25,8 @@ type encodedEvent struct {
 	Scheme    Scheme   `json:"scheme"`
 	Key       int      `json:"key"`
 	Signature string   `json:"signature"`
-	// Amounts holds, by the field's name, both texts of each amount whose signed
-	// text is not the literal.
+	// Amounts holds both texts of each amount whose signed text is not the literal,
+	// by the name of its field.
 	Amounts map[string]encodedAmount `json:"amounts,omitempty"`
 	Event   json.RawMessage          `json:"event"`
 }
@@ -36,31 +36,30 @@ type encodedAmount struct {
 	Signed  string `json:"signed"`
 }
 
-// kinds are the types of the events of each provider.
+// kinds maps each provider to the type of its events.
 var kinds = map[Provider]reflect.Type{
 	Ptop:    reflect.TypeOf((*PtopEvent)(nil)),
 	PTS:     reflect.TypeOf((*PTSEvent)(nil)),
 	Payatom: reflect.TypeOf((*PayatomEvent)(nil)),
 }
 
-// EncodeEvent returns an event as JSON with all of how it was verified, so that
-// [DecodeEvent] returns an event with the same ID, fingerprint and contents.
-// What was found by asking (Found) is left out: ask again.
+// EncodeEvent returns an event as JSON, together with how it was verified.
+// [DecodeEvent] returns an event with the same ID, fingerprint and contents, but
+// without Findings: ask the provider and your records again.
 //
-// The result holds the signature that was received. It may hold U+0000 as an
-// escape, which text and JSON columns of some databases refuse: keep it as
-// bytes.
+// Store the result as bytes. It holds the received signature. It may also hold
+// U+0000 as an escape, which text and JSON columns of some databases refuse.
 //
-// The error is for an event that is nil or none of this package's, and for one
-// that JSON cannot hold, such as a text that is no UTF-8. Verified events have
-// none of these.
+// EncodeEvent returns an error for a nil event, for a type that does not belong to
+// this package, and for contents that JSON can't hold, such as text that is not
+// UTF-8. A verified event never causes one.
 func EncodeEvent(ev Event) ([]byte, error) {
 	v := reflect.ValueOf(ev)
 	if !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, errors.New("payack: EncodeEvent: the event is nil; give one that was verified")
 	}
 	if !isKind(v.Type()) {
-		return nil, fmt.Errorf("payack: EncodeEvent: a %T is no event of this package; give the event that it was made of", ev)
+		return nil, fmt.Errorf("payack: EncodeEvent: a %T is not an event of this package; give the event itself, not a type made of it", ev)
 	}
 	if err := encodable(v.Elem(), true); err != nil {
 		return nil, fmt.Errorf("payack: EncodeEvent: %w", err)
@@ -86,8 +85,8 @@ func isKind(t reflect.Type) bool {
 	return false
 }
 
-// encodable returns an error for what would be read back as something else. Top
-// says that v is the event, whose own amounts keep their signed texts.
+// encodable returns an error if v would be decoded as something else. top says that
+// v is the event itself, whose amounts keep their signed texts.
 func encodable(v reflect.Value, top bool) error {
 	switch v.Kind() {
 	case reflect.String:
@@ -98,7 +97,7 @@ func encodable(v reflect.Value, top bool) error {
 		for i := range v.NumField() {
 			field := v.Field(i)
 			if field.Type() == reflect.TypeFor[Findings]() {
-				continue // which is left out
+				continue // never encoded
 			}
 			if field.Type() == reflect.TypeFor[Amount]() && !top && field.Interface().(Amount).signed != "" {
 				return errors.New("an unsigned amount has a signed text")
@@ -120,8 +119,8 @@ func encodable(v reflect.Value, top bool) error {
 	return nil
 }
 
-// signedApart returns the amounts of an event whose signed text is not the
-// literal.
+// signedApart returns the amounts of an event whose signed text is not the literal,
+// by the names of their fields.
 func signedApart(event reflect.Value) map[string]encodedAmount {
 	var apart map[string]encodedAmount
 	for i := range event.NumField() {
@@ -137,10 +136,12 @@ func signedApart(event reflect.Value) map[string]encodedAmount {
 	return apart
 }
 
-// DecodeEvent reads what [EncodeEvent] wrote. The error is [ErrMalformed] for
-// anything else, a form that a newer version of this module wrote included, which
-// is [ErrNewer] too.
-// Nothing is verified: whoever can write what is decoded can make any event.
+// DecodeEvent returns the event that [EncodeEvent] encoded. Any other input is an
+// error that matches [ErrMalformed]; the encoding of a newer version of this module
+// matches [ErrNewer] as well.
+//
+// It verifies nothing. Decode only what you have stored yourself: whoever can write
+// the bytes can make any event.
 func DecodeEvent(encoded []byte) (Event, error) {
 	fail := func(what string) (Event, error) {
 		return nil, fmt.Errorf("payack: DecodeEvent: %s: %w", what, ErrMalformed)
@@ -156,10 +157,10 @@ func DecodeEvent(encoded []byte) (Event, error) {
 	kind, known := kinds[e.Provider]
 	switch {
 	case e.Version != encodingVersion:
-		return fail("it does not name the form that it has")
+		return fail("it names no version of the encoding")
 	case !known:
 		return fail("the provider is not known to this version")
-	case len(e.Event) == 0 || e.Event[0] != '{': // encoding/json takes null for an empty event
+	case len(e.Event) == 0 || e.Event[0] != '{': // encoding/json decodes null without an error
 		return fail("it has no event")
 	}
 	ev := reflect.New(kind.Elem()).Interface().(Event)
@@ -171,22 +172,22 @@ func DecodeEvent(encoded []byte) (Event, error) {
 	for name, texts := range e.Amounts {
 		field := fields.FieldByName(name)
 		if !field.IsValid() || field.Type() != reflect.TypeFor[Amount]() {
-			return fail("it has an amount that its event has not")
+			return fail("it has an amount that is not a member of its event")
 		}
 		amount := AmountOf(texts.Literal).Signed(texts.Signed)
 		if shown := field.Interface().(Amount); amount.signed == "" || amount.Text() != shown.text {
-			return fail("its texts of an amount contradict each other")
+			return fail("the two texts of an amount contradict each other")
 		}
 		field.Set(reflect.ValueOf(amount))
 	}
 	return ev, nil
 }
 
-// repeatsName reports whether an object anywhere in a JSON text has a name twice.
+// repeatsName reports whether any object in a JSON text has the same name twice.
 func repeatsName(text []byte) bool {
 	type level struct {
 		names  map[string]bool // nil in an array
-		isName bool            // of the next token
+		isName bool            // the next token is a name
 	}
 	var levels []level
 	tokens := json.NewDecoder(bytes.NewReader(text))
@@ -194,7 +195,7 @@ func repeatsName(text []byte) bool {
 	for {
 		token, err := tokens.Token()
 		if err != nil {
-			return false // the end: the text was parsed before
+			return false // the end, since the text is valid JSON
 		}
 		switch token {
 		case json.Delim('{'):

@@ -5,47 +5,52 @@ import (
 	"strings"
 )
 
-// The kinds of refusal, for errors.Is. Each [Error] is one of them, or none
-// when the failure lies on the merchant's side (a callback that returned an
-// error, a store that is down).
+// Kinds of refusal, for errors.Is. An [Error] matches the one of its Reason. It
+// matches none of them for a failure on the merchant's side, such as a callback
+// that returned an error or a store that is down.
 var (
-	// ErrSignature: no key and no reading of the documents verifies it.
+	// ErrSignature: the signature verifies with none of the keys and schemes.
 	ErrSignature = errors.New("payack: signature does not verify")
-	// ErrEnvelope: what arrived is not an envelope of this key.
+	// ErrEnvelope: the body is not an envelope that the key opens.
 	ErrEnvelope = errors.New("payack: envelope does not open")
-	// ErrMalformed: it is not a message of this provider, or is an ambiguous one.
+	// ErrMalformed: the body is not a message of this provider, or an ambiguous
+	// one.
 	ErrMalformed = errors.New("payack: malformed message")
-	// ErrInvalid: it verifies, but its contents break a rule of the provider.
+	// ErrInvalid: the event verifies, but breaks a rule of the provider or of
+	// Options.Validate.
 	ErrInvalid = errors.New("payack: verified but invalid")
-	// ErrTooLarge: the body is over the limit.
+	// ErrTooLarge: the body is over the limit. An [Error] that matches it matches
+	// ErrRefused, too.
 	ErrTooLarge = errors.New("payack: body over the limit")
-	// ErrRefused: turned away at the gate, before anything was read.
+	// ErrRefused: the request was refused at the gate, by its method, headers,
+	// size, address or rate.
 	ErrRefused = errors.New("payack: refused at the gate")
-	// ErrUnknownTenant: there are no keys for the tenant that the request names.
-	// A KeyFunc returns it, and it is answered like a wrong signature.
+	// ErrUnknownTenant: there are no keys for the tenant that the request names. A
+	// KeyFunc returns it; the provider gets the answer for a wrong signature.
 	ErrUnknownTenant = errors.New("payack: no keys for this tenant")
-	// ErrSpliced: a signature that belongs to another message.
+	// ErrSpliced: the signature belongs to another event that came before.
 	ErrSpliced = errors.New("payack: signature was seen with another message")
-	// ErrUndecided is beside [ErrSpliced] where only the merchant's function can tell
-	// which of the messages is genuine, so that the other one may be the forgery. An
-	// inbox tries it again for a while.
+	// ErrUndecided comes together with [ErrSpliced] when only the merchant's
+	// function can find out which of the two events is genuine. The earlier one may
+	// be the forgery, so an inbox tries the event again for a while.
 	ErrUndecided = errors.New("payack: the other message may be the forged one")
-	// ErrUnexpected: the merchant knows no such order, or expects another amount.
+	// ErrUnexpected: the merchant knows no such order, or expects another amount. A
+	// callback may return it to reject an event.
 	ErrUnexpected = errors.New("payack: not what the merchant expects")
-	// ErrUnconfirmed: the provider, when asked, said something else.
-	// A Confirm hook returns it for a final contradiction only.
+	// ErrUnconfirmed: the provider was asked, and its answer contradicts the event.
+	// A Confirm hook returns it only when that answer is final.
 	ErrUnconfirmed = errors.New("payack: the provider does not confirm it")
-	// ErrConflict: the same identity came before with another fingerprint.
+	// ErrConflict: an event with the same ID but another fingerprint came before.
 	ErrConflict = errors.New("payack: same event with other amounts")
-	// ErrBusy: the same event is being processed at this moment.
+	// ErrBusy: the same event, or one with the same signature, is being processed.
 	ErrBusy = errors.New("payack: event is being processed")
 )
 
-// Reason says in one word why a delivery was not accepted. The set is closed,
-// so a reason fits a metric's label.
+// Reason is the cause, in one word, why a delivery was not accepted. The set is
+// closed, so it can label a metric.
 type Reason string
 
-// The reasons. The empty one is an accepted delivery, or a duplicate of one.
+// The reasons. An accepted delivery and a duplicate have the empty one.
 const (
 	// Refused at the gate.
 	ReasonMethod          Reason = "method"
@@ -80,27 +85,31 @@ const (
 	ReasonBodyRead     Reason = "body_read"
 )
 
-// Outcome is what became of a delivery.
+// Outcome is the result of a delivery.
 type Outcome string
 
 // The outcomes.
 const (
-	// OutcomeAccepted: verified, and the merchant's function returned nil.
+	// OutcomeAccepted: the event verified, and the merchant's function returned
+	// nil. With an inbox, the event was kept.
 	OutcomeAccepted Outcome = "accepted"
-	// OutcomeDuplicate: accepted before; answered as success without calling anything.
+	// OutcomeDuplicate: the event was accepted before. It is answered as a success,
+	// and nothing is called.
 	OutcomeDuplicate Outcome = "duplicate"
-	// OutcomeFailed: not processed; the answer asks the provider to send it again.
+	// OutcomeFailed: the event was not processed, and the provider is asked to send
+	// it again.
 	OutcomeFailed Outcome = "failed"
-	// OutcomeRejected: not authentic, or not what it should be.
+	// OutcomeRejected: the callback is not authentic, or its event is not
+	// acceptable. Sending it again will not help.
 	OutcomeRejected Outcome = "rejected"
-	// OutcomeRefused: turned away at the gate.
+	// OutcomeRefused: the request was refused at the gate.
 	OutcomeRefused Outcome = "refused"
 )
 
 // AfterVerified reports whether a delivery that is rejected for this reason was
-// verified first. Its sender then knows a key, or has a copy of what was signed
-// with one, so the answer may say that the signature matched. It is false for
-// reasons that reject nothing.
+// verified before. Its sender then knows a key or has a signed message, so the
+// answer may reveal that the signature matched. It is false for reasons that don't
+// reject.
 func (r Reason) AfterVerified() bool {
 	switch r {
 	case ReasonInvalid, ReasonSpliced, ReasonUnexpected, ReasonUnconfirmed, ReasonConflict:
@@ -109,7 +118,8 @@ func (r Reason) AfterVerified() bool {
 	return false
 }
 
-// Outcome returns the outcome that goes with a reason.
+// Outcome returns the outcome that a reason leads to. The empty reason leads to
+// OutcomeAccepted.
 func (r Reason) Outcome() Outcome {
 	switch r {
 	case "":
@@ -124,7 +134,7 @@ func (r Reason) Outcome() Outcome {
 	}
 }
 
-// kind returns the sentinel that goes with a reason, or nil.
+// kind returns the sentinel of a reason, or nil.
 func (r Reason) kind() error {
 	switch r {
 	case ReasonMethod, ReasonContentType, ReasonContentEncoding, ReasonAddress, ReasonRate:
@@ -155,7 +165,7 @@ func (r Reason) kind() error {
 	return nil
 }
 
-// Stage is the step at which a request ended.
+// Stage is the step of processing at which a delivery ended.
 type Stage string
 
 // The stages, in order.
@@ -169,26 +179,27 @@ const (
 	StageCall    Stage = "call"
 )
 
-// Error says why a delivery was not accepted. It never holds a secret, an
-// expected signature, a header or a part of the body. errors.Is matches it
-// with the sentinel of its reason, and with what Err wraps.
+// Error says why a delivery was not accepted. errors.Is matches it with the
+// sentinel of its Reason, and with whatever Err matches. It never holds a secret,
+// an expected signature, a header or a part of the body, except through Err, which
+// comes from your own code.
 type Error struct {
 	Provider Provider
 	Stage    Stage
 	Reason   Reason
-	// EventID is the event's identity, empty before it is verified.
+	// EventID is the event's ID. It is empty if the delivery did not verify.
 	EventID string
-	// Detail says more, and names the fix where there is one. It holds nothing
-	// that was sent, but may hold an offset into it.
+	// Detail explains the reason, and names the fix if there is one. It holds
+	// nothing that was sent, but may hold an offset into it.
 	Detail string
-	// Err is what the merchant's own side returned (callback, store, key
-	// source, expectation, confirmation), nil otherwise.
+	// Err is the error of the merchant's side (callback, store, KeyFunc, Expect,
+	// Confirm), or nil.
 	Err error
 }
 
 var oneLine = strings.NewReplacer("\r\n", "; ", "\n", "; ", "\r", "; ")
 
-// Error returns one line, whatever Err says.
+// Error returns one line, even if the text of Err has several.
 func (e *Error) Error() string {
 	s := "payack: " + string(e.Provider) + ": " + string(e.Reason)
 	if e.Detail != "" {
@@ -200,8 +211,8 @@ func (e *Error) Error() string {
 	return s
 }
 
-// textOf returns an error's text. The error is the merchant's own, and a nil
-// pointer in it may panic when it is asked.
+// textOf returns an error's text. It recovers, because the Error method of a nil
+// pointer may panic.
 func textOf(err error) (text string) {
 	defer func() {
 		if recover() != nil {
@@ -211,7 +222,8 @@ func textOf(err error) (text string) {
 	return err.Error()
 }
 
-// Is reports whether target is the sentinel of the error's reason.
+// Is reports whether target is the sentinel of the error's reason, or [ErrRefused]
+// for a refusal at the gate.
 func (e *Error) Is(target error) bool {
 	kind := e.Reason.kind()
 	return kind != nil && target == kind || target == ErrRefused && e.Reason.Outcome() == OutcomeRefused

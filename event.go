@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// Provider names a payment provider, in lower case.
+// Provider is the name of a payment provider, in lower case.
 type Provider string
 
 // The providers.
@@ -16,187 +16,198 @@ const (
 	Payatom Provider = "payatom"
 )
 
-// Scheme says which reading of a provider's contradictory documents a message
-// verified under. Configurations pin one or several.
+// Scheme identifies the reading of a provider's documents under which a message
+// verified. The documents contradict themselves, so several readings are possible.
+// Configurations can pin one or several.
 type Scheme string
 
 // Schemes of Ptop: where the signature is, and over which text.
 const (
-	// SchemeHeader: signature in a header, over the whole raw body.
+	// SchemeHeader: the signature is in a header and covers the whole raw body.
 	SchemeHeader Scheme = "header"
-	// SchemeSpliced: over the raw body without the signature member and one comma.
+	// SchemeSpliced: the signature is in the body and covers the raw body without
+	// the signature member and one comma.
 	SchemeSpliced Scheme = "spliced"
-	// SchemeReencoded: over PHP's json_encode of the body without the member.
+	// SchemeReencoded: it covers PHP's json_encode of the body without the
+	// signature member.
 	SchemeReencoded Scheme = "reencoded"
-	// SchemeBlanked: over the raw body with the member's value emptied.
+	// SchemeBlanked: it covers the raw body with the value of the signature member
+	// emptied.
 	SchemeBlanked Scheme = "blanked"
-	// SchemeForm: over the raw form without the signature pair.
+	// SchemeForm: it covers the raw form without the signature pair.
 	SchemeForm Scheme = "form"
-	// SchemeFormRebuilt: over PHP's http_build_query of the other pairs.
+	// SchemeFormRebuilt: it covers PHP's http_build_query of all other pairs.
 	SchemeFormRebuilt Scheme = "form-rebuilt"
-	// SchemeCustom: over what the merchant's own reading says.
+	// SchemeCustom: the merchant's own reading decides what it covers.
 	SchemeCustom Scheme = "custom"
-	// SchemeQuery: nothing is signed. Ptop was asked by payment-check, whose answer
-	// is as good as the TLS connection, and the order is the merchant's own record.
-	// No callback verifies under it, and no configuration can pin it.
+	// SchemeQuery: nothing is signed. The event comes from Ptop's payment-check,
+	// whose answer is authenticated by TLS only, and from the merchant's own record
+	// of the order. No callback verifies under it, and no configuration can pin it.
 	SchemeQuery Scheme = "query"
 )
 
 // Schemes of PTS and Payatom: which text of a number was signed.
 const (
-	// SchemeLiteral: the literal as sent (a string's content).
+	// SchemeLiteral: the literal as sent; for a JSON string, its content.
 	SchemeLiteral Scheme = "literal"
-	// SchemePHP: PHP's text of the decoded number, 100.5 for 100.50.
+	// SchemePHP: PHP's text of the decoded number, such as 100.5 for 100.50.
 	SchemePHP Scheme = "php"
 )
 
-// Event is what all providers' events have in common.
+// Event is the interface of all providers' events. Only this package can implement
+// it.
 //
-// Events are made by package verify and are not changed after that, except for
-// what the receiver found out by asking (Found), which is there before the
-// merchant's function is called.
+// Package verify makes events. After that they don't change, except that the
+// receiver sets the findings ([Event.Found]) before it calls the merchant's
+// function.
 type Event interface {
-	// Provider names the sender.
+	// Provider returns the provider that sent the event.
 	Provider() Provider
-	// ID identifies what happened, not the delivery: the same event sent again
-	// has the same ID, and the next status of the same payment has another. It
-	// is made of the provider, a version, the tenant and signed text only, with
-	// amounts by value. It is safe as a key: valid UTF-8 without control
-	// characters, at most 512 bytes.
+	// ID identifies the event, not the delivery: a redelivery has the same ID, and
+	// the next status of the same payment has another one. It consists of the
+	// provider, a version, the tenant and signed members, with amounts by value.
 	//
-	// Keep it beside an event that is stored as JSON: that form leaves out how
-	// the event was verified, and with it the tenant. [EncodeEvent] keeps all.
+	// It is safe as a key: valid UTF-8 without control characters, at most 512
+	// bytes.
+	//
+	// If you store an event as JSON, store its ID as well. The JSON form omits how
+	// the event was verified, and with it the tenant. [EncodeEvent] keeps
+	// everything.
 	ID() string
-	// Fingerprint is what must be the same whenever the ID is: the signed
-	// amounts by value and the currencies, or the order where no amount is
-	// signed. The same ID with another fingerprint is a conflict. Unlike ID it
-	// has no bound and may hold any character; where room is short, keep a
-	// digest of it.
+	// Fingerprint returns what must be equal whenever the ID is: the signed amounts
+	// by value and the currencies, or the order if no amount is signed. The same ID
+	// with another fingerprint is a conflict. Unlike the ID it has no bounded
+	// length and may hold any character; store a digest of it where space is
+	// limited.
 	Fingerprint() string
-	// Order returns the merchant's own number of the order, as signed.
+	// Order returns the merchant's order number, as signed.
 	Order() string
-	// Payment identifies the payment that the event is about, within its tenant:
-	// all events of one payment have the same. It is as safe a key as ID.
+	// Payment identifies the payment that the event is about, within its tenant.
+	// All events of one payment have the same. It is as safe a key as ID.
 	Payment() string
-	// Paid reports whether the event says that the merchant got money. A refund
-	// and an unknown status are not paid.
+	// Paid reports whether the event says that the merchant was paid. A refund and
+	// an unknown status are not paid. For exceptions see the event's own method: a
+	// PTS withdrawal that succeeded is paid, too.
 	Paid() bool
-	// Final reports whether the status does not change again. An unknown status
+	// Final reports whether the status does not change any more. An unknown status
 	// is not final.
 	Final() bool
-	// Check reports whether the event keeps the rules in its validate tags. The
-	// error is [ErrInvalid] and names the member, not its value.
+	// Check returns an error that matches [ErrInvalid] if the event breaks a rule
+	// in its validate tags. The error names the member, not its value.
 	Check() error
 	// VerifiedBy returns how the event was verified.
 	VerifiedBy() Verification
-	// Found returns what the merchant's records and the provider said when they
-	// were asked about the event.
+	// Found returns the answers of the merchant's records and of the provider about
+	// the event.
 	Found() Findings
-	// Summary returns what a list shows of the event, and by which it is found.
+	// Summary returns what a list shows of the event, for people.
 	Summary() Summary
 
-	restore(Verification) // of embedding Verification: methods can be added here
+	restore(Verification) // unexported, so that methods can be added to the interface
 }
 
-// Verification says how an event was verified. It is no part of its JSON form.
+// Verification says how an event was verified. The event's JSON form omits it.
 type Verification struct {
-	// Tenant is the scope of the keys that verified it, empty for static keys
-	// without one.
+	// Tenant is the tenant of the keys that verified the event. It is empty for
+	// static keys without one.
 	Tenant string
-	// Scheme is the reading of the documents that matched.
+	// Scheme is the reading of the provider's documents under which the signature
+	// matched.
 	Scheme Scheme
-	// Key is the index of the key that matched, in the order configured.
+	// Key is the index of the key that matched, in the configured order.
 	Key int
-	// Signature is the text of the signature that matched, as received: sign,
-	// post_hash or the hex digits of the HMAC.
+	// Signature is the signature that matched, as received: sign (PTS), post_hash
+	// (Payatom) or the hex digits of the HMAC (Ptop).
 	Signature string
 }
 
-// VerifiedBy returns v. Events have the method by embedding.
+// VerifiedBy returns v. Events inherit the method.
 func (v Verification) VerifiedBy() Verification { return v }
 
-// restore is how [DecodeEvent] reaches an event's verification.
+// restore sets an event's verification, for [DecodeEvent].
 func (v *Verification) restore(from Verification) { *v = from }
 
-// Findings is what was found out about an event by asking. The receiver sets it
-// from what the hooks Expect and Confirm return. It is no part of the event's
-// JSON form.
+// Findings are the answers of the hooks Expect and Confirm about an event. The
+// receiver sets them. The event's JSON form omits them.
 type Findings struct {
-	// Confirmed is what the provider's own query said, nil where it was not
-	// asked.
+	// Confirmed is the provider's answer to a query, nil if it was not asked.
 	Confirmed *Confirmation
-	// Expected is what the merchant's records say of the order. Found is false
-	// when they were not asked. (When they know no such order the event is
-	// rejected, and nobody sees it.)
+	// Expected is what the merchant's records say of the order. Found is false when
+	// they were not asked. It can't mean an unknown order, because such an event is
+	// rejected before the callback.
 	Expected Expectation
 }
 
-// Found returns f. Events have the method by embedding.
+// Found returns f. Events inherit the method.
 func (f Findings) Found() Findings { return f }
 
 // Summary is what a list shows of an event and what people search by. It is for
-// people: nothing is decided by it, since some of it is not signed. What the
-// provider does not send is empty.
+// people only: don't decide by it, since some of it is not signed. A member that
+// the provider does not send is empty.
 type Summary struct {
 	// Status is the provider's own word or number for the state.
 	Status string
-	// Amount is the sum that the event is about, as signed, or as the provider
-	// confirmed it where no amount is signed. Currency may be absent.
+	// Amount is the sum that the event is about: the signed one, or the one that
+	// the provider confirmed if no amount is signed. Currency may be absent.
 	Amount   Amount
 	Currency Text
-	// Transaction is the provider's own name of the payment. Payatom's, its
-	// ref_code, is not signed.
+	// Transaction is the provider's identifier of the payment. Payatom's, ref_code,
+	// is not signed.
 	Transaction string
-	// Reference is what the payer's bank calls the payment. It is not signed.
+	// Reference is the identifier that the payer's bank gave the payment. It is not
+	// signed.
 	Reference string
 }
 
-// Confirmation is what the provider answered when it was asked.
+// Confirmation is the provider's answer to a query about an event.
 type Confirmation struct {
-	// Paid reports whether the provider says that the money came in.
+	// Paid reports whether the provider says that the payment succeeded.
 	Paid bool `json:"paid"`
-	// Status is the provider's own word or number for it.
+	// Status is the provider's own word or number for the state.
 	Status string `json:"status"`
-	// Amount is the sum that the provider names.
+	// Amount is the amount in the provider's answer.
 	Amount Amount `json:"amount,omitzero"`
-	// Currency of the amount, where the provider names one.
+	// Currency is the currency of the amount, absent if the provider names none.
 	Currency Text `json:"currency,omitzero"`
 }
 
 // Expectation is what the merchant's own records say of an order.
 type Expectation struct {
-	// Found reports whether there is such an order. Without it nothing else
-	// counts, and the event is rejected as unexpected.
+	// Found reports whether the order exists. If it is false, the event is rejected
+	// as unexpected and the other members don't matter.
 	Found bool
-	// Amount is what the order was made out for.
+	// Amount is the amount that the order is for.
 	Amount Amount
-	// RefCode is the ref_code that Payatom answered when the payment was created,
-	// empty where it was not kept. Ask the gateway by it: the webhook's own
-	// ref_code is not signed, so a copy may name another.
+	// RefCode is the ref_code that Payatom returned when the payment was created,
+	// empty if it was not kept. Ask the gateway by it, because the webhook's own
+	// ref_code is not signed and can be replaced.
 	RefCode string
 }
 
-// AnyAmount returns true: it is the rule for PayatomConfig.Match that takes every
-// amount, since people pay parts. Compare ev.ReceivedAmount with
-// ev.Expected.Amount before you deliver goods. The rule is taken only together
-// with Confirm, because only the gateway can then tell a genuine amount from one
-// whose borders were moved.
+// AnyAmount returns true. As PayatomConfig.Match it accepts every received amount,
+// for merchants who allow part payments. Compare ev.ReceivedAmount with
+// ev.Expected.Amount before you deliver goods.
+//
+// It is allowed only together with Confirm: the hash of a webhook does not show
+// where the order id ends and the amount begins, so only the gateway can confirm
+// the amount.
 func AnyAmount(expected, received Amount) bool { return true }
 
-// maxID bounds an identity's length, so that it fits the index of any store.
+// maxID bounds the length of an identity in bytes, so that it fits the index of any
+// store.
 const maxID = 512
 
-// idVersion stands in every identity. Identities are kept in databases: when
-// the rules by which they are made change, the version does, and nothing that
-// was settled under the old rules is taken for new without somebody noticing.
+// idVersion is part of every identity. Databases keep identities, so change it
+// whenever the rules for making them change. Otherwise events that were settled
+// under the old rules could be settled again unnoticed.
 const idVersion = "v1"
 
-// joinID joins parts so that different parts never give the same text. It
-// percent-encodes the separator, the escape character and control characters
-// (C0, DEL and C1) inside a part, and every byte above ASCII of a part that is
-// not UTF-8. It replaces what would be too long by its digest.
+// joinID joins parts so that different parts never give the same text. In each part
+// it percent-encodes the separator, the escape character and control characters
+// (C0, DEL and C1), and in a part that is not UTF-8 every byte above ASCII. A
+// result longer than maxID is replaced by its digest.
 func joinID(p Provider, parts ...string) string {
-	var short [128]byte // nearly all are, and then only the string is allocated
+	var short [128]byte // usually long enough, so that only the string is allocated
 	b := append(append(append(short[:0], p...), ':'), idVersion...)
 	for _, s := range parts {
 		b = append(b, ':')
@@ -208,7 +219,7 @@ func joinID(p Provider, parts ...string) string {
 	}
 	if len(b) > maxID {
 		sum := sha256.Sum256(b)
-		// One part instead of several, so it is no other event's identity.
+		// A single part, so it can't equal the identity of another event.
 		b = append(append(append(append(b[:0], p...), ':'), idVersion...), ":sha256-"...)
 		b = hex.AppendEncode(b, sum[:])
 	}
@@ -217,8 +228,7 @@ func joinID(p Provider, parts ...string) string {
 
 func mustEscape(c byte) bool { return c == ':' || c == '%' || c < 0x20 || c == 0x7f }
 
-// needsEscape reports whether appendEscaped has to look at a part: something in
-// it must be escaped, or is not ASCII.
+// needsEscape reports whether s has a byte that must be escaped or is not ASCII.
 func needsEscape(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; mustEscape(c) || c >= utf8.RuneSelf {

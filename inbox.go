@@ -5,67 +5,71 @@ import (
 	"time"
 )
 
-// Inbox keeps verified deliveries before the provider is told that they were
-// received, and has them processed later, again and again until it succeeds.
-// Module inbox has one on SQL databases.
+// Inbox keeps verified deliveries durably before the provider is answered, and has
+// each processed later, again and again until it succeeds. Module inbox implements
+// it on SQL databases.
 //
-// With an inbox a receiver's first half ends in Keep, and its second half runs
-// from the inbox, which calls the [Desk] that was mounted under the receipt's
-// name.
+// With an inbox the first half of a receiver ends with Keep. The inbox runs the
+// second half: it calls the [Desk] that is mounted under the receipt's Receiver.
 type Inbox interface {
 	// Store is where the second half claims the event, so that a redelivery that
 	// is processed twice is settled once.
 	Store
-	// Mount makes a receiver known by its name, so that what was kept finds it
-	// again after a restart. A name that is taken is an error.
+	// Mount registers a receiver under its name, so that kept events find it after
+	// a restart. It returns an error if the name is taken.
 	Mount(name string, d Desk) error
-	// Keep commits a receipt to durable storage. [ClaimGranted] means that it is
-	// kept; [ClaimWaits] that it is already, and waits to be processed; [ClaimDone]
-	// that it needs not be, because nothing will be done about it any more;
-	// [ClaimBusy] that there is no room for another variant of
-	// it; [ClaimConflict] that it came before with other Details, so that a person
-	// has to look, and it is not processed. After an error nothing is known, and
-	// the provider is asked to send again.
+	// Keep commits a receipt to durable storage. An error means that nothing is
+	// known, and the provider is asked to send again. Otherwise the state is one
+	// of:
+	//   - [ClaimGranted]: the receipt is kept.
+	//   - [ClaimWaits]: the event was kept before, and is not processed yet.
+	//   - [ClaimDone]: the event needs no keeping, because nothing more will be
+	//     done about it.
+	//   - [ClaimBusy]: there is no room for another variant of the event.
+	//   - [ClaimConflict]: the event came before with other Details. A person has
+	//     to look at it; it is not processed.
 	Keep(ctx context.Context, r *Receipt) (ClaimState, error)
 }
 
-// Desk is the second half of a receiver, as an inbox needs it.
-// middleware.Handler is one.
+// Desk is the second half of a receiver. An inbox calls it; middleware.Handler
+// implements it.
 type Desk interface {
-	// Process takes the event of a receipt to the merchant's function, once only,
-	// and fills o. The error is nil for an event that is accepted, or was, and an
-	// [*Error] otherwise.
+	// Process takes a kept event to the merchant's function, once only, and fills
+	// o. The error is nil for an event that is accepted now or was accepted before,
+	// and an [*Error] otherwise.
 	Process(ctx context.Context, d *Delivery, o *Observation) error
-	// Observe has an observation logged, and handed to the receiver's observer.
+	// Observe logs an observation and hands it to the receiver's observer.
 	Observe(ctx context.Context, o *Observation)
 }
 
-// Receipt is a verified delivery on its way into an inbox.
+// Receipt is a verified delivery that is handed to an inbox.
 type Receipt struct {
-	// Receiver is the name that the receiver was mounted under.
+	// Receiver is the name under which the receiver is mounted.
 	Receiver string
-	// Delivery is what arrived, with its event.
+	// Delivery is the callback, with its event.
 	Delivery *Delivery
-	// Variant is the unsigned handle by which Confirm would ask about the event,
-	// empty where it asks by nothing unsigned. Copies of a delivery that differ in
-	// it are all kept: a forged handle must not keep the genuine one out.
+	// Variant is the unsigned handle by which Confirm would ask about the event. It
+	// is empty if Confirm asks by signed members only. An inbox keeps copies of a
+	// delivery with different variants, so that a forged handle can't keep the
+	// genuine delivery out.
 	Variant string
-	// Details is a digest of what is not signed and may make another event of it,
-	// as those of a second partial refund; empty where nothing does.
+	// Details is a digest of unsigned members that may make this a different event:
+	// a second partial refund differs from the first in those only. It is empty for
+	// events without such members.
 	Details string
-	// Differs reports that the event was done with other Details, in the inbox or
-	// in a store that was there before.
+	// Differs reports that the event was done before with other Details, in the
+	// inbox or in the former store.
 	Differs bool
-	// Allowed reports whether the sender's address is among the receiver's
-	// AllowedAddresses: there is always room for its deliveries.
+	// Allowed reports whether the sender is in the receiver's AllowedAddresses. Its
+	// deliveries are kept even if there is no room for others.
 	Allowed bool
 }
 
-// InboxStats says how much waits in an inbox.
+// InboxStats says how many events wait in an inbox.
 type InboxStats struct {
 	// Pending, Running and Dead count the events in these states.
 	Pending, Running, Dead int
-	// Oldest is how long ago the oldest event that is pending or running was
-	// received, 0 where there is none.
+	// Oldest is the age of the oldest event that is pending or running, 0 if there
+	// is none.
 	Oldest time.Duration
 }

@@ -5,12 +5,13 @@ import (
 	"net/http"
 )
 
-// KeyFunc finds the keys for a request, for example by the tenant in its path.
-// It is called after the gate and after the body was read, and must be safe for
-// concurrent use. Keys name their tenant, which is part of every event's
-// identity: give the name in your records, not the request's spelling of it.
+// KeyFunc returns the keys for a request, for example by the tenant in its path. It
+// is called after the body was read, and must be safe for concurrent use. The
+// tenant of the keys is part of every event's identity: take its name from your
+// records, not from the request, which may spell it in several ways.
 //
-// Return [ErrUnknownTenant] when there are none for this request: it is then
-// answered like a wrong signature. Any other error means that the source could
-// not tell, and is answered "send again".
+// Return an error that matches [ErrUnknownTenant] if there are no keys for the
+// request: the provider gets the answer for a wrong signature. Any other error
+// means that the keys could not be looked up, and the provider is asked to send
+// again.
 type KeyFunc[K any] func(ctx context.Context, r *http.Request) (K, error)

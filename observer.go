@@ -10,25 +10,24 @@ import (
 	"github.com/payack/payack/internal/nilness"
 )
 
-// Observer is told of every delivery, once, when its answer has been written.
-// It is called in the request's goroutine and the server sends what was written
-// when that ends, so a slow one delays the answer. Implementations must be safe
-// for concurrent use.
+// Observer is called once for every delivery, after its answer was written. It must
+// be safe for concurrent use. It runs in the request's goroutine, and the server
+// sends the answer when that ends, so a slow observer delays the answer.
 type Observer interface {
 	Observe(ctx context.Context, o *Observation)
 }
 
-// ObserverFunc is a function as an [Observer].
+// ObserverFunc makes an [Observer] of a function.
 type ObserverFunc func(ctx context.Context, o *Observation)
 
 // Observe calls f.
 func (f ObserverFunc) Observe(ctx context.Context, o *Observation) { f(ctx, o) }
 
-// Observers returns an observer that tells several, in this order. Where one
-// panics the others are told all the same, and the panic goes on. A nil one panics
-// at once, so that it is found when the program starts.
+// Observers returns an observer that calls all of these, in this order. If one
+// panics, the others are called all the same, and then the panic continues. The
+// result is an [AttemptTracer] for those that are.
 //
-// It is an [AttemptTracer], for those of them that are.
+// It panics if one is nil, so that the mistake shows when the program starts.
 func Observers(all ...Observer) Observer {
 	for i, o := range all {
 		if nilness.Of(o) {
@@ -43,7 +42,7 @@ type observers []Observer
 // Observe implements [Observer].
 func (all observers) Observe(ctx context.Context, o *Observation) {
 	if len(all) > 0 {
-		defer all[1:].Observe(ctx, o) // when the first one panics, too
+		defer all[1:].Observe(ctx, o) // deferred, because the first may panic
 		all[0].Observe(ctx, o)
 	}
 }
@@ -65,68 +64,71 @@ func (all observers) StartAttempt(ctx context.Context, d *Delivery) (context.Con
 	}
 }
 
-// AttemptTracer is implemented by an [Observer] that follows events which are
-// processed without a request: those that an inbox kept, and those that were found
-// by asking. StartAttempt is called before, with the delivery; what asks the
-// provider and the merchant's function get the context that it returns. end is
-// called when the attempt is over and before it is observed; the observation then
-// lacks what the inbox adds (Attempt, Dead and Next). Requests have the context of
-// whatever traces the server.
+// AttemptTracer is an [Observer] that also traces events which are processed
+// without a request: events that an inbox kept, and events that were found by
+// asking.
+//
+// StartAttempt is called before the attempt. Confirm, Expect and the merchant's
+// function get the context that it returns. end is called after the attempt and
+// before Observe; the observation then lacks what the inbox adds (Attempt, Dead and
+// Next). For requests StartAttempt is not called: they have the context of the
+// server's own tracing.
 type AttemptTracer interface {
 	StartAttempt(ctx context.Context, d *Delivery) (_ context.Context, end func(*Observation))
 }
 
-// Observation is what became of a delivery. It is valid during the call only.
+// Observation describes one delivery and its outcome. Use it only during the call
+// that passes it.
 //
-// Provider, Outcome, Reason, Scheme and Status are bounded sets, fit for
-// labels of metrics; EventID is not.
+// Provider, Outcome, Reason, Scheme and Status have bounded sets of values and can
+// label metrics. EventID can't.
 type Observation struct {
 	Delivery *Delivery
 	Outcome  Outcome
 	Reason   Reason
 	Scheme   Scheme
-	// EventID is empty for deliveries that did not verify.
+	// EventID is empty for a delivery that did not verify.
 	EventID string
-	// Status is the HTTP status that was answered.
+	// Status is the HTTP status of the answer.
 	Status int
-	// Err is nil for accepted and duplicate deliveries, unless the delivery
-	// was accepted and could not be recorded as done.
+	// Err is nil for accepted and duplicate deliveries, unless a delivery was
+	// accepted but could not be recorded as done.
 	Err error
-	// Stack is where a panic came from.
+	// Stack is the stack of a panic in the merchant's code.
 	Stack string
-	// Attempt counts the attempts to process an event that an inbox keeps, from 1;
-	// it is 0 for a request.
+	// Attempt counts the attempts to process an event that an inbox keeps; the
+	// first is 1. It is 0 for a request.
 	Attempt int
-	// Waits reports that an inbox keeps the event, and that it is not processed yet.
-	// It is false for attempts, which have Next.
+	// Waits reports that an inbox keeps the event and has not processed it yet. It
+	// is false for attempts, which have Next.
 	Waits bool
-	// Dead reports that no further attempt is made by itself.
+	// Dead reports that no further attempt is made unless a person asks for it.
 	Dead bool
-	// Next is when the next attempt is due, zero where none is.
+	// Next is when the next attempt is due, zero if none is.
 	Next time.Time
-	// Age is how old the order was when its event was found by asking: how late
-	// the callback is, or for how long it has been lost. It is 0 for a callback and
-	// for an attempt.
+	// Age is the age of the order when its event was found by asking: the callback
+	// is late by so much, or lost. It is 0 for a callback and for an attempt.
 	Age time.Duration
-	// Took says how long the stages were. A stage that was not reached is 0.
+	// Took has the duration of each stage; a stage that was not reached is 0.
 	Took Durations
 }
 
-// Durations says how long each stage of a delivery took.
+// Durations are the times that the stages of a delivery took.
 type Durations struct {
-	// Capture is the reading of the body.
+	// Capture is the time for reading the body.
 	Capture time.Duration
-	// Verify is opening, decoding, verifying and checking.
+	// Verify is the time for opening, decoding, verifying and checking.
 	Verify time.Duration
-	// Guard is claiming the event, expectation and confirmation.
+	// Guard is the time for expectation, confirmation and claiming the event; with
+	// an inbox, for keeping it.
 	Guard time.Duration
-	// Call is the merchant's function.
+	// Call is the time in the merchant's function.
 	Call time.Duration
-	// Total is all of it, answer included.
+	// Total is the whole time, with the answer.
 	Total time.Duration
 }
 
-// Stages are the stages that were reached, in their order, with how long each took.
+// Stages yields the stages that were reached, in order, with their durations.
 func (d *Durations) Stages() iter.Seq2[Stage, time.Duration] {
 	return func(yield func(Stage, time.Duration) bool) {
 		for _, s := range [...]struct {

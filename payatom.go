@@ -7,12 +7,13 @@ import (
 	"github.com/payack/payack/internal/payatom"
 )
 
-// PayatomStatus is the state of a Payatom order, as the gateway spells it. A
-// value that is not among the constants is delivered as it came, and is
-// neither paid nor final.
+// PayatomStatus is the state of a Payatom order, in the gateway's spelling. A value
+// that is not among the constants is delivered unchanged, and is neither paid nor
+// final.
 type PayatomStatus string
 
-// The statuses: of the provider's documents, and (the last three) seen in use.
+// The statuses. The last three are not in Payatom's documents, but were seen in
+// use.
 const (
 	PayatomPending         PayatomStatus = "Pending"
 	PayatomApproved        PayatomStatus = "Approved"
@@ -27,11 +28,11 @@ const (
 	PayatomFailed          PayatomStatus = "Failed"
 )
 
-// Paid reports whether the money came in. A refund is not paid.
+// Paid reports whether the merchant was paid. A refund is not paid.
 func (s PayatomStatus) Paid() bool { return s == PayatomApproved || s == PayatomLateApproved }
 
-// Final reports whether the status does not change again (a late approval can
-// follow a time-out).
+// Final reports whether the status does not change any more. User Timed Out is not
+// final, because Late Approved can follow.
 func (s PayatomStatus) Final() bool {
 	switch s {
 	case PayatomApproved, PayatomLateApproved, PayatomDeclined, PayatomRefundCompleted, PayatomCancelled, PayatomFailed:
@@ -49,59 +50,62 @@ func (s PayatomStatus) Known() bool {
 	return s.Final()
 }
 
-// needsAmount reports whether an event with this status must say how much.
+// needsAmount reports whether an event with this status must have an amount.
 func (s PayatomStatus) needsAmount() bool {
 	return s.Paid() || s == PayatomRefundInitiated || s == PayatomRefundCompleted
 }
 
-// PayatomEvent is a webhook of Payatom. The hash covers order_id,
-// received_amount and status, joined without separators: alone it cannot tell
-// (ORD1, 500) from (ORD15, 00), which is why a receiver must compare the order
+// PayatomEvent is a webhook of Payatom. Its hash covers order_id, received_amount
+// and status, joined without separators. So the hash alone does not distinguish
+// order ORD1 over 500 from order ORD15 over 00. A receiver must compare the order
 // with what it expects, or ask the gateway.
 type PayatomEvent struct {
 	Verification `json:"-"`
 	Findings     `json:"-"`
 
-	// OrderID is shorter than 64 bytes: two longer ones can be made that have the
-	// same hash.
+	// OrderID is shorter than 64 bytes. Longer ids allow MD5 collisions: two ids
+	// with the same hash.
 	OrderID string `json:"order_id" validate:"required,payatom_order_id"`
-	// ReceivedAmount is what was really paid, and the amount to act on.
+	// ReceivedAmount is the amount that was really paid. Act on this one.
 	ReceivedAmount Amount        `json:"received_amount,omitzero" validate:"payatom_amount"`
 	Status         PayatomStatus `json:"status" validate:"required,payatom_status"`
 
-	// Unsigned members are not authenticated.
+	// Unsigned holds the members that are not authenticated.
 	Unsigned PayatomUnsigned `json:"unsigned,omitzero"`
 }
 
-// PayatomUnsigned holds what the hash of a Payatom webhook does not cover.
-// Whoever relays the webhook may have changed it: show it, never decide on it.
+// PayatomUnsigned holds the members of a Payatom webhook that its hash does not
+// cover. Anybody who relays the webhook may have changed them: show them, but never
+// decide by them.
 //
-// It may hold anything: a text is a string's content, U+0000 too, or the
-// literal of any other JSON value, and an amount that is no number is not
-// Valid.
+// Their contents are not checked. A Text is the content of a string, which may hold
+// U+0000, or the literal of any other JSON value. An Amount may not be Valid.
 type PayatomUnsigned struct {
 	RequestedAmount Amount `json:"requested_amount,omitzero"`
 	BankRef         Text   `json:"bank_ref,omitzero"`
 	SenderUPI       Text   `json:"sender_upi,omitzero"`
 	RefCode         Text   `json:"ref_code,omitzero"`
-	// RefundInfo is refund_info: by the documents the literal of an object, or
-	// [] where there is none. Where a form spells the object with brackets,
-	// refund_info[refund_amount]=5, it is the literal of that object, with
-	// strings for members; pairs that nest deeper, name no member, or stand
-	// beside a plain refund_info are Extra. Refund reads it.
+	// RefundInfo is refund_info. Payatom documents the literal of an object, or []
+	// if there is no refund. [PayatomUnsigned.Refund] parses it.
+	//
+	// A form may spell the object with brackets: refund_info[refund_amount]=5.
+	// RefundInfo is then the literal of that object, with strings as members. Pairs
+	// that nest deeper, that name no member, or that come with a plain refund_info
+	// are in Extra.
 	RefundInfo Text `json:"refund_info,omitzero"`
-	// UPIID is upi_id, the account that was paid into, and WebhookAcknowledged is
-	// webhook_acknowledged, whether the gateway takes the webhook for acknowledged
-	// ("1", "0"). By the documents they stand in the answers of status polling.
+	// UPIID is upi_id, the account that received the payment. WebhookAcknowledged
+	// is webhook_acknowledged: whether the gateway counts the webhook as
+	// acknowledged ("1" or "0"). Payatom documents both for the answers of status
+	// polling.
 	UPIID               Text `json:"upi_id,omitzero"`
 	WebhookAcknowledged Text `json:"webhook_acknowledged,omitzero"`
 
-	// Extra holds the members that the documents don't know, as their text (a
-	// nested value as its literal).
+	// Extra holds the members that Payatom does not document, by name: the content
+	// of a string, the literal of any other value.
 	Extra map[string]Text `json:"extra,omitempty"`
 }
 
-// PayatomRefund is the refund_info of a Payatom webhook. It is not signed.
+// PayatomRefund is the parsed refund_info of a Payatom webhook. It is not signed.
 type PayatomRefund struct {
 	RefundedUPI   Text
 	Amount        Amount
@@ -111,8 +115,8 @@ type PayatomRefund struct {
 	Notes         Text
 }
 
-// Refund reads RefundInfo, and reports whether it is an object with members. A
-// member that is no string is given as its literal.
+// Refund parses RefundInfo. ok is false unless that is an object with members. A
+// member that is not a string has its literal as text.
 func (u *PayatomUnsigned) Refund() (refund PayatomRefund, ok bool) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal([]byte(u.RefundInfo.String()), &members) != nil || len(members) == 0 {
@@ -127,7 +131,7 @@ func (u *PayatomUnsigned) Refund() (refund PayatomRefund, ok bool) {
 			return NullText()
 		case raw[0] == '"':
 			var s string
-			_ = json.Unmarshal(raw, &s) // it has just been parsed as part of the object
+			_ = json.Unmarshal(raw, &s) // can't fail: it was parsed as part of the object
 			return NewText(s)
 		}
 		return NewText(string(raw))
@@ -145,10 +149,13 @@ func (u *PayatomUnsigned) Refund() (refund PayatomRefund, ok bool) {
 // Provider returns [Payatom].
 func (*PayatomEvent) Provider() Provider { return Payatom }
 
-// ID is made of order_id and status. Approved and Late Approved are one word in
-// it: an order is paid once, and a second approval with another amount is a
-// conflict. Under every other status received_amount is part of the ID too, by
-// value: refunds of different amounts are different events.
+// ID identifies the event by order_id and status, within the tenant. [Event.ID]
+// describes the text.
+//
+// For a paid order, Approved and Late Approved count as one status and the amount
+// is left out: an order is paid once, and a second approval with another amount is
+// a conflict. For every other status received_amount is part of the ID, by value:
+// refunds of different amounts are different events.
 func (e *PayatomEvent) ID() string {
 	if e.Paid() {
 		return joinID(Payatom, e.Tenant, e.OrderID, string(PayatomApproved))
@@ -156,28 +163,28 @@ func (e *PayatomEvent) ID() string {
 	return joinID(Payatom, e.Tenant, e.OrderID, string(e.Status), e.ReceivedAmount.byValue())
 }
 
-// Fingerprint is the signed amount, by value.
+// Fingerprint returns received_amount, by value.
 func (e *PayatomEvent) Fingerprint() string { return e.ReceivedAmount.byValue() }
 
 // Order returns OrderID.
 func (e *PayatomEvent) Order() string { return e.OrderID }
 
-// Payment is made of order_id.
+// Payment returns an identifier made of the tenant and order_id.
 func (e *PayatomEvent) Payment() string { return joinID(Payatom, e.Tenant, e.OrderID) }
 
-// SignedText is what the hash covers besides the secret: order_id,
-// received_amount and status, joined. Two different events may share it.
+// SignedText returns the text that the hash covers, apart from the secret:
+// order_id, received_amount and status, joined. Different events may have the same.
 func (e *PayatomEvent) SignedText() string {
 	return e.OrderID + e.ReceivedAmount.SignedText() + string(e.Status)
 }
 
-// Paid reports whether the status says that the money came in.
+// Paid reports whether the status says that the merchant was paid.
 func (e *PayatomEvent) Paid() bool { return e.Status.Paid() }
 
-// Final reports whether the status does not change again.
+// Final reports whether the status does not change any more.
 func (e *PayatomEvent) Final() bool { return e.Status.Final() }
 
-// Summary has received_amount, ref_code and bank_ref.
+// Summary returns the status, received_amount, ref_code and bank_ref.
 func (e *PayatomEvent) Summary() Summary {
 	return Summary{
 		Status: string(e.Status), Amount: e.ReceivedAmount,
@@ -185,10 +192,12 @@ func (e *PayatomEvent) Summary() Summary {
 	}
 }
 
-// Check returns an error when order_id is empty or has 64 bytes or more, when the
-// status does not begin with a letter, or when received_amount is not what the
-// status needs: a plain decimal above zero for an approved order, a plain decimal
-// for a refund, and a plain decimal or nothing for any other.
+// Check returns an error that matches [ErrInvalid] in these cases:
+//   - order_id is empty or has 64 bytes or more.
+//   - status does not begin with a letter.
+//   - received_amount is present and not a plain decimal, or missing for a paid
+//     order or a refund.
+//   - received_amount is not above zero for a paid order.
 func (e *PayatomEvent) Check() error {
 	amount := e.ReceivedAmount.Literal()
 	switch {

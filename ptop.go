@@ -3,12 +3,12 @@ package payack
 // PtopEvent is a transaction update of Ptop (API v3). The signature covers the
 // whole body, unknown members too.
 //
-// The callback carries no amount, no status and no time. Success says that
-// Ptop calls the transaction successful, not how much was paid: credit only
-// what Confirmed says, or what your own payment-check says.
+// The callback carries no amount, no status and no time. Success says that Ptop
+// calls the transaction successful, but not how much was paid. Credit only the
+// amount in Confirmed, or the one that your own payment-check returns.
 type PtopEvent struct {
 	Verification `json:"-"`
-	// Confirmed is what the provider's own query said, nil where it was not asked.
+	// Confirmed is Ptop's answer to a query, nil if it was not asked.
 	Confirmed *Confirmation `json:"-"`
 
 	Success       bool   `json:"success"`
@@ -16,19 +16,19 @@ type PtopEvent struct {
 	OrderID       string `json:"order_id" validate:"required"`
 	Message       Text   `json:"message,omitzero"`
 
-	// Extra holds the members that the documents don't know, as their text (a
-	// nested value as its literal). They are signed like the rest.
+	// Extra holds the members that Ptop does not document, by name: the content of
+	// a string, the literal of any other value. They are signed like the rest.
 	Extra map[string]Text `json:"extra,omitempty"`
 }
 
-// Found returns what was found out by asking the provider.
+// Found returns Confirmed as the event's findings.
 func (e *PtopEvent) Found() Findings { return Findings{Confirmed: e.Confirmed} }
 
 // Provider returns [Ptop].
 func (*PtopEvent) Provider() Provider { return Ptop }
 
-// ID is made of transaction_id and success. Nothing else in the callback tells
-// one event from the next.
+// ID identifies the event by transaction_id and success, within the tenant.
+// [Event.ID] describes the text.
 func (e *PtopEvent) ID() string {
 	success := "false"
 	if e.Success {
@@ -37,28 +37,30 @@ func (e *PtopEvent) ID() string {
 	return joinID(Ptop, e.Tenant, e.TransactionID, success)
 }
 
-// Fingerprint is order_id: a transaction belongs to one order. The callback
-// carries no amount.
+// Fingerprint returns order_id, because the callback carries no amount, and a
+// transaction belongs to one order.
 func (e *PtopEvent) Fingerprint() string { return e.OrderID }
 
 // Order returns OrderID.
 func (e *PtopEvent) Order() string { return e.OrderID }
 
-// Payment is made of transaction_id.
+// Payment returns an identifier made of the tenant and transaction_id.
 func (e *PtopEvent) Payment() string { return joinID(Ptop, e.Tenant, e.TransactionID) }
 
-// Paid reports whether a confirmation says so. The callback alone never does.
+// Paid reports whether Success is set and Ptop has confirmed the payment. It is
+// false for a callback without a confirmation.
 func (e *PtopEvent) Paid() bool { return e.Success && e.Confirmed != nil && e.Confirmed.Paid }
 
-// Final reports whether what was confirmed is final: status 1 (paid) or 2
-// (cancelled). Without a confirmation it is true, since by the documents success
-// does not change again.
+// Final reports whether Ptop confirmed a final status: 1 (paid) or 2 (cancelled).
+// Without a confirmation it is true, because Ptop's documents let success never
+// change.
 func (e *PtopEvent) Final() bool {
 	c := e.Confirmed
 	return c == nil || c.Paid || c.Status == "1" || c.Status == "2"
 }
 
-// Summary has transaction_id, and the amount of a confirmation.
+// Summary returns transaction_id, and the status and amount of a confirmation.
+// Without one its status is "success" or "not successful".
 func (e *PtopEvent) Summary() Summary {
 	s := Summary{Status: "not successful", Transaction: e.TransactionID}
 	if e.Success {
@@ -70,7 +72,8 @@ func (e *PtopEvent) Summary() Summary {
 	return s
 }
 
-// Check returns an error when transaction_id or order_id is empty.
+// Check returns an error that matches [ErrInvalid] if transaction_id or order_id is
+// empty.
 func (e *PtopEvent) Check() error {
 	switch {
 	case e.TransactionID == "":

@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// PTSStatus is the state of a PTS transaction, with its leading zeros. A value
-// that is not among the constants is delivered as it came, and is neither paid
-// nor final.
+// PTSStatus is the state of a PTS transaction, with leading zeros. A value that is
+// not among the constants is delivered unchanged, and is neither paid nor final.
 type PTSStatus string
 
-// The statuses of the provider's documents.
+// The statuses that PTS documents.
 const (
 	PTSWaiting    PTSStatus = "0000"
 	PTSProcessing PTSStatus = "1000"
 	PTSSuccess    PTSStatus = "2000"
 	PTSFailed     PTSStatus = "3000"
 	PTSOrderError PTSStatus = "4000"
-	// PTSExpired may still succeed later.
+	// PTSExpired may still be followed by success.
 	PTSExpired PTSStatus = "5000"
 )
 
-// Paid reports whether the money came in.
+// Paid reports whether the status is success. Of a withdrawal it means that the
+// money went out.
 func (s PTSStatus) Paid() bool { return s == PTSSuccess }
 
-// Final reports whether the status does not change again.
+// Final reports whether the status does not change any more.
 func (s PTSStatus) Final() bool { return s == PTSSuccess || s == PTSFailed || s == PTSOrderError }
 
-// Known reports whether the documents know the status.
+// Known reports whether the status is among the constants.
 func (s PTSStatus) Known() bool {
 	switch s {
 	case PTSWaiting, PTSProcessing, PTSSuccess, PTSFailed, PTSOrderError, PTSExpired:
@@ -40,12 +40,13 @@ func (s PTSStatus) Known() bool {
 // PTSEvent is a payment or withdraw (payout) callback of PTS (Pagarstar). The
 // signature covers every member that stands directly in it.
 //
-// Nothing that is signed tells a payment from a withdrawal, and whoever relays
-// callbacks chooses which of your URLs gets them: look the order up among your
-// payments, or your withdrawals, before you act, or ask PTS (Confirm).
+// No signed member distinguishes a payment from a withdrawal, and anybody who
+// relays callbacks can choose the URL to send one to. Before you act, look the
+// order up among your payments (or withdrawals), or have it confirmed by PTS
+// (Confirm).
 type PTSEvent struct {
 	Verification `json:"-"`
-	// Confirmed is what the provider's own query said, nil where it was not asked.
+	// Confirmed is PTS's answer to a query, nil if it was not asked.
 	Confirmed *Confirmation `json:"-"`
 
 	UserID        string `json:"user_id" validate:"required"`
@@ -59,19 +60,19 @@ type PTSEvent struct {
 	AcceptAmount   Amount    `json:"accept_amount,omitzero" validate:"pts_accept_amount"`
 	ExchangeRate   Amount    `json:"exchange_rate,omitzero" validate:"omitempty,amount"`
 	Status         PTSStatus `json:"status" validate:"required"`
-	// Timestamp is the time of the last update; Time converts it.
+	// Timestamp is the time of the last update; [PTSEvent.Time] parses it.
 	Timestamp Text `json:"timestamp,omitzero"`
 
-	// Unsigned members are not authenticated.
+	// Unsigned holds the members that are not authenticated.
 	Unsigned PTSUnsigned `json:"unsigned,omitzero"`
 }
 
-// PTSUnsigned holds what the signature of a PTS callback does not cover.
-// Whoever relays the callback may have changed it: show it, never decide on it.
+// PTSUnsigned holds the members of a PTS callback that its signature does not
+// cover. Anybody who relays the callback may have changed them: show them, but
+// never decide by them.
 //
-// It may hold anything: a text is a string's content, U+0000 too, or the
-// literal of any other JSON value, and an amount that is no number is not
-// Valid.
+// Their contents are not checked. A Text is the content of a string, which may hold
+// U+0000, or the literal of any other JSON value. An Amount may not be Valid.
 type PTSUnsigned struct {
 	SubmitPromo      Amount `json:"submit_promo,omitzero"`
 	AcceptPromo      Amount `json:"accept_promo,omitzero"`
@@ -81,21 +82,29 @@ type PTSUnsigned struct {
 	ReferenceNumber  Text   `json:"reference_number,omitzero"`
 	DetailsURL       Text   `json:"details_url,omitzero"`
 
-	// Extra holds the members that the documents don't know, as their text (a
-	// nested value as its literal).
+	// Extra holds the members that PTS does not document, by name: the content of a
+	// string, the literal of any other value.
 	Extra map[string]Text `json:"extra,omitempty"`
 }
 
-// Found returns what was found out by asking the provider.
+// Found returns Confirmed as the event's findings.
 func (e *PTSEvent) Found() Findings { return Findings{Confirmed: e.Confirmed} }
 
 // Provider returns [PTS].
 func (*PTSEvent) Provider() Provider { return PTS }
 
-// ID is made of user_id, order_id, transaction_id and status. A transaction that
-// reaches the next status is another event; the same status sent again is not.
-// While the status is not final the signed amounts may still change, and are
-// part of the ID too, by value.
+// ID identifies one status of one transaction. It consists of user_id, order_id,
+// transaction_id and status, all of them signed, and of the tenant. So a redelivery
+// has the same ID, and the transaction's next status has another.
+//
+// Until the status is final ([PTSStatus.Final]), PTS may still change the amounts.
+// submit_amount and accept_amount are then part of the ID, too: the same status
+// with other amounts is another event. They count by value, so 100.50 and 100.5 are
+// the same amount.
+//
+// Once the status is final, other amounts don't change the ID but the
+// [PTSEvent.Fingerprint], which makes the second event a conflict. [Event.ID]
+// describes the text of an ID.
 func (e *PTSEvent) ID() string {
 	if e.Final() {
 		return joinID(PTS, e.Tenant, e.UserID, e.OrderID, e.TransactionID, string(e.Status))
@@ -104,7 +113,8 @@ func (e *PTSEvent) ID() string {
 		e.SubmitAmount.byValue(), e.AcceptAmount.byValue())
 }
 
-// Fingerprint is the signed amounts, by value, and their currencies.
+// Fingerprint returns submit_amount and accept_amount, by value, and their
+// currencies.
 func (e *PTSEvent) Fingerprint() string {
 	return joinID(PTS, e.SubmitAmount.byValue(), e.SubmitCurrency.String(),
 		e.AcceptAmount.byValue(), e.AcceptCurrency.String())
@@ -113,20 +123,21 @@ func (e *PTSEvent) Fingerprint() string {
 // Order returns OrderID.
 func (e *PTSEvent) Order() string { return e.OrderID }
 
-// Payment is made of user_id, order_id and transaction_id.
+// Payment returns an identifier made of the tenant, user_id, order_id and
+// transaction_id.
 func (e *PTSEvent) Payment() string {
 	return joinID(PTS, e.Tenant, e.UserID, e.OrderID, e.TransactionID)
 }
 
-// Paid reports whether the status is success: of a payment, that the money came
-// in; of a withdrawal, that it went out.
+// Paid reports whether the status is success. Of a payment it means that the
+// merchant was paid; of a withdrawal, that the money went out.
 func (e *PTSEvent) Paid() bool { return e.Status.Paid() }
 
-// Final reports whether the status does not change again.
+// Final reports whether the status does not change any more.
 func (e *PTSEvent) Final() bool { return e.Status.Final() }
 
-// Summary has accept_amount, or submit_amount as long as nothing is accepted,
-// transaction_id and reference_number.
+// Summary returns the status, transaction_id, reference_number and accept_amount.
+// As long as nothing was accepted, the amount is submit_amount.
 func (e *PTSEvent) Summary() Summary {
 	s := Summary{
 		Status: string(e.Status), Amount: e.AcceptAmount, Currency: e.AcceptCurrency,
@@ -138,8 +149,8 @@ func (e *PTSEvent) Summary() Summary {
 	return s
 }
 
-// Time returns the timestamp as a time, and whether it is one: ten digits that
-// count seconds since 1970.
+// Time returns Timestamp as a time in UTC. It returns false unless Timestamp has
+// ten digits, which count seconds since 1970.
 func (e *PTSEvent) Time() (time.Time, bool) {
 	s := e.Timestamp.String()
 	if len(s) != 10 || skipDigits(s, 0) != 10 {
@@ -149,9 +160,9 @@ func (e *PTSEvent) Time() (time.Time, bool) {
 	return time.Unix(sec, 0).UTC(), err == nil
 }
 
-// Check returns an error when an id or the status is empty, when a signed amount
-// is there and no number, or when the status is success and accept_amount is not
-// above zero.
+// Check returns an error that matches [ErrInvalid] if an id or the status is empty,
+// if a signed amount or rate is present and not a number, or if the status is
+// success and accept_amount is not above zero.
 func (e *PTSEvent) Check() error {
 	switch {
 	case e.UserID == "":
@@ -176,7 +187,8 @@ func (e *PTSEvent) Check() error {
 
 func emptyOrValid(a Amount) bool { return a.IsEmpty() || a.Valid() }
 
-// invalidMember names the member only: its value came from outside.
+// invalidMember returns an error that names the member but not its value, since a
+// sender chose that.
 func invalidMember(name string) error {
 	return fmt.Errorf("payack: %s breaks the provider's rules: %w", name, ErrInvalid)
 }

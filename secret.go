@@ -5,22 +5,21 @@ import (
 	"log/slog"
 )
 
-// Secret is a key that must not be printed: a safecode, a signing key, a
-// secret key. Whatever prints, logs or marshals one, or anything that contains
-// one, shows [redacted] or nothing at all; only Reveal returns it.
+// Secret is a key that must not be printed: a safecode, a signing key, a secret
+// key. Printing, logging or marshalling one, or a value that contains one, shows
+// [redacted] or nothing. Only Reveal returns the text.
 //
-// The text sits in a closure behind a pointer, because printers that work by
-// reflection (fmt on unexported fields, the diffs of test libraries) don't ask
-// a type how it wants to be shown, and some follow pointers; what they find
-// here is an address.
+// The text is in a closure behind a pointer. Printers that use reflection (fmt on
+// unexported fields, the diffs of test libraries) don't call a type's own methods,
+// and some follow pointers; here they find only an address.
 //
-// Secrets are safe for concurrent use. Two secrets with the same text are not
-// equal under ==.
+// Secrets are safe for concurrent use. Two secrets with the same text are not equal
+// under ==.
 type Secret struct{ text *func() string }
 
 const redacted = "[redacted]"
 
-// NewSecret returns a secret with this text. An empty text gives the zero
+// NewSecret returns a secret with this text. For an empty text it returns the zero
 // Secret, which every constructor refuses as a key.
 func NewSecret(text string) Secret {
 	if text == "" {
@@ -30,8 +29,8 @@ func NewSecret(text string) Secret {
 	return Secret{text: &reveal}
 }
 
-// Secrets returns one secret for each text, for configurations that take
-// several keys (rotation).
+// Secrets returns a secret for each text, for configurations that take several keys
+// (rotation).
 func Secrets(texts ...string) []Secret {
 	out := make([]Secret, len(texts))
 	for i, t := range texts {
@@ -40,8 +39,8 @@ func Secrets(texts ...string) []Secret {
 	return out
 }
 
-// Reveal returns the secret's text. What is done with it is the caller's
-// responsibility.
+// Reveal returns the secret's text. The caller must see to it that it is not
+// printed.
 func (s Secret) Reveal() string {
 	if s.text == nil {
 		return ""

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// ErrNotHeld is returned by a [Store] for a token that does not hold the claim
-// now: its lease has ended, or the claim was given up.
+// ErrNotHeld means that a token does not hold its claim any more: the lease has
+// ended, or the claim was released. [Store] returns it.
 var ErrNotHeld = errors.New("payack: the claim is not held with this token; its lease has ended or it was given up")
 
 // ClaimState is what a store knows of an event.
@@ -15,8 +15,8 @@ type ClaimState int
 
 // The states.
 const (
-	// ClaimUnknown: nobody has processed the event, and nobody is processing
-	// it. Only [Store.Lookup] answers it.
+	// ClaimUnknown: the event has neither been processed, nor is it being
+	// processed. Only [Store.Lookup] returns it.
 	ClaimUnknown ClaimState = iota
 	// ClaimGranted: the event is the caller's to process until the lease ends.
 	// Only [Store.Claim] answers it.
@@ -49,62 +49,63 @@ func (s ClaimState) String() string {
 	return "unknown"
 }
 
-// Claim is the answer to a claim. Token is set when State is [ClaimGranted].
+// Claim is the result of [Store.Claim]. Token is set when State is [ClaimGranted].
 type Claim struct {
 	State ClaimState
 	Token string
 }
 
-// Store remembers which events were processed, so that each is processed once.
-// All methods are safe for concurrent use, and atomic: of any number of
-// claims of one id at the same time exactly one is [ClaimGranted]. Package
-// storetest holds an implementation to all of this.
+// Store remembers which events were processed, so that each is processed only once.
+// All methods are safe for concurrent use and atomic: of concurrent claims for one
+// id exactly one is [ClaimGranted]. Package storetest tests an implementation
+// against all of this.
 //
-// A claim is never done before it is committed. It is free again when it is
-// released, or when its lease ends without either (a crash); nothing of it is
-// left then, its fingerprint included.
+// A claim is not done until it is committed. When it is released, or when its lease
+// ends without either (as after a crash), the id is free again, and the store
+// forgets the claim and its fingerprint.
 //
-// An error means that nothing is known; the delivery is then answered "send
-// again".
+// An error means that the state is unknown. The provider is then asked to send
+// again.
 type Store interface {
 	// Lookup reports what is known of id, and changes nothing: [ClaimUnknown],
-	// [ClaimDone], [ClaimBusy], or [ClaimConflict] when id is held or done with
-	// another fingerprint. The receiver looks before it asks a provider or the
-	// merchant about an event, because nothing is held while somebody is asked.
+	// [ClaimDone], [ClaimBusy], or [ClaimConflict] if id is held or done with
+	// another fingerprint. The receiver calls it before it asks the provider or the
+	// merchant about an event, because nothing is claimed during that question.
 	Lookup(ctx context.Context, id, fingerprint string) (ClaimState, error)
-	// Claim asks for id. A fingerprint other than the one that id is held or
-	// done with is a [ClaimConflict], whatever else is true. Only a
-	// [ClaimGranted] answer has a token. The lease is above 0.
+	// Claim asks for id until the lease, which is above 0, ends. The result is
+	// [ClaimGranted] with a token, [ClaimDone] or [ClaimBusy]. If id is held or
+	// done with another fingerprint, it is [ClaimConflict] in any case.
 	//
-	// A context that is over is an error: nobody would release the claim.
+	// Claim returns an error if ctx is over, because nobody would release the
+	// claim.
 	Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (Claim, error)
-	// Commit marks id done. It acts only for the token of the claim that holds
-	// id at this moment; for any other, one whose lease has ended included, it
-	// changes nothing and returns [ErrNotHeld].
+	// Commit marks id done. token must be that of the claim that holds id now;
+	// otherwise, also when its lease has ended, Commit changes nothing and returns
+	// an error that matches [ErrNotHeld].
 	Commit(ctx context.Context, id, token string) error
-	// Release gives id up, so that it can be claimed again. It acts under the
-	// same condition as Commit.
+	// Release gives id up, so that it can be claimed again. It has the same
+	// condition and error as Commit.
 	Release(ctx context.Context, id, token string) error
-	// Home names where this store keeps what it remembers. Stores that share it
-	// have the same home: receivers of one process never process one event of a
-	// home at the same time, even when a lease has ended. The name does not
-	// change, and Home makes no request.
+	// Home names the place where the store keeps its memory. Stores that share it
+	// have the same home. Receivers in one process never process one event of a
+	// home at the same time, even when a lease has ended. The name never changes.
+	// Home makes no request.
 	Home() string
 }
 
-// InMemory is implemented by a [Store] that may keep what it remembers in this
-// process only: a restart forgets it, and replicas don't share it. A store that
-// is put around another passes on what that one says.
+// InMemory is implemented by a [Store] that may keep its memory in this process
+// only: a restart loses it, and replicas don't share it. A store that wraps another
+// passes on the other's result.
 type InMemory interface {
-	// InMemory reports whether it does.
+	// InMemory reports whether the memory is in this process only.
 	InMemory() bool
 }
 
-// Binder is a [Store] that can claim and commit in one step. It saves the
-// receiver of Payatom webhooks round trips; every store works without it.
+// Binder is a [Store] that can claim and commit in one step. It saves round trips
+// for Payatom webhooks; stores work without it.
 type Binder interface {
-	// Bind marks id done with this fingerprint and returns [ClaimDone], as it
-	// does when id is done with it already. [ClaimBusy] and [ClaimConflict] are
-	// those of [Store.Claim], and change nothing.
+	// Bind marks id done with this fingerprint and returns [ClaimDone], also if it
+	// was done with it before. [ClaimBusy] and [ClaimConflict] have the meaning
+	// they have for [Store.Claim], and change nothing.
 	Bind(ctx context.Context, id, fingerprint string) (ClaimState, error)
 }

@@ -5,12 +5,12 @@ import (
 	"fmt"
 )
 
-// Text is the text of a member that may be missing or null on the wire: a
-// string's content, or the literal of anything else. A member that is always
-// there and never empty is a plain string in the event instead.
+// Text is a member that may be missing or null on the wire. It holds the content of
+// a string, or the literal of any other JSON value. Members that are always present
+// and never empty are plain strings in events.
 //
-// The zero Text is an absent member. Texts are comparable with ==, and safe
-// for concurrent use.
+// The zero Text is an absent member. Texts are comparable with ==, and safe for
+// concurrent use.
 type Text struct {
 	s     string
 	state textState
@@ -30,21 +30,20 @@ func NewText(s string) Text { return Text{s: s, state: textPresent} }
 // NullText returns the Text of a member that is null.
 func NullText() Text { return Text{state: textNull} }
 
-// String returns the text, which is empty when the member was absent or null.
+// String returns the text. It is empty when the member was absent or null.
 func (t Text) String() string { return t.s }
 
-// Get returns the text and whether there was one: false when the member was
-// absent or null.
+// Get returns the text. ok is false when the member was absent or null.
 func (t Text) Get() (s string, ok bool) { return t.s, t.state == textPresent }
 
-// IsNull reports whether the member was there and null.
+// IsNull reports whether the member was present and null.
 func (t Text) IsNull() bool { return t.state == textNull }
 
 // IsZero reports whether the member was absent.
 func (t Text) IsZero() bool { return t.state == textAbsent }
 
-// MarshalJSON writes a JSON string, or null when the member was null or absent.
-// (An event leaves absent members out.)
+// MarshalJSON returns a JSON string, or null for a member that was null or absent.
+// (Events omit absent members.)
 func (t Text) MarshalJSON() ([]byte, error) {
 	if t.state != textPresent {
 		return []byte("null"), nil
@@ -52,8 +51,8 @@ func (t Text) MarshalJSON() ([]byte, error) {
 	return json.Marshal(t.s)
 }
 
-// UnmarshalJSON reads what MarshalJSON writes. Anything but a string or null
-// is an error that is [ErrMalformed].
+// UnmarshalJSON reads what MarshalJSON writes. For anything but a string or null it
+// returns an error that matches [ErrMalformed].
 func (t *Text) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
 		*t = NullText()
