@@ -13,7 +13,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// amountGrammar has every text that an amount may have, and what becomes of it.
+// amountGrammar lists texts, and whether each is a valid amount.
 var amountGrammar = []struct {
 	text  string
 	valid bool
@@ -200,7 +200,7 @@ func TestAmountStates(t *testing.T) {
 		{"empty", payack.NewAmount(""), false, false, true, true, `""`},
 		{"zero", payack.NewAmount("0"), false, false, false, true, `"0"`},
 		{"a number", payack.NewAmount("100.50"), false, false, false, true, `"100.50"`},
-		{"no number", payack.AmountOf(payack.NewText("a\"b")), false, false, false, true, `"a\"b"`},
+		{"not a number", payack.AmountOf(payack.NewText("a\"b")), false, false, false, true, `"a\"b"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := c.amount
@@ -218,7 +218,7 @@ func TestAmountStates(t *testing.T) {
 				t.Errorf("JSON %s, %v; want %s", b, err, c.json)
 			}
 			if c.isZero {
-				return // an event leaves absent members out
+				return // events omit absent members
 			}
 			var back payack.Amount
 			if err := json.Unmarshal(b, &back); err != nil || back != a {
@@ -229,7 +229,7 @@ func TestAmountStates(t *testing.T) {
 }
 
 func TestAmountFromJSON(t *testing.T) {
-	for _, literal := range []string{`100.50`, `0`, `-1.5e3`} { // as a provider's own answer has it
+	for _, literal := range []string{`100.50`, `0`, `-1.5e3`} { // as in a provider's answer to a query
 		var a payack.Amount
 		if err := json.Unmarshal([]byte(literal), &a); err != nil || a.String() != literal {
 			t.Errorf("the number %s became %q, %v", literal, a, err)
@@ -252,7 +252,7 @@ func TestAmountSignedText(t *testing.T) {
 	for _, c := range []struct {
 		literal, signed  string
 		shown, signedTxt string
-		value            string // empty: no number
+		value            string // empty: not a number
 	}{
 		{"100.50", "100.5", "100.50", "100.5", "100.5"},
 		{"100.50", "100.50", "100.50", "100.50", "100.5"},
@@ -263,7 +263,7 @@ func TestAmountSignedText(t *testing.T) {
 		{"-0.0", "-0", "-0.0", "-0", "0"},
 		{"-0.0", "0", "-0.0", "0", "0"},
 
-		// The signed text is what counts. What was sent beside it may say more.
+		// The value is that of the signed text, whatever was sent.
 		{"500.000000000000001", "500", "500", "500", "500"},
 		{"499.999999999999999", "500", "500", "500", "500"},
 		{"0.1000000000000000055", "0.1", "0.1", "0.1", "0.1"},
@@ -299,7 +299,7 @@ func TestAmountSignedText(t *testing.T) {
 			}
 			continue
 		}
-		// Whatever is asked, the answer is that of the signed text alone.
+		// Every method uses the signed text only.
 		plain := amount(c.signedTxt)
 		got, err := a.Decimal()
 		if err != nil || got.String() != c.value {
@@ -330,15 +330,15 @@ func TestAmountSignedText(t *testing.T) {
 			t.Errorf("%#v signed as 500 became %#v", none, signed)
 		}
 	}
-	// What is read from JSON is signed by nothing else.
+	// An amount decoded from JSON has no other signed text.
 	reused := amount("1.0").Signed("1")
 	if err := json.Unmarshal([]byte(`"2.0"`), &reused); err != nil || reused != amount("2.0") {
 		t.Errorf("reading over an amount: %#v, %v", reused, err)
 	}
 }
 
-// byValue returns the key part that an amount becomes, in each of the places
-// where one is made.
+// byValue returns the text that an amount contributes to a key, after checking that
+// all keys use the same one.
 func byValue(t *testing.T, a payack.Amount) string {
 	t.Helper()
 	part := (&payack.PayatomEvent{ReceivedAmount: a}).Fingerprint()
@@ -348,7 +348,7 @@ func byValue(t *testing.T, a payack.Amount) string {
 	return part
 }
 
-// Each group is one value, and no two groups are the same.
+// Amounts of one group have the same value. Amounts of different groups don't.
 func TestAmountsByValue(t *testing.T) {
 	zeros := func(n int) string { return strings.Repeat("0", n) }
 	groups := []struct {
@@ -400,7 +400,7 @@ func TestAmountsByValue(t *testing.T) {
 		seen[group.value] = group.spellings[0]
 	}
 
-	// A text that is no number is only itself, however near it comes.
+	// A text that is not a number equals only itself, even if it resembles one.
 	for _, c := range amountGrammar {
 		if c.valid {
 			continue
@@ -414,7 +414,7 @@ func TestAmountsByValue(t *testing.T) {
 		}
 		seen[got] = c.text
 	}
-	// Of one value, and only the first is short enough for an amount.
+	// Both have the same value, but only the first is short enough for an amount.
 	for _, long := range [][2]string{{"1e40", "1" + zeros(40)}, {"1e-40", "0." + zeros(39) + "1"}, {"63", "63." + zeros(38)}, {"0", "0." + zeros(39)}} {
 		if a, b := byValue(t, amount(long[0])), byValue(t, amount(long[1])); a == b || amount(long[0]).Equal(amount(long[1])) {
 			t.Errorf("%q and the text %q, which is too long, are both %q", long[0], long[1], a)
@@ -422,7 +422,7 @@ func TestAmountsByValue(t *testing.T) {
 	}
 }
 
-// Plain amounts, which nearly all are, cost their keys nothing.
+// Plain amounts, the usual case, cost no allocation.
 func TestAmountsByValueDoNotAllocate(t *testing.T) {
 	for _, spelling := range []string{"", "500", "500.00", "500.50", "0.000", "-0", "-0.00", "0", "100", strings.Repeat("9", 40), "0." + strings.Repeat("0", 38), "hostile"} {
 		payatom := &payack.PayatomEvent{ReceivedAmount: amount(spelling)}
@@ -442,7 +442,7 @@ func TestAmountsByValueDoNotAllocate(t *testing.T) {
 	}
 }
 
-// FuzzAmountsByValue holds the texts by value to shopspring's decimals.
+// FuzzAmountsByValue compares byValue with an independent computation of the value.
 func FuzzAmountsByValue(f *testing.F) {
 	for i, c := range amountGrammar {
 		f.Add(c.text, amountGrammar[(i+5)%len(amountGrammar)].text, int64(i)*7-50, int8(i), int8(i%80-40))
@@ -472,7 +472,7 @@ func FuzzAmountsByValue(f *testing.F) {
 				if equal := a.Equal(b); equal != (numbers || x == "" && y == "") {
 					t.Fatalf("%q and %q are equal: %v, as decimals %v", x, y, equal, numbers)
 				}
-				// What is sent and what is signed may be any two texts.
+				// The sent and the signed text may be any texts.
 				if x == "" || y == "" {
 					continue
 				}
@@ -492,8 +492,8 @@ func FuzzAmountsByValue(f *testing.F) {
 	})
 }
 
-// spell writes a number with its point so many digits from the right, and with
-// an exponent. It need not be a valid amount.
+// spell writes a number with the point so many digits from the right, and with an
+// exponent. The result need not be a valid amount.
 func spell(digits int64, point, exponent int8) string {
 	s := strings.TrimPrefix(strconv.FormatInt(digits, 10), "-")
 	if n := int(uint8(point)) % 24; n > 0 {
@@ -511,7 +511,7 @@ func spell(digits int64, point, exponent int8) string {
 
 var referenceAmount = regexp.MustCompile(`\A-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE]([+-]?[0-9]+))?\z`)
 
-// referenceValue reads an amount by other means than the package does.
+// referenceValue computes an amount's value independently of the package.
 func referenceValue(s string) (*big.Rat, bool) {
 	m := referenceAmount.FindStringSubmatch(s)
 	if m == nil || len(s) > 40 {

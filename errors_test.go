@@ -16,8 +16,8 @@ import (
 	"github.com/payack/payack"
 )
 
-// reasons is the closed set of reasons that is promised to operators, with
-// what each means for a program.
+// reasons lists the closed set of reasons that operators rely on, with what each
+// means for a program.
 var reasons = []struct {
 	reason  payack.Reason
 	outcome payack.Outcome
@@ -59,7 +59,7 @@ var sentinels = []error{
 	payack.ErrConflict, payack.ErrBusy, payack.ErrNotHeld,
 }
 
-// constants returns the values of the package's constants of one string type.
+// constants returns the values of the package's constants of a string type.
 func constants(t *testing.T, typeName string) []string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "errors.go", nil, 0)
@@ -126,8 +126,8 @@ func TestReasonOutcomeAndSentinel(t *testing.T) {
 	}
 }
 
-// A rejection is answered by whether the signature had matched before. These
-// had, and for all others the answer must be the one of a wrong signature.
+// The answer to a rejection depends on whether the signature had matched. For these
+// reasons it had; all others must get the answer for a wrong signature.
 func TestRejectedAfterItVerified(t *testing.T) {
 	after := []payack.Reason{"invalid", "spliced", "unexpected", "unconfirmed", "conflict"}
 	before := []payack.Reason{"signature", "envelope", "malformed", "unknown_tenant"}
@@ -135,7 +135,7 @@ func TestRejectedAfterItVerified(t *testing.T) {
 		if got, want := r.reason.AfterVerified(), slices.Contains(after, r.reason); got != want {
 			t.Errorf("%s.AfterVerified() = %v, want %v", r.reason, got, want)
 		}
-		// Every rejection is in one of the two rows of answers, and nothing else is.
+		// Every rejection, and nothing else, is either before or after verification.
 		rows := 0
 		if slices.Contains(after, r.reason) {
 			rows++
@@ -225,8 +225,8 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
-// What a merchant's function returns may have several lines (errors.Join), and
-// text that came from outside may try to forge a line of a log.
+// A merchant's error may have several lines (errors.Join), and text from outside
+// may try to forge a log line.
 func TestErrorTextIsOneLine(t *testing.T) {
 	for _, inner := range []error{
 		errors.Join(errors.New("first"), errors.New("second")),

@@ -170,9 +170,9 @@ func TestPtopIsPaidOnlyWhenConfirmed(t *testing.T) {
 	}
 }
 
-// Readers get values: nobody who is handed an event as an interface can change
+// VerifiedBy returns a copy, so nobody who gets an event as an interface can change
 // how it was verified.
-func TestHowItWasVerifiedIsAValue(t *testing.T) {
+func TestVerificationIsACopy(t *testing.T) {
 	for _, ev := range fullEvents() {
 		before := ev.ID()
 		by, found := ev.VerifiedBy(), ev.Found()
@@ -183,14 +183,14 @@ func TestHowItWasVerifiedIsAValue(t *testing.T) {
 	}
 }
 
-func TestHowItWasVerified(t *testing.T) {
+func TestVerificationAndFindings(t *testing.T) {
 	by := payack.Verification{Tenant: "shop", Scheme: payack.SchemePHP, Key: 2, Signature: "c2ln"}
 	found := payack.Findings{Confirmed: &payack.Confirmation{Paid: true}, Expected: payack.Expectation{Amount: amount("5")}}
 	for _, ev := range []payack.Event{
 		&payack.PtopEvent{Verification: by, Confirmed: found.Confirmed}, &payack.PTSEvent{Verification: by, Confirmed: found.Confirmed}, &payack.PayatomEvent{Verification: by, Findings: found},
 	} {
 		want := payack.Findings{Confirmed: found.Confirmed}
-		if ev.Provider() == payack.Payatom { // where the merchant's records are asked, too
+		if ev.Provider() == payack.Payatom { // only Payatom has Expect
 			want = found
 		}
 		if ev.VerifiedBy() != by || ev.Found() != want {
@@ -235,7 +235,7 @@ func TestPTSTime(t *testing.T) {
 	}
 }
 
-// Identities are kept in databases: each of these texts is a promise.
+// Databases keep identities, so none of these texts may change.
 func TestIDs(t *testing.T) {
 	pts := func(status payack.PTSStatus, submit, accept payack.Amount) payack.Event {
 		ev := fullPTS()
@@ -294,7 +294,8 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// What may not stand in a key is escaped, byte by byte; its neighbours are not.
+// Characters that a key must not have are escaped byte by byte; other characters
+// are not.
 func TestIDsEscape(t *testing.T) {
 	id := func(tenant string) string {
 		ev := &payack.PtopEvent{Verification: payack.Verification{Tenant: tenant}, TransactionID: "t"}
@@ -326,7 +327,7 @@ func TestIDsEscape(t *testing.T) {
 		"\xc2":                     "%C2",
 		"\xc2a":                    "%C2a",
 		"\x80":                     "%80",
-		"é\x80":                    "%C3%A9%80", // no UTF-8, so no byte of it is taken for a part of a character
+		"é\x80":                    "%C3%A9%80", // not UTF-8, so every byte above ASCII is escaped
 		"\u0080\xff":               "%C2%80%FF",
 		"\xed\xa0\x80":             "%ED%A0%80", // a surrogate
 		"\xc1\xba":                 "%C1%BA",    // a colon, overlong
@@ -340,7 +341,8 @@ func TestIDsEscape(t *testing.T) {
 	}
 }
 
-// An identity of up to 512 bytes stands as it is; a longer one is its digest.
+// An identity of up to 512 bytes is used as it is; a longer one is replaced by its
+// digest.
 func TestIDsAreBounded(t *testing.T) {
 	const prefix, suffix = "ptop:v1::", ":true"
 	room := 512 - len(prefix) - len(suffix)
@@ -361,7 +363,7 @@ func TestIDsAreBounded(t *testing.T) {
 			t.Errorf("%d bytes: %q, want %q", len(transaction), id, want)
 		}
 	}
-	// Nobody can write a transaction_id whose identity is another one's digest.
+	// No transaction_id gives an identity that equals the digest of another.
 	long := of(strings.Repeat("x", room+1))
 	if forged := of(strings.TrimPrefix(long, "ptop:v1:")); forged == long {
 		t.Errorf("%q is two events", forged)
@@ -382,8 +384,8 @@ func TestIDsAreBounded(t *testing.T) {
 	}
 }
 
-// Nothing that a relay can change may make another event of it, nor may what
-// only describes the delivery.
+// Unsigned members, which a relay can change, must not change the identity. Neither
+// must members that only describe the delivery.
 func TestIDsAreMadeOfSignedTextOnly(t *testing.T) {
 	same := func(name string, a, b payack.Event) {
 		t.Helper()
@@ -413,7 +415,7 @@ func TestIDsAreMadeOfSignedTextOnly(t *testing.T) {
 		same("verified otherwise", fullEvents()[i], ev)
 	}
 
-	// Under the scheme php the sender signs 100.5 and may write it in any way.
+	// Under the scheme php the sender signs 100.5, whatever spelling it sends.
 	for _, literal := range []string{"100.5", "100.50", "100.500", "1005e-1", "1.005E2"} {
 		a, b := fullPTS(), fullPTS()
 		a.SubmitAmount = amount("100.5")
@@ -435,7 +437,7 @@ func TestIDsAreMadeOfSignedTextOnly(t *testing.T) {
 		}
 	}
 
-	// What is missing, null and empty is the same signed text.
+	// Missing, null and empty members have the same signed text.
 	for _, none := range []payack.Text{{}, payack.NullText(), text("")} {
 		a, b := fullPTS(), fullPTS()
 		a.SubmitAmount, a.SubmitCurrency = amount(""), text("")
@@ -450,7 +452,7 @@ func TestIDsAreMadeOfSignedTextOnly(t *testing.T) {
 		same("Payatom without an amount", c, d)
 	}
 
-	// One sum has several spellings, each of which can be rightly signed.
+	// An amount has several spellings, and each can have a genuine signature.
 	for _, spelling := range []string{"63", "63.0", "63.00", "6.3e1", "630e-1", "0.63E+2"} {
 		for _, status := range []payack.PTSStatus{payack.PTSWaiting, payack.PTSSuccess, "6000"} {
 			a, b := fullPTS(), fullPTS()
@@ -473,9 +475,9 @@ func TestIDsAreMadeOfSignedTextOnly(t *testing.T) {
 	}
 }
 
-// Each signed member of the identity makes another event, and each signed
-// amount or currency another fingerprint of the same event.
-func TestIDsAndFingerprintsTellApart(t *testing.T) {
+// Each signed member of the identity distinguishes events. Each signed amount or
+// currency distinguishes fingerprints of one event.
+func TestIDsAndFingerprintsDistinguishEvents(t *testing.T) {
 	type change struct {
 		name                     string
 		ev                       payack.Event
@@ -529,7 +531,7 @@ func TestIDsAndFingerprintsTellApart(t *testing.T) {
 		check(base[c.ev.Provider()], c)
 	}
 
-	// While nothing is settled, another amount is another event.
+	// Before the status is final, another amount makes another event.
 	for _, status := range []payack.PTSStatus{payack.PTSWaiting, payack.PTSProcessing, payack.PTSExpired, "6000", "success"} {
 		with := func(f func(*payack.PTSEvent)) payack.Event {
 			return pts(func(e *payack.PTSEvent) { e.Status = status; f(e) })
@@ -603,8 +605,8 @@ func (m members) events() map[payack.Event]meaning {
 	}
 }
 
-// valueOf spells an amount's value by other means than the package does. A text
-// that is no number is only itself.
+// valueOf spells an amount's value independently of the package. A text that is not
+// a number stands for itself.
 func valueOf(s string) string {
 	if value, valid := referenceValue(s); valid {
 		return strings.TrimSuffix(strings.TrimRight(value.FloatString(80), "0"), ".")
@@ -615,7 +617,7 @@ func valueOf(s string) string {
 	return s
 }
 
-// keyOf joins parts to a key by other means than the package does.
+// keyOf joins parts to a key independently of the package.
 func keyOf(p payack.Provider, parts []string) string {
 	key := string(p) + ":v1"
 	for _, part := range parts {
@@ -647,8 +649,8 @@ func escapeRune(r rune) string {
 	return string(r)
 }
 
-// partsOf undoes a key. That it can be undone proves that no two lists of parts
-// share one.
+// partsOf splits a key into its parts. Since that is possible, no two lists of
+// parts share a key.
 func partsOf(key string) ([]string, error) {
 	parts := strings.Split(key, ":")
 	for i, p := range parts {
@@ -676,8 +678,8 @@ func checkKey(t *testing.T, p payack.Provider, key string, parts []string) {
 	}
 }
 
-// checkKeys requires that two deliveries have equal keys where they mean the
-// same, and only there.
+// checkKeys requires that two events have equal keys exactly when they mean the
+// same.
 func checkKeys(t *testing.T, a, b members) {
 	t.Helper()
 	for one, means := range a.events() {
@@ -703,7 +705,8 @@ func checkKeys(t *testing.T, a, b members) {
 	}
 }
 
-// No parts that are made of what separates and escapes share an identity.
+// Parts that contain separators or escapes don't share an identity with other
+// parts.
 func TestIDsAreInjective(t *testing.T) {
 	short := []string{""}
 	alphabet := []string{":", "%", "3A", "\x00", "a"}
@@ -751,7 +754,7 @@ func FuzzIDs(f *testing.F) {
 		b := members{tenant2, user2, order2, transaction2, status2, submit2, accept2, submitCurrency2, acceptCurrency2}
 		checkKeys(t, a, b)
 		checkKeys(t, a, a)
-		// Most pairs differ in everything; those that share parts are what matters.
+		// Random pairs differ in everything, so make pairs that share parts.
 		theirs := []*string{&b.tenant, &b.user, &b.order, &b.transaction, &b.status, &b.submit, &b.accept, &b.submitCurrency, &b.acceptCurrency}
 		for i, ours := range []string{a.tenant, a.user, a.order, a.transaction, a.status, a.submit, a.accept, a.submitCurrency, a.acceptCurrency} {
 			if same>>i&1 == 1 {
@@ -818,8 +821,8 @@ func TestEventsJSON(t *testing.T) {
 	}
 }
 
-// requireSameMembers compares what an event's JSON form carries: all members
-// with their states, not how they were verified and which text was signed.
+// requireSameMembers compares the members that an event's JSON form carries, with
+// their states. It ignores how they were verified and their signed texts.
 func requireSameMembers(t *testing.T, want, got payack.Event) {
 	t.Helper()
 	switch ev := want.(type) {
@@ -873,7 +876,7 @@ func TestEventsFromJSONRefuseOtherTypes(t *testing.T) {
 	}
 }
 
-// fuzzText makes a member of a fuzzed string and two bits.
+// fuzzText makes a member of a fuzzed string and two bits that choose its state.
 func fuzzText(s string, state *uint64) payack.Text {
 	two := *state & 3
 	*state >>= 2
@@ -946,8 +949,8 @@ func FuzzEventsJSON(f *testing.F) {
 	})
 }
 
-// requireTexts checks the form that is promised to readers of the log: every
-// member is a string or null, but success, unsigned and extra.
+// requireTexts checks the form that readers of the log rely on: every member is a
+// string or null, except success, unsigned and extra.
 func requireTexts(t *testing.T, members map[string]any, top bool) {
 	t.Helper()
 	for name, v := range members {
@@ -1031,7 +1034,7 @@ func TestCheck(t *testing.T) {
 	const odd = "12hostile"
 	for _, c := range []struct {
 		ev     payack.Event
-		member string // empty: the event is right
+		member string // empty: the event is valid
 	}{
 		{pts(func(e *payack.PTSEvent) { e.UserID = "" }), "user_id"},
 		{pts(func(e *payack.PTSEvent) { e.OrderID = "" }), "order_id"},
@@ -1091,7 +1094,7 @@ func TestCheck(t *testing.T) {
 		{payatom(amount(odd), payack.PayatomPending), "received_amount"},
 		{payatom(amount("-0"), payack.PayatomDeclined), "received_amount"},
 
-		// Nothing at all, where something was paid or given back.
+		// No amount, although money was paid or refunded.
 		{payatom(payack.Amount{}, payack.PayatomApproved), "received_amount"},
 		{payatom(null, payack.PayatomApproved), "received_amount"},
 		{payatom(amount(""), payack.PayatomLateApproved), "received_amount"},
@@ -1127,8 +1130,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// amountCases are what may stand where an amount is wanted. Positive ones are
-// numbers above zero.
+// amountCases are texts in the place of an amount. positive marks numbers above
+// zero.
 var amountCases = []struct {
 	amount          payack.Amount
 	empty, positive bool
@@ -1168,7 +1171,7 @@ var amountCases = []struct {
 	{amount("hostile"), false, false, false, false},
 	{amount("null"), false, false, false, false},
 
-	// What was signed decides.
+	// The signed text decides.
 	{amount("0.00").Signed("0"), false, false, true, true},
 	{amount("500").Signed("0"), false, false, true, true},
 	{amount("500").Signed("-500"), false, false, true, true},
@@ -1179,7 +1182,7 @@ var amountCases = []struct {
 	{amount("hostile").Signed("500"), false, true, true, false},
 }
 
-// A status that says paid needs an amount above zero; any other does not.
+// A paid status needs an amount above zero; no other status does.
 func TestCheckAmountByStatus(t *testing.T) {
 	verdict := func(ev payack.Event, a payack.Amount, member string, want bool) {
 		t.Helper()
@@ -1193,7 +1196,7 @@ func TestCheckAmountByStatus(t *testing.T) {
 			ev := fullPTS()
 			ev.Status, ev.AcceptAmount = status, c.amount
 			verdict(ev, c.amount, "accept_amount", c.positive || status != payack.PTSSuccess && (c.empty || c.number))
-			// submit_amount and the rate are what they are.
+			// submit_amount and the rate may have any value.
 			ev = fullPTS()
 			ev.Status, ev.SubmitAmount = status, c.amount
 			verdict(ev, c.amount, "submit_amount", c.empty || c.number)
@@ -1220,7 +1223,7 @@ func TestCheckAmountByStatus(t *testing.T) {
 	}
 }
 
-// The bound is in bytes, because MD5's blocks are.
+// The bound counts bytes, because MD5 works on blocks of bytes.
 func TestCheckPayatomOrderIDLength(t *testing.T) {
 	for _, c := range []struct {
 		orderID string

@@ -15,8 +15,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// A gateway's webhook arrives, is verified, compared with the merchant's order
-// and passed on; the answer is the gateway's own.
+// A webhook arrives and is verified, compared with the merchant's order and passed
+// to the function. The answer is in the gateway's words.
 func Example() {
 	secret := payack.NewSecret("throwaway key of this example")
 	handler, err := handlers.NewPayatom(middleware.PayatomConfig{
@@ -74,8 +74,8 @@ func Example_forged() {
 	// 403 Invalid signature
 }
 
-// An existing handler stays as it is; payack in front of it verifies, and
-// answers when the handler wrote nothing.
+// An existing handler stays as it is. payack in front of it verifies, and answers
+// when the handler writes nothing.
 func Example_wrap() {
 	receiver, err := middleware.NewPtop(middleware.PtopConfig{
 		SigningKeys:       payack.Secrets("throwaway key of this example"),
@@ -106,7 +106,8 @@ func Example_wrap() {
 	// 200
 }
 
-// An amount is the text that came in, and converts without loss or not at all.
+// An amount keeps the text that was received. It converts exactly or returns an
+// error.
 func ExampleAmount() {
 	a := payack.NewAmount("100.50")
 	cents, err := a.MinorUnits(2)
@@ -123,8 +124,8 @@ func ExampleAmount() {
 	// true
 }
 
-// A payer sent a part of what was ordered. The gateway confirms what came in,
-// and the function compares it with what was ordered.
+// A payer sent only a part of the amount. The gateway confirms what was paid, and
+// the function compares it with the order.
 func ExampleAnyAmount() {
 	secret := payack.NewSecret("throwaway key of this example")
 	handler, err := handlers.NewPayatom(middleware.PayatomConfig{
@@ -165,7 +166,7 @@ func ExampleAnyAmount() {
 	// {"hash_status":"HashMatched","acknowledge":"yes"}
 }
 
-// One sum has several spellings, and is one payment in all of them.
+// All spellings of an amount are one payment.
 func ExamplePayatomEvent_ID() {
 	for _, received := range []string{"63.00", "63.0", "63"} {
 		ev := &payack.PayatomEvent{OrderID: "ORD1000001", ReceivedAmount: payack.NewAmount(received), Status: payack.PayatomLateApproved}
@@ -177,7 +178,8 @@ func ExamplePayatomEvent_ID() {
 	// payatom:v1::ORD1000001:Approved 63
 }
 
-// An event is kept as bytes, with how it was verified, and comes back the same.
+// An event is stored as bytes, together with how it was verified, and is the same
+// after decoding.
 func ExampleEncodeEvent() {
 	ev := &payack.PtopEvent{Success: true, TransactionID: "a93kd82hda", OrderID: "ORD-1001"}
 	ev.Tenant = "shop"
@@ -194,7 +196,7 @@ func ExampleEncodeEvent() {
 	// ptop:v1:shop:a93kd82hda:true true
 }
 
-// Money is told by the text that was signed.
+// An amount's value is that of the signed text.
 func ExampleAmount_Signed() {
 	a := payack.NewAmount("500.000000000000001").Signed("500")
 	units, err := a.MinorUnits(2)

@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// held is what a receiver hands to a store, in tests.
+// held is what a receiver passes to a store.
 type held struct {
 	store     payack.Store
 	claims    []payack.HeldClaim
@@ -60,8 +60,8 @@ func TestHeldFrom(t *testing.T) {
 	}
 }
 
-// ledger is a store in the merchant's own database, reduced to what the
-// examples need.
+// ledger is a store in the merchant's own database, reduced to what the examples
+// need.
 type ledger struct{ done map[string]string }
 
 func (l *ledger) Lookup(_ context.Context, id, fingerprint string) (payack.ClaimState, error) {
@@ -85,8 +85,8 @@ func (l *ledger) Commit(context.Context, string, string) error  { return payack.
 func (l *ledger) Release(context.Context, string, string) error { return nil }
 func (l *ledger) Home() string                                  { return "ledger" }
 
-// A store in the merchant's own database marks an event done in the transaction
-// of its function, and tells the receiver.
+// A store in the merchant's own database marks an event done in the same
+// transaction as the function's work, and tells the receiver.
 func ExampleHeldFrom() {
 	store := &ledger{done: map[string]string{}}
 	settle := func(ctx context.Context, ev *payack.PTSEvent) error {
@@ -111,7 +111,7 @@ func ExampleHeldFrom() {
 	// <nil> true 1
 }
 
-// inLedger is a function that needs a ledger.
+// inLedger is a function type that works only with a ledger.
 type inLedger func(ctx context.Context, ev *payack.PTSEvent) error
 
 func (inLedger) CheckStore(s payack.Store) error {
@@ -121,7 +121,7 @@ func (inLedger) CheckStore(s payack.Store) error {
 	return nil
 }
 
-// A function type that needs a certain store says so when the program starts.
+// A function with the wrong store is refused when the program starts.
 func ExampleStoreChecker() {
 	settle := inLedger(func(context.Context, *payack.PTSEvent) error { return nil })
 	var checks payack.StoreChecker = settle

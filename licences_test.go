@@ -65,12 +65,12 @@ func TestLicences(t *testing.T) {
 	}
 	now, err := os.ReadFile("LICENSES.md")
 	require.NoError(t, err)
-	if list.String() != string(now) { // both in full would be pages
+	if list.String() != string(now) { // don't print both texts
 		require.Fail(t, "LICENSES.md is not what is linked; write it, and look at the difference: go test . -run Licences -write-licences")
 	}
 }
 
-// usedModules are the folders of go.work.
+// usedModules returns the folders in go.work.
 func usedModules(t *testing.T) []string {
 	work, err := os.ReadFile("go.work")
 	require.NoError(t, err)
@@ -81,7 +81,7 @@ func usedModules(t *testing.T) []string {
 	return folders
 }
 
-// goList lists in the workspace, even where the core is tested without it.
+// goList runs go list in the workspace, even if the core is tested outside of it.
 func goList(t *testing.T, dir string, args ...string) string {
 	here, err := os.Getwd()
 	require.NoError(t, err)
@@ -94,7 +94,7 @@ func goList(t *testing.T, dir string, args ...string) string {
 	return string(out)
 }
 
-// licencesOf recognises all licence texts that a module has.
+// licencesOf returns the licences whose texts a module contains.
 func licencesOf(t *testing.T, module, dir string) []string {
 	var files, found []string
 	for _, pattern := range []string{"LICEN[CS]E*", "COPYING*"} {
@@ -104,7 +104,7 @@ func licencesOf(t *testing.T, module, dir string) []string {
 	}
 	require.NotEmpty(t, files, "%s has no licence: look for it, or do without the module", module)
 	for _, file := range files {
-		if strings.HasSuffix(file, "-LOGO") { // a picture, which nobody links
+		if strings.HasSuffix(file, "-LOGO") { // a picture, which is not linked
 			continue
 		}
 		text, err := os.ReadFile(file)

@@ -9,7 +9,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// tracer notes what it is told, and hands a value on in the context.
+// tracer records its calls, and puts a value into the context.
 type tracer struct {
 	name  string
 	notes *[]string
@@ -56,7 +56,7 @@ func TestObserversRefuseNil(t *testing.T) {
 			payack.Observers(payack.ObserverFunc(func(context.Context, *payack.Observation) {}), none)
 		})
 	}
-	payack.Observers().Observe(t.Context(), nil) // tells nobody
+	payack.Observers().Observe(t.Context(), nil) // calls nobody
 }
 
 func TestStages(t *testing.T) {

@@ -31,8 +31,8 @@ var _ interface {
 
 const hidden = "8b998abba49ae33a194cb9677b13ecbe"
 
-// leaks reports whether s shows the secret, in any spelling that a printer may
-// give it, or a part of it.
+// leaks reports whether s shows the secret or a part of it, in any spelling that a
+// printer may use.
 func leaks(s string) bool {
 	s = strings.ToLower(strings.ReplaceAll(s, " ", ""))
 	for _, part := range []string{hidden, hidden[:8], hidden[24:]} {
@@ -203,7 +203,7 @@ func TestSecretZero(t *testing.T) {
 		if !s.IsZero() || s.Reveal() != "" {
 			t.Errorf("IsZero %v, Reveal %q", s.IsZero(), s.Reveal())
 		}
-		// An empty secret looks like any other: its absence is no business of a log.
+		// An empty secret looks like any other: a log must not reveal that it is empty.
 		if out := fmt.Sprintf("%v %s", s, s); out != "[redacted] [redacted]" {
 			t.Error(out)
 		}
@@ -225,8 +225,7 @@ type failureText struct{ text string }
 
 func (f *failureText) Errorf(format string, args ...any) { f.text += fmt.Sprintf(format, args...) }
 
-// The diffs of test libraries are made by reflection, without asking a type
-// how it wants to be shown.
+// Test libraries make diffs by reflection and don't call a type's own methods.
 func TestSecretStaysOutOfFailingAssertions(t *testing.T) {
 	type config struct{ Key payack.Secret }
 	var f failureText

@@ -51,7 +51,8 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// An inbox finds an event by its payment, whose identity begins the event's.
+// An inbox searches for the events of a payment by prefix: every event's ID begins
+// with its payment's.
 func TestIdentityBeginsWithThePayment(t *testing.T) {
 	for _, ev := range []payack.Event{
 		&payack.PtopEvent{Verification: payack.Verification{Tenant: "a:b"}, TransactionID: "T:1", OrderID: "ORD-1"},

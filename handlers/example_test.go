@@ -13,7 +13,7 @@ import (
 func ExampleNewPTS() {
 	keys := payacktest.NewPTSKeys()
 	pts, err := handlers.NewPTS(handlers.PTSConfig{
-		Safecode:   keys.Safecode, // of PTS's back office
+		Safecode:   keys.Safecode, // from PTS's back office
 		PublicKeys: []string{keys.PublicKey},
 	}, func(_ context.Context, ev *payack.PTSEvent) error {
 		if ev.Paid() {
@@ -39,7 +39,7 @@ func ExampleNewPayatom() {
 	keys := payacktest.NewPayatomKeys()
 	orders := map[string]string{"ORD1000001": "500"}
 	payatom, err := handlers.NewPayatom(handlers.PayatomConfig{
-		SecretKeys: []payack.Secret{keys.SecretKey}, // of Payatom's back office
+		SecretKeys: []payack.Secret{keys.SecretKey}, // from Payatom's back office
 		Expect: func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
 			amount, found := orders[ev.OrderID]
 			return payack.Expectation{Found: found, Amount: payack.NewAmount(amount)}, nil
@@ -65,7 +65,7 @@ func ExampleNewPayatom() {
 func ExampleNewPtop() {
 	keys := payacktest.NewPtopKeys()
 	ptop, err := handlers.NewPtop(handlers.PtopConfig{
-		SigningKeys: []payack.Secret{keys.SigningKey}, // of Ptop's back office
+		SigningKeys: []payack.Secret{keys.SigningKey}, // from Ptop's back office
 		// client.Ptop has the function that asks Ptop.
 		Confirm: func(context.Context, *payack.PtopEvent) (*payack.Confirmation, error) {
 			return &payack.Confirmation{Paid: true, Status: "1", Amount: payack.NewAmount("25.00")}, nil

@@ -1,27 +1,27 @@
-// Package handlers turns a configuration and a typed function into an
-// http.Handler, in one statement for each provider:
+// Package handlers turns a configuration and a typed function into an http.Handler,
+// in one statement for each provider:
 //
 //	pts, err := handlers.NewPTS(handlers.PTSConfig{…}, func(ctx context.Context, ev *payack.PTSEvent) error {
 //		…
 //	})
 //	mux.Handle("POST /callbacks/pts", pts)
 //
-// The function is called with verified events only, once for each that it
-// returns nil for, within what the store remembers. When it returns an error,
-// panics or runs out of time, the provider is asked to send the callback again.
-// What the provider is told follows from that; the function never writes a
-// response.
+// The function is called with verified events only. After it has returned nil, it
+// is not called for that event again as long as the store remembers the event. When
+// it returns an error, panics or runs out of time, the provider is asked to send
+// the callback again. The handler writes the answer, in the provider's words; the
+// function writes none.
 //
-// The constructors return an error for a configuration that could not be
-// served safely: an empty key, a nil function, a hook that must not be
-// forgotten. It names the member and the fix.
+// The constructors return an error for a configuration that is unsafe or can't
+// work: an empty key, a nil function, a missing hook that the provider's callbacks
+// need. The error names the member and the fix.
 //
 // To keep an existing handler instead, see Receiver.Wrap in package middleware.
 package handlers
 
 import "github.com/payack/payack/middleware"
 
-// Options are what all receivers have in common.
+// Options are common to all receivers.
 type Options = middleware.Options
 
 // The configurations, one for each provider.
@@ -34,6 +34,6 @@ type (
 	PayatomConfig = middleware.PayatomConfig
 )
 
-// Handler is what the constructors return: an http.Handler that can also
-// process, explain and report its health without a request.
+// Handler is what the constructors return: an http.Handler that can also process
+// events, explain recorded deliveries and report its health, all without a request.
 type Handler = middleware.Handler

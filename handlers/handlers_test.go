@@ -17,9 +17,9 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// The whole way of a request through these handlers is tested in internal/e2e.
+// internal/e2e tests whole requests through these handlers.
 
-// One import is enough: the names here are those of package middleware.
+// Programs need to import only this package, so its names stand for package middleware's.
 var (
 	_ middleware.Options       = handlers.Options{}
 	_ middleware.PtopConfig    = handlers.PtopConfig{}
@@ -42,7 +42,7 @@ func payatomConfig() handlers.PayatomConfig {
 	return handlers.PayatomConfig{SecretKeys: payack.Secrets(e2e.PayatomKey), ExpectInCallback: true}
 }
 
-func TestConstructorsRefuseWhatCouldNotBeServed(t *testing.T) {
+func TestConstructorsRefuseUnusableConfigurations(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		build func() (*handlers.Handler, error)
@@ -80,7 +80,8 @@ func TestConstructorsRefuseWhatCouldNotBeServed(t *testing.T) {
 	}
 }
 
-// What the constructors return tells whose callbacks it takes, and accepts them.
+// Each constructor returns a handler that names its provider and accepts its
+// callbacks.
 func TestConstructors(t *testing.T) {
 	built := map[payack.Provider]*handlers.Handler{}
 	var errs [3]error
@@ -97,7 +98,7 @@ func TestConstructors(t *testing.T) {
 	}
 }
 
-// picky is a callback that runs with one kind of store only.
+// picky is a callback that works with one kind of store only.
 type picky func(context.Context, *payack.PTSEvent) error
 
 func (picky) CheckStore(s payack.Store) error {
@@ -107,8 +108,7 @@ func (picky) CheckStore(s payack.Store) error {
 	return nil
 }
 
-// A callback that could never run with the receiver's store is found when the
-// program starts.
+// A callback with the wrong store is refused when the program starts.
 func TestCallbackThatNeedsAStore(t *testing.T) {
 	accept := picky(func(context.Context, *payack.PTSEvent) error { return nil })
 	h, err := handlers.NewPTS(ptsConfig(t), accept)

@@ -7,8 +7,10 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// NewPayatom returns a handler of Payatom webhooks. Act on ev.ReceivedAmount.
-// The error names the member of the configuration and the fix.
+// NewPayatom returns a handler of Payatom webhooks that calls fn. Act on
+// ev.ReceivedAmount, not on Unsigned.RequestedAmount. An error names the member of
+// the configuration and the fix. fn may be called concurrently for different
+// events; [middleware.Handle] says the rest.
 func NewPayatom[F ~func(context.Context, *payack.PayatomEvent) error](c PayatomConfig, fn F) (*Handler, error) {
 	rc, err := middleware.NewPayatom(c)
 	if err != nil {

@@ -7,9 +7,10 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// NewPtop returns a handler of Ptop (API v3) webhooks. They carry no amount:
-// credit what ev.Confirmed says.
-// The error names the member of the configuration and the fix.
+// NewPtop returns a handler of Ptop (API v3) webhooks that calls fn. The webhooks
+// carry no amount: credit the one in ev.Confirmed. An error names the member of the
+// configuration and the fix. fn may be called concurrently for different events;
+// [middleware.Handle] says the rest.
 func NewPtop[F ~func(context.Context, *payack.PtopEvent) error](c PtopConfig, fn F) (*Handler, error) {
 	rc, err := middleware.NewPtop(c)
 	if err != nil {

@@ -7,8 +7,9 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// NewPTS returns a handler of PTS (Pagarstar) payment and withdraw callbacks.
-// The error names the member of the configuration and the fix.
+// NewPTS returns a handler of PTS (Pagarstar) payment and withdraw callbacks that
+// calls fn. An error names the member of the configuration and the fix. fn may be
+// called concurrently for different events; [middleware.Handle] says the rest.
 func NewPTS[F ~func(context.Context, *payack.PTSEvent) error](c PTSConfig, fn F) (*Handler, error) {
 	rc, err := middleware.NewPTS(c)
 	if err != nil {
