@@ -16,10 +16,9 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// Answer returns what a provider is told for a reason: the empty one is
-// acceptance. What was rejected is answered by whether it had verified
-// ([payack.Reason.AfterVerified]). Payatom's newer spelling is the one given.
-// It panics for a provider that payack does not know.
+// Answer returns the answer that a provider gets for a reason; the empty reason
+// stands for an accepted event. Payatom's answers are in the newer spelling
+// (HashMatched). It panics for a provider that payack does not know.
 func Answer(p payack.Provider, reason payack.Reason) payack.Answer {
 	a, err := middleware.AnswerOf(p, reason)
 	if err != nil {
@@ -28,51 +27,50 @@ func Answer(p payack.Provider, reason payack.Reason) payack.Answer {
 	return a
 }
 
-// Accepted asserts that the answer acknowledges the callback in the provider's
-// own words, so that it won't send again: status, content type and body. A
-// duplicate is answered the same. Payatom's older spelling counts too, here and
-// in the other assertions.
+// Accepted asserts that the answer acknowledges the callback, by status, content
+// type and body, so that the provider won't send again. A duplicate gets the same
+// answer. Payatom's older spelling counts, too, here and in the other assertions.
 //
-// These functions report with Errorf, return whether all was well, and leave
-// the answer's body to be read again.
+// All assertions report with t.Errorf, return whether they hold, and leave the
+// answer's body readable.
 func Accepted(t testing.TB, p payack.Provider, res *http.Response) bool {
 	t.Helper()
 	return answered(t, p, "accepted", res, "")
 }
 
-// Failed asserts that the answer asks the provider to send again: verified, and
-// not processed. (PTS gives the same answer as Rejected, Payatom the same as
-// RejectedVerified.)
+// Failed asserts that the answer asks the provider to send again: the callback
+// verified, but was not processed. PTS gets the same answer as for Rejected,
+// Payatom the same as for RejectedVerified.
 func Failed(t testing.TB, p payack.Provider, res *http.Response) bool {
 	t.Helper()
 	return answered(t, p, "failed (send again)", res, payack.ReasonCallback, payack.ReasonBusy)
 }
 
-// Rejected asserts that the answer says that the callback did not verify: its
-// signature or envelope is wrong, or it is malformed.
+// Rejected asserts that the answer is the one for a callback that did not verify:
+// its signature or envelope is wrong, or it is malformed.
 func Rejected(t testing.TB, p payack.Provider, res *http.Response) bool {
 	t.Helper()
 	return answered(t, p, "rejected before it verified", res, payack.ReasonSignature, payack.ReasonMalformed)
 }
 
-// RejectedVerified asserts the answer to a callback whose signature was right
-// and which was rejected all the same: spliced, unexpected, unconfirmed, a
-// conflict, or invalid. PTS and Payatom give the same answer as Failed; where
-// the difference matters, look at what an observer is told.
+// RejectedVerified asserts that the answer is the one for a callback that verified
+// but was rejected: spliced, unexpected, unconfirmed, conflicting or invalid. For
+// PTS and Payatom it is the same answer as for Failed; use a [payack.Observer] to
+// distinguish them.
 func RejectedVerified(t testing.TB, p payack.Provider, res *http.Response) bool {
 	t.Helper()
 	return answered(t, p, "rejected after it verified", res, payack.ReasonUnexpected, payack.ReasonInvalid)
 }
 
-// Refused asserts that the answer turns the callback away at the gate: method,
-// content type or encoding, size, address or rate.
+// Refused asserts that the callback was refused at the gate: by method, content
+// type or encoding, size, address or rate.
 func Refused(t testing.TB, p payack.Provider, res *http.Response) bool {
 	t.Helper()
 	return answered(t, p, "refused at the gate", res,
 		payack.ReasonMethod, payack.ReasonContentType, payack.ReasonTooLarge, payack.ReasonAddress, payack.ReasonRate)
 }
 
-// Answered asserts the exact answer that goes with a reason, such as
+// Answered asserts the exact answer for one reason, such as
 // [payack.ReasonTooLarge].
 func Answered(t testing.TB, p payack.Provider, reason payack.Reason, res *http.Response) bool {
 	t.Helper()
@@ -83,8 +81,7 @@ func Answered(t testing.TB, p payack.Provider, reason payack.Reason, res *http.R
 	return answered(t, p, what, res, reason)
 }
 
-// answered compares what is on the wire with what any of the reasons is
-// answered.
+// answered compares an answer with those for any of the reasons.
 func answered(t testing.TB, p payack.Provider, what string, res *http.Response, reasons ...payack.Reason) bool {
 	t.Helper()
 	d, err := descriptors.Of(p)
@@ -110,7 +107,7 @@ func answered(t testing.TB, p payack.Provider, what string, res *http.Response, 
 	return false
 }
 
-// answerOf reads an answer and puts its body back.
+// answerOf reads an answer, and puts its body back.
 func answerOf(res *http.Response) (payack.Answer, error) {
 	if res == nil {
 		return payack.Answer{}, errors.New("it is nil")
@@ -126,7 +123,7 @@ func answerOf(res *http.Response) (payack.Answer, error) {
 	return a, err
 }
 
-// onTheWire is an answer in one line, long ones cut.
+// onTheWire returns an answer in one line, shortened if it is long.
 func onTheWire(a payack.Answer) string {
 	contentType, body := "no content type", "an empty body"
 	if a.ContentType != "" {
@@ -138,10 +135,10 @@ func onTheWire(a payack.Answer) string {
 	return fmt.Sprintf("status %d, %s, %s", a.Status, contentType, body)
 }
 
-// Members are texts by the names that members have on the wire, whether they
-// are signed or not: "order_id", "accept_amount", "reference_number". A member
-// of a JSON type of its own is its literal ("true"), null and an absent one are
-// empty.
+// Members maps the names that members have on the wire, such as "order_id" or
+// "reference_number", to their texts, for signed and unsigned members alike. A
+// boolean has its literal ("true") as text. A null or absent member has the empty
+// text.
 type Members map[string]string
 
 // MembersOf returns the members of an event.
@@ -167,7 +164,7 @@ func (m Members) add(form map[string]json.RawMessage) {
 	}
 }
 
-// differences names the members that are not as wanted, in order.
+// differences describes the members of got that differ from m, sorted by name.
 func (m Members) differences(got Members) []string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(m)) {

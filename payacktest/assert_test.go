@@ -28,7 +28,7 @@ func response(status int, contentType, body string) *http.Response {
 
 type assertion func(testing.TB, payack.Provider, *http.Response) bool
 
-// What each assertion takes, by the answers of real receivers.
+// Each assertion is tried on the answers of real receivers.
 func TestAssertionsAgainstRealAnswers(t *testing.T) {
 	boom := errors.New("boom")
 	for _, p := range []payack.Provider{payack.PTS, payack.Ptop, payack.Payatom} {
@@ -61,7 +61,7 @@ func TestAssertionsAgainstRealAnswers(t *testing.T) {
 				"accepted": Accepted, "failed": Failed, "rejected": Rejected, "rejected verified": RejectedVerified, "refused": Refused,
 			}
 			kinds := map[string]string{"malformed": "rejected", "unexpected": "rejected verified", "conflict": "rejected verified"}
-			// Kinds with one answer.
+			// Kinds of refusal that share an answer.
 			alike := map[payack.Provider][]string{payack.PTS: {"failed", "rejected", "rejected verified"}, payack.Payatom: {"failed", "rejected verified"}}[p]
 			for name, res := range answers {
 				kind := name
@@ -70,7 +70,7 @@ func TestAssertionsAgainstRealAnswers(t *testing.T) {
 				}
 				for wanted, check := range assertions {
 					same := wanted == kind || slices.Contains(alike, wanted) && slices.Contains(alike, kind) ||
-						// Ptop's 400 is for contents that are wrong, signed or not.
+						// Ptop's 400 is for wrong contents, whether they verified or not.
 						p == payack.Ptop && name == "malformed" && wanted == "rejected verified"
 					for range 2 { // the body can be read again
 						var got bool
@@ -95,7 +95,8 @@ func TestAssertionsAgainstRealAnswers(t *testing.T) {
 	}
 }
 
-// conflicting has the identity of a builder's callback and another fingerprint.
+// conflicting returns a callback with the same identity as the builder's, but
+// another fingerprint.
 func conflicting(t testing.TB, p payack.Provider) Callback {
 	switch p {
 	case payack.PTS:
@@ -138,7 +139,7 @@ func TestAnswersOfRareReasons(t *testing.T) {
 	Rejected(t, payack.Payatom, cb.Tampered(t, FlipMAC).Deliver(r))
 }
 
-// Messages say what was on the wire and what was expected there.
+// A failing assertion shows the answer on the wire and the expected ones.
 func TestFailingMessages(t *testing.T) {
 	fake := run(func(t testing.TB) { Accepted(t, payack.PTS, response(200, "text/plain", "FAILED")) })
 	assert.Equal(t, `pts: the answer is not that of a callback that is accepted
@@ -159,7 +160,7 @@ func TestFailingMessages(t *testing.T) {
 	assert.Contains(t, fake.text, "it is nil")
 	fake = run(func(t testing.TB) { Accepted(t, payack.Ptop, &http.Response{StatusCode: 200}) })
 	assert.Empty(t, fake.text)
-	// The content type counts.
+	// Answers with another content type differ.
 	fake = run(func(t testing.TB) { Accepted(t, payack.PTS, response(200, "text/html", "SUCCESS")) })
 	assert.Contains(t, fake.text, `status 200, text/html, "SUCCESS"`)
 	fake = run(func(t testing.TB) {

@@ -65,7 +65,7 @@ func payatomReceiver(t testing.TB, c middleware.PayatomConfig) *receiver[*payack
 	return r
 }
 
-// named is a callback of any builder with the receiver that it is for.
+// named is a callback of any builder, with its name and a receiver for it.
 type named struct {
 	name     string
 	callback Callback
@@ -79,7 +79,8 @@ func ptsShapes(b PTSBuilder) map[string]PTSBuilder {
 	}
 }
 
-// combinations are every shape and scheme that the builders make.
+// combinations returns a callback for every shape and scheme that the builders
+// offer.
 func combinations(t testing.TB) []named {
 	t.Helper()
 	var out []named
@@ -98,7 +99,7 @@ func combinations(t testing.TB) []named {
 	} {
 		for shape, b := range ptsShapes(PTS(keys)) {
 			if !keys.TransactionSecret.IsZero() && !strings.HasSuffix(shape, "envelope") {
-				continue // refused by configuration
+				continue // the configuration refuses it
 			}
 			addPTS(keyName+" "+shape+" literal", b, payack.SchemeLiteral)
 			addPTS(keyName+" "+shape+" php", b.PHPNumbers(), payack.SchemePHP)
@@ -123,7 +124,7 @@ func combinations(t testing.TB) []named {
 		for _, s := range []payack.Scheme{payack.SchemeSpliced, payack.SchemeReencoded, payack.SchemeBlanked, payack.SchemeForm, payack.SchemeFormRebuilt} {
 			want := s
 			if s == payack.SchemeFormRebuilt {
-				want = payack.SchemeForm // the same text, unless a name is mangled
+				want = payack.SchemeForm // both sign the same text unless PHP changes a name
 			}
 			addPtop(string(s)+" "+placeName, b.Scheme(s), want)
 		}
@@ -170,7 +171,7 @@ func TestEveryCombinationIsAccepted(t *testing.T) {
 			assert.Equal(t, payack.OutcomeAccepted, last().Outcome)
 			assert.Equal(t, x.scheme, last().Scheme)
 
-			// The same again, over a real connection: a redelivery.
+			// A redelivery, over a real connection.
 			server := httptest.NewServer(h)
 			defer server.Close()
 			res, err := x.callback.Post(context.Background(), nil, server.URL+"/any?path=1")
@@ -248,7 +249,7 @@ func TestBuilderEvents(t *testing.T) {
 	assert.True(t, refund.RefundedUPI.IsNull())
 }
 
-func TestFreshOnesDiffer(t *testing.T) {
+func TestFreshCallbacksDiffer(t *testing.T) {
 	pts, ptop, payatom := ptsReceiver(t, NewPTSKeys().Config()), ptopReceiver(t, NewPtopKeys().Config()), payatomReceiver(t, NewPayatomKeys().Config())
 	for range 2 {
 		Accepted(t, payack.PTS, PTS(NewPTSKeys()).Fresh().Callback(t).Deliver(pts))
@@ -291,7 +292,7 @@ func TestPayatomIV(t *testing.T) {
 	Accepted(t, payack.Payatom, fixed.Callback(t).Deliver(payatomReceiver(t, fixed.Config())))
 }
 
-func TestImpossibleBuilds(t *testing.T) {
+func TestBuildsThatFail(t *testing.T) {
 	noEnvelopes := NewPTSKeys()
 	noEnvelopes.NoEnvelopes = true
 	noKey := NewPTSKeys()
@@ -406,8 +407,7 @@ func TestRemovedMembers(t *testing.T) {
 	}
 }
 
-// An unsigned member that happens to be named amount is no forgery when it is
-// changed.
+// A change of an unsigned member named amount is not a forgery.
 func TestForgeriesLeaveUnsignedMembersAlone(t *testing.T) {
 	b := Payatom(NewPayatomKeys()).Set("amount", "1")
 	forgeries, err := Forgeries(b.Callback(t))

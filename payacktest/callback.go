@@ -21,34 +21,35 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// Callback is one delivery, ready to be sent as often as wanted. Sending the
-// same one twice is a redelivery.
+// Callback is one delivery. It can be sent any number of times; sending it twice is
+// a redelivery.
 //
-// It is a value: tampering returns another one, and nothing changes its header
-// and body but the caller.
+// It is a value: tampering returns another one, and no function of this package
+// changes its header or body.
 type Callback struct {
-	// Provider is whose it is, empty when that isn't known (a loaded file).
+	// Provider is the sender. It is empty when it is unknown, as for a loaded file.
 	Provider payack.Provider
-	// Method is POST when empty.
+	// Method is the HTTP method; empty means POST.
 	Method string
-	// Header has no Content-Length: see ContentLength.
+	// Header holds the headers without Content-Length; see ContentLength.
 	Header http.Header
 	// Body is the exact body.
 	Body []byte
 
-	// length is what is announced when it is not the body's own length.
+	// length is the announced length if it differs from the body's.
 	length *int64
-	// signatureHeader carries the signature, where the builder put it into one.
+	// signatureHeader is the header in which the builder put the signature, if any.
 	signatureHeader string
-	// keys reach into an envelope: those of the provider, in its own type.
+	// keys open an envelope. They have the type of the provider's keys.
 	keys any
 }
 
 // Bytes returns a copy of the exact body.
 func (cb Callback) Bytes() []byte { return bytes.Clone(cb.Body) }
 
-// ContentLength is the length that is announced: the body's, unless
-// [AnnounceLength] or a recording says another; -1 is none at all (chunked).
+// ContentLength returns the announced length. It is the body's own unless
+// [AnnounceLength] or a recording sets another one; -1 means that none is announced
+// (chunked).
 func (cb Callback) ContentLength() int64 {
 	if cb.length != nil {
 		return *cb.length
@@ -56,7 +57,7 @@ func (cb Callback) ContentLength() int64 {
 	return int64(len(cb.Body))
 }
 
-// Clone returns a copy that shares nothing with cb.
+// Clone returns a copy whose header and body are not shared with cb.
 func (cb Callback) Clone() Callback {
 	cb.Header = cb.Header.Clone()
 	if cb.Header == nil {
@@ -66,8 +67,8 @@ func (cb Callback) Clone() Callback {
 	return cb
 }
 
-// Equal reports whether both put the same on the wire: method, header, announced
-// length and body.
+// Equal reports whether both callbacks are the same on the wire: method, headers,
+// announced length and body.
 func (cb Callback) Equal(other Callback) bool {
 	return cb.method() == other.method() && cb.ContentLength() == other.ContentLength() &&
 		bytes.Equal(cb.Body, other.Body) && maps.EqualFunc(cb.Header, other.Header, slices.Equal[[]string])
@@ -80,14 +81,14 @@ func (cb Callback) method() string {
 	return cb.Method
 }
 
-// Message returns the callback for a verifier of package verify.
+// Message returns the callback as input for a verifier of package verify.
 func (cb Callback) Message() verify.Message {
 	return verify.Message{ContentType: cb.Header.Get("Content-Type"), Header: cb.Header.Clone(), Body: string(cb.Body)}
 }
 
-// Request returns a new request for a handler's ServeHTTP, as a server would
-// hand it over. The target is a path or an absolute URL; it panics for one that
-// is neither, as httptest.NewRequest does.
+// Request returns a new request for a handler's ServeHTTP, as a server would pass
+// it. The target is a path or an absolute URL; like httptest.NewRequest it panics
+// for anything else.
 func (cb Callback) Request(target string) *http.Request {
 	r := httptest.NewRequest(cb.method(), target, bytes.NewReader(cb.Bytes()))
 	r.Header = cb.Clone().Header
@@ -98,30 +99,30 @@ func (cb Callback) Request(target string) *http.Request {
 	return r
 }
 
-// Deliver hands the callback to a handler and returns its answer. The path is
-// "/"; use Request where another one matters.
+// Deliver passes the callback to a handler and returns the answer. The path is "/";
+// use Request for another one.
 func (cb Callback) Deliver(h http.Handler) *http.Response {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, cb.Request("/"))
 	return w.Result()
 }
 
-// maxAnswer bounds what is read of a server's answer.
+// maxAnswer bounds how much of a server's answer is read, in bytes.
 const maxAnswer = 1 << 20
 
-// noRedirects: a provider follows none either.
+// noRedirects follows no redirects, because providers don't either.
 var noRedirects = &http.Client{
 	Timeout:       30 * time.Second,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// Post sends the callback to a real server. A nil client is one that follows no
-// redirects and waits at most 30 seconds. The answer's body (its first MiB) has
-// been read, and need not be closed.
+// Post sends the callback to a real server. A nil client means one that follows no
+// redirects and waits at most 30 seconds. The first MiB of the answer's body is
+// already read, and Body need not be closed.
 //
-// A callback that announces a wrong length goes over a connection of its own,
-// since no client of net/http sends one; that works for http URLs only, and
-// takes nothing of the client but its Timeout.
+// A callback that announces a wrong length is sent over a connection of its own,
+// because clients of net/http never send one. That works only for http URLs, and
+// uses only the client's Timeout.
 func (cb Callback) Post(ctx context.Context, client *http.Client, target string) (*http.Response, error) {
 	if client == nil {
 		client = noRedirects
@@ -152,7 +153,7 @@ func (cb Callback) Post(ctx context.Context, client *http.Client, target string)
 	return res, readAnswer(res)
 }
 
-// postRaw writes the bytes of the request as they are announced.
+// postRaw writes the request with the announced length, whatever the body's is.
 func (cb Callback) postRaw(ctx context.Context, req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "http" {
 		return nil, fmt.Errorf("payacktest: a wrong length can be announced to http URLs only, not to %s", req.URL.Scheme)
@@ -172,8 +173,8 @@ func (cb Callback) postRaw(ctx context.Context, req *http.Request) (*http.Respon
 	if err != nil {
 		return nil, err
 	}
-	// A server that answers early may close while we still write: what it
-	// answered counts.
+	// The server may answer and close before everything is written, so read the
+	// answer even after a failed write.
 	_, writeErr := conn.Write(dump)
 	if half, ok := conn.(*net.TCPConn); ok && writeErr == nil {
 		_ = half.CloseWrite()
@@ -185,7 +186,7 @@ func (cb Callback) postRaw(ctx context.Context, req *http.Request) (*http.Respon
 	return res, readAnswer(res)
 }
 
-// readAnswer takes the body off the connection.
+// readAnswer reads the answer's body into memory and closes the original.
 func readAnswer(res *http.Response) error {
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	res.Body.Close()
@@ -197,8 +198,8 @@ func readAnswer(res *http.Response) error {
 }
 
 // Dump returns the callback as the text of an HTTP/1.1 request: request line,
-// headers in the order of their names, a blank line, and the body. [Load]
-// reads it. The length is the one announced; without one the body follows
+// headers sorted by name, a blank line and the body. [Load] reads it.
+// Content-Length is the announced length; if none is announced, the body follows
 // without chunks. The target is a path or an absolute URL.
 func (cb Callback) Dump(target string) ([]byte, error) {
 	u, err := url.Parse(target)
@@ -248,7 +249,7 @@ func isHeaderValue(s string) bool {
 	return true
 }
 
-// must ends a test that could not be set up.
+// must ends the test if err is set.
 func must(t testing.TB, cb Callback, err error) Callback {
 	t.Helper()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// Captured is a merchant's function that keeps the events it is called with. It
+// Captured is a merchant's function that records the events it is called with. It
 // is safe for concurrent use.
 type Captured[E payack.Event] struct {
 	mu     sync.Mutex
@@ -19,14 +19,14 @@ type Captured[E payack.Event] struct {
 	next   func(context.Context, E) error
 }
 
-// Capture returns a function that keeps events and returns nil:
+// Capture returns a function that records events and returns nil:
 //
 //	events := payacktest.Capture[*payack.PTSEvent]()
 //	h, err := handlers.NewPTS(keys.Config(), events.Func)
 func Capture[E payack.Event]() *Captured[E] { return &Captured[E]{} }
 
-// CaptureAround returns a function that keeps events and then calls fn, the
-// merchant's own.
+// CaptureAround returns a function that records events and then calls fn, the
+// function under test.
 func CaptureAround[E payack.Event](fn func(ctx context.Context, ev E) error) *Captured[E] {
 	return &Captured[E]{next: fn}
 }
@@ -38,7 +38,7 @@ func (c *Captured[E]) Return(err error) {
 	c.next = func(context.Context, E) error { return err }
 }
 
-// Func is the function to give to a constructor of package handlers.
+// Func records ev. Pass it to a constructor of package handlers.
 func (c *Captured[E]) Func(ctx context.Context, ev E) error {
 	c.mu.Lock()
 	c.events = append(c.events, ev)
@@ -50,22 +50,21 @@ func (c *Captured[E]) Func(ctx context.Context, ev E) error {
 	return next(ctx, ev)
 }
 
-// Events returns the events so far, in the order of their calls.
+// Events returns the events so far, in the order of the calls.
 func (c *Captured[E]) Events() []E {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.events)
 }
 
-// Reset forgets them.
+// Reset forgets the events so far.
 func (c *Captured[E]) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.events = nil
 }
 
-// One returns the only event, and ends the test when there is another number of
-// them.
+// One returns the only event. It ends the test unless there is exactly one.
 func (c *Captured[E]) One(t testing.TB) E {
 	t.Helper()
 	events := c.Events()
@@ -75,8 +74,8 @@ func (c *Captured[E]) One(t testing.TB) E {
 	return events[0]
 }
 
-// Saw asserts that the callback was called with an event that has these
-// members, whatever others it has.
+// Saw asserts that the function was called with an event that has these members;
+// other members are ignored.
 func (c *Captured[E]) Saw(t testing.TB, want Members) bool {
 	t.Helper()
 	events := c.Events()
@@ -95,7 +94,7 @@ func (c *Captured[E]) Saw(t testing.TB, want Members) bool {
 	return false
 }
 
-// SawNothing asserts that the callback was not called.
+// SawNothing asserts that the function was not called.
 func (c *Captured[E]) SawNothing(t testing.TB) bool {
 	t.Helper()
 	events := c.Events()

@@ -1,7 +1,7 @@
-// Package payacktest is for the tests of programs that receive callbacks with
-// payack: it builds callbacks as the providers would send them, spoils them,
-// records real ones and turns recordings back into requests, and has
-// assertions that say what was expected on the wire.
+// Package payacktest is for tests of programs that receive callbacks with payack.
+// It builds callbacks as the providers send them, tampers with them, records real
+// ones, and replays recordings. Its assertions compare answers with what each
+// provider expects.
 //
 //	keys := payacktest.NewPTSKeys()
 //	events := payacktest.Capture[*payack.PTSEvent]()
@@ -16,30 +16,29 @@
 //
 // # Builders
 //
-// [PTS], [Ptop] and [Payatom] return builders. A builder is a value: each
-// method returns a changed copy, so a common one can be shared by many tests.
-// Build returns the [Callback] or an error, Callback ends the test instead.
-// Without further calls a builder makes the paid, or successful, callback in
-// the shape that the provider's documents show, with the same members each
-// time; Fresh gives it identifiers of its own.
+// [PTS], [Ptop] and [Payatom] return builders. A builder is a value: each method
+// returns a changed copy, so many tests can share one. Build returns the [Callback]
+// or an error; Callback ends the test instead of returning an error. A new builder
+// makes a callback that is paid (Ptop: successful), in the shape that the provider
+// documents, always with the same members. Fresh gives it new identifiers.
 //
 // # Keys
 //
-// The keys that the New functions return are fixed and published with this
-// package: they are for tests, and whoever accepts callbacks under them
-// elsewhere accepts forgeries. The Fresh functions make new ones.
+// The New functions return fixed keys that are published in this package. Use them
+// in tests only: a receiver that accepts them elsewhere accepts forgeries. The
+// Fresh functions generate new keys.
 //
 // # Tampering
 //
-// A [Tampering] changes a callback as somebody without the keys could (or, in
-// an envelope of PTS, somebody with the safecode only). What cannot be done to
-// a callback is an error, so that no test passes because nothing happened.
+// A [Tampering] changes a callback as somebody without the keys could, or, inside
+// an envelope of PTS, somebody who has only the safecode. A tampering that can't be
+// applied returns an error, so no test passes because nothing was changed.
 //
 // # Recordings
 //
-// A [Recorder] is a middleware that writes deliveries to files; [Load],
-// [LoadDir] and [Run] read them, and dumps and bare bodies as well. The format
-// is described at [Recorder].
+// A [Recorder] is a middleware that writes deliveries to files. [Load], [LoadDir]
+// and [Run] read them; they also read dumps of HTTP requests and bare bodies.
+// [Recorder] documents the format.
 //
-// Nothing in this package needs more than the testing package.
+// This package needs only the testing package, no assertion library.
 package payacktest

@@ -13,9 +13,8 @@ import (
 	"github.com/payack/payack/internal/strictbase64"
 )
 
-// document is a text with members, a JSON object or a form, with the places of
-// its members. Its methods return the changed text and leave the rest of it
-// byte for byte as it is.
+// document is a JSON object or a form, together with the positions of its members.
+// Its methods return a changed text, and leave all other bytes as they are.
 type document struct {
 	text   []byte
 	fields []strict.Field
@@ -53,7 +52,8 @@ func (d document) splice(start, end int, text string) []byte {
 	return append(out, d.text[end:]...)
 }
 
-// set replaces a member's value by a JSON literal, in a form by its text.
+// set replaces a member's value by a JSON literal, or in a form by the literal's
+// text.
 func (d document) set(name, literal string) ([]byte, error) {
 	i, err := d.index(name)
 	if err != nil {
@@ -73,7 +73,7 @@ func (d document) set(name, literal string) ([]byte, error) {
 	return out, nil
 }
 
-// drop cuts a member out, with one separator.
+// drop removes a member and one separator.
 func (d document) drop(name string) ([]byte, error) {
 	i, err := d.index(name)
 	if err != nil {
@@ -89,7 +89,7 @@ func (d document) drop(name string) ([]byte, error) {
 	return d.splice(f.Start, f.End, ""), nil
 }
 
-// duplicate writes a member a second time, behind the first.
+// duplicate writes a member a second time, after the first.
 func (d document) duplicate(name string) ([]byte, error) {
 	i, err := d.index(name)
 	if err != nil {
@@ -119,12 +119,12 @@ func (d document) recase(name string) ([]byte, error) {
 	return d.splice(at, at+1, string(c^0x20)), nil
 }
 
-// errSealed names the fix.
+// errSealed means that an envelope can't be opened without keys.
 var errSealed = errors.New("payacktest: the members are sealed; WithKeys opens a loaded callback")
 
-// open finds the members of a callback, wherever its shape has them, and
-// returns what puts changed ones back. Where nobody said whose it is, every
-// provider's shapes are looked for.
+// open finds the members of a callback in any shape of its provider, or of every
+// provider if it is unknown. The function that it returns puts changed members
+// back.
 func (cb Callback) open() (document, func([]byte) (Callback, error), error) {
 	for _, p := range providers.All {
 		inside := descriptors[p].inside
@@ -149,8 +149,7 @@ func looksLikeJSON(body []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{"))
 }
 
-// isBase64 reports whether a body can only be an envelope: strict base64, and
-// longer than any word of a form.
+// isBase64 reports whether a body is strict base64, and so can only be an envelope.
 func isBase64(body []byte) bool {
 	decoded, ok := strictbase64.Decode(nil, body)
 	return ok && len(decoded) > 0 && !strings.Contains(string(body), "&")

@@ -15,15 +15,15 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// exampleTB prints what a test reports. A test uses its own t.
+// exampleTB prints what a test would report. A test uses its own t.
 type exampleTB struct{ testing.TB }
 
 func (exampleTB) Helper()                        {}
 func (exampleTB) Errorf(text string, a ...any)   { fmt.Printf(text+"\n", a...) }
 func (e exampleTB) Fatalf(text string, a ...any) { e.Errorf(text, a...) }
 
-// Build a callback, post it to the handler that is tested, and assert what the
-// provider was told and what the callback saw.
+// Build a callback, deliver it to a handler, and check the answer and what the
+// callback saw.
 func Example() {
 	t := exampleTB{} // a test has its own
 	keys := payacktest.NewPTSKeys()
@@ -42,7 +42,7 @@ func Example() {
 	events.Saw(t, payacktest.Members{"order_id": "ORD-1", "accept_amount": "100.50", "status": "2000"})
 	fmt.Println(len(events.Events()), "event,", "paid:", events.One(t).Paid())
 
-	// A failing assertion says what was expected on the wire.
+	// A failing assertion shows the expected answers.
 	payacktest.Refused(t, payack.PTS, paid.Tampered(t, payacktest.FlipSignature).Deliver(handler))
 	// Output:
 	// 1 event, paid: true
@@ -55,7 +55,7 @@ func Example() {
 	//              or: status 429, text/plain, "FAILED"
 }
 
-// Spoil a callback in every way that no receiver may accept.
+// Tamper with a callback in every way that no receiver may accept.
 func ExampleForgeries() {
 	t := exampleTB{} // a test has its own
 	keys := payacktest.NewPayatomKeys()
@@ -78,8 +78,8 @@ func ExampleForgeries() {
 	events.SawNothing(t)
 	fmt.Println(len(forgeries), "forgeries, no event")
 
-	// The one that no hash gives away: the order's last digit moves into the
-	// amount. A receiver that saw the genuine one remembers its hash.
+	// This forgery has a right hash: the order's last digit moves into the amount.
+	// The receiver refuses it because it has seen the hash with another order.
 	payacktest.Accepted(t, payack.Payatom, genuine.Deliver(handler))
 	moved := genuine.Tampered(t, payacktest.MoveBorder("order_id", "received_amount", 1))
 	payacktest.RejectedVerified(t, payack.Payatom, moved.Deliver(handler))
@@ -89,8 +89,8 @@ func ExampleForgeries() {
 	// payatom:v1::ORD10000017:Approved
 }
 
-// Record what a provider sends to a server, load it, and play it to a handler
-// in a test.
+// Record what a provider sends to a server, load the recording, and replay it in a
+// test.
 func ExampleRecorder() {
 	t := exampleTB{} // a test has its own
 	dir, err := os.MkdirTemp("", "recordings")
@@ -143,7 +143,7 @@ func ExampleRecorder() {
 	// POST /callbacks/ptop accepted spliced without [Cookie]
 }
 
-// Tamper with members inside an envelope, and with what is announced.
+// Tamper with a member inside an envelope, and with what a callback announces.
 func ExampleCallback_Tamper() {
 	t := exampleTB{} // a test has its own
 	cb := payacktest.PTS(payacktest.NewPTSKeys()).DataObject().Callback(t)
@@ -160,7 +160,7 @@ func ExampleCallback_Tamper() {
 	// payacktest: FlipIV: callbacks of pts have nothing of the kind
 }
 
-// A dump is what curl would send, and what Load reads.
+// A dump is what curl would send. Load reads it.
 func ExampleCallback_Dump() {
 	t := exampleTB{} // a test has its own
 	cb := payacktest.Payatom(payacktest.NewPayatomKeys()).IV([16]byte{1}).Form().Remove("refund_info").Callback(t)

@@ -2,7 +2,7 @@ package payacktest
 
 import "io"
 
-// SetCreate replaces how a recorder makes files, for tests of full disks.
+// SetCreate replaces the function that creates files, for tests of full disks.
 func (rec *Recorder) SetCreate(create func(io.WriteCloser) io.WriteCloser) {
 	rec.create = func(name string) (io.WriteCloser, error) {
 		f, err := createFile(name)
@@ -13,5 +13,5 @@ func (rec *Recorder) SetCreate(create func(io.WriteCloser) io.WriteCloser) {
 	}
 }
 
-// Descriptors returns the registry of what is known of each provider's callbacks.
+// Descriptors returns the registry of the providers' descriptors.
 func Descriptors() interface{ Check() error } { return descriptors }

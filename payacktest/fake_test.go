@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// fakeTB is a test whose failures are looked at.
+// fakeTB is a testing.TB that records failures.
 type fakeTB struct {
 	testing.TB
 	text  string

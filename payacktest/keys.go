@@ -7,11 +7,11 @@ import (
 	"github.com/payack/payack"
 )
 
-// freshSecret has 32 hex digits, as the providers' own keys have.
+// freshSecret returns 32 hex digits, the form of the providers' own keys.
 func freshSecret() payack.Secret { return payack.NewSecret(freshHex(16)) }
 
 func freshHex(n int) string {
 	b := make([]byte, n)
-	_, _ = rand.Read(b) // never fails: it ends the program instead
+	_, _ = rand.Read(b) // never returns an error
 	return hex.EncodeToString(b)
 }

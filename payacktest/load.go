@@ -22,8 +22,8 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// Recorded is a callback from a file, with what the file says about it. What a
-// dump or a bare body doesn't say is zero.
+// Recorded is a callback from a file, with what the file says about it. Members
+// that a dump or a bare body does not have are zero.
 type Recorded struct {
 	Callback
 
@@ -31,50 +31,48 @@ type Recorded struct {
 	Name string
 	// Time is when the delivery arrived.
 	Time time.Time
-	// Path is the escaped path that it was sent to, "/" when that isn't known.
+	// Path is the escaped path that the callback was sent to, "/" if it is unknown.
 	Path string
-	// Redacted names the headers that were sent and are missing here.
+	// Redacted are the names of headers that were sent but are missing here.
 	Redacted []string
-	// Incomplete says that the body was cut by the recorder, or was not read to
-	// its end: it won't verify.
+	// Incomplete reports that the recorder cut the body, or that the body was not
+	// read to its end. Such a callback does not verify.
 	Incomplete bool
 
-	// Answer is what was answered.
+	// Answer is the answer that the callback got.
 	Answer payack.Answer
-	// Outcome, Reason, Scheme and EventID are what became of it, as far as the
-	// recording says.
+	// Outcome, Reason, Scheme and EventID are the result of the delivery, as far as
+	// the recording has them.
 	Outcome payack.Outcome
 	Reason  payack.Reason
 	Scheme  payack.Scheme
 	EventID string
 }
 
-// Bounds of what is loaded.
+// Bounds for loading.
 const (
 	// MaxFile is the largest file that [Load] reads, in bytes.
 	MaxFile = 8 << 20
-	// MaxDirFiles is how many files [LoadDir] loads.
+	// MaxDirFiles is the largest number of files that [LoadDir] loads.
 	MaxDirFiles = 10000
 )
 
-// Load reads a callback from a file in any of three forms:
+// Load reads a callback from a file in one of three forms:
+//   - A recording of a [Recorder]. Redacted headers are missing. If the body was
+//     recorded in part, the callback announces the full length.
+//   - A dump of an HTTP request, as curl sends it and [Callback.Dump] writes it:
+//     request line, headers, a blank line, the body. Lines may end in LF or CRLF.
+//     Output of curl -v is a dump, too ("> " before the head, other lines with "* "
+//     and "< "), if you add the body after the head, where curl shows none.
+//     Content-Length must fit the body, apart from one line break that an editor
+//     may have added at the end.
+//   - A bare body. Its content type is guessed: application/json if it begins with
+//     {, text/plain if it is strict base64, application/x-www-form-urlencoded if it
+//     has at least one pair. One line break at the end of the latter two is
+//     dropped, since neither can end in one.
 //
-//   - a recording of a [Recorder]. Headers that were redacted are missing. A
-//     body that was recorded in part announces the length that it had;
-//   - the dump of an HTTP request, as curl sends it and [Callback.Dump] writes
-//     it: request line, headers, a blank line, the body, with either kind of
-//     line break. Lines of curl -v may be there ("> " before the head, "* " and
-//     "< " elsewhere), with the body after the head, where curl itself shows
-//     none. A Content-Length must be that of the body; a line break that an
-//     editor put at the end may be too much;
-//   - a bare body. Its content type is guessed: application/json if it begins
-//     with {, text/plain if it is strict base64, and
-//     application/x-www-form-urlencoded if it is a pair at least. One line break
-//     at the end of the latter two is not taken for a part of the body, since
-//     neither can end in one.
-//
-// A file that is damaged, larger than MaxFile, or none of these is an error that
-// says what is wrong, and holds nothing of the body.
+// Load returns an error for a file that is damaged, larger than [MaxFile], or in
+// none of these forms. The error holds nothing of the body.
 func Load(path string) (Recorded, error) {
 	name := filepath.Base(path)
 	data, err := readFile(path)
@@ -89,7 +87,8 @@ func Load(path string) (Recorded, error) {
 	return rec, nil
 }
 
-// readFile reads regular files only: opening another kind may never end.
+// readFile reads a regular file. It refuses other kinds, because opening them may
+// block for ever.
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -106,9 +105,8 @@ func readFile(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, MaxFile+1))
 }
 
-// LoadDir loads every file of a directory, in the order of their names.
-// Subdirectories, and files whose names begin with a dot or end in .md, are
-// left out.
+// LoadDir loads the files of a directory, sorted by name. It skips subdirectories,
+// and files whose names begin with a dot or end in .md. It returns the first error.
 func LoadDir(dir string) ([]Recorded, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -131,8 +129,9 @@ func LoadDir(dir string) ([]Recorded, error) {
 	return out, nil
 }
 
-// Run loads a directory and runs fn as a subtest for each file, named after it.
-// A file that cannot be loaded, and a directory without any, fail the test.
+// Run loads a directory and runs fn as a subtest for each file, with the file's
+// name. A file that can't be loaded fails the test, and so does a directory without
+// files.
 func Run(t *testing.T, dir string, fn func(t *testing.T, rec Recorded)) {
 	t.Helper()
 	all, err := LoadDir(dir)
@@ -147,7 +146,7 @@ func Run(t *testing.T, dir string, fn func(t *testing.T, rec Recorded)) {
 	}
 }
 
-// Parse is [Load] for bytes from elsewhere.
+// Parse is like [Load], for bytes that are in memory.
 func Parse(data []byte) (Recorded, error) {
 	switch {
 	case len(data) > MaxFile:
@@ -177,8 +176,8 @@ func firstLine(data []byte) []byte {
 	return line
 }
 
-// isRecording looks for the first member of a recording, so that a damaged one
-// is not taken for a bare body.
+// isRecording looks for the first member of a recording. A damaged recording is
+// thus not taken for a bare body.
 func isRecording(data []byte) bool {
 	head := data[:min(len(data), 256)]
 	head = bytes.TrimLeft(head, " \t\r\n{")
@@ -190,7 +189,7 @@ func parseRecording(data []byte) (Recorded, error) {
 	fail := func(what string) (Recorded, error) {
 		return Recorded{}, errors.New("payacktest: a damaged recording: " + what)
 	}
-	// encoding/json takes what is given twice, and names in any case.
+	// encoding/json would accept repeated names, and names in another case.
 	fields, err := strict.JSON(nil, string(data))
 	if err != nil {
 		return fail(err.Error())
@@ -271,7 +270,7 @@ func (f *file) bytes() ([]byte, bool) {
 	return b, err == nil
 }
 
-// addHeader leaves out what the length and the server make up themselves.
+// addHeader adds a header, unless it is one that client or server set themselves.
 func addHeader(h http.Header, name, value string) error {
 	if !isToken(name) || !isHeaderValue(value) {
 		return errors.New("a header is none")
@@ -284,7 +283,7 @@ func addHeader(h http.Header, name, value string) error {
 	return nil
 }
 
-// parseDump reads request line, headers, blank line, body.
+// parseDump parses the dump of a request.
 func parseDump(data []byte) (Recorded, error) {
 	head, body, ok := cutHead(data)
 	if !ok {
@@ -294,7 +293,7 @@ func parseDump(data []byte) (Recorded, error) {
 	return dumped(lines, body)
 }
 
-// cutHead finds the first blank line.
+// cutHead splits a dump at the first blank line.
 func cutHead(data []byte) (head string, body []byte, ok bool) {
 	for at := 0; ; {
 		i := bytes.IndexByte(data[at:], '\n')
@@ -308,7 +307,7 @@ func cutHead(data []byte) (head string, body []byte, ok bool) {
 	}
 }
 
-// parseVerbose reads a dump of curl -v from its request line on.
+// parseVerbose parses output of curl -v that begins with the request line.
 func parseVerbose(data []byte) (Recorded, error) {
 	var head []string
 	rest := data
@@ -320,7 +319,7 @@ func parseVerbose(data []byte) (Recorded, error) {
 		rest = after
 		text, isHead := bytes.CutPrefix(bytes.TrimSuffix(line, []byte("\r")), []byte(">"))
 		switch {
-		case !isHead: // "* " and such in between
+		case !isHead: // a line with "* " or the like
 			continue
 		case len(bytes.TrimSpace(text)) > 0:
 			head = append(head, strings.TrimPrefix(string(text), " "))
@@ -371,7 +370,7 @@ func dumped(head []string, body []byte) (Recorded, error) {
 		}
 	}
 	if length >= 0 && int64(len(body)) != length {
-		// An editor's line break, or a shell's.
+		// An editor or a shell may have added a line break.
 		for _, end := range []string{"\n", "\r\n"} {
 			if int64(len(body)-len(end)) == length && bytes.HasSuffix(body, []byte(end)) {
 				body = body[:length]
@@ -385,7 +384,7 @@ func dumped(head []string, body []byte) (Recorded, error) {
 	return rec, nil
 }
 
-// parseBare guesses the content type.
+// parseBare makes a callback of a bare body, and guesses the content type.
 func parseBare(data []byte) (Recorded, error) {
 	rec := Recorded{Callback: Callback{Method: http.MethodPost, Header: http.Header{}}, Path: "/"}
 	line := bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
@@ -405,7 +404,7 @@ func parseBare(data []byte) (Recorded, error) {
 	return rec, nil
 }
 
-// isForm reports whether a body is one line that has a pair.
+// isForm reports whether a body is a single line that has a pair.
 func isForm(body []byte) bool {
 	return bytes.IndexByte(body, '=') > 0 && utf8.Valid(body) && !bytes.ContainsAny(body, " \t\r\n\x00<>{}\"")
 }

@@ -179,8 +179,8 @@ func TestLoadFiles(t *testing.T) {
 	assert.ErrorContains(t, err, "larger")
 }
 
-// FuzzParse: no file makes it panic, what it returns can be sent, and dumps of
-// it load back equal.
+// FuzzParse checks that parsing never panics, that the result can be sent, and that
+// a dump of it loads back equal.
 func FuzzParse(f *testing.F) {
 	for _, x := range combinations(f) {
 		if dump, err := x.callback.Dump("/cb"); err == nil && len(x.name) < 40 {
@@ -218,8 +218,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzRecordLoad: what a recorder writes loads back equal, but for what is
-// redacted.
+// FuzzRecordLoad checks that a recording loads back equal, apart from redacted
+// headers.
 func FuzzRecordLoad(f *testing.F) {
 	f.Add("POST", "/cb?x=1", "X-Signature", "v", []byte(`{"a":"é"}`))
 	f.Add("GET", "/%2f//", "Cookie", "v", []byte("\xff\x00"))

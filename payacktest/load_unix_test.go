@@ -13,7 +13,7 @@ import (
 	. "github.com/payack/payack/payacktest"
 )
 
-// Opening a pipe that nobody writes to would never end.
+// Opening a pipe that nobody writes to would block for ever.
 func TestLoadDoesNotWaitForPipes(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))

@@ -12,17 +12,18 @@ import (
 	"github.com/payack/payack"
 )
 
-// member is one member of a message: its name and its JSON literal.
+// member is a member of a message: its name and its JSON literal.
 type member struct{ name, literal string }
 
-// members are a message in its order. Methods that change it return a copy.
+// members are the members of a message in their order. Methods that change them
+// return a copy.
 type members []member
 
 func (m members) index(name string) int {
 	return slices.IndexFunc(m, func(x member) bool { return x.name == name })
 }
 
-// setJSON replaces a member's literal in its place, or appends a new member.
+// setJSON replaces a member's literal, or appends a new member.
 func (m members) setJSON(name, literal string) members {
 	out := slices.Clone(m)
 	if i := out.index(name); i >= 0 {
@@ -32,8 +33,8 @@ func (m members) setJSON(name, literal string) members {
 	return append(out, member{name, literal})
 }
 
-// set takes the JSON type of the member that it replaces where the value has
-// it; everything else is a string.
+// set replaces a member's value, or appends a new member. The value keeps the JSON
+// type of the old one if it can; otherwise it becomes a string.
 func (m members) set(name, value string) members {
 	literal := quote(value)
 	if i := m.index(name); i >= 0 {
@@ -56,18 +57,18 @@ func sameType(literal, value string) string {
 	return quote(value)
 }
 
-// quote returns a JSON string as PHP and most others would write it, without
-// the escapes for HTML.
+// quote returns a JSON string without the escapes for HTML, as most senders write
+// it.
 func quote(s string) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string always can be
+	_ = enc.Encode(s) // never fails for a string
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// textOf is a literal's text as it is signed: a string's content, nothing for
-// null, and the literal of anything else.
+// textOf returns the text that is signed for a literal: a string's content, nothing
+// for null, the literal otherwise.
 func textOf(literal string) string {
 	var s string
 	if json.Unmarshal([]byte(literal), &s) == nil {
@@ -106,7 +107,7 @@ func (m members) form() string {
 
 var errNoName = errors.New("payacktest: Set, SetJSON: the name of the member is empty")
 
-// builder is what the three providers' builders share.
+// builder has what the builders of all providers share.
 type builder struct {
 	members members
 	err     error
@@ -120,7 +121,7 @@ func (b builder) named(name string, m members) builder {
 	return b
 }
 
-// finish is the end of every builder's Callback.
+// finish calls build, and ends the test if it fails.
 func finish(t testing.TB, build func() (Callback, error)) Callback {
 	t.Helper()
 	cb, err := build()

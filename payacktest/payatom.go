@@ -16,12 +16,12 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PayatomKeys are the key of a Payatom account.
+// PayatomKeys holds the key of a Payatom account.
 type PayatomKeys struct {
 	SecretKey payack.Secret
 }
 
-// NewPayatomKeys returns a fixed throwaway key.
+// NewPayatomKeys returns a fixed, published key.
 func NewPayatomKeys() PayatomKeys {
 	return PayatomKeys{SecretKey: payack.NewSecret("7e57 secret key of Payatom, throwaway")}
 }
@@ -29,14 +29,14 @@ func NewPayatomKeys() PayatomKeys {
 // FreshPayatomKeys returns a new key.
 func FreshPayatomKeys() PayatomKeys { return PayatomKeys{SecretKey: freshSecret()} }
 
-// Config returns the configuration of a receiver of JSON webhooks that
-// [Payatom] builds with this key, with ExpectInCallback set; a test of an
-// Expect or Confirm hook sets that instead.
+// Config returns the configuration of a receiver for the JSON webhooks that
+// [Payatom] builds with this key. It has ExpectInCallback; a test of Expect or
+// Confirm sets those instead.
 func (k PayatomKeys) Config() middleware.PayatomConfig {
 	return middleware.PayatomConfig{SecretKeys: []payack.Secret{k.SecretKey}, ExpectInCallback: true}
 }
 
-// payatomCallbacks is what is known of Payatom's webhooks.
+// payatomCallbacks describes Payatom's webhooks.
 var payatomCallbacks = descriptor{
 	signature:     "post_hash",
 	signed:        []string{"order_id", "received_amount", "status"},
@@ -61,8 +61,8 @@ type PayatomBuilder struct {
 	iv         *[aes.BlockSize]byte
 }
 
-// Payatom returns the builder of a webhook of Payatom: order ORD1000001 of 500,
-// approved, as JSON with the amounts as strings and no refund.
+// Payatom returns a builder of Payatom webhooks. It starts with order ORD1000001
+// over 500, approved and not refunded, as JSON with the amounts as strings.
 func Payatom(keys PayatomKeys) PayatomBuilder {
 	return PayatomBuilder{keys: keys, builder: builder{members: members{
 		{"order_id", `"ORD1000001"`}, {"requested_amount", `"500"`}, {"status", `"Approved"`}, {"received_amount", `"500"`},
@@ -70,22 +70,22 @@ func Payatom(keys PayatomKeys) PayatomBuilder {
 	}}}
 }
 
-// Set gives a member another value in its place, or appends a new one. The
-// value becomes a JSON number where the member was one and it can be one, and a
-// string otherwise.
+// Set replaces the value of a member, or appends a new member. The value becomes a
+// JSON number if the member was one and the value can be one, and a string
+// otherwise.
 func (b PayatomBuilder) Set(name, value string) PayatomBuilder {
 	b.builder = b.named(name, b.members.set(name, value))
 	return b
 }
 
-// SetJSON is Set with the exact JSON literal, such as 500.00, 5e2 or null. In a
-// form it stands with its text.
+// SetJSON is like Set but takes the exact JSON literal, such as 500.00, 5e2 or
+// null. In a form, the literal's text is sent.
 func (b PayatomBuilder) SetJSON(name, literal string) PayatomBuilder {
 	b.builder = b.named(name, b.members.setJSON(name, literal))
 	return b
 }
 
-// Remove leaves a member out. A signed one is then signed as if it were empty.
+// Remove removes a member. A signed one is then signed as if it were empty.
 func (b PayatomBuilder) Remove(name string) PayatomBuilder {
 	b.members = b.members.remove(name)
 	return b
@@ -94,13 +94,12 @@ func (b PayatomBuilder) Remove(name string) PayatomBuilder {
 // Order sets order_id.
 func (b PayatomBuilder) Order(id string) PayatomBuilder { return b.Set("order_id", id) }
 
-// Amount sets requested_amount and received_amount, as strings unless they were
-// made numbers before.
+// Amount sets requested_amount and received_amount, keeping their JSON type.
 func (b PayatomBuilder) Amount(text string) PayatomBuilder {
 	return b.Set("requested_amount", text).Set("received_amount", text)
 }
 
-// NumberAmount sets both amounts to the exact JSON number, such as 500.00.
+// NumberAmount sets both amounts to an exact JSON number, such as 500.00.
 func (b PayatomBuilder) NumberAmount(literal string) PayatomBuilder {
 	return b.SetJSON("requested_amount", literal).SetJSON("received_amount", literal)
 }
@@ -110,9 +109,9 @@ func (b PayatomBuilder) Status(s payack.PayatomStatus) PayatomBuilder {
 	return b.Set("status", string(s))
 }
 
-// Refund sets refund_info to an object with these members. Without it,
-// refund_info is [] as PHP writes an empty map; SetJSON and Remove give the
-// other forms, null and none.
+// Refund sets refund_info to an object with these members. By default refund_info
+// is [], as PHP writes an empty map. For null use SetJSON; to leave it out use
+// Remove.
 func (b PayatomBuilder) Refund(r payack.PayatomRefund) PayatomBuilder {
 	var m members
 	for _, x := range []struct {
@@ -132,30 +131,30 @@ func (b PayatomBuilder) Refund(r payack.PayatomRefund) PayatomBuilder {
 	return b.SetJSON("refund_info", m.json())
 }
 
-// Fresh gives the webhook an order_id and a ref_code that were not used before.
+// Fresh sets a new, random order_id and ref_code.
 func (b PayatomBuilder) Fresh() PayatomBuilder {
 	return b.Set("order_id", "ORD"+freshHex(6)).Set("ref_code", freshHex(8))
 }
 
-// Form sends an urlencoded form, as an older generation of the gateway does.
+// Form sends a URL-encoded form, as an older generation of the gateway does.
 func (b PayatomBuilder) Form() PayatomBuilder { b.form = true; return b }
 
-// FormAmount is Form with the received amount named amount.
+// FormAmount is like Form but names the received amount "amount".
 func (b PayatomBuilder) FormAmount() PayatomBuilder {
 	b.form, b.formAmount = true, true
 	return b
 }
 
-// PHPNumbers signs PHP's text of the amount instead of its literal (100 for
-// 100.00), where it is a JSON number.
+// PHPNumbers signs PHP's text of the amount (100 for 100.00) instead of its
+// literal, if it is a JSON number.
 func (b PayatomBuilder) PHPNumbers() PayatomBuilder { b.php = true; return b }
 
-// IV fixes the IV of post_hash, for reproducible bytes. Without it each Build
-// has another.
+// IV sets the IV of post_hash, for reproducible bytes. By default each Build uses a
+// random one.
 func (b PayatomBuilder) IV(iv [aes.BlockSize]byte) PayatomBuilder { b.iv = &iv; return b }
 
-// Config returns the configuration of a receiver that accepts the webhook: that
-// of the keys, with the format of the body.
+// Config returns the configuration of a receiver that accepts the webhook: that of
+// the keys, with the body's format.
 func (b PayatomBuilder) Config() middleware.PayatomConfig {
 	c := b.keys.Config()
 	if b.form {
@@ -164,10 +163,10 @@ func (b PayatomBuilder) Config() middleware.PayatomConfig {
 	return c
 }
 
-// Callback is Build for tests: it ends the test when there is an error.
+// Callback is Build for tests: it ends the test if Build fails.
 func (b PayatomBuilder) Callback(t testing.TB) Callback { t.Helper(); return finish(t, b.Build) }
 
-// Build makes the post_hash and the body.
+// Build signs the members and returns the webhook.
 func (b PayatomBuilder) Build() (Callback, error) {
 	if b.err != nil {
 		return Callback{}, b.err
@@ -189,7 +188,7 @@ func (b PayatomBuilder) Build() (Callback, error) {
 	if b.iv != nil {
 		iv = *b.iv
 	} else {
-		_, _ = rand.Read(iv[:]) // never fails: it ends the program instead
+		_, _ = rand.Read(iv[:]) // never returns an error
 	}
 	hash := signer.PostHashIV(iv, b.members.text("order_id"), amount, b.members.text("status"))
 	m := b.members.setJSON("post_hash", quote(hash))
@@ -206,20 +205,22 @@ func (b PayatomBuilder) Build() (Callback, error) {
 	return cb, nil
 }
 
-// Parts of a post_hash.
+// Sizes of parts of a post_hash, in bytes.
 const (
 	ivSize  = 16
 	macSize = 32
 )
 
-// flipPostHash flips a bit of the byte that at names, of a blob of that size.
+// flipPostHash flips a bit of the byte at at(size), where size is the length of the
+// decoded post_hash.
 func flipPostHash(at func(size int) int) Tampering {
 	return func(cb Callback) (Callback, error) {
 		return cb.editMember("post_hash", func(text string) (string, error) { return flipBase64(text, at) })
 	}
 }
 
-// payatomName is the older name of the received amount, where a form has it.
+// payatomName returns the name under which a message has a member: "amount" for the
+// received amount in older forms.
 func payatomName(d document, name string) string {
 	if name == "received_amount" && d.form && d.find(name) == nil {
 		return "amount"
@@ -227,14 +228,13 @@ func payatomName(d document, name string) string {
 	return name
 }
 
-// MoveBorder moves the border between two members that follow each other in
-// what Payatom's post_hash covers (order_id, received_amount, status), so that
-// the hash stays right: n characters from the end of the left one go to the
-// front of the right one, or -n from the front of the right one to the end of
-// the left one.
+// MoveBorder moves n characters from the end of the left member to the front of the
+// right one, or, with a negative n, -n characters from the front of the right
+// member to the end of the left one. The members must follow each other in the text
+// that Payatom's post_hash covers: order_id, received_amount, status.
 //
-// The signature of the result verifies. A receiver must refuse it by what it
-// expects or remembers.
+// The hash stays right, so the result verifies. A receiver must refuse it by what
+// it expects or remembers.
 func MoveBorder(left, right string, n int) Tampering {
 	return edit(func(d document) ([]byte, error) {
 		leftName, rightName := payatomName(d, left), payatomName(d, right)

@@ -9,37 +9,37 @@ import (
 	"github.com/payack/payack/internal/providers"
 )
 
-// descriptor is what this package knows of one provider's callbacks, apart from
-// how they are built. Each provider has one, in its file.
+// descriptor describes one provider's callbacks, apart from how they are built.
+// Each provider has one, in its file.
 type descriptor struct {
-	// signature is the member that holds the signature where no header does.
+	// signature is the member that holds the signature if no header does.
 	signature string
-	// signed are the other members whose change no receiver may accept.
+	// signed are the other members that no receiver may accept changed.
 	signed []string
-	// headers are the usual names of headers that carry a signature. They are
-	// recorded.
+	// headers are the usual names of headers that carry a signature. Recordings
+	// keep them.
 	headers []string
-	// header returns the name of the header with a callback's signature, empty
-	// where none has it. It is nil for a provider that signs in a member only.
+	// header returns the name of the header that has a callback's signature, or an
+	// empty name. It is nil for a provider that never signs in a header.
 	header func(Callback) string
 
-	// These change one bit. They are nil where there is nothing of the kind.
+	// These change one bit. Each is nil if the provider has no such part.
 	flipSignature, flipMAC, flipIV, flipEnvelope Tampering
 
-	// inside finds the members of a callback that stand elsewhere than in the
-	// body itself, and returns what puts changed ones back. It reports false for
-	// a body that has them itself, and is nil where all do.
+	// inside finds members that are not directly in the body, and returns a
+	// function that puts changed ones back. It returns false if the body itself has
+	// them. It is nil for a provider whose bodies always do.
 	inside func(Callback) (document, func([]byte) (Callback, error), bool, error)
-	// named returns the name that a message has for a signed member, nil where
-	// there is one only.
+	// named returns the name under which a message has a signed member. It is nil
+	// if each has one name only.
 	named func(d document, name string) string
-	// spelled returns an answer in the spelling of [Answer], nil where there is
-	// one only.
+	// spelled returns an answer in the spelling of [Answer]. It is nil if there is
+	// one spelling only.
 	spelled func(payack.Answer) payack.Answer
 }
 
-// descriptors has one of each provider. It is filled in init because what it
-// holds looks things up in it.
+// descriptors has the descriptor of each provider. It is set in init, because the
+// descriptors refer to it.
 var descriptors providers.Registry[*descriptor]
 
 func init() {
@@ -80,8 +80,7 @@ func (d *descriptor) signatureOf(cb Callback) (string, error) {
 	return "", fmt.Errorf("payacktest: the other callback has no %s", d.signature)
 }
 
-// othersHeader reports whether a provider other than this one has its
-// signatures in a header of that name.
+// othersHeader reports whether another provider has its signatures in this header.
 func (d *descriptor) othersHeader(name string) bool {
 	for _, other := range descriptors {
 		for _, header := range other.headers {
@@ -93,8 +92,8 @@ func (d *descriptor) othersHeader(name string) bool {
 	return false
 }
 
-// provider tells whose callback it is, where nobody said: by the member or the
-// header that has a signature.
+// provider returns the callback's Provider. If that is unset, it recognises the
+// provider by the member or the header with the signature.
 func (cb Callback) provider() (payack.Provider, error) {
 	if cb.Provider != "" {
 		if _, err := descriptors.Of(cb.Provider); err != nil {
@@ -113,11 +112,11 @@ func (cb Callback) provider() (payack.Provider, error) {
 			return whose[0], nil
 		}
 	}
-	return "", errors.New("payacktest: it cannot be told whose callback it is; set Provider")
+	return "", errors.New("payacktest: the provider of the callback is unclear; set Provider")
 }
 
-// signedInside reports whether a callback has the signature member of a
-// provider, or an envelope of its.
+// signedInside reports whether a callback has a provider's signature member, or an
+// envelope of that provider.
 func (cb Callback) signedInside(p payack.Provider) bool {
 	cb.Provider = p
 	d, _, err := cb.open()

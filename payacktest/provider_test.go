@@ -12,7 +12,7 @@ import (
 
 func TestDescriptorsAreComplete(t *testing.T) { require.NoError(t, Descriptors().Check()) }
 
-// A provider that is none is an error that names those that there are.
+// The error for an unknown provider lists the known ones.
 func TestUnknownProvider(t *testing.T) {
 	const there = `there is no provider "stripe"; there are ptop, pts and payatom`
 	cb := PTS(NewPTSKeys()).Callback(t)
@@ -34,9 +34,9 @@ func TestUnknownProvider(t *testing.T) {
 	assert.PanicsWithError(t, "payack: AnswerOf: "+there, func() { Answer("stripe", "") })
 }
 
-// Whose a callback is shows in where its signature is; two signatures are no
-// answer.
-func TestWhoseItIs(t *testing.T) {
+// The place of the signature shows the provider. With two signatures the provider
+// is unclear.
+func TestProviderIsRecognised(t *testing.T) {
 	forged := func(cb Callback) (string, error) {
 		out, err := cb.Tamper(FlipSignature)
 		return string(out.Body), err

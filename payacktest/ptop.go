@@ -14,13 +14,13 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PtopKeys are the key of a Ptop account.
+// PtopKeys holds the key of a Ptop account.
 type PtopKeys struct {
-	// SigningKey is the_signature of Ptop's API v3 document.
+	// SigningKey is the value that Ptop's API v3 document calls the_signature.
 	SigningKey payack.Secret
 }
 
-// NewPtopKeys returns a fixed throwaway key.
+// NewPtopKeys returns a fixed, published key.
 func NewPtopKeys() PtopKeys {
 	return PtopKeys{SigningKey: payack.NewSecret("7e57 signing key of Ptop, throwaway")}
 }
@@ -28,14 +28,14 @@ func NewPtopKeys() PtopKeys {
 // FreshPtopKeys returns a new key.
 func FreshPtopKeys() PtopKeys { return PtopKeys{SigningKey: freshSecret()} }
 
-// Config returns the configuration of a receiver of JSON callbacks that [Ptop]
-// builds with this key, with ConfirmInCallback set; a test of a Confirm hook
-// sets that instead.
+// Config returns the configuration of a receiver for the JSON webhooks that [Ptop]
+// builds with this key. It has ConfirmInCallback; a test of Confirm sets that
+// instead.
 func (k PtopKeys) Config() middleware.PtopConfig {
 	return middleware.PtopConfig{SigningKeys: []payack.Secret{k.SigningKey}, ConfirmInCallback: true}
 }
 
-// ptopCallbacks is what is known of Ptop's callbacks.
+// ptopCallbacks describes Ptop's webhooks.
 var ptopCallbacks = descriptor{
 	signature:     "signature",
 	signed:        []string{"success", "transaction_id", "order_id", "message"},
@@ -57,30 +57,30 @@ type PtopBuilder struct {
 	body    []byte
 }
 
-// Ptop returns the builder of a webhook of Ptop (API v3): a transaction that
-// succeeded, as JSON with the signature in X-Signature.
+// Ptop returns a builder of Ptop (API v3) webhooks. It starts with a successful
+// transaction, as JSON with the signature in X-Signature.
 func Ptop(keys PtopKeys) PtopBuilder {
 	return PtopBuilder{keys: keys, scheme: payack.SchemeHeader, header: "X-Signature", builder: builder{members: members{
 		{"success", "true"}, {"transaction_id", `"TX1000001"`}, {"order_id", `"ORD1000001"`}, {"message", `"Payment done"`},
 	}}}
 }
 
-// Set gives a member another value in its place, or appends a new one. The
-// value becomes a JSON boolean or number where the member was one and it can be
-// one, and a string otherwise.
+// Set replaces the value of a member, or appends a new member. The value becomes a
+// JSON boolean or number if the member was one and the value can be one, and a
+// string otherwise.
 func (b PtopBuilder) Set(name, value string) PtopBuilder {
 	b.builder = b.named(name, b.members.set(name, value))
 	return b
 }
 
-// SetJSON is Set with the exact JSON literal. In a form it stands with its
-// text.
+// SetJSON is like Set but takes the exact JSON literal. In a form, the literal's
+// text is sent.
 func (b PtopBuilder) SetJSON(name, literal string) PtopBuilder {
 	b.builder = b.named(name, b.members.setJSON(name, literal))
 	return b
 }
 
-// Remove leaves a member out.
+// Remove removes a member.
 func (b PtopBuilder) Remove(name string) PtopBuilder {
 	b.members = b.members.remove(name)
 	return b
@@ -100,52 +100,50 @@ func (b PtopBuilder) Success(success bool) PtopBuilder {
 	return b.SetJSON("success", "false")
 }
 
-// Fresh gives the webhook an order_id and a transaction_id that were not used
-// before.
+// Fresh sets a new, random order_id and transaction_id.
 func (b PtopBuilder) Fresh() PtopBuilder {
 	return b.Set("order_id", "ORD"+freshHex(6)).Set("transaction_id", "TX"+freshHex(6))
 }
 
-// Body replaces all members by an exact body without a signature, for white
-// space and spellings that matter: a JSON object, or a form.
+// Body replaces all members by an exact body without a signature, a JSON object or
+// a form. Use it where white space or spelling matters.
 func (b PtopBuilder) Body(exact string) PtopBuilder {
 	b.body = []byte(exact)
 	b.form = !looksLikeJSON(b.body)
 	return b
 }
 
-// Form sends an urlencoded form. Schemes that fit it are header, form and
-// form-rebuilt.
+// Form sends a URL-encoded form. The schemes header, form and form-rebuilt fit it.
 func (b PtopBuilder) Form() PtopBuilder { b.form = true; return b }
 
-// Scheme says where the signature is and over which text; without it the
-// signature is in a header. The schemes form and form-rebuilt send a form.
+// Scheme sets where the signature is and which text it covers. The default is
+// [payack.SchemeHeader]. The schemes form and form-rebuilt send a form.
 func (b PtopBuilder) Scheme(s payack.Scheme) PtopBuilder {
 	b.scheme = s
 	b.form = b.form || s == payack.SchemeForm || s == payack.SchemeFormRebuilt
 	return b
 }
 
-// Place says where among the members the signature stands, for schemes that
-// put it there.
+// Place sets where among the members the signature is, for schemes that put it
+// there.
 func (b PtopBuilder) Place(p verify.PtopPlace) PtopBuilder { b.place = p; return b }
 
-// Header names the header that carries the signature under the scheme header.
+// Header sets the header that carries the signature under the scheme header.
 func (b PtopBuilder) Header(name string) PtopBuilder {
 	b.header = http.CanonicalHeaderKey(name)
 	return b
 }
 
-// ReencodedObjects is the scheme reencoded as a sender does it that decodes to
-// objects, so that {} stays {} in the signed text. It differs for bodies with
-// an empty object only.
+// ReencodedObjects uses the scheme reencoded, but like a sender that decodes to PHP
+// objects: {} stays {} in the signed text. The result differs from that of Scheme
+// only for bodies with an empty object.
 func (b PtopBuilder) ReencodedObjects() PtopBuilder {
 	b.scheme, b.objects = payack.SchemeReencoded, true
 	return b
 }
 
-// Config returns the configuration of a receiver that accepts the webhook: that
-// of the keys, with the format of the body and the name of the header.
+// Config returns the configuration of a receiver that accepts the webhook: that of
+// the keys, with the body's format and the header's name.
 func (b PtopBuilder) Config() middleware.PtopConfig {
 	c := b.keys.Config()
 	if b.form {
@@ -157,11 +155,12 @@ func (b PtopBuilder) Config() middleware.PtopConfig {
 	return c
 }
 
-// Callback is Build for tests: it ends the test when there is an error.
+// Callback is Build for tests: it ends the test if Build fails.
 func (b PtopBuilder) Callback(t testing.TB) Callback { t.Helper(); return finish(t, b.Build) }
 
-// Build signs the body. A body that no receiver would read, or a scheme that
-// does not fit it, is an error; missing members are not.
+// Build signs the body and returns the webhook. It returns an error for a body that
+// no receiver could parse, and for a scheme that does not fit the body. Missing
+// members are no error.
 func (b PtopBuilder) Build() (Callback, error) {
 	if b.err != nil {
 		return Callback{}, b.err
@@ -191,8 +190,7 @@ func (b PtopBuilder) Build() (Callback, error) {
 	return cb, nil
 }
 
-// resignObjects puts the signature over the other re-encoding in the place of
-// the one that is there.
+// resignObjects replaces the signature by one over the other re-encoding.
 func (b PtopBuilder) resignObjects(cb Callback, body []byte) (Callback, error) {
 	_, text, err := php.Reencode(body, "signature")
 	if err == nil && text == nil {
@@ -218,8 +216,9 @@ func flipPtop(cb Callback) (Callback, error) {
 	return cb.editMember("signature", flipHex)
 }
 
-// ptopHeader is the header with Ptop's signature, or empty: the one that it was
-// built with, one of the usual names, or the only one that holds such digits.
+// ptopHeader returns the name of the header with Ptop's signature, or an empty
+// name. It is the one that the callback was built with, one of the usual names, or
+// the only header whose value looks like a signature.
 func ptopHeader(cb Callback) string {
 	for _, name := range append([]string{cb.signatureHeader}, descriptors[payack.Ptop].headers...) {
 		if name = http.CanonicalHeaderKey(name); name != "" && len(cb.Header[name]) > 0 {

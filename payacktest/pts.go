@@ -24,24 +24,24 @@ import (
 // what the merchant verifies with. Change fields as a test needs them; a copy
 // is independent.
 type PTSKeys struct {
-	// UserID is the user_id of callbacks, "1" when empty. When it is set, Config
-	// requires it.
+	// UserID is the user_id of callbacks; empty means "1". Config requires it if it
+	// is set.
 	UserID           string
 	Safecode         payack.Secret
 	SafecodeEncoding envelope.PTSEncoding
-	// PrivateKey is the provider's, as PEM; PublicKey belongs to it.
+	// PrivateKey is the provider's private key in PEM. PublicKey belongs to it.
 	PrivateKey payack.Secret
 	PublicKey  string
-	// TransactionSecret, when set, puts X-Transaction-Signature on callbacks in
-	// an envelope, and makes Config require it.
+	// TransactionSecret, when set, adds X-Transaction-Signature to callbacks in an
+	// envelope, and makes Config require it.
 	TransactionSecret    payack.Secret
 	TransactionSignature verify.PTSSignatureEncoding
-	// NoEnvelopes is for a safecode that is no AES key.
+	// NoEnvelopes is for a safecode that is not an AES key.
 	NoEnvelopes bool
 }
 
-// NewPTSKeys returns fixed throwaway keys. The safecode is a key under both
-// encodings.
+// NewPTSKeys returns fixed, published keys. The safecode is an AES key in both
+// encodings, raw and hex.
 func NewPTSKeys() PTSKeys {
 	return PTSKeys{
 		Safecode:   payack.NewSecret("7e57c0de7e57c0de7e57c0de7e57c0de"),
@@ -50,16 +50,16 @@ func NewPTSKeys() PTSKeys {
 	}
 }
 
-// FreshPTSKeys returns new keys, an RSA key of 2048 bits among them; that takes
-// a fraction of a second.
+// FreshPTSKeys returns new keys. Generating the RSA key, of 2048 bits, takes a
+// fraction of a second.
 func FreshPTSKeys() PTSKeys {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
-		panic(err) // crypto/rand ends the program before that
+		panic(err) // can't happen: crypto/rand returns no errors
 	}
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		panic(err) // an RSA key always can be
+		panic(err) // can't happen for an RSA key
 	}
 	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	if err != nil {
@@ -72,17 +72,17 @@ func FreshPTSKeys() PTSKeys {
 	}
 }
 
-// WithTransactionSignature returns the keys with a throwaway transaction
-// secret, so that callbacks in an envelope carry X-Transaction-Signature in
-// this encoding and Config requires it. Flat callbacks are then refused.
+// WithTransactionSignature returns the keys with a published transaction secret.
+// Callbacks in an envelope then carry X-Transaction-Signature in this encoding, and
+// Config requires it and refuses flat callbacks.
 func (k PTSKeys) WithTransactionSignature(encoding verify.PTSSignatureEncoding) PTSKeys {
 	k.TransactionSecret = payack.NewSecret("7e57 transaction secret, throwaway")
 	k.TransactionSignature = encoding
 	return k
 }
 
-// Config returns the configuration of a receiver that accepts what [PTS] builds
-// with these keys. Add options as needed.
+// Config returns the configuration of a receiver that accepts the callbacks that
+// [PTS] builds with these keys. Add options as needed.
 func (k PTSKeys) Config() middleware.PTSConfig {
 	return middleware.PTSConfig{
 		UserID: k.UserID, Safecode: k.Safecode, SafecodeEncoding: k.SafecodeEncoding, PublicKeys: []string{k.PublicKey},
@@ -97,7 +97,7 @@ func (k PTSKeys) signer() (*verify.PTSSigner, error) {
 	})
 }
 
-// ptsCallbacks is what is known of PTS's callbacks.
+// ptsCallbacks describes PTS's callbacks.
 var ptsCallbacks = descriptor{
 	signature: "sign",
 	signed:    verify.PTSCallback.SignedMembers(),
@@ -130,8 +130,8 @@ type PTSBuilder struct {
 	php   bool
 }
 
-// PTS returns the builder of a callback of PTS (Pagarstar): a payment of 100.50
-// PHP that succeeded, as a flat JSON object.
+// PTS returns a builder of PTS (Pagarstar) callbacks. It starts with a successful
+// payment of 100.50 PHP, as a flat JSON object.
 func PTS(keys PTSKeys) PTSBuilder {
 	userID := keys.UserID
 	if userID == "" {
@@ -144,22 +144,22 @@ func PTS(keys PTSKeys) PTSBuilder {
 	}}}
 }
 
-// Set gives a member another value in its place, or appends a new one. The
-// value becomes a JSON number where the member was one and it can be one, and a
-// string otherwise.
+// Set replaces the value of a member, or appends a new member. The value becomes a
+// JSON number if the member was one and the value can be one, and a string
+// otherwise.
 func (b PTSBuilder) Set(name, value string) PTSBuilder {
 	b.builder = b.named(name, b.members.set(name, value))
 	return b
 }
 
-// SetJSON is Set with the exact JSON literal, such as 100.50, 1e2, "2000" or
-// null.
+// SetJSON is like Set but takes the exact JSON literal, such as 100.50, 1e2, "2000"
+// or null.
 func (b PTSBuilder) SetJSON(name, literal string) PTSBuilder {
 	b.builder = b.named(name, b.members.setJSON(name, literal))
 	return b
 }
 
-// Remove leaves a member out. A signed one is then signed as if it were empty.
+// Remove removes a member. A signed one is then signed as if it were empty.
 func (b PTSBuilder) Remove(name string) PTSBuilder {
 	b.members = b.members.remove(name)
 	return b
@@ -176,39 +176,39 @@ func (b PTSBuilder) Amount(text string) PTSBuilder {
 // Status sets status.
 func (b PTSBuilder) Status(s payack.PTSStatus) PTSBuilder { return b.Set("status", string(s)) }
 
-// Fresh gives the callback an order_id, transaction_id and reference_number
-// that were not used before, and the present time.
+// Fresh sets a new, random order_id, transaction_id and reference_number, and the
+// current time.
 func (b PTSBuilder) Fresh() PTSBuilder {
 	return b.Set("order_id", "ORD"+freshHex(6)).Set("transaction_id", "T"+freshHex(6)).
 		Set("reference_number", "R"+freshHex(6)).Set("timestamp", strconv.FormatInt(time.Now().Unix(), 10))
 }
 
-// Flat sends the members as one JSON object; it is the default.
+// Flat sends the members as one JSON object. That is the default.
 func (b PTSBuilder) Flat() PTSBuilder { b.shape = ptsFlat; return b }
 
-// Envelope sends the base64 of the sealed members as text/plain.
+// Envelope seals the members and sends them in base64 as text/plain.
 func (b PTSBuilder) Envelope() PTSBuilder { b.shape = ptsEnvelope; return b }
 
-// DataEnvelope sends {"data":"…"} with the base64 of the sealed members.
+// DataEnvelope seals the members and sends them as {"data":"…"} in base64.
 func (b PTSBuilder) DataEnvelope() PTSBuilder { b.shape = ptsDataEnvelope; return b }
 
-// DataObject sends {"code":…,"message":…,"data":{…}} with the members in data.
+// DataObject sends {"code":…,"message":…,"data":{…}}, with the members in data.
 func (b PTSBuilder) DataObject() PTSBuilder { b.shape = ptsDataObject; return b }
 
-// PHPNumbers signs PHP's text of the amounts and the rate instead of their
-// literals (100.5 for 100.50), where they are JSON numbers.
+// PHPNumbers signs PHP's text (100.5 for 100.50) of the amounts and the rate
+// instead of their literals, if they are JSON numbers.
 func (b PTSBuilder) PHPNumbers() PTSBuilder { b.php = true; return b }
 
-// Config returns the configuration of a receiver that accepts the callback; it
-// is that of the keys.
+// Config returns the configuration of a receiver that accepts the callback: that of
+// the keys.
 func (b PTSBuilder) Config() middleware.PTSConfig { return b.keys.Config() }
 
-// Callback is Build for tests: it ends the test when there is an error.
+// Callback is Build for tests: it ends the test if Build fails.
 func (b PTSBuilder) Callback(t testing.TB) Callback { t.Helper(); return finish(t, b.Build) }
 
-// Build signs the members and puts them into their shape. It is an error to ask
-// for an envelope that the keys don't have, and to sign a text that PTS's
-// documents make ambiguous.
+// Build signs the members and puts them into the chosen shape. It returns an error
+// for an envelope that the keys don't allow, and for a text that PTS's signature
+// leaves ambiguous.
 func (b PTSBuilder) Build() (Callback, error) {
 	if b.err != nil {
 		return Callback{}, b.err
@@ -241,7 +241,7 @@ func (b PTSBuilder) Build() (Callback, error) {
 	return b.keys.seal(cb, []byte(plain))
 }
 
-// texts are what is signed.
+// texts returns the texts that are signed.
 func (b PTSBuilder) texts() map[string]string {
 	signed := verify.PTSCallback.SignedMembers()
 	out := make(map[string]string, len(signed))
@@ -261,15 +261,15 @@ func (b PTSBuilder) texts() map[string]string {
 	return out
 }
 
-// WithKeys returns the callback with the keys that open its envelope, so that
-// members inside can be tampered with. Built callbacks have theirs.
+// WithKeys returns the callback with keys that open its envelope, so that members
+// inside can be tampered with. Callbacks from a builder have their keys already.
 func (cb Callback) WithKeys(keys PTSKeys) Callback {
 	cb.Provider, cb.keys = payack.PTS, keys
 	return cb
 }
 
-// insidePTS finds the members of a callback in an envelope, or in data. They
-// are in data only where there is no sign beside it.
+// insidePTS finds members in an envelope or in data. Members count as being in data
+// only if sign is not beside it.
 func insidePTS(cb Callback) (document, func([]byte) (Callback, error), bool, error) {
 	if !looksLikeJSON(cb.Body) {
 		if !isBase64(cb.Body) {
@@ -316,7 +316,7 @@ func openPTS(cb Callback, sealed string) (document, func([]byte) (Callback, erro
 	return d, func(text []byte) (Callback, error) { return keys.seal(cb, text) }, err
 }
 
-// seal puts members into the envelope that the body is, or has in data, and
+// seal puts members into the envelope that is the body, or is in its data, and
 // renews X-Transaction-Signature.
 func (k PTSKeys) seal(cb Callback, plain []byte) (Callback, error) {
 	signer, err := k.signer()
@@ -360,8 +360,8 @@ func flipPTSEnvelope(cb Callback) (Callback, error) {
 	return put(text)
 }
 
-// sealedPTS is the text of the envelope, and what puts another one in its
-// place without renewing X-Transaction-Signature.
+// sealedPTS returns the text of the envelope, and a function that replaces it
+// without renewing X-Transaction-Signature.
 func (cb Callback) sealedPTS() (string, func(string) (Callback, error), error) {
 	out := cb.Clone()
 	if !looksLikeJSON(cb.Body) {
@@ -388,7 +388,7 @@ func (cb Callback) sealedPTS() (string, func(string) (Callback, error), error) {
 	}, nil
 }
 
-// flipPTSTransaction flips a bit of X-Transaction-Signature in either encoding.
+// flipPTSTransaction flips a bit of X-Transaction-Signature, in base64 or hex.
 func flipPTSTransaction(text string) (string, error) {
 	if isHex(text) {
 		return flipHex(text)
@@ -400,8 +400,7 @@ func pemText(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-// The throwaway key pair of NewPTSKeys. It is published here: no account has it,
-// and none may.
+// The key pair of NewPTSKeys. It is published here, so no account may use it.
 const (
 	throwawayPrivateKey = `-----BEGIN PRIVATE KEY-----
 MIIEvAIBADANBgkqhkiG9w0BAQEFAASCBKYwggSiAgEAAoIBAQDch2gdJABDMEx4

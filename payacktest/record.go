@@ -31,69 +31,71 @@ const (
 	DefaultRecordBytes = 64 << 20
 )
 
-// ErrFull is reported for deliveries that were not recorded because the
-// recorder's directory holds as much as it may.
+// ErrFull means that deliveries are not recorded because the directory has reached
+// MaxFiles or MaxBytes.
 var ErrFull = errors.New("payacktest: the recordings have reached their limit of files or bytes; move them away")
 
-// ErrDropped is reported for deliveries that were not recorded because the disk
-// did not keep up.
+// ErrDropped means that deliveries were not recorded because the disk was too slow.
 var ErrDropped = errors.New("payacktest: deliveries were not recorded because the disk is too slow")
 
-// RecorderOptions bound what a [Recorder] writes. The zero value is a working
-// choice.
+// RecorderOptions choose and bound what a [Recorder] writes. The zero value is
+// usable.
 type RecorderOptions struct {
-	// MaxBody is how many bytes of a body are kept; 0 is 64 KiB. A longer one is
-	// recorded cut, and says so.
+	// MaxBody is how many bytes of a body are recorded; 0 means 64 KiB. A longer
+	// body is cut, and its recording says so.
 	MaxBody int64
-	// MaxFiles and MaxBytes bound the directory, recordings that are there
-	// already included; 0 is 1000 files and 64 MiB. When one is reached nothing
-	// more is recorded, and nothing is deleted; with DropOldest the oldest
-	// recordings make room, so that nobody who is refused often enough can end the
-	// recording for good. Files that are no recordings by their name stay.
+	// MaxFiles and MaxBytes bound the directory, with files that are already there;
+	// 0 means 1000 files and 64 MiB. At the limit nothing more is recorded, and
+	// OnError gets [ErrFull].
+	//
+	// With DropOldest the oldest recordings are deleted to make room, so that many
+	// refused requests can't stop the recording for good. Files that don't have the
+	// name of a recording are never deleted.
 	MaxFiles   int
 	MaxBytes   int64
 	DropOldest bool
-	// Keep names further headers whose values are recorded, in any case of their
-	// letters: the one that carries Ptop's signature, where it is another than
-	// X-Signature and the_signature. Redact names headers that are not recorded
-	// although they are on the list of those that are, or in Keep.
+	// Keep names further headers to record with their values, such as the one that
+	// carries Ptop's signature if it is neither X-Signature nor the_signature.
+	// Redact names headers not to record even if they are recorded by default or in
+	// Keep. The case of names does not matter.
 	Keep, Redact []string
-	// Outcomes are those of the deliveries that are recorded, with one whose
-	// outcome isn't known; empty is all. Give the recorder to the receiver as an
-	// observer, so that the outcome is known.
+	// Outcomes selects the deliveries to record; empty means all. Deliveries with
+	// an unknown outcome are always recorded, so make the recorder the receiver's
+	// observer, too.
 	Outcomes []payack.Outcome
-	// OnError is told of what could not be recorded, from one goroutine of the
-	// recorder's own; nil logs a warning to slog.Default. It does not see the
-	// delivery.
+	// OnError is called for deliveries that could not be recorded, from the
+	// recorder's goroutine. It may be called once for several; nil logs a warning
+	// to slog.Default.
 	OnError func(error)
 }
 
-// Recorder is a middleware that writes each delivery to a file of its own, in a
-// format that [Load] reads. It belongs directly in front of payack's receiver:
+// Recorder is a middleware that writes each delivery to a file, in a format that
+// [Load] reads. Put it directly in front of payack's receiver:
 //
 //	rec, err := payacktest.NewRecorder("recordings", payacktest.RecorderOptions{})
 //	config.Observer = rec // optional: the exact outcome
 //	mux.Handle("POST /callbacks/pts", rec.Wrap(pts))
 //
-// The handler behind it reads the body itself, as it comes, under its own
-// limits; the recorder keeps a copy of what was read. So a delivery that was
-// refused before its body was read is recorded without it. Files are written by
-// a goroutine of the recorder after the answer was given: a disk that is slow,
-// full or read-only never delays or fails a delivery, and costs recordings
-// only. A handler behind it reaches deadlines, flushing and the like through
-// http.ResponseController, as payack does.
+// The handler behind it reads the body itself, under its own limits, and the
+// recorder keeps a copy of what was read. So a delivery that is refused before its
+// body is read is recorded without a body.
+//
+// A goroutine writes the files after the answer. A disk that is slow, full or
+// read-only costs recordings, but never delays or fails a delivery. The handler
+// reaches deadlines, flushing and the like through http.ResponseController, as
+// payack does.
 //
 // # Format
 //
 // A recording is one JSON object in UTF-8, indented, in a file named after its
-// time. These are its members, in this order; those marked ? may be missing.
+// time. These are its members, in this order; those with ? may be missing.
 //
 //	format          "payack-delivery/1"
 //	time            arrival, RFC 3339, UTC
 //	provider?       ptop, pts or payatom, if an observer said so
 //	method, path    of the request; the path is escaped and has no query
-//	header          an object: names to arrays of values. Host and
-//	                Content-Length are not among them
+//	header          an object: names to arrays of values, without Host and
+//	                Content-Length
 //	redacted?       names of headers whose values were left out
 //	content_length  as announced; -1 when it was not (chunked)
 //	body            the exact body as a string, if it is valid UTF-8,
@@ -103,20 +105,23 @@ type RecorderOptions struct {
 //	answer?         an object: status, content_type, body (4 KiB of it); it is
 //	                missing when the handler panicked
 //	outcome?        accepted, duplicate, failed, rejected or refused. Without an
-//	                observer it is told from the answer (never duplicate), and
-//	                missing where the answer does not tell (FAILED of PTS)
+//	                observer it is derived from the answer (never duplicate), and
+//	                missing if the answer leaves it open (FAILED of PTS)
 //	reason?, scheme?, event_id?   only from an observer
 //
 // A version that differs in more than a new optional member has another number.
 //
-// Recordings hold real payments. Of the headers only these are recorded, and
-// those that Keep names: Content-Type, Content-Encoding, User-Agent, Date, Accept,
-// Accept-Encoding, and the headers of signatures that are known (X-Signature,
-// the_signature, X-Transaction-Signature), without which a delivery can't be
-// verified. Of all others the names are kept (redacted), and so they are of values
-// of more than 4 KiB or that are no UTF-8: nobody can tell by a name what a header
-// of somebody's proxy carries. Files have mode 0600, and a directory that the
+// # Privacy
+//
+// Recordings hold real payments. Files have mode 0600, and a directory that the
 // recorder makes has 0700.
+//
+// Only these headers are recorded, with those in Keep: Content-Type,
+// Content-Encoding, User-Agent, Date, Accept, Accept-Encoding, and the headers with
+// signatures (X-Signature, the_signature, X-Transaction-Signature), without which a
+// delivery can't be verified. Any other header may carry a secret of a proxy, so
+// only its name is recorded, under redacted. The same goes for values that are
+// longer than 4 KiB or not UTF-8.
 type Recorder struct {
 	dir     string
 	options RecorderOptions
@@ -125,26 +130,27 @@ type Recorder struct {
 	dropped atomic.Int64
 	create  func(name string) (io.WriteCloser, error)
 
-	mu     sync.RWMutex // held for reading while something is put into jobs
+	mu     sync.RWMutex // read-locked while sending to jobs
 	closed bool
 
-	// Of the writing goroutine only.
+	// Used by the writing goroutine only.
 	files int
 	bytes int64
 	names []recorded // the oldest first, with DropOldest
 }
 
-// job is a finished delivery, or somebody who waits for those before.
+// job is a finished delivery, or a Flush that waits for earlier ones.
 type job struct {
 	file    *file
 	flushed chan struct{}
 }
 
-// queue bounds the memory that waits for the disk: 64 bodies.
+// queue is how many deliveries may wait for the disk. It bounds the memory that
+// they use.
 const queue = 64
 
-// NewRecorder returns a recorder that writes into dir, which is made if it is
-// missing. An error says that nothing could be recorded there. Close it at the
+// NewRecorder returns a recorder that writes into dir, which it creates if
+// necessary. It returns an error if it can't write there. Close the recorder at the
 // end.
 func NewRecorder(dir string, o RecorderOptions) (*Recorder, error) {
 	if dir == "" {
@@ -179,7 +185,7 @@ func NewRecorder(dir string, o RecorderOptions) (*Recorder, error) {
 	return rec, nil
 }
 
-// measure counts what is there already.
+// measure counts the files that are already there.
 func (rec *Recorder) measure() error {
 	entries, err := os.ReadDir(rec.dir)
 	if err != nil {
@@ -189,7 +195,7 @@ func (rec *Recorder) measure() error {
 		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
 			rec.files++
 			rec.bytes += info.Size()
-			if rec.options.DropOldest && isNamed(e.Name()) { // in the order of names, which is that of age
+			if rec.options.DropOldest && isNamed(e.Name()) { // sorted by name, and so by age
 				rec.names = append(rec.names, recorded{e.Name(), info.Size()})
 			}
 		}
@@ -205,8 +211,8 @@ func (rec *Recorder) probe() error {
 	return os.Remove(name)
 }
 
-// writeNew creates a file that must not be there yet, and leaves none behind
-// when it fails.
+// writeNew creates a file, which must not exist. It removes the file again if
+// writing fails.
 func (rec *Recorder) writeNew(name string, data []byte) error {
 	f, err := rec.create(name)
 	if err != nil {
@@ -223,7 +229,7 @@ func createFile(name string) (io.WriteCloser, error) {
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 }
 
-// Wrap returns a handler that records what next is sent and answers.
+// Wrap returns a handler that calls next, and records the request and the answer.
 func (rec *Recorder) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := rec.begin(r)
@@ -238,8 +244,9 @@ func (rec *Recorder) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// Observe implements [payack.Observer]: given to the receiver behind Wrap, it
-// adds the exact outcome, reason, scheme and event id to the recording.
+// Observe implements [payack.Observer]. As the observer of the receiver behind
+// Wrap, the recorder adds the exact outcome, reason, scheme and event id to the
+// recording.
 func (rec *Recorder) Observe(ctx context.Context, o *payack.Observation) {
 	e, ok := ctx.Value(recorderKey{rec}).(*entry)
 	if !ok || o == nil {
@@ -253,8 +260,8 @@ func (rec *Recorder) Observe(ctx context.Context, o *payack.Observation) {
 	}
 }
 
-// Flush waits until everything that was answered before is written, or could
-// not be.
+// Flush waits until every delivery that was answered before is written or has
+// failed to be.
 func (rec *Recorder) Flush() {
 	rec.mu.RLock()
 	if rec.closed {
@@ -268,8 +275,8 @@ func (rec *Recorder) Flush() {
 	<-flushed
 }
 
-// Close writes what is left and ends the recording. Handlers that were wrapped
-// go on without it.
+// Close writes the deliveries that wait, and ends the recording. Wrapped handlers
+// continue to work without it. The error is always nil.
 func (rec *Recorder) Close() error {
 	rec.mu.Lock()
 	if !rec.closed {
@@ -283,8 +290,8 @@ func (rec *Recorder) Close() error {
 
 type recorderKey struct{ rec *Recorder }
 
-// entry is a delivery while it is recorded. A handler may read or write in a
-// goroutine that outlives it, hence the lock.
+// entry is a delivery while it is recorded. It has a mutex because a handler may
+// read or write in a goroutine that outlives it.
 type entry struct {
 	mu      sync.Mutex
 	file    file
@@ -305,7 +312,7 @@ func (rec *Recorder) begin(r *http.Request) *entry {
 	return e
 }
 
-// Bounds of what is kept besides the body.
+// Bounds of what is recorded besides the body, in bytes and numbers.
 const (
 	maxPath        = 2 << 10
 	maxHeaderValue = 4 << 10
@@ -313,8 +320,7 @@ const (
 	maxAnswerKept  = 4 << 10
 )
 
-// redact returns a copy of the headers that may be written, and the names of
-// the others.
+// redact returns a copy of the headers to record, and the names of all others.
 func (rec *Recorder) redact(h http.Header) (kept map[string][]string, redacted []string) {
 	kept = make(map[string][]string, len(h))
 	named := func(list []string, name string) bool {
@@ -344,13 +350,13 @@ func (rec *Recorder) redact(h http.Header) (kept map[string][]string, redacted [
 	return kept, redacted
 }
 
-// keptHeaders are recorded, and so are those that carry a provider's signature;
-// all others are only named. They are what a delivery is read and verified by,
-// and what says which program sent it and when. A signature is no credential: it
-// vouches for one body only.
+// keptHeaders are recorded, and so are the headers that carry a provider's
+// signature. They are what is needed to parse and verify a delivery, and what shows
+// which program sent it and when. A signature is no credential: it is valid for one
+// body only.
 var keptHeaders = []string{"Content-Type", "Content-Encoding", "User-Agent", "Date", "Accept", "Accept-Encoding"}
 
-// isKept reports whether a header is recorded although nobody said so.
+// isKept reports whether a header is recorded by default.
 func isKept(name string) bool {
 	same := func(kept string) bool { return strings.EqualFold(kept, name) }
 	if slices.ContainsFunc(keptHeaders, same) {
@@ -364,7 +370,7 @@ func isKept(name string) bool {
 	return false
 }
 
-// tee keeps a copy of what is read.
+// tee copies what is read into the entry.
 type tee struct {
 	io.ReadCloser
 	e *entry
@@ -385,8 +391,8 @@ func (e *entry) read(p []byte, err error) {
 	e.file.BodyRead = e.file.BodyRead || err == io.EOF || e.file.ContentLength >= 0 && e.file.BodyBytes == e.file.ContentLength
 }
 
-// answerWriter keeps a copy of the answer. Other abilities of the writer are
-// reached through http.ResponseController.
+// answerWriter keeps a copy of the answer. http.ResponseController reaches the
+// other methods of the writer through Unwrap.
 type answerWriter struct {
 	http.ResponseWriter
 	e *entry
@@ -407,14 +413,14 @@ func (w *answerWriter) Write(b []byte) (int, error) {
 func (e *entry) answered(status int, h http.Header, b []byte) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.status == 0 && status >= 200 { // 1xx announce, they don't answer
+	if e.status == 0 && status >= 200 { // a 1xx is not an answer
 		e.status, e.header = status, http.Header{"Content-Type": slices.Clone(h["Content-Type"])}
 	}
 	e.answer.Write(b[:min(len(b), max(0, maxAnswerKept-e.answer.Len()))])
 }
 
-// finish hands a snapshot of the delivery to the writing goroutine, or counts
-// it as dropped.
+// finish passes a snapshot of the delivery to the writing goroutine, or counts it
+// as dropped.
 func (rec *Recorder) finish(e *entry, returned bool) {
 	e.mu.Lock()
 	f := e.file
@@ -448,8 +454,8 @@ func (rec *Recorder) finish(e *entry, returned bool) {
 	}
 }
 
-// outcomeOf tells the outcome from the answer: from what the providers are told,
-// or else from the status of HTTP. It is empty where an answer stands for
+// outcomeOf derives the outcome from the answer: from the providers' contracts, or
+// else from the HTTP status. It returns an empty outcome if the answer fits
 // several.
 func outcomeOf(a fileAnswer) payack.Outcome {
 	var told payack.Outcome
@@ -482,7 +488,7 @@ func outcomeOf(a fileAnswer) payack.Outcome {
 	return ""
 }
 
-// tellingReasons are of every kind that has an answer of its own.
+// tellingReasons has a reason for every answer that any provider can get.
 var tellingReasons = []payack.Reason{
 	"",
 	payack.ReasonMethod, payack.ReasonContentType, payack.ReasonTooLarge, payack.ReasonAddress, payack.ReasonRate,
@@ -491,7 +497,7 @@ var tellingReasons = []payack.Reason{
 	payack.ReasonCallback, payack.ReasonBusy, payack.ReasonUnreachable, payack.ReasonStore,
 }
 
-// run writes, one after the other.
+// run writes recordings, one after the other.
 func (rec *Recorder) run() {
 	defer close(rec.done)
 	for j := range rec.jobs {
@@ -514,13 +520,13 @@ func (rec *Recorder) reportDropped() {
 	}
 }
 
-// report tells the hook; one that panics must not end the program.
+// report calls OnError, and recovers if it panics.
 func (rec *Recorder) report(err error) {
 	defer func() { _ = recover() }()
 	rec.options.OnError(err)
 }
 
-// write puts a recording into a file that appears whole or not at all.
+// write writes a recording to a file that appears complete or not at all.
 func (rec *Recorder) write(f *file) error {
 	data, err := f.encode()
 	if err != nil {
@@ -546,10 +552,11 @@ func (rec *Recorder) write(f *file) error {
 	return nil
 }
 
-// nameTime begins the name of a recording, so that names sort by age.
+// nameTime is the layout of the time at the start of a recording's name. It makes
+// names sort by age.
 const nameTime = "20060102T150405.000000000Z"
 
-// recorded is a recording that may make room.
+// recorded is a recording that can be deleted to make room.
 type recorded struct {
 	name string
 	size int64
@@ -562,8 +569,8 @@ func isNamed(name string) bool {
 	return found && err == nil && strings.HasSuffix(rest, ".json")
 }
 
-// makeRoom makes room for a recording of so many bytes. The error is ErrFull, or
-// that of the disk.
+// makeRoom makes room for a recording of size bytes. The error is ErrFull, or that
+// of the disk.
 func (rec *Recorder) makeRoom(size int64) error {
 	full := func() bool { return rec.files >= rec.options.MaxFiles || rec.bytes+size > rec.options.MaxBytes }
 	for full() {
@@ -571,7 +578,7 @@ func (rec *Recorder) makeRoom(size int64) error {
 			return ErrFull
 		}
 		oldest := rec.names[0]
-		// One that is gone was moved away.
+		// A missing file was moved away by somebody.
 		if err := os.Remove(filepath.Join(rec.dir, oldest.name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("payacktest: recording: %w", err)
 		}
@@ -631,7 +638,7 @@ func (f *file) encode() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// pathOf is the escaped path, "/" where the target has none (OPTIONS *).
+// pathOf returns the escaped path, "/" if the target has none (OPTIONS *).
 func pathOf(r *http.Request) string {
 	path := r.URL.EscapedPath()
 	switch {

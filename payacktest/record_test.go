@@ -24,7 +24,7 @@ import (
 	. "github.com/payack/payack/payacktest"
 )
 
-// problems collects what a recorder reports.
+// problems collects the errors that a recorder reports.
 type problems struct {
 	mu   sync.Mutex
 	errs []error
@@ -60,8 +60,8 @@ func loadAll(t testing.TB, rec *Recorder, dir string) []Recorded {
 	return all
 }
 
-// Every delivery of every builder comes back byte for byte, and is accepted
-// again by a receiver that starts afresh.
+// Every delivery of every builder loads back byte for byte, and a new receiver
+// accepts it again.
 func TestRecordLoadDeliver(t *testing.T) {
 	dir := t.TempDir()
 	rec, failures := recorder(t, dir, RecorderOptions{Keep: []string{"X-Callback-Digest"}})
@@ -135,11 +135,11 @@ func TestRecordedOutcomes(t *testing.T) {
 		{observed, forged, Recorded{Outcome: "rejected", Reason: "signature"}},
 		{observed, cb.Tampered(t, AnnounceType("a/b")), Recorded{Outcome: "refused", Reason: "content_type"}},
 		{plain, cb, Recorded{Outcome: "accepted"}},
-		{plain, forged, Recorded{}}, // FAILED says too little
+		{plain, forged, Recorded{}}, // FAILED has several meanings
 		{plain, cb.Tampered(t, AnnounceType("a/b")), Recorded{Outcome: "refused"}},
 		{payatom, Payatom(NewPayatomKeys()).Callback(t), Recorded{Outcome: "accepted"}},
 		{payatom, Payatom(NewPayatomKeys()).Callback(t).Tampered(t, FlipIV), Recorded{Outcome: "rejected"}},
-		{boom, Payatom(NewPayatomKeys()).Callback(t), Recorded{}}, // nor does HashMatched with no: failed or rejected
+		{boom, Payatom(NewPayatomKeys()).Callback(t), Recorded{}}, // HashMatched with no has several meanings, too
 		{down, Ptop(NewPtopKeys()).Callback(t), Recorded{Outcome: "failed"}},
 		{notMine, Ptop(NewPtopKeys()).Callback(t), Recorded{Outcome: "rejected"}},
 		{ptop, Ptop(NewPtopKeys()).Callback(t), Recorded{Outcome: "accepted"}},
@@ -161,12 +161,12 @@ func TestRecordedOutcomes(t *testing.T) {
 			assert.Equal(t, payack.PTS, got.Provider)
 		}
 	}
-	// An observation without the recorder in front is nobody's.
+	// Without the recorder in front an observation belongs to no recording.
 	rec.Observe(context.Background(), &payack.Observation{})
 }
 
-// TestRecordedOutcomesOnly leaves out what was not asked for, and keeps what nobody
-// can tell.
+// With Outcomes only the chosen deliveries are recorded, and those with an unknown
+// outcome.
 func TestRecordedOutcomesOnly(t *testing.T) {
 	dir := t.TempDir()
 	rec, _ := recorder(t, dir, RecorderOptions{Outcomes: []payack.Outcome{payack.OutcomeRejected}})
@@ -319,7 +319,7 @@ func TestRecorderBounds(t *testing.T) {
 		assert.True(t, got.Incomplete)
 		assert.EqualValues(t, 500, got.ContentLength())
 	})
-	t.Run("files, of which the oldest are dropped", func(t *testing.T) {
+	t.Run("files, with the oldest dropped", func(t *testing.T) {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "old.http"), []byte("a=b"), 0o600))
 		names := func() (all []string) {
@@ -356,7 +356,7 @@ func TestRecorderBounds(t *testing.T) {
 		assert.Contains(t, names(), "old.http")
 		assert.Empty(t, failures.all())
 	})
-	t.Run("bytes, of which the oldest are dropped", func(t *testing.T) {
+	t.Run("bytes, with the oldest dropped", func(t *testing.T) {
 		dir := t.TempDir()
 		rec, failures := recorder(t, dir, RecorderOptions{MaxBytes: 3000, DropOldest: true})
 		for range 20 {
@@ -410,7 +410,7 @@ func TestRecorderBounds(t *testing.T) {
 	})
 }
 
-// A disk that fails costs recordings, and nothing else.
+// A failing disk costs recordings only.
 func TestRecorderWithoutADisk(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gone")
 	rec, failures := recorder(t, dir, RecorderOptions{})
@@ -429,8 +429,8 @@ func TestRecorderWithoutADisk(t *testing.T) {
 	assert.Len(t, failures.all(), 1)
 }
 
-// A hook that blocks, as a disk that hangs would, delays no delivery; what the
-// queue does not hold is dropped and counted.
+// A slow disk delays no delivery. OnError blocks here in its place. Deliveries that
+// don't fit the queue are dropped and counted.
 func TestRecorderWithASlowDisk(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gone")
 	stuck, hold := make(chan struct{}), make(chan struct{})
@@ -482,8 +482,8 @@ func TestRecorderRefusesBadDirectories(t *testing.T) {
 	}
 }
 
-// The receiver behind the recorder sees the body as it came: half-sent, too
-// long, consumed, and under its own limits.
+// The receiver behind the recorder gets the body unchanged: also if it is
+// incomplete, too long or consumed.
 func TestRecorderLeavesTheBodyAlone(t *testing.T) {
 	dir := t.TempDir()
 	rec, _ := recorder(t, dir, RecorderOptions{})
@@ -509,7 +509,7 @@ func TestRecorderLeavesTheBodyAlone(t *testing.T) {
 	assert.Equal(t, cb.Body, got.Body)
 	assert.Equal(t, n+10, got.ContentLength())
 	assert.True(t, got.Incomplete)
-	post(got.Callback) // replayed half-sent
+	post(got.Callback) // replayed incomplete
 	assert.Equal(t, payack.ReasonBodyRead, r.last.Reason)
 
 	post(cb.Tampered(t, Pad(70000)))
@@ -536,7 +536,7 @@ func TestRecorderLeavesTheBodyAlone(t *testing.T) {
 	assert.False(t, last().Incomplete)
 }
 
-// What has arrived of a body reaches the handler at once.
+// The handler gets each part of a body as soon as it arrives.
 func TestRecorderStreams(t *testing.T) {
 	rec, _ := recorder(t, t.TempDir(), RecorderOptions{})
 	first := make(chan string, 1)
@@ -593,7 +593,7 @@ func TestRecorderPaths(t *testing.T) {
 	}
 }
 
-// fullDisk takes a few bytes and no more.
+// fullDisk is a file that accepts a few bytes only.
 type fullDisk struct{ io.WriteCloser }
 
 var errNoSpace = errors.New("no space left")

@@ -15,15 +15,16 @@ import (
 	"github.com/payack/payack/internal/strictbase64"
 )
 
-// Tampering returns a spoiled copy of a callback and leaves the callback as it
-// is. Where it cannot be done, or would change nothing, it is an error.
+// Tampering returns a changed copy of a callback. It returns an error if it can't
+// be applied or would change nothing.
 //
-// Members inside an envelope of PTS are changed by opening it and sealing it
-// again, as somebody could who knows the safecode and not the private key;
-// X-Transaction-Signature is renewed too. Nothing else signed is ever renewed.
+// Members inside an envelope of PTS are changed by opening it and sealing it again,
+// as somebody could who knows the safecode but not the private key.
+// X-Transaction-Signature is then renewed, too. No other signature is ever renewed.
 type Tampering func(Callback) (Callback, error)
 
-// Tamper applies tamperings one after the other.
+// Tamper applies tamperings one after the other. It returns an error if one fails
+// or none is given.
 func (cb Callback) Tamper(how ...Tampering) (Callback, error) {
 	if len(how) == 0 {
 		return Callback{}, errors.New("payacktest: Tamper: no tampering is given")
@@ -38,16 +39,16 @@ func (cb Callback) Tamper(how ...Tampering) (Callback, error) {
 	return cb, nil
 }
 
-// Tampered is Tamper for tests: it ends the test when there is an error.
+// Tampered is Tamper for tests: it ends the test if Tamper fails.
 func (cb Callback) Tampered(t testing.TB, how ...Tampering) Callback {
 	t.Helper()
 	out, err := cb.Tamper(how...)
 	return must(t, out, err)
 }
 
-// FlipBody changes the lowest bit of one byte of the body as it is on the wire.
-// A negative offset counts from the end. What is not signed may be accepted all
-// the same: in a flat callback of PTS, say, its reference_number.
+// FlipBody flips the lowest bit of one byte of the body on the wire. A negative
+// offset counts from the end. A receiver may accept the result if the byte is not
+// signed, such as one in reference_number of a flat PTS callback.
 func FlipBody(offset int) Tampering {
 	return func(cb Callback) (Callback, error) {
 		i := offset
@@ -63,33 +64,33 @@ func FlipBody(offset int) Tampering {
 	}
 }
 
-// FlipSignature changes one bit of the signature: sign of PTS, the HMAC of Ptop
-// in header, member or pair, post_hash of Payatom (there it is FlipMAC). Its
-// spelling stays valid base64 or hex.
+// FlipSignature flips one bit of the signature: sign of PTS, the HMAC of Ptop
+// wherever it is, or post_hash of Payatom, as FlipMAC does. The result is still
+// valid base64 or hex.
 func FlipSignature(cb Callback) (Callback, error) {
 	return cb.flip("FlipSignature", func(d *descriptor) Tampering { return d.flipSignature })
 }
 
-// FlipMAC changes one bit of the HMAC: the middle part of Payatom's post_hash,
-// the header X-Transaction-Signature of PTS, Ptop's signature.
+// FlipMAC flips one bit of the HMAC: the middle part of Payatom's post_hash, PTS's
+// header X-Transaction-Signature, or Ptop's signature.
 func FlipMAC(cb Callback) (Callback, error) {
 	return cb.flip("FlipMAC", func(d *descriptor) Tampering { return d.flipMAC })
 }
 
-// FlipIV changes one bit of the IV in Payatom's post_hash. No other provider
-// has one.
+// FlipIV flips one bit of the IV in Payatom's post_hash. Other providers have no
+// IV.
 func FlipIV(cb Callback) (Callback, error) {
 	return cb.flip("FlipIV", func(d *descriptor) Tampering { return d.flipIV })
 }
 
-// FlipEnvelope changes one bit of the ciphertext: of PTS's envelope, or in
-// Payatom's post_hash. Ptop has none. X-Transaction-Signature is not renewed.
+// FlipEnvelope flips one bit of the ciphertext: in PTS's envelope or in Payatom's
+// post_hash. Ptop has none. X-Transaction-Signature is not renewed.
 func FlipEnvelope(cb Callback) (Callback, error) {
 	return cb.flip("FlipEnvelope", func(d *descriptor) Tampering { return d.flipEnvelope })
 }
 
-// flip applies a tampering of the callback's provider, which may have nothing
-// of the kind.
+// flip applies a tampering of the callback's provider. It returns an error if the
+// provider has no such part.
 func (cb Callback) flip(name string, how func(*descriptor) Tampering) (Callback, error) {
 	p, err := cb.provider()
 	if err != nil {
@@ -102,8 +103,8 @@ func (cb Callback) flip(name string, how func(*descriptor) Tampering) (Callback,
 	return tampering(cb)
 }
 
-// DropSignature takes the signature away: sign, post_hash, or Ptop's header,
-// member or pair.
+// DropSignature removes the signature: the member sign or post_hash, or Ptop's
+// header, member or pair.
 func DropSignature(cb Callback) (Callback, error) {
 	p, err := cb.provider()
 	if err != nil {
@@ -116,8 +117,8 @@ func DropSignature(cb Callback) (Callback, error) {
 	return DropMember(d.signature)(cb)
 }
 
-// SignatureOf puts the signature of another callback of the same provider into
-// the place of this one's.
+// SignatureOf replaces the signature by that of another callback of the same
+// provider.
 func SignatureOf(other Callback) Tampering {
 	return func(cb Callback) (Callback, error) {
 		p, err := cb.provider()
@@ -136,20 +137,20 @@ func SignatureOf(other Callback) Tampering {
 	}
 }
 
-// SetMember replaces a member's value by this JSON literal (in a form, by its
-// text) and leaves everything else as it is. The member must be there.
+// SetMember replaces a member's value by this JSON literal, or in a form by the
+// literal's text. Everything else stays as it is. The member must be present.
 func SetMember(name, literal string) Tampering {
 	return edit(func(d document) ([]byte, error) { return d.set(name, literal) })
 }
 
-// DropMember cuts a member out, with one comma or ampersand. A member that is
-// neither signed nor required is not missed.
+// DropMember removes a member and one comma or ampersand. A receiver accepts the
+// result if the member is neither signed nor required.
 func DropMember(name string) Tampering {
 	return edit(func(d document) ([]byte, error) { return d.drop(name) })
 }
 
-// DuplicateMember writes a member twice. No further tampering can read the
-// result.
+// DuplicateMember writes a member twice. No further tampering can be applied to
+// members of the result.
 func DuplicateMember(name string) Tampering {
 	return edit(func(d document) ([]byte, error) { return d.duplicate(name) })
 }
@@ -160,8 +161,8 @@ func RecaseMember(name string) Tampering {
 	return edit(func(d document) ([]byte, error) { return d.recase(name) })
 }
 
-// AnnounceLength announces another length than the body has; -1 announces none
-// (chunked). See [Callback.Post] for what that needs.
+// AnnounceLength announces a length other than the body's; -1 announces none
+// (chunked). [Callback.Post] says how such a callback is sent.
 func AnnounceLength(n int64) Tampering {
 	return func(cb Callback) (Callback, error) {
 		if n < -1 || n == cb.ContentLength() {
@@ -173,7 +174,7 @@ func AnnounceLength(n int64) Tampering {
 	}
 }
 
-// AnnounceType announces another content type; an empty one announces none.
+// AnnounceType sets the content type; an empty one removes the header.
 func AnnounceType(contentType string) Tampering {
 	if contentType == "" {
 		return SetHeader("Content-Type")
@@ -181,7 +182,7 @@ func AnnounceType(contentType string) Tampering {
 	return SetHeader("Content-Type", contentType)
 }
 
-// SetHeader gives a header these values; without any it is taken away.
+// SetHeader sets the values of a header, or removes it if there are none.
 func SetHeader(name string, values ...string) Tampering {
 	return func(cb Callback) (Callback, error) {
 		name := http.CanonicalHeaderKey(name)
@@ -208,18 +209,19 @@ func Pad(size int) Tampering {
 	}
 }
 
-// Forgery is a spoiled callback and what was done to it.
+// Forgery is a changed callback, and the name of the change.
 type Forgery struct {
 	Name     string
 	Callback Callback
 }
 
-// Forgeries returns the callback under every tampering of this package that can
-// be done to it and that a receiver must not accept, with the configuration
-// that goes with its keys and without Sniff. Moved borders are not among them:
-// only a receiver that knows its orders can tell. Nor are members that the
-// signature does not cover. The error is for a callback whose provider cannot
-// be told.
+// Forgeries returns the callback after every tampering of this package that can be
+// applied and that no receiver may accept. The receiver must have the configuration
+// of the callback's builder, without Sniff.
+//
+// It leaves out changes to unsigned members, and MoveBorder, which only a receiver
+// that knows its orders can refuse. It returns an error if the callback's provider
+// is unclear.
 func Forgeries(cb Callback) ([]Forgery, error) {
 	p, err := cb.provider()
 	if err != nil {
@@ -257,7 +259,7 @@ func Forgeries(cb Callback) ([]Forgery, error) {
 	return out, nil
 }
 
-// change gives a member another value of the same type.
+// change replaces a member's value by another one of the same type.
 func change(name string) Tampering {
 	return edit(func(d document) ([]byte, error) {
 		f := d.find(name)
@@ -276,7 +278,7 @@ func change(name string) Tampering {
 	})
 }
 
-// edit makes a tampering of a change of the members.
+// edit returns a tampering that changes the members.
 func edit(change func(document) ([]byte, error)) Tampering {
 	return func(cb Callback) (Callback, error) {
 		d, put, err := cb.open()
@@ -291,7 +293,7 @@ func edit(change func(document) ([]byte, error)) Tampering {
 	}
 }
 
-// editMember changes the text of a string.
+// editMember changes the text of a member that is a string.
 func (cb Callback) editMember(name string, change func(string) (string, error)) (Callback, error) {
 	return edit(func(d document) ([]byte, error) {
 		f := d.find(name)
@@ -329,7 +331,7 @@ func flipBase64(text string, at func(size int) int) (string, error) {
 	return base64.StdEncoding.EncodeToString(blob), nil
 }
 
-// flipHex changes one digit into its neighbour and keeps its case.
+// flipHex flips the lowest bit of one hex digit.
 func flipHex(text string) (string, error) {
 	if !isHex(text) {
 		return "", errors.New("payacktest: the signature to flip a bit of is not 64 lower-case hex digits")

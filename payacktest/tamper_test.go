@@ -98,8 +98,8 @@ func TestTamperedDeliveries(t *testing.T) {
 	}
 }
 
-// A moved border keeps the hash right: only what the receiver expects, or
-// remembers, refuses it.
+// MoveBorder keeps the hash right. A receiver refuses the result only by what it
+// expects or remembers.
 func TestMovedBorders(t *testing.T) {
 	keys := NewPayatomKeys()
 	config := func(orders map[string]string) middleware.PayatomConfig {
@@ -128,11 +128,11 @@ func TestMovedBorders(t *testing.T) {
 	RejectedVerified(t, payack.Payatom, moved.Deliver(r))
 	assert.Equal(t, payack.ReasonSpliced, r.last.Reason)
 
-	// Without memory or expectation it is accepted: the hash alone cannot tell.
+	// Without memory or expectation the result is accepted, since its hash is right.
 	r = payatomReceiver(t, config(nil))
 	Accepted(t, payack.Payatom, moved.Deliver(r))
 
-	// Into the status: no status begins with a digit.
+	// Characters moved into the status: no status begins with a digit.
 	intoStatus := genuine.Tampered(t, MoveBorder("received_amount", "status", 1))
 	assert.Contains(t, string(intoStatus.Body), `"status":"0Approved"`)
 	RejectedVerified(t, payack.Payatom, intoStatus.Deliver(r))
@@ -157,7 +157,7 @@ func TestRedelivery(t *testing.T) {
 	assert.Len(t, r.events.Events(), 1)
 }
 
-func TestTamperingWhatWasLoaded(t *testing.T) {
+func TestTamperingALoadedCallback(t *testing.T) {
 	keys := NewPTSKeys().WithTransactionSignature(verify.PTSHex)
 	built := PTS(keys).Envelope().Callback(t)
 	dump, err := built.Dump("/x")
@@ -190,7 +190,7 @@ func TestTamperingWhatWasLoaded(t *testing.T) {
 	}
 }
 
-func TestImpossibleTamperings(t *testing.T) {
+func TestTamperingsThatFail(t *testing.T) {
 	pts, ptop, payatom := PTS(NewPTSKeys()).Callback(t), Ptop(NewPtopKeys()).Callback(t), Payatom(NewPayatomKeys()).Callback(t)
 	bare := Callback{Body: []byte("a=b")}
 	n := int64(len(pts.Body))
@@ -263,7 +263,7 @@ func TestDropKeepsTheRest(t *testing.T) {
 	assert.Equal(t, `a=1&a=1&b&c=3%20`, string(form.Tampered(t, DuplicateMember("a")).Body))
 }
 
-func TestForgeriesNameThemselves(t *testing.T) {
+func TestForgeriesHaveNames(t *testing.T) {
 	forgeries, err := Forgeries(Payatom(NewPayatomKeys()).Callback(t))
 	require.NoError(t, err)
 	var names []string
