@@ -24,7 +24,7 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// receiver is a handler with what became of the last delivery.
+// receiver is a handler that records the outcome of its last delivery.
 type receiver[E payack.Event] struct {
 	http.Handler
 	events *Captured[E]

@@ -16,14 +16,14 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// The budgets of the benchmarks: one that never runs out, one that always has.
+// The budgets of the benchmarks: one that never runs out, and one that is always used up.
 var (
 	plenty = ratelimit.Config{PerSecond: 1e9, Burst: 1 << 30}
 	none   = ratelimit.Config{PerSecond: 1 / (24 * time.Hour).Seconds(), Burst: 1}
 )
 
-// keys returns n keys whose bytes lie side by side, so that reading them, which
-// is the caller's business, costs as little as a key that was just built.
+// keys returns n keys that are adjacent in memory. Reading them costs as little as
+// reading a key that was just built.
 func keys(n int) []string {
 	var all []byte
 	ends := []int{0}
@@ -56,8 +56,8 @@ func spread(b *testing.B, n int, call func(i int)) {
 	})
 }
 
-// BenchmarkBare is what is compared with: rate.Limiter.Allow alone, on one
-// limiter, and on as many as there are keys, found by index.
+// BenchmarkBare is the baseline: rate.Limiter.Allow alone, on one limiter, and on
+// as many as there are keys, found by index.
 func BenchmarkBare(b *testing.B) {
 	for _, n := range []int{1, 100_000} {
 		for name, cfg := range map[string]ratelimit.Config{"allow": plenty, "deny": none} {
@@ -95,7 +95,7 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
-// BenchmarkNewcomers is the attacker's path: every call is a new key.
+// BenchmarkNewcomers measures an attack: every call has a new key.
 func BenchmarkNewcomers(b *testing.B) {
 	ctx := context.Background()
 	b.Run("below the cap", func(b *testing.B) {
@@ -121,7 +121,7 @@ func BenchmarkNewcomers(b *testing.B) {
 	})
 }
 
-// BenchmarkIdleKey reports what a key costs in memory while it is only held.
+// BenchmarkIdleKey reports how much memory an idle key takes.
 func BenchmarkIdleKey(b *testing.B) {
 	for name, addr := range map[string]func(i int) netip.Addr{
 		"ipv4": func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) },

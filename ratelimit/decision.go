@@ -7,29 +7,31 @@ import (
 	"time"
 )
 
-// Decision is the limiter's answer, apart from any transport.
+// Decision is a limiter's answer. It does not depend on HTTP.
 type Decision struct {
 	// Allowed reports whether the call is within its budget.
 	Allowed bool
-	// Limit is the size of the bucket: how many calls can be made at once.
+	// Limit is the size of the bucket: the number of calls that can be made at
+	// once.
 	Limit int
-	// Remaining is how many whole calls are left now, after this one if it was
-	// taken; between 0 and Limit, and 0 when refused.
+	// Remaining is the number of whole calls that are left, without this one if it
+	// was charged. It is between 0 and Limit, and 0 for a refused call.
 	Remaining int
-	// RetryAfter is how long the caller has to wait until one call is allowed
-	// again, if nobody else takes it first. Zero when allowed, above zero when not.
+	// RetryAfter is the time until one call is allowed again, unless another caller
+	// takes it first. It is zero for an allowed call and above zero for a refused
+	// one.
 	RetryAfter time.Duration
-	// ResetAfter is how long until the bucket is full again without further
-	// calls. Zero when it is full; never shorter than RetryAfter.
+	// ResetAfter is the time until the bucket is full, if nobody calls meanwhile.
+	// It is zero for a full bucket, and never shorter than RetryAfter.
 	ResetAfter time.Duration
-	// Window is how long an empty bucket takes to be full: Limit calls per
-	// Window is the sustained rate.
+	// Window is the time in which an empty bucket fills. The sustained rate is
+	// Limit calls per Window.
 	Window time.Duration
 }
 
-// RetryAfterSeconds returns RetryAfter in whole seconds, rounded up, as the
-// Retry-After header wants it: at least 1 when refused, 0 when allowed. Who
-// waits so long has waited long enough.
+// RetryAfterSeconds returns RetryAfter in whole seconds, rounded up, for the
+// Retry-After header: at least 1 for a refused call, 0 for an allowed one. Because
+// it is rounded up, waiting that long is enough.
 func (d Decision) RetryAfterSeconds() int {
 	if d.Allowed {
 		return 0
@@ -37,7 +39,7 @@ func (d Decision) RetryAfterSeconds() int {
 	return max(1, wholeSeconds(d.RetryAfter))
 }
 
-// wholeSeconds rounds up; a negative duration is none.
+// wholeSeconds rounds up to whole seconds; a negative duration gives 0.
 func wholeSeconds(d time.Duration) int {
 	if d <= 0 {
 		return 0
@@ -50,38 +52,38 @@ func wholeSeconds(d time.Duration) int {
 	return s
 }
 
-// Limiter decides. Implementations are safe for use by several goroutines.
+// Limiter decides whether a key may call. It is safe for concurrent use.
 //
-// An error is never by itself a reason to refuse a callback: callers let the
-// call pass and report the error. What the Decision holds beside an error has
-// no meaning.
+// An error is no reason to refuse a callback: let the call pass and report the
+// error. A Decision that comes with an error has no meaning.
 //
-// A context that was cancelled spares nobody the charge: a client that hangs up
-// early must not call for free.
+// A cancelled context does not prevent the charge. Otherwise clients could call for
+// free by hanging up early.
 type Limiter interface {
-	// Allow takes one call from key's budget and reports whether there was one.
-	// A refused call takes nothing.
+	// Allow charges one call to key and reports whether it was within the budget. A
+	// refused call is not charged.
 	Allow(ctx context.Context, key string) (Decision, error)
-	// Peek tells what Allow would answer now, and takes nothing; its Remaining
+	// Peek reports what Allow would decide now, and charges nothing. Its Remaining
 	// and ResetAfter are those of the bucket as it is.
 	Peek(ctx context.Context, key string) (Decision, error)
 }
 
-// Charge says which calls are taken from the budget.
+// Charge says which calls are charged.
 type Charge string
 
-// The two ways to charge. The empty Charge is ChargeFailures, which never refuses
-// a provider's genuine burst.
+// The two ways to charge. The empty Charge means ChargeFailures, which never
+// refuses a provider's genuine burst.
 const (
-	// ChargeAll takes every request.
+	// ChargeAll charges every request.
 	ChargeAll Charge = "all"
-	// ChargeFailures takes only requests that turned out to be bad. As many bad
-	// requests as are being verified at the same moment can pass the gate before
-	// the first of them has paid, so the overshoot is bounded by concurrency.
+	// ChargeFailures charges only requests that turned out to be bad. They are
+	// charged after verification, so requests that are being verified at the same
+	// time can all pass the gate. The number of concurrent requests bounds that
+	// overshoot.
 	ChargeFailures Charge = "failures"
 )
 
-// Validate returns an error when c is none of the known ways.
+// Validate returns an error unless c is empty or one of the constants.
 func (c Charge) Validate() error {
 	switch c {
 	case "", ChargeAll, ChargeFailures:
@@ -90,12 +92,12 @@ func (c Charge) Validate() error {
 	return fmt.Errorf("ratelimit: Charge is %q: use %q or %q", string(c), ChargeAll, ChargeFailures)
 }
 
-// Gate asks l before the request is looked at: Allow for ChargeAll, Peek for
-// ChargeFailures.
+// Gate asks l at the gate, before a request is processed: Allow under ChargeAll,
+// Peek under ChargeFailures. The error is the limiter's.
 //
-// Under ChargeFailures a key that is the caller's own (see [Owner]) is never
-// refused: whoever else can make the provider call this URL, with callbacks that
-// don't verify, could otherwise use up the provider's budget.
+// Under ChargeFailures, Gate never refuses a key that is the provider's own (see
+// [Owner]). Otherwise somebody could direct callbacks that don't verify from the
+// provider to this URL, and so use up the provider's budget.
 func (c Charge) Gate(ctx context.Context, l Limiter, key string) (Decision, error) {
 	if c == ChargeAll {
 		return l.Allow(ctx, key)
@@ -107,16 +109,18 @@ func (c Charge) Gate(ctx context.Context, l Limiter, key string) (Decision, erro
 	return d, err
 }
 
-// Owner is a [Limiter] that knows which keys are those of the providers
-// themselves, such as [Memory] with [Config].Own.
+// Owner is a [Limiter] that knows which keys belong to the providers themselves,
+// such as [Memory] with [Config].Own.
 type Owner interface {
 	Owns(key string) bool
 }
 
-// Failed lets a request that turned out to be bad pay: Allow for
-// ChargeFailures, and nothing for ChargeAll, where it has paid at the gate. The
-// decision is for logs, and for ChargeAll holds nothing but Allowed: this request
-// was let in, and the next one meets the empty bucket at the gate.
+// Failed charges a request that turned out to be bad: it calls Allow under
+// ChargeFailures. Under ChargeAll it does nothing, because the gate has charged the
+// request already.
+//
+// The decision is for logs; the request was let in before. Under ChargeAll only its
+// Allowed is set.
 func (c Charge) Failed(ctx context.Context, l Limiter, key string) (Decision, error) {
 	if c == ChargeAll {
 		return Decision{Allowed: true}, nil
@@ -131,8 +135,8 @@ type budget struct {
 	window time.Duration
 }
 
-// decision builds the answer from the tokens that are in the bucket (after the
-// taking, if any was taken).
+// decision returns the decision for a bucket with this many tokens, after the
+// charge if there was one.
 func (b *budget) decision(allowed bool, tokens float64) Decision {
 	d := Decision{Allowed: allowed, Limit: b.burst, Window: b.window}
 	if missing := float64(b.burst) - tokens; missing > 0 {
@@ -147,16 +151,17 @@ func (b *budget) decision(allowed bool, tokens float64) Decision {
 	return d
 }
 
-// nanoseconds rounds so that waiting exactly this long is enough: rate.Limiter
-// forgives less than a nanosecond, half of which is kept for float arithmetic on
-// both sides. Rounding up instead would make 11 seconds of ten and a trillionth.
+// nanoseconds returns a duration after which exactly the needed tokens are there.
+// rate.Limiter ignores a lack of less than a nanosecond; half of that is left for
+// rounding errors of floats. Rounding up instead would turn ten and a trillionth
+// seconds into 11 in a header.
 func nanoseconds(seconds float64) time.Duration {
-	const slack = 1 + 8*0x1p-52 // counts for waits of weeks, in which a float can't tell nanoseconds
+	const slack = 1 + 8*0x1p-52 // matters for waits of weeks, where floats are too coarse for nanoseconds
 	return time.Duration(math.Ceil(seconds*float64(time.Second)*slack - 0.5))
 }
 
-// whole returns the number of calls that tokens are good for. A token that is
-// less than a nanosecond from being complete counts, as it does for rate.Limiter.
+// whole returns the number of whole calls in the tokens. Like rate.Limiter it
+// counts a token that is complete in less than a nanosecond.
 func (b *budget) whole(tokens float64) int {
 	n := math.Floor(tokens)
 	if b.due(n + 1 - tokens) {
@@ -165,8 +170,8 @@ func (b *budget) whole(tokens float64) int {
 	return min(max(int(n), 0), b.burst)
 }
 
-// due reports whether missing tokens come within less than a nanosecond; the
-// arithmetic is rate.Limiter's, so that Peek and Allow never differ.
+// due reports whether the missing tokens come in less than a nanosecond. It
+// computes as rate.Limiter does, so that Peek and Allow always agree.
 func (b *budget) due(missing float64) bool {
 	return time.Duration(missing/b.rate*float64(time.Second)) <= 0
 }

@@ -1,38 +1,38 @@
-// Package ratelimit decides who may call how often: per provider and per key.
+// Package ratelimit limits how often each key may call. A key usually stands for a
+// provider and a client.
 //
 // A [Limiter] gives every key a token bucket: Burst calls at once, refilled at
-// PerSecond. [New] makes one that lives in this process; the module
-// github.com/payack/payack/ratelimit/redislimit makes one that replicas share.
-// The answer is a [Decision], which knows nothing about HTTP; [Middleware] puts
-// a limiter in front of any http.Handler, and [SetHeaders] writes a decision
-// into a response for those who build their own gate.
+// PerSecond. [New] returns one that lives in this process; the module
+// github.com/payack/payack/ratelimit/redislimit has one that replicas share. A
+// limiter answers with a [Decision], which knows nothing about HTTP. [Middleware]
+// puts a limiter in front of any http.Handler; [SetHeaders] writes a decision into
+// a response, for a gate of your own.
 //
 // # Two ways to charge
 //
-// [ChargeAll] takes a call from the budget for every request: the plain limit.
+// [ChargeAll] charges every request. That is the plain limit.
 //
-// [ChargeFailures] takes one only when a request turned out to be bad. The gate
-// looks (Peek) before anything is read, and a failed verification pays (Allow)
-// afterwards, so a provider's genuine burst from one address is never refused,
-// while whoever sends forgeries is turned away before they cost cryptography.
-// [Charge.Gate] and [Charge.Failed] do the right one of both.
+// [ChargeFailures] charges a request only when it turned out to be bad. The gate
+// only looks at the budget (Peek), and a failed verification is charged afterwards
+// (Allow). So a provider's genuine burst from one address is never refused, while a
+// sender of forgeries is refused before they cost any cryptography. [Charge.Gate]
+// and [Charge.Failed] make the right call for either way.
 //
 // # Keys
 //
-// A key is any string; each is a budget of its own. [AddrKey] makes one from a
-// provider's name and a client's address. Keys live apart only within one
-// limiter: several providers may share a limiter when the provider's name is
-// part of the key.
+// A key is any string, and each has a budget of its own. [AddrKey] makes one from a
+// provider's name and a client's address. Several providers can share a limiter if
+// the provider's name is part of the key.
 //
 // # Memory is bounded
 //
-// An attacker with many addresses must not be able to fill the memory. At most
-// Config.MaxKeys keys are held; whoever comes after that shares one bucket with
-// all other newcomers, until keys fall idle. Keys in Config.Own are outside the
-// cap and always have their own: put the provider's known addresses there.
+// An attacker with many addresses must not fill the memory. A limiter holds at most
+// Config.MaxKeys keys. Once it holds that many, all new keys share one bucket until
+// others fall idle. Keys in Config.Own don't count and always have their own
+// bucket: put the provider's known addresses there.
 //
 // # A limiter never fails a callback
 //
-// An error from a limiter says that the budget could not be looked up. It is no
-// reason to turn a payment callback away: let the call pass and report the error.
+// An error from a limiter means that it could not look the budget up. That is no
+// reason to refuse a payment callback: let the call pass and report the error.
 package ratelimit

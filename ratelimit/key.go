@@ -7,26 +7,26 @@ import (
 	"strconv"
 )
 
-// ipv6Bits is how much of an IPv6 address tells one client from another: a
-// customer gets a /64 at least, and moves freely in it.
+// ipv6Bits is the length of the prefix that identifies an IPv6 client: a customer
+// gets at least a /64, and can use any address in it.
 const ipv6Bits = 64
 
-// AddrKey returns the key of a client's address under scope, which usually is
-// the provider's name. IPv4 in its IPv6 form is unmapped, IPv6 is cut to its
-// /64, zones are dropped. All invalid addresses under a scope share one key.
+// AddrKey returns the key of a client's address under a scope, which usually is the
+// provider's name. IPv4 in IPv6 form is unmapped, IPv6 is cut to its /64, and zones
+// are dropped. All invalid addresses under a scope share one key.
 //
-// Different scopes and addresses never give the same key, nor does [PathKey] or
-// [SameKey] under any scope. It costs one allocation; see [AppendAddrKey] for
-// none.
+// Different scopes or addresses never have the same key, and no key equals one of
+// [PathKey] or [SameKey]. It allocates once; [AppendAddrKey] allocates nothing.
 func AddrKey(scope string, addr netip.Addr) string {
 	var buf [96]byte
 	return string(AppendAddrKey(buf[:0], scope, addr))
 }
 
-// AppendAddrKey appends what [AddrKey] returns to dst and returns the result.
+// AppendAddrKey appends the key that [AddrKey] returns to dst, and returns the
+// result.
 func AppendAddrKey(dst []byte, scope string, addr netip.Addr) []byte {
-	// What follows the last space says which kind of key it is, and is never
-	// the scope's: here an address, which has a dot or a colon, or "invalid".
+	// The text after the last space shows the kind of key, and never belongs to the
+	// scope. Here it is an address, which has a dot or a colon, or "invalid".
 	dst = append(dst, scope...)
 	dst = append(dst, ' ')
 	switch addr = addr.Unmap(); {
@@ -35,18 +35,18 @@ func AppendAddrKey(dst []byte, scope string, addr netip.Addr) []byte {
 	case addr.Is4():
 		return addr.AppendTo(dst)
 	}
-	// The only error is for a prefix that is longer than the address.
+	// The error would be for a prefix that is longer than the address.
 	prefix, _ := addr.Prefix(ipv6Bits)
 	return prefix.AppendTo(dst)
 }
 
-// MaxAddrKeys is how many keys [AddrKeys] makes at most.
+// MaxAddrKeys is the largest number of keys that [AddrKeys] returns.
 const MaxAddrKeys = 1 << 16
 
-// AddrKeys returns the keys of all addresses in prefixes, for [Config.Own]: one
-// per IPv4 address and one per /64 of IPv6, in order and each once. More than
-// [MaxAddrKeys] is an error, as is an invalid prefix: every key takes memory for
-// good.
+// AddrKeys returns the keys of all addresses in prefixes, for [Config.Own]: one for
+// each IPv4 address and one for each /64 of IPv6, in order and without repetition.
+// It returns an error for an invalid prefix, and for more than [MaxAddrKeys] keys,
+// because own keys take memory for good.
 func AddrKeys(scope string, prefixes ...netip.Prefix) ([]string, error) {
 	var keys []string
 	seen := make(map[string]bool)
@@ -79,8 +79,8 @@ func AddrKeys(scope string, prefixes ...netip.Prefix) ([]string, error) {
 	return keys, nil
 }
 
-// nextUnit returns the next address, or the first one of the next /64; invalid
-// after the last.
+// nextUnit returns the next IPv4 address, or the start of the next /64, or the
+// invalid address after the last one.
 func nextUnit(a netip.Addr, bits int) netip.Addr {
 	if a.Is4() {
 		return a.Next()
@@ -94,17 +94,17 @@ func nextUnit(a netip.Addr, bits int) netip.Addr {
 	return netip.Addr{}
 }
 
-// KeyOf finds the key of a request. It is called before anything is read and
-// must not read the body.
+// KeyOf returns the key of a request. It must not read the body, and must be safe
+// for concurrent use.
 type KeyOf func(*http.Request) string
 
-// PeerKey returns a KeyOf that keys by the address of the connection's other
-// end, r.RemoteAddr, as [AddrKey] does. Behind a proxy that is the proxy's
-// address, and all clients would share one budget: resolve the client's address
-// first and key by that.
+// PeerKey returns a KeyOf for the address of the connection's other end,
+// r.RemoteAddr, as [AddrKey] does. Unsafe behind a proxy: there all clients have
+// the proxy's address and share one budget. Determine the client's address first
+// and use it as the key.
 func PeerKey(scope string) KeyOf {
 	return func(r *http.Request) string {
-		// A RemoteAddr that some middleware replaced by a bare address counts too.
+		// Some middleware replaces RemoteAddr by an address without a port.
 		if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 			return AddrKey(scope, ap.Addr())
 		}
@@ -113,27 +113,26 @@ func PeerKey(scope string) KeyOf {
 	}
 }
 
-// PathKey returns a KeyOf that keys by a wildcard of the route's pattern
-// (r.PathValue), such as a merchant's name. The middleware must stand behind the
-// router for that; in front of it the value is empty, and all share one budget.
-// The value comes from the client: whoever can invent names gets a budget for
-// each.
+// PathKey returns a KeyOf for a wildcard of the route's pattern (r.PathValue), such
+// as a merchant's name. Put the middleware behind the router: in front of it the
+// value is empty, and all requests share one budget. The client chooses the value,
+// so it gets a new budget for each name that it invents.
 //
-// Different scopes and values never give the same key, nor does [AddrKey] or
-// [SameKey] under any scope. The wildcard's name is no part of the key: give two
+// Different scopes or values never have the same key, and no key equals one of
+// [AddrKey] or [SameKey]. The wildcard's name is not part of the key: give two
 // wildcards two scopes.
 func PathKey(scope, wildcard string) KeyOf {
 	return func(r *http.Request) string {
-		// The length comes last and says where the value begins. It is a number
-		// and so no address; see AppendAddrKey.
+		// The length at the end says where the value begins. Being a number, it can't
+		// be mistaken for an address; see AppendAddrKey.
 		value := r.PathValue(wildcard)
 		return scope + " " + value + " " + strconv.Itoa(len(value))
 	}
 }
 
-// SameKey returns a KeyOf that gives all requests the same key: a limit for a
-// provider as a whole. Different scopes never give the same key, nor does
-// [AddrKey] or [PathKey] under any scope.
+// SameKey returns a KeyOf that gives all requests the same key, to limit a provider
+// as a whole. Different scopes never have the same key, and no key equals one of
+// [AddrKey] or [PathKey].
 func SameKey(scope string) KeyOf {
 	key := scope + " all" // neither an address nor a number
 	return func(*http.Request) string { return key }

@@ -77,7 +77,7 @@ func TestAddrKeys(t *testing.T) {
 	assert.ErrorContains(t, err, "netip.ParsePrefix")
 }
 
-// What a gate makes of a known address is what AddrKeys listed for it.
+// AddrKeys lists the same key that AddrKey returns at the gate.
 func TestAddrKeysMatchAddrKey(t *testing.T) {
 	own, err := ratelimit.AddrKeys("ptop", netip.MustParsePrefix("198.51.100.0/28"), netip.MustParsePrefix("2001:db8:7::/56"))
 	require.NoError(t, err)
@@ -118,7 +118,7 @@ func TestKeysOf(t *testing.T) {
 	assert.Equal(t, "pts shop-7 6", got)
 }
 
-// keyed is what a key stands for.
+// keyed is the meaning of a key: scope and value.
 type keyed struct{ kind, scope, of string }
 
 func pathKey(scope, value string) string {
@@ -131,7 +131,7 @@ func sameKey(scope string) string {
 	return ratelimit.SameKey(scope)(httptest.NewRequest(http.MethodPost, "/", nil))
 }
 
-// A client that chooses its path value must not reach another client's budget.
+// A client that chooses its path value must not get another client's key.
 func TestKeysNeverMeet(t *testing.T) {
 	seen := map[string]keyed{}
 	note := func(key string, k keyed) {
@@ -164,7 +164,7 @@ func TestKeysNeverMeet(t *testing.T) {
 		note(sameKey(scope), keyed{"same", scope, ""})
 		for _, addr := range addrs {
 			of := addr.String()
-			if addr.Is6() { // the rest is one client's
+			if addr.Is6() { // one client has the whole /64
 				of = netip.PrefixFrom(addr, 64).Masked().String()
 			}
 			note(ratelimit.AddrKey(scope, addr), keyed{"address", scope, of})

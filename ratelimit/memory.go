@@ -14,59 +14,59 @@ import (
 
 // The defaults and bounds of Config.
 const (
-	// DefaultMaxKeys is how many keys are held when Config.MaxKeys is zero.
+	// DefaultMaxKeys is how many keys are held if Config.MaxKeys is zero.
 	DefaultMaxKeys = 100_000
-	// DefaultIdleAfter is when an unused key may go if Config.IdleAfter is zero.
+	// DefaultIdleAfter is how long a key stays unused before eviction if
+	// Config.IdleAfter is zero.
 	DefaultIdleAfter = 10 * time.Minute
-	// MaxWindow bounds Burst/PerSecond: an empty bucket must be full again
-	// within a year, or durations lose their precision.
+	// MaxWindow bounds Burst/PerSecond: an empty bucket must fill within a year,
+	// because durations lose precision beyond that.
 	MaxWindow = 366 * 24 * time.Hour
 )
 
 const (
-	maxPerSecond = 1e9     // one call per nanosecond: the clock has no finer step
+	maxPerSecond = 1e9     // one call per nanosecond, the resolution of the clock
 	maxBurst     = 1 << 30 // floats stay exact far above this
 	shardCount   = 64
-	// Below this many keys per limiter one shard is enough, and finds an idle
-	// key at once where 64 would have to be visited one by one.
+	// A limiter with fewer keys than this has one shard. It then finds idle keys at
+	// once, where with 64 shards it would have to visit one after the other.
 	fewKeys = 1024
 
-	// How many keys are looked at for idleness: when a key is new, when the cap
-	// is reached, and at every sweepEvery-th call for a known key. Constant
-	// work, so no call ever waits for a scan.
+	// How many keys are checked for idleness when a key is new and when the cap is
+	// reached. A known key checks one at every sweepEvery-th call. The work is
+	// constant, so no call waits for a scan.
 	newcomerSteps = 2
 	capSteps      = 8
 	sweepEvery    = 16
 )
 
-// Config says how much each key may do. The zero Config is not valid.
+// Config sets the budget of each key. The zero Config is invalid.
 type Config struct {
-	// PerSecond is the sustained rate in calls per second and key. Above 0, at
-	// most 1e9; fractions are fine (0.1 is one call in ten seconds).
+	// PerSecond is the sustained rate of each key in calls per second, above 0 and
+	// at most 1e9. Fractions are allowed: 0.1 is one call in ten seconds.
 	PerSecond float64
-	// Burst is the size of the bucket: how many calls a key that was quiet may
-	// make at once. At least 1. Burst/PerSecond is at most [MaxWindow].
+	// Burst is the size of the bucket: how many calls a key may make at once after
+	// a quiet time. It is at least 1, and Burst/PerSecond at most [MaxWindow].
 	Burst int
-	// MaxKeys is the hard cap on keys held, [DefaultMaxKeys] if zero. Past it,
-	// newcomers share one bucket. A key takes some 170 bytes, however long its
-	// text is.
+	// MaxKeys bounds how many keys are held; zero means [DefaultMaxKeys]. Beyond it
+	// new keys share one bucket. A key takes about 170 bytes, whatever its length.
 	MaxKeys int
-	// IdleAfter is how long a key must be unused before it may be evicted,
-	// [DefaultIdleAfter] if zero. It is raised to the time in which a bucket
-	// fills, so that eviction never gives anybody a fresh budget.
+	// IdleAfter is how long a key must be unused before it may be evicted; zero
+	// means [DefaultIdleAfter]. It is raised to the time in which a bucket fills,
+	// so that eviction never gives a key a fresh budget.
 	IdleAfter time.Duration
-	// Own lists keys that have buckets of their own outside the cap and are
-	// never evicted, for the addresses that you know your providers call from.
-	// Make them with [AddrKey] or [AddrKeys]. Their budget is the same, but under
-	// [ChargeFailures] they are never refused.
+	// Own lists keys that always have a bucket of their own: they don't count
+	// against MaxKeys and are never evicted. Use it for the addresses that your
+	// providers call from, with keys from [AddrKey] or [AddrKeys]. Their budget is
+	// the same, but under [ChargeFailures] they are never refused.
 	Own []string
-	// Now is the clock, time.Now if nil. It is called from several goroutines.
-	// While a clock that was put back catches up, buckets don't refill.
+	// Now is the clock; nil means time.Now. It must be safe for concurrent use. If
+	// the clock goes back, buckets don't refill until it has caught up.
 	Now func() time.Time
 }
 
-// Validate returns an error that names the member and the fix, or nil. [New]
-// calls it.
+// Validate returns an error that names the invalid member and the fix, or nil.
+// [New] calls it.
 func (c *Config) Validate() error {
 	switch {
 	case math.IsNaN(c.PerSecond) || c.PerSecond <= 0:
@@ -87,53 +87,53 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// Memory is the [Limiter] of one process: golang.org/x/time/rate limiters in
-// shards. It is exact, never returns an error, never blocks, starts no
-// goroutine and needs no closing. Calls for known keys don't allocate.
+// Memory is a [Limiter] in one process, made of golang.org/x/time/rate limiters in
+// shards. It is exact, never returns an error, never blocks, and starts no
+// goroutine, so it needs no closing. Calls for known keys don't allocate.
 //
-// Keys are held as 64-bit hashes under a secret seed, so that their length costs
-// no memory. Two keys that fall together share a bucket; among 100,000 keys the
-// odds that any two do are below one in a billion, and nobody can aim for it.
+// It holds keys as 64-bit hashes under a secret seed, so that a key's length costs
+// no memory. Two keys with the same hash share a bucket. Among 100,000 keys the
+// probability that any two do is below one in a billion, and nobody can provoke it.
 //
-// It forgets when the process ends, and replicas don't share it.
+// Its memory is lost when the process ends, and replicas don't share it.
 type Memory struct {
 	budget
 	now  func() time.Time
-	base time.Time // all times in here are durations since this one
-	// longAgo is a time at which an empty bucket may start so that it is full now.
+	base time.Time // buckets hold times as durations since base
+	// longAgo is so far in the past that a bucket which was empty then is full now.
 	longAgo time.Time
 	idle    time.Duration
 	max     int64
 	own     map[string]bool
 
 	held atomic.Int64  // keys that count against max
-	next atomic.Uint64 // the shard that a newcomer at the cap helps to sweep
+	next atomic.Uint64 // the next shard to sweep for a new key at the cap
 	seed maphash.Seed
 
 	shards []shard
-	shared shard // newcomers past the cap; holds one bucket in ring[0]
+	shared shard // for new keys beyond the cap; its only bucket is ring[0]
 }
 
 type shard struct {
 	mu   sync.Mutex
 	keys map[uint64]*bucket
-	ring []*bucket // the evictable ones, in no order; hand goes round them
+	ring []*bucket // the evictable buckets, unordered; hand is the next one to check
 	hand int
 	tick uint
-	_    [64]byte // neighbours don't share a cache line
+	_    [64]byte // keeps shards in different cache lines
 }
 
-// bucket fills 128 bytes, so that it starts at a cache line, and what a refused
-// call reads of it (up to the limiter's last time) is that one line.
+// bucket has 128 bytes, so that it starts at a cache line. A refused call then
+// reads that one line only, up to the limiter's last time.
 type bucket struct {
-	used time.Duration // when it was last looked at, since Memory.base
+	used time.Duration // time of the last call, since Memory.base
 	lim  rate.Limiter
 	key  uint64
 	_    [32]byte
 }
 
-// New returns a limiter for one process, or an error that names what is wrong
-// with cfg.
+// New returns a limiter for one process. The error names the invalid member of cfg
+// and the fix.
 func New(cfg Config) (*Memory, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -170,7 +170,7 @@ func New(cfg Config) (*Memory, error) {
 	for _, key := range cfg.Own {
 		m.own[key] = true
 		h := m.hash(key)
-		// Not in the ring and not counted: never evicted, outside the cap.
+		// Not in ring, so never evicted; not in held, so not counted.
 		m.shard(h).keys[h] = m.fresh(h, 0)
 	}
 	return m, nil
@@ -197,8 +197,8 @@ func (m *Memory) Allow(_ context.Context, key string) (Decision, error) {
 		b = s.ring[0]
 	}
 	now = m.touch(b, now, at)
-	// Looked at before it is taken, since a limiter doesn't say what it has left,
-	// and under the shard's lock, so that nobody takes in between.
+	// Read the tokens before AllowN, which doesn't return them, and under the
+	// shard's lock, so that no other call comes in between.
 	tokens := b.lim.TokensAt(now)
 	allowed := m.due(1-tokens) && b.lim.AllowN(now, 1)
 	s.mu.Unlock()
@@ -208,8 +208,8 @@ func (m *Memory) Allow(_ context.Context, key string) (Decision, error) {
 	return m.decision(allowed, tokens), nil
 }
 
-// Peek implements [Limiter]. The error is always nil. Looking at an unknown key
-// does not store it.
+// Peek implements [Limiter]. The error is always nil. It does not store an unknown
+// key.
 func (m *Memory) Peek(_ context.Context, key string) (Decision, error) {
 	now := m.now()
 	at := now.Sub(m.base)
@@ -233,8 +233,8 @@ func (m *Memory) Peek(_ context.Context, key string) (Decision, error) {
 	return m.decision(m.due(1-tokens), tokens), nil
 }
 
-// Len returns how many keys are held now and count against Config.MaxKeys. It
-// never exceeds MaxKeys.
+// Len returns how many keys are held and count against Config.MaxKeys. It never
+// exceeds MaxKeys.
 func (m *Memory) Len() int { return int(m.held.Load()) }
 
 func (m *Memory) hash(key string) uint64 { return maphash.String(m.seed, key) }
@@ -244,27 +244,28 @@ func (m *Memory) shard(hash uint64) *shard {
 	return &m.shards[hash&uint64(len(m.shards)-1)]
 }
 
-// find returns the bucket of a known key, and now and then sweeps a little, so
-// that memory also shrinks when only known keys call. The shard is locked.
+// find returns the bucket of a known key. Every sweepEvery-th call checks a bucket
+// for idleness, so that memory shrinks even if only known keys call. The caller
+// holds the shard's lock.
 func (m *Memory) find(s *shard, key uint64, at time.Duration) *bucket {
 	b := s.keys[key]
 	if b == nil {
 		return nil
 	}
 	if s.tick++; s.tick%sweepEvery == 0 {
-		b.used = max(b.used, at) // or the sweep could evict this very one
+		b.used = max(b.used, at) // so that the sweep can't evict this one
 		m.sweep(s, at, 1)
 	}
 	return b
 }
 
-// admit makes a bucket for an unknown key, or returns nil at the cap. The shard
-// is locked.
+// admit returns a new bucket for an unknown key, or nil at the cap. The caller
+// holds the shard's lock.
 func (m *Memory) admit(s *shard, key uint64, at time.Duration) *bucket {
 	if !m.makeRoom(s, at) {
 		return nil
 	}
-	// Other shards may have taken the room in the meantime; the cap is exact.
+	// Another shard may have taken the room meanwhile, so reserve it atomically.
 	for {
 		n := m.held.Load()
 		if n >= m.max {
@@ -280,16 +281,16 @@ func (m *Memory) admit(s *shard, key uint64, at time.Duration) *bucket {
 	return b
 }
 
-// makeRoom evicts what is idle within a few steps, and reports whether there is
-// room for one more key. The shard is locked.
+// makeRoom evicts idle keys in a few steps, and reports whether there is room for
+// one more key. The caller holds the shard's lock.
 func (m *Memory) makeRoom(s *shard, at time.Duration) bool {
 	m.sweep(s, at, newcomerSteps)
 	if m.held.Load() < m.max {
 		return true
 	}
 	m.sweep(s, at, capSteps)
-	// The idle keys may all be in other shards. TryLock, since two newcomers
-	// that waited for each other's shards would never end.
+	// The idle keys may all be in other shards. TryLock, because two calls that
+	// wait for each other's shards would deadlock.
 	other := &m.shards[m.next.Add(1)&uint64(len(m.shards)-1)]
 	if other != s && other.mu.TryLock() {
 		m.sweep(other, at, capSteps)
@@ -298,8 +299,8 @@ func (m *Memory) makeRoom(s *shard, at time.Duration) bool {
 	return m.held.Load() < m.max
 }
 
-// sweep looks at the next few buckets and evicts those that are idle. The shard
-// is locked.
+// sweep checks the next few buckets and evicts idle ones. The caller holds the
+// shard's lock.
 func (m *Memory) sweep(s *shard, at time.Duration, steps int) {
 	for range min(steps, len(s.ring)) {
 		if s.hand >= len(s.ring) {
@@ -319,10 +320,11 @@ func (m *Memory) sweep(s *shard, at time.Duration, steps int) {
 	}
 }
 
-// touch notes that b is used now, and returns the time to reckon with: never
-// before the one that b last saw. Callers read the clock before they wait for
-// the shard, so they arrive out of order, and rate.Limiter pays the same
-// interval out twice when its time goes back. The bucket's shard is locked.
+// touch marks b as used, and returns the time to compute with, which is never
+// before the last one that b saw. Callers read the clock before they lock the
+// shard, so their times come out of order; and when its time goes back,
+// rate.Limiter refills for the same interval twice. The caller holds the lock of
+// b's shard.
 func (m *Memory) touch(b *bucket, now time.Time, at time.Duration) time.Time {
 	if at < b.used {
 		return m.base.Add(b.used)
@@ -331,9 +333,9 @@ func (m *Memory) touch(b *bucket, now time.Time, at time.Duration) time.Time {
 	return now
 }
 
-// fresh returns a full bucket. The limiter is part of it instead of coming from
-// rate.NewLimiter: half the allocations, and one cache miss less per call. So
-// it starts out empty, a good while ago.
+// fresh returns a full bucket. It embeds the limiter instead of calling
+// rate.NewLimiter, which saves half the allocations and one cache miss per call.
+// Such a limiter starts empty, so its start is put long ago.
 func (m *Memory) fresh(key uint64, at time.Duration) *bucket {
 	b := &bucket{key: key, used: max(at, 0)}
 	b.lim.SetBurstAt(m.longAgo, m.burst)

@@ -40,7 +40,7 @@ func peek(tb testing.TB, l ratelimit.Limiter, key string) ratelimit.Decision {
 	return d
 }
 
-// manual is a clock that moves when told.
+// manual is a clock that tests advance.
 type manual struct{ ns atomic.Int64 }
 
 func (c *manual) now() time.Time          { return time.Unix(1_800_000_000, c.ns.Load()) }
@@ -59,8 +59,8 @@ func TestMemoryConforms(t *testing.T) {
 		})
 	})
 	t.Run("shared bucket", func(t *testing.T) {
-		// One key at a time behind the cap is served as one with its own bucket;
-		// the suite's test of several keys is the one that can't hold.
+		// Beyond the cap, a single key is served as if it had its own bucket. Only
+		// the suite's test of several keys can't pass.
 		c := new(manual)
 		m := newMemory(t, ratelimit.Config{PerSecond: 10, Burst: 2, MaxKeys: 1, Now: c.now})
 		allow(t, m, "holder")
@@ -93,7 +93,7 @@ func TestDefaultClock(t *testing.T) {
 	})
 }
 
-func TestNewNamesTheMemberAndTheMend(t *testing.T) {
+func TestNewNamesTheMemberAndTheFix(t *testing.T) {
 	good := ratelimit.Config{PerSecond: 1, Burst: 1}
 	require.NoError(t, good.Validate())
 	for _, c := range []struct {
@@ -162,13 +162,13 @@ func TestPeekAndAllowAgreeToTheNanosecond(t *testing.T) {
 	}
 }
 
-func TestClockThatGoesBackGivesNothingAway(t *testing.T) {
+func TestClockThatGoesBackRefillsOnce(t *testing.T) {
 	c := new(manual)
 	m := newMemory(t, ratelimit.Config{PerSecond: 1, Burst: 5, Now: c.now})
 	for range 5 {
 		require.True(t, allow(t, m, "k").Allowed)
 	}
-	// To and fro over the same second: it is paid out once.
+	// The clock passes the same second several times, which must refill once.
 	admitted := 0
 	for range 20 {
 		c.advance(time.Second)
@@ -181,12 +181,12 @@ func TestClockThatGoesBackGivesNothingAway(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 1, admitted)
-	// Long before the limiter was made: full buckets stay full.
+	// A time long before the limiter was made: full buckets stay full.
 	c.advance(-1000 * time.Hour)
 	assert.Equal(t, 4, allow(t, m, "another").Remaining)
 }
 
-func TestFailuresChargeLetsAGenuineBurstThrough(t *testing.T) {
+func TestChargeFailuresLetsAGenuineBurstPass(t *testing.T) {
 	c := new(manual)
 	m := newMemory(t, ratelimit.Config{PerSecond: 1.0 / 60, Burst: 5, Now: c.now})
 	ctx := context.Background()
@@ -214,7 +214,7 @@ func TestFailuresChargeLetsAGenuineBurstThrough(t *testing.T) {
 	assert.True(t, peek(t, m, "provider").Allowed)
 }
 
-func TestAllChargePaysAtTheGateOnly(t *testing.T) {
+func TestChargeAllChargesAtTheGateOnly(t *testing.T) {
 	c := new(manual)
 	for _, charge := range []ratelimit.Charge{ratelimit.ChargeAll} {
 		m := newMemory(t, ratelimit.Config{PerSecond: 1, Burst: 5, Now: c.now})
@@ -231,14 +231,14 @@ func TestAllChargePaysAtTheGateOnly(t *testing.T) {
 	assert.ErrorContains(t, ratelimit.Charge("some").Validate(), `use "all" or "failures"`)
 }
 
-// One address floods at a hundred times its budget; what another one gets must
-// be, decision by decision, what it gets alone.
+// One address sends at a hundred times its budget. Every decision about another
+// address must be the same as without the flood.
 func TestFairness(t *testing.T) {
 	const perSecond, burst = 10, 5
 	play := func(flood bool) (decisions []ratelimit.Decision, flooded int) {
 		c := new(manual)
 		m := newMemory(t, ratelimit.Config{PerSecond: perSecond, Burst: burst, Now: c.now})
-		for tick := range 5000 { // five seconds of milliseconds
+		for tick := range 5000 { // five seconds, a tick per millisecond
 			if flood && allow(t, m, "flooder").Allowed { // 1,000 a second
 				flooded++
 			}
@@ -291,14 +291,14 @@ func TestCapAndSharedBucket(t *testing.T) {
 	}
 	require.Equal(t, 3, m.Len())
 
-	// Newcomers share one bucket, and Peek says so.
+	// New keys share one bucket, and Peek reports it.
 	require.Equal(t, 2, peek(t, m, "d").Remaining)
 	require.Equal(t, 1, allow(t, m, "d").Remaining)
 	require.Equal(t, 0, allow(t, m, "e").Remaining)
 	require.False(t, peek(t, m, "f").Allowed)
 	require.False(t, allow(t, m, "g").Allowed)
 
-	// Who has a bucket keeps it, and the known address has its own.
+	// Known keys keep their buckets, and an own key has its own.
 	require.Equal(t, 0, allow(t, m, "a").Remaining)
 	require.Equal(t, 1, allow(t, m, "known").Remaining)
 	require.Equal(t, 0, allow(t, m, "known").Remaining)
@@ -313,7 +313,7 @@ func TestCapAndSharedBucket(t *testing.T) {
 	require.Equal(t, 1, allow(t, m, "y").Remaining)
 	require.Equal(t, 3, m.Len())
 
-	// However long it is unused, the known one stays.
+	// An own key is never evicted, however long it is unused.
 	c.advance(1000 * time.Hour)
 	for i := range 100 {
 		allow(t, m, "z"+strconv.Itoa(i))
@@ -330,9 +330,8 @@ func TestIdleKeysOfOtherShardsMakeRoom(t *testing.T) {
 	}
 	require.Equal(t, 2000, m.Len())
 	c.advance(time.Minute)
-	// A newcomer belongs to one shard, and the idle keys to all of them. Nearly
-	// the whole cap is reclaimed without anybody calling for the old ones, and
-	// the second time round the rest.
+	// A new key belongs to one shard, while the idle keys are in all of them. New
+	// keys alone must reclaim nearly the whole cap, and the rest in a second round.
 	own := 0
 	for i := range 2000 {
 		if allow(t, m, "new"+strconv.Itoa(i)).Allowed {
@@ -349,9 +348,9 @@ func TestIdleKeysOfOtherShardsMakeRoom(t *testing.T) {
 	}
 }
 
-func TestEvictionGivesNobodyAFreshBudget(t *testing.T) {
+func TestEvictionGivesNoKeyAFreshBudget(t *testing.T) {
 	c := new(manual)
-	// IdleAfter is far below the hundred seconds that the bucket needs.
+	// IdleAfter is far below the hundred seconds in which the bucket fills.
 	m := newMemory(t, ratelimit.Config{PerSecond: 0.1, Burst: 10, IdleAfter: time.Second, Now: c.now})
 	for range 10 {
 		require.True(t, allow(t, m, "k").Allowed)
@@ -399,7 +398,7 @@ func TestAMillionKeysStayAtTheCap(t *testing.T) {
 	flood(limit, 1_000_000)
 	after := heap() - before
 	assert.Equal(t, limit, m.Len())
-	// Nothing is kept of the 900,000; a tenth is room for the runtime's own.
+	// Nothing may be kept of the other 900,000 keys; a tenth is for the runtime.
 	assert.LessOrEqual(t, after, atCap+atCap/10)
 	runtime.KeepAlive(m)
 }
@@ -411,7 +410,7 @@ func TestLongKeysDontTakeTheirLengthInMemory(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	for i := range 1000 {
 		allow(t, m, strings.Repeat("x", 10_000)+strconv.Itoa(i))
-		// A short piece of a long string must not hold on to all of it.
+		// A key that is a piece of a long string must not keep the whole string alive.
 		allow(t, m, (strings.Repeat("y", 10_000) + strconv.Itoa(i))[9_990:])
 	}
 	runtime.GC()
@@ -481,7 +480,7 @@ func TestRetryAfterSeconds(t *testing.T) {
 		{ratelimit.Decision{RetryAfter: time.Second}, 1},
 		{ratelimit.Decision{RetryAfter: time.Second + 1}, 2},
 		{ratelimit.Decision{RetryAfter: 90 * time.Second}, 90},
-		{ratelimit.Decision{}, 1}, // refused without saying for how long
+		{ratelimit.Decision{}, 1}, // refused without a duration
 		{ratelimit.Decision{RetryAfter: math.MaxInt64}, math.MaxInt64/int(time.Second) + 1},
 	} {
 		assert.Equal(t, c.want, c.d.RetryAfterSeconds(), "%+v", c.d)
@@ -504,8 +503,9 @@ func ExampleNew() {
 	// false 0 2
 }
 
-// Another merchant of the same provider can have his callbacks sent to us, from
-// the provider's own address. Its budget for failures must not refuse ours.
+// Another merchant of the same provider can direct callbacks here, from the
+// provider's own address. Their failures must not make us refuse the provider's
+// genuine callbacks.
 func TestOwnKeysAreNeverRefusedForFailures(t *testing.T) {
 	ctx := t.Context()
 	l, err := ratelimit.New(ratelimit.Config{PerSecond: 1, Burst: 1, Own: []string{"provider"}})

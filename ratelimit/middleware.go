@@ -12,34 +12,35 @@ import (
 	"github.com/payack/payack/internal/nilness"
 )
 
-// MiddlewareOptions shape what [Middleware] does. The zero value keys by the
-// peer's address and answers a refusal with a short text.
+// MiddlewareOptions configure [Middleware]. The zero value uses the peer's address
+// as the key, and answers refusals with a short text.
 type MiddlewareOptions struct {
-	// Key finds the key of a request, PeerKey("") if nil.
+	// Key returns the key of a request; nil means PeerKey("").
 	Key KeyOf
-	// Policy turns on the IETF RateLimit and RateLimit-Policy headers, on every
-	// response, under this name ("default" is as good as any). Printable ASCII
+	// Policy, when set, adds the IETF RateLimit and RateLimit-Policy headers to
+	// every response under this name, such as "default". It must be printable ASCII
 	// without quotes and backslashes. Without it only Retry-After is sent.
 	Policy string
-	// Body is the refusal's body, for a provider that reads its failure word
-	// there. "too many requests" and a line feed if empty.
+	// Body is the body of a refusal, for a provider that reads its failure word
+	// there; empty means "too many requests" and a line feed.
 	Body string
-	// ContentType is the refusal's content type, "text/plain; charset=utf-8" if
-	// empty.
+	// ContentType is the content type of a refusal; empty means "text/plain;
+	// charset=utf-8".
 	ContentType string
-	// OnError is told when the limiter could not decide and the request was let
-	// through. It is called in the request's goroutine, so it should be quick.
+	// OnError is called when the limiter failed and the request was let through. It
+	// runs in the request's goroutine, so it should be quick, and must be safe for
+	// concurrent use.
 	OnError func(r *http.Request, err error)
 }
 
-// Middleware returns a middleware that charges every request to l, and answers
-// those over their budget with 429 Too Many Requests and Retry-After in whole
-// seconds. A refused request's body is not read, and the handler behind is not
-// called. A limiter that fails lets the request through.
+// Middleware returns a middleware that charges every request to l. It answers a
+// request over its budget with 429 Too Many Requests and Retry-After in whole
+// seconds, without reading the body and without calling the handler behind. If the
+// limiter fails, the request passes.
 //
-// The ResponseWriter is passed on as it is. The error names the option that is
-// wrong. What is returned panics, when it is mounted and not while serving, if
-// the handler behind is nil.
+// The ResponseWriter is passed on unchanged. An error names the wrong option. The
+// returned middleware panics if the handler behind is nil, when it is called and
+// not while serving.
 func Middleware(l Limiter, opts MiddlewareOptions) (func(http.Handler) http.Handler, error) {
 	if l == nil {
 		return nil, errors.New("ratelimit: Middleware was given no Limiter: make one with New")
@@ -80,21 +81,21 @@ func Middleware(l Limiter, opts MiddlewareOptions) (func(http.Handler) http.Hand
 			h.Set("Content-Length", length)
 			h.Set("X-Content-Type-Options", "nosniff")
 			w.WriteHeader(http.StatusTooManyRequests)
-			// The client may be gone; there is nobody to tell.
+			// A failed write means that the client is gone.
 			_, _ = io.WriteString(w, opts.Body)
 		})
 	}, nil
 }
 
-// SetHeaders writes d into a response's header: Retry-After if d is a refusal,
-// always; RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-10)
-// if policy, their policy's name, is not empty. The name must be printable ASCII
-// without quotes and backslashes. Call it before the header is written.
+// SetHeaders writes d into a response's headers. Call it before WriteHeader. A
+// refusal always gets Retry-After. If policy is not empty, it also sets RateLimit
+// and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-10) under that name,
+// which must be printable ASCII without quotes and backslashes.
 //
-// RateLimit-Policy names the bucket and the whole seconds it takes to fill; for
-// a bucket that fills in less than a second that is less than the true rate.
-// The t of RateLimit is the time until there is one more call, rounded up, and
-// is left out when the bucket is full.
+// The w of RateLimit-Policy is the time in which the bucket fills, in whole
+// seconds, rounded up. For a bucket that fills in less than a second it therefore
+// shows a lower rate than the true one. The t of RateLimit is the time until one
+// more call is available, rounded up; it is left out for a full bucket.
 func SetHeaders(h http.Header, d Decision, policy string) {
 	if !d.Allowed {
 		h.Set("Retry-After", strconv.Itoa(d.RetryAfterSeconds()))
@@ -102,8 +103,8 @@ func SetHeaders(h http.Header, d Decision, policy string) {
 	if policy == "" {
 		return
 	}
-	// Rounding to whole seconds could only make the window longer, never the
-	// advertised rate higher than the true one.
+	// Rounding up makes the window longer, so the advertised rate is never higher
+	// than the true one.
 	buf := make([]byte, 0, 64)
 	buf = append(append(append(buf, '"'), policy...), '"')
 	name := len(buf)
@@ -117,7 +118,7 @@ func SetHeaders(h http.Header, d Decision, policy string) {
 	h.Set("RateLimit", string(buf))
 }
 
-// untilNext returns the whole seconds until there is one more call; 0 for a
+// untilNext returns the whole seconds until one more call is available, or 0 for a
 // full bucket.
 func untilNext(d Decision) int {
 	if !d.Allowed {

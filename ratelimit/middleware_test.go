@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// untouchable fails the test when somebody reads it.
+// untouchable is a body that fails the test if it is read.
 type untouchable struct{ t *testing.T }
 
 func (u untouchable) Read([]byte) (int, error) {
@@ -125,7 +125,8 @@ func TestSetHeaders(t *testing.T) {
 	}
 }
 
-// A real server and client: what httptest.Recorder lets pass, net/http may not.
+// net/http is stricter than httptest.ResponseRecorder, so this uses a real server
+// and client.
 func TestMiddlewareOnAServer(t *testing.T) {
 	m := newMemory(t, ratelimit.Config{PerSecond: 1.0 / 3600, Burst: 1})
 	srv := httptest.NewServer(wrap(t, m, ratelimit.MiddlewareOptions{Policy: "p"}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -152,7 +153,7 @@ func (broken) Peek(context.Context, string) (ratelimit.Decision, error) {
 	return ratelimit.Decision{}, errBroken
 }
 
-func TestBrokenLimiterLetsThrough(t *testing.T) {
+func TestRequestPassesWhenTheLimiterFails(t *testing.T) {
 	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	var got error
 	h := wrap(t, broken{}, ratelimit.MiddlewareOptions{Policy: "p", OnError: func(r *http.Request, err error) {

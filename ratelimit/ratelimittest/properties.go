@@ -135,7 +135,7 @@ func peekForetells(t *testing.T, s suite) {
 	l := s.build(t, 25, 2)
 	for range 30 {
 		p, a := l.peek("k"), l.allow("k")
-		// Time may pass between the two, and only ever adds.
+		// Time that passes between the two calls only adds tokens.
 		if p.Allowed {
 			l.admitted(a, "Allow after a Peek that said allowed")
 		} else if p.RetryAfter < a.RetryAfter {
@@ -180,7 +180,7 @@ func concurrency(t *testing.T, s suite) {
 		wg.Wait()
 		l.sleep(50 * time.Millisecond)
 	}
-	// The clock is older than the limiter's first call.
+	// The clock started before the limiter's first call.
 	passed := l.elapsed() + s.slack
 	if most := burst + perSecond*passed.Seconds(); float64(admitted.Load()) > most {
 		t.Errorf("%d calls were allowed in %v, want at most %.1f: a burst of %d and %d a second", admitted.Load(), passed, most, burst, perSecond)

@@ -1,5 +1,5 @@
 // Package ratelimittest is the conformance suite for implementations of
-// [ratelimit.Limiter]. It needs no assertion library.
+// [ratelimit.Limiter]. It needs only the testing package.
 package ratelimittest
 
 import (
@@ -11,25 +11,26 @@ import (
 	"github.com/payack/payack/ratelimit"
 )
 
-// Factory makes a fresh limiter with cfg; budgets that another call's limiter
-// charged must be full again. It fails t when it can't, and cleans up with
-// t.Cleanup.
+// Factory returns a new limiter for cfg, with full buckets: limiters of earlier
+// calls must not have charged them. It ends the test if it can't, and cleans up
+// with t.Cleanup.
 type Factory func(t *testing.T, cfg ratelimit.Config) ratelimit.Limiter
 
-// Run runs the suite on a clock of its own, which it passes as cfg.Now and moves
-// on by itself: it takes no time and depends on none.
+// Run runs the suite on a virtual clock, which it passes as cfg.Now and advances
+// itself. The suite then never waits, and its result does not depend on the
+// machine.
 func Run(t *testing.T, factory Factory) {
 	t.Helper()
 	suite{factory: factory, clock: virtualClock}.run(t)
 }
 
-// RunRealTime runs the suite on real time, for limiters whose clock is
-// elsewhere: cfg.Now is nil, and the suite sleeps, for a few seconds in all.
-// slack is by how much the limiter's clock may run ahead of this process's in
-// that time; where both are one clock, a millisecond is plenty.
+// RunRealTime runs the suite in real time, for limiters that have their own clock:
+// cfg.Now is nil, and the suite sleeps for a few seconds altogether. slack is how
+// far the limiter's clock may get ahead of this process's in that time; if both use
+// the same clock, a millisecond is plenty.
 //
-// A slow machine does not make it fail: only what holds however late a call
-// comes is asserted.
+// The suite does not fail because a machine is slow: it asserts only what holds
+// however late a call comes.
 func RunRealTime(t *testing.T, factory Factory, slack time.Duration) {
 	t.Helper()
 	suite{factory: factory, clock: realClock, slack: slack}.run(t)
@@ -41,9 +42,9 @@ type suite struct {
 	slack   time.Duration
 }
 
-// clock is time as the suite and its limiter see it.
+// clock is the time of the suite and of its limiter.
 type clock struct {
-	now     func() time.Time // for the limiter; nil: its own
+	now     func() time.Time // passed to the limiter; nil if it has its own
 	sleep   func(time.Duration)
 	elapsed func() time.Duration // since the clock was made
 }
@@ -78,11 +79,11 @@ func (s suite) run(t *testing.T) {
 		{"keys are independent", independentKeys},
 		{"long keys", longKeys},
 		{"Peek takes nothing", peekTakesNothing},
-		{"Peek tells what Allow answers", peekForetells},
+		{"Peek reports what Allow decides", peekForetells},
 		{"a refused call takes nothing", refusedTakesNothing},
 		{"concurrency never admits more than the budget", concurrency},
 		{"decisions are consistent", consistency},
-		{"a cancelled context spares nobody", cancelledContexts},
+		{"a cancelled context does not prevent the charge", cancelledContexts},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s) })
 	}
@@ -91,8 +92,8 @@ func (s suite) run(t *testing.T) {
 // slow is a rate at which nothing refills while a test runs, on any machine.
 const slow = 1.0 / 3600
 
-// probe is a limiter in a test, and its clock. A call that returns an error ends
-// the test.
+// probe is a limiter under test with its clock. Its methods end the test when a
+// call returns an error.
 type probe struct {
 	t       *testing.T
 	limiter ratelimit.Limiter
@@ -127,7 +128,7 @@ func (p *probe) peek(key string) ratelimit.Decision {
 	return d
 }
 
-// admitted fails the test unless a decision allows the call.
+// admitted ends the test unless the decision allows the call.
 func (p *probe) admitted(d ratelimit.Decision, format string, args ...any) {
 	p.t.Helper()
 	if !d.Allowed {
@@ -135,7 +136,7 @@ func (p *probe) admitted(d ratelimit.Decision, format string, args ...any) {
 	}
 }
 
-// refused fails the test unless a decision refuses the call.
+// refused ends the test unless the decision refuses the call.
 func (p *probe) refused(d ratelimit.Decision, format string, args ...any) {
 	p.t.Helper()
 	if d.Allowed {
@@ -143,7 +144,7 @@ func (p *probe) refused(d ratelimit.Decision, format string, args ...any) {
 	}
 }
 
-// drain calls until a call is refused, and returns that refusal.
+// drain calls until it is refused, and returns that refusal.
 func (p *probe) drain(key string) ratelimit.Decision {
 	p.t.Helper()
 	for range 100_000 {

@@ -16,7 +16,8 @@ import (
 	"github.com/payack/payack/ratelimit/ratelimittest"
 )
 
-// faultName is the environment that gives the limiter of TestFaulty its fault.
+// faultName is the environment variable that chooses the fault of TestFaulty's
+// limiter.
 const faultName = "PAYACKTEST_LIMITER_FAULT"
 
 func factory(fault string) ratelimittest.Factory {
@@ -28,7 +29,7 @@ func TestFaultless(t *testing.T) {
 	t.Run("real time", func(t *testing.T) { ratelimittest.RunRealTime(t, factory(""), time.Millisecond) })
 }
 
-// TestFaulty fails by intention, in the processes that TestFindsFaults starts.
+// TestFaulty is meant to fail, in the processes that TestFindsFaults starts.
 func TestFaulty(t *testing.T) {
 	fault := os.Getenv(faultName)
 	if fault == "" {
@@ -95,8 +96,8 @@ var faults = []struct{ name, test, says string }{
 	{"peek allows", "Peek takes nothing", "Peek at an empty bucket: allowed"},
 	{"peek refuses", "Peek takes nothing", "Peek at a full bucket: refused"},
 	{"peek of a call", "Peek takes nothing", "Remaining is 2, want 3"},
-	{"peek allows too early", "Peek tells what Allow answers", "Allow after a Peek that said allowed: refused"},
-	{"peek's RetryAfter too short", "Peek tells what Allow answers", "which is longer"},
+	{"peek allows too early", "Peek reports what Allow decides", "Allow after a Peek that said allowed: refused"},
+	{"peek's RetryAfter too short", "Peek reports what Allow decides", "which is longer"},
 	{"refused calls pay", "a refused call takes nothing", "and 100 refused calls"},
 	{"race", "concurrency never admits more than the budget", "calls were allowed in"},
 	{"refuses when busy", "concurrency never admits more than the budget", "want at least 80"},
@@ -107,11 +108,11 @@ var faults = []struct{ name, test, says string }{
 	{"RetryAfter when allowed", "decisions are consistent", "RetryAfter of an allowed call"},
 	{"remaining when refused", "decisions are consistent", "Remaining of a refused call is 1"},
 	{"no RetryAfter", "decisions are consistent", "RetryAfter of a refused call is 0s"},
-	{"error of the context", "a cancelled context spares nobody", "Allow with a cancelled context returned an error"},
-	{"error of the context in Peek", "a cancelled context spares nobody", "Peek with a cancelled context returned an error"},
-	{"cancelled is free", "a cancelled context spares nobody", "call 3 of a burst of 2 with a cancelled context"},
-	{"cancelled is refused", "a cancelled context spares nobody", "call 1 of a burst of 2 with a cancelled context"},
-	{"cancelled is refunded", "a cancelled context spares nobody", "which are charged"},
+	{"error of the context", "a cancelled context does not prevent the charge", "Allow with a cancelled context returned an error"},
+	{"error of the context in Peek", "a cancelled context does not prevent the charge", "Peek with a cancelled context returned an error"},
+	{"cancelled is free", "a cancelled context does not prevent the charge", "call 3 of a burst of 2 with a cancelled context"},
+	{"cancelled is refused", "a cancelled context does not prevent the charge", "call 1 of a burst of 2 with a cancelled context"},
+	{"cancelled is refunded", "a cancelled context does not prevent the charge", "which are charged"},
 }
 
 // bucket has tokens as of a time.
@@ -121,7 +122,7 @@ type bucket struct {
 	free   float64 // taken by cancelled calls
 }
 
-// faulty is a limiter in a few lines, with one fault or none.
+// faulty is a simple limiter with one fault or none.
 type faulty struct {
 	mu      sync.Mutex
 	cfg     ratelimit.Config

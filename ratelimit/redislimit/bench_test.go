@@ -34,7 +34,7 @@ func BenchmarkAllow(b *testing.B) {
 	b.ReportMetric(float64(s.Local)/float64(s.Local+s.Shared), "local/op")
 }
 
-// BenchmarkWithoutRedis is a call while Redis is left alone.
+// BenchmarkWithoutRedis measures calls while the breaker is open.
 func BenchmarkWithoutRedis(b *testing.B) {
 	l, err := redislimit.New(&redis.Options{Dialer: refuse}, redislimit.Config{
 		Budget: ratelimit.Config{PerSecond: 1000, Burst: 1000}, CoolDown: time.Hour,

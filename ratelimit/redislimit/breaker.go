@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// breaker counts failures in a row. Open, it lets nobody through but one probe
-// at the end of each cool-down.
+// breaker is a circuit breaker. It opens after limit failures in a row. While it is
+// open, only one probe passes at the end of each cool-down.
 type breaker struct {
 	limit    int
 	coolDown time.Duration
@@ -18,8 +18,8 @@ type breaker struct {
 	until    time.Time
 }
 
-// pass reports whether the caller may go to Redis, and whether it does so as the
-// probe. Whoever passes must report.
+// pass reports whether the caller may use Redis, and whether it is the probe. A
+// caller that passes must call report.
 func (b *breaker) pass(now time.Time) (ok, probe bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -33,7 +33,7 @@ func (b *breaker) pass(now time.Time) (ok, probe bool) {
 	return true, true
 }
 
-// report takes the result, and returns true if it opened or closed the breaker.
+// report records a result. It returns true if that opened or closed the breaker.
 func (b *breaker) report(now time.Time, probe, ok bool) (changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -45,7 +45,7 @@ func (b *breaker) report(now time.Time, probe, ok bool) (changed bool) {
 		b.failures = 0
 		return ok
 	case b.open:
-		// Set out before it opened; the probe knows better.
+		// This call passed before the breaker opened. Only the probe may close it.
 		return false
 	case ok:
 		b.failures = 0

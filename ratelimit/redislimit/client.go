@@ -10,12 +10,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// sentinelAddr is what go-redis has for the address of a client that asks
-// Sentinels for it.
+// sentinelAddr is the address that go-redis gives a client which asks Sentinels for
+// the real one.
 const sentinelAddr = "FailoverClient"
 
-// checkClient returns an error for a client with which a limiter would not
-// be safe, as far as that can be seen.
+// checkClient returns an error for a nil client, and for one whose options make a
+// limiter unsafe. It can't see the options of types other than go-redis's own.
 func checkClient(client redis.UniversalClient) error {
 	if v := reflect.ValueOf(client); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return errors.New("redislimit: NewWithClient was given a nil client: make one with redis.NewFailoverClient, redis.NewClusterClient or redis.NewClient, or use New")
@@ -38,19 +38,19 @@ func checkClient(client redis.UniversalClient) error {
 	return nil
 }
 
-// filterOf returns what keeps a client's credentials out of errors.
+// filterOf returns a filter that keeps the client's credentials out of errors.
 func filterOf(client redis.UniversalClient) (f redisreply.Filter) {
 	switch c := client.(type) {
 	case *redis.Client:
 		o := c.Options()
 		f.Secrets = []string{o.Password}
-		// Those of Sentinels can't be seen.
+		// The credentials of Sentinels are not visible here.
 		f.Unknown = o.Addr == sentinelAddr || o.OnConnect != nil || o.CredentialsProvider != nil ||
 			o.CredentialsProviderContext != nil || o.StreamingCredentialsProvider != nil
 	case *redis.ClusterClient:
 		o := c.Options()
 		f.Secrets = []string{o.Password}
-		// A function to find nodes may have credentials of its own.
+		// ClusterSlots may use other credentials.
 		f.Unknown = o.ClusterSlots != nil || o.OnConnect != nil || o.CredentialsProvider != nil ||
 			o.CredentialsProviderContext != nil || o.StreamingCredentialsProvider != nil
 	case *redis.Ring:
@@ -64,12 +64,12 @@ func filterOf(client redis.UniversalClient) (f redisreply.Filter) {
 	return f
 }
 
-// sender sends each script once, whatever the client's options say: one whose
-// answer got lost may have been charged. A ClusterClient would send it again even
-// with MaxRetries -1.
+// sender sends each script once, whatever the client's options say: if an answer is
+// lost, the call may have been charged already. A ClusterClient would send it again
+// even with MaxRetries -1.
 type sender struct{ redis.UniversalClient }
 
-// once is a command that is not sent again.
+// once is a command that go-redis does not retry.
 type once struct{ *redis.Cmd }
 
 // NoRetry implements [redis.Cmder].
@@ -92,8 +92,8 @@ func (s sender) send(ctx context.Context, name, script string, keys []string, ar
 	}
 	cmd := redis.NewCmd(ctx, append(all, args...)...)
 	if len(keys) > 0 {
-		cmd.SetFirstKeyPos(3) // which a cluster routes by
+		cmd.SetFirstKeyPos(3) // a cluster routes by this key
 	}
-	_ = s.Process(ctx, once{cmd}) // the command has the error, too
+	_ = s.Process(ctx, once{cmd}) // cmd holds the error, too
 	return cmd
 }

@@ -97,8 +97,8 @@ func TestCloseLeavesTheClientOpen(t *testing.T) {
 	assert.ErrorContains(t, l.Ping(context.Background()), "make a new limiter or client")
 }
 
-// A client that sends again what got no answer would charge a call twice.
-func TestClientsThatTryAgainDontChargeTwice(t *testing.T) {
+// A client that retries after a lost answer would charge a call twice.
+func TestRetryingClientsDontChargeTwice(t *testing.T) {
 	for name, c := range map[string]func(addr string) redis.UniversalClient{
 		"client": func(addr string) redis.UniversalClient {
 			return redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true, MaxRetries: 3, Protocol: 2, DisableIdentity: true})
@@ -150,7 +150,7 @@ func TestPing(t *testing.T) {
 	fails(newLimiter(t, &redis.Options{Addr: s.Addr, Username: "shop", Password: "hunter2"}, redislimit.Config{Budget: budget}), "check the user and the password")
 	c := closing(t, redis.NewClient(opts))
 	require.NoError(t, c.ReplicaOf(ctx, "127.0.0.1", "1").Err())
-	// The bucket must not be empty, or nothing is written.
+	// With an empty bucket the script would write nothing.
 	fails(newLimiter(t, opts, redislimit.Config{Budget: budget}), "connect to the primary")
 
 	cancelled, cancel := context.WithCancel(ctx)

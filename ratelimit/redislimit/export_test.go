@@ -6,9 +6,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// NewPatient is New without the bound on Config.Timeout, for tests of what Redis
-// decides: on a busy machine 50 ms pass without anything being wrong, and then
-// another limiter decides.
+// NewPatient is New without the bound on Config.Timeout, for tests of Redis's
+// decisions. On a busy machine 50 ms can pass although nothing is wrong, and the
+// local limiter would decide.
 func NewPatient(opts *redis.Options, cfg Config) (*Limiter, error) {
 	cfg.Timeout = 0
 	if err := cfg.Validate(); err != nil {

@@ -15,12 +15,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The longest that a call may take here. What is promised is 50 ms; the rest is
-// for a machine that has something else to do. A client with its defaults would
-// need five seconds.
+// The longest time that a call may take in these tests: the promised 50 ms, and time
+// for a busy machine. With go-redis's defaults a call would take five seconds.
 const patience = 2 * time.Second
 
-// timed makes a call, and fails the test if it took too long or was refused
+// timed makes a call, and fails the test if it took too long, or was refused though
 // within its budget.
 func timed(t *testing.T, l ratelimit.Limiter, key string) (ratelimit.Decision, time.Duration) {
 	t.Helper()
@@ -117,9 +116,9 @@ func TestPaused(t *testing.T) {
 	})
 	connect(t, l)
 	s.Pause()
-	t.Cleanup(s.Continue) // again is fine
+	t.Cleanup(s.Continue) // a second time does no harm
 
-	// One after the other: the first few wait for their deadline, and the probes.
+	// Sequential calls: the first few and the probes wait for their deadline.
 	longest := time.Duration(0)
 	for i := range 50 {
 		d, took := timed(t, l, strconv.Itoa(i))
@@ -130,7 +129,7 @@ func TestPaused(t *testing.T) {
 	require.Len(t, told.all(), 1)
 	assert.True(t, told.all()[0].Local)
 
-	// Many at once, more than the pool has connections.
+	// More concurrent calls than the pool has connections.
 	var wg sync.WaitGroup
 	for range 200 {
 		wg.Go(func() {
@@ -147,8 +146,8 @@ func TestPaused(t *testing.T) {
 	assert.False(t, told.all()[len(told.all())-1].Local)
 }
 
-// Hung before there is any connection: dialling works, since the kernel accepts,
-// and the greeting is never answered.
+// The server hangs before there is any connection. Dialling works, because the
+// kernel accepts, but the greeting is never answered.
 func TestPausedFromTheStart(t *testing.T) {
 	s := ownServer(t)
 	s.Pause()
@@ -182,7 +181,7 @@ func TestReadOnlyServer(t *testing.T) {
 	s := ownServer(t)
 	c := redis.NewClient(&redis.Options{Addr: s.Addr})
 	defer c.Close()
-	// A replica of nothing takes no writes; so does a server out of memory.
+	// A replica refuses writes, as a server without memory does.
 	require.NoError(t, c.Do(context.Background(), "REPLICAOF", "127.0.0.1", "1").Err())
 	var told changes
 	l := newLimiter(t, &redis.Options{Addr: s.Addr}, redislimit.Config{Budget: budget, OnChange: told.add, CoolDown: time.Hour})

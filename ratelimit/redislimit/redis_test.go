@@ -27,7 +27,7 @@ func restart(t *testing.T, s *testserver.Server) {
 	require.NoError(t, s.Start())
 }
 
-// anyServer returns the options of a server that is only called.
+// anyServer returns the options of a server that tests must only call.
 func anyServer(t *testing.T) *redis.Options {
 	t.Helper()
 	opts, err := redis.ParseURL(anyURL(t))
@@ -35,7 +35,7 @@ func anyServer(t *testing.T) *redis.Options {
 	return opts
 }
 
-// anyURL is anyServer for what wants a URL.
+// anyURL returns the URL of such a server.
 func anyURL(t *testing.T) string {
 	t.Helper()
 	return testserver.Redis(t).DSN
@@ -43,18 +43,19 @@ func anyURL(t *testing.T) string {
 
 var prefixes atomic.Int64
 
-// freshPrefix keeps a test's keys apart from those of others and of earlier runs.
+// freshPrefix returns a prefix that keeps a test's keys apart from those of other
+// tests and earlier runs.
 func freshPrefix() string {
 	return fmt.Sprintf("payacktest-%d-%d-%d", os.Getpid(), time.Now().UnixNano(), prefixes.Add(1))
 }
 
-// newLimiter makes one as users do, with its deadline.
+// newLimiter returns a limiter as users make it, with its timeout.
 func newLimiter(t *testing.T, opts *redis.Options, cfg redislimit.Config) *redislimit.Limiter {
 	t.Helper()
 	return makeLimiter(t, redislimit.New, opts, cfg)
 }
 
-// newPatient makes one without, for tests of what Redis decides.
+// newPatient returns a limiter without the timeout, for tests of Redis's decisions.
 func newPatient(t *testing.T, opts *redis.Options, cfg redislimit.Config) *redislimit.Limiter {
 	t.Helper()
 	return makeLimiter(t, redislimit.NewPatient, opts, cfg)

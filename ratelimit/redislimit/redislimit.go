@@ -23,62 +23,61 @@ import (
 
 // The defaults and bounds of Config.
 const (
-	// MaxTimeout is the longest and the default Config.Timeout.
+	// MaxTimeout is the largest Config.Timeout, and the default.
 	MaxTimeout = 50 * time.Millisecond
-	// DefaultFailures is Config.Failures if zero.
+	// DefaultFailures is used if Config.Failures is zero.
 	DefaultFailures = 3
-	// DefaultCoolDown is Config.CoolDown if zero.
+	// DefaultCoolDown is used if Config.CoolDown is zero.
 	DefaultCoolDown = time.Second
-	// DefaultPrefix is Config.Prefix if empty.
+	// DefaultPrefix is used if Config.Prefix is empty.
 	DefaultPrefix = "payack"
-	// MaxPerSecond bounds Config.Budget.PerSecond: the script reckons in floats
-	// of seconds since 2017, and at this rate is still within 1% of it.
+	// MaxPerSecond bounds Config.Budget.PerSecond. The script computes in floats of
+	// seconds since 2017; up to this rate the error is below 1%.
 	MaxPerSecond = 100_000
 )
 
-// longKey is the longest key that goes to Redis as it is; a path value may be as
-// long as a request line.
+// longKey is the length in bytes up to which a key goes to Redis unchanged. Path
+// values can be as long as a request line.
 const longKey = 128
 
-// Config says how much each key may do, and what happens when Redis doesn't
-// answer.
+// Config sets the budget of each key, and what happens when Redis doesn't answer.
 type Config struct {
-	// Budget is what each key may do: PerSecond, of at most [MaxPerSecond], and
-	// Burst. Own names keys that are never refused for failures. The other members
-	// are for the limiter that stands in; Now is also the clock of the cool-down,
-	// while buckets in Redis go by the server's.
+	// Budget is the budget of each key: Burst, and PerSecond of at most
+	// [MaxPerSecond]. Own lists keys that are never refused for failures. The other
+	// members are for the local limiter that answers without Redis. Now is also the
+	// clock of the cool-down; buckets in Redis use the server's clock.
 	Budget ratelimit.Config
-	// Prefix begins all keys in Redis, [DefaultPrefix] if empty. Limiters that
-	// have the same prefix and the same budget share their buckets; with another
-	// budget they don't, so that a roll-out with a new one starts afresh.
+	// Prefix begins all keys in Redis; empty means [DefaultPrefix]. Limiters with
+	// the same prefix and the same budget share buckets. A different budget has
+	// other buckets, so changing it starts with full ones.
 	Prefix string
-	// Timeout is how long a call waits for Redis at most: above 0 and at most
-	// [MaxTimeout], which it is if zero.
+	// Timeout is the longest time that a call waits for Redis, at most
+	// [MaxTimeout]; zero means that.
 	Timeout time.Duration
-	// Failures is after how many failures in a row Redis is left alone,
-	// [DefaultFailures] if zero.
+	// Failures is the number of failures in a row after which calls stop using
+	// Redis; zero means [DefaultFailures].
 	Failures int
-	// CoolDown is for how long, until one call tries again; [DefaultCoolDown] if
-	// zero.
+	// CoolDown is how long calls then do without Redis, until one tries it again;
+	// zero means [DefaultCoolDown].
 	CoolDown time.Duration
-	// OnChange is told when calls begin to be answered without Redis, and when
-	// Redis answers again: once per change, not per call. It is called in the
-	// goroutine of a call that waits for it, so it should be quick. It may be
-	// called from several goroutines.
+	// OnChange is called when calls stop using Redis and when they use it again:
+	// once per change, not per call. It runs in the goroutine of a call, so it
+	// should be quick, and must be safe for concurrent use.
 	OnChange func(Change)
 }
 
-// Change is what Config.OnChange is told.
+// Change is the argument of Config.OnChange.
 type Change struct {
-	// Local is true when Redis is left alone from now on, and false when it
-	// answers again.
+	// Local reports that calls are answered locally from now on. It is false when
+	// Redis answers again.
 	Local bool
-	// Err is why, when Local: one line that names the fix, without credentials.
+	// Err is the cause if Local is true: one line that names the fix, without
+	// credentials.
 	Err error
 }
 
-// Validate returns an error that names the member and the fix, or nil. [New]
-// calls it.
+// Validate returns an error that names the invalid member and the fix, or nil. The
+// constructors call it.
 func (c *Config) Validate() error {
 	if err := c.Budget.Validate(); err != nil {
 		return fmt.Errorf("redislimit: Config.Budget: %w", err)
@@ -96,15 +95,14 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// Limiter is the [ratelimit.Limiter] on Redis. It never returns an error, and
-// never blocks longer than Config.Timeout. It is safe for use by several
-// goroutines.
+// Limiter is the [ratelimit.Limiter] on Redis. It never returns an error, and no
+// call takes longer than Config.Timeout. It is safe for concurrent use.
 type Limiter struct {
 	close   func() error
 	filter  redisreply.Filter
 	gcra    *redis_rate.Limiter
 	limit   redis_rate.Limit
-	each    float64 // seconds in which one call comes back, as the script has it
+	each    float64 // seconds until one more call is available, as in the script
 	burst   int
 	window  time.Duration
 	prefix  string
@@ -118,9 +116,9 @@ type Limiter struct {
 	shared, stoodIn atomic.Uint64
 }
 
-// Open is [New] with a URL: redis://user:password@host:port/db, rediss:// for
-// TLS, or unix://user:password@/path?db=n. Its parameters are those of
-// redis.ParseURL. The error doesn't repeat the URL, which may hold a password.
+// Open is like [New] with a URL: redis://user:password@host:port/db, rediss:// for
+// TLS, or unix://user:password@/path?db=n, with the parameters of redis.ParseURL.
+// The error doesn't repeat the URL, which may hold a password.
 func Open(url string, cfg Config) (*Limiter, error) {
 	opts, err := redis.ParseURL(url)
 	if err != nil {
@@ -130,15 +128,15 @@ func Open(url string, cfg Config) (*Limiter, error) {
 	return New(opts, cfg)
 }
 
-// New returns a limiter on the Redis server that opts names, or an error that
-// names what is wrong with cfg. It does not connect: a service starts while
-// Redis is down. Close it after use.
+// New returns a limiter on the Redis server in opts. It does not connect, so a
+// service can start while Redis is down. Close the limiter after use. The error
+// names the invalid member of cfg and the fix.
 //
-// Of opts a copy is taken, in which the members that a bounded wait hangs on are
-// overwritten: ContextTimeoutEnabled, all retries and time-outs except a
-// DialTimeout, and the maintenance notifications (off). Connecting goes on in
-// the background for up to DialTimeout (a second if zero), so a server that is
-// too far away to connect within Config.Timeout still serves the next call.
+// New copies opts and overwrites what could break the bound on waiting: it sets
+// ContextTimeoutEnabled, and replaces all retries and timeouts except DialTimeout;
+// it switches maintenance notifications off. Connecting continues in the background
+// for up to DialTimeout (a second if zero). So a server that takes longer than
+// Config.Timeout to connect to still serves later calls.
 func New(opts *redis.Options, cfg Config) (*Limiter, error) {
 	if opts == nil {
 		return nil, errors.New("redislimit: New was given no redis.Options: name the server in Addr")
@@ -149,7 +147,7 @@ func New(opts *redis.Options, cfg Config) (*Limiter, error) {
 	return own(opts, cfg)
 }
 
-// own makes the limiter of a valid cfg, with a client of its own.
+// own returns the limiter for a valid cfg, with a client that belongs to it.
 func own(opts *redis.Options, cfg Config) (*Limiter, error) {
 	client := redis.NewClient(bounded(opts, cmp.Or(cfg.Timeout, MaxTimeout)))
 	l, err := build(client, cfg)
@@ -161,22 +159,20 @@ func own(opts *redis.Options, cfg Config) (*Limiter, error) {
 	return l, nil
 }
 
-// NewWithClient returns a limiter on what an existing client is connected to: a
-// server, the primary that Sentinels name (redis.NewFailoverClient), a cluster
-// (redis.NewClusterClient) or a ring. It does not connect. The client stays the
-// caller's: [Limiter.Close] doesn't close it, and it must stay open for as long
-// as the limiter is used.
+// NewWithClient returns a limiter on an existing client: of a server, the primary
+// that Sentinels name (redis.NewFailoverClient), a cluster (redis.NewClusterClient)
+// or a ring. It does not connect. The client stays yours: [Limiter.Close] doesn't
+// close it, and it must stay open while the limiter is used.
 //
-// The client must be made with ContextTimeoutEnabled, without which a server
-// that hangs holds connections long after a call has been answered locally.
-// Leave its maintenance notifications off, and let DialTimeout be no longer than
-// needed: a connection that nobody waits for any more is still made. MaxRetries
-// and MaxRedirects don't matter, since no call is sent again that may have been
-// charged.
+// The client must have ContextTimeoutEnabled. Without it, a server that hangs holds
+// connections long after the call was answered locally. Switch its maintenance
+// notifications off, and keep DialTimeout short, because a connection is still made
+// when nobody waits for it any more. MaxRetries and MaxRedirects have no effect: a
+// call that may have been charged is never sent again.
 //
-// The error names the option and the fix where a client of those types is seen
-// to be without that, and where the client is nil. What other types of clients
-// do can't be seen.
+// NewWithClient returns an error for a nil client, for an invalid cfg, and for a
+// client of the types above without ContextTimeoutEnabled. It can't check clients
+// of other types.
 func NewWithClient(client redis.UniversalClient, cfg Config) (*Limiter, error) {
 	if err := checkClient(client); err != nil {
 		return nil, err
@@ -187,7 +183,7 @@ func NewWithClient(client redis.UniversalClient, cfg Config) (*Limiter, error) {
 	return build(client, cfg)
 }
 
-// build makes the limiter of a valid cfg.
+// build returns the limiter for a valid cfg.
 func build(client redis.UniversalClient, cfg Config) (*Limiter, error) {
 	local, err := ratelimit.New(cfg.Budget)
 	if err != nil {
@@ -231,29 +227,28 @@ func build(client redis.UniversalClient, cfg Config) (*Limiter, error) {
 	}, nil
 }
 
-// bounded returns a copy of opts with which no command outlives its context:
-// with go-redis's defaults a hung server holds a call for seconds, whatever the
-// context says.
+// bounded returns a copy of opts with which no command outlives its context. With
+// go-redis's defaults a hung server would hold a call for seconds.
 func bounded(opts *redis.Options, timeout time.Duration) *redis.Options {
 	o := *opts
 	o.ContextTimeoutEnabled = true
 	o.MaxRetries = -1
 	o.DialerRetries = 1
-	// A call's context ends earlier than these, a ping's does not.
+	// Calls end earlier, by their context. These limits are for Ping.
 	o.ReadTimeout = max(timeout, PingTimeout)
 	o.WriteTimeout = max(timeout, PingTimeout)
 	o.PoolTimeout = max(timeout, PingTimeout)
 	if o.DialTimeout <= 0 {
 		o.DialTimeout = time.Second
 	}
-	// They move connections between servers behind the pool's back and lengthen
-	// time-outs while they do.
+	// Maintenance notifications move connections between servers, and lengthen
+	// timeouts meanwhile.
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return &o
 }
 
-// limitOf writes a rate as whole calls in a period: exact for whole rates, and
-// for others to the nanosecond in a period of one or a thousand calls.
+// limitOf expresses a rate as whole calls in a period. It is exact for whole rates.
+// For others the period, of one or a thousand calls, is rounded to a nanosecond.
 func limitOf(b ratelimit.Config) redis_rate.Limit {
 	l := redis_rate.Limit{Burst: b.Burst}
 	switch {
@@ -272,18 +267,18 @@ func seconds(s float64) time.Duration { return time.Duration(math.Round(s * floa
 // Owns implements [ratelimit.Owner] by Config.Budget.Own.
 func (l *Limiter) Owns(key string) bool { return l.local.Owns(key) }
 
-// Close closes the connections of a limiter made by [Open] or [New]; calls after
-// that are answered locally. It does nothing for one made by [NewWithClient].
+// Close closes the connections of a limiter from [Open] or [New]. Later calls are
+// answered locally. It does nothing for a limiter from [NewWithClient].
 func (l *Limiter) Close() error { return l.close() }
 
-// PingTimeout is how long [Limiter.Ping] waits at most.
+// PingTimeout is the longest time that [Limiter.Ping] waits.
 const PingTimeout = time.Second
 
-// Ping reports whether Redis could answer calls now, by charging a bucket that
-// nothing else uses. It waits for [PingTimeout] at most, so a Redis that is
-// too slow for Config.Timeout passes. It asks Redis even while calls leave it
-// alone, and is no part of what ends that, nor of [Limiter.Stats]. The error is
-// one line that names the fix, without credentials.
+// Ping returns an error if Redis does not answer. It charges a bucket that nothing
+// else uses, and waits at most [PingTimeout], so it also succeeds with a Redis that
+// is too slow for Config.Timeout. It uses Redis even while calls don't, changes
+// nothing about that, and does not count in [Limiter.Stats]. The error is one line
+// that names the fix, without credentials.
 func (l *Limiter) Ping(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("redislimit: ping: %w", err)
@@ -305,9 +300,8 @@ func (l *Limiter) Ping(ctx context.Context) error {
 	return l.explain("ping", PingTimeout, err)
 }
 
-// explain returns an error of one line that names the fix and holds no
-// credentials: a server's message may quote what it was sent, and that includes
-// the authentication.
+// explain returns an error of one line that names the fix and holds no credentials.
+// A server's message may quote what it was sent, even the authentication.
 func (l *Limiter) explain(op string, within time.Duration, err error) error {
 	var timeout net.Error
 	var network *net.OpError
@@ -331,25 +325,26 @@ func (l *Limiter) explain(op string, within time.Duration, err error) error {
 	return fmt.Errorf("redislimit: %s: %s", op, l.filter.Text(err.Error()))
 }
 
-// errStrange is for what the script doesn't answer.
+// errStrange is for an answer that the script can't give.
 var errStrange = errors.New("what Redis answered is not understood: check that a Redis server is at this address")
 
-// Stats is how calls were answered since the limiter was made.
+// Stats counts how calls were answered since the limiter was made.
 type Stats struct {
-	// Shared calls were answered by Redis, Local ones by this process.
+	// Shared is the number of calls that Redis answered, Local of those that this
+	// process answered.
 	Shared, Local uint64
-	// Open tells that Redis is left alone at the moment.
+	// Open reports that calls don't use Redis at the moment.
 	Open bool
 }
 
-// Stats returns how calls were answered, for metrics.
+// Stats returns the counters, for metrics.
 func (l *Limiter) Stats() Stats {
 	return Stats{Shared: l.shared.Load(), Local: l.stoodIn.Load(), Open: l.breaker.isOpen()}
 }
 
-// Allow implements [ratelimit.Limiter]. The error is always nil. Of ctx only the
-// values are used: its cancellation would let whoever hangs up early call for
-// free, and Config.Timeout bounds the call anyway.
+// Allow implements [ratelimit.Limiter]. The error is always nil. It uses only the
+// values of ctx: Config.Timeout bounds the call, and a client that hangs up early
+// must not call for free.
 func (l *Limiter) Allow(ctx context.Context, key string) (ratelimit.Decision, error) {
 	if d, ok := l.ask(ctx, key, 1); ok {
 		return d, nil
@@ -357,8 +352,8 @@ func (l *Limiter) Allow(ctx context.Context, key string) (ratelimit.Decision, er
 	return l.local.Allow(ctx, key)
 }
 
-// Peek implements [ratelimit.Limiter]. The error is always nil. As for ctx, see
-// Allow.
+// Peek implements [ratelimit.Limiter]. The error is always nil. It uses ctx as
+// Allow does.
 func (l *Limiter) Peek(ctx context.Context, key string) (ratelimit.Decision, error) {
 	if d, ok := l.ask(ctx, key, 0); ok {
 		return d, nil
@@ -366,7 +361,7 @@ func (l *Limiter) Peek(ctx context.Context, key string) (ratelimit.Decision, err
 	return l.local.Peek(ctx, key)
 }
 
-// ask has Redis decide, or returns false when it can't.
+// ask has Redis decide. It returns false if Redis doesn't.
 func (l *Limiter) ask(ctx context.Context, key string, n int) (ratelimit.Decision, bool) {
 	pass, probe := l.breaker.pass(l.now())
 	if !pass {
@@ -376,9 +371,9 @@ func (l *Limiter) ask(ctx context.Context, key string, n int) (ratelimit.Decisio
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.timeout)
 	defer cancel()
 
-	// In a goroutine of its own, because not everything in a client heeds a
-	// context: credential providers, dialers, OnConnect. The breaker bounds how
-	// many of these a hung one can pile up.
+	// In a goroutine, because parts of a client may ignore the context: credential
+	// providers, dialers, OnConnect. The breaker bounds how many goroutines pile up
+	// when one of them hangs.
 	answers := make(chan answer, 1)
 	go func() { answers <- l.call(ctx, l.redisKey(key), n) }()
 	var a answer
@@ -405,15 +400,15 @@ func (l *Limiter) ask(ctx context.Context, key string, n int) (ratelimit.Decisio
 type answer struct {
 	allowed bool
 	full    time.Duration // until the bucket is full
-	strange bool          // an answer, but not one that this budget can give
+	strange bool          // an answer that this budget can't give
 	err     error
 }
 
 // call makes the round trip. It never panics.
 func (l *Limiter) call(ctx context.Context, key string, n int) (a answer) {
 	defer func() {
-		// redis_rate asserts the types of the answer's parts, and what answers
-		// need not be a Redis.
+		// redis_rate panics if the answer has other types, as when the server is not
+		// a Redis.
 		if recover() != nil {
 			a = answer{err: errStrange}
 		}
@@ -423,9 +418,9 @@ func (l *Limiter) call(ctx context.Context, key string, n int) (a answer) {
 		return answer{err: err}
 	}
 	if res.ResetAfter > l.window+time.Second {
-		// Only a server whose clock was put back has buckets that are emptier
-		// than empty; left alone they would refuse for as long as it was put
-		// back. It answers, so it isn't broken.
+		// The bucket fills later than an empty one would: the server's clock was put
+		// back. Reset it, or it would refuse calls until the clock has caught up.
+		// Redis answers, so this is no failure.
 		if err := l.gcra.Reset(ctx, key); err != nil {
 			return answer{err: err}
 		}
@@ -434,11 +429,11 @@ func (l *Limiter) call(ctx context.Context, key string, n int) (a answer) {
 	return answer{allowed: res.Allowed > 0, full: res.ResetAfter}
 }
 
-// decision reckons everything from the time until the bucket is full. The
-// script's own count of what remains is cut, not rounded, and says 3 for
-// 3.9999994; and asked for no call at all, it never says when there is one.
+// decision derives everything from the time until the bucket is full. The script's
+// own count is truncated, so it says 3 for 3.9999994 calls, and for a Peek it does
+// not say when a call is available.
 func (l *Limiter) decision(allowed, peek bool, full time.Duration) ratelimit.Decision {
-	// The resolution of the server's clock, and more than floats lose.
+	// The resolution of the server's clock, and more than rounding errors.
 	const grain = time.Microsecond
 	wait := full - seconds(l.each*float64(l.burst-1))
 	if peek {

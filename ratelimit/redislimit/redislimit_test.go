@@ -31,7 +31,7 @@ func TestConforms(t *testing.T) {
 	}, 5*time.Millisecond)
 }
 
-// The limiter that stands in has to behave as well.
+// The local limiter has to pass the suite, too.
 func TestConformsWithoutRedis(t *testing.T) {
 	ratelimittest.Run(t, func(t *testing.T, cfg ratelimit.Config) ratelimit.Limiter {
 		return newPatient(t, &redis.Options{Dialer: refuse}, redislimit.Config{Budget: cfg})
@@ -61,8 +61,8 @@ func refuse(context.Context, string, string) (net.Conn, error) {
 	return nil, errors.New("connection refused")
 }
 
-// The script's own count of what remains loses a call now and then to the floats
-// it reckons with; the decision must not.
+// The script's own count of remaining calls is sometimes one too low, by rounding
+// errors. The decision's must be exact.
 func TestRemainingIsExact(t *testing.T) {
 	opts := anyServer(t)
 	for _, burst := range []int{1, 2, 3, 5, 10, 30, 100} {
@@ -119,7 +119,7 @@ func TestKeysExpireWhenTheirBucketIsFull(t *testing.T) {
 	assert.Len(t, keys, 2, "a look stores nothing")
 }
 
-// A server's clock that was put back leaves buckets that are emptier than empty.
+// When a server's clock is put back, buckets seem to be emptier than empty.
 func TestServerClockThatWasPutBackDoesNotRefuse(t *testing.T) {
 	opts := anyServer(t)
 	prefix := freshPrefix()
@@ -134,7 +134,7 @@ func TestServerClockThatWasPutBackDoesNotRefuse(t *testing.T) {
 	keys, err := c.Keys(ctx, "rate:"+prefix+":*k").Result()
 	require.NoError(t, err)
 	require.Len(t, keys, 1)
-	ahead := float64(time.Now().Add(time.Hour).Unix() - 1483228800) // the script's epoch
+	ahead := float64(time.Now().Add(time.Hour).Unix() - 1483228800) // the epoch of the script
 	require.NoError(t, c.Set(ctx, keys[0], ahead, time.Hour).Err())
 	assert.True(t, allow(t, l, "k").Allowed)
 	assert.EqualValues(t, 1, l.Stats().Local, "answered locally")
@@ -142,7 +142,7 @@ func TestServerClockThatWasPutBackDoesNotRefuse(t *testing.T) {
 	assert.EqualValues(t, 1, l.Stats().Local)
 }
 
-// gate is a dialer that works, refuses or hangs, and counts.
+// gate is a dialer that works, refuses or hangs, and counts its calls.
 type gate struct {
 	dials atomic.Int64
 	hang  chan struct{}
@@ -151,12 +151,12 @@ type gate struct {
 func (g *gate) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	g.dials.Add(1)
 	if g.hang != nil {
-		<-g.hang // whatever the context says
+		<-g.hang // ignoring the context
 	}
 	return nil, errors.New("connection refused")
 }
 
-// changes collects what OnChange is told.
+// changes collects the calls of OnChange.
 type changes struct {
 	mu   sync.Mutex
 	list []redislimit.Change
@@ -193,7 +193,7 @@ func TestBreaker(t *testing.T) {
 	assert.ErrorContains(t, told.all()[0].Err, "connection refused")
 	assert.Equal(t, redislimit.Stats{Local: 100, Open: true}, l.Stats())
 
-	// One probe after each cool-down, however many calls there are.
+	// One probe after each cool-down, for any number of calls.
 	for i := range 3 {
 		ns.Add(int64(time.Minute))
 		var wg sync.WaitGroup
@@ -234,7 +234,7 @@ func TestHungDialerAndHooksDontHoldACall(t *testing.T) {
 	}
 }
 
-// silent is a connection on which nothing is ever answered.
+// silent returns a connection that never answers.
 func silent(t *testing.T) net.Conn {
 	t.Helper()
 	a, b := net.Pipe()
@@ -250,7 +250,7 @@ func silent(t *testing.T) net.Conn {
 	return a
 }
 
-// What answers on the port need not be a Redis.
+// The server on the port may not be a Redis.
 func TestNonsenseAnswers(t *testing.T) {
 	for _, answer := range []string{"+OK\r\n", ":7\r\n", "*1\r\n:1\r\n", "*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n", "-ERR no\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "\x00"} {
 		t.Run(fmt.Sprintf("%q", answer), func(t *testing.T) {
@@ -340,7 +340,7 @@ func TestOpen(t *testing.T) {
 	assert.True(t, allow(t, l, "k").Allowed)
 }
 
-// One key floods; another one gets what it gets alone.
+// One key floods. Another key gets the same decisions as without the flood.
 func TestFairness(t *testing.T) {
 	l := newPatient(t, anyServer(t), redislimit.Config{Budget: ratelimit.Config{PerSecond: 0.01, Burst: 10}})
 	for range 1000 { // a hundred times the budget

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// saying is a server that answers every command with the same.
+// saying starts a server that gives the same answer to every command.
 func saying(t *testing.T, answer string) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -117,8 +117,8 @@ var quoting = []string{
 	"-WRONGPASS user:secretpassword\r\n",
 }
 
-// checkQuiet checks an error for the password, however it is printed, and for
-// its form.
+// checkQuiet checks that an error is one line and does not hold the password,
+// however it is printed.
 func checkQuiet(t *testing.T, err error) {
 	t.Helper()
 	require.Error(t, err)

@@ -28,10 +28,10 @@ var sharedBudget = ratelimit.Config{PerSecond: 200, Burst: 500}
 
 const sharedFor = 10 * time.Second
 
-// tally is what a caller reports.
+// tally is a caller's report.
 type tally struct {
 	Admitted, Refused, Local int
-	First, Last              time.Time // of calls that Redis answered
+	First, Last              time.Time // times of calls that Redis answered
 }
 
 func TestMain(m *testing.M) {
@@ -121,7 +121,7 @@ func TestProcessesShareOneBudget(t *testing.T) {
 		cmd.Stdin = r
 		require.NoError(t, cmd.Start())
 		require.NoError(t, r.Close())
-		t.Cleanup(func() { _ = cmd.Process.Kill() }) // no matter if it has ended
+		t.Cleanup(func() { _ = cmd.Process.Kill() }) // it may have ended
 		c := caller{out: bufio.NewReader(out), in: w, done: cmd.Wait}
 		line, err := c.out.ReadString('\n')
 		require.NoError(t, err)
@@ -154,7 +154,7 @@ func TestProcessesShareOneBudget(t *testing.T) {
 	t.Logf("%d admitted in %v, %.1f is the budget: %+.2f%%", sum.Admitted, span, want, 100*(float64(sum.Admitted)/want-1))
 	require.Positive(t, sum.Refused, "together they asked for more than the budget")
 	assert.LessOrEqual(t, float64(sum.Admitted), want*1.01)
-	// A call that came too late for its deadline may have been charged: a busy
-	// machine takes from the sum, never adds to it.
+	// A call that missed its deadline may have been charged all the same. So a busy
+	// machine can lower the sum, but never raise it.
 	assert.GreaterOrEqual(t, float64(sum.Admitted+sum.Local), want*0.99)
 }
