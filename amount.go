@@ -102,8 +102,9 @@ func (a Amount) positive() bool {
 	return a.Valid() && text[0] != '-' && strings.ContainsAny(digits, "123456789")
 }
 
-// byValue returns the same text for all amounts with the same value. For an amount
-// that is not a number it returns a text of its own, by its signed text.
+// byValue returns the same text for all amounts with the same value, and different
+// texts for different values. An amount that is not a number counts by its signed
+// text.
 func (a Amount) byValue() string { return canonical(a.SignedText()) }
 
 // ErrNotANumber means that an amount has no text, or that its signed text is not

@@ -28,7 +28,7 @@ type Delivery struct {
 	// Received is when the request reached payack, or when the provider answered.
 	Received time.Time
 	// Client is the address that the callback came from: the peer's, or the one
-	// that trusted proxies name. It is invalid when it is unknown.
+	// that trusted proxies name. It is the invalid netip.Addr when that is unknown.
 	Client netip.Addr
 	Method string
 	// Path is the URL's path, without the query.

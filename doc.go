@@ -1,7 +1,7 @@
-// Package payack has the types that receiving payment callbacks is described in:
-// the typed events of the providers Ptop, PTS (Pagarstar) and Payatom, their
-// statuses and amounts, secrets, errors, and the small interfaces that a program
-// can implement itself.
+// Package payack has the common types for receiving payment callbacks: the events
+// of the providers Ptop, PTS (Pagarstar) and Payatom, with their statuses and
+// amounts; secrets; errors; and small interfaces that a program can implement, such
+// as [Store] and [Observer].
 //
 // The work is done by other packages of this module:
 //   - [github.com/payack/payack/handlers] turns a configuration and a typed

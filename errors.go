@@ -46,8 +46,8 @@ var (
 	ErrBusy = errors.New("payack: event is being processed")
 )
 
-// Reason is the cause, in one word, why a delivery was not accepted. The set is
-// closed, so it can label a metric.
+// Reason says in one word why a delivery was not accepted. The set is closed, so it
+// can label a metric.
 type Reason string
 
 // The reasons. An accepted delivery and a duplicate have the empty one.
@@ -180,9 +180,9 @@ const (
 )
 
 // Error says why a delivery was not accepted. errors.Is matches it with the
-// sentinel of its Reason, and with whatever Err matches. It never holds a secret,
-// an expected signature, a header or a part of the body, except through Err, which
-// comes from your own code.
+// sentinel of its Reason, and with whatever Err matches. Apart from Err, which
+// comes from the merchant's side, it never holds a secret, an expected signature, a
+// header or a part of the body.
 type Error struct {
 	Provider Provider
 	Stage    Stage

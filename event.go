@@ -17,7 +17,7 @@ const (
 )
 
 // Scheme identifies the reading of a provider's documents under which a message
-// verified. The documents contradict themselves, so several readings are possible.
+// verified. The documents contradict one another, so several readings are possible.
 // Configurations can pin one or several.
 type Scheme string
 
@@ -28,15 +28,16 @@ const (
 	// SchemeSpliced: the signature is in the body and covers the raw body without
 	// the signature member and one comma.
 	SchemeSpliced Scheme = "spliced"
-	// SchemeReencoded: it covers PHP's json_encode of the body without the
-	// signature member.
+	// SchemeReencoded: the signature covers PHP's json_encode of the body without
+	// the signature member.
 	SchemeReencoded Scheme = "reencoded"
-	// SchemeBlanked: it covers the raw body with the value of the signature member
-	// emptied.
+	// SchemeBlanked: the signature covers the raw body with the value of the
+	// signature member emptied.
 	SchemeBlanked Scheme = "blanked"
-	// SchemeForm: it covers the raw form without the signature pair.
+	// SchemeForm: the signature covers the raw form without the signature pair.
 	SchemeForm Scheme = "form"
-	// SchemeFormRebuilt: it covers PHP's http_build_query of all other pairs.
+	// SchemeFormRebuilt: the signature covers PHP's http_build_query of all other
+	// pairs.
 	SchemeFormRebuilt Scheme = "form-rebuilt"
 	// SchemeCustom: the merchant's own reading decides what it covers.
 	SchemeCustom Scheme = "custom"
@@ -54,8 +55,8 @@ const (
 	SchemePHP Scheme = "php"
 )
 
-// Event is the interface of all providers' events. Only this package can implement
-// it.
+// Event is the interface of all providers' events. Other packages can implement it
+// only by embedding one of them, so methods may be added.
 //
 // Package verify makes events. After that they don't change, except that the
 // receiver sets the findings ([Event.Found]) before it calls the merchant's
@@ -133,8 +134,8 @@ type Findings struct {
 	// Confirmed is the provider's answer to a query, nil if it was not asked.
 	Confirmed *Confirmation
 	// Expected is what the merchant's records say of the order. Found is false when
-	// they were not asked. It can't mean an unknown order, because such an event is
-	// rejected before the callback.
+	// they were not asked. An event whose order is unknown is rejected, so no
+	// callback sees it.
 	Expected Expectation
 }
 

@@ -40,9 +40,9 @@ func HeldFrom(ctx context.Context) (Held, bool) {
 	return h, true
 }
 
-// StoreChecker is implemented by a callback, as a method of its function type, that
-// works only with certain stores. Constructors of handlers call it, so that a
-// callback with the wrong store is refused when the program starts.
+// StoreChecker is implemented by the function type of a callback that works only
+// with certain stores. Constructors of handlers call it, so that a callback with
+// the wrong store is refused when the program starts.
 type StoreChecker interface {
 	// CheckStore returns an error that names the fix if the callback does not work
 	// with s.

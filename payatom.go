@@ -79,7 +79,7 @@ type PayatomEvent struct {
 // decide by them.
 //
 // Their contents are not checked. A Text is the content of a string, which may hold
-// U+0000, or the literal of any other JSON value. An Amount may not be Valid.
+// U+0000, or the literal of any other JSON value. An Amount need not be Valid.
 type PayatomUnsigned struct {
 	RequestedAmount Amount `json:"requested_amount,omitzero"`
 	BankRef         Text   `json:"bank_ref,omitzero"`

@@ -72,7 +72,7 @@ type PTSEvent struct {
 // never decide by them.
 //
 // Their contents are not checked. A Text is the content of a string, which may hold
-// U+0000, or the literal of any other JSON value. An Amount may not be Valid.
+// U+0000, or the literal of any other JSON value. An Amount need not be Valid.
 type PTSUnsigned struct {
 	SubmitPromo      Amount `json:"submit_promo,omitzero"`
 	AcceptPromo      Amount `json:"accept_promo,omitzero"`

@@ -19,16 +19,16 @@ const (
 	// processed. Only [Store.Lookup] returns it.
 	ClaimUnknown ClaimState = iota
 	// ClaimGranted: the event is the caller's to process until the lease ends.
-	// Only [Store.Claim] answers it.
+	// Only [Store.Claim] returns it.
 	ClaimGranted
-	// ClaimDone: it was committed before.
+	// ClaimDone: the event was processed and committed before.
 	ClaimDone
-	// ClaimBusy: somebody else holds it.
+	// ClaimBusy: somebody else is processing the event.
 	ClaimBusy
 	// ClaimConflict: the identity is known with another fingerprint.
 	ClaimConflict
-	// ClaimWaits: an inbox keeps it already, and it is not processed yet. Only
-	// [Inbox.Keep] answers it.
+	// ClaimWaits: an inbox keeps the event already and has not processed it yet.
+	// Only [Inbox.Keep] returns it.
 	ClaimWaits
 )
 
@@ -56,8 +56,8 @@ type Claim struct {
 }
 
 // Store remembers which events were processed, so that each is processed only once.
-// All methods are safe for concurrent use and atomic: of concurrent claims for one
-// id exactly one is [ClaimGranted]. Package storetest tests an implementation
+// All methods are safe for concurrent use and atomic: of concurrent claims for a
+// free id exactly one is [ClaimGranted]. Package storetest tests an implementation
 // against all of this.
 //
 // A claim is not done until it is committed. When it is released, or when its lease

@@ -9,7 +9,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// What a list shows of each provider's events.
+// Summary returns what a list shows of each provider's events.
 func TestSummary(t *testing.T) {
 	text := payack.NewText
 	for name, c := range map[string]struct {

@@ -92,7 +92,7 @@ func TestDeadlineEndsTheContext(t *testing.T) {
 		assert.Equal(t, middleware.DefaultDeadline, seen.Took.Call)
 		assert.Equal(t, middleware.DefaultDeadline, seen.Took.Total)
 	})
-	// An own deadline of the callback is an ordinary error.
+	// A deadline that the callback sets itself is an ordinary error.
 	w := newWatch()
 	serve(ptopHandler(t, w.options(), func(context.Context, *payack.PtopEvent) error {
 		return fmt.Errorf("bank: %w", context.DeadlineExceeded)
@@ -232,7 +232,7 @@ func TestAbortHandlerIsPassedOn(t *testing.T) {
 	assert.PanicsWithValue(t, http.ErrAbortHandler, func() {
 		serve(ptopHandler(t, middleware.Options{}, func(context.Context, *payack.PtopEvent) error { panic(http.ErrAbortHandler) }), ptopRequest(t, "T1"))
 	})
-	// As a returned error it has no special meaning.
+	// Returned as an error, http.ErrAbortHandler has no special meaning.
 	assert.Equal(t, http.StatusInternalServerError, serve(ptopHandler(t, middleware.Options{},
 		func(context.Context, *payack.PtopEvent) error { return http.ErrAbortHandler }), ptopRequest(t, "T1")).Code)
 }

@@ -13,8 +13,8 @@ import (
 )
 
 // ConfirmFunc asks the provider whether an event is true. It is called for events
-// that report a payment, and must be safe for concurrent
-// use. The event is not claimed while it runs.
+// that report a payment, and must be safe for concurrent use. The event is not
+// claimed while it runs.
 //
 // Deliveries with the same path, tenant and body that arrive at the same time share
 // one call. Its context belongs to that call and not to one delivery: it ends after

@@ -124,9 +124,9 @@ func TestSharedQuestionsThatFail(t *testing.T) {
 	}
 }
 
-// Two tenants may have equal deliveries at one path. Each one's order is looked up
-// within it, and each question is a question of its own; so is one by another
-// handle of the merchant's records.
+// Two tenants may have equal deliveries at one path. Their orders are looked up
+// separately, and each tenant's event is a question of its own. So is an event
+// whose RefCode differs in the merchant's records.
 func TestQuestionsOfTenantsAndHandlesDiffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keys := map[string]*verify.PayatomKeys{}

@@ -102,10 +102,11 @@ func (h *Handler) Lookup(ctx context.Context, ev payack.Event) (payack.ClaimStat
 // d.Event is the event, as verified or as [payack.DecodeEvent] returned it. Of ctx
 // only the values are used: [Options].Deadline counts from now, and cancelling ctx
 // does not cut a settlement in half. Process fills o but neither logs nor observes
-// it; call [Handler.Observe] for that. Both d and o may be nil.
+// it; call [Handler.Observe] for that. o may be nil.
 //
 // The error is nil for an event that is accepted now or was accepted before;
-// o.Outcome says which. Any other error is a *[payack.Error].
+// o.Outcome says which. Any other result is a *[payack.Error], also for a nil d or
+// an event of another type.
 func (h *Handler) Process(ctx context.Context, d *payack.Delivery, o *payack.Observation) error {
 	if d == nil {
 		d = &payack.Delivery{}

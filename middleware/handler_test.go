@@ -291,7 +291,7 @@ func TestInFlightIsByTheStoresHome(t *testing.T) {
 	})
 }
 
-// Without a question to ask, the store is not looked up either.
+// The store is looked up only if the provider is asked about the event.
 func TestLookupOnlyBeforeAQuestion(t *testing.T) {
 	for name, tc := range map[string]struct {
 		confirm bool

@@ -13,8 +13,9 @@ import (
 // may have passed by then.
 const storeTimeout = 5 * time.Second
 
-// hold is what a delivery has claimed while the merchant's function runs: its
-// event, in this process and in the store, and what ties its signature to it.
+// hold has the claims of a delivery while the merchant's function runs. It claims
+// the event, in this process and in the store, and the keys that bind its signature
+// to it.
 //
 // It is used like a transaction: release is deferred. After commit, release only
 // gives up the locks.
@@ -104,7 +105,7 @@ func (h *hold) bindNow(ctx context.Context, id, fingerprint string) (payack.Clai
 	case !h.once.withoutStore:
 		return 0, h.once.failed(ctx, h.id, err)
 	}
-	return payack.ClaimDone, nil // h.commit tries a claim again that could not be committed here
+	return payack.ClaimDone, nil // h.commit retries a claim that could not be committed here
 }
 
 // commit marks all claims done. It does nothing when they have been marked already

@@ -111,7 +111,7 @@ type watch struct {
 	mu   sync.Mutex
 	seen []payack.Observation
 	log  bytes.Buffer
-	told chan struct{} // one for each observation, where somebody waits
+	told chan struct{} // receives a value for each observation
 }
 
 func newWatch() *watch { return &watch{told: make(chan struct{}, 100_000)} }

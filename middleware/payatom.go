@@ -19,9 +19,9 @@ import (
 // is genuine. So set Expect or Confirm, or both; or set ExpectInCallback if the
 // callback compares.
 //
-// Expect alone can't tell two orders of yours apart that join to the same text. It
-// rejects whichever comes second. Use order ids of one length, or set Confirm. The
-// store remembers which came first for as long as it remembers events.
+// With Expect alone, two of your orders can join to the same text. The one that
+// comes second is then rejected. Use order ids of one length, or set Confirm, to
+// prevent that. The store remembers the first for as long as it remembers events.
 //
 // Confirm is asked about approved orders only. With Confirm alone, the callback has
 // to check orders in every other status itself.

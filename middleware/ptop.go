@@ -107,8 +107,8 @@ func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 		verify: func(ctx context.Context, r *http.Request, m verify.Message) (*payack.PtopEvent, error) {
 			ev, err := keys.verify(ctx, r, m)
 			if errors.Is(err, payack.ErrUnknownTenant) {
-				// A malformed callback has another answer. It must get that one for
-				// unknown tenants, too, or the answers would reveal which tenants exist.
+				// A malformed callback is answered as malformed for any tenant.
+				// Otherwise the answers would reveal which tenants exist.
 				if _, bad := v.Verify(m, nil); errors.Is(bad, payack.ErrMalformed) {
 					return nil, bad
 				}

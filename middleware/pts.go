@@ -14,8 +14,8 @@ import (
 // keys of one account or a KeyFunc, which finds the keys for each request.
 type PTSConfig struct {
 	// Tenant is the tenant of the keys. Receivers that share a store need different
-	// tenants, when they are for several accounts, and when one of them receives
-	// withdraw callbacks: those have the same signed members as deposits.
+	// tenants if they are for several accounts. The receiver of withdraw callbacks
+	// needs one of its own, too: those have the same signed members as payments.
 	Tenant string
 	// UserID, when set, must equal the user_id of every callback.
 	UserID string

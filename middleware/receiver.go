@@ -205,8 +205,9 @@ func (rc *receiver) run(d *delivery, call callFunc) (err error) {
 }
 
 // process is the second half: it takes a verified event to the merchant's function,
-// once only. It may run after the answer. Nothing is claimed while the merchant or
-// the provider is asked, since that may take long.
+// once only. It may run after the answer. Nothing is claimed while the provider is
+// asked: the event may name an attacker's handle, and must not keep the genuine
+// event out meanwhile.
 func (rc *receiver) process(ctx context.Context, d *delivery, ev payack.Event, call callFunc) error {
 	fingerprint := ev.Fingerprint()
 	if done, err := rc.guard(ctx, d, ev, fingerprint); done || err != nil {

@@ -13,8 +13,8 @@ import (
 	eventrules "github.com/payack/payack/internal/rules"
 )
 
-// rules are a merchant's own; nil means none. The events' own rules are checked by
-// hand (Event.Check), and a test compares those checks with the tags.
+// rules are a merchant's own; nil means none. The events' own rules are implemented
+// by Event.Check, which a test compares with their tags.
 type rules struct{ v *validator.Validate }
 
 // newRules checks that every rule can be applied, so that a wrong one is found

@@ -27,12 +27,11 @@ import (
 //     JSON that was announced as a form has Content-Type application/json.
 //   - The query and parsed forms are removed, since no signature covers them.
 //
-// The event is accepted when next returns without having called [Fail] with an
-// error and without having written a status other than a 2xx. A handler that writes
-// nothing must have asked its context for the event or the delivery. One that did
-// not has probably not run, because some frameworks' adaptors run handlers later or
-// never: its event fails, and the log names the fix. An event also fails when next
-// panics.
+// When next returns, the event is accepted. It fails if next called [Fail] with an
+// error, wrote a status other than a 2xx, or panicked. It also fails if next wrote
+// nothing and never asked its context for the event or the delivery: then it has
+// probably not run, since some frameworks' adaptors run handlers later or never. The
+// log names the fix.
 //
 // The provider gets the answer that next wrote, or the one that its contract
 // prescribes when next wrote none. If next panics after writing a 2xx, the

@@ -33,7 +33,7 @@ type Callback struct {
 	Method string
 	// Header holds the headers without Content-Length; see ContentLength.
 	Header http.Header
-	// Body is the exact body.
+	// Body is the body, byte for byte.
 	Body []byte
 
 	// length is the announced length if it differs from the body's.

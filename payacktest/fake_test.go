@@ -23,7 +23,7 @@ func (f *fakeTB) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// run runs fn in a goroutine of its own, which Fatalf ends.
+// run runs fn in its own goroutine, because Fatalf ends it.
 func run(fn func(t testing.TB)) *fakeTB {
 	f := &fakeTB{}
 	done := make(chan struct{})

@@ -27,8 +27,9 @@ type descriptor struct {
 	flipSignature, flipMAC, flipIV, flipEnvelope Tampering
 
 	// inside finds members that are not directly in the body, and returns a
-	// function that puts changed ones back. It returns false if the body itself has
-	// them. It is nil for a provider whose bodies always do.
+	// function that puts changed ones back. The result is false if the body itself
+	// has the members. The field is nil for a provider whose bodies always have
+	// them.
 	inside func(Callback) (document, func([]byte) (Callback, error), bool, error)
 	// named returns the name under which a message has a signed member. It is nil
 	// if each has one name only.

@@ -190,7 +190,8 @@ func (b PtopBuilder) Build() (Callback, error) {
 	return cb, nil
 }
 
-// resignObjects replaces the signature by one over the other re-encoding.
+// resignObjects replaces the signature by one over PHP's re-encoding with objects,
+// in which {} stays {}.
 func (b PtopBuilder) resignObjects(cb Callback, body []byte) (Callback, error) {
 	_, text, err := php.Reencode(body, "signature")
 	if err == nil && text == nil {

@@ -578,7 +578,7 @@ func (rec *Recorder) makeRoom(size int64) error {
 			return ErrFull
 		}
 		oldest := rec.names[0]
-		// A missing file was moved away by somebody.
+		// Ignore a recording that somebody has moved away.
 		if err := os.Remove(filepath.Join(rec.dir, oldest.name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("payacktest: recording: %w", err)
 		}

@@ -38,8 +38,8 @@ func keys(n int) []string {
 	return out
 }
 
-// spread counts through the keys; every goroutine starts elsewhere. What they
-// stand for is stored in shuffled order, so that every call meets cold memory.
+// spread calls with the keys in turn; every goroutine starts at another one. Their
+// buckets are stored in shuffled order, so that every call reads uncached memory.
 func spread(b *testing.B, n int, call func(i int)) {
 	b.Helper()
 	var starts atomic.Int64

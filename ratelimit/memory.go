@@ -14,10 +14,9 @@ import (
 
 // The defaults and bounds of Config.
 const (
-	// DefaultMaxKeys is how many keys are held if Config.MaxKeys is zero.
+	// DefaultMaxKeys is used if Config.MaxKeys is zero.
 	DefaultMaxKeys = 100_000
-	// DefaultIdleAfter is how long a key stays unused before eviction if
-	// Config.IdleAfter is zero.
+	// DefaultIdleAfter is used if Config.IdleAfter is zero.
 	DefaultIdleAfter = 10 * time.Minute
 	// MaxWindow bounds Burst/PerSecond: an empty bucket must fill within a year,
 	// because durations lose precision beyond that.

@@ -65,7 +65,7 @@ func TestFindsFaults(t *testing.T) {
 	}
 }
 
-// faults has the test that must find each, and a part of what it says.
+// faults lists each fault, the test that must find it, and a part of its message.
 var faults = []struct{ name, test, says string }{
 	{"no limiter", "burst then refusal", "the factory returned no limiter"},
 	{"fails", "burst then refusal", "Allow returned an error: out of order"},

@@ -11,7 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// BenchmarkAllow needs PAYACK_TEST_REDIS: one round trip per call.
+// BenchmarkAllow measures a call, which is one round trip. It needs
+// PAYACK_TEST_REDIS.
 func BenchmarkAllow(b *testing.B) {
 	url := os.Getenv("PAYACK_TEST_REDIS")
 	if url == "" {

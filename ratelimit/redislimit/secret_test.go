@@ -69,8 +69,8 @@ func saying(t *testing.T, answer string) (addr string) {
 	return l.Addr().String()
 }
 
-// hangingUp is a server that closes the connection instead of answering a
-// script, and counts those; it answers nothing else.
+// hangingUp starts a server that closes the connection when it gets a script, and
+// counts the scripts. It answers nothing else.
 func hangingUp(t *testing.T) (addr string, scripts *atomic.Int64) {
 	t.Helper()
 	scripts = new(atomic.Int64)
@@ -106,7 +106,7 @@ func hangingUp(t *testing.T) (addr string, scripts *atomic.Int64) {
 	return l.Addr().String(), scripts
 }
 
-// quoting are answers that repeat what was sent, each as some server does.
+// quoting lists answers that repeat what was sent, as some servers do.
 var quoting = []string{
 	"-ERR unknown command 'AUTH', with args beginning with: 'user' 'secretpassword'\r\n",
 	"-ERR unknown command `AUTH`, with args beginning with: `user`, `secretpassword`, \r\n",

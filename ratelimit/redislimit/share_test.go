@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The environment that turns the test binary into one of the callers.
+// Environment variables that make the test binary one of the callers.
 const (
 	callerURL    = "PAYACKTEST_CALLER_URL"
 	callerPrefix = "PAYACKTEST_CALLER_PREFIX"
@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// quiet keeps go-redis's reports of the faults we make out of the output.
+// quiet drops go-redis's log lines about the faults that the tests cause.
 type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
