@@ -1,9 +1,13 @@
 // Package examples holds one small shop for each of five frameworks, to be copied:
-// stdmux for net/http, chi, gin, echo and fiber. Each is a whole server, with
-// timeouts, a probe at /healthz, an inbox and its orders in one SQLite file, and an
-// end that loses nothing. It listens on loopback unless ADDRESS says otherwise,
-// reads its keys from the environment, and is tested with callbacks as the
-// providers sign them.
+// stdmux for net/http, chi, gin, echo and fiber. Each is a whole server: timeouts, a
+// probe at /healthz, an inbox and the orders in one SQLite file, the inspector, and a
+// shutdown that answers what has begun and keeps what is not done for the next start.
+// Keys come from the environment.
+//
+// A shop receives callbacks at 127.0.0.1:8080 unless ADDRESS says otherwise, and
+// serves the inspector at 127.0.0.1:8081 unless INSPECTOR_ADDRESS does. It logs the
+// inspector's URL with its token when it starts. The tests send callbacks that
+// payacktest signs.
 //
 //	stdmux  PTS by handler, Payatom wrapped
 //	chi     Payatom by handler, PTS wrapped

@@ -14,6 +14,7 @@ import (
 	"github.com/payack/payack/examples/internal/orders"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inspector"
 	"github.com/payack/payack/middleware"
 )
 
@@ -25,7 +26,7 @@ type config struct {
 	payatomSecret payack.Secret
 }
 
-func newHandler(c config, shop *orders.Orders, in *inbox.Inbox) (http.Handler, error) {
+func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.Inspector) (http.Handler, error) {
 	// A handler: payack keeps each verified event before Payatom is answered, and
 	// calls the function a moment later. The order is paid exactly when the event is
 	// done.
@@ -34,7 +35,7 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox) (http.Handler, e
 		// Payatom's hash can't tell order ORD1 with amount 500 from order ORD15
 		// with amount 00. The orders can.
 		Expect:  shop.Expect,
-		Options: middleware.Options{Inbox: in},
+		Options: middleware.Options{Inbox: in, Observer: page},
 	}, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
 		if !ev.Paid() {
 			return nil // on its way, declined, or a status that is new
@@ -52,10 +53,21 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox) (http.Handler, e
 		Safecode:   c.ptsSafecode,
 		PublicKeys: []string{c.ptsPublicKey},
 		Options: middleware.Options{
+			Observer: page,
 			Validate: map[string]string{"AcceptCurrency": "eq=PHP"}, // the orders' currency
 		},
 	})
 	if err != nil {
+		return nil, err
+	}
+
+	// The inspector explains refusals by handlers. This one stands for the middleware:
+	// it has the same receiver, is mounted nowhere, and calls nothing.
+	behind, err := middleware.Handle(pts, func(context.Context, *payack.PTSEvent) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	if err := page.Add(payatom, behind); err != nil {
 		return nil, err
 	}
 

@@ -3,7 +3,8 @@
 // there before.
 //
 // Its keys are in the environment: PTS_USER_ID, PTS_SAFECODE, PTS_PUBLIC_KEY (PEM)
-// and PAYATOM_SECRET_KEY. ADDRESS is 127.0.0.1:8080 unless set, SHOP_FILE shop.db.
+// and PAYATOM_SECRET_KEY. ADDRESS is 127.0.0.1:8080 unless set,
+// INSPECTOR_ADDRESS 127.0.0.1:8081, SHOP_FILE shop.db.
 package main
 
 import (
@@ -22,30 +23,45 @@ import (
 	"github.com/payack/payack/examples/internal/orders"
 	"github.com/payack/payack/inbox"
 	"github.com/payack/payack/inbox/sqlite"
+	"github.com/payack/payack/inspector"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDRESS"), "127.0.0.1:8080"))
-	if err == nil {
-		err = run(ctx, listener, config{
-			file:          cmp.Or(os.Getenv("SHOP_FILE"), "shop.db"),
-			ptsUserID:     os.Getenv("PTS_USER_ID"),
-			ptsSafecode:   payack.NewSecret(os.Getenv("PTS_SAFECODE")),
-			ptsPublicKey:  os.Getenv("PTS_PUBLIC_KEY"),
-			payatomSecret: payack.NewSecret(os.Getenv("PAYATOM_SECRET_KEY")),
-		})
-	}
+	err := listen(ctx, config{
+		file:          cmp.Or(os.Getenv("SHOP_FILE"), "shop.db"),
+		ptsUserID:     os.Getenv("PTS_USER_ID"),
+		ptsSafecode:   payack.NewSecret(os.Getenv("PTS_SAFECODE")),
+		ptsPublicKey:  os.Getenv("PTS_PUBLIC_KEY"),
+		payatomSecret: payack.NewSecret(os.Getenv("PAYATOM_SECRET_KEY")),
+	})
 	if err != nil {
 		slog.Error("the shop ended", "error", err)
 		os.Exit(1)
 	}
 }
 
-// run serves until ctx ends. Callbacks that have begun by then are answered.
-func run(ctx context.Context, listener net.Listener, c config) error {
-	defer listener.Close()
+// listen takes both addresses, and runs the shop.
+func listen(ctx context.Context, c config) error {
+	callbacks, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDRESS"), "127.0.0.1:8080"))
+	if err != nil {
+		return err
+	}
+	admin, err := net.Listen("tcp", cmp.Or(os.Getenv("INSPECTOR_ADDRESS"), "127.0.0.1:8081"))
+	if err != nil {
+		return err
+	}
+	return run(ctx, callbacks, admin, c)
+}
+
+// run serves callbacks, and the inspector on a listener of its own, until ctx ends.
+// Callbacks that have begun by then are answered.
+func run(ctx context.Context, callbacks, admin net.Listener, c config) error {
+	defer callbacks.Close()
+	defer admin.Close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	db, err := sqlite.OpenFile(c.file)
 	if err != nil {
 		return err
@@ -59,7 +75,11 @@ func run(ctx context.Context, listener net.Listener, c config) error {
 	if err != nil {
 		return err
 	}
-	handler, err := newHandler(c, shop, in)
+	page, err := inspector.New(inspector.Config{Inbox: in})
+	if err != nil {
+		return err
+	}
+	handler, err := newHandler(c, shop, in, page)
 	if err != nil {
 		return err
 	}
@@ -70,19 +90,30 @@ func run(ctx context.Context, listener net.Listener, c config) error {
 		WriteTimeout:      20 * time.Second, // longer than payack's deadline of 8
 		IdleTimeout:       time.Minute,
 	}
+	pages := &http.Server{
+		Handler:           page,
+		BaseContext:       func(net.Listener) context.Context { return ctx }, // ends pages that are open
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      20 * time.Second,
+		IdleTimeout:       time.Minute,
+	}
 
 	worked := make(chan error, 1)
 	go func() { worked <- in.Run(context.WithoutCancel(ctx)) }() // until Close
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	slog.Info("receiving callbacks", "address", listener.Addr().String())
+	served := make(chan error, 2)
+	go func() { served <- server.Serve(callbacks) }()
+	go func() { served <- pages.Serve(admin) }()
+	slog.Info("receiving callbacks", "address", callbacks.Addr().String())
+	slog.Info("the inspector is there", "url", page.URL("http://"+admin.Addr().String()))
 	select {
 	case err = <-served:
 	case <-ctx.Done():
-		last, cancel := context.WithTimeout(context.Background(), 15*time.Second)
-		defer cancel()
-		err = server.Shutdown(last)
 	}
+	stop()
+	last, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	err = errors.Join(err, server.Shutdown(last), pages.Shutdown(last))
 	// What is kept and not done yet, the next start does.
 	return errors.Join(err, in.Close(), <-worked)
 }

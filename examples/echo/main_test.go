@@ -30,7 +30,9 @@ func testConfig(file string) config {
 
 func TestShop(t *testing.T) {
 	shoptest.Test(t, shoptest.Shop{
-		Run: func(ctx context.Context, l net.Listener, file string) error { return run(ctx, l, testConfig(file)) },
+		Run: func(ctx context.Context, callbacks, admin net.Listener, file string) error {
+			return run(ctx, callbacks, admin, testConfig(file))
+		},
 		Pays: []shoptest.Payment{
 			shoptest.PTS(t, "/callbacks/pts"),
 			shoptest.Payatom(t, "/callbacks/payatom"),
@@ -39,11 +41,10 @@ func TestShop(t *testing.T) {
 }
 
 func TestNothingIsServedWithoutKeys(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	callbacks, admin := shoptest.Listen(t), shoptest.Listen(t)
 	c := testConfig(filepath.Join(t.TempDir(), "shop.db"))
 	c.ptsPublicKey = ""
-	assert.Error(t, run(t.Context(), listener, c))
+	assert.Error(t, run(t.Context(), callbacks, admin, c))
 }
 
 // TestErrors: what the handler returns makes Payatom send again.

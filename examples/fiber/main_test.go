@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/examples/internal/shoptest"
@@ -25,7 +24,9 @@ func testConfig(file string) config {
 
 func TestShop(t *testing.T) {
 	shoptest.Test(t, shoptest.Shop{
-		Run: func(ctx context.Context, l net.Listener, file string) error { return run(ctx, l, testConfig(file)) },
+		Run: func(ctx context.Context, callbacks, admin net.Listener, file string) error {
+			return run(ctx, callbacks, admin, testConfig(file))
+		},
 		Pays: []shoptest.Payment{
 			shoptest.PTS(t, "/callbacks/pts"),
 			shoptest.Payatom(t, "/callbacks/payatom"),
@@ -34,9 +35,8 @@ func TestShop(t *testing.T) {
 }
 
 func TestNothingIsServedWithoutKeys(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	callbacks, admin := shoptest.Listen(t), shoptest.Listen(t)
 	c := testConfig(filepath.Join(t.TempDir(), "shop.db"))
 	c.payatomSecret = payack.NewSecret("")
-	assert.Error(t, run(t.Context(), listener, c))
+	assert.Error(t, run(t.Context(), callbacks, admin, c))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/payack/payack/examples/internal/orders"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inspector"
 	"github.com/payack/payack/middleware"
 )
 
@@ -24,7 +25,7 @@ type config struct {
 	payatomSecret payack.Secret
 }
 
-func newApp(c config, shop *orders.Orders, in *inbox.Inbox) (*fiber.App, error) {
+func newApp(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.Inspector) (*fiber.App, error) {
 	// Payack keeps each verified event before the provider is answered, and calls
 	// the function a moment later. The order is paid exactly when the event is done.
 	pts, err := handlers.NewPTS(middleware.PTSConfig{
@@ -33,6 +34,7 @@ func newApp(c config, shop *orders.Orders, in *inbox.Inbox) (*fiber.App, error) 
 		PublicKeys: []string{c.ptsPublicKey},
 		Options: middleware.Options{
 			Inbox:    in,
+			Observer: page,
 			Validate: map[string]string{"AcceptCurrency": "eq=PHP"}, // the orders' currency
 		},
 	}, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
@@ -50,7 +52,7 @@ func newApp(c config, shop *orders.Orders, in *inbox.Inbox) (*fiber.App, error) 
 		// Payatom's hash can't tell order ORD1 with amount 500 from order ORD15
 		// with amount 00. The orders can.
 		Expect:  shop.Expect,
-		Options: middleware.Options{Inbox: in},
+		Options: middleware.Options{Inbox: in, Observer: page},
 	}, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
 		if !ev.Paid() {
 			return nil
@@ -58,6 +60,11 @@ func newApp(c config, shop *orders.Orders, in *inbox.Inbox) (*fiber.App, error) 
 		return orders.Settle(ctx, tx, ev.OrderID, ev.ReceivedAmount)
 	}))
 	if err != nil {
+		return nil, err
+	}
+
+	// The inspector explains what they refuse.
+	if err := page.Add(pts, payatom); err != nil {
 		return nil, err
 	}
 

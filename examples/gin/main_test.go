@@ -56,8 +56,8 @@ func testConfig(t *testing.T, file string) config {
 
 func TestShop(t *testing.T) {
 	shoptest.Test(t, shoptest.Shop{
-		Run: func(ctx context.Context, l net.Listener, file string) error {
-			return run(ctx, l, testConfig(t, file))
+		Run: func(ctx context.Context, callbacks, admin net.Listener, file string) error {
+			return run(ctx, callbacks, admin, testConfig(t, file))
 		},
 		Pays: []shoptest.Payment{
 			shoptest.PTS(t, "/callbacks/pts"),
@@ -67,11 +67,10 @@ func TestShop(t *testing.T) {
 }
 
 func TestNothingIsServedWithoutKeys(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	callbacks, admin := shoptest.Listen(t), shoptest.Listen(t)
 	c := testConfig(t, filepath.Join(t.TempDir(), "shop.db"))
 	c.ptopSigningKey = payack.NewSecret("")
-	assert.Error(t, run(t.Context(), listener, c))
+	assert.Error(t, run(t.Context(), callbacks, admin, c))
 }
 
 // audit is middleware as many servers have it: it reads the body.

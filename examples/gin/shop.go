@@ -15,6 +15,7 @@ import (
 	"github.com/payack/payack/examples/internal/orders"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inspector"
 	"github.com/payack/payack/middleware"
 )
 
@@ -29,7 +30,7 @@ type config struct {
 	ptsPublicKey   string // PEM
 }
 
-func newHandler(c config, shop *orders.Orders, in *inbox.Inbox) (http.Handler, error) {
+func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.Inspector) (http.Handler, error) {
 	asks, err := client.NewPtop(client.PtopConfig{
 		BaseURL: c.ptopURL, WebsiteID: c.ptopWebsiteID, SecretKey: c.ptopSecretKey,
 	})
@@ -44,7 +45,7 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox) (http.Handler, e
 		// Ptop's webhook carries no amount, so payack asks Ptop before the
 		// function is called.
 		Confirm: asks.Confirm,
-		Options: middleware.Options{Inbox: in},
+		Options: middleware.Options{Inbox: in, Observer: page},
 	}, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PtopEvent) error {
 		if !ev.Paid() {
 			return nil
@@ -62,10 +63,21 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox) (http.Handler, e
 		Safecode:   c.ptsSafecode,
 		PublicKeys: []string{c.ptsPublicKey},
 		Options: middleware.Options{
+			Observer: page,
 			Validate: map[string]string{"AcceptCurrency": "eq=PHP"}, // the orders' currency
 		},
 	})
 	if err != nil {
+		return nil, err
+	}
+
+	// The inspector explains refusals by handlers. This one stands for the middleware:
+	// it has the same receiver, is mounted nowhere, and calls nothing.
+	behind, err := middleware.Handle(pts, func(context.Context, *payack.PTSEvent) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	if err := page.Add(ptop, behind); err != nil {
 		return nil, err
 	}
 

@@ -11,6 +11,7 @@ import (
 	"github.com/payack/payack/examples/internal/orders"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inspector"
 	"github.com/payack/payack/middleware"
 )
 
@@ -22,7 +23,7 @@ type config struct {
 	payatomSecret payack.Secret
 }
 
-func newHandler(c config, shop *orders.Orders, in *inbox.Inbox) (http.Handler, error) {
+func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.Inspector) (http.Handler, error) {
 	// A handler: payack keeps each verified event before PTS is answered, and calls
 	// the function a moment later. The order is paid exactly when the event is done.
 	pts, err := handlers.NewPTS(middleware.PTSConfig{
@@ -31,6 +32,7 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox) (http.Handler, e
 		PublicKeys: []string{c.ptsPublicKey},
 		Options: middleware.Options{
 			Inbox:    in,
+			Observer: page,
 			Validate: map[string]string{"AcceptCurrency": "eq=PHP"}, // the orders' currency
 		},
 	}, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
@@ -49,9 +51,20 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox) (http.Handler, e
 		SecretKeys: []payack.Secret{c.payatomSecret},
 		// Payatom's hash can't tell order ORD1 with amount 500 from order ORD15
 		// with amount 00. The orders can.
-		Expect: shop.Expect,
+		Expect:  shop.Expect,
+		Options: middleware.Options{Observer: page},
 	})
 	if err != nil {
+		return nil, err
+	}
+
+	// The inspector explains refusals by handlers. This one stands for the middleware:
+	// it has the same receiver, is mounted nowhere, and calls nothing.
+	behind, err := middleware.Handle(payatom, func(context.Context, *payack.PayatomEvent) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	if err := page.Add(pts, behind); err != nil {
 		return nil, err
 	}
 

@@ -24,8 +24,9 @@ import (
 
 // Shop is a program under test.
 type Shop struct {
-	// Run serves on a listener until ctx ends, with a SQLite file.
-	Run func(ctx context.Context, listener net.Listener, file string) error
+	// Run serves callbacks on one listener and the inspector on the other until ctx
+	// ends, with a SQLite file.
+	Run func(ctx context.Context, callbacks, admin net.Listener, file string) error
 	// Pays has a callback of each receiver, which pays order ORD-1 (100.50) or
 	// ORD-2 (500).
 	Pays []Payment
@@ -37,10 +38,12 @@ type Payment struct {
 	Callback    payacktest.Callback
 }
 
-// Test runs the shop: it is healthy, takes what is genuine and nothing else, ends
-// when it is told to, and knows after the next start what was paid.
+// Test runs the shop: it is healthy, takes what is genuine and nothing else, lists
+// both in its inspector, ends when it is told to, and knows after the next start what
+// was paid.
 func Test(t *testing.T, s Shop) {
 	file := filepath.Join(t.TempDir(), "shop.db")
+	logged := captureLog(t)
 	shop := start(t, s, file)
 	assert.Equal(t, http.StatusOK, get(t, shop.url+"/healthz"))
 	for _, p := range s.Pays {
@@ -53,6 +56,9 @@ func Test(t *testing.T, s Shop) {
 		}
 		require.Eventually(t, func() bool { return paid(t, file, p.Order) }, time.Minute, 10*time.Millisecond, p.Path)
 	}
+	page := openInspector(t, logged, shop.admin)
+	page.lists(t, s.Pays)
+	page.stays(t) // and doesn't hold up the end
 	shop.endsWith(t, s.Pays[0])
 
 	shop = start(t, s, file)
@@ -67,19 +73,31 @@ func Test(t *testing.T, s Shop) {
 // running is a shop that runs. end tells it to end, as a signal does.
 type running struct {
 	url   string
+	admin string // the inspector's
 	end   context.CancelFunc
 	ended chan error
 }
 
-// start runs the shop on a free port of loopback.
+// start runs the shop on free ports of loopback.
 func start(t *testing.T, s Shop, file string) *running {
+	t.Helper()
+	callbacks, admin := Listen(t), Listen(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &running{
+		url: "http://" + callbacks.Addr().String(), admin: "http://" + admin.Addr().String(),
+		end: cancel, ended: make(chan error, 1),
+	}
+	go func() { r.ended <- s.Run(ctx, callbacks, admin, file) }()
+	return r
+}
+
+// Listen takes a free port of loopback.
+func Listen(t testing.TB) net.Listener {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	r := &running{url: "http://" + listener.Addr().String(), end: cancel, ended: make(chan error, 1)}
-	go func() { r.ended <- s.Run(ctx, listener, file) }()
-	return r
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener
 }
 
 // endsWith ends the shop while a callback is on its way: it is answered.
