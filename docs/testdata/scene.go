@@ -11,6 +11,8 @@ import (
 	"github.com/payack/payack/client"
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/inspector"
+	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/reconcile"
 )
 
@@ -33,6 +35,9 @@ var (
 	reconciler *reconcile.Reconciler
 
 	ptopReceiver, ptsReceiver, payatomReceiver *handlers.Handler
+
+	wrapped *middleware.Receiver[*payack.PTSEvent]
+	page    *inspector.Inspector
 )
 
 func main() {}
