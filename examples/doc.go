@@ -15,15 +15,12 @@
 //	echo    PTS by handler, Payatom wrapped
 //	fiber   PTS and Payatom by handler
 //
-// What is taken by handler goes through the inbox. Behind the middleware a handler
-// that was there before runs in the request.
+// Handlers use the inbox. A wrapped handler, which the shop already had, runs in the
+// request.
 //
-// Package frameworks shows what gorilla/mux and httprouter need.
+// Package frameworks shows what gorilla/mux and httprouter need. Package orm shows how
+// functions of sqlstore.InTx write by ORMs. Folder webhook has shops in Node, Python
+// and PHP, to which payack listen forwards events.
 //
-// Package orm shows how functions of sqlstore.InTx write by ORMs.
-//
-// Folder webhook holds shops in Node, Python and PHP behind payack listen, which
-// forwards verified events to them.
-//
-// Their orders stand for a merchant's database.
+// The orders of all of them stand for a merchant's database.
 package examples

@@ -49,7 +49,7 @@ func TestNothingIsServedWithoutKeys(t *testing.T) {
 	assert.Error(t, run(t.Context(), callbacks, admin, c))
 }
 
-// TestPTS: the handler that was there before answers itself.
+// TestPTS: the handler that the shop already had writes its own answers.
 func TestPTS(t *testing.T) {
 	shop := shoptest.Orders(t)
 	h := ptsReceiver(t).Wrap(settlePTS(shop))

@@ -27,13 +27,12 @@ type config struct {
 }
 
 func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.Inspector) (http.Handler, error) {
-	// A handler: payack keeps each verified event before Payatom is answered, and
-	// calls the function a moment later. The order is paid exactly when the event is
-	// done.
+	// A handler: payack commits each verified event before it answers Payatom, and then
+	// calls the function. One transaction marks the order as paid and the event as done.
 	payatom, err := handlers.NewPayatom(middleware.PayatomConfig{
 		SecretKeys: []payack.Secret{c.payatomSecret},
-		// Payatom's hash can't tell order ORD1 with amount 500 from order ORD15
-		// with amount 00. The orders can.
+		// Order ORD1 with amount 500 and order ORD15 with amount 00 have the same
+		// hash, so each event is compared with the order.
 		Expect:  shop.Expect,
 		Options: middleware.Options{Inbox: in, Observer: page},
 	}, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
@@ -46,8 +45,8 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.
 		return nil, err
 	}
 
-	// A middleware: the handler that was there before stays, and is called for
-	// verified events only.
+	// A middleware: the shop keeps the handler that it had, which is called for verified
+	// events only.
 	pts, err := middleware.NewPTS(middleware.PTSConfig{
 		UserID:     c.ptsUserID,
 		Safecode:   c.ptsSafecode,
@@ -61,13 +60,13 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.
 		return nil, err
 	}
 
-	// The inspector explains refusals by handlers. This one stands for the middleware:
-	// it has the same receiver, is mounted nowhere, and calls nothing.
-	behind, err := middleware.Handle(pts, func(context.Context, *payack.PTSEvent) error { return nil })
+	// The inspector needs a handler to explain what its receiver refused. The middleware
+	// is none, so this one is made of the same receiver. Nothing calls its function.
+	explains, err := middleware.Handle(pts, func(context.Context, *payack.PTSEvent) error { return nil })
 	if err != nil {
 		return nil, err
 	}
-	if err := page.Add(payatom, behind); err != nil {
+	if err := page.Add(payatom, explains); err != nil {
 		return nil, err
 	}
 
@@ -79,12 +78,12 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.
 	return r, nil
 }
 
-// settlePTS is the handler that was there before. It answers itself, in the
+// settlePTS is the handler that the shop already had. It answers itself, in the
 // words that PTS expects; what it writes stands.
 func settlePTS(shop *orders.Orders) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ev, ok := payack.EventFrom[*payack.PTSEvent](r.Context())
-		if !ok { // mounted without payack in front: nothing is verified
+		if !ok { // mounted without payack in front, so nothing is verified
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
@@ -102,7 +101,7 @@ func settlePTS(shop *orders.Orders) http.HandlerFunc {
 	}
 }
 
-// health is for a probe: it fails when the database is away, or events wait.
+// health answers a probe: it fails if the database does, or if events wait too long.
 func health(in *inbox.Inbox) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)

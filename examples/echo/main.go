@@ -1,6 +1,6 @@
-// Command echo is a small shop that receives callbacks with echo: those of PTS by a
-// handler of payack's with an inbox, those of Payatom in front of a handler that was
-// there before.
+// Command echo is a small shop that receives callbacks with echo. A handler of
+// payack receives those of PTS through an inbox. Those of Payatom go to a handler that the
+// shop already had, behind payack's middleware.
 //
 // Its keys are in the environment: PTS_USER_ID, PTS_SAFECODE, PTS_PUBLIC_KEY (PEM)
 // and PAYATOM_SECRET_KEY. ADDRESS is 127.0.0.1:8080 unless set,
@@ -42,7 +42,7 @@ func main() {
 	}
 }
 
-// listen takes both addresses, and runs the shop.
+// listen listens on both addresses, and runs the shop.
 func listen(ctx context.Context, c config) error {
 	callbacks, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDRESS"), "127.0.0.1:8080"))
 	if err != nil {
@@ -56,7 +56,7 @@ func listen(ctx context.Context, c config) error {
 }
 
 // run serves callbacks, and the inspector on a listener of its own, until ctx ends.
-// Callbacks that have begun by then are answered.
+// It still answers callbacks that have begun by then.
 func run(ctx context.Context, callbacks, admin net.Listener, c config) error {
 	defer callbacks.Close()
 	defer admin.Close()
@@ -92,7 +92,7 @@ func run(ctx context.Context, callbacks, admin net.Listener, c config) error {
 	}
 	pages := &http.Server{
 		Handler:           page,
-		BaseContext:       func(net.Listener) context.Context { return ctx }, // ends pages that are open
+		BaseContext:       func(net.Listener) context.Context { return ctx }, // so that open pages end with ctx
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      20 * time.Second,
@@ -105,7 +105,7 @@ func run(ctx context.Context, callbacks, admin net.Listener, c config) error {
 	go func() { served <- server.Serve(callbacks) }()
 	go func() { served <- pages.Serve(admin) }()
 	slog.Info("receiving callbacks", "address", callbacks.Addr().String())
-	slog.Info("the inspector is there", "url", page.URL("http://"+admin.Addr().String()))
+	slog.Info("serving the inspector", "url", page.URL("http://"+admin.Addr().String()))
 	select {
 	case err = <-served:
 	case <-ctx.Done():
@@ -114,6 +114,6 @@ func run(ctx context.Context, callbacks, admin net.Listener, c config) error {
 	last, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
 	err = errors.Join(err, server.Shutdown(last), pages.Shutdown(last))
-	// What is kept and not done yet, the next start does.
+	// Events in the inbox that are not done are processed after the next start.
 	return errors.Join(err, in.Close(), <-worked)
 }

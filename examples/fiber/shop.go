@@ -26,8 +26,8 @@ type config struct {
 }
 
 func newApp(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.Inspector) (*fiber.App, error) {
-	// Payack keeps each verified event before the provider is answered, and calls
-	// the function a moment later. The order is paid exactly when the event is done.
+	// payack commits each verified event before it answers the provider, and then calls
+	// the function. One transaction marks the order as paid and the event as done.
 	pts, err := handlers.NewPTS(middleware.PTSConfig{
 		UserID:     c.ptsUserID,
 		Safecode:   c.ptsSafecode,
@@ -49,8 +49,8 @@ func newApp(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.Insp
 
 	payatom, err := handlers.NewPayatom(middleware.PayatomConfig{
 		SecretKeys: []payack.Secret{c.payatomSecret},
-		// Payatom's hash can't tell order ORD1 with amount 500 from order ORD15
-		// with amount 00. The orders can.
+		// Order ORD1 with amount 500 and order ORD15 with amount 00 have the same
+		// hash, so each event is compared with the order.
 		Expect:  shop.Expect,
 		Options: middleware.Options{Inbox: in, Observer: page},
 	}, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
@@ -63,7 +63,7 @@ func newApp(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.Insp
 		return nil, err
 	}
 
-	// The inspector explains what they refuse.
+	// Now the inspector can explain what these refuse.
 	if err := page.Add(pts, payatom); err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func newApp(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.Insp
 	return app, nil
 }
 
-// health is for a probe: it fails when the database is away, or events wait.
+// health answers a probe: it fails if the database does, or if events wait too long.
 func health(in *inbox.Inbox) fiber.Handler {
 	return func(c fiber.Ctx) error {
 		ctx, cancel := context.WithTimeout(c.Context(), 5*time.Second)

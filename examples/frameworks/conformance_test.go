@@ -29,7 +29,7 @@ func conforms(t *testing.T, route route, param func(r *http.Request, name string
 	})
 }
 
-// settles is a handler that was there before.
+// settles is a handler to be wrapped.
 func settles(t testing.TB, shop adapttest.Shop, param func(r *http.Request, name string) string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

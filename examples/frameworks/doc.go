@@ -1,7 +1,7 @@
-// Package frameworks shows how payack is mounted in routers that need no adaptor
-// of payack's: chi, gorilla/mux and httprouter. Its tests hold each of them to
-// adapttest, the suite that the adaptors of gin, echo and fiber pass, too.
+// Package frameworks shows how to mount payack in routers that need no adaptor: chi,
+// gorilla/mux and httprouter. Each of them passes adapttest, the suite of the adaptors
+// for gin, echo and fiber.
 //
-// [PathVars] and [PathParams] make a router's path parameters known as
-// r.PathValue, where a KeyFunc looks for the tenant.
+// [PathVars] and [PathParams] copy a router's path parameters to r.PathValue, where a
+// KeyFunc looks for the tenant.
 package frameworks

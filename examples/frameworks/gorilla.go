@@ -6,8 +6,8 @@ import (
 	"github.com/gorilla/mux"
 )
 
-// PathVars makes gorilla/mux's variables known as r.PathValue. Mount it with
-// Router.Use, or around one handler.
+// PathVars copies gorilla/mux's variables to r.PathValue. Mount it with Router.Use, or
+// around one handler.
 func PathVars(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, value := range mux.Vars(r) {

@@ -6,7 +6,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 )
 
-// PathParams makes httprouter's parameters known as r.PathValue:
+// PathParams copies httprouter's parameters to r.PathValue:
 //
 //	router.POST("/callbacks/:tenant", frameworks.PathParams(handler))
 func PathParams(next http.Handler) httprouter.Handle {

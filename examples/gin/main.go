@@ -1,6 +1,6 @@
-// Command gin is a small shop that receives callbacks with gin: those of Ptop by a
-// handler of payack's with an inbox, those of PTS in front of a handler that was
-// there before.
+// Command gin is a small shop that receives callbacks with gin. A handler of
+// payack receives those of Ptop through an inbox. Those of PTS go to a handler that the
+// shop already had, behind payack's middleware.
 //
 // Its keys are in the environment: PTOP_WEBSITE_ID, PTOP_SECRET_KEY,
 // PTOP_SIGNING_KEY, PTS_USER_ID, PTS_SAFECODE and PTS_PUBLIC_KEY (PEM). ADDRESS is
@@ -45,7 +45,7 @@ func main() {
 	}
 }
 
-// listen takes both addresses, and runs the shop.
+// listen listens on both addresses, and runs the shop.
 func listen(ctx context.Context, c config) error {
 	callbacks, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDRESS"), "127.0.0.1:8080"))
 	if err != nil {
@@ -59,7 +59,7 @@ func listen(ctx context.Context, c config) error {
 }
 
 // run serves callbacks, and the inspector on a listener of its own, until ctx ends.
-// Callbacks that have begun by then are answered.
+// It still answers callbacks that have begun by then.
 func run(ctx context.Context, callbacks, admin net.Listener, c config) error {
 	defer callbacks.Close()
 	defer admin.Close()
@@ -95,7 +95,7 @@ func run(ctx context.Context, callbacks, admin net.Listener, c config) error {
 	}
 	pages := &http.Server{
 		Handler:           page,
-		BaseContext:       func(net.Listener) context.Context { return ctx }, // ends pages that are open
+		BaseContext:       func(net.Listener) context.Context { return ctx }, // so that open pages end with ctx
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      20 * time.Second,
@@ -108,7 +108,7 @@ func run(ctx context.Context, callbacks, admin net.Listener, c config) error {
 	go func() { served <- server.Serve(callbacks) }()
 	go func() { served <- pages.Serve(admin) }()
 	slog.Info("receiving callbacks", "address", callbacks.Addr().String())
-	slog.Info("the inspector is there", "url", page.URL("http://"+admin.Addr().String()))
+	slog.Info("serving the inspector", "url", page.URL("http://"+admin.Addr().String()))
 	select {
 	case err = <-served:
 	case <-ctx.Done():
@@ -117,6 +117,6 @@ func run(ctx context.Context, callbacks, admin net.Listener, c config) error {
 	last, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
 	err = errors.Join(err, server.Shutdown(last), pages.Shutdown(last))
-	// What is kept and not done yet, the next start does.
+	// Events in the inbox that are not done are processed after the next start.
 	return errors.Join(err, in.Close(), <-worked)
 }

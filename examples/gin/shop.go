@@ -38,8 +38,8 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.
 		return nil, err
 	}
 
-	// A handler: payack keeps each verified event before Ptop is answered, and calls
-	// the function a moment later. The order is paid exactly when the event is done.
+	// A handler: payack commits each verified event before it answers Ptop, and then
+	// calls the function. One transaction marks the order as paid and the event as done.
 	ptop, err := handlers.NewPtop(middleware.PtopConfig{
 		SigningKeys: []payack.Secret{c.ptopSigningKey},
 		// Ptop's webhook carries no amount, so payack asks Ptop before the
@@ -56,8 +56,8 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.
 		return nil, err
 	}
 
-	// A middleware: the handler that was there before stays, and is called for
-	// verified events only.
+	// A middleware: the shop keeps the handler that it had, which is called for verified
+	// events only.
 	pts, err := middleware.NewPTS(middleware.PTSConfig{
 		UserID:     c.ptsUserID,
 		Safecode:   c.ptsSafecode,
@@ -71,13 +71,13 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.
 		return nil, err
 	}
 
-	// The inspector explains refusals by handlers. This one stands for the middleware:
-	// it has the same receiver, is mounted nowhere, and calls nothing.
-	behind, err := middleware.Handle(pts, func(context.Context, *payack.PTSEvent) error { return nil })
+	// The inspector needs a handler to explain what its receiver refused. The middleware
+	// is none, so this one is made of the same receiver. Nothing calls its function.
+	explains, err := middleware.Handle(pts, func(context.Context, *payack.PTSEvent) error { return nil })
 	if err != nil {
 		return nil, err
 	}
-	if err := page.Add(ptop, behind); err != nil {
+	if err := page.Add(ptop, explains); err != nil {
 		return nil, err
 	}
 
@@ -89,13 +89,13 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.
 	return r, nil
 }
 
-// settlePTS is the handler that was there before. It writes no answer, so
+// settlePTS is the handler that the shop already had. It writes no answer, so
 // payack answers in PTS's words.
 func settlePTS(shop *orders.Orders) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx := c.Request.Context() // c itself doesn't hand on what is in it
 		ev, ok := payack.EventFrom[*payack.PTSEvent](ctx)
-		if !ok { // mounted without payack in front: nothing is verified
+		if !ok { // mounted without payack in front, so nothing is verified
 			c.AbortWithStatus(http.StatusInternalServerError)
 			return
 		}
@@ -108,7 +108,7 @@ func settlePTS(shop *orders.Orders) gin.HandlerFunc {
 	}
 }
 
-// health is for a probe: it fails when the database is away, or events wait.
+// health answers a probe: it fails if the database does, or if events wait too long.
 func health(in *inbox.Inbox) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), 5*time.Second)

@@ -16,8 +16,8 @@ type bunPayment struct {
 	Amount        string
 }
 
-// bun has each query run on the transaction by Conn. The pool that its DB is made
-// of, once in a program, is not used then; here there is none at all.
+// With bun, Conn runs a query on the transaction. The pool that its DB was made from is
+// not used then; in this example there is none.
 func Example_bun() {
 	shop := bun.NewDB(new(sql.DB), sqlitedialect.New())
 	receive(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {

@@ -1,3 +1,3 @@
-// Package orm has an example for each of some libraries above database/sql: how a
-// function of sqlstore.InTx writes by them within its transaction.
+// Package orm has examples for libraries on top of database/sql: how a function of
+// sqlstore.InTx writes by them within its transaction.
 package orm

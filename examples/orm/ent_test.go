@@ -15,8 +15,8 @@ import (
 //	client := ent.NewClient(ent.Driver(entsql.NewDriver(dialect.Postgres, entsql.Conn{ExecQuerier: tx})))
 //	err := client.Payment.Create().SetOrderID(ev.OrderID).Exec(ctx)
 //
-// Nothing is generated here, so the statement is built by the package below it. Do
-// not call the client's Tx.
+// This example has no generated client, so it builds the statement with ent's SQL
+// builder. Do not call the client's Tx.
 func Example_ent() {
 	receive(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
 		driver := entsql.NewDriver(dialect.SQLite, entsql.Conn{ExecQuerier: tx})

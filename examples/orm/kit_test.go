@@ -17,8 +17,8 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// receive opens a database with a table of payments, has a callback delivered three
-// times to a function that fails the first time, and prints what is in the table.
+// receive delivers a callback three times to a function that fails the first time
+// after it has written, and prints the table of payments.
 func receive(settle func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error) {
 	ctx := context.Background()
 	folder, err := os.MkdirTemp("", "example")

@@ -12,11 +12,12 @@ const webhook = new Webhook(process.env.PAYACK_WEBHOOK_SECRET);
 const settled = process.env.SETTLED || 'settled';
 fs.mkdirSync(settled, { recursive: true });
 
-// The payments that you wait for, by order id: they stand for your table of orders.
+// The open orders by id. The file stands for your table of orders.
 const orders = new Map(Object.entries(JSON.parse(fs.readFileSync(process.env.ORDERS || path.join(__dirname, '../orders.json')))));
 
-// settle stands for your database: mark the order as paid where it is not, in the
-// transaction that credits it. Here a file is both; it is there whole or not at all.
+// settle stands for your database. There, mark the order as paid in the transaction
+// that credits it, unless it is paid already. Here one file does both: it exists whole,
+// or not at all.
 function settle(orderId, text) {
   const temporary = path.join(settled, `.${randomUUID()}`);
   try {
@@ -29,15 +30,15 @@ function settle(orderId, text) {
     }
     fs.linkSync(temporary, path.join(settled, encodeURIComponent(orderId)));
   } catch (err) {
-    if (err.code !== 'EEXIST') throw err; // otherwise an attempt before did it
+    if (err.code !== 'EEXIST') throw err; // otherwise an earlier attempt did it
   } finally {
     fs.rmSync(temporary, { force: true });
   }
 }
 
-// What was paid of an order, or null where the event says nothing of the kind. Ptop's
-// webhooks name no amount: what counts is the order's, which payack has confirmed
-// only where confirm is configured.
+// What was paid for an order, or null if the event doesn't say that it was paid. Ptop's
+// webhooks have no amount, so the order's counts. payack has asked Ptop whether it was
+// paid only if confirm is configured.
 function paid(provider, event, order) {
   if (provider === 'pts' && event.status === '2000') return { amount: event.accept_amount, currency: event.accept_currency };
   if (provider === 'payatom' && ['Approved', 'Late Approved'].includes(event.status)) return { amount: event.received_amount };
@@ -51,8 +52,8 @@ function plain(amount) {
   return whole === undefined ? null : `${whole}.${fraction}`;
 }
 
-// credit settles what is an order of yours and paid in full. The rest (a withdrawal,
-// another amount) is received all the same, and for a person to look at.
+// credit settles an order of yours that was paid in full. Everything else (a withdrawal,
+// another amount) is acknowledged too, but left for a person.
 function credit({ provider, event }) {
   const order = orders.get(event.order_id);
   const got = paid(provider, event, order || {});
@@ -71,7 +72,7 @@ http.createServer((req, res) => {
   req.on('end', () => {
     let line;
     try {
-      line = webhook.verify(Buffer.concat(chunks), req.headers); // the exact bytes, before anything is read of them
+      line = webhook.verify(Buffer.concat(chunks), req.headers); // over the exact bytes, before they are parsed
     } catch {
       res.writeHead(401).end();
       return;

@@ -3,9 +3,8 @@
 //
 //   PAYACK_WEBHOOK_SECRET=whsec_… php -S 127.0.0.1:3000 shop.php
 //
-// verify is what (new \StandardWebhooks\Webhook($secret))->verify($body, $headers) of
-// the package standard-webhooks/standard-webhooks does; use that where you can
-// install it.
+// verify does what (new \StandardWebhooks\Webhook($secret))->verify($body, $headers) of
+// the package standard-webhooks/standard-webhooks does. Use that if you can install it.
 declare(strict_types=1);
 
 const TOLERANCE = 5 * 60; // seconds
@@ -32,8 +31,9 @@ function verify(string $body): ?array
 }
 
 /**
- * Stands for your database: mark the order as paid where it is not, in the
- * transaction that credits it. Here a file is both; it is there whole or not at all.
+ * Stands for your database. There, mark the order as paid in the transaction that
+ * credits it, unless it is paid already. Here one file does both: it exists whole, or
+ * not at all.
  */
 function settle(string $orderId, string $text): void
 {
@@ -48,7 +48,7 @@ function settle(string $orderId, string $text): void
         if ($file === false || @fwrite($file, $text) !== strlen($text) || !@fflush($file) || !@fsync($file) || !@fclose($file)) {
             throw new RuntimeException("nothing can be written to $folder");
         }
-        if (!@link($temporary, $settled) && !file_exists($settled)) { // otherwise an attempt before did it
+        if (!@link($temporary, $settled) && !file_exists($settled)) { // otherwise an earlier attempt did it
             throw new RuntimeException("nothing can be linked in $folder");
         }
     } finally {
@@ -57,9 +57,9 @@ function settle(string $orderId, string $text): void
 }
 
 /**
- * Returns what was paid of an order: the amount and the currency, or null where the
- * event says nothing of the kind. Ptop's webhooks name no amount: what counts is the
- * order's, which payack has confirmed only where confirm is configured.
+ * Returns what was paid for an order: the amount and the currency, or null if the event
+ * doesn't say that it was paid. Ptop's webhooks have no amount, so the order's counts.
+ * payack has asked Ptop whether it was paid only if confirm is configured.
  */
 function paid(string $provider, array $event, array $order): ?array
 {
@@ -79,12 +79,12 @@ function plain(?string $amount): ?string
 }
 
 /**
- * Settles what is an order of yours and paid in full. The rest (a withdrawal, another
- * amount) is received all the same, and for a person to look at.
+ * Settles an order of yours that was paid in full. Everything else (a withdrawal,
+ * another amount) is acknowledged too, but left for a person.
  */
 function credit(string $provider, array $event): void
 {
-    // The payments that you wait for, by order id: they stand for your table of orders.
+    // The open orders by id. The file stands for your table of orders.
     $orders = json_decode((string) file_get_contents(getenv('ORDERS') ?: __DIR__ . '/../orders.json'), true, 512, JSON_THROW_ON_ERROR);
     $order = $orders[$event['order_id']] ?? [];
     $got = paid($provider, $event, $order);
@@ -101,7 +101,7 @@ function credit(string $provider, array $event): void
 }
 
 try {
-    $line = verify((string) file_get_contents('php://input')); // the exact bytes, before anything is read of them
+    $line = verify((string) file_get_contents('php://input')); // over the exact bytes, before they are parsed
     if ($line === null) {
         http_response_code(401);
         return;

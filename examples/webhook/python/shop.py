@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEY = base64.b64decode(os.environ["PAYACK_WEBHOOK_SECRET"].removeprefix("whsec_"))
 SETTLED = pathlib.Path(os.environ.get("SETTLED", "settled"))
-# The payments that you wait for, by order id: they stand for your table of orders.
+# The open orders by id. The file stands for your table of orders.
 ORDERS = json.loads(pathlib.Path(os.environ.get("ORDERS", pathlib.Path(__file__).parent.parent / "orders.json")).read_text())
 TOLERANCE = 5 * 60  # seconds
 
@@ -41,8 +41,9 @@ def verify(body, headers):
 
 
 def settle(order_id, text):
-    """Stand for your database: mark the order as paid where it is not, in the transaction
-    that credits it. Here a file is both; it is there whole or not at all."""
+    """Stand for your database. There, mark the order as paid in the transaction that
+    credits it, unless it is paid already. Here one file does both: it exists whole, or
+    not at all."""
     with tempfile.NamedTemporaryFile("w", dir=SETTLED, prefix=".") as f:
         f.write(text)
         f.flush()
@@ -50,13 +51,13 @@ def settle(order_id, text):
         try:
             os.link(f.name, SETTLED / urllib.parse.quote(order_id, safe=""))
         except FileExistsError:
-            pass  # an attempt before did it
+            pass  # an earlier attempt did it
 
 
 def paid(provider, event, order):
-    """Return what was paid of an order: the amount and the currency, or None where the
-    event says nothing of the kind. Ptop's webhooks name no amount: what counts is the
-    order's, which payack has confirmed only where confirm is configured."""
+    """Return what was paid for an order: the amount and the currency, or None if the
+    event doesn't say that it was paid. Ptop's webhooks have no amount, so the order's
+    counts. payack has asked Ptop whether it was paid only if confirm is configured."""
     if provider == "pts" and event["status"] == "2000":
         return event["accept_amount"], event["accept_currency"]
     if provider == "payatom" and event["status"] in ("Approved", "Late Approved"):
@@ -73,8 +74,8 @@ def plain(amount):
 
 
 def credit(provider, event):
-    """Settle what is an order of yours and paid in full. The rest (a withdrawal, another
-    amount) is received all the same, and for a person to look at."""
+    """Settle an order of yours that was paid in full. Everything else (a withdrawal,
+    another amount) is acknowledged too, but left for a person."""
     order = ORDERS.get(event["order_id"], {})
     got = paid(provider, event, order)
     if got is None:
@@ -94,7 +95,7 @@ class Shop(BaseHTTPRequestHandler):
         except ValueError:
             return self.answer(401)
         credit(line["provider"], line["event"])
-        self.answer(204)  # an exception before answers nothing, and payack tries again
+        self.answer(204)  # after an exception nothing is answered, and payack tries again
 
     def answer(self, status):
         self.send_response(status)
