@@ -52,8 +52,11 @@ var loggedAddress = regexp.MustCompile(`url="?(http://127\.0\.0\.1:\S+/\?token=[
 // openInspector takes the address from the log. Without its token nobody gets in.
 func openInspector(t *testing.T, logged *log, server string) *inspectorPage {
 	t.Helper()
-	found := loggedAddress.FindStringSubmatch(logged.String())
-	require.Len(t, found, 2, "the inspector's address is not logged")
+	var found []string
+	require.Eventually(t, func() bool { // the shop serves before it logs
+		found = loggedAddress.FindStringSubmatch(logged.String())
+		return found != nil
+	}, time.Minute, time.Millisecond, "the inspector's address is not logged")
 	address, err := url.Parse(found[1])
 	require.NoError(t, err)
 	require.Equal(t, server, address.Scheme+"://"+address.Host)
@@ -98,11 +101,15 @@ func (p *inspectorPage) lists(t *testing.T, pays []Payment) {
 	t.Helper()
 	for _, pay := range pays {
 		provider := pay.Callback.Provider
-		require.Eventually(t, func() bool { // the page hears of an attempt when it has ended
-			return p.delivery(t, provider, pay.Order, payack.OutcomeAccepted) != ""
-		}, time.Minute, 10*time.Millisecond, "%s: nothing accepted is listed", provider)
-		id := p.delivery(t, provider, "", payack.OutcomeRejected)
-		require.NotEmpty(t, id, "%s: nothing rejected is listed", provider)
+		listed := func(order string, outcome payack.Outcome) (id string) {
+			require.Eventually(t, func() bool { // it is answered before it is listed
+				id = p.delivery(t, provider, order, outcome)
+				return id != ""
+			}, time.Minute, 10*time.Millisecond, "%s: nothing %s is listed", provider, outcome)
+			return id
+		}
+		listed(pay.Order, payack.OutcomeAccepted)
+		id := listed("", payack.OutcomeRejected)
 		var one struct {
 			Diagnosis struct {
 				Failed struct{ Name string }
