@@ -338,5 +338,5 @@ func TestFullStoreAsksToSendAgain(t *testing.T) {
 	assert.Equal(t, http.StatusOK, <-done)
 	w.last(t)
 	assert.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T2")).Code)
-	assert.Contains(t, fmt.Sprint(seen.Err), "give it more room")
+	assert.Contains(t, fmt.Sprint(seen.Err), "make it larger")
 }

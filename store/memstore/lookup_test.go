@@ -36,7 +36,7 @@ func TestLookupTakesNoRoom(t *testing.T) {
 	assert.Zero(t, s.Len())
 	bind(t, s, "done first", "f", payack.ClaimDone)
 	bind(t, s, "done last", "f", payack.ClaimDone)
-	for i := range 10 { // full, and nothing is forgotten for a lookup
+	for i := range 10 { // a full store forgets nothing for a lookup
 		look(t, s, fmt.Sprint(i), "f", payack.ClaimUnknown)
 	}
 	look(t, s, "done first", "f", payack.ClaimDone)
@@ -76,7 +76,7 @@ func TestBindIsBounded(t *testing.T) {
 	look(t, s, "8", "f", payack.ClaimDone)
 	look(t, s, "7", "f", payack.ClaimUnknown) // the oldest was forgotten
 	bind(t, s, "claimed", "f", payack.ClaimBusy)
-	bind(t, s, "8", "f", payack.ClaimDone) // known: nothing is forgotten for it
+	bind(t, s, "8", "f", payack.ClaimDone) // already done, so nothing is forgotten for it
 	look(t, s, "9", "f", payack.ClaimDone)
 
 	for _, id := range []string{"x", "y"} {
@@ -85,13 +85,13 @@ func TestBindIsBounded(t *testing.T) {
 	state, err := s.Bind(t.Context(), "one too many", "f")
 	assert.ErrorIs(t, err, memstore.ErrFull)
 	assert.Equal(t, payack.ClaimUnknown, state)
-	bind(t, s, "x", "f", payack.ClaimBusy) // what it holds is answered all the same
+	bind(t, s, "x", "f", payack.ClaimBusy) // a full store still answers for what it holds
 	bind(t, s, "x", "g", payack.ClaimConflict)
 	require.NoError(t, s.Commit(t.Context(), "claimed", token))
 	bind(t, s, "one too many", "f", payack.ClaimDone)
 }
 
-// Entries are used again: nothing of the last use may show.
+// Entries are reused: nothing of the last use may show.
 func TestBindAfterAnEndedLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(10)
@@ -118,7 +118,7 @@ func TestHome(t *testing.T) {
 	}
 }
 
-// What is asked about every delivery that comes again costs no memory.
+// Checking an event that was delivered before allocates nothing.
 func TestKnownIDsAllocateNothing(t *testing.T) {
 	s := memstore.New(10)
 	ctx := t.Context()

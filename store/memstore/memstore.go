@@ -1,9 +1,9 @@
-// Package memstore remembers in memory which events were processed: what a
-// receiver uses when its options name no other store.
+// Package memstore is an in-memory [payack.Store]. A receiver uses it when its
+// options name no other store.
 //
-// A restart forgets everything, and replicas don't share it, so an event that
-// is sent again after a restart is processed again. Use a store on Redis or in
-// your SQL database where that must not be.
+// A restart forgets everything, and replicas don't share it: an event that is
+// delivered again after a restart, or to another replica, is processed again. Use
+// package redisstore or sqlstore where that must not happen.
 package memstore
 
 import (
@@ -22,35 +22,37 @@ import (
 )
 
 const (
-	// DefaultEvents is how many entries a [Store] holds, of some 200
-	// bytes each. An event is one; one of Payatom is two, with its hash.
+	// DefaultEvents is the capacity of a [Store] that [New] makes for 0, in
+	// entries of about 200 bytes each. An event takes one entry. An event of
+	// Payatom takes two: itself and its hash.
 	DefaultEvents = 100_000
-	// longestKey is the length up to which ids are kept as they are.
+	// longestKey is the greatest length at which an id is stored as it is.
 	longestKey = 512
-	// Retention is how long a done event is remembered at least, as long
-	// as there is room.
+	// Retention is how long a done event is remembered. A full store forgets the
+	// oldest done events earlier.
 	Retention = 7 * 24 * time.Hour
 )
 
-// ErrFull is returned by [Store.Claim] when everything it holds is
-// claimed at this moment.
-var ErrFull = errors.New("payack: the store in memory is full of claimed events; give it more room")
+// ErrFull is returned by [Store.Claim] and [Store.Bind] when every entry is held
+// by a claim whose lease is running.
+var ErrFull = errors.New("payack: every entry of the in-memory store is claimed; make it larger with memstore.New")
 
-// Store is a [payack.Store] in memory. It remembers done events for 7
-// days; when it is full it forgets the oldest done one, and never one that is
-// claimed. A restart forgets everything, and replicas don't share it.
+// Store is a [payack.Store] in memory. It is safe for concurrent use. It
+// remembers done events for [Retention]; when full, it forgets the oldest done
+// event early, but never one that is claimed. A restart forgets everything, and
+// replicas don't share it.
 //
-// It keeps the strings of ids up to 512 bytes, which all events' are, and digests
-// of longer ones and of long fingerprints: an entry takes 700 bytes at the most,
-// if its id is no part of a longer string. What it needed once it keeps for
-// entries to come.
+// An entry takes at most 700 bytes: ids over 512 bytes and long fingerprints are
+// stored as digests. A shorter id is stored without a copy, so an id that is a
+// substring keeps its whole string in memory. The memory of forgotten entries is
+// reused, and never given back.
 type Store struct {
 	mu      sync.Mutex
 	max     int
 	entries map[string]*entry // by keyOf(id)
-	// oldest and newest are the ends of the chain of done events.
+	// oldest and newest are the ends of the list of done events.
 	oldest, newest *entry
-	free           *entry // the chain of those that are not in use
+	free           *entry // list of unused entries
 	tokens         claimtoken.Source
 	base           time.Time // what entry.ends counts from
 	home           string
@@ -64,8 +66,7 @@ var _ interface {
 
 type digest [sha256.Size]byte
 
-// fingerprintKey is a fingerprint: the text as far as there is room, and else its
-// digest.
+// fingerprintKey holds a fingerprint that fits, or its digest.
 type fingerprintKey struct {
 	bytes  digest
 	length int8 // of the text, or -1 for a digest
@@ -74,12 +75,12 @@ type fingerprintKey struct {
 type entry struct {
 	key         string
 	fingerprint fingerprintKey
-	token       uint64        // 0 once it is done
-	ends        time.Duration // of the lease, or of the retention
-	next        *entry        // the next newer one, or the next free one
+	token       uint64        // 0 when done
+	ends        time.Duration // when the lease or the retention ends, since Store.base
+	next        *entry        // the next newer done entry, or the next unused one
 }
 
-// New returns a store for this many events; 0 is
+// New returns a store that holds at most this many events; 0 or less means
 // [DefaultEvents].
 func New(events int) *Store {
 	if events <= 0 {
@@ -88,22 +89,24 @@ func New(events int) *Store {
 	return &Store{max: events, entries: make(map[string]*entry), base: time.Now(), home: "memory-" + strconv.FormatUint(made.Add(1), 10)}
 }
 
-// made counts the stores, so that each has a home of its own.
+// made counts the stores of this process; each store's home is named by its
+// number.
 var made atomic.Uint64
 
-// Home implements [payack.Store]: every store in memory is one of its own.
+// Home implements [payack.Store]. Every store has a home of its own.
 func (s *Store) Home() string { return s.home }
 
 // InMemory implements [payack.InMemory]: it returns true.
 func (s *Store) InMemory() bool { return true }
 
-// now returns the time as entries count it, or the error of a context that is over.
+// now returns the time since s.base, or ctx's error once ctx has ended.
 func (s *Store) now(ctx context.Context) (time.Duration, error) {
 	now := time.Since(s.base)
 	return now, lazycontext.ErrAt(ctx, s.base.Add(now))
 }
 
-// Lookup implements [payack.Store].
+// Lookup implements [payack.Store]. The only error is that of a context that has
+// ended.
 func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,8 +122,8 @@ func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.Clai
 	return e.state(fingerprintKeyOf(fingerprint), now), nil
 }
 
-// Claim implements [payack.Store]. The error is [ErrFull], or that of a
-// context that is over: its caller would not come to give the claim up.
+// Claim implements [payack.Store]. The error is [ErrFull], or that of a context
+// that has ended.
 func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,7 +140,8 @@ func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Du
 	return payack.Claim{State: payack.ClaimGranted, Token: token}, nil
 }
 
-// Bind implements [payack.Binder]. The error is that of Claim.
+// Bind implements [payack.Binder]. The error is [ErrFull], or that of a context
+// that has ended.
 func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,7 +157,8 @@ func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimS
 	return payack.ClaimDone, nil
 }
 
-// take returns an entry to be claimed, or why there is none.
+// take returns the entry for the caller to fill, or a nil entry and why there is
+// none.
 func (s *Store) take(id, fingerprint string, now time.Duration) (*entry, payack.ClaimState, error) {
 	s.forgetOld(now)
 	key, fp := keyOf(id), fingerprintKeyOf(fingerprint)
@@ -175,10 +180,10 @@ func (s *Store) take(id, fingerprint string, now time.Duration) (*entry, payack.
 	return e, payack.ClaimGranted, nil
 }
 
-// state reports what an entry says of a claim with this fingerprint.
+// state returns the answer to a claim of this entry with this fingerprint.
 func (e *entry) state(fp fingerprintKey, now time.Duration) payack.ClaimState {
 	switch {
-	case now >= e.ends: // it was claimed, and the lease has ended
+	case now >= e.ends: // only a claim can be past its end here: forgetOld dropped done events
 		return payack.ClaimUnknown
 	case e.fingerprint != fp:
 		return payack.ClaimConflict
@@ -188,7 +193,7 @@ func (e *entry) state(fp fingerprintKey, now time.Duration) payack.ClaimState {
 	return payack.ClaimBusy
 }
 
-// done makes an entry the newest of those that are done.
+// done marks an entry done and makes it the newest of the done ones.
 func (s *Store) done(e *entry, now time.Duration) {
 	e.token, e.ends = 0, now+Retention
 	if s.newest != nil {
@@ -199,7 +204,7 @@ func (s *Store) done(e *entry, now time.Duration) {
 	s.newest = e
 }
 
-// Commit implements [payack.Store].
+// Commit implements [payack.Store]. The only error is [payack.ErrNotHeld].
 func (s *Store) Commit(_ context.Context, id, token string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -212,7 +217,7 @@ func (s *Store) Commit(_ context.Context, id, token string) error {
 	return nil
 }
 
-// Release implements [payack.Store].
+// Release implements [payack.Store]. The only error is [payack.ErrNotHeld].
 func (s *Store) Release(_ context.Context, id, token string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -224,7 +229,8 @@ func (s *Store) Release(_ context.Context, id, token string) error {
 	return nil
 }
 
-// Len returns how many events are remembered, claimed ones included.
+// Len returns the number of entries in use: done events and claims, including
+// claims whose lease has ended.
 func (s *Store) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -239,16 +245,16 @@ func (s *Store) held(id, token string, now time.Duration) *entry {
 	return e
 }
 
-// forgetOld drops done events past their retention. All are kept equally long,
-// so the oldest end first.
+// forgetOld drops done events past their retention. All are kept equally long, so
+// the oldest one ends first.
 func (s *Store) forgetOld(now time.Duration) {
 	for s.oldest != nil && now >= s.oldest.ends {
 		s.dropOldest()
 	}
 }
 
-// makeRoom drops the oldest done event when the store is full, or else one
-// whose lease has ended.
+// makeRoom reports whether there is room for one more entry. In a full store it
+// drops the oldest done event, or else a claim whose lease has ended.
 func (s *Store) makeRoom(now time.Duration) bool {
 	if len(s.entries) < s.max {
 		return true
@@ -274,14 +280,14 @@ func (s *Store) dropOldest() {
 	s.drop(e)
 }
 
-// drop forgets an event that stands in no chain.
+// drop forgets an entry that is in no list.
 func (s *Store) drop(e *entry) {
 	delete(s.entries, e.key)
 	*e = entry{next: s.free}
 	s.free = e
 }
 
-// unused returns an entry without anything in it. They are made many at a time.
+// unused returns an empty entry. Entries are allocated up to 64 at a time.
 func (s *Store) unused() *entry {
 	if s.free == nil {
 		slab := make([]entry, min(s.max, 64))
@@ -295,7 +301,7 @@ func (s *Store) unused() *entry {
 	return e
 }
 
-// keyOf returns an id, or the digest of one that is long, or that could be
+// keyOf returns the id itself, or its digest if the id is long or could be
 // mistaken for a digest.
 func keyOf(id string) string {
 	if len(id) <= longestKey && len(id) != sha256.Size {
@@ -305,7 +311,7 @@ func keyOf(id string) string {
 	return string(sum[:])
 }
 
-// fingerprintKeyOf does not allocate for texts of the usual length.
+// fingerprintKeyOf does not allocate for fingerprints up to 256 bytes.
 func fingerprintKeyOf(text string) (k fingerprintKey) {
 	if len(text) <= len(k.bytes) {
 		copy(k.bytes[:], text)

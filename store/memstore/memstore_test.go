@@ -83,7 +83,7 @@ func TestLeaseEnds(t *testing.T) {
 		time.Sleep(time.Minute - time.Nanosecond)
 		claim(t, s, "a", payack.ClaimBusy)
 		time.Sleep(time.Nanosecond)
-		claimAs(t, s, "a", "900 PHP", payack.ClaimGranted) // what crashed left no claim, so no conflict
+		claimAs(t, s, "a", "900 PHP", payack.ClaimGranted) // the lapsed claim left no fingerprint, so no conflict
 		assert.Equal(t, 1, s.Len())
 	})
 }
@@ -118,13 +118,13 @@ func TestIsBounded(t *testing.T) {
 			require.NoError(t, s.Commit(t.Context(), id, claim(t, s, id, payack.ClaimGranted)))
 			assert.LessOrEqual(t, s.Len(), room)
 		}
-		claim(t, s, "claimed first", payack.ClaimBusy) // never evicted
+		claim(t, s, "claimed first", payack.ClaimBusy) // never forgotten
 		for i := 96; i < 100; i++ {
 			claim(t, s, fmt.Sprint(i), payack.ClaimDone)
 		}
-		claim(t, s, "95", payack.ClaimGranted) // the oldest were; this evicts 96
+		claim(t, s, "95", payack.ClaimGranted) // forgotten as the oldest; this forgets 96
 		claim(t, s, "97", payack.ClaimDone)
-		claim(t, s, "96", payack.ClaimGranted) // evicts 97
+		claim(t, s, "96", payack.ClaimGranted) // forgets 97
 
 		for _, id := range []string{"x", "y"} { // 98, 99
 			claim(t, s, id, payack.ClaimGranted)
@@ -132,7 +132,7 @@ func TestIsBounded(t *testing.T) {
 		_, err := s.Claim(t.Context(), "one too many", "", time.Minute)
 		require.ErrorIs(t, err, memstore.ErrFull)
 		assert.Equal(t, room, s.Len())
-		claim(t, s, "x", payack.ClaimBusy) // what it holds is answered all the same
+		claim(t, s, "x", payack.ClaimBusy) // a full store still answers for what it holds
 
 		require.NoError(t, s.Release(t.Context(), "claimed first", claimed))
 		claim(t, s, "one too many", payack.ClaimGranted)
@@ -148,7 +148,7 @@ func TestIsBounded(t *testing.T) {
 	}
 }
 
-// Of any number of claims of one id at the same time exactly one is claimed.
+// Of any number of concurrent claims of one id exactly one is granted.
 func TestConcurrency(t *testing.T) {
 	const goroutines, ids = 64, 1000
 	s := memstore.New(ids)

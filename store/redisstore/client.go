@@ -12,12 +12,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// sentinelAddr is what go-redis has for the address of a client that asks
-// Sentinels for it.
+// sentinelAddr is the address that go-redis gives a client behind Sentinels.
 const sentinelAddr = "FailoverClient"
 
-// checkClient returns an error for a client with which a store would not be
-// safe, as far as that can be seen.
+// checkClient returns an error for a client that is known to make a store unsafe.
+// Clients of other types pass unchecked.
 func checkClient(client redis.UniversalClient) error {
 	if v := reflect.ValueOf(client); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return errors.New("redisstore: NewWithClient was given a nil client: make one with redis.NewFailoverClient, redis.NewClusterClient or redis.NewClient, or use New")
@@ -32,7 +31,7 @@ func checkClient(client redis.UniversalClient) error {
 	case *redis.ClusterClient:
 		heeds, options = c.Options().ContextTimeoutEnabled, "redis.ClusterOptions"
 	case *redis.Ring:
-		return errors.New("redisstore: NewWithClient was given a redis.Ring, which takes keys to another server while one is away, and forgets what was done there: use a redis.ClusterClient, or Sentinels with redis.NewFailoverClient")
+		return errors.New("redisstore: NewWithClient was given a redis.Ring, which moves keys to another server while one is down, and so forgets done events: use a redis.ClusterClient, or Sentinels with redis.NewFailoverClient")
 	}
 	if !heeds {
 		return fmt.Errorf("redisstore: the client's ContextTimeoutEnabled is false, so a server that hangs would hold connections long after a call has ended: set ContextTimeoutEnabled to true in %s", options)
@@ -40,19 +39,19 @@ func checkClient(client redis.UniversalClient) error {
 	return nil
 }
 
-// filterOf returns what keeps a client's credentials out of errors.
+// filterOf returns the filter that keeps a client's credentials out of errors.
 func filterOf(client redis.UniversalClient) (f redisreply.Filter) {
 	switch c := client.(type) {
 	case *redis.Client:
 		o := c.Options()
 		f.Secrets = []string{o.Password}
-		// Those of Sentinels can't be seen.
+		// The credentials for Sentinels are not in these options.
 		f.Unknown = o.Addr == sentinelAddr || o.OnConnect != nil || o.CredentialsProvider != nil ||
 			o.CredentialsProviderContext != nil || o.StreamingCredentialsProvider != nil
 	case *redis.ClusterClient:
 		o := c.Options()
 		f.Secrets = []string{o.Password}
-		// A function to find nodes may have credentials of its own.
+		// ClusterSlots may hold credentials of its own.
 		f.Unknown = o.ClusterSlots != nil || o.OnConnect != nil || o.CredentialsProvider != nil ||
 			o.CredentialsProviderContext != nil || o.StreamingCredentialsProvider != nil
 	default:
@@ -61,8 +60,8 @@ func filterOf(client redis.UniversalClient) (f redisreply.Filter) {
 	return f
 }
 
-// homeOf names the server and the database that a client is for, the same for
-// all clients with the same addresses.
+// homeOf names the server and the database of a client. Clients with the same
+// addresses have the same name.
 func homeOf(client redis.UniversalClient) string {
 	switch c := client.(type) {
 	case *redis.Client:
@@ -87,11 +86,11 @@ func homeOf(client redis.UniversalClient) string {
 }
 
 // sender sends each script once, whatever the client's options say: a script
-// whose answer got lost may have been carried out. A ClusterClient would send
-// it again even with MaxRetries -1.
+// whose answer was lost may have been carried out. A ClusterClient sends again
+// even with MaxRetries -1.
 type sender struct{ redis.UniversalClient }
 
-// once is a command that is not sent again.
+// once is a command that go-redis doesn't retry.
 type once struct{ *redis.Cmd }
 
 // NoRetry implements [redis.Cmder].
@@ -114,8 +113,8 @@ func (s sender) send(ctx context.Context, name, script string, keys []string, ar
 	}
 	cmd := redis.NewCmd(ctx, append(all, args...)...)
 	if len(keys) > 0 {
-		cmd.SetFirstKeyPos(3) // which a cluster routes by
+		cmd.SetFirstKeyPos(3) // a cluster routes by the first key
 	}
-	_ = s.Process(ctx, once{cmd}) // the command has the error, too
+	_ = s.Process(ctx, once{cmd}) // the error is in the command, too
 	return cmd
 }

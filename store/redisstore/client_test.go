@@ -52,7 +52,8 @@ func TestConformsInACluster(t *testing.T) {
 	addr := ownCluster(t)
 	c := closing(t, redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{addr}, ContextTimeoutEnabled: true}))
 	conforms(t, c)
-	// A client for one server says what is wrong.
+	// The same store through a client for one server returns an error that names
+	// the fix.
 	s := newStore(t, &redis.Options{Addr: ownClusterWithoutSlots(t)}, redisstore.Config{})
 	assert.ErrorContains(t, s.Ping(context.Background()), "check the cluster's state")
 }
@@ -120,8 +121,8 @@ func TestCloseLeavesTheClientOpen(t *testing.T) {
 	assert.ErrorContains(t, err, "make a new store or client")
 }
 
-// Clients that send again what got no answer must not do so here: the first call
-// may have been carried out, and the second one would be told that it is busy or
+// A client that retries commands must not repeat a claim or a commit: the first
+// call may have been carried out, and the repeated one would be answered busy or
 // not held.
 func TestClientsThatTryAgainDontClaimTwice(t *testing.T) {
 	server := ownServer(t)
@@ -324,7 +325,7 @@ func TestLookupAndBindWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// Keys that somebody else wrote are neither done nor unknown.
+// A key that another program wrote is neither done nor unknown.
 func TestLookupAndBindOfForeignValues(t *testing.T) {
 	opts := anyServer(t)
 	ctx := context.Background()
@@ -341,7 +342,7 @@ func TestLookupAndBindOfForeignValues(t *testing.T) {
 	}
 }
 
-// A bind is kept as long as a commit, in as many bytes.
+// Bind writes the same key as a commit, with the same time to live and size.
 func TestBindKeys(t *testing.T) {
 	opts := anyServer(t)
 	ctx := context.Background()

@@ -1,77 +1,82 @@
-// Package redisstore is a [payack.Store] that replicas share, on Redis.
+// Package redisstore is a [payack.Store] on Redis, shared by replicas.
 //
 //	store, err := redisstore.Open("redis://user:password@host:6379/0", redisstore.Config{})
 //
-// goes into the Store of each replica's receivers: of any number of deliveries
-// of one event, to whichever replica, one calls the function at a time, and
-// none after it has returned nil. [NewWithClient] takes a client that exists
-// already, such as one for Sentinels or for a cluster.
+// Give the store to the receivers of every replica. Of all deliveries of one
+// event, to whichever replica, one at a time calls the function, and none does
+// after it has returned nil. [NewWithClient] takes an existing client, such as
+// one for Sentinels or for a cluster.
 //
-// Each call is one script, atomic on the server and on the server's clock, so
-// replicas need no clocks in step; it costs one round trip. A claim is a key
-// with the lease as its time to live; a commit makes it done for
+// Each call runs one script and costs one round trip. The script is atomic and
+// uses the server's clock, so the replicas' clocks need not agree. A claim is a
+// key whose time to live is the lease; a commit makes it done for
 // Config.Retention.
 //
 // # When Redis is away
 //
-// Every call returns within Config.Timeout, with an error when Redis did not
-// answer by then: never claimed or done on a guess. The receiver then asks the
-// provider to send again (see InsecureProcessWithoutStore of its options for the other
-// choice), so events are late, not lost, for as long as the provider tries.
+// Every call returns within Config.Timeout. If Redis has not answered by then,
+// the call returns an error; it never guesses that an event is claimed or done.
+// The receiver then asks the provider to deliver again
+// (InsecureProcessWithoutStore of its options chooses otherwise). So events are
+// late, not lost, for as long as the provider keeps trying.
 //
-// No call is made a second time on its own, since a call whose answer got lost
+// The store never repeats a call by itself, because a call whose answer was lost
 // may have been carried out:
-//   - a claim may be held although nobody knows. The store gives it up as soon
-//     as it can, once; where that fails too it stays busy until its lease ends,
-//     and the provider is asked to send again until then.
-//   - an event may be done although its commit returned an error. That is what
-//     the commit was for.
-//   - an event may be processed and its commit have got lost: when the lease has
-//     ended, the same event is processed again if it is sent again.
+//   - A claim may be held without anybody knowing. The store tries once to
+//     release
+//
+// it, as soon as the call has ended. If that fails too, the event is busy until
+// the lease ends, and the provider is asked to deliver again.
+//   - An event may be done although its commit returned an error. That is
+//     harmless.
+//   - A commit may be lost after the function has returned nil. If the event
+//     is
+//
+// delivered again after its lease has ended, it is processed again.
 //
 // # What is lost when Redis loses its memory
 //
-// Whatever Redis forgets was never processed as far as this store knows: an
-// event that is sent again is then processed again, and one that is being
-// processed at that moment can be claimed by another replica. Payatom's memory
-// of hashes is gone as well. So the settling of an order must be idempotent,
-// with this store as without. (That does not help against a forged webhook of
-// Payatom, which names another order: confirm, or use order ids of one length.)
-// Redis forgets
-//   - all of it, when it restarts without persistence, or is flushed;
-//   - the last second or two when it crashes with appendonly and its default
-//     appendfsync everysec, everything since the last snapshot with snapshots
-//     only, and nothing that it had answered with appendfsync always;
-//   - what had not reached the replica, in a failover: replication is
+// The store knows nothing of an event that Redis has forgotten. When the event is
+// delivered again, it is processed again; when it is being processed at that
+// moment, another replica can claim it. Payatom's memory of hashes is lost as
+// well. So make the settling of an order idempotent, with this store as without
+// it. (That does not help against a forged webhook of Payatom, which names
+// another order: confirm, or use order ids of one length.) Redis forgets
+//   - everything, when it is flushed or restarts without persistence;
+//   - after a crash, the last second or two with appendonly and its default
+//
+// appendfsync everysec, everything since the last snapshot with snapshots only,
+// and nothing that it had acknowledged with appendfsync always;
+//   - in a failover, what had not reached the replica: replication is
 //     asynchronous;
-//   - events of its own choice, when it is full, under every eviction policy but
-//     noeviction: all keys here have a time to live, so the volatile policies
-//     take them as well as the allkeys ones.
+//   - when it is full, events of its own choice under every eviction policy
+//     but
+//
+// noeviction: all keys of this store have a time to live, so the volatile
+// policies evict them as well as the allkeys ones.
 //
 // Recommended: maxmemory-policy noeviction, appendonly yes, and a server that is
 // not shared with a cache or a rate limiter, which want the opposite. With
-// noeviction a full server refuses claims, and the provider is asked to send
+// noeviction, a full server refuses claims, and the provider is asked to deliver
 // again. An event takes about 250 bytes for Config.Retention.
 //
-// Redis is no place for the durable record of payments: the record is the
-// merchant's database. Where events must not be lost, store them there in one
-// transaction with what they settle, and use this to keep replicas from doing
-// the work twice.
+// Redis is not the durable record of payments; the merchant's database is. Where
+// events must not be lost, store them there in one transaction with what they
+// settle, and use this store to keep replicas from doing the work twice.
 //
 // # The server
 //
-// A Redis server, what Sentinels name as the primary, or a cluster: each script
-// touches one key. The tests run on 7.0. Sentinels and clusters fail over, and a
-// failover forgets; see above. Braces in Config.Prefix are a hash tag, and put
-// all keys on one node of a cluster. A clock of the server that is put back
-// lengthens leases by as much, one that is put forward shortens them. The user
-// needs the commands EVALSHA, EVAL, GET, SET and DEL on the keys
-// Config.Prefix:once:*, besides what a connection needs. [Store.Ping] reports
-// whether that is so.
+// The server is a Redis server, the primary behind Sentinels, or a cluster; each
+// script touches one key. The tests run on Redis 7.0. Sentinels and clusters fail
+// over, and a failover forgets (see above). Braces in Config.Prefix are a hash
+// tag, and put all keys on one node of a cluster. Setting the server's clock back
+// lengthens leases by as much; setting it forward shortens them. The user needs
+// the commands EVALSHA, EVAL, GET, SET and DEL on the keys Config.Prefix:once:*,
+// besides what a connection needs. [Store.Ping] checks that.
 //
-// Errors hold no credentials. Where these can't be known, as with a provider of
-// credentials or with Sentinels, of a server's text only the first word is
-// repeated.
+// Errors hold no credentials. Where the store can't know them (behind Sentinels,
+// or with a provider of credentials), an error repeats only the first word of the
+// server's text.
 //
-// go-redis writes failed dials to its own logger; see redis.SetLogger.
+// go-redis logs failed dials to a logger of its own; redis.SetLogger replaces it.
 package redisstore

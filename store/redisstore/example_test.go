@@ -11,12 +11,12 @@ import (
 	"github.com/payack/payack/store/redisstore"
 )
 
-// Replicas share a store on Redis: whichever of them gets a callback, one calls
-// the function, and none after it has returned nil.
+// Replicas share a store on Redis: whichever of them receives a callback, one at
+// a time calls the function, and none does after it has returned nil.
 func Example() {
 	store, err := redisstore.Open(os.Getenv("REDIS_URL"), redisstore.Config{})
 	if err != nil {
-		fmt.Println(err) // a URL that is none; Redis is not called yet
+		fmt.Println(err) // an invalid URL; Redis is not called yet
 		return
 	}
 	defer store.Close()

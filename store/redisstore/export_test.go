@@ -7,9 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// NewPatient is New without the bounds on Config.Timeout, for tests of what
-// Redis decides: on a busy machine a call may take longer without anything being
-// wrong.
+// NewPatient is New without the bounds on Config.Timeout, for tests of what Redis
+// decides: on a busy machine a call may take long although nothing is wrong.
 func NewPatient(opts *redis.Options, cfg Config) *Store {
 	cfg.Timeout = 30 * time.Second
 	return own(opts, cfg)
@@ -30,8 +29,8 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
 end
 return 1`)
 
-// Advance takes d from what is left of every lease and retention: for a store
-// whose time is its keys' time to live, d has passed.
+// Advance shortens the time to live of every key by d: for this store, that is
+// what passing time means.
 func (s *Store) Advance(d time.Duration) error {
 	return advanceScript.Run(context.Background(), s.client, nil, s.prefix, d.Milliseconds()).Err()
 }

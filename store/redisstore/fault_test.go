@@ -20,14 +20,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// shortTimeout is the time-out of tests in which Redis doesn't answer.
+// shortTimeout is the timeout of tests in which Redis doesn't answer.
 const shortTimeout = 200 * time.Millisecond
 
-// patience is how long such a call may take; the rest is for a machine that has
-// something else to do.
+// patience bounds how long such a call may take, with a margin for a busy
+// machine.
 const patience = shortTimeout + 2*time.Second
 
-// fails makes a claim that must fail in time, and commit and release likewise.
+// fails checks that a claim, a commit and a release fail in time.
 func fails(t *testing.T, s payack.Store, id string) {
 	t.Helper()
 	for name, call := range map[string]func() error{
@@ -65,12 +65,12 @@ func TestRefusedFromTheStartAndUpLater(t *testing.T) {
 	assert.Equal(t, payack.ClaimDone, claim(t, patient, "id").State)
 }
 
-// workload claims and commits fresh ids until it is told to stop, and notes what
-// it was told.
+// workload claims and commits fresh ids until it is stopped, and records the
+// answers.
 type workload struct {
 	mu        sync.Mutex
-	committed []string // nil was returned
-	held      []string // claimed, and left alone
+	committed []string // commits that returned nil
+	held      []string // claimed, neither committed nor released
 	failures  int
 }
 
@@ -156,7 +156,7 @@ func TestKilledAndRestartedWithPersistence(t *testing.T) {
 	}
 }
 
-// What the package's documentation says is lost.
+// The losses that the package's documentation names.
 func TestKilledAndRestartedWithoutPersistence(t *testing.T) {
 	server := ownServer(t)
 	prefix := freshPrefix()
@@ -188,7 +188,7 @@ func TestPaused(t *testing.T) {
 		longest = max(longest, time.Since(start)/3)
 	}
 	t.Logf("a call while Redis hangs, time-out %v: %v", shortTimeout, longest)
-	// Many at once, more than the pool has connections.
+	// More calls at once than the pool has connections.
 	var wg sync.WaitGroup
 	for i := range 200 {
 		wg.Go(func() { fails(t, s, fmt.Sprint("many ", i)) })
@@ -199,8 +199,8 @@ func TestPaused(t *testing.T) {
 
 	goOn()
 	connect(t, s)
-	// Redis has carried out what it found; nothing of it is done, and what is
-	// held is free in the end.
+	// Redis has carried out the calls that reached it. None of them made an event
+	// done, and every claim is free in the end.
 	patient := newPatient(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Prefix: prefix})
 	assert.Equal(t, payack.ClaimDone, claim(t, patient, "done").State)
 	assert.NotEqual(t, payack.ClaimDone, claim(t, patient, "alone 0").State)
@@ -210,8 +210,8 @@ func TestPaused(t *testing.T) {
 	}
 }
 
-// Hung before there is any connection: dialling works, since the kernel accepts,
-// and the greeting is never answered.
+// Hung before the first connection: the kernel accepts the dial, and the greeting
+// is never answered.
 func TestPausedFromTheStart(t *testing.T) {
 	server := ownServer(t)
 	goOn := pause(t, server)
@@ -223,7 +223,7 @@ func TestPausedFromTheStart(t *testing.T) {
 	connect(t, s)
 }
 
-// Whatever in a client does not heed its context doesn't hold a call.
+// Parts of a client that ignore the context don't hold a call.
 func TestHungDialerAndHooks(t *testing.T) {
 	hang := make(chan struct{})
 	t.Cleanup(func() { close(hang) })
@@ -266,7 +266,7 @@ func TestScriptFlush(t *testing.T) {
 	}
 }
 
-// A server that takes no writes: what was done is done, nothing is claimed.
+// A server that refuses writes: done events stay done, and nothing is claimed.
 func TestServersThatTakeNoWrites(t *testing.T) {
 	ctx := context.Background()
 	for name, spoil := range map[string]func(c *redis.Client) error{
@@ -294,11 +294,11 @@ func TestServersThatTakeNoWrites(t *testing.T) {
 	}
 }
 
-// wire stands between a store and Redis and can lose answers.
+// wire is a proxy between a store and Redis that can lose answers.
 type wire struct {
 	addr string
 	lose atomic.Bool
-	// scripts counts the calls of scripts that went through.
+	// scripts counts the script calls that reached Redis.
 	scripts atomic.Int64
 }
 
@@ -319,7 +319,7 @@ func newWire(t *testing.T, to string) *wire {
 				_ = in.Close()
 				continue
 			}
-			var script atomic.Bool // the last thing said was a script
+			var script atomic.Bool // the last command was a script
 			go func() {
 				defer out.Close()
 				buf := make([]byte, 1<<16)
@@ -371,14 +371,14 @@ func TestLostAnswers(t *testing.T) {
 	w.scripts.Store(0)
 	_, err := s.Claim(ctx, "claim", "f", lease)
 	require.ErrorIs(t, err, io.EOF)
-	// The claim was carried out, and is given up: not after the lease, now.
+	// The claim was carried out; it is released at once, not when the lease ends.
 	require.Eventually(t, func() bool {
 		c, err := direct.Claim(ctx, "claim", "f", lease)
 		return err == nil && c.State == payack.ClaimGranted
 	}, 20*time.Second, time.Millisecond)
 	assert.EqualValues(t, 2, w.scripts.Load(), "the claim once, its release once")
 
-	// A commit whose answer is lost was carried out, once.
+	// A commit whose answer was lost was carried out once.
 	w.scripts.Store(0)
 	err = s.Commit(ctx, "commit", token)
 	require.Error(t, err)
@@ -387,7 +387,7 @@ func TestLostAnswers(t *testing.T) {
 	assert.Equal(t, payack.ClaimDone, claim(t, direct, "commit").State)
 }
 
-// The caller that goes away while the call is on its way.
+// The caller goes away while the call is under way.
 func TestCancelledWhileWaiting(t *testing.T) {
 	server := ownServer(t)
 	prefix := freshPrefix()

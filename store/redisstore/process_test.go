@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The environment that turns the test binary into one of the claimers.
+// These variables turn the test binary into one of the claimers.
 const (
 	claimerURL    = "PAYACKTEST_CLAIMER_URL"
 	claimerPrefix = "PAYACKTEST_CLAIMER_PREFIX"
@@ -44,13 +44,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// quiet keeps go-redis's reports of the faults we make out of the output.
+// quiet hides go-redis's reports of the faults that the tests cause.
 type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
 
-// claimAll waits for a line, claims every id from several goroutines, commits
-// what it gets, and reports how often it got each.
+// claimAll waits for a line, claims every id from several goroutines, commits the
+// claims it is granted, and prints how often each id was granted.
 func claimAll(url, prefix string) error {
 	opts, err := redis.ParseURL(url)
 	if err != nil {
@@ -121,7 +121,7 @@ func TestProcessesClaimEachIDOnce(t *testing.T) {
 		cmd.Stdin = r
 		require.NoError(t, cmd.Start())
 		require.NoError(t, r.Close())
-		t.Cleanup(func() { _ = cmd.Process.Kill() }) // no matter if it has ended
+		t.Cleanup(func() { _ = cmd.Process.Kill() }) // an error means that it has ended
 		c := claimer{out: bufio.NewReader(out), in: w, done: cmd.Wait}
 		line, err := c.out.ReadString('\n')
 		require.NoError(t, err)

@@ -35,8 +35,8 @@ const (
 
 var keyPair = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
-// elsewhere is a store of another process: receivers of one process whose stores
-// have one home are kept apart before Redis is asked.
+// elsewhere is a store as another process has it: within one process, receivers
+// with stores of one home exclude each other before they ask Redis.
 type elsewhere struct {
 	*redisstore.Store
 	home string
@@ -44,8 +44,7 @@ type elsewhere struct {
 
 var processes atomic.Int64
 
-// newElsewhere returns a store that shares its prefix with others, as a process
-// of its own.
+// newElsewhere returns a store with a shared prefix and a home of its own.
 func newElsewhere(t *testing.T, opts *redis.Options, prefix string) elsewhere {
 	t.Helper()
 	return elsewhere{newPatient(t, opts, redisstore.Config{Prefix: prefix}), fmt.Sprint("process ", processes.Add(1))}
@@ -54,8 +53,8 @@ func newElsewhere(t *testing.T, opts *redis.Options, prefix string) elsewhere {
 // Home implements [payack.Store].
 func (e elsewhere) Home() string { return e.home }
 
-// replica is one process of a merchant's, as far as it shows: its own receiver,
-// its own store, one Redis.
+// replica imitates a process of the merchant's: a receiver and a store of its
+// own, on the shared Redis.
 type replica struct {
 	handler http.Handler
 	mu      sync.Mutex
@@ -105,7 +104,7 @@ func ptsReplica(t *testing.T, s payack.Store, fn func(context.Context, *payack.P
 	return r
 }
 
-// ptsCallback returns a signed callback that a transaction was paid.
+// ptsCallback returns the signed callback of a paid transaction.
 func ptsCallback(t *testing.T, transaction, amount string) string {
 	t.Helper()
 	key, err := keyPair()
@@ -137,7 +136,7 @@ func TestReplicasCallOnce(t *testing.T) {
 	var called atomic.Int64
 	fn := func(context.Context, *payack.PTSEvent) error {
 		called.Add(1)
-		time.Sleep(5 * time.Millisecond) // so that the others meet it
+		time.Sleep(5 * time.Millisecond) // so that the other deliveries find it claimed
 		return nil
 	}
 	var replicas []*replica
@@ -177,7 +176,7 @@ func TestReplicasCallOnce(t *testing.T) {
 	logs := replicas[0].lines() + replicas[1].lines()
 	assert.Equal(t, events, strings.Count(logs, `"outcome":"accepted"`))
 	assert.NotContains(t, logs, `"level":"ERROR"`)
-	// The replicas met in Redis, and not in this process.
+	// Redis kept the replicas apart, not this process.
 	assert.Contains(t, logs, "the same event is being processed elsewhere")
 }
 
@@ -205,7 +204,8 @@ func TestCallbackThatFailsIsCalledOnTheOtherReplica(t *testing.T) {
 	assert.EqualValues(t, 3, called.Load())
 }
 
-// A replica that dies in its callback: free again when the lease has ended.
+// A replica dies in its callback: the event is free again when the lease has
+// ended.
 func TestCrashedReplica(t *testing.T) {
 	opts := anyServer(t)
 	s := newPatient(t, opts, redisstore.Config{})
@@ -214,7 +214,7 @@ func TestCrashedReplica(t *testing.T) {
 		called.Add(1)
 		return nil
 	})
-	// What a dead process leaves behind: a claim.
+	// A dead process leaves its claim behind.
 	body := ptsCallback(t, "1", "100.50")
 	ev := eventOf(t, body)
 	c, err := s.Claim(context.Background(), ev.ID(), ev.Fingerprint(), time.Minute)
@@ -295,8 +295,8 @@ func TestStoreDown(t *testing.T) {
 	assert.EqualValues(t, 1, called.Load())
 }
 
-// Redis goes away while the callback runs: the work is done, so the provider is
-// told so, and the failure is logged.
+// Redis fails while the callback runs. The work is done, so the provider is told
+// so, and the failure is logged.
 func TestStoreGoesDownInTheMiddle(t *testing.T) {
 	server := ownServer(t)
 	s := newStore(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Timeout: shortTimeout})
@@ -315,8 +315,8 @@ func payatomReplica(t *testing.T, s payack.Store, fn func(context.Context, *paya
 	r := &replica{}
 	receiver, err := middleware.NewPayatom(middleware.PayatomConfig{
 		SecretKeys: payack.Secrets(secretKey),
-		// ORD1 and ORD15 both exist, and any amount goes: what is left is the
-		// memory of hashes.
+		// ORD1 and ORD15 both exist, and any amount is accepted: only the memory
+		// of hashes can refuse.
 		Expect: func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
 			return payack.Expectation{Found: ev.OrderID == "ORD1" || ev.OrderID == "ORD15"}, nil
 		},
@@ -358,7 +358,7 @@ func TestReplicasShareTheMemoryOfHashes(t *testing.T) {
 
 	signer, err := verify.NewPayatomSigner(payack.NewSecret(secretKey))
 	require.NoError(t, err)
-	// ORD1 and 51.5 are one text with ORD15 and 1.5.
+	// ORD1 with 51.5 joins to the same text as ORD15 with 1.5.
 	hash := signer.PostHash("ORD1", "51.5", "Approved")
 	assert.Equal(t, yes, a.send(payatomWebhook(t, "ORD1", "51.5", hash)))
 	assert.Equal(t, no, b.send(payatomWebhook(t, "ORD15", "1.5", hash)), "the same hash")

@@ -15,8 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What a server of the test's own is started with, if it is to keep what it
-// acknowledged.
+// durable starts a server that keeps everything it acknowledged.
 var durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
 
 // ownServer starts a server that the test may kill, pause and restart.
@@ -31,8 +30,8 @@ func restart(t *testing.T, s *testserver.Server) {
 	require.NoError(t, s.Start())
 }
 
-// pause stops a server; it goes on with the function returned, or at the end of
-// the test.
+// pause stops a server. It goes on when goOn is called, or at the end of the
+// test.
 func pause(t *testing.T, s *testserver.Server) (goOn func()) {
 	t.Helper()
 	s.Pause()
@@ -48,7 +47,7 @@ func client(t *testing.T, opts *redis.Options) *redis.Client {
 	return c
 }
 
-// anyServer returns the options of a server that is only called.
+// anyServer returns the options of a server that the test doesn't disturb.
 func anyServer(t *testing.T) *redis.Options {
 	t.Helper()
 	opts, err := redis.ParseURL(anyURL(t))
@@ -56,7 +55,7 @@ func anyServer(t *testing.T) *redis.Options {
 	return opts
 }
 
-// anyURL is anyServer for what wants a URL.
+// anyURL is anyServer as a URL.
 func anyURL(t *testing.T) string {
 	t.Helper()
 	return testserver.Redis(t).DSN
@@ -64,12 +63,13 @@ func anyURL(t *testing.T) string {
 
 var prefixes atomic.Int64
 
-// freshPrefix keeps a test's keys apart from those of others and of earlier runs.
+// freshPrefix keeps a test's keys apart from those of other tests and earlier
+// runs.
 func freshPrefix() string {
 	return fmt.Sprintf("payacktest-%d-%d-%d", os.Getpid(), time.Now().UnixNano(), prefixes.Add(1))
 }
 
-// newStore makes one as users do, with its time-out.
+// newStore makes a store as users do, with the timeout of cfg.
 func newStore(t *testing.T, opts *redis.Options, cfg redisstore.Config) *redisstore.Store {
 	t.Helper()
 	if cfg.Prefix == "" {
@@ -81,8 +81,8 @@ func newStore(t *testing.T, opts *redis.Options, cfg redisstore.Config) *redisst
 	return s
 }
 
-// newPatient makes one that waits, for tests of what Redis decides. Its keys are
-// deleted in the end, since the server may be somebody's.
+// newPatient makes a store with a long timeout, for tests of what Redis decides.
+// Its keys are deleted at the end, since the server may be somebody's own.
 func newPatient(t *testing.T, opts *redis.Options, cfg redisstore.Config) *redisstore.Store {
 	t.Helper()
 	if cfg.Prefix == "" {

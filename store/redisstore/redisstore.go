@@ -18,37 +18,36 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// The defaults and bounds of Config.
+// Defaults and bounds of Config.
 const (
 	// DefaultPrefix is Config.Prefix if empty.
 	DefaultPrefix = "payack"
-	// MinRetention is the shortest and the default Config.Retention. For how
-	// long PTS and Payatom send again is not documented.
+	// MinRetention is the shortest Config.Retention, and the default. PTS and
+	// Payatom don't document for how long they deliver again.
 	MinRetention = 7 * 24 * time.Hour
 	// DefaultTimeout is Config.Timeout if zero.
 	DefaultTimeout = time.Second
-	// MaxTimeout is the longest Config.Timeout: the receiver's deadline, 8
-	// seconds by default, is for the merchant's function, too.
+	// MaxTimeout is the longest Config.Timeout. A call to Redis and the
+	// merchant's function share the receiver's deadline, 8 seconds by default.
 	MaxTimeout = 5 * time.Second
 )
 
-// Config says how events are remembered. The zero value is a working choice.
+// Config says how events are remembered. The zero value is valid.
 type Config struct {
-	// Prefix begins all keys in Redis, [DefaultPrefix] if empty. Stores with the
-	// same prefix on the same server and database, or in the same cluster, share
-	// their events.
+	// Prefix begins the names of all keys in Redis, [DefaultPrefix] if empty.
+	// Stores with the same prefix on the same database or cluster share their
+	// events.
 	Prefix string
-	// Retention is how long an event stays done, counted from its commit; at
-	// least [MinRetention], which it is if zero.
+	// Retention is how long an event stays done after its commit, [MinRetention]
+	// if zero and at least that.
 	Retention time.Duration
-	// Timeout is how long a call waits for Redis at most, connecting included:
-	// above 0 and at most [MaxTimeout], and [DefaultTimeout] if zero. A context
-	// with an earlier end shortens it.
+	// Timeout bounds each call, connecting included: at most [MaxTimeout], and
+	// [DefaultTimeout] if zero. A context may end a call earlier.
 	Timeout time.Duration
 }
 
-// Validate returns an error that names the member and the fix, or nil. [New]
-// calls it.
+// Validate returns an error that names the member and the fix, or nil. [New] and
+// [NewWithClient] call it.
 func (c *Config) Validate() error {
 	switch {
 	case c.Retention != 0 && c.Retention < MinRetention:
@@ -59,8 +58,7 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// Store is the [payack.Store] on Redis. It is safe for use by several
-// goroutines.
+// Store is a [payack.Store] on Redis. It is safe for concurrent use.
 type Store struct {
 	client    sender
 	close     func() error
@@ -77,7 +75,7 @@ var _ interface {
 } = (*Store)(nil)
 
 // Open is [New] with a URL: redis://user:password@host:port/db, rediss:// for
-// TLS, or unix://user:password@/path?db=n. Its parameters are those of
+// TLS, or unix://user:password@/path?db=n. The URL's parameters are those of
 // redis.ParseURL. The error doesn't repeat the URL, which may hold a password.
 func Open(url string, cfg Config) (*Store, error) {
 	opts, err := redis.ParseURL(url)
@@ -88,14 +86,14 @@ func Open(url string, cfg Config) (*Store, error) {
 	return New(opts, cfg)
 }
 
-// New returns a store on the Redis server that opts names, or an error that
-// names what is wrong with cfg. It does not connect: a service starts while
-// Redis is down. Close it after use.
+// New returns a store on the Redis server that opts names. The error names what
+// is wrong with opts or cfg. New does not connect, so a service can start while
+// Redis is down. Close the store after use.
 //
-// Of opts a copy is taken, in which the members that a bounded wait and a call
-// made only once hang on are overwritten: ContextTimeoutEnabled, all retries,
-// all time-outs except a DialTimeout (Config.Timeout if zero), and the
-// maintenance notifications (off).
+// New copies opts and overrides what would let a call outlast its timeout or be
+// sent twice: it sets ContextTimeoutEnabled, switches off all retries and the
+// maintenance notifications, and sets all timeouts to Config.Timeout. It leaves a
+// DialTimeout above zero as it is.
 func New(opts *redis.Options, cfg Config) (*Store, error) {
 	if opts == nil {
 		return nil, errors.New("redisstore: New was given no redis.Options: name the server in Addr")
@@ -106,7 +104,7 @@ func New(opts *redis.Options, cfg Config) (*Store, error) {
 	return own(opts, cfg), nil
 }
 
-// own makes the store of a valid cfg, with a client of its own.
+// own makes a store with a client of its own. cfg is valid.
 func own(opts *redis.Options, cfg Config) *Store {
 	client := redis.NewClient(bounded(opts, cmp.Or(cfg.Timeout, DefaultTimeout)))
 	s := build(client, cfg)
@@ -114,23 +112,21 @@ func own(opts *redis.Options, cfg Config) *Store {
 	return s
 }
 
-// NewWithClient returns a store on what an existing client is connected to: a
-// server, the primary that Sentinels name (redis.NewFailoverClient) or a cluster
-// (redis.NewClusterClient). It does not connect. The client stays the caller's:
-// [Store.Close] doesn't close it, and it must stay open for as long as the store
-// is used.
+// NewWithClient returns a store that uses an existing client: one for a server,
+// for the primary behind Sentinels (redis.NewFailoverClient), or for a cluster
+// (redis.NewClusterClient). It does not connect. The caller keeps the client open
+// for as long as the store is used; [Store.Close] doesn't close it.
 //
-// The client must be made with ContextTimeoutEnabled, without which a server
-// that hangs holds connections long after a call has ended. Leave its
-// maintenance notifications off, and let DialTimeout be no longer than needed:
-// a connection that nobody waits for any more is still made. MaxRetries and
-// MaxRedirects don't matter, since no call is sent again that may have been
-// carried out.
+// Make the client with ContextTimeoutEnabled: without it, a hung server holds
+// connections long after a call has returned. Leave its maintenance notifications
+// off. Keep DialTimeout short, since a dial goes on after its call has returned.
+// MaxRetries and MaxRedirects don't matter: the store never repeats a call that
+// may have been carried out.
 //
-// The error names the option and the fix where a *redis.Client or a
-// *redis.ClusterClient is seen to be without that, where the client is nil, and
-// for a *redis.Ring: that takes keys to another server while one is away, and so
-// forgets. What other types of clients do can't be seen.
+// NewWithClient refuses, with an error that names the fix, a nil client, a
+// *redis.Client or *redis.ClusterClient without ContextTimeoutEnabled, and a
+// *redis.Ring, which moves keys to another server while one is down and so
+// forgets events. It can't check clients of other types.
 func NewWithClient(client redis.UniversalClient, cfg Config) (*Store, error) {
 	if err := checkClient(client); err != nil {
 		return nil, err
@@ -155,9 +151,9 @@ func build(client redis.UniversalClient, cfg Config) *Store {
 	}
 }
 
-// bounded returns a copy of opts with which no command outlives its context or
-// is sent twice: with go-redis's defaults a hung server holds a call for
-// seconds, whatever the context says, and a lost answer is asked for again.
+// bounded returns a copy of opts with which no command outlives its context or is
+// sent twice. With go-redis's defaults, a hung server holds a call for seconds
+// after its context has ended, and a command whose answer was lost is repeated.
 func bounded(opts *redis.Options, timeout time.Duration) *redis.Options {
 	o := *opts
 	o.ContextTimeoutEnabled = true
@@ -169,20 +165,20 @@ func bounded(opts *redis.Options, timeout time.Duration) *redis.Options {
 	if o.DialTimeout <= 0 {
 		o.DialTimeout = timeout
 	}
-	// They move connections between servers behind the pool's back and lengthen
-	// time-outs while they do.
+	// Maintenance notifications move pooled connections to other servers and
+	// lengthen timeouts meanwhile.
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return &o
 }
 
-// Close closes the connections of a store made by [Open] or [New]; calls after
-// that return an error. It does nothing for one made by [NewWithClient].
+// Close closes the connections of a store made by [Open] or [New]; later calls
+// return an error. It does nothing for a store made by [NewWithClient].
 func (s *Store) Close() error { return s.close() }
 
-// Ping reports whether events could be claimed now: it writes a key that ends
-// after a millisecond, so a replica, a full server and a user without the rights
-// are errors, too. It takes no longer than Config.Timeout. The error is one line
-// that names the fix, without credentials.
+// Ping reports whether events can be claimed now. It writes a key that lives for
+// a millisecond, so it returns an error for a replica, for a full server and for
+// a user without the rights, too. It returns within Config.Timeout. The error is
+// one line that names the fix, without credentials.
 func (s *Store) Ping(ctx context.Context) error {
 	answer, _, err := s.run(ctx, "ping", pingScript, s.prefix+"ping")
 	if err != nil {
@@ -194,9 +190,9 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// The value of a key is a letter, c for claimed and d for done, then the digest
-// of the fingerprint in 43 characters, and for a claim its token. Its time to
-// live is what is left of the lease, or of the retention.
+// The value of a key is a letter (c for claimed, d for done), then the digest of
+// the fingerprint in 43 characters, then for a claim its token. The key's time to
+// live is the rest of the lease or of the retention.
 var (
 	claimScript = redis.NewScript(`
 local v = redis.call('GET', KEYS[1])
@@ -272,28 +268,26 @@ redis.call('SET', KEYS[1], '', 'PX', 1)
 return 'ok'`)
 )
 
-// digest returns 43 characters for any text.
+// digest returns 43 characters for a text of any length.
 func digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// key returns the key of an id.
 func (s *Store) key(id string) string { return s.prefix + digest(id) }
 
-// errStrange is for what this package's scripts don't answer.
-var errStrange = errors.New("redisstore: what Redis answered is not understood, as if something else wrote to keys with this prefix: set a Config.Prefix of its own, and check that a Redis server is at this address")
+// errStrange is the error for an answer that no script of this package gives.
+var errStrange = errors.New("redisstore: Redis gave an unknown answer: set a Config.Prefix that no other program writes to, and check that the address is that of a Redis server")
 
-// Claim implements [payack.Store]. The lease must be above 0 and is rounded up
-// to whole milliseconds. With an error nothing is known; should Redis have
-// carried the claim out all the same, it is given up in the background, or ends
-// with its lease.
+// Claim implements [payack.Store]. The lease must be above 0; it is rounded up to
+// whole milliseconds. After an error the claim may have been made all the same:
+// it is then released in the background, or ends with its lease.
 func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
 	if lease <= 0 {
 		return payack.Claim{}, fmt.Errorf("redisstore: claim: the lease is %v; give one above 0", lease)
 	}
-	// Made here and not by the server, so that the claim can be given up even if
-	// no answer comes.
+	// Made here and not by the server, so that the claim can be released even
+	// when its answer is lost.
 	token := rand.Text()
 	answer, ended, err := s.run(ctx, "claim", claimScript, s.key(id), digest(fingerprint), token, milliseconds(lease))
 	if err != nil {
@@ -311,22 +305,23 @@ func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Du
 	return payack.Claim{}, errStrange
 }
 
-// states are the answers of scripts.
+// states maps the scripts' answers.
 var states = map[string]payack.ClaimState{
 	"done":     payack.ClaimDone,
 	"busy":     payack.ClaimBusy,
 	"conflict": payack.ClaimConflict,
 }
 
-// Home implements [payack.Store]. It is made of the addresses in the client's
-// options, the database and the prefix, and holds no credentials. Two names of
-// one server are two homes. All clients that ask Sentinels have one home for
-// each database and prefix, since they don't show which primary they ask for:
-// give each primary a Config.Prefix of its own. Clients of types other than
-// *redis.Client and *redis.ClusterClient are known by the client itself.
+// Home implements [payack.Store]. It is built from the addresses in the client's
+// options, the database and the prefix, and holds no credentials.
+//
+// Two addresses of one server are two homes. All clients behind Sentinels have
+// the same home for the same database and prefix, since their options don't name
+// the primary: give each primary a Config.Prefix of its own. A client of a type
+// other than *redis.Client and *redis.ClusterClient is a home of its own.
 func (s *Store) Home() string { return s.home }
 
-// Lookup implements [payack.Store].
+// Lookup implements [payack.Store]. After an error nothing is known.
 func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	answer, _, err := s.run(ctx, "lookup", lookupScript, s.key(id), digest(fingerprint))
 	if err != nil {
@@ -338,8 +333,8 @@ func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.Clai
 	return payack.ClaimUnknown, errStrange
 }
 
-// Bind implements [payack.Binder]. After an error the id may be done with this
-// fingerprint, or not; calling again is safe.
+// Bind implements [payack.Binder]. After an error the event may or may not be
+// done with this fingerprint; calling Bind again is safe.
 func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	answer, _, err := s.run(ctx, "bind", bindScript, s.key(id), digest(fingerprint), milliseconds(s.retention))
 	if err != nil {
@@ -351,22 +346,23 @@ func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimS
 	return payack.ClaimUnknown, errStrange
 }
 
-// giveUp releases a claim of which nobody learnt, once the call that made it has
+// giveUp releases a claim whose answer was lost, once the call that made it has
 // ended.
 func (s *Store) giveUp(ended <-chan struct{}, id, token string) {
 	<-ended
-	_ = s.Release(context.Background(), id, token) // or the lease ends it
+	_ = s.Release(context.Background(), id, token) // otherwise the lease ends it
 }
 
-// Commit implements [payack.Store]. After an error other than
-// [payack.ErrNotHeld] the event may be done, or still be claimed.
+// Commit implements [payack.Store]. It returns [payack.ErrNotHeld] when the claim
+// is not held. After any other error the event may be done, or still claimed.
 func (s *Store) Commit(ctx context.Context, id, token string) error {
 	answer, _, err := s.run(ctx, "commit", commitScript, s.key(id), token, milliseconds(s.retention))
 	return settled(answer, err)
 }
 
-// Release implements [payack.Store]. After an error other than
-// [payack.ErrNotHeld] the event may be free, or still be claimed.
+// Release implements [payack.Store]. It returns [payack.ErrNotHeld] when the
+// claim is not held. After any other error the event may be free, or still
+// claimed.
 func (s *Store) Release(ctx context.Context, id, token string) error {
 	answer, _, err := s.run(ctx, "release", releaseScript, s.key(id), token)
 	return settled(answer, err)
@@ -386,9 +382,9 @@ func settled(answer string, err error) error {
 
 func milliseconds(d time.Duration) int64 { return int64((d-1)/time.Millisecond) + 1 }
 
-// run makes one call and waits for its answer, no longer than the timeout and
-// the context allow. After an error the call may have been carried out if ended
-// is not nil; that is closed when the call itself is over.
+// run makes one call and waits for its answer, bounded by the timeout and by ctx.
+// When ended is not nil beside an error, the call may have been carried out;
+// ended is closed once the call itself is over.
 func (s *Store) run(ctx context.Context, op string, script *redis.Script, key string, args ...any) (answer string, ended <-chan struct{}, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", nil, fmt.Errorf("redisstore: %s: %w", op, err)
@@ -401,9 +397,9 @@ func (s *Store) run(ctx context.Context, op string, script *redis.Script, key st
 	defer cancel()
 	over := make(chan struct{})
 	replies := make(chan reply, 1)
-	// In a goroutine of its own, because not everything in a client heeds a
-	// context: a read heeds its deadline only, credential providers, dialers and
-	// OnConnect may heed neither.
+	// In a goroutine of its own, because parts of a client ignore the context: a
+	// read heeds only its deadline; credential providers, dialers and OnConnect
+	// may heed neither.
 	go func() {
 		defer close(over)
 		v, err := script.Run(ctx, s.client, []string{key}, args...).Text()
@@ -420,14 +416,14 @@ func (s *Store) run(ctx context.Context, op string, script *redis.Script, key st
 	}
 	var refused redis.Error
 	if errors.As(r.err, &refused) {
-		return "", nil, s.explain(op, r.err) // Redis said no, so nothing happened
+		return "", nil, s.explain(op, r.err) // Redis refused, so nothing was done
 	}
 	return "", over, s.explain(op, r.err)
 }
 
 // explain returns an error of one line that names the fix and holds no
-// credentials: a server's message may quote what it was sent, and that includes
-// the authentication.
+// credentials: a server's message may quote the commands it was sent, AUTH among
+// them.
 func (s *Store) explain(op string, err error) error {
 	var timeout net.Error
 	var network *net.OpError

@@ -35,7 +35,7 @@ func TestConformsInRealTime(t *testing.T) {
 	}, storetest.Lease(500*time.Millisecond))
 }
 
-// What is in Redis: one key of one length for each event, with a time to live.
+// Each event is one key of fixed length, with a time to live.
 func TestKeys(t *testing.T) {
 	opts := anyServer(t)
 	ctx := context.Background()
@@ -100,7 +100,7 @@ func TestLeaseOfLessThanAMillisecond(t *testing.T) {
 	assert.Equal(t, payack.ClaimGranted, c.State)
 }
 
-// Keys that somebody else wrote are neither claimed nor done.
+// A key that another program wrote is neither claimed nor done.
 func TestForeignValues(t *testing.T) {
 	opts := anyServer(t)
 	ctx := context.Background()
@@ -109,7 +109,7 @@ func TestForeignValues(t *testing.T) {
 	for _, value := range []string{"", "1", "d", "done", strings.Repeat("x", 100)} {
 		require.NoError(t, c.Set(ctx, s.Key("id"), value, time.Hour).Err())
 		got, err := s.Claim(ctx, "id", "f", lease)
-		assert.ErrorContains(t, err, "not understood", "%q", value)
+		assert.ErrorContains(t, err, "unknown answer", "%q", value)
 		assert.Zero(t, got)
 		assert.ErrorIs(t, s.Commit(ctx, "id", ""), payack.ErrNotHeld)
 		assert.ErrorIs(t, s.Release(ctx, "id", ""), payack.ErrNotHeld)
@@ -164,7 +164,7 @@ func TestOpen(t *testing.T) {
 	assert.ErrorIs(t, err, redis.ErrClosed)
 }
 
-// answering is a server that says the same to everything.
+// answering is a server that answers everything with the same text.
 func answering(t *testing.T, answer string) *redis.Options {
 	t.Helper()
 	return &redis.Options{
@@ -188,8 +188,7 @@ func answering(t *testing.T, answer string) *redis.Options {
 	}
 }
 
-// What answers on the port need not be a Redis, and what it says may repeat what
-// it was sent.
+// The server on the port may not be Redis, and its answer may repeat the command.
 func TestAnswersThatAreNone(t *testing.T) {
 	for _, answer := range []string{
 		"-ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'shop' 'hunter2'\r\n",

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// saying is a server that answers every command with the same.
+// saying is a server that answers every command with the same text.
 func saying(t *testing.T, answer string) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -67,7 +67,7 @@ func saying(t *testing.T, answer string) (addr string) {
 	return l.Addr().String()
 }
 
-// quoting are answers that repeat what was sent, each as some server does.
+// quoting holds answers that repeat the command, in the words of real servers.
 var quoting = []string{
 	"-ERR unknown command 'AUTH', with args beginning with: 'user' 'secretpassword'\r\n",
 	"-ERR unknown command `AUTH`, with args beginning with: `user`, `secretpassword`, \r\n",
@@ -78,8 +78,8 @@ var quoting = []string{
 	"-WRONGPASS user:secretpassword\r\n",
 }
 
-// checkQuiet checks an error for the password, however it is printed, and for
-// its form.
+// checkQuiet checks that an error is one short line of this package's and,
+// however it is printed, doesn't hold the password.
 func checkQuiet(t *testing.T, err error) {
 	t.Helper()
 	require.Error(t, err)

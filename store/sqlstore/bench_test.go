@@ -19,9 +19,9 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// The benchmarks compare rates in turns within one run: each round lets every side
-// work for a while, and a ratio is the median of the rounds'. The servers keep
-// their data where temporary files are: let that be a disk.
+// The benchmarks compare rates within one run. The sides take turns, each round
+// lets every side work for a while, and a ratio is the median over the rounds.
+// The servers keep their data where temporary files are, which must be a disk.
 //
 //	go test -run - -bench . .
 
@@ -37,13 +37,13 @@ type side struct {
 	do   func(ctx context.Context, id string) error
 }
 
-// inTurns runs the sides in turns by so many clients, and reports the rate of the
-// first beside that of each other one.
+// inTurns runs the sides in turns from that many clients, and reports the rate of
+// the first side and its ratio to each other one.
 func inTurns(b *testing.B, clients int, sides ...side) {
 	rates := make([][]float64, len(sides))
 	for round := range *benchRounds + 1 {
 		for i := range sides {
-			i := (i + round) % len(sides) // each goes first at times
+			i := (i + round) % len(sides) // so that each side goes first at times
 			var count atomic.Int64
 			var wg sync.WaitGroup
 			began := time.Now()
@@ -59,7 +59,7 @@ func inTurns(b *testing.B, clients int, sides ...side) {
 				})
 			}
 			wg.Wait()
-			if round > 0 { // the first one opens connections
+			if round > 0 { // the first round opens connections
 				rates[i] = append(rates[i], float64(count.Load())/time.Since(began).Seconds())
 			}
 		}
@@ -81,8 +81,8 @@ func median(x []float64) float64 {
 	return x[len(x)/2]
 }
 
-// bare is the same work without a store: statements of the same bytes, on a table
-// like the store's.
+// bare does the same work without a store: statements of the same size on an
+// equal table.
 type bare struct{ insert, update, look, effect string }
 
 func (p *place) bare(t testing.TB) bare {
@@ -99,7 +99,7 @@ func (p *place) bare(t testing.TB) bare {
 	}
 }
 
-// bytesOf makes 32 bytes and a token of an id.
+// bytesOf derives 32 bytes and a token from an id.
 func bytesOf(id string) (key, token []byte) {
 	key = []byte(fmt.Sprintf("%032s", id[len(id)-16:]))
 	return key, key[16:]
@@ -163,11 +163,11 @@ func BenchmarkClaimAndCommit(b *testing.B) {
 	})
 }
 
-// merchant is what a function does to settle an order.
+// merchant is a merchant's function that settles an order.
 type merchant func(ctx context.Context, tx *sql.Tx, id string) error
 
-// oneInsert is the least; settlement looks the order up, marks it as paid, and
-// enters the payment.
+// oneInsert is the smallest settlement; settlement looks the order up, marks it
+// as paid, and enters the payment.
 func (p *place) oneInsert(bare bare) merchant {
 	return func(ctx context.Context, tx *sql.Tx, id string) error {
 		_, err := tx.ExecContext(ctx, bare.effect, id)
@@ -215,8 +215,8 @@ func BenchmarkInTx(b *testing.B) {
 }
 
 func (p *place) benchInTx(b *testing.B, clients int, bare bare, settle merchant) {
-	// transaction is the merchant's, with what is to be done before the settlement
-	// and after it.
+	// transaction settles in the merchant's transaction, with before and after
+	// around the settlement.
 	transaction := func(ctx context.Context, id string, before func(tx *sql.Tx) error, after func(tx *sql.Tx) error) error {
 		tx, err := p.db.BeginTx(ctx, nil)
 		if err != nil {
@@ -244,7 +244,7 @@ func (p *place) benchInTx(b *testing.B, clients int, bare bare, settle merchant)
 			}
 			return transaction(ctx, id, nil, nil)
 		}},
-		// What InTx does, by hand: no less can mark first and look at the end.
+		// The statements of InTx by hand: mark first, check at the end.
 		side{"two_commits_and_marks", func(ctx context.Context, id string) error {
 			if err := bare.claim(ctx, p.db, id); err != nil {
 				return err
@@ -259,7 +259,7 @@ func (p *place) benchInTx(b *testing.B, clients int, bare bare, settle merchant)
 	)
 }
 
-// A claim of what is done, as most redeliveries are.
+// Claims an event that is done, as most redeliveries do.
 func BenchmarkDuplicate(b *testing.B) {
 	eachBench(b, func(b *testing.B, p *place, clients int) {
 		_, err := p.store.Bind(b.Context(), "done", "f")

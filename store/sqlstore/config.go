@@ -11,10 +11,10 @@ import (
 	"github.com/payack/payack/internal/dialect"
 )
 
-// Dialect is the database's way to speak SQL.
+// Dialect is a database's variant of SQL: [SQLite], [PostgreSQL] or [MySQL].
 type Dialect = dialect.Dialect
 
-// The dialects. MySQL is tested with MariaDB 10.11; MySQL itself is untested.
+// Dialects. MySQL is tested with MariaDB 10.11; MySQL itself is untested.
 var (
 	SQLite     = dialect.SQLite
 	PostgreSQL = dialect.PostgreSQL
@@ -30,31 +30,32 @@ const (
 
 // Config says where and how events are remembered.
 type Config struct {
-	// DB is the merchant's own pool, with whatever driver. The store neither
-	// configures nor closes it.
+	// DB is the merchant's own pool, on any driver. The store neither configures
+	// nor closes it.
 	DB *sql.DB
 	// Dialect names the database behind DB.
 	Dialect Dialect
-	// Prefix begins the names of all tables, [DefaultPrefix] if empty: a letter,
-	// then letters, digits and underscores, in lower case, at most 30. Stores with
-	// the same prefix in the same database share their events.
+	// Prefix begins the names of all tables, [DefaultPrefix] if empty: a
+	// lower-case letter, then lower-case letters, digits and underscores, at most
+	// 30 characters. Stores with the same prefix in the same database share their
+	// events.
 	Prefix string
-	// Retention is how long the readable identity of a done event is kept,
-	// counted from its commit, [DefaultRetention] if zero. What once-only needs
-	// stays for good: the digests of identity and fingerprint, and the time, in
-	// about 100 bytes. [Store.Prune] does it.
+	// Retention is how long [Store.Prune] keeps the readable identity of a done
+	// event, counted from its commit; [DefaultRetention] if zero. The digests of
+	// identity and fingerprint and the time stay forever, in about 100 bytes an
+	// event.
 	Retention time.Duration
-	// Isolation is that of the transactions of [InTx]; zero is the database's
-	// default.
+	// Isolation is the isolation level of the transactions of [InTx]; zero is the
+	// database's default.
 	Isolation sql.IsolationLevel
-	// Logger gets warnings about the database's set-up and about transactions
-	// that the function ended itself; nil is slog.Default.
+	// Logger gets warnings about the database's settings and about functions that
+	// ended their transaction themselves; nil is slog.Default.
 	Logger *slog.Logger
 }
 
 var prefixes = regexp.MustCompile(`^[a-z][a-z0-9_]{0,29}$`)
 
-// withDefaults returns the configuration completed, or an error that names the
+// withDefaults returns the completed configuration, or an error that names the
 // member and the fix.
 func (c Config) withDefaults() (Config, error) {
 	switch {

@@ -15,10 +15,10 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// otherDrivers are used by fewer people, for the same databases.
+// otherDrivers are less common drivers for the same databases.
 var otherDrivers = []database{{"lib/pq", "postgres", sqlstore.PostgreSQL, postgresDSN, nil, []string{"&default_transaction_isolation=serializable"}}}
 
-// The errors of all drivers are told apart, as real servers give them.
+// The errors that real servers give are classified correctly with every driver.
 func TestFaults(t *testing.T) {
 	for _, d := range append(otherDrivers, databases...) {
 		t.Run(d.name, func(t *testing.T) {
@@ -93,7 +93,7 @@ func TestOtherDrivers(t *testing.T) {
 	}
 }
 
-// A serialization failure is to be tried again, as a deadlock is.
+// A serialization failure is retried, like a deadlock.
 func TestSerializationFailure(t *testing.T) {
 	p := databases[1].place(t)
 	p.exec(t, `INSERT INTO effects VALUES ('a', 1)`)
@@ -107,9 +107,9 @@ func TestSerializationFailure(t *testing.T) {
 	require.Equal(t, dialect.Again, p.dialect.Fault(err), "%v", err)
 }
 
-// Under MariaDB's repeatable read a plain SELECT does not see the row that an
-// INSERT has just met; one that is FOR UPDATE does. So what is known of an event is
-// read outside of transactions, and what became of one is read FOR UPDATE.
+// Under MariaDB's repeatable read, a plain SELECT does not see the row that an
+// INSERT has just met; SELECT … FOR UPDATE does. So the store looks events up
+// outside of transactions, and reads the result of a commit FOR UPDATE.
 func TestRepeatableReadHidesARow(t *testing.T) {
 	p := databases[2].place(t)
 	p.exec(t, `CREATE TABLE keyed (k INTEGER PRIMARY KEY)`)
@@ -117,7 +117,7 @@ func TestRepeatableReadHidesARow(t *testing.T) {
 	require.NoError(t, err)
 	defer tx.Rollback()
 	var n int
-	require.NoError(t, tx.QueryRow(`SELECT COUNT(*) FROM keyed`).Scan(&n)) // its view is taken
+	require.NoError(t, tx.QueryRow(`SELECT COUNT(*) FROM keyed`).Scan(&n)) // takes the snapshot
 	p.exec(t, `INSERT INTO keyed VALUES (1)`)
 	_, err = tx.Exec(`INSERT INTO keyed VALUES (1)`)
 	require.Equal(t, dialect.Duplicate, p.dialect.Fault(err), "%v", err)
@@ -125,7 +125,7 @@ func TestRepeatableReadHidesARow(t *testing.T) {
 	require.NoError(t, tx.QueryRow(`SELECT k FROM keyed WHERE k = 1 FOR UPDATE`).Scan(&n))
 }
 
-// MySQL looks before it inserts, where MariaDB inserts without waiting.
+// MySQL looks before it inserts; MariaDB inserts without waiting.
 func TestStatementsForMySQL(t *testing.T) {
 	p := databases[2].place(t)
 	p.store.AsOnMySQL()
@@ -135,7 +135,7 @@ func TestStatementsForMySQL(t *testing.T) {
 	tx, err := p.db.Begin()
 	require.NoError(t, err)
 	defer tx.Rollback()
-	_, err = tx.Exec(`UPDATE payack_once SET state = 2`) // as a function's transaction has it
+	_, err = tx.Exec(`UPDATE payack_once SET state = 2`) // like the transaction of a running function
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()

@@ -16,7 +16,7 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// mount makes the handler of PTS callbacks on a pool of the merchant's.
+// mount makes a handler of PTS callbacks on the merchant's pool.
 func mount(ctx context.Context, db *sql.DB, d sqlstore.Dialect, pts handlers.PTSConfig, settle func(context.Context, *sql.Tx, *payack.PTSEvent) error) (http.Handler, error) {
 	cfg := sqlstore.Config{DB: db, Dialect: d}
 	if err := sqlstore.Migrate(ctx, cfg); err != nil {
@@ -36,14 +36,14 @@ func ExampleInTx_postgreSQL() {
 	if err != nil {
 		stdlog.Fatal(err)
 	}
-	db.SetMaxOpenConns(32) // and the server has room for as many, of each replica
+	db.SetMaxOpenConns(32) // the server must have room for as many from each replica
 	h, err := mount(context.Background(), db, sqlstore.PostgreSQL, handlers.PTSConfig{ /* keys */ },
 		func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
 			if !ev.Paid() {
 				return nil
 			}
 			_, err := tx.ExecContext(ctx, `UPDATE orders SET paid = $1 WHERE id = $2`, ev.AcceptAmount.String(), ev.OrderID)
-			return err // an error rolls back what was written and the mark, and the provider sends again
+			return err // an error rolls back the writes and the mark, and the provider delivers again
 		})
 	if err != nil {
 		stdlog.Fatal(err)
@@ -73,8 +73,8 @@ func ExampleInTx_mariaDB() {
 	http.Handle("POST /callbacks/pts", h)
 }
 
-// SQLite, by modernc's driver. The pragmas matter: without them commits are lost at
-// a power failure, and writers that meet fail.
+// SQLite with modernc's driver. The pragmas matter: without them a power failure
+// loses commits, and concurrent writers fail.
 func ExampleInTx_sqlite() {
 	folder, err := os.MkdirTemp("", "shop")
 	if err != nil {
@@ -116,7 +116,7 @@ func ExampleInTx_sqlite() {
 	// Output: 1 payment
 }
 
-// What only pgx can do is done by its own connection, in the same transaction.
+// pgx's own connection gives access to its features, in the same transaction.
 func ExampleConn() {
 	_ = sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
 		conn, _ := sqlstore.Conn(ctx)

@@ -1,5 +1,5 @@
 package sqlstore
 
-// AsOnMySQL makes a store on MariaDB use the statements for MySQL, which can't be
-// had for tests.
+// AsOnMySQL makes a store on MariaDB use the statements for MySQL, because the
+// tests have no MySQL.
 func (s *Store) AsOnMySQL() { s.sql = newStatements(s.cfg.Dialect, s.cfg.Prefix, false) }

@@ -21,7 +21,7 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// load delivers orders again and again while something happens to the server.
+// load keeps delivering orders while a test disturbs the server.
 type load struct {
 	p    *place
 	shop *shop
@@ -32,18 +32,18 @@ type load struct {
 	made    int
 	pending []string
 	acked   int
-	down    time.Time // since when nothing can be answered
+	down    time.Time // since when the server can't answer
 	longest time.Duration
-	late    time.Duration // the longest of those that came while it was down
+	late    time.Duration // the longest wait for an answer while it was down
 	again   int           // answered "send again" while it was down
 }
 
 const (
 	faultDeadline = time.Second
-	// givingUp is what is allowed after it for the end of a transaction that was
-	// under way.
+	// givingUp is the time allowed after the deadline for ending an open
+	// transaction.
 	givingUp = time.Second
-	// slack is for a machine that has other things to do.
+	// slack is a margin for a busy machine.
 	slack = 2 * time.Second
 )
 
@@ -73,7 +73,7 @@ func (p *place) load(t *testing.T) *load {
 	return l
 }
 
-// deliver delivers an order, and returns whether there was one.
+// deliver delivers one order, and reports whether there was one to deliver.
 func (l *load) deliver(t *testing.T, more bool) bool {
 	l.mu.Lock()
 	var order string
@@ -108,8 +108,8 @@ func (l *load) deliver(t *testing.T, more bool) bool {
 	return true
 }
 
-// during lets something happen to the server under load: begin makes that nothing
-// is answered, end that it is again.
+// during disturbs the server under load: begin stops its answers, end lets them
+// come again.
 func (l *load) during(t *testing.T, begin, end func(t *testing.T)) {
 	t.Helper()
 	l.accepts(t)
@@ -155,8 +155,8 @@ func (l *load) accepts(t *testing.T) time.Duration {
 	return 0
 }
 
-// finish ends the load, has everything delivered that was not accepted, and
-// asserts that nothing was lost or done twice.
+// finish ends the load, delivers everything that was not accepted, and asserts
+// that nothing was lost or done twice.
 func (l *load) finish(t *testing.T) {
 	t.Helper()
 	close(l.stop)
@@ -223,7 +223,7 @@ func TestServerFaults(t *testing.T) {
 							}
 						})
 					}
-					for range 200 { // what the load gives back is free for somebody else
+					for range 200 { // a connection that the load returns is taken by another client
 						p.db.SetMaxIdleConns(0)
 						p.db.SetMaxIdleConns(32)
 						time.Sleep(5 * time.Millisecond)
@@ -239,8 +239,8 @@ func TestServerFaults(t *testing.T) {
 	}
 }
 
-// A full disk is told, nothing acknowledged is lost, and once there is room again
-// it goes on.
+// On a full disk the store returns an error and loses nothing that was
+// acknowledged. It goes on once there is room again.
 func TestDiskFull(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		t.Parallel()
@@ -259,7 +259,7 @@ func TestDiskFull(t *testing.T) {
 		}
 		p := d.place(t)
 		receiver := p.shop(t, sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
-			for range 50 { // so that the disk is soon full
+			for range 50 { // so that the disk fills up soon
 				if _, err := tx.ExecContext(ctx, p.dialect.Rebind(`INSERT INTO notes VALUES (?)`), make([]byte, 4000)); err != nil {
 					return err
 				}
@@ -291,7 +291,7 @@ func TestDiskFull(t *testing.T) {
 		}
 		require.NoError(t, os.Remove(ballast))
 		for end := time.Now().Add(30 * time.Second); len(pending) > 0 && time.Now().Before(end); {
-			if s != nil && !s.Running() { // servers end themselves when they can't write their log
+			if s != nil && !s.Running() { // a server stops when it can't write its log
 				require.NoError(t, s.Start())
 			}
 			if receiver.receive(t, pending[0]) {
@@ -307,7 +307,7 @@ func TestDiskFull(t *testing.T) {
 	})
 }
 
-// fill writes until there is no room.
+// fill writes until the disk is full.
 func fill(t *testing.T, path string) {
 	t.Helper()
 	f, err := os.Create(path)

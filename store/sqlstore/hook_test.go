@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// What a hook writes stands with the marks, or not at all.
+// A hook's writes are committed or rolled back with the marks.
 func TestHook(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)

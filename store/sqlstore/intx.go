@@ -9,27 +9,27 @@ import (
 	"github.com/payack/payack"
 )
 
-// TxFunc is a callback that runs in a transaction with the mark that its event is
-// done. [InTx] makes it. Its type lets the constructors of handlers see that it
-// needs a store of this package.
+// TxFunc is a callback that [InTx] made: it runs in a transaction together with
+// the mark that its event is done. The constructors of package handlers recognise
+// the type and refuse a receiver whose store is not a [Store].
 type TxFunc[E payack.Event] func(ctx context.Context, ev E) error
 
-// InTx returns a callback that calls fn in a transaction of the store's database,
-// in which the event was marked as done first. When fn returns nil the transaction
-// commits, with what fn wrote and the mark together; otherwise, and after a panic,
-// both are rolled back. Crash where you like: the effect and the mark are both
-// there, or both not. So what fn writes through tx happens exactly once; what it
-// does elsewhere, such as sending mail, may happen again.
+// InTx returns a callback that calls fn in a transaction of the store's database.
+// InTx marks the event as done in that transaction and then calls fn. When fn
+// returns nil, one commit makes the mark and fn's writes durable together. When
+// fn returns an error or panics, both are rolled back. So what fn writes through
+// tx happens exactly once, even across a crash. What fn does elsewhere, such as
+// sending mail, may happen again.
 //
-// fn neither commits nor rolls tx back, and runs no statement that ends a
-// transaction (DDL on MariaDB and MySQL, BEGIN, COMMIT). One that does is found
-// out and logged: what it wrote stands, and the event stays done or not done as
-// the database says. fn must use tx, not the pool: with a pool of one connection
-// that would wait until the deadline.
+// fn must write through tx, not through the pool: with a pool of one connection
+// it would wait until the deadline. fn must not end the transaction, neither by
+// Commit or Rollback nor by a statement (BEGIN, COMMIT, or DDL on MariaDB and
+// MySQL). InTx detects that and logs it: what fn wrote stands, and the event is
+// done or not done as the database says.
 //
-// The receiver's Options.Store must be a [Store]; its constructor refuses
-// another. The transaction holds a connection, and on SQLite the one right to
-// write, for as long as fn runs.
+// Options.Store of the receiver must be a [Store]; the constructor refuses any
+// other. The transaction holds a connection while fn runs, and on SQLite the lock
+// for writing.
 func InTx[E payack.Event](fn func(ctx context.Context, tx *sql.Tx, ev E) error) TxFunc[E] {
 	if fn == nil {
 		return nil
@@ -37,7 +37,7 @@ func InTx[E payack.Event](fn func(ctx context.Context, tx *sql.Tx, ev E) error) 
 	return func(ctx context.Context, ev E) error {
 		held, ok := payack.HeldFrom(ctx)
 		if !ok {
-			return errors.New("sqlstore: InTx: the receiver holds nothing for this event; mount the function by a constructor of package handlers, and leave InsecureProcessWithoutStore out")
+			return errors.New("sqlstore: InTx: the receiver holds no claim for this event; pass the function to a constructor of package handlers, without InsecureProcessWithoutStore")
 		}
 		store, err := storeOf(held.Store())
 		if err != nil {
@@ -60,7 +60,7 @@ func storeOf(s payack.Store) (*Store, error) {
 			return store, nil
 		}
 	}
-	return nil, fmt.Errorf("sqlstore: InTx: Options.Store is a %T; set it to what sqlstore.Open returned, so that the mark stands in the same database", s)
+	return nil, fmt.Errorf("sqlstore: InTx: Options.Store is a %T; set it to the store that sqlstore.Open returned, so that the mark is in the same database", s)
 }
 
 func (s *Store) self() *Store { return s }
@@ -68,18 +68,18 @@ func (s *Store) self() *Store { return s }
 type hookKey struct{}
 
 // WithHook returns a context under which [InTx] calls hook in its transaction,
-// after the marks and before the function. An error of hook rolls all back. It is
-// for records that are to say the same as the marks.
+// after the marks and before the function. If hook returns an error, everything
+// is rolled back. Use it for records that must agree with the marks.
 func WithHook(ctx context.Context, hook func(ctx context.Context, tx *sql.Tx) error) context.Context {
 	return context.WithValue(ctx, hookKey{}, hook)
 }
 
 type connKey struct{}
 
-// Conn returns the connection that the transaction of [InTx] runs on. Its Raw
-// method reaches the driver's own connection, pgx's for instance, within the same
-// transaction. Neither close it nor end the transaction by it. A pgx.Tx can't be
-// had from it.
+// Conn returns the connection that the transaction of [InTx] runs on, when ctx is
+// the context that the function was given. Its Raw method reaches the driver's
+// own connection, such as pgx's, within the same transaction. Neither close it
+// nor end the transaction through it. It can't give a pgx.Tx.
 func Conn(ctx context.Context) (*sql.Conn, bool) {
 	conn, ok := ctx.Value(connKey{}).(*sql.Conn)
 	return conn, ok

@@ -54,8 +54,8 @@ func TestOneOfManyRuns(t *testing.T) {
 	})
 }
 
-// exactlyOnce has events delivered by many at once, again and again until they are
-// done, to a function that fails the first two times after its write.
+// exactlyOnce delivers events from many goroutines until they are done. The
+// function fails after its write in its first two runs for each event.
 func (p *place) exactlyOnce(t *testing.T) {
 	t.Helper()
 	const events, deliveries = 10, 16
@@ -99,15 +99,15 @@ func (p *place) exactlyOnce(t *testing.T) {
 	p.keepsWrites(t)
 }
 
-// keepsWrites asserts that what is written through the pool stays, whichever of
-// its connections is taken.
+// keepsWrites asserts that writes through the pool stay, on each of its
+// connections.
 func (p *place) keepsWrites(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	id := fmt.Sprint("kept ", made.Add(1))
 	var conns []*sql.Conn
-	for range p.db.Stats().OpenConnections { // at once, so that each is another one
+	for range p.db.Stats().OpenConnections { // at once, so that each takes another connection
 		conn, err := p.db.Conn(ctx)
 		require.NoError(t, err)
 		conns = append(conns, conn)
@@ -138,7 +138,7 @@ func TestFunctionThatFailsTwice(t *testing.T) {
 	})
 }
 
-// The whole suite holds with those of the flags that change most.
+// The whole suite passes with the DSN changes that affect sessions most.
 func TestConformsWithHostileFlags(t *testing.T) {
 	if testing.Short() || race {
 		t.Skip("minutes; TestFunctionThatFailsTwice has all flags")
@@ -157,7 +157,8 @@ func TestConformsWithHostileFlags(t *testing.T) {
 	})
 }
 
-// Through a receiver: accepted once, then a duplicate; nothing is unrecorded.
+// A receiver accepts an event once and then reports a duplicate; no claim stays
+// open.
 func TestReceivers(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
@@ -208,9 +209,9 @@ func TestReceivers(t *testing.T) {
 	})
 }
 
-// What a hash belongs to once Expect has passed stays when the function fails, and
-// is no part of its rollback: whoever moves the borders of order and amount comes
-// too late.
+// A hash stays bound to its order once Expect has passed, even when the function
+// fails: the binding is not part of the rollback. So a sender who moves the
+// border between order and amount comes too late.
 func TestHashStaysBoundWhenTheFunctionFails(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
@@ -242,8 +243,8 @@ func TestHashStaysBoundWhenTheFunctionFails(t *testing.T) {
 	})
 }
 
-// Where only the function compares, what the hash belongs to is marked in the
-// transaction, with the event: both, or none.
+// Where only the function compares, the hash is bound in the transaction,
+// together with the event's mark.
 func TestAllClaimsAreMarkedTogether(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
@@ -258,7 +259,8 @@ func TestAllClaimsAreMarkedTogether(t *testing.T) {
 		}), func(c *middleware.PayatomConfig) { c.Expect, c.ExpectInCallback = nil, true })
 		require.False(t, s.receive(t, "user-11"))
 		fail = false
-		// Nothing is left of the first try, so the other one may be the genuine one.
+		// Nothing is left of the first try, so the other webhook may be the
+		// genuine one.
 		require.True(t, accepted(t, payacktest.Payatom(payatomKeys).Order("user-1").Amount("1500").Callback(t).Deliver(s)))
 		require.False(t, s.receive(t, "user-11"))
 		require.Equal(t, payack.ReasonSpliced, s.last(t).Reason)
@@ -266,7 +268,7 @@ func TestAllClaimsAreMarkedTogether(t *testing.T) {
 	})
 }
 
-// A receiver whose store is another is found out when it is made.
+// The constructor refuses a receiver with another store.
 func TestAnotherStoreIsRefused(t *testing.T) {
 	p := databases[0].place(t)
 	fn := sqlstore.InTx(func(context.Context, *sql.Tx, *payack.PTSEvent) error { return nil })
@@ -311,7 +313,7 @@ func TestAnotherStoreIsRefused(t *testing.T) {
 	})
 }
 
-// What somebody else has taken over is not run.
+// A function does not run for a claim that another process has taken over.
 func TestLostClaimDoesNotRun(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
@@ -328,7 +330,7 @@ func TestLostClaimDoesNotRun(t *testing.T) {
 	})
 }
 
-// The connection of the transaction reaches the driver's own.
+// Conn reaches the driver's own connection in the transaction.
 func TestConn(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
@@ -397,7 +399,7 @@ func TestRedeliveryIsBusyAtOnce(t *testing.T) {
 			time.Sleep(runs)
 			return nil
 		}))
-		// Another process: its pool and its home are its own.
+		// Another process has a pool and a home of its own.
 		q := *p
 		q.db = p.open(t, p.dsn)
 		other := q.shop(t, sqlstore.InTx(func(context.Context, *sql.Tx, *payack.PayatomEvent) error { panic("it ran twice") }),
@@ -411,7 +413,7 @@ func TestRedeliveryIsBusyAtOnce(t *testing.T) {
 		go func() { done <- s.receive(t, "ORD-1") }()
 		<-inside
 		quickest := time.Hour
-		for time.Since(started) < runs-most { // for the machine to be at rest once
+		for time.Since(started) < runs-most { // until the machine is idle for once
 			sent := time.Now()
 			require.False(t, accepted(t, redelivery.Deliver(other)))
 			quickest = min(quickest, time.Since(sent))
@@ -427,8 +429,8 @@ func TestRedeliveryIsBusyAtOnce(t *testing.T) {
 	})
 }
 
-// elsewhere is a store with a home of its own, so that this process does not know
-// what it is doing by another one.
+// elsewhere is a store with a home of its own, so that this process treats it as
+// another process's store.
 type elsewhere struct{ *sqlstore.Store }
 
 func (elsewhere) Home() string { return "another process" }

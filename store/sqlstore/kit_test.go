@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 		os.Exit(play(role))
 	}
 	flag.Parse()
-	_ = mysql.SetLogger(golog.New(io.Discard, "", 0))   // of connections that tests break
-	if flag.Lookup("test.bench").Value.String() == "" { // benchmarks want a disk
+	_ = mysql.SetLogger(golog.New(io.Discard, "", 0))   // about connections that tests break
+	if flag.Lookup("test.bench").Value.String() == "" { // benchmarks need a disk
 		_ = os.Setenv("TMPDIR", testserver.InMemory())
 	}
 	code := m.Run()
@@ -51,8 +51,8 @@ type database struct {
 	dialect sqlstore.Dialect
 	// dsn returns the data source name of a new database.
 	dsn func(t testing.TB) string
-	// levels are the isolation levels that the database has; hostile are changes to a
-	// data source name by which the driver or the session works differently.
+	// levels are the isolation levels that the database has. hostile are changes
+	// to a data source name that alter how the driver or the session works.
 	levels  []sql.IsolationLevel
 	hostile []string
 }
@@ -112,7 +112,7 @@ func mariaOn(t testing.TB, dsn string) string {
 func postgresDSN(t testing.TB) string { return postgresOn(t, testserver.Postgres(t).DSN) }
 func mariaDSN(t testing.TB) string    { return mariaOn(t, testserver.MariaDB(t).DSN) }
 
-// with returns a data source name with one of the changes.
+// with returns a data source name with one change applied.
 func with(dsn, change string) string {
 	if before, after, ok := strings.Cut(change, " to "); ok {
 		i := strings.LastIndex(dsn, before)
@@ -163,9 +163,8 @@ func (l *log) String() string {
 
 func (l *log) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
-// place is a new database with a store in it, and a table that a merchant's
-// function writes into. Nothing in that table is unique: what is written twice
-// stands there twice.
+// place is a new database with a store and a table for the merchant's function.
+// The table has no unique column, so a second write shows as a second row.
 type place struct {
 	database
 	dsn   string
@@ -203,13 +202,14 @@ func (p *place) exec(t testing.TB, statement string, args ...any) {
 	require.NoError(t, err)
 }
 
-// settle is a merchant's function without a mistake.
+// settle is a correct merchant's function.
 func (p *place) settle(ctx context.Context, tx *sql.Tx, id string) error {
 	_, err := tx.ExecContext(ctx, p.dialect.Rebind(`INSERT INTO effects (id, part) VALUES (?, 1)`), id)
 	return err
 }
 
-// count returns how often an event has had its effect, as others see it.
+// count returns how often an event's effect is in the table, as other connections
+// see it.
 func (p *place) count(t testing.TB, id string) (n int) {
 	t.Helper()
 	other := p.open(t, p.dsn)
@@ -218,7 +218,7 @@ func (p *place) count(t testing.TB, id string) (n int) {
 	return n
 }
 
-// once asserts that these events have had their effect, once each.
+// once asserts that each of these events has had its effect exactly once.
 func (p *place) once(t testing.TB, events int) {
 	t.Helper()
 	var rows, distinct int
@@ -226,7 +226,7 @@ func (p *place) once(t testing.TB, events int) {
 	require.Equal(t, [2]int{events, events}, [2]int{rows, distinct}, "effects, and different ones among them")
 }
 
-// held is what a receiver holds, for tests without one.
+// held stands in for a receiver's payack.Held.
 type held struct {
 	store     payack.Store
 	claims    []payack.HeldClaim
@@ -237,10 +237,10 @@ func (h *held) Store() payack.Store        { return h.store }
 func (h *held) Claims() []payack.HeldClaim { return h.claims }
 func (h *held) Committed()                 { h.committed = true }
 
-// nothing is an event, for functions that know theirs.
+// nothing is an event for functions that don't read it.
 var nothing = &payack.PayatomEvent{}
 
-// deliver does what a receiver does about once-only.
+// deliver claims an event, calls fn, and commits or releases, as a receiver does.
 func (p *place) deliver(ctx context.Context, id string, fn func(context.Context, *sql.Tx) error) (payack.ClaimState, error) {
 	claim, err := p.store.Claim(ctx, id, "f", time.Minute)
 	if err != nil || claim.State != payack.ClaimGranted {
@@ -257,7 +257,7 @@ func (p *place) deliver(ctx context.Context, id string, fn func(context.Context,
 	return claim.State, err
 }
 
-// together calls f in n goroutines at the same time.
+// together calls f in n concurrent goroutines.
 func together(n int, f func(i int)) {
 	start := make(chan struct{})
 	var wg sync.WaitGroup
@@ -271,8 +271,8 @@ func together(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// shop is a merchant's server: a receiver of Payatom's webhooks that compares with
-// what is expected, and so remembers what its hashes belong to.
+// shop is a merchant's server. Its receiver of Payatom's webhooks compares with
+// expectations, and so binds hashes to orders.
 type shop struct {
 	*middleware.Handler
 	mu   sync.Mutex

@@ -18,14 +18,14 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// txFunc is a merchant's function that does what it should not. It gets the id of
-// the effect that it is to have.
+// txFunc is a merchant's function that breaks the rules of InTx. id names the
+// effect that it has to write.
 type txFunc func(t *testing.T, ctx context.Context, p *place, tx *sql.Tx, id string) error
 
-// run executes SQL that no merchant should, and passes its error over.
+// run executes SQL that no merchant should, and ignores its error.
 func run(ctx context.Context, tx *sql.Tx, statement string) { _, _ = tx.ExecContext(ctx, statement) }
 
-// after writes the effect and then does what it should not.
+// after writes the effect and then calls then, which breaks the rules.
 func after(then func(ctx context.Context, tx *sql.Tx) error) txFunc {
 	return func(_ *testing.T, ctx context.Context, p *place, tx *sql.Tx, id string) error {
 		if err := p.settle(ctx, tx, id); err != nil {
@@ -42,18 +42,18 @@ func statement(text string, err error) txFunc {
 
 var all = []dialect.Dialect{sqlstore.SQLite, sqlstore.PostgreSQL, sqlstore.MySQL}
 
-// Each function is followed by a redelivery to one that is in order. Then the
-// event has had its effect once, in whichever of the two, and what anybody writes
-// through the pool stays.
+// After each misbehaving function, the event is delivered again to a correct one.
+// Whichever of the two settled it, the effect is there exactly once, and later
+// writes through the pool stay.
 func TestFunctionsThatMisbehave(t *testing.T) {
 	for _, test := range []struct {
 		name string
-		on   []dialect.Dialect // where it is tried
+		on   []dialect.Dialect // the databases it is tried on
 		fn   txFunc
-		// accepted are the databases where the delivery is accepted; stands those
-		// where the effect is there after it.
+		// accepted lists the databases where the delivery is accepted, stands
+		// those where the effect is in the table afterwards.
 		accepted, stands []dialect.Dialect
-		log              string // what the store logs, where the effect stands
+		log              string // what the store logs where the effect stands
 	}{
 		{"commits tx", all, after(func(_ context.Context, tx *sql.Tx) error { return tx.Commit() }), all, all, "the function committed the transaction itself"},
 		{"commits tx, then fails", all, after(func(_ context.Context, tx *sql.Tx) error { _ = tx.Commit(); return errMerchant }), nil, all, "a person has to look at it"},
@@ -145,7 +145,7 @@ func TestFunctionsThatMisbehave(t *testing.T) {
 
 const deadline = 250 * time.Millisecond
 
-// quick are short deadlines and leases.
+// quick sets short deadlines and leases.
 func quick(c *middleware.PayatomConfig) { c.Deadline, c.Lease = deadline, 2*deadline }
 
 // Goexit ends the goroutine, as t.FailNow does.
@@ -175,8 +175,8 @@ func TestGoexit(t *testing.T) {
 	})
 }
 
-// While a function outlives its lease nobody takes over: its transaction has the
-// row.
+// Nobody takes over an event from a function that outlives its lease, because its
+// transaction holds the row.
 func TestNobodyTakesOverFromARunningFunction(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
@@ -193,7 +193,7 @@ func TestNobodyTakesOverFromARunningFunction(t *testing.T) {
 		<-inside
 		time.Sleep(3 * deadline)
 		id := eventID(t, "ORD-1")
-		if d.dialect == sqlstore.SQLite { // one writer: whoever wants to write waits
+		if d.dialect == sqlstore.SQLite { // one writer: other writers wait
 			time.AfterFunc(deadline, func() { close(goOn) })
 		}
 		for range 3 {
@@ -215,7 +215,7 @@ func TestNobodyTakesOverFromARunningFunction(t *testing.T) {
 
 type identity struct{ id, fingerprint string }
 
-// eventID returns what the webhook of an order is claimed by.
+// eventID returns the id under which an order's webhook is claimed.
 func eventID(t *testing.T, order string) identity {
 	t.Helper()
 	var out identity
@@ -229,8 +229,8 @@ func eventID(t *testing.T, order string) identity {
 	return out
 }
 
-// A function that uses the pool instead of tx waits for a connection that it holds
-// itself, until its deadline.
+// A function that uses the pool instead of tx waits until its deadline for the
+// connection that it holds itself.
 func TestOtherConnectionOfAPoolOfOne(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
@@ -253,8 +253,9 @@ func TestOtherConnectionOfAPoolOfOne(t *testing.T) {
 	})
 }
 
-// A deadlock rolls the transaction back on MariaDB, and what a function writes
-// after it would stay without our mark if the connection committed by itself.
+// On MariaDB a deadlock rolls the transaction back. What the function writes
+// after it must not stay without the mark, as it would if the connection
+// committed by itself.
 func TestSwallowedDeadlock(t *testing.T) {
 	for _, d := range databases[1:] {
 		t.Run(d.name, func(t *testing.T) {
@@ -273,13 +274,13 @@ func TestSwallowedDeadlock(t *testing.T) {
 				other, err := p.db.BeginTx(ctx, nil)
 				require.NoError(t, err)
 				defer other.Rollback()
-				for range 50 { // more work than ours, so that ours is the one to give way
+				for range 50 { // more work than ours, so that our transaction is the victim
 					run(ctx, other, `INSERT INTO others VALUES (1)`)
 				}
 				run(ctx, other, update+"1")
 				got := make(chan error, 1)
 				wait := 1500 * time.Millisecond
-				if d.dialect == sqlstore.PostgreSQL { // whoever waits for a second finds the deadlock
+				if d.dialect == sqlstore.PostgreSQL { // the one that waits for a second detects the deadlock
 					wait = 0
 				}
 				go func() {
@@ -289,7 +290,7 @@ func TestSwallowedDeadlock(t *testing.T) {
 				}()
 				_, mine := tx.ExecContext(ctx, update+"1")
 				seen = d.dialect.Fault(mine)
-				run(ctx, tx, strings.ReplaceAll(`INSERT INTO effects VALUES ('ORDER', 1)`, "ORDER", ev.OrderID)) // as if nothing had happened
+				run(ctx, tx, strings.ReplaceAll(`INSERT INTO effects VALUES ('ORDER', 1)`, "ORDER", ev.OrderID)) // ignores the deadlock
 				assert.NoError(t, <-got)
 				return nil
 			}))

@@ -125,7 +125,7 @@ func TestSchemaThatDoesNotFit(t *testing.T) {
 		clear(t, open1(other), "the prefix other_")
 
 		exec(`UPDATE payack_schema SET version = 2`)
-		clear(t, open1(cfg), "the tables have version 2 and this module works with version 1; a newer one was here, so upgrade this program")
+		clear(t, open1(cfg), "the tables have version 2 and this module works with version 1; a newer version migrated them, so upgrade this program")
 		clear(t, sqlstore.Migrate(t.Context(), cfg), "upgrade this program")
 		exec(`UPDATE payack_schema SET version = 0`)
 		clear(t, open1(cfg), "the tables have version 0 and this module works with version 1; run sqlstore.Migrate")
@@ -242,7 +242,7 @@ func TestNoDatabase(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("%PDF-1.4 not a database\n", 100)), 0o600))
 		for _, dsn := range []string{sqliteDSN(path), "file:" + path} {
 			cfg := sqlstore.Config{DB: databases[0].open(t, dsn), Dialect: sqlstore.SQLite}
-			clear(t, open1(cfg), "the file is no SQLite database: look at its path")
+			clear(t, open1(cfg), "the file is no SQLite database: check its path")
 			clear(t, sqlstore.Migrate(t.Context(), cfg), "the file is no SQLite database")
 		}
 		gone := sqliteDSN(filepath.Join(t.TempDir(), "no such folder", "once.db"))

@@ -23,12 +23,12 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// The test binary plays other processes, as its environment says.
+// These variables make the test binary play another process.
 const (
 	roleName    = "PAYACK_SQLSTORE_ROLE"
 	dialectName = "PAYACK_SQLSTORE_DIALECT"
 	dsnName     = "PAYACK_SQLSTORE_DSN"
-	// deadlineName is the receiver's deadline; its leases are a fifth longer.
+	// deadlineName holds the receiver's deadline; the lease is a fifth longer.
 	deadlineName = "PAYACK_SQLSTORE_DEADLINE"
 )
 
@@ -50,7 +50,7 @@ func play(role string) int {
 		cfg := sqlstore.Config{DB: db, Dialect: d.dialect, Logger: (&log{}).logger()}
 		switch role {
 		case "migrate":
-			// Not before standard input ends, so that all begin at once.
+			// The end of standard input starts all processes at once.
 			_, _ = io.Copy(io.Discard, os.Stdin)
 			return sqlstore.Migrate(context.Background(), cfg)
 		case "serve":
@@ -65,8 +65,8 @@ func play(role string) int {
 	return 0
 }
 
-// serve is a merchant's server, until it is killed. An event's effect has two
-// parts.
+// serve is a merchant's server that runs until it is killed. Its function writes
+// each effect in two parts.
 func serve(cfg sqlstore.Config) error {
 	store, err := sqlstore.Open(context.Background(), cfg)
 	if err != nil {
@@ -103,7 +103,7 @@ func serve(cfg sqlstore.Config) error {
 	return http.Serve(l, h)
 }
 
-// command returns a process that plays a role, not started.
+// command returns a process for a role, not yet started.
 func (p *place) command(role string, more ...string) *exec.Cmd {
 	c := exec.Command(os.Args[0])
 	c.Env = append(append(os.Environ(), roleName+"="+role, dialectName+"="+p.name, dsnName+"="+p.dsn), more...)
@@ -111,7 +111,7 @@ func (p *place) command(role string, more ...string) *exec.Cmd {
 	return c
 }
 
-// process is one that serves.
+// process is a running server.
 type process struct {
 	*exec.Cmd
 	url string
@@ -130,8 +130,8 @@ func (p *place) process(t testing.TB, deadline time.Duration) *process {
 	return &process{c, strings.TrimSpace(line)}
 }
 
-// post delivers an order's webhook, and returns whether it was accepted. No answer
-// is none.
+// post delivers an order's webhook, and reports whether it was accepted. No
+// answer counts as no.
 func (s *process) post(t testing.TB, client *http.Client, order string) bool {
 	res, err := webhook(t, order).Post(context.Background(), client, s.url)
 	if err != nil {

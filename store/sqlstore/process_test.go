@@ -19,12 +19,12 @@ import (
 
 var kills = flag.Int("kills", 0, "how often TestKilledProcess kills it; 0 is 30, and 5 with -short")
 
-// killedDeadline keeps leases under a second, so that what a killed process held is
-// soon free.
+// killedDeadline keeps leases under a second, so that a killed process's claims
+// are free soon.
 const killedDeadline = 500 * time.Millisecond
 
-// halves returns how many events have had an effect, and how many of them not
-// exactly once.
+// halves returns how many events have had an effect, and how many of those had it
+// more than once or only in part.
 func (p *place) halves(t testing.TB) (events, wrong int) {
 	t.Helper()
 	require.NoError(t, p.db.QueryRow(`SELECT COUNT(*), COUNT(CASE WHEN parts <> 2 OR kinds <> 2 THEN 1 END) FROM (
@@ -63,9 +63,9 @@ func TestTwoProcesses(t *testing.T) {
 	})
 }
 
-// The process is killed at any moment, and what it has not acknowledged is
-// delivered to the next one. In each round every event that was acknowledged has
-// had its effect, and none has had it twice or by half.
+// The process is killed at random moments, and what it has not acknowledged is
+// delivered to the next one. In each round, every acknowledged event has had its
+// effect, and no event has had it twice or in part.
 //
 //	go test -run TestKilledProcess -kills 1000 -timeout 90m .
 func TestKilledProcess(t *testing.T) {
@@ -88,11 +88,11 @@ func TestKilledProcess(t *testing.T) {
 			pending   []string // not acknowledged
 			acked     int
 			fresh     []string // acknowledged in this round
-			lost      int      // committed when the process was killed, and not acknowledged
+			lost      int      // committed but not acknowledged when the process was killed
 			delivered int
 			client    = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}, Timeout: 5 * time.Second}
 		)
-		// next takes an order, one that is pending every other time.
+		// next takes an order; every other time a pending one.
 		next := func(more bool) (order string, ok bool) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -137,7 +137,7 @@ func TestKilledProcess(t *testing.T) {
 					}
 				})
 			}
-			after := p.process(t, killedDeadline) // the next one stands by
+			after := p.process(t, killedDeadline) // a standby
 			time.Sleep(time.Duration(rand.IntN(50_000)) * time.Microsecond)
 			require.NoError(t, s.Process.Kill())
 			close(stop)

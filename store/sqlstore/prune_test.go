@@ -19,13 +19,12 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// Prune drops readable ids and what crashes left behind, and nothing that
-// once-only needs.
+// Prune drops readable ids and crashed claims, and nothing that once-only needs.
 func TestPrune(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t, func(c *sqlstore.Config) { c.Retention = time.Hour })
 		ctx := t.Context()
-		const old, young = 1203, 5 // more than two steps
+		const old, young = 1203, 5 // more than two steps of Prune
 		deliver := func(n int) {
 			t.Helper()
 			_, err := p.deliver(ctx, fmt.Sprint("event ", n), func(context.Context, *sql.Tx) error { return nil })
@@ -107,8 +106,8 @@ func TestPruneWhileAFunctionRuns(t *testing.T) {
 	}
 }
 
-// A replica's clock does not matter: here one that stands still in the year 2000,
-// as testing/synctest has it, among leases on the database's.
+// A replica's clock does not matter. Here it stands still in the year 2000, in a
+// bubble of testing/synctest; the leases run by the database's clock.
 func TestReplicaWithAWrongClock(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
@@ -135,13 +134,13 @@ func TestReplicaWithAWrongClock(t *testing.T) {
 			require.NoError(t, other.Commit(ctx, "short", got.Token))
 		})
 		require.NoError(t, p.store.Commit(t.Context(), "a", claim.Token))
-		var apart int64 // the times of both are the database's
+		var apart int64 // both times come from the database
 		require.NoError(t, p.db.QueryRow(`SELECT MAX(at_us) - MIN(at_us) FROM payack_once`).Scan(&apart))
 		require.Less(t, apart, time.Minute.Microseconds())
 	})
 }
 
-// No time is ever taken from the replica's clock.
+// No code of this package takes the time from the replica's clock.
 func TestNothingReadsTheClock(t *testing.T) {
 	entries, err := os.ReadDir(".")
 	require.NoError(t, err)
@@ -162,8 +161,7 @@ func TestNothingReadsTheClock(t *testing.T) {
 	}
 }
 
-// The clock is the same in whichever time zone the session, the driver and the
-// process are.
+// The time zones of session, driver and process don't change leases.
 func TestTimeZones(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)

@@ -11,13 +11,13 @@ import (
 	"github.com/payack/payack/internal/dialect"
 )
 
-// schemaVersion is that of the tables that this version of the module works with.
+// schemaVersion is the version of the tables that this module works with.
 const schemaVersion = 1
 
-// Schema returns the statements that make the tables, for those who migrate by
-// their own means. Each ends with a semicolon and a line break, and holds no other
-// semicolon. They can be run again. The prefix is [Config].Prefix, and
-// [DefaultPrefix] if empty.
+// Schema returns the statements that create the tables, for migrations of your
+// own. Each statement ends with a semicolon and a line break, and holds no other
+// semicolon. Running them again is safe. The prefix is [Config].Prefix,
+// [DefaultPrefix] if empty; Schema doesn't check it.
 func Schema(d Dialect, prefix string) string {
 	return strings.Join(schema(d, prefix), ";\n") + ";\n"
 }
@@ -34,9 +34,9 @@ func schema(d Dialect, prefix string) []string {
 	version INTEGER NOT NULL,
 	home HOME NOT NULL
 )OPTIONS`),
-		// The state is 1 for claimed and 2 for done; the time is the end of the
-		// lease, or when it was done. The token stays, so that whose work it was can
-		// be told when a commit's answer is lost.
+		// state is 1 for claimed and 2 for done. at_us is the end of the lease,
+		// or the time of the commit. The token of a done row shows which delivery
+		// committed it, in case the commit's answer was lost.
 		fill(`CREATE TABLE IF NOT EXISTS PREFIXonce (
 	k DIGEST NOT NULL PRIMARY KEY,
 	fingerprint DIGEST NOT NULL,
@@ -45,16 +45,17 @@ func schema(d Dialect, prefix string) []string {
 	at_us BIGINT NOT NULL,
 	id ID NOT NULL
 )OPTIONS`),
-		// The home is made once, by whoever comes first.
+		// The first process to run this writes the home.
 		fill(`INSERT INTO PREFIXschema (one, version, home)
 SELECT 1, VERSION, RANDOMDUAL WHERE NOT EXISTS (SELECT 1 FROM PREFIXschema)`),
 		fill(`UPDATE PREFIXschema SET version = VERSION WHERE version < VERSION`),
 	}
 }
 
-// Migrate makes the tables, or brings those of an older version up to date. It can
-// be called at every start, by any number of processes at once. The user of the
-// pool needs the right to create tables.
+// Migrate creates the tables, or upgrades those of an older version. It can run
+// at every start, in any number of processes at once. The pool's user needs the
+// right to create tables. The error names the fix; tables of a newer version are
+// an error.
 func Migrate(ctx context.Context, cfg Config) error {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -93,7 +94,7 @@ func Migrate(ctx context.Context, cfg Config) error {
 
 var errNoSchema = errors.New("no schema")
 
-// readSchema returns the version of the tables and the home that is kept in them.
+// readSchema returns the tables' version and the home stored in them.
 func readSchema(ctx context.Context, cfg *Config) (version int, home string, err error) {
 	err = cfg.DB.QueryRowContext(ctx, `SELECT version, home FROM `+cfg.Prefix+`schema WHERE one = 1`).Scan(&version, &home)
 	switch {
@@ -110,21 +111,21 @@ func readSchema(ctx context.Context, cfg *Config) (version int, home string, err
 }
 
 func newerSchema(version int) error {
-	return fmt.Errorf("sqlstore: the tables have version %d and this module works with version %d; a newer one was here, so upgrade this program", version, schemaVersion)
+	return fmt.Errorf("sqlstore: the tables have version %d and this module works with version %d; a newer version migrated them, so upgrade this program", version, schemaVersion)
 }
 
-// probes are queries that one database understands and the others don't.
+// probes are queries that only one of the databases understands.
 var probes = map[Dialect]string{
 	SQLite:     `SELECT sqlite_version()`,
 	PostgreSQL: `SELECT current_setting('server_version_num')`,
 	MySQL:      `SELECT @@version`,
 }
 
-// recognise returns the version that the database behind the pool gives. It fails
-// when the database does not answer, or is not that of the dialect.
+// recognise returns the database's version. It fails when the database does not
+// answer or is not the one that the dialect names.
 func recognise(ctx context.Context, cfg *Config) (version string, err error) {
 	// A SQLite file that several processes open for the first time is locked at
-	// moments for which nobody waits.
+	// moments at which busy_timeout does not wait.
 	for try := 0; ; try++ {
 		err := cfg.DB.PingContext(ctx)
 		if err == nil {
@@ -146,7 +147,7 @@ func recognise(ctx context.Context, cfg *Config) (version string, err error) {
 	return "", explain(cfg.Dialect, "the database does not answer", err)
 }
 
-// explain returns an error in one line that names the fix where one is known.
+// explain wraps err in one line that names the fix where one is known.
 func explain(d Dialect, op string, err error) error {
 	fix := ""
 	switch d.Fault(err) {
@@ -155,7 +156,7 @@ func explain(d Dialect, op string, err error) error {
 	case dialect.ReadOnly:
 		fix = "; the database is read-only: give the primary, or make the file writable"
 	case dialect.NotADatabase:
-		fix = "; the file is no SQLite database: look at its path"
+		fix = "; the file is no SQLite database: check its path"
 	case dialect.Denied:
 		fix = "; give the pool's user the right to read and write payack's tables (and to create them, for Migrate)"
 	case dialect.Full:
@@ -163,7 +164,7 @@ func explain(d Dialect, op string, err error) error {
 	case dialect.Crowded:
 		fix = "; the server takes no more connections: bound the pools with SetMaxOpenConns, or raise the server's limit"
 	case dialect.Again:
-		fix = "; it was locked by somebody else: it is tried again with the next delivery"
+		fix = "; another transaction held the lock: the next delivery tries again"
 	}
 	switch {
 	case errors.Is(err, sql.ErrConnDone), err.Error() == "sql: database is closed":
@@ -181,7 +182,8 @@ func (e oneLine) Error() string {
 
 func (e oneLine) Unwrap() error { return e.error }
 
-// warnAbout logs settings with which what was committed can be lost.
+// warnAbout logs settings with which a crash can lose committed writes. It fails
+// for settings with which commits do nothing.
 func warnAbout(ctx context.Context, cfg *Config) error {
 	var value string
 	switch cfg.Dialect {
@@ -194,7 +196,7 @@ func warnAbout(ctx context.Context, cfg *Config) error {
 			cfg.Logger.Warn("sqlstore: innodb_flush_log_at_trx_commit is not 1, so a crash of the server can lose what was committed; set it to 1", "value", value)
 		}
 		if err := cfg.DB.QueryRowContext(ctx, `SELECT @@autocommit`).Scan(&value); err == nil && value != "1" {
-			return errors.New("sqlstore: autocommit is off on the pool's connections, so nothing that a single statement writes would stay; leave it on in the DSN and in init_connect")
+			return errors.New("sqlstore: autocommit is off on the pool's connections, so single statements would not be committed; leave it on in the DSN and in init_connect")
 		}
 		var engine string
 		err := cfg.DB.QueryRowContext(ctx, `SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?`, cfg.Prefix+"once").Scan(&engine)
@@ -207,17 +209,17 @@ func warnAbout(ctx context.Context, cfg *Config) error {
 			cfg.Logger.Warn("sqlstore: PRAGMA synchronous is below FULL, so a power failure can lose what was committed; set _pragma=synchronous(FULL) in the DSN")
 		}
 		if err := cfg.DB.QueryRowContext(ctx, `PRAGMA busy_timeout`).Scan(&level); err == nil && level < 1000 {
-			cfg.Logger.Warn("sqlstore: PRAGMA busy_timeout is below a second, so writers that meet fail; set _pragma=busy_timeout(5000) in the DSN", "milliseconds", level)
+			cfg.Logger.Warn("sqlstore: PRAGMA busy_timeout is below a second, so concurrent writers fail; set _pragma=busy_timeout(5000) in the DSN", "milliseconds", level)
 		}
 	}
 	return nil
 }
 
-// writable fails when the table of events is not there, or can't be written; no
-// row is touched.
+// writable fails when the table of events is missing or can't be written. It
+// changes no row.
 func writable(ctx context.Context, cfg *Config) error {
 	_, err := cfg.DB.ExecContext(ctx, `UPDATE `+cfg.Prefix+`once SET fingerprint = fingerprint, state = state, token = token, at_us = at_us, id = id WHERE k IS NULL`)
-	if err != nil && cfg.Dialect.Fault(err) != dialect.Again { // another one writes at the moment
+	if err != nil && cfg.Dialect.Fault(err) != dialect.Again { // locked by a writer, hence writable
 		return explain(cfg.Dialect, "the events can't be written", err)
 	}
 	return nil

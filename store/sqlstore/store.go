@@ -20,14 +20,14 @@ import (
 	"github.com/payack/payack/internal/dialect"
 )
 
-// Store is the [payack.Store] in a SQL database. It is safe for concurrent use
-// and holds no connection between its calls.
+// Store is a [payack.Store] in a SQL database. It is safe for concurrent use, and
+// holds no connection between its calls.
 type Store struct {
 	cfg    Config
 	home   string
 	sql    statements
-	writer writer      // nil but on SQLite
-	silent atomic.Bool // the server has left the end of a transaction unanswered
+	writer writer      // nil except on SQLite
+	silent atomic.Bool // the server left the end of a transaction unanswered
 }
 
 var _ interface {
@@ -35,17 +35,17 @@ var _ interface {
 	payack.Binder
 } = (*Store)(nil)
 
-// The states of a row.
+// States of a row.
 const (
 	claimed = 1
 	done    = 2
 )
 
-// statements are written once, when a store is opened.
+// statements are composed once, when the store is opened.
 type statements struct {
 	look, insert, takeOver, lockExpired, commit, release, mark, marked, old, forget, drop string
-	// lookFirst says that a row must be looked for before it is inserted, because
-	// the insert would wait for whoever has it in a transaction.
+	// lookFirst means that a row must be looked up before it is inserted, because
+	// the insert would wait for a transaction that holds the row.
 	lookFirst bool
 }
 
@@ -53,7 +53,8 @@ func newStatements(d Dialect, prefix string, mariaDB bool) statements {
 	write := strings.NewReplacer("{table}", prefix+"once", "{now}", d.Now()).Replace
 	s := statements{
 		look: write(`SELECT fingerprint, state, at_us > {now} FROM {table} WHERE k = ?`),
-		// What is claimed has the end of its lease, what is done the time of it.
+		// at_us is the end of the lease for a claim, and the time of the commit
+		// for what is done.
 		insert:      write(`INSERT INTO {table} (k, fingerprint, state, token, at_us, id) VALUES (?, ?, ?, ?, {now} + ?, ?)`),
 		lookFirst:   true,
 		takeOver:    write(`UPDATE {table} SET fingerprint = ?, state = ?, token = ?, at_us = {now} + ?, id = ? WHERE k = ? AND state = 1 AND at_us <= {now}`),
@@ -68,20 +69,19 @@ func newStatements(d Dialect, prefix string, mariaDB bool) statements {
 	}
 	switch {
 	case d == PostgreSQL:
-		// Looks by itself.
+		// The statement looks the row up itself.
 		s.insert = write(`INSERT INTO {table} (k, fingerprint, state, token, at_us, id)
 SELECT ?::bytea, ?::bytea, ?::smallint, ?::bytea, {now} + ?::bigint, ?::text WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE k = ?::bytea)
 ON CONFLICT (k) DO NOTHING`)
 		s.lookFirst = false
 	case mariaDB:
-		// Does not wait.
+		// The insert fails at once instead of waiting.
 		s.insert, s.lookFirst = `SET STATEMENT innodb_lock_wait_timeout=0 FOR `+s.insert, false
 	}
 	return s
 }
 
-// exec and query run a statement of the store on a pool, connection or
-// transaction.
+// exec and query run a statement on a pool, connection or transaction.
 func (s *Store) exec(ctx context.Context, q dialect.Querier, statement string, args ...any) (int64, error) {
 	statement, args = s.cfg.Dialect.Bind(statement, args)
 	result, err := q.ExecContext(ctx, statement, args...)
@@ -96,11 +96,12 @@ func (s *Store) query(ctx context.Context, q dialect.Querier, statement string, 
 	return q.QueryContext(ctx, statement, args...)
 }
 
-// Open returns a store on tables that [Migrate] or [Schema] made. The error says
-// what to do when they are missing, older or newer, when the database is another
-// than the dialect says, when it can't be written, or when what is committed
-// would not stay. Settings with which a crash loses what was committed are logged
-// as warnings.
+// Open returns a store on tables that [Migrate] or [Schema] made.
+//
+// The error names the fix when the tables are missing, older or newer, when the
+// database is not the one that Dialect names, when it can't be written, or when
+// its settings would drop committed writes. Open logs a warning for settings with
+// which a crash can lose committed writes.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -134,11 +135,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// Home implements [payack.Store]. It is kept in the tables, so that all stores on
-// them have the same, whichever pool they use.
+// Home implements [payack.Store]. The tables hold it, so all stores on them have
+// the same home, whichever pool they use.
 func (s *Store) Home() string { return s.home }
 
-// Ping reports whether the database answers and the tables are there.
+// Ping reports whether the database answers and the tables are there. It changes
+// nothing.
 func (s *Store) Ping(ctx context.Context) error {
 	var version int
 	err := s.cfg.DB.QueryRowContext(ctx, `SELECT version FROM `+s.cfg.Prefix+`schema WHERE one = 1`).Scan(&version)
@@ -153,8 +155,8 @@ func digest(text string) []byte {
 	return sum[:]
 }
 
-// readable returns an id as a text column takes it: it is for people, and nothing
-// is decided by it.
+// readable returns an id as a text column can hold it. It is for people only;
+// nothing is decided by it.
 func readable(id string) string {
 	if len(id) > 512 {
 		id = id[:512]
@@ -181,7 +183,7 @@ func tokenOf(text string) ([]byte, bool) {
 	return token, err == nil && len(token) == 16 && text == hex.EncodeToString(token)
 }
 
-// stateOf says what a row means for a claim with this fingerprint.
+// stateOf returns the answer to a claim of this row with this fingerprint.
 func stateOf(row row, fingerprint []byte) payack.ClaimState {
 	switch {
 	case row.state == claimed && !row.held:
@@ -197,10 +199,10 @@ func stateOf(row row, fingerprint []byte) payack.ClaimState {
 type row struct {
 	fingerprint []byte
 	state       int
-	held        bool // its time has not come; only what is claimed has one to come
+	held        bool // at_us lies ahead; only a claim's can
 }
 
-// look reads a row; found is false when there is none. It waits for nobody.
+// look reads a row without waiting for locks; found is false when there is none.
 func (s *Store) look(ctx context.Context, key []byte) (r row, found bool, err error) {
 	statement, args := s.cfg.Dialect.Bind(s.sql.look, []any{key})
 	err = s.cfg.DB.QueryRowContext(ctx, statement, args...).Scan(&r.fingerprint, &r.state, &r.held)
@@ -210,7 +212,7 @@ func (s *Store) look(ctx context.Context, key []byte) (r row, found bool, err er
 	return r, err == nil, err
 }
 
-// Lookup implements [payack.Store].
+// Lookup implements [payack.Store]. After an error nothing is known.
 func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	r, found, err := s.look(ctx, digest(id))
 	switch {
@@ -222,10 +224,10 @@ func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.Clai
 	return stateOf(r, digest(fingerprint)), nil
 }
 
-// Claim implements [payack.Store]. The lease must be above 0 and is rounded up to
-// whole milliseconds; the database server's clock counts it. With an error nothing
-// is known; should the claim have been made all the same, it is given up in the
-// background, or ends with its lease.
+// Claim implements [payack.Store]. The lease must be above 0; it is rounded up to
+// whole milliseconds and runs by the database server's clock. After an error the
+// claim may have been made all the same: it is then released in the background,
+// or ends with its lease.
 func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
 	if lease <= 0 {
 		return payack.Claim{}, fmt.Errorf("sqlstore: claim: the lease is %v; give one above 0", lease)
@@ -245,7 +247,8 @@ func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Du
 	return payack.Claim{State: payack.ClaimGranted, Token: hex.EncodeToString(token)}, nil
 }
 
-// Bind implements [payack.Binder].
+// Bind implements [payack.Binder]. After an error the event may or may not be
+// done with this fingerprint; calling Bind again is safe.
 func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	state, err := s.take(ctx, id, entry{digest(id), digest(fingerprint), done, newToken(), 0})
 	switch {
@@ -257,24 +260,24 @@ func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimS
 	return state, nil
 }
 
-// microseconds rounds up to whole milliseconds, which SQLite's clock counts, and
-// keeps endless leases within what the column holds.
+// microseconds rounds up to whole milliseconds, the resolution of SQLite's clock,
+// and caps leases at what the column holds.
 func microseconds(d time.Duration) int64 {
 	const century = 100 * 365 * 24 * time.Hour
 	return int64((min(d, century)-1)/time.Millisecond+1) * 1000
 }
 
-// giveUp releases a claim of which nobody learnt.
+// giveUp releases a claim whose answer was lost.
 func (s *Store) giveUp(ctx context.Context, id string, token []byte) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_, _ = s.write(ctx, s.sql.release, digest(id), token) // or the lease ends it
+	_, _ = s.write(ctx, s.sql.release, digest(id), token) // otherwise the lease ends it
 }
 
-// tries bounds how often a call begins again because others were quicker.
+// tries bounds how often a call starts over because another process was quicker.
 const tries = 5
 
-// entry is a row to be made.
+// entry is a row to be written.
 type entry struct {
 	key, fingerprint []byte
 	state            int
@@ -282,7 +285,7 @@ type entry struct {
 	lease            int64 // in microseconds from now
 }
 
-// take makes a row, or answers what stands in its way.
+// take writes the row, or returns the state that prevents it.
 func (s *Store) take(ctx context.Context, id string, e entry) (payack.ClaimState, error) {
 	name := readable(id)
 	var err error
@@ -298,7 +301,7 @@ func (s *Store) take(ctx context.Context, id string, e entry) (payack.ClaimState
 		case granted:
 			return payack.ClaimGranted, nil
 		case !found:
-			continue // somebody inserted it at the same time; what it is the next look tells
+			continue // inserted by another process at the same time: look again
 		}
 		if known := stateOf(r, e.fingerprint); known != payack.ClaimUnknown {
 			return known, nil
@@ -306,7 +309,8 @@ func (s *Store) take(ctx context.Context, id string, e entry) (payack.ClaimState
 		granted, err = s.takeOver(ctx, e, name)
 		switch {
 		case err != nil && s.cfg.Dialect.Fault(err) == dialect.Again:
-			// Whoever held it is at its end at this moment, or somebody else takes it.
+			// The row is locked: its holder is ending, or another process is
+			// taking it.
 			return payack.ClaimBusy, nil
 		case err != nil:
 			return payack.ClaimUnknown, err
@@ -320,7 +324,8 @@ func (s *Store) take(ctx context.Context, id string, e entry) (payack.ClaimState
 	return payack.ClaimBusy, nil
 }
 
-// pause waits a moment for what may succeed when it is tried again.
+// pause waits before another try, longer each time. It reports false when ctx
+// ends first.
 func pause(ctx context.Context, try int) bool {
 	select {
 	case <-ctx.Done():
@@ -330,8 +335,8 @@ func pause(ctx context.Context, try int) bool {
 	}
 }
 
-// insert makes a new row, or returns the one that there is. It waits for nobody
-// who has the row in a transaction.
+// insert writes a new row, or returns the existing one. It waits for no
+// transaction that holds the row.
 func (s *Store) insert(ctx context.Context, e entry, name string) (r row, found, granted bool, err error) {
 	if s.sql.lookFirst {
 		if r, found, err = s.look(ctx, e.key); err != nil || found {
@@ -354,16 +359,16 @@ func (s *Store) insert(ctx context.Context, e entry, name string) (r row, found,
 		return r, found, false, lookErr
 	}
 	if s.cfg.Dialect.Fault(err) == dialect.Again {
-		return row{}, false, false, err // what was in the way is gone, or can't be seen
+		return row{}, false, false, err // the row in the way is gone, or not visible
 	}
 	return row{}, false, false, nil
 }
 
-// takeOver takes a claim whose lease has ended, without waiting for a transaction
-// that may still be at work on it.
+// takeOver takes a claim whose lease has ended. It doesn't wait for a transaction
+// that still holds the row.
 func (s *Store) takeOver(ctx context.Context, e entry, name string) (bool, error) {
 	args := []any{e.fingerprint, e.state, e.token, e.lease, name, e.key}
-	if s.cfg.Dialect == SQLite { // one writer: there is nothing to skip
+	if s.cfg.Dialect == SQLite { // one writer: no lock to skip
 		n, err := s.write(ctx, s.sql.takeOver, args...)
 		return n == 1, err
 	}
@@ -387,7 +392,7 @@ func (s *Store) takeOver(ctx context.Context, e entry, name string) (bool, error
 	return true, tx.Commit()
 }
 
-// write runs a statement that is a transaction of its own.
+// write runs a statement as a transaction of its own.
 func (s *Store) write(ctx context.Context, statement string, args ...any) (int64, error) {
 	if err := s.writer.enter(ctx); err != nil {
 		return 0, err
@@ -396,20 +401,21 @@ func (s *Store) write(ctx context.Context, statement string, args ...any) (int64
 	return s.exec(ctx, s.cfg.DB, statement, args...)
 }
 
-// Turn returns when it is the caller's turn to write with the store's pool, and end,
-// which ends it and may be called again. SQLite has one writer: whoever finds it
-// writing sleeps and looks again, and may find the next one, so those who take turns
-// get on sooner. On other databases nobody waits. The error is that of ctx.
+// Turn waits for the caller's turn to write through the store's pool. Call end to
+// end the turn; further calls of end do nothing. The error is that of ctx.
+//
+// SQLite allows one writer and makes the others poll, so writers that take turns
+// get on sooner. On other databases Turn returns at once.
 func (s *Store) Turn(ctx context.Context) (end func(), err error) {
 	if err := s.writer.enter(ctx); err != nil {
-		return nil, fmt.Errorf("sqlstore: another one is writing: %w", err)
+		return nil, fmt.Errorf("sqlstore: waiting for another writer: %w", err)
 	}
 	return sync.OnceFunc(s.writer.leave), nil
 }
 
-// writer lets one in at a time. SQLite has one writer, and those who wait for it
-// look at intervals only; whoever waits here is next, and holds no connection. A
-// nil one lets everybody in.
+// writer admits one writer at a time. SQLite's own lock is polled; here the next
+// writer is woken, and holds no connection while it waits. A nil writer admits
+// everybody.
 type writer chan struct{}
 
 func (w writer) enter(ctx context.Context) error {
@@ -430,26 +436,29 @@ func (w writer) leave() {
 	}
 }
 
-// Commit implements [payack.Store]. After an error other than
-// [payack.ErrNotHeld] the event may be done, or still be claimed.
+// Commit implements [payack.Store]. It returns [payack.ErrNotHeld] when the claim
+// is not held. After any other error the event may be done, or still claimed.
 func (s *Store) Commit(ctx context.Context, id, token string) error {
 	return s.end(ctx, "commit", s.sql.commit, id, token)
 }
 
-// releasePatience bounds how long a release is waited for, releaseTimeout how long
-// it is tried.
+// releasePatience bounds how long the caller waits for a release, releaseTimeout
+// how long the release is tried.
 const (
 	releasePatience = time.Second
 	releaseTimeout  = 5 * time.Second
 )
 
-// Release implements [payack.Store]. After an error other than
-// [payack.ErrNotHeld] the event may be free, or still be claimed. It waits for a
-// second at most, and not at all where the server has just not answered [InTx], so
-// that it hardly delays the answer to the provider; after that it goes on in the
-// background for some seconds, whatever becomes of ctx.
+// Release implements [payack.Store]. It returns [payack.ErrNotHeld] when the
+// claim is not held. After any other error the event may be free, or still
+// claimed.
+//
+// On PostgreSQL, MariaDB and MySQL, Release waits at most a second, so that it
+// hardly delays the answer to the provider; it doesn't wait at all after the
+// server left a transaction of [InTx] unanswered. The release goes on in the
+// background for up to 5 seconds, even after ctx has ended.
 func (s *Store) Release(ctx context.Context, id, token string) error {
-	if s.cfg.Dialect == SQLite { // there is no server
+	if s.cfg.Dialect == SQLite { // no server that could fail to answer
 		return s.end(ctx, "release", s.sql.release, id, token)
 	}
 	released := make(chan error, 1)
@@ -495,16 +504,19 @@ func (s *Store) end(ctx context.Context, op, statement, id, token string) error 
 	}
 }
 
-// crashedAfter is how long after its lease a claim of a process that crashed is
-// dropped. Until then it shows which events were lost in it.
+// crashedAfter is how long a claim is kept after its lease has ended. Until then
+// its row shows which event a crash interrupted.
 const crashedAfter = 24 * time.Hour
 
-// Prune drops what once-only does not need: the readable identities of events that
-// have been done for longer than Config.Retention, and claims whose lease ended a
-// day ago, left behind by crashes. What was done stays known, with its fingerprint
-// and time. It reads the whole table once and changes it in steps of 500 rows, none
-// of which anybody waits for. It returns how many rows it has changed, also beside
-// an error. Run it once a day or so; several processes may do so at once.
+// Prune drops rows and texts that once-only does not need: the readable
+// identities of events done for longer than Config.Retention, and the claims of
+// crashed processes a day after their lease ended. Done events stay known by
+// digest, with fingerprint and time. Prune returns how many rows it changed, also
+// beside an error.
+//
+// Run it about once a day; several processes may run it at once. It reads the whole
+// table once and writes in steps of at most 500 rows, each a transaction of its own.
+// No delivery waits for a row that Prune has locked.
 func (s *Store) Prune(ctx context.Context) (changed int64, err error) {
 	for last := []byte{}; ; {
 		keys, err := s.old(ctx, last)
@@ -529,7 +541,7 @@ func (s *Store) Prune(ctx context.Context) (changed int64, err error) {
 	}
 }
 
-// old returns the next keys after last of rows that Prune changes.
+// old returns the keys after last of the next rows that Prune changes.
 func (s *Store) old(ctx context.Context, last []byte) (keys []any, err error) {
 	rows, err := s.query(ctx, s.cfg.DB, s.sql.old, last, s.cfg.Retention.Microseconds(), crashedAfter.Microseconds())
 	if err != nil {

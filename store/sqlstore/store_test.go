@@ -10,7 +10,7 @@ import (
 
 func TestConforms(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
-		t.Parallel() // most of it is waiting for leases and the disk
+		t.Parallel() // it mostly waits for leases and the disk
 		conform(t, d.place(t))
 	})
 }

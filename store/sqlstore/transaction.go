@@ -12,40 +12,38 @@ import (
 	"github.com/payack/payack/internal/dialect"
 )
 
-// settleTimeout is the least time allowed for the end of a transaction: the last
-// look, the commit or rollback, and finding out what became of it, together. The
-// deadline may have passed.
+// settleTimeout is the least time allowed for ending a transaction: the last look
+// at the marks, the commit or rollback, and reading the result when the answer
+// was lost. The deadline may have passed.
 const settleTimeout = time.Second
 
-// lookTimeout is for the look at the rows after a commit that was not answered in
-// that time.
+// lookTimeout bounds reading the rows after a commit that was answered too late.
 const lookTimeout = 250 * time.Millisecond
 
 var (
-	// errEnded is returned for a function that has ended the transaction itself.
+	// errEnded is returned when the function rolled the transaction back itself.
 	errEnded = errors.New("sqlstore: InTx: the function ended the transaction itself, by a rollback; leave its end to InTx, and return an error instead")
-	// errUndone is returned for a function that returned nil after the database
+	// errUndone is returned when the function returned nil although the database
 	// had rolled its transaction back.
 	errUndone = errors.New("sqlstore: InTx: the transaction had been rolled back before the function returned nil; return the errors of its statements (a deadlock, for instance), and leave the transaction's end to InTx")
-	// errUnanswered is that of a server that was waited for long enough.
+	// errUnanswered is returned when the server has not answered in time.
 	errUnanswered = errors.New("the server does not answer")
 )
 
-// transaction is that of one delivery: the merchant's function writes in it, and
-// all claims of the delivery were marked done in it before that.
+// transaction belongs to one delivery. All claims of the delivery are marked done
+// in it before the merchant's function writes.
 type transaction struct {
 	store  *Store
 	marks  []mark
 	conn   *sql.Conn
 	tx     *sql.Tx
 	cancel context.CancelFunc
-	// last is the context of what is waited for when the function has returned, and
-	// stop ends it.
+	// last is the context of what follows the function; stop cancels it.
 	last context.Context
 	stop context.CancelFunc
 }
 
-// inTx marks the claims done, calls fn, looks whether the marks are still there,
+// inTx marks the claims done, calls fn, checks that the marks are still there,
 // and commits.
 func (s *Store) inTx(ctx context.Context, held payack.Held, fn func(context.Context, *sql.Tx) error) (err error) {
 	claims := held.Claims()
@@ -54,7 +52,7 @@ func (s *Store) inTx(ctx context.Context, held payack.Held, fn func(context.Cont
 		return err
 	}
 	succeeded := false
-	defer func() { // on panic and Goexit, too
+	defer func() { // after a panic and Goexit, too
 		if succeeded {
 			err = t.commit(ctx, held)
 		} else {
@@ -72,8 +70,8 @@ func (s *Store) inTx(ctx context.Context, held payack.Held, fn func(context.Cont
 	if err := fn(context.WithValue(ctx, connKey{}, t.conn), t.tx); err != nil {
 		return err
 	}
-	switch there, err := t.marked(t.ending(ctx), t.tx, ""); { // a late result counts
-	case errors.Is(err, sql.ErrTxDone): // the rows tell how the function ended it
+	switch there, err := t.marked(t.ending(ctx), t.tx, ""); { // a result after the deadline counts
+	case errors.Is(err, sql.ErrTxDone): // commit reads from the rows how the function ended it
 	case err != nil:
 		return explain(s.cfg.Dialect, "InTx: the transaction had failed before the function returned nil; return the errors of its statements", err)
 	case !there:
@@ -89,7 +87,7 @@ func (s *Store) begin(ctx context.Context, claims []payack.HeldClaim) (*transact
 		return nil, err
 	}
 	if err := s.writer.enter(ctx); err != nil {
-		return nil, explain(s.cfg.Dialect, "InTx: another one is writing", err)
+		return nil, explain(s.cfg.Dialect, "InTx: waiting for another writer", err)
 	}
 	conn, err := s.cfg.DB.Conn(ctx)
 	if err != nil {
@@ -104,8 +102,8 @@ func (s *Store) begin(ctx context.Context, claims []payack.HeldClaim) (*transact
 		giveBack()
 		return nil, explain(s.cfg.Dialect, "InTx", err)
 	}
-	// The end of ctx ends a BEGIN that is not answered. It must not roll back
-	// underneath the function after that.
+	// ctx cancels a BEGIN that is not answered. Once begun, the transaction must
+	// not be rolled back while the function uses it.
 	apart, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	begun := context.AfterFunc(ctx, cancel)
 	tx, err := conn.BeginTx(apart, &sql.TxOptions{Isolation: s.cfg.Isolation})
@@ -121,8 +119,8 @@ func (s *Store) begin(ctx context.Context, claims []payack.HeldClaim) (*transact
 	return &transaction{store: s, marks: marks, conn: conn, tx: tx, cancel: cancel}, nil
 }
 
-// ending returns the context of what is done when the function has returned. All of
-// it ends with the deadline, or settleTimeout after the function if that is later.
+// ending returns the context for everything after the function. It ends at the
+// deadline, or settleTimeout after the function returned if that is later.
 func (t *transaction) ending(ctx context.Context) context.Context {
 	if t.last != nil {
 		return t.last
@@ -138,10 +136,10 @@ func (t *transaction) ending(ctx context.Context) context.Context {
 	return last
 }
 
-// finish calls the transaction's Commit or Rollback and gives the connection back.
-// Drivers take no context for that, so that it is done in the background when the
-// server does not answer until ctx is over. Once the end is confirmed nobody waits
-// for the connection to be restored.
+// finish calls the transaction's Commit or Rollback and returns the connection to
+// the pool. Drivers take no context there, so when ctx ends first, the work goes
+// on in the background. After a confirmed end nobody waits for the connection's
+// session to be restored.
 func (t *transaction) finish(ctx context.Context, call func() error) error {
 	ended := make(chan error, 1)
 	go func() {
@@ -167,7 +165,7 @@ func (t *transaction) finish(ctx context.Context, call func() error) error {
 	}
 }
 
-// commit commits. When that is not confirmed, the rows tell what became of it.
+// commit commits. When the answer is lost, it reads the result from the rows.
 func (t *transaction) commit(ctx context.Context, held payack.Held) error {
 	ctx = t.ending(ctx)
 	defer t.stop()
@@ -176,7 +174,7 @@ func (t *transaction) commit(ctx context.Context, held payack.Held) error {
 		held.Committed()
 		return nil
 	}
-	if ctx.Err() != nil { // a late answer leaves a moment for a look
+	if ctx.Err() != nil { // the answer was late: allow one more look
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
 		defer cancel()
@@ -185,12 +183,12 @@ func (t *transaction) commit(ctx context.Context, held payack.Held) error {
 	log := t.store.cfg.Logger.With("claims", t.ids(held))
 	switch {
 	case err != nil:
-		log.Error("sqlstore: InTx: the commit was not confirmed, and what became of it can't be read; the next delivery will tell", "error", endErr, "reading", err)
+		log.Error("sqlstore: InTx: the commit was not confirmed, and its result can't be read; the next delivery finds it out", "error", endErr, "reading", err)
 		return explain(t.store.cfg.Dialect, "InTx: commit", endErr)
 	case there:
 		held.Committed()
 		if errors.Is(endErr, sql.ErrTxDone) {
-			log.Warn("sqlstore: InTx: the function committed the transaction itself; leave that to InTx, since what it does after that is not part of it")
+			log.Warn("sqlstore: InTx: the function committed the transaction itself; leave that to InTx, because later writes are not part of the transaction")
 		}
 		return nil
 	case errors.Is(endErr, sql.ErrTxDone):
@@ -200,7 +198,8 @@ func (t *transaction) commit(ctx context.Context, held payack.Held) error {
 }
 
 // rollback rolls back. A function that failed may have committed before, by a
-// statement or a method: then part of its work stands, and a person is told.
+// statement or a method. Part of its work then stands, and the log asks for a
+// person.
 func (t *transaction) rollback(ctx context.Context, held payack.Held, failure error) {
 	ctx = t.ending(ctx)
 	endErr := t.finish(ctx, t.tx.Rollback)
@@ -210,14 +209,14 @@ func (t *transaction) rollback(ctx context.Context, held payack.Held, failure er
 		there, err := t.settled(ctx)
 		switch {
 		case err != nil:
-			cfg.Logger.Warn("sqlstore: InTx: the function failed, and whether all of it was rolled back can't be read; the next delivery will tell", "claims", ids, "error", err)
+			cfg.Logger.Warn("sqlstore: InTx: the function failed, and its rollback can't be verified; the next delivery finds it out", "claims", ids, "error", err)
 		case there:
 			cfg.Logger.Error("sqlstore: InTx: the function failed after it had committed, so that part of what it wrote stands; the event counts as done, and a person has to look at it", "claims", ids, "error", failure)
 		}
 		return err == nil && there
 	}
-	// SQLite answers a rollback with an error when there was nothing to roll back;
-	// a server has gone.
+	// SQLite answers a rollback with an error when there was nothing to roll
+	// back; from the others, an error means that the server has gone.
 	if endErr != nil && !errors.Is(endErr, sql.ErrTxDone) && cfg.Dialect != SQLite {
 		go stands()
 		return
@@ -235,26 +234,26 @@ func (t *transaction) ids(held payack.Held) string {
 	return strings.Join(out, " ")
 }
 
-// mark is a row to be marked.
+// mark identifies a row to be marked done.
 type mark struct{ key, token []byte }
 
 func marksOf(claims []payack.HeldClaim) ([]mark, error) {
 	if len(claims) == 0 {
-		return nil, errors.New("sqlstore: InTx: the receiver has claimed nothing, so the event could be settled again; leave InsecureProcessWithoutStore out")
+		return nil, errors.New("sqlstore: InTx: the receiver has claimed nothing, so the event could be settled twice; remove InsecureProcessWithoutStore")
 	}
 	marks := make([]mark, len(claims))
 	for i, c := range claims {
 		token, ok := tokenOf(c.Token)
 		if !ok {
-			return nil, fmt.Errorf("sqlstore: InTx: a claim's token is not of this store: %w", payack.ErrNotHeld)
+			return nil, fmt.Errorf("sqlstore: InTx: a claim's token is not one of this store's: %w", payack.ErrNotHeld)
 		}
 		marks[i] = mark{digest(c.ID), token}
 	}
 	return marks, nil
 }
 
-// rows completes a statement with the keys and the tokens of the marks. No two
-// claims share a token, so the lists need not be matched.
+// rows adds the keys and tokens of the marks to a statement. No two claims share
+// a token, so keys and tokens need not be paired.
 func (t *transaction) rows(statement string) (string, []any) {
 	list := "(?" + strings.Repeat(", ?", len(t.marks)-1) + ")"
 	args := make([]any, 0, 2*len(t.marks))
@@ -267,7 +266,8 @@ func (t *transaction) rows(statement string) (string, []any) {
 	return statement + " AND k IN " + list + " AND token IN " + list, args
 }
 
-// mark marks all rows done. It fails when one of them is no longer ours.
+// mark marks all rows done. It fails when this delivery no longer holds one of
+// them.
 func (t *transaction) mark(ctx context.Context) error {
 	statement, args := t.rows(t.store.sql.mark)
 	n, err := t.store.exec(ctx, t.tx, statement, args...)
@@ -275,13 +275,14 @@ func (t *transaction) mark(ctx context.Context) error {
 	case err != nil:
 		return explain(t.store.cfg.Dialect, "InTx: mark", err)
 	case n != int64(len(t.marks)):
-		return fmt.Errorf("sqlstore: InTx: the event is no longer held; somebody else has taken it over: %w", payack.ErrNotHeld)
+		return fmt.Errorf("sqlstore: InTx: the claim was lost; another process has taken the event over: %w", payack.ErrNotHeld)
 	}
 	return nil
 }
 
-// marked reports whether all rows are marked by us. The statement finds them by what
-// marking leaves as it is: PostgreSQL waits only for rows that fit before, too.
+// marked reports whether this delivery has marked all rows. The statement selects
+// by columns that marking leaves unchanged, since PostgreSQL waits only for rows
+// that matched before the other transaction's change.
 func (t *transaction) marked(ctx context.Context, q dialect.Querier, ending string) (bool, error) {
 	statement, args := t.rows(t.store.sql.marked)
 	rows, err := t.store.query(ctx, q, statement+ending, args...)
@@ -302,13 +303,13 @@ func (t *transaction) marked(ctx context.Context, q dialect.Querier, ending stri
 	return n == len(t.marks), rows.Err()
 }
 
-// settled reports whether all rows are marked by us, from outside of the
-// transaction. It waits for one that is about to end.
+// settled reports whether this delivery has marked all rows, as others see them.
+// It waits for a transaction that is about to end.
 func (t *transaction) settled(ctx context.Context) (bool, error) {
-	if t.store.cfg.Dialect == SQLite { // one writer: what can be read is settled
+	if t.store.cfg.Dialect == SQLite { // one writer: a plain read shows what was committed
 		return t.marked(ctx, t.store.cfg.DB, "")
 	}
-	// At this level the row is read again once it is free.
+	// READ COMMITTED reads the row again once its lock is free.
 	tx, err := t.store.cfg.DB.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return false, err

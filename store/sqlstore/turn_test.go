@@ -10,8 +10,8 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// On SQLite one has the turn to write at a time, and calls of the store take turns,
-// too; on other databases nobody waits.
+// On SQLite, one caller at a time has the turn, and the store's own calls take
+// turns, too. On other databases nobody waits.
 func TestTurn(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
@@ -31,7 +31,7 @@ func TestTurn(t *testing.T) {
 		_, err = p.store.Turn(short)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		end()
-		end() // once is enough
+		end() // a second call does nothing
 		_, err = p.store.Bind(t.Context(), "event", "f")
 		require.NoError(t, err)
 	})

@@ -17,20 +17,21 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// connector opens connections of a database's own driver, counts what goes over
-// them, and may have answers lost.
+// connector opens connections of a database's own driver, counts the statements
+// sent over them, and can lose answers.
 type connector struct {
 	driver driver.Driver
 	dsn    string
 
 	mu   sync.Mutex
-	sent []string // statements, BEGIN and the ends included
-	// lost, if above 0, is after how long a commit is worked on whose answer is lost
-	// at once; commits says whether it succeeds then.
+	sent []string // statements, including BEGIN, COMMIT and ROLLBACK
+	// If lost is above 0, a commit's answer is lost at once while the server
+	// works on the commit for that long. commits says whether the commit then
+	// succeeds.
 	lost    time.Duration
 	commits bool
-	// late is how late a commit is answered that was made, slow how late a statement
-	// is worked on.
+	// late delays the answer to a commit that was made; slow delays each
+	// statement.
 	late, slow time.Duration
 }
 
@@ -50,7 +51,7 @@ func (c *connector) note(statement string) {
 	c.sent = append(c.sent, statement)
 }
 
-// driverConn is what the connections of all three drivers are.
+// driverConn is what the connections of all three drivers implement.
 type driverConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -62,7 +63,7 @@ type driverConn interface {
 type wrappedConn struct {
 	driverConn
 	c    *connector
-	work sync.WaitGroup // a commit whose answer was lost
+	work sync.WaitGroup // commits whose answers were lost
 }
 
 func (c *wrappedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
@@ -89,7 +90,7 @@ func (c *wrappedConn) CheckNamedValue(v *driver.NamedValue) error {
 
 func (c *wrappedConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	c.c.note("BEGIN")
-	tx, err := c.driverConn.BeginTx(context.WithoutCancel(ctx), opts) // a commit that was sent can't be called back
+	tx, err := c.driverConn.BeginTx(context.WithoutCancel(ctx), opts) // a commit that was sent can't be cancelled
 	return wrappedTx{tx, c}, err
 }
 
@@ -130,7 +131,7 @@ func (t wrappedTx) Rollback() error {
 	return t.Tx.Rollback()
 }
 
-// wrappedPlace is a place whose pool goes through a connector.
+// wrappedPlace is a place whose pool uses a connector.
 func (d database) wrappedPlace(t *testing.T) (*place, *connector) {
 	t.Helper()
 	p := d.place(t)
@@ -143,7 +144,8 @@ func (d database) wrappedPlace(t *testing.T) (*place, *connector) {
 	return p, c
 }
 
-// attempt claims an event and delivers it, and returns what was sent meanwhile.
+// attempt claims and delivers an event, and returns the statements sent
+// meanwhile.
 func (p *place) attempt(t *testing.T, c *connector, id string, deadline time.Duration) (h *held, sent []string, err error) {
 	t.Helper()
 	claim, err := p.store.Claim(t.Context(), id, "f", time.Minute)
@@ -162,9 +164,9 @@ func (p *place) attempt(t *testing.T, c *connector, id string, deadline time.Dur
 	return h, c.sent, err
 }
 
-// The answer to a commit is lost while the server still works on it. Whoever reads
-// the row then must wait for its end: a plain read finds it unmarked, and the event
-// would be given up and settled again.
+// A commit's answer is lost while the server still works on it. InTx must then
+// wait for its end before it reads the row: a plain read finds the row unmarked,
+// and the event would be given up and settled again.
 func TestCommitThatIsStillUnderWay(t *testing.T) {
 	for _, d := range databases[1:] { // SQLite has one writer, and no answers to lose
 		t.Run(d.name, func(t *testing.T) {
@@ -188,8 +190,9 @@ func TestCommitThatIsStillUnderWay(t *testing.T) {
 	}
 }
 
-// The commit is made, and its answer comes when nobody waits for it any more. What
-// became of it is read all the same: the event is done, and not to be given up.
+// A commit is made, but its answer comes when nobody waits for it any more. InTx
+// reads the result from the row all the same: the event is done, and its claim is
+// not given up.
 func TestCommitThatIsAnsweredLate(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p, c := d.wrappedPlace(t)
@@ -201,7 +204,7 @@ func TestCommitThatIsAnsweredLate(t *testing.T) {
 	})
 }
 
-// A release that nobody waits for any more is made all the same.
+// A release is made even after its caller stopped waiting.
 func TestReleaseInTheBackground(t *testing.T) {
 	for _, d := range databases[1:] {
 		t.Run(d.name, func(t *testing.T) {
@@ -224,8 +227,8 @@ func TestReleaseInTheBackground(t *testing.T) {
 	}
 }
 
-// InTx has two statements more than the merchant's own transaction; MariaDB's
-// session is told twice more.
+// InTx sends two statements more than the merchant's own transaction; on MariaDB,
+// two more that change the session.
 func TestStatementsOfInTx(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p, c := d.wrappedPlace(t)

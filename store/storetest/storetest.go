@@ -1,13 +1,13 @@
 // Package storetest is the conformance suite for implementations of
-// [payack.Store], and of [payack.Binder] where a store is one as well. It is for
-// users' own stores, too:
+// [payack.Store]. It also tests [payack.Binder] where the store implements it.
+// Run it on your own store:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T) payack.Store { return newStore(t) })
 //	}
 //
-// Run it with -race. It needs no assertion library, and neither a clean nor a
-// fresh store: each test has ids of its own.
+// Run it with -race. It needs no assertion library. The store may be in use and
+// hold other events: each test uses ids of its own.
 package storetest
 
 import (
@@ -25,26 +25,26 @@ import (
 	"github.com/payack/payack"
 )
 
-// Factory returns the store to be tested. It is called once for each test,
-// fails t when it can't, and cleans up with t.Cleanup. The store needs room for
+// Factory returns the store to test. It is called once for each test, fails t if
+// it can't make one, and cleans up with t.Cleanup. The store must have room for
 // 10,000 events.
 type Factory func(t *testing.T) payack.Store
 
 // Option changes how the suite runs.
 type Option func(*suite)
 
-// DefaultLease is how long the leases are that the suite lets end in real time.
+// DefaultLease is the lease of tests that wait for a lease to end in real time.
 const DefaultLease = time.Second
 
-// Lease sets how long the leases are that the suite lets end, [DefaultLease]
-// otherwise. It is for stores in real time, and should be a lot longer than a call
-// takes: where calls take longer than that, checks are repeated with longer ones.
+// Lease sets the lease of tests that wait for a lease to end in real time; the
+// default is [DefaultLease]. Choose it much longer than a call takes: where calls
+// take longer, the suite repeats checks with longer leases.
 func Lease(d time.Duration) Option { return func(s *suite) { s.lease = d } }
 
-// Synctest runs each test in a bubble of testing/synctest, where time takes no
-// time. It is for stores in memory: one that waits for a network, a disk or
-// another process holds the bubble's clock. Goroutines of the store must have
-// ended when the test's clean-up has.
+// Synctest runs each test in a bubble of testing/synctest, where time passes at
+// once. It is for stores in memory: waiting for a network, a disk or another
+// process stops the bubble's clock. Goroutines of the store must have ended when
+// the test's cleanup has run.
 func Synctest() Option {
 	return func(s *suite) {
 		s.within = synctest.Test
@@ -52,28 +52,30 @@ func Synctest() Option {
 	}
 }
 
-// Clock is for stores whose clock can be moved: advance lets d pass for a store
-// that the factory made. Time may pass otherwise as well, a few seconds in a
-// test. The suite then lets minutes pass, and days for [Retention].
+// Clock is for stores with an adjustable clock: advance moves the clock of a
+// store that the factory made by d. The clock may also run by itself, since a
+// test takes a few seconds. With Clock the suite lets minutes pass, and the
+// [Retention].
 func Clock(advance func(t *testing.T, s payack.Store, d time.Duration)) Option {
 	return func(s *suite) { s.advance = advance }
 }
 
-// Retention is how long the store promises to remember what is done. It is
-// tested with [Synctest] or [Clock] only; otherwise what is done must just
-// outlive the lease that it was claimed with.
+// Retention is how long the store promises to remember done events. It needs
+// [Synctest] or [Clock]. Without it, the suite only checks that a done event
+// outlives the lease it was claimed with.
 func Retention(d time.Duration) Option { return func(s *suite) { s.retention = d } }
 
-// Run tests the stores that factory makes, each property in a subtest. Those of
-// [payack.Binder] are skipped for a store that isn't one.
+// Run tests the stores that factory makes, each property in a subtest. It skips
+// the properties of [payack.Binder] for a store that doesn't implement it.
 //
-// What many do at once, such as 64 claims for each of 1,000 ids, is tried a tenth
-// as often with -race and -short. In real time the suite takes about fifteen
-// leases more. What holds however late a call comes is asserted once.
-// What holds only until a lease ends is judged by how long the calls took: where
-// they took too long the check is repeated with a lease twice as long, and after
-// several attempts it fails and says so. So a store that ends leases early is not
-// taken for a slow machine.
+// Concurrent checks, such as 64 claims for each of 1,000 ids, run a tenth as
+// often with -race and with -short. In real time the suite takes about fifteen
+// leases.
+//
+// A slow machine does not fail the suite, and a store that ends leases early does
+// not pass for a slow machine. Checks that need a running lease measure how long
+// their calls took. If that was too long, the check is repeated with a lease
+// twice as long; after several attempts it fails and says so.
 func Run(t *testing.T, factory Factory, options ...Option) {
 	t.Helper()
 	s := &suite{factory: factory, lease: DefaultLease}
@@ -152,7 +154,7 @@ func (s *suite) test(t *testing.T, run func(*probe)) {
 	body(t)
 }
 
-// long is a lease that doesn't end while a test runs, on any machine.
+// long is a lease that outlasts every test on any machine.
 const long = 24 * time.Hour
 
 // probe is one test of one store.
@@ -160,7 +162,7 @@ type probe struct {
 	*testing.T
 	*suite
 	store  payack.Store
-	prefix string // of ids, so that a store may be used for many tests
+	prefix string // of ids, so that one store serves many tests
 }
 
 // pass lets time pass.
@@ -173,23 +175,23 @@ func (p *probe) pass(d time.Duration) {
 	p.advance(p.T, p.store, d)
 }
 
-// endLease lets a lease end, with something to spare for a clock elsewhere.
+// endLease lets a lease end, with a margin for a clock elsewhere.
 func (p *probe) endLease() {
 	p.Helper()
 	p.pass(p.lease + p.lease/10)
 }
 
-// attempts is how often a check is made that needs a lease to be running, with
-// a lease twice as long each time.
+// attempts is how often a check that needs a running lease is tried, with a lease
+// twice as long each time.
 const attempts = 6
 
-// span is one attempt at a check that needs a lease to be running.
+// span is one attempt at a check that needs a running lease.
 type span struct {
 	*probe
 	lease   time.Duration // shadows the suite's
 	number  int
 	started time.Time // of the claim, before it was made
-	late    bool      // nothing can be said
+	late    bool      // calls took too long: the attempt proves nothing
 }
 
 // whileHeld runs a check until its calls were quick enough to be judged.
@@ -207,7 +209,7 @@ func (p *probe) whileHeld(check func(s *span)) {
 	p.Fatalf("calls took longer than each of %d leases, the last one of %v, so nothing can be said about leases: give a longer storetest.Lease, or make the store faster", attempts, s.lease)
 }
 
-// id returns an id that no other attempt has.
+// id returns an id that no other attempt uses.
 func (s *span) id(id string) string { return fmt.Sprint(id, " ", s.number) }
 
 // start makes the claim whose lease the check is about.
@@ -217,14 +219,14 @@ func (s *span) start(id, fingerprint string) (token string) {
 	return s.get(id, fingerprint, s.lease)
 }
 
-// held fails the test when something is not as it is while the lease runs, and
-// the lease can't have ended. It reports whether the check may go on.
+// held fails the test when asItIs is false although the lease can't have ended.
+// It reports whether the check may go on.
 func (s *span) held(asItIs bool, format string, args ...any) bool {
 	s.Helper()
 	if asItIs {
 		return true
 	}
-	// A tenth is for a clock elsewhere.
+	// The tenth is a margin for a clock elsewhere.
 	if took := time.Since(s.started); s.advance != nil || took < s.lease*9/10 {
 		s.Fatalf("before the lease has ended (%v of %v): %s", took, s.lease, fmt.Sprintf(format, args...))
 	}
@@ -276,8 +278,8 @@ func (p *probe) get(id, fingerprint string, lease time.Duration) string {
 	return c.Token
 }
 
-// is makes a claim that must not win. The lookup comes after it, so that it
-// makes nothing right that the claim has to.
+// is makes a claim that must not win, then a lookup. The lookup comes second so
+// that it can't correct what the claim has to get right.
 func (p *probe) is(want payack.ClaimState, id, fingerprint string) {
 	p.Helper()
 	if got := p.claim(id, fingerprint, long).State; got != want {
@@ -324,7 +326,7 @@ func (p *probe) bind(id, fingerprint string) payack.ClaimState {
 	return state
 }
 
-// binds makes a bind, and looks.
+// binds makes a bind, then a lookup.
 func (p *probe) binds(want payack.ClaimState, id, fingerprint string) {
 	p.Helper()
 	if got := p.bind(id, fingerprint); got != want {
@@ -489,7 +491,7 @@ func lateCommit(p *probe) {
 	token := p.get("a", "f", p.lease)
 	p.endLease()
 	p.dead("a", token, "after the lease's end, nobody else having claimed")
-	// Not done by that: who comes now gets it, the late one as well.
+	// The late calls did not make it done: it can be claimed again.
 	again := p.get("a", "f", long)
 	p.mustCommit("a", again)
 	p.is(payack.ClaimDone, "a", "f")
@@ -502,7 +504,7 @@ func refusedClaims(p *probe) {
 		id := s.id("a")
 		s.start(id, "f")
 		p.pass(s.lease * 6 / 10)
-		// The long lease asked for here must not become that of the claim.
+		// The long lease asked for here must not replace the claim's own.
 		for fingerprint, want := range map[string]payack.ClaimState{"f": payack.ClaimBusy, "g": payack.ClaimConflict} {
 			if got := p.claim(id, fingerprint, long).State; !s.held(got == want, "Claim is %v, want %v", got, want) {
 				return
@@ -545,7 +547,7 @@ func doneStays(p *probe) {
 	if p.retention == 0 {
 		return
 	}
-	// Half and half again: claims in between don't shorten it.
+	// A claim halfway through must not shorten the retention.
 	late := p.get("b", "f", p.retention)
 	p.pass(p.retention / 2)
 	p.is(payack.ClaimDone, a, "f")
@@ -554,7 +556,7 @@ func doneStays(p *probe) {
 	p.is(payack.ClaimDone, a, "f")
 	p.is(payack.ClaimConflict, a, "g")
 	p.pass(p.retention/2 - 5*p.lease)
-	p.is(payack.ClaimDone, "b", "f") // it counts from the commit
+	p.is(payack.ClaimDone, "b", "f") // the retention counts from the commit
 }
 
 func noLease(p *probe) {
@@ -574,7 +576,7 @@ func noLease(p *probe) {
 	}
 }
 
-// texts are all different, for a store that takes each byte as it is.
+// texts must all stay different in a store that keeps each byte.
 var texts = []string{
 	"a", "A", "a ", " a", "a\x00", "\x00a", "a\n", "a\r\n", "\t", "\x00", "\x00\x00",
 	"0", "00", "0.0", "1", "01", "1.0", "1e0", "+1", "null", "NULL", "true",
@@ -587,7 +589,7 @@ var texts = []string{
 func anyIDs(p *probe) {
 	tokens := map[string]string{}
 	for _, id := range texts {
-		tokens[id] = p.get(id, "f", long) // claimed, so no other one is taken for it
+		tokens[id] = p.get(id, "f", long) // held, so an equal id would be busy
 	}
 	for _, id := range texts {
 		p.is(payack.ClaimBusy, id, "f")
@@ -606,7 +608,7 @@ func anyIDs(p *probe) {
 			p.get(id, "f", long)
 		}
 	}
-	// Where the id ends and the fingerprint begins.
+	// An id and a fingerprint that join to the same text.
 	p.get("border 1", "2", long)
 	p.get("border ", "12", long)
 	p.is(payack.ClaimBusy, "border 1", "2")
@@ -617,7 +619,8 @@ func anyFingerprints(p *probe) {
 	for i, mine := range all {
 		id := fmt.Sprint("id ", i)
 		token := p.get(id, mine, long)
-		// A few others, not all with all: the next ones are the most alike.
+		// The neighbours in the list are the most alike, so not all pairs are
+		// tried.
 		others := []string{all[(i+1)%len(all)], all[(i+2)%len(all)], all[(i+len(all)-1)%len(all)], mine + "\x00", mine + " "}
 		if mine != "" {
 			others = append(others, "", mine[:len(mine)-1])
@@ -702,7 +705,7 @@ func contexts(p *probe) {
 	}
 }
 
-// freeInTheEnd waits for a claim that nobody knows of to end with its lease.
+// freeInTheEnd waits until a claim whose token was lost ends with its lease.
 func (p *probe) freeInTheEnd(id string) {
 	p.Helper()
 	state := payack.ClaimState(0)
@@ -738,7 +741,7 @@ func contextsMeanwhile(p *probe) {
 			p.Fatal("an answer besides the error")
 		case r.err == nil && r.claim.State != payack.ClaimGranted:
 			p.Fatalf("%v for an id that nobody has", r.claim.State)
-		case r.err == nil: // and then it is worth something
+		case r.err == nil: // a claim that was granted can be committed
 			p.mustCommit(fmt.Sprint(i), r.claim.Token)
 			p.is(payack.ClaimDone, fmt.Sprint(i), "f")
 		}
@@ -755,8 +758,8 @@ func contextsMeanwhile(p *probe) {
 
 const goroutines = 64
 
-// many returns how often something is tried by all goroutines at once: a tenth
-// under the race detector and in short tests.
+// many returns how often each goroutine tries something: a tenth of times under
+// the race detector and in short tests.
 func many(times int) int {
 	if race || testing.Short() {
 		return times / 10
@@ -891,7 +894,7 @@ func lookupsChangeNothing(p *probe) {
 	lookAround("a", map[string]payack.ClaimState{"f": payack.ClaimBusy, "g": payack.ClaimConflict, "": payack.ClaimConflict})
 	p.is(payack.ClaimBusy, "a", "f")
 	p.is(payack.ClaimConflict, "a", "g")
-	p.mustRelease("a", token) // it holds the claim as before
+	p.mustRelease("a", token) // the claim is still held
 	lookAround("a", unknown)
 	token = p.get("a", "g", long)
 	lookAround("a", map[string]payack.ClaimState{"g": payack.ClaimBusy, "f": payack.ClaimConflict})
@@ -900,17 +903,17 @@ func lookupsChangeNothing(p *probe) {
 	p.is(payack.ClaimDone, "a", "g")
 	p.is(payack.ClaimConflict, "a", "f")
 	p.dead("a", token, "after commit and lookups")
-	// Nothing is claimed that was only looked up.
+	// A lookup claims nothing.
 	lookAround("b", unknown)
 	p.dead("b", "", "of an id that was only looked up")
 	p.get("b", "a fingerprint that nobody looked up", long)
 }
 
-// anyLookups looks before each claim, which the tests of claims don't.
+// anyLookups makes a lookup before each claim, which the tests of claims don't.
 func anyLookups(p *probe) {
 	tokens := map[string]string{}
 	for _, id := range texts {
-		p.sees(payack.ClaimUnknown, id, "f") // so no other one is taken for it
+		p.sees(payack.ClaimUnknown, id, "f") // an equal id would be known
 		tokens[id] = p.get(id, "f", long)
 	}
 	for i, id := range texts {
@@ -930,7 +933,7 @@ func anyLookups(p *probe) {
 	}
 }
 
-// rank is how far an event has come; a lookup never sees it go back.
+// rank orders the states of an event; lookups never see it decrease.
 var rank = map[payack.ClaimState]int{payack.ClaimUnknown: 0, payack.ClaimBusy: 1, payack.ClaimDone: 2}
 
 func lookupsAmongClaims(p *probe) {
@@ -944,7 +947,7 @@ func lookupsAmongClaims(p *probe) {
 				mu.Lock()
 				granted++
 				mu.Unlock()
-				time.Sleep(time.Duration(n) * time.Microsecond) // for the lookups to come between
+				time.Sleep(time.Duration(n) * time.Microsecond) // so that lookups come in between
 				err = p.commit(id, c.Token)
 			}
 			if err != nil {
@@ -963,7 +966,7 @@ func lookupsAmongClaims(p *probe) {
 					p.Errorf("Lookup: %v", err)
 				}
 				before, now := rank[last], rank[state]
-				if fingerprint == "g" { // nobody claims with it
+				if fingerprint == "g" { // no claim uses it
 					before, now = 0, 0
 					if state != payack.ClaimConflict && (state != payack.ClaimUnknown || last != payack.ClaimUnknown) {
 						p.Errorf("Lookup with another fingerprint is %v after %v", state, last)
@@ -1042,7 +1045,8 @@ func binds(p *probe) {
 	p.dead("a", p.get("another", "f", long), "with another's token after a bind")
 	p.is(payack.ClaimDone, "a", "f")
 
-	// Claimed: nothing changes, and the claim is released and committed as ever.
+	// A bind changes nothing about a running claim: it can be released and
+	// committed.
 	token := p.get("b", "f", long)
 	claimed := func(id string) {
 		p.Helper()
@@ -1101,7 +1105,7 @@ func bindAndLeases(p *probe) {
 func anyBinds(p *probe) {
 	p.binder()
 	for i, id := range texts {
-		p.binds(payack.ClaimDone, id, fmt.Sprint("f", i)) // else another one is taken for it
+		p.binds(payack.ClaimDone, id, fmt.Sprint("f", i)) // an equal id would be a conflict
 	}
 	for i, id := range texts {
 		p.is(payack.ClaimDone, id, fmt.Sprint("f", i))
@@ -1157,8 +1161,8 @@ func bindContexts(p *probe) {
 	}
 }
 
-// boundOrNot checks what a bind left that returned an error: it was carried out
-// or not, and never half of it.
+// boundOrNot checks the event of a bind that returned an error: done, or unknown,
+// never half of it.
 func (p *probe) boundOrNot(id string) {
 	p.Helper()
 	if got := p.look(id, "f"); got != payack.ClaimUnknown && got != payack.ClaimDone {
@@ -1171,7 +1175,8 @@ func oneFingerprintWins(p *probe) {
 	b := p.binder()
 	for n := range many(200) {
 		id := fmt.Sprint(n)
-		// A fingerprint for each, or for every eighth.
+		// Each goroutine has its own fingerprint, or every eighth goroutine the
+		// same one.
 		of := func(i int) int { return i }
 		if n%2 == 1 {
 			of = func(i int) int { return i % 8 }
@@ -1212,7 +1217,7 @@ func bindsAmongClaims(p *probe) {
 	for n := range many(200) {
 		id := fmt.Sprint(n)
 		var claims, bound [goroutines]payack.ClaimState
-		isBind := func(i int) bool { return (i+n)%2 == 0 } // each is the first one at times
+		isBind := func(i int) bool { return (i+n)%2 == 0 } // each kind goes first at times
 		together(func(i int) {
 			var err error
 			if isBind(i) {
@@ -1235,7 +1240,7 @@ func bindsAmongClaims(p *probe) {
 		if granted > 1 {
 			p.Fatalf("%d claims won", granted)
 		}
-		// Either a claim came first, and nobody commits it, or a bind.
+		// Either a claim came first, which nobody commits, or a bind.
 		want := payack.ClaimDone
 		if granted > 0 {
 			want = payack.ClaimBusy
@@ -1252,7 +1257,7 @@ func bindsAmongClaims(p *probe) {
 	}
 }
 
-// entry is what the model knows of an id.
+// entry is what the model knows about an id.
 type entry struct {
 	fingerprint, token string
 	done               bool
@@ -1306,7 +1311,7 @@ func model(p *probe) {
 				}
 			case op < 55:
 				p.sees(known, id, fingerprint)
-			case op < 58 && binder != nil: // seldom, as the commit
+			case op < 58 && binder != nil: // seldom, like the commit
 				want := known
 				if known == payack.ClaimUnknown {
 					want = payack.ClaimDone
@@ -1321,7 +1326,7 @@ func model(p *probe) {
 					token = e.token
 				}
 				call, done := p.release, false
-				if rng.IntN(10) == 0 { // seldom, since it is the end of an id
+				if rng.IntN(10) == 0 { // seldom, since it is the last call for an id
 					call, done = p.commit, true
 				}
 				var want error
@@ -1334,7 +1339,7 @@ func model(p *probe) {
 				if want == nil {
 					*e = entry{fingerprint: e.fingerprint, done: done}
 				}
-			case p.advance != nil: // 2/3 of a lease, so that a third is to spare on both sides
+			case p.advance != nil: // 2/3 of a lease leaves a margin of a third on both sides
 				p.pass(p.lease * 2 / 3)
 				for i := range entries {
 					entries[i].left -= p.lease * 2 / 3

@@ -39,7 +39,7 @@ func TestFaultless(t *testing.T) {
 	})
 }
 
-// TestFaulty fails by intention, in the processes that TestFindsFaults starts.
+// TestFaulty fails on purpose, in the processes that TestFindsFaults starts.
 func TestFaulty(t *testing.T) {
 	fault := os.Getenv(faultName)
 	if fault == "" {
@@ -87,8 +87,8 @@ func runFaulty(t *testing.T, tests, fault string) (output string, failed bool) {
 	return string(out), err != nil
 }
 
-// Without a clock that can be moved, a store that ends leases early looks like a
-// machine on which calls take long.
+// With a clock that can't be moved, a store that ends leases early looks like a
+// slow machine.
 func TestInRealTime(t *testing.T) {
 	const frees, changes, done = "the end of a lease frees", "a claim that gets nothing changes nothing", "done stays done"
 	for _, c := range []struct {
@@ -191,7 +191,7 @@ func newFaulty(fault string) *faulty {
 		s.slow = 2 * lease
 	case "ignores short leases, slowly":
 		s.fault, s.slow = "ignores short leases", 2*lease
-	case "too slow": // for every lease that is tried
+	case "too slow": // longer than every lease the suite tries
 		s.slow = 2 * 32 * tooShort
 	}
 	return s
@@ -207,7 +207,7 @@ func (s *faulty) is(fault string) bool { return s.fault == fault }
 
 func (s *faulty) now() time.Time { return time.Now().Add(s.moved) }
 
-// key is an id or a fingerprint as some database would have it.
+// key returns an id or a fingerprint as a database with the fault would store it.
 func (s *faulty) key(kind, text string) string {
 	cut, rest := strings.CutPrefix(s.fault, kind+" ")
 	if !rest {
@@ -346,7 +346,7 @@ func (s *faulty) Lookup(ctx context.Context, id, fingerprint string) (payack.Cla
 		if !found || ended {
 			s.entries[id] = held{fingerprint: fingerprint, token: "lookup", ends: now.Add(time.Minute)}
 		}
-	case "lookup leaves a fingerprint": // which the next claim is held to
+	case "lookup leaves a fingerprint": // the next claim must match it
 		if !found || ended {
 			s.looked = map[string]string{id: fingerprint}
 		}
