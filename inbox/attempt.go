@@ -15,16 +15,17 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// attend makes an attempt, gives its place back however it ends, and says what
-// became of the row; of one that is not ours, or can't be read, it says nothing.
+// attend makes an attempt, frees its worker however the attempt ends, and returns
+// how it ended. The result is zero for a row that this process no longer holds,
+// or that can't be read.
 func (in *Inbox) attend(ctx context.Context, l leased, finish schedule.Finish) (e ending) {
 	ctx = context.WithoutCancel(ctx)
 	defer in.ends(l)
 	a := attempt{leased: l, finish: finish}
 	if err := in.insist(ctx, func(ctx context.Context) error { return in.load(ctx, &a) }); err != nil {
-		return e // it is due again when its lease has ended
+		return e // due again when its lease has ended
 	}
-	if !a.ours { // somebody else has taken it over, or closed it, since it was leased
+	if !a.ours { // taken over or closed since it was leased
 		_ = in.insist(ctx, func(ctx context.Context) error {
 			_, err := in.exec(ctx, in.sql.letGo, l.payment, l.token)
 			return err
@@ -50,16 +51,16 @@ func (in *Inbox) attend(ctx context.Context, l leased, finish schedule.Finish) (
 	return e
 }
 
-// attempt is a row at work.
+// attempt is a row that is being processed.
 type attempt struct {
 	leased
 	tries
 	event, fingerprint []byte
 	provider, eventID  string
 	delivery           *payack.Delivery
-	// broken says why the row can't be processed.
+	// broken is why the row can't be processed.
 	broken error
-	finish schedule.Finish // what an engine writes with the mark of InTx, if any
+	finish schedule.Finish // what an engine writes with the mark of InTx; may be nil
 	ours   bool
 }
 
@@ -67,7 +68,7 @@ func (in *Inbox) load(ctx context.Context, a *attempt) error {
 	var encoded, delivery, body []byte
 	err := in.cfg.DB.QueryRowContext(ctx, in.sql.load, a.id, a.token).Scan(&a.event, &a.fingerprint, &a.attempts, &a.base, &a.since, &a.started, &a.now, &a.provider, &a.eventID, &encoded, &delivery, &body)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil // somebody took it over
+		return nil // taken over by another process
 	}
 	if err != nil {
 		return err
@@ -88,8 +89,9 @@ func (in *Inbox) load(ctx context.Context, a *attempt) error {
 	return nil
 }
 
-// broken says how an attempt ends whose row can't be read: for good, unless a newer
-// version of this module wrote it, which may run in another process.
+// broken returns the outcome of an attempt whose row can't be read. It is final,
+// unless a newer version of this module wrote the row: that version may run in
+// another process.
 func (in *Inbox) broken(a *attempt) (payack.Outcome, payack.Reason, error) {
 	if errors.Is(a.broken, payack.ErrNewer) {
 		return payack.OutcomeFailed, payack.ReasonInbox, a.broken
@@ -97,8 +99,8 @@ func (in *Inbox) broken(a *attempt) (payack.Outcome, payack.Reason, error) {
 	return payack.OutcomeRejected, payack.ReasonMalformed, a.broken
 }
 
-// process has the receiver process the event, in a goroutine of its own, which the
-// merchant's function may end.
+// process calls the receiver in a goroutine of its own, which the merchant's
+// function may end.
 func (in *Inbox) process(ctx context.Context, desk payack.Desk, a *attempt, o *payack.Observation) {
 	ctx = sqlstore.WithHook(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		ours, err := changed(tx.ExecContext(ctx, in.sql.markDone, a.id, a.token))
@@ -131,8 +133,8 @@ func (in *Inbox) process(ctx context.Context, desk payack.Desk, a *attempt, o *p
 	<-ended
 }
 
-// insist tries until the database takes it. After the inbox was closed, or Run's
-// context ended, it gives up in a while: the lease then ends the attempt.
+// insist repeats fn until the database accepts it. After Close, or the end of
+// Run's context, it gives up after a while; the lease then ends the attempt.
 func (in *Inbox) insist(ctx context.Context, fn func(context.Context) error) error {
 	for try := 0; ; try++ {
 		err := func() error {
@@ -157,8 +159,8 @@ func (in *Inbox) insist(ctx context.Context, fn func(context.Context) error) err
 	}
 }
 
-// observe has an attempt logged and observed. What the merchant's logger does must
-// not take the process with it.
+// observe logs and observes an attempt. A panic of the merchant's logger must not
+// end the process.
 func (in *Inbox) observe(ctx context.Context, desk payack.Desk, o *payack.Observation) {
 	defer func() {
 		if p := recover(); p != nil {

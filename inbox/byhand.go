@@ -9,10 +9,12 @@ import (
 	"strings"
 )
 
-// Retry makes a row due now that is dead, refuted or closed, or waits for its next
-// attempt; its patience (Config.GiveUp and Grace) begins anew. The error is
-// [ErrDone] for what is done or superseded, and for a row whose event is done
-// through another, [ErrRunning] while an attempt runs, and [ErrNotFound].
+// Retry makes a dead, refuted, closed or pending row due now. Its patience
+// (Config.GiveUp and Grace) starts again.
+//
+// The error is [ErrDone] if the row is done or superseded, or if its event is
+// done through another row; [ErrRunning] while an attempt runs; and
+// [ErrNotFound].
 func (in *Inbox) Retry(ctx context.Context, id int64) error {
 	ok, err := in.retryRow(ctx, id)
 	switch {
@@ -50,10 +52,11 @@ func (in *Inbox) stateOf(ctx context.Context, id int64) (state int, err error) {
 	return state, nil
 }
 
-// RetryAll makes all rows due that fit and may be tried again, the newest first,
-// at most limit of them, and returns how many that were. Without states in the
-// filter it takes dead letters only. Progress, if it is not nil, is called after
-// each with the number so far. What is done, superseded or running is left alone.
+// RetryAll makes rows due that fit the filter and may be retried: at most limit,
+// the newest first. A filter without states selects dead letters only. Rows that
+// are done, superseded or running are left alone. RetryAll returns how many rows
+// it made due. If progress is not nil, it is called after each row with the
+// number so far.
 func (in *Inbox) RetryAll(ctx context.Context, f Filter, limit int, progress func(n int)) (n int, err error) {
 	if limit <= 0 {
 		return 0, fmt.Errorf("inbox: RetryAll: the limit is %d; say how many rows are tried again at the most", limit)
@@ -91,10 +94,10 @@ func (in *Inbox) RetryAll(ctx context.Context, f Filter, limit int, progress fun
 	}
 }
 
-// CloseByHand ends a row that a person has dealt with: one that is dead, refuted or
-// pending. The note says how, in 1 to 1,000 characters, and is kept with the row.
-// A delivery of the same event that comes later is a duplicate. The error is
-// [ErrDone], [ErrRunning] or [ErrNotFound] where it can't be.
+// CloseByHand ends a dead, refuted or pending row that a person has dealt with.
+// The note says how, in 1 to 1,000 characters, and is kept with the row. A later
+// delivery of the same event is then a duplicate. The error is [ErrDone],
+// [ErrRunning] or [ErrNotFound] if the row can't be closed.
 func (in *Inbox) CloseByHand(ctx context.Context, id int64, note string) error {
 	if note = strings.TrimSpace(note); note == "" || readable(note, 1000) != note {
 		return errors.New("inbox: CloseByHand: the note is empty, too long or has control characters; say in 1 to 1,000 characters what was done")

@@ -10,11 +10,11 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// Dialect is the database's way to speak SQL.
+// Dialect is a database's variant of SQL: [SQLite], [PostgreSQL] or [MySQL].
 type Dialect = sqlstore.Dialect
 
-// The dialects. Package inbox/sqlite has SQLite's beside the function that opens
-// a file. MySQL is tested with MariaDB 10.11; MySQL itself is untested.
+// Dialects. Package inbox/sqlite has SQLite's as well, beside the function that
+// opens a file. MySQL is tested with MariaDB 10.11; MySQL itself is untested.
 var (
 	SQLite     = sqlstore.SQLite
 	PostgreSQL = sqlstore.PostgreSQL
@@ -39,85 +39,85 @@ const (
 	maxLease = 12 * time.Second
 )
 
-// Config says where the inbox is and how it works. DB and Dialect are needed;
-// the zero value of everything else is its default.
+// Config says where the inbox is and how it works. DB and Dialect are required;
+// zero means the default for every other member.
 type Config struct {
-	// DB is the merchant's own pool, with whatever driver. The inbox neither
-	// configures nor closes it. Give it a few more connections than Workers.
+	// DB is the merchant's own pool, on any driver. The inbox neither configures
+	// nor closes it. Allow it a few more connections than Workers.
 	DB *sql.DB
 	// Dialect names the database behind DB.
 	Dialect Dialect
 	// Prefix begins the names of all tables, [sqlstore.DefaultPrefix] if empty.
-	// Inboxes with the same prefix in the same database are one.
+	// Configurations with the same prefix in the same database name the same
+	// inbox.
 	Prefix string
-	// NoMigrate has Open refuse tables that are missing or older instead of
-	// making them: run [Migrate], or the statements of [Schema].
+	// NoMigrate makes Open refuse missing or older tables instead of creating or
+	// upgrading them. Run [Migrate], or the statements of [Schema], beforehand.
 	NoMigrate bool
 
-	// Workers is how many attempts run at the same time in this process, 16 if
-	// zero.
+	// Workers is how many attempts run at once in this process, 16 if zero.
 	Workers int
-	// PerReceiver is how many of them one receiver may have, half of Workers if
-	// zero (all of them where only one receiver is mounted), so that a provider
-	// whose query hangs doesn't stop the others.
+	// PerReceiver is how many attempts of one receiver run at once, so that a
+	// provider whose query hangs doesn't stop the others. If zero, it is half of
+	// Workers, or all of them when only one receiver is mounted.
 	PerReceiver int
 
-	// RetryFirst is the longest wait after a first attempt that failed, 5 seconds
-	// if zero. It doubles with each attempt, up to RetryMax, 1 hour if zero. The
-	// wait is a random part of it.
+	// RetryFirst bounds the wait after the first failed attempt, 5 seconds if
+	// zero. The bound doubles with each attempt up to RetryMax, 1 hour if zero.
+	// The wait is a random part of the bound.
 	RetryFirst, RetryMax time.Duration
-	// GiveUp is the age from which on an event that keeps failing is a dead
-	// letter, 72 hours if zero; but never before LeastAttempts, 10 if zero: what
-	// waited for a process that was down isn't given up untried.
+	// GiveUp is the age at which an event that keeps failing becomes a dead
+	// letter, 72 hours if zero. It first gets LeastAttempts attempts, 10 if zero,
+	// so that no event dies because its process was down.
 	GiveUp        time.Duration
 	LeastAttempts int
-	// Grace is how long an event that the merchant doesn't expect is tried again,
-	// because the order may be stored a moment later, and one that is spliced where
-	// only the function can tell ([payack.ErrUndecided]), because the other one may be
-	// given up; 15 minutes if zero.
+	// Grace is how long two kinds of refused events are retried, 15 minutes if
+	// zero. One is an event that the merchant doesn't expect: its order may be
+	// stored a moment later. The other is one of two spliced events where only
+	// the function can tell which is genuine ([payack.ErrUndecided]): the other
+	// one may be given up.
 	Grace time.Duration
 
-	// MaxVariants bounds how many copies of one event with other unsigned handles
-	// wait at the same time, 8 if zero. It also bounds, for each event, how many
-	// copies with other unsigned details are kept for a person, and how many that a
-	// rule of the merchant's own refused. Those of allowed addresses always find
-	// room.
+	// MaxVariants bounds how many copies of one event with different unsigned
+	// handles wait at a time, 8 if zero. The same bound holds, for each event,
+	// for the copies with different unsigned details that are kept for a person,
+	// and for those that a rule of the merchant's own refused. Copies from
+	// allowed addresses are not bounded.
 	MaxVariants int
 	// Revive is the least time between a dead letter's last attempt and the next
-	// that a redelivery causes, 1 minute if zero.
+	// one that a redelivery causes, 1 minute if zero.
 	Revive time.Duration
 
-	// Retention is how long bodies, headers and events of what is done are kept,
-	// 90 days if zero. Identity, fingerprint and times stay for good, and dead
-	// letters as they are.
+	// Retention is how long the body, headers and event of a done row are kept,
+	// 90 days if zero. Its identity, fingerprint and times stay forever. Dead
+	// letters stay complete.
 	Retention time.Duration
 
-	// Lease is how long an attempt whose process has ended is taken to be
-	// running, 10 seconds if zero, at most 12. It is renewed for as long as the
-	// attempt runs.
+	// Lease is how long an attempt counts as running after its process has
+	// crashed: 10 seconds if zero, and at most 12. A running attempt renews it.
 	Lease time.Duration
-	// Poll is how often the database is asked for what other processes kept, 100
-	// milliseconds if zero. What this process keeps is processed at once.
+	// Poll is how often the database is asked for what other processes have kept,
+	// 100 milliseconds if zero. What this process keeps is processed at once.
 	Poll time.Duration
-	// Late is how long what is due may wait before [Inbox.Healthy] fails, 5 minutes
-	// if zero.
+	// Late is how long a due event may wait before [Inbox.Healthy] fails, 5
+	// minutes if zero.
 	Late time.Duration
 
-	// KeepHeaders names headers that are kept beside those of a closed list
-	// (content, date, host, trace context and the signature headers). All others
-	// are dropped before the receipt is written.
+	// KeepHeaders names headers to keep in addition to a closed list (content,
+	// date, host, trace context and the signature headers). All other headers are
+	// dropped before the receipt is written.
 	KeepHeaders []string
 
-	// Isolation is that of the transactions of [InTx]; zero is the database's
-	// default.
+	// Isolation is the isolation level of the transactions of [InTx]; zero is the
+	// database's default.
 	Isolation sql.IsolationLevel
-	// Logger gets warnings about the set-up and errors of the database; nil is
-	// slog.Default. What becomes of events is logged by their receivers.
+	// Logger gets warnings about the database's settings, and its errors; nil is
+	// slog.Default. The receivers log the outcomes of events.
 	Logger *slog.Logger
 }
 
-// withDefaults returns the configuration completed, or an error that names the
-// member and the fix. DB, Dialect and Prefix are sqlstore's to check.
+// withDefaults returns the completed configuration, or an error that names the
+// member and the fix. Package sqlstore checks DB, Dialect and Prefix.
 func (c Config) withDefaults() (Config, error) {
 	for _, n := range []struct {
 		name  string
@@ -177,7 +177,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// store is the configuration of what remembers the events.
+// store returns the configuration of the store that the inbox embeds.
 func (c *Config) store() sqlstore.Config {
 	return sqlstore.Config{DB: c.DB, Dialect: c.Dialect, Prefix: c.Prefix, Retention: c.Retention, Isolation: c.Isolation, Logger: c.Logger}
 }

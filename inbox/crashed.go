@@ -9,12 +9,12 @@ import (
 	"github.com/payack/payack"
 )
 
-// lease names an attempt that runs in this process: a payment and a token.
+// lease identifies a running attempt of this process by payment and token.
 type lease struct{ payment, token string }
 
 func (l leased) lease() lease { return lease{string(l.payment), string(l.token)} }
 
-// begins and ends count an attempt among those that run.
+// begins and ends keep the set of this process's running attempts.
 func (in *Inbox) begins(l leased) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -36,8 +36,8 @@ func (in *Inbox) holds(l leased) bool {
 	return in.held[l.lease()]
 }
 
-// renew keeps the leases of the attempts that run in this process, and of no other:
-// what was leased by a commit that was not confirmed is to be due again soon.
+// renew renews the leases of this process's running attempts. It leaves a lease
+// alone whose commit was not confirmed: that row is to become due again soon.
 func (in *Inbox) renew(ctx context.Context) error {
 	tokens := map[string]bool{}
 	args := []any{in.cfg.Lease.Microseconds()}
@@ -58,9 +58,9 @@ func (in *Inbox) renew(ctx context.Context) error {
 	return err
 }
 
-// recoverCrashed makes rows due again whose attempt has ended without a word: its
-// process crashed, or can't reach the database, or never learnt that it had begun.
-// A row in a transaction of InTx is still at work, and is left alone.
+// recoverCrashed makes rows due again whose attempt ended without a result: its
+// process crashed, lost the database, or never learnt that the attempt had begun.
+// It leaves rows alone that a transaction of InTx holds.
 func (in *Inbox) recoverCrashed(ctx context.Context) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
@@ -97,7 +97,7 @@ func (in *Inbox) recoverCrashed(ctx context.Context) (n int, err error) {
 	}
 	if len(crashes) > 0 {
 		ctx := context.WithoutCancel(ctx)
-		in.attempts.Go(func() { // an observer that hangs must not keep others from being processed
+		in.attempts.Go(func() { // a hanging observer must not delay other attempts
 			for _, c := range crashes {
 				in.tellCrash(ctx, c)
 			}
@@ -106,15 +106,15 @@ func (in *Inbox) recoverCrashed(ctx context.Context) (n int, err error) {
 	return len(ended), nil
 }
 
-// crash is an attempt that ended without a word, and what becomes of its row.
+// crash is an attempt that ended without a result, with what happens to its row.
 type crash struct {
 	id int64
 	tries
 	ending
 }
 
-// scanEnded returns leases without those of attempts that run here, which could
-// not be renewed in time.
+// scanEnded skips the leases of attempts that run in this process and couldn't be
+// renewed in time.
 func (in *Inbox) scanEnded(rows *sql.Rows) (ended []leased, err error) {
 	defer rows.Close()
 	for rows.Next() {
@@ -129,8 +129,8 @@ func (in *Inbox) scanEnded(rows *sql.Rows) (ended []leased, err error) {
 	return ended, rows.Err()
 }
 
-// recoverOne returns nil for a lease that outlived its attempt, and for a row that
-// is locked.
+// recoverOne returns nil for a lease that outlived its attempt, and for a locked
+// row.
 func (in *Inbox) recoverOne(ctx context.Context, tx transaction, l leased) (c *crash, err error) {
 	var there int
 	if err := tx.QueryRowContext(ctx, in.sql.stillRuns, l.payment, l.token).Scan(&there); err != nil {
@@ -159,8 +159,9 @@ func (in *Inbox) recoverOne(ctx context.Context, tx transaction, l leased) (c *c
 	return c, err
 }
 
-// tellCrash has an attempt logged and observed whose own process couldn't: it may
-// have been the last one. Where the receiver isn't mounted nobody observes it.
+// tellCrash logs and observes a crashed attempt, which its own process couldn't;
+// it may have been the last attempt. It does nothing while the receiver isn't
+// mounted.
 func (in *Inbox) tellCrash(ctx context.Context, c crash) {
 	reading, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
@@ -193,9 +194,9 @@ func (in *Inbox) tellCrash(ctx context.Context, c crash) {
 	in.observe(ctx, desk, o)
 }
 
-// adopt makes rows due again that say that they run while no lease says so, as
-// where somebody has emptied the table of leases, or brought back a part of the
-// tables.
+// adopt makes rows due again that are marked as running without a lease. That
+// happens when the table of leases was emptied, or only some tables were
+// restored.
 func (in *Inbox) adopt(ctx context.Context) error {
 	rows, err := in.cfg.DB.QueryContext(ctx, in.sql.orphans)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package inbox keeps verified callbacks in SQL before the provider is told that
-// they were received, and processes them later, again and again for days, until
-// the merchant's function succeeds:
+// Package inbox keeps verified callbacks in SQL before the provider gets its
+// acknowledgement. It processes them afterwards, and retries for days until the
+// merchant's function succeeds:
 //
 //	db, err := sqlite.OpenFile("payack.db")
 //	in, err := inbox.Open(ctx, inbox.Config{DB: db, Dialect: sqlite.Dialect})
@@ -13,55 +13,63 @@
 //
 // # What is promised
 //
-// What was acknowledged is committed, and is processed even if the process is
-// killed at that moment. If it can't be kept, the provider is asked to send again.
+// An acknowledged event is committed. It is processed even if the process is
+// killed right after the acknowledgement. If it can't be kept, the provider is
+// asked to deliver again.
 //
-// The function is called at-least-once: it is called again when it fails, and when
-// the process ends between its return and the mark that the event is done. What it
-// does must then be able to happen twice: make the settling of an order idempotent,
-// by a condition on its state or a unique key.
+// The function is called at least once. It is called again when it fails, and
+// when the process ends between the function's return and the mark that the event
+// is done. So what it does must be safe to repeat: make the settling of an order
+// idempotent, by a condition on its state or by a unique key.
 //
-// Inside the merchant's transaction it is exactly-once: what a function given to
-// [InTx] writes through its transaction commits together with the mark, or not at
-// all. The merchant's tables must then be in the inbox's database; on SQLite in the
-// same file, where no receipt is kept while the function runs. What it does outside
-// of the transaction, such as sending mail, is at-least-once.
+// With [InTx], the function's writes happen exactly once: what it writes through
+// its transaction commits together with the mark, or not at all. The merchant's
+// tables must then be in the inbox's database. On SQLite that is the same file,
+// and no receipt can be kept while the function runs. What the function does
+// outside of the transaction, such as sending mail, happens at least once.
 //
 // # What becomes of an event
 //
-// An attempt compares, confirms, holds and calls as a request does without an
-// inbox. One that fails is made again after 5 seconds, and after twice as long each
-// time up to an hour, at a random moment within that; it is given up after 72 hours
-// and 10 attempts at least. An attempt counts when it begins, so a function that
-// ends the process does not loop. What can't succeed is a dead letter at once:
-// unconfirmed, spliced, invalid, or in conflict with what was done. What the merchant
-// doesn't expect is tried for 15 minutes, because the order may be stored a moment
-// later; so is what is spliced where only the merchant's function can tell which of
-// two events is genuine ([payack.ErrUndecided]). A dead letter is kept until somebody
-// has it tried again ([Inbox.Retry]) or closes it ([Inbox.CloseByHand]), or until it
-// is delivered again. What is done is never touched.
+// An attempt compares, confirms, holds and calls, as a request does without an
+// inbox. It counts when it begins, so a function that ends the process does not
+// loop.
 //
-// What a rule of the merchant's own refuses is a dead letter for as long as the rule
-// says so: when it was corrected, have it tried again. A refund that comes again with
-// other unsigned details, as a second partial one does, is a dead letter from the
-// start, for a person to compare and close. Of both kinds [Config].MaxVariants are
-// kept for each event.
+// A failed attempt is retried after up to 5 seconds. The bound doubles each time,
+// up to an hour, and the moment within it is random. After 72 hours, and at least
+// 10 attempts, the event becomes a dead letter.
 //
-// The events of one payment never run at the same time. Among those that are due
-// the older goes first, by the time that the provider signed, or that of the
-// receipt; none waits for one that is to be tried again later. An event that is not
-// final is not delivered once a final one that is newer is done.
+// An event that can't succeed becomes a dead letter at once: one that is
+// unconfirmed, spliced, invalid, or in conflict with what was done. Two kinds are
+// retried for 15 minutes first: an event that the merchant doesn't expect,
+// because its order may be stored a moment later, and one that is spliced where
+// only the function can tell which of two events is genuine
+// ([payack.ErrUndecided]).
+//
+// A dead letter is kept until a person retries it ([Inbox.Retry]) or closes it
+// ([Inbox.CloseByHand]), or until the event is delivered again. A done event is
+// never processed again.
+//
+// An event that a rule of the merchant's own refuses is a dead letter while the
+// rule refuses it. Correct the rule, then retry. A refund that comes again with
+// other unsigned details, as a second partial refund does, is a dead letter from
+// the start: a person compares it and closes it. Of each of these two kinds, up
+// to [Config].MaxVariants are kept for an event.
+//
+// Events of one payment never run at the same time. Of those that are due, the
+// oldest goes first, by the time that the provider signed, or else by that of the
+// receipt; an event that waits for a retry delays no other. Once a final event is
+// done, an older event that is not final is no longer delivered.
 //
 // # Several processes
 //
-// Any number of processes may work on the same tables: rows are leased by the
-// database's clock, for 10 seconds that are renewed, so an attempt whose process
-// ended is due again within 15 seconds. Two processes on one SQLite file are safe,
-// too, if it is on a local disk.
+// Any number of processes may work on the same tables. A row is leased for 10
+// seconds by the database's clock, and the lease is renewed. So an attempt whose
+// process has crashed is due again within 15 seconds. Two processes may share one
+// SQLite file if it is on a local disk.
 //
-// Where River runs already, module inbox/riverinbox has it schedule the attempts.
+// Where River already runs, module inbox/riverinbox lets it schedule the
+// attempts.
 //
-// Durability is the database's. After an asynchronous failover it may have lost
-// what was committed last; ask the provider about open orders then
-// (package reconcile).
+// Durability is the database's. After an asynchronous failover, the last commits
+// may be missing: ask the provider about open orders then (package reconcile).
 package inbox

@@ -11,17 +11,17 @@ import (
 )
 
 var (
-	// ErrNotFound: there is no row with this ID.
+	// ErrNotFound: no row has this ID.
 	ErrNotFound = errors.New("inbox: there is no row with this ID")
-	// ErrDone: the event is done, and what is done is never touched again.
+	// ErrDone: the event is done, and is never processed again.
 	ErrDone = errors.New("inbox: the event is done, and what is done is not tried again")
-	// ErrRunning: an attempt is running at this moment; ask again when it has ended.
+	// ErrRunning: an attempt is running; call again when it has ended.
 	ErrRunning = errors.New("inbox: an attempt is running; ask again when it has ended")
 	// ErrClosed: the inbox was closed.
 	ErrClosed = errors.New("inbox: it is closed; keep it open for as long as the server runs")
 )
 
-// explain returns an error in one line that names the fix where one is known.
+// explain wraps err in one line that names the fix where one is known.
 func explain(d Dialect, op string, err error) error {
 	fix := ""
 	switch d.Fault(err) {
@@ -30,7 +30,7 @@ func explain(d Dialect, op string, err error) error {
 	case dialect.ReadOnly:
 		fix = "; the database is read-only: give the primary, or make the file writable"
 	case dialect.NotADatabase:
-		fix = "; the file is no SQLite database: look at its path"
+		fix = "; the file is no SQLite database: check its path"
 	case dialect.Denied:
 		fix = "; give the pool's user the right to read and write payack's tables (and to create them, for Migrate)"
 	case dialect.Again:
@@ -55,8 +55,8 @@ func oneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
-// readable returns a text as a text column of n characters takes it: it is for
-// people, and for finding, and nothing else is decided by it.
+// readable returns a text as a text column of n characters can hold it. It is for
+// people and for searching; nothing else is decided by it.
 func readable(s string, n int) string {
 	if len(s) > 4*n {
 		s = s[:4*n]

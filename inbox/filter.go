@@ -9,9 +9,9 @@ import (
 	"github.com/payack/payack"
 )
 
-// Filter says which rows are meant: those that fit all of what is set.
+// Filter selects rows: those that match every member that is set.
 type Filter struct {
-	// IDs are those of rows.
+	// IDs are the IDs of rows.
 	IDs      []int64
 	States   []State
 	Reason   payack.Reason
@@ -19,27 +19,29 @@ type Filter struct {
 	Receiver string
 	OrderID  string
 	EventID  string
-	// Find is the order, the event, the transaction or the reference.
+	// Find matches an order, event, transaction or reference.
 	Find string
-	// From and Before bound the time of the receipt.
+	// From and Before bound the time of the receipt: From inclusive, Before
+	// exclusive.
 	From, Before time.Time
 }
 
-// indexed reports whether an index finds the rows that fit, without those that
-// don't, and in the order of their IDs.
+// indexed reports whether an index finds exactly the matching rows, in the order
+// of their IDs.
 func (f *Filter) indexed() bool {
 	return f.IDs != nil || f.Find != "" || f.OrderID != "" || f.EventID != "" || f.Reason != "" ||
 		len(f.States) == 1 && (f.States[0] == Dead || f.States[0] == Running)
 }
 
-// few reports whether the index of a state finds the rows: those that aren't done are
-// few.
+// few reports whether the index of a state finds the rows. Only rows that aren't
+// done are few enough.
 func (f *Filter) few() bool {
 	return len(f.States) == 1 && (f.States[0] == Pending || f.States[0] == Dead || f.States[0] == Running)
 }
 
-// where ends a statement with the rows that fit. Scanned says that the rows are gone
-// through by their IDs, so that no index on state or time is to be taken.
+// where returns the end of a statement that selects the matching rows. Scanned
+// means that the statement walks the rows by ID, so that it must use no index on
+// state or time.
 func (f *Filter) where(cfg *Config, scanned bool) (string, []any, error) {
 	conditions, args := []string{"1 = 1"}, []any(nil)
 	state, received := "state", "received_us"
@@ -53,7 +55,7 @@ func (f *Filter) where(cfg *Config, scanned bool) (string, []any, error) {
 		conditions, args = append(conditions, condition), append(args, value)
 	}
 	if f.IDs != nil {
-		list := []string{"0"} // which no row has
+		list := []string{"0"} // an ID that no row has
 		for _, id := range f.IDs {
 			list = append(list, strconv.FormatInt(id, 10))
 		}
@@ -69,7 +71,7 @@ func (f *Filter) where(cfg *Config, scanned bool) (string, []any, error) {
 			list = append(list, fmt.Sprint(n))
 		}
 		if len(list) == 1 {
-			conditions = append(conditions, state+" = "+list[0]) // as its partial index has it
+			conditions = append(conditions, state+" = "+list[0]) // the form that the partial index needs
 		} else {
 			conditions = append(conditions, state+" IN ("+strings.Join(list, ", ")+")")
 		}
@@ -87,7 +89,7 @@ func (f *Filter) where(cfg *Config, scanned bool) (string, []any, error) {
 		conditions, args = append(conditions, payments+" AND event_id = ?"), append(append(args, values...), id)
 	}
 	if f.Reason != "" {
-		conditions = append(conditions, "reason <> ''") // as its partial index has it
+		conditions = append(conditions, "reason <> ''") // the form that the partial index needs
 	}
 	if find := readable(f.Find, 512); find != "" {
 		condition, values := found(cfg.Prefix+"inbox", find)
@@ -102,8 +104,8 @@ func (f *Filter) where(cfg *Config, scanned bool) (string, []any, error) {
 	return strings.Join(conditions, " AND "), args, nil
 }
 
-// found is the condition of what has a name. It looks into each index once, whatever
-// else is asked for.
+// found returns the condition for Filter.Find. It looks into each index once,
+// whatever else is selected.
 func found(table, name string) (condition string, args []any) {
 	payments, args := paymentsOf(name)
 	parts := []string{payments + " AND event_id = ?", "order_id = ?", "transaction_id = ? AND transaction_id <> ''", "reference = ? AND reference <> ''"}
@@ -114,12 +116,13 @@ func found(table, name string) (condition string, args []any) {
 	return "id IN (" + strings.Join(parts, " UNION ") + ")", args
 }
 
-// maxParts bounds how many parts an event's identity is taken to have.
+// maxParts bounds how many parts an event's identity may have.
 const maxParts = 16
 
-// paymentsOf is the condition of an event's payment, which has an index. Its identity
-// begins an event's, so it is one of the beginnings; for an identity that was too long
-// and is a digest there is none, and it has no payment in it.
+// paymentsOf returns the condition for the payment of an event, which is indexed.
+// A payment's identity is the beginning of its events' identities, so the
+// condition lists the beginnings. An identity that was too long is a digest,
+// which has no such beginning.
 func paymentsOf(eventID string) (condition string, args []any) {
 	for i, c := range eventID {
 		if c == ':' && len(args) < maxParts {

@@ -12,12 +12,11 @@ import (
 // maxBatch bounds how many receipts share a transaction.
 const maxBatch = 256
 
-// batchTimeout bounds a batch's transaction. Whoever waits for it may leave
-// sooner.
+// batchTimeout bounds a batch's transaction. A caller may stop waiting sooner.
 const batchTimeout = 8 * time.Second
 
-// group puts receipts that come at the same time into one transaction, because a
-// database in a file waits for the disk once for each.
+// group puts concurrent receipts into one transaction, because a database in a
+// file waits for the disk once per transaction.
 type group struct {
 	keep func([]*waiting)
 
@@ -26,7 +25,7 @@ type group struct {
 	working bool
 }
 
-// waiting is a receipt on its way; state and err are set when done is closed.
+// waiting is a queued receipt; state and err are set when done is closed.
 type waiting struct {
 	row   *receipt
 	done  chan struct{}
@@ -34,7 +33,8 @@ type waiting struct {
 	err   error
 }
 
-// do keeps a receipt with others, and returns when it is committed, or ctx ends.
+// do keeps a receipt together with others. It returns when the receipt is
+// committed, or when ctx ends.
 func (g *group) do(ctx context.Context, row *receipt) (payack.ClaimState, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -55,7 +55,7 @@ func (g *group) do(ctx context.Context, row *receipt) (payack.ClaimState, error)
 	}
 }
 
-// wait returns when nothing is on its way.
+// wait returns when no receipt is queued or being kept.
 func (g *group) wait() {
 	for {
 		g.mu.Lock()
@@ -68,7 +68,7 @@ func (g *group) wait() {
 	}
 }
 
-// work keeps what is queued until nothing is.
+// work keeps queued receipts until the queue is empty.
 func (g *group) work() {
 	for {
 		g.mu.Lock()
@@ -88,7 +88,7 @@ func (g *group) work() {
 	}
 }
 
-// keepBatch keeps receipts in one transaction: all of them, or none.
+// keepBatch keeps the receipts in one transaction, all or none.
 func (in *Inbox) keepBatch(batch []*waiting) {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()
@@ -104,7 +104,7 @@ func (in *Inbox) keepBatch(batch []*waiting) {
 			batch[0].state, batch[0].err = 0, err
 			return
 		}
-		for _, w := range batch { // so that one does not take the others with it
+		for _, w := range batch { // so that one doesn't fail the others
 			if w.err = in.keepTogether(ctx, []*waiting{w}); w.err != nil {
 				w.state = 0
 			}
@@ -119,7 +119,7 @@ func (in *Inbox) keepTogether(ctx context.Context, batch []*waiting) error {
 		return err
 	}
 	defer tx.Rollback()
-	ctx = context.WithoutCancel(ctx) // which a driver would watch for each statement
+	ctx = context.WithoutCancel(ctx) // a driver would watch a cancellable context for each statement
 	for _, w := range batch {
 		if w.state, err = in.keep(ctx, tx.Tx, w.row); err != nil {
 			return err

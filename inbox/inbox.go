@@ -16,45 +16,47 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// Inbox is a [payack.Inbox] on a SQL database, with the workers that process what
-// it keeps. It is safe for concurrent use, and any number of processes may work on
-// the same tables at once.
+// Inbox is a [payack.Inbox] on a SQL database, with workers that process what it
+// keeps. It is safe for concurrent use. Any number of processes may work on the
+// same tables at once.
 type Inbox struct {
-	// Store is where receivers claim events, and what says that one is done.
+	// Store is where receivers claim events. Its marks decide whether an event is
+	// done.
 	*sqlstore.Store
 
 	cfg     Config
 	sql     statements
 	headers []string
 	group   group
-	// pageWindow is the constant, smaller in tests.
+	// pageWindow is the constant; tests make it smaller.
 	pageWindow int64
-	keepNew    *sql.Stmt    // on SQLite, where to understand a statement takes as long as to run it
-	due        schedule.Due // nil for the inbox's own poller
+	keepNew    *sql.Stmt    // prepared on SQLite, where parsing takes as long as running
+	due        schedule.Due // nil with the inbox's own poller
 
 	mu    sync.Mutex
 	desks map[string]payack.Desk
-	busy  map[string]int // attempts that run, by receiver
-	// held are the leases of the attempts that run here. Only these are renewed: a
-	// lease whose commit was not confirmed may be in the table, and nobody works
-	// for it.
+	busy  map[string]int // running attempts, by receiver
+	// held are the leases of this process's running attempts. Only these are
+	// renewed: the table may also have a lease whose commit was not confirmed,
+	// and whose attempt never began.
 	held map[lease]bool
-	// Of an engine other than the poller: whether it may begin attempts, and how many
-	// are about to.
+	// For an engine other than the poller: serving means that it may begin
+	// attempts, entering is the number that are about to begin.
 	serving  bool
 	entering int
 
-	stop <-chan struct{} // closed when Run is to end
-	// Of Run's own goroutine: when it last looked for crashed attempts, whether its
-	// last round found something due, and of what it has reminded an engine.
+	stop <-chan struct{} // closed when Run must end
+	// Only Run's goroutine uses these: when it last looked for crashed attempts,
+	// whether its last round found something due, and how far it has reminded an
+	// engine.
 	recovered time.Time
 	plenty    bool
 	reminded  map[string]reminded
 
 	running  atomic.Bool
 	attempts sync.WaitGroup
-	wake     chan struct{} // something may be due
-	freed    chan struct{} // an attempt has ended
+	wake     chan struct{} // signals that something may be due
+	freed    chan struct{} // signals that an attempt has ended
 	closed   chan struct{}
 	close    sync.Once
 	warned   limiter
@@ -65,11 +67,13 @@ var _ interface {
 	payack.Binder
 } = (*Inbox)(nil)
 
-// Open returns an inbox on tables that it makes, or brings up to date, unless
-// Config.NoMigrate is set. The error says what to do when they can't be made, are
-// newer than this module, when the database is another than the dialect says, or
-// can't be written. Settings with which a crash loses what was committed are
-// logged as warnings.
+// Open returns an inbox. It creates or upgrades the tables, unless
+// Config.NoMigrate is set.
+//
+// The error names the fix when the tables can't be made, when they are newer than
+// this module, when the database is not the one that Dialect names, or when it
+// can't be written. Open logs a warning for settings with which a crash can lose
+// committed writes.
 //
 // Mount receivers by giving the inbox to their constructors (Options.Inbox), then
 // call Run.
@@ -115,12 +119,12 @@ func Open(ctx context.Context, cfg Config) (*Inbox, error) {
 
 func newToken() []byte {
 	token := make([]byte, 16)
-	_, _ = rand.Read(token) // never fails
+	_, _ = rand.Read(token) // rand.Read never fails
 	return token
 }
 
-// Close has Run end, waits for the attempts that run, and makes Keep fail. The
-// database's pool is its owner's to close, after this.
+// Close ends Run, waits for running attempts, and makes Keep fail with
+// [ErrClosed]. It leaves the database's pool open; close that afterwards.
 func (in *Inbox) Close() error {
 	in.close.Do(func() { close(in.closed) })
 	for in.running.Load() {
@@ -152,14 +156,14 @@ func (in *Inbox) Mount(name string, d payack.Desk) error {
 	return nil
 }
 
-// Claim implements [payack.Store]. The lease is at most that of the inbox, so that
-// an event whose process ended is free again soon; nobody else works on the event
-// meanwhile, because its payment is held for as long as the attempt runs.
+// Claim implements [payack.Store]. It shortens the lease to the inbox's, so that
+// the event of a crashed process is soon free again. The running attempt still
+// holds its payment, so nobody else works on the event meanwhile.
 func (in *Inbox) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
 	return in.Store.Claim(ctx, id, fingerprint, min(lease, in.cfg.Lease))
 }
 
-// stir wakes whoever waits for something to do.
+// stir wakes Run's loop.
 func (in *Inbox) stir() { signal(in.wake) }
 
 func signal(c chan struct{}) {
@@ -169,7 +173,7 @@ func signal(c chan struct{}) {
 	}
 }
 
-// limiter lets a message through once in a while.
+// limiter lets a message through once per interval.
 type limiter struct {
 	mu   sync.Mutex
 	last map[string]time.Time

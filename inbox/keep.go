@@ -9,24 +9,31 @@ import (
 	"github.com/payack/payack/internal/dialect"
 )
 
-// Keep implements [payack.Inbox]. When it returns nil, what it says is committed.
+// Keep implements [payack.Inbox]. When it returns a nil error, the state that it
+// returns is committed.
 //
+//   - ClaimGranted: the event is kept. If it was a dead letter, it becomes
+//     due again, at the
+//
+// earliest Config.Revive after its last attempt.
+//   - ClaimWaits: this variant of the event is kept and not processed yet.
 //   - ClaimDone: the event is done, or was superseded or closed by a person.
-//   - ClaimWaits: it waits in the same variant already.
-//   - ClaimGranted: it is kept. A dead letter has become due again, not sooner than
-//     Config.Revive after its last attempt.
-//   - ClaimBusy: there is no room for another variant of it now, or for another
-//     copy that a rule of the merchant's own refuses.
-//   - ClaimConflict: it came before with other unsigned details (a second partial
-//     refund has the signed members of the first). It is kept as a dead letter for a
-//     person, unless Config.MaxVariants of the event are there already.
+//   - ClaimBusy: there is no room for another variant now, or for another
+//     copy that a rule of
 //
-// An event is judged by what was done, never by what was only kept: the same
-// identity with another fingerprint gets a row of its own, and is found out as a
-// conflict when it is processed.
+// the merchant's own refuses.
+//   - ClaimConflict: the event came before with other unsigned details, as a
+//     second partial
 //
-// It returns when ctx ends; the receipt may then have been kept all the same, so
-// that the next delivery of it is a duplicate.
+// refund comes with the signed members of the first. This delivery is kept as a
+// dead letter for a person, unless Config.MaxVariants of them are kept already.
+//
+// Only done events make a conflict. The same identity with another fingerprint
+// gets a row of its own; if the other event is done by the time the row is
+// processed, that is the conflict.
+//
+// Keep returns when ctx ends. The receipt may have been kept all the same; the
+// next delivery is then a duplicate.
 func (in *Inbox) Keep(ctx context.Context, r *payack.Receipt) (payack.ClaimState, error) {
 	row, err := in.receipt(r)
 	if err != nil {
@@ -55,8 +62,8 @@ func (in *Inbox) Keep(ctx context.Context, r *payack.Receipt) (payack.ClaimState
 	return state, nil
 }
 
-// keepSoon keeps a receipt in statements that commit by themselves. It tries again
-// what somebody else's lock has ended.
+// keepSoon keeps a receipt in statements that commit by themselves, and retries
+// when a lock was in the way.
 func (in *Inbox) keepSoon(ctx context.Context, r *receipt) (payack.ClaimState, error) {
 	for try := 0; ; try++ {
 		state, err := in.keep(ctx, in.cfg.DB, r)
@@ -66,7 +73,8 @@ func (in *Inbox) keepSoon(ctx context.Context, r *receipt) (payack.ClaimState, e
 	}
 }
 
-// pause waits a moment before another try, of which there are a few.
+// pause waits a moment before another try. It reports false after a few tries, or
+// when ctx ends.
 func pause(ctx context.Context, try int) bool {
 	if try >= 6 {
 		return false
@@ -79,10 +87,10 @@ func pause(ctx context.Context, try int) bool {
 	}
 }
 
-// keep looks up, then inserts. It neither waits for an attempt that runs, nor
-// changes one.
+// keep looks the event up, then inserts. It neither waits for a running attempt
+// nor changes one.
 func (in *Inbox) keep(ctx context.Context, q dialect.Querier, r *receipt) (payack.ClaimState, error) {
-	if r.kind == single && in.cfg.Dialect != MySQL { // where INSERT … SELECT locks what it reads
+	if r.kind == single && in.cfg.Dialect != MySQL { // on MySQL, INSERT … SELECT locks the rows it reads
 		args := append(r.args(nil), r.payment, r.event, r.done)
 		var kept bool
 		var err error
@@ -102,7 +110,7 @@ func (in *Inbox) keep(ctx context.Context, q dialect.Querier, r *receipt) (payac
 	if before > 0 && r.kind != detailed {
 		return payack.ClaimDone, nil
 	}
-	// Whoever comes at the same time may be quicker: then the rows are others.
+	// A concurrent receipt may be inserted first; then the rows have changed.
 	for range in.cfg.MaxVariants + 3 {
 		rows, err := q.QueryContext(ctx, in.sql.copies, r.payment, r.event, r.fingerprint)
 		if err != nil {
@@ -132,7 +140,8 @@ func (in *Inbox) keep(ctx context.Context, q dialect.Querier, r *receipt) (payac
 	return payack.ClaimBusy, nil
 }
 
-// place writes what was decided. It reports false when somebody was quicker.
+// place writes what was decided. It reports false when a concurrent receipt was
+// first.
 func (in *Inbox) place(ctx context.Context, q dialect.Querier, r *receipt, v verdict) (kept bool, err error) {
 	var slot any
 	if v.slot != nil {
@@ -153,7 +162,7 @@ func (in *Inbox) place(ctx context.Context, q dialect.Querier, r *receipt, v ver
 	if err != nil || !kept {
 		return false, err
 	}
-	// The receipt is kept by now; what follows may be done at another time.
+	// The receipt is kept by now, so a failure of what follows doesn't matter.
 	if v.giveWay {
 		_, err = q.ExecContext(ctx, in.sql.giveWay, r.payment, r.event, r.fingerprint)
 	}

@@ -8,32 +8,33 @@ import (
 	"github.com/payack/payack"
 )
 
-// kind says by what copies of one event, of the same identity and fingerprint, are
-// told apart.
+// kind says what distinguishes copies of one event, which have the same identity
+// and fingerprint.
 type kind int
 
 const (
-	// single: by nothing. There is one row.
+	// single: nothing does. There is one row.
 	single kind = iota
-	// asked: by the unsigned handle that Confirm asks by. Which is genuine the
-	// provider says.
+	// asked: the unsigned handle that Confirm asks the provider about. The
+	// provider says which copy is genuine.
 	asked
-	// detailed: by unsigned details that may make another event of it, such as
-	// those of a second partial refund. The first is processed, and the others are
-	// kept for a person.
+	// detailed: unsigned details that may make it another event, such as those of
+	// a second partial refund. The first copy is processed; others are kept for a
+	// person.
 	detailed
-	// ruled: by all that they say. A rule of the merchant's own refused it, and may
-	// take another copy, or be changed.
+	// ruled: the whole content. A rule of the merchant's own refused the copy; it
+	// may accept another copy, or be changed.
 	ruled
 )
 
-// kindOf returns the kind of a receipt, and what tells it apart from others.
+// kindOf returns the kind of a receipt, and the text that distinguishes it from
+// other copies.
 func kindOf(r *payack.Receipt) (k kind, variant string, err error) {
 	switch d := r.Delivery; {
 	case d.Invalid != "" && d.OwnRule:
 		contents, err := json.Marshal(d.Event) // without the signature, which a sender may renew
 		return ruled, hex.EncodeToString(digest(string(contents))), err
-	case d.Invalid != "": // whatever its copies say
+	case d.Invalid != "": // whatever its copies contain
 		return single, "", nil
 	case r.Variant != "":
 		return asked, r.Variant, nil
@@ -43,13 +44,13 @@ func kindOf(r *payack.Receipt) (k kind, variant string, err error) {
 	return single, "", nil
 }
 
-// judgeDetailed decides about a receipt with unsigned details. What comes while the
-// event waits with others, or after it was done with others, is kept for a person,
-// in one of max places; from allowed addresses always. A first one that is a dead
-// letter becomes due again, or gives way to others.
+// judgeDetailed decides about a receipt with unsigned details. If the event waits
+// or is done with other details, the receipt is kept for a person, in one of max
+// places; copies from allowed addresses need no place. Otherwise the receipt is
+// kept for processing; if it is a dead letter, it becomes due again.
 func judgeDetailed(r *receipt, rows []kept, max int) verdict {
 	var v verdict
-	first := r.differs // there is one with other details that was processed, or will be
+	first := r.differs // another copy with other details was or will be processed
 	taken := map[string]bool{}
 	for _, row := range rows {
 		settled := row.state == done || row.state == superseded || row.state == closed
@@ -60,7 +61,7 @@ func judgeDetailed(r *receipt, rows []kept, max int) verdict {
 			return verdict{end: payack.ClaimDone}
 		case same:
 			v.revive = row.id
-		case row.waits(), settled && row.reason != string(payack.ReasonConflict): // which was kept for a person
+		case row.waits(), settled && row.reason != string(payack.ReasonConflict): // settled as a conflict means kept for a person
 			first = true
 		}
 		if row.slot != nil {
@@ -68,7 +69,7 @@ func judgeDetailed(r *receipt, rows []kept, max int) verdict {
 		}
 	}
 	if !first {
-		v.slot = slotOf(r, 0) // of two that come at the same time one is the first
+		v.slot = slotOf(r, 0) // of two concurrent copies only one gets this slot
 		return v
 	}
 	if v.revive != 0 {
@@ -83,9 +84,9 @@ func judgeDetailed(r *receipt, rows []kept, max int) verdict {
 	return v
 }
 
-// judgeRuled decides about a receipt that a rule of the merchant's own refused. Of
-// those that say different things max are kept, dead ones included; from allowed
-// addresses any number.
+// judgeRuled decides about a receipt that a rule of the merchant's own refused.
+// It keeps up to max copies with different contents, dead ones included; copies
+// from allowed addresses are not bounded.
 func judgeRuled(r *receipt, rows []kept, max int) verdict {
 	var v verdict
 	there := 0

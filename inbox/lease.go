@@ -23,7 +23,7 @@ type leased struct {
 // opTimeout bounds one step of a worker with the database.
 const opTimeout = 5 * time.Second
 
-// transaction is one of the inbox's own, and the turn to write with it.
+// transaction is one of the inbox's own, together with the turn to write.
 type transaction struct {
 	*sql.Tx
 	end func()
@@ -39,8 +39,9 @@ func (t transaction) Rollback() error {
 	return t.Tx.Rollback()
 }
 
-// begin begins a transaction of the inbox's own. Read committed, because every
-// change is conditional, and because MariaDB would lock the gaps between rows.
+// begin begins a transaction of the inbox's own. READ COMMITTED is enough,
+// because every change is conditional; MariaDB's default would lock the gaps
+// between rows.
 func (in *Inbox) begin(ctx context.Context) (transaction, error) {
 	isolation := sql.LevelReadCommitted
 	if in.cfg.Dialect == SQLite {
@@ -67,9 +68,9 @@ func (in *Inbox) exec(ctx context.Context, statement string, args ...any) (sql.R
 	return in.cfg.DB.ExecContext(ctx, statement, args...)
 }
 
-// lease begins attempts: at most free, and of each receiver no more than room
-// says. An attempt is counted when this commits. Unless plenty is expected, it
-// looks first whether anything is due, which costs no transaction.
+// lease begins at most free attempts, and for each receiver no more than room
+// allows. An attempt counts once lease has committed. Unless plenty is set, lease
+// first checks without a transaction whether anything is due.
 func (in *Inbox) lease(ctx context.Context, free int, room map[string]int, plenty bool) ([]leased, error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
@@ -101,7 +102,7 @@ func (in *Inbox) lease(ctx context.Context, free int, room map[string]int, plent
 	defer tx.Rollback()
 	var out []leased
 	for i, receiver := range able {
-		// What is left is shared, so that the first doesn't take all of it.
+		// Share the rest, so that the first receiver doesn't take all of it.
 		share := max(1, (free-len(out))/(len(able)-i))
 		n := min(share, room[receiver], free-len(out))
 		if n <= 0 {
@@ -116,8 +117,9 @@ func (in *Inbox) lease(ctx context.Context, free int, room map[string]int, plent
 	return out, tx.Commit()
 }
 
-// leaseOf begins attempts of one receiver. A payment has one at a time: whoever
-// writes its row in the table of what runs may begin one.
+// leaseOf begins attempts of one receiver. A payment has one attempt at a time:
+// only the process that inserts the payment's row into the table of running
+// attempts may begin one.
 func (in *Inbox) leaseOf(ctx context.Context, tx transaction, receiver string, n int) ([]leased, error) {
 	rows, err := tx.QueryContext(ctx, in.sql.due, receiver, n)
 	if err != nil {
@@ -127,7 +129,7 @@ func (in *Inbox) leaseOf(ctx context.Context, tx transaction, receiver string, n
 	if err != nil || len(payments) == 0 {
 		return nil, err
 	}
-	// In one order, so that two processes don't wait for each other.
+	// Sorted, so that two processes don't deadlock.
 	slices.SortFunc(payments, bytes.Compare)
 	payments = slices.CompactFunc(payments, bytes.Equal)
 	token := newToken()
@@ -164,16 +166,16 @@ func (in *Inbox) leaseOf(ctx context.Context, tx transaction, receiver string, n
 	return out, nil
 }
 
-// list completes a statement that ends in IN with a list of n values.
+// list completes a statement that ends in IN with a list of n placeholders.
 func (in *Inbox) list(statement string, n int) string {
 	return in.cfg.Dialect.Rebind(statement + " (?" + strings.Repeat(", ?", n-1) + ")")
 }
 
-// hold writes payments into the table of what runs, and returns those that were
-// not there.
+// hold inserts payments into the table of running attempts, and returns those it
+// inserted.
 func (in *Inbox) hold(ctx context.Context, tx transaction, payments [][]byte, token []byte) (held [][]byte, err error) {
 	lease := in.cfg.Lease.Microseconds()
-	if in.cfg.Dialect == MySQL { // a duplicate ends the whole statement there
+	if in.cfg.Dialect == MySQL { // there a duplicate fails the whole statement
 		for _, payment := range payments {
 			_, err := tx.ExecContext(ctx, in.sql.hold, payment, token, lease)
 			if err == nil {
@@ -210,15 +212,15 @@ func scanBytes(rows *sql.Rows) (out [][]byte, err error) {
 	return out, rows.Err()
 }
 
-// choice is the row of a payment that goes first.
+// choice is the row of a payment whose turn it is.
 type choice struct {
 	id int64
-	// alone reports that the payment has no other row.
+	// alone reports whether the payment has no other row.
 	alone bool
 }
 
-// choose returns the oldest row of each payment that is due. What is older than a
-// finished final event and not itself final is superseded.
+// choose returns the oldest due row of each payment. It supersedes rows that are
+// not final and older than a final event that is done.
 func (in *Inbox) choose(ctx context.Context, tx transaction, payments [][]byte, receiver string) (map[string]choice, error) {
 	args := make([]any, len(payments))
 	for i, payment := range payments {
@@ -234,7 +236,7 @@ func (in *Inbox) choose(ctx context.Context, tx transaction, payments [][]byte, 
 	}
 	out := map[string]choice{}
 	for payment, rows := range all {
-		finished := -1 // the newest final event that is done; they are in order
+		finished := -1 // the newest final event that is done; the rows are sorted
 		for i, r := range rows {
 			if r.state == done && r.final == 1 {
 				finished = i
@@ -255,7 +257,7 @@ func (in *Inbox) choose(ctx context.Context, tx transaction, payments [][]byte, 
 	return out, nil
 }
 
-// ofPayment is a row among those of its payment.
+// ofPayment is one row of a payment.
 type ofPayment struct {
 	id, happened int64
 	state, final int
@@ -263,7 +265,7 @@ type ofPayment struct {
 	due          bool
 }
 
-// scanOfPayments returns rows by payment, the older first.
+// scanOfPayments returns the rows of each payment, the oldest first.
 func scanOfPayments(rows *sql.Rows) (map[string][]ofPayment, error) {
 	defer rows.Close()
 	out := map[string][]ofPayment{}

@@ -10,27 +10,27 @@ import (
 	"github.com/payack/payack"
 )
 
-// State is what a row is at.
+// State is the state of a row.
 type State string
 
-// The states.
+// States of a row.
 const (
-	// Pending: it waits for an attempt.
+	// Pending: the row waits for an attempt.
 	Pending State = "pending"
 	// Running: an attempt runs.
 	Running State = "running"
-	// Done: the function returned nil, or had before.
+	// Done: the function has returned nil for the event.
 	Done State = "done"
-	// Dead: no further attempt is made by itself. It is kept until somebody has it
-	// tried again, or closes it.
+	// Dead: a dead letter. No further attempt is made until a person retries it
+	// or the event is delivered again; a person may close it instead.
 	Dead State = "dead"
-	// Superseded: a final event of the same payment that is newer was done first,
-	// so the function was not called.
+	// Superseded: a newer, final event of the same payment was done first, so the
+	// function was not called.
 	Superseded State = "superseded"
 	// Closed: a person closed it, with a note.
 	Closed State = "closed"
-	// Refuted: the provider refuted this copy of the event, and another copy, with
-	// another unsigned handle, has come.
+	// Refuted: the provider refuted this copy of the event, and another copy with
+	// another unsigned handle has come since.
 	Refuted State = "refuted"
 )
 
@@ -45,10 +45,10 @@ func stateNumber(s State) int {
 	return 0
 }
 
-// Item is a row as it is listed. Times are the database's clock; those that don't
-// apply are zero.
+// Item is a row in a list. Times are by the database's clock, and zero where they
+// don't apply.
 type Item struct {
-	// ID names the row; later receipts have greater ones.
+	// ID identifies the row; later receipts have greater IDs.
 	ID       int64
 	Receiver string
 	Provider payack.Provider
@@ -60,19 +60,19 @@ type Item struct {
 	Received time.Time
 	// Next is when a pending row is due.
 	Next time.Time
-	// Ended is when it was done, died, was superseded or closed.
+	// Ended is when the row was done, dead, superseded or closed.
 	Ended time.Time
-	// Reason and Error are those of the last attempt; the reason "crashed" is an
-	// attempt whose process ended.
+	// Reason and Error are those of the last attempt. The reason "crashed" means
+	// that the attempt's process ended.
 	Reason payack.Reason
 	Error  string
-	// Note is what was said when a person closed it.
+	// Note is the note of the person who closed the row.
 	Note string
 	// Trace is the W3C traceparent that the delivery came with.
 	Trace string
-	// Transaction, Reference, Amount (with its currency) and Status are those of
-	// [payack.Event].Summary, the first two cut to 512 characters and the others to
-	// 64. All but Transaction are dropped with the event.
+	// Transaction, Reference, Amount (with its currency) and Status come from
+	// [payack.Event].Summary. The first two are cut to 512 characters, the others
+	// to 64. All but Transaction are dropped with the event.
 	Transaction, Reference, Amount, Status string
 }
 
@@ -81,29 +81,29 @@ type Attempt struct {
 	Number  int
 	Started time.Time
 	Took    time.Duration
-	// Reason is empty for one that succeeded.
+	// Reason is empty for an attempt that succeeded.
 	Reason payack.Reason
 	Error  string
 }
 
-// Record is a row with all that is kept of it.
+// Record is a row with everything that is kept about it.
 type Record struct {
 	Item
-	// Delivery is what arrived, with its event, as far as they are still kept and
-	// can be read; Unreadable says why they can't.
+	// Delivery is what arrived, with its event, as far as it is still kept and
+	// can be read. Unreadable is why it can't be read.
 	Delivery   *payack.Delivery
 	Unreadable error
-	// Log holds the attempts, the newest first, at most 1,000.
+	// Log holds the last attempts, the newest first, at most 1,000.
 	Log []Attempt
 }
 
-// MaxPage is how many rows List returns at the most.
+// MaxPage is the greatest number of rows that List returns.
 const MaxPage = 1000
 
-// List returns rows that fit, the newest first, at most limit of them (100 if 0,
-// [MaxPage] at the most). Older says where to go on: give it the ID of the last
-// row of the page before, 0 for the first page. Pages are found by key, so a late
-// one costs no more than the first.
+// List returns the rows that match, the newest first, at most limit (100 if 0,
+// and never more than [MaxPage]). For the first page, older is 0; for the next,
+// it is the ID of the previous page's last row. Pages are found by key, so a late
+// page costs no more than the first.
 func (in *Inbox) List(ctx context.Context, f Filter, older int64, limit int) ([]Item, error) {
 	where, args, err := f.where(&in.cfg, false)
 	if err != nil {
@@ -115,7 +115,7 @@ func (in *Inbox) List(ctx context.Context, f Filter, older int64, limit int) ([]
 	return in.selected(ctx, "List", where, args, limit)
 }
 
-// selected returns the rows of a condition, the newest first.
+// selected returns the rows that match a condition, the newest first.
 func (in *Inbox) selected(ctx context.Context, op, where string, args []any, limit int) ([]Item, error) {
 	if limit <= 0 {
 		limit = 100
@@ -151,7 +151,7 @@ func (i *Item) scan(row interface{ Scan(...any) error }, more ...any) error {
 	if state > 0 && state < len(stateNames) {
 		i.State = stateNames[state]
 	} else {
-		i.State = State(fmt.Sprint(state)) // of a newer version
+		i.State = State(fmt.Sprint(state)) // a state of a newer version
 	}
 	i.Received, i.Next, i.Ended = timeOf(received), timeOf(next), timeOf(ended)
 	return nil
@@ -164,8 +164,7 @@ func timeOf(us int64) time.Time {
 	return time.UnixMicro(us)
 }
 
-// Get returns a row with all that is kept of it. The error is [ErrNotFound] where
-// there is none.
+// Get returns the row with this ID. The error is [ErrNotFound] if there is none.
 func (in *Inbox) Get(ctx context.Context, id int64) (*Record, error) {
 	var r Record
 	var encoded, delivery, body []byte

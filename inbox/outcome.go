@@ -10,10 +10,10 @@ import (
 	"github.com/payack/payack/internal/dialect"
 )
 
-// tries is what a row says of its attempts, times in microseconds of the
-// database's clock.
+// tries is what a row records about its attempts, with times in microseconds of
+// the database's clock.
 type tries struct {
-	// attempts counts all of them, this one included; base is what it was when the
+	// attempts counts all of them, including this one. base is its value when the
 	// present series began, at since.
 	attempts, base      int
 	since, started, now int64
@@ -22,16 +22,16 @@ type tries struct {
 func (t tries) inSeries() int      { return t.attempts - t.base }
 func (t tries) age() time.Duration { return time.Duration(t.now-t.since) * time.Microsecond }
 
-// ending is what becomes of a row after an attempt.
+// ending is the state of a row after an attempt.
 type ending struct {
 	state  int
-	wait   time.Duration // until the next attempt, for a row that is pending
+	wait   time.Duration // until the next attempt of a pending row
 	reason payack.Reason
 	error  string
 	final  int
 }
 
-// after says what follows from how an attempt ended.
+// after returns the ending that follows from the result of an attempt.
 func (c *Config) after(t tries, outcome payack.Outcome, reason payack.Reason, err error) ending {
 	e := ending{state: dead, reason: reason}
 	if err != nil {
@@ -47,7 +47,7 @@ func (c *Config) after(t tries, outcome payack.Outcome, reason payack.Reason, er
 	case outcome == payack.OutcomeRejected || outcome == payack.OutcomeRefused:
 	case t.age() >= c.GiveUp && t.inSeries() >= c.LeastAttempts:
 	case reason == payack.ReasonBusy:
-		// Somebody else is at work on it, or was until its process ended.
+		// Another process works on the event, or did until it ended.
 		e.state, e.wait = pending, min(time.Second, c.RetryFirst)
 	default:
 		e.state, e.wait = pending, c.backoff(t.inSeries())
@@ -55,11 +55,12 @@ func (c *Config) after(t tries, outcome payack.Outcome, reason payack.Reason, er
 	return e
 }
 
-// reasonCrashed stands in the record of an attempt whose process ended.
+// reasonCrashed is the recorded reason of an attempt whose process ended.
 const reasonCrashed payack.Reason = "crashed"
 
-// afterCrash says what follows when the process ended during an attempt: another
-// one at once, or after a while where the event may be what ends processes.
+// afterCrash returns the ending of an attempt whose process ended: another
+// attempt at once, or after a while, since the event itself may be what ends
+// processes.
 func (c *Config) afterCrash(t tries) ending {
 	e := ending{state: pending, reason: reasonCrashed, error: "the process ended, or lost the database, during the attempt"}
 	switch n := t.inSeries(); {
@@ -71,8 +72,9 @@ func (c *Config) afterCrash(t tries) ending {
 	return e
 }
 
-// backoff is the wait after the nth attempt: a random part of what doubles with
-// each, so that events that failed together aren't tried together.
+// backoff returns the wait after the nth attempt: a random part of a bound that
+// doubles with each attempt. Random, so that events that failed together aren't
+// retried together.
 func (c *Config) backoff(n int) time.Duration {
 	limit := c.RetryMax
 	if shift := n - 1; shift < 30 {
@@ -81,8 +83,8 @@ func (c *Config) backoff(n int) time.Duration {
 	return time.Duration(rand.Int64N(int64(limit)) + 1)
 }
 
-// write records how an attempt ended. It changes nothing for whoever no longer
-// holds the row.
+// write records how an attempt ended. It changes nothing if this process no
+// longer holds the row.
 func (in *Inbox) write(ctx context.Context, q dialect.Querier, l leased, t tries, e ending) error {
 	var ours bool
 	var err error

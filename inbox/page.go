@@ -8,17 +8,19 @@ import (
 )
 
 const (
-	// pageWindow is how many IDs a page goes through where no index finds the rows.
+	// pageWindow is how many IDs a page searches where no index finds the rows.
 	pageWindow = 20_000
-	// clockSlack is by how many IDs the times of the receipts may be out of order.
+	// clockSlack bounds how far the order of receipt times may differ from the
+	// order of IDs, in IDs.
 	clockSlack = 1000
 )
 
-// Page returns rows that fit, the newest first, at most limit of them (100 if 0,
-// [MaxPage] at the most), and where to go on: give next as older, until it is 0. Where
-// no index finds the rows, as by provider alone, it goes through no more than 20,000,
-// so a page may have few rows, or none, and a next one. It is for people who wait;
-// use [Inbox.List] where all rows are wanted.
+// Page is [Inbox.List] with a bounded cost, for a person who waits. It returns
+// the rows that match, the newest first, at most limit (100 if 0, and never more
+// than [MaxPage]). Pass next as older for the next page, until next is 0.
+//
+// Where no index finds the rows, as by provider alone, Page searches at most
+// 20,000 IDs. So a page may have few rows or none although more follow.
 func (in *Inbox) Page(ctx context.Context, f Filter, older int64, limit int) (items []Item, next int64, err error) {
 	if limit <= 0 {
 		limit = 100
@@ -51,8 +53,8 @@ func (in *Inbox) Page(ctx context.Context, f Filter, older int64, limit int) (it
 	return items, next, nil
 }
 
-// window returns between which IDs rows can be that fit. Newest is less than oldest
-// where there are none.
+// window returns the range of IDs that can match. Newest is less than oldest if
+// none can.
 func (in *Inbox) window(ctx context.Context, f Filter, older int64) (newest, oldest int64, err error) {
 	table := in.cfg.Prefix + "inbox"
 	condition, args := "1 = 1", []any(nil)
@@ -84,7 +86,7 @@ func (in *Inbox) lastBefore(ctx context.Context, t time.Time) (int64, error) {
 	return in.oneID(ctx, "SELECT id FROM "+in.cfg.Prefix+"inbox WHERE received_us < ? ORDER BY received_us DESC, id DESC LIMIT 1", t.UnixMicro())
 }
 
-// oneID returns the ID that a query finds, 0 where there is none.
+// oneID returns the ID that a query finds, 0 if there is none.
 func (in *Inbox) oneID(ctx context.Context, query string, args ...any) (id int64, err error) {
 	err = in.cfg.DB.QueryRowContext(ctx, in.cfg.Dialect.Rebind(query), args...).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -96,7 +98,7 @@ func (in *Inbox) oneID(ctx context.Context, query string, args ...any) (id int64
 	return id, nil
 }
 
-// Count returns how many rows fit, at most limit: it stops counting there.
+// Count returns how many rows match. It stops counting at limit.
 func (in *Inbox) Count(ctx context.Context, f Filter, limit int) (n int, err error) {
 	where, args, err := f.where(&in.cfg, false)
 	if err != nil {

@@ -13,13 +13,13 @@ import (
 	"github.com/payack/payack"
 )
 
-// receipt is a verified delivery as the table takes it.
+// receipt is a verified delivery in the form of the table's columns.
 type receipt struct {
 	k, event, fingerprint, payment []byte
-	// done is the key of the mark that makes it a duplicate.
+	// done is the key of the mark by which the event counts as done.
 	done             []byte
 	kind             kind
-	differs          bool // from the details that it was done with
+	differs          bool // the event was done with other details
 	allowed          bool
 	sender           string
 	final            int
@@ -34,7 +34,7 @@ type receipt struct {
 	body             []byte
 }
 
-// args are those of the statements that insert, with a slot or without.
+// args returns the arguments of the statements that insert. slot may be nil.
 func (r *receipt) args(slot []byte) []any {
 	var place any // NULL
 	if slot != nil {
@@ -50,10 +50,10 @@ func digest(text string) []byte {
 	return sum[:]
 }
 
-// eventKey is what an event is known by in the table. One that was found invalid is
-// another event there, with another mark: by an unsigned respelling an attacker
-// makes an invalid copy of a valid event, with the same identity and fingerprint,
-// and neither must stand in for the other.
+// eventKey returns the key of an event in the table. An invalid event has a key
+// and a mark of its own. An attacker can respell what a signature does not cover
+// and so make an invalid copy, with the same identity and fingerprint; neither
+// must stand in for the other.
 func eventKey(id string, invalid bool) []byte {
 	if invalid {
 		return digest("invalid\x00" + id)
@@ -61,8 +61,7 @@ func eventKey(id string, invalid bool) []byte {
 	return digest(id)
 }
 
-// keyOf is the key of a row: an event, what it says, and by what it is asked
-// about.
+// keyOf returns the key of a row: event, fingerprint and variant.
 func keyOf(event, fingerprint []byte, variant string) []byte {
 	h := sha256.New()
 	h.Write(event)
@@ -110,8 +109,8 @@ func (in *Inbox) receipt(r *payack.Receipt) (*receipt, error) {
 	return out, nil
 }
 
-// senderOf names who sent: an address, or the /64 of one that is IPv6, of which
-// one sender has as many as it likes.
+// senderOf identifies a sender by its address. For IPv6 it is the /64, since a
+// sender usually has a whole one.
 func senderOf(a netip.Addr) string {
 	if !a.IsValid() {
 		return ""
@@ -132,25 +131,25 @@ func traceOf(h http.Header) string {
 	return ""
 }
 
-// keptHeaders is the closed list of the headers that a row holds. Credentials of
-// proxies and cookies are among what is dropped.
+// keptHeaders is the closed list of headers that a row holds. It leaves out
+// cookies and credentials of proxies.
 var keptHeaders = []string{
 	"Content-Type", "Content-Length", "Content-Encoding", "User-Agent", "Date", "Host", "Traceparent", "Tracestate",
 	"X-Signature", "The_signature", "The-Signature", "X-Transaction-Signature",
 }
 
-// Bounds of what is kept of a header.
+// Bounds of each kept header.
 const (
 	maxHeaderValues = 4
 	maxHeaderValue  = 4096
 )
 
-// deliveryVersion is that of the form of a kept delivery. It is a variable for the
-// test of an upgrade.
+// deliveryVersion is the version of a stored delivery's format. It is a variable
+// so that a test can upgrade it.
 var deliveryVersion = 1
 
-// keptDelivery is a delivery without its body and event. Texts of the sender are
-// bytes, which JSON holds whatever they are.
+// keptDelivery is a delivery without its body and event. The sender's texts are
+// bytes, which JSON holds whatever their encoding.
 type keptDelivery struct {
 	Version  int                 `json:"v"`
 	Received int64               `json:"received_us"`
@@ -186,8 +185,8 @@ func (in *Inbox) encodeDelivery(d *payack.Delivery) ([]byte, error) {
 	return json.Marshal(k)
 }
 
-// decodeDelivery reads a kept delivery with its event. Without an event there is
-// none in the result: it was dropped with the rest.
+// decodeDelivery reads a stored delivery with its event. The result has no event
+// if the event was dropped.
 func decodeDelivery(encoded, delivery, body []byte) (*payack.Delivery, error) {
 	var k keptDelivery
 	if err := json.Unmarshal(delivery, &k); err != nil {

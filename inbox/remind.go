@@ -8,16 +8,17 @@ import (
 	"github.com/payack/payack/inbox/internal/schedule"
 )
 
-// maxReminders bounds how many rows of a receiver the engine is reminded of at once.
+// maxReminders bounds how many rows of one receiver are passed to the engine at
+// once.
 const maxReminders = 500
 
-// reminded is how far a receiver's late rows have been gone through.
+// reminded is the position in a receiver's late rows.
 type reminded struct{ next, id int64 }
 
-// remind tells the engine of rows that should have begun long ago: those of a
-// process that ended before it could say when to try again, of an inbox that had
-// no engine, and of jobs that somebody has deleted. Each receiver's are gone through
-// in turn, so that those that wait for their turn don't hide one that is lost.
+// remind passes rows to the engine that should have begun long ago. Their job was
+// deleted, or never written: their process ended first, or the inbox had no
+// engine then. It walks the late rows of each receiver in steps, so that rows
+// that merely wait don't hide a lost one.
 func (in *Inbox) remind(ctx context.Context) error {
 	var failed []error
 	for receiver := range in.room() {
@@ -38,7 +39,7 @@ func (in *Inbox) remindOf(ctx context.Context, receiver string) error {
 	if err != nil {
 		return err
 	}
-	if len(late) < maxReminders { // all of them: from the start again
+	if len(late) < maxReminders { // that was the last step
 		last = reminded{}
 	}
 	in.reminded[receiver] = last

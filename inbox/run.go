@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// Run processes what is kept, until ctx ends or Close is called, and returns when
-// the attempts that run by then have ended, each after at most its receiver's
-// deadline if its function heeds it. The error is nil then. Run may be called once
-// at a time. While the database can't be reached it tries again.
+// Run processes what is kept until ctx ends or Close is called, and then returns
+// nil. It first waits for running attempts: each takes at most its receiver's
+// deadline if its function heeds the context. Call Run once at a time; a second
+// call returns an error. After Close it returns [ErrClosed]. While the database
+// is unreachable, Run logs that and keeps trying.
 func (in *Inbox) Run(ctx context.Context) error { return in.serve(ctx, false) }
 
-// Drain processes what is due now and returns when nothing is, and nothing runs.
-// What waits for another try after a failure is left. It is for tests; where Run
-// runs, it waits for it.
+// Drain processes what is due now. It returns when nothing is due and nothing
+// runs; events that wait for a retry are left. While Run runs, Drain waits for it
+// instead. It is for tests.
 func (in *Inbox) Drain(ctx context.Context) error {
 	if !in.running.Load() {
 		return in.serve(ctx, true)
@@ -32,8 +33,8 @@ func (in *Inbox) Drain(ctx context.Context) error {
 	}
 }
 
-// idle reports whether nothing is due for a mounted receiver, and nothing runs
-// here.
+// idle reports whether nothing is due for a mounted receiver and no attempt runs
+// in this process.
 func (in *Inbox) idle(ctx context.Context) (bool, error) {
 	if in.active() > 0 {
 		return false, nil
@@ -60,7 +61,7 @@ func (in *Inbox) active() (n int) {
 	return n
 }
 
-// room says how many attempts each mounted receiver may begin.
+// room returns how many attempts each mounted receiver may begin.
 func (in *Inbox) room() map[string]int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -102,7 +103,7 @@ func (in *Inbox) serve(ctx context.Context, untilIdle bool) error {
 		case <-ctx.Done():
 		}
 	}()
-	// The leases are renewed for as long as attempts run, longer than ctx.
+	// Renew leases while attempts run, which may be longer than ctx.
 	renewing, stopRenewing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRenewing()
 	defer in.endServing()
@@ -144,7 +145,7 @@ func (in *Inbox) loop(ctx context.Context, untilIdle bool) error {
 		case <-in.freed:
 		case <-poll.C:
 		}
-		if err != nil { // the database: not as fast as it can refuse
+		if err != nil { // don't hammer a failing database
 			select {
 			case <-ctx.Done():
 			case <-time.After(min(time.Second, 5*in.cfg.Poll)):
@@ -153,14 +154,14 @@ func (in *Inbox) loop(ctx context.Context, untilIdle bool) error {
 	}
 }
 
-// stopped is closed when Run is to end.
+// stopped returns a channel that is closed when Run must end.
 func (in *Inbox) stopped() <-chan struct{} {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.stop
 }
 
-// endServing waits for the attempts that run, and has no other begin.
+// endServing lets no attempt begin any more, and waits for those that run.
 func (in *Inbox) endServing() {
 	in.mu.Lock()
 	in.serving = false
@@ -168,7 +169,8 @@ func (in *Inbox) endServing() {
 	in.attempts.Wait()
 }
 
-// round begins what attempts there is room for, and returns how many it began.
+// round begins as many attempts as there is room for, and returns how many rows
+// it began or recovered.
 func (in *Inbox) round(ctx context.Context) (int, error) {
 	recovered := 0
 	if now := time.Now(); now.Sub(in.recovered) >= min(time.Second, in.cfg.Lease/3) {
@@ -183,7 +185,7 @@ func (in *Inbox) round(ctx context.Context) (int, error) {
 		}
 		in.recovered = now
 	}
-	if in.due != nil { // the engine says when
+	if in.due != nil { // the engine begins attempts
 		return recovered, nil
 	}
 	free := in.cfg.Workers - in.active()
@@ -202,7 +204,7 @@ func (in *Inbox) round(ctx context.Context) (int, error) {
 	return recovered + len(got), nil
 }
 
-// every calls fn at once and then again and again until ctx ends.
+// every calls fn at once and then at each interval, until ctx ends.
 func (in *Inbox) every(ctx context.Context, d time.Duration, what string, fn func(context.Context) error) {
 	t := time.NewTicker(d)
 	defer t.Stop()
@@ -218,8 +220,8 @@ func (in *Inbox) every(ctx context.Context, d time.Duration, what string, fn fun
 	}
 }
 
-// complain logs an error of the database, not more than once in 10 seconds for
-// each kind of work.
+// complain logs a database error, at most once in 10 seconds for each kind of
+// work.
 func (in *Inbox) complain(what string, err error) {
 	if in.warned.allow(what, 10*time.Second) {
 		in.cfg.Logger.Error("inbox: "+what+": the database failed; it is tried again", "error", explain(in.cfg.Dialect, what, err))

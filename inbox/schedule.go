@@ -13,18 +13,19 @@ import (
 	"github.com/payack/payack/internal/dialect"
 )
 
-// Schedule has another engine say when rows are attempted: it is told what becomes
-// due, and calls what is returned. [Inbox.Run] then attempts nothing by itself; it
-// renews leases, finds what crashed or was forgotten, and cleans up. Module
-// inbox/riverinbox calls it, once, before anything else.
+// Schedule lets another engine decide when rows are attempted. due is called with
+// rows that become due; the engine calls the returned functions. [Inbox.Run] then
+// begins no attempt itself; it renews leases, recovers crashed attempts, reminds
+// the engine of lost rows, and cleans up. It is for module inbox/riverinbox,
+// which calls it once, before anything else.
 func (in *Inbox) Schedule(due schedule.Due) (schedule.Attempt, schedule.Idle) {
 	in.due = due
 	return in.attemptRow, in.idle
 }
 
-// How soon an engine looks again at a row that can't be attempted now.
+// How soon an engine tries again to begin an attempt.
 const (
-	afterBusy   = 100 * time.Millisecond // another event of the payment is at work
+	afterBusy   = 100 * time.Millisecond // another event of the payment is running
 	afterAbsent = time.Second            // the receiver isn't mounted, or Run doesn't run
 )
 
@@ -42,8 +43,8 @@ func (in *Inbox) attemptRow(ctx context.Context, id int64, finish schedule.Finis
 	return resultOf(in.attend(ctx, l, finish))
 }
 
-// beginRow is leaseRow for an attempt that was counted by enter. One that begins
-// counts as one that runs.
+// beginRow calls leaseRow for an attempt that enter counted, and counts it as
+// running if it begins.
 func (in *Inbox) beginRow(ctx context.Context, id int64) (leased, schedule.Result) {
 	defer in.entered(-1)
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
@@ -59,11 +60,11 @@ func (in *Inbox) beginRow(ctx context.Context, id int64) (leased, schedule.Resul
 	return l, r
 }
 
-// resultOf says what an ending means for an engine.
+// resultOf translates an ending for an engine.
 func resultOf(e ending) schedule.Result {
 	r := schedule.Result{Wait: e.wait}
 	switch e.state {
-	case 0, running: // it was not recorded: the row says what became of it
+	case 0, running: // not recorded: the next look at the row decides
 		return schedule.Result{Again: true, Wait: afterAbsent}
 	case pending:
 		r.Again = true
@@ -75,7 +76,8 @@ func resultOf(e ending) schedule.Result {
 }
 
 // enter counts an attempt that is about to begin, so that Run and Drain wait for
-// it. It reports false where Run doesn't run: nobody would renew its lease.
+// it. It reports false if Run doesn't run, since nothing would renew the
+// attempt's lease.
 func (in *Inbox) enter() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -93,8 +95,8 @@ func (in *Inbox) entered(n int) {
 	in.entering += n
 }
 
-// leaseRow begins an attempt of one row. The row returned has no id where none
-// begins; the result then says what is next.
+// leaseRow begins an attempt of one row. If it can't begin, l.id is 0 and r says
+// whether to try again.
 func (in *Inbox) leaseRow(ctx context.Context, id int64) (l leased, r schedule.Result, err error) {
 	var state int
 	var wait int64
@@ -102,7 +104,8 @@ func (in *Inbox) leaseRow(ctx context.Context, id int64) (l leased, r schedule.R
 	again := func(d time.Duration) schedule.Result { return schedule.Result{Again: true, Wait: d} }
 	switch {
 	case errors.Is(err, sql.ErrNoRows), err == nil && state != pending:
-		// Dropped, at its end, or at work for somebody who tells of it if it crashes.
+		// The row is gone, has ended, or is running: then recoverCrashed reports
+		// a crash.
 		return leased{}, r, nil
 	case err != nil:
 		return leased{}, r, err
@@ -128,7 +131,7 @@ func (in *Inbox) leaseRow(ctx context.Context, id int64) (l leased, r schedule.R
 	if c := chosen[string(l.payment)]; c.id == id {
 		l.id, l.alone = c.id, c.alone
 		_, err = tx.ExecContext(ctx, in.list(in.sql.start, 1), l.token, id)
-	} else { // an older one goes first, or this one was superseded: look again
+	} else { // an older row goes first, or this one was superseded
 		_, err = tx.ExecContext(ctx, in.sql.letGo, l.payment, l.token)
 		r = again(afterBusy)
 	}
@@ -141,7 +144,7 @@ func (in *Inbox) leaseRow(ctx context.Context, id int64) (l leased, r schedule.R
 	return l, r, nil
 }
 
-// keepDue keeps a receipt in one transaction with what the engine writes about it.
+// keepDue keeps a receipt in one transaction with the engine's own writes for it.
 func (in *Inbox) keepDue(ctx context.Context, r *receipt) (state payack.ClaimState, err error) {
 	for try := 0; ; try++ {
 		state, err = in.keepDueOnce(ctx, r)
@@ -149,7 +152,7 @@ func (in *Inbox) keepDue(ctx context.Context, r *receipt) (state payack.ClaimSta
 			return state, nil
 		}
 		switch in.cfg.Dialect.Fault(err) {
-		case dialect.Again, dialect.Aborted: // somebody was quicker
+		case dialect.Again, dialect.Aborted: // a concurrent transaction was first
 			if pause(ctx, try) {
 				continue
 			}
@@ -176,7 +179,7 @@ func (in *Inbox) keepDueOnce(ctx context.Context, r *receipt) (payack.ClaimState
 	return state, tx.Commit()
 }
 
-// tellDue tells the engine of a row that this transaction makes due.
+// tellDue passes a row to the engine that this transaction makes due.
 func (in *Inbox) tellDue(ctx context.Context, tx transaction, statement string, args ...any) error {
 	var row schedule.Row
 	var wait int64

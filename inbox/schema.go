@@ -12,13 +12,14 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// schemaVersion is that of the tables that this version of the module works with.
+// schemaVersion is the version of the tables that this module works with.
 const schemaVersion = 1
 
-// Schema returns the statements that make all tables of an inbox, those of package
-// sqlstore included, for those who migrate by their own means. Each ends with a
-// semicolon and a line break, and holds no other semicolon. They can be run again.
-// The prefix is [Config].Prefix, and [sqlstore.DefaultPrefix] if empty.
+// Schema returns the statements that create all tables of an inbox, including
+// those of package sqlstore, for migrations of your own. Each statement ends with
+// a semicolon and a line break, and holds no other semicolon. Running them again
+// is safe. The prefix is [Config].Prefix, [sqlstore.DefaultPrefix] if empty;
+// Schema doesn't check it.
 func Schema(d Dialect, prefix string) string {
 	if prefix == "" {
 		prefix = sqlstore.DefaultPrefix
@@ -26,7 +27,7 @@ func Schema(d Dialect, prefix string) string {
 	return sqlstore.Schema(d, prefix) + strings.Join(tables(d, prefix), ";\n") + ";\n"
 }
 
-// tables returns the inbox's own.
+// tables returns the statements for the inbox's own tables.
 func tables(d Dialect, prefix string) []string {
 	serial := map[Dialect]string{
 		SQLite:     "INTEGER PRIMARY KEY",
@@ -64,12 +65,13 @@ func tables(d Dialect, prefix string) []string {
 	one SMALLINT NOT NULL PRIMARY KEY,
 	version INTEGER NOT NULL
 )OPTIONS`,
-		// k is the digest of identity, fingerprint and variant, which have one payment:
-		// so the index that finds the rows of a payment keeps k unique, too. A row's
-		// slot is one of the event's places for variants that wait, NULL where it needs
-		// none.
-		// What is fixed in size stands before what is not, so that it can be read
-		// without the rest.
+		// k is the digest of identity, fingerprint and variant. Equal k means
+		// equal payment, so the index on payment and k keeps k unique, too. slot
+		// is one of the event's places for waiting variants, NULL where none is
+		// needed.
+		//
+		// Columns of fixed size come first, so that they can be read without the
+		// rest.
 		`CREATE TABLE IF NOT EXISTS PREFIXinbox (
 	id ` + serial + `,
 	k B32 NOT NULL,
@@ -115,8 +117,7 @@ func tables(d Dialect, prefix string) []string {
 	error T1000 NOT NULL,
 	PRIMARY KEY (row_id, number)
 )OPTIONS`,
-		// A payment that is here has an attempt that runs, of the row with this
-		// token.
+		// A payment in this table has a running attempt: the row with this token.
 		`CREATE TABLE IF NOT EXISTS PREFIXrunning (
 	payment B32 NOT NULL PRIMARY KEY,
 	token B16 NOT NULL,
@@ -132,10 +133,10 @@ func tables(d Dialect, prefix string) []string {
 	return statements
 }
 
-// Migrate makes the tables, or brings those of an older version up to date. [Open]
-// does the same unless Config.NoMigrate is set. Any number of processes may call
-// it at once. The user of the pool needs the right to create tables, unless they
-// are up to date.
+// Migrate creates the tables, or upgrades those of an older version. [Open] does
+// the same unless Config.NoMigrate is set. Any number of processes may call it at
+// once. The pool's user needs the right to create tables, unless they are up to
+// date.
 func Migrate(ctx context.Context, cfg Config) error {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -167,7 +168,7 @@ func Migrate(ctx context.Context, cfg Config) error {
 	})
 }
 
-// readVersion returns the version of the tables, 0 where there are none.
+// readVersion returns the version of the tables, 0 if there are none.
 func readVersion(ctx context.Context, cfg *Config) (version int, err error) {
 	err = cfg.DB.QueryRowContext(ctx, `SELECT version FROM `+cfg.Prefix+`inbox_schema WHERE one = 1`).Scan(&version)
 	switch {
@@ -180,5 +181,5 @@ func readVersion(ctx context.Context, cfg *Config) (version int, err error) {
 }
 
 func newer(version int) error {
-	return fmt.Errorf("inbox: the tables have version %d and this module works with version %d; a newer one was here, so upgrade this program", version, schemaVersion)
+	return fmt.Errorf("inbox: the tables have version %d and this module works with version %d; a newer version migrated them, so upgrade this program", version, schemaVersion)
 }

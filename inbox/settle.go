@@ -11,11 +11,12 @@ import (
 	"github.com/payack/payack/internal/dialect"
 )
 
-// settle records how an attempt ended. It tries until the database takes it.
+// settle records how an attempt ended. It retries until the database accepts the
+// record.
 func (in *Inbox) settle(ctx context.Context, a *attempt, o *payack.Observation) (e ending) {
 	_ = in.insist(ctx, func(ctx context.Context) error {
 		unrecorded := o.Outcome == payack.OutcomeAccepted && o.Err != nil
-		if unrecorded { // accepted, and the mark failed: it must not run again
+		if unrecorded { // accepted, but the mark failed: the function must not run again
 			if _, err := in.Store.Bind(ctx, a.delivery.Event.ID(), a.delivery.Event.Fingerprint()); err != nil {
 				return err
 			}
@@ -43,7 +44,7 @@ func (in *Inbox) settleOnce(ctx context.Context, a *attempt, o *payack.Observati
 	err = tx.QueryRowContext(ctx, in.sql.stateNow, a.id, a.token).Scan(&state, &t.now)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return ending{state: pending}, nil // it was taken over; whoever has it says what becomes of it
+		return ending{state: pending}, nil // taken over: its new holder decides
 	case err != nil:
 		return ending{}, err
 	case state != running && state != done:
@@ -70,8 +71,8 @@ func (in *Inbox) settleOnce(ctx context.Context, a *attempt, o *payack.Observati
 	return in.letGo(ctx, tx, a, e)
 }
 
-// setApart has a row that was valid when it came, and breaks a rule since, stand in
-// for no other copy of its event.
+// setApart gives a row that breaks a rule now, and was valid when it came, a key
+// of its own, so that it stands in for no other copy of its event.
 func (in *Inbox) setApart(ctx context.Context, tx transaction, a *attempt) error {
 	event := eventKey(a.delivery.Event.ID(), true)
 	k := keyOf(event, a.fingerprint, "row "+strconv.FormatInt(a.id, 10))
@@ -79,8 +80,8 @@ func (in *Inbox) setApart(ctx context.Context, tx transaction, a *attempt) error
 	return err
 }
 
-// settleDone is the usual end, in few statements. It reports false when the row is
-// not running, as after a transaction of InTx.
+// settleDone records the usual ending in few statements. It reports false when
+// the row is not running, as after a transaction of InTx.
 func (in *Inbox) settleDone(ctx context.Context, tx transaction, a *attempt) (e ending, ok bool, err error) {
 	e.state = done
 	if a.delivery.Event.Final() {
@@ -97,7 +98,8 @@ func (in *Inbox) settleDone(ctx context.Context, tx transaction, a *attempt) (e 
 	return e, true, err
 }
 
-// letGo ends a transaction that settles: others may begin with the payment.
+// letGo ends a transaction that settles. Other attempts of the payment may then
+// begin.
 func (in *Inbox) letGo(ctx context.Context, tx transaction, a *attempt, e ending) (ending, error) {
 	if e.state == done && !a.alone {
 		if _, err := tx.ExecContext(ctx, in.sql.giveWay, a.payment, a.event, a.fingerprint); err != nil {
@@ -110,8 +112,8 @@ func (in *Inbox) letGo(ctx context.Context, tx transaction, a *attempt, e ending
 	return e, tx.Commit()
 }
 
-// judgeEnd says what becomes of the row. Committed says that a transaction of InTx
-// stands.
+// judgeEnd returns the ending of a row. committed means that a transaction of
+// InTx was committed.
 func (in *Inbox) judgeEnd(ctx context.Context, q dialect.Querier, a *attempt, t tries, o *payack.Observation, committed bool) (ending, error) {
 	e := in.cfg.after(t, o.Outcome, o.Reason, o.Err)
 	if a.delivery.Event != nil && a.delivery.Event.Final() {
@@ -123,13 +125,13 @@ func (in *Inbox) judgeEnd(ctx context.Context, q dialect.Querier, a *attempt, t 
 			e.error = ""
 		}
 	case committed:
-		// The function ended its transaction and then failed: part of its work stands,
-		// and the event counts as done. A person has to look.
+		// The function ended its transaction and then failed. Part of its work
+		// stands and the event counts as done, so a person has to look.
 		e.state = dead
 		e.error = readable("the function failed after it had ended the transaction, so part of what it wrote stands: "+e.error, 1000)
 	case o.Reason == payack.ReasonConflict:
-		// Only what is done is another version of the event; what was merely held, here
-		// or in a store that was there before, is given up or done before long.
+		// Only a done event makes this one a conflict. An event that is merely
+		// held, here or in an earlier store, is soon done or given up.
 		var there int
 		if err := q.QueryRowContext(ctx, in.sql.doneAtAll, a.event).Scan(&there); err != nil {
 			return e, err

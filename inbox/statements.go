@@ -7,7 +7,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// The states of a row, as they stand in the tables and in the statements below.
+// States of a row, as numbered in the tables and in the statements below.
 const (
 	pending    = 1
 	running    = 2
@@ -18,19 +18,20 @@ const (
 	refuted    = 7
 )
 
-// statements are all that the inbox asks of the database, written once for the
-// dialect. Times are the server's: NOW stands for its clock, and CLOCK for the same
-// where an index is to find what is due (PostgreSQL reads the clock for each row
-// otherwise). STILL is a row's state where it only confirms what another condition
-// has found: written plainly, PostgreSQL takes the index of a state in which its
-// statistics know no rows yet, and reads all that have come since.
+// statements are all statements of the inbox, composed once for the dialect.
+//
+// Times are the server's. NOW is its clock. CLOCK is the same where an index must
+// find due rows: PostgreSQL would read the clock for each row otherwise. STILL is
+// the state of a row that another condition has found already. Written plainly,
+// PostgreSQL would choose the index on a state that its statistics believe empty,
+// and would read all rows that have come since.
 type statements struct {
 	// Receipt.
 	keepNew, keepRow, keepAside, doneBefore, copies, revive, giveWay, drop, dropAttempts string
 	// Attempts.
 	anythingDue, due, hold, holdAll, ofPayments, start, supersede, letGo, letGoAll, load                                                                      string
 	record, renew, anyExpired, expired, stillRuns, crashedRow, again, finish, finishAnyway, markDone, attempt, amend, setApart, siblings, stateNow, doneAtAll string
-	// Of an engine other than the poller.
+	// For an engine other than the poller.
 	rowNow, dueByID, dueByKey, forgotten string
 	// By hand.
 	item, log, retry, closeRow, stateOf string
@@ -38,21 +39,22 @@ type statements struct {
 	stats, orphans, late, waiting, ahead, old, dropBodies string
 }
 
-// columns are those of a new row, in the order of keep's arguments. The times are
-// the clock's, which is read once, but for happened_us where that is not 0.
+// columns are the columns of a new row, in the order of keep's arguments. All
+// times are of one reading of the clock, except happened_us if it is not 0.
 const columns = `k, event, fingerprint, payment, slot, token, state, final, attempts, base, happened_us, received_us, since_us, next_us, started_us, ended_us, dropped,
 	sender, receiver, provider, event_id, order_id, transaction_id, reference, amount, status, reason, error, note, trace, encoded, delivery, body`
 
-// valuesOf are those of a new row in a state, with when that ended and why.
+// valuesOf returns the values of a new row in a state, with the end, the reason
+// and the error text.
 func valuesOf(state int, ended, reason, text string) string {
 	return fmt.Sprintf(`?, ?, ?, ?, ?, EMPTY, %d, ?, 0, 0, COALESCE(NULLIF(?, 0), at_us), at_us, at_us, at_us, 0, %s, 0,
 	?, ?, ?, ?, ?, ?, ?, ?, ?, '%s', '%s', '', ?, ?, ?, ?`, state, ended, reason, text)
 }
 
-// otherDetails is why a row is dead from the start.
+// otherDetails is the error text of a row that is dead from the start.
 const otherDetails = "the event came before with other details, which are not signed; compare them with the records of the provider"
 
-// itemColumns are those of a listed row.
+// itemColumns are the columns of a listed row.
 const itemColumns = `id, receiver, provider, event_id, order_id, state, attempts, received_us, CASE WHEN state = 1 THEN next_us ELSE 0 END, ended_us, reason, error, note, trace, transaction_id, reference, amount, status`
 
 func newStatements(d Dialect, prefix string) statements {
@@ -65,7 +67,7 @@ func newStatements(d Dialect, prefix string) statements {
 	}
 	empty := map[Dialect]string{SQLite: "x''", PostgreSQL: `'\x'`, MySQL: "''"}[d]
 	cast := func(list string) string { return list }
-	if d == PostgreSQL { // a parameter in a SELECT has no type of its own
+	if d == PostgreSQL { // there a parameter in a SELECT has no type
 		types := strings.Split("bytea bytea bytea bytea bytea smallint bigint text text text text text text text text text text bytea bytea bytea", " ")
 		cast = func(list string) string {
 			for _, t := range types {
@@ -76,7 +78,7 @@ func newStatements(d Dialect, prefix string) statements {
 	}
 	due, aside := valuesOf(pending, "0", "", ""), valuesOf(dead, "at_us", string(payack.ReasonConflict), otherDetails)
 	row := func(values string) string {
-		if d == MySQL { // which would make a table of the one row
+		if d == MySQL { // which would copy the one row into a table
 			return `VALUES (` + strings.ReplaceAll(values, "at_us", "NOW") + `)`
 		}
 		return `SELECT ` + cast(values) + ` FROM (SELECT NOW AS at_us) AS c WHERE 1 = 1`
@@ -85,13 +87,13 @@ func newStatements(d Dialect, prefix string) statements {
 		"NOW", d.Now(), "CLOCK", "(SELECT "+d.Now()+")", "CONFLICT", conflict, "SKIP", skip, "EMPTY", empty, "STILL", "state + 0")
 	write := func(s string) string { return d.Rebind(spell.Replace(s)) }
 	return statements{
-		// In one statement where nothing of the event is known. It waits for nobody
-		// who works on a known row.
+		// One statement, for an event of which no row exists. It waits for no
+		// running attempt.
 		keepNew: write(`INSERT INTO INBOX (` + columns + `) SELECT ` + cast(due) + ` FROM (SELECT NOW AS at_us) AS c
 	WHERE NOT EXISTS (SELECT 1 FROM INBOX WHERE payment = ? AND event = ?) AND NOT EXISTS (SELECT 1 FROM ONCE WHERE k = ?)CONFLICT`),
 		keepRow:   write(`INSERT INTO INBOX (` + columns + `) ` + row(due) + `CONFLICT`),
 		keepAside: write(`INSERT INTO INBOX (` + columns + `) ` + row(aside) + `CONFLICT`),
-		// The table of sqlstore, by its documented key.
+		// sqlstore's table, by its documented key.
 		doneBefore: write(`SELECT COUNT(*) FROM ONCE WHERE k = ? AND fingerprint = ? AND state = 2`),
 		copies:     write(`SELECT id, k, state, slot, sender, reason FROM INBOX WHERE payment = ? AND event = ? AND fingerprint = ? ORDER BY id`),
 		revive: write(`UPDATE INBOX SET state = 1, slot = ?, base = attempts, since_us = NOW, ended_us = 0,
@@ -104,7 +106,7 @@ func newStatements(d Dialect, prefix string) statements {
 		due: write(`SELECT payment FROM INBOX WHERE state = 1 AND receiver = ? AND next_us <= CLOCK
 	AND NOT EXISTS (SELECT 1 FROM RUNNING WHERE RUNNING.payment = INBOX.payment) ORDER BY next_us LIMIT ?SKIP`),
 		hold: write(`INSERT INTO RUNNING (payment, token, lease_us) VALUES (?, ?, NOW + ?)CONFLICT`),
-		// These end in a list that is written when it is known how long it is.
+		// These end in a list whose length is known only when they run.
 		holdAll:    spell.Replace(`INSERT INTO RUNNING (payment, token, lease_us) VALUES ROWCONFLICT RETURNING payment`),
 		ofPayments: spell.Replace(`SELECT payment, id, state, final, happened_us, receiver, next_us <= CLOCK FROM INBOX WHERE payment IN`),
 		letGoAll:   spell.Replace(`DELETE FROM RUNNING WHERE token = ? AND payment IN`),
@@ -114,14 +116,15 @@ func newStatements(d Dialect, prefix string) statements {
 		load:       write(`SELECT event, fingerprint, attempts, base, since_us, started_us, NOW, provider, event_id, encoded, delivery, body FROM INBOX WHERE id = ? AND token = ? AND state = 2`),
 
 		renew: spell.Replace(`UPDATE RUNNING SET lease_us = NOW + ? WHERE token IN`),
-		// A lease that ends later than any was made for is of a clock that has jumped.
+		// A lease that ends later than any lease can was written before the clock
+		// was set back.
 		anyExpired: write(`SELECT COUNT(*) FROM RUNNING WHERE lease_us <= NOW OR lease_us > NOW + ?`),
 		stillRuns:  write(`SELECT COUNT(*) FROM INBOX WHERE payment = ? AND token = ? AND state = 2`),
 		expired:    write(`SELECT payment, token FROM RUNNING WHERE lease_us <= NOW OR lease_us > NOW + ? ORDER BY lease_us LIMIT ?SKIP`),
 		crashedRow: write(`SELECT id, attempts, base, since_us, started_us, NOW FROM INBOX WHERE payment = ? AND token = ? AND state = 2SKIP`),
 		again:      write(`UPDATE INBOX SET state = 1, next_us = NOW + ?, reason = ?, error = ? WHERE id = ? AND token = ? AND state = 2`),
 		finish:     write(`UPDATE INBOX SET state = ?, slot = NULL, ended_us = NOW, reason = ?, error = ?, final = ? WHERE id = ? AND token = ? AND state = 2`),
-		// What the transaction of InTx marked is done already.
+		// For rows that the transaction of InTx has marked done already.
 		finishAnyway: write(`UPDATE INBOX SET state = ?, slot = NULL, ended_us = NOW, reason = ?, error = ?, final = ? WHERE id = ? AND token = ? AND state IN (2, 3)`),
 		markDone:     write(`UPDATE INBOX SET state = 3, slot = NULL, ended_us = NOW, reason = '', error = '' WHERE id = ? AND token = ? AND state = 2`),
 		attempt:      write(`INSERT INTO ATTEMPTS (row_id, number, started_us, took_us, reason, error) VALUES (?, ?, ?, ?, ?, ?)`),
@@ -141,11 +144,11 @@ func newStatements(d Dialect, prefix string) statements {
 		log:  write(`SELECT number, started_us, took_us, reason, error FROM ATTEMPTS WHERE row_id = ? ORDER BY number DESC LIMIT 1000`),
 		retry: write(`UPDATE INBOX SET state = 1, base = attempts, since_us = NOW, next_us = NOW, ended_us = 0 WHERE id = ? AND state IN (1, 4, 6, 7)
 	AND NOT EXISTS (SELECT 1 FROM ONCE WHERE ONCE.k = INBOX.event AND ONCE.fingerprint = INBOX.fingerprint AND ONCE.state = 2)`),
-		// Under a key of its own, by which it stands in for no other copy.
+		// A key of its own, by which the row stands in for no other copy.
 		setApart: write(`UPDATE INBOX SET event = ?, k = ? WHERE id = ? AND token = ?`),
 		closeRow: write(`UPDATE INBOX SET state = 6, slot = NULL, ended_us = NOW, note = ? WHERE id = ? AND state IN (1, 4, 7)`),
 
-		// For each state that has an index of its own.
+		// One for each state that has an index of its own.
 		stats:      write(`SELECT STATE, COUNT(*), COALESCE(MIN(received_us), 0), NOW FROM INBOX WHERE state = STATE`),
 		orphans:    write(`SELECT id, token FROM INBOX WHERE state = 2 AND NOT EXISTS (SELECT 1 FROM RUNNING WHERE RUNNING.payment = INBOX.payment AND RUNNING.token = INBOX.token) LIMIT 100`),
 		stateOf:    write(`SELECT state FROM INBOX WHERE id = ?`),

@@ -9,13 +9,14 @@ import (
 	"github.com/payack/payack"
 )
 
-// Stats says how much waits.
+// Stats counts what waits.
 type Stats = payack.InboxStats
 
-// Stats returns how much waits, all of it at one moment. It counts rows, so ask once
-// in a few seconds.
+// Stats counts what waits, all at one moment. It counts rows, so call it every
+// few seconds at most.
 func (in *Inbox) Stats(ctx context.Context) (Stats, error) {
-	// One statement sees one moment: a row that goes on between two would be missed.
+	// One statement, because between two a row could change its state and be
+	// missed.
 	states := []int{pending, running, dead}
 	parts := make([]string, len(states))
 	for i, state := range states {

@@ -6,7 +6,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// summary is what a list shows of an event, as text columns take it.
+// summary is what a list shows of an event, as the text columns can hold it.
 type summary struct{ transaction, reference, amount, status string }
 
 func summaryOf(ev payack.Event) summary {

@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// Healthy reports whether the database answers and nothing that is due has waited
-// for longer than Config.Late: Run was not called, a receiver isn't mounted, or
-// the workers don't keep up. The error names which.
+// Healthy returns nil if the database answers and no due event has waited for
+// longer than Config.Late. Otherwise the error says which it is: the database
+// fails, Run was not called, a receiver isn't mounted, or the workers don't keep
+// up.
 func (in *Inbox) Healthy(ctx context.Context) error {
 	if err := in.Store.Ping(ctx); err != nil {
 		return err
@@ -18,7 +19,7 @@ func (in *Inbox) Healthy(ctx context.Context) error {
 		return explain(in.cfg.Dialect, "Healthy", err)
 	}
 	defer rows.Close()
-	if rows.Next() { // the first tells enough
+	if rows.Next() { // the first one is enough
 		var receiver string
 		var n int
 		var since, now int64
@@ -41,8 +42,7 @@ func (in *Inbox) Healthy(ctx context.Context) error {
 	return nil
 }
 
-// Ping is Healthy, so that the Healthy method of a receiver says what the inbox
-// says.
+// Ping calls Healthy. The Healthy method of a receiver calls Ping.
 func (in *Inbox) Ping(ctx context.Context) error { return in.Healthy(ctx) }
 
 func (in *Inbox) mounted(receiver string) bool {
@@ -51,7 +51,7 @@ func (in *Inbox) mounted(receiver string) bool {
 	return in.desks[receiver] != nil
 }
 
-// sweep does what is due once in a while.
+// sweep does the periodic work.
 func (in *Inbox) sweep(ctx context.Context) error {
 	if err := in.nameUnmounted(ctx); err != nil {
 		return err
@@ -59,7 +59,8 @@ func (in *Inbox) sweep(ctx context.Context) error {
 	if err := in.adopt(ctx); err != nil {
 		return err
 	}
-	// What waits longer than any wait is of a clock that has jumped.
+	// A row that waits longer than any wait can was written before the clock was
+	// set back.
 	longest := max(in.cfg.RetryMax, in.cfg.Grace, in.cfg.Revive) + time.Minute
 	if _, err := in.exec(ctx, in.sql.ahead, longest.Microseconds()); err != nil {
 		return err
@@ -70,7 +71,7 @@ func (in *Inbox) sweep(ctx context.Context) error {
 	return nil
 }
 
-// nameUnmounted logs the names of receivers that rows wait for.
+// nameUnmounted logs the receivers that rows wait for and that aren't mounted.
 func (in *Inbox) nameUnmounted(ctx context.Context) error {
 	rows, err := in.cfg.DB.QueryContext(ctx, in.sql.waiting)
 	if err != nil {
@@ -90,8 +91,8 @@ func (in *Inbox) nameUnmounted(ctx context.Context) error {
 	return rows.Err()
 }
 
-// retain drops what is no longer to be kept, in small steps: the bodies, headers,
-// events and attempts of what ended Config.Retention ago, dead letters excepted.
+// retain drops what has outlived Config.Retention, in small steps: bodies,
+// headers, events and attempts of ended rows, except dead letters.
 func (in *Inbox) retain(ctx context.Context) error {
 	keep := in.cfg.Retention.Microseconds()
 	for last, more := int64(0), true; more; {
@@ -110,7 +111,7 @@ func (in *Inbox) retain(ctx context.Context) error {
 				return err
 			}
 			n, last = n+1, id
-			if !received { // and all after it
+			if !received { // nor has any later row
 				more = false
 				break
 			}
@@ -128,7 +129,7 @@ func (in *Inbox) retain(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(10 * time.Millisecond): // others want to write, too
+		case <-time.After(10 * time.Millisecond): // lets other writers in
 		}
 	}
 	_, err := in.Store.Prune(ctx)

@@ -9,7 +9,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// kept is a row of the same event and fingerprint that was there before.
+// kept is an existing row of the same event and fingerprint.
 type kept struct {
 	id     int64
 	k      []byte
@@ -21,37 +21,41 @@ type kept struct {
 
 func (k kept) waits() bool { return k.state == pending || k.state == running }
 
-// unconfirmed reports whether the provider has refuted it. Its reason stands until
-// another attempt has ended.
+// unconfirmed reports whether the provider has refuted the copy. The reason stays
+// until another attempt has ended.
 func (k kept) unconfirmed() bool { return k.reason == string(payack.ReasonUnconfirmed) }
 
-// verdict says what follows for a receipt from the rows that were there before.
+// verdict is the decision about a receipt, given the existing rows.
 type verdict struct {
-	// end is the answer where nothing is to be written: ClaimDone, ClaimWaits,
-	// ClaimBusy or ClaimConflict.
+	// end is the answer if nothing is written: ClaimDone, ClaimWaits, ClaimBusy
+	// or ClaimConflict.
 	end payack.ClaimState
-	// aside reports that a new row is kept for a person, and not processed.
+	// aside means that a new row is kept for a person, and not processed.
 	aside bool
-	// revive is the row that becomes due again; 0 is a new row.
+	// revive is the row that becomes due again; 0 means a new row.
 	revive int64
 	slot   []byte
-	// giveWay reports that refuted copies are no dead letters any more, and drop
-	// names those for which there is no room.
+	// giveWay turns the refuted dead letters into refuted rows. drop lists
+	// refuted rows for which there is no room.
 	giveWay bool
 	drop    []int64
 }
 
 // judge decides about a receipt whose event is not done. The rules:
 //
-//   - What waits in the same variant, and what a person or a later event has
+//   - A variant that waits already, or that a person or a later event has
 //     settled, is a duplicate.
 //   - A dead letter becomes due again, in its own variant.
-//   - Another variant gets a row of its own: one that waits for each sender, and
-//     max of them together. Those of allowed addresses, and what is asked about
-//     by nothing unsigned, need no place among them.
-//   - What the provider refuted gives way to another variant. Sent again it is asked
-//     about again, by and by, and meanwhile takes none of the places of those that
-//     were not asked about yet.
+//   - Another variant gets a row of its own. At most one variant of each
+//     sender waits, and at most max together.
+//
+// Variants from allowed addresses, and events without an unsigned handle, are not
+// bounded.
+//   - A variant that the provider refuted gives way to another one. If it is
+//     delivered again, the provider is
+//
+// asked again, but it takes none of the places of variants that were not asked
+// about yet.
 func judge(r *receipt, rows []kept, max int) verdict {
 	switch r.kind {
 	case detailed:
@@ -101,8 +105,8 @@ func judge(r *receipt, rows []kept, max int) verdict {
 	return v
 }
 
-// places returns the first of the max places that a row may take when it is to be
-// tried again: those of refuted copies are apart.
+// places returns the first of the max places that a row may take when it is
+// revived. Refuted copies have places of their own.
 func places(row kept, max int) int {
 	if row.unconfirmed() {
 		return max
@@ -110,7 +114,7 @@ func places(row kept, max int) int {
 	return 0
 }
 
-// freeSlot returns the first of n places that is free, nil where none is.
+// freeSlot returns the first free one of n places, nil if none is free.
 func freeSlot(r *receipt, from, n int, taken map[string]bool) []byte {
 	for place := from; place < from+n; place++ {
 		if slot := slotOf(r, place); !taken[string(slot)] {
@@ -120,8 +124,8 @@ func freeSlot(r *receipt, from, n int, taken map[string]bool) []byte {
 	return nil
 }
 
-// slotOf is one of the places for variants of an event that wait. Places are
-// unique in the table, so that copies that come at the same time can't be more.
+// slotOf returns the key of a place for a waiting variant. The table keeps slots
+// unique, which bounds concurrent copies, too.
 func slotOf(r *receipt, place int) []byte {
 	h := sha256.New()
 	h.Write(r.event)

@@ -1,6 +1,6 @@
-// Package sqlite opens a SQLite file for an inbox: nothing is to be installed. It
-// links modernc.org/sqlite, which needs no C compiler, so that programs on other
-// databases don't compile it.
+// Package sqlite opens a SQLite file for an inbox; nothing needs to be installed.
+// It links modernc.org/sqlite, which needs no C compiler. It is a package of its
+// own so that programs on other databases don't compile SQLite.
 package sqlite
 
 import (
@@ -18,16 +18,16 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// Dialect is SQLite's way to speak SQL.
+// Dialect is [sqlstore.SQLite], for inbox.Config.
 var Dialect = sqlstore.SQLite
 
-// OpenFile returns a pool on the SQLite file at path, which is made, readable and
-// writable by its owner only, if there is none. What is committed survives a power
-// failure (write-ahead log, synchronous=FULL). Writers wait up to 5 seconds for
-// each other, in this process and in others.
+// OpenFile returns a pool on the SQLite file at path. It creates a missing file,
+// readable and writable by its owner only. Commits survive a power failure
+// (write-ahead log, synchronous=FULL). Writers wait up to 5 seconds for each
+// other, in this process and in others. The caller closes the pool.
 //
-// Keep the file on a local disk: on a network file system its locks may not hold.
-// The error says what to do when the file is no SQLite database or can't be
+// Keep the file on a local disk; file locks may not work on a network file
+// system. The error names the fix when the file is no SQLite database or can't be
 // written.
 func OpenFile(path string) (*sql.DB, error) {
 	if path == "" {
@@ -52,7 +52,7 @@ func OpenFile(path string) (*sql.DB, error) {
 	defer cancel()
 	var mode string
 	err = db.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&mode)
-	// SQLite does not wait where several processes switch a new file to WAL.
+	// SQLite does not wait while several processes switch a new file to WAL.
 	for err != nil && Dialect.Fault(err) == dialect.Again && ctx.Err() == nil {
 		time.Sleep(10 * time.Millisecond)
 		err = db.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&mode)
@@ -60,7 +60,7 @@ func OpenFile(path string) (*sql.DB, error) {
 	if err != nil {
 		db.Close()
 		if Dialect.Fault(err) == dialect.NotADatabase {
-			return nil, fmt.Errorf("sqlite: %s is no SQLite database: %w; look at its path", path, err)
+			return nil, fmt.Errorf("sqlite: %s is no SQLite database: %w; check its path", path, err)
 		}
 		return nil, fmt.Errorf("sqlite: %s can't be opened: %w", path, err)
 	}

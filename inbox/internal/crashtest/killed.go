@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Killed kills the receiver that start starts so often, at random moments under
-// load, and has the last one settle all: what was acknowledged is processed after a
-// restart, in a transaction exactly once.
+// Killed kills the receiver that start returns so many times, at random moments
+// under load, and lets the last one settle the rest. What was acknowledged must
+// be processed after a restart; in a transaction, exactly once.
 func Killed(t *testing.T, db *sql.DB, kills int, start func() *Process) {
 	t.Helper()
 	MakeTables(t, db)

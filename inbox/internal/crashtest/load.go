@@ -19,7 +19,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// Load is what some clients have posted, and what of it was acknowledged.
+// Load records what clients have posted and which of it was acknowledged.
 type Load struct {
 	mu    sync.Mutex
 	url   string
@@ -28,8 +28,9 @@ type Load struct {
 	sent  atomic.Int64
 }
 
-// Begin has some clients post callbacks of PTS and Payatom, each until it is
-// acknowledged; end ends them. Loads with one prefix post the same.
+// Begin starts clients that post callbacks of PTS and Payatom, each until it is
+// acknowledged; end stops them. Loads with the same prefix post the same
+// callbacks.
 func Begin(t testing.TB, url, prefix string, clients int) (l *Load, end func()) {
 	l = &Load{url: url, acked: map[string]bool{}}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -40,7 +41,7 @@ func Begin(t testing.TB, url, prefix string, clients int) (l *Load, end func()) 
 	return l, func() { cancel(); all.Wait() }
 }
 
-// At has the clients go to another URL.
+// At sends the clients to another URL.
 func (l *Load) At(url string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -53,7 +54,7 @@ func (l *Load) where() string {
 	return l.url
 }
 
-// Acknowledge adds an order that somebody else has posted.
+// Acknowledge adds an order that another client has posted.
 func (l *Load) Acknowledge(order string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,7 +68,7 @@ func (l *Load) Acknowledged() []string {
 	return slices.Collect(maps.Keys(l.acked))
 }
 
-// Slowest is the longest that an answer took.
+// Slowest returns the longest time that an answer took.
 func (l *Load) Slowest() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,7 +86,7 @@ func (l *Load) client(ctx context.Context, t testing.TB, prefix string) {
 		} else {
 			path, cb = "/payatom", payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Callback(t)
 		}
-		for ctx.Err() == nil { // as a provider does: again, until it is acknowledged
+		for ctx.Err() == nil { // like a provider: again, until it is acknowledged
 			yes := l.post(ctx, client, path, cb)
 			if yes {
 				l.Acknowledge(order)
@@ -115,7 +116,7 @@ func (l *Load) post(ctx context.Context, client *http.Client, path string, cb pa
 	return res.StatusCode == 200 && (answer == "SUCCESS" || strings.Contains(answer, `"yes"`))
 }
 
-// Counts returns how often each value of a column stands in a table.
+// Counts returns how many rows a table has for each value of a column.
 func Counts(t testing.TB, db *sql.DB, table, by string) map[string]int {
 	t.Helper()
 	rows, err := db.Query(`SELECT ` + by + `, COUNT(*) FROM ` + table + ` GROUP BY ` + by)
@@ -133,8 +134,8 @@ func Counts(t testing.TB, db *sql.DB, table, by string) map[string]int {
 	return out
 }
 
-// SettledAll asserts that all that was acknowledged was processed, none of it later
-// than so long after the one before, and what ran in a transaction exactly once.
+// SettledAll asserts that every acknowledged event was processed, each within so
+// long of the one before, and in a transaction exactly once.
 func SettledAll(t testing.TB, db *sql.DB, l *Load, within time.Duration) {
 	t.Helper()
 	var effects, mails map[string]int
@@ -147,7 +148,7 @@ func SettledAll(t testing.TB, db *sql.DB, l *Load, within time.Duration) {
 		}
 		return n
 	}
-	// What is left is slow as long as it becomes less, and lost when it does not.
+	// The rest is slow as long as it shrinks, and lost when it doesn't.
 	left := missing()
 	for end := time.Now().Add(within); left > 0 && time.Now().Before(end); {
 		time.Sleep(100 * time.Millisecond)
@@ -171,8 +172,8 @@ func SettledAll(t testing.TB, db *sql.DB, l *Load, within time.Duration) {
 		l.sent.Load(), len(l.Acknowledged()), len(effects), len(mails), twice, l.Slowest().Round(time.Millisecond))
 }
 
-// Works asserts that loads go on being acknowledged, and that their events go on
-// being processed.
+// Works asserts that loads are still acknowledged and that their events are still
+// processed.
 func Works(t testing.TB, db *sql.DB, what string, loads ...*Load) {
 	t.Helper()
 	processed := func() int {

@@ -1,5 +1,5 @@
 // Package crashtest kills, pauses and replaces receivers under load, and counts
-// what they did. A receiver is a process of the test binary's own.
+// what they did. Each receiver is a process of the test binary.
 package crashtest
 
 import (
@@ -17,19 +17,20 @@ import (
 
 const roleName = "PAYACK_INBOX_ROLE"
 
-// Role returns what the process was started to be; nothing for one that runs tests.
-// TestMain asks first, and serves.
+// Role returns the role that the process was started with, nil for a process that
+// runs tests. TestMain checks it first.
 func Role() []string { return strings.Fields(os.Getenv(roleName)) }
 
 // Process is a receiver in a process of its own.
 type Process struct {
 	cmd *exec.Cmd
 	out io.Reader
-	// URL is where it serves, once it is ready.
+	// URL is the receiver's address, once it is ready.
 	URL string
 }
 
-// Start starts a process and waits until it is ready. It is killed with the test.
+// Start starts a process and waits until it is ready. The end of the test kills
+// it.
 func Start(t testing.TB, role ...string) *Process {
 	t.Helper()
 	p := Launch(t, role...)
@@ -37,7 +38,8 @@ func Start(t testing.TB, role ...string) *Process {
 	return p
 }
 
-// Launch doesn't wait for the process, which writes a line when it is ready.
+// Launch starts a process without waiting. The process writes a line when it is
+// ready.
 func Launch(t testing.TB, role ...string) *Process {
 	t.Helper()
 	p := &Process{cmd: exec.Command(os.Args[0])}
@@ -69,13 +71,13 @@ func (p *Process) Kill() {
 // Wait returns when the process has ended.
 func (p *Process) Wait() { _ = p.cmd.Wait() }
 
-// Pause stops the process where it is; Continue has it go on.
+// Pause stops the process where it is; Continue resumes it.
 func (p *Process) Pause(t testing.TB) {
 	t.Helper()
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGSTOP))
 }
 
-// Continue has a paused process go on.
+// Continue resumes a paused process.
 func (p *Process) Continue(t testing.TB) {
 	t.Helper()
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGCONT))

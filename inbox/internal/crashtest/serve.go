@@ -24,8 +24,8 @@ var Quiet = slog.New(slog.DiscardHandler)
 // Fatal is an order whose function ends the process.
 const Fatal = "FATAL"
 
-// MakeTables makes those of the merchant. Nothing in them is unique: what happens
-// twice stands there twice.
+// MakeTables creates the merchant's tables. They have no unique column, so that a
+// second effect shows as a second row.
 func MakeTables(t testing.TB, db *sql.DB) {
 	t.Helper()
 	for _, table := range []string{"effects", "mails"} {
@@ -34,9 +34,9 @@ func MakeTables(t testing.TB, db *sql.DB) {
 	}
 }
 
-// Serve serves a receiver of PTS, whose function writes into the table effects in
-// the event's transaction, and one of Payatom, whose function writes into mails
-// outside of it, until the process is killed. It prints where.
+// Serve runs two receivers until the process is killed, and prints their address.
+// The function of PTS writes into the table effects in the event's transaction.
+// The function of Payatom writes into mails outside of it.
 func Serve(in payack.Inbox, run func(context.Context) error, db *sql.DB, d inbox.Dialect) error {
 	pts := payacktest.NewPTSKeys().Config()
 	pts.Options = handlers.Options{Inbox: in, Name: "pts", Logger: Quiet}
