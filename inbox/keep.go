@@ -13,20 +13,15 @@ import (
 // returns is committed.
 //
 //   - ClaimGranted: the event is kept. If it was a dead letter, it becomes
-//     due again, at the
-//
-// earliest Config.Revive after its last attempt.
+//     due again, at the earliest Config.Revive after its last attempt.
 //   - ClaimWaits: this variant of the event is kept and not processed yet.
 //   - ClaimDone: the event is done, or was superseded or closed by a person.
 //   - ClaimBusy: there is no room for another variant now, or for another
-//     copy that a rule of
-//
-// the merchant's own refuses.
+//     copy that a rule of the merchant's own refuses.
 //   - ClaimConflict: the event came before with other unsigned details, as a
-//     second partial
-//
-// refund comes with the signed members of the first. This delivery is kept as a
-// dead letter for a person, unless Config.MaxVariants of them are kept already.
+//     second partial refund comes with the signed members of the first. This
+//     delivery is kept as a dead letter for a person, unless
+//     Config.MaxVariants of them are kept already.
 //
 // Only done events make a conflict. The same identity with another fingerprint
 // gets a row of its own; if the other event is done by the time the row is

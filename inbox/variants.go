@@ -47,15 +47,11 @@ type verdict struct {
 //     settled, is a duplicate.
 //   - A dead letter becomes due again, in its own variant.
 //   - Another variant gets a row of its own. At most one variant of each
-//     sender waits, and at most max together.
-//
-// Variants from allowed addresses, and events without an unsigned handle, are not
-// bounded.
+//     sender waits, and at most max together. Variants from allowed
+//     addresses, and events without an unsigned handle, are not bounded.
 //   - A variant that the provider refuted gives way to another one. If it is
-//     delivered again, the provider is
-//
-// asked again, but it takes none of the places of variants that were not asked
-// about yet.
+//     delivered again, the provider is asked again, but it takes none of the
+//     places of variants that were not asked about yet.
 func judge(r *receipt, rows []kept, max int) verdict {
 	switch r.kind {
 	case detailed:

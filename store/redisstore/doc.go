@@ -23,16 +23,13 @@
 // The store never repeats a call by itself, because a call whose answer was lost
 // may have been carried out:
 //   - A claim may be held without anybody knowing. The store tries once to
-//     release
-//
-// it, as soon as the call has ended. If that fails too, the event is busy until
-// the lease ends, and the provider is asked to deliver again.
+//     release it, as soon as the call has ended. If that fails too, the event
+//     is busy until the lease ends, and the provider is asked to deliver
+//     again.
 //   - An event may be done although its commit returned an error. That is
 //     harmless.
 //   - A commit may be lost after the function has returned nil. If the event
-//     is
-//
-// delivered again after its lease has ended, it is processed again.
+//     is delivered again after its lease has ended, it is processed again.
 //
 // # What is lost when Redis loses its memory
 //
@@ -44,16 +41,13 @@
 // another order: confirm, or use order ids of one length.) Redis forgets
 //   - everything, when it is flushed or restarts without persistence;
 //   - after a crash, the last second or two with appendonly and its default
-//
-// appendfsync everysec, everything since the last snapshot with snapshots only,
-// and nothing that it had acknowledged with appendfsync always;
+//     appendfsync everysec, everything since the last snapshot with snapshots
+//     only, and nothing that it had acknowledged with appendfsync always;
 //   - in a failover, what had not reached the replica: replication is
 //     asynchronous;
 //   - when it is full, events of its own choice under every eviction policy
-//     but
-//
-// noeviction: all keys of this store have a time to live, so the volatile
-// policies evict them as well as the allkeys ones.
+//     but noeviction: all keys of this store have a time to live, so the
+//     volatile policies evict them as well as the allkeys ones.
 //
 // Recommended: maxmemory-policy noeviction, appendonly yes, and a server that is
 // not shared with a cache or a rate limiter, which want the opposite. With

@@ -58,32 +58,24 @@
 // recognised as well. MySQL 8 is untested. This package links no driver.
 //
 //   - SQLite has one writer. While a function runs in its transaction, every
-//     other
-//
-// function and every claim waits. So InTx on SQLite is for short functions, and
-// for merchants whose tables are in the same file. Some errors roll the
-// transaction back by themselves (a full disk, ON CONFLICT ROLLBACK): return
-// them, since a function that goes on writes outside of the transaction. Set the
-// pragmas of the example in the DSN: immediate transactions, WAL,
-// synchronous=FULL, and a busy_timeout.
+//     other function and every claim waits. So InTx on SQLite is for short
+//     functions, and for merchants whose tables are in the same file. Some
+//     errors roll the transaction back by themselves (a full disk, ON
+//     CONFLICT ROLLBACK): return them, since a function that goes on writes
+//     outside of the transaction. Set the pragmas of the example in the DSN:
+//     immediate transactions, WAL, synchronous=FULL, and a busy_timeout.
 //   - PostgreSQL may stand behind a proxy that pools transactions if the
-//     driver uses no
-//
-// prepared statements of the session (for pgx: default_query_exec_mode=exec).
-// InTx and Migrate can't work behind a proxy that pools statements.
+//     driver uses no prepared statements of the session (for pgx:
+//     default_query_exec_mode=exec). InTx and Migrate can't work behind a
+//     proxy that pools statements.
 //   - MariaDB and MySQL end the transaction on a deadlock. The function must
-//     then return
-//
-// the error. InTx switches autocommit off for the session, so what the function
-// writes in spite of the error is not kept. A proxy must therefore keep the
-// session on one connection to the server while autocommit is off.
+//     then return the error. InTx switches autocommit off for the session, so
+//     what the function writes in spite of the error is not kept. A proxy
+//     must therefore keep the session on one connection to the server while
+//     autocommit is off.
 //   - A pgx.Tx is not available, since database/sql owns the transaction.
-//     [Conn] reaches
-//
-// pgx's connection in it.
+//     [Conn] reaches pgx's connection in it.
 //   - Config.Isolation sets the isolation level of InTx. With repeatable read
-//     and
-//
-// serializable, a function may fail because of a concurrent one; the provider
-// delivers again.
+//     and serializable, a function may fail because of a concurrent one; the
+//     provider delivers again.
 package sqlstore
