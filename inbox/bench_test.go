@@ -17,7 +17,7 @@ import (
 
 var benched atomic.Int64
 
-// newReceipt makes a receipt of a new event, as large as a usual one.
+// newReceipt makes a receipt of a new event, of a usual size.
 func newReceipt(receiver string) *payack.Receipt {
 	n := benched.Add(1)
 	ev := &payack.PTSEvent{
@@ -29,8 +29,8 @@ func newReceipt(receiver string) *payack.Receipt {
 	}}
 }
 
-// clients calls fn from n goroutines for a while, and returns how often it
-// returned in a second, and the 99th percentile of how long it took.
+// clients calls fn from n goroutines for a while. It returns the calls per second
+// and the 99th percentile of their duration.
 func clients(b *testing.B, n int, d time.Duration, fn func() error) (rate float64, p99 time.Duration) {
 	var mu sync.Mutex
 	var took []time.Duration
@@ -58,7 +58,7 @@ func clients(b *testing.B, n int, d time.Duration, fn func() error) (rate float6
 	return rate, took[len(took)*99/100]
 }
 
-// Receipts beside raw inserts of the same bytes with the same commit policy, in
+// Compares receipts with raw inserts of the same bytes and commit policy, in
 // turns: go test -run '^$' -bench Receipt -benchtime 1x .
 func BenchmarkReceipt(b *testing.B) {
 	for _, d := range databases {
@@ -78,7 +78,7 @@ func BenchmarkReceipt(b *testing.B) {
 						_, err := s.in.Keep(b.Context(), newReceipt("pts"))
 						return err
 					})
-					if turn > 0 { // the first warms up
+					if turn > 0 { // the first turn warms up
 						raws, keeps, p99s = append(raws, rawRate), append(keeps, keepRate), append(p99s, float64(p99.Microseconds())/1000)
 					}
 				}
@@ -93,7 +93,7 @@ func BenchmarkReceipt(b *testing.B) {
 	}
 }
 
-// From the receipt to the end of the function, in one process.
+// Measures from the receipt to the end of the function, in one process.
 func BenchmarkEndToEnd(b *testing.B) {
 	for _, d := range databases {
 		b.Run(d.name, func(b *testing.B) {

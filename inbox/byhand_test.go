@@ -16,8 +16,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// Retrying makes due what isn't done, one or all that fit, with progress and a
-// bound, and never touches what is done.
+// Retry and RetryAll make rows due that aren't done, with progress and a bound.
+// They never touch a done row.
 func TestRetry(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = time.Nanosecond, 1 }).mount()
@@ -61,7 +61,7 @@ func TestRetry(t *testing.T) {
 		assert.Len(t, s.calls(), 7)
 		assert.NotContains(t, strings.Join(s.states(), " "), "dead")
 
-		// A dead copy of an event that is done through another.
+		// A dead copy of an event that is done through another copy.
 		s.says(nil, refuting("bad"))
 		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "bad"))
 		s.drain()
@@ -155,7 +155,7 @@ func TestList(t *testing.T) {
 	})
 }
 
-// A row holds the exact body, the event with how it was verified, headers of a
+// A row holds the exact body, the event and how it was verified, the headers of a
 // closed list, and the trace context.
 func TestGet(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
@@ -184,8 +184,8 @@ func TestGet(t *testing.T) {
 	})
 }
 
-// What has been done for longer than Retention keeps its identity and loses the
-// rest; dead letters keep all.
+// A row done for longer than Retention keeps its identity and loses the rest.
+// Dead letters keep everything.
 func TestRetention(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -219,7 +219,7 @@ func TestRetention(t *testing.T) {
 	})
 }
 
-// A clock that has jumped and come back leaves nothing waiting for years.
+// After the database's clock was ahead and was set back, no row waits for years.
 func TestClockThatJumped(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -234,7 +234,8 @@ func TestClockThatJumped(t *testing.T) {
 	})
 }
 
-// A provider's query that is down, and one that lags, cost tries and nothing else.
+// A provider's query that fails costs attempts and nothing else; so does one that
+// answers late.
 func TestQueryThatIsDown(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()

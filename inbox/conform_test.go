@@ -12,7 +12,7 @@ import (
 	"github.com/payack/payack/store/storetest"
 )
 
-// The embedded engine keeps what the suite asks of any.
+// The embedded engine passes the suite for every engine.
 func TestConforms(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {
@@ -27,7 +27,7 @@ func TestConforms(t *testing.T) {
 	})
 }
 
-// As a store an inbox keeps what is asked of any store.
+// Used as a store, an inbox passes the suite for stores.
 func TestConformsAsAStore(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

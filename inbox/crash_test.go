@@ -19,8 +19,8 @@ import (
 
 var kills = flag.Int("kills", 0, "how often TestKilled kills the receiver on each database; 0 is 30, or 3 with -short")
 
-// play is the life of a process that tests start: a receiver on the database that
-// its role names, until it is killed.
+// play is the main function of a process that tests start: a receiver on the
+// database that its role names, until it is killed.
 func play(role []string) int {
 	for _, d := range databases {
 		if d.name == role[0] {
@@ -30,8 +30,8 @@ func play(role []string) int {
 	return 1
 }
 
-// next is a process of the version after this one: it keeps deliveries in a form that
-// this one can't read.
+// next is the role of a process with the next version of this module: it stores
+// deliveries in a format that this version can't read.
 const next = "next"
 
 func (d database) serve(dsn, lease string, newer bool) error {
@@ -53,14 +53,14 @@ func (d database) serve(dsn, lease string, newer bool) error {
 	return crashtest.Serve(in, in.Run, db, d.dialect)
 }
 
-// start starts such a process.
+// start starts a receiver in a process of its own.
 func (d database) start(t testing.TB, dsn, lease string) *crashtest.Process {
 	t.Helper()
 	return crashtest.Start(t, d.name, dsn, lease, "this")
 }
 
-// Killed at random moments under load: what was acknowledged is processed after
-// the restart, in a transaction exactly once.
+// A receiver is killed at random moments under load. What was acknowledged is
+// processed after the restart; in a transaction, exactly once.
 //
 //	go test -run TestKilled -kills 1000 -timeout 0 .
 func TestKilled(t *testing.T) {
@@ -79,8 +79,8 @@ func TestKilled(t *testing.T) {
 	})
 }
 
-// With the default lease an attempt whose process was killed is due again within
-// 15 seconds.
+// With the default lease, the attempt of a killed process is due again within 15
+// seconds.
 func TestKilledIsDueAgainSoon(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -95,12 +95,12 @@ func TestKilledIsDueAgainSoon(t *testing.T) {
 		go func() { _ = s.in.Run(context.Background()) }()
 		<-stuck
 		began := time.Now()
-		for _, table := range []string{"payack_running", "payack_inbox"} { // as if its process had ended: nobody renews it
+		for _, table := range []string{"payack_running", "payack_inbox"} { // as if its process had ended: no lease is renewed
 			s.exec(`UPDATE ` + table + ` SET token = ` + d.bytes("00"))
 		}
 		other := d.openAt(t, s.dsn, func(c *inbox.Config) { c.Lease = 0 }).mount()
 		other.run()
-		// The first process still holds the event in memory; this one has its own.
+		// The first process still holds the event in memory, the second doesn't.
 		require.Eventually(t, func() bool {
 			record, err := other.in.Get(t.Context(), 1)
 			return err == nil && record.Attempts >= 2
@@ -110,8 +110,8 @@ func TestKilledIsDueAgainSoon(t *testing.T) {
 	})
 }
 
-// A function that ends the process is called a few times and not for ever: its
-// attempts count when they begin. Other events are processed all the same.
+// A function that ends the process is called a few times, not forever: an attempt
+// counts when it begins. Other events are processed all the same.
 func TestFunctionThatEndsTheProcess(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {
@@ -137,7 +137,7 @@ func TestFunctionThatEndsTheProcess(t *testing.T) {
 		starts := 1
 		for ; row().State != inbox.Dead && starts < 30; starts++ {
 			p.Wait()
-			s.exec(`UPDATE payack_inbox SET since_us = 1 WHERE order_id = '` + crashtest.Fatal + `'`) // it has been tried for days
+			s.exec(`UPDATE payack_inbox SET since_us = 1 WHERE order_id = '` + crashtest.Fatal + `'`) // as if retried for days
 			p = d.start(t, s.dsn, "300ms")
 			for end := time.Now().Add(10 * time.Second); row().State != inbox.Dead && !p.Ended(); time.Sleep(20 * time.Millisecond) {
 				require.True(t, time.Now().Before(end), "%+v", row())

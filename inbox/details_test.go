@@ -18,7 +18,7 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// refund is a webhook about a refund, whose own amount is not signed.
+// refund is a webhook about a refund, whose amount is not signed.
 func refund(t testing.TB, order string, amount any) payacktest.Callback {
 	return payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Amount("500").Status(payack.PayatomRefundCompleted).
 		SetJSON("refund_info", fmt.Sprintf(`{"refund_amount":"%v"}`, amount)).Callback(t)
@@ -29,9 +29,9 @@ func (s *shop) warnings() int {
 	return strings.Count(s.log.String(), "other details, which are not signed")
 }
 
-// A second partial refund has the signed members of the first. It is a duplicate,
-// logged as a warning and kept for a person, whether the first waits or is done, and
-// is not processed by itself.
+// A second partial refund has the signed members of the first. Whether the first
+// waits or is done, the second is a duplicate: it is logged as a warning, kept
+// for a person, and not processed.
 func TestOtherDetailsAreForAPerson(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -42,7 +42,7 @@ func TestOtherDetailsAreForAPerson(t *testing.T) {
 			}
 			s.kept(payack.Payatom, s.atom, refund(t, order, 100))
 			assert.Equal(t, 2*n, s.warnings(), "the same again is nothing to look at")
-			for range 2 { // and again
+			for range 2 { // the second one changes nothing
 				s.kept(payack.Payatom, s.atom, refund(t, order, 400))
 				assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome)
 			}
@@ -56,7 +56,7 @@ func TestOtherDetailsAreForAPerson(t *testing.T) {
 		assert.Equal(t, []string{"done", "dead conflict", "done", "dead conflict"}, s.states())
 		assert.Len(t, s.calls(), 2)
 
-		// A person finds it, sees what it says, and closes it.
+		// A person finds it, sees its details, and closes it.
 		dead, err := s.in.List(t.Context(), inbox.Filter{States: []inbox.State{inbox.Dead}, OrderID: "DONE"}, 0, 0)
 		require.NoError(t, err)
 		require.Len(t, dead, 1)
@@ -76,8 +76,8 @@ func TestOtherDetailsAreForAPerson(t *testing.T) {
 	})
 }
 
-// A replay with ever new details fills no table: so many are kept for each event,
-// and all are acknowledged, because the event itself is.
+// A replay with ever new details does not fill the table. A bounded number is
+// kept for each event; all are acknowledged, because the event itself was.
 func TestOtherDetailsAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		few := func(c *inbox.Config) { c.MaxVariants = 3 }
@@ -100,7 +100,7 @@ func TestOtherDetailsAreBounded(t *testing.T) {
 	})
 }
 
-// Of refunds that come at the same time one is the first.
+// Of concurrent refunds, exactly one is the first.
 func TestOtherDetailsAtTheSameTime(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -118,8 +118,8 @@ func TestOtherDetailsAtTheSameTime(t *testing.T) {
 	})
 }
 
-// A first refund that is a dead letter keeps no other out, and becomes due again
-// when it is delivered again.
+// A dead first refund keeps no other refund out, and becomes due again when it is
+// delivered again.
 func TestOtherDetailsAfterADeadLetter(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = 1, 1 }).mount()
@@ -136,7 +136,7 @@ func TestOtherDetailsAfterADeadLetter(t *testing.T) {
 	})
 }
 
-// What was done in the store that was there before the inbox counts, too.
+// An event that is done in the store used before the inbox counts, too.
 func TestOtherDetailsThanInTheStoreBefore(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		former := memstore.New(0)

@@ -17,8 +17,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// A receiver whose events outlive the process. The function's writes commit with
-// the event, or not at all.
+// A receiver's events outlive the process. The function's writes commit with the
+// event, or not at all.
 func Example() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -38,9 +38,9 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	keys := payacktest.NewPTSKeys() // yours are from PTS
+	keys := payacktest.NewPTSKeys() // in production, the keys from PTS
 	config := keys.Config()
-	config.Options = handlers.Options{Inbox: in, Logger: quiet} // this one line makes it durable
+	config.Options = handlers.Options{Inbox: in, Logger: quiet} // Inbox makes it durable
 	pts, err := handlers.NewPTS(config, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
 		if !ev.Paid() {
 			return nil
@@ -56,7 +56,7 @@ func Example() {
 	done := make(chan error)
 	go func() { done <- in.Run(ctx) }()
 
-	// PTS calls.
+	// PTS delivers a callback.
 	server := httptest.NewServer(mux)
 	defer server.Close()
 	callback, _ := payacktest.PTS(keys).Order("ORD-1").Amount("100.50").Build()
@@ -67,7 +67,7 @@ func Example() {
 	fmt.Println(res.StatusCode)
 
 	var paid sql.NullString
-	for !paid.Valid { // a moment later
+	for !paid.Valid { // processed a moment later
 		time.Sleep(time.Millisecond)
 		_ = db.QueryRow(`SELECT paid FROM orders`).Scan(&paid)
 	}

@@ -20,34 +20,34 @@ func Statements(d Dialect, prefix string) map[string]string {
 	return out
 }
 
-// SetPageWindow bounds how many IDs a page goes through.
+// SetPageWindow sets how many IDs a page searches.
 func (in *Inbox) SetPageWindow(n int64) { in.pageWindow = n }
 
-// Where is the condition of a filter, for those that are counted.
+// Where returns the condition of a filter.
 func (in *Inbox) Where(f Filter) (string, []any, error) { return f.where(&in.cfg, false) }
 
 // Working reports whether Run runs.
 func (in *Inbox) Working() bool { return in.running.Load() }
 
-// BackOff is the wait after the nth attempt.
+// BackOff returns the wait after the nth attempt.
 func BackOff(n int, first, limit time.Duration) time.Duration {
 	return (&Config{RetryFirst: first, RetryMax: limit}).backoff(n)
 }
 
-// AsNextVersion has this process keep deliveries in the form after the present one.
+// AsNextVersion makes this process store deliveries in the next version's format.
 func AsNextVersion() { deliveryVersion++ }
 
-// ClaimSome begins attempts of a receiver's rows, and makes none.
+// ClaimSome leases rows of a receiver without attempting them.
 func (in *Inbox) ClaimSome(ctx context.Context, receiver string, n int) (int, error) {
 	got, err := in.lease(ctx, n, map[string]int{receiver: n}, true)
 	return len(got), err
 }
 
-// Retain drops what is no longer to be kept.
+// Retain drops what has outlived Config.Retention.
 func (in *Inbox) Retain(ctx context.Context) error { return in.retain(ctx) }
 
-// Raw returns a function that inserts the bytes of a receipt into a table of its
-// own and nothing else: on SQLite many in one transaction, as Keep does.
+// Raw returns a function that only inserts the bytes of a receipt into a table of
+// its own. On SQLite it puts many into one transaction, as Keep does.
 func (in *Inbox) Raw(ctx context.Context) (func(context.Context, *payack.Receipt) error, error) {
 	d := in.cfg.Dialect
 	options := d.TableOptions()
@@ -75,7 +75,7 @@ func (in *Inbox) Raw(ctx context.Context) (func(context.Context, *payack.Receipt
 		if err == nil {
 			defer tx.Rollback()
 		}
-		ctx := context.WithoutCancel(ctx) // as Keep
+		ctx := context.WithoutCancel(ctx) // as in Keep
 		for _, w := range batch {
 			if err == nil {
 				err = put(ctx, tx.Tx, w.row)

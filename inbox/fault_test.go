@@ -24,7 +24,7 @@ import (
 // patience is how long Ptop waits for an answer.
 const patience = 10 * time.Second
 
-// served is a shop on a database of its own, behind a real server, that works.
+// served is a shop on a database of its own, running behind a real server.
 func (d database) served(t *testing.T, dsn string) (s *shop, url string) {
 	t.Helper()
 	s = d.openAt(t, dsn, func(c *inbox.Config) { c.Lease = time.Second })
@@ -47,7 +47,7 @@ func (d database) served(t *testing.T, dsn string) (s *shop, url string) {
 	return s, server.URL
 }
 
-// ownServer starts a database server that the test may harm.
+// ownServer starts a database server that the test may disturb.
 func (d database) ownServer(t *testing.T, folder string, settings ...string) *testserver.Server {
 	t.Helper()
 	start := testserver.NewPostgres
@@ -57,9 +57,9 @@ func (d database) ownServer(t *testing.T, folder string, settings ...string) *te
 	return testserver.Own(t, start, folder, settings...)
 }
 
-// While the server is killed, restarted, paused, or has no connection left,
-// nothing is acknowledged that isn't kept, answers come in time, and all of it is
-// processed when the server is back.
+// While the server is killed, restarted, paused or out of connections, nothing is
+// acknowledged that isn't kept, and answers come in time. Everything is processed
+// when the server is back.
 func TestServerFaults(t *testing.T) {
 	for _, d := range databases[1:] {
 		t.Run(d.name, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestServerFaults(t *testing.T) {
 	}
 }
 
-// tell logs what became of what was acknowledged and is not done.
+// tell logs the state of each acknowledged event that is not done.
 func (s *shop) tell(l *crashtest.Load) {
 	for _, order := range l.Acknowledged() {
 		items, err := s.in.List(s.t.Context(), inbox.Filter{OrderID: order}, 0, 0)
@@ -127,8 +127,8 @@ func (s *shop) tell(l *crashtest.Load) {
 	s.t.Log("running:", n)
 }
 
-// restart starts a server that was killed. PostgreSQL refuses to as long as one of
-// its processes is still on its way out.
+// restart starts a server that was killed. PostgreSQL refuses to start while one
+// of its old processes is still ending.
 func restart(t *testing.T, server *testserver.Server) {
 	t.Helper()
 	err := server.Start()
@@ -159,7 +159,7 @@ func hog(t *testing.T, driver, dsn string) (out []*sql.DB) {
 	return out
 }
 
-// fill leaves no room on a file system, and returns what makes room again.
+// fill fills a file system, and returns a function that frees the space again.
 func fill(t *testing.T, dir string) (empty func()) {
 	t.Helper()
 	path := filepath.Join(dir, "ballast")
@@ -176,8 +176,8 @@ func fill(t *testing.T, dir string) (empty func()) {
 	return func() { _ = os.Remove(path) }
 }
 
-// On a full disk the sender is asked to send again, and all goes on when there is
-// room.
+// On a full disk the provider is asked to deliver again. Everything goes on once
+// there is room.
 func TestFullDisk(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		if testing.Short() && d.dialect != inbox.SQLite {
@@ -198,7 +198,7 @@ func TestFullDisk(t *testing.T) {
 		l, end := crashtest.Begin(t, url, "C", 2)
 		time.Sleep(300 * time.Millisecond)
 		empty := fill(t, dir)
-		// A body as large as it may be finds no room even where a small one does.
+		// The largest body finds no room even where a small one does.
 		refused := false
 		for n := 0; n < 400 && !refused; n++ {
 			cb := payacktest.PTS(payacktest.NewPTSKeys()).Order(fmt.Sprint("BIG-", n)).Set("error_message", string(make([]byte, 8000))).Callback(t)
@@ -213,13 +213,13 @@ func TestFullDisk(t *testing.T) {
 				l.Acknowledge(fmt.Sprint("BIG-", n))
 			}
 		}
-		if d.dialect != inbox.MySQL { // it has its log and its pages before it needs the disk
+		if d.dialect != inbox.MySQL { // MariaDB first fills its log and its pages
 			assert.True(t, refused, "the disk was not full")
 		}
 		time.Sleep(500 * time.Millisecond)
 		empty()
 		if server != nil {
-			server.Kill() // PostgreSQL may have ended when it could not write its log
+			server.Kill() // PostgreSQL may have ended because it could not write its log
 			restart(t, server)
 		}
 		before := len(s.calls())
@@ -230,8 +230,7 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
-// A file that somebody else has locked, or that is read-only for a while, costs
-// tries.
+// A file that is locked or read-only for a while costs attempts and nothing else.
 func TestLockedFile(t *testing.T) {
 	d := databases[0]
 	s, url := d.served(t, d.dsn(t))

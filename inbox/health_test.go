@@ -15,9 +15,9 @@ import (
 	"github.com/payack/payack/inbox"
 )
 
-// Healthy fails when what is due waits for too long, and says why: Run was
-// forgotten, or the workers don't keep up. What waits for its next try is no
-// reason. A receiver says what its inbox says.
+// Healthy fails when a due event waits for too long, and says why: Run was not
+// called, or the workers don't keep up. An event that waits for its retry doesn't
+// count. A receiver's Healthy says the same as its inbox's.
 func TestHealthy(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.Late, c.Workers, c.Poll = 20*time.Millisecond, 1, time.Millisecond }).mount()
@@ -44,9 +44,9 @@ func TestHealthy(t *testing.T) {
 		s.says(func(context.Context, payack.Event) error { running.Store(true); <-goOn; return nil }, nil)
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-2", payack.PTSSuccess))
 		stop := s.run()
-		t.Cleanup(release) // before that of run, which waits for the function
+		t.Cleanup(release) // must come before run's cleanup, which waits for the function
 		require.Eventually(t, running.Load, 30*time.Second, time.Millisecond)
-		fails("1 events for \"pts\" are due") // the other one runs
+		fails("1 events for \"pts\" are due") // the other one is running
 		fails("the workers don't keep up")
 		release()
 		require.Eventually(t, func() bool { return len(s.calls()) == 2 }, 30*time.Second, time.Millisecond)
@@ -60,7 +60,7 @@ func TestHealthy(t *testing.T) {
 	})
 }
 
-// Healthy fails when the database does not answer, or its tables are gone.
+// Healthy fails when the database does not answer, or when its tables are gone.
 func TestHealthyWithoutADatabase(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()

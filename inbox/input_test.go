@@ -18,7 +18,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// everyByte is a text of n bytes that holds each of the 256.
+// everyByte is a text of n bytes that contains every byte value.
 func everyByte(n int) string {
 	all := make([]byte, n)
 	for i := range all {
@@ -27,8 +27,8 @@ func everyByte(n int) string {
 	return string(all)
 }
 
-// A body is kept byte for byte, whatever is in it, up to the largest that a
-// receiver takes; of headers what is too long is left out.
+// A body is kept byte for byte, up to the largest that a receiver accepts.
+// Headers that are too long are left out.
 func TestAnyBody(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -54,7 +54,8 @@ func TestAnyBody(t *testing.T) {
 	})
 }
 
-// Members that are not signed may hold anything and be long, and headers be huge.
+// Unsigned members of any content and length can be kept, and so can huge
+// headers.
 func TestAnyMember(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount(func(o *handlers.Options) { o.MaxBody = 1 << 20 })
@@ -71,8 +72,7 @@ func TestAnyMember(t *testing.T) {
 	})
 }
 
-// Ids that a text column can't take, or not as they are, are told apart all the
-// same.
+// Ids that a text column can't hold unchanged are still distinguished.
 func TestAnyOrder(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -86,8 +86,8 @@ func TestAnyOrder(t *testing.T) {
 	})
 }
 
-// The merchant's deadline holds for attempts: a function that heeds it ends, and is
-// called again.
+// The merchant's deadline ends an attempt whose function heeds it, and the event
+// is retried.
 func TestDeadlineOfAttempts(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {
@@ -107,8 +107,8 @@ func TestDeadlineOfAttempts(t *testing.T) {
 	})
 }
 
-// A function that fails for an hour, two thousand times as fast: the waits are as
-// many, and the event is settled once in the end.
+// A function fails for an hour, at two thousand times the speed: the number of
+// attempts is as documented, and the event is settled once in the end.
 func TestFailsForAnHour(t *testing.T) {
 	t.Parallel()
 	const hour = time.Hour / 2000
@@ -116,7 +116,7 @@ func TestFailsForAnHour(t *testing.T) {
 		s := open(t, d, func(c *inbox.Config) {
 			c.RetryFirst, c.RetryMax = inbox.DefaultRetryFirst/2000, inbox.DefaultRetryMax/2000
 		}).mount()
-		var began sync.Map // when each was called first
+		var began sync.Map // when each event was first attempted
 		s.says(func(_ context.Context, ev payack.Event) error {
 			first, _ := began.LoadOrStore(ev.ID(), time.Now())
 			if time.Since(first.(time.Time)) < hour {

@@ -17,7 +17,8 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// inTx mounts a PTS receiver whose function writes in the transaction of the mark.
+// inTx mounts a receiver of PTS whose function writes in the transaction of the
+// marks.
 func (s *shop) inTx(fn func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error) *shop {
 	s.t.Helper()
 	s.exec(`CREATE TABLE IF NOT EXISTS effects (id VARCHAR(200) NOT NULL)`)
@@ -40,7 +41,7 @@ func (s *shop) effects() (n int) {
 	return n
 }
 
-// The effect, the mark and the row's state stand together, or not at all.
+// The effect, the mark and the row's state commit together, or not at all.
 func TestInTx(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)
@@ -74,8 +75,8 @@ func TestInTx(t *testing.T) {
 	})
 }
 
-// A function that ends the transaction and then fails is a dead letter, and is not
-// called again: part of its work stands.
+// If a function ends the transaction and then fails, the event is a dead letter,
+// because part of its work stands. It is not called again.
 func TestInTxThatEndsItsTransaction(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)
@@ -102,8 +103,8 @@ func TestInTxThatEndsItsTransaction(t *testing.T) {
 	})
 }
 
-// A transaction that runs for longer than its lease, in a process that can't renew
-// it, is not taken over: another process waits for its end.
+// A transaction that outlives its lease is not taken over, even if its process
+// can't renew the lease: another process waits for its end.
 func TestInTxIsNotTakenOver(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		if d.dialect == inbox.SQLite {
@@ -140,7 +141,7 @@ func TestInTxIsNotTakenOver(t *testing.T) {
 	})
 }
 
-// A constructor refuses InTx without an inbox, or a store, of these packages.
+// A constructor refuses InTx without an inbox or a store of these packages.
 func TestInTxNeedsTheInbox(t *testing.T) {
 	cfg := payacktest.NewPTSKeys().Config()
 	cfg.Store = memstore.New(0)
@@ -149,22 +150,22 @@ func TestInTxNeedsTheInbox(t *testing.T) {
 	assert.False(t, strings.Contains(err.Error(), "\n"))
 }
 
-// The word of a store that failed after the work was done is not lost: the event
-// is not processed again.
+// If the store fails after the function has returned nil, that result is not
+// lost: the event is not processed again.
 func TestAcceptedAndUnrecorded(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
 		called := make(chan struct{})
 		s.says(func(ctx context.Context, ev payack.Event) error {
 			defer close(called)
-			// The claim is taken away, and given to somebody who is gone.
+			// Gives the claim to a process that no longer exists.
 			_, err := s.db.ExecContext(ctx, `UPDATE payack_once SET token = `+d.bytes("ff"))
 			return err
 		}, nil)
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
 		go func() {
 			<-called
-			time.Sleep(time.Second) // the commit finds it held
+			time.Sleep(time.Second) // the commit finds the row locked
 			_, _ = s.db.Exec(`UPDATE payack_once SET at_us = 1 WHERE state = 1`)
 		}()
 		s.drain()

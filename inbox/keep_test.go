@@ -18,8 +18,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// An event is kept before it is acknowledged and processed later; whatever is
-// delivered again while it waits, or when it is done, is a duplicate.
+// An event is kept before it is acknowledged, and processed later. A redelivery
+// while it waits or once it is done is a duplicate.
 func TestDuplicates(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -49,7 +49,8 @@ func TestDuplicates(t *testing.T) {
 	})
 }
 
-// Conflict is judged against what was done, never against what was only kept.
+// Only a done event makes another fingerprint a conflict, never one that is
+// merely kept.
 func TestAnotherFingerprintGetsARowOfItsOwn(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -86,8 +87,8 @@ func refuting(bad ...string) func(string) error {
 	}
 }
 
-// A replay with another ref_code can't keep the genuine event out, in whatever
-// order they come.
+// A replay with another ref_code can't keep the genuine event out, in either
+// order.
 func TestVariants(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		for name, order := range map[string][]string{
@@ -127,7 +128,7 @@ func TestVariants(t *testing.T) {
 			s := open(t, d, func(c *inbox.Config) { c.RetryFirst, c.RetryMax = time.Hour, time.Hour }).mount()
 			s.says(nil, func(ref string) error {
 				if ref == "bad" {
-					return errShop // the query hangs, or fails: in back-off
+					return errShop // the query hangs or fails: waits for a retry
 				}
 				return nil
 			})
@@ -140,8 +141,8 @@ func TestVariants(t *testing.T) {
 	})
 }
 
-// One variant waits for each sender, and a bounded number of them together, but
-// allowed addresses always find room; beyond that the sender is asked to send
+// At most one variant of each sender waits, and a bounded number together.
+// Allowed addresses always find room. Beyond that, the sender is asked to deliver
 // again.
 func TestRoomForVariants(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
@@ -153,8 +154,8 @@ func TestRoomForVariants(t *testing.T) {
 		}
 		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r1"), "192.0.2.1")
 		busy("r2", "192.0.2.1")
-		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r1"), "192.0.2.1") // a duplicate
-		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-2", "r2"), "192.0.2.1") // another event
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r1"), "192.0.2.1") // a duplicate takes no place
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-2", "r2"), "192.0.2.1") // another event has places of its own
 		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r3"), "192.0.2.3")
 		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r4"), "[2001:db8::1]")
 		busy("r5", "192.0.2.5")
@@ -167,7 +168,7 @@ func TestRoomForVariants(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, payack.ClaimGranted, state)
 
-		// When the refuted ones have given way there is room again.
+		// Once the refuted copies have given way, there is room again.
 		s.says(nil, refuting("r"))
 		s.until("all refuted", func() bool { return !strings.Contains(strings.Join(s.states(), " "), "pending") })
 		s.says(nil, nil)
@@ -176,14 +177,14 @@ func TestRoomForVariants(t *testing.T) {
 	})
 }
 
-// Handles by which nobody can ask take one place at the most, and an empty one
-// none, in whatever number and from wherever they come.
+// Handles that can't be asked about take at most one place, and empty handles
+// none, however many come from wherever.
 func TestImpossibleHandlesTakeNoRoom(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.MaxVariants, c.RetryFirst, c.RetryMax = 3, time.Hour, time.Hour }).mount()
 		s.says(nil, func(ref string) error {
 			if ref != "good" {
-				return errShop // it can't be asked: to be tried again
+				return errShop // can't be asked: retried later
 			}
 			return nil
 		})
@@ -200,9 +201,9 @@ func TestImpossibleHandlesTakeNoRoom(t *testing.T) {
 	})
 }
 
-// An invalid copy of a valid event, which an attacker makes by spelling a signed
-// 500 as 5e2, has its identity and fingerprint. Neither stands in for the other, in
-// whatever order they come.
+// By spelling a signed 500 as 5e2, an attacker makes an invalid copy of a valid
+// event, with its identity and fingerprint. Neither stands in for the other, in
+// either order.
 func TestInvalidTwin(t *testing.T) {
 	t.Parallel()
 	both := func(order string) (valid, twin payacktest.Callback) {
@@ -261,8 +262,9 @@ func TestInvalidTwin(t *testing.T) {
 	})
 }
 
-// A callback of another account of PTS verifies with the same keys. What the door
-// found invalid is not processed, though the event alone does not show it.
+// A callback for another account of PTS verifies with the same keys. The receiver
+// finds it invalid, and it is not processed, although the event alone does not
+// show that it is invalid.
 func TestInvalidAtTheDoorOnly(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)
@@ -277,7 +279,7 @@ func TestInvalidAtTheDoorOnly(t *testing.T) {
 	})
 }
 
-// catch is an inbox that shows the receipt.
+// catch is an inbox that records the receipt.
 type catch struct {
 	payack.Inbox
 	r *payack.Receipt
@@ -289,7 +291,7 @@ func (c *catch) Keep(_ context.Context, r *payack.Receipt) (payack.ClaimState, e
 	return payack.ClaimGranted, nil
 }
 
-// receiptOf returns what a receiver hands to its inbox, under the name payatom.
+// receiptOf returns what a receiver named payatom hands to its inbox.
 func receiptOf(t testing.TB, s *shop, order, ref string, from ...string) *payack.Receipt {
 	t.Helper()
 	c := &catch{Inbox: s.in}
@@ -303,7 +305,7 @@ func receiptOf(t testing.TB, s *shop, order, ref string, from ...string) *payack
 	return c.r
 }
 
-// With AllowedAddresses everyone who gets in finds room.
+// With AllowedAddresses, every admitted sender finds room.
 func TestAllowedAddressesFindRoom(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.MaxVariants = 1 }).mount(func(o *handlers.Options) {
@@ -316,7 +318,7 @@ func TestAllowedAddressesFindRoom(t *testing.T) {
 	})
 }
 
-// The bounds hold for copies that come at the same time.
+// The bounds hold for concurrent copies.
 func TestVariantsAtTheSameTime(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.MaxVariants = 4 }).mount()
@@ -343,7 +345,7 @@ func TestVariantsAtTheSameTime(t *testing.T) {
 	})
 }
 
-// One event that comes many times at once has one row.
+// Concurrent deliveries of one event make one row.
 func TestOneRowForOneEvent(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -359,8 +361,8 @@ func TestOneRowForOneEvent(t *testing.T) {
 	})
 }
 
-// A delivery for an event that is a dead letter makes it due again, at a bounded
-// rate, and the genuine copy is not lost because another one waits.
+// A redelivery makes a dead letter due again, at a bounded rate. The genuine copy
+// is not lost when another copy waits.
 func TestDeadLettersBecomeDueAgain(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {
@@ -381,7 +383,8 @@ func TestDeadLettersBecomeDueAgain(t *testing.T) {
 		s.until("settled", func() bool { return len(s.calls()) == 1 })
 		assert.Equal(t, []string{"done"}, s.states())
 
-		// Dead, then an attacker's copy waits, then the genuine one again.
+		// The genuine copy is dead, an attacker's copy waits, and the genuine one
+		// comes again.
 		s.says(nil, refuting("good"))
 		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-2", "good"))
 		s.drain()
@@ -399,8 +402,8 @@ func TestDeadLettersBecomeDueAgain(t *testing.T) {
 	})
 }
 
-// What was refuted is bounded, so that a replay with ever new handles does not
-// fill the table.
+// The number of refuted copies is bounded, so that a replay with ever new handles
+// does not fill the table.
 func TestRefutedCopiesAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.MaxVariants = 3 }).mount()
@@ -413,7 +416,7 @@ func TestRefutedCopiesAreBounded(t *testing.T) {
 	})
 }
 
-// What can't be kept is to be sent again.
+// If an event can't be kept, the provider is asked to deliver again.
 func TestKeepFails(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -425,7 +428,7 @@ func TestKeepFails(t *testing.T) {
 	})
 }
 
-// The deadline ends the wait for a database that does not answer.
+// The deadline bounds the wait for a database that does not answer.
 func TestKeepEndsWithTheDeadline(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount(func(o *handlers.Options) { o.Deadline, o.Lease = 300*time.Millisecond, time.Minute })
@@ -460,8 +463,7 @@ func TestKeepEndsWithTheDeadline(t *testing.T) {
 	})
 }
 
-// What a query answers about an event that is a dead letter is kept like a
-// delivery, and settles it.
+// A query's answer about a dead event is kept like a delivery, and settles it.
 func TestAnswerOfAQueryAfterADeadLetter(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -483,9 +485,8 @@ func TestAnswerOfAQueryAfterADeadLetter(t *testing.T) {
 	})
 }
 
-// Copies that the provider has refuted are asked about again when they are sent
-// again, and wait for that. They take no place from the genuine webhook, whoever
-// sends them.
+// A refuted copy that is delivered again is asked about again, and waits for
+// that. It takes no place from the genuine webhook, whoever sends it.
 func TestRefutedCopiesSentAgainKeepNobodyOut(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		for name, sender := range map[string]func(i int) string{

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		os.Exit(play(role))
 	}
 	flag.Parse()
-	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // tests wait more than they work
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // tests mostly wait
 		_ = f.Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0)))
 	}
 	code := m.Run()
@@ -62,8 +62,8 @@ var databases = []database{
 
 var made atomic.Int64
 
-// fresh makes an empty database on a server, or a schema on PostgreSQL, where a
-// database takes longer, and returns its data source name.
+// fresh makes an empty database on a server and returns its data source name. On
+// PostgreSQL it makes a schema, which is faster.
 func fresh(t testing.TB, driver, dsn string) string {
 	t.Helper()
 	name := fmt.Sprintf("t%d_%d", os.Getpid(), made.Add(1))
@@ -136,7 +136,7 @@ func (l *log) String() string {
 
 func (l *log) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
-// quick is a configuration whose waits are short.
+// quick is a configuration with short waits.
 func (d database) quick(db *sql.DB, l *log) inbox.Config {
 	return inbox.Config{
 		DB: db, Dialect: d.dialect, Logger: l.logger(),
@@ -160,7 +160,7 @@ type shop struct {
 	mu sync.Mutex
 	// settle is the merchant's function; nil succeeds.
 	settle func(ctx context.Context, ev payack.Event) error
-	// confirm is Payatom's gateway: what it says of a ref_code; nil confirms.
+	// confirm is Payatom's gateway: it answers for a ref_code; nil confirms.
 	confirm func(ref string) error
 	settled []string
 	asked   []string
@@ -259,7 +259,7 @@ func (s *shop) ask(_ context.Context, ev *payack.PayatomEvent) (*payack.Confirma
 	return &payack.Confirmation{Paid: true, Status: "Approved"}, nil
 }
 
-// says sets the function and what the gateway says.
+// says sets the function and the gateway's answer.
 func (s *shop) says(settle func(ctx context.Context, ev payack.Event) error, confirm func(ref string) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -272,7 +272,7 @@ func (s *shop) Observe(_ context.Context, o *payack.Observation) {
 	s.seen = append(s.seen, *o)
 }
 
-// attempts returns what was observed of attempts.
+// attempts returns the observed attempts.
 func (s *shop) attempts() (out []payack.Observation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -290,7 +290,7 @@ func (s *shop) calls() []string {
 	return append([]string(nil), s.settled...)
 }
 
-// outcomes of requests, as the observer was told.
+// last returns the last observed request.
 func (s *shop) last() payack.Observation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -302,7 +302,7 @@ func (s *shop) last() payack.Observation {
 	return payack.Observation{}
 }
 
-// send delivers a callback from an address.
+// send delivers a callback from a client address.
 func send(h http.Handler, cb payacktest.Callback, from string) *http.Response {
 	r := cb.Request("/callback")
 	r.RemoteAddr = from + ":1234"
@@ -324,7 +324,7 @@ func (s *shop) drain() {
 	require.NoError(s.t, s.in.Drain(ctx), "%s", s.log)
 }
 
-// until drains again and again until a condition holds.
+// until drains repeatedly until a condition holds.
 func (s *shop) until(what string, ok func() bool) {
 	s.t.Helper()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
@@ -338,8 +338,8 @@ func (s *shop) until(what string, ok func() bool) {
 	}
 }
 
-// states returns the states of all rows, the oldest first, with reasons; statesOf
-// those of one order.
+// states returns the states of all rows with their reasons, the oldest first;
+// statesOf returns those of one order.
 func (s *shop) states() []string { return s.statesOf("") }
 
 func (s *shop) statesOf(order string) (out []string) {
@@ -363,7 +363,7 @@ func (s *shop) items() []inbox.Item {
 	return items
 }
 
-// exec runs a statement that is the same in all dialects.
+// exec runs a statement that all dialects share.
 func (s *shop) exec(query string) {
 	s.t.Helper()
 	_, err := s.db.Exec(query)

@@ -20,8 +20,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// lossy makes connections that commit and then say that they could not, as when a
-// server is killed before its answer is on the way.
+// lossy makes connections that commit and then report a failure, as when a server
+// is killed before it has answered.
 type lossy struct {
 	driver driver.Driver
 	dsn    string
@@ -57,9 +57,9 @@ func (tx lossyTx) Commit() error {
 	return errors.New("the connection was lost")
 }
 
-// A commit that was not confirmed may have been made: an attempt that nobody knows
-// to have begun is due again when its lease has ended, in the same process, too,
-// and one that was recorded is not recorded again.
+// An unconfirmed commit may have been made. If it began an attempt, the row is
+// due again when the lease has ended, even in the same process. If it recorded an
+// attempt, that is not recorded twice.
 func TestCommitsThatAreNotConfirmed(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := d.openAt(t, d.dsn(t))
@@ -83,7 +83,7 @@ func TestCommitsThatAreNotConfirmed(t *testing.T) {
 		require.NoError(t, err)
 		s.in = in
 		s.inTx(s.settleIn).mountAtom()
-		deliver := func(h http.Handler, cb payacktest.Callback) { // as a provider does: again, until it is acknowledged
+		deliver := func(h http.Handler, cb payacktest.Callback) { // like a provider: again, until it is acknowledged
 			for acknowledged := false; !acknowledged; {
 				send(h, cb, "192.0.2.1")
 				outcome := s.last().Outcome
@@ -109,7 +109,7 @@ func TestCommitsThatAreNotConfirmed(t *testing.T) {
 	})
 }
 
-// On SQLite receipts that come at the same time share a commit.
+// On SQLite, concurrent receipts share a commit.
 func TestGroupCommit(t *testing.T) {
 	d := databases[0]
 	s := open(t, d)
@@ -122,7 +122,7 @@ func TestGroupCommit(t *testing.T) {
 	in, err := inbox.Open(t.Context(), d.quick(db, s.log))
 	require.NoError(t, err)
 	commits.Store(0)
-	tx, err := s.db.Begin() // so that they wait for each other
+	tx, err := s.db.Begin() // so that the receipts queue up
 	require.NoError(t, err)
 	var all sync.WaitGroup
 	for range 100 {

@@ -15,7 +15,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// A row is found by each of its names, however many are newer.
+// A row is found by each of its names, however many newer rows there are.
 func TestFind(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -50,8 +50,8 @@ func TestFind(t *testing.T) {
 	})
 }
 
-// What isn't done is counted by the index of its state, however much was done within the
-// time that is meant.
+// Rows that aren't done are counted by the index of their state, however many
+// rows of the selected time are done.
 func TestCountGoesByState(t *testing.T) {
 	db, err := sqlite.OpenFile(filepath.Join(t.TempDir(), "payack.db"))
 	require.NoError(t, err)
@@ -69,7 +69,8 @@ func TestCountGoesByState(t *testing.T) {
 	}
 }
 
-// What no index finds is looked for in windows, each with a place to go on.
+// Where no index finds the rows, pages search in windows, each with a place to go
+// on.
 func TestPagesAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -94,7 +95,7 @@ func TestPagesAreBounded(t *testing.T) {
 		assert.Len(t, found, 1)
 		assert.Equal(t, 3, pages)
 
-		// All of them, in order, each once.
+		// The pages together list every row once, in order.
 		all, err := s.in.List(t.Context(), inbox.Filter{}, 0, 1000)
 		require.NoError(t, err)
 		var paged []inbox.Item
@@ -110,7 +111,7 @@ func TestPagesAreBounded(t *testing.T) {
 	})
 }
 
-// A page by time begins there, and not at the newest row.
+// A page by time begins at that time, not at the newest row.
 func TestPagesByTime(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()

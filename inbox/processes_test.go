@@ -11,12 +11,13 @@ import (
 	"github.com/payack/payack/inbox/internal/crashtest"
 )
 
-// Two processes on the same tables, on one file of SQLite too, get the same
-// callbacks while one is killed, paused, and replaced by a newer version: nothing
-// that was acknowledged is lost, nothing happens twice in a transaction, and work
-// goes on. The older version is this one, since there is none before it; the newer
-// one is this one with another form of kept deliveries, which the older one can't
-// read and has to leave.
+// Two processes share the tables, on SQLite one file, and get the same callbacks.
+// One is killed, paused, and replaced by a newer version. Nothing acknowledged is
+// lost, nothing happens twice in a transaction, and work goes on.
+//
+// There is no earlier version yet, so this one plays the older one. The newer one
+// is this one with another format of stored deliveries, which the older one can't
+// read and must leave alone.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {
@@ -38,7 +39,7 @@ func TestTwoProcesses(t *testing.T) {
 		crashtest.Works(t, db, "both after a kill", first, second)
 
 		two.Pause(t)
-		if d.dialect != inbox.SQLite { // where it may have the one right to write
+		if d.dialect != inbox.SQLite { // on SQLite it may hold the lock for writing
 			crashtest.Works(t, db, "one while the other is paused", first)
 		}
 		time.Sleep(2 * time.Second) // until its leases have ended
@@ -65,7 +66,7 @@ func TestTwoProcesses(t *testing.T) {
 	})
 }
 
-// keptByNext keeps an event in the form that the next version would, and returns its
+// keptByNext keeps an event in the format of the next version, and returns its
 // order.
 func (d database) keptByNext(t *testing.T, dsn string) (order string) {
 	t.Helper()

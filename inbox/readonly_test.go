@@ -17,11 +17,11 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// switched makes connections that can write, or can't.
+// switched makes connections that can write or can't, as switched.
 type switched struct {
 	driver   driver.Driver
 	dsn      string
-	readOnly string // what is added to dsn
+	readOnly string // appended to dsn
 	on       atomic.Bool
 }
 
@@ -34,9 +34,9 @@ func (s *switched) Connect(context.Context) (driver.Conn, error) {
 	return s.driver.Open(s.dsn)
 }
 
-// A database that is read-only for a while, as a server that has become a replica
-// is: nothing is acknowledged meanwhile, an attempt that has ended is recorded
-// later, and all goes on when it can be written again.
+// A database is read-only for a while, like a server that has become a replica.
+// Meanwhile nothing is acknowledged. An attempt that has ended is recorded later,
+// and everything goes on once the database can be written.
 func TestReadOnlyForAWhile(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		dsn := d.dsn(t)
@@ -55,7 +55,7 @@ func TestReadOnlyForAWhile(t *testing.T) {
 		}
 		db := sql.OpenDB(c)
 		defer db.Close()
-		db.SetMaxIdleConns(0) // each use is a new connection
+		db.SetMaxIdleConns(0) // every use opens a new connection
 		s := &shop{t: t, d: d, dsn: dsn, db: plain, log: &log{}}
 		var err error
 		s.in, err = inbox.Open(t.Context(), d.quick(db, s.log))

@@ -51,9 +51,10 @@ func digest(text string) []byte {
 }
 
 // eventKey returns the key of an event in the table. An invalid event has a key
-// and a mark of its own. An attacker can respell what a signature does not cover
-// and so make an invalid copy, with the same identity and fingerprint; neither
-// must stand in for the other.
+// and a mark of its own. Where the signature doesn't cover a value's spelling, an
+// attacker can write a signed 500 as 5e2 and so make an invalid copy of a valid
+// event, with the same identity and fingerprint. Neither must stand in for the
+// other.
 func eventKey(id string, invalid bool) []byte {
 	if invalid {
 		return digest("invalid\x00" + id)

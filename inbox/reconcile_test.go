@@ -18,8 +18,8 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// What is found by asking is settled once over an inbox, and over the SQL store that
-// it stands on.
+// An event found by asking is settled once, through an inbox and through the SQL
+// store alone.
 func TestLostCallbacks(t *testing.T) {
 	for _, d := range databases {
 		if testing.Short() && d.name != "SQLite" {
@@ -44,7 +44,7 @@ func TestLostCallbacks(t *testing.T) {
 	}
 }
 
-// work has an inbox work until the test ends.
+// work runs an inbox until the test ends.
 func work(t *testing.T, in *inbox.Inbox) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -56,8 +56,8 @@ func work(t *testing.T, in *inbox.Inbox) {
 	})
 }
 
-// A query's answer makes a dead event due again, as a redelivery does, and an
-// attempt knows where its event comes from.
+// A query's answer makes a dead event due again, as a redelivery does. The
+// attempt knows its event's source.
 func TestQueryRevivesADeadEvent(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = time.Nanosecond, 1 }).mount()
@@ -111,8 +111,8 @@ func TestQueryRevivesADeadEvent(t *testing.T) {
 	})
 }
 
-// What a person has closed, and what was done in the store that was there before,
-// waits for nothing, so that nobody asks about it for ever.
+// Reconcile doesn't ask forever about an event that a person has closed, or that
+// was done in the store used before.
 func TestQueryAboutWhatWaitsForNothing(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)

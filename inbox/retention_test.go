@@ -16,15 +16,15 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// age makes all that ended, and all marks, older than the retention.
+// age makes everything that ended, and all marks, older than the retention.
 func (s *shop) age() {
 	const ago = int64(91 * 24 * time.Hour / time.Microsecond)
 	s.exec(fmt.Sprintf(`UPDATE payack_inbox SET received_us = received_us - %d, ended_us = ended_us - %d WHERE ended_us > 0`, ago, ago))
 	s.exec(fmt.Sprintf(`UPDATE payack_once SET at_us = at_us - %d`, ago))
 }
 
-// Retention works in small steps, so that receipts come in between, and finds what
-// is old behind more rows than a step looks at.
+// Retention works in small steps, so that receipts come in between. It finds old
+// rows behind more rows than one step reads.
 func TestRetentionInSmallSteps(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -67,9 +67,9 @@ func TestRetentionInSmallSteps(t *testing.T) {
 	})
 }
 
-// What has been done for longer than Retention is known as before: a redelivery is
-// a duplicate, another amount a conflict, and a hash belongs to its event. About
-// 100 bytes of it stay, beside its identity in words.
+// An event done for longer than Retention is still known: a redelivery is a
+// duplicate, another amount a conflict, and a hash belongs to its event. About
+// 100 bytes of it stay, besides its readable identity.
 func TestRetentionKeepsWhatOnceOnlyNeeds(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)

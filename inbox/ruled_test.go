@@ -16,7 +16,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// rule has Payatom's receiver refuse what breaks a rule of the merchant's own.
+// rule makes Payatom's receiver refuse what breaks a rule of the merchant's own.
 func rule(field, tag string) func(*handlers.Options) {
 	return func(o *handlers.Options) {
 		if o.Name == "payatom" {
@@ -25,7 +25,8 @@ func rule(field, tag string) func(*handlers.Options) {
 	}
 }
 
-// bare is a rightly signed webhook whose unsigned members somebody took away.
+// bare is a correctly signed webhook from which somebody has removed the unsigned
+// members.
 func bare(t testing.TB, order string) payacktest.Callback {
 	b := payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order)
 	for _, name := range []string{"requested_amount", "bank_ref", "sender_upi", "ref_code", "refund_info"} {
@@ -34,8 +35,8 @@ func bare(t testing.TB, order string) payacktest.Callback {
 	return b.Callback(t)
 }
 
-// A copy whose unsigned members break a rule of the merchant's own stands in for
-// the genuine one in no order of coming.
+// A copy whose unsigned members break a rule of the merchant's own never stands
+// in for the genuine copy, in whatever order they come.
 func TestCopyThatBreaksARule(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount(rule("Unsigned", "required"))
@@ -44,7 +45,7 @@ func TestCopyThatBreaksARule(t *testing.T) {
 			"a.g":   {"dead invalid", "done"},
 			"a.a.g": {"dead invalid", "done"},
 			"aga":   {"dead invalid", "done"},
-			"g.a":   {"done"}, // a duplicate of what is done
+			"g.a":   {"done"}, // a duplicate of a done event
 		} {
 			id := strings.ReplaceAll(order, ".", "-")
 			for _, what := range order {
@@ -64,9 +65,9 @@ func TestCopyThatBreaksARule(t *testing.T) {
 	})
 }
 
-// What a rule refused is judged by the rules of the day: when one that was too
-// strict is corrected, each copy is tried again as what it was, the attacker's and
-// the genuine one.
+// A refused event is judged by the current rules. Once a rule that was too strict
+// is corrected, each copy is retried for what it is, the attacker's and the
+// genuine one.
 func TestRuleThatIsCorrected(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount(rule("OrderID", "ne=ORD-1"))
@@ -90,8 +91,8 @@ func TestRuleThatIsCorrected(t *testing.T) {
 	})
 }
 
-// A copy that was valid when it came, and breaks a rule that was made since, keeps
-// nobody out either.
+// A copy that was valid when it came, and breaks a later rule, keeps no other
+// copy out.
 func TestRuleThatIsNew(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -113,8 +114,8 @@ func TestRuleThatIsNew(t *testing.T) {
 	})
 }
 
-// Copies that break a rule are bounded for each event; what is valid needs no place
-// among them, and allowed addresses always find one.
+// Copies that break a rule are bounded for each event. A valid copy needs no
+// place among them, and allowed addresses always find one.
 func TestCopiesThatBreakARuleAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		copyOf := func(n int) payacktest.Callback {
@@ -134,7 +135,7 @@ func TestCopiesThatBreakARuleAreBounded(t *testing.T) {
 			s.drain()
 		}
 		assert.Equal(t, []string{"dead invalid", "dead invalid", "dead invalid"}, s.states())
-		s.kept(payack.Payatom, s.atom, copyOf(1)) // is there
+		s.kept(payack.Payatom, s.atom, copyOf(1)) // kept already
 		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "r"))
 		s.until("settled", func() bool { return len(s.calls()) == 1 })
 		require.NoError(t, s.in.CloseByHand(t.Context(), s.items()[3].ID, "a forgery"))

@@ -24,9 +24,9 @@ import (
 
 var scale = flag.Int("scale", 0, "how many done rows TestScale begins with, and a tenth of that due; 0 skips it")
 
-// How an inbox on PostgreSQL behaves with many rows: claiming is beside that of an
-// empty inbox on the same server, in turns; memory is that of this process; receipts
-// are kept by 16 clients at 200/s together, without pruning and during it.
+// Measures an inbox on PostgreSQL with many rows. Claiming is compared with an
+// empty inbox on the same server, in turns. Memory is that of this process.
+// Receipts come from 16 clients at 200/s together, without pruning and during it.
 //
 //	go test -run TestScale -scale 1000000 -timeout 1h -v .
 func TestScale(t *testing.T) {
@@ -34,19 +34,19 @@ func TestScale(t *testing.T) {
 		t.Skip("it measures, for minutes: -scale 1000000")
 	}
 	d := databases[1]
-	// Not pruned but where the test says so.
+	// Pruned only where the test says so.
 	full, empty := open(t, d, forGood), open(t, d, forGood)
 	began := time.Now()
 	keepFor(t, full, "pts", 1000)
 	full.mountSilent()
 	full.drain()
-	full.exec(`UPDATE payack_inbox SET received_us = 1, ended_us = 1`) // as old as can be
+	full.exec(`UPDATE payack_inbox SET received_us = 1, ended_us = 1`) // as old as possible
 	fillDone(full, *scale)
 	due := max(*scale/10, 5000)
 	t.Logf("%d rows done, after %v", done(t, full), time.Since(began).Round(time.Second))
 
 	t.Run("Claiming", func(t *testing.T) {
-		// Under a name that nobody has mounted, so that nobody works on them.
+		// Under a name that no receiver has, so that nothing works on them.
 		for _, s := range []*shop{full, empty} {
 			require.NoError(t, s.in.Mount("claimed", nopDesk{}))
 		}
@@ -61,7 +61,7 @@ func TestScale(t *testing.T) {
 					require.NoError(t, err)
 					n += k
 				}
-				if require.Equal(t, 320, n); turn > 1 { // the first warm up
+				if require.Equal(t, 320, n); turn > 1 { // the first turns warm up
 					rates[i] = append(rates[i], float64(n)/time.Since(at).Seconds())
 				}
 			}
@@ -112,7 +112,7 @@ func done(t *testing.T, s *shop) int {
 	return crashtest.Counts(t, s.db, "payack_inbox", "state")["3"]
 }
 
-// mountSilent mounts a receiver that remembers nothing.
+// mountSilent mounts a receiver that records nothing.
 func (s *shop) mountSilent() {
 	s.t.Helper()
 	pts := payacktest.NewPTSKeys().Config()
@@ -137,7 +137,7 @@ func keepFor(t *testing.T, s *shop, receiver string, n int) {
 	all.Wait()
 }
 
-// fillDone copies rows that are done until there are n, each with keys of its own.
+// fillDone copies done rows until there are n, each with keys of its own.
 func fillDone(s *shop, n int) {
 	const columns = `state, slot, token, final, attempts, base, happened_us, received_us, since_us, next_us, started_us, ended_us, dropped, sender, receiver, provider, event_id, order_id, reason, error, note, trace, encoded, delivery, body`
 	key := func(salt string) string { return `sha256(convert_to('` + salt + `' || g.n || ' ' || r.id, 'UTF8'))` }
@@ -151,8 +151,8 @@ SELECT %s, %s, r.fingerprint, %s, %s FROM (SELECT * FROM payack_inbox WHERE stat
 	s.exec(`ANALYZE payack_inbox`)
 }
 
-// paced keeps receipts at a steady rate, and returns the 99th percentile of how long
-// one took.
+// paced keeps receipts at a steady rate, and returns the 99th percentile of their
+// duration.
 func paced(t *testing.T, s *shop, d time.Duration) time.Duration {
 	t.Helper()
 	var mu sync.Mutex
@@ -181,7 +181,7 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-// residentMB is what this process has in memory.
+// residentMB returns this process's resident memory.
 func residentMB(t *testing.T) (mb int) {
 	t.Helper()
 	status, err := os.ReadFile("/proc/self/status")

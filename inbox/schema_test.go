@@ -17,14 +17,14 @@ import (
 	"github.com/payack/payack/inbox/sqlite"
 )
 
-// Each statement is understood by its database.
+// Each database accepts its statements.
 func TestStatements(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)
 		for name, text := range inbox.Statements(d.dialect, "payack_") {
 			require.NotEmpty(t, text, name)
 			if strings.HasSuffix(text, " IN") || strings.Contains(text, " ROW") || strings.Contains(text, "STATE") {
-				continue // it is completed later
+				continue // incomplete until it runs
 			}
 			stmt, err := s.db.Prepare(text)
 			if assert.NoError(t, err, "%s: %s", name, text) {
@@ -34,7 +34,7 @@ func TestStatements(t *testing.T) {
 	})
 }
 
-// Ten processes that start at once make the tables that are not there yet.
+// Ten processes that start at once create the missing tables.
 func TestTenProcessesStartAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		dsn := d.dsn(t)
@@ -52,7 +52,7 @@ func TestTenProcessesStartAtOnce(t *testing.T) {
 	})
 }
 
-// Ten pools that open at once make one set of tables.
+// Ten pools that open at once create one set of tables.
 func TestTenOpenAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		dsn := d.dsn(t)
@@ -74,8 +74,8 @@ func TestTenOpenAtOnce(t *testing.T) {
 	})
 }
 
-// Tables that are current are left alone, those of version 1 are brought up to
-// date, and newer ones are refused.
+// Current tables are left alone, those of version 1 are upgraded, and newer ones
+// are refused.
 func TestVersions(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		db := d.pool(t, d.dsn(t))
@@ -100,7 +100,7 @@ func TestVersions(t *testing.T) {
 	})
 }
 
-// The package's example is the README's: what the merchant writes is the same.
+// The package's example and the README show the same code.
 func TestExampleIsTheReadmes(t *testing.T) {
 	function := func(path string) (lines []string) {
 		text, err := os.ReadFile(path)
@@ -138,8 +138,8 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// A file that is made is its owner's only; one that is no database, or can't be
-// written, is a clear error.
+// A new file belongs to its owner only. A file that is no database, or can't be
+// written, is an error that names the fix.
 func TestOpenFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "ü ?#%.db")

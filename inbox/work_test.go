@@ -21,7 +21,7 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// run has the inbox work in the background, and ends it with the test.
+// run runs the inbox in the background until the end of the test.
 func (s *shop) run() (stop func()) {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -34,7 +34,7 @@ func (s *shop) run() (stop func()) {
 			select {
 			case err := <-ended:
 				assert.NoError(s.t, err)
-			case <-time.After(2 * time.Minute): // a test that failed doesn't release its function
+			case <-time.After(2 * time.Minute): // a failed test doesn't release its function
 				s.t.Error("Run didn't return: the function still runs")
 			}
 		})
@@ -44,8 +44,8 @@ func (s *shop) run() (stop func()) {
 	return stop
 }
 
-// An event is tried again until it succeeds. Each attempt is observed, with its
-// number and when the next is due, and recorded with its reason.
+// An event is retried until it succeeds. Each attempt is observed with its number
+// and the time of the next one, and recorded with its reason.
 func TestTriedAgain(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -88,7 +88,7 @@ func TestTriedAgain(t *testing.T) {
 	})
 }
 
-// What can't succeed is a dead letter at once.
+// An event that can't succeed is a dead letter at once.
 func TestDeadAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount(func(o *handlers.Options) {
@@ -96,8 +96,8 @@ func TestDeadAtOnce(t *testing.T) {
 				o.Validate = map[string]string{"OrderID": "ne=INVALID"}
 			}
 		})
-		// Two events of Payatom, and another amount of one of PTS, whose signatures and
-		// identities are those of what was done.
+		// Two events of Payatom, and one event of PTS with another amount. Their
+		// signatures and identities are those of events that are done.
 		splices := payacktest.NewPayatomKeys().Config()
 		splices.Options, splices.ExpectInCallback = s.options("splices"), false
 		splices.Expect = func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
@@ -133,8 +133,8 @@ func TestDeadAtOnce(t *testing.T) {
 	})
 }
 
-// What the merchant doesn't expect is tried again for a while: the order may be
-// stored a moment later.
+// An event that the merchant doesn't expect is retried for a while, because its
+// order may be stored a moment later.
 func TestUnexpectedHasAGrace(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.Grace = time.Hour }).mount()
@@ -161,8 +161,8 @@ func TestUnexpectedHasAGrace(t *testing.T) {
 	})
 }
 
-// Where only the function can tell which of two events a hash belongs to, whoever
-// came first may have been a forger: the second is tried again for a while.
+// Where only the function can tell which of two events a hash belongs to, the
+// first may be a forgery. So the second is retried for a while.
 func TestSplicedHasAGraceWhereOnlyTheFunctionCanTell(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.Grace = time.Hour })
@@ -186,7 +186,7 @@ func TestSplicedHasAGraceWhereOnlyTheFunctionCanTell(t *testing.T) {
 			assert.False(t, o.Dead)
 			assert.False(t, o.Next.IsZero())
 		}
-		s.exec(`DELETE FROM payack_once WHERE id LIKE 'payatom-splice%AB1505%'`) // the forgery was taken back
+		s.exec(`DELETE FROM payack_once WHERE id LIKE 'payatom-splice%AB1505%'`) // the forgery's mark is removed
 		s.until("settled", func() bool { return len(s.calls()) == 3 })
 		s.exec(`UPDATE payack_inbox SET since_us = 1`) // long ago
 		s.until("dead", func() bool { return s.states()[2] == "dead spliced" })
@@ -194,8 +194,8 @@ func TestSplicedHasAGraceWhereOnlyTheFunctionCanTell(t *testing.T) {
 	})
 }
 
-// What contradicts an event that was done before there was an inbox is a dead
-// letter, too, when the grace has passed: until then the other one may be given up.
+// An event that contradicts one done before there was an inbox becomes a dead
+// letter once the grace has passed. Until then the other one may be given up.
 func TestConflictWithTheStoreBefore(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		former := memstore.New(0)
@@ -231,20 +231,20 @@ func TestTakenOver(t *testing.T) {
 			s.exec(`UPDATE ` + table + ` SET token = ` + d.bytes("ff"))
 		}
 		close(goOn)
-		stop() // it waits for the attempt
+		stop() // waits for the attempt
 		assert.Equal(t, []string{"running"}, s.states(), "it is the other's to end")
 		var leases int
 		require.NoError(t, s.db.QueryRow(`SELECT COUNT(*) FROM payack_running`).Scan(&leases))
 		assert.Equal(t, 1, leases)
-		s.exec(fmt.Sprintf(`UPDATE payack_running SET lease_us = lease_us - %d`, decade)) // whose process has ended
+		s.exec(fmt.Sprintf(`UPDATE payack_running SET lease_us = lease_us - %d`, decade)) // as if its process had ended
 		s.until("done", func() bool { return s.states()[0] == "done" })
 		assert.Len(t, s.calls(), 1)
 		assert.Equal(t, 2, s.items()[0].Attempts)
 	})
 }
 
-// No more attempts begin than there are workers, and a row that waits for one is not
-// leased.
+// No more attempts begin than there are workers, and a row that waits for a
+// worker is not leased.
 func TestWorkersAreABound(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.Workers = 3 }).mountAtom()
@@ -260,7 +260,7 @@ func TestWorkersAreABound(t *testing.T) {
 		}
 		s.run()
 		require.Eventually(t, func() bool { return running.Load() == 3 }, 30*time.Second, time.Millisecond)
-		time.Sleep(60 * time.Millisecond) // some polls
+		time.Sleep(60 * time.Millisecond) // a few polls
 		stats, err := s.in.Stats(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, []int{6, 3, 0}, []int{stats.Pending, stats.Running, stats.Dead})
@@ -270,7 +270,7 @@ func TestWorkersAreABound(t *testing.T) {
 	})
 }
 
-// Giving up needs attempts, not age alone.
+// An event is given up after enough attempts, not by age alone.
 func TestGivingUpNeedsAttempts(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = time.Nanosecond, 4 }).mount()
@@ -299,8 +299,8 @@ func TestBackOff(t *testing.T) {
 	}
 }
 
-// The events of one payment never run at the same time, whoever works; different
-// payments do.
+// Events of one payment never run at the same time, in any process. Events of
+// different payments do.
 func TestOnePaymentAtATime(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		dsn := d.dsn(t)
@@ -317,7 +317,7 @@ func TestOnePaymentAtATime(t *testing.T) {
 			return nil
 		}
 		var shops []*shop
-		for range 3 { // as three processes
+		for range 3 { // like three processes
 			s := d.openAt(t, dsn, func(c *inbox.Config) { c.Workers, c.PerReceiver = 6, 6 }).mount()
 			s.says(settle, nil)
 			shops = append(shops, s)
@@ -325,7 +325,7 @@ func TestOnePaymentAtATime(t *testing.T) {
 		const payments, events = 5, 8
 		for n := range events {
 			for p := range payments {
-				// Statuses that are not final and differ in their amounts.
+				// The statuses are not final, and the amounts differ.
 				cb := payacktest.PTS(payacktest.NewPTSKeys()).Order(fmt.Sprint("ORD-", p)).Status(payack.PTSWaiting).Amount(fmt.Sprint(n + 1)).Callback(t)
 				shops[n%3].kept(payack.PTS, shops[n%3].pts, cb)
 			}
@@ -346,8 +346,8 @@ func TestOnePaymentAtATime(t *testing.T) {
 	})
 }
 
-// Among the events of a payment that are due now the older goes first, and none
-// waits for one in back-off.
+// Of a payment's due events the oldest goes first. None waits for one that waits
+// for its retry.
 func TestOrderWithinAPayment(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.RetryFirst, c.RetryMax = time.Hour, time.Hour }).mount()
@@ -375,8 +375,9 @@ func TestOrderWithinAPayment(t *testing.T) {
 	})
 }
 
-// What is older than a finished final event and not itself final is superseded;
-// older is told by the time that the provider signed, where it signs one.
+// An event that is older than a done final event, and not itself final, is
+// superseded. The time that the provider signed decides which is older, if it
+// signs one.
 func TestSuperseded(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -387,13 +388,13 @@ func TestSuperseded(t *testing.T) {
 		failed := ptsCallback(t, "ORD-1", payack.PTSFailed, "timestamp", "1700000050")
 		s.kept(payack.PTS, s.pts, waits)
 		s.says(func(context.Context, payack.Event) error { return errShop }, nil)
-		s.drain() // it is in back-off
+		s.drain() // waits for its retry
 		s.says(nil, nil)
 		s.kept(payack.PTS, s.pts, paid)
 		s.until("paid", func() bool { return strings.Contains(strings.Join(s.states(), " "), "done") })
-		s.kept(payack.PTS, s.pts, works)  // comes late
-		s.kept(payack.PTS, s.pts, after)  // is newer
-		s.kept(payack.PTS, s.pts, failed) // is older, and final
+		s.kept(payack.PTS, s.pts, works)  // late
+		s.kept(payack.PTS, s.pts, after)  // newer
+		s.kept(payack.PTS, s.pts, failed) // older, but final
 		s.until("all ended", func() bool { return !strings.Contains(strings.Join(s.states(), " "), "pending") })
 		states := s.states()
 		assert.Equal(t, []string{"done", "superseded", "done", "done"}, states[1:])
@@ -403,7 +404,7 @@ func TestSuperseded(t *testing.T) {
 	})
 }
 
-// A receiver whose function hangs leaves the others their workers.
+// A receiver whose function hangs leaves workers to the others.
 func TestBudgetPerReceiver(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.Workers, c.PerReceiver = 4, 2 }).mount()
@@ -428,8 +429,8 @@ func TestBudgetPerReceiver(t *testing.T) {
 	})
 }
 
-// A row whose receiver isn't mounted waits, is named in the log, and makes Healthy
-// fail; after a restart with the receiver it is settled.
+// A row waits while its receiver isn't mounted. The log names the receiver, and
+// Healthy fails. After a restart with the receiver, the row is settled.
 func TestReceiverThatIsNotMounted(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -454,8 +455,8 @@ func TestReceiverThatIsNotMounted(t *testing.T) {
 	})
 }
 
-// Run ends when its context does and the attempts that run have ended; what they
-// did is recorded.
+// Run ends when its context and the running attempts have ended. Their results
+// are recorded.
 func TestRunWaitsForAttempts(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -486,8 +487,8 @@ func TestRunWaitsForAttempts(t *testing.T) {
 	})
 }
 
-// When idle, an event is processed within 200 ms of its receipt, in the process
-// that received it and in another.
+// When idle, an event is processed within 200 ms of its receipt, by the process
+// that received it and by another.
 func TestProcessedSoon(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.Poll = 0 }).mount()
@@ -496,7 +497,7 @@ func TestProcessedSoon(t *testing.T) {
 		for name, at := range map[string]*shop{"the same process": s, "another process": door} {
 			const soon = 200 * time.Millisecond
 			best := time.Hour
-			for n := 0; best >= soon && n < 30; n++ { // the machine may be busy with other things
+			for n := 0; best >= soon && n < 30; n++ { // tolerates a busy machine
 				time.Sleep(20 * time.Millisecond)
 				before := len(s.calls())
 				began := time.Now()
@@ -511,8 +512,8 @@ func TestProcessedSoon(t *testing.T) {
 	})
 }
 
-// An attempt that takes longer than its lease keeps it, and another process leaves
-// it alone.
+// An attempt that takes longer than its lease renews it, and another process
+// leaves it alone.
 func TestLeaseIsRenewed(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {
@@ -532,8 +533,8 @@ func TestLeaseIsRenewed(t *testing.T) {
 	})
 }
 
-// An attempt whose process ended is due again soon, is counted, and does not loop
-// at full speed.
+// The attempt of a crashed process is due again soon. It counts, and does not
+// loop at full speed.
 func TestCrashedAttempt(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -553,7 +554,7 @@ func TestCrashedAttempt(t *testing.T) {
 		assert.Equal(t, payack.Reason("crashed"), record.Log[1].Reason)
 		seen := s.attempts()
 		require.Len(t, seen, 2)
-		slices.SortFunc(seen, func(a, b payack.Observation) int { return a.Attempt - b.Attempt }) // they are told in any order
+		slices.SortFunc(seen, func(a, b payack.Observation) int { return a.Attempt - b.Attempt }) // they are observed in any order
 		assert.Equal(t, "failed inbox 1 false", told(seen[0]))
 		assert.Equal(t, item.EventID, seen[0].EventID)
 		assert.NotNil(t, seen[0].Delivery.Event)
@@ -563,7 +564,7 @@ func TestCrashedAttempt(t *testing.T) {
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-2", payack.PTSSuccess))
 		s.exec(`UPDATE payack_inbox SET state = 2, attempts = 10, since_us = 1, started_us = received_us, token = ` + d.bytes("01") + ` WHERE order_id = 'ORD-2'`)
 		s.exec(`INSERT INTO payack_running (payment, token, lease_us) SELECT payment, token, 1 FROM payack_inbox WHERE order_id = 'ORD-2'`)
-		time.Sleep(time.Second) // crashes are looked for once in a second
+		time.Sleep(time.Second) // recovery runs once a second
 		s.drain()
 		assert.Equal(t, []string{"done", "dead crashed"}, s.states())
 		seen = s.attempts()
@@ -573,12 +574,12 @@ func TestCrashedAttempt(t *testing.T) {
 	assert.LessOrEqual(t, inbox.DefaultLease+inbox.DefaultPoll, 15*time.Second)
 }
 
-// told is what an observer learns of an attempt.
+// told is what an observer learns about an attempt.
 func told(o payack.Observation) string {
 	return fmt.Sprint(o.Outcome, " ", o.Reason, " ", o.Attempt, " ", o.Dead)
 }
 
-// A row that says that it runs, and of which no lease says so, is not left behind.
+// A row marked as running without a lease becomes due again.
 func TestRowWithoutALease(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -592,8 +593,8 @@ func TestRowWithoutALease(t *testing.T) {
 	})
 }
 
-// A row that no longer decodes, or whose event is another's, is dead with that
-// reason; one that a newer version wrote waits.
+// A row that no longer decodes, or whose event is another row's, is dead with
+// that reason. A row that a newer version wrote waits.
 func TestRowsThatCannotBeRead(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.RetryFirst, c.RetryMax = time.Hour, time.Hour }).mount()

@@ -1,5 +1,5 @@
-// Package inboxtest holds engines to what package inbox promises: any
-// implementation of [Engine] over any database.
+// Package inboxtest is the conformance suite for inboxes: any implementation of
+// [Engine], over any database, must keep the promises of package inbox.
 package inboxtest
 
 import (
@@ -13,7 +13,7 @@ import (
 // Engine is an inbox with its workers.
 type Engine interface {
 	payack.Inbox
-	// Run processes until ctx ends, and returns when the attempts that run have
+	// Run processes events until ctx ends, and returns when running attempts have
 	// ended.
 	Run(ctx context.Context) error
 	// Drain returns when nothing is due and nothing runs.
@@ -28,21 +28,22 @@ type Engine interface {
 	CloseByHand(ctx context.Context, id int64, note string) error
 }
 
-// Factory opens engines on one new database, which is empty: each call of open
-// returns another one on the same tables, as another process would have it, and is
-// to be closed by the suite. Engines wait for milliseconds where those in use wait
-// for seconds: RetryFirst 10 ms, RetryMax 50 ms, Revive 1 ms. GiveUp is 1 ns and
-// LeastAttempts 3, Grace 2 s, Lease 1 s, and MaxVariants 3.
+// Factory makes an empty database and returns a function that opens engines on
+// it. Each call of open returns another engine on the same tables, as another
+// process would have; the suite closes it. Set the waits and bounds that [Config]
+// sets, so that the suite takes seconds.
 type Factory func(t *testing.T) (open func() Engine)
 
-// Config sets in c what [Factory] asks for.
+// Config sets the waits and bounds that [Factory] requires: RetryFirst 10 ms,
+// RetryMax 50 ms, Revive 1 ms, Grace 2 s, Lease 1 s, GiveUp 1 ns, LeastAttempts 3
+// and MaxVariants 3.
 func Config(c inbox.Config) inbox.Config {
 	c.RetryFirst, c.RetryMax, c.Revive, c.Grace, c.Lease = 10*ms, 50*ms, ms, 2000*ms, 1000*ms
 	c.GiveUp, c.LeastAttempts, c.MaxVariants = 1, 3, 3
 	return c
 }
 
-// Run runs the suite, each part on a database of its own.
+// Run runs the suite, each part in a subtest on a database of its own.
 func Run(t *testing.T, factory Factory) {
 	t.Helper()
 	for _, part := range parts {

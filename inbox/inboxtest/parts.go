@@ -13,7 +13,7 @@ import (
 	"github.com/payack/payack/inbox"
 )
 
-// parts are the promises, each with a name.
+// parts are the promises of package inbox, each tested by one function.
 var parts = []struct {
 	name string
 	run  func(s *shop)
@@ -74,7 +74,7 @@ var parts = []struct {
 	}},
 	{"UnexpectedHasAGrace", func(s *shop) {
 		s.settle = func(payack.Event) error { return payack.ErrUnexpected }
-		// On a busy machine the grace may have passed before the first attempt.
+		// On a busy machine the grace may end before the first attempt.
 		state := inbox.Dead
 		for n := 0; state == inbox.Dead && n < 5; n++ {
 			s.pay(string(rune('A'+n)), payack.PTSSuccess)
@@ -207,7 +207,7 @@ type nopDesk struct{}
 func (nopDesk) Process(context.Context, *payack.Delivery, *payack.Observation) error { return nil }
 func (nopDesk) Observe(context.Context, *payack.Observation)                         {}
 
-// onePaymentAtATime has two engines, as of two processes, work on few payments.
+// onePaymentAtATime lets two engines, as of two processes, work on few payments.
 func onePaymentAtATime(s *shop) {
 	var busy sync.Map
 	var clashes atomic.Int64

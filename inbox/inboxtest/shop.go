@@ -42,7 +42,7 @@ func newShop(t *testing.T, open func() Engine) *shop {
 	return s
 }
 
-// start opens an engine and mounts receivers on it, as after a restart.
+// start opens an engine and mounts the receivers, as after a restart.
 func (s *shop) start() {
 	s.Helper()
 	s.in = s.open()
@@ -127,8 +127,8 @@ func (s *shop) is(got, want any, what string) {
 	}
 }
 
-// pay delivers a callback of PTS, and ref one of Payatom; both say what became of
-// it at the door.
+// pay delivers a callback of PTS, ref one of Payatom. Both return the outcome of
+// the request.
 func (s *shop) pay(order string, status payack.PTSStatus, more ...string) payack.Outcome {
 	s.Helper()
 	b := payacktest.PTS(payacktest.NewPTSKeys()).Order(order).Status(status)
@@ -143,7 +143,7 @@ func (s *shop) ref(order, ref, from string) payack.Outcome {
 	return s.deliver(s.atom, payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Set("ref_code", ref).Callback(s), from)
 }
 
-// refund delivers a refund of Payatom, whose own amount is not signed.
+// refund delivers a refund of Payatom, whose amount is not signed.
 func (s *shop) refund(order, amount string) payack.Outcome {
 	s.Helper()
 	b := payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Status(payack.PayatomRefundCompleted)

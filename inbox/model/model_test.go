@@ -1,5 +1,5 @@
-// Package model holds a model of the inbox's protocol, inbox.pml, and has Spin try
-// all that can happen in it. README.md says what it shows.
+// Package model holds a model of the inbox's protocol, inbox.pml, and lets Spin
+// check every run of it. README.md says what that proves.
 package model
 
 import (
@@ -14,9 +14,8 @@ import (
 	"github.com/payack/payack/internal/testserver"
 )
 
-// check has Spin try all runs of the model with some defines, and returns what the
-// verifier says. Loops has it look for runs without an end instead of for failed
-// assertions.
+// check runs Spin on the model with some defines, and returns the verifier's
+// output. With loops it searches for endless runs instead of failed assertions.
 func check(t *testing.T, loops bool, defines ...string) string {
 	t.Helper()
 	spin, gcc := testserver.Program(t, "spin"), testserver.Program(t, "gcc")
@@ -41,7 +40,7 @@ func check(t *testing.T, loops bool, defines ...string) string {
 
 var errorsFound = regexp.MustCompile(`errors: (\d+)`)
 
-// holds asserts that all runs were tried and none failed.
+// holds asserts that every run was checked and none failed.
 func holds(t *testing.T, out string) {
 	t.Helper()
 	found := errorsFound.FindStringSubmatch(out)
@@ -51,7 +50,7 @@ func holds(t *testing.T, out string) {
 	assert.NotContains(t, out, "Search not completed")
 }
 
-// Never acknowledged and lost, never two effects.
+// No acknowledged event is lost, and none has two effects.
 func TestHolds(t *testing.T) {
 	t.Parallel()
 	for name, defines := range map[string][]string{
@@ -69,13 +68,14 @@ func TestHolds(t *testing.T) {
 	}
 }
 
-// Every run comes to an end, where the model looks.
+// Every run ends, which the model's monitor relies on.
 func TestEnds(t *testing.T) {
 	t.Parallel()
 	holds(t, check(t, true, "-DPAUSES=0"))
 }
 
-// The model sees what each safeguard is for: without it an assertion fails.
+// Without any one safeguard an assertion fails, so the model shows what each is
+// for.
 func TestSees(t *testing.T) {
 	t.Parallel()
 	const (

@@ -26,7 +26,7 @@ type engine interface {
 	Close() error
 }
 
-// one is an engine that works, and counts what it has processed.
+// one is a running engine that counts what it has processed.
 type one struct {
 	engine
 	processed atomic.Int64
@@ -45,8 +45,8 @@ func working(b *testing.B, in engine) *one {
 	return o
 }
 
-// turn has clients keep receipts for a while and then waits until all of them are
-// processed. It returns both per second.
+// turn lets clients keep receipts for a while, then waits until all are
+// processed. It returns both rates per second.
 func (o *one) turn(b *testing.B, clients int, d time.Duration) (kept, processed float64) {
 	var n atomic.Int64
 	var all sync.WaitGroup
@@ -74,7 +74,7 @@ func (o *one) turn(b *testing.B, clients int, d time.Duration) (kept, processed 
 
 var benched atomic.Int64
 
-// newReceipt makes a receipt of a new event, as large as a usual one.
+// newReceipt makes a receipt of a new event, of a usual size.
 func newReceipt() *payack.Receipt {
 	n := benched.Add(1)
 	ev := &payack.PTSEvent{
@@ -86,8 +86,8 @@ func newReceipt() *payack.Receipt {
 	}}
 }
 
-// Receipts of 1, 16 and 64 clients while 16 workers process them, by River and by
-// the embedded engine, in turns on one server:
+// Measures receipts of 1, 16 and 64 clients while 16 workers process them. River
+// and the embedded engine take turns on one server:
 //
 //	go test -run '^$' -bench Beside -benchtime 1x .
 func BenchmarkBeside(b *testing.B) {
@@ -108,7 +108,7 @@ func BenchmarkBeside(b *testing.B) {
 			for turn := range 6 {
 				for i, o := range both {
 					k, p := o.turn(b, clients, time.Second)
-					if turn > 0 { // the first warms up
+					if turn > 0 { // the first turn warms up
 						kept[i], processed[i] = append(kept[i], k), append(processed[i], p)
 					}
 				}

@@ -12,33 +12,35 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// How long a job of River may run, and when one whose process ended is taken to be
-// stuck. They go together: what may still run must not be taken to be stuck. An
-// attempt has its receiver's deadline, which is shorter, and one that crashed is
-// found by the lease of its row, within 15 seconds; what remains for River is to
-// clear up.
+// jobTimeout is how long a job of River may run, rescueAfter when River takes a
+// job for stuck; a job that may still run must not be taken for stuck. Neither
+// limits an attempt: it ends at its receiver's deadline, which is shorter, and a
+// crashed attempt is found by the lease of its row within 15 seconds. River only
+// has to clean up after it.
 const (
 	jobTimeout  = 5 * time.Minute
 	rescueAfter = jobTimeout + time.Minute
 )
 
-// Config says where the inbox is, and which River is to work for it.
+// Config says where the inbox is and which client of River works for it.
 type Config struct {
-	// Inbox is that of the tables. Its Dialect is inbox.PostgreSQL, which may be left
-	// out. Give the pool as many connections more than the workers of all receivers
-	// as requests come at the same time.
+	// Inbox configures the inbox. Its Dialect is inbox.PostgreSQL, and may be
+	// left out. Allow the pool one connection for each worker of all receivers,
+	// and one more for each concurrent request.
 	Inbox inbox.Config
 
-	// Client is the merchant's own client of River, on the same database; nil has
-	// Open make one, and River's tables unless Inbox.NoMigrate is set. Its settings,
-	// migrations, Start and Stop are its owner's: start it after [Open]. The inbox
-	// adds its queues when Run begins, and removes them when Run ends. It must be made
-	// with a queue and with Workers.
+	// Client is the merchant's own client of River, on the same database. If it
+	// is nil, Open makes a client, and River's tables unless Inbox.NoMigrate is
+	// set.
 	//
-	// Its RescueStuckJobsAfter may be as it is: jobs of the inbox say themselves for
-	// how long they may run, 5 minutes.
+	// The owner of Client configures, migrates, starts and stops it. Make it with
+	// a queue and with Workers, and start it after [Open]. The inbox adds its
+	// queues when Run begins and removes them when Run ends. Its
+	// RescueStuckJobsAfter needs no change: the inbox's jobs set their own
+	// timeout, 5 minutes.
 	Client *river.Client[*sql.Tx]
-	// Workers are what Client was made with. Open adds its own to them.
+	// Workers are the workers that Client was made with. Open adds its own worker
+	// to them.
 	Workers *river.Workers
 }
 
@@ -60,8 +62,8 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// prefix is what tells the inbox's jobs from those of others in the database. It is
-// empty for the default.
+// prefix distinguishes the inbox's jobs from those of other inboxes in the
+// database. It is empty for the default.
 func (c *Config) prefix() string {
 	if c.Inbox.Prefix == sqlstore.DefaultPrefix {
 		return ""
@@ -69,7 +71,7 @@ func (c *Config) prefix() string {
 	return c.Inbox.Prefix
 }
 
-// workers is how many attempts of one receiver run at the same time.
+// workers returns how many attempts of one receiver run at once.
 func (c *Config) workers() int {
 	switch {
 	case c.Inbox.PerReceiver > 0:
@@ -80,8 +82,9 @@ func (c *Config) workers() int {
 	return inbox.DefaultWorkers
 }
 
-// queue returns the configuration of a receiver's queue. Poll-only clients look as
-// often as the inbox's poller would; the cooldown bounds how fast a queue is worked.
+// queue returns the configuration of a receiver's queue. A client that only polls
+// looks as often as the inbox's poller would; the cooldown bounds how fast a
+// queue is worked.
 func (c *Config) queue() river.QueueConfig {
 	poll := c.Inbox.Poll
 	if poll == 0 {

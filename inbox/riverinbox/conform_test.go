@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack/inbox/riverinbox"
 )
 
-// River keeps what the suite asks of any engine.
+// An inbox that River schedules passes the suite for every engine.
 func TestConforms(t *testing.T) {
 	t.Parallel()
 	inboxtest.Run(t, func(t *testing.T) func() inboxtest.Engine {

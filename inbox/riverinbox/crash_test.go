@@ -15,8 +15,8 @@ import (
 
 var kills = flag.Int("kills", 0, "how often TestKilled kills the receiver; 0 is 30, or 5 with -short")
 
-// play is the life of a process that tests start: a receiver on the database that
-// its role names, until it is killed.
+// play is the main function of a process that tests start: a receiver on the
+// database that its role names, until it is killed.
 func play(dsn string) int {
 	fmt.Fprintln(os.Stderr, serve(dsn))
 	return 1
@@ -37,8 +37,8 @@ func serve(dsn string) error {
 	return crashtest.Serve(in, in.Run, db, inbox.PostgreSQL)
 }
 
-// Killed at random moments under load: what was acknowledged is processed after
-// the restart, in a transaction exactly once.
+// A receiver is killed at random moments under load. What was acknowledged is
+// processed after the restart; in a transaction, exactly once.
 //
 //	go test -run TestKilled -kills 1000 -timeout 0 -v .
 func TestKilled(t *testing.T) {
@@ -55,9 +55,7 @@ func TestKilled(t *testing.T) {
 	crashtest.Killed(t, pool(t, dsn), rounds, func() *crashtest.Process { return crashtest.Start(t, dsn) })
 }
 
-// Two processes get the same callbacks while one is killed, and paused. What a
-// newer version keeps is the inbox's, which tries that itself; here the newer one
-// is this one.
+// Two processes get the same callbacks while one is paused, killed and replaced.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -75,7 +73,7 @@ func TestTwoProcesses(t *testing.T) {
 	two = crashtest.Start(t, dsn)
 	second.At(two.URL)
 	crashtest.Works(t, db, "both after a kill", first, second)
-	one.Pause(t) // the first to start leads River's upkeep
+	one.Pause(t) // the first to start is River's leader
 	crashtest.Works(t, db, "one while the other is paused", second)
 	time.Sleep(2 * time.Second) // until its leases have ended
 	one.Continue(t)

@@ -1,39 +1,42 @@
-// Package riverinbox has River (https://riverqueue.com) say when an inbox on
-// PostgreSQL attempts an event, in place of the inbox's own poller, for those who
-// run River already, or want its page, its schedules and its other operations:
+// Package riverinbox lets River (https://riverqueue.com) schedule the attempts of
+// an inbox on PostgreSQL, in place of the inbox's own poller. It is for those who
+// run River already, or want its UI, its scheduling and its other operations:
 //
 //	in, err := riverinbox.Open(ctx, riverinbox.Config{Inbox: inbox.Config{DB: db}})
 //	h, err := handlers.NewPTS(handlers.PTSConfig{…, Options: handlers.Options{Inbox: in}}, settle)
 //	go in.Run(ctx)
 //
-// What package inbox promises stays as it is there: its row is the record, with its
-// attempts and dead letters, by which List, Get, Retry, CloseByHand and Stats go,
-// and by which payments and states are guarded. A job of River only says that a row
-// is due:
+// Everything that package inbox promises holds here. The inbox's row is the
+// record: it holds the attempts and the dead letters, List, Get, Retry,
+// CloseByHand and Stats use it, and it guards payments and states. A job of River
+// only says that a row is due:
 //
 //   - A receipt and its job commit together.
-//   - The job completes in the transaction of a function given to [inbox.InTx],
+//   - With [inbox.InTx], the job completes in the function's transaction,
 //     together with the row and what the function wrote.
-//   - An attempt that fails leaves its job to be tried again, at the time that the
-//     row has. The job of a dead letter is cancelled, with the reason; what is
-//     retried, by a person or by a redelivery, gets another job.
-//   - Of two events of one payment the second snoozes until the first has ended.
-//   - What River has forgotten, because a process ended or somebody has deleted or
-//     cancelled a job, gets another job within seconds. To end an event, close its row.
+//   - A failed attempt leaves its job to be retried when its row is due. The
+//     job of a dead letter is cancelled, with the reason. A retry, by a
+//     person or by a redelivery, gets another job.
+//   - Of two events of one payment, the second snoozes until the first has
+//     ended.
+//   - A due row whose job was lost gets another job within seconds: its
+//     process was killed, or a person deleted or cancelled the job. To end an
+//     event, close its row instead.
 //
 // # Clients
 //
-// Open makes a client of River, unless Config.Client is one. It must be a
-// *river.Client[*sql.Tx], on driver riverdatabasesql: receipts, marks and the
+// Open makes a client of River unless Config.Client is set. Config.Client must be
+// a *river.Client[*sql.Tx], on driver riverdatabasesql: receipts, marks and the
 // merchant's function share a *sql.Tx of the inbox's pool, which a
-// river.Client[pgx.Tx] can't join. Both kinds of clients may work on the same
-// tables of River in one process or in several.
+// river.Client[pgx.Tx] can't join. Both kinds of client may work on the same
+// tables of River, in one process or in several.
 //
-// Each receiver has a queue of its own, whose name is "payack_" and the receiver's
-// (with a digest where River doesn't take that, or the inbox has a Prefix of its
-// own), with [inbox.Config].PerReceiver workers, Workers if that is zero. A process
-// works the queues of those that are mounted there while Run runs, so that one whose
-// provider hangs doesn't stop the others, and one can be paused.
+// Each receiver has a queue of its own, with [inbox.Config].PerReceiver workers,
+// or Workers if that is zero. So a receiver whose provider hangs doesn't stop the
+// others, and one receiver can be paused. The queue's name is "payack_" and the
+// receiver's name; it ends in a digest if River does not accept that name, or if
+// the inbox has a Prefix of its own. A process works the queues of the receivers
+// that are mounted in it, while Run runs.
 //
 // # Licence
 //

@@ -15,7 +15,7 @@ import (
 	"github.com/payack/payack/inbox/riverinbox"
 )
 
-// A receiver whose events River schedules: as with package inbox but for Open.
+// River schedules a receiver's events. Only Open differs from package inbox.
 func Example() {
 	ctx := context.Background()
 	db, err := sql.Open("pgx", os.Getenv("DATABASE_URL"))

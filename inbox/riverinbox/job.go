@@ -24,20 +24,22 @@ type job struct {
 	Row    int64  `json:"inbox_row"`
 	Prefix string `json:"inbox_prefix,omitempty"` // of the inbox's tables
 
-	next time.Time // of an attempt that failed, for NextRetry
+	next time.Time // when to retry a failed attempt, for NextRetry
 }
 
 // Kind implements river.JobArgs.
 func (job) Kind() string { return "payack_attempt" }
 
-// River's rule for names of queues, and what is not in them.
+// queueName is River's rule for names of queues; foreign matches what it doesn't
+// allow.
 var (
 	queueName = regexp.MustCompile(`^[a-z0-9]+(?:[_-][a-z0-9]+)*$`)
 	foreign   = regexp.MustCompile(`[^a-z0-9]+`)
 )
 
-// queueOf names a receiver's queue: by the receiver's name if River takes that and
-// the inbox has the default prefix, otherwise by what it takes of it and a digest.
+// queueOf returns the name of a receiver's queue: "payack_" and the receiver's
+// name if River allows that and the inbox has the default prefix, otherwise a
+// name that ends in a digest.
 func queueOf(prefix, receiver string) string {
 	if name := "payack_" + receiver; prefix == "" && len(name) <= 64 && queueName.MatchString(name) {
 		return name
@@ -48,7 +50,7 @@ func queueOf(prefix, receiver string) string {
 	return strings.ReplaceAll("payack_"+slug+"_"+hex.EncodeToString(sum[:4]), "__", "_")
 }
 
-// due writes a job for each row, in the transaction that makes it due.
+// due writes a job for each row, in the transaction that makes the rows due.
 func (in *Inbox) due(ctx context.Context, tx *sql.Tx, rows []schedule.Row) error {
 	if len(rows) > 0 && rows[0].Late {
 		var err error
@@ -61,7 +63,7 @@ func (in *Inbox) due(ctx context.Context, tx *sql.Tx, rows []schedule.Row) error
 	}
 	params := make([]river.InsertManyParams, len(rows))
 	for i, row := range rows {
-		// The row decides when it is given up.
+		// The row decides when to give up.
 		opts := river.InsertOpts{Queue: queueOf(in.cfg.prefix(), row.Receiver), MaxAttempts: math.MaxInt16}
 		if row.Wait > 0 {
 			opts.ScheduledAt = time.Now().Add(row.Wait)
@@ -84,15 +86,15 @@ func (*worker) Timeout(*river.Job[job]) time.Duration { return jobTimeout }
 
 // NextRetry implements river.Worker.
 func (*worker) NextRetry(j *river.Job[job]) time.Time {
-	if j.Args.next.IsZero() { // one that was rescued
+	if j.Args.next.IsZero() { // a rescued job
 		return time.Now()
 	}
 	return j.Args.next
 }
 
-// The least time for which a job snoozes: where the clocks of the process and of the
-// database differ, it may be too soon each time. And how long one does that somebody
-// has moved here from the queue of another inbox.
+// leastSnooze is the least time that a job snoozes: the process's clock may
+// differ from the database's, so that the job would be too early each time.
+// foreignSnooze is for a job that was moved here from the queue of another inbox.
 const (
 	leastSnooze   = 50 * time.Millisecond
 	foreignSnooze = time.Minute
@@ -106,7 +108,7 @@ func (w *worker) Work(ctx context.Context, j *river.Job[job]) error {
 	r := w.attempt(ctx, j.Args.Row, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := river.JobCompleteTx[*riverdatabasesql.Driver](ctx, tx, j)
 		if errors.Is(err, rivertype.ErrNotFound) {
-			return nil // somebody has deleted the job; the row is the record
+			return nil // the job was deleted; the row is the record
 		}
 		return err
 	})

@@ -5,8 +5,8 @@ import (
 	"log/slog"
 )
 
-// warnings passes warnings and errors on, as a client of River does by itself that
-// is given no logger: it says at level info what each queue does.
+// warnings passes on warnings and errors only, like a client of River that is
+// given no logger. At level info River logs what each queue does.
 type warnings struct{ slog.Handler }
 
 // Enabled implements slog.Handler.

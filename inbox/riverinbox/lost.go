@@ -11,17 +11,18 @@ import (
 	"github.com/payack/payack/inbox/internal/schedule"
 )
 
-// waiting finds which of some rows have a job that River begins by itself soon. One
-// that runs doesn't count: the row of an attempt that runs is not late, so its
-// process has ended before it began. Nor does one that is to run much later than its
-// row, whose time has been changed. The index of what River fetches finds them, which
-// has no finished job.
+// waiting finds which of some rows have a job that River will begin soon.
+//
+// A running job doesn't count: the row of a running attempt is not late, so this
+// job's process ended before its attempt began. Neither does a job scheduled much
+// later than its row, whose time was changed. The query uses the index that River
+// fetches jobs by, which has no finished jobs.
 const waiting = `SELECT args->>'inbox_row' FROM JOBS
 	WHERE state IN ('available', 'pending', 'retryable', 'scheduled') AND queue = $1 AND scheduled_at < now() + interval '10 seconds'
 	AND args->>'inbox_row' IN (SELECT unnest(string_to_array($2, ',')))`
 
-// lost returns those of a receiver's late rows that have no job. One process at a
-// time looks, so that a row gets one.
+// lost returns those of a receiver's late rows that have no job. A lock admits
+// one process at a time, so that a row gets only one job.
 func (in *Inbox) lost(ctx context.Context, tx *sql.Tx, rows []schedule.Row) ([]schedule.Row, error) {
 	queue := queueOf(in.cfg.prefix(), rows[0].Receiver)
 	var alone bool
@@ -55,7 +56,7 @@ func (in *Inbox) lost(ctx context.Context, tx *sql.Tx, rows []schedule.Row) ([]s
 	return out, found.Err()
 }
 
-// jobs names River's table.
+// jobs returns the name of River's table of jobs.
 func (in *Inbox) jobs() string {
 	if schema := in.client.Schema(); schema != "" {
 		return pgx.Identifier{schema, "river_job"}.Sanitize()

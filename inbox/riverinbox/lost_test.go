@@ -17,7 +17,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// soon has rows be taken to be late after half of a second.
+// soon makes rows count as late after half a second.
 func soon(cfg riverinbox.Config) riverinbox.Config {
 	cfg.Inbox.Lease = time.Second
 	return cfg
@@ -36,7 +36,7 @@ func (s *shop) atom(fn func(context.Context, *payack.PayatomEvent) error) (kept 
 	}
 }
 
-// pause pauses a queue before a process works it.
+// pause pauses a queue before any process works it.
 func (s *shop) pause(queue string) {
 	s.t.Helper()
 	s.exec(`INSERT INTO river_queue (name, created_at, paused_at, updated_at) VALUES ($1, now(), now(), now())`, queue)
@@ -46,12 +46,12 @@ const jobOf = `SELECT COUNT(*) FROM river_job WHERE args->>'inbox_row' = $1`
 
 func row(item inbox.Item) string { return fmt.Sprint(item.ID) }
 
-// A queue that is paused gets no more jobs for the same rows, however often it is
-// looked at, and one behind many rows that have a job gets its own again.
+// A paused queue gets no more jobs for the same rows, however often they are
+// checked. A row behind many rows with jobs gets its lost job back.
 func TestPausedQueueDoesNotGrow(t *testing.T) {
 	t.Parallel()
 	s := open(t, soon(config(pool(t, fresh(t)))))
-	const rows = 510 // more than are looked at in one go
+	const rows = 510 // more than one step of the reminder
 	for n := range rows {
 		s.kept(fmt.Sprint("P", n))
 	}
@@ -59,7 +59,7 @@ func TestPausedQueueDoesNotGrow(t *testing.T) {
 	last := row(s.item(fmt.Sprint("P", rows-1)))
 	s.exec(`UPDATE payack_inbox SET next_us = next_us - 6000000`)
 	s.run()
-	for range 3 { // each time all have been looked at
+	for range 3 { // each time, all rows have been checked
 		s.exec(`DELETE FROM river_job WHERE args->>'inbox_row' = $1`, last)
 		s.eventually("it has a job again", func() bool { return s.count(jobOf, last) == 1 })
 	}
@@ -68,8 +68,8 @@ func TestPausedQueueDoesNotGrow(t *testing.T) {
 	s.exec(`UPDATE river_queue SET paused_at = NULL, updated_at = now()`)
 }
 
-// The job of a process that was killed between fetching it and beginning runs for
-// ever. Its row gets one other, and no more.
+// A job stays running forever when its process was killed between fetching it and
+// beginning the attempt. Its row gets one other job, and no more.
 func TestJobOfAKilledProcess(t *testing.T) {
 	t.Parallel()
 	s := open(t, soon(config(pool(t, fresh(t)))))
@@ -89,7 +89,8 @@ func TestJobOfAKilledProcess(t *testing.T) {
 	assert.Equal(t, 1, s.count(jobOf+` AND state = 'available'`, a))
 }
 
-// A job that is to run long after its row counts as none: the clock had jumped.
+// A job that is scheduled long after its row is due doesn't count: the clock was
+// wrong.
 func TestJobOfAnotherTime(t *testing.T) {
 	t.Parallel()
 	s := open(t, soon(config(pool(t, fresh(t)))))
@@ -99,8 +100,8 @@ func TestJobOfAnotherTime(t *testing.T) {
 	s.eventually("processed", func() bool { return s.count(`SELECT COUNT(*) FROM effects`) == 1 })
 }
 
-// A receiver all of whose workers hang doesn't keep the rows of another from being
-// found.
+// A receiver whose workers all hang doesn't keep lost rows of another one from
+// being found.
 func TestHangingReceiverDoesNotStopReminders(t *testing.T) {
 	t.Parallel()
 	cfg := soon(config(pool(t, fresh(t))))
@@ -131,7 +132,7 @@ func TestHangingReceiverDoesNotStopReminders(t *testing.T) {
 	assert.Empty(t, hangs)
 }
 
-// What is tried again has a job at once, and need not be found.
+// A retry writes its job at once, and needs no reminder.
 func TestTriedAgainHasAJob(t *testing.T) {
 	t.Parallel()
 	cfg := config(pool(t, fresh(t)))
@@ -155,10 +156,10 @@ func TestTriedAgainHasAJob(t *testing.T) {
 	assert.Equal(t, 1, s.count(jobOf, a), "by a redelivery")
 }
 
-// An attempt that crashed leaves a job by which it is tried again.
+// A crashed attempt leaves a job for its retry.
 func TestRecoveryWritesAJob(t *testing.T) {
 	t.Parallel()
-	s := open(t, config(pool(t, fresh(t)))) // whose rows are late after 5 seconds
+	s := open(t, config(pool(t, fresh(t)))) // rows are late after 5 seconds
 	s.kept("A")
 	s.pause("payack_pts")
 	s.exec(`UPDATE payack_inbox SET state = 2, token = '\x01', attempts = 1, next_us = next_us + 3000000, started_us = next_us`)
@@ -169,7 +170,7 @@ func TestRecoveryWritesAJob(t *testing.T) {
 	assert.Equal(t, 1, s.count(jobOf, row(s.item("A"))), "in one transaction")
 }
 
-// River tries a failed attempt again when its row says.
+// River retries a failed attempt when its row is due.
 func TestRetriedWhenTheRowSays(t *testing.T) {
 	t.Parallel()
 	cfg := config(pool(t, fresh(t)))

@@ -15,7 +15,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// Inboxes with a prefix each share a database and River's tables, and no job.
+// Inboxes with different prefixes share a database and River's tables, but no
+// jobs.
 func TestPrefixesShareNoJobs(t *testing.T) {
 	t.Parallel()
 	dsn := fresh(t)
@@ -56,7 +57,7 @@ func TestPrefixesShareNoJobs(t *testing.T) {
 			go func() { _ = in.Run(context.Background()) }()
 			continue
 		}
-		// The last doesn't run, and nobody touches what is its own.
+		// The last inbox doesn't run, and no other one touches its rows.
 	}
 	s := &shop{t: t, db: db}
 	s.eventually("two of three", func() bool { return done[0].Load() == events && done[1].Load() == events })

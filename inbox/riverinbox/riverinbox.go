@@ -29,19 +29,19 @@ type Inbox struct {
 	own     bool // Open made the client
 	log     *slog.Logger
 	idle    schedule.Idle
-	mounted chan struct{} // there are more queues
+	mounted chan struct{} // signals new queues
 
 	mu      sync.Mutex
-	queues  []string      // of the receivers that are mounted
-	serving chan struct{} // closed when what goes on, Run or Drain, has ended; nil for none
+	queues  []string      // of the mounted receivers
+	serving chan struct{} // closed when the current Run or Drain has ended; nil if none runs
 	closed  chan struct{}
 	close   sync.Once
 }
 
-// Open opens the inbox, and makes a client of River unless one is given. It makes
-// the tables of both unless Inbox.NoMigrate is set; those of a client that is given
-// are its owner's. The error says what is wrong with the configuration, or what to
-// do about the database; see also [inbox.Open].
+// Open opens the inbox and, unless Config.Client is set, makes a client of River.
+// It creates or upgrades the inbox's tables, and River's for its own client,
+// unless Inbox.NoMigrate is set. The error names what is wrong with the
+// configuration or the database, and the fix; see also [inbox.Open].
 //
 // Mount receivers by giving the inbox to their constructors (Options.Inbox), then
 // call Run.
@@ -70,7 +70,7 @@ func Open(ctx context.Context, cfg Config) (*Inbox, error) {
 	return in, nil
 }
 
-// connect has River know the worker, by a client of its own if need be.
+// connect adds the worker to River, with a client of its own if none was given.
 func (in *Inbox) connect(ctx context.Context, w *worker) error {
 	workers := in.cfg.Workers
 	if in.own {
@@ -80,7 +80,8 @@ func (in *Inbox) connect(ctx context.Context, w *worker) error {
 		return fmt.Errorf("riverinbox: the client's Workers have one of an inbox already: %w; give each inbox a client", err)
 	}
 	if !in.own {
-		// Nobody has a queue without a name: this asks whether the client works at all.
+		// Removes no queue, since none has an empty name: it tests whether the
+		// client works jobs at all.
 		if err := in.client.Queues().Remove(ctx, ""); !errors.As(err, new(*river.QueueNotFoundError)) {
 			return errors.New("riverinbox: Config.Client only inserts jobs; make the client with a queue and with Workers")
 		}
@@ -94,7 +95,8 @@ func (in *Inbox) connect(ctx context.Context, w *worker) error {
 	var err error
 	in.client, err = river.NewClient(driver, &river.Config{
 		Workers: workers, Logger: in.log, JobTimeout: jobTimeout, RescueStuckJobsAfter: rescueAfter,
-		// A client that is to work needs a queue from the start. Run adds the receivers'.
+		// A client that works jobs needs a queue from the start. Run adds the
+		// receivers' queues.
 		Queues:            map[string]river.QueueConfig{"payack": {MaxWorkers: 1, FetchPollInterval: time.Minute}},
 		FetchPollInterval: queue.FetchPollInterval, FetchCooldown: queue.FetchCooldown,
 	})
@@ -121,7 +123,7 @@ func (in *Inbox) migrate(ctx context.Context, driver *riverdatabasesql.Driver) e
 		return fmt.Errorf("riverinbox: River's tables: %w", err)
 	}
 	defer conn.Close()
-	// River doesn't expect that several processes migrate at once.
+	// River's migration is not safe in several processes at once.
 	err = dialect.Exclusively(ctx, conn, dialect.PostgreSQL, "payack_river_migrate", func(dialect.Querier) error {
 		_, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
 		return err
@@ -132,7 +134,7 @@ func (in *Inbox) migrate(ctx context.Context, driver *riverdatabasesql.Driver) e
 	return nil
 }
 
-// text is what a validation found, as an error.
+// text returns a validation's messages as an error.
 func text(r *rivermigrate.ValidateResult) error {
 	if r == nil || len(r.Messages) == 0 {
 		return nil
@@ -140,8 +142,8 @@ func text(r *rivermigrate.ValidateResult) error {
 	return errors.New(r.Messages[0])
 }
 
-// Mount implements [payack.Inbox]. It may be called while Run runs, which works the
-// queues of the receivers that are mounted.
+// Mount implements [payack.Inbox]. It may be called while Run runs, which then
+// works the new receiver's queue as well.
 func (in *Inbox) Mount(name string, d payack.Desk) error {
 	if err := in.Inbox.Mount(name, d); err != nil {
 		return err
@@ -156,8 +158,9 @@ func (in *Inbox) Mount(name string, d payack.Desk) error {
 	return nil
 }
 
-// Close has Run end, waits for the attempts that run and for River to have recorded
-// them, and makes Keep fail. The database's pool is its owner's to close, after this.
+// Close ends Run, waits for running attempts and until River has recorded them,
+// and makes Keep fail with [inbox.ErrClosed]. It leaves the database's pool open;
+// close that afterwards.
 func (in *Inbox) Close() error {
 	in.mu.Lock()
 	in.close.Do(func() { close(in.closed) })

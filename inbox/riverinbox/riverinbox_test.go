@@ -63,7 +63,7 @@ func open(t *testing.T, cfg riverinbox.Config) *shop {
 	return s
 }
 
-// run runs the inbox until the test has ended.
+// run runs the inbox until the end of the test.
 func (s *shop) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -109,13 +109,13 @@ func (s *shop) item(order string) inbox.Item {
 	return items[0]
 }
 
-// eventually waits for what is recorded after an attempt has ended.
+// eventually waits for what is recorded after an attempt.
 func (s *shop) eventually(what string, ok func() bool) {
 	s.t.Helper()
 	require.Eventually(s.t, ok, time.Minute, 20*time.Millisecond, what)
 }
 
-// The row and its job are both there, or both not.
+// The row and its job commit together.
 func TestRowAndJobCommitTogether(t *testing.T) {
 	t.Parallel()
 	s := open(t, config(pool(t, fresh(t))))
@@ -142,8 +142,8 @@ func text(t *testing.T, res *http.Response) string {
 	return string(b[:n])
 }
 
-// The job completes in the transaction of the function, and is as it was where that
-// is rolled back.
+// The job completes in the function's transaction. If that is rolled back, the
+// job is unchanged.
 func TestJobCompletesInTheTransaction(t *testing.T) {
 	t.Parallel()
 	s := open(t, config(pool(t, fresh(t))))
@@ -171,8 +171,8 @@ func TestJobCompletesInTheTransaction(t *testing.T) {
 	})
 }
 
-// The job of a dead letter is cancelled, and says why. What is tried again has
-// another job.
+// The job of a dead letter is cancelled with the reason. A retry gets another
+// job.
 func TestDeadLetter(t *testing.T) {
 	t.Parallel()
 	cfg := config(pool(t, fresh(t)))
@@ -185,7 +185,7 @@ func TestDeadLetter(t *testing.T) {
 		return s.count(`SELECT COUNT(*) FROM river_job WHERE state = 'cancelled' AND errors[1]->>'error' LIKE '%'||$1||'%'`, errShop.Error()) == 1
 	})
 	assert.Equal(t, inbox.Dead, s.item("A").State)
-	s.exec(`UPDATE river_job SET state = 'available', finalized_at = NULL, scheduled_at = now()`) // somebody has River try it again
+	s.exec(`UPDATE river_job SET state = 'available', finalized_at = NULL, scheduled_at = now()`) // a person retries it in River
 	s.eventually("nothing to do", func() bool { return s.count(`SELECT COUNT(*) FROM river_job WHERE state = 'completed'`) == 1 })
 	assert.Equal(t, 1, s.item("A").Attempts, "a dead letter is retried through the inbox")
 	s.exec(`UPDATE payack_inbox SET since_us = 1`)
@@ -195,8 +195,8 @@ func TestDeadLetter(t *testing.T) {
 	})
 }
 
-// What has no job any more is due again soon: the row is the record. So are the
-// rows of an inbox that had no River.
+// A row that has lost its job is soon due again, because the row is the record.
+// So are the rows of an inbox that had no River.
 func TestForgottenByRiver(t *testing.T) {
 	t.Parallel()
 	dsn := fresh(t)
@@ -214,7 +214,7 @@ func TestForgottenByRiver(t *testing.T) {
 	s := open(t, config(pool(t, dsn)))
 	s.kept("B")
 	s.exec(`DELETE FROM river_job`)
-	s.exec(`UPDATE payack_inbox SET next_us = next_us - 6000000`) // so long ago
+	s.exec(`UPDATE payack_inbox SET next_us = next_us - 6000000`) // due long ago
 	s.run()
 	s.eventually("processed", func() bool { return s.count(`SELECT COUNT(*) FROM effects`) == 2 })
 	assert.Equal(t, 2, s.count(`SELECT COUNT(DISTINCT id) FROM effects`))
@@ -250,8 +250,9 @@ type greet struct {
 
 func (greet) Kind() string { return "greet" }
 
-// A client of the merchant's own works the inbox beside their jobs, which their
-// function adds in its transaction. While Run doesn't run, the inbox's jobs wait.
+// The merchant's own client works the inbox beside jobs of the merchant's, which
+// the function inserts in its transaction. While Run doesn't run, the inbox's
+// jobs wait.
 func TestOwnClient(t *testing.T) {
 	t.Parallel()
 	cfg := config(pool(t, fresh(t)))
@@ -278,7 +279,7 @@ func TestOwnClient(t *testing.T) {
 	require.NoError(t, cfg.Client.Start(t.Context()))
 	t.Cleanup(func() { assert.NoError(t, cfg.Client.Stop(context.Background())) })
 	s.kept("A")
-	ordinary := func(order string) { // the client works
+	ordinary := func(order string) { // shows that the client works
 		_, err := cfg.Client.Insert(t.Context(), greet{order}, nil)
 		require.NoError(t, err)
 		assert.Equal(t, order, <-greeted)
@@ -339,7 +340,7 @@ func TestConfig(t *testing.T) {
 	})
 }
 
-// Several processes that start at once make the tables of both.
+// Several processes that start at once create the tables of both.
 func TestOpenAtOnce(t *testing.T) {
 	t.Parallel()
 	dsn := fresh(t)
@@ -360,7 +361,7 @@ func TestOpenAtOnce(t *testing.T) {
 	}
 }
 
-// Run is called once at a time, and again after it has ended.
+// Run runs once at a time, and again after it has ended.
 func TestRunAgain(t *testing.T) {
 	t.Parallel()
 	s := open(t, config(pool(t, fresh(t))))
@@ -380,7 +381,7 @@ func TestRunAgain(t *testing.T) {
 	assert.Equal(t, "FAILED", text(t, s.pay("LATE", payack.PTSSuccess)))
 }
 
-// Names of receivers that River takes for queues stay as they are.
+// A receiver's name that River accepts stays as it is in the queue's name.
 func TestQueues(t *testing.T) {
 	t.Parallel()
 	for receiver, want := range map[string]string{

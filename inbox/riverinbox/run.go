@@ -12,11 +12,13 @@ import (
 	"github.com/payack/payack/inbox"
 )
 
-// Run processes what is kept, until ctx ends or Close is called, and returns when
-// the attempts that run by then have ended. A client that Open made works for as
-// long; one that was given is its owner's to start and to stop, and works nothing of
-// the inbox while Run doesn't run. Run may be called once at a time. While the
-// database can't be reached it tries again.
+// Run processes what is kept until ctx ends or Close is called. It then waits for
+// running attempts and returns nil. Call Run once at a time; a second call
+// returns an error. After Close it returns [inbox.ErrClosed]. While the database
+// is unreachable, Run logs that and keeps trying.
+//
+// A client that Open made works while Run runs. A client in Config is started and
+// stopped by its owner; it works no queue of the inbox while Run doesn't run.
 func (in *Inbox) Run(ctx context.Context) error {
 	ended, err := in.begin()
 	switch {
@@ -28,9 +30,9 @@ func (in *Inbox) Run(ctx context.Context) error {
 	return in.serve(ctx, in.Inbox.Run)
 }
 
-// Drain processes what is due now and returns when nothing is, and nothing runs.
-// What waits for another try after a failure is left. It is for tests; where Run
-// runs, it waits for it.
+// Drain processes what is due now. It returns when nothing is due and nothing
+// runs; events that wait for a retry are left. While Run runs, Drain waits for it
+// instead. It is for tests.
 func (in *Inbox) Drain(ctx context.Context) error {
 	for {
 		ended, err := in.begin()
@@ -52,8 +54,8 @@ func (in *Inbox) Drain(ctx context.Context) error {
 	}
 }
 
-// begin has the caller serve. Where somebody does it returns what is closed when
-// they have ended.
+// begin claims the right to serve. If another Run or Drain has it, begin returns
+// a channel that is closed when that one ends.
 func (in *Inbox) begin() (ended <-chan struct{}, err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -76,8 +78,7 @@ func (in *Inbox) end() {
 	in.serving = nil
 }
 
-// serve has River work for as long as the rows' own work goes on, which renews
-// leases and therefore ends after it.
+// serve lets River work while rows runs. rows renews the leases, so it ends last.
 func (in *Inbox) serve(ctx context.Context, rows func(context.Context) error) error {
 	defer in.end()
 	apart, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -90,7 +91,7 @@ func (in *Inbox) serve(ctx context.Context, rows func(context.Context) error) er
 	}
 	end()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
-		return err // nil, of Run
+		return err // nil, from Run
 	}
 	if ctx.Err() == nil {
 		return inbox.ErrClosed
@@ -100,10 +101,10 @@ func (in *Inbox) serve(ctx context.Context, rows func(context.Context) error) er
 
 var errToEnd = errors.New("the context has ended, or the inbox is closed")
 
-// work has River work, until ctx or the inbox ends, or the rows' work does, whose
-// error it returns then.
+// work lets River work until ctx ends or the inbox is closed, and returns
+// errToEnd. If rows ends first, work returns its error, received from ended.
 func (in *Inbox) work(ctx context.Context, ended <-chan error) error {
-	apart := context.WithoutCancel(ctx) // a client that is cancelled doesn't wait for its jobs
+	apart := context.WithoutCancel(ctx) // a cancelled client doesn't wait for its jobs
 	var worked []string
 	defer func() { in.stop(apart, worked) }()
 	for again := time.After(0); ; {
@@ -126,8 +127,8 @@ func (in *Inbox) work(ctx context.Context, ended <-chan error) error {
 	}
 }
 
-// start adds the queues that River doesn't work yet, and starts a client that Open
-// made.
+// start adds the queues that River doesn't work yet, and starts a client that
+// Open made.
 func (in *Inbox) start(ctx context.Context, worked []string) ([]string, error) {
 	in.mu.Lock()
 	queues := slices.Clone(in.queues)
@@ -140,7 +141,7 @@ func (in *Inbox) start(ctx context.Context, worked []string) ([]string, error) {
 		if errors.As(err, new(*river.QueueAlreadyAddedError)) {
 			return worked, fmt.Errorf("%w; leave it out of the client's Queues", err)
 		}
-		if err != nil { // it is there all the same, and doesn't work
+		if err != nil { // the queue exists already, and doesn't work
 			_ = in.client.Queues().Remove(ctx, queue)
 			return worked, err
 		}
@@ -152,16 +153,16 @@ func (in *Inbox) start(ctx context.Context, worked []string) ([]string, error) {
 	return worked, in.client.Start(ctx)
 }
 
-// stop has River work nothing of the inbox, and waits for the jobs that run.
+// stop removes the inbox's queues from River, and waits for running jobs.
 func (in *Inbox) stop(ctx context.Context, worked []string) {
-	if in.own { // first: a client that is still starting waits for its queues
+	if in.own { // first, because a client that is still starting waits for its queues
 		_ = in.client.Stop(ctx)
 	}
 	ended, end := context.WithCancel(ctx)
 	end()
-	for _, ctx := range []context.Context{ended, ctx} { // all are to end before one is waited for
+	for _, ctx := range []context.Context{ended, ctx} { // remove all of them, then wait for each
 		for _, queue := range worked {
-			_ = in.client.Queues().Remove(ctx, queue) // which fails when ctx ends
+			_ = in.client.Queues().Remove(ctx, queue) // fails when ctx ends
 		}
 	}
 }

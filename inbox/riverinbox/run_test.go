@@ -12,7 +12,8 @@ import (
 	"github.com/payack/payack"
 )
 
-// After Close the pool may be closed: River has recorded its jobs, and Run has ended.
+// Once Close has returned, the pool may be closed: Run has ended, and River has
+// recorded its jobs.
 func TestCloseWaitsForRiver(t *testing.T) {
 	t.Parallel()
 	s := open(t, config(pool(t, fresh(t))))
@@ -37,7 +38,7 @@ func TestCloseWaitsForRiver(t *testing.T) {
 	}
 }
 
-// Drain beside a Run that begins or ends doesn't take its place, and drains.
+// A Drain beside a Run that begins or ends does not take its place, and drains.
 func TestDrainBesideRun(t *testing.T) {
 	t.Parallel()
 	s := open(t, config(pool(t, fresh(t))))
