@@ -1,5 +1,5 @@
-// Package adapttest is the conformance suite for ways to mount payack in a web
-// framework. It is for users' own adaptors and routers, too:
+// Package adapttest is the conformance suite for adaptors that mount payack in a
+// web framework. Run it on your own adaptor or router:
 //
 //	func TestConformance(t *testing.T) {
 //		adapttest.Run(t, adapttest.Framework{
@@ -11,7 +11,7 @@
 //		})
 //	}
 //
-// Run it with -race. It needs no assertion library. Everything goes over
+// Run it with -race. It needs no assertion library. All requests go over
 // connections on loopback.
 package adapttest
 
@@ -27,30 +27,31 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// Framework says how payack is mounted in a framework. Its functions start a
-// server on loopback and return its URL, without a path. The server has the
-// route POST /callbacks/{tenant}, in the framework's own spelling, with a path
-// parameter named tenant. It ends with t.Cleanup.
+// Framework mounts payack in a framework. Each of its functions starts a server
+// on loopback, which ends with t.Cleanup, and returns its URL without a path. The
+// server has the route POST /callbacks/{tenant}, in the framework's own syntax,
+// with a path parameter named tenant.
 type Framework struct {
-	// Handler serves h at the route.
+	// Handler serves h at the route. It is required.
 	Handler func(t testing.TB, h http.Handler) (url string)
-	// Wrap puts rc in front of a handler of the framework's own kind, which calls
-	// shop. It is nil for a framework that has none.
+	// Wrap serves a handler of the framework's own kind, which calls shop, behind
+	// rc. Leave it nil if the adaptor wraps no such handlers.
 	Wrap func(t testing.TB, rc *middleware.Receiver[*payack.PayatomEvent], shop Shop) (url string)
-	// ReadsAhead says that the server has read the body before it calls a handler,
-	// so that a slow one is ended by the server's own timeout. Set that to a second:
-	// the suite waits 30.
+	// ReadsAhead means that the server reads the body before it calls a handler.
+	// A slow body is then ended by the server's own timeout: set that to a
+	// second, since the suite waits for 30.
 	ReadsAhead bool
 }
 
-// Shop is what the merchant's handler does. The framework's handler calls it with
-// the context that is documented for payack's functions. It reports an error, if
-// there is one, in the framework's way, and writes the answer, if there is one, by
-// the framework's functions, in the order that the framework wants. It lets a panic
-// pass.
+// Shop is the body of the merchant's handler. The framework's handler calls it
+// with the context that the adaptor documents for payack's functions. The handler
+// then reports a non-nil error and writes a non-nil answer, both by the
+// framework's functions and in the order that the framework requires. It must let
+// a panic pass.
 type Shop func(ctx context.Context, seen Seen) (*payack.Answer, error)
 
-// Seen is what a handler reads of the request by the framework's functions.
+// Seen is what a handler reads from the request through the framework's
+// functions.
 type Seen struct {
 	Tenant string // the path parameter
 	Body   string
@@ -72,8 +73,8 @@ func Run(t *testing.T, f Framework) {
 	}
 }
 
-// Serve starts a server of net/http for h, which ends with the test, and returns
-// its URL.
+// Serve starts a server of net/http for h and returns its URL. The server ends
+// with the test.
 func Serve(t testing.TB, h http.Handler) (url string) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(h)

@@ -10,7 +10,7 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// TestMux: net/http's own mux needs no adaptor.
+// net/http's own mux needs no adaptor.
 func TestMux(t *testing.T) {
 	serve := func(t testing.TB, h http.Handler) string {
 		mux := http.NewServeMux()

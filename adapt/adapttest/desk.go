@@ -8,7 +8,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// redelivered calls the merchant once.
+// redelivered: an event that is delivered again is not processed again.
 func redelivered(p *probe) {
 	url := p.serve(p.config(), settle)
 	for range 3 {
@@ -17,7 +17,8 @@ func redelivered(p *probe) {
 	p.calls(1)
 }
 
-// failing asks the provider to send again, and what is sent again is processed.
+// failing: the provider is asked to deliver again, and the redelivery is
+// processed.
 func failing(p *probe) {
 	url := p.serveBroken(func() error { return errShop })
 	for range 2 {
@@ -28,7 +29,7 @@ func failing(p *probe) {
 	p.calls(3)
 }
 
-// panicking is failing, and the server goes on.
+// panicking: the same for a panic; the server survives it.
 func panicking(p *probe) {
 	url := p.serveBroken(func() error { panic("in the merchant's code") })
 	for range 2 {
@@ -39,8 +40,8 @@ func panicking(p *probe) {
 	p.calls(3)
 }
 
-// aborting is the panic that net/http ends a connection for. No server may make
-// an acceptance of it, nor end.
+// aborting: a handler panics with http.ErrAbortHandler, by which net/http ends
+// the connection. No server may turn that into an acceptance, or stop.
 func aborting(p *probe) {
 	url := p.serveBroken(func() error { panic(http.ErrAbortHandler) })
 	res, err := p.callback(tenant, "ORD-1").Post(p.Context(), nil, url+path(tenant))
@@ -51,7 +52,7 @@ func aborting(p *probe) {
 	p.accepted(p.post(url, tenant, p.callback(tenant, "ORD-1")))
 }
 
-// serveBroken starts a receiver with a merchant who fails until it is repaired.
+// serveBroken starts a receiver whose merchant fails until it is repaired.
 func (p *probe) serveBroken(fails func() error) (url string) {
 	p.Helper()
 	return p.serve(p.config(), func(context.Context, *payack.PayatomEvent) error {
@@ -62,7 +63,8 @@ func (p *probe) serveBroken(fails func() error) (url string) {
 	})
 }
 
-// sees is what the framework's functions read behind Wrap.
+// sees: the handler behind Wrap reads the request through the framework's
+// functions.
 func sees(p *probe) {
 	cb := p.callback(tenant, "ORD-1")
 	want := Seen{Tenant: tenant, Body: string(cb.Body)}
@@ -74,12 +76,13 @@ func sees(p *probe) {
 		}
 		return nil, nil
 	})
-	// The query is not signed, so that it is not there.
+	// The query is not signed, so the handler must not see it.
 	p.accepted(p.postTo(url+path(tenant)+"?order_id=ORD-2", cb))
 	p.calls(1)
 }
 
-// ownAnswer stands when it accepts. Payack answers what is sent again.
+// ownAnswer: an answer of the handler's that accepts is sent as it is. Payack
+// answers redeliveries.
 func ownAnswer(p *probe) {
 	own := payack.Answer{Status: http.StatusAccepted, ContentType: "text/html", Body: "taken"}
 	url := p.serveAnswer(own, nil)
@@ -88,8 +91,8 @@ func ownAnswer(p *probe) {
 	p.calls(1)
 }
 
-// ownFailure stands as well, whether the status or an error says so, and what is
-// sent again is processed.
+// ownFailure: an answer of the handler's that fails, by status or by error, is
+// sent as it is. The redelivery is processed.
 func ownFailure(p *probe) {
 	for status, err := range map[int]error{
 		http.StatusServiceUnavailable: nil,
@@ -107,7 +110,8 @@ func ownFailure(p *probe) {
 	}
 }
 
-// idle is a handler of which nobody knows whether it has run.
+// idle: the handler neither asks for the event nor answers, so that it may not
+// have run. The event fails.
 func idle(p *probe) {
 	url := p.framework.wrap(p, p.config(), func(context.Context, Seen) (*payack.Answer, error) {
 		p.called("nobody asked")
@@ -119,7 +123,7 @@ func idle(p *probe) {
 	p.calls(2)
 }
 
-// serveAnswer starts a receiver in front of a handler that answers itself.
+// serveAnswer starts a receiver in front of a handler that gives this answer.
 func (p *probe) serveAnswer(own payack.Answer, err error) (url string) {
 	p.Helper()
 	return p.framework.wrap(p, p.config(), func(context.Context, Seen) (*payack.Answer, error) {

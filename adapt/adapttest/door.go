@@ -17,7 +17,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// genuine delivers an event with all that belongs to it.
+// genuine: an event arrives complete.
 func genuine(p *probe) {
 	cb := p.callback(tenant, "ORD-1")
 	cb.Header.Set("X-Sender", "the gateway")
@@ -49,7 +49,7 @@ func genuine(p *probe) {
 	p.accepted(p.post(url, tenant, chunked))
 }
 
-// tampered delivers nothing that isn't signed.
+// tampered: nothing arrives that isn't signed.
 func tampered(p *probe) {
 	url := p.serve(p.config(), settle)
 	forgeries, err := payacktest.Forgeries(p.callback(tenant, "ORD-1"))
@@ -58,7 +58,7 @@ func tampered(p *probe) {
 	}
 	for _, forged := range forgeries {
 		if n := forged.Callback.ContentLength(); n >= 0 && n != int64(len(forged.Callback.Body)) {
-			continue // the server's business
+			continue // the server refuses it itself
 		}
 		right := payacktest.Rejected
 		res := p.post(url, tenant, forged.Callback)
@@ -72,7 +72,7 @@ func tampered(p *probe) {
 	p.calls(0)
 }
 
-// tenants are told apart by what the framework makes of the path.
+// tenants: the path parameter selects the tenant.
 func tenants(p *probe) {
 	url := p.serve(p.config(), func(_ context.Context, ev *payack.PayatomEvent) error {
 		if want := strings.ToLower(ev.OrderID); ev.Tenant != want {
@@ -88,7 +88,7 @@ func tenants(p *probe) {
 	p.calls(2)
 }
 
-// refused is what needs no reading.
+// refused: requests are refused before their body is read.
 func refused(p *probe) {
 	url := p.serve(p.config(), settle)
 	for reason, header := range map[payack.Reason][2]string{
@@ -102,7 +102,7 @@ func refused(p *probe) {
 	p.calls(0)
 }
 
-// bodyLimit is the receiver's, and not only the server's.
+// bodyLimit: the receiver's limit holds, beside the server's.
 func bodyLimit(p *probe) {
 	config := p.config()
 	config.MaxBody = 8 << 10
@@ -116,7 +116,7 @@ func bodyLimit(p *probe) {
 	p.accepted(p.post(url, tenant, p.callback(tenant, "ORD-1")))
 }
 
-// slowBody ends a delivery whose body stops halfway.
+// slowBody: a delivery whose body stops halfway is ended.
 func slowBody(p *probe) {
 	config := p.config()
 	config.ReadTimeout = 200 * time.Millisecond

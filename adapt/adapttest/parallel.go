@@ -17,18 +17,19 @@ const (
 	senders = 50
 )
 
-// kept is what a program may keep of a delivery when its handler has returned:
-// servers that reuse their buffers would change it.
+// kept is what a program may keep of a delivery after its handler has returned. A
+// server that reuses its buffers would change it.
 type kept struct {
-	request  *http.Request // what a KeyFunc is given
+	request  *http.Request // the request that a KeyFunc gets
 	delivery *payack.Delivery
 }
 
-// parallel delivers each of many events once, and mixes none of them up.
+// parallel: each of many concurrent events arrives once, and none is mixed up
+// with another.
 func parallel(p *probe) {
 	var mu sync.Mutex
 	found := map[string]*kept{}
-	of := func(header http.Header) *kept { // mu is held
+	of := func(header http.Header) *kept { // mu must be held
 		id := string([]byte(header.Get("X-Order")))
 		if found[id] == nil {
 			found[id] = &kept{}
@@ -64,7 +65,7 @@ func parallel(p *probe) {
 	}
 }
 
-// tenantOf spreads the orders.
+// tenantOf distributes the orders over the tenants.
 func tenantOf(i int) string {
 	if i%2 == 0 {
 		return tenant
@@ -72,7 +73,7 @@ func tenantOf(i int) string {
 	return other
 }
 
-// sendMany posts an order each, and returns what it sent by order.
+// sendMany posts a callback for each order and returns the callbacks by order.
 func (p *probe) sendMany(url string) map[string]payacktest.Callback {
 	sent := map[string]payacktest.Callback{}
 	work := make(chan int, many)
@@ -104,7 +105,7 @@ func (p *probe) sendMany(url string) map[string]payacktest.Callback {
 	return sent
 }
 
-// changed says what is not as it was sent.
+// changed describes what differs from what was sent; empty if nothing does.
 func (k *kept) changed(id string, cb payacktest.Callback) string {
 	var i int
 	_, _ = fmt.Sscanf(id, "ORD-%d", &i)

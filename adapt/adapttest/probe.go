@@ -17,7 +17,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// The tenants of the route, and their keys. One is escaped in a path.
+// The tenants of the route, and their keys. One name needs escaping in a path.
 const (
 	tenant = "shop"
 	other  = "another shop"
@@ -30,7 +30,7 @@ var keys = map[string]payacktest.PayatomKeys{
 
 var errShop = errors.New("the order could not be settled")
 
-// merchant is what the merchant does with an event.
+// merchant is the merchant's function.
 type merchant func(ctx context.Context, ev *payack.PayatomEvent) error
 
 // start serves a receiver and returns the server's URL.
@@ -65,7 +65,7 @@ func (f Framework) wrap(t testing.TB, config middleware.PayatomConfig, shop Shop
 	return f.Wrap(t, rc, shop)
 }
 
-// probe is one test of one property.
+// probe tests one property.
 type probe struct {
 	*testing.T
 	framework Framework
@@ -77,7 +77,8 @@ type probe struct {
 	repaired atomic.Bool
 }
 
-// config is a receiver's whose tenants are told apart by the path parameter.
+// config returns the configuration of a receiver whose tenant is the path
+// parameter.
 func (p *probe) config() middleware.PayatomConfig {
 	prepared := map[string]*verify.PayatomKeys{}
 	for name, k := range keys {
@@ -99,7 +100,7 @@ func (p *probe) config() middleware.PayatomConfig {
 	}
 }
 
-// serve starts the receiver with a merchant who does this.
+// serve starts the receiver with this merchant.
 func (p *probe) serve(config middleware.PayatomConfig, does merchant) (url string) {
 	p.Helper()
 	return p.start(p, config, func(ctx context.Context, ev *payack.PayatomEvent) error {
@@ -126,13 +127,13 @@ func (p *probe) calls(want int) {
 
 func settle(context.Context, *payack.PayatomEvent) error { return nil }
 
-// callback is one of a tenant's, about an order.
+// callback returns a callback for a tenant's order.
 func (p *probe) callback(tenant, order string) payacktest.Callback {
 	p.Helper()
 	return payacktest.Payatom(keys[tenant]).Order(order).Callback(p)
 }
 
-// path is where a tenant's callbacks go.
+// path returns the path of a tenant's callbacks.
 func path(tenant string) string { return "/callbacks/" + url.PathEscape(tenant) }
 
 // post sends a callback to a tenant's path.

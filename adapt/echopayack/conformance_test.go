@@ -43,7 +43,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// TestWrapHandler: echo's own way to mount a handler is right, too.
+// echo.WrapHandler mounts a handler correctly, too.
 func TestWrapHandler(t *testing.T) {
 	adapttest.Run(t, adapttest.Framework{Handler: func(t testing.TB, h http.Handler) string {
 		e := quiet()

@@ -11,59 +11,62 @@
 //
 //	ev, ok := payack.EventFrom[*payack.PTSEvent](c.Request().Context())
 //
-// The exact body is in c.Request().Body, to be read and bound as if nobody had.
-// Path parameters are in c.Param as ever, and in r.PathValue for payack's KeyFunc.
+// The exact body is in c.Request().Body and can be read and bound as usual. Path
+// parameters are in c.Param as usual, and in r.PathValue for payack's KeyFunc.
 //
-// The query and forms are not signed, and behind Wrap c.QueryParam and
-// c.FormValue find none; except a query that middleware in front of it has asked
-// c.QueryParams for, which echo keeps. Settle by the event, never by them.
+// The query and forms are not signed, so c.QueryParam and c.FormValue find
+// nothing behind Wrap. There is one exception: echo keeps a query that middleware
+// in front of Wrap has read by c.QueryParams. Settle by the event, never by them.
 //
 // # What becomes of the event
 //
 // The event is accepted, and not delivered again, when the handler returns nil
+// and
 //
-//   - with nothing written, and it has asked for the event or the delivery: the
-//     provider is answered by its contract;
-//   - with a 2xx written: it stands as it is, so it has to be what the provider
-//     expects to read. c.NoContent(200) is an answer too, with an empty body
-//     instead of the contract's words.
+//   - has asked for the event or the delivery and has written nothing: the
+//     provider gets the answer of its contract;
+//   - or has written a 2xx: that is sent as it is, so it must be what the
+//     provider expects. c.NoContent(200) is such an answer, with an empty
+//     body instead of the contract's words.
 //
-// It failed, so that the provider's next delivery of it is processed again,
+// The event fails, so that the provider's next delivery of it is processed again,
 // when the handler
 //
-//   - returned an error, of whatever type and whatever was answered before. If
-//     nothing was, the provider is answered by its contract: echo's error handler
-//     does not see the error, which is in payack's log;
-//   - called middleware.Fail(c.Request().Context(), err);
-//   - answered with another status than 2xx;
-//   - panicked. Payack sees it first and answers by contract; middleware.Recover
-//     of echo in front has nothing to do, and one behind makes an error of it.
+//   - returns an error of any type, whatever it has answered. If it has
+//     answered nothing, the provider gets the answer of its contract; the
+//     error is in payack's log, and echo's error handler does not see it;
+//   - calls middleware.Fail(c.Request().Context(), err);
+//   - answers with another status than 2xx;
+//   - panics. Payack recovers the panic first and answers by the contract, so
+//     echo's middleware.Recover in front sees none. Behind Wrap,
+//     middleware.Recover turns the panic into an error.
 //
-// An event fails too where nobody has processed it: echo matched no route, or the
-// handler neither asked for the event or the delivery nor wrote anything. A
-// handler that needs nothing of the event says so by
+// The event also fails when nobody has processed it: when no route matched, or
+// when the handler neither asked for the event or the delivery nor wrote
+// anything. A handler that needs nothing of the event accepts it by
 // middleware.Fail(c.Request().Context(), nil).
 //
-// Afterwards c.Response() and c.Request() are what they were. The answer has been
+// After Wrap, c.Response() and c.Request() are restored. The answer has been
 // sent, so middleware in front sees its status and size, and can't add to it.
 //
 // # Not echo.WrapMiddleware
 //
 // echo.WrapMiddleware(rc.Wrap) hides the errors that handlers return: echo writes
-// them behind payack's back, after the provider was told that all is well. Payack
-// recognises it: the handler is not called, the event fails, and the log names this
-// package. echo.WrapHandler is right for
-// handlers of package handlers, as [Handler] is.
+// them after payack has told the provider that the event was accepted. Payack
+// recognises this: it does not call the handler, the event fails, and the log
+// names this package. echo.WrapHandler is right for handlers of package handlers,
+// and so is Handler.
 //
 // # Bodies that were read before
 //
-// Middleware in front of payack must leave the body alone: the signature covers
-// its exact bytes. c.Bind consumes it; middleware.BodyDump of echo puts it back;
-// middleware.Decompress changes it. Payack recognises a consumed body, answers
-// "send again" and logs the reason body_consumed. Mount payack first.
+// The signature covers the exact bytes of the body, so middleware in front of
+// payack must leave it unchanged. c.Bind consumes it; middleware.BodyDump of echo
+// puts it back; middleware.Decompress changes it. Payack recognises a consumed
+// body, asks the provider to deliver again, and logs the reason body_consumed.
+// Mount payack first.
 //
 // # Addresses
 //
-// c.RealIP is not used. AllowedAddresses and TrustedProxies of payack's options
-// decide.
+// Payack does not use c.RealIP. AllowedAddresses and TrustedProxies of its
+// options decide.
 package echopayack

@@ -10,15 +10,15 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// Wrap returns echo middleware that calls the handler behind it with each
-// verified event of rc. The package's documentation says what it finds and what
-// makes an event accepted or failed.
+// Wrap returns echo middleware. It calls the handler behind it with each verified
+// event of rc. The package documentation says what that handler finds, and when
+// the event is accepted or failed.
 //
-// It panics, when it is mounted and not while serving, if rc is nil (its
-// constructor has then returned an error), and if rc has an Inbox, since a wrapped
-// handler can't run later.
+// Wrap panics if rc is nil, because its constructor returned an error, or if rc
+// has an Inbox, because a wrapped handler can't run later. It panics while the
+// routes are set up, not while serving.
 func Wrap[E payack.Event](rc *middleware.Receiver[E]) echo.MiddlewareFunc {
-	rc.Wrap(http.NotFoundHandler()) // which panics where rc can't wrap
+	rc.Wrap(http.NotFoundHandler()) // panics if rc can't wrap
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) error {
 			request, response := c.Request(), c.Response()
@@ -28,22 +28,23 @@ func Wrap[E payack.Event](rc *middleware.Receiver[E]) echo.MiddlewareFunc {
 			}()
 			serve(c, rc.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				c.SetRequest(r)
-				// A response of its own, because echo's knows one status only.
+				// A fresh response, because echo's remembers only one status.
 				c.SetResponse(echo.NewResponse(w, c.Logger()))
 				if err := next(c); err != nil {
-					middleware.Fail(r.Context(), err) // a nil would say that the handler has run
+					middleware.Fail(r.Context(), err) // nil would say that the handler has processed the event
 				}
 			})))
-			return nil // the provider is answered: echo's error handler would write a second answer
+			return nil // the provider has its answer; echo's error handler would write another
 		}
 	}
 }
 
 // Handler returns h, a handler of package handlers or any other, as a handler of
-// echo. Path parameters are known as r.PathValue, which a KeyFunc needs to tell
-// tenants apart (a catch-all's name is "*").
+// echo. It sets echo's path parameters as r.PathValue, which a KeyFunc needs to
+// distinguish tenants; the name of a catch-all is "*".
 //
-// It panics, when it is mounted and not while serving, if h is nil.
+// Handler panics if h is nil. It panics while the routes are set up, not while
+// serving.
 func Handler(h http.Handler) echo.HandlerFunc {
 	if nilness.Of(h) {
 		panic("echopayack: Handler: the handler is nil; look at the error that its constructor returned")

@@ -13,7 +13,7 @@ import (
 
 var errReported = errors.New("the order could not be settled")
 
-// quiet is an echo whose log nobody reads.
+// quiet is an echo that logs nowhere.
 func quiet() *echo.Echo {
 	e := echo.New()
 	e.Logger = slog.New(slog.DiscardHandler)

@@ -14,10 +14,9 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// A handler that was there before stays: an error that it returns makes PTS send
-// again.
+// An existing handler stays as it is: if it returns an error, PTS delivers again.
 func ExampleWrap() {
-	keys := payacktest.NewPTSKeys() // yours come from the environment
+	keys := payacktest.NewPTSKeys() // in production, from the environment
 	rc, err := middleware.NewPTS(middleware.PTSConfig{
 		UserID: keys.UserID, Safecode: keys.Safecode, PublicKeys: []string{keys.PublicKey},
 	})
@@ -42,7 +41,7 @@ func ExampleWrap() {
 }
 
 func ExampleHandler() {
-	keys := payacktest.NewPTSKeys() // yours come from the environment
+	keys := payacktest.NewPTSKeys() // in production, from the environment
 	h, err := handlers.NewPTS(handlers.PTSConfig{
 		UserID: keys.UserID, Safecode: keys.Safecode, PublicKeys: []string{keys.PublicKey},
 	}, func(_ context.Context, ev *payack.PTSEvent) error {

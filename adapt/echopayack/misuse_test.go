@@ -16,8 +16,9 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// Echo's own wrapping hides what handlers return. They are not called: whatever they
-// did would be done again at each redelivery. The log names the fix.
+// echo.WrapMiddleware hides the errors of handlers. Handlers behind it are not
+// called: whatever they did would be repeated at each redelivery. The log names
+// the fix.
 func TestWrapMiddleware(t *testing.T) {
 	for name, handler := range map[string]echo.HandlerFunc{
 		"an error":  func(c *echo.Context) error { asks(c); return errors.New("not settled") },

@@ -22,7 +22,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// watch remembers what payack observed.
+// watch records what payack observed.
 type watch struct {
 	mu   sync.Mutex
 	seen []payack.Observation
@@ -34,8 +34,8 @@ func (w *watch) Observe(_ context.Context, o *payack.Observation) {
 	w.seen = append(w.seen, *o)
 }
 
-// observed returns n observations: on a real server the client may have the
-// answer before it is observed.
+// observed waits for n observations and returns them: on a real server the client
+// may have the answer before it is observed.
 func (w *watch) observed(t testing.TB, n int) []payack.Observation {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -46,7 +46,7 @@ func (w *watch) observed(t testing.TB, n int) []payack.Observation {
 	return w.seen
 }
 
-// front is what middleware in front of payack sees afterwards.
+// front is what middleware in front of payack sees after the call.
 type front struct {
 	status    int
 	size      int64
@@ -94,8 +94,8 @@ func (s *shop) post(t testing.TB, path string) (status int, contentType, body st
 	return res.StatusCode, res.Header.Get("Content-Type"), text(t, res)
 }
 
-// TestWrap holds what echo's handlers may do against what the provider is
-// answered and what becomes of the event.
+// For each thing that a handler of echo may do: what the provider is answered,
+// and what happens to the event.
 func TestWrap(t *testing.T) {
 	asked := func(err error) echo.HandlerFunc {
 		return func(c *echo.Context) error { asks(c); return err }
@@ -106,7 +106,7 @@ func TestWrap(t *testing.T) {
 		behind  []echo.MiddlewareFunc
 		status  int
 		body    string
-		reason  payack.Reason // none: accepted
+		reason  payack.Reason // empty if accepted
 		is      error
 	}{
 		{name: "asked", handler: asked(nil), status: 200, body: "SUCCESS"},
@@ -155,7 +155,8 @@ func TestWrap(t *testing.T) {
 			s.observed(t, 1)
 			assert.Equal(t, front{status: test.status, size: int64(len(test.body)), committed: true, restored: true}, s.front)
 
-			// What was accepted is a duplicate then, and what failed is processed again.
+			// Delivered again, an accepted event is a duplicate, and a failed one
+			// is processed.
 			s.post(t, "/pts")
 			seen := s.observed(t, 2)
 			if test.reason == "" {
@@ -173,8 +174,7 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-// TestNoRoute: on all routes of an echo, an event that no route takes is not
-// lost.
+// With Wrap on all routes of an echo, an event for which no route matches fails.
 func TestNoRoute(t *testing.T) {
 	s, wrap := newShop(t)
 	s.echo.Use(wrap)
@@ -182,8 +182,7 @@ func TestNoRoute(t *testing.T) {
 	assert.Equal(t, "FAILED", body)
 }
 
-// TestBodyReadBefore: a consumed body is recognised, one that was put back is not
-// noticed.
+// A consumed body is recognised. A body that was put back makes no difference.
 func TestBodyReadBefore(t *testing.T) {
 	read := func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) error {

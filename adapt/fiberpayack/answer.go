@@ -8,10 +8,10 @@ import (
 	"github.com/gofiber/fiber/v3"
 )
 
-// answer is a response that is held back until the handler has returned.
+// answer holds a response back until the handler has returned.
 type answer struct {
 	header http.Header // as it was when the status was written
-	live   http.Header // what the handler changes
+	live   http.Header // the handler changes this one
 	status int         // 0 until it is written
 	body   []byte
 }
@@ -24,7 +24,7 @@ func (a *answer) WriteHeader(status int) {
 	switch {
 	case status < 100 || status > 999:
 		panic(fmt.Sprintf("fiberpayack: %d is not the status of an answer", status))
-	case status < 200 || a.status != 0: // what announces is not sent
+	case status < 200 || a.status != 0: // informational responses are not sent
 		return
 	}
 	a.status, a.header = status, a.live.Clone()
@@ -58,14 +58,15 @@ func (a *answer) send(c fiber.Ctx) {
 	}
 }
 
-// bounded is a writer whose read deadline is fiber's: the body has been read.
+// bounded is a writer whose read deadline does nothing: fiber has read the body
+// already.
 type bounded struct{ *answer }
 
-// SetReadDeadline is what payack calls to bound the reading of a body.
+// SetReadDeadline does nothing. Payack calls it to bound the reading of a body.
 func (bounded) SetReadDeadline(time.Time) error { return nil }
 
-// writer returns what a handler writes to. Without a read timeout of fiber's it
-// has no read deadline, which payack warns about.
+// writer returns the writer for the handler. Without a read timeout of fiber's it
+// has no read deadline, and payack warns about that.
 func (a *answer) writer(timeout bool) http.ResponseWriter {
 	if timeout {
 		return bounded{a}

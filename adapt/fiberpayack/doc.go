@@ -8,51 +8,53 @@
 //
 // # What it does
 //
-// Fiber runs on fasthttp, which reuses the memory of a request as soon as its
-// handler has returned. Payack keeps requests longer: in an inbox, in recordings,
-// in the log. So the handler gets a request of its own: method, target, path
-// values, headers and body are copied. It has the values of c.Context(), and the
-// path parameters as r.PathValue, which a KeyFunc needs to tell tenants apart;
-// they are unescaped, as those of net/http are. A catch-all's name is that of
-// fiber, "*1" for the first one.
+// Fiber runs on fasthttp, which reuses the memory of a request once its handler
+// has returned. Payack keeps requests longer: in an inbox, in recordings, in the
+// log. So Handler copies method, target, path values, headers and body into a
+// request of its own. That request has the values of c.Context(), and the path
+// parameters as r.PathValue, which a KeyFunc needs to distinguish tenants. They
+// are unescaped, as in net/http. A catch-all has fiber's name, "*1" for the first
+// one.
 //
-// Fiber's own adaptor copies none of it, and must not be used for payack.
+// Fiber's own adaptor copies nothing, and must not be used for payack.
 //
 // # No Wrap
 //
-// Handlers of fiber can't stand behind payack: they read and write fasthttp's
-// request and response, which payack does not see. Give receivers a function, by
-// package handlers; what a handler of fiber did goes into it. With
-// adaptor.HTTPMiddleware(rc.Wrap) fiber runs the handler after the provider was
-// answered. Payack recognises that: the event fails, and the log names the fix.
+// A handler of fiber can't run behind payack: it reads and writes fasthttp's
+// request and response, which payack does not see. Move its work into a function,
+// and give that to a constructor of package handlers. With
+// adaptor.HTTPMiddleware(rc.Wrap), fiber would run the handler after the provider
+// was answered. Payack recognises this: the event fails, and the log names the
+// fix.
 //
 // # Limits of the server
 //
-// Fiber reads a body before it calls a handler. So fiber's limits come first, and
+// Fiber reads the body before it calls a handler. So its limits come first, and
 // two of them must be set:
 //
-//   - fiber.Config.ReadTimeout ends a body that does not arrive; there is none by
-//     default. ReadTimeout of payack's options has no effect. Where fiber has none
-//     payack warns once.
-//   - fiber.Config.BodyLimit is what fiber keeps in memory for anybody who sends it,
-//     4 MiB by default; payack's MaxBody, 64 KiB by default, is looked at later. What
-//     is over fiber's limit is answered by fiber, with 413.
+//   - fiber.Config.ReadTimeout ends a body that does not arrive. Fiber has
+//     none by default, and payack warns once about that. ReadTimeout of
+//     payack's options has no effect.
+//   - fiber.Config.BodyLimit bounds what fiber holds in memory for any
+//     sender: 4 MiB by default. Fiber answers 413 to a larger body. Payack's
+//     MaxBody, 64 KiB by default, is checked later.
 //
-// With StreamRequestBody payack reads the body itself, within its MaxBody. It is
-// then not to be kept by handlers of other packages.
+// With StreamRequestBody, payack reads the body itself, within its MaxBody.
+// Handlers of other packages must then not keep the body.
 //
-// Fiber does not tell a handler that the client has hung up. Payack goes on then
-// anyway.
+// Fiber does not report that the client has hung up, so payack goes on
+// processing.
 //
 // # Panics
 //
-// A panic in a handler ends a process that runs on fasthttp, unless a middleware
-// recovers it. Payack makes a failure of one in the merchant's function. What
-// panics else, Handler logs, and answers 500; for http.ErrAbortHandler it ends the
-// connection without an answer, as net/http does.
+// On fasthttp, a panic in a handler ends the process unless middleware recovers
+// it. Payack recovers a panic of the merchant's function, and the event fails.
+// Handler recovers every other panic, logs it and answers 500. For
+// http.ErrAbortHandler it ends the connection without an answer, as net/http
+// does.
 //
 // # Addresses
 //
-// The client is the peer of the connection; c.IP and fiber's ProxyHeader are not
-// used. AllowedAddresses and TrustedProxies of payack's options decide.
+// The client is the peer of the connection. Payack does not use c.IP and fiber's
+// ProxyHeader; AllowedAddresses and TrustedProxies of its options decide.
 package fiberpayack

@@ -15,7 +15,7 @@ import (
 )
 
 func ExampleHandler() {
-	keys := payacktest.NewPTSKeys() // yours come from the environment
+	keys := payacktest.NewPTSKeys() // in production, from the environment
 	h, err := handlers.NewPTS(handlers.PTSConfig{
 		UserID: keys.UserID, Safecode: keys.Safecode, PublicKeys: []string{keys.PublicKey},
 	}, func(_ context.Context, ev *payack.PTSEvent) error {

@@ -14,10 +14,11 @@ import (
 )
 
 // Handler returns h, a handler of package handlers or any other, as a handler of
-// fiber. The package's documentation says what it is given. What it writes is held
-// in memory until it returns, so it can neither flush nor take the connection over.
+// fiber. The package documentation says what request h gets. Its answer is held
+// in memory until h returns, so h can neither flush nor hijack the connection.
 //
-// It panics, when it is mounted and not while serving, if h is nil.
+// Handler panics if h is nil. It panics while the routes are set up, not while
+// serving.
 func Handler(h http.Handler) fiber.Handler {
 	if nilness.Of(h) {
 		panic("fiberpayack: Handler: the handler is nil; look at the error that its constructor returned")
@@ -41,13 +42,13 @@ func Handler(h http.Handler) fiber.Handler {
 	}
 }
 
-// thrown is a panic that was recovered.
+// thrown is a recovered panic.
 type thrown struct {
 	value any
 	stack []byte
 }
 
-// serve calls the handler, and returns its panic: fasthttp recovers none.
+// serve calls the handler and returns its panic, because fasthttp recovers none.
 func serve(h http.Handler, w http.ResponseWriter, r *http.Request) (p *thrown) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -58,7 +59,7 @@ func serve(h http.Handler, w http.ResponseWriter, r *http.Request) (p *thrown) {
 	return nil
 }
 
-// aborts reports whether the handler wanted the connection to end.
+// aborts reports whether the panic asks for the connection to end.
 func (p *thrown) aborts() bool {
 	err, ok := p.value.(error)
 	return ok && errors.Is(err, http.ErrAbortHandler)

@@ -22,7 +22,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// answer is what a client gets.
+// answer is what a client receives.
 type answer struct {
 	status            int
 	contentType, body string
@@ -41,7 +41,7 @@ func request(t testing.TB, method, url, contentType, body string) answer {
 	return answer{res.StatusCode, res.Header.Get("Content-Type"), string(got)}
 }
 
-// TestAnswers: what a handler writes arrives as it would from net/http.
+// A handler's answer arrives as from net/http.
 func TestAnswers(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -80,14 +80,14 @@ func TestAnswers(t *testing.T) {
 			app := fiber.New()
 			app.Post("/", fiberpayack.Handler(test.handler))
 			url := serve(t, app)
-			for range 2 { // the server goes on
+			for range 2 { // the server survives
 				assert.Equal(t, test.want, request(t, "POST", url, "text/plain", "body"))
 			}
 		})
 	}
 }
 
-// TestRequest: a handler sees a request as net/http would have made it.
+// A handler gets the request that net/http would have made.
 func TestRequest(t *testing.T) {
 	app := fiber.New()
 	type key struct{}
@@ -117,7 +117,7 @@ func TestRequest(t *testing.T) {
 	assert.Equal(t, answer{status: 200}, request(t, "PUT", serve(t, app)+"/of/a%20shop/x/y?q=1", "a/b", "the body"))
 }
 
-// TestTwoContentTypes: fasthttp keeps the last one only, and payack refuses both.
+// Of two content types fasthttp keeps only the last. Payack refuses both.
 func TestTwoContentTypes(t *testing.T) {
 	keys := payacktest.NewPtopKeys()
 	h, err := handlers.NewPtop(quiet(keys.Config(), io.Discard), func(context.Context, *payack.PtopEvent) error { return nil })
@@ -141,9 +141,8 @@ func quiet(config middleware.PtopConfig, log io.Writer) middleware.PtopConfig {
 	return config
 }
 
-// TestHTTPMiddleware: fiber runs the handler behind payack when the provider has
-// been answered. No event may be taken for processed then, and the log names the
-// fix.
+// With adaptor.HTTPMiddleware, fiber runs the handler after the provider was
+// answered. The event must fail, and the log names the fix.
 func TestHTTPMiddleware(t *testing.T) {
 	var log bytes.Buffer
 	keys := payacktest.NewPtopKeys()
@@ -157,7 +156,8 @@ func TestHTTPMiddleware(t *testing.T) {
 	assert.Contains(t, log.String(), "adapt/fiberpayack")
 }
 
-// TestFibersAdaptor: it hands on what fasthttp reuses, and the log says what to use.
+// Fiber's own adaptor passes on memory that fasthttp reuses. The log says what to
+// use instead.
 func TestFibersAdaptor(t *testing.T) {
 	var log bytes.Buffer
 	keys := payacktest.NewPtopKeys()
@@ -171,7 +171,7 @@ func TestFibersAdaptor(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(log.String(), "use fiberpayack.Handler"), log.String())
 }
 
-// TestReadTimeout: without one nothing ends a slow body, and the log says so.
+// Without a ReadTimeout nothing ends a slow body, and the log says so.
 func TestReadTimeout(t *testing.T) {
 	for timeout, warns := range map[time.Duration]bool{0: true, time.Minute: false} {
 		var log bytes.Buffer
@@ -187,7 +187,7 @@ func TestReadTimeout(t *testing.T) {
 	}
 }
 
-// TestBodyLimit: fiber's own comes first.
+// Fiber's own body limit comes first.
 func TestBodyLimit(t *testing.T) {
 	app := fiber.New(fiber.Config{BodyLimit: 1 << 10})
 	app.Post("/", fiberpayack.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("called") })))

@@ -35,15 +35,15 @@ func requestOf(c fiber.Ctx) (*http.Request, error) {
 	return r, nil
 }
 
-// headerOf copies the headers. Host is none of net/http's.
+// headerOf copies the headers. In net/http, Host is not among them.
 func headerOf(c fiber.Ctx) http.Header {
 	header := http.Header{}
 	for name, value := range c.Request().Header.All() {
 		header.Add(string(name), string(value))
 	}
 	header.Del("Host")
-	// Fasthttp keeps the last content type only. With two of them, two readers could
-	// each take another one: payack wants to see both.
+	// Fasthttp keeps only the last content type. If there are two, different
+	// readers could each choose another one, so payack needs to see both.
 	var types []string
 	for name, value := range c.Request().Header.AllInOrder() {
 		if strings.EqualFold(string(name), "Content-Type") {
@@ -56,8 +56,8 @@ func headerOf(c fiber.Ctx) http.Header {
 	return header
 }
 
-// setBody gives the request a copy of the body, as it was sent: fiber's c.Body
-// unpacks what is compressed. A stream is read by the handler.
+// setBody gives the request a copy of the body as it was sent; fiber's c.Body
+// decompresses. The handler reads a stream itself.
 func setBody(r *http.Request, c fiber.Ctx) {
 	if stream := c.Request().BodyStream(); stream != nil {
 		r.Body, r.ContentLength = io.NopCloser(stream), int64(max(c.Request().Header.ContentLength(), -1))
@@ -70,7 +70,7 @@ func setBody(r *http.Request, c fiber.Ctx) {
 	}
 }
 
-// pathValue returns a path parameter as net/http would know it.
+// pathValue returns a path parameter as net/http would unescape it.
 func pathValue(c fiber.Ctx, name string) string {
 	value := c.Params(name)
 	if !c.App().Config().UnescapePath {

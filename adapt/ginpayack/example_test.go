@@ -14,10 +14,10 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// A handler that was there before stays: an error that it attaches to gin's context
-// makes PTS send again.
+// An existing handler stays as it is: if it attaches an error to gin's context,
+// PTS delivers again.
 func ExampleWrap() {
-	keys := payacktest.NewPTSKeys() // yours come from the environment
+	keys := payacktest.NewPTSKeys() // in production, from the environment
 	rc, err := middleware.NewPTS(middleware.PTSConfig{
 		UserID: keys.UserID, Safecode: keys.Safecode, PublicKeys: []string{keys.PublicKey},
 	})
@@ -43,7 +43,7 @@ func ExampleWrap() {
 }
 
 func ExampleHandler() {
-	keys := payacktest.NewPTSKeys() // yours come from the environment
+	keys := payacktest.NewPTSKeys() // in production, from the environment
 	h, err := handlers.NewPTS(handlers.PTSConfig{
 		UserID: keys.UserID, Safecode: keys.Safecode, PublicKeys: []string{keys.PublicKey},
 	}, func(_ context.Context, ev *payack.PTSEvent) error {

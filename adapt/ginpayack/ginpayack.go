@@ -12,14 +12,15 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// Wrap returns gin middleware that calls the handlers behind it with each
-// verified event of rc. The package's documentation says what they find and
-// what makes an event accepted or failed.
+// Wrap returns gin middleware. It calls the handlers behind it with each verified
+// event of rc. The package documentation says what those handlers find, and when
+// the event is accepted or failed.
 //
-// It panics, when it is mounted and not while serving, if rc is nil: its
-// constructor has then returned an error.
+// Wrap panics if rc is nil, because its constructor returned an error, or if rc
+// has an Inbox, because a wrapped handler can't run later. It panics while the
+// routes are set up, not while serving.
 func Wrap[E payack.Event](rc *middleware.Receiver[E]) gin.HandlerFunc {
-	rc.Wrap(http.NotFoundHandler()) // which panics if there is none
+	rc.Wrap(http.NotFoundHandler()) // panics if rc can't wrap
 	var own uintptr
 	handler := func(c *gin.Context) {
 		outer, request := c.Writer, c.Request
@@ -27,7 +28,7 @@ func Wrap[E payack.Event](rc *middleware.Receiver[E]) gin.HandlerFunc {
 		defer func() {
 			c.Writer, c.Request = outer, request
 			if !returned {
-				c.Abort() // gin would go on with the handlers that were not to run
+				c.Abort() // otherwise gin would call the handlers that must not run
 			}
 		}()
 		serve(c, rc.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -42,7 +43,7 @@ func Wrap[E payack.Event](rc *middleware.Receiver[E]) gin.HandlerFunc {
 			returned = true
 			behind.finish()
 			if err := failure(c, before, behind); err != nil {
-				middleware.Fail(r.Context(), err) // a nil would say that a handler has run
+				middleware.Fail(r.Context(), err) // nil would say that a handler has processed the event
 			}
 		})))
 	}
@@ -50,9 +51,9 @@ func Wrap[E payack.Event](rc *middleware.Receiver[E]) gin.HandlerFunc {
 	return handler
 }
 
-// failure returns why the handlers did not process the event. It is nil if they
-// did, if what they wrote says it, and if they gave no sign: payack knows what
-// they asked for.
+// failure returns why the handlers did not process the event. It returns nil if
+// they did, if their answer shows it, or if nothing shows it: then payack knows
+// whether they asked for the event.
 func failure(c *gin.Context, before int, w *writer) error {
 	switch {
 	case len(c.Errors) > before:
@@ -67,13 +68,14 @@ func failure(c *gin.Context, before int, w *writer) error {
 	return nil
 }
 
-// Handler returns h, a handler of package handlers or any other, as a handler
-// of gin. Other than gin.WrapH it makes gin's path parameters known as
-// r.PathValue, which a KeyFunc needs to tell tenants apart (a catch-all's value
-// begins with a slash, as c.Param has it), and it keeps gin.Recovery from
-// turning a callback that panicked with http.ErrAbortHandler into a 200.
+// Handler returns h, a handler of package handlers or any other, as a handler of
+// gin. It does two things more than gin.WrapH. It sets gin's path parameters as
+// r.PathValue, which a KeyFunc needs to distinguish tenants; as in c.Param, a
+// catch-all's value begins with a slash. And it keeps gin.Recovery from answering
+// 200 when a callback panics with http.ErrAbortHandler.
 //
-// It panics, when it is mounted and not while serving, if h is nil.
+// Handler panics if h is nil. It panics while the routes are set up, not while
+// serving.
 func Handler(h http.Handler) gin.HandlerFunc {
 	if nilness.Of(h) {
 		panic("ginpayack: Handler: the handler is nil; look at the error that its constructor returned")
@@ -81,8 +83,9 @@ func Handler(h http.Handler) gin.HandlerFunc {
 	return func(c *gin.Context) { serve(c, h) }
 }
 
-// serve has h answer, for good: gin itself sends a status without a body only
-// when all handlers have returned, and takes another one until then.
+// serve calls h and sends its status at once. Gin itself would send a status
+// without a body only after all handlers, and would let them change it until
+// then.
 func serve(c *gin.Context, h http.Handler) {
 	for _, p := range c.Params {
 		c.Request.SetPathValue(p.Key, p.Value)
@@ -90,8 +93,8 @@ func serve(c *gin.Context, h http.Handler) {
 	w, answered := c.Writer, false
 	defer func() {
 		// A panic passes through. If it is http.ErrAbortHandler, gin.Recovery
-		// swallows it, and gin would send the 200 that it begins with: to some
-		// providers, "accepted".
+		// swallows it, and gin would send its initial status, 200: to some
+		// providers that means accepted.
 		if !answered && !w.Written() {
 			w.WriteHeader(http.StatusInternalServerError)
 		}

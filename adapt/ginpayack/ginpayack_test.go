@@ -33,7 +33,7 @@ import (
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.TestMode)
-	gin.DefaultErrorWriter = io.Discard // the panics that gin.Recovery reports
+	gin.DefaultErrorWriter = io.Discard // where gin.Recovery reports panics
 	m.Run()
 }
 
@@ -42,7 +42,7 @@ const (
 	signingKey = "a signing key of this test only"
 )
 
-// throwaway is the key pair that stands for PTS's.
+// throwaway is the key pair that the tests use as PTS's.
 var throwaway = sync.OnceValues(func() (private payack.Secret, public string) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -74,7 +74,7 @@ func signed(t testing.TB, order string) string {
 	return string(body)
 }
 
-// watch remembers what payack observed.
+// watch records what payack observed.
 type watch struct {
 	mu   sync.Mutex
 	seen []payack.Observation
@@ -86,10 +86,11 @@ func (w *watch) Observe(_ context.Context, o *payack.Observation) {
 	w.seen = append(w.seen, *o)
 }
 
-// last is of the only delivery since the last call.
+// last returns the only observation since the last call.
 func (w *watch) last(t testing.TB) payack.Observation {
 	t.Helper()
-	// On a real server the client may have the answer before it is observed.
+	// On a real server the client may have the answer before the observer is
+	// called.
 	require.Eventually(t, func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.seen) > 0 }, 5*time.Second, time.Millisecond)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -122,7 +123,7 @@ func ptopReceiver(t testing.TB, w *watch) *middleware.Receiver[*payack.PtopEvent
 	return rc
 }
 
-// answer is what a provider gets.
+// answer is what a provider receives.
 type answer struct {
 	status      int
 	contentType string
@@ -140,7 +141,7 @@ func request(path string, m verify.Message) *http.Request {
 	return r
 }
 
-// post sends over a real connection, and finds exactly one answer.
+// post sends over a real connection, and expects exactly one answer.
 func post(t testing.TB, h http.Handler, path string, m verify.Message) answer {
 	t.Helper()
 	server := httptest.NewServer(h)
@@ -172,7 +173,7 @@ func ptopMessage(t testing.TB, order string) verify.Message {
 	return m
 }
 
-// outside is what middleware in front of payack sees afterwards.
+// outside is what middleware in front of payack sees after the call.
 type outside struct {
 	status, size int
 	written      bool
@@ -188,13 +189,13 @@ func (o *outside) look(c *gin.Context) {
 
 var errReported = errors.New("the order could not be settled")
 
-// TestWrap holds what gin handlers may do against what the provider is
-// answered and what becomes of the event, over a recorder and a connection.
+// For each thing that gin handlers may do: what the provider is answered, and
+// what happens to the event. Both over a recorder and over a connection.
 func TestWrap(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		handler []gin.HandlerFunc
-		// The answers, of PTS in words and of Ptop by status.
+		// PTS's answer is in its body, Ptop's in its status.
 		pts, ptop answer
 		outcome   payack.Outcome
 		reason    payack.Reason
@@ -308,7 +309,7 @@ func TestWrap(t *testing.T) {
 					}
 					assert.Equal(t, outside{status: want.status, size: len(want.body), written: true, restored: true}, *seen)
 
-					// Only what was accepted is not processed again.
+					// Only an accepted event is not processed again.
 					send(engine, path, m)
 					again := test.outcome
 					if again == payack.OutcomeAccepted {
@@ -323,10 +324,10 @@ func TestWrap(t *testing.T) {
 
 func chain(handlers ...gin.HandlerFunc) []gin.HandlerFunc { return handlers }
 
-// asks is a handler that processes an event, as far as it shows.
+// asks is a handler that shows that it processes an event.
 func asks(c *gin.Context) { payack.EventFrom[*payack.PTSEvent](c.Request.Context()) }
 
-// idle is one that shows nothing.
+// idle is a handler that shows nothing.
 func idle(*gin.Context) {}
 
 func mustNotRun(*gin.Context) { panic("this handler was not to run") }
@@ -358,8 +359,8 @@ func TestWrapRefuses(t *testing.T) {
 	assert.Equal(t, payack.ReasonTooLarge, w.last(t).Reason)
 }
 
-// TestWrapAbortsAConnection: http.ErrAbortHandler ends the connection without
-// an answer; where gin.Recovery swallows it, what gin sends is no success.
+// http.ErrAbortHandler ends the connection without an answer. If gin.Recovery
+// swallows it, gin still sends no success.
 func TestWrapAbortsAConnection(t *testing.T) {
 	abort := func(*gin.Context) { panic(http.ErrAbortHandler) }
 	w := &watch{}
@@ -394,7 +395,7 @@ func TestWrapHandsOnTheEvent(t *testing.T) {
 	body := signed(t, "O-1")
 	ran := 0
 	engine := gin.New()
-	engine.Use(func(c *gin.Context) { // an error from before is not the handler's
+	engine.Use(func(c *gin.Context) { // an earlier error is not the handler's
 		_ = c.Error(errors.New("attached before payack"))
 	})
 	engine.POST("/pts/:tenant", ginpayack.Wrap(ptsReceiver(t, &watch{})), func(c *gin.Context) {
@@ -432,8 +433,8 @@ func TestWrapHandsOnTheEvent(t *testing.T) {
 	assert.Equal(t, 1, ran)
 }
 
-// TestWrapKnowsGinsContext: gin's own context hands on the event only with
-// ContextWithFallback, as the package's documentation warns.
+// Gin's own context passes on the event only with ContextWithFallback, as the
+// package documentation warns.
 func TestWrapKnowsGinsContext(t *testing.T) {
 	for fallback, want := range map[bool]answer{false: failed, true: success} {
 		engine := gin.New()
@@ -450,7 +451,7 @@ func TestWrapKnowsGinsContext(t *testing.T) {
 	}
 }
 
-// TestTenants sends one tenant's callback under another's path too.
+// A tenant's callback is refused under another tenant's path.
 func TestTenants(t *testing.T) {
 	_, public := throwaway()
 	keys := map[string]*verify.PTSKeys{}
@@ -490,7 +491,7 @@ func TestTenants(t *testing.T) {
 		assert.Equal(t, failed, post(t, engine, "/callbacks/nobody/"+route, m))
 		assert.Equal(t, payack.ReasonUnknownTenant, w.last(t).Reason)
 	}
-	// What Handler is for.
+	// Without Handler the tenant is unknown.
 	assert.Equal(t, failed, post(t, engine, "/callbacks/shop/bare", ptsMessage(t, "O-1")))
 	assert.Equal(t, payack.ReasonUnknownTenant, w.last(t).Reason)
 }
@@ -522,8 +523,8 @@ func TestHandler(t *testing.T) {
 	assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 }
 
-// TestBodyReadBefore: middleware in front that consumes the body is recognised,
-// one that puts it back is not noticed.
+// Middleware in front that consumes the body is recognised. If it puts the body
+// back, that makes no difference.
 func TestBodyReadBefore(t *testing.T) {
 	restore := func(c *gin.Context) {
 		body, err := c.GetRawData()
@@ -553,7 +554,7 @@ func TestBodyReadBefore(t *testing.T) {
 			assert.Equal(t, test.want, post(t, engine, "/pts", ptsMessage(t, "O-1")))
 			assert.Equal(t, test.reason, w.last(t).Reason)
 
-			// Behind payack it may do what it likes.
+			// Behind payack the same middleware may read the body.
 			engine.POST("/first", ginpayack.Wrap(rc), test.before, asks)
 			assert.Equal(t, success, post(t, engine, "/first", ptsMessage(t, "O-2")))
 			assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
@@ -561,8 +562,8 @@ func TestBodyReadBefore(t *testing.T) {
 	}
 }
 
-// TestNoRoute: on an engine-wide chain an event that no route takes is not
-// lost, and a NoRoute handler that answers has taken it.
+// With Wrap on the whole engine, an event for which no route matches fails. A
+// NoRoute handler that answers has processed it.
 func TestNoRoute(t *testing.T) {
 	w := &watch{}
 	engine := gin.New()
@@ -575,7 +576,7 @@ func TestNoRoute(t *testing.T) {
 	assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 }
 
-// TestLoggedStatus: what gin's logger writes is what the provider got.
+// Gin's logger writes the status that the provider received.
 func TestLoggedStatus(t *testing.T) {
 	var log bytes.Buffer
 	engine := gin.New()

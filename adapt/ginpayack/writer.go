@@ -13,12 +13,12 @@ import (
 // unsent is the size of an answer of which nothing was sent, as in gin.
 const unsent = -1
 
-// writer is what gin handlers behind Wrap write to. Like gin's own it sends a
-// status with the first byte; unlike it, it knows a status that was set from
-// the one that gin begins with, and sends through payack's writer, which has to
-// see whether the handlers answer themselves.
+// writer is the writer of gin handlers behind Wrap. Like gin's own writer it
+// sends the status with the first byte. Unlike gin's, it distinguishes a status
+// that was set from the initial 200. It sends through payack's writer, which must
+// see whether the handlers answer.
 type writer struct {
-	gin.ResponseWriter // what was there before, for all that is no answer
+	gin.ResponseWriter // the original writer, for everything that is no answer
 	tracked            http.ResponseWriter
 	status             int // 0 until it is set
 	size               int
@@ -26,18 +26,18 @@ type writer struct {
 
 var _ gin.ResponseWriter = (*writer)(nil)
 
-// Unwrap is for http.ResponseController.
+// Unwrap supports http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.tracked }
 
-// WriteHeader sets the status, which changes until something is sent. Gin calls
-// it with -1 to keep the one that is set.
+// WriteHeader sets the status, which may change until something is sent. Gin
+// calls it with -1 to keep the current status.
 func (w *writer) WriteHeader(status int) {
 	switch {
 	case status <= 0 || w.Written():
 		return
 	case status < 200 || status > 999:
-		// net/http would take it for an announcement, or panic too late for
-		// payack to answer.
+		// net/http would send it as an informational response, or would panic too
+		// late for payack to answer.
 		panic(fmt.Sprintf("ginpayack: %d is not the status of an answer", status))
 	}
 	w.status = status
@@ -66,7 +66,7 @@ func (w *writer) WriteString(s string) (int, error) {
 	return n, err
 }
 
-// Status is the one that was set, or will be sent.
+// Status returns the status that was set, or that will be sent.
 func (w *writer) Status() int {
 	if w.status == 0 {
 		return http.StatusOK
@@ -83,7 +83,7 @@ func (w *writer) Flush() {
 	w.ResponseWriter.Flush()
 }
 
-// Hijack is refused: nobody could tell what the provider was answered.
+// Hijack returns an error: payack could not know what the provider was answered.
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, fmt.Errorf("ginpayack: the connection of a callback can't be taken over: %w", http.ErrNotSupported)
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func ExampleNew() {
-	metrics, err := otelpayack.New(otelpayack.Config{}) // and Inbox: in, where there is one
+	metrics, err := otelpayack.New(otelpayack.Config{}) // add Inbox: in if there is an inbox
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,29 +1,34 @@
-// Package otelpayack measures and traces what payack does, on the API of
-// OpenTelemetry: your SDK decides where it goes.
+// Package otelpayack measures and traces payack through the API of OpenTelemetry.
+// Your SDK decides where the data goes.
 //
 // [New] returns a [payack.Observer] for Options.Observer. The metrics:
 //
-//   - payack.delivery.duration (s): a request, from its arrival to its answer, or an
-//     event that was found by asking
-//   - payack.delivery.age (s): how old the order was whose payment was found by
+//   - payack.delivery.duration (s): the duration of a request, from its
+//     arrival to its answer, or of settling an event that was found by asking
+//     the provider
+//   - payack.delivery.age (s): the age of an order whose payment was found by
 //     asking, because its callback never came
-//   - messaging.process.duration (s): an attempt to process an event that an inbox
-//     kept
-//   - payack.stage.duration (s), where Config.Stages asks for it: the stages of both
-//   - payack.inbox.pending, payack.inbox.dead and payack.inbox.oldest.age (s), where
-//     Config.Inbox is given
+//   - messaging.process.duration (s): the duration of an attempt to process
+//     an event that an inbox kept
+//   - payack.stage.duration (s), if Config.Stages is set: the duration of
+//     each stage of both
+//   - payack.inbox.pending, payack.inbox.dead and payack.inbox.oldest.age
+//     (s), if Config.Inbox is set
 //
-// The attributes are payack.provider, payack.outcome, error.type (the reason; absent
-// where an event was accepted or a duplicate), payack.source (query for what was found
-// by asking; absent for callbacks), payack.stage, and for attempts messaging.system,
-// messaging.operation.name and messaging.operation.type. All of
-// them have few values, whatever is sent: no identity, address, path or number of an
-// attempt is among them.
+// The attributes are payack.provider, payack.outcome, payack.stage, and
+//   - error.type: the reason; absent if the event was accepted or a duplicate
+//   - payack.source: query for an event found by asking; absent for callbacks
+//   - messaging.system, messaging.operation.name and
+//     messaging.operation.type: for attempts
 //
-// A request's span is that of whatever traces your server (otelhttp): it gets the
-// outcome as attributes. An attempt has a span of its own, with a link to the trace
-// that the delivery came in. What your function calls with its context, and what
-// asks the provider, are children of it.
+// Every attribute has few values, whatever is sent: none holds an identity, an
+// address, a path or the number of an attempt.
+//
+// The span of a request is the one that your server's tracing makes (otelhttp);
+// it gets the outcome as attributes. An attempt has a span of its own, linked to
+// the trace that the delivery came in. Calls that your function makes with its
+// context are children of the request's or the attempt's span, and so are
+// payack's requests to the provider.
 package otelpayack
 
 import (
@@ -44,33 +49,34 @@ import (
 
 const scope = "github.com/payack/payack/observe/otelpayack"
 
-// buckets reach from a refusal at the gate to the providers' patience.
+// buckets range from a refusal at the gate to the time that providers wait for an
+// answer.
 var buckets = metric.WithExplicitBucketBoundaries(.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)
 
-// ages reach from the first question to the last.
+// ages range from the first question to the provider to the last.
 var ages = metric.WithExplicitBucketBoundaries(60, 300, 900, 3600, 4*3600, 12*3600, 24*3600, 48*3600, 72*3600)
 
-// Config says where to. The zero value measures deliveries and attempts with the
-// global providers.
+// Config configures an observer. The zero value measures deliveries and attempts
+// with the global providers.
 type Config struct {
-	// MeterProvider and TracerProvider are the global ones where they are nil.
+	// MeterProvider and TracerProvider are the global ones if nil.
 	MeterProvider  metric.MeterProvider
 	TracerProvider trace.TracerProvider
-	// Stages measures each stage of a delivery as well: up to four measurements
-	// more for each.
+	// Stages adds a measurement for each stage, up to four for each delivery.
 	Stages bool
-	// Inbox is asked how much waits whenever metrics are collected; nil where there
+	// Inbox is asked for its counts at each collection of metrics; nil if there
 	// is none.
 	Inbox interface {
 		Stats(context.Context) (payack.InboxStats, error)
 	}
 }
 
-// Observer is what [New] returns. It is safe for concurrent use.
+// Observer is a [payack.Observer] that measures and traces. It is safe for
+// concurrent use.
 type Observer struct {
 	tracer                      trace.Tracer
 	deliveries, attempts, found metric.Float64Histogram
-	stages                      metric.Float64Histogram // nil where nobody asks for it
+	stages                      metric.Float64Histogram // nil without Config.Stages
 	byDelivery, byPart          cache
 	registration                metric.Registration // nil without an inbox
 }
@@ -80,8 +86,8 @@ var _ interface {
 	payack.AttemptTracer
 } = (*Observer)(nil)
 
-// New returns an observer. An error names what is wrong with the configuration, or is
-// that of the meter.
+// New returns an observer. The error names what is wrong with the configuration,
+// or is the meter's.
 func New(c Config) (*Observer, error) {
 	if c.MeterProvider == nil {
 		c.MeterProvider = otel.GetMeterProvider()
@@ -115,7 +121,7 @@ func New(c Config) (*Observer, error) {
 	return o, nil
 }
 
-// watch has the inbox asked whenever metrics are collected.
+// watch registers a callback that asks the inbox at each collection.
 func (o *Observer) watch(meter metric.Meter, stats func(context.Context) (payack.InboxStats, error)) error {
 	waiting, err := meter.Int64ObservableGauge("payack.inbox.pending", metric.WithUnit("{event}"),
 		metric.WithDescription("Events that wait or are being processed."))
@@ -145,7 +151,7 @@ func (o *Observer) watch(meter metric.Meter, stats func(context.Context) (payack
 	return err
 }
 
-// Close ends the watching of the inbox. Deliveries are measured as before.
+// Close stops measuring the inbox. Deliveries are measured as before.
 func (o *Observer) Close() error {
 	if o.registration == nil {
 		return nil
@@ -176,7 +182,7 @@ func (o *Observer) Observe(ctx context.Context, ob *payack.Observation) {
 	}
 }
 
-// labels are what a measurement is kept apart by.
+// labels identify a series.
 type labels struct {
 	provider payack.Provider
 	outcome  payack.Outcome
@@ -208,11 +214,12 @@ func (k labels) attributes() []attribute.KeyValue {
 	return out
 }
 
-// cache has the options of each measurement made once: making a set of attributes
-// costs more than recording with it. A map that is read only needs no lock.
+// cache holds the options of each series: building a set of attributes costs more
+// than recording with it. The map is replaced and never changed, so reading needs
+// no lock.
 type cache struct {
 	made atomic.Pointer[map[labels][]metric.RecordOption]
-	mu   sync.Mutex // whoever adds to it
+	mu   sync.Mutex // held while adding a series
 }
 
 func (c *cache) of(k labels) []metric.RecordOption {

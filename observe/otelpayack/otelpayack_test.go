@@ -29,7 +29,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// kit is an SDK that keeps what it gets.
+// kit is an SDK that records what it receives.
 type kit struct {
 	reader *metric.ManualReader
 	spans  *tracetest.SpanRecorder
@@ -46,8 +46,8 @@ func observed(t testing.TB, c otelpayack.Config) (*kit, *otelpayack.Observer) {
 	return k, o
 }
 
-// metrics returns a line for each series: its name, unit and attributes, and how
-// many measurements it has, or its value.
+// metrics returns a line for each series: its name, unit and attributes, and its
+// number of measurements or its value.
 func (k *kit) metrics(t testing.TB) []string {
 	t.Helper()
 	var rm metricdata.ResourceMetrics
@@ -117,7 +117,7 @@ func TestDeliveries(t *testing.T) {
 	assert.Empty(t, k.spans.Ended(), "the server's span is whose it is that traces the server")
 }
 
-// A request's span gets the outcome.
+// A request's span gets the outcome as attributes.
 func TestSpanOfARequest(t *testing.T) {
 	k, o := observed(t, otelpayack.Config{})
 	keys := payacktest.NewPTSKeys()
@@ -131,8 +131,8 @@ func TestSpanOfARequest(t *testing.T) {
 	assert.Equal(t, "error.type=callback,payack.outcome=failed,payack.provider=pts", set.Encoded(attribute.DefaultEncoder()))
 }
 
-// An attempt has a span, which links to the trace that the delivery came in and is
-// the parent of what the function begins.
+// An attempt has a span. It links to the trace that the delivery came in, and is
+// the parent of the spans that the function starts.
 func TestSpanOfAnAttempt(t *testing.T) {
 	for _, c := range []struct {
 		name, traceparent string
@@ -166,7 +166,7 @@ func TestSpanOfAnAttempt(t *testing.T) {
 			})
 			var seen payack.Observation
 			err := h.Process(t.Context(), &kept, &seen)
-			seen.Attempt = 2 // as an inbox has it
+			seen.Attempt = 2 // as an inbox sets it
 			h.Observe(t.Context(), &seen)
 
 			ended := k.spans.Ended()
@@ -205,7 +205,7 @@ func TestFoundByAsking(t *testing.T) {
 	assert.Equal(t, []string{"payack.delivery.age s 1 payack.provider=pts", "payack.delivery.duration s 1 payack.outcome=accepted,payack.provider=pts,payack.source=query"}, k.metrics(t))
 }
 
-// inbox says what its function says.
+// inbox reports the counts that its function returns.
 type inbox func() (payack.InboxStats, error)
 
 func (f inbox) Stats(context.Context) (payack.InboxStats, error) { return f() }
@@ -233,7 +233,7 @@ func TestInbox(t *testing.T) {
 	assert.Len(t, k.metrics(t), 1, "deliveries are measured as before")
 }
 
-// The global providers measure nothing unless they were set, and fail nothing.
+// Global providers that were never set measure nothing and fail nothing.
 func TestGlobalProviders(t *testing.T) {
 	o, err := otelpayack.New(otelpayack.Config{})
 	require.NoError(t, err)
@@ -243,7 +243,7 @@ func TestGlobalProviders(t *testing.T) {
 	require.NoError(t, o.Close())
 }
 
-// However many measure at once, each measurement finds its series.
+// Each of many concurrent measurements finds its series.
 func TestManyAtOnce(t *testing.T) {
 	k, o := observed(t, otelpayack.Config{})
 	done := make(chan struct{})

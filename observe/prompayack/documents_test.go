@@ -18,7 +18,7 @@ import (
 	"github.com/payack/payack/observe/prompayack"
 )
 
-// everything is scraped when all metrics are there.
+// everything scrapes an observer that has every metric.
 func everything(t *testing.T) (names, labels []string) {
 	t.Helper()
 	r := prometheus.NewRegistry()
@@ -41,7 +41,7 @@ func everything(t *testing.T) (names, labels []string) {
 	return names, labels
 }
 
-// What the documents name exists, and they name all that does.
+// The documents name every metric that exists, and no other.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	names, labels := everything(t)
 	word := regexp.MustCompile(`\b(?:payack|messaging|error)_[a-z_]+`)

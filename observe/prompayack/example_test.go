@@ -15,7 +15,7 @@ import (
 
 func ExampleNew() {
 	registry := prometheus.NewRegistry()
-	metrics, err := prompayack.New(prompayack.Config{Registerer: registry}) // and Inbox: in, where there is one
+	metrics, err := prompayack.New(prompayack.Config{Registerer: registry}) // add Inbox: in if there is an inbox
 	if err != nil {
 		fmt.Println(err)
 		return

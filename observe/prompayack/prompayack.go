@@ -1,24 +1,27 @@
-// Package prompayack measures what payack does for Prometheus, on client_golang, for
-// those without OpenTelemetry.
+// Package prompayack measures payack for Prometheus, on client_golang, without
+// OpenTelemetry.
 //
-// [New] returns a [payack.Observer] for Options.Observer. The metrics are those of
-// otelpayack under the names that OpenTelemetry's exporter gives them, so that one
-// dashboard fits both:
+// [New] returns a [payack.Observer] for Options.Observer. The metrics are those
+// of otelpayack under the names that OpenTelemetry's Prometheus exporter gives
+// them, so that one dashboard fits both:
 //
-//   - payack_delivery_duration_seconds: a request, from its arrival to its answer, or
-//     an event that was found by asking
-//   - payack_delivery_age_seconds: how old the order was whose payment was found by
-//     asking, because its callback never came
-//   - messaging_process_duration_seconds: an attempt to process an event that an
-//     inbox kept
-//   - payack_stage_duration_seconds, where Config.Stages asks for it
-//   - payack_inbox_pending, payack_inbox_dead and payack_inbox_oldest_age_seconds,
-//     where Config.Inbox is given
+//   - payack_delivery_duration_seconds: the duration of a request, from its
+//     arrival to its answer, or of settling an event that was found by asking
+//     the provider
+//   - payack_delivery_age_seconds: the age of an order whose payment was
+//     found by asking, because its callback never came
+//   - messaging_process_duration_seconds: the duration of an attempt to
+//     process an event that an inbox kept
+//   - payack_stage_duration_seconds, if Config.Stages is set
+//   - payack_inbox_pending, payack_inbox_dead and
+//     payack_inbox_oldest_age_seconds, if Config.Inbox is set
 //
-// The labels are payack_provider, payack_outcome, error_type (the reason; empty where
-// an event was accepted or a duplicate), payack_source (query for what was found by
-// asking; empty for callbacks) and payack_stage. All of them have few values, whatever
-// is sent: no identity, address, path or number of an attempt is among them.
+// The labels are payack_provider, payack_outcome, payack_stage, and
+//   - error_type: the reason; empty if the event was accepted or a duplicate
+//   - payack_source: query for an event found by asking; empty for callbacks
+//
+// Every label has few values, whatever is sent: none holds an identity, an
+// address, a path or the number of an attempt.
 package prompayack
 
 import (
@@ -33,44 +36,44 @@ import (
 	"github.com/payack/payack/internal/nilness"
 )
 
-// buckets reach from a refusal at the gate to the providers' patience.
+// buckets range from a refusal at the gate to the time that providers wait for an
+// answer.
 var buckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
-// ages reach from the first question to the last.
+// ages range from the first question to the provider to the last.
 var ages = []float64{60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 48 * 3600, 72 * 3600}
 
-// patience is how long a scrape waits for the inbox.
+// patience bounds how long a scrape waits for the inbox.
 const patience = 5 * time.Second
 
-// Config says where to. The zero value measures deliveries and attempts in the
-// default registry.
+// Config configures an observer. The zero value measures deliveries and attempts
+// in the default registry.
 type Config struct {
-	// Registerer is prometheus.DefaultRegisterer where it is nil. A registry takes
-	// one observer: give the same one to all receivers.
+	// Registerer is prometheus.DefaultRegisterer if nil. A registry takes one
+	// observer: give the same observer to all receivers.
 	Registerer prometheus.Registerer
-	// Stages measures each stage of a delivery as well: up to four measurements
-	// more for each.
+	// Stages adds a measurement for each stage, up to four for each delivery.
 	Stages bool
-	// Inbox is asked how much waits at each scrape; nil where there is none.
+	// Inbox is asked for its counts at each scrape; nil if there is none.
 	Inbox interface {
 		Stats(context.Context) (payack.InboxStats, error)
 	}
 }
 
-// Observer is what [New] returns. It is safe for concurrent use.
+// Observer is a [payack.Observer] that measures. It is safe for concurrent use.
 type Observer struct {
 	registerer           prometheus.Registerer
 	registered           []prometheus.Collector
 	deliveries, attempts *prometheus.HistogramVec
 	found                *prometheus.HistogramVec
-	stages               *prometheus.HistogramVec // nil where nobody asks for it
+	stages               *prometheus.HistogramVec // nil without Config.Stages
 }
 
 var _ payack.Observer = (*Observer)(nil)
 
-// New returns an observer whose metrics are registered. An error names what is wrong
-// with the configuration, or is that of the registry: the metrics of another
-// observer are there already.
+// New returns an observer and registers its metrics. The error names what is
+// wrong with the configuration, or is the registry's: another observer has
+// registered its metrics there.
 func New(c Config) (*Observer, error) {
 	if c.Registerer == nil {
 		c.Registerer = prometheus.DefaultRegisterer
@@ -108,7 +111,7 @@ func histogram(name, help string, buckets []float64, labels ...string) *promethe
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
 }
 
-// Close takes the metrics out of the registry.
+// Close removes the metrics from the registry.
 func (o *Observer) Close() error {
 	for _, m := range o.registered {
 		o.registerer.Unregister(m)
@@ -135,8 +138,8 @@ func (o *Observer) Observe(_ context.Context, ob *payack.Observation) {
 	}
 }
 
-// backlog asks an inbox at each scrape. While the inbox does not answer its gauges
-// are absent, which an alert can see, and the other metrics stay.
+// backlog asks an inbox at each scrape. If the inbox does not answer, its gauges
+// are absent, which an alert can detect; the other metrics stay.
 type backlog struct {
 	stats func(context.Context) (payack.InboxStats, error)
 }

@@ -22,12 +22,12 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// inbox says what its function says.
+// inbox reports the counts that its function returns.
 type inbox func() (payack.InboxStats, error)
 
 func (f inbox) Stats(context.Context) (payack.InboxStats, error) { return f() }
 
-// scrape returns what Prometheus would read, without what takes time to say.
+// scrape returns what Prometheus would read, without durations.
 func scrape(t testing.TB, r *prometheus.Registry) string {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -36,7 +36,7 @@ func scrape(t testing.TB, r *prometheus.Registry) string {
 	return w.Body.String()
 }
 
-// shop is a receiver of PTS that is observed.
+// shop is an observed receiver of PTS.
 func shop(t testing.TB, keys payacktest.PTSKeys, o payack.Observer, fn func(context.Context, *payack.PTSEvent) error) *middleware.Handler {
 	t.Helper()
 	c := keys.Config()
@@ -47,7 +47,7 @@ func shop(t testing.TB, keys payacktest.PTSKeys, o payack.Observer, fn func(cont
 	return h
 }
 
-// has asserts that a text has a line.
+// has asserts that a text contains a line.
 func has(t testing.TB, text, line string) {
 	t.Helper()
 	assert.True(t, strings.Contains(text, "\n"+line+"\n"), "there is no line %q", line)
@@ -89,7 +89,7 @@ func TestDeliveries(t *testing.T) {
 	}
 }
 
-// The age is that of a payment that was found, and counted once: not again by the
+// The age of a payment found by asking is counted once, and not again by the
 // attempts of an inbox.
 func TestAgeOfWhatWasFound(t *testing.T) {
 	r := prometheus.NewRegistry()
@@ -169,7 +169,7 @@ func TestOneObserverForARegistry(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// The metrics that a configuration does not name are those of the default registry.
+// Without a Registerer the metrics are in the default registry.
 func TestDefaultRegistry(t *testing.T) {
 	o, err := prompayack.New(prompayack.Config{})
 	require.NoError(t, err)
