@@ -79,7 +79,7 @@ func (in *Inbox) load(ctx context.Context, a *attempt) error {
 		ev := a.delivery.Event
 		valid, invalid := bytes.Equal(eventKey(ev.ID(), false), a.event), bytes.Equal(eventKey(ev.ID(), true), a.event)
 		if !invalid && (!valid || a.delivery.Invalid != "") || !bytes.Equal(digest(ev.Fingerprint()), a.fingerprint) {
-			a.broken = fmt.Errorf("the row's event has another identity than the row: %w", payack.ErrMalformed)
+			a.broken = fmt.Errorf("the row and its event have different identities: %w", payack.ErrMalformed)
 		}
 	}
 	if a.broken != nil {

@@ -59,7 +59,7 @@ func (in *Inbox) stateOf(ctx context.Context, id int64) (state int, err error) {
 // number so far.
 func (in *Inbox) RetryAll(ctx context.Context, f Filter, limit int, progress func(n int)) (n int, err error) {
 	if limit <= 0 {
-		return 0, fmt.Errorf("inbox: RetryAll: the limit is %d; say how many rows are tried again at the most", limit)
+		return 0, fmt.Errorf("inbox: RetryAll: the limit is %d; give the greatest number of rows to retry", limit)
 	}
 	if len(f.States) == 0 {
 		f.States = []State{Dead}

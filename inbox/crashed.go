@@ -206,7 +206,7 @@ func (in *Inbox) adopt(ctx context.Context) error {
 	if err != nil || len(orphans) == 0 {
 		return err
 	}
-	in.cfg.Logger.Warn("inbox: rows said that an attempt runs and no lease did; they are due again", "events", len(orphans))
+	in.cfg.Logger.Warn("inbox: rows were marked as running without a lease; they are due again", "events", len(orphans))
 	for _, l := range orphans {
 		if _, err := in.exec(ctx, in.sql.again, 0, string(reasonCrashed), "nobody held the lease of the attempt", l.id, l.token); err != nil {
 			return err

@@ -14,11 +14,11 @@ var (
 	// ErrNotFound: no row has this ID.
 	ErrNotFound = errors.New("inbox: there is no row with this ID")
 	// ErrDone: the event is done, and is never processed again.
-	ErrDone = errors.New("inbox: the event is done, and what is done is not tried again")
+	ErrDone = errors.New("inbox: the event is done, and is never processed again")
 	// ErrRunning: an attempt is running; call again when it has ended.
-	ErrRunning = errors.New("inbox: an attempt is running; ask again when it has ended")
+	ErrRunning = errors.New("inbox: an attempt is running; call again when it has ended")
 	// ErrClosed: the inbox was closed.
-	ErrClosed = errors.New("inbox: it is closed; keep it open for as long as the server runs")
+	ErrClosed = errors.New("inbox: the inbox is closed; close it after the server has shut down")
 )
 
 // explain wraps err in one line that names the fix where one is known.

@@ -194,7 +194,7 @@ func decodeDelivery(encoded, delivery, body []byte) (*payack.Delivery, error) {
 		return nil, fmt.Errorf("the row's delivery no longer decodes: %w", payack.ErrMalformed)
 	}
 	if k.Version > deliveryVersion {
-		return nil, fmt.Errorf("the row's delivery has form %d and this module reads form %d: %w", k.Version, deliveryVersion, payack.ErrNewer)
+		return nil, fmt.Errorf("the row's delivery has format %d and this module reads format %d: %w", k.Version, deliveryVersion, payack.ErrNewer)
 	}
 	ev, err := payack.DecodeEvent(encoded)
 	if err != nil {

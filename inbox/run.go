@@ -87,7 +87,7 @@ func (in *Inbox) serve(ctx context.Context, untilIdle bool) error {
 	default:
 	}
 	if !in.running.CompareAndSwap(false, true) {
-		return errors.New("inbox: Run is running already; call it once, and Config.Workers says how much runs at the same time")
+		return errors.New("inbox: Run is running already; call it once, and set Config.Workers for more concurrency")
 	}
 	defer in.running.Store(false)
 	ctx, cancel := context.WithCancel(ctx)
@@ -224,6 +224,6 @@ func (in *Inbox) every(ctx context.Context, d time.Duration, what string, fn fun
 // work.
 func (in *Inbox) complain(what string, err error) {
 	if in.warned.allow(what, 10*time.Second) {
-		in.cfg.Logger.Error("inbox: "+what+": the database failed; it is tried again", "error", explain(in.cfg.Dialect, what, err))
+		in.cfg.Logger.Error("inbox: "+what+": the database failed; trying again", "error", explain(in.cfg.Dialect, what, err))
 	}
 }

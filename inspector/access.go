@@ -14,14 +14,14 @@ import (
 	"sync/atomic"
 )
 
-// access is who may look, where no Authorize says so.
+// access decides who may look when Config.Authorize is nil.
 type access struct {
 	token  string
 	random bool
-	spent  atomic.Bool // a random token was taken from a URL
-	// cookie is made of the token, so that one of the configuration outlasts restarts;
-	// nobody gets the token from it. Its name is another for each token, because
-	// browsers don't tell cookies of different ports apart.
+	spent  atomic.Bool // the random token was used in a URL
+	// cookie is derived from the token, so that a configured token's cookie
+	// outlasts restarts; the token can't be derived from it. name depends on the
+	// token, because browsers send cookies of one port to all ports of a host.
 	cookie, name string
 	path         string
 }
@@ -33,7 +33,7 @@ func newAccess(token string, random bool, prefix string) access {
 	return access{token: token, random: random, cookie: hex.EncodeToString(sum[:24]), name: "payack_" + hex.EncodeToString(sum[24:28]), path: prefix + "/"}
 }
 
-// policy is strict: everything comes from here, and nothing is inline.
+// policy allows only what this server serves, and nothing inline.
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -57,7 +57,7 @@ func (i *Inspector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if name, ok := strings.CutPrefix(r.URL.Path, i.cfg.Prefix+"/static/"); ok {
-		i.static(w, r, name) // what a stranger may see, too: the page that asks for the token needs it
+		i.static(w, r, name) // before the check: the page that asks for the token needs these files
 		return
 	}
 	if i.cfg.Authorize != nil {
@@ -72,7 +72,8 @@ func (i *Inspector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.routes.ServeHTTP(w, r)
 }
 
-// named reports whether the page was called by a name that no other site has.
+// named reports whether the request's Host is a name that no other site can
+// claim.
 func (i *Inspector) named(r *http.Request) bool {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -86,14 +87,14 @@ func (i *Inspector) named(r *http.Request) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// admitted reports whether a request has the token, or the cookie for it. Otherwise
-// it is answered: a token in the URL or in the form gets the cookie, and whoever has
-// none is asked for it.
+// admitted reports whether a request has the token or its cookie. Otherwise it
+// answers the request: a token in the URL or the form is exchanged for the
+// cookie, and a request without a token is asked for one.
 func (i *Inspector) admitted(w http.ResponseWriter, r *http.Request) bool {
 	a := &i.access
 	if c, err := r.Cookie(a.name); err == nil && same(c.Value, a.cookie) {
 		switch {
-		case r.Method == http.MethodPost && r.URL.Path == i.cfg.Prefix+"/token": // from another tab
+		case r.Method == http.MethodPost && r.URL.Path == i.cfg.Prefix+"/token": // submitted in another tab
 			r.URL = &url.URL{Path: a.path}
 		case r.Method != http.MethodGet || !r.URL.Query().Has("token"):
 			return true
@@ -139,13 +140,13 @@ func (i *Inspector) admitted(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// same takes the same time for whatever is wrong.
+// same compares in constant time.
 func same(got, want string) bool {
 	a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-// welcome gives the cookie, and sends the browser to the same page without the token.
+// welcome sets the cookie and redirects to the same page without the token.
 func (a *access) welcome(w http.ResponseWriter, r *http.Request, withCookie bool) {
 	if withCookie {
 		http.SetCookie(w, &http.Cookie{
@@ -154,12 +155,12 @@ func (a *access) welcome(w http.ResponseWriter, r *http.Request, withCookie bool
 	}
 	query := r.URL.Query()
 	query.Del("token")
-	// One slash: with two it would be another host's address.
+	// One slash only: two would begin another host's address.
 	to := url.URL{Path: "/" + strings.TrimLeft(r.URL.Path, "/\\"), RawQuery: query.Encode()}
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
-// ask answers who has no token, or a wrong one.
+// ask answers a request with a missing or wrong token.
 func (i *Inspector) ask(w http.ResponseWriter, r *http.Request, problem string) {
 	w.Header().Set("WWW-Authenticate", `Bearer realm="payack"`)
 	if wantsJSON(r) {

@@ -17,7 +17,7 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// call asks without a token.
+// call sends a request without a token.
 func call(t *testing.T, method, url string, change ...func(*http.Request)) answer {
 	t.Helper()
 	r, err := http.NewRequest(method, url, nil)
@@ -34,7 +34,7 @@ func header(name, value string) func(*http.Request) {
 
 func host(name string) func(*http.Request) { return func(r *http.Request) { r.Host = name } }
 
-// Nobody gets in without the token, whatever they ask for, and nothing is said of
+// Nobody gets in without the token, whatever they ask for, and no answer shows
 // what there is.
 func TestTokenIsNeeded(t *testing.T) {
 	s := open(t)
@@ -60,8 +60,8 @@ func TestTokenIsNeeded(t *testing.T) {
 	assert.Equal(t, http.StatusOK, call(t, "GET", s.url+"/static/style.css").StatusCode, "the page that asks has it")
 }
 
-// A random token works once in an address, for a cookie that no script reads and no
-// other site sends, and afterwards in the form.
+// A random token works once in an address, in exchange for a cookie that scripts
+// can't read and other sites can't send. Afterwards the token works in the form.
 func TestAddressWorksOnce(t *testing.T) {
 	s := withoutInbox(t, func(c *inspector.Config) { c.Token = payack.Secret{} })
 	address := s.page.URL(s.url)
@@ -95,7 +95,7 @@ func TestAddressWorksOnce(t *testing.T) {
 	assert.Equal(t, http.StatusOK, call(t, "GET", s.url+"/", header("Authorization", "Bearer "+u.Query().Get("token"))).StatusCode)
 }
 
-// A token of the configuration is in no address that is printed.
+// No printed address holds a configured token.
 func TestOwnTokenIsNotPrinted(t *testing.T) {
 	s := withoutInbox(t)
 	assert.Equal(t, s.url+"/", s.page.URL(s.url))
@@ -104,14 +104,14 @@ func TestOwnTokenIsNotPrinted(t *testing.T) {
 		require.Equal(t, http.StatusSeeOther, a.StatusCode)
 		assert.Equal(t, "/?q=ORD-1", a.Header.Get("Location"))
 	}
-	// No other host is made of a path.
+	// A path can't turn the redirect into another host's address.
 	w := httptest.NewRecorder()
 	s.page.ServeHTTP(w, httptest.NewRequest("GET", "http://127.0.0.1//evil.example/?token="+url.QueryEscape(token), nil))
 	assert.Equal(t, "/evil.example/", w.Header().Get("Location"))
 }
 
-// What another site's page can have a browser send changes nothing, with the cookie
-// too.
+// Another site's page can make a browser send a request, even with the cookie,
+// but it changes nothing.
 func TestCrossSite(t *testing.T) {
 	s := open(t)
 	s.dead("ORD-1")
@@ -135,8 +135,8 @@ func TestCrossSite(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, a.StatusCode, "no link acts")
 }
 
-// A name that another site points at this machine is not answered, with the token
-// neither.
+// A name that another site points at this machine is not answered, not even with
+// the token.
 func TestRebinding(t *testing.T) {
 	s := withoutInbox(t)
 	bearer := header("Authorization", "Bearer "+token)
@@ -156,8 +156,8 @@ func TestRebinding(t *testing.T) {
 	assert.Equal(t, http.StatusForbidden, call(t, "GET", named.url+"/", bearer, host("evil.example")).StatusCode)
 }
 
-// Behind a proxy on the same host every peer is loopback, and needs the token all the
-// same.
+// Behind a proxy on the same host every peer is loopback, and needs the token all
+// the same.
 func TestProxyOnTheSameHost(t *testing.T) {
 	s := withoutInbox(t)
 	target, err := url.Parse(s.url)
@@ -176,7 +176,7 @@ func TestProxyOnTheSameHost(t *testing.T) {
 	}
 }
 
-// Authorize decides alone, and what it says is shown to nobody.
+// Authorize alone decides, and its error is shown to nobody.
 func TestAuthorize(t *testing.T) {
 	s := withoutInbox(t, func(c *inspector.Config) {
 		c.Token = payack.Secret{}
@@ -196,7 +196,7 @@ func TestAuthorize(t *testing.T) {
 	assert.Equal(t, http.StatusForbidden, a.StatusCode)
 }
 
-// Every answer has the headers that keep scripts, frames and caches away.
+// Every answer has the headers that forbid scripts, frames and caching.
 func TestHeaders(t *testing.T) {
 	s := withoutInbox(t)
 	for _, path := range []string{"/", "/numbers", "/nothing", "/static/page.js", "/?provider=none"} {
@@ -215,21 +215,21 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// A configuration that can't be meant is refused in one line that names the member.
+// An invalid configuration is refused in one line that names the member.
 func TestConfigIsChecked(t *testing.T) {
 	for want, cfg := range map[string]inspector.Config{
-		"Config.Prefix":           {Prefix: "payack"},
-		`Config.Prefix is "/a?b"`: {Prefix: "/a?b"},
-		`Config.Prefix is "/.."`:  {Prefix: "/.."},
-		`is "/."`:                 {Prefix: "/."},
-		`is "/a/./b"`:             {Prefix: "/a/./b"},
-		`is "/a/../b"`:            {Prefix: "/a/../b"},
-		"less than 16 characters": {Token: payack.NewSecret("short")},
-		"Token has no effect":     {Token: payack.NewSecret(token), Authorize: func(*http.Request) error { return nil }},
-		"Hosts has no effect":     {Hosts: []string{"a"}, Authorize: func(*http.Request) error { return nil }},
-		`Config.Hosts has "a:80"`: {Hosts: []string{"a:80"}},
-		"Remember":                {Remember: -1},
-		"a receiver is nil":       {Receivers: make([]*middleware.Handler, 1)},
+		"Config.Prefix":            {Prefix: "payack"},
+		`Config.Prefix is "/a?b"`:  {Prefix: "/a?b"},
+		`Config.Prefix is "/.."`:   {Prefix: "/.."},
+		`is "/."`:                  {Prefix: "/."},
+		`is "/a/./b"`:              {Prefix: "/a/./b"},
+		`is "/a/../b"`:             {Prefix: "/a/../b"},
+		"fewer than 16 characters": {Token: payack.NewSecret("short")},
+		"Token has no effect":      {Token: payack.NewSecret(token), Authorize: func(*http.Request) error { return nil }},
+		"Hosts has no effect":      {Hosts: []string{"a"}, Authorize: func(*http.Request) error { return nil }},
+		`Config.Hosts has "a:80"`:  {Hosts: []string{"a:80"}},
+		"Remember":                 {Remember: -1},
+		"a receiver is nil":        {Receivers: make([]*middleware.Handler, 1)},
 	} {
 		_, err := inspector.New(cfg)
 		require.Error(t, err, want)

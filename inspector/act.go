@@ -18,7 +18,8 @@ import (
 // askTimeout bounds a question to a provider.
 const askTimeout = 30 * time.Second
 
-// row is the row that a request names. It answers where there is none.
+// row returns the row that a request names. If there is none, it answers the
+// request.
 func (i *Inspector) row(w http.ResponseWriter, r *http.Request) (id int64, ok bool) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil || i.cfg.Inbox == nil {
@@ -28,7 +29,8 @@ func (i *Inspector) row(w http.ResponseWriter, r *http.Request) (id int64, ok bo
 	return id, true
 }
 
-// did answers an action: a page shows the delivery, a program gets what it is now.
+// did answers an action: a browser gets the delivery's page, a program its
+// current state.
 func (i *Inspector) did(w http.ResponseWriter, r *http.Request, err error) {
 	i.state.forget()
 	i.live.stir()
@@ -53,7 +55,7 @@ func (i *Inspector) retryOne(w http.ResponseWriter, r *http.Request) {
 	}
 	is, err := i.cfg.Inbox.Get(r.Context(), id)
 	if err == nil && is.State == inbox.Closed {
-		i.problem(w, r, http.StatusConflict, "It was closed by hand, and is not tried again from here: somebody may have paid it out. Its note says what was done.")
+		i.problem(w, r, http.StatusConflict, "It was closed by hand, and can't be tried again from here: somebody may have paid it out. Its note says what was done.")
 		return
 	}
 	if err == nil {
@@ -75,33 +77,33 @@ func (i *Inspector) closeOne(w http.ResponseWriter, r *http.Request) {
 	i.did(w, r, i.cfg.Inbox.CloseByHand(r.Context(), id, note))
 }
 
-// said is what a provider answered.
+// said is a provider's answer.
 type said struct {
 	Delivery string `json:"delivery"`
 	Order    string `json:"order"`
-	// Failed says why there is no answer.
+	// Failed is why there is no answer.
 	Failed string `json:"failed,omitempty"`
 	Status string `json:"status,omitempty"`
 	Amount string `json:"amount,omitempty"`
 	Paid   bool   `json:"paid"`
 	Final  bool   `json:"final"`
 	Signed bool   `json:"signed"`
-	// HandedOn reports whether the event went to the receiver, and Outcome, Reason and
-	// Detail what came of it.
+	// HandedOn reports whether the receiver got the event; Outcome, Reason and
+	// Detail are the result.
 	HandedOn bool           `json:"handed_on"`
 	Outcome  payack.Outcome `json:"outcome,omitempty"`
 	Reason   payack.Reason  `json:"reason,omitempty"`
 	Detail   string         `json:"detail,omitempty"`
 }
 
-// asks reports whether the provider can be asked about an order.
+// asks reports whether the page offers to ask the provider about an order.
 func (i *Inspector) asks() bool { return i.cfg.Ask != nil && !i.cfg.ReadOnly }
 
-// askNow asks the provider about the order of a delivery. The form may name the
-// handle; by default it is the transaction that the message has.
+// askNow asks the provider about a delivery's order. The form may name the
+// handle; the default is the transaction in the message.
 func (i *Inspector) askNow(w http.ResponseWriter, r *http.Request) {
 	if i.cfg.Ask == nil {
-		i.problem(w, r, http.StatusNotFound, "No provider can be asked from here: Config.Ask is not set.")
+		i.problem(w, r, http.StatusNotFound, "The page can't ask providers: Config.Ask is not set.")
 		return
 	}
 	d, err := i.find(r.Context(), r.PathValue("id"))

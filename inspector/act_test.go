@@ -18,7 +18,7 @@ import (
 	"github.com/payack/payack/reconcile"
 )
 
-// A dead one is tried again, and what is done never is.
+// A dead event can be retried, a done event can't.
 func TestRetryOne(t *testing.T) {
 	s := open(t)
 	s.fail("ORD-1", payack.ErrUnexpected)
@@ -56,7 +56,8 @@ func TestCloseByHand(t *testing.T) {
 	assert.Equal(t, http.StatusConflict, s.ask("POST", "/deliveries/1/close", "note=x").StatusCode)
 }
 
-// What a person closed is not tried again, alone or with others, and nobody offers it.
+// An event that a person closed can't be retried, alone or with others, and the
+// page doesn't offer it.
 func TestClosedStaysClosed(t *testing.T) {
 	s := open(t)
 	s.fail("ORD-1", payack.ErrUnexpected)
@@ -76,7 +77,7 @@ func TestClosedStaysClosed(t *testing.T) {
 	assert.Equal(t, []string{"ORD-1 closed"}, s.orders(""))
 }
 
-// Where nothing may be changed nothing is, and nothing is offered.
+// A read-only page changes nothing and offers no action.
 func TestReadOnly(t *testing.T) {
 	s := open(t, func(c *inspector.Config) {
 		c.ReadOnly = true
@@ -96,7 +97,7 @@ func TestReadOnly(t *testing.T) {
 	assert.Equal(t, []string{"ORD-1 dead", "ORD-1 accepted"}, s.orders(""))
 }
 
-// job is how far a run is.
+// job is the progress of a bulk retry.
 type job struct {
 	ID               int64
 	Total, Retried   int
@@ -110,7 +111,8 @@ func (s *shop) job(id int64) (j job) {
 	return j
 }
 
-// All that match and aren't done are tried again, after a question that says how many.
+// All matching events that aren't done are retried, after a question that gives
+// their number.
 func TestRetryMany(t *testing.T) {
 	s := open(t)
 	for i := range 8 {
@@ -153,7 +155,7 @@ func TestRetryMany(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, s.ask("GET", "/jobs/3", "").StatusCode)
 }
 
-// The provider is asked by what the message names, and what it says is shown.
+// The provider is asked about the names in the message, and its answer is shown.
 func TestAskNow(t *testing.T) {
 	var asked reconcile.Order
 	var fails error

@@ -22,21 +22,21 @@ import (
 
 var shots = flag.String("screenshots", "", "a `folder` that gets screenshots of the main views")
 
-// browser is a tab that is signed in.
+// browser is a signed-in tab.
 type browser struct {
 	t   *testing.T
 	ctx context.Context
 	url string
 
-	// expected is what the console may say.
+	// expected is what the console may print.
 	expected string
 
 	mu   sync.Mutex
 	said []string
 }
 
-// browse opens the page in Debian's chromium, or skips the test. What the console says
-// fails the test: errors, and violations of the content security policy.
+// browse opens the page in Debian's chromium, or skips the test. Any console
+// output fails the test: errors, and violations of the content security policy.
 func browse(t *testing.T, s *shop) *browser {
 	t.Helper()
 	program := testserver.Chromium(t)
@@ -51,7 +51,7 @@ func browse(t *testing.T, s *shop) *browser {
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	b := &browser{t: t, ctx: ctx, url: s.url}
-	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("about:blank"))) // its context is the browser's
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("about:blank"))) // starts the browser, which lives as long as ctx
 	go func() {
 		for m, err := range chromedp.Console(ctx) {
 			if err != nil {
@@ -68,7 +68,7 @@ func browse(t *testing.T, s *shop) *browser {
 	return b
 }
 
-// console returns what it says, but for what a test expects.
+// console returns the console's output, except what a test expects.
 func (b *browser) console() (out []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -94,7 +94,7 @@ func (b *browser) width(w, h int64) { b.do(chromedp.EmulateViewport(w, h)) }
 
 func (b *browser) open(path string) { b.t.Helper(); b.do(chromedp.Navigate(b.url + path)) }
 
-// text evaluates an expression that is a text.
+// text evaluates an expression that returns a text.
 func (b *browser) text(expression string) string {
 	b.t.Helper()
 	s, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("String("+expression+")"))
@@ -114,7 +114,7 @@ func (b *browser) until(expression string) {
 	}
 }
 
-// keys presses keys, on a page whose script has begun.
+// keys presses keys on a page whose script has started.
 func (b *browser) keys(keys string) {
 	b.t.Helper()
 	b.until(`document.readyState === "complete"`)
@@ -126,7 +126,7 @@ func (b *browser) click(selector string) { b.t.Helper(); b.do(chromedp.Click(chr
 // rows is the text of all rows.
 const rows = `[...document.querySelectorAll("#rows tr")].map(r => r.innerText.replace(/\s+/g, " ")).join("\n")`
 
-// shot writes a screenshot of the whole page, if somebody wants them.
+// shot writes a screenshot of the whole page, if -screenshots is set.
 func (b *browser) shot(name string) {
 	b.t.Helper()
 	if *shots == "" {

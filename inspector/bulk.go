@@ -11,10 +11,10 @@ import (
 	"github.com/payack/payack/inbox"
 )
 
-// maxBulk bounds how many are tried again at once.
+// maxBulk bounds how many rows are retried at once.
 const maxBulk = 100_000
 
-// jobs are what somebody has begun: one at a time, and the last few for who looks
+// jobs holds the running job, at most one, and the last few for whoever looks
 // later.
 type jobs struct {
 	mu   sync.Mutex
@@ -24,20 +24,20 @@ type jobs struct {
 
 const keptJobs = 20
 
-// job has many tried again.
+// job retries many rows.
 type job struct {
 	stop   context.CancelFunc
 	mu     sync.Mutex
 	status jobStatus
 }
 
-// jobStatus is how far a job is.
+// jobStatus is the progress of a job.
 type jobStatus struct {
 	ID      int64     `json:"id"`
 	Started time.Time `json:"started"`
 	Filter  string    `json:"filter"`
-	// Total is how many it was begun for, and Retried how many are due by now; fewer
-	// may be, because some were done meanwhile.
+	// Total is the number of rows counted beforehand, Retried the number made due
+	// so far. Retried may stay smaller, because some rows were done meanwhile.
 	Total   int    `json:"total"`
 	Retried int    `json:"retried"`
 	Running bool   `json:"running"`
@@ -57,16 +57,16 @@ func (j *job) change(fn func(s *jobStatus)) {
 	fn(&j.status)
 }
 
-// question is what is asked before many are tried again.
+// question asks for confirmation before many rows are retried.
 type question struct {
 	Matching int    `json:"matching"`
-	More     bool   `json:"more"` // than can be tried at once
+	More     bool   `json:"more"` // more match than can be retried at once
 	Query    string `json:"filter"`
 	Filtered bool   `json:"-"`
 }
 
-// retryable returns the states that a filter means, none where all of it is done or
-// was closed by hand. What is refuted has to be asked for.
+// retryable returns the states to retry for a filter, none if everything it
+// selects is done or was closed by hand. Refuted rows must be asked for.
 func (f *filter) retryable() []inbox.State {
 	switch f.outcome {
 	case "":
@@ -77,8 +77,8 @@ func (f *filter) retryable() []inbox.State {
 	return nil
 }
 
-// each calls fn with the filter for each state that may be tried again: there is an
-// index for one.
+// each calls fn with the filter for each retryable state, since an index covers
+// one state.
 func (f *filter) each(fn func(inbox.Filter) error) error {
 	for _, s := range f.retryable() {
 		rows, _ := f.rows()
@@ -90,7 +90,8 @@ func (f *filter) each(fn func(inbox.Filter) error) error {
 	return nil
 }
 
-// bulk reads the filter of a request, and counts. It answers where that can't be.
+// bulk reads the filter of a request and counts its rows. If it can't, it answers
+// the request.
 func (i *Inspector) bulk(w http.ResponseWriter, r *http.Request) (f filter, q question, ok bool) {
 	_, err := queryOf(r)
 	if err == nil {
@@ -121,7 +122,7 @@ func (i *Inspector) bulk(w http.ResponseWriter, r *http.Request) (f filter, q qu
 	return f, q, true
 }
 
-// showRetry asks before many are tried again.
+// showRetry shows the question before many rows are retried.
 func (i *Inspector) showRetry(w http.ResponseWriter, r *http.Request) {
 	if i.cfg.ReadOnly {
 		i.problem(w, r, http.StatusForbidden, "This page is read-only.")
@@ -141,7 +142,8 @@ func (i *Inspector) showRetry(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// retryMany begins. The form says how many were counted: no more are tried again.
+// retryMany begins a job. The form holds the count that was shown: no more are
+// retried.
 func (i *Inspector) retryMany(w http.ResponseWriter, r *http.Request) {
 	f, q, ok := i.bulk(w, r)
 	if !ok {
@@ -150,7 +152,7 @@ func (i *Inspector) retryMany(w http.ResponseWriter, r *http.Request) {
 	limit, err := strconv.Atoi(r.PostForm.Get("count"))
 	switch {
 	case err != nil || limit < 1 || limit > maxBulk:
-		i.problem(w, r, http.StatusBadRequest, "count: say how many are tried again at the most, as the question before did.")
+		i.problem(w, r, http.StatusBadRequest, "count: send the number of deliveries that the question showed.")
 		return
 	case q.Matching == 0:
 		i.problem(w, r, http.StatusConflict, "Nothing matches that could be tried again.")
@@ -167,13 +169,13 @@ func (i *Inspector) retryMany(w http.ResponseWriter, r *http.Request) {
 	i.answerJob(w, r, j)
 }
 
-// begin makes a job, if none runs.
+// begin registers a job, unless one runs.
 func (all *jobs) begin(total int, query string, stop context.CancelFunc) (*job, error) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	for _, j := range all.all {
 		if j.now().Running {
-			return nil, errors.New("others are being tried again at this moment: wait for their end, or stop them")
+			return nil, errors.New("another run is trying deliveries again: wait for its end, or stop it")
 		}
 	}
 	all.last++
@@ -186,7 +188,7 @@ func (all *jobs) begin(total int, query string, stop context.CancelFunc) (*job, 
 func (i *Inspector) run(ctx context.Context, j *job, f filter) {
 	defer j.stop()
 	rows, _ := f.rows()
-	rows.States = f.retryable() // in one go, so that what was dead is not met again as pending
+	rows.States = f.retryable() // all states at once, so that a row that was dead is not met again as pending
 	_, err := i.cfg.Inbox.RetryAll(ctx, rows, j.now().Total, func(int) {
 		j.change(func(s *jobStatus) { s.Retried++ })
 	})
@@ -194,14 +196,15 @@ func (i *Inspector) run(ctx context.Context, j *job, f filter) {
 		s.Running, s.Stopped = false, ctx.Err() != nil
 		if err != nil && !s.Stopped {
 			s.Failed = "The database failed; the log says how."
-			i.cfg.Logger.Error("inspector: trying many again ended early", "error", err, "retried", s.Retried)
+			i.cfg.Logger.Error("inspector: a bulk retry ended early", "error", err, "retried", s.Retried)
 		}
 	})
 	i.state.forget()
 	i.live.stir()
 }
 
-// job returns the one that a request names. It answers where there is none.
+// job returns the job that a request names. If there is none, it answers the
+// request.
 func (i *Inspector) job(w http.ResponseWriter, r *http.Request) (*job, bool) {
 	id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	i.jobs.mu.Lock()
@@ -211,7 +214,7 @@ func (i *Inspector) job(w http.ResponseWriter, r *http.Request) (*job, bool) {
 			return j, true
 		}
 	}
-	i.problem(w, r, http.StatusNotFound, "There is no such run any more.")
+	i.problem(w, r, http.StatusNotFound, "This run is no longer known.")
 	return nil, false
 }
 

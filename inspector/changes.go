@@ -7,9 +7,9 @@ import (
 	"github.com/payack/payack/inbox"
 )
 
-// changed returns what came or changed since the last look, the oldest first: the
-// newest rows, those that are watched, and what is remembered. More reports whether
-// more came than that. The lock is held.
+// changed returns the deliveries that came or changed since the last call, the
+// oldest first. It looks at the newest rows, the watched rows and the memory.
+// more reports that it left some out. The lock must be held.
 func (i *Inspector) changed(ctx context.Context, watch []int64) (out []*Entry, more bool, err error) {
 	l := &i.live
 	seen := i.memory.since(l.seen, liveRows)

@@ -17,63 +17,68 @@ import (
 	"github.com/payack/payack/reconcile"
 )
 
-// Defaults of [Config].
+// Defaults of [Config]: deliveries, and bytes of their bodies and headers.
 const (
 	DefaultRemember      = 1000
 	DefaultRememberBytes = 8 << 20
 )
 
-// minToken is the least length of a token that is no random one.
+// minToken is the least length of a configured token.
 const minToken = 16
 
-// Config says what is shown to whom. The zero value shows what came since the process
-// started, to whoever has the token.
+// Config says what the page shows and to whom. The zero value shows what came
+// since the process started, to whoever has the token.
 type Config struct {
-	// Receivers explain what was refused. [Inspector.Add] adds those that need the
-	// inspector as their observer first.
+	// Receivers are used to explain refusals. A receiver that needs the inspector
+	// as its observer is made after it: pass it to [Inspector.Add].
 	Receivers []*middleware.Handler
-	// Inbox, when set, has what verified and was kept, for as long as it is kept.
+	// Inbox, if set, adds the events that it keeps to the page.
 	Inbox *inbox.Inbox
-	// Ask asks a provider about an order and hands on what it says: it is the method
-	// Ask of a [reconcile.Reconciler]. Nil offers no asking.
+	// Ask asks a provider about an order and hands its answer on: use the method
+	// Ask of a [reconcile.Reconciler]. If nil, the page offers no asking.
 	Ask func(ctx context.Context, o reconcile.Order) (reconcile.Answer, error)
 
-	// Authorize returns nil for whoever may look (and act, unless ReadOnly). It is
-	// called for each request. The error is logged, and not shown. With it there is
-	// neither a token nor a rule for host names.
+	// Authorize returns nil for a request that may look (and act, unless
+	// ReadOnly). It is called for each request, concurrently. Its error is
+	// logged, and not shown. With Authorize there is neither a token nor a check
+	// of the host name.
 	Authorize func(r *http.Request) error
-	// Token is what is asked for without Authorize, random if zero. Give 16
-	// characters or more.
+	// Token is the token to ask for when Authorize is nil; random if zero. It
+	// needs at least 16 characters.
 	Token payack.Secret
-	// Hosts are names, without port, by which the page may be called besides loopback
-	// ones, where Authorize is nil. "*" is any.
+	// Hosts are additional names, without port, by which the page may be reached
+	// when Authorize is nil. Loopback names are always allowed. "*" allows any
+	// name.
 	Hosts []string
 
-	// ReadOnly takes away all that acts.
+	// ReadOnly removes every action from the page and refuses its requests.
 	ReadOnly bool
-	// ShowBodies lets bodies be asked for. They hold what the provider sent: names,
-	// addresses, accounts.
+	// ShowBodies lets the page show bodies. They hold what the provider sent:
+	// names, addresses, accounts.
 	ShowBodies bool
-	// Prefix is the path that the page is mounted under, such as /payack; empty is /.
+	// Prefix is the path under which the page is mounted, such as /payack; empty
+	// means /.
 	Prefix string
 
-	// KeepHeaders names headers that are remembered besides those of a closed list
-	// (content, date, host, trace context and the usual signature headers). All
-	// others are dropped, and only their names are kept.
+	// KeepHeaders names headers to remember in addition to a closed list
+	// (content, date, host, trace context and the usual signature headers). Of
+	// all other headers only the names are remembered.
 	KeepHeaders []string
-	// Remember is how many deliveries are remembered that no inbox keeps, 1,000 if
-	// zero: so many that verified, and so many that did not. RememberBytes bounds
-	// their bodies and headers in the same way, 8 MiB if zero.
+	// Remember is how many deliveries are remembered that no inbox keeps, 1,000
+	// if zero. The bound holds twice: for deliveries that verified and for those
+	// that did not. RememberBytes bounds their bodies and headers in the same
+	// way, 8 MiB if zero.
 	Remember, RememberBytes int
 
-	// Logger gets what went wrong on this side; nil is slog.Default.
+	// Logger gets errors of the page and of its inbox, and refused requests; nil
+	// is slog.Default.
 	Logger *slog.Logger
 }
 
 var validPrefix = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)*$`)
 
-// withDefaults returns the configuration completed, or an error that names the member
-// and the fix.
+// withDefaults returns the completed configuration, or an error that names the
+// member and the fix.
 func (c Config) withDefaults() (Config, error) {
 	c.Prefix = strings.TrimSuffix(c.Prefix, "/")
 	switch {
@@ -84,7 +89,7 @@ func (c Config) withDefaults() (Config, error) {
 	case c.Authorize != nil && len(c.Hosts) > 0:
 		return c, errors.New("inspector: Config.Hosts has no effect with Authorize; leave one of them out")
 	case !c.Token.IsZero() && len(c.Token.Reveal()) < minToken:
-		return c, fmt.Errorf("inspector: Config.Token has less than %d characters and could be guessed; give a longer one, or leave it out for a random one", minToken)
+		return c, fmt.Errorf("inspector: Config.Token has fewer than %d characters and could be guessed; give a longer one, or leave it out for a random one", minToken)
 	case c.Remember < 0 || c.RememberBytes < 0:
 		return c, errors.New("inspector: Config.Remember and RememberBytes can't be negative; leave them 0 for the defaults")
 	}

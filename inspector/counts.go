@@ -9,11 +9,11 @@ import (
 	"github.com/payack/payack"
 )
 
-// minutes is how far back is counted.
+// minutes is the period that is counted.
 const minutes = 24 * 60
 
-// counts has how many deliveries and attempts ended how, by the minute. Outcomes and
-// reasons are few, so each minute's room is bounded.
+// counts holds how many deliveries and attempts ended how, by the minute.
+// Outcomes and reasons are few, so each minute's memory is bounded.
 type counts struct {
 	mu      sync.Mutex
 	buckets [minutes]bucket
@@ -24,7 +24,7 @@ type bucket struct {
 	n      map[ended]int
 }
 
-// ended says how deliveries, or attempts, ended.
+// ended identifies how a delivery or an attempt ended.
 type ended struct {
 	attempt bool
 	outcome payack.Outcome
@@ -42,7 +42,7 @@ func (c *counts) add(o *payack.Observation) {
 	b.n[ended{o.Attempt > 0, o.Outcome, o.Reason}]++
 }
 
-// sum adds up what ended within so many minutes before now.
+// sum adds up the last within minutes.
 func (c *counts) sum(now time.Time, within int64) map[ended]int {
 	out := map[ended]int{}
 	last := now.Unix() / 60
@@ -59,8 +59,8 @@ func (c *counts) sum(now time.Time, within int64) map[ended]int {
 	return out
 }
 
-// series returns n sums of deliveries by outcome, each of so many minutes, the oldest
-// first.
+// series returns n sums of deliveries by outcome, each over this many minutes,
+// the oldest first.
 func (c *counts) series(now time.Time, n, each int64) []map[payack.Outcome]int {
 	out := make([]map[payack.Outcome]int, n)
 	for i := range out {
@@ -82,7 +82,7 @@ func (c *counts) series(now time.Time, n, each int64) []map[payack.Outcome]int {
 	return out
 }
 
-// counted is a line of a table of numbers.
+// counted is a line in a table of numbers.
 type counted struct {
 	Outcome payack.Outcome `json:"outcome"`
 	Reason  payack.Reason  `json:"reason,omitempty"`
@@ -90,8 +90,8 @@ type counted struct {
 	Day     int            `json:"day"`
 }
 
-// table returns what ended within the last hour and the last day, the most frequent
-// first within an outcome, and the outcomes from good to bad.
+// table returns what ended within the last hour and the last day. It is sorted by
+// outcome, from good to bad, then by frequency.
 func (c *counts) table(now time.Time, attempts bool) (out []counted) {
 	hour, day := c.sum(now, 60), c.sum(now, minutes)
 	for k, n := range day {
@@ -105,7 +105,7 @@ func (c *counts) table(now time.Time, attempts bool) (out []counted) {
 	return out
 }
 
-// outcomes are all, from good to bad.
+// outcomes are all outcomes, from good to bad.
 var outcomes = []payack.Outcome{
 	payack.OutcomeAccepted, payack.OutcomeDuplicate, payack.OutcomeFailed, payack.OutcomeRejected, payack.OutcomeRefused,
 }

@@ -13,40 +13,40 @@ import (
 	"github.com/payack/payack/inbox"
 )
 
-// detail is one delivery with all that is known of it.
+// detail is one delivery with everything that is known about it.
 type detail struct {
 	Entry
 	Method string `json:"method,omitempty"`
 	Path   string `json:"path,omitempty"`
 	Scheme string `json:"scheme,omitempty"`
 	Key    int    `json:"key,omitempty"`
-	// Why says what is wrong and what to do; Steps are those of the way of the
-	// delivery, the one that failed first.
+	// Why is what is wrong and what to do. Steps are the steps of the request,
+	// the failed one first.
 	Why diagnosis `json:"diagnosis"`
 	// Signed and Unsigned are the members of the event.
 	Signed   []member `json:"signed"`
 	Unsigned []member `json:"unsigned"`
-	// Missing says why there is no event to show.
+	// Missing is why there is no event to show.
 	Missing string    `json:"missing,omitempty"`
 	Log     []attempt `json:"attempts_log"`
-	// Took says how long the stages of a request were.
+	// Took is how long the stages of the request took.
 	Took    []stage  `json:"stages"`
 	Headers []header `json:"headers"`
 	Omitted []string `json:"headers_not_kept"`
-	// OmittedOthers counts dropped headers whose names aren't shown, as they could be a
-	// key.
+	// OmittedOthers counts dropped headers whose names aren't shown, because a
+	// name could be a key.
 	OmittedOthers int `json:"headers_not_named,omitempty"`
 	Bytes         int `json:"body_bytes"`
-	// Body is there when it was asked for.
+	// Body is set if it was asked for.
 	Body *body `json:"body,omitempty"`
 
 	delivery *payack.Delivery
-	receiver string // as the inbox knows it
+	receiver string // its name in the inbox
 	redact   func(string) string
 	hidden   bool // the keys aren't known, so the message isn't shown
 }
 
-// attempt is one attempt to process what the inbox keeps.
+// attempt is one attempt to process a kept event.
 type attempt struct {
 	Number  int           `json:"number"`
 	Started time.Time     `json:"started"`
@@ -83,12 +83,13 @@ func (i *Inspector) showDelivery(w http.ResponseWriter, r *http.Request) {
 	i.render(w, r, http.StatusOK, "delivery", d.Title(), d)
 }
 
-// detailOf finds the delivery that a request names. It answers where there is none.
+// detailOf returns the delivery that a request names. If there is none, it
+// answers the request.
 func (i *Inspector) detailOf(w http.ResponseWriter, r *http.Request) (*detail, bool) {
 	d, err := i.find(r.Context(), r.PathValue("id"))
 	switch {
 	case errors.Is(err, inbox.ErrNotFound):
-		i.problem(w, r, http.StatusNotFound, "There is no such delivery. What was not kept is forgotten when the process ends, or newer ones push it out.")
+		i.problem(w, r, http.StatusNotFound, "There is no such delivery. A delivery that was not kept is forgotten when the process ends, or when newer ones replace it.")
 		return nil, false
 	case err != nil:
 		i.failed(w, r, "finding a delivery", err)
@@ -104,7 +105,7 @@ func (i *Inspector) detailOf(w http.ResponseWriter, r *http.Request) (*detail, b
 	return d, true
 }
 
-// find returns a delivery by its name.
+// find returns a delivery by its ID.
 func (i *Inspector) find(ctx context.Context, key string) (*detail, error) {
 	if seq, ok := memorySeq(key); ok {
 		s := i.memory.get(seq)
@@ -153,7 +154,7 @@ func (s *seen) whole() *detail {
 	return d
 }
 
-// read fills in what the message holds, without the receivers' secrets.
+// read fills in what the message holds, with secrets removed.
 func (d *detail) read() {
 	d.Entry.redacted(d.redact)
 	d.Missing = d.redact(d.Missing)
@@ -186,7 +187,7 @@ func (d *detail) read() {
 	slices.SortFunc(d.Headers, func(a, b header) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// Title names it.
+// Title returns a heading for the delivery.
 func (d *detail) Title() string {
 	if d.Order != "" {
 		return "Order " + short(d.Order)

@@ -46,8 +46,8 @@ func (s *shop) open(id, query string) (d opened) {
 	return d
 }
 
-// A refused delivery is explained: the step that failed comes first, with the setting
-// that would take it.
+// A refused delivery is explained: the failed step comes first, with the setting
+// that would accept it.
 func TestRefusedNamesTheSetting(t *testing.T) {
 	s := withoutInbox(t)
 	cb := payacktest.Ptop(payacktest.NewPtopKeys()).Order("ORD-1").Callback(t)
@@ -68,7 +68,7 @@ func TestRefusedNamesTheSetting(t *testing.T) {
 	assert.Contains(t, s.ask("GET", "/deliveries/m2", "").text, "It failed at: signature")
 }
 
-// What is signed and what isn't stand apart, and attempts have their reasons.
+// Signed and unsigned members are shown apart, and attempts with their reasons.
 func TestKeptDelivery(t *testing.T) {
 	s := open(t)
 	s.fail("ORD-1", errLedger)
@@ -104,7 +104,7 @@ func TestKeptDelivery(t *testing.T) {
 	assert.Len(t, d.AttemptsLog, 2)
 }
 
-// A body is there when it is asked for, and only where that is allowed.
+// A body is shown when it is asked for, and only if ShowBodies allows it.
 func TestBodies(t *testing.T) {
 	s := withoutInbox(t)
 	deliver(s.ptop, payacktest.Ptop(payacktest.NewPtopKeys()).Set("message", "SAID").Callback(t))
@@ -152,7 +152,7 @@ func TestNestedBodyStaysSmall(t *testing.T) {
 	assert.Contains(t, s.open(first(s.entries(""))[0].ID, "?body=1").Body.Formatted, "\n      {\n")
 }
 
-// Texts of senders stay texts, whatever they are.
+// Texts of senders stay texts, whatever they contain.
 func TestHostileTexts(t *testing.T) {
 	s := withoutInbox(t)
 	const markup = `"><img src=x onerror=alert(1)><script>alert(2)</script>`

@@ -9,21 +9,21 @@ import (
 	"github.com/payack/payack/inbox"
 )
 
-// Entry is a delivery as it is listed, on the page and as JSON.
+// Entry is a delivery in a list, on the page and as JSON.
 type Entry struct {
-	// ID names it in links: a number for what the inbox keeps, and m and a number for
-	// what is remembered since the process started.
+	// ID identifies the delivery in links: a number for a row of the inbox, m and
+	// a number for a delivery remembered in memory.
 	ID       string          `json:"id"`
 	Received time.Time       `json:"received"`
 	Provider payack.Provider `json:"provider"`
-	// Outcome is what became of it: an outcome of a delivery, or pending, running,
-	// dead, superseded, closed or refuted for what the inbox keeps. What is done there
-	// is accepted.
+	// Outcome is the outcome of the delivery. For a row of the inbox that is not
+	// done, it is the row's state: pending, running, dead, superseded, closed or
+	// refuted. A done row is accepted.
 	Outcome string        `json:"outcome"`
 	Reason  payack.Reason `json:"reason,omitempty"`
 	Detail  string        `json:"detail,omitempty"`
-	// Verified reports whether its signature was right. Otherwise the order and the
-	// transaction are what the sender claims.
+	// Verified reports whether the signature was valid. Otherwise Order and
+	// Transaction are the sender's claims.
 	Verified    bool   `json:"verified"`
 	Order       string `json:"order,omitempty"`
 	Transaction string `json:"transaction,omitempty"`
@@ -32,25 +32,25 @@ type Entry struct {
 	Amount      string `json:"amount,omitempty"`
 	Status      string `json:"status,omitempty"`
 	Attempts    int    `json:"attempts"`
-	// Next is when the next attempt is due, and Ended when the last one was.
+	// Next is when the next attempt is due. Ended is when the row ended.
 	Next   *time.Time    `json:"next,omitempty"`
 	Ended  *time.Time    `json:"ended,omitempty"`
 	Note   string        `json:"note,omitempty"`
 	Source payack.Source `json:"source,omitempty"`
 	Client string        `json:"client,omitempty"`
-	// Answered is the HTTP status that was answered, 0 where that is not kept.
+	// Answered is the HTTP status of the answer, 0 if it is not known.
 	Answered int `json:"answered,omitempty"`
 }
 
-// Kept reports whether the inbox has it.
+// Kept reports whether the inbox keeps the delivery.
 func (e *Entry) Kept() bool { _, memory := memorySeq(e.ID); return !memory }
 
-// Like is a short text that changes when the delivery does.
+// Like returns a short text that changes when the delivery does.
 func (e *Entry) Like() string {
 	return e.Outcome + " " + string(e.Reason) + " " + strconv.Itoa(e.Attempts)
 }
 
-// Settled reports whether nothing becomes of it by itself any more.
+// Settled reports whether the delivery changes no more by itself.
 func (e *Entry) Settled() bool {
 	switch e.Outcome {
 	case string(inbox.Pending), string(inbox.Running), string(inbox.Dead):
@@ -59,8 +59,8 @@ func (e *Entry) Settled() bool {
 	return true
 }
 
-// Open reports whether something can still be done with it: it can be tried again, and
-// closed by hand. What a person closed stays closed, as the form says.
+// Open reports whether a person can retry or close the delivery. One that was
+// closed by hand stays closed.
 func (e *Entry) Open() bool {
 	switch e.Outcome {
 	case string(inbox.Pending), string(inbox.Dead), string(inbox.Refuted):
@@ -69,7 +69,7 @@ func (e *Entry) Open() bool {
 	return false
 }
 
-// outcomeOf words a state of the inbox.
+// outcomeOf returns the outcome to show for a state of the inbox.
 func outcomeOf(s inbox.State) string {
 	if s == inbox.Done {
 		return string(payack.OutcomeAccepted)
@@ -77,7 +77,7 @@ func outcomeOf(s inbox.State) string {
 	return string(s)
 }
 
-// entryOf is a row of the inbox.
+// entryOf returns the entry of a row of the inbox.
 func entryOf(i *inbox.Item) *Entry {
 	e := &Entry{
 		ID: strconv.FormatInt(i.ID, 10), Received: i.Received.UTC(), Provider: i.Provider,
@@ -88,7 +88,8 @@ func entryOf(i *inbox.Item) *Entry {
 	return e
 }
 
-// withoutNames is an error of the library without what stands beside it anyway.
+// withoutNames returns an error text without the names that the page shows beside
+// it.
 func withoutNames(text string, p payack.Provider, r payack.Reason) string {
 	for _, name := range []string{"payack", string(p), string(r)} {
 		text = strings.TrimPrefix(text, name+": ")
@@ -107,7 +108,7 @@ func moment(t time.Time) *time.Time {
 	return &t
 }
 
-// entry is a remembered delivery.
+// entry returns the entry of a remembered delivery.
 func (s *seen) entry() *Entry {
 	d := &s.delivery
 	e := &Entry{

@@ -12,7 +12,8 @@ import (
 	"github.com/payack/payack/inspector"
 )
 
-// A receiver with its page. The page is the receiver's observer, so it is made first.
+// A receiver with its page. The page is the receiver's observer, so it is made
+// first.
 func Example() {
 	page, err := inspector.New(inspector.Config{})
 	if err != nil {
@@ -28,8 +29,8 @@ func Example() {
 		log.Fatal(err)
 	}
 	callbacks, admin := http.NewServeMux(), http.NewServeMux()
-	callbacks.Handle("/callbacks/ptop", ptop) // where the provider gets to
-	admin.Handle("/", page)                   // where only you get to
+	callbacks.Handle("/callbacks/ptop", ptop) // reached by the provider
+	admin.Handle("/", page)                   // reached only by you
 
 	server := httptest.NewServer(admin)
 	defer server.Close()

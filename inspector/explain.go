@@ -13,34 +13,37 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// diagnosis is what package diagnose says of a delivery.
+// diagnosis is what package diagnose reports on a delivery.
 type diagnosis struct {
-	// Cause says what is wrong; it is empty where nothing is.
+	// Cause is what is wrong; empty if nothing is.
 	Cause string `json:"cause,omitempty"`
-	// Fix says what to do, and Changes are the settings that would take it.
+	// Fix is what to do, and Changes are the settings that would accept the
+	// delivery.
 	Fix     string            `json:"fix,omitempty"`
 	Changes []diagnose.Change `json:"changes,omitempty"`
 	Also    []string          `json:"also,omitempty"`
-	// Failed is the step at which it ended.
+	// Failed is the step that failed.
 	Failed *diagnose.Step  `json:"failed,omitempty"`
 	Steps  []diagnose.Step `json:"steps"`
-	// None says why there is no explanation.
+	// None is why there is no explanation.
 	None string `json:"none,omitempty"`
 }
 
 const (
-	// explainTimeout bounds the wait for the keys, and that for an explanation.
+	// explainTimeout bounds the wait for the keys, and again that for an
+	// explanation.
 	explainTimeout = 5 * time.Second
-	// maxReceivers bounds how many receivers of one provider a delivery is taken to.
+	// maxReceivers bounds how many receivers of one provider are tried for a
+	// delivery.
 	maxReceivers = 8
-	// maxExplained bounds how many explanations are worked on at a time: the merchant's
-	// functions may not end when they are told to.
+	// maxExplained bounds concurrent explanations: the merchant's functions may
+	// ignore the end of their context.
 	maxExplained = 16
 )
 
-// explain finds out why a delivery ended as it did, and what takes secrets out of it.
-// Where several receivers could have been meant, it is the one that verifies it, or
-// the first.
+// explain finds why a delivery ended as it did, and a function that removes
+// secrets from it. If several receivers are possible, it uses the first that
+// verifies the delivery, or else the first.
 func (i *Inspector) explain(ctx context.Context, d *detail) diagnosis {
 	out := diagnosis{Steps: []diagnose.Step{}}
 	d.redact = i.redact
@@ -92,14 +95,14 @@ type keysOf struct {
 	ok     bool
 }
 
-// explanation is what package diagnose says.
+// explanation is the result of package diagnose.
 type explanation struct {
 	report *diagnose.Report
-	advice *diagnose.Advice // nil where something verified
+	advice *diagnose.Advice // nil if a receiver verified the delivery
 }
 
-// explained calls Expect once at the most: that is done after a delivery verified, and
-// the first receiver that verifies it is the one.
+// explained calls Expect at most once: only a verified delivery gets there, and
+// the first receiver that verifies it is used.
 func explained(ctx context.Context, receivers []*middleware.Handler, d *payack.Delivery, o diagnose.Options) (x explanation) {
 	var best *middleware.Handler
 	for _, h := range receivers {
@@ -115,14 +118,14 @@ func explained(ctx context.Context, receivers []*middleware.Handler, d *payack.D
 		}
 	}
 	if best != nil && ctx.Err() == nil {
-		x.advice, _ = diagnose.Suggest(ctx, best, d, o) // no error: it was explained
+		x.advice, _ = diagnose.Suggest(ctx, best, d, o) // no error: Explain accepted the delivery before
 	}
 	return x
 }
 
-// bounded calls fn, and waits for it no longer than explainTimeout and for no longer
-// than somebody is there. It is false where fn has not ended by then, or where too
-// many have not.
+// bounded calls fn and waits for it, at most explainTimeout and only until ctx
+// ends. ended is false if fn has not returned by then, or if too many calls are
+// running.
 func bounded[T any](ctx context.Context, places chan struct{}, fn func(context.Context) T) (out T, ended bool) {
 	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
 	select {
@@ -145,10 +148,10 @@ func bounded[T any](ctx context.Context, places chan struct{}, fn func(context.C
 	}
 }
 
-// optionsOf is what is known of a delivery beside the message.
+// optionsOf returns what is known about a delivery besides the message.
 func optionsOf(d *detail) diagnose.Options {
 	o := diagnose.Options{Reason: d.Reason, Redacted: d.Omitted}
-	if d.delivery.Body == "" { // it was not read
+	if d.delivery.Body == "" { // never read
 		if n, err := strconv.ParseInt(http.Header(d.delivery.Header).Get("Content-Length"), 10, 64); err == nil {
 			o.Length = n
 		}
@@ -157,7 +160,7 @@ func optionsOf(d *detail) diagnose.Options {
 	return o
 }
 
-// take takes over an explanation. The cause is what was observed where that says more.
+// take fills in the diagnosis. The cause is the observed one if that says more.
 func (x *diagnosis) take(d *detail, found *explanation) {
 	r := found.report
 	x.Steps = append(x.Steps, r.Steps...)
@@ -171,7 +174,7 @@ func (x *diagnosis) take(d *detail, found *explanation) {
 		x.Cause = d.Detail
 	case r.Cause == "" || r.Reason != d.Reason:
 		x.Cause = d.Detail
-	case r.EventID != "": // the cause lies elsewhere, and is worded in general
+	case r.EventID != "": // it verified, so the cause lies elsewhere and gets a general text
 		x.Cause += ": " + d.Detail
 	}
 	if a := found.advice; a != nil {
@@ -185,7 +188,7 @@ func (x *diagnosis) take(d *detail, found *explanation) {
 	x.Failed = &diagnose.Step{Name: stepOf(d.Reason), Text: x.Cause}
 }
 
-// stepOf is the step that fails for a reason, named as the steps are.
+// stepOf returns the name of the step that fails with a reason.
 func stepOf(r payack.Reason) string {
 	switch {
 	case r.Outcome() == payack.OutcomeRefused:
@@ -210,7 +213,7 @@ func stepOf(r payack.Reason) string {
 	return "function"
 }
 
-// Starts reports whether a step has another name than the one before.
+// Starts reports whether step n has another name than the one before.
 func (x diagnosis) Starts(n int) bool { return n == 0 || x.Steps[n].Name != x.Steps[n-1].Name }
 
 // hideBody leaves out the steps that repeat the message.
@@ -223,7 +226,7 @@ func (x *diagnosis) hideBody() {
 	}
 }
 
-// repeats reports whether a step says what stands in the message.
+// repeats reports whether a step quotes the message.
 func repeats(s diagnose.Step) bool {
 	return s.Name == "field" || s.Name == "signed text" || s.Name == "event"
 }

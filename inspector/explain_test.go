@@ -18,7 +18,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// asking is a page with receivers of one provider that ask expect.
+// asking is a page with receivers of one provider that call expect.
 func asking(t *testing.T, receivers int, expect func() (payack.Expectation, error)) (*inspector.Inspector, http.Handler) {
 	page, err := inspector.New(inspector.Config{Token: payack.NewSecret(token), ShowBodies: true, Logger: quiet})
 	require.NoError(t, err)
@@ -49,7 +49,7 @@ func seenAt(ctx context.Context, page http.Handler, path string) *httptest.Respo
 	return w
 }
 
-// Expect is asked once for a page, however many receivers could have been meant.
+// A page calls Expect once, however many receivers are possible.
 func TestExpectIsAskedOnce(t *testing.T) {
 	var asked atomic.Int64
 	page, h := asking(t, 3, func() (payack.Expectation, error) {
@@ -67,8 +67,8 @@ func TestExpectIsAskedOnce(t *testing.T) {
 	assert.EqualValues(t, 1, asked.Load(), "nothing verified")
 }
 
-// A page waits for an Expect that doesn't end no longer than it says, and not at all
-// when nobody is there any more.
+// A page waits for a hanging Expect no longer than documented, and not at all
+// once the client has gone.
 func TestSlowExpectHoldsNoPage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		end := make(chan struct{})

@@ -15,7 +15,7 @@ import (
 	"github.com/payack/payack/internal/providers"
 )
 
-// filter says which deliveries are meant, as a query does.
+// filter selects deliveries, as a query does.
 type filter struct {
 	find     string
 	provider payack.Provider
@@ -26,7 +26,7 @@ type filter struct {
 	before   time.Time
 }
 
-// span is a time before now that can be chosen.
+// span is a period up to now that a user can choose.
 type span struct {
 	Name, Text string
 	span       time.Duration
@@ -37,24 +37,24 @@ var spans = []span{
 	{"24h", "last day", 24 * time.Hour}, {"7d", "last week", 7 * 24 * time.Hour},
 }
 
-// states are the states of the inbox by which outcomes of rows are called.
+// states maps outcomes of rows to the inbox's states.
 var states = map[string]inbox.State{
 	string(payack.OutcomeAccepted): inbox.Done, "pending": inbox.Pending, "running": inbox.Running, "dead": inbox.Dead,
 	"superseded": inbox.Superseded, "closed": inbox.Closed, "refuted": inbox.Refuted,
 }
 
-// localTime is how a browser writes a time that was entered, here in UTC, and
-// exactTime how it reads one with seconds.
+// localTime is the format in which a browser sends an entered time, here in UTC;
+// exactTime is the format with seconds.
 const (
 	localTime = "2006-01-02T15:04"
 	exactTime = "2006-01-02T15:04:05.999"
 )
 
-// filterNames are the names of a query that filters.
+// filterNames are the names in a query that filter.
 var filterNames = []string{"q", "provider", "outcome", "reason", "within", "from", "before"}
 
-// queryOf reads the query of a request. A name that is unknown is an error: without it
-// more would be meant than was asked for.
+// queryOf reads the query of a request. An unknown name is an error: ignoring it
+// would select more than was asked for.
 func queryOf(r *http.Request, others ...string) (url.Values, error) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -63,11 +63,11 @@ func queryOf(r *http.Request, others ...string) (url.Values, error) {
 	return q, known(q, others...)
 }
 
-// known checks that each name filters or is one of the others, and has one value.
+// known checks that each name is a filter's or one of others, and has one value.
 func known(q url.Values, others ...string) error {
 	for _, name := range slices.Sorted(maps.Keys(q)) {
 		if !slices.Contains(filterNames, name) && !slices.Contains(others, name) {
-			return fmt.Errorf("%.40q is no name of a filter; there are %s", name, strings.Join(filterNames, ", "))
+			return fmt.Errorf("%.40q is not a filter; the filters are %s", name, strings.Join(filterNames, ", "))
 		}
 		if len(q[name]) > 1 {
 			return fmt.Errorf("%s is given more than once; give one value", name)
@@ -76,7 +76,7 @@ func known(q url.Values, others ...string) error {
 	return nil
 }
 
-// filterOf reads a query. The error says which value is wrong.
+// filterOf reads a filter from a query. The error names the wrong value.
 func filterOf(q url.Values, now time.Time) (filter, error) {
 	f := filter{
 		find: strings.TrimSpace(q.Get("q")), provider: payack.Provider(q.Get("provider")), outcome: q.Get("outcome"),
@@ -89,9 +89,9 @@ func filterOf(q url.Values, now time.Time) (filter, error) {
 	case f.outcome != "" && !state && !slices.Contains(outcomes, payack.Outcome(f.outcome)):
 		return f, fmt.Errorf("outcome: there is no %.40q; there are %s", f.outcome, strings.Join(wordsOf(true), ", "))
 	case f.reason != "" && !slices.Contains(reasons, f.reason):
-		return f, fmt.Errorf("reason: there is no %.40q; the list of the page has all", string(f.reason))
+		return f, fmt.Errorf("reason: there is no %.40q; the page lists them all", string(f.reason))
 	case f.within != "" && q.Get("from") != "":
-		return f, errors.New("within and from: both say where to begin; give one of them")
+		return f, errors.New("within and from both set the beginning; give one of them")
 	}
 	if f.within != "" {
 		at := slices.IndexFunc(spans, func(s span) bool { return s.Name == f.within })
@@ -117,7 +117,7 @@ func filterOf(q url.Values, now time.Time) (filter, error) {
 	return f, nil
 }
 
-// timeOf reads a time, to the millisecond: what a form can show.
+// timeOf reads a time in milliseconds, which is what a form can show.
 func timeOf(name, text string) (time.Time, error) {
 	for _, layout := range []string{localTime, exactTime, time.RFC3339} {
 		if at, err := time.Parse(layout, text); err == nil {
@@ -127,7 +127,7 @@ func timeOf(name, text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%s: %.40q is no time; write it like 2026-11-29T18:30, in UTC", name, text)
 }
 
-// timeText is a time as a form shows it, exactly.
+// timeText formats a time exactly as a form shows it.
 func timeText(t time.Time) string {
 	if t.Equal(t.Truncate(time.Minute)) {
 		return t.Format(localTime)
@@ -135,7 +135,7 @@ func timeText(t time.Time) string {
 	return t.Format(exactTime)
 }
 
-// query is the filter as a query, without a place in the list.
+// query returns the filter as a query, without the place in the list.
 func (f *filter) query() url.Values {
 	q := url.Values{}
 	set := func(name, value string) {
@@ -157,7 +157,7 @@ func (f *filter) query() url.Values {
 	return q
 }
 
-// rows is the filter for the inbox. It is false where no row can fit.
+// rows returns the filter for the inbox. It is false if no row can match.
 func (f *filter) rows() (inbox.Filter, bool) {
 	out := inbox.Filter{Find: f.find, Reason: f.reason, Provider: f.provider, From: f.from, Before: f.before}
 	if f.outcome == "" {
@@ -168,7 +168,7 @@ func (f *filter) rows() (inbox.Filter, bool) {
 	return out, ok
 }
 
-// remembered reports whether a remembered delivery fits.
+// remembered reports whether a remembered delivery matches.
 func (f *filter) remembered(s *seen) bool {
 	received := s.delivery.Received
 	return (f.provider == "" || f.provider == s.delivery.Provider) &&
@@ -178,7 +178,7 @@ func (f *filter) remembered(s *seen) bool {
 		(f.find == "" || slices.Contains(s.names(), f.find))
 }
 
-// fits reports whether a listed delivery fits.
+// fits reports whether a listed delivery matches.
 func (f *filter) fits(e *Entry) bool {
 	return (f.provider == "" || f.provider == e.Provider) &&
 		(f.outcome == "" || f.outcome == e.Outcome) &&

@@ -14,7 +14,8 @@ import (
 	"github.com/payack/payack"
 )
 
-// A query that can't be understood means nothing: never more than was asked for.
+// A query that can't be understood is refused, and never selects more than was
+// asked for.
 func TestUnknownFiltersAreRefused(t *testing.T) {
 	s := open(t)
 	for _, order := range []string{"ORD-1", "ORD-2"} {
@@ -40,7 +41,7 @@ func TestUnknownFiltersAreRefused(t *testing.T) {
 
 var filterInLink = regexp.MustCompile(`href="/retry\?([^"]*)"`)
 
-// The links and the form have the filter that is shown, to the millisecond.
+// Links and form keep the shown filter, to the millisecond.
 func TestFilterIsKeptExactly(t *testing.T) {
 	s := open(t)
 	s.fail("ORD-1", errLedger)

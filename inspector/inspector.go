@@ -15,14 +15,14 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// Inspector is the page, and the observer that it learns from. It is safe for
+// Inspector is the page, and the observer from which it learns. It is safe for
 // concurrent use.
 type Inspector struct {
 	cfg      Config
 	started  time.Time
 	access   access
 	refusals *refusals
-	headers  map[string]bool // which are remembered
+	headers  map[string]bool // the remembered ones
 	routes   http.Handler
 
 	memory memory
@@ -33,9 +33,9 @@ type Inspector struct {
 
 	mu        sync.Mutex
 	receivers []*middleware.Handler
-	redactors []func(string) string // of those with keys of the configuration
+	redactors []func(string) string // of receivers with configured keys
 
-	explaining chan struct{} // a place for each explanation that is worked on
+	explaining chan struct{} // a semaphore for explanations
 }
 
 var _ interface {
@@ -43,7 +43,8 @@ var _ interface {
 	payack.Observer
 } = (*Inspector)(nil)
 
-// New returns the page. The error names the member of the configuration and the fix.
+// New returns the page. The error names the member of the configuration and the
+// fix.
 func New(cfg Config) (*Inspector, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -70,9 +71,9 @@ func New(cfg Config) (*Inspector, error) {
 	return i, nil
 }
 
-// Add makes receivers known, so that what they refused can be explained. It may be
-// called at any time. A nil receiver is an error, and so is one of a provider that package
-// diagnose does not know.
+// Add registers receivers, so that the page can explain what they refused. It may
+// be called at any time. The error names a nil receiver, or a provider that
+// package diagnose does not know; nothing is added then.
 func (i *Inspector) Add(receivers ...*middleware.Handler) error {
 	var redactors []func(string) string
 	for _, h := range receivers {
@@ -90,12 +91,12 @@ func (i *Inspector) Add(receivers ...*middleware.Handler) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.receivers = append(i.receivers, receivers...)
-	i.redactors = append(slices.Clone(i.redactors), redactors...) // which are read without the lock
+	i.redactors = append(slices.Clone(i.redactors), redactors...) // a copy, because readers use it without the lock
 	return nil
 }
 
-// of returns the receivers of a provider: the one that an inbox knows by a name where
-// there is one.
+// of returns the receivers of a provider, only the one with this name in the
+// inbox if there is one.
 func (i *Inspector) of(p payack.Provider, name string) (out []*middleware.Handler) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -111,10 +112,10 @@ func (i *Inspector) of(p payack.Provider, name string) (out []*middleware.Handle
 	return out
 }
 
-// URL returns the address of the page on a server such as http://127.0.0.1:8081. A
-// random token is part of it: the first who opens it gets a cookie for it, and the
-// address is of no use afterwards; the token still is, where the page asks for it. A
-// token of the configuration is left out.
+// URL returns the page's address on a server such as http://127.0.0.1:8081. It
+// contains the token if that is random. Opening the address once sets a cookie;
+// afterwards the address no longer works, but the token still does where the page
+// asks for it. A configured token is not in the address.
 func (i *Inspector) URL(server string) string {
 	url := server + i.cfg.Prefix + "/"
 	if i.cfg.Authorize == nil && i.access.random {
@@ -123,7 +124,7 @@ func (i *Inspector) URL(server string) string {
 	return url
 }
 
-// mux has the pages. Those that change something are behind what takes their form.
+// mux routes the pages. Pages that change something are wrapped by acts.
 func (i *Inspector) mux() http.Handler {
 	m := http.NewServeMux()
 	at := func(pattern string, h http.HandlerFunc) {
@@ -147,7 +148,7 @@ func (i *Inspector) mux() http.Handler {
 	return m
 }
 
-// acts is a handler that changes something.
+// acts wraps a handler that changes something.
 func (i *Inspector) acts(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if i.cfg.ReadOnly {
@@ -163,5 +164,5 @@ func (i *Inspector) acts(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// maxForm bounds what is posted: a note and a filter.
+// maxForm bounds a posted form, which holds a note and a filter.
 const maxForm = 64 << 10

@@ -43,13 +43,14 @@ type shop struct {
 	server *httptest.Server
 
 	mu sync.Mutex
-	// fails says of which orders the function fails.
+	// fails maps orders to the error that the function returns for them.
 	fails map[string]error
 }
 
 var errLedger = errors.New("the ledger is locked by the night's closing")
 
-// open makes a shop with an inbox in a file, and its page, which change may change.
+// open makes a shop with an inbox in a file, and its page. change may change the
+// configuration.
 func open(t testing.TB, change ...func(*inspector.Config)) *shop {
 	t.Helper()
 	db, err := sqlite.OpenFile(filepath.Join(t.TempDir(), "payack.db"))
@@ -63,7 +64,7 @@ func open(t testing.TB, change ...func(*inspector.Config)) *shop {
 	return s
 }
 
-// withoutInbox makes a shop that keeps nothing.
+// withoutInbox makes a shop without an inbox.
 func withoutInbox(t testing.TB, change ...func(*inspector.Config)) *shop {
 	t.Helper()
 	s := &shop{t: t}
@@ -116,7 +117,7 @@ func (s *shop) settle(order string) error {
 	return s.fails[order]
 }
 
-// fail has the function fail for an order, or succeed again.
+// fail makes the function fail for an order, or succeed again.
 func (s *shop) fail(order string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,7 +143,7 @@ func (s *shop) run() {
 	s.t.Cleanup(func() { cancel(); <-ended })
 }
 
-// post delivers a body that nobody would build.
+// post delivers a body that no payacktest builder makes.
 func post(h http.Handler, body string) {
 	r := httptest.NewRequest("POST", "/callbacks", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
@@ -166,7 +167,7 @@ func paid(t testing.TB, order string, more ...string) payacktest.Callback {
 	return b.Callback(t)
 }
 
-// conflicting makes an order's event dead: another amount comes after it was done.
+// dead makes events of orders dead: another amount comes after each was done.
 func (s *shop) dead(orders ...string) {
 	s.t.Helper()
 	for _, o := range orders {
@@ -179,19 +180,19 @@ func (s *shop) dead(orders ...string) {
 	s.work()
 }
 
-// answer is what the page answered.
+// answer is the page's answer.
 type answer struct {
 	*http.Response
 	text string
 }
 
-// has reads JSON of it.
+// into decodes the answer's JSON.
 func (a answer) into(t testing.TB, v any) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal([]byte(a.text), v), a.text)
 }
 
-// client follows nothing and keeps no cookies.
+// client follows no redirects and keeps no cookies.
 var client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 func do(t testing.TB, r *http.Request) answer {
@@ -204,7 +205,7 @@ func do(t testing.TB, r *http.Request) answer {
 	return answer{res, string(b)}
 }
 
-// ask calls the page with the token. The body is a form.
+// ask sends a request with the token. form is its body.
 func (s *shop) ask(method, path, form string, change ...func(*http.Request)) answer {
 	s.t.Helper()
 	r, err := http.NewRequest(method, s.url+path, strings.NewReader(form))
@@ -234,7 +235,7 @@ func (s *shop) entries(query string) (out []inspector.Entry, older string) {
 	return l.Deliveries, l.Older
 }
 
-// orders lists what a query finds.
+// orders lists the orders that a query finds.
 func (s *shop) orders(query string) (out []string) {
 	s.t.Helper()
 	all, _ := s.entries(query)

@@ -21,12 +21,12 @@ const pageSize = 100
 // listing is a page of deliveries.
 type listing struct {
 	Deliveries []*Entry `json:"deliveries"`
-	// Older is where the next page begins, empty where there is none.
+	// Older is where the next page begins; empty if there is none.
 	Older string `json:"older,omitempty"`
 	State state  `json:"state"`
 
 	filter filter
-	first  bool // nothing newer was left out
+	first  bool // this is the newest page
 }
 
 func (i *Inspector) showList(w http.ResponseWriter, r *http.Request) {
@@ -54,8 +54,8 @@ func (i *Inspector) showList(w http.ResponseWriter, r *http.Request) {
 	i.render(w, r, http.StatusOK, "list", "Deliveries", l)
 }
 
-// place is how far two sources have been listed: rows before an ID, and remembered
-// deliveries before a number. 0 is the beginning, and less than 0 the end.
+// place is a position in two sources: rows below an ID, and remembered deliveries
+// below a number. 0 is the beginning; less than 0 is the end.
 type place struct{ row, seen int64 }
 
 func placeOf(text string) (p place, err error) {
@@ -67,7 +67,7 @@ func placeOf(text string) (p place, err error) {
 		p.seen, err = strconv.ParseInt(seen, 10, 64)
 	}
 	if err != nil {
-		return p, errors.New("older: this is no place in the list; take it from the page before")
+		return p, errors.New("older: not a position in the list; take it from the previous page")
 	}
 	return p, nil
 }
@@ -79,8 +79,7 @@ func (p place) String() string {
 	return fmt.Sprintf("%d.%d", p.row, p.seen)
 }
 
-// list returns a page: of what the inbox keeps and what is remembered, the newest
-// first.
+// list returns a page from the inbox and the memory, the newest first.
 func (i *Inspector) list(ctx context.Context, f filter, older string) (*listing, error) {
 	at, err := placeOf(older)
 	if err != nil {
@@ -96,15 +95,15 @@ func (i *Inspector) list(ctx context.Context, f filter, older string) (*listing,
 		remembered = slices.DeleteFunc(i.memory.newest(at.seen), func(s *seen) bool { return !f.remembered(s) })
 	}
 	i.merge(l, &at, rows, remembered)
-	if at.row < 0 && next > 0 { // the rows go on beyond these
+	if at.row < 0 && next > 0 { // more rows follow
 		at.row = next
 	}
 	l.Older = at.String()
 	return l, nil
 }
 
-// merge fills a page from both sources, the newest first, and moves the place on. The
-// place of a source is negative when nothing of it is left.
+// merge fills a page from both sources, the newest first, and advances the place.
+// A source's position is negative when nothing is left of it.
 func (i *Inspector) merge(l *listing, at *place, rows []inbox.Item, seen []*seen) {
 	for len(l.Deliveries) < pageSize && len(rows)+len(seen) > 0 {
 		if len(seen) == 0 || len(rows) > 0 && !rows[0].Received.Before(seen[0].delivery.Received) {
@@ -132,9 +131,9 @@ func (i *Inspector) page(ctx context.Context, f filter, older int64) ([]inbox.It
 	return i.cfg.Inbox.Page(ctx, rows, older, pageSize)
 }
 
-// What the page's template asks of a listing.
+// Methods for the page's template.
 
-// Filter returns the query's values.
+// Filter returns the values of the query.
 func (l *listing) Filter() map[string]string {
 	out := map[string]string{}
 	for name, values := range l.filter.query() {
@@ -143,33 +142,33 @@ func (l *listing) Filter() map[string]string {
 	return out
 }
 
-// Query is the filter's.
+// Query returns the query of the filter.
 func (l *listing) Query() string { return l.filter.query().Encode() }
 
-// Filtered reports whether anything is left out.
+// Filtered reports whether the filter selects anything.
 func (l *listing) Filtered() bool { return len(l.filter.query()) > 0 }
 
 // First reports whether this is the newest page.
 func (l *listing) First() bool { return l.first }
 
-// OlderQuery is that of the next page.
+// OlderQuery returns the query of the next page.
 func (l *listing) OlderQuery() string {
 	q := l.filter.query()
 	q.Set("older", l.Older)
 	return q.Encode()
 }
 
-// Providers, Reasons and Spans are what can be chosen.
+// Providers returns the providers to choose from.
 func (*listing) Providers() []payack.Provider { return providers.All }
 
-// Reasons are all.
+// Reasons returns the reasons to choose from.
 func (*listing) Reasons() []payack.Reason { return reasons }
 
-// Spans are all.
+// Spans returns the periods to choose from.
 func (*listing) Spans() any { return spans }
 
-// reasons are the closed set, in the order of their stages. The last one is the inbox's
-// own: the process ended during an attempt.
+// reasons are all reasons, in the order of their stages. The last one is the
+// inbox's own: the process ended during an attempt.
 var reasons = []payack.Reason{
 	payack.ReasonMethod, payack.ReasonContentType, payack.ReasonContentEncoding, payack.ReasonTooLarge, payack.ReasonAddress, payack.ReasonRate,
 	payack.ReasonBodyConsumed, payack.ReasonBodyRead, payack.ReasonEnvelope, payack.ReasonMalformed, payack.ReasonSignature, payack.ReasonUnknownTenant,

@@ -18,11 +18,11 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// The list has what the inbox keeps and what it doesn't, the newest first.
+// The list shows what the inbox keeps and what it doesn't, the newest first.
 func TestList(t *testing.T) {
 	s := open(t)
 	deliver(s.pts, paid(t, "ORD-1"))
-	time.Sleep(2 * time.Millisecond) // SQLite's clock knows no less than one
+	time.Sleep(2 * time.Millisecond) // SQLite's clock counts milliseconds
 	deliver(s.pts, paid(t, "ORD-2").Tampered(t, payacktest.SetMember("accept_amount", "9999")))
 	time.Sleep(2 * time.Millisecond)
 	deliver(s.ptop, payacktest.Ptop(payacktest.NewPtopKeys()).Order("ORD-3").Callback(t))
@@ -44,7 +44,7 @@ func TestList(t *testing.T) {
 
 func last(all []inspector.Entry, _ string) inspector.Entry { return all[len(all)-1] }
 
-// What is asked for is found: by each filter, and by each name.
+// Each filter, and each name, finds what it should.
 func TestFilters(t *testing.T) {
 	s := open(t)
 	deliver(s.pts, paid(t, "ORD-1", "reference_number", "BANK-1"))
@@ -68,7 +68,7 @@ func TestFilters(t *testing.T) {
 		"from=2020-01-01T00:00&provider=pts": {"ORD-1 rejected", "ORD-1 accepted"},
 		"from=" + url.QueryEscape(time.Now().Add(time.Hour).Format(time.RFC3339)): nil,
 	} {
-		// SQLite's clock and this process's tell no order within a millisecond.
+		// Within a millisecond, SQLite's clock and this process's give no order.
 		assert.ElementsMatch(t, want, s.orders(query), query)
 	}
 	for _, query := range []string{"provider=acme", "outcome=fine", "within=1y", "from=yesterday", "older=x", "older=1", "reason=" + strings.Repeat("x", 99)} {
@@ -77,7 +77,7 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// Pages follow each other without a gap, from both sources.
+// Pages from both sources follow each other without a gap.
 func TestPages(t *testing.T) {
 	s := open(t)
 	for i := range 130 {
@@ -100,8 +100,8 @@ func TestPages(t *testing.T) {
 	assert.Len(t, seen, 260)
 }
 
-// Memory is bounded in number and bytes, and what anybody can send pushes out nothing
-// that verified.
+// The memory is bounded in number and bytes, and senders without a key can't push
+// out what verified.
 func TestMemoryIsBounded(t *testing.T) {
 	s := withoutInbox(t, func(c *inspector.Config) { c.Remember, c.RememberBytes = 20, 1<<20 })
 	deliver(s.pts, paid(t, "GENUINE"))
@@ -122,7 +122,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	assert.Greater(t, n, 10)
 }
 
-// What a request has besides its body counts, and no part of it holds the rest of it.
+// All parts of a request count, not only its body, and no part keeps the rest in
+// memory.
 func TestMemoryHoldsNothingMore(t *testing.T) {
 	s := withoutInbox(t, func(c *inspector.Config) { c.RememberBytes = 1 << 20 })
 	held := func() int64 {
@@ -178,7 +179,7 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// Each page is there as a page and as JSON.
+// Every page is available as HTML and as JSON.
 func TestEmptyPages(t *testing.T) {
 	for name, s := range map[string]*shop{"with an inbox": open(t), "without": withoutInbox(t)} {
 		a := s.ask("GET", "/", "")
@@ -195,7 +196,7 @@ func TestEmptyPages(t *testing.T) {
 	}
 }
 
-// Links are absolute, whatever the page is mounted under.
+// Links are absolute, wherever the page is mounted.
 func TestPrefix(t *testing.T) {
 	s := open(t, func(c *inspector.Config) { c.Prefix = "/ops/payack/" })
 	deliver(s.pts, paid(t, "ORD-1"))

@@ -10,53 +10,56 @@ import (
 )
 
 const (
-	// liveEvery is how often changes are looked for at the most, and liveBusy where
-	// there are liveMany at once: nobody reads so fast. liveSlow is how often at the
-	// least: other processes may work on the same inbox.
+	// liveEvery is the least time between two looks for changes; liveBusy is the
+	// same while at least liveMany changes come at once, which nobody can read.
+	// liveSlow is the greatest time between two looks, because other processes
+	// may work on the same inbox.
 	liveEvery = 300 * time.Millisecond
 	liveBusy  = 2 * time.Second
 	liveMany  = 30
 	liveSlow  = 2 * time.Second
-	// liveRows is how many of the newest rows are looked at.
+	// liveRows is how many of the newest rows each look covers.
 	liveRows = pageSize
-	// maxReaders bounds how many look at the same time.
+	// maxReaders bounds concurrent readers.
 	maxReaders = 200
-	// maxWatched bounds how many older rows are looked at for one reader, and for all.
+	// maxWatched bounds how many older rows are watched for one reader,
+	// maxWatchedByAll those for all.
 	maxWatched, maxWatchedByAll = 100, 500
 )
 
-// live tells readers what comes and what changes. One goroutine looks for all of
-// them, and only while there are any: so they cost receipts nothing but a look at the
-// newest rows, a few times a second.
+// live tells readers what comes and what changes. One goroutine looks for all
+// readers, and only while there are any. So readers cost receipts no more than a
+// look at the newest rows, a few times a second.
 type live struct {
-	readers atomic.Int64 // for those who only want to know whether there are any
+	readers atomic.Int64 // the number of readers, read without the lock
 	wake    chan struct{}
 
 	mu    sync.Mutex
 	all   map[*reader]bool
-	looks bool             // somebody looks for changes
-	seen  int64            // place in the memory
-	row   int64            // the newest that was looked at
-	rows  map[int64]string // what the rows that were looked at last were like
+	looks bool             // the goroutine runs
+	seen  int64            // position in the memory
+	row   int64            // the newest row looked at
+	rows  map[int64]string // rows last looked at, with their Entry.Like
 }
 
 // reader is one open page.
 type reader struct {
 	filter filter
-	only   string // the one delivery that is looked at, or empty
+	only   string // the one delivery to show, or empty
 	events chan event
-	lost   atomic.Bool // it read too slowly
-	// again has the list sent anew: more came than was looked at.
+	lost   atomic.Bool // read too slowly
+	// again asks for a new list: more came than was looked at.
 	again chan struct{}
-	// unsettled are the rows that were sent and may still change. It is of the
-	// goroutine that looks.
+	// unsettled are the rows that were sent and may still change. Only the
+	// goroutine that looks uses it.
 	unsettled map[int64]bool
 }
 
-// event is what a reader is sent, as it is written.
+// event is a server-sent event, ready to be written.
 type event string
 
-// lineBreaks has each line of data named: a lone CR ends one, too.
+// lineBreaks puts each line of data into a field of its own. A lone CR ends a
+// line, too.
 var lineBreaks = strings.NewReplacer("\r\n", "\ndata: ", "\r", "\ndata: ", "\n", "\ndata: ")
 
 // newEvent returns a server-sent event.
@@ -68,7 +71,7 @@ func (l *live) init() {
 	l.wake, l.all = make(chan struct{}, 1), map[*reader]bool{}
 }
 
-// stir has changes looked for.
+// stir asks for a look at changes.
 func (l *live) stir() {
 	if l.readers.Load() == 0 {
 		return
@@ -79,7 +82,8 @@ func (l *live) stir() {
 	}
 }
 
-// enter adds a reader, false where there are too many. The first one starts the look.
+// enter adds a reader. It reports false if there are too many. The first reader
+// starts the goroutine that looks.
 func (i *Inspector) enter(ctx context.Context, r *reader) bool {
 	l := &i.live
 	l.mu.Lock()
@@ -87,9 +91,9 @@ func (i *Inspector) enter(ctx context.Context, r *reader) bool {
 	if len(l.all) >= maxReaders {
 		return false
 	}
-	if !l.looks { // what is there is no news
+	if !l.looks { // existing rows are no news
 		l.looks, l.seen, l.row, l.rows = true, i.memory.last(), 0, nil
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout) // for all readers, who wait
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout) // not the reader's own context, since all readers depend on it
 		_, _, _ = i.changed(ctx, nil)
 		cancel()
 		go i.look()
@@ -133,7 +137,7 @@ func (i *Inspector) look() {
 	}
 }
 
-// ended reports that nobody is there; the next reader then starts another look.
+// ended reports whether no reader is left; the next one then starts another look.
 func (l *live) ended() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -141,7 +145,7 @@ func (l *live) ended() bool {
 	return !l.looks
 }
 
-// send sends to all.
+// send sends an event to every reader.
 func (l *live) send(e event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -150,7 +154,8 @@ func (l *live) send(e event) {
 	}
 }
 
-// tell sends each reader the changes that it looks at, and returns how many there are.
+// tell sends each reader the changes that match its filter, and returns the
+// number of changes.
 func (i *Inspector) tell(ctx context.Context) int {
 	l := &i.live
 	l.mu.Lock()
@@ -181,19 +186,19 @@ func (i *Inspector) tell(ctx context.Context) int {
 	return len(changes)
 }
 
-// relist has a reader that looks for some sent the list anew: among what was not looked
-// at there may be one. A reader of all is content with the newest.
+// relist makes a filtering reader get a new list, because a row that was not
+// looked at may match. A reader without a filter only needs the newest rows.
 func (r *reader) relist() {
 	if r.only != "" || len(r.filter.query()) == 0 {
 		return
 	}
 	select {
 	case r.again <- struct{}{}:
-	default: // it will be
+	default: // already asked for
 	}
 }
 
-// tell sends a change, where the reader looks at it.
+// tell sends a change if it matches the reader's filter.
 func (r *reader) tell(e *Entry, row event) {
 	id, _ := strconv.ParseInt(e.ID, 10, 64)
 	switch {
@@ -215,7 +220,7 @@ func (r *reader) tell(e *Entry, row event) {
 	}
 }
 
-// watch remembers a row that may still change.
+// watch adds a row that may still change.
 func (r *reader) watch(e *Entry) {
 	if id, err := strconv.ParseInt(e.ID, 10, 64); err == nil && !e.Settled() && len(r.unsettled) < maxWatched {
 		r.unsettled[id] = true
@@ -226,6 +231,6 @@ func (r *reader) send(e event) {
 	select {
 	case r.events <- e:
 	default:
-		r.lost.Store(true) // it comes back, and gets the whole list
+		r.lost.Store(true) // it reconnects, and gets the whole list
 	}
 }

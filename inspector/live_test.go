@@ -34,7 +34,8 @@ func (s *shop) stream(t *testing.T, query string) *stream {
 	return &stream{t, bufio.NewReader(res.Body)}
 }
 
-// next returns the data of the next event of a name, of any where that is empty.
+// next returns the data of the next event with this name, of any event if the
+// name is empty.
 func (s *stream) next(name string) string {
 	s.t.Helper()
 	for {
@@ -57,8 +58,8 @@ func (s *stream) next(name string) string {
 	}
 }
 
-// A stream begins with the list as it is, has what comes and what becomes of it, and
-// only what fits its filter. Rows that no longer fit go.
+// A stream begins with the current list. Then it sends what comes and changes, as
+// far as the filter matches, and removes rows that no longer match.
 func TestStream(t *testing.T) {
 	s := open(t)
 	deliver(s.pts, paid(t, "ORD-1"))
@@ -74,7 +75,7 @@ func TestStream(t *testing.T) {
 	assert.Equal(t, "1\n", waiting.next("gone"))
 	assert.Contains(t, one.next("row"), `mark accepted`)
 
-	// Another process settles what this one has not seen begin.
+	// Another process settles a row that this one has not seen begin.
 	again := s.stream(t, "q=ORD-3")
 	assert.NotContains(t, again.next("list"), "<tr")
 	deliver(s.pts, paid(t, "ORD-3"))
@@ -83,7 +84,7 @@ func TestStream(t *testing.T) {
 	assert.Equal(t, http.StatusBadRequest, s.ask("GET", "/live?outcome=x", "").StatusCode)
 }
 
-// What fits a filter comes, however much else came at the same moment.
+// A matching row arrives, however many others come at the same moment.
 func TestStreamUnderLoad(t *testing.T) {
 	s := open(t)
 	kept, forged := s.stream(t, "q=KEPT-0"), s.stream(t, "q=FORGED-0")
@@ -96,7 +97,7 @@ func TestStreamUnderLoad(t *testing.T) {
 		deliver(s.pts, paid(t, fmt.Sprint("KEPT-", i)))
 	}
 	has := func(in *stream, name string) {
-		for { // as a row, or in a list that is sent anew
+		for { // as a row, or in a new list
 			if strings.Contains(in.next(""), name) {
 				return
 			}
@@ -106,8 +107,8 @@ func TestStreamUnderLoad(t *testing.T) {
 	has(kept, "KEPT-0")
 }
 
-// A page of a delivery that is gone doesn't come back for ever, and nobody waits for a
-// stream's head.
+// The page of a delivery that is gone doesn't reconnect forever. A HEAD request
+// for a stream is answered at once.
 func TestNoStream(t *testing.T) {
 	s := open(t)
 	for _, id := range []string{"m99", "99", "x"} {
@@ -116,7 +117,7 @@ func TestNoStream(t *testing.T) {
 	assert.Equal(t, http.StatusMethodNotAllowed, s.ask("HEAD", "/live", "").StatusCode)
 }
 
-// A server whose own deadlines are short doesn't end the stream.
+// A server's own short deadlines don't end the stream.
 func TestStreamOutlastsTheServersDeadline(t *testing.T) {
 	s := withoutInbox(t)
 	server := httptest.NewUnstartedServer(s.page)

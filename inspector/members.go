@@ -12,18 +12,19 @@ import (
 	"github.com/payack/payack"
 )
 
-// member is one of an event's.
+// member is a member of an event.
 type member struct {
 	Name string `json:"name"`
 	Text string `json:"text"`
-	// Null reports that it was sent as null.
+	// Null means that it was sent as null.
 	Null bool `json:"null,omitempty"`
 }
 
-// unsignedName is under what an event's JSON has what the signature does not cover.
+// unsignedName is the name in an event's JSON of what the signature does not
+// cover.
 const unsignedName = "unsigned"
 
-// membersOf returns the members of an event: those that the signature covers, and the
+// membersOf returns the members of an event that the signature covers, and the
 // others.
 func membersOf(ev payack.Event, redact func(string) string) (signed, unsigned []member) {
 	text, err := json.Marshal(ev)
@@ -44,11 +45,11 @@ func membersOf(ev payack.Event, redact func(string) string) (signed, unsigned []
 	return signed, unsigned
 }
 
-// fields returns the members of an object in their order, those of inner ones with
-// the names of both.
+// fields returns the members of an object in their order. A nested member's name
+// is prefixed with the outer name.
 func fields(prefix string, object []byte) (out []member) {
 	dec := json.NewDecoder(bytes.NewReader(object))
-	_, _ = dec.Token() // no error here and below: it has just been written
+	_, _ = dec.Token() // no error here and below: json.Marshal wrote the text
 	for dec.More() {
 		token, err := dec.Token()
 		var raw json.RawMessage
@@ -72,14 +73,14 @@ func fields(prefix string, object []byte) (out []member) {
 	return out
 }
 
-// body is a message as it is shown.
+// body is a message to show.
 type body struct {
 	Raw string `json:"raw"`
-	// Formatted is there for forms, and for JSON that is in order unless it would become
-	// too long.
+	// Formatted is set for a form, and for valid JSON unless it would become too
+	// long.
 	Formatted string `json:"formatted,omitempty"`
-	// Wrong names the place at which the JSON is broken, and what is wrong there. Before,
-	// At and After are the text around that place.
+	// Wrong says where the JSON is broken, and how. Before, At and After are the
+	// text around that place.
 	Wrong  string `json:"wrong,omitempty"`
 	Before string `json:"-"`
 	At     string `json:"-"`
@@ -89,7 +90,7 @@ type body struct {
 // around is how much of a body is shown around an error, in bytes.
 const around = 240
 
-// bodyOf is a message without secrets.
+// bodyOf returns a message without secrets.
 func bodyOf(text string, redact func(string) string) *body {
 	raw := redactMessage(text, redact)
 	b := &body{Raw: raw}
@@ -118,11 +119,11 @@ func bodyOf(text string, redact func(string) string) *body {
 	return b
 }
 
-// maxIndented bounds formatted JSON, in bytes: a body of brackets alone would grow to
-// thousands of times its length.
+// maxIndented bounds formatted JSON, in bytes: a body of brackets alone would
+// grow to thousands of times its length.
 const maxIndented = 1 << 20
 
-// indented is JSON on lines of its own, empty where that is too long.
+// indented returns indented JSON; empty if that would be too long.
 func indented(text string) string {
 	size, depth, quoted := 0, 0, false
 	for n := 0; n < len(text); n++ {
@@ -156,8 +157,8 @@ func indented(text string) string {
 	return out.String()
 }
 
-// brokenAt returns where a text is no JSON, as strictly as receivers read it, and
-// how. It is negative for one that is.
+// brokenAt returns where and how a text is no JSON, as strictly as receivers read
+// it. at is negative for valid JSON.
 func brokenAt(text string) (at int, what string) {
 	dec := jsontext.NewDecoder(strings.NewReader(text))
 	_, err := dec.ReadValue()
@@ -175,7 +176,8 @@ func brokenAt(text string) (at int, what string) {
 	return len(text), "it ends too early"
 }
 
-// formOf writes a form a pair to a line, as it was sent but for the encoding.
+// formOf returns a form with one pair on each line, decoded but otherwise as it
+// was sent.
 func formOf(raw string, redact func(string) string) (string, bool) {
 	if !strings.Contains(raw, "=") || strings.ContainsAny(raw, " \n{") {
 		return "", false

@@ -12,7 +12,8 @@ import (
 	"github.com/payack/payack"
 )
 
-// seen is a delivery that no inbox keeps. It is not changed once it is in the memory.
+// seen is a delivery that no inbox keeps. It does not change once it is in the
+// memory.
 type seen struct {
 	seq      int64
 	delivery payack.Delivery
@@ -24,10 +25,10 @@ type seen struct {
 	err      string
 	took     payack.Durations
 	verified bool
-	omitted  []string // names of headers that were dropped
-	size     int      // bytes that are held, roughly
+	omitted  []string // names of dropped headers
+	size     int      // approximate bytes in memory
 
-	redact func(string) string // before a text is cut: half a key is too much
+	redact func(string) string // applied before a text is cut, because half a key is too much
 	once   sync.Once
 	claims claims
 }
@@ -35,10 +36,10 @@ type seen struct {
 // claims is what a message says that did not verify.
 type claims struct{ order, transaction string }
 
-// maxClaim bounds a claim, in bytes. It is part of the overhead.
+// maxClaim bounds a claim, in bytes. overhead includes it.
 const maxClaim = 512
 
-// claimed reads what the message says, when somebody first wants to know.
+// claimed reads the claims from the message, at the first call.
 func (s *seen) claimed() claims {
 	s.once.Do(func() { s.claims = claimsOf(s.delivery.Body, s.redact) })
 	return s.claims
@@ -56,8 +57,8 @@ func claimsOf(body string, redact func(string) string) claims {
 	return claims{order: owned(redact(form.Get("order_id")), maxClaim), transaction: owned(redact(form.Get("transaction_id")), maxClaim)}
 }
 
-// claimOf is the text of a string or a number. Anything else would show a part of the
-// body, and names nothing.
+// claimOf returns the text of a string or a number. Any other value would show a
+// part of the body, and names nothing.
 func claimOf(member json.RawMessage, redact func(string) string) string {
 	var s string
 	if json.Unmarshal(member, &s) == nil {
@@ -70,7 +71,7 @@ func claimOf(member json.RawMessage, redact func(string) string) string {
 	return ""
 }
 
-// names are those by which it is found.
+// names returns the names by which the delivery can be found.
 func (s *seen) names() []string {
 	if ev := s.delivery.Event; ev != nil {
 		sum := ev.Summary()
@@ -80,22 +81,22 @@ func (s *seen) names() []string {
 	return []string{c.order, c.transaction}
 }
 
-// overhead is what a remembered delivery takes besides its texts, and perText what a
-// text in a list takes besides its bytes.
+// overhead is the memory of a remembered delivery besides its texts, perText that
+// of a text in a list besides its bytes.
 const (
 	overhead = 2048
 	perText  = 48
 )
 
-// memory has the last deliveries that no inbox keeps: those that verified, and apart
-// from them the others, so that what anybody can send pushes out no genuine one.
+// memory holds the last deliveries that no inbox keeps. Those that verified are
+// held apart from the others, so that no sender without a key can push them out.
 type memory struct {
 	mu   sync.RWMutex
 	seq  int64
-	kept [2]ring // false and true
+	kept [2]ring // by verified
 }
 
-// ring holds the newest, the oldest first.
+// ring holds the newest deliveries, the oldest of them first.
 type ring struct {
 	all             []*seen
 	bytes           int
@@ -131,7 +132,8 @@ func (r *ring) add(s *seen) {
 	r.all = r.all[gone:]
 }
 
-// newest returns those before a place, the newest first; all where it is 0.
+// newest returns the deliveries before a place, the newest first; all if the
+// place is 0.
 func (m *memory) newest(before int64) []*seen {
 	m.mu.RLock()
 	out := slices.Concat(m.kept[0].all, m.kept[1].all)
@@ -143,7 +145,7 @@ func (m *memory) newest(before int64) []*seen {
 	return out
 }
 
-// since returns at most n that came after a place, the newest of them.
+// since returns the newest n deliveries after a place.
 func (m *memory) since(after int64, n int) (out []*seen) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -154,14 +156,14 @@ func (m *memory) since(after int64, n int) (out []*seen) {
 	return out
 }
 
-// last is the place of the newest.
+// last returns the place of the newest delivery.
 func (m *memory) last() int64 {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.seq
 }
 
-// get returns the one at a place, nil where it is forgotten.
+// get returns the delivery at a place, nil if it is forgotten.
 func (m *memory) get(seq int64) *seen {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -174,10 +176,10 @@ func (m *memory) get(seq int64) *seen {
 	return nil
 }
 
-// memoryKey names a remembered delivery in links.
+// memoryKey returns the ID of a remembered delivery.
 func memoryKey(seq int64) string { return "m" + strconv.FormatInt(seq, 10) }
 
-// memorySeq reads one; it is false for the names of rows.
+// memorySeq parses such an ID. It is false for the ID of a row.
 func memorySeq(key string) (int64, bool) {
 	text, ok := strings.CutPrefix(key, "m")
 	seq, err := strconv.ParseInt(text, 10, 64)

@@ -23,8 +23,8 @@ import (
 
 var keptRows = flag.Int("rows", 1_000_000, "how many deliveries the benchmarks keep first")
 
-// fill makes kept rows of one that was kept, each an event of its own: one in a
-// thousand is dead, and one is of Ptop, at the very beginning.
+// fill copies one kept row, each copy an event of its own. One in a thousand is
+// dead, and the very first one is of Ptop.
 func (s *shop) fill(rows int) {
 	s.t.Helper()
 	deliver(s.ptop, payacktest.Ptop(payacktest.NewPtopKeys()).Order("OLDEST").Callback(s.t))
@@ -42,7 +42,7 @@ FROM payack_inbox, n WHERE order_id = 'MODEL'`, from, min(from+50_000, rows))
 	}
 }
 
-// How long a page takes with many kept deliveries, the longest of 20:
+// Measures how long a page takes with many kept deliveries, the longest of 20:
 //
 //	go test -run '^$' -bench Pages -benchtime 1x -timeout 0 .
 func BenchmarkPages(b *testing.B) {
@@ -83,7 +83,7 @@ func BenchmarkPages(b *testing.B) {
 	}
 }
 
-// What 50 open pages cost receipts, with and without them in turns:
+// Measures what 50 open pages cost receipts, with and without them in turns:
 //
 //	go test -run '^$' -bench Readers -benchtime 1x -timeout 0 .
 func BenchmarkReaders(b *testing.B) {
@@ -93,7 +93,7 @@ func BenchmarkReaders(b *testing.B) {
 	ctx, stop := context.WithCancel(b.Context())
 	defer stop()
 	builder := payacktest.Payatom(payacktest.NewPayatomKeys())
-	turn := func() float64 { // receipts in a second
+	turn := func() float64 { // receipts per second
 		var all sync.WaitGroup
 		var received atomic.Int64
 		began := time.Now()
@@ -123,7 +123,7 @@ func BenchmarkReaders(b *testing.B) {
 	}
 	turn() // warms up
 	var with, without []float64
-	for range 8 { // with, without, without, with: what else the machine does hits both
+	for range 8 { // with, without, without, with: so that other load on the machine affects both
 		with = append(with, watched())
 		without = append(without, turn(), turn())
 		with = append(with, watched())
@@ -142,7 +142,7 @@ func BenchmarkReaders(b *testing.B) {
 	b.ReportMetric(float64(rowsRead.Load()), "rows-read")
 }
 
-// read is one open page, until the context ends.
+// read reads one open page until the context ends.
 func (s *shop) read(ctx context.Context, open *sync.WaitGroup, rows *atomic.Int64) {
 	r, err := http.NewRequestWithContext(ctx, "GET", s.url+"/live", nil)
 	if err != nil {

@@ -7,11 +7,11 @@ import (
 	"github.com/payack/payack"
 )
 
-// numbers are what was counted since the process started.
+// numbers are the counts since the process started.
 type numbers struct {
 	Since      time.Time `json:"since"`
 	Deliveries []counted `json:"deliveries"`
-	// Attempts are those to process what the inbox keeps.
+	// Attempts counts the attempts to process kept events.
 	Attempts []counted `json:"attempts"`
 	State    state     `json:"state"`
 	Kept     bool      `json:"inbox"`
@@ -44,7 +44,7 @@ type chart struct {
 	Title         string
 	Width, Height int
 	Bars          []bar
-	// Most is the highest column.
+	// Most is the height of the highest column.
 	Most int
 	From string
 }
@@ -54,14 +54,14 @@ type bar struct {
 	Outcome             payack.Outcome
 }
 
-// Hour is the last hour by the minute.
+// Hour returns the chart of the last hour by the minute.
 func (n *numbers) Hour() chart { return draw("Last hour, by the minute", "60 min ago", n.hour) }
 
-// Day is the last day by half hours.
+// Day returns the chart of the last day by half hours.
 func (n *numbers) Day() chart { return draw("Last day, by half hours", "24 h ago", n.day) }
 
-// draw stacks the outcomes of each column, the good ones at the bottom. What is there
-// at all is seen.
+// draw stacks the outcomes of each column, the good ones at the bottom. Even the
+// smallest count is visible.
 func draw(title, from string, series []map[payack.Outcome]int) chart {
 	c := chart{Title: title, Width: chartWidth, Height: chartHeight, From: from}
 	for _, column := range series {
@@ -90,7 +90,7 @@ func draw(title, from string, series []map[payack.Outcome]int) chart {
 	return c
 }
 
-// Share is the length of a line's bar, in percent of the longest.
+// Share returns the length of a line's bar, in percent of the longest.
 func (n *numbers) Share(lines []counted, of int) int {
 	most := 1
 	for _, l := range lines {

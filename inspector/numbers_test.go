@@ -58,7 +58,7 @@ func TestNumbers(t *testing.T) {
 	assert.Contains(t, page, `href="/?outcome=dead"`)
 }
 
-// What was counted is forgotten by the minute, after an hour and after a day.
+// Counts are dropped by the minute, after an hour and after a day.
 func TestNumbersGrowOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		page, err := inspector.New(inspector.Config{Token: payack.NewSecret(token), Logger: quiet})
@@ -77,6 +77,6 @@ func TestNumbersGrowOld(t *testing.T) {
 		observe()
 		time.Sleep(25 * time.Hour)
 		assert.Equal(t, [2]int{0, 0}, inspector.Counted(page))
-		page.Observe(t.Context(), &payack.Observation{}) // of nothing
+		page.Observe(t.Context(), &payack.Observation{}) // without a delivery
 	})
 }

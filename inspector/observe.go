@@ -10,8 +10,8 @@ import (
 	"github.com/payack/payack"
 )
 
-// keptHeaders is the closed list of the headers that are remembered. Credentials of
-// proxies and cookies are among what is dropped.
+// keptHeaders is the closed list of headers that are remembered. It leaves out
+// cookies and credentials of proxies.
 func keptHeaders() []string {
 	return []string{
 		"Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding", "User-Agent", "Date", "Host", "Traceparent", "Tracestate",
@@ -19,21 +19,22 @@ func keptHeaders() []string {
 	}
 }
 
-// Bounds of what is remembered of a header.
+// Bounds of each remembered header.
 const (
 	maxHeaderValues = 4
 	maxHeaderValue  = 4096
 )
 
-// Bounds of other texts, in bytes. No method that anybody uses is longer.
+// Bounds of other texts, in bytes. No real method is longer.
 const (
 	maxMethod = 32
 	maxPath   = 1024
 	maxText   = 1000
 )
 
-// Observe implements [payack.Observer]. What an inbox keeps is counted and not
-// remembered, since its row has it; copies that come while it waits are.
+// Observe implements [payack.Observer]. It counts every delivery and attempt. It
+// remembers a delivery unless the inbox keeps it, whose row has it then; further
+// copies of a waiting event are remembered.
 func (i *Inspector) Observe(_ context.Context, o *payack.Observation) {
 	if o.Delivery == nil {
 		return
@@ -45,7 +46,7 @@ func (i *Inspector) Observe(_ context.Context, o *payack.Observation) {
 	i.live.stir()
 }
 
-// seen is what is remembered of an observation.
+// seen returns what is remembered of an observation.
 func (i *Inspector) seen(o *payack.Observation) *seen {
 	d := *o.Delivery
 	s := &seen{
@@ -68,16 +69,16 @@ func (i *Inspector) seen(o *payack.Observation) *seen {
 	return s
 }
 
-// owned returns the beginning of a text as a copy: what is part of a larger text, such
-// as a path of the request's first line, would hold all of it in memory.
+// owned returns the beginning of a text as a copy. A substring of a larger text,
+// such as the path in a request line, would keep all of that text in memory.
 func owned(text string, n int) string { return strings.Clone(shorten(text, n)) }
 
-// measure adds up what is held in memory.
+// measure adds up the memory that a delivery takes.
 func (s *seen) measure() {
 	d := &s.delivery
 	s.size = len(d.Method) + len(d.Path) + len(d.Invalid) + len(d.Body) + len(s.eventID) + len(s.detail) + len(s.err)
 	if d.Event != nil {
-		s.size += len(d.Body) // its texts are no longer than the message
+		s.size += len(d.Body) // the event's texts are no longer than the message
 	}
 	for _, name := range s.omitted {
 		s.size += perText + len(name)
@@ -90,7 +91,7 @@ func (s *seen) measure() {
 	}
 }
 
-// kept returns a copy of the headers of the list, and the names of the others.
+// kept returns a copy of the headers to remember, and the names of the others.
 func (i *Inspector) kept(h http.Header) (http.Header, []string) {
 	out, omitted := http.Header{}, []string(nil)
 	for name, values := range h {
@@ -114,7 +115,7 @@ func oneLine(s string) string {
 	return shorten(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; "), maxText)
 }
 
-// shorten cuts a text after n bytes, between characters.
+// shorten cuts a text after at most n bytes, between characters.
 func shorten(s string, n int) string {
 	if len(s) <= n {
 		return s

@@ -17,7 +17,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// What comes shows by itself, once, and what becomes of it too.
+// A new delivery shows without reloading, once, and so do its changes.
 func TestBrowserLive(t *testing.T) {
 	s := open(t)
 	b := browse(t, s)
@@ -33,7 +33,8 @@ func TestBrowserLive(t *testing.T) {
 	b.until(`getComputedStyle(document.querySelector(".empty")).display === "none"`)
 	b.until(`document.querySelector("#state").innerText.includes("did not verify")`)
 
-	// While somebody reads further down nothing moves, and all is there afterwards.
+	// While somebody reads further down, nothing moves; afterwards everything is
+	// there.
 	for i := range 30 {
 		deliver(s.pts, paid(t, fmt.Sprint("MORE-", i)))
 	}
@@ -45,7 +46,7 @@ func TestBrowserLive(t *testing.T) {
 	b.do(chromedp.Evaluate[chromedp.Void](`scrollTo(0, 0)`))
 	b.until(rows + `.match(/accepted LATE-1/)`)
 
-	// What comes while the connection is lost is there when it is back.
+	// What comes while the connection is lost shows once it is back.
 	b.expected = "net::ERR_" // so the browser says that a connection was lost
 	s.server.CloseClientConnections()
 	deliver(s.pts, paid(t, "LOST-1"))
@@ -54,7 +55,8 @@ func TestBrowserLive(t *testing.T) {
 	assert.Equal(t, "1", b.text(rows+`.match(/LOST-1/g).length`))
 }
 
-// A refused delivery is found, opened, and names the setting that would take it.
+// A refused delivery can be found and opened, and names the setting that would
+// accept it.
 func TestBrowserRefused(t *testing.T) {
 	s := open(t)
 	deliver(s.pts, paid(t, "ORD-1"))
@@ -83,7 +85,7 @@ func TestBrowserRefused(t *testing.T) {
 	b.until(`document.querySelector(".empty").innerText.includes("Nothing matches.")`)
 }
 
-// A dead one is tried again and turns accepted before one's eyes.
+// A dead event is retried and turns accepted on the open page.
 func TestBrowserRetry(t *testing.T) {
 	s := open(t)
 	s.fail("ORD-1", payack.ErrUnexpected)
@@ -109,7 +111,7 @@ func TestBrowserRetry(t *testing.T) {
 	assert.Contains(t, b.text(`document.body.innerText`), "the customer was paid back")
 }
 
-// Many are tried again after a question, and can be stopped.
+// Many events are retried after a question, and the run can be stopped.
 func TestBrowserRetryMany(t *testing.T) {
 	s := open(t)
 	const many = 40
@@ -122,7 +124,7 @@ func TestBrowserRetryMany(t *testing.T) {
 	b.open("/?outcome=dead&reason=unexpected")
 	b.click(`a[href*="/retry?"]`)
 	b.until(fmt.Sprintf(`document.querySelector("h1")?.innerText === "Try %d deliveries again?"`, many))
-	// The database is busy elsewhere, so that there is time to stop.
+	// Another connection keeps the database busy, so that there is time to stop.
 	tx, err := s.db.Begin()
 	require.NoError(t, err)
 	b.click("button.first")
@@ -141,7 +143,7 @@ func TestBrowserRetryMany(t *testing.T) {
 	assert.Empty(t, s.orders("outcome=dead"))
 }
 
-// A page that may only be read offers nothing else.
+// A read-only page offers no action.
 func TestBrowserReadOnly(t *testing.T) {
 	s := open(t, func(c *inspector.Config) { c.ReadOnly = true })
 	s.dead("ORD-1")
@@ -154,7 +156,8 @@ func TestBrowserReadOnly(t *testing.T) {
 	}
 }
 
-// Hostile texts do nothing, and don't break the page, on a narrow screen neither.
+// Hostile texts have no effect and don't break the page, not even on a narrow
+// screen.
 func TestBrowserHostile(t *testing.T) {
 	s := withoutInbox(t)
 	texts := []string{
@@ -205,7 +208,7 @@ func TestBrowserKeyboard(t *testing.T) {
 	b.until(`document.querySelector("#rows")`)
 	b.keys("/")
 	b.until(`document.activeElement.name === "q"`)
-	b.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.value = ""`)) // the tool types what the page took
+	b.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.value = ""`)) // chromedp also types the slash that the page handled
 	b.keys("ORD-9" + kb.Enter)
 	b.until(`document.querySelectorAll("#rows tr").length === 1 && location.search.includes("ORD-9")`)
 	b.keys("j" + kb.Enter)
@@ -223,7 +226,7 @@ func TestBrowserKeyboard(t *testing.T) {
 	b.until(`document.querySelector(".title .mark")?.innerText === "accepted"`)
 }
 
-// Without scripts all is there but what comes by itself.
+// Without scripts everything works except live updates.
 func TestBrowserWithoutScript(t *testing.T) {
 	s := open(t)
 	s.dead("ORD-1")
@@ -232,7 +235,7 @@ func TestBrowserWithoutScript(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "page.js") {
 			w.Header().Set("Content-Type", "text/javascript")
-			return // an empty one
+			return // an empty list
 		}
 		page.ServeHTTP(w, r)
 	}))

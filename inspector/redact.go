@@ -13,11 +13,11 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// keyFuncFailed says why a message isn't shown.
+// keyFuncFailed is shown in place of a message.
 const keyFuncFailed = "KeyFunc fails at this moment, so the keys aren't known. The message isn't shown: it could hold one. Open the page again later."
 
-// redactorOf returns what takes a receiver's keys out of texts, nil where a KeyFunc
-// has them.
+// redactorOf returns a function that removes a receiver's keys from a text, nil
+// if a KeyFunc has them.
 func redactorOf(h *middleware.Handler) (func(string) string, error) {
 	if _, static := h.Tenant(); !static {
 		return nil, nil
@@ -25,8 +25,9 @@ func redactorOf(h *middleware.Handler) (func(string) string, error) {
 	return diagnose.Redactor(context.Background(), h, &payack.Delivery{Provider: h.Provider()})
 }
 
-// redact takes the keys of all receivers out of a text, whichever the text came to.
-// Those that a KeyFunc has are known for one delivery only.
+// redact removes the keys of all receivers from a text, whichever receiver the
+// text came to. It does not know the keys of a KeyFunc, which depend on the
+// delivery.
 func (i *Inspector) redact(text string) string {
 	i.mu.Lock()
 	all := i.redactors
@@ -37,9 +38,10 @@ func (i *Inspector) redact(text string) string {
 	return text
 }
 
-// redactorFor returns what takes keys out of a delivery: those of all receivers, and
-// those that the KeyFuncs of its own have for it. It is false where one of them fails,
-// as its keys are then unknown. That a path has no tenant is no failure.
+// redactorFor returns a function that removes keys from a delivery: those of all
+// receivers, and those that the delivery's own KeyFuncs return for it. It is
+// false if a KeyFunc fails, because its keys are then unknown. A path without a
+// tenant is no failure.
 func (i *Inspector) redactorFor(ctx context.Context, receivers []*middleware.Handler, d *payack.Delivery) (redact func(string) string, ok bool) {
 	redact = i.redact
 	for _, h := range receivers {
@@ -59,7 +61,8 @@ func (i *Inspector) redactorFor(ctx context.Context, receivers []*middleware.Han
 	return redact, true
 }
 
-// redacted takes secrets out of all that a sender, a function or a person wrote.
+// redacted removes secrets from everything that a sender, a function or a person
+// wrote.
 func (e *Entry) redacted(redact func(string) string) *Entry {
 	for _, text := range []*string{&e.Detail, &e.Order, &e.Transaction, &e.Reference, &e.EventID, &e.Amount, &e.Status, &e.Note} {
 		*text = redact(*text)
@@ -67,7 +70,7 @@ func (e *Entry) redacted(redact func(string) string) *Entry {
 	return e
 }
 
-// redacted takes secrets out of an explanation.
+// redacted removes secrets from an explanation.
 func (x *diagnosis) redacted(redact func(string) string) {
 	x.Cause, x.Fix = redact(x.Cause), redact(x.Fix)
 	for n := range x.Changes {
@@ -86,7 +89,7 @@ func (x *diagnosis) redacted(redact func(string) string) {
 
 var jsonString = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 
-// redactMessage takes secrets out of a message, those too that are spelled with the
+// redactMessage removes secrets from a message, even if they are written with
 // escapes of JSON or of a form.
 func redactMessage(raw string, redact func(string) string) string {
 	text := redact(raw)
@@ -96,7 +99,7 @@ func redactMessage(raw string, redact func(string) string) string {
 			if json.Unmarshal([]byte(literal), &s) != nil || redact(s) == s {
 				return literal
 			}
-			quoted, _ := json.Marshal(redact(s)) // a string always can be
+			quoted, _ := json.Marshal(redact(s)) // a string always encodes
 			return string(quoted)
 		})
 	}
@@ -120,11 +123,12 @@ func redactMessage(raw string, redact func(string) string) string {
 	return out.String()
 }
 
-// maxNamePart is how long a part of a shown header's name is at the most.
+// maxNamePart bounds each part of a header's name that is shown.
 const maxNamePart = 16
 
-// shownNames are the names of dropped headers, without those that could be a key: a
-// server writes names in its own mixture of capitals, so a key is not recognized.
+// shownNames returns the names of dropped headers, without those that could be a
+// key: net/http changes the case of names, so that a key in one would not be
+// recognised.
 func shownNames(names []string, redact func(string) string) (shown []string, others int) {
 	shown = []string{}
 	for _, name := range names {
@@ -137,7 +141,7 @@ func shownNames(names []string, redact func(string) string) (shown []string, oth
 	return shown, others
 }
 
-// isPlainName reports whether a name is made of short words.
+// isPlainName reports whether a name consists of short words.
 func isPlainName(name string) bool {
 	for part := range strings.FieldsFuncSeq(name, func(r rune) bool { return r == '-' || r == '_' }) {
 		if len(part) > maxNamePart || strings.ContainsFunc(part, func(r rune) bool { return r < 'A' || r > 'Z' && r < 'a' || r > 'z' }) {
@@ -147,9 +151,10 @@ func isPlainName(name string) bool {
 	return true
 }
 
-// hasKeys reports whether a KeyFunc answered: with keys, or that there are none.
+// hasKeys reports whether a KeyFunc returned keys, or that there are none for the
+// delivery.
 func hasKeys(ctx context.Context, h *middleware.Handler, d *payack.Delivery) (ok bool) {
-	defer func() { _ = recover() }() // then it is false
+	defer func() { _ = recover() }() // reports false
 	_, _, err := h.Verifier(ctx, d)
 	return err == nil || errors.Is(err, payack.ErrUnknownTenant)
 }

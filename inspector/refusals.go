@@ -10,22 +10,23 @@ import (
 	"github.com/payack/payack/ratelimit"
 )
 
-// Wrong tokens that an address may give at once, and each second.
+// wrongBurst is how many wrong tokens an address may give at once, the other
+// bound how many each second.
 const (
 	wrongBurst  = 50
 	wrongEach   = 1
-	refusedEach = time.Second // between two lines of the log
+	refusedEach = time.Second // least time between two log lines
 )
 
-// refusals bounds how often tokens can be guessed, and how much is logged of those who
-// are refused.
+// refusals bounds how often tokens can be guessed, and how often refused requests
+// are logged.
 type refusals struct {
 	wrong ratelimit.Limiter
 	key   ratelimit.KeyOf
 
 	mu     sync.Mutex
 	at     time.Time
-	silent int // refused since then, and not logged
+	silent int // refused since the last log line
 }
 
 func newRefusals() (*refusals, error) {
@@ -36,8 +37,8 @@ func newRefusals() (*refusals, error) {
 	return &refusals{wrong: wrong, key: ratelimit.PeerKey("inspector")}, nil
 }
 
-// spent reports whether an address gave so many wrong tokens that it has to wait, the
-// right one included.
+// spent reports whether an address has given so many wrong tokens that it must
+// wait, even with the right one.
 func (f *refusals) spent(r *http.Request) (wait int, spent bool) {
 	d, err := f.wrong.Peek(r.Context(), f.key(r))
 	return d.RetryAfterSeconds(), err == nil && !d.Allowed
@@ -46,7 +47,7 @@ func (f *refusals) spent(r *http.Request) (wait int, spent bool) {
 // charge counts a wrong token.
 func (f *refusals) charge(r *http.Request) { _, _ = f.wrong.Allow(r.Context(), f.key(r)) }
 
-// log writes a line a second at the most.
+// log writes at most one line a second.
 func (f *refusals) log(l *slog.Logger, r *http.Request, text string, args ...any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -59,14 +60,15 @@ func (f *refusals) log(l *slog.Logger, r *http.Request, text string, args ...any
 	f.at, f.silent = now, 0
 }
 
-// wrongToken answers whoever gave a token that is wrong.
+// wrongToken counts a wrong token and answers the request.
 func (i *Inspector) wrongToken(w http.ResponseWriter, r *http.Request) {
 	i.refusals.charge(r)
 	i.refusals.log(i.cfg.Logger, r, "a wrong token was given")
 	i.ask(w, r, "The token is wrong.")
 }
 
-// waits reports whether a request with a token has to wait, and answers it then.
+// waits reports whether a request with a token must wait. If so, it answers the
+// request.
 func (i *Inspector) waits(w http.ResponseWriter, r *http.Request) bool {
 	wait, spent := i.refusals.spent(r)
 	if !spent {
@@ -74,6 +76,6 @@ func (i *Inspector) waits(w http.ResponseWriter, r *http.Request) bool {
 	}
 	w.Header().Set("Retry-After", strconv.Itoa(wait))
 	i.refusals.log(i.cfg.Logger, r, "too many wrong tokens were given")
-	i.problem(w, r, http.StatusTooManyRequests, "Too many wrong tokens came from this address. Wait some seconds, and try again.")
+	i.problem(w, r, http.StatusTooManyRequests, "Too many wrong tokens came from this address. Wait a few seconds and try again.")
 	return true
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/payack/payack/inspector"
 )
 
-// Tokens can't be guessed at will, and who guesses fills no log. A cookie is not in the
-// way of that.
+// Guessing of tokens is bounded, and so is its log. A valid cookie keeps working
+// that.
 func TestGuessing(t *testing.T) {
-	var log strings.Builder // one line at a time, by the page's lock
+	var log strings.Builder // the page's lock serialises writes
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	s := withoutInbox(t, func(c *inspector.Config) { c.Logger = logger })
 	cookie := call(t, "GET", s.url+"/?token="+url.QueryEscape(token)).Cookies()[0]

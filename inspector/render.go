@@ -21,7 +21,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 		return duration(time.Duration(n) * time.Second)
 	},
 	"outcomes": func(kept bool) []string { return wordsOf(kept) },
-	"query":    func(encoded string) template.URL { return template.URL(encoded) }, // by url.Values, or a constant
+	"query":    func(encoded string) template.URL { return template.URL(encoded) }, // encoded by url.Values, or constant
 	"line":     func(s string) string { return within(s, maxLine) },
 	"lines": func(prefix string, n *numbers, lines []counted) map[string]any {
 		return map[string]any{"Prefix": prefix, "Numbers": n, "Lines": lines}
@@ -29,7 +29,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"row": func(p *page, e *Entry) *page { q := *p; q.Data = e; return &q },
 }).ParseFS(files, "templates/*.html"))
 
-// wordsOf are the outcomes that can be chosen.
+// wordsOf returns the outcomes that a user can choose.
 func wordsOf(kept bool) (out []string) {
 	for _, o := range outcomes {
 		out = append(out, string(o))
@@ -40,7 +40,7 @@ func wordsOf(kept bool) (out []string) {
 	return out
 }
 
-// page is what a template gets.
+// page is the data of a template.
 type page struct {
 	Prefix, Name, Title string
 	Kept                bool // there is an inbox
@@ -74,7 +74,7 @@ func (i *Inspector) render(w http.ResponseWriter, r *http.Request, status int, n
 	_, _ = w.Write(b.Bytes())
 }
 
-// piece is a part of a page, for whoever has the page open.
+// piece renders a part of a page, for open pages.
 func (i *Inspector) piece(name string, data any) string {
 	var b bytes.Buffer
 	p := i.newPage(name, "", data)
@@ -85,7 +85,7 @@ func (i *Inspector) piece(name string, data any) string {
 	return strings.TrimSpace(b.String())
 }
 
-// problem says what is wrong with a request.
+// problem answers with what is wrong with a request.
 func (i *Inspector) problem(w http.ResponseWriter, r *http.Request, status int, text string) {
 	if wantsJSON(r) {
 		i.writeJSON(w, status, map[string]string{"error": text})
@@ -94,16 +94,16 @@ func (i *Inspector) problem(w http.ResponseWriter, r *http.Request, status int, 
 	i.render(w, r, status, "problem", http.StatusText(status), text)
 }
 
-// failed answers what is this side's fault.
+// failed logs an internal error and answers the request.
 func (i *Inspector) failed(w http.ResponseWriter, r *http.Request, what string, err error) {
 	if r.Context().Err() != nil {
-		return // nobody is there any more
+		return // the client has gone
 	}
 	i.cfg.Logger.Error("inspector: "+what+" failed", "error", err)
-	i.problem(w, r, http.StatusInternalServerError, "The database failed; the log says how. Try again.")
+	i.problem(w, r, http.StatusInternalServerError, "The database failed; see the log. Try again.")
 }
 
-// wantsJSON reports whether a program asks.
+// wantsJSON reports whether the client is a program.
 func wantsJSON(r *http.Request) bool {
 	accept := r.Header.Get("Accept")
 	return strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html")

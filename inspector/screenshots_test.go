@@ -8,7 +8,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// The five main views, with a day as it may be, at two widths, light and dark:
+// Writes screenshots of the five main views with sample data, at two widths,
+// light and dark:
 //
 //	go test -run TestScreenshots -screenshots FOLDER .
 func TestScreenshots(t *testing.T) {
@@ -25,7 +26,7 @@ func TestScreenshots(t *testing.T) {
 	s.fail(order(12), errLedger)
 	s.fail(order(14), payack.ErrUnexpected)
 	deliver(s.ptop, ptop.Order(order(10)).Transaction("8801442").Callback(t))
-	deliver(s.ptop, ptop.Order(order(10)).Transaction("8801442").Callback(t)) // once more
+	deliver(s.ptop, ptop.Order(order(10)).Transaction("8801442").Callback(t)) // a redelivery
 	deliver(s.ptop, ptop.Order(order(11)).Transaction("8801467").Scheme(payack.SchemeSpliced).Callback(t))
 	deliver(s.atom, atom.Order(order(12)).Amount("2500").Callback(t))
 	deliver(s.atom, atom.Order(order(13)).Amount("750").Callback(t))

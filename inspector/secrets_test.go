@@ -21,8 +21,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// No secret of a receiver is on any page, even if a sender wrote it there, and
-// credentials of headers are not remembered.
+// No page shows a receiver's secret, even if a sender wrote it, and credentials
+// in headers are not remembered.
 func TestSecretsAreNowhere(t *testing.T) {
 	s := withoutInbox(t)
 	key := payacktest.NewPtopKeys().SigningKey.Reveal()
@@ -42,7 +42,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 	assert.Contains(t, s.open("m2", "").HeadersNotKept, "Authorization")
 }
 
-// escaped spells each character as form does.
+// escaped writes each character in the given format.
 func escaped(format, text string) string {
 	var b strings.Builder
 	for _, c := range []byte(text) {
@@ -51,8 +51,8 @@ func escaped(format, text string) string {
 	return b.String()
 }
 
-// Neither is one in a list, in what comes live, or in a message that spells it
-// otherwise, whichever receiver it is of.
+// No list, live update or message shows a receiver's secret, however it is
+// escaped and whichever receiver it belongs to.
 func TestSecretsAreNotListed(t *testing.T) {
 	s := open(t)
 	keys := map[string]string{
@@ -96,7 +96,7 @@ func TestSecretsAreNotListed(t *testing.T) {
 	}
 }
 
-// What a provider says is shown without them, too.
+// A provider's answer is shown without secrets, too.
 func TestSecretsAreNotSaid(t *testing.T) {
 	key := payacktest.NewPtopKeys().SigningKey.Reveal()
 	var fails error
@@ -114,8 +114,8 @@ func TestSecretsAreNotSaid(t *testing.T) {
 	}
 }
 
-// Where a KeyFunc fails its keys aren't known, so nothing of the message is shown. Its
-// own keys are taken out where it works.
+// While a KeyFunc fails, its keys aren't known, so nothing of the message is
+// shown. While it works, its keys are removed.
 func TestSecretsOfAKeyFunc(t *testing.T) {
 	s := withoutInbox(t)
 	key := strings.Repeat("K3y", 12)

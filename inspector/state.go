@@ -12,22 +12,24 @@ import (
 
 // state is what needs a person, and how much waits.
 type state struct {
-	// Needs are what a person should look at, the most urgent first; none is well.
+	// Needs are what a person should look at, the most urgent first; empty means
+	// that all is well.
 	Needs []need `json:"needs"`
-	// Pending and Dead count kept events; Oldest is the age of the oldest that waits, in
-	// seconds. They are 0 without an inbox.
+	// Pending and Dead count kept events. Oldest is the age of the oldest waiting
+	// event, in seconds. All are 0 without an inbox.
 	Pending int   `json:"pending"`
 	Dead    int   `json:"dead"`
 	Oldest  int64 `json:"oldest_seconds"`
 }
 
-// need is one thing to look at, and the query of the list that has it.
+// need is one thing to look at, with the query of the list that shows it.
 type need struct {
 	Text  string `json:"text"`
 	Query string `json:"query,omitempty"`
 }
 
-// watched is the state, found out at most once in a while, however many look.
+// watched caches the state, so that it is read once in a while, however many
+// readers there are.
 type watched struct {
 	mu   sync.Mutex
 	at   time.Time
@@ -38,11 +40,11 @@ const (
 	stateEvery = 2 * time.Second
 	// stateTimeout bounds the wait for the database.
 	stateTimeout = 3 * time.Second
-	// late is how long something may wait before it is said.
+	// late is how long an event may wait before the page says so.
 	late = 15 * time.Minute
 )
 
-// forget has the state found out anew: somebody has acted.
+// forget makes the next read fetch the state again, because somebody has acted.
 func (s *watched) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,7 +57,7 @@ func (s *watched) now(ctx context.Context, i *Inspector) state {
 	if time.Since(s.at) < stateEvery {
 		return s.last
 	}
-	// For all who look: one that goes away must not spoil it for the others.
+	// Without the reader's cancellation: other readers wait for the same result.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout)
 	defer cancel()
 	s.last, s.at = i.findState(ctx), time.Now()
@@ -105,7 +107,7 @@ func (i *Inspector) findState(ctx context.Context) state {
 	return s
 }
 
-// same reports whether two states are shown alike.
+// same reports whether two states look the same on the page.
 func (s state) same(o state) bool {
 	return s.Pending == o.Pending && s.Dead == o.Dead && slices.Equal(s.Needs, o.Needs)
 }

@@ -12,19 +12,20 @@ import (
 )
 
 const (
-	// heartbeat keeps what stands between from ending a stream on which nothing comes.
+	// heartbeat is how often an idle stream sends something, so that no proxy
+	// ends it.
 	heartbeat = 15 * time.Second
-	// writeTimeout ends the stream of whoever doesn't read.
+	// writeTimeout ends the stream of a client that doesn't read.
 	writeTimeout = 30 * time.Second
 )
 
-// showLive streams what comes, as server-sent events: first the list, or the one
-// delivery, as it is, so that who comes back misses nothing; then each row that comes
-// or changes.
+// showLive streams changes as server-sent events. It first sends the whole list,
+// or the one delivery, so that a client that reconnects misses nothing; then each
+// row that comes or changes.
 func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
-		i.problem(w, r, http.StatusMethodNotAllowed, "A stream has no head; ask for it with GET.")
+		i.problem(w, r, http.StatusMethodNotAllowed, "Request a stream with GET.")
 		return
 	}
 	q, err := queryOf(r, "only")
@@ -39,7 +40,7 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 	me := &reader{filter: f, only: q.Get("only"), events: make(chan event, 256), again: make(chan struct{}, 1), unsettled: map[int64]bool{}}
 	err = i.watchFirst(r.Context(), me)
 	switch {
-	case errors.Is(err, inbox.ErrNotFound): // any other answer has browsers come back for ever
+	case errors.Is(err, inbox.ErrNotFound): // browsers reconnect forever after any other answer
 		i.problem(w, r, http.StatusNotFound, "There is no such delivery any more.")
 		return
 	case err != nil:
@@ -53,12 +54,12 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 	defer i.live.leave(me)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // nginx would keep what is sent
+	h.Set("X-Accel-Buffering", "no") // nginx would buffer the stream
 	out := stream{w: w, rc: http.NewResponseController(w)}
-	_ = out.rc.SetReadDeadline(time.Time{}) // the server's would end the stream
+	_ = out.rc.SetReadDeadline(time.Time{}) // the server's deadline would end the stream
 	out.buffer("retry: 1000\n\n")
 	if me.only == "" {
-		// Once more: something may have come before the reader was there.
+		// Once more: something may have come before the reader was registered.
 		if i.sendList(r.Context(), me, &out) != nil {
 			return
 		}
@@ -77,10 +78,10 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 			return
 		case e := <-me.events:
 			out.buffer(e)
-			me.pass(&out) // what came together is sent together
+			me.pass(&out) // events that came together are sent together
 			out.flush()
 		case <-me.again:
-			me.pass(&out) // the list is newer
+			me.pass(&out) // the list is newer than these
 			if i.sendList(r.Context(), me, &out) != nil {
 				return
 			}
@@ -90,18 +91,18 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// pass writes what waits.
+// pass writes the queued events.
 func (r *reader) pass(out *stream) {
 	for range len(r.events) {
 		out.buffer(<-r.events)
 	}
 }
 
-// sendList sends the list as it is now, and has the reader told of what becomes of it.
+// sendList sends the current list, and watches its rows for the reader.
 func (i *Inspector) sendList(ctx context.Context, me *reader, out *stream) error {
 	l, err := i.list(ctx, me.filter, "")
 	if err != nil {
-		return err // the reader comes back
+		return err // the client reconnects
 	}
 	i.live.mu.Lock()
 	for _, e := range l.Deliveries {
@@ -112,13 +113,13 @@ func (i *Inspector) sendList(ctx context.Context, me *reader, out *stream) error
 	return nil
 }
 
-// watchFirst has a reader that is not there yet told of changes of what its page has.
+// watchFirst watches what a page shows, for a reader that is not registered yet.
 func (i *Inspector) watchFirst(ctx context.Context, me *reader) error {
 	if me.only != "" {
 		d, err := i.find(ctx, me.only)
 		if err == nil && d.Kept() {
 			id, _ := strconv.ParseInt(d.ID, 10, 64)
-			me.unsettled[id] = true // settled, too: somebody may have it tried again
+			me.unsettled[id] = true // even if settled, since a person may retry it
 		}
 		return err
 	}
@@ -144,10 +145,10 @@ func (s *stream) write(e event) {
 	s.flush()
 }
 
-// buffer writes without sending.
+// buffer writes without flushing.
 func (s *stream) buffer(e event) {
 	if s.err == nil {
-		_ = s.rc.SetWriteDeadline(time.Now().Add(writeTimeout)) // where it can be set
+		_ = s.rc.SetWriteDeadline(time.Now().Add(writeTimeout)) // fails if the writer has no deadlines
 		_, s.err = io.WriteString(s.w, string(e))
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// visible spells out what of a sender's text would not be seen as itself: control
-// characters, invisible ones, and marks that turn the direction of writing. Line
-// breaks and tabs stay.
+// visible spells out the characters of a sender's text that would be invisible or
+// misleading: control characters, invisible ones, and marks that change the
+// direction of writing. Line breaks and tabs stay.
 func visible(s string) string {
 	if !strings.ContainsFunc(s, hidden) {
 		return s
@@ -34,17 +34,16 @@ func hidden(r rune) bool {
 	return r == utf8.RuneError || r != '\n' && r != '\t' && r != ' ' && !unicode.IsPrint(r)
 }
 
-// maxShown and maxLine are how many characters a list shows of a name, and of a
-// sentence.
+// maxShown and maxLine bound a name and a sentence in a list, in characters.
 const (
 	maxShown = 40
 	maxLine  = 120
 )
 
-// short is a name on one line of a list.
+// short returns a name for one line of a list.
 func short(s string) string { return within(s, maxShown) }
 
-// within is the beginning of a text, on one line.
+// within returns the beginning of a text, on one line.
 func within(s string, n int) string {
 	s = visible(strings.Join(strings.Fields(shorten(s, 4*n)), " "))
 	if utf8.RuneCountInString(s) > n {
@@ -53,7 +52,8 @@ func within(s string, n int) string {
 	return s
 }
 
-// sentence begins with a capital, without the name of the package.
+// sentence returns an error text without its package name, beginning with a
+// capital.
 func sentence(s string) string {
 	for _, name := range []string{"payack: ", "inbox: ", "reconcile: "} {
 		s = strings.TrimPrefix(s, name)
@@ -72,7 +72,7 @@ func plural(n int, one, many string) string {
 	return grouped(n) + " " + many
 }
 
-// grouped writes a number with a thin space between thousands.
+// grouped formats a number with a thin space between thousands.
 func grouped(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -81,7 +81,7 @@ func grouped(n int) string {
 	return s
 }
 
-// duration is a time span in one unit.
+// duration formats a period in one unit.
 func duration(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
@@ -98,7 +98,7 @@ func duration(d time.Duration) string {
 	return fmt.Sprintf("%d d", int(d.Hours()/24))
 }
 
-// relative is how long ago a time was, or how soon it is.
+// relative formats how long ago a time was, or how far ahead it is.
 func relative(t, now time.Time) string {
 	switch d := now.Sub(t); {
 	case d < -time.Second:

@@ -42,7 +42,7 @@ func (c *config) completeAdmin() error {
 	case err != nil:
 		return fmt.Errorf("admin: %q is no address; write it like 127.0.0.1:8081", c.Admin)
 	case c.AdminToken != "" && len(c.AdminToken) < minAdminToken:
-		return fmt.Errorf("admin_token: it has less than %d characters and could be guessed; give a longer one, as openssl rand -base64 32 makes it", minAdminToken)
+		return fmt.Errorf("admin_token: it has fewer than %d characters and could be guessed; give a longer one, as openssl rand -base64 32 makes it", minAdminToken)
 	case c.AdminToken == "" && !loopback(host):
 		return fmt.Errorf("admin: %q is not a loopback address, so others can reach it; give 127.0.0.1 and a port, or set admin_token", c.Admin)
 	}

@@ -80,7 +80,7 @@ func TestInbox(t *testing.T) {
 	status, out, stderr = inboxOf(file, "retry", id("ORD-1"), "999")
 	require.Equal(t, exitFailed, status)
 	require.Empty(t, out)
-	require.Equal(t, "payack: "+id("ORD-1")+": the event is done, and what is done is not tried again; 999: there is no row with this ID; payack inbox list has the IDs\n", stderr)
+	require.Equal(t, "payack: "+id("ORD-1")+": the event is done, and is never processed again; 999: there is no row with this ID; payack inbox list has the IDs\n", stderr)
 
 	status, out, stderr = inboxOf(file, "close", id("ORD-3"), "-note", "it was another shop's")
 	require.Equal(t, exitDone, status, stderr)

@@ -50,14 +50,14 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	switch {
 	case c.Inbox.Dialect != inbox.PostgreSQL:
-		return c, fmt.Errorf("riverinbox: Config.Inbox.Dialect is that of %v; River works here on PostgreSQL, so give inbox.PostgreSQL, or use package inbox alone", c.Inbox.Dialect)
+		return c, fmt.Errorf("riverinbox: Config.Inbox.Dialect is %v; riverinbox needs inbox.PostgreSQL: give that, or use package inbox alone", c.Inbox.Dialect)
 	case c.Client != nil && c.Workers == nil:
 		return c, errors.New("riverinbox: Config.Workers is nil beside a Client; give the *river.Workers that the client was made with")
 	case c.Client == nil && c.Workers != nil:
 		return c, errors.New("riverinbox: Config.Workers is set without a Client; give the client, or leave both out")
 	}
 	if c.Inbox.DB != nil && c.Inbox.DB.Stats().MaxOpenConnections == 1 {
-		return c, errors.New("riverinbox: Config.Inbox.DB has one connection, for which the inbox and River would wait without an end; give DB.SetMaxOpenConns more than the workers of all receivers")
+		return c, errors.New("riverinbox: Config.Inbox.DB allows one connection, so the inbox and River would block each other forever; give DB.SetMaxOpenConns more than the workers of all receivers")
 	}
 	return c, nil
 }

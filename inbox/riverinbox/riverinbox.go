@@ -77,7 +77,7 @@ func (in *Inbox) connect(ctx context.Context, w *worker) error {
 		workers = river.NewWorkers()
 	}
 	if err := river.AddWorkerSafely(workers, w); err != nil {
-		return fmt.Errorf("riverinbox: the client's Workers have one of an inbox already: %w; give each inbox a client", err)
+		return fmt.Errorf("riverinbox: the client's Workers already have an inbox's worker: %w; give each inbox a client", err)
 	}
 	if !in.own {
 		// Removes no queue, since none has an empty name: it tests whether the

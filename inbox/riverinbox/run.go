@@ -25,7 +25,7 @@ func (in *Inbox) Run(ctx context.Context) error {
 	case err != nil:
 		return err
 	case ended != nil:
-		return errors.New("riverinbox: Run is running already; call it once, and Config.Inbox.Workers says how much runs at the same time")
+		return errors.New("riverinbox: Run is running already; call it once, and set Config.Inbox.Workers for more concurrency")
 	}
 	return in.serve(ctx, in.Inbox.Run)
 }
@@ -121,7 +121,7 @@ func (in *Inbox) work(ctx context.Context, ended <-chan error) error {
 		again = nil
 		var err error
 		if worked, err = in.start(apart, worked); err != nil {
-			in.log.Error("riverinbox: River does not work; it is tried again", "error", err)
+			in.log.Error("riverinbox: River failed to start; trying again", "error", err)
 			again = time.After(time.Second)
 		}
 	}
