@@ -35,8 +35,8 @@ func main() {
 	}
 }
 
-// release checks, prepares everything in a clone, and only then changes the
-// repository: a release that fails leaves nothing behind.
+// release checks and prepares everything in a clone, and changes the repository
+// last. A release that fails leaves nothing behind.
 func release(version string) error {
 	repo, err := git(".", "rev-parse", "--show-toplevel")
 	if err != nil {
@@ -74,7 +74,8 @@ func release(version string) error {
 	return publish(repo, clone, version, modules)
 }
 
-// check refuses a version, a tree and a changelog that are not fit to release.
+// check refuses a version, a tree or a changelog that is not ready to be
+// released.
 func check(repo, version string) error {
 	if !semver.IsValid(version) || semver.Canonical(version) != version || module.IsPseudoVersion(version) {
 		return fmt.Errorf("%q is no version; call it like v0.1.0 or v0.2.0-rc.1", version)
@@ -107,7 +108,7 @@ func check(repo, version string) error {
 	return nil
 }
 
-// section returns what stands between a heading and the next one.
+// section returns the text between a heading and the next one.
 func section(text string, heading *regexp.Regexp) (body string, ok bool) {
 	at := heading.FindStringIndex(text)
 	if at == nil {
@@ -117,10 +118,10 @@ func section(text string, heading *regexp.Regexp) (body string, ok bool) {
 	return strings.TrimSpace(body), true
 }
 
-// workModule is a module that go.work uses.
+// workModule is a module in go.work.
 type workModule struct {
 	path string
-	dir  string // slashed, relative to the repository, "." at its root
+	dir  string // with slashes, relative to the repository; "." for its root
 	file *modfile.File
 }
 
@@ -182,7 +183,7 @@ func inOrder(all []workModule) (sorted []workModule, err error) {
 	return sorted, nil
 }
 
-// free refuses a version that isn't above all that HEAD has been released as.
+// free refuses a version that isn't above every release of each module at HEAD.
 func free(repo, version string, modules []workModule) error {
 	for _, m := range modules {
 		if last, err := lastRelease(repo, m); err != nil {
@@ -242,8 +243,9 @@ func prepare(clone, version string, modules []workModule, p *proxy) error {
 	return err
 }
 
-// setVersions writes the version into each go.mod and go.work, and drops our
-// own checksums: those of another version, or of an attempt that was given up.
+// setVersions writes the version into each go.mod and into go.work. It drops the
+// checksums of our own modules: they belong to another version, or to an attempt
+// that failed.
 func setVersions(clone, version string, modules []workModule) error {
 	work, err := parseWork(clone)
 	if err != nil {
@@ -280,7 +282,7 @@ func setVersions(clone, version string, modules []workModule) error {
 		}
 		sums, err := os.ReadFile(filepath.Join(dir, "go.sum"))
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // the module requires nothing
+			continue // requires nothing
 		} else if err != nil {
 			return err
 		}
@@ -301,8 +303,9 @@ func setVersions(clone, version string, modules []workModule) error {
 var suggestion = regexp.MustCompile(`Suggested version: (v\S+)`)
 
 // fits asks gorelease for the lowest version that the changes of each module
-// allow. It is asked for that, and not about the version, because it takes any
-// version below v1; a patch must leave the API and requirements as they are.
+// allow. It does not ask whether this version is allowed, because gorelease
+// accepts any version below v1; a patch must leave the API and the requirements
+// unchanged.
 func fits(clone, version string, modules []workModule, p *proxy) error {
 	bases := map[string]string{}
 	for _, m := range modules {
@@ -324,7 +327,7 @@ func fits(clone, version string, modules []workModule, p *proxy) error {
 	if out, err := command(clone, env, "go", "build", "-modfile=tools.mod", "-o", program, "golang.org/x/exp/cmd/gorelease"); err != nil {
 		return fmt.Errorf("can't build gorelease: %w\n%s", err, out)
 	}
-	// Several at once, since each takes seconds.
+	// In parallel, since each module takes seconds.
 	errs := make([]error, len(modules))
 	places := make(chan struct{}, runtime.NumCPU())
 	var all sync.WaitGroup
@@ -348,7 +351,7 @@ func fits(clone, version string, modules []workModule, p *proxy) error {
 	return nil
 }
 
-// fit is fits for one module.
+// fit does this for one module.
 func fit(clone, version, base, program string, m workModule, p *proxy) error {
 	out, err := command(filepath.Join(clone, m.dir), p.env, program, "-base="+base)
 	found := suggestion.FindStringSubmatch(out)
@@ -362,8 +365,8 @@ func fit(clone, version, base, program string, m workModule, p *proxy) error {
 	return nil
 }
 
-// publish brings what the clone has into the repository, as one commit, and
-// tags it.
+// publish copies the clone's result into the repository as one commit, and tags
+// it.
 func publish(repo, clone, version string, modules []workModule) error {
 	commit := [][]string{
 		{"fetch", "-q", "--no-tags", clone, "HEAD"},

@@ -12,16 +12,16 @@ import (
 	"golang.org/x/mod/zip"
 )
 
-// proxy is a module proxy in a folder, and an environment for go commands that
+// proxy is a module proxy in a folder, with an environment for go commands that
 // read from it.
 type proxy struct {
 	dir string
 	env []string
 }
 
-// newProxy makes an empty proxy in a folder. Its environment takes modules of
-// others from the user's cache, or from where the user takes them. It has a
-// cache of its own: the user's must never hold a version that isn't published.
+// newProxy makes an empty proxy in a folder. Its environment takes other people's
+// modules from the user's cache, or from the user's proxy. It has a module cache
+// of its own: the user's must never hold a version that isn't published.
 func newProxy(dir string) (*proxy, error) {
 	p := &proxy{dir: filepath.Join(dir, "proxy")}
 	var from []string
@@ -38,13 +38,13 @@ func newProxy(dir string) (*proxy, error) {
 		"GOPROXY=file://"+p.dir+",file://"+from[0]+"/cache/download,"+from[1],
 		"GONOPROXY=none",
 		"GONOSUMDB=github.com/payack/payack",
-		"GOFLAGS=-trimpath -modcacherw -buildvcs=false", // trimpath lets the build cache serve any folder
+		"GOFLAGS=-trimpath -modcacherw -buildvcs=false", // -trimpath makes the build cache independent of folders
 	)
 	return p, nil
 }
 
-// add puts a module into the proxy, with the files of a commit or a tree. It
-// can be had by its version; addRelease makes it known to queries as well.
+// add puts a module into the proxy, with the files of a commit or a tree. The
+// module is then available by its version; addRelease also lists the version.
 func (p *proxy) add(repo, tree string, m workModule, version string) error {
 	dir := filepath.Join(p.dir, m.path, "@v")
 	if err := os.MkdirAll(dir, 0o755); err != nil {

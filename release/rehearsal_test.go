@@ -14,12 +14,12 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// TestRehearsal makes two releases from a clone, serves their tags as a module
-// proxy in a folder, and uses each module as a stranger would: with that proxy,
-// a module cache of its own and no checkout.
+// Makes two releases in a clone, serves their tags as a module proxy in a folder,
+// and uses each module as a stranger would: with that proxy, a module cache of
+// its own and no checkout.
 func TestRehearsal(t *testing.T) {
 	tmp := t.TempDir()
-	// Only the proxies of the environment are asked, never a module's origin.
+	// The environment's proxies only, never a module's origin.
 	out, err := command(".", nil, "go", "env", "GOPROXY")
 	require.NoError(t, err, out)
 	t.Setenv("GOPROXY", regexp.MustCompile(`[,|]direct`).ReplaceAllString(strings.TrimSpace(out), ""))
@@ -64,7 +64,7 @@ func TestRehearsal(t *testing.T) {
 		r.serve(t)
 	})
 	r.step(t, "strangers at "+minor, func(t *testing.T) {
-		// The commands need most of the others.
+		// The commands need most of the other modules.
 		r.strangers(t, minor, func(m workModule) bool { return strings.HasPrefix(m.dir, "cmd/") })
 		r.program(t, "github.com/payack/payack", minor, "package main\n\nimport \"github.com/payack/payack\"\n\nfunc main() {\n\tif !payack.Rehearsed() {\n\t\tpanic(\"old\")\n\t}\n}\n")
 	})
@@ -75,7 +75,7 @@ type rehearsal struct {
 	proxy      *proxy
 }
 
-// step runs a part, which ends the rehearsal if it fails, and logs its time.
+// step runs and times a part. If it fails, the rehearsal ends.
 func (r *rehearsal) step(t *testing.T, name string, part func(t *testing.T)) {
 	start := time.Now()
 	part(t)
@@ -89,7 +89,8 @@ func (r *rehearsal) git(t *testing.T, args ...string) string {
 	return out
 }
 
-// takeClone clones the repository and commits there what is not committed yet.
+// takeClone clones the repository and commits the uncommitted changes in the
+// clone.
 func (r *rehearsal) takeClone(t *testing.T) {
 	root, err := git(".", "rev-parse", "--show-toplevel")
 	require.NoError(t, err)
@@ -117,14 +118,15 @@ func (r *rehearsal) change(t *testing.T, file string, how func(text string) stri
 	r.git(t, "commit", "-q", "-m", "Change "+file)
 }
 
-// entry turns the changelog's Unreleased section into that of a version.
+// entry turns the changelog's Unreleased section into a version's section.
 func entry(version, text string) string {
 	heading := fmt.Sprintf("## [Unreleased]\n\n## [%s] - %s\n\n- Rehearsed.\n", version[1:], time.Now().Format(time.DateOnly))
 	return strings.Replace(text, "## [Unreleased]\n", heading, 1)
 }
 
-// versions returns what is released: go.work's version where there has been no
-// release yet, else the next minor; and the patch and the minor after it.
+// versions returns the version to release first, and the patch and the minor
+// after it. The first one is go.work's version if there has been no release yet,
+// else the next minor.
 func (r *rehearsal) versions(t *testing.T) (first, patch, minor string) {
 	modules, err := readWork(r.clone)
 	require.NoError(t, err)
@@ -155,7 +157,7 @@ func after(t *testing.T, version string) (nextPatch, nextMinor string) {
 	return fmt.Sprintf("v%d.%d.%d", major, minor, patch+1), fmt.Sprintf("v%d.%d.0", major, minor+1)
 }
 
-// release runs the command as its documentation says.
+// release runs the command as documented.
 func (r *rehearsal) release(t *testing.T, version string) error {
 	env := append(os.Environ(), "GOWORK=off")
 	out, err := command(r.clone, env, "go", "-C", "release", "run", ".", version)
@@ -167,8 +169,8 @@ func (r *rehearsal) release(t *testing.T, version string) error {
 	return nil
 }
 
-// serve puts the last release's tags into the proxy, and holds the checksums
-// that were released against them.
+// serve puts the last release's tags into the proxy, and compares the checksums
+// with those in the released go.sum files.
 func (r *rehearsal) serve(t *testing.T) {
 	modules, err := readWork(r.clone)
 	require.NoError(t, err)
@@ -189,7 +191,7 @@ func (r *rehearsal) workspace(t *testing.T) {
 	}
 }
 
-// strangers uses modules of the workspace as release/testdata/stranger says.
+// strangers uses the modules of the workspace as release/testdata/stranger says.
 func (r *rehearsal) strangers(t *testing.T, version string, uses func(workModule) bool) {
 	modules, err := readWork(r.clone)
 	require.NoError(t, err)
@@ -213,8 +215,7 @@ func (r *rehearsal) strangers(t *testing.T, version string, uses func(workModule
 	}
 }
 
-// program puts a program into an empty module, gets the module that it uses, and
-// runs it.
+// program runs a program in a new module that gets the module it uses.
 func (r *rehearsal) program(t *testing.T, path, version, program string) {
 	dir, err := os.MkdirTemp(r.tmp, "stranger")
 	require.NoError(t, err)
@@ -230,7 +231,7 @@ func (r *rehearsal) program(t *testing.T, path, version, program string) {
 	}
 }
 
-// install installs a command, and runs it where arguments are given.
+// install installs a command, and runs it if there are arguments.
 func (r *rehearsal) install(t *testing.T, path, version string, args []string) {
 	bin, err := os.MkdirTemp(r.tmp, "bin")
 	require.NoError(t, err)

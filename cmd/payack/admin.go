@@ -23,13 +23,13 @@ import (
 )
 
 const (
-	// minAdminToken is that of inspector.Config.Token.
+	// minAdminToken is the least length that package inspector accepts.
 	minAdminToken = 16
 	// healthTimeout bounds the wait for the database's answer.
 	healthTimeout = 3 * time.Second
 )
 
-// completeAdmin checks where the inspector is, and who may see it.
+// completeAdmin checks the inspector's address and token.
 func (c *config) completeAdmin() error {
 	if c.Admin == "" {
 		if c.AdminToken != "" {
@@ -54,20 +54,20 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
 }
 
-// admin is what is served beside the receivers: the inspector, whether the process is
-// well, and its metrics.
+// admin serves the inspector, the health check and the metrics beside the
+// receivers.
 type admin struct {
 	page    *inspector.Inspector
 	metrics *prompayack.Observer
-	asks    *reconcile.Reconciler // nil where nobody can be asked
+	asks    *reconcile.Reconciler // nil if no provider can be asked
 	db      *ledger               // nil in memory only
-	// receivers are those that are mounted.
+	// receivers are the mounted receivers.
 	receivers map[payack.Provider]*middleware.Handler
 	ending    atomic.Bool
 	handler   http.Handler
 }
 
-// newAdmin makes it, before the receivers whose observer it is.
+// newAdmin makes the inspector. It comes before the receivers, which it observes.
 func newAdmin(c *config, db *ledger, logger *slog.Logger) (*admin, error) {
 	a := &admin{db: db, receivers: map[payack.Provider]*middleware.Handler{}}
 	registry := prometheus.NewRegistry()
@@ -79,7 +79,7 @@ func newAdmin(c *config, db *ledger, logger *slog.Logger) (*admin, error) {
 	for _, s := range c.sections {
 		page.KeepHeaders = append(page.KeepHeaders, s.signatureHeaders()...)
 	}
-	if host, _, _ := net.SplitHostPort(c.Admin); !loopback(host) { // whoever has the token
+	if host, _, _ := net.SplitHostPort(c.Admin); !loopback(host) { // whoever has the token may use any host name
 		page.Hosts = []string{"*"}
 	}
 	if db != nil {
@@ -103,10 +103,10 @@ func newAdmin(c *config, db *ledger, logger *slog.Logger) (*admin, error) {
 	return a, nil
 }
 
-// observer is told of all deliveries.
+// observer returns the observer of all deliveries.
 func (a *admin) observer() payack.Observer { return payack.Observers(a.metrics, a.page) }
 
-// askable are the providers that can be asked about an order.
+// askable returns the providers that can be asked about an order.
 func (c *config) askable() (out []payack.Provider) {
 	for _, p := range c.configured() {
 		if s, ok := c.sections[p].(asker); ok {
@@ -118,16 +118,16 @@ func (c *config) askable() (out []payack.Provider) {
 	return out
 }
 
-// knows makes the receivers known that are wrapped.
+// knows wraps wrap so that each receiver is added to the inspector.
 func (a *admin) knows(wrap wrapper) wrapper {
 	return func(h *middleware.Handler) http.Handler {
-		_ = a.page.Add(h) // only a nil one, and one of an unknown provider, is an error
+		_ = a.page.Add(h) // can't fail: the receiver is not nil and its provider is known
 		a.receivers[h.Provider()] = h
 		return wrap(h)
 	}
 }
 
-// asksOf lets the page ask the providers about orders.
+// asksOf lets the inspector ask the providers about orders.
 func (a *admin) asksOf(c *config) error {
 	if a.db == nil || len(c.askable()) == 0 {
 		return nil
@@ -145,7 +145,7 @@ func (a *admin) asksOf(c *config) error {
 	return err
 }
 
-// health says whether the process serves and its database answers, in one line.
+// health answers in one line whether the process serves and its database answers.
 func (a *admin) health(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
@@ -163,8 +163,8 @@ func (a *admin) health(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// start begins to serve, and names the page's address in the first line: with the
-// token, unless that is the configuration's.
+// start begins to serve, and writes the inspector's address into first. The
+// address holds the token unless that is configured.
 func (a *admin) start(ctx context.Context, c *config, logger *slog.Logger, first *started) (stop func(), err error) {
 	if err := a.asksOf(c); err != nil {
 		return nil, usageError{err}
@@ -177,8 +177,8 @@ func (a *admin) start(ctx context.Context, c *config, logger *slog.Logger, first
 	return a.serve(ctx, l, logger), nil
 }
 
-// serve serves until the function that it returns is called. From the end of the
-// context on it says that the process is ending.
+// serve serves until stop is called. Once ctx has ended, it reports that the
+// process is ending.
 func (a *admin) serve(ctx context.Context, l net.Listener, logger *slog.Logger) (stop func()) {
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	server := newServer(a.handler, logger)
@@ -192,7 +192,7 @@ func (a *admin) serve(ctx context.Context, l net.Listener, logger *slog.Logger) 
 		}
 	}()
 	return func() {
-		end() // pages that are open would hold it up
+		end() // ends the streams of open pages, which would delay the shutdown
 		_ = server.Close()
 		<-ended
 	}

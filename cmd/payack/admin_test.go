@@ -16,13 +16,14 @@ import (
 	"github.com/payack/payack/payacktest/gateway"
 )
 
-// page is what the inspector answered.
+// page is the inspector's answer.
 type page struct {
 	*http.Response
 	text string
 }
 
-// getPage asks without following, with a cookie if there is one.
+// getPage sends a request without following redirects, with a cookie if there is
+// one.
 func getPage(t *testing.T, address string, cookie *http.Cookie) page {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
@@ -44,8 +45,8 @@ func sendPage(t *testing.T, r *http.Request, cookie *http.Cookie) page {
 	return page{res, string(b)}
 }
 
-// startAdmin starts a listener with an inspector, and returns the inspector's URL as
-// it is printed.
+// startAdmin starts a listener with an inspector, and returns the inspector's
+// printed URL.
 func startAdmin(t *testing.T, c object) (l *listener, admin *url.URL) {
 	t.Helper()
 	p := startProcess(t, "listen", "-config", configFile(t, c))
@@ -56,8 +57,8 @@ func startAdmin(t *testing.T, c object) (l *listener, admin *url.URL) {
 	return &listener{process: p, url: first.Listening, kept: c["database"] != ""}, admin
 }
 
-// TestAdmin has the inspector, whether the process is well, and its metrics beside the
-// receivers, with a token for the first.
+// Beside the receivers, listen serves the inspector, the health check and the
+// metrics. Only the inspector asks for a token.
 func TestAdmin(t *testing.T) {
 	t.Parallel()
 	c := with(keptConfig(t), object{"admin": "127.0.0.1:0"})
@@ -76,7 +77,7 @@ func TestAdmin(t *testing.T) {
 	_, _, line := l.post("/ptop", built(t, testSender(t, c, "ptop"), tamperBody))
 	require.Equal(t, "ptop rejected signature", line.verdict())
 	var list page
-	require.Eventually(t, func() bool { // its line comes before it is done
+	require.Eventually(t, func() bool { // the line comes before the request has ended
 		list = getPage(t, base+"/", cookie)
 		return strings.Contains(list.text, `mark accepted`)
 	}, testTimeout, 10*time.Millisecond)
@@ -95,7 +96,7 @@ func TestAdmin(t *testing.T) {
 		require.NotContains(t, text, admin.Query().Get("token"))
 	}
 
-	// A page that is open doesn't hold up the end.
+	// An open page doesn't delay the shutdown.
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/live", nil)
 	require.NoError(t, err)
 	r.AddCookie(cookie)
@@ -107,7 +108,7 @@ func TestAdmin(t *testing.T) {
 	require.Less(t, time.Since(began), shutdownTimeout)
 }
 
-// TestAdminHealth says 503 in one line where the database doesn't answer.
+// The health check answers 503 with one line if the database doesn't answer.
 func TestAdminHealth(t *testing.T) {
 	t.Parallel()
 	_, admin := startAdmin(t, with(testConfig(), object{"admin": "127.0.0.1:0"}))
@@ -121,8 +122,7 @@ func TestAdminHealth(t *testing.T) {
 	require.Equal(t, "the database does not answer\n", health.text)
 }
 
-// TestAdminToken takes the token of the configuration, prints it nowhere, and then
-// answers to other names too.
+// A configured token is accepted, is never printed, and allows other host names.
 func TestAdminToken(t *testing.T) {
 	t.Parallel()
 	const token = "a token of 24 characters"
@@ -139,7 +139,7 @@ func TestAdminToken(t *testing.T) {
 	require.NotContains(t, l.stderr.String(), token)
 }
 
-// TestAdminAsks has the inspector ask a provider, whose payment is then settled.
+// The inspector can ask a provider, and the payment is then settled.
 func TestAdminAsks(t *testing.T) {
 	t.Parallel()
 	gw, err := registry[payack.PTS].demo.gateway(gateway.Options{Retries: -1})
@@ -153,7 +153,7 @@ func TestAdminAsks(t *testing.T) {
 		"addr": "127.0.0.1:0", "database": filepath.Join(t.TempDir(), "payack.db"), "pts": object(gw.section), "admin": "127.0.0.1:0",
 	})
 	cookie := getPage(t, admin.String(), nil).Cookies()[0]
-	_, _, line := l.post("/pts", bare(jsonType, `{"order_id":"`+id+`"}`)) // all that is known of it
+	_, _, line := l.post("/pts", bare(jsonType, `{"order_id":"`+id+`"}`)) // all that is known about it
 	require.Equal(t, "rejected", line.Outcome)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+admin.Host+"/deliveries/m1/ask", nil)
 	require.NoError(t, err)

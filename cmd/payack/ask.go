@@ -18,13 +18,13 @@ import (
 
 // asker is a section whose provider can be asked about an order.
 type asker interface {
-	// account is where to ask, by what confirm says; the receiver, which may be nil,
-	// takes what is found. handle is what the provider calls what it is asked by
-	// besides the order, empty where that is nothing.
+	// account configures asking by the section's confirm. receiver takes the
+	// answers; it may be nil. handle is the provider's name for the value that
+	// identifies a payment besides the order; empty if there is none.
 	account(receiver *middleware.Handler) (a reconcile.Account, handle string, err error)
 }
 
-// errNoConfirm is the error of a section that doesn't say whom to ask.
+// errNoConfirm is the error for a section without confirm.
 var errNoConfirm = errors.New("confirm: it is missing, and says whom to ask and as who; payack config -example shows it")
 
 func runAsk(ctx context.Context, std stdio, args []string) error {
@@ -83,12 +83,13 @@ func runAsk(ctx context.Context, std stdio, args []string) error {
 	return q.all(ctx, orders)
 }
 
-// noOrders is the source of whoever asks by name only.
+// noOrders is an empty source of orders, since the call names them.
 func noOrders(context.Context) iter.Seq2[reconcile.Order, error] {
 	return func(func(reconcile.Order, error) bool) {}
 }
 
-// settling opens the inbox that listen works on, with a receiver that keeps in it.
+// settling opens the inbox that listen works on, with a receiver that keeps
+// events in it.
 func (c *config) settling(ctx context.Context, p payack.Provider, logger *slog.Logger) (*ledger, *middleware.Handler, error) {
 	if *c.Database == "" {
 		return nil, nil, usagef(`-settle: "database" is "" (memory only), so there is no inbox; give the configuration of a listen that has a database`)
@@ -105,7 +106,7 @@ func (c *config) settling(ctx context.Context, p payack.Provider, logger *slog.L
 	return l, h, nil
 }
 
-// ordersOf reads the orders of the call.
+// ordersOf parses the orders of the call.
 func ordersOf(p payack.Provider, handle string, texts []string) ([]reconcile.Order, error) {
 	orders := make([]reconcile.Order, len(texts))
 	for i, text := range texts {
@@ -122,7 +123,7 @@ func ordersOf(p payack.Provider, handle string, texts []string) ([]reconcile.Ord
 	return orders, nil
 }
 
-// questions are what one call asks.
+// questions are the questions of one call.
 type questions struct {
 	config   *config
 	provider payack.Provider
@@ -131,8 +132,8 @@ type questions struct {
 	settles  bool
 }
 
-// all asks about each order. The error says how many have no answer, or could not be
-// handed on.
+// all asks about each order. The error says how many have no answer or could not
+// be handed on.
 func (q *questions) all(ctx context.Context, orders []reconcile.Order) error {
 	failed := 0
 	for _, o := range orders {
@@ -153,7 +154,7 @@ func (q *questions) all(ctx context.Context, orders []reconcile.Order) error {
 	return nil
 }
 
-// show writes what came of a question, and reports whether all is well.
+// show writes the result of a question, and reports whether it was a success.
 func (q *questions) show(b *bytes.Buffer, a reconcile.Answer, err error) (ok bool) {
 	line := func(name, text string) { fmt.Fprintf(b, "  %-9s %s\n", name, plain(text)) }
 	if err != nil {
@@ -189,7 +190,7 @@ func (q *questions) show(b *bytes.Buffer, a reconcile.Answer, err error) (ok boo
 	return ok
 }
 
-// came says what came of handing an event on.
+// came returns the result of handing an event on, and whether it was a success.
 func (q *questions) came(a *reconcile.Answer) (text string, ok bool) {
 	switch o := &a.Observation; {
 	case !a.Delivered:

@@ -12,7 +12,7 @@ import (
 	"github.com/payack/payack/payacktest/gateway"
 )
 
-// handleOf is what a fake gateway named a payment.
+// handleOf returns a fake gateway's name for a payment.
 func handleOf(t *testing.T, gw demoGateway, id string) string {
 	t.Helper()
 	switch gw := gw.fake.(type) {
@@ -28,8 +28,8 @@ func handleOf(t *testing.T, gw demoGateway, id string) string {
 	return id
 }
 
-// TestAsk asks each provider about orders whose callbacks were lost. What is paid
-// goes through the inbox once, and a callback that comes after it is a duplicate.
+// ask finds lost callbacks at each provider. A paid order goes through the inbox
+// once, and a later callback is a duplicate.
 func TestAsk(t *testing.T) {
 	for _, tc := range []struct {
 		provider         payack.Provider
@@ -56,7 +56,7 @@ func TestAsk(t *testing.T) {
 			require.NoError(t, gw.Pay(id))
 			require.NoError(t, gw.Wait(t.Context()))
 
-			status, stdout, stderr := ask(order, pending) // without a listen, or a database
+			status, stdout, stderr := ask(order, pending) // without a listen or a database
 			require.Equal(t, exitDone, status, stderr)
 			assert.Regexp(t, `^ORD1000001\n  says      status .+, amount .+\n  that is   paid\n  verified  `+tc.verified+`\n  event_id  \S+\n`+
 				`ORD1000002\n  says      status .+\n  that is   neither paid nor final\n  verified  (?s:.*)$`, stdout)
@@ -75,7 +75,7 @@ func TestAsk(t *testing.T) {
 			assert.Equal(t, 1, settled.Attempt)
 			assert.Equal(t, tc.scheme, string(settled.Scheme))
 
-			for range 2 { // once more, and the callback after all
+			for range 2 { // ask again, then deliver the callback after all
 				status, stdout, stderr = ask("-settle", order)
 				require.Equal(t, exitDone, status, stderr)
 				assert.Contains(t, stdout, "inbox     known already")
@@ -97,7 +97,7 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// redeliver sends a callback of a fake gateway once more.
+// redeliver sends a callback of a fake gateway again.
 func redeliver(ctx context.Context, gw demoGateway, d gateway.Delivery) (gateway.Delivery, error) {
 	return gw.fake.(interface {
 		Redeliver(context.Context, gateway.Delivery) (gateway.Delivery, error)

@@ -15,7 +15,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// tampering is what to spoil in a callback.
+// tampering names the part of a callback to tamper with.
 type tampering string
 
 const (
@@ -26,14 +26,14 @@ const (
 	tamperReplay    tampering = "replay" // post it twice
 )
 
-// assignment gives a member another value.
+// assignment sets a member's value.
 type assignment struct{ name, value string }
 
-// assignments are made in their order, so that the same call builds the same
+// assignments are applied in order, so that the same call builds the same
 // message.
 type assignments []assignment
 
-// value is the last one that a member is given.
+// value returns the last value that a member is given.
 func (a assignments) value(name, otherwise string) string {
 	for _, v := range a {
 		if v.name == name {
@@ -48,7 +48,8 @@ func (a assignments) has(name string) bool {
 }
 
 // sender builds one provider's callbacks with the keys of a receiver's
-// configuration. Where that holds a public key only, the signing key is private.
+// configuration. private is the signing key if the configuration holds only the
+// public key.
 type sender struct {
 	config   *config
 	provider payack.Provider
@@ -80,8 +81,8 @@ func privateKey(file, needs string) (payack.Secret, error) {
 	return payack.NewSecret(string(pem)), nil
 }
 
-// check finds what is wrong with the configuration or the key, so that what
-// building reports later is wrong with the members.
+// check finds errors of the configuration and the key. A later error of build is
+// then one of the members.
 func (s sender) check() error {
 	if _, err := s.config.handler(s.provider, middleware.Options{}, nothing); err != nil {
 		return err
@@ -92,8 +93,8 @@ func (s sender) check() error {
 	return nil
 }
 
-// checkNames refuses a slip of the keyboard: a misspelt member would be sent
-// beside the right one, and what it was to change would not be.
+// checkNames refuses a misspelt member, which would otherwise be sent beside the
+// right one.
 func (s sender) checkNames(known, extra []string) error {
 	members := registry[s.provider].members
 	all := append(slices.Clone(members), registry[s.provider].computed)
@@ -111,7 +112,7 @@ func (s sender) checkNames(known, extra []string) error {
 	return nil
 }
 
-// build returns a callback with the default members, changed as set says.
+// build returns a callback with the default members, changed by set.
 func (s sender) build(set assignments, t tampering) (payacktest.Callback, error) {
 	if name := registry[s.provider].computed; set.has(name) {
 		return payacktest.Callback{}, fmt.Errorf("-set %s: it is computed; use -tamper signature to spoil it", name)
@@ -149,11 +150,11 @@ func firstIsPHP(numbers []payack.Scheme) bool {
 }
 
 func quote(s string) string {
-	b, _ := json.Marshal(s) // a string always can be
+	b, _ := json.Marshal(s) // a string always encodes
 	return string(b)
 }
 
-// answerOf reads an answer, as far as an acknowledgement could go.
+// answerOf reads an answer, as long as an acknowledgement can be.
 func answerOf(res *http.Response) (payack.Answer, error) {
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
@@ -163,5 +164,5 @@ func answerOf(res *http.Response) (payack.Answer, error) {
 	return payack.Answer{Status: res.StatusCode, ContentType: res.Header.Get("Content-Type"), Body: string(body)}, nil
 }
 
-// maxAnswer bounds what is read of an answer.
+// maxAnswer bounds how much of an answer is read, in bytes.
 const maxAnswer = 64 << 10

@@ -18,8 +18,8 @@ import (
 	"github.com/payack/payack/ratelimit"
 )
 
-// config is the file of listen, send and the others. Absent members have the
-// defaults that complete sets.
+// config is the configuration file of listen, send and others. complete sets the
+// defaults of absent members.
 type config struct {
 	Addr             string     `json:"addr"`
 	Database         *string    `json:"database"`
@@ -33,7 +33,7 @@ type config struct {
 	AllowedAddresses []string   `json:"allowed_addresses"`
 	RateLimit        *rateLimit `json:"rate_limit"`
 
-	// sections are those of the providers that are configured.
+	// sections are the configured providers.
 	sections map[payack.Provider]section
 
 	proxies, allowed []netip.Prefix
@@ -80,7 +80,7 @@ func parseConfig(b []byte) (*config, error) {
 	return &c, c.complete()
 }
 
-// takeSections reads the members that are providers' and returns the others.
+// takeSections reads the providers' members and returns the others.
 func (c *config) takeSections(file []byte) (common []byte, err error) {
 	var whole jsontext.Value
 	if err := json.Unmarshal(file, &whole); err != nil || whole.Kind() != '{' {
@@ -88,7 +88,7 @@ func (c *config) takeSections(file []byte) (common []byte, err error) {
 	}
 	var out bytes.Buffer
 	in, others := jsontext.NewDecoder(bytes.NewReader(whole)), jsontext.NewEncoder(&out)
-	_, _ = in.ReadToken() // no error here and below: it was read before
+	_, _ = in.ReadToken() // no error here and below: the file was read before
 	_ = others.WriteToken(jsontext.BeginObject)
 	for in.PeekKind() == '"' {
 		token, _ := in.ReadToken()
@@ -112,7 +112,7 @@ func (c *config) takeSections(file []byte) (common []byte, err error) {
 	return out.Bytes(), nil
 }
 
-// provider returns a provider that is configured.
+// provider returns the provider with this name, if it is configured.
 func (c *config) provider(name string) (payack.Provider, error) {
 	p := payack.Provider(name)
 	if _, err := registry.Of(p); err != nil {
@@ -124,19 +124,19 @@ func (c *config) provider(name string) (payack.Provider, error) {
 	return p, nil
 }
 
-// configured returns the providers that are configured, in the order in which
-// they are shown.
+// configured returns the configured providers, in the order of display.
 func (c *config) configured() []payack.Provider {
 	return slices.DeleteFunc(slices.Clone(providers.All), func(p payack.Provider) bool { return c.sections[p] == nil })
 }
 
-// path is where a configured provider is mounted.
+// path returns where a configured provider is mounted.
 func (c *config) path(p payack.Provider) string { return *c.sections[p].path() }
 
-// maxMaxBody bounds the bound: a request's announced length is allocated.
+// maxMaxBody bounds max_body_bytes, because a receiver allocates as much as a
+// request announces.
 const maxMaxBody = 64 << 20
 
-// complete sets the defaults and checks what no constructor checks.
+// complete sets the defaults, and checks what no constructor checks.
 func (c *config) complete() (err error) {
 	if c.Addr == "" {
 		c.Addr = "127.0.0.1:8080"
@@ -189,7 +189,8 @@ func (r *rateLimit) complete() error {
 	return nil
 }
 
-// maxConfigPath bounds a path, which is a part of a name in the inbox.
+// maxConfigPath bounds a path in bytes, because a receiver's name in the inbox
+// contains it.
 const maxConfigPath = 150
 
 func (c *config) completeProviders() error {
@@ -219,7 +220,7 @@ func (c *config) completeProviders() error {
 	return nil
 }
 
-// prefixes reads addresses and prefixes.
+// prefixes parses addresses and prefixes.
 func prefixes(member string, texts []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for _, text := range texts {
@@ -232,7 +233,7 @@ func prefixes(member string, texts []string) ([]netip.Prefix, error) {
 			addr = addr.Unmap().WithZone("")
 			p = netip.PrefixFrom(addr, addr.BitLen())
 		}
-		if p.Addr().Is4In6() && p.Bits() >= 96 { // clients are known by their IPv4 address
+		if p.Addr().Is4In6() && p.Bits() >= 96 { // clients are identified by their IPv4 address
 			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 		}
 		out = append(out, p)

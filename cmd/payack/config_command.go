@@ -42,7 +42,8 @@ func runConfig(_ context.Context, std stdio, args []string) error {
 	return nil
 }
 
-// check makes all that listen makes, but for what is on the disk or in the network.
+// check makes everything that listen makes, except what needs the disk or the
+// network.
 func (c *config) check() error {
 	logger := slog.New(slog.DiscardHandler)
 	out := newLines(io.Discard, logger)

@@ -30,7 +30,8 @@ func exampleText(t *testing.T) string {
 	return stdout
 }
 
-// exampleIn completes the example in a folder, with keys in files and variables.
+// exampleIn writes the completed example into a folder, with keys in files and
+// variables.
 func exampleIn(t *testing.T, folder string) (file string) {
 	t.Helper()
 	text := exampleText(t)
@@ -53,7 +54,7 @@ func exampleIn(t *testing.T, folder string) (file string) {
 	return writeFile(t, "payack.json", text)
 }
 
-// TestExample checks the example as it is printed, once the keys are there.
+// The printed example passes -check once the keys are there.
 func TestExample(t *testing.T) {
 	file := exampleIn(t, t.TempDir())
 	status, stdout, stderr := call(context.Background(), "config", "-check", file)
@@ -72,7 +73,7 @@ func TestExample(t *testing.T) {
 	require.Contains(t, stderr, "pts.safecode")
 }
 
-// TestExampleHasEveryMember holds the description equal to the members that are read.
+// The description lists exactly the members that the program reads.
 func TestExampleHasEveryMember(t *testing.T) {
 	var described func(prefix string, members []member) map[string]bool
 	described = func(prefix string, members []member) map[string]bool {
@@ -109,8 +110,7 @@ func TestExampleHasEveryMember(t *testing.T) {
 	require.Equal(t, read, described("", configuration()))
 }
 
-// TestExampleShowsTheDefaults takes every member out that is no key and has a
-// default: nothing changes.
+// Removing any member that is no key and has a default changes nothing.
 func TestExampleShowsTheDefaults(t *testing.T) {
 	shown, err := loadConfig(exampleIn(t, t.TempDir()))
 	require.NoError(t, err)
@@ -141,7 +141,7 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 			require.NoError(t, err)
 			var fields strings.Builder
 			for v, i := reflect.ValueOf(verifier).Elem(), 0; i < v.NumField(); i++ {
-				if name := v.Type().Field(i).Name; name != "options" { // as given, the others are what they mean
+				if name := v.Type().Field(i).Name; name != "options" { // options keeps the given text, the other fields its meaning
 					fmt.Fprintf(&fields, "%s %v\n", name, v.Field(i))
 				}
 			}
@@ -181,7 +181,7 @@ func TestConfigCalls(t *testing.T) {
 	require.Contains(t, stdout, "is in order")
 }
 
-// TestKeysFromFiles reads keys from files, and nothing else.
+// Only keys are read from files.
 func TestKeysFromFiles(t *testing.T) {
 	_, public := testPair()
 	folder := t.TempDir()
@@ -222,7 +222,8 @@ func TestKeysFromFiles(t *testing.T) {
 	}
 }
 
-// TestComments leaves lines out, and names the places of the file all the same.
+// Lines that are comments are ignored, and positions in errors are those of the
+// file.
 func TestComments(t *testing.T) {
 	text := "// one {\n{\n\t// \"addr\": 1,\r\n  \"database\": \"\", // \n \"addr\": \"http://x//y\"\n}\n//"
 	require.Equal(t, "        \n{\n              \r\n  \"database\": \"\", // \n \"addr\": \"http://x//y\"\n}\n  ", string(withoutComments([]byte(text))))
@@ -230,8 +231,8 @@ func TestComments(t *testing.T) {
 	refused(t, writeFile(t, "payack.json", "{\n// ä\n  \"adr\": \"\"}"), "line 3, column 3: adr", "the nearest is addr")
 }
 
-// TestRecordWhenFull drops the oldest recording: whoever is refused often enough
-// doesn't end the recording.
+// A full folder drops its oldest recording, so that a sender with many refusals
+// can't end the recording.
 func TestRecordWhenFull(t *testing.T) {
 	folder := t.TempDir()
 	for i := range payacktest.DefaultRecordFiles {
@@ -250,8 +251,8 @@ func TestRecordWhenFull(t *testing.T) {
 	require.NotContains(t, l.stderr.String(), "not recorded")
 }
 
-// TestRecord writes what is not accepted into a folder, as inspect and replay read
-// it, without secrets of its headers and with what is needed to verify it.
+// Deliveries that are not accepted are recorded in the format of inspect and
+// replay, without secret headers and with those needed to verify them.
 func TestRecord(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "new", "record")
 	c := with(testConfig(), object{
@@ -286,8 +287,7 @@ func TestRecord(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, bytes.Contains(raw, []byte("hunter2")))
 
-	// With the key that it was signed with it would be taken, which is how the
-	// cause is found.
+	// With the key that signed it, inspect would accept the delivery.
 	right := configFile(t, with(c, object{"ptop.signing_keys": []any{testPtopKey}, "record": ""}))
 	status, stdout, stderr := call(context.Background(), "inspect", "ptop", "-config", right, file)
 	require.Equal(t, exitDone, status, stderr)

@@ -9,19 +9,19 @@ import (
 	"github.com/payack/payack/internal/providers"
 )
 
-// member describes one member of the configuration. The example and the help are
-// made of these.
+// member describes one member of the configuration, for the example and the help.
 type member struct {
 	name, about string
-	// value is JSON: the default, or an example of what has none.
+	// value is JSON: the default, or an example if there is no default.
 	value string
-	// key says that the value, or each of an array, may be @ and the name of a file.
+	// key means that the value, or each value of an array, may be @ and a file
+	// name.
 	key bool
-	// members are those of an object, which has no value.
+	// members are the members of an object, which has no value of its own.
 	members []member
 }
 
-// configuration are all members, in the order in which they are shown.
+// configuration returns all members, in the order of display.
 func configuration() []member {
 	all := []member{
 		{name: "addr", value: `"127.0.0.1:8080"`, about: "where callbacks are received; port 0 takes a free one"},
@@ -55,13 +55,13 @@ func configuration() []member {
 	return all
 }
 
-// isKey reports whether a member, named as errors name it, may be a file's name.
+// isKey reports whether a member, named as in errors, may hold @ and a file name.
 func isKey(name string) bool {
 	members, found := configuration(), member{}
 	for part := range strings.SplitSeq(name, ".") {
 		i := slices.IndexFunc(members, func(m member) bool { return m.name == part })
 		if i < 0 {
-			return found.key && found.members == nil // part is the place in an array
+			return found.key && found.members == nil // part is the index in an array
 		}
 		found, members = members[i], members[i].members
 	}
@@ -74,7 +74,8 @@ const aboutConfiguration = `// Everything but the keys has a default, which is s
 // Lines that begin with // are left out.
 `
 
-// writeExample writes the whole configuration, each member below a line about it.
+// writeExample writes the whole configuration, each member below a line that
+// explains it.
 func writeExample(w io.Writer) error {
 	var out strings.Builder
 	out.WriteString(aboutConfiguration + "{\n")

@@ -20,7 +20,7 @@ import (
 	"github.com/payack/payack/ratelimit"
 )
 
-// weakPublicKey has 512 bits, which Go makes no more.
+// weakPublicKey has 512 bits, which Go no longer generates.
 const weakPublicKey = `-----BEGIN PUBLIC KEY-----
 MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKgSVYnU2KzODRIGxUjoKPkUZTZd2UVw
 LMu4Ln0rCFjQxLQ+NQTxSESmL5l98QxNNO0nS1nSzAMQZMuWAG/iZA8CAwEAAQ==
@@ -32,7 +32,7 @@ func TestBadConfigurations(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		changes object
-		// member must be named, and fix be there.
+		// The error must name member and contain fix.
 		member, fix string
 	}{
 		{"unknown member", object{"adr": "x"}, "adr", "spelling"},
@@ -176,18 +176,19 @@ func TestBadConfigurations(t *testing.T) {
 
 func ptopOf(c *config) *ptopConfig { return c.sections[payack.Ptop].(*ptopConfig) }
 
-// confirmBy is a ptop.confirm; nil leaves a member out.
+// confirmBy returns a ptop.confirm; a nil value leaves its member out.
 func confirmBy(baseURL, websiteID, secretKey any) object {
 	return with(object{}, object{"base_url": baseURL, "website_id": websiteID, "secret_key": secretKey})
 }
 
-// ptsConfirmWith is a pts.confirm with a member changed; nil leaves it out.
+// ptsConfirmWith returns a pts.confirm with one member changed; nil leaves it
+// out.
 func ptsConfirmWith(name string, value any) object {
 	private, _ := testPair()
 	return with(object{"base_url": "https://pts.example", "guid": "g", "user_id": "1", "private_key": private, "transaction_secret": testTxSecret}, object{name: value})
 }
 
-// TestPTSConfirms asks about payments, or about withdrawals where it is told to.
+// PTS is asked about payments, or about withdrawals if configured.
 func TestPTSConfirms(t *testing.T) {
 	for withdraw, path := range map[bool]string{false: "/merchant/v2/g/payment/query", true: "/merchant/v2/g/withdraw/query"} {
 		asked := make(chan string, 10)
@@ -203,8 +204,8 @@ func TestPTSConfirms(t *testing.T) {
 	}
 }
 
-// TestNoEnvelopes takes flat callbacks for a safecode that is no AES key, and sends
-// such.
+// With no_envelopes, flat callbacks are accepted and sent, and the safecode need
+// not be an AES key.
 func TestNoEnvelopes(t *testing.T) {
 	for _, changes := range []object{{}, {"pts.safecode_encoding": "raw"}} {
 		c := with(with(testConfig(), object{"pts.safecode": "hunter2-of-the-tests", "pts.no_envelopes": true}), changes)
@@ -220,7 +221,7 @@ func TestNoEnvelopes(t *testing.T) {
 	}
 }
 
-// TestPtopConfirms tells when Ptop is asked: confirm rules where both are given.
+// Ptop is asked if confirm is set, whatever insecure_no_confirm says.
 func TestPtopConfirms(t *testing.T) {
 	good := confirmBy("https://ptop.example/", "w", "hunter2")
 	for _, tt := range []struct {
@@ -244,8 +245,8 @@ func TestPtopConfirms(t *testing.T) {
 	}
 }
 
-// TestProviderError takes the library's errors with and without the name of the
-// provider in front.
+// Errors of the library are rewritten with and without the provider's name in
+// front.
 func TestProviderError(t *testing.T) {
 	for _, tt := range []struct{ provider, text, want string }{
 		{"pts", "payack: Safecode: it is empty", "pts.safecode: it is empty"},
@@ -305,8 +306,8 @@ func TestBadConfigurationText(t *testing.T) {
 	t.Run("no file", func(t *testing.T) { refused(t, "", "-config", "give the configuration's file") })
 }
 
-// refused runs listen, which must end with status 2 and one line that names
-// the member and the fix and holds no secret.
+// refused runs listen, which must exit with status 2 and print one line that
+// names the member and the fix and holds no secret.
 func refused(t *testing.T, file, member, fix string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -348,7 +349,7 @@ func TestDefaults(t *testing.T) {
 	require.Nil(t, parsed(t, testConfig()).RateLimit)
 }
 
-// TestDocumentedConfiguration reads the documented example.
+// The documented example can be read.
 func TestDocumentedConfiguration(t *testing.T) {
 	_, public := testPair()
 	pem, err := json.Marshal(public)
@@ -394,7 +395,7 @@ func TestEnvironment(t *testing.T) {
 	}))
 	require.Equal(t, "127.0.0.1:0", c.Addr)
 	require.Equal(t, []string{public, public}, c.sections[payack.PTS].(*ptsConfig).PublicKeys)
-	// Whole values only, and not what they turn into.
+	// Only whole values are replaced, and a replaced value is not replaced again.
 	require.Equal(t, []string{`a "quoted" ${PAYACK_TEST_PEM}`, "x${PAYACK_TEST_KEY}", "${PAYACK_TEST_KEY", "$PAYACK_TEST_KEY"}, ptopOf(c).SigningKeys)
 	require.Equal(t, map[string]string{"${PAYACK_TEST_AMOUNT}": "700"}, c.sections[payack.Payatom].(*payatomConfig).Orders, "names stay")
 

@@ -17,8 +17,8 @@ import (
 	"github.com/payack/payack/internal/providers"
 )
 
-// withoutComments puts blanks in the place of lines that begin with //, so that
-// places in the file stay the same.
+// withoutComments replaces lines that begin with // by blanks, so that positions
+// in the file stay the same.
 func withoutComments(file []byte) []byte {
 	out := bytes.Clone(file)
 	for line := range bytes.Lines(out) {
@@ -31,9 +31,9 @@ func withoutComments(file []byte) []byte {
 	return out
 }
 
-// filledIn puts variables of the environment in the place of values ${NAME}, and
-// contents of files in the place of keys @path. The rest is copied as it stands,
-// and what was put in is not looked at again.
+// filledIn replaces values ${NAME} by environment variables, and keys @path by
+// the contents of files. It copies the rest unchanged, and does not replace
+// within what it put in.
 func filledIn(b []byte) ([]byte, error) {
 	var out bytes.Buffer
 	in, copied := jsontext.NewDecoder(bytes.NewReader(b)), jsontext.NewEncoder(&out)
@@ -45,7 +45,7 @@ func filledIn(b []byte) ([]byte, error) {
 		if err != nil {
 			return nil, configError(b, err)
 		}
-		// In an object every other token is a name, and that one stays.
+		// In an object every other token is a name, and names are not replaced.
 		container, length := in.StackIndex(in.StackDepth())
 		isName := container == '{' && length%2 == 1
 		if token.Kind() == '"' && !isName {
@@ -62,7 +62,7 @@ func filledIn(b []byte) ([]byte, error) {
 	}
 }
 
-// valueOf is what a text of the file stands for.
+// valueOf returns the value that a text of the file stands for.
 func valueOf(text, member string) (string, error) {
 	if name, ok := variable(text); ok {
 		value, found := os.LookupEnv(name)
@@ -71,7 +71,7 @@ func valueOf(text, member string) (string, error) {
 			return "", errors.New("${} names no variable of the environment; write it like ${NAME}")
 		case !found:
 			return "", fmt.Errorf("the environment has no %s; set it, or write the value into the file", name)
-		case value == "": // that of some members says that nothing is checked
+		case value == "": // for some members an empty value would switch a check off
 			return "", fmt.Errorf("%s in the environment is empty; set it, or leave the member out", name)
 		case !utf8.ValidString(value):
 			return "", fmt.Errorf("%s in the environment is not UTF-8 text; set it to the text itself", name)
@@ -86,7 +86,7 @@ func valueOf(text, member string) (string, error) {
 
 const maxKeyFile = 64 << 10
 
-// keyFrom reads a key from a file, without the end of its last line.
+// keyFrom reads a key from a file, without the last line break.
 func keyFrom(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -107,8 +107,8 @@ func keyFrom(path string) (string, error) {
 	return key, nil
 }
 
-// reasonOf is an error of a file without the file's name, which may be a key that
-// begins with @.
+// reasonOf returns an error of a file without the file's name, which may really
+// be a key that begins with @.
 func reasonOf(err error) error {
 	var of *fs.PathError
 	if errors.As(err, &of) {
@@ -117,7 +117,7 @@ func reasonOf(err error) error {
 	return err
 }
 
-// variable returns the name of a value ${NAME}.
+// variable returns the name in a value ${NAME}.
 func variable(text string) (name string, ok bool) {
 	if !strings.HasPrefix(text, "${") || !strings.HasSuffix(text, "}") {
 		return "", false
@@ -125,8 +125,8 @@ func variable(text string) (name string, ok bool) {
 	return text[len("${") : len(text)-1], true
 }
 
-// configError says where a file is wrong. The decoder's own text may hold
-// values.
+// configError says where a file is wrong. It doesn't quote the decoder, whose
+// text may hold values.
 func configError(file []byte, err error) error {
 	var syntactic *jsontext.SyntacticError
 	if errors.As(err, &syntactic) {
@@ -148,23 +148,24 @@ func configError(file []byte, err error) error {
 	return errors.New("not a configuration: one JSON object is expected")
 }
 
-// position returns the line and the column, in characters, of a byte.
+// position returns the line and the column of a byte, in characters.
 func position(file []byte, offset int64) string {
 	before := file[:max(0, min(offset, int64(len(file))))]
 	line := before[bytes.LastIndexByte(before, '\n')+1:]
 	return fmt.Sprintf("line %d, column %d", bytes.Count(before, []byte{'\n'})+1, utf8.RuneCount(line)+1)
 }
 
-// offsetOf returns where a member begins, with its name, or an array's value. The
-// decoder's own offsets are those of the text with the environment's values.
+// offsetOf returns where a member begins, including its name, or an array's
+// value. The decoder's own offsets belong to the text after the replacement of
+// variables.
 func offsetOf(file []byte, at jsontext.Pointer) int64 {
 	in := jsontext.NewDecoder(bytes.NewReader(file))
 	for {
-		_ = in.PeekKind() // goes to the next token
+		_ = in.PeekKind() // moves to the next token
 		begins := in.InputOffset()
 		_, err := in.ReadToken()
 		switch {
-		case err != nil: // it has been read before
+		case err != nil: // can't happen: the file was read before
 			return 0
 		case in.StackPointer() == at:
 			for begins < in.InputOffset() && bytes.IndexByte([]byte(" \t\r\n,:"), file[begins]) >= 0 {
@@ -175,7 +176,7 @@ func offsetOf(file []byte, at jsontext.Pointer) int64 {
 	}
 }
 
-// memberNames returns the names that an object of the configuration takes.
+// memberNames returns the names that an object of the configuration accepts.
 func memberNames(t reflect.Type) (names []string) {
 	if t == reflect.TypeFor[config]() {
 		defer func() {
@@ -198,7 +199,7 @@ func memberNames(t reflect.Type) (names []string) {
 	return names
 }
 
-// wanted says which JSON type a member has.
+// wanted describes the JSON type of a member.
 func wanted(t reflect.Type) string {
 	if t == nil {
 		return ""
@@ -223,7 +224,7 @@ func wanted(t reflect.Type) string {
 	return ""
 }
 
-// memberName writes a pointer as the documentation writes members.
+// memberName writes a JSON pointer as the documentation writes members.
 func memberName(p jsontext.Pointer) string {
 	name := strings.ReplaceAll(strings.TrimPrefix(string(p), "/"), "/", ".")
 	if name == "" {
@@ -232,7 +233,7 @@ func memberName(p jsontext.Pointer) string {
 	return name
 }
 
-// within returns the error of a member's value as one of the whole file.
+// within turns an error about a member's value into one about the whole file.
 func within(member string, err error) error {
 	var semantic *json.SemanticError
 	if !errors.As(err, &semantic) {

@@ -27,10 +27,11 @@ const defaultDatabase = "payack.db"
 const openTimeout = 15 * time.Second
 
 // serverConns bounds the connections to a database server: one for each worker of
-// the inbox, and some for what arrives meanwhile.
+// the inbox, and some for receipts that arrive meanwhile.
 const serverConns = inbox.DefaultWorkers + 8
 
-// completeDatabase sets the defaults of the database and of what needs one.
+// completeDatabase sets the defaults of the database and of the members that need
+// one.
 func (c *config) completeDatabase() error {
 	if c.Database == nil {
 		c.Database = new(defaultDatabase)
@@ -58,14 +59,14 @@ func (c *config) completeDatabase() error {
 	return c.Retry.complete()
 }
 
-// ledger is the inbox that a configuration names, and its database.
+// ledger is the configured inbox and its database.
 type ledger struct {
 	*inbox.Inbox
 	db *sql.DB
 }
 
-// openLedger opens the database. Whoever only looks at an inbox makes neither a
-// file nor tables.
+// openLedger opens the database. Without create it makes neither a file nor
+// tables.
 func (c *config) openLedger(ctx context.Context, logger *slog.Logger, create bool) (*ledger, error) {
 	l, err := c.tryLedger(ctx, logger, create)
 	if err != nil {
@@ -74,7 +75,7 @@ func (c *config) openLedger(ctx context.Context, logger *slog.Logger, create boo
 	return l, nil
 }
 
-// ledgerTexts words the library's errors for whoever has the command only.
+// ledgerTexts rewrites the library's errors for a user of the command.
 var ledgerTexts = strings.NewReplacer(
 	"sqlite: ", "", "sqlstore: ", "", "inbox: ", "",
 	"run inbox.Migrate, or the statements of inbox.Schema, or leave Config.NoMigrate out", "start payack listen once with this configuration",
@@ -101,26 +102,26 @@ func (c *config) tryLedger(ctx context.Context, logger *slog.Logger, create bool
 	return &ledger{in, db}, nil
 }
 
-// Keep keeps a receipt in the time in which a provider is answered. An attempt that
-// forwards may take longer, and has the receivers' deadline.
+// Keep keeps a receipt within the time that providers wait for an answer. The
+// receivers' deadline is longer, because it also covers an attempt that forwards.
 func (l *ledger) Keep(ctx context.Context, r *payack.Receipt) (payack.ClaimState, error) {
 	ctx, cancel := context.WithDeadline(ctx, r.Delivery.Received.Add(middleware.DefaultDeadline))
 	defer cancel()
 	return l.Inbox.Keep(ctx, r)
 }
 
-// Close ends the inbox, which waits for its attempts, and then the database.
+// Close closes the inbox, which waits for its attempts, and then the database.
 func (l *ledger) Close() error { return errors.Join(l.Inbox.Close(), l.db.Close()) }
 
-// work has events processed until the function that it returns is called, which
-// waits for the attempts that run. Where lines are what events become, and nobody
-// will read any more, it ends by itself: what is kept waits for the next start.
+// work processes events until stop is called, which waits for running attempts.
+// Without forwarding, events become lines; if nobody will read lines any more,
+// work ends by itself, and the events wait for the next start.
 func (l *ledger) work(ctx context.Context, out *lines) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = l.Run(ctx) // only a second Run is an error
+		_ = l.Run(ctx) // fails only if it runs twice
 	}()
 	if !out.forwarded {
 		go func() {
@@ -137,7 +138,7 @@ func (l *ledger) work(ctx context.Context, out *lines) (stop func()) {
 	}
 }
 
-// openDatabase returns the pool that a value of the configuration names.
+// openDatabase returns a pool on the configured database.
 func openDatabase(name string, logger *slog.Logger, create bool) (db *sql.DB, d inbox.Dialect, err error) {
 	scheme, _, isURL := strings.Cut(name, "://")
 	switch {
@@ -164,10 +165,10 @@ func openDatabase(name string, logger *slog.Logger, create bool) (db *sql.DB, d 
 	return db, d, err
 }
 
-// openMySQL takes a URL, which the driver doesn't.
+// openMySQL opens a mysql:// URL, which the driver itself doesn't accept.
 func openMySQL(name string, logger *slog.Logger) (*sql.DB, error) {
 	u, err := url.Parse(name)
-	if err != nil { // it was parsed when the configuration was read
+	if err != nil { // can't fail: it was parsed with the configuration
 		return nil, errors.New("no URL can be read from it")
 	}
 	dsn, err := mysql.ParseDSN("tcp(" + u.Host + ")/" + url.PathEscape(strings.TrimPrefix(u.Path, "/")) + "?" + u.RawQuery)
@@ -184,7 +185,7 @@ func openMySQL(name string, logger *slog.Logger) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
-// databaseName is a file, or where a server is.
+// databaseName returns the file, or the server without the password.
 func (c *config) databaseName() string {
 	u, err := url.Parse(*c.Database)
 	if err != nil || u.Scheme == "" {
@@ -193,7 +194,7 @@ func (c *config) databaseName() string {
 	return plain(u.Scheme + "://" + u.Host + u.Path)
 }
 
-// withoutPassword takes the database's password out of a text.
+// withoutPassword removes the database's password from a text.
 func (c *config) withoutPassword(text string) string {
 	for _, s := range c.databaseSecrets() {
 		text = strings.ReplaceAll(text, s, "***")

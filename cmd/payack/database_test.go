@@ -26,7 +26,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// keptConfig is a configuration with a database, which tries again at once.
+// keptConfig is a configuration with a database and short retries.
 func keptConfig(t *testing.T) object {
 	return with(testConfig(), object{
 		"database": filepath.Join(t.TempDir(), "payack.db"),
@@ -62,7 +62,8 @@ func created(t *testing.T, database, statement string) {
 	require.NoError(t, err)
 }
 
-// both reads a request's line and its attempt's, which come in any order.
+// both reads the line of a request and that of its attempt, which come in any
+// order.
 func (l *listener) both() (request, attempt logged) {
 	l.t.Helper()
 	request, attempt = l.line(), l.line()
@@ -76,8 +77,8 @@ func (l *listener) both() (request, attempt logged) {
 	return request, attempt
 }
 
-// TestKept has events answered once they are in the database, and their lines
-// written by attempts.
+// Events are acknowledged once they are in the database, and attempts write their
+// lines.
 func TestKept(t *testing.T) {
 	t.Parallel()
 	for name, make := range map[string]func(t *testing.T) string{
@@ -148,8 +149,8 @@ func TestMemoryOnlyWarnsOnce(t *testing.T) {
 	require.Equal(t, 1, strings.Count(l.stderr.String(), "memory only"), l.stderr.String())
 }
 
-// TestLinesWaitForTheNextStart closes the reading end of standard output: what is
-// kept is acknowledged, and its lines are written after a restart.
+// The reader of standard output goes away. Kept events are acknowledged, and
+// their lines are written after a restart.
 func TestLinesWaitForTheNextStart(t *testing.T) {
 	c := keptConfig(t)
 	l := startListener(t, c)
@@ -176,10 +177,10 @@ func TestLinesWaitForTheNextStart(t *testing.T) {
 	l.end()
 }
 
-// TestKilled ends the process with SIGKILL after it has acknowledged an event that
-// the application has not taken yet.
+// The process is killed with SIGKILL after it has acknowledged an event that the
+// application has not accepted yet.
 func TestKilled(t *testing.T) {
-	t.Parallel() // it waits for a lease to end
+	t.Parallel() // waits for a lease to end
 	var app applicationOf
 	app.serve(t, func(w http.ResponseWriter, _ int) { w.WriteHeader(http.StatusServiceUnavailable) })
 	c := with(keptConfig(t), object{"forward": object{"url": app.url, "secret": testWebhook}})
@@ -204,8 +205,8 @@ func TestKilled(t *testing.T) {
 	l.end()
 }
 
-// TestCrashOnTheLastAttempt shows as dead what the process ended on for the last
-// time.
+// If the process crashes in the last attempt of an event, the event is shown as
+// dead.
 func TestCrashOnTheLastAttempt(t *testing.T) {
 	c := with(keptConfig(t), object{"retry": object{"first": "1000h", "max": "1000h"}, "forward": object{"url": "http://127.0.0.1:1", "secret": testWebhook}})
 	l := startListener(t, c)
@@ -218,7 +219,7 @@ func TestCrashOnTheLastAttempt(t *testing.T) {
 	db, _, err := openDatabase(c["database"].(string), slog.Default(), false)
 	require.NoError(t, err)
 	defer db.Close()
-	for _, statement := range []string{ // it has been tried for days
+	for _, statement := range []string{ // as if retried for days
 		`UPDATE payack_inbox SET state = 2, attempts = 10, since_us = 1, started_us = received_us, token = x'00'`,
 		`INSERT INTO payack_running (payment, token, lease_us) SELECT payment, token, 1 FROM payack_inbox`,
 	} {
@@ -236,11 +237,11 @@ func TestCrashOnTheLastAttempt(t *testing.T) {
 	l.end()
 }
 
-// shaky is a standard output whose first writes of an attempt fail.
+// shaky is a standard output whose first writes by attempts fail.
 type shaky struct {
 	mu    sync.Mutex
 	fails int
-	cuts  bool // the last of these writes half of the line
+	cuts  bool // the last failing write writes half of the line
 	out   bytes.Buffer
 }
 
@@ -263,8 +264,8 @@ func (s *shaky) String() string {
 	return s.out.String()
 }
 
-// TestLineTriedAgain has an attempt fail whose line can't be written. Half a line
-// doesn't spoil the next.
+// An attempt fails if its line can't be written. Half a line doesn't spoil the
+// next line.
 func TestLineTriedAgain(t *testing.T) {
 	c := parsed(t, keptConfig(t))
 	w, log := &shaky{fails: 4, cuts: true}, &buffer{}
@@ -295,7 +296,8 @@ func TestLineTriedAgain(t *testing.T) {
 	require.Contains(t, log.String(), "their lines are tried again")
 }
 
-// TestDatabaseThatCannotBeOpened says what to do, and shows no password.
+// The error about a database that can't be opened names the fix, and shows no
+// password.
 func TestDatabaseThatCannotBeOpened(t *testing.T) {
 	noDatabase := writeFile(t, "order.txt", strings.Repeat("no database. ", 100))
 	for name, tt := range map[string]struct{ database, fix string }{
@@ -322,7 +324,7 @@ func TestDatabaseDefaults(t *testing.T) {
 	}
 }
 
-// TestMySQLURL reads a URL as the driver has it.
+// A mysql:// URL is translated for the driver.
 func TestMySQLURL(t *testing.T) {
 	_, err := openMySQL("mysql://shop:p%40ss@db/pay%2Fments?timeout=x", nil)
 	require.ErrorContains(t, err, "an option of the URL is wrong")
@@ -330,8 +332,8 @@ func TestMySQLURL(t *testing.T) {
 	require.Equal(t, "a *** and ***", c.withoutPassword("a p@ss and p%40ss"))
 }
 
-// TestSharedDatabase has two listen on one database: each processes what came to
-// its own path, after a restart too.
+// Two processes of listen share a database. Each processes what came to its own
+// path, even after a restart.
 func TestSharedDatabase(t *testing.T) {
 	shared := filepath.Join(t.TempDir(), "payack.db")
 	var payments, withdrawals applicationOf
@@ -361,7 +363,7 @@ func TestSharedDatabase(t *testing.T) {
 	second.signal(syscall.SIGTERM)
 	require.Equal(t, exitDone, second.status(), second.stderr.String())
 	const paid = 2
-	for i := range paid { // whatever is due is looked for when one comes
+	for i := range paid { // each receipt triggers a look for due events
 		_, body := first.do("POST", "/pts", built(t, testSender(t, one, "pts"), tamperNothing, assignment{"order_id", fmt.Sprint("P", i)}))
 		require.Equal(t, "SUCCESS", body)
 		_, attempt := first.both()
@@ -382,7 +384,7 @@ func TestSharedDatabase(t *testing.T) {
 	require.Len(t, payments.calls(), paid)
 }
 
-// TestReceiverNames tells apart what listen mounts in a database.
+// Receivers have different names in a shared database.
 func TestReceiverNames(t *testing.T) {
 	withdraw := with(ptsConfirmWith("base_url", "https://pts.example"), object{"withdraw": true})
 	for want, changes := range map[string]object{
@@ -400,7 +402,7 @@ func TestReceiverNames(t *testing.T) {
 	}
 }
 
-// names is an inbox that keeps nothing.
+// names is an inbox that only records receivers' names.
 type names struct {
 	payack.Inbox
 	mounted []string

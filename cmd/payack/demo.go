@@ -63,28 +63,30 @@ func runDemo(ctx context.Context, io stdio, args []string) error {
 	return keys.serve(ctx, io, r)
 }
 
-// demoProvider is what the demonstration needs of one provider.
+// demoProvider is what the demonstration needs for one provider.
 type demoProvider struct {
-	// section makes fresh keys: a section of the configuration with them, and the
-	// key that callbacks are signed with where the section has its public half only.
+	// section makes fresh keys and a section of the configuration with them.
+	// private is the signing key if the section holds only its public half.
 	section func() (section map[string]any, private payack.Secret)
-	// set is what the genuine callback is given that is tampered with.
+	// set holds the members of the genuine callback that is then tampered with.
 	set assignments
-	// complete adds the spliced callback, and what else is the provider's own.
+	// complete adds the spliced callback and other callbacks of the provider's
+	// own.
 	complete func(b *builder, d *demoDeliveries)
-	// gateway starts a fake with a merchant; nil where there is none.
+	// gateway starts a fake gateway with a merchant; nil if there is none.
 	gateway func(o gateway.Options) (demoGateway, error)
 }
 
-// demoKeys are made for one run.
+// demoKeys are the keys of one run.
 type demoKeys struct {
-	members map[string]any // of the configuration's file
+	members map[string]any // of the configuration file
 	config  *config
 	private map[payack.Provider]payack.Secret
 }
 
-// The orders, of demoAmount. The callback of demoKept comes while the application
-// fails; demoFirst is for whoever tries send afterwards, which takes the first one.
+// The orders, each of demoAmount. The callback of demoKept comes while the
+// application fails. demoFirst is for a user who tries send afterwards, which
+// takes the first order.
 const (
 	demoFirst, demoOrder, demoOther, demoKept = "ORD1000000", "ORD1000001", "ORD1000002", "ORD1000003"
 	demoAmount                                = "500"
@@ -93,11 +95,12 @@ const (
 func newDemoKeys(app *demoApplication) (*demoKeys, error) {
 	k := &demoKeys{private: map[payack.Provider]payack.Secret{}, members: map[string]any{
 		"addr": "127.0.0.1:0", "admin": "127.0.0.1:0",
-		// The demonstration stands for a proxy, so that it can be several clients.
+		// The demonstration pretends to be a proxy, so that it can send from
+		// several clients.
 		"trusted_proxies": []string{"127.0.0.1"},
 		"rate_limit":      map[string]any{"per_second": 0.01, "burst": demoBudget},
-		// Long enough that no attempt is likely to run when the receiver is killed: its
-		// event would have to wait for the end of a lease.
+		// So long that an attempt is unlikely to run when the receiver is killed:
+		// its event would have to wait for the end of a lease.
 		"retry":   map[string]any{"first": "3s"},
 		"forward": map[string]any{"url": app.URL, "secret": app.secret},
 	}}
@@ -112,7 +115,7 @@ func newDemoKeys(app *demoApplication) (*demoKeys, error) {
 	return k, err
 }
 
-// serve shows what comes until the context ends.
+// serve shows new deliveries until the context ends.
 func (k *demoKeys) serve(ctx context.Context, io stdio, r *demoReceiver) error {
 	fmt.Fprintf(io.out, "\nIt goes on until interrupted, with the configuration %s\n", r.file)
 	for _, p := range k.config.configured() {

@@ -17,8 +17,8 @@ import (
 	"github.com/payack/payack"
 )
 
-// demoApplication is the shop that events are forwarded to. It settles what it is
-// posted rightly signed, once for each webhook-id.
+// demoApplication is a shop that events are forwarded to. It settles each
+// correctly signed event, once for each webhook-id.
 type demoApplication struct {
 	*httptest.Server
 	secret   string
@@ -33,7 +33,7 @@ type demoApplication struct {
 
 func startDemoApplication() (*demoApplication, error) {
 	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails
+	_, _ = rand.Read(key) // rand.Read never fails
 	a := &demoApplication{
 		secret:  secretPrefix + base64.StdEncoding.EncodeToString(key),
 		settled: map[string]payack.Provider{}, came: make(chan struct{}, 1),
@@ -46,7 +46,7 @@ func startDemoApplication() (*demoApplication, error) {
 	return a, nil
 }
 
-// ServeHTTP takes an event.
+// ServeHTTP receives an event.
 func (a *demoApplication) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	var event struct{ Provider payack.Provider }
@@ -70,15 +70,15 @@ func (a *demoApplication) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// fail has it fail, or work again.
+// fail makes the application fail, or work again.
 func (a *demoApplication) fail(fails bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.fails = fails
 }
 
-// has waits until it has settled the acknowledged events of a provider, which are
-// named by their webhook-ids, and says what it has settled.
+// has waits until the application has settled a provider's acknowledged events,
+// given by their webhook-ids. It returns what the application has settled.
 func (a *demoApplication) has(ctx context.Context, p payack.Provider, ids []string) string {
 	late := time.After(lineTimeout)
 	for {

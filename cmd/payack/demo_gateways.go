@@ -11,14 +11,14 @@ import (
 	"github.com/payack/payack/payacktest/gateway"
 )
 
-// demoGateways are fakes of all providers that have one, and the configuration of a
-// receiver that asks them before it accepts.
+// demoGateways are the fakes of all providers that have one, and the
+// configuration of a receiver that asks them before it accepts.
 type demoGateways struct {
-	members map[string]any // of the configuration's file
+	members map[string]any // of the configuration file
 	all     []demoGateway
 }
 
-// fake is what the fake gateways have in common.
+// fake is the common interface of the fake gateways.
 type fake interface {
 	Close()
 	Pay(id string) error
@@ -26,18 +26,18 @@ type fake interface {
 	Deliveries(id string) []gateway.Delivery
 }
 
-// demoGateway is a fake with a merchant, who creates payments of demoAmount.
+// demoGateway is a fake with a merchant who creates payments of demoAmount.
 type demoGateway struct {
 	fake
 	provider payack.Provider
-	// section is the configuration of a receiver of its callbacks that confirms.
+	// section configures a receiver that confirms this gateway's callbacks.
 	section map[string]any
 	create  func(ctx context.Context, id, callbackURL string) error
-	// fail ends a payment without money and without a callback.
+	// fail ends a payment unpaid, without a callback.
 	fail func(id string) error
-	// lie calls back and says paid, whatever is true.
+	// lie sends a callback that says paid, whatever is true.
 	lie func(ctx context.Context, id string) (gateway.Delivery, error)
-	// failed is the provider's word for what fail does.
+	// failed is the provider's status of a payment that fail ended.
 	failed string
 }
 
@@ -49,8 +49,8 @@ func startDemoGateways() (g *demoGateways, err error) {
 			g.close()
 		}
 	}()
-	once := gateway.Options{Retries: -1}                                                      // a row is one delivery
-	g.members = map[string]any{"addr": "127.0.0.1:0", "retry": map[string]any{"first": "1h"}} // nothing is asked twice
+	once := gateway.Options{Retries: -1}                                                      // each row is one delivery
+	g.members = map[string]any{"addr": "127.0.0.1:0", "retry": map[string]any{"first": "1h"}} // no question is repeated
 	for _, p := range providers.All {
 		start := registry[p].demo.gateway
 		if start == nil {
@@ -80,8 +80,8 @@ const (
 	demoEmail = "customer@shop.example"
 )
 
-// rows are, of every provider, a payment that is paid, and two that are not and
-// whose callbacks lie.
+// rows returns, for each provider, a payment that is paid, and two unpaid ones
+// whose callbacks say that they are paid.
 func (g *demoGateways) rows() []row {
 	var rows []row
 	for _, gw := range g.all {
@@ -98,7 +98,7 @@ func (g *demoGateways) rows() []row {
 			}
 			rows = append(rows, row{
 				provider: gw.provider, what: what, send: send, times: 1, want: payacktest.Answer(gw.provider, ""),
-				door: accepted, desk: fate{o, []payack.Reason{reason}}, // it was signed, so it is kept
+				door: accepted, desk: fate{o, []payack.Reason{reason}}, // correctly signed, so the inbox keeps it
 			})
 		}
 		add("a payment that is paid", "ORD1000001", gw.pay, payack.OutcomeAccepted, "")
@@ -108,7 +108,7 @@ func (g *demoGateways) rows() []row {
 	return rows
 }
 
-// pay has the customer pay, and waits for what comes of it.
+// pay lets the customer pay, and waits for the gateway's delivery.
 func (gw demoGateway) pay(ctx context.Context, id string) (d gateway.Delivery, err error) {
 	if err := gw.Pay(id); err != nil {
 		return d, err
@@ -130,7 +130,7 @@ func (gw demoGateway) failAndLie(ctx context.Context, id string) (d gateway.Deli
 	return gw.lie(ctx, id)
 }
 
-// answerTo is what the gateway was answered.
+// answerTo returns the answer that the gateway received.
 func answerTo(d gateway.Delivery) (payack.Answer, error) {
 	if len(d.Attempts) == 0 {
 		return payack.Answer{}, errors.New("the fake gateway did not call back")

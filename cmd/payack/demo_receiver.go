@@ -19,25 +19,26 @@ import (
 
 // demoReceiver is listen in a process of its own, which can be killed.
 type demoReceiver struct {
-	folder, file string // the file is its configuration
-	url, admin   string // of the receiver, and of the inspector with its token
+	folder, file string // file is its configuration
+	url, admin   string // of the receiver, and of the inspector including its token
 
 	cmd   *exec.Cmd
-	ended chan struct{} // closed when its standard output has
-	log   *bytes.Buffer // its standard error, once it has ended
+	ended chan struct{} // closed when its standard output has ended
+	log   *bytes.Buffer // its standard error, complete once it has ended
 
 	mu    sync.Mutex
-	lines []demoLine    // that nobody has asked for yet
-	came  chan struct{} // another one
+	lines []demoLine    // not consumed yet
+	came  chan struct{} // signals a new line
 }
 
-// demoLine is what the receiver's line says.
+// demoLine is a line of the receiver's output.
 type demoLine struct {
 	said
 	text []byte // as it was written
 }
 
-// startDemoReceiver starts one with its configuration and database in a new folder.
+// startDemoReceiver starts a receiver with its configuration and database in a
+// new folder.
 func startDemoReceiver(folder string, members map[string]any) (*demoReceiver, error) {
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		return nil, err
@@ -60,7 +61,7 @@ func (r *demoReceiver) start() error {
 		return err
 	}
 	cmd, log := exec.Command(program, "listen", "-config", r.file), new(bytes.Buffer)
-	cmd.Dir, cmd.Stderr = r.folder, log // the database is there too
+	cmd.Dir, cmd.Stderr = r.folder, log // the database is in this folder, too
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -76,7 +77,7 @@ func (r *demoReceiver) start() error {
 	}
 	if err != nil {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // what it says is in its log
+		_ = cmd.Wait() // its log says what went wrong
 		return fmt.Errorf("the receiver did not start: %s", bytes.TrimSpace(log.Bytes()))
 	}
 	r.cmd, r.log, r.ended, r.url, r.admin = cmd, log, make(chan struct{}), first.Listening, first.Admin
@@ -92,7 +93,7 @@ func (r *demoReceiver) read(in *bufio.Reader, ended chan struct{}) {
 			return
 		}
 		line := demoLine{text: text}
-		_ = json.Unmarshal(text, &line.said) // otherwise it is none that is asked for
+		_ = json.Unmarshal(text, &line.said) // lines that don't decode are not waited for
 		r.mu.Lock()
 		r.lines = append(r.lines, line)
 		r.mu.Unlock()
@@ -103,16 +104,17 @@ func (r *demoReceiver) read(in *bufio.Reader, ended chan struct{}) {
 	}
 }
 
-// lineTimeout bounds the wait for a line that should be there soon.
+// lineTimeout bounds the wait for an expected line.
 const lineTimeout = 30 * time.Second
 
-// line takes the first line that matches out of those that came, or waits for one.
+// line removes and returns the first line that matches, and waits if there is
+// none yet.
 func (r *demoReceiver) line(ctx context.Context, matches func(demoLine) bool) (demoLine, error) {
 	late := time.After(lineTimeout)
 	for {
 		ended := false
 		select {
-		case <-r.ended: // and all its lines are there
+		case <-r.ended: // all its lines have been read
 			ended = true
 		default:
 		}
@@ -128,7 +130,7 @@ func (r *demoReceiver) line(ctx context.Context, matches func(demoLine) bool) (d
 		case i >= 0:
 			return found, nil
 		case ended:
-			_ = r.cmd.Wait() // what it says is in its log
+			_ = r.cmd.Wait() // its log says what went wrong
 			return found, fmt.Errorf("%w: %s", errEnded, bytes.TrimSpace(r.log.Bytes()))
 		}
 		select {
@@ -144,7 +146,7 @@ func (r *demoReceiver) line(ctx context.Context, matches func(demoLine) bool) (d
 
 var errEnded = errors.New("the receiver has ended")
 
-// show writes the lines that come from now on, until the context ends.
+// show writes new lines until the context ends.
 func (r *demoReceiver) show(ctx context.Context, w io.Writer) error {
 	r.mu.Lock()
 	r.lines = nil
@@ -160,7 +162,7 @@ func (r *demoReceiver) show(ctx context.Context, w io.Writer) error {
 			fmt.Fprintf(w, "%s", line.text)
 		case errors.Is(err, errEnded):
 			select {
-			case <-ctx.Done(): // the terminal interrupts both
+			case <-ctx.Done(): // the terminal interrupts the receiver, too
 				return nil
 			case <-time.After(time.Second):
 				return err
@@ -171,20 +173,20 @@ func (r *demoReceiver) show(ctx context.Context, w io.Writer) error {
 	}
 }
 
-// restart kills the process, as a crash would end it, and starts another one.
+// restart kills the process, like a crash, and starts another one.
 func (r *demoReceiver) restart() error {
 	if err := r.cmd.Process.Kill(); err != nil {
 		return err
 	}
 	<-r.ended
-	_ = r.cmd.Wait() // it says that it was killed
+	_ = r.cmd.Wait() // an error says that it was killed
 	return r.start()
 }
 
 // stop ends the process.
 func (r *demoReceiver) stop() {
 	if r.cmd.Process.Signal(syscall.SIGTERM) != nil {
-		_ = r.cmd.Process.Kill() // where there is no such signal, or it has ended
+		_ = r.cmd.Process.Kill() // if SIGTERM is not available, or it has ended
 	}
 	killed := time.AfterFunc(shutdownTimeout, func() { _ = r.cmd.Process.Kill() })
 	defer killed.Stop()

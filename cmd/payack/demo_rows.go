@@ -13,12 +13,12 @@ import (
 // demoBudget is how many callbacks that don't verify a client may send.
 const demoBudget = 10
 
-// The clients, of documentation's addresses.
+// Clients, with addresses reserved for documentation.
 const demoClient, demoFlooder = "192.0.2.1", "198.51.100.7"
 
-// rows are every provider's genuine, redelivered, tampered, spliced, oversized,
-// unsigned and flooding callbacks; and then some that are kept while the
-// application fails and the receiver is killed.
+// rows returns, for each provider, genuine, redelivered, tampered, spliced,
+// oversized, unsigned and flooding callbacks; then rows for events that are kept
+// while the application fails and the receiver is killed.
 func (k *demoKeys) rows(app *demoApplication) ([]row, error) {
 	var rows []row
 	kept := map[payack.Provider]payacktest.Callback{}
@@ -54,7 +54,7 @@ func (k *demoKeys) rows(app *demoApplication) ([]row, error) {
 	return rows, nil
 }
 
-// demoGenuine is how many callbacks of a provider are genuine and no redelivery.
+// demoGenuine is how many genuine callbacks of a provider are not redeliveries.
 const demoGenuine = 3
 
 func callbackRow(p payack.Provider, client string, times int, what string, cb payacktest.Callback, door, desk fate) row {
@@ -64,7 +64,7 @@ func callbackRow(p payack.Provider, client string, times int, what string, cb pa
 	return row{provider: p, what: what, send: send, times: times, want: payacktest.Answer(p, door.reasons[0]), door: door, desk: desk}
 }
 
-// rows are played while everything works.
+// rows returns the rows that are played while everything works.
 func (d *demoDeliveries) rows(p payack.Provider) (rows []row) {
 	play := func(client string, times int, what string, cb payacktest.Callback, o payack.Outcome, reasons ...payack.Reason) {
 		door, desk := fate{o, reasons}, fate{}
@@ -94,7 +94,7 @@ func (d *demoDeliveries) rows(p payack.Provider) (rows []row) {
 	return rows
 }
 
-// demoDeliveries are one provider's callbacks. One without a body is not
+// demoDeliveries are one provider's callbacks. A callback without a body is not
 // played.
 type demoDeliveries struct {
 	genuine, other, kept, badSignature, badBody, badEnvelope, spliced, oversized, unsigned payacktest.Callback
@@ -121,7 +121,7 @@ func newDemoDeliveries(s sender) (*demoDeliveries, error) {
 	return d, b.err
 }
 
-// builder builds several and keeps the first error.
+// builder builds several callbacks and keeps the first error.
 type builder struct {
 	s   sender
 	err error

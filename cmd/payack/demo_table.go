@@ -11,10 +11,10 @@ import (
 	"github.com/payack/payack"
 )
 
-// fate is what becomes of a callback.
+// fate is the outcome of a callback.
 type fate struct {
 	outcome payack.Outcome
-	reasons []payack.Reason // any of these
+	reasons []payack.Reason // any of these is right
 }
 
 func (f fate) met(l demoLine) bool {
@@ -25,41 +25,42 @@ func (f fate) String() string { return word(f.outcome, f.reasons...) }
 
 var accepted = fate{payack.OutcomeAccepted, []payack.Reason{""}}
 
-// row is one callback, and what must become of it.
+// row is one callback, with its expected outcome.
 type row struct {
 	provider payack.Provider
 	what     string
-	// send has it sent to a URL and returns the answer.
+	// send sends it to a URL and returns the answer.
 	send  func(ctx context.Context, url string) (payack.Answer, error)
-	times int // it is sent so often, and all must be answered so
+	times int // how often it is sent; all answers must be as expected
 	want  payack.Answer
-	// door is what is said of the request, and desk of the first attempt at what was
-	// kept, where it was.
+	// door is the expected outcome of the request, desk that of the first attempt
+	// if the event was kept.
 	door, desk fate
 
-	// check is set in place of send for a row about something else: it returns
-	// what there is, and wanted is what must be.
+	// check replaces send in a row about something else. It returns the actual
+	// result, and wanted is the expected one.
 	check  func(ctx context.Context, p *play) (string, error)
 	wanted string
 }
 
-// play is a scene as far as it has been played.
+// play is the progress of a scene.
 type play struct {
 	receiver *demoReceiver
 	w        io.Writer
 	wrong    int
-	// acknowledged are the events that the application must get, by provider.
+	// acknowledged are the events that the application must receive, by provider.
 	acknowledged map[payack.Provider][]string
 }
 
-// scene is a receiver and the rows that are played at it.
+// scene is a receiver and the rows that are played against it.
 type scene struct {
-	title    string // for the receiver's URL
+	title    string // printed with the receiver's URL
 	receiver *demoReceiver
 	rows     []row
 }
 
-// playAll plays the scenes' rows; one that differs is an error.
+// playAll plays the rows of all scenes. A row that differs from what is expected
+// is an error.
 func playAll(ctx context.Context, w io.Writer, scenes ...scene) error {
 	wrong, all := 0, 0
 	for _, s := range scenes {
@@ -81,12 +82,13 @@ func playAll(ctx context.Context, w io.Writer, scenes ...scene) error {
 	return nil
 }
 
-// write writes a line of the table, which fits 100 columns.
+// write writes a line of the table, at most 100 columns wide.
 func (p *play) write(provider, what, answered, became string) {
 	fmt.Fprintln(p.w, strings.TrimRight(fmt.Sprintf("%-8s  %-28s  %-21s  %s", provider, what, answered, became), " "))
 }
 
-// row plays a row and writes it, with what was expected below it where that differs.
+// row plays a row and writes it. If it differs, the expectation is written below
+// it.
 func (p *play) row(ctx context.Context, x row) error {
 	if x.check != nil {
 		got, err := x.check(ctx, p)
@@ -120,7 +122,7 @@ func (p *play) differs(answered, became string) {
 	p.write("", "DIFFERS: expected", answered, became)
 }
 
-// becomes says what is expected to come of it.
+// becomes describes the expected outcome.
 func (x *row) becomes() string {
 	if x.desk.outcome == "" {
 		return x.door.String()
@@ -128,7 +130,7 @@ func (x *row) becomes() string {
 	return word(x.door.outcome, x.door.reasons...) + deskText(x.desk.String())
 }
 
-// deskText follows on what is said of the request.
+// deskText is appended to the outcome of the request.
 func deskText(attempt string) string {
 	if attempt == string(payack.OutcomeAccepted) {
 		return "" // twice
@@ -160,10 +162,10 @@ func (p *play) send(ctx context.Context, x row) (a payack.Answer, became string,
 	return a, became + deskText(word(desk.Outcome, desk.Reason)), met && x.desk.met(desk), nil
 }
 
-// jsonTexts finds an answer's members that are texts.
+// jsonTexts finds the string values in an answer.
 var jsonTexts = regexp.MustCompile(`"[^"]*":"([^"]*)"`)
 
-// short is an answer in a few words: of JSON the values.
+// short returns an answer in a few words, for JSON its values.
 func short(a payack.Answer) string {
 	body := a.Body
 	if members := jsonTexts.FindAllStringSubmatch(body, -1); members != nil {

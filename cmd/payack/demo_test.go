@@ -18,7 +18,7 @@ import (
 	"github.com/payack/payack/payacktest/gateway"
 )
 
-// TestDemo plays it, and goes on with its receiver as it says.
+// demo plays all rows, and with -serve goes on with its receiver.
 func TestDemo(t *testing.T) {
 	p := startProcess(t, "demo", "-serve")
 	var all strings.Builder
@@ -58,8 +58,8 @@ func TestDemo(t *testing.T) {
 		l.url = m[2]
 		status, _, stderr := call(t.Context(), strings.Fields(m[3])...)
 		require.Equal(t, exitDone, status, stderr)
-		for n := 0; n < 2; { // the request's and its attempt's
-			if line := l.line(); line.Attempt < 2 { // the spliced one is tried again meanwhile
+		for n := 0; n < 2; { // of the request and of its attempt
+			if line := l.line(); line.Attempt < 2 { // the spliced event is retried meanwhile
 				require.Equal(t, m[1]+" accepted", line.verdict())
 				n++
 			}
@@ -78,7 +78,7 @@ func TestDemo(t *testing.T) {
 	require.NoDirExists(t, folder, "keys are not left behind")
 }
 
-// demoReceiverOf starts one as the demonstration does.
+// demoReceiverOf starts a receiver like the demonstration's.
 func demoReceiverOf(t *testing.T, members map[string]any) *demoReceiver {
 	t.Helper()
 	t.Setenv(asCommand, "1")
@@ -88,8 +88,8 @@ func demoReceiverOf(t *testing.T, members map[string]any) *demoReceiver {
 	return r
 }
 
-// TestDemoGateways plays the payments at a receiver that confirms, and at one
-// that doesn't, which falls for every lie.
+// The payments of the fake gateways are played against a receiver that confirms,
+// and against one that doesn't, which accepts every lie.
 func TestDemoGateways(t *testing.T) {
 	for name, asks := range map[string]bool{"confirms": true, "does not": false} {
 		t.Run(name, func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestDemoGateways(t *testing.T) {
 	}
 }
 
-// TestDemoGatewayAway ends a demonstration whose gateway does not answer.
+// The demonstration ends with an error if its gateway does not answer.
 func TestDemoGatewayAway(t *testing.T) {
 	g, err := startDemoGateways()
 	require.NoError(t, err)
@@ -138,7 +138,7 @@ func TestDemoGatewayAway(t *testing.T) {
 	require.ErrorIs(t, err, client.ErrUnreachable)
 }
 
-// TestDemoRowThatDiffers spoils what is expected, in every column.
+// A row that differs is reported, whichever column differs.
 func TestDemoRowThatDiffers(t *testing.T) {
 	app, err := startDemoApplication()
 	require.NoError(t, err)
@@ -166,7 +166,7 @@ func TestDemoRowThatDiffers(t *testing.T) {
 			}
 			var table bytes.Buffer
 			err = playAll(t.Context(), &table, scene{"%s", r, []row{first, rows[1]}})
-			if name == "settled" { // nothing was acknowledged yet, nor the redelivered known
+			if name == "settled" { // nothing was acknowledged yet, and no redelivery is known
 				require.EqualError(t, err, "2 of 2 rows differ from what is expected; the table marks them")
 				return
 			}
@@ -179,8 +179,8 @@ func TestDemoRowThatDiffers(t *testing.T) {
 	}
 }
 
-// TestDemoLosesNothing would see what the application lost, and what it got that
-// nobody acknowledged.
+// The demonstration reports events that the application lost, and events that it
+// received without an acknowledgement.
 func TestDemoLosesNothing(t *testing.T) {
 	app, err := startDemoApplication()
 	require.NoError(t, err)

@@ -15,7 +15,7 @@ import (
 	"github.com/payack/payack/internal/documents"
 )
 
-// guide is the README and the pages of docs.
+// guide returns the README and the pages of docs.
 func guide(t *testing.T) []documents.Page {
 	t.Helper()
 	pages, err := documents.Guide("../..")
@@ -27,8 +27,8 @@ func guide(t *testing.T) []documents.Page {
 	return pages
 }
 
-// configurations are all that the pages show: what is JSON, and what is written
-// into a file by echo.
+// configurations returns all configurations in the pages: JSON blocks, and files
+// written by echo.
 func configurations(t *testing.T) (all []documents.Block) {
 	t.Helper()
 	echoed := regexp.MustCompile(`(?m)^echo '(.*)' > payack\.json$`)
@@ -49,8 +49,8 @@ func configurations(t *testing.T) (all []documents.Block) {
 	return all
 }
 
-// TestConfigurations checks each configuration of the pages by config -check. Of
-// Ptop, PTS and Payatom they hold names of variables and files only.
+// config -check accepts each configuration in the pages. Their keys of Ptop, PTS
+// and Payatom are only names of variables and files.
 func TestConfigurations(t *testing.T) {
 	all, folder := configurations(t), t.TempDir()
 	t.Chdir(folder)
@@ -63,7 +63,8 @@ func TestConfigurations(t *testing.T) {
 	}
 }
 
-// firstConfiguration is what the README showed when the command was new.
+// firstConfiguration is the README's configuration of the command's first
+// version.
 const firstConfiguration = `{
   "addr": "127.0.0.1:8080",
   "database": "",
@@ -71,8 +72,8 @@ const firstConfiguration = `{
   "payatom": {"secret_keys": ["${PAYATOM_SECRET_KEY}"], "orders": {"ORD1000001": "500"}}
 }`
 
-// TestConfigurationsOfTheDocumentation runs what the pages show first as it is
-// written, but for the port, and what the README showed once.
+// listen runs with the first configuration of the pages, unchanged but for the
+// port, and with the README's earlier one.
 func TestConfigurationsOfTheDocumentation(t *testing.T) {
 	t.Setenv("PAYATOM_SECRET_KEY", testPayatom)
 	t.Setenv("PAYACK_WEBHOOK_SECRET", testWebhook)
@@ -104,8 +105,7 @@ func TestConfigurationsOfTheDocumentation(t *testing.T) {
 	}
 }
 
-// TestConfigurationPage holds the page of the command equal to what it prints.
-// With -update the page is written.
+// docs/command.md shows what the command prints. -update rewrites the page.
 func TestConfigurationPage(t *testing.T) {
 	const page = "docs/command.md"
 	example := exampleText(t)
@@ -126,8 +126,8 @@ func TestConfigurationPage(t *testing.T) {
 	t.Fatal(page + " does not show the whole configuration")
 }
 
-// TestCommands runs each command of the pages, once: in a folder with the files
-// that they name, beside a listen with fake providers and an application that
+// Each command in the pages runs, once, in a folder with the files that they
+// name. Beside it run a listen with fake providers, and an application that
 // fails, so that events stay in the inbox. TestDemo runs demo.
 func TestCommands(t *testing.T) {
 	pages := guide(t)

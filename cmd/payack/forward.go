@@ -22,7 +22,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// forward says where events go, signed by Standard Webhooks.
+// forward configures where events are forwarded, signed by Standard Webhooks.
 type forward struct {
 	URL     string `json:"url"`
 	Secret  string `json:"secret"`
@@ -40,7 +40,8 @@ const (
 	minSecret    = 24 // bytes, by Standard Webhooks
 	maxSecret    = 64
 
-	// maxForwardAnswer is how much of an answer is read to see that it is whole.
+	// maxForwardAnswer bounds how much of an answer is read to check that it is
+	// complete.
 	maxForwardAnswer = 1 << 20
 )
 
@@ -66,8 +67,7 @@ func (f *forward) complete() (err error) {
 	return nil
 }
 
-// near reports whether what is sent to an address stays on the machine or in a
-// private network.
+// near reports whether an address is on this machine or in a private network.
 func near(a netip.Addr) bool {
 	a = a.Unmap()
 	return a.IsLoopback() || a.IsPrivate()
@@ -83,11 +83,11 @@ type forwarder struct {
 func newForwarder(c *forward) (*forwarder, error) {
 	signer, err := standardwebhooks.NewWebhook(c.Secret)
 	if err != nil {
-		return nil, errors.New("forward.secret: it is no secret of Standard Webhooks") // the error may hold it
+		return nil, errors.New("forward.secret: it is no secret of Standard Webhooks") // don't wrap the error, which may hold the secret
 	}
 	dialer := &net.Dialer{Timeout: c.timeout}
 	if c.url.Scheme == "http" {
-		dialer.Control = onlyNear // what a name stands for is known now only
+		dialer.Control = onlyNear // checked at the connection, when the name is resolved
 	}
 	return &forwarder{config: c, signer: signer, client: &http.Client{
 		Transport: &http.Transport{
@@ -106,14 +106,14 @@ func onlyNear(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// forwardError says in one line why an event was not forwarded. It holds nothing
-// of the answer but its status.
+// forwardError is a one-line reason why an event was not forwarded. Of the answer
+// it holds only the status.
 type forwardError struct{ text string }
 
 func (e *forwardError) Error() string { return e.text }
 
-// send is the merchant's function where events are forwarded: it posts the event's
-// line, and only an answer 2xx settles it.
+// send is the merchant's function when events are forwarded. It posts the event's
+// line. Only a 2xx answer settles the event.
 func (f *forwarder) send(ctx context.Context, ev payack.Event) error {
 	d, _ := payack.DeliveryFrom(ctx)
 	out, err := lineOf(d, ev)
@@ -135,7 +135,7 @@ func (f *forwarder) send(ctx context.Context, ev payack.Event) error {
 		return forwardFailed(within, err)
 	}
 	defer res.Body.Close()
-	// An answer that breaks off may not be the application's last word.
+	// An incomplete answer may not be what the application meant to say.
 	if _, err := io.Copy(io.Discard, io.LimitReader(res.Body, maxForwardAnswer)); err != nil {
 		return forwardFailed(within, err)
 	}
@@ -163,13 +163,14 @@ func (f *forwarder) request(ctx context.Context, ev payack.Event, body string) (
 	return r, nil
 }
 
-// webhookID is the same for each attempt. Headers hold less than event ids do.
+// webhookID returns the same ID for each attempt. It is a digest, because an
+// event's ID may hold characters that a header can't.
 func webhookID(eventID string) string {
 	sum := sha256.Sum256([]byte(eventID))
 	return "evt_" + hex.EncodeToString(sum[:])
 }
 
-// forwardFailed words an error of the connection without the URL, which may hold a
+// forwardFailed returns a connection error without the URL, which may hold a
 // password.
 func forwardFailed(ctx context.Context, err error) error {
 	var failed *forwardError

@@ -26,7 +26,7 @@ import (
 // testWebhook is the secret of Standard Webhooks' own vector.
 const testWebhook = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// applicationOf is a shop's application that is posted to.
+// applicationOf is a shop's application.
 type applicationOf struct {
 	url    string
 	server *httptest.Server
@@ -36,7 +36,7 @@ type applicationOf struct {
 	answer func(w http.ResponseWriter, n int)
 }
 
-// posted is what came with one request.
+// posted is the content of one request.
 type posted struct {
 	header http.Header
 	body   string
@@ -49,7 +49,7 @@ func (a *applicationOf) serve(t *testing.T, answer func(w http.ResponseWriter, n
 	a.url = a.server.URL + "/payments?token=hunter2"
 }
 
-// ServeHTTP answers the nth request, the first being 1.
+// ServeHTTP answers the nth request, counted from 1.
 func (a *applicationOf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	a.mu.Lock()
@@ -71,8 +71,8 @@ func (a *applicationOf) calls() []posted {
 	return a.posted
 }
 
-// TestForward has the signed line posted until the application answers 2xx, always
-// with the same id.
+// The signed line is posted until the application answers 2xx, always with the
+// same id.
 func TestForward(t *testing.T) {
 	var app applicationOf
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") }))
@@ -90,7 +90,7 @@ func TestForward(t *testing.T) {
 		case 2:
 			w.Header().Set("Location", elsewhere.URL)
 			w.WriteHeader(http.StatusTemporaryRedirect)
-		case 3: // 200, and the connection breaks
+		case 3: // 200, then the connection breaks
 			w.Header().Set("Content-Length", "100")
 			_, _ = w.Write([]byte("half"))
 		case 4: // no answer at all
@@ -142,7 +142,7 @@ func TestForward(t *testing.T) {
 	require.NotContains(t, l.stderr.String(), testWebhook)
 }
 
-// TestForwardTimeout gives up an application that doesn't answer, and tries it again.
+// If the application doesn't answer in time, the attempt is given up and retried.
 func TestForwardTimeout(t *testing.T) {
 	var app applicationOf
 	hang := make(chan struct{})
@@ -163,7 +163,7 @@ func TestForwardTimeout(t *testing.T) {
 	l.end()
 }
 
-// TestForwardWithoutReader forwards on when nobody reads standard output.
+// Events are forwarded even if nobody reads standard output.
 func TestForwardWithoutReader(t *testing.T) {
 	var app applicationOf
 	app.serve(t, func(w http.ResponseWriter, _ int) { w.WriteHeader(http.StatusOK) })
@@ -178,8 +178,7 @@ func TestForwardWithoutReader(t *testing.T) {
 	require.Equal(t, exitDone, l.status(), l.stderr.String())
 }
 
-// TestShutdownEndsAttempts lets an attempt end that runs when the process is told
-// to stop: it isn't made again.
+// A running attempt ends before the process stops, and is not repeated.
 func TestShutdownEndsAttempts(t *testing.T) {
 	var app applicationOf
 	app.serve(t, func(w http.ResponseWriter, _ int) {
@@ -201,8 +200,8 @@ func TestShutdownEndsAttempts(t *testing.T) {
 	require.Len(t, app.calls(), 1)
 }
 
-// TestForwardRefusesCertificates posts to nobody whose certificate is unknown, and
-// loses nothing until it is known.
+// Nothing is posted to an application with an unknown certificate, and nothing is
+// lost until the certificate is known.
 func TestForwardRefusesCertificates(t *testing.T) {
 	var app applicationOf
 	app.answers(func(http.ResponseWriter, int) {})
@@ -232,7 +231,7 @@ func TestForwardRefusesCertificates(t *testing.T) {
 	l.end()
 }
 
-// TestForwardToOneThatIsDown forwards when the application is there again.
+// Events for an application that is down are forwarded once it is up.
 func TestForwardToOneThatIsDown(t *testing.T) {
 	var app applicationOf
 	app.serve(t, func(http.ResponseWriter, int) { t.Error("it was called before it was down") })
@@ -267,8 +266,7 @@ func TestForwardToOneThatIsDown(t *testing.T) {
 	l.end()
 }
 
-// TestForwardStaysNear connects to no public address without TLS, whatever name
-// stands for it.
+// Without TLS, no public address is connected to, whatever name stands for it.
 func TestForwardStaysNear(t *testing.T) {
 	for address, ok := range map[string]bool{
 		"127.0.0.1:80": true, "[::1]:80": true, "10.1.2.3:80": true, "192.168.0.1:80": true, "172.16.0.1:80": true, "[fd00::1]:80": true,
@@ -279,10 +277,10 @@ func TestForwardStaysNear(t *testing.T) {
 	var app applicationOf
 	app.serve(t, func(http.ResponseWriter, int) {})
 	_, port, _ := net.SplitHostPort(app.server.Listener.Addr().String())
-	for host, ok := range map[string]bool{"localhost": true, "0.0.0.0": false} { // which reaches it, and is no address of the loopback
+	for host, ok := range map[string]bool{"localhost": true, "0.0.0.0": false} { // 0.0.0.0 reaches the same server, but is no loopback address
 		f := &forward{URL: "http://localhost:" + port + "/", Secret: testWebhook}
 		require.NoError(t, f.complete())
-		f.url.Host = host + ":" + port // as a name that stands for another address
+		f.url.Host = host + ":" + port // like a name that resolves to another address
 		w, err := newForwarder(f)
 		require.NoError(t, err)
 		res, err := w.client.Post(f.url.String(), "application/json", nil)
@@ -296,7 +294,7 @@ func TestForwardStaysNear(t *testing.T) {
 	require.Len(t, app.calls(), 1)
 }
 
-// TestForwardVector signs Standard Webhooks' own example.
+// The signature is that of Standard Webhooks' own example.
 func TestForwardVector(t *testing.T) {
 	f := &forward{URL: "http://127.0.0.1/", Secret: testWebhook}
 	require.NoError(t, f.complete())
@@ -307,7 +305,8 @@ func TestForwardVector(t *testing.T) {
 	require.Equal(t, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", signature)
 }
 
-// TestForwardConfigurations refuses what could never be forwarded, or not safely.
+// Configurations are refused with which forwarding could not work, or would not
+// be safe.
 func TestForwardConfigurations(t *testing.T) {
 	good := object{"url": "https://shop.example/payments", "secret": testWebhook}
 	require.Equal(t, 10*time.Second, parsed(t, with(keptConfig(t), object{"forward": good})).Forward.timeout)

@@ -74,8 +74,8 @@ var inboxVerb = map[string]func(context.Context, *inboxCall) error{
 	"list": listInbox, "show": showInbox, "retry": retryInbox, "close": closeInbox,
 }
 
-// reasons is the closed set that an attempt may have failed or been rejected for,
-// and what receivers refuse or reject at the door.
+// reasons are all reasons: for which attempts fail or are rejected, and for which
+// receivers refuse or reject requests.
 var reasons = texts(
 	payack.ReasonCallback, payack.ReasonPanic, payack.ReasonDeadline, payack.ReasonBusy, payack.ReasonUnreachable,
 	payack.ReasonExpectation, payack.ReasonKeys, payack.ReasonStore, payack.ReasonInbox, payack.ReasonBodyConsumed, payack.ReasonBodyRead,
@@ -91,7 +91,7 @@ func texts(all ...payack.Reason) (out []string) {
 	return out
 }
 
-// check reads the operands after the verb.
+// check parses the operands after the verb.
 func (c *inboxCall) check(operands []string) error {
 	if inboxVerb[c.verb] == nil {
 		return usagef("inbox: there is no %q; give %s", c.verb, inboxVerbs)
@@ -125,7 +125,7 @@ func (c *inboxCall) check(operands []string) error {
 
 const shownTime = "2006-01-02 15:04:05"
 
-// inboxRow fits 80 columns with an order id of 10 characters.
+// inboxRow fits 80 columns if order ids have 10 characters.
 const inboxRow = "%-6v %-7v %-8v %5v  %-19v %-11v %v\n"
 
 func listInbox(ctx context.Context, c *inboxCall) error {
@@ -243,7 +243,7 @@ func closeInbox(ctx context.Context, c *inboxCall) error {
 	return nil
 }
 
-// ofRow says which row an error is about, and what there is to do.
+// ofRow adds the row and the fix to an error.
 func ofRow(id int64, err error) error {
 	fix := ""
 	if errors.Is(err, inbox.ErrNotFound) {

@@ -13,13 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inboxOf calls the subcommand on a configuration's file.
+// inboxOf calls the subcommand on a configuration file.
 func inboxOf(file string, args ...string) (status int, stdout, stderr string) {
 	return call(context.Background(), append([]string{"inbox", "-config", file}, args...)...)
 }
 
-// TestInbox looks at what could not be processed, has it tried again, and closes
-// the rest.
+// inbox shows events that could not be processed, retries them, and closes the
+// rest.
 func TestInbox(t *testing.T) {
 	var app applicationOf
 	var up atomic.Bool
@@ -68,7 +68,7 @@ func TestInbox(t *testing.T) {
 	status, out, stderr := inboxOf(file, "retry", id("ORD-1"))
 	require.Equal(t, exitDone, status, stderr)
 	require.Equal(t, id("ORD-1")+" is due now\n", out)
-	line := l.line() // of the process that listens
+	line := l.line() // of the listening process
 	require.Equal(t, "pts accepted", line.verdict())
 	require.Equal(t, 2, line.Attempt)
 
@@ -93,7 +93,7 @@ func TestInbox(t *testing.T) {
 	l.end()
 }
 
-// TestInboxCalls refuses calls that mean nothing, and makes no database.
+// Calls without a meaning are refused, and make no database.
 func TestInboxCalls(t *testing.T) {
 	c := keptConfig(t)
 	file := configFile(t, c)

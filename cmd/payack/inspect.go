@@ -75,7 +75,7 @@ func loadOne(stdin io.Reader, file string) (payacktest.Recorded, error) {
 	return rec, nil
 }
 
-// inspection is one recorded delivery on its way through a configuration.
+// inspection takes one recorded delivery through a configuration.
 type inspection struct {
 	config   *config
 	provider payack.Provider
@@ -84,16 +84,16 @@ type inspection struct {
 	out      bytes.Buffer
 }
 
-// line writes one line: a step and what is to be said of it.
+// line writes one line: a step and its text.
 func (i *inspection) line(step, format string, args ...any) {
 	fmt.Fprintf(&i.out, "%-11s  %s\n", step, plain(fmt.Sprintf(format, args...)))
 }
 
-// run writes all steps. The failure is for a delivery that would not be accepted.
+// run writes all steps. failure is set for a delivery that would not be accepted.
 func (i *inspection) run(ctx context.Context) (failure, err error) {
 	i.recorded()
 	rec := &i.rec
-	// Who inspects has the keys, and so may see what an envelope held.
+	// Whoever inspects has the keys, and so may see the contents of an envelope.
 	o := diagnose.Options{Length: rec.ContentLength(), Incomplete: rec.Incomplete, Redacted: rec.Redacted, Opened: true}
 	d := &payack.Delivery{Method: rec.Method, Path: rec.Path, Header: rec.Header, Body: string(rec.Body)}
 	report, err := diagnose.Explain(ctx, i.handler, d, o)
@@ -115,7 +115,8 @@ func (i *inspection) run(ctx context.Context) (failure, err error) {
 			return nil, err
 		}
 		why, fix := string(report.Reason), advice.Fix
-		// What the gate refuses is said above, by the configuration's names.
+		// A refusal at the gate was explained above, by the configuration's
+		// names.
 		if report.Cause != "" && report.Outcome != payack.OutcomeRefused && report.Cause != why {
 			why += ": " + reworded(i.provider, report.Cause)
 		}
@@ -131,7 +132,7 @@ func (i *inspection) run(ctx context.Context) (failure, err error) {
 	return failure, nil
 }
 
-// recorded tells what there is.
+// recorded shows what was recorded.
 func (i *inspection) recorded() {
 	rec := &i.rec
 	length := "no length announced (chunked)"
@@ -164,8 +165,8 @@ func answerText(a payack.Answer) string {
 	return fmt.Sprintf("%d, %s, %s", a.Status, cmp.Or(a.ContentType, "no content type"), cmp.Or(a.Body, "empty"))
 }
 
-// plain keeps what somebody sent from writing lines of its own, or to the
-// terminal. What it escapes is escaped as JSON has it.
+// plain escapes text from outside, so that it can neither start a new line nor
+// control the terminal. Escapes are those of JSON.
 func plain(s string) string {
 	var b strings.Builder
 	for i, r := range s {
@@ -183,8 +184,8 @@ func plain(s string) string {
 	return b.String()
 }
 
-// redact takes the configured secrets out of a text, should a sender have put
-// one into a message. A short one would take out anything.
+// redact removes the configured secrets from a text, in case a sender put one
+// into a message. It skips short secrets, which could match anything.
 func (c *config) redact(text []byte) []byte {
 	var secrets []string
 	for _, section := range c.sections {
@@ -195,7 +196,7 @@ func (c *config) redact(text []byte) []byte {
 	if c.Forward != nil {
 		secrets = append(secrets, c.Forward.Secret)
 	}
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // one may begin with another
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // longest first, since one secret may begin with another
 	for _, s := range secrets {
 		if len(s) >= minRedacted {
 			text = bytes.ReplaceAll(text, []byte(s), []byte(payack.Secret{}.String()))

@@ -25,8 +25,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// fixedConfig has the fixed keys of payacktest, so that what is shown is the
-// same every time.
+// fixedConfig has payacktest's fixed keys, so that the output is always the same.
 func fixedConfig() object {
 	pts := payacktest.NewPTSKeys()
 	return with(testConfig(), object{
@@ -38,7 +37,7 @@ func fixedConfig() object {
 
 const otherSafecode = "fedcba9876543210fedcba9876543210"
 
-// secrets are all that may be shown nowhere.
+// secrets are all texts that must never be shown.
 func secrets() []string {
 	pts := payacktest.NewPTSKeys().WithTransactionSignature("")
 	return []string{
@@ -53,7 +52,7 @@ type inspected struct {
 	cb      payacktest.Callback
 }
 
-// inspections are every provider's deliveries as they come.
+// inspections are example deliveries of every provider.
 func inspections(t *testing.T) map[payack.Provider][]inspected {
 	ptopKeys, ptsKeys, payatomKeys := payacktest.NewPtopKeys(), payacktest.NewPTSKeys(), payacktest.NewPayatomKeys()
 	hexKeys := ptsKeys
@@ -133,7 +132,7 @@ func method(cb payacktest.Callback, name string) payacktest.Callback {
 	return cb
 }
 
-// otherPublicKey belongs to nobody.
+// otherPublicKey belongs to no account.
 const otherPublicKey = `-----BEGIN PUBLIC KEY-----
 MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAtmddQKcQVLqM3guMJscJ
 bn3mvg6riTwS7q8UUkuPrOdYhnjWQp4lvOApktyDIdY7dKJjj5y6gyjtb8FSI6xW
@@ -145,8 +144,8 @@ ZMxo+W/JHGXdDIGvhYja/Bexq/gLsqsMGh/WDfq0nAu2EH6nZSGMeGFRO3W/7SAz
 -----END PUBLIC KEY-----
 `
 
-// recordedFile is what the recorder in front of a receiver writes, where it was
-// told of another header with a signature.
+// recordedFile returns a file as the recorder in front of a receiver writes it,
+// which knows another header with a signature.
 func recordedFile(t *testing.T, c object, p payack.Provider, cb payacktest.Callback) string {
 	t.Helper()
 	return recordedWith(t, payacktest.RecorderOptions{Keep: []string{"X-Ptop-Hash"}}, c, p, cb)
@@ -205,7 +204,7 @@ func TestInspect(t *testing.T) {
 			require.Equal(t, strings.HasPrefix(tt.name, "accepted") || tt.name == "second key" || tt.name == "hostile names" || tt.name == "the key inside",
 				status == exitDone, "%s: %s", tt.name, stdout)
 
-			// A gate that refuses shows at the gate.
+			// A refusal at the gate is shown as such.
 			_, refused, _ := strings.Cut(stdout, "\nrefused")
 			require.Equal(t, refused != "", strings.Contains(stdout, ": refused; "), stdout)
 		}
@@ -220,7 +219,7 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// verbose is a dump as curl -v shows it, with the body put behind the head.
+// verbose is a dump as curl -v shows it, with the body after the head.
 func verbose(dump []byte) string {
 	head, body, _ := strings.Cut(string(dump), "\r\n\r\n")
 	var b strings.Builder
@@ -232,8 +231,8 @@ func verbose(dump []byte) string {
 	return b.String()
 }
 
-// TestInspectForms takes the same deliveries in every form there is: what is
-// said of them is the same, but of what was recorded.
+// inspect says the same about a delivery in every input format, apart from what
+// was recorded.
 func TestInspectForms(t *testing.T) {
 	said := func(stdout string) string {
 		return regexp.MustCompile(`(?m)^recorded .*\n`).ReplaceAllString(stdout, "")
@@ -241,7 +240,7 @@ func TestInspectForms(t *testing.T) {
 	for p, all := range inspections(t) {
 		for _, tt := range all {
 			if p == payack.Ptop && tt.name == "hostile names" || strings.HasPrefix(tt.name, "oversized") {
-				continue // the recorder keeps no body that was not read
+				continue // no body was read, so none is recorded
 			}
 			c := with(fixedConfig(), tt.changes)
 			config := configFile(t, c)
@@ -269,7 +268,7 @@ func TestInspectForms(t *testing.T) {
 	}
 }
 
-// TestInspectFixes does what is said, and then it is accepted.
+// The fix that inspect names makes the delivery accepted.
 func TestInspectFixes(t *testing.T) {
 	setting := regexp.MustCompile(`set ([a-z]+\.[a-z_]+) to (\["[^"]*"\]|"[^"]*"|true|false)`)
 	fixed := 0
@@ -305,7 +304,7 @@ func TestInspectFixes(t *testing.T) {
 	require.GreaterOrEqual(t, fixed, 8)
 }
 
-// TestInspectLeavesOut what depends on others: limits and addresses.
+// inspect ignores limits and addresses, which depend on other requests.
 func TestInspectLeavesOut(t *testing.T) {
 	c := with(fixedConfig(), object{"allowed_addresses": []any{"198.51.100.0/24"}, "rate_limit": object{"burst": 0, "per_second": 1}})
 	file := recordedFile(t, fixedConfig(), payack.PTS, payacktest.PTS(payacktest.NewPTSKeys()).Callback(t))
@@ -316,8 +315,8 @@ func TestInspectLeavesOut(t *testing.T) {
 	}
 }
 
-// TestInspectConfirm asks nobody: a delivery that Ptop would be asked about is
-// taken for confirmed, and the others are as they are without.
+// inspect asks no provider. It treats a delivery as confirmed about which Ptop
+// would be asked; the others stay as they are.
 func TestInspectConfirm(t *testing.T) {
 	asked := 0
 	ptop := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
@@ -349,7 +348,7 @@ func TestInspectConfirm(t *testing.T) {
 	require.Zero(t, asked)
 }
 
-// TestInspectConfirmOfOthers names whom a receiver would ask, and about what.
+// inspect names whom a receiver would ask, and about what.
 func TestInspectConfirmOfOthers(t *testing.T) {
 	c := with(testConfig(), object{
 		"pts.confirm": ptsConfirmWith("base_url", "https://pts.example"), "payatom.orders": nil, "payatom.confirm": object{"base_url": "https://payatom.example", "pid": "1"},
@@ -369,8 +368,8 @@ func TestInspectConfirmOfOthers(t *testing.T) {
 	}
 }
 
-// TestInspectRedacted: where the recorder left a header out that may carry the
-// signature, the fix says so; the usual ones it keeps.
+// If the recorder dropped a header that may hold the signature, the fix says so.
+// It keeps the usual signature headers.
 func TestInspectRedacted(t *testing.T) {
 	c, b := fixedConfig(), payacktest.Ptop(payacktest.NewPtopKeys())
 	inspected := func(cb payacktest.Callback) (int, string) {

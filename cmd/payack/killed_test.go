@@ -22,11 +22,11 @@ import (
 
 var kills = flag.Int("kills", 0, "how often TestKilledUnderLoad kills the process; 0 is 20, or 3 with -short")
 
-// TestKilledUnderLoad kills the process again and again while eight clients call
-// it and the application fails every fifth time. Every acknowledged event reaches
-// the application, with a right signature, and is a duplicate when it is sent again.
+// The process is killed again and again while eight clients call it and the
+// application fails every fifth time. Every acknowledged event reaches the
+// application, correctly signed, and is a duplicate when it is delivered again.
 func TestKilledUnderLoad(t *testing.T) {
-	t.Parallel() // it waits for leases to end
+	t.Parallel() // waits for leases to end
 	verifier, err := standardwebhooks.NewWebhook(testWebhook)
 	require.NoError(t, err)
 	var app applicationOf
@@ -48,7 +48,7 @@ func TestKilledUnderLoad(t *testing.T) {
 		}()
 		return l, output, read
 	}
-	rounds, most := *kills, 200 // events acknowledged in a round
+	rounds, most := *kills, 200 // at most this many events are acknowledged in a round
 	switch {
 	case testing.Short():
 		rounds, most = max(rounds, 3), 30
@@ -78,7 +78,7 @@ func TestKilledUnderLoad(t *testing.T) {
 					}
 					res, err := cb.Post(context.Background(), nil, l.url+"/pts")
 					if err != nil {
-						return // it was killed
+						return // the process was killed
 					}
 					a, err := answerOf(res)
 					if err != nil {
@@ -115,7 +115,7 @@ func TestKilledUnderLoad(t *testing.T) {
 				} `json:"event"`
 			}
 			require.NoError(t, json.Unmarshal([]byte(call.body), &event))
-			if seen%5 != 0 { // it was answered 200
+			if seen%5 != 0 { // answered 200
 				arrived[event.Event.OrderID] = true
 			}
 		}
@@ -139,7 +139,8 @@ func TestKilledUnderLoad(t *testing.T) {
 	<-read
 	duplicates := 0
 	for text := range strings.Lines(output.String()) {
-		// An attempt finds one, too, that was settled when the process ended.
+		// Skip attempts, which find duplicates too: events that were settled when
+		// the process ended.
 		if strings.Contains(text, `"outcome":"duplicate"`) && !strings.Contains(text, `"attempt":`) {
 			duplicates++
 		}

@@ -10,13 +10,12 @@ import (
 	"github.com/payack/payack/ratelimit/redislimit"
 )
 
-// limiter is the configured limit: of this process, or of all that share a
+// limiter returns the configured rate limiter: in this process, or shared through
 // Redis.
 func (c *config) limiter(logger *slog.Logger) (ratelimit.Limiter, error) {
 	budget := ratelimit.Config{PerSecond: *c.RateLimit.PerSecond, Burst: *c.RateLimit.Burst}
 	for _, p := range providers.All {
-		// Allowed addresses get buckets of their own, unless they are whole
-		// networks.
+		// Each allowed address gets a bucket of its own. Whole networks don't.
 		if keys, err := ratelimit.AddrKeys(string(p), c.allowed...); err == nil {
 			budget.Own = append(budget.Own, keys...)
 		}
@@ -38,7 +37,8 @@ func (c *config) limiter(logger *slog.Logger) (ratelimit.Limiter, error) {
 	return l, nil
 }
 
-// limitError words an error of the limiter by the names of the configuration.
+// limitError rewrites an error of the limiter with the names of the
+// configuration.
 func limitError(err error) error {
 	if err == nil {
 		return nil

@@ -17,12 +17,13 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// lines writes to standard output, JSON or for a person: a line for each request
-// and, with a database, one for each attempt to process an event.
+// lines writes to standard output, as JSON or for a person: a line for each
+// request and, with a database, one for each attempt to process an event.
 type lines struct {
 	terminal *terminal // nil for JSON
-	// kept says that events are kept in a database, so that an event's line is that
-	// of an attempt, and forwarded that the attempt is something else than its line.
+	// kept means that events are kept in a database, so that an event is in the
+	// line of an attempt. forwarded means that the attempt forwards the event
+	// rather than writing its line.
 	kept, forwarded bool
 	*output
 }
@@ -33,7 +34,7 @@ func newLines(w io.Writer, logger *slog.Logger) *lines {
 	return l
 }
 
-// line is a delivery's line. Other programs read it.
+// line is a delivery's line. Its format is read by other programs.
 type line struct {
 	Time     time.Time       `json:"time"`
 	Provider payack.Provider `json:"provider"`
@@ -47,10 +48,10 @@ type line struct {
 	Dead     bool            `json:"dead,omitempty"`
 	Event    payack.Event    `json:"event,omitempty"`
 
-	of payack.Event // the event, where Event is left out too
+	of payack.Event // the event, even if Event is left out
 }
 
-// said is the line for a person.
+// said returns the line for a person.
 func (l *line) said() said {
 	s := said{
 		Provider: l.Provider, Outcome: l.Outcome, Reason: l.Reason, Detail: l.Detail, EventID: l.EventID,
@@ -62,8 +63,8 @@ func (l *line) said() said {
 	return s
 }
 
-// lineOf is the line of an event that is accepted. An attempt answers nobody, so
-// it has no status.
+// lineOf returns the line of an accepted event. An attempt has no status, since
+// it answers no request.
 func lineOf(d *payack.Delivery, ev payack.Event) (line, error) {
 	out := line{
 		Time: d.Received.UTC(), Provider: d.Provider, Outcome: payack.OutcomeAccepted,
@@ -77,10 +78,9 @@ func lineOf(d *payack.Delivery, ev payack.Event) (line, error) {
 	return out, err
 }
 
-// accept is the merchant's function of this program: an event's line on standard
-// output is all that becomes of it, so that what could not be written is sent
-// again by the provider, or tried again from the database. The context's deadline
-// is the line's too.
+// accept is the merchant's function when events are not forwarded: it writes an
+// event's line to standard output. If it fails, the provider delivers again, or
+// the inbox retries. The line must be written before the context's deadline.
 func (l *lines) accept(ctx context.Context, ev payack.Event) error {
 	d, _ := payack.DeliveryFrom(ctx)
 	out, err := lineOf(d, ev)
@@ -90,8 +90,9 @@ func (l *lines) accept(ctx context.Context, ev payack.Event) error {
 	return l.say(ctx, out)
 }
 
-// Observe implements payack.Observer. It leaves out what accept has written, and
-// waits for nothing: who is answered before a line is written loses nothing by it.
+// Observe implements payack.Observer. It skips what accept has written. It
+// doesn't wait for its lines to be written, since no acknowledgement depends on
+// them.
 func (l *lines) Observe(_ context.Context, o *payack.Observation) {
 	request := o.Attempt == 0
 	if o.Outcome == payack.OutcomeAccepted && !l.forwarded && request != l.kept {
@@ -110,7 +111,7 @@ func (l *lines) Observe(_ context.Context, o *payack.Observation) {
 	}
 }
 
-// detailOf is what the log says beside the reason.
+// detailOf returns what the log says besides the reason.
 func detailOf(err error) string {
 	var refusal *payack.Error
 	if !errors.As(err, &refusal) {
@@ -123,8 +124,9 @@ func detailOf(err error) string {
 	return reworded(refusal.Provider, refusal.Detail)
 }
 
-// encoded is a value as one line of JSON, with its end. Whatever is not printable is
-// escaped: a terminal may obey it, and other programs may take it for a line's end.
+// encoded returns a value as one line of JSON, with its line break. It escapes
+// everything that is not printable, which a terminal might obey or a program
+// might take for the end of a line.
 func encoded(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -133,7 +135,7 @@ func encoded(v any) ([]byte, error) {
 		return nil, err
 	}
 	out := make([]byte, 0, b.Len())
-	for _, r := range b.String() { // encoding/json leaves nothing that is no UTF-8
+	for _, r := range b.String() { // encoding/json only writes valid UTF-8
 		if strconv.IsPrint(r) || r == '\n' {
 			out = utf8.AppendRune(out, r)
 			continue
@@ -145,7 +147,7 @@ func encoded(v any) ([]byte, error) {
 	return out, nil
 }
 
-// form is a line as it is written.
+// form returns a line as JSON or for a person.
 func (l *lines) form(v any) ([]byte, error) {
 	if l.terminal != nil {
 		switch v := v.(type) {
@@ -158,7 +160,7 @@ func (l *lines) form(v any) ([]byte, error) {
 	return encoded(v)
 }
 
-// say writes a line, and waits for it until the context ends.
+// say writes a line, and waits until it is written or the context ends.
 func (l *lines) say(ctx context.Context, v any) error {
 	text, err := l.form(v)
 	if err != nil {
@@ -167,7 +169,7 @@ func (l *lines) say(ctx context.Context, v any) error {
 	return l.write(ctx, text)
 }
 
-// lost says what becomes of lines that can't be written.
+// lost says what happens to events whose lines can't be written.
 func (l *lines) lost(nobody bool) string {
 	switch {
 	case l.forwarded:

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEncoded escapes whatever a terminal might obey, or somebody take for the end
-// of a line.
+// Everything is escaped that a terminal might obey, or that could be read as the
+// end of a line.
 func TestEncoded(t *testing.T) {
 	for text, want := range map[string]string{
 		"a b é 你 <&>😀":             `"a b é 你 <&>😀"`,
@@ -29,8 +29,8 @@ func TestEncoded(t *testing.T) {
 	}
 }
 
-// TestWithoutCallbacks hides what the lines say, and no error, whatever the logger
-// was given before.
+// withoutCallbacks drops what the lines say, and no error, whatever attributes
+// and groups the logger has.
 func TestWithoutCallbacks(t *testing.T) {
 	var out buffer
 	plain := slog.New(withoutCallbacks{slog.NewTextHandler(&out, nil)})
@@ -48,7 +48,7 @@ func TestWithoutCallbacks(t *testing.T) {
 	require.Contains(t, out.String(), "something else")
 }
 
-// TestReasons holds the reasons that retry takes equal to the library's.
+// retry accepts exactly the library's reasons.
 func TestReasons(t *testing.T) {
 	const file = "../../errors.go"
 	if _, err := os.Stat(file); err != nil {

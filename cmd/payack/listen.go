@@ -32,8 +32,8 @@ func runListen(ctx context.Context, io stdio, args []string) error {
 	if err := parse(fs, args); err != nil {
 		return err
 	}
-	// Without this, a reader of standard output that goes away would end the
-	// process in the middle of a callback.
+	// Otherwise a reader of standard output that goes away would end the process
+	// in the middle of a callback.
 	signal.Ignore(syscall.SIGPIPE)
 	c, err := loadConfig(*file)
 	if err != nil {
@@ -46,7 +46,7 @@ func runListen(ctx context.Context, io stdio, args []string) error {
 	return listen(ctx, io, c, t)
 }
 
-// rewordedAttr has the log call members as the configuration does.
+// rewordedAttr makes the log use the configuration's names of members.
 func rewordedAttr(_ []string, a slog.Attr) slog.Attr {
 	if (a.Key == slog.MessageKey || a.Key == "error") && a.Value.Kind() == slog.KindString {
 		a.Value = slog.StringValue(reworded("", a.Value.String()))
@@ -54,19 +54,18 @@ func rewordedAttr(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// Bounds of the server. A callback is small, and its sender is a server.
+// Bounds of the server. Callbacks are small, and their senders are servers.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
 	idleTimeout       = 60 * time.Second
 	maxHeaderBytes    = 64 << 10
 	shutdownTimeout   = 15 * time.Second
-	logTimeout        = time.Second // for the log's last lines
+	logTimeout        = time.Second // for writing the log's last lines
 )
 
-// listen serves until the context ends, then lets running callbacks finish, and
-// after them what is processed from the database. Its lines are for a person where t
-// is not nil.
+// listen serves until the context ends. Then it waits for running callbacks, and
+// after them for running attempts. Its lines are for a person if t is not nil.
 func listen(ctx context.Context, std stdio, c *config, t *terminal) (err error) {
 	log, logger := newLog(std.err, func(w io.Writer) slog.Handler {
 		h := slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: rewordedAttr})
@@ -75,12 +74,12 @@ func listen(ctx context.Context, std stdio, c *config, t *terminal) (err error) 
 		}
 		return h
 	})
-	defer log.flush(logTimeout) // at the very end
+	defer log.flush(logTimeout) // runs last
 	out := newLines(std.out, logger)
 	out.terminal = t
-	// Whatever standard output does, it holds up the shutdown no longer than that.
+	// A hanging standard output must not delay the shutdown for longer than this.
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(shutdownTimeout, out.end) })()
-	defer out.flush(shutdownTimeout) // after the attempts
+	defer out.flush(shutdownTimeout) // runs after the attempts have ended
 	o, err := c.options(out, logger)
 	if err != nil {
 		return usageError{err}
@@ -95,7 +94,7 @@ func listen(ctx context.Context, std stdio, c *config, t *terminal) (err error) 
 			return usageError{err}
 		}
 		fn, out.forwarded = f.send, true
-		o.Deadline = middleware.DefaultDeadline + c.Forward.timeout // the provider may be asked before
+		o.Deadline = middleware.DefaultDeadline + c.Forward.timeout // forwarding comes after asking the provider
 	}
 	var db *ledger
 	if *c.Database == "" {
@@ -145,19 +144,19 @@ func listen(ctx context.Context, std stdio, c *config, t *terminal) (err error) 
 			l.Close()
 			return err
 		}
-		defer stop() // after the server
+		defer stop() // runs after the server has ended
 	}
 	if err := out.say(ctx, begun); err != nil {
 		l.Close()
 		return fmt.Errorf("standard output: %w", err)
 	}
 	if db != nil {
-		defer db.work(ctx, out)() // ends after the server
+		defer db.work(ctx, out)() // runs after the server has ended
 	}
 	return serve(ctx, l, handler, logger)
 }
 
-// started is the first line.
+// started returns the first line of output.
 func (c *config) started(url string) started {
 	s := started{Listening: url, becomes: "events are kept in " + c.databaseName() + " and printed"}
 	switch {
@@ -172,9 +171,9 @@ func (c *config) started(url string) started {
 	return s
 }
 
-// withoutCallbacks leaves out what is logged of each callback: its line is on the
-// same terminal. What says more than the line stays: where a panic came from, and
-// that an accepted event could not be recorded as done.
+// withoutCallbacks drops log records about single callbacks, whose lines are on
+// the same terminal. It keeps records that say more than the line: where a panic
+// came from, and that an accepted event could not be recorded as done.
 type withoutCallbacks struct{ slog.Handler }
 
 // Handle implements [slog.Handler].
@@ -201,7 +200,7 @@ func (h withoutCallbacks) WithGroup(name string) slog.Handler {
 	return withoutCallbacks{h.Handler.WithGroup(name)}
 }
 
-// newServer returns one whose bounds are set.
+// newServer returns a server with bounds on time and size.
 func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
@@ -230,9 +229,9 @@ func serve(ctx context.Context, l net.Listener, handler http.Handler, logger *sl
 	return nil
 }
 
-// newHandler mounts the configured providers. Every path takes every method, so
-// that a wrong one is answered by the provider's contract and shows in the
-// output. Wrap is put around each.
+// newHandler mounts the configured providers, each wrapped by wrap. Every path
+// accepts every method, so that a wrong method is answered by the provider's
+// contract and shows in the output.
 func newHandler(c *config, o middleware.Options, fn function, wrap wrapper) (http.Handler, error) {
 	mounted := map[string]http.Handler{}
 	unknown := unknownPaths{logger: o.Logger}
@@ -246,7 +245,7 @@ func newHandler(c *config, o middleware.Options, fn function, wrap wrapper) (htt
 		unknown.mounted = append(unknown.mounted, path)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// Not a ServeMux: it would redirect paths that it finds unclean.
+		// Not a ServeMux, which would redirect unclean paths.
 		if h, found := mounted[r.URL.Path]; found {
 			h.ServeHTTP(w, r)
 			return
@@ -256,21 +255,21 @@ func newHandler(c *config, o middleware.Options, fn function, wrap wrapper) (htt
 	}), nil
 }
 
-// wrapper puts something around a receiver.
+// wrapper wraps a receiver.
 type wrapper func(*middleware.Handler) http.Handler
 
-// unwrapped puts nothing around it.
+// unwrapped returns the receiver itself.
 func unwrapped(h *middleware.Handler) http.Handler { return h }
 
-// unknownPaths warns of requests to paths that are not mounted: a provider may
-// have been given a wrong URL. There is one warning within unknownPathsEvery,
-// since anybody can ask for anything.
+// unknownPaths warns about requests to paths that are not mounted, because a
+// provider may have been given a wrong URL. It warns at most once per
+// unknownPathsEvery, since anybody can send such requests.
 type unknownPaths struct {
 	logger  *slog.Logger
 	mounted []string
 
 	mu      sync.Mutex
-	quiet   time.Time // until then
+	quiet   time.Time // no warning before this time
 	skipped int
 }
 
@@ -298,9 +297,9 @@ func (u *unknownPaths) warn(path string) {
 		"path", plain(shown), "nearest", nearest(path, u.mounted), "others_since", skipped)
 }
 
-// handler is the receiver of a configured provider, in front of a function. An
-// inbox knows it by its path, so that several listen on one database each process
-// what they received.
+// handler returns the receiver of a configured provider, in front of a function.
+// Its name in an inbox is its path, so that several processes of listen on one
+// database each process what they received.
 func (c *config) handler(p payack.Provider, o middleware.Options, fn function) (*middleware.Handler, error) {
 	if o.Inbox != nil {
 		o.Name = string(p) + " " + c.path(p)
@@ -312,19 +311,19 @@ func (c *config) handler(p payack.Provider, o middleware.Options, fn function) (
 	return h, nil
 }
 
-// function takes the events of all providers.
+// function handles the events of all providers.
 type function func(ctx context.Context, ev payack.Event) error
 
-// nothing is the function where no event is received.
+// nothing is a function for handlers that receive no events.
 func nothing(context.Context, payack.Event) error { return nil }
 
-// of is the function for one provider's events.
+// of returns the function for one provider's events.
 func of[E payack.Event](fn function) func(context.Context, E) error {
 	return func(ctx context.Context, ev E) error { return fn(ctx, ev) }
 }
 
-// options are common to the providers. They share one store or inbox, where
-// identities name the provider.
+// options returns the options that all providers have in common. They share one
+// store or inbox, since an event's identity names its provider.
 func (c *config) options(out *lines, logger *slog.Logger) (middleware.Options, error) {
 	o := middleware.Options{
 		MaxBody:          c.MaxBodyBytes,

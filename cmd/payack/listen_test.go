@@ -38,7 +38,7 @@ const (
 	payatomMismatch = `{"hash_status":"HashMismatch","acknowledge":"no"}`
 )
 
-// signedPTS seals and signs a message, whose sign goes to its end.
+// signedPTS signs and seals a message; the sign comes last.
 func signedPTS(t *testing.T, texts map[string]string, body string) payacktest.Callback {
 	t.Helper()
 	private, _ := testPair()
@@ -69,7 +69,7 @@ func signedPtop(t *testing.T, scheme payack.Scheme, body string) payacktest.Call
 	return cb
 }
 
-// TestEvents holds the event of each provider equal to the documented form.
+// The events of each provider have the documented format.
 func TestEvents(t *testing.T) {
 	l := startListener(t, with(testConfig(), object{"ptop.schemes": []any{"spliced", "header"}}))
 
@@ -136,8 +136,8 @@ func TestEvents(t *testing.T) {
 	l.end()
 }
 
-// TestAnswers plays genuine and spoilt callbacks, wrong methods and unknown
-// paths at all providers.
+// Genuine and tampered callbacks, wrong methods and unknown paths of all
+// providers are answered as documented.
 func TestAnswers(t *testing.T) {
 	c := testConfig()
 	l := startListener(t, c)
@@ -145,7 +145,7 @@ func TestAnswers(t *testing.T) {
 		provider      string
 		yes, no, gate string
 		rejected      int
-		signature     string // the reason for a spoilt one
+		signature     string // the reason for a tampered callback
 	}{
 		{"ptop", "", "Invalid signature", "", 403, "signature"},
 		{"pts", "SUCCESS", "FAILED", "FAILED", 200, "signature"},
@@ -207,16 +207,16 @@ func TestAnswers(t *testing.T) {
 			require.Equal(t, "404 page not found\n", body)
 		}
 	}
-	l.end() // and no line of an unknown path
-	// All of them within a moment, so there is one warning.
+	l.end() // there must be no line for an unknown path
+	// All requests came within a moment, so there is one warning.
 	require.Equal(t, 1, strings.Count(l.stderr.String(), "nothing is mounted at the path of a request"), l.stderr.String())
 	for _, secret := range []string{testSafecode, testPtopKey, testPayatom} {
 		require.NotContains(t, l.stderr.String(), secret)
 	}
 }
 
-// TestUnknownPaths warns once within a while, with the path that was asked for
-// and the one that may have been meant, and shows nothing as it came.
+// A request to an unknown path is warned about once in a while. The warning names
+// the path and the nearest mounted one, escaped.
 func TestUnknownPaths(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -260,8 +260,8 @@ func TestUnknownPaths(t *testing.T) {
 	})
 }
 
-// TestPtopConfirm has listen ask a fake Ptop, and takes what it says for the
-// truth: also when insecure_no_confirm is set besides.
+// listen asks a fake Ptop and believes its answer, even if insecure_no_confirm is
+// set as well.
 func TestPtopConfirm(t *testing.T) {
 	for _, insecure := range []any{nil, false, true} {
 		gw, err := gateway.NewPtop(gateway.PtopConfig{Options: gateway.Options{Retries: -1}})
@@ -459,7 +459,7 @@ func TestAllowedAddresses(t *testing.T) {
 	l.end()
 }
 
-// TestShutdown ends the receiver while a callback is on its way.
+// A signal ends the process after the running callback.
 func TestShutdown(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(s.String(), func(t *testing.T) {
@@ -473,7 +473,7 @@ func TestShutdown(t *testing.T) {
 			half := len(cb.Body) / 2
 			_, err = fmt.Fprintf(conn, "POST /pts HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(cb.Body), cb.Body[:half])
 			require.NoError(t, err)
-			time.Sleep(200 * time.Millisecond) // it is being read
+			time.Sleep(200 * time.Millisecond) // the body is being read
 			l.signal(s)
 			require.Eventually(t, func() bool {
 				other, err := net.Dial("tcp", address)
@@ -505,8 +505,8 @@ func TestPortInUse(t *testing.T) {
 	require.Error(t, err, "nothing was on standard output")
 }
 
-// TestReaderGoesAway closes the reading end of standard output: nothing is
-// acknowledged whose line nobody got, and what is sent again is no duplicate.
+// The reader of standard output goes away. No event is acknowledged whose line
+// nobody read, and a redelivery is no duplicate.
 func TestReaderGoesAway(t *testing.T) {
 	c := testConfig()
 	l := startListener(t, c)
@@ -527,7 +527,7 @@ func TestReaderGoesAway(t *testing.T) {
 	require.Equal(t, 9, strings.Count(l.stderr.String(), "reason=callback"))
 }
 
-// disk takes so many bytes, as a full one does, until there is room again.
+// disk accepts so many bytes, like a full disk, until there is room again.
 type disk struct {
 	bytes.Buffer
 	room int
@@ -543,7 +543,7 @@ func (d *disk) Write(b []byte) (int, error) {
 	return n, errors.New("no space left on device")
 }
 
-// A line that was written in part takes no other one with it.
+// A line that was written in part does not spoil another one.
 func TestLinesAfterAFullDisk(t *testing.T) {
 	out := &disk{room: 30}
 	l := newLines(out, slog.New(slog.DiscardHandler))

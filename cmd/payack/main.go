@@ -38,7 +38,7 @@ type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// stdio is where a subcommand reads and writes.
+// stdio holds the standard streams of a subcommand.
 type stdio struct {
 	in       io.Reader
 	out, err io.Writer
@@ -62,7 +62,8 @@ var commands = []command{
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The second signal ends a shutdown that takes too long.
+	// After the first signal, a second one has its default effect: it ends a
+	// shutdown that takes too long.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, stdio{os.Stdin, os.Stdout, os.Stderr}, os.Args[1:]))
 }
@@ -73,7 +74,7 @@ func run(ctx context.Context, io stdio, args []string) int {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return exitDone
 	}
-	// The library's errors begin with the same word.
+	// The library's errors begin with the same prefix.
 	fmt.Fprintln(io.err, "payack:", plain(oneLine.Replace(strings.TrimPrefix(err.Error(), "payack: "))))
 	if errors.As(err, &usage) {
 		return exitUsage
@@ -81,8 +82,7 @@ func run(ctx context.Context, io stdio, args []string) int {
 	return exitFailed
 }
 
-// oneLine keeps names that came from a file or the command line from breaking
-// the line.
+// oneLine keeps an error on one line, whatever names it quotes.
 var oneLine = strings.NewReplacer("\r\n", "; ", "\n", "; ", "\r", "; ")
 
 func dispatch(ctx context.Context, io stdio, args []string) error {
@@ -110,8 +110,8 @@ func dispatch(ctx context.Context, io stdio, args []string) error {
 	return usagef("there is no subcommand %q; there are %s", args[0], strings.Join(names, ", "))
 }
 
-// newFlags returns a flag set whose -h shows the usage line and an example, on
-// standard output since it was asked for.
+// newFlags returns a flag set whose -h prints the usage line and an example to
+// standard output.
 func newFlags(io stdio, name, usage, example string) *flag.FlagSet {
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
 	fs.SetOutput(io.out)
@@ -122,15 +122,15 @@ func newFlags(io stdio, name, usage, example string) *flag.FlagSet {
 	return fs
 }
 
-// parse reads flags; nothing may be left over.
+// parse parses flags and allows no operands.
 func parse(fs *flag.FlagSet, args []string) error {
 	_, err := parseOperands(fs, args, 0)
 	return err
 }
 
-// parseOperands reads flags and returns what stands between and behind them,
-// at most so many; -1 is any number. A wrong call is one line: the long help is
-// for -h.
+// parseOperands parses flags and returns the operands between and after them, at
+// most most of them; -1 allows any number. The error of a wrong call is one line;
+// only -h prints the long help.
 func parseOperands(fs *flag.FlagSet, args []string, most int) (operands []string, err error) {
 	full := fs.Usage
 	out := fs.Output()

@@ -26,7 +26,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// asCommand makes the test binary be the command, so that signals, exit
+// asCommand makes the test binary act as the command, so that signals, exit
 // statuses and broken pipes are real.
 const asCommand = "PAYACK_TEST_AS_COMMAND"
 
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// The keys of the tests; no account has them.
+// Keys for tests; no account has them.
 const (
 	testSafecode = "0123456789abcdef0123456789abcdef"
 	testPtopKey  = "ptop-signing-key-of-the-tests"
@@ -49,7 +49,7 @@ const (
 	testTimeout  = 20 * time.Second
 )
 
-// testPair is a key pair of PTS, as PEM.
+// testPair is a key pair of PTS, in PEM.
 var testPair = sync.OnceValues(func() (private, public string) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -66,7 +66,7 @@ var testPair = sync.OnceValues(func() (private, public string) {
 // object is a JSON object.
 type object = map[string]any
 
-// testConfig is a configuration of all providers that works.
+// testConfig is a valid configuration of all providers.
 func testConfig() object {
 	_, public := testPair()
 	return object{
@@ -77,8 +77,8 @@ func testConfig() object {
 	}
 }
 
-// with returns the configuration with members changed: a dot leads into an
-// object, and nil takes the member out.
+// with returns the configuration with members changed. A dot in a path selects a
+// member of an object, and nil removes the member.
 func with(c object, changes object) object {
 	for path, value := range changes {
 		at := c
@@ -118,7 +118,7 @@ func keyFile(t *testing.T) string {
 	return writeFile(t, "key.pem", private)
 }
 
-// parsed is a configuration as the command reads it.
+// parsed returns a configuration as the command reads it.
 func parsed(t *testing.T, c object) *config {
 	t.Helper()
 	got, err := loadConfig(configFile(t, c))
@@ -133,7 +133,7 @@ func call(ctx context.Context, args ...string) (status int, stdout, stderr strin
 	return status, out.String(), errs.String()
 }
 
-// buffer is a bytes.Buffer for two goroutines.
+// buffer is a bytes.Buffer that is safe for concurrent use.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -166,7 +166,7 @@ func startProcess(t *testing.T, args ...string) *process {
 	return startProcessIn(t, "", args...)
 }
 
-// startProcessIn starts it in a folder.
+// startProcessIn starts the command in a folder.
 func startProcessIn(t *testing.T, folder string, args ...string) *process {
 	t.Helper()
 	program, err := os.Executable()
@@ -184,13 +184,13 @@ func startProcessIn(t *testing.T, folder string, args ...string) *process {
 	w.Close()
 	go func() { p.exited <- p.cmd.Wait() }()
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // an error says that it has ended
+		_ = p.cmd.Process.Kill() // an error means that it has ended
 		r.Close()
 	})
 	return p
 }
 
-// status waits for the end.
+// status waits for the end and returns the exit status.
 func (p *process) status() int {
 	p.t.Helper()
 	select {
@@ -230,7 +230,7 @@ func (p *process) readLine() string {
 type listener struct {
 	*process
 	url string
-	// kept says that it has a database, so that events stand in attempts' lines.
+	// kept means that there is a database, so that events are in attempts' lines.
 	kept bool
 }
 
@@ -239,7 +239,7 @@ func startListener(t *testing.T, c object) *listener {
 	return listening(startProcess(t, "listen", "-config", configFile(t, c)), c["database"] != "")
 }
 
-// listening waits until it listens.
+// listening waits until the process listens.
 func listening(p *process, kept bool) *listener {
 	t, l := p.t, &listener{process: p, kept: kept}
 	t.Helper()
@@ -249,7 +249,7 @@ func listening(p *process, kept bool) *listener {
 	return l
 }
 
-// end stops it and makes sure that nothing else was on standard output.
+// end stops the process and checks that standard output has no further line.
 func (l *listener) end() {
 	l.t.Helper()
 	l.signal(syscall.SIGTERM)
@@ -273,12 +273,12 @@ type logged struct {
 	Event    json.RawMessage `json:"event"`
 }
 
-// verdict is a line without time and event.
+// verdict returns a line without time and event.
 func (l logged) verdict() string {
 	return strings.TrimSpace(strings.Join([]string{l.Provider, l.Outcome, l.Reason}, " "))
 }
 
-// line reads the next one, whose members must be those of the contract.
+// line reads the next line and checks that its members are those of the contract.
 func (l *listener) line() logged {
 	l.t.Helper()
 	text := l.readLine()
@@ -303,7 +303,7 @@ func (l *listener) line() logged {
 	return got
 }
 
-// post posts a callback and returns the answer and its line.
+// post posts a callback and returns the answer and the callback's line.
 func (l *listener) post(path string, cb payacktest.Callback) (*http.Response, string, logged) {
 	l.t.Helper()
 	resp, body := l.do(http.MethodPost, path, cb)

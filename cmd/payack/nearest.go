@@ -2,11 +2,11 @@ package main
 
 import "strings"
 
-// maxCompared bounds the names that are compared.
+// maxCompared bounds the characters of a name that are compared.
 const maxCompared = 100
 
-// nearest returns the name that takes the fewest changes of characters to make
-// of a given one, whatever the case of its letters; the first of several.
+// nearest returns the name with the smallest edit distance from given, ignoring
+// case; the first of several.
 func nearest(given string, names []string) string {
 	best, fewest := "", -1
 	for _, name := range names {
@@ -17,8 +17,7 @@ func nearest(given string, names []string) string {
 	return best
 }
 
-// changes counts the characters to be added, taken out or replaced to make one
-// text of another (Levenshtein's distance).
+// changes returns the Levenshtein distance of two texts.
 func changes(a, b string) int {
 	from, to := cut([]rune(a), maxCompared), cut([]rune(b), maxCompared)
 	row := make([]int, len(to)+1)

@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// maxQueued is how many lines wait for a reader that is slow.
+// maxQueued is how many lines wait for a slow reader.
 const maxQueued = 1024
 
-// output is standard output or standard error, to which one goroutine writes:
-// whoever reads it may stop (a pager, Ctrl-S, a program that hangs), and that must
-// hold up nobody for good.
+// output is standard output or standard error, written by one goroutine. Its
+// reader may stop reading (a pager, Ctrl-S, a program that hangs), and that must
+// not block the callers forever.
 type output struct {
 	w      io.Writer
 	name   string
 	logger *slog.Logger
-	// lost says what it means that a line can't be written; nobody is true where
-	// nobody will ever read again.
+	// lost says what happens to events whose lines can't be written. nobody means
+	// that nobody will ever read again.
 	lost func(nobody bool) string
 	// gone is closed when nobody will ever read standard output again.
 	gone chan struct{}
@@ -32,17 +32,17 @@ type output struct {
 	dropped atomic.Int64
 
 	ending sync.Once
-	ended  chan struct{} // no line is written any more
+	ended  chan struct{} // closed when nothing more will be written
 
-	// Of the writing goroutine only.
-	torn, failed, left bool // the last line was not written to its end; an error was logged; gone is closed
+	// Only the writing goroutine uses these.
+	torn, failed, left bool // the last line was not written completely; an error was logged; gone is closed
 }
 
-// queued is a line that waits.
+// queued is a line to be written.
 type queued struct {
 	text    []byte
 	ctx     context.Context
-	written chan error // takes one without a reader
+	written chan error // buffered, so that a result needs no reader
 }
 
 func newOutput(w io.Writer, name string, logger *slog.Logger, lost func(nobody bool) string) *output {
@@ -54,11 +54,11 @@ func newOutput(w io.Writer, name string, logger *slog.Logger, lost func(nobody b
 	return o
 }
 
-// errNotRead is no error of a context: the time was given to the line.
+// errNotRead is not a context's error, because only the line's own time ended.
 var errNotRead = errors.New("the line could not be written in time: nobody reads standard output")
 
-// write waits until a text is written, at most until the context ends: then it is
-// not written any more, unless that has begun.
+// write waits until text is written, at most until ctx ends. After that the text
+// is not written, unless writing has begun.
 func (o *output) write(ctx context.Context, text []byte) error {
 	q := &queued{text, ctx, make(chan error, 1)}
 	select {
@@ -78,7 +78,7 @@ func (o *output) write(ctx context.Context, text []byte) error {
 	}
 }
 
-// offer has a text written after those that wait. Where too many do, it is dropped
+// offer queues text without waiting. If the queue is full, the text is dropped
 // and counted.
 func (o *output) offer(text []byte) {
 	select {
@@ -88,16 +88,17 @@ func (o *output) offer(text []byte) {
 	}
 }
 
-// flush writes what waits, and ends the writing then, at the latest after a while.
+// flush writes the queued text, then ends the writing. It takes at most the given
+// time.
 func (o *output) flush(within time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	_ = o.write(ctx, nil) // errors of lines were logged
+	_ = o.write(ctx, nil) // errors of single lines were logged
 	o.end()
 	o.warn()
 }
 
-// end ends the writing. A write that hangs is left to itself.
+// end ends the writing. It does not wait for a write that hangs.
 func (o *output) end() { o.ending.Do(func() { close(o.ended) }) }
 
 func (o *output) run() {
@@ -114,19 +115,19 @@ func (o *output) run() {
 	}
 }
 
-// warn says how many lines were dropped since it was said last.
+// warn logs how many lines were dropped since the last warning.
 func (o *output) warn() {
 	if n := o.dropped.Swap(0); n > 0 {
 		o.logger.Warn(o.name+" was not read in time, and lines were dropped", "lines", n)
 	}
 }
 
-// put writes a text. The first error is logged. A line that was written in part (a
-// full disk) is ended before the next one, which would be lost in it.
+// put writes a text and logs the first error. If a line was written only in part
+// (a full disk), put ends it first, so that the next line is not joined to it.
 func (o *output) put(q *queued) error {
 	switch {
 	case q.ctx.Err() != nil:
-		return errNotRead // nobody waits for it any more
+		return errNotRead // its caller no longer waits
 	case len(q.text) == 0:
 		return nil
 	}
@@ -151,10 +152,11 @@ func (o *output) put(q *queued) error {
 	return err
 }
 
-// logOutput is standard error for a logger, which waits for nobody.
+// logOutput is standard error for a logger. It never blocks.
 type logOutput struct{ *output }
 
-// newLog returns one. What it lost it says itself.
+// newLog returns a logger and its output. The output logs how many lines it
+// dropped.
 func newLog(w io.Writer, of func(io.Writer) slog.Handler) (logOutput, *slog.Logger) {
 	l := logOutput{newOutput(w, "standard error", nil, func(bool) string { return "its lines are lost" })}
 	l.logger = slog.New(of(l))

@@ -16,7 +16,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// stalled is a standard output whose reader stops reading until go is closed.
+// stalled is a standard output that blocks until go is closed.
 type stalled struct {
 	buffer
 	read chan struct{}
@@ -27,15 +27,14 @@ func (s *stalled) Write(b []byte) (int, error) {
 	return s.buffer.Write(b)
 }
 
-// TestStalledReader drops lines, and counts them, rather than hold up whoever has
-// them written.
+// If the reader stops, lines are dropped and counted, and callers don't block.
 func TestStalledReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, log := &stalled{read: make(chan struct{})}, new(buffer)
 		l := newLines(w, slog.New(slog.NewTextHandler(log, nil)))
 		refused := &payack.Observation{Delivery: &payack.Delivery{Provider: "x"}, Outcome: payack.OutcomeRefused, Reason: payack.ReasonMethod}
 		l.Observe(t.Context(), refused)
-		synctest.Wait() // it is being written
+		synctest.Wait() // the write is in progress
 		for range maxQueued + 7 {
 			l.Observe(t.Context(), refused)
 		}
@@ -62,7 +61,7 @@ func TestStalledReader(t *testing.T) {
 	})
 }
 
-// TestStalledReaderForGood ends the writing in time.
+// If the reader never goes on, the writing still ends in time.
 func TestStalledReaderForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &stalled{read: make(chan struct{})}
@@ -80,13 +79,13 @@ func TestStalledReaderForGood(t *testing.T) {
 	})
 }
 
-// TestStalledLog holds up nobody who logs.
+// A log that nobody reads blocks no caller.
 func TestStalledLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &stalled{read: make(chan struct{})}
 		l, logger := newLog(w, func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) })
 		logger.Info("first")
-		synctest.Wait() // it is being written
+		synctest.Wait() // the write is in progress
 		for range maxQueued + 7 {
 			logger.Info("others")
 		}
@@ -111,8 +110,8 @@ func TestStalledLog(t *testing.T) {
 	})
 }
 
-// TestReaderStalls has nobody read the pipe: callbacks are answered all the same,
-// what is verified is acknowledged where it is safe, and the process ends.
+// Nobody reads the pipe. Callbacks are answered all the same, verified ones are
+// acknowledged if they are kept, and the process ends.
 func TestReaderStalls(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for lines that nobody reads; TestStalledReader has the same without a process")
@@ -138,7 +137,7 @@ func TestReaderStalls(t *testing.T) {
 			l.signal(syscall.SIGTERM)
 			select {
 			case <-l.exited:
-			case <-time.After(6 * testTimeout): // it takes shutdownTimeout
+			case <-time.After(6 * testTimeout): // takes shutdownTimeout
 				require.FailNow(t, "the process does not end")
 			}
 			require.Equal(t, exitDone, l.cmd.ProcessState.ExitCode(), l.stderr.String())
@@ -154,7 +153,7 @@ func TestReaderStalls(t *testing.T) {
 	}
 }
 
-// TestLinesAreDrained writes what waits when it is told to end.
+// Queued lines are written before the process ends.
 func TestLinesAreDrained(t *testing.T) {
 	l := startListener(t, testConfig())
 	const n = 600

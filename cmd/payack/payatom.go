@@ -19,7 +19,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// payatom is what the command knows of Payatom. It looks into an answer's JSON.
+// payatom describes Payatom to the command. An answer's JSON says whether it
+// acknowledges.
 var payatom = descriptor{
 	section: func() section { return new(payatomConfig) },
 	config: []member{
@@ -77,7 +78,7 @@ type payatomConfig struct {
 	Confirm               *payatomConfirm   `json:"confirm"`
 }
 
-// payatomConfirm is whom to ask, and as who.
+// payatomConfirm configures asking Payatom.
 type payatomConfirm struct {
 	BaseURL string `json:"base_url"`
 	PID     string `json:"pid"`
@@ -115,7 +116,7 @@ func (c *payatomConfig) receiver(o middleware.Options, fn function) (*middleware
 	return handlers.NewPayatom(m, of[*payack.PayatomEvent](fn))
 }
 
-// client is what asks Payatom.
+// client returns the client that asks Payatom.
 func (c *payatomConfig) client() (*client.Payatom, error) {
 	return client.NewPayatom(client.PayatomConfig{
 		BaseURL: c.Confirm.BaseURL, PID: c.Confirm.PID, SecretKeys: payack.Secrets(c.SecretKeys...), Numbers: c.Numbers,
@@ -180,8 +181,8 @@ func (c *payatomConfig) otherBody(set assignments) payacktest.Tampering {
 	return payacktest.SetMember("received_amount", quote("9"+set.value("received_amount", amount)))
 }
 
-// order is what a webhook is about: of the configured orders the first by name,
-// with its amount.
+// order returns the order of a built webhook and its amount: the first configured
+// order by name.
 func (c *payatomConfig) order() (id, amount string) {
 	if len(c.Orders) == 0 {
 		return "", "500"
@@ -201,7 +202,7 @@ func payatomGateway(o gateway.Options) (demoGateway, error) {
 		fake:    gw,
 		section: map[string]any{"secret_keys": []string{gw.SecretKey().Reveal()}, "confirm": map[string]any{"base_url": gw.URL, "pid": gw.PID()}},
 		create: func(ctx context.Context, id, callbackURL string) error {
-			gw.SetWebhookURL(callbackURL) // which is the back office's, and not the payment's
+			gw.SetWebhookURL(callbackURL) // one URL for the whole back office
 			_, err := merchant.Payin(ctx, client.PayatomPayin{
 				OrderID: id, Amount: payack.NewAmount(demoAmount), Name: "Customer", Email: demoEmail, Phone: "9000000000",
 			})

@@ -12,91 +12,89 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// descriptor is what the command knows of one provider. Each provider has one,
-// in its file.
+// descriptor describes one provider to the command. Each provider has a
+// descriptor in its file.
 type descriptor struct {
-	// section makes an empty part of the configuration.
+	// section makes an empty section.
 	section func() section
-	// names are the configuration's names for Go names that others have another
-	// member for, see goNames.
+	// names maps Go names to the configuration's names where this provider's
+	// differ from goNames.
 	names map[string]string
 
 	// config describes the members of the section.
 	config []member
 
-	// computed is the member that signing makes, and members are the others that
-	// callbacks are known to have.
+	// computed is the member that signing sets; members are the other known
+	// members of callbacks.
 	computed string
 	members  []string
-	// needsKey says why the configuration is not enough to sign with; it is empty
-	// where it is.
+	// needsKey is why the configuration can't sign; empty if it can.
 	needsKey string
-	// said returns what the body of an answer with the right status says: whether
-	// it acknowledges, and whether it says either in so many words.
+	// said interprets the body of an answer with the right status: whether it
+	// acknowledges, and whether it says so explicitly.
 	said func(body string) (acknowledges, speaks bool)
-	// fixes replace what package diagnose says of a reason, in the words of the
+	// fixes replace the fixes of package diagnose, by reason, in the words of the
 	// configuration.
 	fixes map[payack.Reason]string
 
 	demo demoProvider
 }
 
-// section is one provider's part of the configuration. In the file it is the
-// member with the provider's name.
+// section is one provider's part of the configuration, under the provider's name.
 type section interface {
-	// path is where the receiver is mounted.
+	// path is where the receiver is mounted; it may be set.
 	path() *string
-	// check finds what no constructor does.
+	// check checks what no constructor checks.
 	check() error
 	// receiver returns the receiver in front of a function.
 	receiver(o middleware.Options, fn function) (*middleware.Handler, error)
-	// asked says what the provider would be asked about an event; it is empty where
-	// nobody is.
+	// asked describes what the provider would be asked about an event; empty if
+	// it would not be asked.
 	asked(ev payack.Event) string
-	// secrets are shown nowhere.
+	// secrets returns the values that must never be shown.
 	secrets() []string
-	// signatureHeaders are recorded beside those that are known.
+	// signatureHeaders returns the headers to record besides the usual ones.
 	signatureHeaders() []string
 	// sealed reports whether callbacks have an envelope.
 	sealed() bool
-	// build returns what the provider would send: under the first of the
-	// configured schemes, in an envelope where there is one. The key is for
-	// providers whose signing key is not in the configuration.
+	// build returns a callback as the provider would send it: signed by the first
+	// configured scheme, and in an envelope if the provider uses one. key is the
+	// signing key if the configuration doesn't hold it.
 	build(set assignments, key payack.Secret) (payacktest.Callback, error)
-	// otherBody changes what a message is about that was built with set.
+	// otherBody tampers with the main member of a message that was built with
+	// set.
 	otherBody(set assignments) payacktest.Tampering
 }
 
-// registry has what the command knows of each provider.
+// registry holds the descriptor of each provider.
 var registry = providers.Registry[descriptor]{
 	payack.Ptop:    ptop,
 	payack.PTS:     pts,
 	payack.Payatom: payatom,
 }
 
-// libraryText is an error of the library without the names that it begins
-// with: the library's, and the provider's where it has that.
+// libraryText returns an error of the library without its prefixes: the library's
+// name, and the provider's.
 func libraryText(p payack.Provider, err error) string {
 	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "payack: "), string(p)+": ")
 }
 
-// providerError words an error of the library by the names of the
+// providerError rewrites an error of the library with the names of the
 // configuration.
 func providerError(p payack.Provider, err error) error {
 	text := reworded(p, libraryText(p, err))
 	first := text[:len(text)-len(strings.TrimLeft(text, "abcdefghijklmnopqrstuvwxyz_"))]
-	if strings.HasPrefix(text, "-") || slices.Contains(commonMembers, first) { // a flag, or no provider's own
+	if strings.HasPrefix(text, "-") || slices.Contains(commonMembers, first) { // a flag, or a member common to all providers
 		return errors.New(text)
 	}
 	return errors.New(string(p) + "." + text)
 }
 
-// commonMembers are those that are no provider's own and have errors of the
-// library.
+// commonMembers are members outside of the providers' sections about which the
+// library returns errors.
 var commonMembers = []string{"allowed_addresses", "max_body_bytes", "rate_limit", "trusted_proxies"}
 
-// goNames are the configuration's names for those by which the library's texts
-// call its members in Go.
+// goNames maps the Go names in the library's texts to the configuration's names.
 var goNames = map[string]string{
 	"AllowedAddresses": "allowed_addresses", "Charge": "rate_limit.charge", "Limiter": "rate_limit",
 	"MaxBody": "max_body_bytes", "TrustedProxies": "trusted_proxies",
@@ -110,10 +108,10 @@ var goNames = map[string]string{
 	"TransactionSignature": "transaction_signature", "UserID": "user_id", "WebsiteID": "confirm.website_id",
 }
 
-// quotedOrWord finds what stands in quotes, which is no name, and words.
+// quotedOrWord matches quoted text, which holds no names, and words.
 var quotedOrWord = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\w+`)
 
-// reworded is a text of the library by the names of the configuration.
+// reworded returns a text of the library with the names of the configuration.
 func reworded(p payack.Provider, text string) string {
 	return quotedOrWord.ReplaceAllStringFunc(text, func(word string) string {
 		if name, found := registry[p].names[word]; found {
@@ -126,9 +124,9 @@ func reworded(p payack.Provider, text string) string {
 	})
 }
 
-// acknowledges reports whether an answer is one that the provider takes for an
-// acknowledgement. Where nobody knows whose callback it was, it is a success of
-// HTTP by which no provider is told otherwise.
+// acknowledges reports whether the provider would take an answer for an
+// acknowledgement. If the provider is unknown, it reports whether the answer is a
+// 2xx that no provider takes for a failure.
 func acknowledges(p payack.Provider, a payack.Answer) bool {
 	if p == "" {
 		for _, d := range registry {

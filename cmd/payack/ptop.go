@@ -16,8 +16,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// ptop is what the command knows of Ptop. It looks at the status of an answer
-// only.
+// ptop describes Ptop to the command. Only an answer's status says whether it
+// acknowledges.
 var ptop = descriptor{
 	section: func() section { return new(ptopConfig) },
 	names:   map[string]string{"SecretKey": "confirm.secret_key"},
@@ -62,7 +62,7 @@ type ptopConfig struct {
 	Confirm           *ptopConfirm    `json:"confirm"`
 }
 
-// ptopConfirm is whom to ask, and as who.
+// ptopConfirm configures asking Ptop.
 type ptopConfirm struct {
 	BaseURL   string `json:"base_url"`
 	WebsiteID string `json:"website_id"`
@@ -78,7 +78,8 @@ func (c *ptopConfig) check() error {
 	return nil
 }
 
-// middleware asks Ptop if confirm is given, insecure_no_confirm or not.
+// middleware returns the receiver's configuration. It asks Ptop if confirm is
+// set, even with insecure_no_confirm.
 func (c *ptopConfig) middleware(o middleware.Options) (middleware.PtopConfig, error) {
 	m := middleware.PtopConfig{
 		SigningKeys: payack.Secrets(c.SigningKeys...), SignatureHeaders: c.SignatureHeaders,
@@ -96,7 +97,7 @@ func (c *ptopConfig) middleware(o middleware.Options) (middleware.PtopConfig, er
 	return m, nil
 }
 
-// client is what asks Ptop.
+// client returns the client that asks Ptop.
 func (c *ptopConfig) client() (*client.Ptop, error) {
 	return client.NewPtop(client.PtopConfig{
 		BaseURL: c.Confirm.BaseURL, WebsiteID: c.Confirm.WebsiteID, SecretKey: payack.NewSecret(c.Confirm.SecretKey),

@@ -18,7 +18,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// pts is what the command knows of PTS.
+// pts describes PTS to the command.
 var pts = descriptor{
 	section: func() section { return new(ptsConfig) },
 	names:   map[string]string{"PrivateKey": "-key"},
@@ -57,8 +57,8 @@ var pts = descriptor{
 		},
 		complete: func(b *builder, d *demoDeliveries) {
 			d.badEnvelope = b.tamper(d.genuine, payacktest.FlipEnvelope)
-			// A success with the sign of one that still waited, by somebody who has
-			// the safecode.
+			// A success with the signature of a waiting event, forged by somebody
+			// who has the safecode.
 			d.spliced = b.tamper(d.genuine, payacktest.SignatureOf(b.build(assignments{{"status", "1000"}})))
 		},
 		gateway: ptsGateway,
@@ -79,7 +79,7 @@ type ptsConfig struct {
 	Confirm              *ptsConfirm                 `json:"confirm"`
 }
 
-// ptsConfirm is whom to ask, and as who.
+// ptsConfirm configures asking PTS.
 type ptsConfirm struct {
 	BaseURL           string `json:"base_url"`
 	GUID              string `json:"guid"`
@@ -125,7 +125,7 @@ func (c *ptsConfig) receiver(o middleware.Options, fn function) (*middleware.Han
 	return handlers.NewPTS(m, of[*payack.PTSEvent](fn))
 }
 
-// confirm is the hook that asks PTS.
+// confirm returns the hook that asks PTS.
 func (c *ptsConfig) confirm() (middleware.ConfirmFunc[*payack.PTSEvent], error) {
 	asks, err := c.client()
 	switch {
@@ -151,14 +151,14 @@ func (c *ptsConfig) account(receiver *middleware.Handler) (a reconcile.Account, 
 	return reconcile.PTS(asks, receiver), "", nil
 }
 
-// client is what asks PTS.
+// client returns the client that asks PTS.
 func (c *ptsConfig) client() (*client.PTS, error) {
 	asks, err := client.NewPTS(client.PTSConfig{
 		BaseURL: c.Confirm.BaseURL, GUID: c.Confirm.GUID, UserID: c.Confirm.UserID,
 		Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding, PublicKeys: c.PublicKeys, Numbers: c.Numbers,
 		PrivateKey: payack.NewSecret(c.Confirm.PrivateKey), TransactionSecret: payack.NewSecret(c.Confirm.TransactionSecret),
 	})
-	if err != nil { // some names are the receiver's too
+	if err != nil { // some member names are the receiver's, too
 		return nil, errors.New(confirmNames.Replace(libraryText(payack.PTS, err)))
 	}
 	return asks, nil

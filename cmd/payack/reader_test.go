@@ -17,10 +17,10 @@ import (
 	"github.com/payack/payack/payacktest/gateway"
 )
 
-// listenCall is the call that the pages show.
+// listenCall is the call in the pages.
 var listenCall = []string{"listen", "-config", "payack.json"}
 
-// reader follows the pages in a folder.
+// reader follows the pages' instructions in a folder.
 type reader struct {
 	t       *testing.T
 	config  object
@@ -48,7 +48,7 @@ func startReader(t *testing.T) *reader {
 		s.ordered = handleOf(t, gw, "ORD-1")
 	}
 	keys := s.config["pts"].(object)["public_keys"].([]string)
-	with(s.config, object{"pts.public_keys": append([]string{public}, keys...)}) // those of pts.pem, too
+	with(s.config, object{"pts.public_keys": append([]string{public}, keys...)}) // including those of pts.pem
 	copyFile := func(from, to string) {
 		text, err := os.ReadFile(from)
 		require.NoError(t, err)
@@ -68,7 +68,7 @@ func startReader(t *testing.T) *reader {
 	return s
 }
 
-// run runs a command as it stands in a page, but for the port.
+// run runs a command of a page, unchanged but for the port.
 func (s *reader) run(c documents.Command, args []string) {
 	t := s.t
 	for _, p := range []string{"ptop", "pts", "payatom"} {
@@ -83,12 +83,12 @@ func (s *reader) run(c documents.Command, args []string) {
 	args = append([]string(nil), args...)
 	for i, arg := range args {
 		arg = strings.Replace(arg, "http://127.0.0.1:8080", s.url, 1)
-		arg = strings.Replace(arg, "/callbacks/pts", "/pts", 1) // that is the smallest receiver's
+		arg = strings.Replace(arg, "/callbacks/pts", "/pts", 1) // the path of the smallest receiver
 		if arg == "ORD-1=TRANSACTION_ID" {
 			arg = s.ordered
 		}
 		if arg == "-tamper" {
-			want = exitFailed // it is refused
+			want = exitFailed // the delivery is refused
 		}
 		args[i] = arg
 	}
@@ -100,7 +100,7 @@ func (s *reader) run(c documents.Command, args []string) {
 	var stdout, stderr string
 	require.Eventually(t, func() bool {
 		status, stdout, stderr = call(context.Background(), args...)
-		return status != exitFailed || want == exitFailed // a row that is running is asked for again
+		return status != exitFailed || want == exitFailed // repeat the call while a row is running
 	}, 30*time.Second, 100*time.Millisecond, "%v: payack %s", c, strings.Join(args, " "))
 	require.Equal(t, want, status, "%v: payack %s: %s%s", c, strings.Join(args, " "), stdout, stderr)
 }

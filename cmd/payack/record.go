@@ -9,7 +9,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// recorder records what is not accepted, for inspect and replay.
+// recorder records deliveries that are not accepted, for inspect and replay.
 func (c *config) recorder(logger *slog.Logger) (*payacktest.Recorder, error) {
 	var keep []string
 	for _, s := range c.sections {

@@ -10,17 +10,18 @@ import (
 	"github.com/payack/payack/internal/testserver"
 )
 
-// Two receivers that share a Redis share the budget of a client.
+// Two receivers that share a Redis share a client's budget.
 func TestRateLimitAcrossReplicas(t *testing.T) {
 	c := with(testConfig(), object{"rate_limit": object{
 		"per_second": 0.001, "burst": 3, "charge": "all", "redis": testserver.Redis(t).DSN,
 	}, "trusted_proxies": []any{"127.0.0.1"}})
 	first, second := startListener(t, c), startListener(t, c)
-	// A call that waits too long for Redis is answered by its own process, which
-	// can happen on a busy machine; two budgets of 3 never refuse any of 5.
+	// A call that waits too long for Redis is limited by its own process, which
+	// can happen on a busy machine. Two separate budgets of 3 would refuse none
+	// of 5.
 	refused := 0
 	for try := 0; try < 10 && refused != 2; try++ {
-		client := fmt.Sprintf("2001:db8:%x:%x::1", time.Now().Unix()&0xffff, try) // a /64 of its own
+		client := fmt.Sprintf("2001:db8:%x:%x::1", time.Now().Unix()&0xffff, try) // each try has a /64 of its own
 		refused = 0
 		for _, l := range []*listener{first, second, first, second, first} {
 			cb := built(t, testSender(t, c, "pts"), tamperNothing)

@@ -40,7 +40,7 @@ func runReplay(ctx context.Context, io stdio, args []string) error {
 		return usageError{err}
 	}
 	wrong, missing, unanswered := 0, 0, 0
-	var last error // of those without an answer
+	var last error // the last recording without an answer
 	for _, rec := range recordings {
 		fmt.Fprintf(io.out, "%s: ", plain(rec.Name))
 		if rec.Incomplete {
@@ -79,8 +79,8 @@ func runReplay(ctx context.Context, io stdio, args []string) error {
 	return nil
 }
 
-// loadAll loads files, and folders in the order of their files' names. Each
-// recording's name is then the way to its file.
+// loadAll loads files, and the files of folders sorted by name. Each recording is
+// named by the path of its file.
 func loadAll(files []string) ([]payacktest.Recorded, error) {
 	var all []payacktest.Recorded
 	for _, file := range files {
@@ -117,19 +117,20 @@ func targetOf(u *url.URL, rec payacktest.Recorded) *url.URL {
 		return u
 	}
 	out := *u
-	out.Path, _ = url.PathUnescape(rec.Path) // it was parsed when it was loaded
+	out.Path, _ = url.PathUnescape(rec.Path) // can't fail: it was parsed when it was loaded
 	out.RawPath = rec.Path
 	return &out
 }
 
-// ofTheConnection were between the recorder and whoever sent to it. Credentials
-// stand beside them because a recording has none: a dump is sent alike.
+// ofTheConnection are headers of the connection to the recorder. Credentials are
+// listed because a dump may hold them; a recording doesn't.
 var ofTheConnection = []string{
 	"Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Upgrade", "Expect", "Accept-Encoding",
 	"Proxy-Authenticate", "Proxy-Authorization", "Authorization", "Cookie",
 }
 
-// again is a recorded callback as it is posted: what is signed, byte for byte.
+// again returns the recorded callback to post. What is signed stays the same,
+// byte for byte.
 func again(rec payacktest.Recorded) payacktest.Callback {
 	cb := rec.Callback.Clone()
 	for _, line := range cb.Header["Connection"] {

@@ -18,8 +18,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// TestReplay records deliveries of all providers, then posts them to a receiver
-// that is new.
+// Recorded deliveries of all providers can be replayed to a new receiver.
 func TestReplay(t *testing.T) {
 	c := fixedConfig()
 	dir := t.TempDir()
@@ -31,7 +30,7 @@ func TestReplay(t *testing.T) {
 	for n, p := range providers.All {
 		data, err := os.ReadFile(recordedFile(t, c, p, genuine[p]))
 		require.NoError(t, err)
-		// As a server mounted there would have recorded it.
+		// As a server mounted at that path would have recorded it.
 		data = []byte(strings.Replace(string(data), "/callbacks/"+string(p), "/"+string(p), 1))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, string(rune('1'+n))+".json"), data, 0o600))
 	}
@@ -49,12 +48,12 @@ func TestReplay(t *testing.T) {
 		require.Equal(t, string(p)+" accepted", l.line().verdict())
 	}
 
-	// A file before the flags; a redelivery is acknowledged too.
+	// Files may come before flags. A redelivery counts as acknowledged.
 	status, _, _ = call(context.Background(), "replay", filepath.Join(dir, "2.json"), "-url", l.url+"/pts")
 	require.Equal(t, exitDone, status)
 	require.Equal(t, "pts duplicate", l.line().verdict())
 
-	// PTS says FAILED with status 200. Of a dump nobody knows whose it is.
+	// PTS says FAILED with status 200. A dump doesn't name its provider.
 	forged := genuine[payack.PTS].Tampered(t, payacktest.FlipSignature)
 	recorded := recordedFile(t, c, payack.PTS, forged)
 	status, stdout, stderr = call(context.Background(), "replay", "-url", l.url+"/pts", recorded, filepath.Join(dir, "2.json"))
@@ -72,7 +71,7 @@ func TestReplay(t *testing.T) {
 	for _, want := range []string{"rejected signature", "duplicate", "rejected signature", "rejected signature"} {
 		require.Equal(t, "pts "+want, l.line().verdict())
 	}
-	// Of Payatom and Ptop, too, and among others that are acknowledged.
+	// The same for Payatom and Ptop, and among others that are acknowledged.
 	for p, signed := range map[payack.Provider]payacktest.Callback{payack.Payatom: genuine[payack.Payatom], payack.Ptop: genuine[payack.Ptop]} {
 		dump, err := signed.Tampered(t, payacktest.FlipSignature).Dump("/" + string(p))
 		require.NoError(t, err)
@@ -82,7 +81,7 @@ func TestReplay(t *testing.T) {
 		l.line()
 		l.line()
 	}
-	// A path that is not the receiver's is named as such.
+	// The error says that nothing is at a wrong path.
 	status, stdout, stderr = call(context.Background(), "replay", "-url", l.url+"/pst", filepath.Join(dir, "2.json"))
 	require.Equal(t, exitFailed, status)
 	require.Contains(t, stdout, "nothing is at /pst (404); give -url with the path of the receiver\n")
@@ -91,7 +90,7 @@ func TestReplay(t *testing.T) {
 	require.Contains(t, l.stderr.String(), "path=/pst nearest=/pts")
 }
 
-// TestReplayedBytes looks at what comes over the wire.
+// The replayed request has the recorded bytes.
 func TestReplayedBytes(t *testing.T) {
 	var mu sync.Mutex
 	var got *http.Request
@@ -133,7 +132,7 @@ func TestReplayedBytes(t *testing.T) {
 	require.Equal(t, exitDone, status)
 	require.Equal(t, "/x?y=1", got.RequestURI, "a URL with a path stays as it is")
 
-	// What is known of a recording is a part only.
+	// An incomplete recording is refused.
 	got = nil
 	cut := writeFile(t, "cut.json", `{"format":"payack-delivery/1","time":"2026-01-02T03:04:05Z","provider":"ptop","method":"POST","path":"/x","header":{},`+
 		`"content_length":500,"body":"{","body_bytes":500,"body_read":true}`)
@@ -148,7 +147,7 @@ func TestReplayedBytes(t *testing.T) {
 	require.Equal(t, exitFailed, status)
 }
 
-// TestReplayGoesOn posts the others where one gets no answer.
+// If one recording gets no answer, the others are posted all the same.
 func TestReplayGoesOn(t *testing.T) {
 	n := 0
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {

@@ -7,7 +7,7 @@ import (
 	"github.com/payack/payack/inbox"
 )
 
-// retry says when an event is tried again that could not be processed.
+// retry configures when a failed event is retried.
 type retry struct {
 	First  string `json:"first"`
 	Max    string `json:"max"`
@@ -37,7 +37,7 @@ func (r *retry) complete() error {
 	return nil
 }
 
-// duration reads a member that is a duration above 0.
+// duration parses a member that is a duration above 0.
 func duration(member, text string, usual time.Duration) (time.Duration, error) {
 	if text == "" {
 		return usual, nil

@@ -89,7 +89,7 @@ func runSend(ctx context.Context, io stdio, args []string) error {
 	return nil
 }
 
-// needKeys names the providers that can't be sent for without -key.
+// needKeys names the providers for which send needs -key.
 func needKeys() string {
 	var names []string
 	for _, p := range providers.All {
@@ -104,7 +104,7 @@ func missingProvider(name string) error {
 	return usagef("%s: the provider is missing; it comes first: payack %s %s …", name, name, providers.Join("|"))
 }
 
-// targetURL reads -url.
+// targetURL parses -url.
 func targetURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -113,8 +113,8 @@ func targetURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// memberFlag is a flag that may be repeated. What all such flags give stands in
-// one list, in the order of the command line; names are those of this one.
+// memberFlag is a flag that may be repeated. all collects the assignments of all
+// such flags in the order of the command line; names are those of this flag.
 type memberFlag struct {
 	all   *assignments
 	names *[]string
@@ -123,7 +123,7 @@ type memberFlag struct {
 // String implements flag.Value.
 func (memberFlag) String() string { return "" }
 
-// Set implements flag.Value: it takes name=value.
+// Set implements flag.Value. It accepts name=value.
 func (f memberFlag) Set(s string) error {
 	name, value, found := strings.Cut(s, "=")
 	if !found || name == "" {
@@ -133,19 +133,20 @@ func (f memberFlag) Set(s string) error {
 	return nil
 }
 
-// curlLine is a callback for a shell, byte for byte.
+// curlLine returns a curl command for a shell that sends a callback byte for
+// byte.
 func curlLine(target string, cb payacktest.Callback) (string, error) {
 	args := []string{"curl", "-sS", "--globoff", "-X", http.MethodPost}
 	for _, name := range slices.Sorted(maps.Keys(cb.Header)) {
 		for _, value := range cb.Header[name] {
 			if value == "" {
-				args = append(args, "-H", name+";") // as curl writes an empty header
+				args = append(args, "-H", name+";") // curl's syntax for an empty header
 			} else {
 				args = append(args, "-H", name+": "+value)
 			}
 		}
 	}
-	// Not --data-binary, which reads a file where the body begins with @.
+	// Not --data-binary, which would read a file if the body began with @.
 	args = append(args, "--data-raw", string(cb.Body), target)
 	for i, arg := range args {
 		if strings.IndexByte(arg, 0) >= 0 {
@@ -156,7 +157,7 @@ func curlLine(target string, cb payacktest.Callback) (string, error) {
 	return strings.Join(args, " "), nil
 }
 
-// shellSafe needs no quotes in any shell.
+// shellSafe matches words that need no quotes in any shell.
 var shellSafe = regexp.MustCompile(`^[A-Za-z0-9_./:=,+-]+$`)
 
 // shellWord quotes a word for a POSIX shell.
@@ -167,7 +168,7 @@ func shellWord(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// post sends a callback. It follows no redirects: a provider wouldn't either.
+// post sends a callback. Like a provider, it follows no redirects.
 func post(ctx context.Context, target string, cb payacktest.Callback) (payack.Answer, error) {
 	res, err := cb.Post(ctx, nil, target)
 	if err != nil {
@@ -176,8 +177,7 @@ func post(ctx context.Context, target string, cb payacktest.Callback) (payack.An
 	return answerOf(res)
 }
 
-// printAnswer shows an answer on two lines. What a server says must not reach the
-// terminal as it is.
+// printAnswer prints an answer on two lines, escaped for the terminal.
 func printAnswer(w io.Writer, a payack.Answer) {
 	fmt.Fprintf(w, "HTTP %d", a.Status)
 	if a.ContentType != "" {

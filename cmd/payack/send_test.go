@@ -18,8 +18,8 @@ import (
 	"github.com/payack/payack"
 )
 
-// receiver is listen's handler for a configuration; verdict returns what its
-// last line says.
+// receiver is listen's handler for a configuration. verdict returns the content
+// of its last line.
 type receiver struct {
 	url string
 	out *buffer
@@ -55,8 +55,8 @@ func (r *receiver) lines(t *testing.T) (all []logged) {
 	}
 }
 
-// TestSend sends every provider's callbacks, genuine and tampered with, under
-// every way to sign that a configuration can pin.
+// send sends every provider's callbacks, genuine and tampered with, signed by
+// every scheme that a configuration can pin.
 func TestSend(t *testing.T) {
 	hexed := object{"pts.safecode_encoding": "hex"}
 	for _, tt := range []struct {
@@ -151,12 +151,12 @@ func TestSendPrintsTheAnswer(t *testing.T) {
 	require.Equal(t, "payack: nothing is at the path of -url (404); the configuration mounts ptop at /ptop\n", stderr)
 }
 
-// hostile are texts that a terminal would act on, or show as something else.
+// hostile are texts that a terminal would obey or misrepresent.
 const hostile = "a\x00\x07\x1b[2J\x1b]0;x\x07\x7f\u0085\u009b2J\u202eb\u2066\u2069\u200f\u061c\u2028\r\nHTTP 200\r\n"
 
 const hostileShown = `a\u0000\u0007\u001b[2J\u001b]0;x\u0007\u007f\u0085\u009b2J\u202eb\u2066\u2069\u200f\u061c\u2028\u000d\u000aHTTP 200`
 
-// TestAnswersReachNoTerminal: what a server answers is shown, and does nothing.
+// A server's answer is printed escaped.
 func TestAnswersReachNoTerminal(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; x=\u202e\u009b")
@@ -211,13 +211,13 @@ func TestSendSet(t *testing.T) {
 		event(exitDone, "payatom", "order_id=ORD2000002", "received_amount=0", "status=Declined", "requested_amount=700",
 			"bank_ref=", "sender_upi=x@y", "ref_code=1", `refund_info={"refund_status":"done"}`))
 
-	// What the receiver refuses is sent all the same.
+	// send sends what the receiver refuses, too.
 	event(exitFailed, "ptop", "success=maybe")
 	event(exitFailed, "pts", "accept_amount=a lot")
 	event(exitFailed, "payatom", "order_id=ORD2000002")
 }
 
-// TestBuiltAlike builds the same message for the same call.
+// The same call builds the same message.
 func TestBuiltAlike(t *testing.T) {
 	set := assignments{{"transaction_id", "T"}, {"order_id", "O"}, {"z", "1"}, {"y", "2"}, {"x", "3"}, {"w", "4"}}
 	s := testSender(t, testConfig(), "ptop")
@@ -234,7 +234,7 @@ func TestBuiltAlike(t *testing.T) {
 	}
 }
 
-// TestTamperedBodies are other messages under the same signature.
+// -tamper body sends another message with the same signature.
 func TestTamperedBodies(t *testing.T) {
 	for _, body := range []string{"json", "form"} {
 		s := testSender(t, with(testConfig(), object{"ptop.body": body}), "ptop")
@@ -303,7 +303,7 @@ func TestSendCalls(t *testing.T) {
 	}
 }
 
-// TestAcknowledgements tells what counts as one.
+// The command knows which answers acknowledge.
 func TestAcknowledgements(t *testing.T) {
 	for _, tt := range []struct {
 		p    payack.Provider
@@ -321,7 +321,7 @@ func TestAcknowledgements(t *testing.T) {
 		{payack.Payatom, payack.Answer{Status: 200, Body: `{"hash_status":"HashMatched","acknowledge":"no"}`}, false},
 		{payack.Payatom, payack.Answer{Status: 429, Body: payatomYes}, false},
 		{payack.Payatom, payack.Answer{Status: 200, Body: "yes"}, false},
-		// Where nobody knows whose it was.
+		// The provider is not known.
 		{"", payack.Answer{Status: 200}, true},
 		{"", payack.Answer{Status: 204}, true},
 		{"", payack.Answer{Status: 200, Body: "SUCCESS"}, true},

@@ -13,13 +13,13 @@ import (
 	"github.com/payack/payack"
 )
 
-// terminal writes lines for a person.
+// terminal formats lines for a person.
 type terminal struct {
 	colours bool
 	now     func() time.Time
 }
 
-// terminalOf returns nil where w is no terminal.
+// terminalOf returns nil if w is not a terminal.
 func terminalOf(w io.Writer) *terminal {
 	if !isTerminal(w) {
 		return nil
@@ -32,7 +32,7 @@ func isTerminal(w io.Writer) bool {
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
-// said is what a line says to a person.
+// said is the content of a line for a person.
 type said struct {
 	Provider payack.Provider
 	Outcome  payack.Outcome
@@ -43,7 +43,7 @@ type said struct {
 	Attempt  int
 	Dead     bool
 
-	order string // in place of EventID, where it is known
+	order string // shown in place of EventID, if known
 	paid  bool
 }
 
@@ -51,11 +51,11 @@ var colours = map[payack.Outcome]string{
 	payack.OutcomeAccepted: "32", payack.OutcomeDuplicate: "36", payack.OutcomeFailed: "31", payack.OutcomeRejected: "33", payack.OutcomeRefused: "33",
 }
 
-// maxSaid is how many characters of a line are shown: a terminal has 80.
+// maxSaid is how many characters of a line are shown, so that it fits 80 columns.
 const maxSaid = 80
 
-// text is one line, and a second one with the detail where there is one. Whatever
-// was sent is escaped.
+// text returns a line, and a second one with the detail if there is one. It
+// escapes whatever was sent.
 func (t *terminal) text(s said) string {
 	what := fmt.Sprint(s.Status)
 	switch {
@@ -84,7 +84,7 @@ func (t *terminal) text(s said) string {
 	return text
 }
 
-// shortened is a text in at most so many characters.
+// shortened cuts a text to at most so many characters.
 func shortened(s string, most int) string {
 	if all := []rune(s); len(all) > most {
 		return string(all[:most-1]) + "…"
@@ -95,11 +95,11 @@ func shortened(s string, most int) string {
 // started is the first line of listen.
 type started struct {
 	Listening string `json:"listening"`
-	// Admin is where the inspector is, empty without one.
+	// Admin is the inspector's URL; empty if there is none.
 	Admin string `json:"admin,omitempty"`
 
-	mounted []string // URLs with their provider
-	becomes string   // what events become
+	mounted []string // URLs with their providers
+	becomes string   // where events go
 }
 
 func (t *terminal) started(s started) string {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pty opens a terminal: what is written to the second is read from the first.
+// pty opens a terminal: what is written to theirs is read from ours.
 func pty(t *testing.T) (ours, theirs *os.File) {
 	t.Helper()
 	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -30,7 +30,7 @@ func pty(t *testing.T) (ours, theirs *os.File) {
 	return ours, theirs
 }
 
-// TestTerminal listens on a terminal.
+// On a terminal, listen prints lines for a person.
 func TestTerminal(t *testing.T) {
 	program, err := os.Executable()
 	require.NoError(t, err)
@@ -54,7 +54,7 @@ func TestTerminal(t *testing.T) {
 		next := func() string {
 			for {
 				line := p.readLine() + "\n"
-				if !strings.HasPrefix(line, "time=") { // of the log
+				if !strings.HasPrefix(line, "time=") { // not the log's
 					return line
 				}
 			}

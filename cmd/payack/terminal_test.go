@@ -14,7 +14,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// TestTerminalText is what a person sees of a line.
+// A line for a person.
 func TestTerminalText(t *testing.T) {
 	now := func() time.Time { return time.Date(2026, 11, 28, 12, 30, 5, 0, time.UTC) }
 	long := strings.Repeat("€", 200)
@@ -40,7 +40,7 @@ func TestTerminalText(t *testing.T) {
 	}
 }
 
-// TestHelpFitsATerminal of 80 columns.
+// The help of each subcommand fits 80 columns.
 func TestHelpFitsATerminal(t *testing.T) {
 	args := [][]string{{"-h"}}
 	for _, c := range commands {
@@ -54,8 +54,7 @@ func TestHelpFitsATerminal(t *testing.T) {
 	}
 }
 
-// TestSendPrints has a shell make the words of the line that a callback is printed
-// as.
+// A shell splits the printed curl line into the right words.
 func TestSendPrints(t *testing.T) {
 	file := configFile(t, testConfig())
 	hostile := "it's $HOME `id` \"x\" \\ \n@y"
@@ -95,7 +94,7 @@ func TestSendPrints(t *testing.T) {
 	require.Equal(t, lines[0], lines[1])
 }
 
-// TestNoTerminal writes JSON wherever nobody looks.
+// Without a terminal the output is JSON.
 func TestNoTerminal(t *testing.T) {
 	require.Nil(t, terminalOf(new(strings.Builder)))
 	f, err := os.CreateTemp(t.TempDir(), "")

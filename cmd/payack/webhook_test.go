@@ -20,7 +20,7 @@ import (
 	"github.com/payack/payack/internal/testserver"
 )
 
-// TestShops forwards real callbacks to the examples of shops in other languages.
+// Real callbacks are forwarded to the example shops in other languages.
 func TestShops(t *testing.T) {
 	examples, err := filepath.Abs("../../examples/webhook")
 	require.NoError(t, err)
@@ -48,7 +48,7 @@ func TestShops(t *testing.T) {
 	}
 }
 
-// shopOrders are the payments that the shops wait for.
+// shopOrders are the payments that the shops expect.
 const shopOrders = `{
 	"PTS1": {"provider": "pts", "amount": "100.5", "currency": "PHP"},
 	"PTS2": {"provider": "pts", "amount": "100.50", "currency": "PHP"},
@@ -58,7 +58,7 @@ const shopOrders = `{
 	"PTOP1": {"provider": "ptop", "amount": "12.00", "currency": "USD"}
 }`
 
-// shop is an example in a process of its own.
+// shop is an example that runs in a process of its own.
 type shop struct {
 	command, folder, settled, orders string
 	args                             func(address string) []string
@@ -67,8 +67,8 @@ type shop struct {
 	log buffer
 }
 
-// start starts it and returns what ends it. Full says that nothing can be written
-// to any file.
+// start starts the shop and returns a function that stops it. full means that no
+// file can be written.
 func (s *shop) start(t *testing.T, full bool) (stop func()) {
 	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
@@ -77,7 +77,7 @@ func (s *shop) start(t *testing.T, full bool) (stop func()) {
 	free.Close()
 	_, port, _ := net.SplitHostPort(address)
 	args := append([]string{s.command}, s.args(address)...)
-	if full { // a write then fails; by default a signal would end the process
+	if full { // writes then fail; by default a signal would end the process
 		args = append([]string{"sh", "-c", `trap '' XFSZ; ulimit -f 0; exec "$@"`, "sh"}, args...)
 	}
 	cmd := exec.Command(args[0], args[1:]...)
@@ -100,7 +100,7 @@ func (s *shop) start(t *testing.T, full bool) (stop func()) {
 	return stop
 }
 
-// credited is what it has settled, by order.
+// credited returns what the shop has settled, by order.
 func (s *shop) credited(t *testing.T) map[string]string {
 	t.Helper()
 	got := map[string]string{}
@@ -116,8 +116,8 @@ func (s *shop) credited(t *testing.T) map[string]string {
 	return got
 }
 
-// post posts what is signed, unless change spoils it. The status is 0 where there
-// is no answer.
+// post posts a signed body; change may tamper with its headers. The status is 0
+// if there is no answer.
 func (s *shop) post(t *testing.T, id, body string, at time.Time, change func(http.Header)) int {
 	t.Helper()
 	signer, err := standardwebhooks.NewWebhook(testWebhook)
