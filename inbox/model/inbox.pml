@@ -1,14 +1,13 @@
 /*
- * The inbox's protocol: one event of one payment, which comes as two copies with
- * different handles, at replicas that crash and are paused. README.md maps the steps
- * to the code.
+ * The inbox's protocol: one event of one payment comes as two copies with different
+ * handles, to replicas that crash and pause. README.md maps the steps to the code.
  *
  * Each atomic block is a transaction of the database. Between two of them anything
  * may happen: another process goes on, the replica crashes, or it is paused for
  * longer than its lease.
  *
- * What is to be tried again waits until that may succeed, so every run comes to an
- * end, where the monitor looks. Each safeguard is taken out by a define.
+ * A retry waits until it may succeed, so every run ends, and the monitor checks the
+ * final state. Each define removes a safeguard.
  */
 
 #ifndef CRASHES
@@ -42,14 +41,14 @@ byte mark;            /* once: MARKED, the token of a claim, or 0 for none */
 /* The world. */
 byte effects;          /* what the merchant's function has written */
 bool acked[COPIES];    /* what the provider was told */
-bool confirms[COPIES]; /* what the provider says of a handle */
-byte places;           /* for copies that wait */
+bool confirms[COPIES]; /* the provider's answer about a handle */
+byte places;           /* for waiting copies */
 byte crashes, pauses, failures;
-bool used[TOKENS]; /* by an attempt that goes on, or is paused */
+bool used[TOKENS]; /* by a running or paused attempt */
 bool live[TOKENS]; /* its lease is renewed */
 
 #ifdef RIVER
-byte jobs[COPIES]; /* that River will have worked */
+byte jobs[COPIES]; /* that River will work */
 #define JOB(v) jobs[v]++
 #define HASJOB(v) (jobs[v] > 0)
 #else
@@ -63,7 +62,7 @@ byte jobs[COPIES]; /* that River will have worked */
 #else
 #define TAKES(v) (WAITS(v) && !refuted[v])
 #endif
-#ifdef ONE_ROW /* with the handle of the first that came */
+#ifdef ONE_ROW /* with the handle of the first copy */
 byte handle;
 #define ROW(v) 0
 #define HANDLE(v) handle
@@ -90,7 +89,7 @@ byte handle;
 #endif
 
 inline set(v, s) {
-	assert(state[v] != FINISHED || s == FINISHED); /* what is done is never touched */
+	assert(state[v] != FINISHED || s == FINISHED); /* a done row never changes */
 	state[v] = s;
 	if
 	:: s != RUNNING -> token[v] = 0
@@ -101,8 +100,8 @@ inline set(v, s) {
 #define KNOWN(v) (mark == MARKED || WAITS(v) || state[v] == FINISHED)
 #define ROOM(v) (state[v] == DEAD || places > (TAKES(1 - v) -> 1 : 0))
 
-/* The provider sends until it is acknowledged, and once more if it likes to, or if
- * the answer didn't come. */
+/* The provider sends until it is acknowledged, and may send once more, as when the
+ * answer was lost. */
 proctype sender(byte v) {
 	bool again;
 send:
@@ -123,7 +122,7 @@ send:
 			fi;
 			set(ROW(v), PENDING);
 			JOB(ROW(v))
-		fi /* otherwise the answer is: send again */
+		fi /* otherwise the provider is asked to deliver again */
 	}
 	atomic {
 		if
@@ -141,7 +140,7 @@ sent:	atomic {
 
 mtype = { failed, succeeded, duplicate, unconfirmed };
 
-/* The replica knows nothing of the attempt any more. */
+/* The replica no longer knows the attempt. */
 inline forget(t) {
 	live[t] = false; used[t] = false;
 	v = 0; t = 0; ended = failed
@@ -181,7 +180,7 @@ end:	atomic { /* lease.go: an attempt of the payment begins */
 #endif
 	}
 	peril();
-	if /* the provider is asked, and nothing is held meanwhile */
+	if /* the provider is asked; no claim is held meanwhile */
 	:: !confirms[HANDLE(v)] -> ended = unconfirmed; goto settle
 	:: confirms[HANDLE(v)]
 	fi;
@@ -214,7 +213,7 @@ end:	atomic { /* lease.go: an attempt of the payment begins */
 #endif
 			ended = succeeded;
 			goto settle
-		:: !(mark == t && OURS(v, t)) /* somebody has taken it over */
+		:: !(mark == t && OURS(v, t)) /* taken over */
 		fi
 	}
 	atomic { /* sqlstore: the claim is given up, by its token */
@@ -225,7 +224,7 @@ end:	atomic { /* lease.go: an attempt of the payment begins */
 	}
 settle:
 	peril();
-	atomic { /* settle.go: the row says how it ended, if it is still ours */
+	atomic { /* settle.go: the row records the end, if it is still ours */
 		if
 		:: OURS(v, t) && ended == failed -> set(v, PENDING)
 		:: OURS(v, t) && ended == unconfirmed -> set(v, DEAD); refuted[v] = true
@@ -239,7 +238,7 @@ settle:
 	}
 #ifdef RIVER
 	peril();
-	atomic { /* River: the job is tried again, in a transaction of its own */
+	atomic { /* River: the job is retried, in a transaction of its own */
 		if
 		:: ended == failed -> JOB(v)
 		:: else
@@ -249,7 +248,7 @@ settle:
 	atomic { forget(t); goto begin }
 }
 
-/* crashed.go: what an attempt left whose lease has ended is due again */
+/* crashed.go: the row of an attempt whose lease has ended is due again */
 proctype recovery() {
 end:	do
 	:: atomic {
@@ -265,7 +264,7 @@ end:	do
 }
 
 #ifdef RIVER
-/* remind.go: what is due and has no job gets one */
+/* remind.go: a due row without a job gets one */
 proctype reminder() {
 end:	do
 	:: atomic { state[0] == PENDING && jobs[0] == 0 -> JOB(0) }
@@ -296,9 +295,9 @@ init {
 		run reminder();
 #endif
 	}
-	timeout -> /* nothing can happen any more */
-	assert(!acked[GENUINE] || effects == 1); /* what was acknowledged isn't lost */
-	assert(acked[GENUINE]);                  /* nothing keeps the genuine copy out */
+	timeout -> /* no step is left */
+	assert(!acked[GENUINE] || effects == 1); /* no acknowledged event is lost */
+	assert(acked[GENUINE]);                  /* the genuine copy got in */
 	assert(mark == MARKED && held == 0);
 	assert(!WAITS(GENUINE) && !WAITS(OTHER))
 }
