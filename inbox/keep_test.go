@@ -204,7 +204,7 @@ func TestImpossibleHandlesTakeNoRoom(t *testing.T) {
 // By spelling a signed 500 as 5e2, an attacker makes an invalid copy of a valid
 // event, with its identity and fingerprint. Neither stands in for the other, in
 // either order.
-func TestInvalidTwin(t *testing.T) {
+func TestInvalidCopyOfAValidEvent(t *testing.T) {
 	t.Parallel()
 	both := func(order string) (valid, twin payacktest.Callback) {
 		valid = payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Amount("500").Callback(t)
@@ -265,7 +265,7 @@ func TestInvalidTwin(t *testing.T) {
 // A callback for another account of PTS verifies with the same keys. The receiver
 // finds it invalid, and it is not processed, although the event alone does not
 // show that it is invalid.
-func TestInvalidAtTheDoorOnly(t *testing.T) {
+func TestInvalidForTheReceiverOnly(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)
 		cfg := payacktest.NewPTSKeys().Config()

@@ -16,7 +16,7 @@ import (
 )
 
 // A row is found by each of its names, however many newer rows there are.
-func TestFind(t *testing.T) {
+func TestFindByEachName(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
 		s.in.SetPageWindow(1)

@@ -53,7 +53,7 @@ func TestTenProcessesStartAtOnce(t *testing.T) {
 }
 
 // Ten pools that open at once create one set of tables.
-func TestTenOpenAtOnce(t *testing.T) {
+func TestTenPoolsOpenAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		dsn := d.dsn(t)
 		var all sync.WaitGroup

@@ -46,7 +46,7 @@ func (s *shop) run() (stop func()) {
 
 // An event is retried until it succeeds. Each attempt is observed with its number
 // and the time of the next one, and recorded with its reason.
-func TestTriedAgain(t *testing.T) {
+func TestRetriedUntilItSucceeds(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
 		n := 0
@@ -214,7 +214,7 @@ func TestConflictWithTheStoreBefore(t *testing.T) {
 
 // A worker whose event was taken over changes nothing when its function returns:
 // every change of state is conditional on the token.
-func TestTakenOver(t *testing.T) {
+func TestWorkerWhoseEventWasTakenOverChangesNothing(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
 		began, goOn := make(chan struct{}), make(chan struct{})

@@ -137,7 +137,7 @@ func TestCrossSite(t *testing.T) {
 
 // A name that another site points at this machine is not answered, not even with
 // the token.
-func TestRebinding(t *testing.T) {
+func TestOtherHostNamesAreRefused(t *testing.T) {
 	s := withoutInbox(t)
 	bearer := header("Authorization", "Bearer "+token)
 	for _, name := range []string{"evil.example", "evil.example:8081", "localhost.evil.example", "127.0.0.1.evil.example", "192.0.2.1:8081", "", "127.0.0.1@evil.example"} {

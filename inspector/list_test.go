@@ -166,7 +166,7 @@ func TestMemoryCountsHeaderNames(t *testing.T) {
 }
 
 // A claim is a text or a number: anything else would show a part of the body.
-func TestClaims(t *testing.T) {
+func TestClaimsAreTextsOrNumbers(t *testing.T) {
 	s := withoutInbox(t, func(c *inspector.Config) { c.ShowBodies = false })
 	for body, want := range map[string]string{
 		`{"order_id": {"name": "Maria"}}`:                  " rejected",

@@ -17,7 +17,7 @@ import (
 
 // Guessing of tokens is bounded, and so is its log. A valid cookie keeps working
 // that.
-func TestGuessing(t *testing.T) {
+func TestTokenGuessingIsBounded(t *testing.T) {
 	var log strings.Builder // the page's lock serialises writes
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	s := withoutInbox(t, func(c *inspector.Config) { c.Logger = logger })

@@ -90,24 +90,24 @@ type property struct {
 }
 
 var both = []property{
-	{"genuine", genuine},
-	{"tampered", tampered},
-	{"redelivered", redelivered},
-	{"failing", failing},
-	{"panicking", panicking},
-	{"aborting", aborting},
-	{"tenant by path parameter", tenants},
-	{"refused at the gate", refused},
-	{"body limit", bodyLimit},
-	{"slow body", slowBody},
-	{"1,000 in parallel", parallel},
+	{"a genuine event arrives complete", genuine},
+	{"a tampered event does not arrive", tampered},
+	{"a redelivery is not processed again", redelivered},
+	{"a failed event is delivered again", failing},
+	{"a panic fails the event and not the server", panicking},
+	{"http.ErrAbortHandler accepts nothing", aborting},
+	{"the path parameter names the tenant", tenants},
+	{"requests are refused before the body is read", refused},
+	{"the body limit of the receiver holds", bodyLimit},
+	{"a slow body is ended", slowBody},
+	{"1,000 in parallel are not mixed up", parallel},
 }
 
 var behindWrap = []property{
 	{"what the handler sees", sees},
-	{"own answer", ownAnswer},
-	{"own answer of a failure", ownFailure},
-	{"no sign of having run", idle},
+	{"an own answer is sent as it is", ownAnswer},
+	{"an own answer that fails is sent as it is", ownFailure},
+	{"a handler that shows no sign of running fails the event", idle},
 }
 
 func each(t *testing.T, f Framework, start start, properties []property) {

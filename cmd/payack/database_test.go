@@ -79,7 +79,7 @@ func (l *listener) both() (request, attempt logged) {
 
 // Events are acknowledged once they are in the database, and attempts write their
 // lines.
-func TestKept(t *testing.T) {
+func TestKeptEventsAreAcknowledged(t *testing.T) {
 	t.Parallel()
 	for name, make := range map[string]func(t *testing.T) string{
 		"SQLite":     func(t *testing.T) string { return filepath.Join(t.TempDir(), "payack.db") },

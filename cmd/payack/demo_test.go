@@ -128,7 +128,7 @@ func TestDemoGateways(t *testing.T) {
 }
 
 // The demonstration ends with an error if its gateway does not answer.
-func TestDemoGatewayAway(t *testing.T) {
+func TestDemoGatewayThatDoesNotAnswer(t *testing.T) {
 	g, err := startDemoGateways()
 	require.NoError(t, err)
 	defer g.close()

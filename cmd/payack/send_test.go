@@ -218,7 +218,7 @@ func TestSendSet(t *testing.T) {
 }
 
 // The same call builds the same message.
-func TestBuiltAlike(t *testing.T) {
+func TestSameCallBuildsTheSameMessage(t *testing.T) {
 	set := assignments{{"transaction_id", "T"}, {"order_id", "O"}, {"z", "1"}, {"y", "2"}, {"x", "3"}, {"w", "4"}}
 	s := testSender(t, testConfig(), "ptop")
 	first := built(t, s, tamperNothing, set...)

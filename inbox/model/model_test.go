@@ -51,7 +51,7 @@ func holds(t *testing.T, out string) {
 }
 
 // No acknowledged event is lost, and none has two effects.
-func TestHolds(t *testing.T) {
+func TestPropertiesHold(t *testing.T) {
 	t.Parallel()
 	for name, defines := range map[string][]string{
 		"crashes": {"-DPAUSES=0", "-DCRASHES=2"},
@@ -69,14 +69,14 @@ func TestHolds(t *testing.T) {
 }
 
 // Every run ends, which the model's monitor relies on.
-func TestEnds(t *testing.T) {
+func TestEveryRunEnds(t *testing.T) {
 	t.Parallel()
 	holds(t, check(t, true, "-DPAUSES=0"))
 }
 
 // Without any one safeguard an assertion fails, so the model shows what each is
 // for.
-func TestSees(t *testing.T) {
+func TestEachSafeguardIsNeeded(t *testing.T) {
 	t.Parallel()
 	const (
 		lost   = `!(acked[0])||(effects==1)`

@@ -91,7 +91,7 @@ func TestJobOfAKilledProcess(t *testing.T) {
 
 // A job that is scheduled long after its row is due doesn't count: the clock was
 // wrong.
-func TestJobOfAnotherTime(t *testing.T) {
+func TestJobScheduledLongAfterItsRow(t *testing.T) {
 	t.Parallel()
 	s := open(t, soon(config(pool(t, fresh(t)))))
 	s.kept("A")
@@ -133,7 +133,7 @@ func TestHangingReceiverDoesNotStopReminders(t *testing.T) {
 }
 
 // A retry writes its job at once, and needs no reminder.
-func TestTriedAgainHasAJob(t *testing.T) {
+func TestRetryWritesAJob(t *testing.T) {
 	t.Parallel()
 	cfg := config(pool(t, fresh(t)))
 	cfg.Inbox.GiveUp, cfg.Inbox.LeastAttempts, cfg.Inbox.Revive = 1, 1, time.Millisecond

@@ -44,7 +44,7 @@ func TestLookupTakesNoRoom(t *testing.T) {
 	assert.Equal(t, 2, s.Len())
 }
 
-func TestLookupAtTheEnds(t *testing.T) {
+func TestLookupAfterLeaseAndRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(10)
 		claimAs(t, s, "a", "f", payack.ClaimGranted)
@@ -64,7 +64,7 @@ func TestLookupAtTheEnds(t *testing.T) {
 	})
 }
 
-func TestBindIsBounded(t *testing.T) {
+func TestBindInAFullStore(t *testing.T) {
 	const room = 3
 	s := memstore.New(room)
 	token := claimAs(t, s, "claimed", "f", payack.ClaimGranted)

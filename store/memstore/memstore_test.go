@@ -108,7 +108,7 @@ func TestRemembersSevenDays(t *testing.T) {
 	})
 }
 
-func TestIsBounded(t *testing.T) {
+func TestFullStoreForgetsTheOldestDoneEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const room = 5
 		s := memstore.New(room)
@@ -149,7 +149,7 @@ func TestIsBounded(t *testing.T) {
 }
 
 // Of any number of concurrent claims of one id exactly one is granted.
-func TestConcurrency(t *testing.T) {
+func TestOneOfManyConcurrentClaimsIsGranted(t *testing.T) {
 	const goroutines, ids = 64, 1000
 	s := memstore.New(ids)
 	var wins [ids]atomic.Int32

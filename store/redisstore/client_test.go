@@ -124,7 +124,7 @@ func TestCloseLeavesTheClientOpen(t *testing.T) {
 // A client that retries commands must not repeat a claim or a commit: the first
 // call may have been carried out, and the repeated one would be answered busy or
 // not held.
-func TestClientsThatTryAgainDontClaimTwice(t *testing.T) {
+func TestClientsThatRetryDontClaimTwice(t *testing.T) {
 	server := ownServer(t)
 	w := newWire(t, server.Addr)
 	ctx := context.Background()
@@ -326,7 +326,7 @@ func TestLookupAndBindWithoutAnAnswer(t *testing.T) {
 }
 
 // A key that another program wrote is neither done nor unknown.
-func TestLookupAndBindOfForeignValues(t *testing.T) {
+func TestLookupAndBindOfOtherProgramsKeys(t *testing.T) {
 	opts := anyServer(t)
 	ctx := context.Background()
 	c := client(t, opts)

@@ -172,7 +172,7 @@ func TestKilledAndRestartedWithoutPersistence(t *testing.T) {
 	claimed(t, s, "held over the kill")
 }
 
-func TestPaused(t *testing.T) {
+func TestPausedServer(t *testing.T) {
 	server := ownServer(t)
 	prefix := freshPrefix()
 	s := newStore(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Prefix: prefix, Timeout: shortTimeout})
@@ -212,7 +212,7 @@ func TestPaused(t *testing.T) {
 
 // Hung before the first connection: the kernel accepts the dial, and the greeting
 // is never answered.
-func TestPausedFromTheStart(t *testing.T) {
+func TestServerPausedFromTheStart(t *testing.T) {
 	server := ownServer(t)
 	goOn := pause(t, server)
 	s := newStore(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Timeout: shortTimeout})
@@ -267,7 +267,7 @@ func TestScriptFlush(t *testing.T) {
 }
 
 // A server that refuses writes: done events stay done, and nothing is claimed.
-func TestServersThatTakeNoWrites(t *testing.T) {
+func TestServerThatRefusesWrites(t *testing.T) {
 	ctx := context.Background()
 	for name, spoil := range map[string]func(c *redis.Client) error{
 		"a replica":  func(c *redis.Client) error { return c.ReplicaOf(ctx, "127.0.0.1", "1").Err() },

@@ -101,7 +101,7 @@ func TestLeaseOfLessThanAMillisecond(t *testing.T) {
 }
 
 // A key that another program wrote is neither claimed nor done.
-func TestForeignValues(t *testing.T) {
+func TestKeysOfOtherPrograms(t *testing.T) {
 	opts := anyServer(t)
 	ctx := context.Background()
 	c := client(t, opts)
@@ -189,7 +189,7 @@ func answering(t *testing.T, answer string) *redis.Options {
 }
 
 // The server on the port may not be Redis, and its answer may repeat the command.
-func TestAnswersThatAreNone(t *testing.T) {
+func TestServerThatIsNotRedis(t *testing.T) {
 	for _, answer := range []string{
 		"-ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'shop' 'hunter2'\r\n",
 		"-ERR wrong password: hunter2\r\n", "-WRONGPASS invalid username-password pair\r\n", "-hunter2\r\n",

@@ -26,7 +26,7 @@ import (
 var errMerchant = errors.New("the merchant's function failed")
 
 // Of 64 deliveries at once, one runs.
-func TestOneOfManyRuns(t *testing.T) {
+func TestOneOfManyDeliveriesRuns(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		t.Parallel()
 		p := d.place(t)
@@ -159,7 +159,7 @@ func TestConformsWithHostileFlags(t *testing.T) {
 
 // A receiver accepts an event once and then reports a duplicate; no claim stays
 // open.
-func TestReceivers(t *testing.T) {
+func TestReceiverAcceptsOnce(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
 		t.Run("Payatom", func(t *testing.T) {

@@ -231,7 +231,7 @@ func eventID(t *testing.T, order string) identity {
 
 // A function that uses the pool instead of tx waits until its deadline for the
 // connection that it holds itself.
-func TestOtherConnectionOfAPoolOfOne(t *testing.T) {
+func TestFunctionThatUsesAPoolOfOneConnection(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
 		p.db.SetMaxOpenConns(1)

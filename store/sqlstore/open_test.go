@@ -205,7 +205,7 @@ func TestReadOnly(t *testing.T) {
 	})
 }
 
-func TestUserWhoMayNot(t *testing.T) {
+func TestUserWithoutRights(t *testing.T) {
 	const fix = "give the pool's user the right to read and write payack's tables"
 	t.Run("PostgreSQL", func(t *testing.T) {
 		p := databases[1].place(t)

@@ -167,7 +167,7 @@ func (p *place) attempt(t *testing.T, c *connector, id string, deadline time.Dur
 // A commit's answer is lost while the server still works on it. InTx must then
 // wait for its end before it reads the row: a plain read finds the row unmarked,
 // and the event would be given up and settled again.
-func TestCommitThatIsStillUnderWay(t *testing.T) {
+func TestLostAnswerToACommitUnderWay(t *testing.T) {
 	for _, d := range databases[1:] { // SQLite has one writer, and no answers to lose
 		t.Run(d.name, func(t *testing.T) {
 			p, c := d.wrappedPlace(t)
@@ -193,7 +193,7 @@ func TestCommitThatIsStillUnderWay(t *testing.T) {
 // A commit is made, but its answer comes when nobody waits for it any more. InTx
 // reads the result from the row all the same: the event is done, and its claim is
 // not given up.
-func TestCommitThatIsAnsweredLate(t *testing.T) {
+func TestLateAnswerToACommit(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p, c := d.wrappedPlace(t)
 		c.late = 2 * time.Second

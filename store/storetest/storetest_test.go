@@ -101,7 +101,7 @@ func TestInRealTime(t *testing.T) {
 		{"ignores short leases", []string{frees, changes, done}, true, "before the lease has ended"},
 		{"ignores short leases, slowly", []string{frees, changes, done}, true, "before the lease has ended"},
 		{"half of the lease", []string{changes}, true, "before the lease has ended"},
-		{"lease never ends", []string{frees, changes, "late commit and release"}, true, ""},
+		{"lease never ends", []string{frees, changes, "late commits and releases change nothing"}, true, ""},
 		{"slow", []string{frees, changes, done}, false, ""},
 		{"too slow", []string{frees, changes, done}, true, "give a longer storetest.Lease"},
 	} {
