@@ -59,8 +59,9 @@ func (d database) start(t testing.TB, dsn, lease string) *crashtest.Process {
 	return crashtest.Start(t, d.name, dsn, lease, "this")
 }
 
-// A receiver is killed at random moments under load. What was acknowledged is
-// processed after the restart; in a transaction, exactly once.
+// A receiver is killed at random moments under load. Every acknowledged event is
+// processed after the restart, and a function in a transaction has its effect
+// exactly once.
 //
 //	go test -run TestKilled -kills 1000 -timeout 0 .
 func TestKilled(t *testing.T) {

@@ -33,8 +33,8 @@ func (f *Filter) indexed() bool {
 		len(f.States) == 1 && (f.States[0] == Dead || f.States[0] == Running)
 }
 
-// few reports whether the index of a state finds the rows. Only rows that aren't
-// done are few enough.
+// few reports whether to use the index on the state. Only states other than done
+// have few rows.
 func (f *Filter) few() bool {
 	return len(f.States) == 1 && (f.States[0] == Pending || f.States[0] == Dead || f.States[0] == Running)
 }

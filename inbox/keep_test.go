@@ -485,8 +485,8 @@ func TestAnswerOfAQueryAfterADeadLetter(t *testing.T) {
 	})
 }
 
-// A refuted copy that is delivered again is asked about again, and waits for
-// that. It takes no place from the genuine webhook, whoever sends it.
+// The provider is asked again about a refuted copy that is delivered again.
+// The copy takes no place from the genuine webhook, whoever sends it.
 func TestRefutedCopiesSentAgainKeepNobodyOut(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		for name, sender := range map[string]func(i int) string{

@@ -34,7 +34,7 @@ func kindOf(r *payack.Receipt) (k kind, variant string, err error) {
 	case d.Invalid != "" && d.OwnRule:
 		contents, err := json.Marshal(d.Event) // without the signature, which a sender may renew
 		return ruled, hex.EncodeToString(digest(string(contents))), err
-	case d.Invalid != "": // whatever its copies contain
+	case d.Invalid != "": // one row, however its copies differ
 		return single, "", nil
 	case r.Variant != "":
 		return asked, r.Variant, nil

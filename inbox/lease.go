@@ -23,7 +23,7 @@ type leased struct {
 // opTimeout bounds one step of a worker with the database.
 const opTimeout = 5 * time.Second
 
-// transaction is one of the inbox's own, together with the turn to write.
+// transaction is a database transaction that also holds the turn to write.
 type transaction struct {
 	*sql.Tx
 	end func()

@@ -39,7 +39,7 @@ func TestTwoProcesses(t *testing.T) {
 		crashtest.Works(t, db, "both after a kill", first, second)
 
 		two.Pause(t)
-		if d.dialect != inbox.SQLite { // on SQLite it may hold the lock for writing
+		if d.dialect != inbox.SQLite { // a paused process could hold SQLite's write lock
 			crashtest.Works(t, db, "one while the other is paused", first)
 		}
 		time.Sleep(2 * time.Second) // until its leases have ended

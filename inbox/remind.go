@@ -15,10 +15,10 @@ const maxReminders = 500
 // reminded is the position in a receiver's late rows.
 type reminded struct{ next, id int64 }
 
-// remind passes rows to the engine that should have begun long ago. Their job was
-// deleted, or never written: their process ended first, or the inbox had no
-// engine then. It walks the late rows of each receiver in steps, so that rows
-// that merely wait don't hide a lost one.
+// remind passes late rows to the engine: rows whose attempt should have begun
+// long ago. Their job was deleted, or never written because their process ended
+// first or the inbox had no engine then. It walks the late rows of each receiver
+// in steps, so that rows that merely wait don't hide a lost one.
 func (in *Inbox) remind(ctx context.Context) error {
 	var failed []error
 	for receiver := range in.room() {

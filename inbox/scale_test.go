@@ -46,7 +46,7 @@ func TestScale(t *testing.T) {
 	t.Logf("%d rows done, after %v", done(t, full), time.Since(began).Round(time.Second))
 
 	t.Run("Claiming", func(t *testing.T) {
-		// Under a name that no receiver has, so that nothing works on them.
+		// A receiver that processes nothing, so that only the test leases the rows.
 		for _, s := range []*shop{full, empty} {
 			require.NoError(t, s.in.Mount("claimed", nopDesk{}))
 		}

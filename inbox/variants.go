@@ -45,7 +45,7 @@ type verdict struct {
 //
 //   - A variant that waits already, or that a person or a later event has
 //     settled, is a duplicate.
-//   - A dead letter becomes due again, in its own variant.
+//   - A dead letter becomes due again when its own variant is delivered.
 //   - Another variant gets a row of its own. At most one variant of each
 //     sender waits, and at most max together. Variants from allowed
 //     addresses, and events without an unsigned handle, are not bounded.

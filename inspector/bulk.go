@@ -66,7 +66,7 @@ type question struct {
 }
 
 // retryable returns the states to retry for a filter, none if everything it
-// selects is done or was closed by hand. Refuted rows must be asked for.
+// selects is done or was closed by hand. Refuted rows are retried only if the filter names them.
 func (f *filter) retryable() []inbox.State {
 	switch f.outcome {
 	case "":

@@ -34,8 +34,9 @@ type Config struct {
 	Receivers []*middleware.Handler
 	// Inbox, if set, adds the events that it keeps to the page.
 	Inbox *inbox.Inbox
-	// Ask asks a provider about an order and hands its answer on: use the method
-	// Ask of a [reconcile.Reconciler]. If nil, the page offers no asking.
+	// Ask asks a provider about an order and gives a verified answer to the
+	// receiver: use the method Ask of a [reconcile.Reconciler]. If nil, the page
+	// does not offer to ask.
 	Ask func(ctx context.Context, o reconcile.Order) (reconcile.Answer, error)
 
 	// Authorize returns nil for a request that may look (and act, unless

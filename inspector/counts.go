@@ -9,7 +9,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// minutes is the period that is counted.
+// minutes is the length of the counted period, in minutes.
 const minutes = 24 * 60
 
 // counts holds how many deliveries and attempts ended how, by the minute.

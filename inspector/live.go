@@ -36,7 +36,7 @@ type live struct {
 
 	mu    sync.Mutex
 	all   map[*reader]bool
-	looks bool             // the goroutine runs
+	looks bool             // the goroutine that looks is running
 	seen  int64            // position in the memory
 	row   int64            // the newest row looked at
 	rows  map[int64]string // rows last looked at, with their Entry.Like
@@ -110,7 +110,7 @@ func (l *live) leave(r *reader) {
 	l.readers.Store(int64(len(l.all)))
 }
 
-// look tells readers what changes, until there are none.
+// look tells readers what changes, until no reader is left.
 func (i *Inspector) look() {
 	slow := time.NewTicker(liveSlow)
 	defer slow.Stop()

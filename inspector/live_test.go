@@ -75,7 +75,7 @@ func TestStream(t *testing.T) {
 	assert.Equal(t, "1\n", waiting.next("gone"))
 	assert.Contains(t, one.next("row"), `mark accepted`)
 
-	// Another process settles a row that this one has not seen begin.
+	// Another process attempts and settles the row.
 	again := s.stream(t, "q=ORD-3")
 	assert.NotContains(t, again.next("list"), "<tr")
 	deliver(s.pts, paid(t, "ORD-3"))

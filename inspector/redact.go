@@ -151,8 +151,8 @@ func isPlainName(name string) bool {
 	return true
 }
 
-// hasKeys reports whether a KeyFunc returned keys, or that there are none for the
-// delivery.
+// hasKeys reports whether a KeyFunc knows the keys for a delivery. It also does
+// if it answers that there are none.
 func hasKeys(ctx context.Context, h *middleware.Handler, d *payack.Delivery) (ok bool) {
 	defer func() { _ = recover() }() // reports false
 	_, _, err := h.Verifier(ctx, d)

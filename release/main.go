@@ -183,7 +183,7 @@ func inOrder(all []workModule) (sorted []workModule, err error) {
 	return sorted, nil
 }
 
-// free refuses a version that isn't above every release of each module at HEAD.
+// free refuses a version that is not above the last release of every module.
 func free(repo, version string, modules []workModule) error {
 	for _, m := range modules {
 		if last, err := lastRelease(repo, m); err != nil {

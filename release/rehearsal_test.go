@@ -64,7 +64,7 @@ func TestRehearsal(t *testing.T) {
 		r.serve(t)
 	})
 	r.step(t, "strangers at "+minor, func(t *testing.T) {
-		// The commands need most of the other modules.
+		// Only the commands, which need most of the other modules.
 		r.strangers(t, minor, func(m workModule) bool { return strings.HasPrefix(m.dir, "cmd/") })
 		r.program(t, "github.com/payack/payack", minor, "package main\n\nimport \"github.com/payack/payack\"\n\nfunc main() {\n\tif !payack.Rehearsed() {\n\t\tpanic(\"old\")\n\t}\n}\n")
 	})
@@ -89,7 +89,7 @@ func (r *rehearsal) git(t *testing.T, args ...string) string {
 	return out
 }
 
-// takeClone clones the repository and commits the uncommitted changes in the
+// takeClone clones the repository, and commits its uncommitted changes to the
 // clone.
 func (r *rehearsal) takeClone(t *testing.T) {
 	root, err := git(".", "rev-parse", "--show-toplevel")

@@ -29,7 +29,7 @@ func failing(p *probe) {
 	p.calls(3)
 }
 
-// panicking: the same for a panic; the server survives it.
+// panicking: a panic fails the event, and the server survives it.
 func panicking(p *probe) {
 	url := p.serveBroken(func() error { panic("in the merchant's code") })
 	for range 2 {

@@ -54,7 +54,7 @@ func configurations(t *testing.T) (all []documents.Block) {
 func TestConfigurations(t *testing.T) {
 	all, folder := configurations(t), t.TempDir()
 	t.Chdir(folder)
-	exampleIn(t, folder) // its variables and its files
+	exampleIn(t, folder) // sets the variables and writes the files that the pages name
 	for _, b := range all {
 		file := writeFile(t, "payack.json", b.Text)
 		status, stdout, stderr := call(t.Context(), "config", "-check", file)

@@ -266,7 +266,8 @@ func TestForwardToOneThatIsDown(t *testing.T) {
 	l.end()
 }
 
-// Without TLS, no public address is connected to, whatever name stands for it.
+// Without TLS, no connection goes to a public address, even if a name resolves to
+// one.
 func TestForwardStaysNear(t *testing.T) {
 	for address, ok := range map[string]bool{
 		"127.0.0.1:80": true, "[::1]:80": true, "10.1.2.3:80": true, "192.168.0.1:80": true, "172.16.0.1:80": true, "[fd00::1]:80": true,

@@ -527,7 +527,7 @@ func TestReaderGoesAway(t *testing.T) {
 	require.Equal(t, 9, strings.Count(l.stderr.String(), "reason=callback"))
 }
 
-// disk accepts so many bytes, like a full disk, until there is room again.
+// disk fails once it has accepted room bytes, like a full disk.
 type disk struct {
 	bytes.Buffer
 	room int

@@ -42,7 +42,7 @@ type descriptor struct {
 
 // section is one provider's part of the configuration, under the provider's name.
 type section interface {
-	// path is where the receiver is mounted; it may be set.
+	// path points to the path at which the receiver is mounted.
 	path() *string
 	// check checks what no constructor checks.
 	check() error

@@ -78,7 +78,7 @@ func (c *ptopConfig) check() error {
 	return nil
 }
 
-// middleware returns the receiver's configuration. It asks Ptop if confirm is
+// middleware returns the receiver's configuration. The receiver asks Ptop if confirm is
 // set, even with insecure_no_confirm.
 func (c *ptopConfig) middleware(o middleware.Options) (middleware.PtopConfig, error) {
 	m := middleware.PtopConfig{

@@ -37,8 +37,9 @@ func serve(dsn string) error {
 	return crashtest.Serve(in, in.Run, db, inbox.PostgreSQL)
 }
 
-// A receiver is killed at random moments under load. What was acknowledged is
-// processed after the restart; in a transaction, exactly once.
+// A receiver is killed at random moments under load. Every acknowledged event is
+// processed after the restart, and a function in a transaction has its effect
+// exactly once.
 //
 //	go test -run TestKilled -kills 1000 -timeout 0 -v .
 func TestKilled(t *testing.T) {

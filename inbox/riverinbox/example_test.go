@@ -34,7 +34,7 @@ func Example() {
 			return nil
 		}
 		_, err := tx.ExecContext(ctx, `UPDATE orders SET paid = true WHERE id = $1`, ev.OrderID)
-		return err // commits with the event and its job, or not at all
+		return err // the update commits with the event and its job, or not at all
 	}))
 	if err != nil {
 		log.Fatal(err)

@@ -2,10 +2,10 @@
 //
 //	store, err := redisstore.Open("redis://user:password@host:6379/0", redisstore.Config{})
 //
-// Give the store to the receivers of every replica. Of all deliveries of one
-// event, to whichever replica, one at a time calls the function, and none does
-// after it has returned nil. [NewWithClient] takes an existing client, such as
-// one for Sentinels or for a cluster.
+// Give the store to the receivers of every replica. For each event, the function
+// then runs in one replica at a time, and never again once it has returned nil.
+// [NewWithClient] takes an existing client, such as one for Sentinels or for a
+// cluster.
 //
 // Each call runs one script and costs one round trip. The script is atomic and
 // uses the server's clock, so the replicas' clocks need not agree. A claim is a

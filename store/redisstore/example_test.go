@@ -11,8 +11,8 @@ import (
 	"github.com/payack/payack/store/redisstore"
 )
 
-// Replicas share a store on Redis: whichever of them receives a callback, one at
-// a time calls the function, and none does after it has returned nil.
+// Replicas share a store on Redis. For each event, the function runs in one replica
+// at a time, and never again once it has returned nil.
 func Example() {
 	store, err := redisstore.Open(os.Getenv("REDIS_URL"), redisstore.Config{})
 	if err != nil {

@@ -100,7 +100,7 @@ func TestProcessesClaimEachIDOnce(t *testing.T) {
 	prefix := freshPrefix()
 	opts, err := redis.ParseURL(url)
 	require.NoError(t, err)
-	s := newPatient(t, opts, redisstore.Config{Prefix: prefix}) // cleans up
+	s := newPatient(t, opts, redisstore.Config{Prefix: prefix}) // deletes the keys afterwards
 	exe, err := os.Executable()
 	require.NoError(t, err)
 

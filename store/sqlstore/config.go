@@ -14,7 +14,7 @@ import (
 // Dialect is a database's variant of SQL: [SQLite], [PostgreSQL] or [MySQL].
 type Dialect = dialect.Dialect
 
-// Dialects. MySQL is tested with MariaDB 10.11; MySQL itself is untested.
+// Dialects. Dialect MySQL is tested with MariaDB 10.11; MySQL itself is untested.
 var (
 	SQLite     = dialect.SQLite
 	PostgreSQL = dialect.PostgreSQL

@@ -108,8 +108,8 @@ func (l *load) deliver(t *testing.T, more bool) bool {
 	return true
 }
 
-// during disturbs the server under load: begin stops its answers, end lets them
-// come again.
+// during disturbs the server under load: begin makes it stop answering, end makes
+// it answer again.
 func (l *load) during(t *testing.T, begin, end func(t *testing.T)) {
 	t.Helper()
 	l.accepts(t)

@@ -296,7 +296,7 @@ func TestAnotherStoreIsRefused(t *testing.T) {
 		_, err := handlers.NewPTS(c, sqlstore.InTx[*payack.PTSEvent](nil))
 		require.ErrorContains(t, err, "the callback is nil")
 	})
-	t.Run("found out late", func(t *testing.T) { // a wrapped function hides its type
+	t.Run("refused at the first event", func(t *testing.T) { // the constructor doesn't see the type of a wrapped function
 		c := payacktest.NewPTSKeys().Config()
 		var last payack.Observation
 		c.Observer = payack.ObserverFunc(func(_ context.Context, o *payack.Observation) { last = *o })

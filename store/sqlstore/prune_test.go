@@ -134,7 +134,7 @@ func TestReplicaWithAWrongClock(t *testing.T) {
 			require.NoError(t, other.Commit(ctx, "short", got.Token))
 		})
 		require.NoError(t, p.store.Commit(t.Context(), "a", claim.Token))
-		var apart int64 // both times come from the database
+		var apart int64 // between two times of the database, in microseconds
 		require.NoError(t, p.db.QueryRow(`SELECT MAX(at_us) - MIN(at_us) FROM payack_once`).Scan(&apart))
 		require.Less(t, apart, time.Minute.Microseconds())
 	})

@@ -182,8 +182,8 @@ func (e oneLine) Error() string {
 
 func (e oneLine) Unwrap() error { return e.error }
 
-// warnAbout logs settings with which a crash can lose committed writes. It fails
-// for settings with which commits do nothing.
+// warnAbout logs settings with which a crash can lose committed writes. It returns
+// an error for settings with which transactions don't work.
 func warnAbout(ctx context.Context, cfg *Config) error {
 	var value string
 	switch cfg.Dialect {

@@ -240,7 +240,7 @@ func (s *span) end() {
 	s.pass(s.lease + s.lease/10)
 }
 
-// claim makes a claim that must be answered, and checks the answer's form.
+// claim makes a claim that must not fail, and checks the answer's form.
 func (p *probe) claim(id, fingerprint string, lease time.Duration) payack.Claim {
 	p.Helper()
 	c, err := p.store.Claim(context.Background(), p.prefix+id, fingerprint, lease)
@@ -288,7 +288,7 @@ func (p *probe) is(want payack.ClaimState, id, fingerprint string) {
 	p.sees(want, id, fingerprint)
 }
 
-// look makes a lookup that must be answered.
+// look makes a lookup that must not fail.
 func (p *probe) look(id, fingerprint string) payack.ClaimState {
 	p.Helper()
 	state, err := p.store.Lookup(context.Background(), p.prefix+id, fingerprint)
@@ -316,7 +316,7 @@ func (p *probe) binder() payack.Binder {
 	return b
 }
 
-// bind makes a bind that must be answered.
+// bind makes a bind that must not fail.
 func (p *probe) bind(id, fingerprint string) payack.ClaimState {
 	p.Helper()
 	state, err := p.binder().Bind(context.Background(), p.prefix+id, fingerprint)
@@ -1175,8 +1175,8 @@ func oneFingerprintWins(p *probe) {
 	b := p.binder()
 	for n := range many(200) {
 		id := fmt.Sprint(n)
-		// Each goroutine has its own fingerprint, or every eighth goroutine the
-		// same one.
+		// In even rounds each goroutine has a fingerprint of its own. In odd
+		// rounds there are 8 fingerprints.
 		of := func(i int) int { return i }
 		if n%2 == 1 {
 			of = func(i int) int { return i % 8 }

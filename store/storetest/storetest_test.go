@@ -16,7 +16,7 @@ import (
 	"github.com/payack/payack/store/storetest"
 )
 
-// faultName is the environment that gives the store of TestFaulty its fault.
+// faultName is the environment variable that names the fault of TestFaulty's store.
 const faultName = "PAYACKTEST_STORE_FAULT"
 
 const retention = 24 * time.Hour

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// Killed kills the receiver that start returns so many times, at random moments
-// under load, and lets the last one settle the rest. What was acknowledged must
-// be processed after a restart; in a transaction, exactly once.
+// Killed starts and kills a receiver this many times, at random moments under
+// load, and lets the last one settle the rest. Every acknowledged event must be
+// processed after a restart. A function in a transaction must have its effect
+// exactly once.
 func Killed(t *testing.T, db *sql.DB, kills int, start func() *Process) {
 	t.Helper()
 	MakeTables(t, db)

@@ -13,7 +13,7 @@ import (
 type Row struct {
 	ID       int64
 	Receiver string
-	// Wait is how long from now it is to be attempted.
+	// Wait is how long from now the attempt is due.
 	Wait time.Duration
 	// Late means that the attempt should have begun before: the engine has lost
 	// the row, or has not come to it yet. The engine writes only what it has
