@@ -34,7 +34,7 @@ func explain(d Dialect, op string, err error) error {
 	case dialect.Denied:
 		fix = "; give the pool's user the right to read and write payack's tables (and to create them, for Migrate)"
 	case dialect.Again:
-		fix = "; somebody else has locked it: it is tried again"
+		fix = "; another transaction held the lock: trying again"
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):

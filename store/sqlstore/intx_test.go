@@ -280,7 +280,7 @@ func TestAnotherStoreIsRefused(t *testing.T) {
 			require.Error(t, err)
 			require.NotContains(t, err.Error(), "\n")
 			if name != "nil" {
-				require.ErrorContains(t, err, "set it to what sqlstore.Open returned")
+				require.ErrorContains(t, err, "set it to the store that sqlstore.Open returned")
 			}
 		})
 	}
@@ -306,8 +306,8 @@ func TestAnotherStoreIsRefused(t *testing.T) {
 		require.ErrorContains(t, last.Err, "Options.Store is a *memstore.Store")
 	})
 	t.Run("outside of a receiver", func(t *testing.T) {
-		require.ErrorContains(t, fn(t.Context(), &payack.PTSEvent{}), "mount the function by a constructor of package handlers")
-		require.ErrorContains(t, fn(payack.WithHeld(t.Context(), &held{store: p.store}), &payack.PTSEvent{}), "leave InsecureProcessWithoutStore out")
+		require.ErrorContains(t, fn(t.Context(), &payack.PTSEvent{}), "pass the function to a constructor of package handlers")
+		require.ErrorContains(t, fn(payack.WithHeld(t.Context(), &held{store: p.store}), &payack.PTSEvent{}), "without InsecureProcessWithoutStore")
 		foreign := &held{store: p.store, claims: []payack.HeldClaim{{ID: "a", Token: "made up"}}}
 		require.ErrorIs(t, fn(payack.WithHeld(t.Context(), foreign), &payack.PTSEvent{}), payack.ErrNotHeld)
 	})
