@@ -589,7 +589,7 @@ func TestRowWithoutALease(t *testing.T) {
 		assert.Equal(t, []string{"running"}, s.states())
 		s.run()
 		require.Eventually(t, func() bool { return len(s.calls()) == 1 }, 30*time.Second, time.Millisecond)
-		assert.Contains(t, s.log.String(), "no lease did")
+		assert.Contains(t, s.log.String(), "without a lease")
 	})
 }
 

@@ -318,7 +318,7 @@ func TestConfig(t *testing.T) {
 		name, want string
 		cfg        riverinbox.Config
 	}{
-		{"another database", "River works here on PostgreSQL", riverinbox.Config{Inbox: inbox.Config{DB: db, Dialect: inbox.MySQL}}},
+		{"another database", "riverinbox needs inbox.PostgreSQL", riverinbox.Config{Inbox: inbox.Config{DB: db, Dialect: inbox.MySQL}}},
 		{"no database", "inbox: Config.DB is nil", riverinbox.Config{}},
 		{"a client without its workers", "Config.Workers is nil", riverinbox.Config{Inbox: inbox.Config{DB: db}, Client: insertOnly}},
 		{"workers without their client", "without a Client", riverinbox.Config{Inbox: inbox.Config{DB: db}, Workers: river.NewWorkers()}},
