@@ -1,6 +1,10 @@
-// Package envelope opens and seals what the providers wrap around a message:
-// the AES-ECB envelope of PTS and the post_hash of Payatom. Bytes go in, bytes
-// come out; what they say is for package verify.
+// Package envelope encrypts and decrypts the envelopes that providers put around
+// a message: PTS's AES-ECB envelope and Payatom's post_hash. It handles bytes
+// only; package verify interprets the contents.
+//
+// An envelope that does not open is [payack.ErrEnvelope] without a cause: a caller
+// who passes the error on must not become a padding oracle. Opening authenticates
+// the contents for [Payatom] only.
 package envelope
 
 import (
@@ -11,9 +15,9 @@ import (
 	"github.com/payack/payack/internal/strictbase64"
 )
 
-// hidden keeps a cipher out of the reach of printers that follow pointers (the
-// diffs of test libraries): a key schedule begins with the key. What they find
-// is an address, as with [payack.Secret].
+// hidden keeps a cipher from printers that follow pointers, such as the diffs of
+// test libraries: a key schedule begins with the key. They print the address of a
+// function instead, as with [payack.Secret].
 type hidden *func() cipher.Block
 
 func hide(block cipher.Block) hidden {
@@ -25,7 +29,7 @@ func encode(b []byte) []byte {
 	return base64.StdEncoding.AppendEncode(make([]byte, 0, base64.StdEncoding.EncodedLen(len(b))), b)
 }
 
-// decode takes strict base64 and nothing else.
+// decode decodes strict base64.
 func decode[T ~string | ~[]byte](text T) ([]byte, bool) {
 	return strictbase64.Decode(make([]byte, 0, base64.StdEncoding.DecodedLen(len(text))), text)
 }
@@ -41,8 +45,8 @@ func pad(plain []byte) []byte {
 	return out
 }
 
-// unpad takes PKCS#7 padding off. It looks at all bytes of the last block
-// whatever they are, so that its time does not tell which of them is wrong.
+// unpad removes PKCS#7 padding. It always reads the whole last block, so that its
+// time does not depend on which byte is wrong.
 func unpad(padded []byte) ([]byte, bool) {
 	if len(padded) < aes.BlockSize {
 		return nil, false

@@ -16,7 +16,7 @@ import (
 	"github.com/payack/payack/internal/keytext"
 )
 
-// Payatom seals and opens Payatom's post_hash:
+// Payatom seals and opens the post_hash of Payatom's webhook document:
 // base64(IV ‖ HMAC-SHA256(key, ciphertext ‖ IV) ‖ ciphertext) with AES-256-CBC
 // and PKCS#7 under key = SHA-256(secret key). It is safe for concurrent use.
 type Payatom struct {
@@ -35,12 +35,12 @@ const (
 	payatomPrefix = payatomIV + sha256.Size
 )
 
-// NewPayatom returns the envelope for a secret key. The key schedules are
-// built once, here. The error is for an empty key, and one that can never be
-// right.
+// NewPayatom returns the envelope for a secret key. It builds the key schedules
+// once: keep the result. An empty key is an error, and so is a text that cannot
+// be a key as Payatom issued it, such as one that ends with a line break.
 func NewPayatom(secretKey payack.Secret) (*Payatom, error) {
 	if secretKey.IsZero() {
-		return nil, errors.New("payack: SecretKey: it is empty; an empty key would let anybody sign")
+		return nil, errors.New("payack: SecretKey: it is empty, and anybody can sign with an empty key; give the account's secret key")
 	}
 	if problem := keytext.Problem(secretKey.Reveal()); problem != "" {
 		return nil, errors.New("payack: SecretKey: " + problem)
@@ -55,15 +55,15 @@ func NewPayatom(secretKey payack.Secret) (*Payatom, error) {
 	return e, nil
 }
 
-// Seal returns the envelope of plain under a fresh random IV.
+// Seal encrypts plain under a fresh random IV and returns the envelope.
 func (e *Payatom) Seal(plain []byte) string {
 	var iv [payatomIV]byte
-	_, _ = rand.Read(iv[:]) // never fails: it ends the program instead
+	_, _ = rand.Read(iv[:]) // crypto/rand ends the program rather than fail
 	return e.SealIV(plain, iv)
 }
 
-// SealIV is Seal with the IV chosen by the caller, for reproducible tests. Two
-// envelopes of one key must not share an IV.
+// SealIV is Seal with an IV that the caller chooses, for reproducible tests. It is
+// unsafe elsewhere: two envelopes under one key must not share an IV.
 func (e *Payatom) SealIV(plain []byte, iv [aes.BlockSize]byte) string {
 	ciphertext := pad(plain)
 	cipher.NewCBCEncrypter((*e.block)(), iv[:]).CryptBlocks(ciphertext, ciphertext)
@@ -75,8 +75,8 @@ func (e *Payatom) SealIV(plain []byte, iv [aes.BlockSize]byte) string {
 	return string(encode(append(blob, ciphertext...)))
 }
 
-// Open returns what is sealed in an envelope. The MAC is checked, in constant
-// time, before anything is decrypted. Every failure is the same error,
+// Open decrypts an envelope and returns its contents, which its MAC authenticates.
+// It checks the MAC in constant time before it decrypts. Every failure is
 // [payack.ErrEnvelope].
 func (e *Payatom) Open(sealed string) ([]byte, error) {
 	blob, ok := decode(sealed)
@@ -90,7 +90,7 @@ func (e *Payatom) Open(sealed string) ([]byte, error) {
 	if !genuine {
 		return nil, payack.ErrEnvelope
 	}
-	// CBC from the end: a decrypter would copy the whole key schedule.
+	// CBC by hand, from the end: cipher.NewCBCDecrypter would copy the key schedule.
 	block := (*e.block)()
 	for at := len(ciphertext) - aes.BlockSize; at >= 0; at -= aes.BlockSize {
 		before := iv
@@ -108,7 +108,7 @@ func (e *Payatom) Open(sealed string) ([]byte, error) {
 	return plain, nil
 }
 
-// mac returns the HMAC over ciphertext ‖ IV, to be put back into the pool.
+// mac returns the HMAC over ciphertext ‖ IV. The caller puts it back into the pool.
 func (e *Payatom) mac(ciphertext, iv []byte) *payatomMAC {
 	m := e.macs.Get().(*payatomMAC)
 	m.Reset()

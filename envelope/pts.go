@@ -10,29 +10,28 @@ import (
 	"github.com/payack/payack/internal/keytext"
 )
 
-// PTSEncoding says how a PTS safecode becomes an AES key. The documents don't
-// tell; working code uses the bytes as they are.
+// PTSEncoding selects how a PTS safecode becomes an AES key. PTS's documents don't
+// say which one applies. Third-party code that works with PTS uses [PTSRaw].
 type PTSEncoding string
 
 // The encodings.
 const (
-	// PTSRaw: the safecode's own bytes, 32 characters are an AES-256 key.
+	// PTSRaw uses the safecode's bytes as the key: 32 characters are AES-256.
 	PTSRaw PTSEncoding = "raw"
-	// PTSHex: the bytes that its hex digits stand for, 32 digits are AES-128.
+	// PTSHex decodes the safecode from hex: 32 digits are AES-128.
 	PTSHex PTSEncoding = "hex"
 )
 
-// PTS seals and opens the envelopes of PTS: AES-ECB with PKCS#7 padding under
-// the safecode, in standard base64. It is safe for concurrent use.
+// PTS seals and opens the envelope of PTS's API v2 document: AES-ECB with PKCS#7
+// padding under the safecode, in standard base64. It is safe for concurrent use.
 //
-// ECB has no authentication and shows equal blocks; a signature inside is what
-// makes the contents trustworthy. Treat what comes out as hostile until that
-// signature has been verified.
+// ECB does not authenticate, and it shows which plaintext blocks are equal. Treat
+// opened contents as hostile until the signature inside them has been verified.
 type PTS struct{ block hidden }
 
-// NewPTS returns the envelope for a safecode; the empty encoding is [PTSRaw].
-// The key schedule is built once, here. The error names what is wrong with the
-// safecode and not its text.
+// NewPTS returns the envelope for a safecode, whose key has 16, 24 or 32 bytes.
+// The empty encoding is [PTSRaw]. NewPTS builds the key schedule once: keep the
+// result. The error says what is wrong with the safecode without repeating it.
 func NewPTS(safecode payack.Secret, encoding PTSEncoding) (*PTS, error) {
 	if problem := keytext.Problem(safecode.Reveal()); problem != "" {
 		return nil, errors.New("payack: Safecode: " + problem)
@@ -44,19 +43,19 @@ func NewPTS(safecode payack.Secret, encoding PTSEncoding) (*PTS, error) {
 	case PTSHex:
 		var err error
 		if key, err = hex.DecodeString(safecode.Reveal()); err != nil {
-			return nil, fmt.Errorf(`payack: Safecode: it has characters that are no hex digits; use the encoding "raw" or check the safecode`)
+			return nil, fmt.Errorf(`payack: Safecode: it has characters that are not hex digits; use the encoding "raw" or check the safecode`)
 		}
 	default:
 		return nil, fmt.Errorf(`payack: SafecodeEncoding: unknown encoding %q; choose "raw" or "hex"`, string(encoding))
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, fmt.Errorf("payack: Safecode: %d bytes are no AES key under the encoding %q; 16, 24 or 32 are, or set NoEnvelopes", len(key), string(encoding))
+		return nil, fmt.Errorf("payack: Safecode: %d bytes are no AES key under the encoding %q; give a safecode of 16, 24 or 32 bytes, or set NoEnvelopes", len(key), string(encoding))
 	}
 	return &PTS{block: hide(block)}, nil
 }
 
-// Seal returns the envelope of plain.
+// Seal encrypts plain and returns the envelope.
 func (e *PTS) Seal(plain []byte) []byte {
 	padded, block := pad(plain), (*e.block)()
 	for b := padded; len(b) > 0; b = b[aes.BlockSize:] {
@@ -65,10 +64,9 @@ func (e *PTS) Seal(plain []byte) []byte {
 	return encode(padded)
 }
 
-// Open returns what is sealed in an envelope. Every failure is the same error,
-// [payack.ErrEnvelope]: bad base64 cannot be told from bad padding.
-//
-// The text is not authenticated.
+// Open decrypts an envelope and returns its contents, which are not authenticated.
+// Every failure is [payack.ErrEnvelope], bad base64 as well as bad padding. Of the
+// texts sealed under another key, about one in 256 opens all the same.
 func (e *PTS) Open(sealed []byte) ([]byte, error) {
 	buf, ok := decode(sealed)
 	if !ok || len(buf) == 0 || len(buf)%aes.BlockSize != 0 {

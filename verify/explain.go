@@ -9,32 +9,34 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// Explanation tells step by step what a verifier makes of a message, for a
-// person who asks why a callback is refused. It is made by the very code that
-// verifies.
+// Explanation lists what a verifier did with a message, for a person who wants to
+// know why a callback is refused. The code that verifies writes it, so the two
+// cannot differ.
 //
-// It holds the message's contents, opened and perhaps not authentic: show it to
-// whoever may see payments, and decide nothing on it. Keys in signed texts are
-// redacted, and no expected signature is in it. Names and texts of members are
-// the sender's: escape them before a terminal sees them.
+// It holds the message's decrypted contents, which may be forged: show it only to
+// people who may see payments, and base no decision on it. Keys are redacted, and
+// expected signatures are left out. Member names and values are the sender's:
+// escape them before you print them to a terminal.
 type Explanation struct {
+	// Steps are in the order in which the verifier took them.
 	Steps []Step
-	// Event and Err are what Verify returns: an event whose signature is right and
-	// that breaks a rule stands beside its error.
+	// Event and Err are what Verify returns. Both are set where the signature
+	// matches and the event breaks a rule ([payack.ErrInvalid]).
 	Event payack.Event
 	Err   error
 }
 
 // Step is one step of an [Explanation].
 type Step struct {
-	// Name is shape, header, envelope, field, signature, signed text, key, or hint
-	// for what would have verified.
+	// Name is shape, header, envelope, field, signature, signed text, key or hint.
+	// A hint names a change under which the message would have verified.
 	Name string
+	// Text is one line of English for a person.
 	Text string
 }
 
-// trace collects steps. A nil trace collects nothing, which is how callbacks
-// are verified.
+// trace collects the steps of an explanation. Verify passes nil, which collects
+// nothing.
 type trace struct{ steps []Step }
 
 func (t *trace) note(name, text string) {
@@ -56,7 +58,7 @@ func (t *trace) fields(fields []strict.Field) {
 	}
 }
 
-// signed notes the text that a scheme signs, without the secret at its end.
+// signed notes the text that a scheme signs, with the secret at its end redacted.
 func (t *trace) signed(scheme payack.Scheme, text []byte, secret payack.Secret) {
 	if t == nil {
 		return
@@ -85,8 +87,8 @@ func (t *trace) tried(scheme payack.Scheme, key int, ok bool) {
 	t.note("key", fmt.Sprintf("%s: key %d %s", scheme, key+1, verdict))
 }
 
-// explanation drops the nil pointer that comes with an error: an Event that
-// holds one is not nil.
+// explanation replaces a nil event pointer with a nil Event: an interface that
+// holds a nil pointer is not nil.
 func (t *trace) explanation(ev payack.Event, err error) Explanation {
 	if err != nil && !errors.Is(err, payack.ErrInvalid) {
 		ev = nil

@@ -8,13 +8,13 @@ import (
 )
 
 // phpTwins refuses, with a *[strict.Error], a pair of a form that a PHP reader
-// would take for one of these names: one that PHP mangles into it (order.id for
-// order_id), or nests below it (order_id[x]), in any case.
+// would store under one of these names: PHP turns order.id into order_id, and
+// makes order_id[x] an array of that name. Upper and lower case count as equal.
 func phpTwins(fields []strict.Field, names []string) error {
 	for i := range fields {
 		f := &fields[i]
 		if f.Known {
-			continue // by this very name
+			continue
 		}
 		base, whole := php.FormNames(f.Name)
 		for _, name := range names {
@@ -26,10 +26,9 @@ func phpTwins(fields []strict.Field, names []string) error {
 	return nil
 }
 
-// nested returns the object that a form spells with brackets, name[member]=text,
-// as the JSON literal that it would be: its members in their order, each a
-// string. It marks those pairs as known. Pairs that nest deeper, or name no
-// member, are left as they are.
+// nested returns the JSON literal of an object that a form spells with brackets,
+// as name[member]=text. Members keep their order, and each is a string. nested
+// marks those pairs as known. It skips name[] and deeper nesting.
 func nested(fields []strict.Field, name string) (literal string, found bool) {
 	var b []byte
 	for i := range fields {
@@ -53,7 +52,7 @@ func nested(fields []strict.Field, name string) (literal string, found bool) {
 	return string(append(b, '}')), true
 }
 
-// memberOf returns what stands between the brackets of name[member].
+// memberOf returns the member of name[member].
 func memberOf(spelled, name string) (member string, ok bool) {
 	rest, ok := strings.CutPrefix(spelled, name)
 	if !ok || !strings.HasPrefix(rest, "[") || !strings.HasSuffix(rest, "]") {

@@ -8,13 +8,13 @@ import (
 	"github.com/payack/payack"
 )
 
-// The texts below are details of errors: they go to the merchant's log, for whom
-// a text that was mangled on its way looks like a wrong key. No answer has them.
-// But for otherEnds they say only what the sender can see in what it sent, and
-// nothing that depends on a key.
+// The texts below are details of errors. They go to the merchant's log, because a
+// text that was mangled in transit looks like a wrong key. No answer to a provider
+// contains them. Except for otherEnds, they depend on the message alone and not on
+// a key.
 
-// mangledBase64 says why a text is not strict base64, and what does that to one.
-// It is empty for base64.
+// mangledBase64 says why a text is not strict base64 and what usually causes that.
+// It returns "" for strict base64.
 func mangledBase64(text string) string {
 	rest := strings.TrimRight(text, "=")
 	other := strings.IndexFunc(rest, func(r rune) bool {
@@ -24,22 +24,22 @@ func mangledBase64(text string) string {
 	case text == "":
 		return "it is empty"
 	case strings.ContainsAny(text, "\r\n"):
-		return "it has line breaks, as an encoder for mail puts in; send it in one line"
+		return "it has line breaks, as an encoder for mail inserts them; send it in one line"
 	case strings.Contains(text, " "):
-		return "it has blanks, as a form makes of an unescaped +; send each + as %2B"
+		return "it has blanks, which a form makes of an unescaped +; send each + as %2B"
 	case other >= 0 && strings.ContainsRune("-_", rune(rest[other])):
 		return "it is in the URL alphabet; send + and / for - and _"
 	case other >= 0:
 		return "it has characters that base64 doesn't have"
 	case len(text)%4 != 0:
-		return "its length is no multiple of 4: the padding, or a part of it, is lost"
+		return "its length is not a multiple of 4: it was cut off, or lost its padding"
 	case len(text)-len(rest) > 2:
 		return "it has too much padding"
 	}
 	return ""
 }
 
-// because joins a statement with its cause, if there is one.
+// because appends a cause to a statement, if there is one.
 func because(statement, cause string) string {
 	if cause == "" {
 		return statement
@@ -47,8 +47,7 @@ func because(statement, cause string) string {
 	return statement + ": " + cause
 }
 
-// mangledDigits says what a signature of Ptop is that is not 64 lower-case hex
-// digits.
+// mangledDigits describes a signature of Ptop that is not 64 lower-case hex digits.
 func mangledDigits(text string) string {
 	const statement = "it is not 64 lower-case hex digits"
 	b, err := hex.DecodeString(text)
@@ -56,7 +55,7 @@ func mangledDigits(text string) string {
 	case text == "":
 		return because(statement, "it is empty")
 	case err == nil && len(b) == 32:
-		return because(statement, "it has capitals")
+		return because(statement, "it has upper-case digits")
 	case strings.HasPrefix(text, "sha256="):
 		return because(statement, "it begins with sha256=")
 	case len(text) == 44 && mangledBase64(text) == "":
@@ -67,8 +66,8 @@ func mangledDigits(text string) string {
 	return statement
 }
 
-// noSignature says where no signature was found. A header whose name has an
-// underscore may have been there.
+// noSignature says where no signature was found. A proxy may have dropped a header
+// whose name has an underscore.
 func (v *Ptop) noSignature() string {
 	const statement = "there is none in the body or in the configured headers"
 	for _, name := range v.headers {
@@ -79,21 +78,21 @@ func (v *Ptop) noSignature() string {
 	return statement
 }
 
-// otherEnds tries the ends that a body may have had when it was signed, where its
-// raw bytes are, and says which one matches. It only names the cause: who verifies
-// takes the bytes that came.
+// otherEnds says which other line ending the body had when it was signed, if the
+// signature matches one. It applies where the raw bytes are signed. It only names
+// the cause: the message stays refused.
 func (v *Ptop) otherEnds(search *ptopSearch, body string, at int) string {
 	if at >= 0 || !slices.Contains(v.schemes, payack.SchemeHeader) {
 		return ""
 	}
-	search.trace = nil // they are no schemes
+	search.trace = nil // an explanation lists schemes only
 	bare := strings.TrimRight(body, "\r\n")
 	for _, end := range []struct{ text, name string }{{"", "without a line break"}, {"\n", "with LF"}, {"\r\n", "with CRLF"}} {
 		if len(bare)+len(end.text) == len(body) && strings.HasSuffix(body, end.text) {
-			continue // it was tried
+			continue // this is the body as it came
 		}
 		if search.find("", bare, end.text) >= 0 {
-			return "the signature is that of the body " + end.name + " at its end: something on the way changed the end"
+			return "the signature is that of the body " + end.name + " at its end: something in transit changed the end"
 		}
 	}
 	return ""

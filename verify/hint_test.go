@@ -82,10 +82,10 @@ func TestPTSTransactionSignatureHints(t *testing.T) {
 	}{
 		{verify.PTSBase64, nil, "missing or given twice"},
 		{verify.PTSBase64, []string{inBase64, inBase64}, "missing or given twice"},
-		{verify.PTSBase64, []string{inHex}, "hex digits, and base64 is expected"},
+		{verify.PTSBase64, []string{inHex}, "hex digits where base64 is expected"},
 		{verify.PTSBase64, []string{strings.TrimRight(inBase64, "=")}, "padding"},
 		{verify.PTSBase64, []string{inBase64[4:] + "AAA="}, "is wrong"},
-		{verify.PTSHex, []string{inBase64}, "base64, and hex digits are expected"},
+		{verify.PTSHex, []string{inBase64}, "base64 where hex digits are expected"},
 		{verify.PTSHex, []string{strings.ToUpper(inHex)}, "is wrong"},
 	} {
 		v, err := verify.NewPTS(verify.PTSOptions{TransactionSignature: c.encoding})
@@ -130,7 +130,7 @@ func TestPtopHints(t *testing.T) {
 	require.NoError(t, err)
 	for sent, says := range map[string]string{
 		"":                      "it is empty",
-		strings.ToUpper(good):   "capitals",
+		strings.ToUpper(good):   "upper-case digits",
 		"sha256=" + good:        "begins with sha256=",
 		encodeBase64(raw):       "it is base64",
 		good + " ":              "white space",
@@ -177,10 +177,10 @@ func TestPtopExplainsLineBreaks(t *testing.T) {
 			}
 			assert.Equal(t, payack.ReasonSignature, refusedPtop(t, ev, err).Reason)
 			require.Len(t, hints, 1, "%q for %q", sent, signed)
-			assert.Equal(t, "no signing key matches it under the schemes that are tried: "+hints[0], refusedPtop(t, ev, err).Detail)
+			assert.Equal(t, "no signing key matches it under the configured schemes: "+hints[0], refusedPtop(t, ev, err).Detail)
 			pinned := newPtop(t, verify.PtopOptions{Schemes: []payack.Scheme{payack.SchemeSpliced}})
 			ev, err = pinned.Verify(m, keys)
-			assert.Equal(t, "no signing key matches it under the schemes that are tried", refusedPtop(t, ev, err).Detail)
+			assert.Equal(t, "no signing key matches it under the configured schemes", refusedPtop(t, ev, err).Detail)
 			assert.Contains(t, hints[0], says)
 			assert.NotContains(t, strings.Join(hints, ""), ptopSum(ptopKeyText, ptopJSON+signed))
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// PayatomKeys are the prepared secret keys of one Payatom account. They are
-// safe for concurrent use; build them once, not for each request.
+// PayatomKeys are the secret keys of one Payatom account with their key schedules.
+// They are safe for concurrent use; build them once, not for each request.
 type PayatomKeys struct {
 	tenant string
 	keys   []payatomKey
@@ -24,9 +24,10 @@ type payatomKey struct {
 	envelope *envelope.Payatom
 }
 
-// NewPayatomKeys prepares secret keys, several for rotation. The tenant is the
-// scope of once-only when several accounts share an endpoint. Errors name the
-// member and the fix.
+// NewPayatomKeys prepares the secret keys of an account: at least one, and several
+// while keys are rotated. The tenant tells accounts apart that share an endpoint:
+// it becomes part of each event's identity. It may be empty. An error names the
+// key by its position and the fix.
 func NewPayatomKeys(tenant string, secretKeys ...payack.Secret) (*PayatomKeys, error) {
 	if err := checkSecrets("SecretKeys", secretKeys); err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func NewPayatomKeys(tenant string, secretKeys ...payack.Secret) (*PayatomKeys, e
 	return k, nil
 }
 
-// Secrets returns a copy of the secret keys that it was made of.
+// Secrets returns a copy of the secret keys.
 func (k *PayatomKeys) Secrets() []payack.Secret {
 	secrets := make([]payack.Secret, len(k.keys))
 	for i := range k.keys {
@@ -51,22 +52,25 @@ func (k *PayatomKeys) Secrets() []payack.Secret {
 	return secrets
 }
 
-// Tenant returns the scope that the keys were made for.
+// Tenant returns the tenant that was given to [NewPayatomKeys].
 func (k *PayatomKeys) Tenant() string { return k.tenant }
 
-// PayatomOptions says which readings of Payatom's documents a verifier takes.
+// PayatomOptions selects which readings of Payatom's webhook document a verifier
+// accepts. The zero value accepts JSON under either spelling of the amount.
 type PayatomOptions struct {
-	// Body is the one format that the endpoint takes; empty is JSON. An older
-	// generation of the gateway sends forms.
+	// Body is the one format that the endpoint accepts; empty is [BodyJSON]. An
+	// older generation of the gateway sends forms.
 	Body Body
-	// Numbers are the texts of the amount that may have been signed, literal
-	// and php; empty takes both. Pin the one that your webhooks report.
+	// Numbers lists which spelling of the amount the gateway may have hashed:
+	// [payack.SchemeLiteral] is the text as sent, [payack.SchemePHP] is what PHP
+	// writes for that number (100 for 100.00). Empty accepts both. The document
+	// doesn't say which one applies: pin the one that your webhooks report.
 	Numbers []payack.Scheme
-	// Sniff takes JSON under any content type.
+	// Sniff accepts JSON under any content type. It can't be set with [BodyForm].
 	Sniff bool
 }
 
-// Payatom verifies webhooks of Payatom.
+// Payatom verifies webhooks of Payatom. It is safe for concurrent use.
 type Payatom struct {
 	body         Body
 	literal, php bool
@@ -74,7 +78,7 @@ type Payatom struct {
 	options      PayatomOptions
 }
 
-// NewPayatom returns a verifier. Errors name the option and the fix.
+// NewPayatom returns a verifier. An error names the option and the fix.
 func NewPayatom(o PayatomOptions) (*Payatom, error) {
 	body, err := checkBody(o.Body)
 	if err != nil {
@@ -94,29 +98,27 @@ func NewPayatom(o PayatomOptions) (*Payatom, error) {
 	}, nil
 }
 
-// Options returns the options that the verifier was made of. Do not change what
-// they hold.
+// Options returns the verifier's options. Do not change their slices.
 func (v *Payatom) Options() PayatomOptions { return v.options }
 
-// Accepts reports whether Verify takes bodies of this Content-Type.
+// Accepts reports whether Verify accepts bodies of this Content-Type.
 func (v *Payatom) Accepts(contentType string) bool {
 	m := media(contentType)
 	return v.sniff || v.body == BodyJSON && m == mediaJSON || v.body == BodyForm && m == mediaForm
 }
 
-// Where the amount that is signed stands, the first that is there.
+// The names of the signed amount. The first one that a message has is signed.
 var (
 	webhookAmount = payatomAmounts("received_amount")
 	formAmount    = payatomAmounts("received_amount", "amount")
 	pollingAmount = payatomAmounts("received_amount", "recieved_amount", "amount")
 )
 
-// payatomNames are the names that the signed amount may have, in their order,
-// with the members that are known where it has the name of the same index.
+// payatomNames are the member names of one kind of message.
 type payatomNames struct {
-	amounts []string
-	known   []known
-	decide  []string // all that may be signed
+	amounts []string // names that the signed amount may have, by precedence
+	known   []known  // known[i] are the members where the amount is amounts[i]
+	decide  []string // every name that may be signed
 	all     []string
 }
 
@@ -130,8 +132,8 @@ func payatomAmounts(amounts ...string) *payatomNames {
 	return n
 }
 
-// amount returns the index of the name that the signed amount has. Without an
-// amount it is the first name, whose field is missing.
+// amount returns the index in amounts of the signed amount's name, and 0 where the
+// message has no amount.
 func (n *payatomNames) amount(fields []strict.Field) int {
 	for i, name := range n.amounts {
 		if strict.Find(fields, name) != nil {
@@ -141,17 +143,19 @@ func (n *payatomNames) amount(fields []strict.Field) int {
 	return 0
 }
 
-// Verify decodes and verifies a webhook. That it verifies does not tell where
-// order_id ends and received_amount begins: see [payack.PayatomEvent].
+// Verify decodes and verifies a webhook. post_hash joins order_id, received_amount
+// and status without separators, so a verified event does not prove where order_id
+// ends and received_amount begins: see [payack.PayatomEvent] before you credit.
 //
-// An event that breaks a rule comes back beside the error, which is
-// [payack.ErrInvalid]: its hash is right, and it is not to be acted on. With
-// every other error the event is nil.
+// The error is [payack.ErrMalformed], [payack.ErrEnvelope], [payack.ErrSignature],
+// [payack.ErrInvalid], or [payack.ErrUnknownTenant] for nil keys. With ErrInvalid
+// the hash matches and the event breaks a rule: Verify returns both, and the event
+// must not be acted on. With every other error the event is nil.
 func (v *Payatom) Verify(m Message, k *PayatomKeys) (*payack.PayatomEvent, error) {
 	return v.run(m, k, nil)
 }
 
-// Explain verifies like Verify, and tells each step.
+// Explain verifies like Verify and lists each step.
 func (v *Payatom) Explain(m Message, k *PayatomKeys) Explanation {
 	var t trace
 	ev, err := v.run(m, k, &t)
@@ -177,12 +181,15 @@ func (v *Payatom) run(m Message, k *PayatomKeys, t *trace) (*payack.PayatomEvent
 	return ev, nil
 }
 
-// VerifyPolling verifies the response of status_polling.php, whose post_hash is
-// made like a webhook's; the amount is the first of received_amount,
-// recieved_amount and amount. What else it says stands under Unsigned. The
-// event is not checked further (payack.PayatomEvent.Check), but for the length of
-// order_id: compare it with what you asked for. An order_id of 64 bytes or more
-// is [payack.ErrInvalid], with the event beside it.
+// VerifyPolling verifies the response of status_polling.php. Its post_hash is made
+// like a webhook's, over order_id, status and the first amount that the response
+// has of received_amount, recieved_amount and amount. The other members are under
+// Unsigned.
+//
+// VerifyPolling does not call [payack.PayatomEvent.Check]: compare the event with
+// the order that you asked for. An order_id of 64 bytes or more is
+// [payack.ErrInvalid], with the event beside the error. The other errors are those
+// of Verify.
 func (v *Payatom) VerifyPolling(body []byte, k *PayatomKeys) (*payack.PayatomEvent, error) {
 	asJSON := *v
 	asJSON.body = BodyJSON
@@ -199,12 +206,12 @@ func (v *Payatom) verify(body string, names *payatomNames, k *PayatomKeys, t *tr
 	if err != nil {
 		return nil, malformed(payack.Payatom, err)
 	}
-	// One of the names of the amount is signed; the others may hold anything,
-	// but nothing may be taken for one of them.
+	// One name of the amount is signed. Members under the other names may hold
+	// anything, but a name that differs from one of them by case is refused.
 	which := names.amount(fields)
 	amountName := names.amounts[which]
 	if err = names.known[which].mark(fields); err == nil && len(names.amounts) > 1 {
-		err = strict.Twins(fields, names.amounts) // of a single one, mark has refused them
+		err = strict.Twins(fields, names.amounts) // mark does this for a single name
 	}
 	if err == nil && v.body == BodyForm {
 		err = phpTwins(fields, names.decide)
@@ -213,7 +220,7 @@ func (v *Payatom) verify(body string, names *payatomNames, k *PayatomKeys, t *tr
 		return nil, malformed(payack.Payatom, err)
 	}
 	t.fields(fields)
-	// Either may be the signed one there, so neither is a member that isn't.
+	// A form may sign either of the two, so neither can be ignored as unsigned.
 	if v.body == BodyForm && strict.Find(fields, "received_amount") != nil && strict.Find(fields, "amount") != nil {
 		return nil, reject(payack.Payatom, payack.ReasonMalformed, "both received_amount and amount are there")
 	}
@@ -250,9 +257,9 @@ func (v *Payatom) verify(body string, names *payatomNames, k *PayatomKeys, t *tr
 	return ev, nil
 }
 
-// refundInfo returns refund_info as it is given, or the object that a form spells
-// with brackets. Where a form has both, the plain one counts, and the others are
-// unknown members.
+// refundInfo returns refund_info as sent, or the object that a form spells with
+// brackets. Where a form has both, the plain one counts and the pairs with brackets
+// are unknown members.
 func (m *members) refundInfo(body Body) payack.Text {
 	if strict.Find(m.fields, "refund_info") == nil && body == BodyForm {
 		if literal, found := nested(m.fields, "refund_info"); found {
@@ -262,21 +269,21 @@ func (m *members) refundInfo(body Body) payack.Text {
 	return m.shown("refund_info")
 }
 
-// payatomBlock is MD5's block. The secret comes last in what is hashed, so two ids
-// that collide over whole blocks have the same hash with every amount, status and
-// secret; a shorter id has the rest of the text in its block.
+// payatomBlock is MD5's block size. The secret comes last in the hashed text, so
+// two ids that collide over whole blocks have the same hash under every amount,
+// status and secret. A shorter id shares its block with the text that follows.
 const payatomBlock = 64
 
 // payatomBlob is the base64 length of IV, MAC and three blocks: 32 hex digits
 // and their padding.
 const payatomBlob = 128
 
-// verifyHash opens the hash with each key and compares it with that of the
-// literal text of the amount, then, where PHP may have signed, with that of PHP's
-// text.
+// verifyHash opens the hash with each key. It compares the contents with the MD5
+// over the amount's literal, then, where PHP may have signed, with the MD5 over
+// PHP's text of the amount.
 func (v *Payatom) verifyHash(ev *payack.PayatomEvent, hash string, amount *strict.Field, asPHP bool, k *PayatomKeys, t *trace) error {
 	if len(hash) != payatomBlob {
-		return reject(payack.Payatom, payack.ReasonEnvelope, because("post_hash has not the 128 characters of a hash", mangledBase64(hash)))
+		return reject(payack.Payatom, payack.ReasonEnvelope, because("post_hash is not 128 characters long", mangledBase64(hash)))
 	}
 	phpText, tryPHP := ev.ReceivedAmount.String(), asPHP && !v.literal
 	if asPHP && amount != nil {
@@ -312,7 +319,7 @@ func (v *Payatom) verifyHash(ev *payack.PayatomEvent, hash string, amount *stric
 
 func (k *payatomKey) matches(sum []byte, scheme payack.Scheme, key int, t *trace, parts ...string) bool {
 	if t != nil {
-		var text []byte // not strings.Join, through which parts would escape
+		var text []byte // strings.Join would make parts escape to the heap
 		for _, p := range parts {
 			text = append(text, p...)
 		}
@@ -324,8 +331,8 @@ func (k *payatomKey) matches(sum []byte, scheme payack.Scheme, key int, t *trace
 	return equal
 }
 
-// payatomMD5 returns the lower-case hex MD5 of the joined parts and the secret.
-// MD5 is what the gateway uses; what protects the hash is the envelope's MAC.
+// payatomMD5 returns the lower-case hex MD5 of the joined parts and the secret. The
+// gateway dictates MD5; the envelope's MAC protects the hash.
 func payatomMD5(secret payack.Secret, parts ...string) (digits [2 * md5.Size]byte) {
 	var buf [256]byte
 	text := buf[:0]

@@ -10,18 +10,19 @@ import (
 	"github.com/payack/payack/envelope"
 )
 
-// PayatomSigner makes the hashes of Payatom's messages, as the gateway does
-// for webhooks and the merchant for requests. It is safe for concurrent use.
+// PayatomSigner makes the hashes of Payatom's messages: the gateway's for webhooks
+// and polling responses, the merchant's for requests. It is safe for concurrent
+// use.
 //
-// How payout webhooks and complaints are signed is not known, so there is no
-// method for them.
+// Payatom's documents don't say how payout webhooks and complaints are signed, so
+// no method makes those.
 type PayatomSigner struct {
 	secret   payack.Secret
 	envelope *envelope.Payatom
 }
 
-// NewPayatomSigner returns a signer. The error is for an empty key, and one that
-// can never be right.
+// NewPayatomSigner returns a signer. It refuses the same keys as
+// [envelope.NewPayatom].
 func NewPayatomSigner(secretKey payack.Secret) (*PayatomSigner, error) {
 	e, err := envelope.NewPayatom(secretKey)
 	if err != nil {
@@ -30,9 +31,9 @@ func NewPayatomSigner(secretKey payack.Secret) (*PayatomSigner, error) {
 	return &PayatomSigner{secret: secretKey, envelope: e}, nil
 }
 
-// PostHash returns the post_hash of a webhook, or of a polling response, over
-// these texts. It is empty, which no receiver takes, for an order_id of 64 bytes
-// or more: such a hash could be that of another order.
+// PostHash returns the post_hash of a webhook or of a polling response over these
+// texts. For an order_id of 64 bytes or more it returns "", which every receiver
+// refuses: such a hash could also be that of another order.
 func (s *PayatomSigner) PostHash(orderID, receivedAmount, status string) string {
 	if len(orderID) >= payatomBlock {
 		return ""
@@ -40,8 +41,8 @@ func (s *PayatomSigner) PostHash(orderID, receivedAmount, status string) string 
 	return s.seal(orderID, receivedAmount, status)
 }
 
-// PostHashIV is PostHash with the IV chosen by the caller, for reproducible
-// tests only.
+// PostHashIV is PostHash with an IV that the caller chooses, for reproducible tests
+// only: see [envelope.Payatom.SealIV].
 func (s *PayatomSigner) PostHashIV(iv [aes.BlockSize]byte, orderID, receivedAmount, status string) string {
 	if len(orderID) >= payatomBlock {
 		return ""
@@ -53,9 +54,8 @@ func (s *PayatomSigner) PostHashIV(iv [aes.BlockSize]byte, orderID, receivedAmou
 // PollingHash returns the post_hash of a request to status_polling.php.
 func (s *PayatomSigner) PollingHash(refCode, pid string) string { return s.seal(refCode, pid) }
 
-// PayoutStatusHash returns the post_hash of a request to
-// order_status_polling.php; like PostHash it is empty for an order_id of 64 bytes
-// or more.
+// PayoutStatusHash returns the post_hash of a request to order_status_polling.php.
+// Like PostHash it returns "" for an order_id of 64 bytes or more.
 func (s *PayatomSigner) PayoutStatusHash(orderID, pid string) string {
 	if len(orderID) >= payatomBlock {
 		return ""
@@ -63,15 +63,16 @@ func (s *PayatomSigner) PayoutStatusHash(orderID, pid string) string {
 	return s.seal(orderID, pid)
 }
 
-// ReconcileSignature returns the signature of a reconciliation request, hex
-// SHA-256 of pid, secret key and the date as DD-MM-YYYY.
+// ReconcileSignature returns the signature of a reconciliation request: the
+// lower-case hex SHA-256 of pid, secret key and date. The date is DD-MM-YYYY and
+// is not checked.
 func (s *PayatomSigner) ReconcileSignature(pid, date string) string {
 	sum := sha256.Sum256([]byte(pid + s.secret.Reveal() + date))
 	return hex.EncodeToString(sum[:])
 }
 
-// Opens reports whether hash is a post_hash over these parts under this key: the
-// gateway's side of PollingHash and PayoutStatusHash, for fake gateways.
+// Opens reports whether hash is a post_hash over these parts, in this order, under
+// this key. Fake gateways check PollingHash and PayoutStatusHash with it.
 func (s *PayatomSigner) Opens(hash string, parts ...string) bool {
 	sum, err := s.envelope.Open(hash)
 	if err != nil {

@@ -22,42 +22,44 @@ import (
 const ptopSignature = "signature"
 
 var (
-	// The message is signed like all of a body, and only shown.
+	// The message is signed with the rest of the body, but nothing is decided by it.
 	ptopMembers = knownOf([]string{"success", "transaction_id", "order_id", ptopSignature}, "message")
 
-	// Ptop's API v3 document puts the signature into the very body that it
-	// signs, which cannot be. These are the readings under which it can; which
-	// of them Ptop uses is unconfirmed.
+	// Ptop's API v3 document puts the signature into the body that it signs. A body
+	// cannot contain its own HMAC, so these are the readings that work. Which one
+	// Ptop uses is unconfirmed.
 	ptopJSONSchemes = []payack.Scheme{payack.SchemeHeader, payack.SchemeSpliced, payack.SchemeReencoded, payack.SchemeBlanked}
 	ptopFormSchemes = []payack.Scheme{payack.SchemeHeader, payack.SchemeForm, payack.SchemeFormRebuilt}
 
-	// The document names neither a header nor whether there is one, so these
-	// names are unconfirmed: the usual one, and that of the key.
+	// The document does not mention a header. These names are unconfirmed: the
+	// customary one, and the name of the key.
 	ptopHeaders = []string{"X-Signature", "the_signature"}
 )
 
-// PtopKeys holds a tenant's signing keys ("the_signature" in Ptop's API v3
-// document), prepared for verifying. It is safe for concurrent use.
+// PtopKeys are the signing keys of one Ptop account ("the_signature" in Ptop's API
+// v3 document), prepared for verifying. They are safe for concurrent use; build
+// them once, not for each request.
 type PtopKeys struct {
 	tenant  string
 	secrets []payack.Secret
 	keys    []ptopKey
 }
 
-// ptopKey pools keyed HMAC states: keying one hashes two blocks and allocates,
-// which a short callback does not need to pay for each time.
+// ptopKey pools keyed HMAC states: keying one allocates and hashes two blocks,
+// which is much for a short callback.
 type ptopKey struct{ states sync.Pool }
 
 type ptopState struct {
 	mac    hash.Hash
-	chunk  [1024]byte // a MAC takes bytes
+	chunk  [1024]byte // for the conversion of strings: a MAC is written to in bytes
 	sum    [sha256.Size]byte
 	digits [2 * sha256.Size]byte
 }
 
-// NewPtopKeys prepares the signing keys of a tenant; the tenant is empty where
-// there is only one. Several keys are for rotation. No key at all, and an empty
-// one, are errors.
+// NewPtopKeys prepares the signing keys of an account: at least one, and several
+// while keys are rotated. The tenant tells accounts apart that share an endpoint:
+// it becomes part of each event's identity. It may be empty. An error names the
+// key by its position and the fix.
 func NewPtopKeys(tenant string, signingKeys ...payack.Secret) (*PtopKeys, error) {
 	if err := checkSecrets("SigningKeys", signingKeys); err != nil {
 		return nil, err
@@ -71,30 +73,33 @@ func NewPtopKeys(tenant string, signingKeys ...payack.Secret) (*PtopKeys, error)
 	return k, nil
 }
 
-// Tenant returns the scope of the keys, which is part of an event's identity.
+// Tenant returns the tenant that was given to [NewPtopKeys].
 func (k *PtopKeys) Tenant() string { return k.tenant }
 
-// Secrets returns a copy of the signing keys that it was made of.
+// Secrets returns a copy of the signing keys.
 func (k *PtopKeys) Secrets() []payack.Secret { return slices.Clone(k.secrets) }
 
-// PtopOptions says what a verifier of Ptop's callbacks takes. The zero value
-// takes JSON under every scheme there is for it.
+// PtopOptions selects which readings of Ptop's API v3 document a verifier accepts.
+// The zero value accepts JSON under every scheme for JSON.
 type PtopOptions struct {
-	// Body is the one format that is taken, JSON when empty. Ptop's API v3
-	// document shows JSON and reads a form.
+	// Body is the one format that the endpoint accepts; empty is [BodyJSON]. Ptop's
+	// document shows a JSON body, but its sample program reads a form.
 	Body Body
-	// Schemes pins the readings of the document that may match, in the order
-	// in which they are tried; empty means every one that fits the body. Pin
-	// the one that a genuine callback's event reports.
+	// Schemes lists the readings that may match, in the order in which they are
+	// tried. Empty is every one for the body. JSON has [payack.SchemeHeader],
+	// [payack.SchemeSpliced], [payack.SchemeReencoded] and [payack.SchemeBlanked];
+	// forms have SchemeHeader, [payack.SchemeForm] and [payack.SchemeFormRebuilt].
+	// Pin the one that the event of a genuine callback reports.
 	Schemes []payack.Scheme
-	// Headers are the names of the headers that may carry the signature; empty
-	// means X-Signature and the_signature (unconfirmed).
+	// Headers are the names of the headers that may carry the signature; empty is
+	// X-Signature and the_signature. Whether Ptop uses a header is unconfirmed.
 	Headers []string
-	// Custom is the merchant's own reading; it is tried in place of all others,
-	// under the scheme custom. Read first what a [PtopReading] must guarantee.
+	// Custom is the merchant's own reading. It replaces all others: leave Schemes
+	// and Headers empty. Events report [payack.SchemeCustom]. A wrong reading is
+	// unsafe: see what a [PtopReading] must guarantee.
 	Custom PtopReading
-	// Sniff takes JSON under any content type, for senders that announce it
-	// wrongly.
+	// Sniff accepts JSON under any content type, for senders that announce another
+	// one. It can't be set with [BodyForm].
 	Sniff bool
 }
 
@@ -108,8 +113,7 @@ type Ptop struct {
 	options PtopOptions
 }
 
-// Options returns the options that the verifier was made of. Do not change what
-// they hold.
+// Options returns the verifier's options. Do not change their slices.
 func (v *Ptop) Options() PtopOptions { return v.options }
 
 // NewPtop returns a verifier. An error names the option and the fix.
@@ -119,7 +123,7 @@ func NewPtop(o PtopOptions) (*Ptop, error) {
 		return nil, err
 	}
 	if o.Sniff && body == BodyForm {
-		return nil, errors.New(`payack: Sniff: it takes JSON under any content type and does not go with Body "form"; leave out one of the two`)
+		return nil, errors.New(`payack: Sniff: it takes JSON under any content type and Body is "form"; leave one of the two out`)
 	}
 	fit, other, otherBody := ptopJSONSchemes, ptopFormSchemes, BodyForm
 	if body == BodyForm {
@@ -158,7 +162,7 @@ func NewPtop(o PtopOptions) (*Ptop, error) {
 	return v, nil
 }
 
-// Accepts reports whether a message of this content type is looked at.
+// Accepts reports whether Verify accepts bodies of this Content-Type.
 func (v *Ptop) Accepts(contentType string) bool {
 	if v.sniff {
 		return true
@@ -170,27 +174,28 @@ func (v *Ptop) Accepts(contentType string) bool {
 	return media(contentType) == want
 }
 
-// Verify returns the event of a callback that one of the keys signed under one
-// of the schemes. Nil keys verify nothing.
+// Verify decodes a callback and returns its event if one of the keys signed it
+// under one of the configured schemes. The event carries no amount: confirm it
+// before you credit.
 //
-// A callback carries one signature of exactly 64 lower-case hex digits, in a
-// header or in the body; none, and one of another form, is a wrong signature,
-// and two are malformed. After the signature has matched, success,
-// transaction_id and order_id must be there with their types (malformed, null
-// too).
+// The error is one of these:
+//   - [payack.ErrMalformed]: the body can't be read, two signatures are there, or
+//     the signature matches and success, transaction_id or order_id is missing,
+//     null or of another type.
+//   - [payack.ErrSignature]: no key matches, there is no signature, or it is not 64
+//     lower-case hex digits. Nil keys match nothing.
+//   - [payack.ErrInvalid]: the signature matches and the event breaks a rule, such
+//     as an empty id. Verify returns the event too; it must not be acted on. With
+//     every other error the event is nil.
 //
-// An event that breaks a rule (an empty id) comes back beside the error, which is
-// [payack.ErrInvalid]: it is authentic, and not to be acted on. With every other
-// error the event is nil.
+// The member message may hold any JSON value and never refuses a callback.
 //
-// The message is only shown, and refuses nothing: it may hold any JSON value.
-//
-// Under the scheme reencoded, PHP's text was signed; Message and Extra hold the
-// literal as sent, which may be another spelling of a number, or an object for
-// a list.
+// Under the scheme reencoded, the signature covers PHP's text of the body. Message
+// and Extra hold the literals as sent, which may spell a number in another way, or
+// write {} where PHP's text has [].
 func (v *Ptop) Verify(m Message, k *PtopKeys) (*payack.PtopEvent, error) { return v.run(m, k, nil) }
 
-// Explain verifies like Verify, and tells each step.
+// Explain verifies like Verify and lists each step.
 func (v *Ptop) Explain(m Message, k *PtopKeys) Explanation {
 	var t trace
 	ev, err := v.run(m, k, &t)
@@ -233,10 +238,10 @@ func (v *Ptop) run(m Message, k *PtopKeys, t *trace) (*payack.PtopEvent, error) 
 		if cause != "" {
 			t.note("hint", cause)
 		}
-		return nil, reject(payack.Ptop, payack.ReasonSignature, because("no signing key matches it under the schemes that are tried", cause))
+		return nil, reject(payack.Ptop, payack.ReasonSignature, because("no signing key matches it under the configured schemes", cause))
 	}
 	if scheme == payack.SchemeFormRebuilt {
-		fields = posted // the names as they were signed
+		fields = posted // with the names that were signed
 	}
 	ev, err := v.event(fields)
 	if err != nil {
@@ -249,8 +254,8 @@ func (v *Ptop) run(m Message, k *PtopKeys, t *trace) (*payack.PtopEvent, error) 
 	return ev, nil
 }
 
-// ptopDecode returns the members of a body, and those of a form as PHP posts
-// them, see ptopPosted.
+// ptopDecode returns the members of a body. For a form it also returns them as
+// PHP's $_POST has them, see ptopPosted.
 func ptopDecode(dst []strict.Field, format Body, body string) (fields, posted []strict.Field, err error) {
 	if fields, err = decode(dst, format, body, ptopMembers.all); err != nil {
 		return nil, nil, err
@@ -270,8 +275,8 @@ func ptopWhere(at int) string {
 	return "in the body"
 }
 
-// signature returns the one signature of a message, and the index of its
-// member, which is -1 when a header carries it.
+// signature returns the one signature of a message and the index of the member that
+// holds it, or -1 where a header carries it.
 func (v *Ptop) signature(m Message, fields []strict.Field) (text string, at int, err error) {
 	count := 0
 	for _, name := range v.headers {
@@ -299,9 +304,8 @@ func (v *Ptop) signature(m Message, fields []strict.Field) (text string, at int,
 	if f.Kind != strict.String {
 		return "", -1, malformed(payack.Ptop, &strict.Error{What: "signature is not a string", Offset: f.ValueStart})
 	}
-	// Who cuts it out of raw bytes finds the plain spelling only, and so would
-	// not have sent another: with an escaped one, readers differ on what was
-	// signed.
+	// A sender that cuts the member out of raw bytes looks for the plain name. With
+	// an escaped name, readers would disagree on what was signed.
 	plain, quotes := `"signature"`, 2
 	if v.body == BodyForm {
 		plain, quotes = "signature", 0
@@ -310,13 +314,13 @@ func (v *Ptop) signature(m Message, fields []strict.Field) (text string, at int,
 		return "", -1, malformed(payack.Ptop, &strict.Error{What: "the name of the signature is escaped", Offset: f.Start})
 	}
 	if f.End-f.ValueStart-quotes != len(f.Text) {
-		return "", at, nil // escaped digits are no digits
+		return "", at, nil // digits that are escaped do not count
 	}
 	return f.Text, at, nil
 }
 
-// notHex is a table, because nobody can foretell a digit: branches would cost
-// more than the looking up.
+// notHex maps every byte but a lower-case hex digit to 1. A table is faster than
+// branches, which can't be predicted for random digits.
 var notHex = func() (table [256]byte) {
 	for c := range table {
 		table[c] = 1
@@ -336,8 +340,8 @@ func ptopDigits(s string) bool {
 	return bad == 0 && len(s) == 2*sha256.Size
 }
 
-// match tries the schemes that go with the place of the signature, and every
-// key under each. It returns the scheme and the index of the key, or -1.
+// match tries every key under each scheme that fits the place of the signature. It
+// returns the scheme and the index of the key, or -1.
 func (v *Ptop) match(search *ptopSearch, body string, fields, posted []strict.Field, at int) (payack.Scheme, int) {
 	for _, s := range v.schemes {
 		key := -1
@@ -355,15 +359,16 @@ func (v *Ptop) match(search *ptopSearch, body string, fields, posted []strict.Fi
 	return "", -1
 }
 
-// reencode is a variable so that tests can count.
+// reencode is a variable so that tests can count its calls.
 var reencode = php.Reencode
 
 func ptopMatchMember(search *ptopSearch, s payack.Scheme, body string, fields, posted []strict.Field, at int) int {
 	f := &fields[at]
 	switch s {
 	case payack.SchemeSpliced:
-		// One comma goes with the member. In the middle there is one on either
-		// side, and with uneven white space the two cuts leave other bytes.
+		// One comma is cut out with the member. In the middle of an object that may
+		// be the one before or the one after: where the white space around them
+		// differs, so do the two results.
 		before, after := "", ""
 		if at > 0 {
 			end := fields[at-1].End
@@ -379,9 +384,8 @@ func ptopMatchMember(search *ptopSearch, s payack.Scheme, body string, fields, p
 			return search.find(s, body[:f.Start-len(before)], body[f.End:])
 		}
 	case payack.SchemeReencoded:
-		// An error means that PHP would not write this body, or would round a
-		// number of it: then nothing verifies. Whether the sender decodes to
-		// arrays or to objects is unconfirmed.
+		// On an error PHP can't have signed this body, or would have rounded one of
+		// its numbers. Whether Ptop decodes to arrays or to objects is unconfirmed.
 		arrays, objects, err := reencode([]byte(body), ptopSignature)
 		if err != nil {
 			return -1
@@ -395,7 +399,7 @@ func ptopMatchMember(search *ptopSearch, s payack.Scheme, body string, fields, p
 	case payack.SchemeBlanked:
 		return search.find(s, body[:f.ValueStart], `""`, body[f.End:])
 	case payack.SchemeForm:
-		// Between two pairs it makes no difference which & goes.
+		// Between two pairs, cutting either & leaves the same text.
 		if f.Start > 0 {
 			return search.find(s, body[:f.Start-1], body[f.End:])
 		}
@@ -409,7 +413,7 @@ func ptopMatchMember(search *ptopSearch, s payack.Scheme, body string, fields, p
 	return -1
 }
 
-// event gives the verified members their types.
+// event builds the event from the verified members.
 func (v *Ptop) event(fields []strict.Field) (*payack.PtopEvent, error) {
 	m := members{fields: fields}
 	ev := &payack.PtopEvent{
@@ -425,8 +429,8 @@ func (v *Ptop) event(fields []strict.Field) (*payack.PtopEvent, error) {
 	return ev, nil
 }
 
-// success is a boolean: of JSON only true and false, of a form what PHP and
-// others write for them.
+// success returns the member success. In JSON it must be true or false. A form may
+// also write 1, 0 or nothing, as PHP does.
 func (v *Ptop) success(m *members) bool {
 	f := strict.Find(m.fields, "success")
 	switch {
@@ -441,7 +445,7 @@ func (v *Ptop) success(m *members) bool {
 	return false
 }
 
-// ptopID is a required id, and null is none.
+// ptopID returns a required id. Null counts as missing.
 func ptopID(m *members, name string) string {
 	id := m.id(name)
 	if id.IsNull() {

@@ -11,35 +11,35 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// PtopReading is the merchant's own reading of Ptop's document, for the case that
-// none of the readings here is what Ptop really does. It returns the text that
-// was signed and the signature, 64 lower-case hex digits; the verifier compares
-// that with the HMAC-SHA256 of the text under each key. An error means that the
-// message has no signature under this reading, and is a wrong signature.
+// PtopReading is the merchant's own reading of Ptop's document, for use when Ptop
+// signs in none of the ways that [PtopOptions].Schemes lists. It returns the text
+// that Ptop signed and the signature in the message. The verifier compares the
+// signature, which must be 64 lower-case hex digits, with the HMAC-SHA256 of the
+// text under each key. If the reading returns an error or panics, Verify returns
+// [payack.ErrSignature].
 //
-// What a reading must guarantee, because nothing else does:
+// A reading is unsafe unless it guarantees all of this:
 //
-//   - The text fixes what the message says. Two messages with the same text must
-//     have the same success, transaction_id and order_id, each as a whole: values
-//     that are joined need a separator that no value can hold, or ("T1", "23") and
-//     ("T12", "3") have one signature. The safest text is the raw body with as
-//     little taken out as possible.
-//   - It reads the message as the verifier does: one JSON object without
-//     duplicate names, or one form, with the members of these names at the top.
-//   - Message and Extra of the event are authentic only as far as the text fixes
-//     them too.
-//   - It is called with whatever anybody sends, before anything is authenticated,
-//     so its work must be bounded by the length of the body. It must be safe for
-//     concurrent use, and change nothing of the message.
+//   - The text fixes success, transaction_id and order_id: messages that differ in
+//     one of them have different texts. Joined values need a separator that no
+//     value can contain; without one, ("T1", "23") and ("T12", "3") have one
+//     signature. The safest text is the raw body with as little removed as
+//     possible.
+//   - It takes these members from the top level of the one JSON object or form, as
+//     the verifier does.
+//   - Its work is bounded by the length of the body: it runs before anything is
+//     authenticated.
+//   - It is safe for concurrent use and does not change the message.
 //
-// The verifier finds out some readings that break the first rule: when a message
-// matches, it asks again with another success, transaction_id or order_id, and
-// with characters moved from one id to the other, and refuses the message when
-// the text stays the same. That doesn't prove a reading right. A reading that
-// panics is a wrong signature too.
+// Message and Extra of the event are authentic only if the text fixes them too.
+//
+// The verifier detects some readings that break the first rule. When a signature
+// matches, it calls the reading again with another success, another id, and with
+// characters moved between the ids, and refuses the message if the text is still
+// the same. A reading that passes may still be wrong.
 type PtopReading func(m Message) (signed, signature string, err error)
 
-// setCustom takes a reading of the merchant's own, which is tried alone.
+// setCustom sets up the merchant's own reading, which replaces all schemes.
 func (v *Ptop) setCustom(o PtopOptions) error {
 	switch named := slices.Contains(o.Schemes, payack.SchemeCustom); {
 	case o.Custom == nil && named:
@@ -47,15 +47,15 @@ func (v *Ptop) setCustom(o PtopOptions) error {
 	case o.Custom == nil:
 		return nil
 	case len(o.Schemes) > 1 || len(o.Schemes) == 1 && !named:
-		return errors.New("payack: Schemes: Custom is tried alone, so that no other reading weakens it; leave Schemes out")
+		return errors.New("payack: Schemes: Custom replaces all other readings; leave Schemes out")
 	case len(o.Headers) > 0:
-		return errors.New("payack: Headers: Custom finds the signature itself; leave them out")
+		return errors.New("payack: Headers: Custom finds the signature itself; leave Headers out")
 	}
 	v.custom, v.schemes, v.headers = o.Custom, []payack.Scheme{payack.SchemeCustom}, nil
 	return nil
 }
 
-// runCustom is what follows the decoding, under the merchant's own reading.
+// runCustom verifies a decoded message under the merchant's own reading.
 func (v *Ptop) runCustom(m Message, fields []strict.Field, k *PtopKeys, t *trace) (*payack.PtopEvent, error) {
 	t.note("signature", "where the custom reading finds it")
 	if k == nil {
@@ -84,7 +84,7 @@ func (v *Ptop) runCustom(m Message, fields []strict.Field, k *PtopKeys, t *trace
 	}
 	if what := v.unfixed(m, fields, ev, signed); what != "" {
 		return nil, reject(payack.Ptop, payack.ReasonSignature,
-			"the custom reading's text stays the same with "+what+", so the signature fixes nothing; have it return a text that differs")
+			"the custom reading returns the same text for "+what+", so the signature does not cover it; return a text that differs")
 	}
 	ev.Verification = payack.Verification{Tenant: k.tenant, Scheme: payack.SchemeCustom, Key: key, Signature: signature}
 	if err := ev.Check(); err != nil {
@@ -93,7 +93,7 @@ func (v *Ptop) runCustom(m Message, fields []strict.Field, k *PtopKeys, t *trace
 	return ev, nil
 }
 
-// read asks the reading, which is not ours and may panic.
+// read calls the merchant's reading, which may panic.
 func (v *Ptop) read(m Message) (signed, signature string, err error) {
 	defer func() {
 		if recover() != nil {
@@ -103,14 +103,14 @@ func (v *Ptop) read(m Message) (signed, signature string, err error) {
 	return v.custom(m)
 }
 
-// ptopChange is another value for each member named.
+// ptopChange is a change of a message: new values by member, with a description.
 type ptopChange struct {
 	what   string
 	values map[string]string
 }
 
-// unfixed returns a change of the message that leaves its signed text as it is,
-// or nothing.
+// unfixed describes a change of the message that does not change its signed text.
+// It returns "" if it finds none.
 func (v *Ptop) unfixed(m Message, fields []strict.Field, ev *payack.PtopEvent, signed string) string {
 	const tx, order = "transaction_id", "order_id"
 	changes := []ptopChange{
@@ -122,7 +122,7 @@ func (v *Ptop) unfixed(m Message, fields []strict.Field, ev *payack.PtopEvent, s
 		changes = append(changes, ptopChange{"a character moved between transaction_id and order_id", map[string]string{tx: moved[0], order: moved[1]}})
 	}
 	for _, moved := range ptopBorders(ev.TransactionID, ev.OrderID, signed) {
-		changes = append(changes, ptopChange{"another border between transaction_id and order_id, which hold what the text has between them", map[string]string{tx: moved[0], order: moved[1]}})
+		changes = append(changes, ptopChange{"another border between transaction_id and order_id, which contain the separator of the text", map[string]string{tx: moved[0], order: moved[1]}})
 	}
 	if ev.TransactionID != ev.OrderID {
 		changes = append(changes, ptopChange{"transaction_id and order_id exchanged", map[string]string{tx: ev.OrderID, order: ev.TransactionID}})
@@ -137,8 +137,8 @@ func (v *Ptop) unfixed(m Message, fields []strict.Field, ev *payack.PtopEvent, s
 	return ""
 }
 
-// ptopMoves are the pairs that hold the same characters with another border,
-// whichever of the two stands first.
+// ptopMoves returns the pairs of ids that result when one character moves across
+// the border between a and b, in either order of the two.
 func ptopMoves(a, b string) (out [][2]string) {
 	cut := func(x, y string) (moved [][2]string) {
 		if _, n := utf8.DecodeLastRuneInString(x); n > 0 {
@@ -156,8 +156,9 @@ func ptopMoves(a, b string) (out [][2]string) {
 	return out
 }
 
-// ptopBorders are the pairs that a separator makes ambiguous that one of the ids
-// holds: TX-100 and ORD-7 joined by a hyphen are TX and 100-ORD-7, too.
+// ptopBorders returns the other pairs of ids that join to the same signed text
+// because an id contains the separator: TX-100 and ORD-7 joined by a hyphen read
+// as TX and 100-ORD-7 too.
 func ptopBorders(a, b, signed string) (out [][2]string) {
 	const longest = 8
 	split := func(x, y string) (moved [][2]string) {
@@ -184,7 +185,8 @@ func ptopBorders(a, b, signed string) (out [][2]string) {
 	return out
 }
 
-// rewritten returns the body with other values; that of success is the other one.
+// rewritten returns the body with other values. Whatever the value for success, it
+// writes the opposite of the one in the body.
 func (v *Ptop) rewritten(body string, fields []strict.Field, values map[string]string) string {
 	var b strings.Builder
 	at := 0
@@ -201,7 +203,8 @@ func (v *Ptop) rewritten(body string, fields []strict.Field, values map[string]s
 	return b.String() + body[at:]
 }
 
-// literal writes a value in the way of the body, a number as a number.
+// literal spells a value as the body's format does. A number stays a number if the
+// new text is one.
 func (v *Ptop) literal(f *strict.Field, text string) string {
 	switch {
 	case f.Name == "success" && (f.Kind == strict.True || f.Text == "true"):

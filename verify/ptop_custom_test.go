@@ -148,7 +148,7 @@ func TestPtopCustomReadingThatFails(t *testing.T) {
 	}{
 		"an error":      {func(verify.Message) (string, string, error) { return "", "", errors.New("HOSTILE " + customKey) }, "finds no signature"},
 		"a panic":       {func(verify.Message) (string, string, error) { panic("HOSTILE") }, "finds no signature"},
-		"capitals":      {func(m verify.Message) (string, string, error) { return m.Body, strings.ToUpper(customSum(m.Body)), nil }, "capitals"},
+		"capitals":      {func(m verify.Message) (string, string, error) { return m.Body, strings.ToUpper(customSum(m.Body)), nil }, "upper-case digits"},
 		"no signature":  {func(m verify.Message) (string, string, error) { return m.Body, "", nil }, "64 lower-case hex digits"},
 		"another key's": {func(m verify.Message) (string, string, error) { return m.Body, strings.Repeat("0", 64), nil }, "no signing key"},
 		"a panic at once more": {func(m verify.Message) (string, string, error) {

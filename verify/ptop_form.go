@@ -8,9 +8,9 @@ import (
 )
 
 // ptopPosted returns the pairs of a form under the names that PHP gives them in
-// $_POST; nil where one has brackets, of which PHP makes arrays. A PHP reader
-// keeps one of two pairs that end up with the same name, so both are refused,
-// and with them a name of which nothing is left.
+// $_POST. It returns nil if a name has brackets, because PHP makes arrays of those.
+// It refuses two pairs that get the same name, of which PHP keeps one, and a name
+// that PHP drops.
 func ptopPosted(fields []strict.Field) ([]strict.Field, error) {
 	posted := make([]strict.Field, len(fields))
 	seen := make(map[string]bool, len(fields))
@@ -37,7 +37,7 @@ func ptopPosted(fields []strict.Field) ([]strict.Field, error) {
 	return posted, ptopMembers.mark(posted)
 }
 
-// ptopRebuilt is PHP's http_build_query of $_POST without the signature.
+// ptopRebuilt returns PHP's http_build_query of $_POST without the signature.
 func ptopRebuilt(posted []strict.Field) string {
 	pairs := make([]php.Pair, 0, len(posted))
 	for _, f := range posted {

@@ -7,18 +7,19 @@ import (
 	"github.com/payack/payack"
 )
 
-// What is hashed before a callback is known to be authentic is bounded: by this
-// many times the length of its body, which counts as 64 KiB where it is shorter.
-// That is enough for one key under every scheme (two cuts, the blanked text, PHP's
-// two) unless the body is near 64 KiB and PHP needs three bytes for one that was
-// sent; for two keys, unless it is near 64 KiB and cuts or PHP's texts differ; and
-// for hundreds where it has the size of a callback.
+// ptopWork bounds the bytes that are hashed for one message, as a multiple of the
+// length of its body. A body shorter than ptopWorkUnit counts as that long.
+//
+// For a callback of usual size this is enough for hundreds of keys. Near 64 KiB it
+// is enough for one key under every scheme (two cuts, the blanked text and PHP's two
+// texts), unless PHP's escapes make its texts much longer than the body, and for
+// two keys if both cuts and both of PHP's texts are the same.
 const (
 	ptopWork     = 7
 	ptopWorkUnit = 64 << 10
 )
 
-// ptopExhausted says what to do when that was not enough.
+// ptopExhausted is the cause and the fix where ptopWork was not enough.
 const ptopExhausted = "the body is too large to try every scheme with this many keys; pin Schemes, or take out keys that are no longer used"
 
 // ptopSearch looks for the key of one signature.
@@ -26,19 +27,19 @@ type ptopSearch struct {
 	want  string
 	keys  *PtopKeys
 	trace *trace
-	left  int // bytes that may still be hashed; negative when they were too few
+	left  int // bytes that may still be hashed; negative after they ran out
 }
 
 func searchPtop(want, body string, k *PtopKeys, t *trace) ptopSearch {
 	return ptopSearch{want: want, keys: k, trace: t, left: ptopWork * max(ptopWorkUnit, len(body))}
 }
 
-// exhausted reports whether something was not tried for want of work left.
+// exhausted reports whether the bound on work stopped the search.
 func (s *ptopSearch) exhausted() bool { return s.left < 0 }
 
-// find returns the index of the key under which the parts, joined, have the HMAC
-// that is looked for, in lower-case hex digits, or -1. It compares the digits in
-// constant time, so that nothing is made of what was sent.
+// find returns the index of the key under which the joined parts have the wanted
+// HMAC, or -1. It compares hex digits in constant time and so need not decode the
+// signature that was sent.
 func (s *ptopSearch) find(scheme payack.Scheme, parts ...string) int {
 	size := 0
 	for _, p := range parts {
@@ -48,7 +49,7 @@ func (s *ptopSearch) find(scheme payack.Scheme, parts ...string) int {
 		return -1
 	}
 	if s.trace != nil {
-		var text []byte // not strings.Join, through which parts would escape
+		var text []byte // strings.Join would make parts escape to the heap
 		for _, p := range parts {
 			text = append(text, p...)
 		}

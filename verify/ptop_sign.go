@@ -14,26 +14,26 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// PtopPlace says where among the members of a callback the signature stands.
+// PtopPlace is the position of the signature among the members of a callback.
 type PtopPlace int
 
-// The places. With a single other member, the middle is the end.
+// The places.
 const (
 	PtopLast PtopPlace = iota
 	PtopFirst
-	PtopMiddle
+	PtopMiddle // last, where there is only one other member
 )
 
 const ptopKeySource = "give the key that Ptop calls the_signature"
 
-// SignPtopCallback returns the callback that Ptop would send, under one
-// reading of its API v3 document: body is the JSON object or the urlencoded
-// form without a signature, the result has it in X-Signature (scheme header)
-// or among the members, at the place given. The scheme must fit the body. With
-// reencoded, PHP decodes to arrays.
+// SignPtopCallback returns the callback that Ptop would send under one reading of
+// its API v3 document, for tests and tools. body is a JSON object or a urlencoded
+// form without a signature. Under [payack.SchemeHeader] the signature is in the
+// header X-Signature. Under the other schemes it becomes a member at the given
+// place. Under [payack.SchemeReencoded] PHP decodes to arrays.
 //
-// It is meant for tests and tools. What [Ptop.Verify] refuses to read is an
-// error here too; missing members are not.
+// An empty key, a scheme that does not fit the body, a body that has a signature,
+// and a body that [Ptop.Verify] can't decode are errors. Missing members are not.
 func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, body string) (Message, error) {
 	if err := checkSecret("SigningKey", key, ptopKeySource); err != nil {
 		return Message{}, err
@@ -80,13 +80,13 @@ func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, 
 	return m, nil
 }
 
-// ptopPlaced puts a signature among the fields of a body.
+// ptopPlaced inserts a signature among the fields of a body.
 func ptopPlaced(format Body, place PtopPlace, body string, fields []strict.Field, signature string) string {
 	member, separator := `"signature":"`+signature+`"`, ","
 	end := fields[len(fields)-1].End
 	if format == BodyForm {
 		member, separator = "signature="+signature, "&"
-		end = len(body) // behind empty pairs, should the body end in some
+		end = len(body) // after empty pairs at the end
 	}
 	switch half := (len(fields) + 1) / 2; {
 	case place == PtopFirst:
@@ -99,12 +99,13 @@ func ptopPlaced(format Body, place PtopPlace, body string, fields []strict.Field
 	return body[:end] + separator + member + body[end:]
 }
 
-// PtopPayoutSignature returns the signature of a payout request of Ptop's API
-// v3: lower-case hex HMAC-SHA256 of website_id|secret_key|reviverEmail|amount.
-// The amount is exactly the text that goes into the request.
+// PtopPayoutSignature returns the signature of a payout request of Ptop's API v3:
+// lower-case hex HMAC-SHA256 of website_id|secret_key|reviverEmail|amount. (Ptop
+// spells the member reviverEmail.) The amount must be the text in the request,
+// byte for byte.
 //
-// The signed text does not escape the separator, so that a part with a | in it
-// would sign for other parts as well; it is an error that names the member.
+// A part that contains | is an error that names the member: the signed text does
+// not escape its separator, so the signature would also fit other parts.
 func PtopPayoutSignature(key payack.Secret, websiteID, secretKey, receiverEmail, amount string) (string, error) {
 	if err := checkSecret("SigningKey", key, ptopKeySource); err != nil {
 		return "", err

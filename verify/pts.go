@@ -19,42 +19,47 @@ import (
 	"github.com/payack/payack/internal/strictbase64"
 )
 
-// PTSTransactionHeader is the header that carries the HMAC over an envelope.
+// PTSTransactionHeader is the header that carries the HMAC-SHA256 of an envelope
+// under the transaction secret. PTS's API v2 document requires it on requests.
 const PTSTransactionHeader = "X-Transaction-Signature"
 
-// PTSSignatureEncoding says how that header spells its 32 bytes.
+// PTSSignatureEncoding is how [PTSTransactionHeader] spells its 32 bytes.
 type PTSSignatureEncoding string
 
-// The encodings. Base64 is what PTS wants from merchants; which one its own
-// messages would use is unconfirmed.
+// The encodings. PTS requires base64 in requests. Which one its own messages use,
+// if they have the header at all, is unconfirmed.
 const (
 	PTSBase64 PTSSignatureEncoding = "base64"
 	PTSHex    PTSSignatureEncoding = "hex"
 )
 
-// PTSKeyConfig is what the keys of one PTS account are made of.
+// PTSKeyConfig configures the keys of one PTS account. Safecode and PublicKeys are
+// required.
 type PTSKeyConfig struct {
-	// Tenant is the scope of once-only when several accounts share an endpoint.
+	// Tenant tells accounts apart that share an endpoint: it becomes part of each
+	// event's identity. It may be empty.
 	Tenant string
-	// UserID, when set, must be the user_id of every callback.
+	// UserID, if set, must be the user_id of every message. Another one is
+	// [payack.ErrInvalid].
 	UserID string
-	// Safecode is the end of every signed text, and the key of envelopes.
+	// Safecode is the end of every signed text and the key of envelopes.
 	Safecode payack.Secret
-	// SafecodeEncoding is how it becomes an AES key; empty is raw.
+	// SafecodeEncoding is how the safecode becomes an AES key; empty is
+	// [envelope.PTSRaw].
 	SafecodeEncoding envelope.PTSEncoding
-	// PublicKeys are PTS's keys as PEM, PUBLIC KEY or RSA PUBLIC KEY, at least
-	// 1024 bits. Several are for rotation.
+	// PublicKeys are PTS's RSA keys of at least 1024 bits, each one PEM block
+	// PUBLIC KEY or RSA PUBLIC KEY. Give several while keys are rotated.
 	PublicKeys []string
-	// TransactionSecret, when set, makes X-Transaction-Signature required:
-	// bodies without an envelope are then refused. Whether PTS sends the header
-	// with callbacks is unconfirmed.
+	// TransactionSecret, if set, makes [PTSTransactionHeader] required: callbacks
+	// without the header or without an envelope are refused. Whether PTS sends the
+	// header with callbacks is unconfirmed.
 	TransactionSecret payack.Secret
-	// NoEnvelopes switches envelopes off, for accounts whose safecode is no AES
-	// key and whose callbacks are flat. SafecodeEncoding then has no meaning.
+	// NoEnvelopes refuses envelopes, for accounts whose safecode is no AES key.
+	// SafecodeEncoding is then ignored, and TransactionSecret must be empty.
 	NoEnvelopes bool
 }
 
-// PTSKeys are the prepared keys of one PTS account. They are safe for
+// PTSKeys are the keys of one PTS account, parsed and prepared. They are safe for
 // concurrent use; build them once, not for each request.
 type PTSKeys struct {
 	config            PTSKeyConfig
@@ -65,8 +70,8 @@ type PTSKeys struct {
 	transactionSecret payack.Secret
 }
 
-// NewPTSKeys prepares keys. Errors name the member of the configuration and
-// the fix.
+// NewPTSKeys parses and prepares the keys of an account. An error names the member
+// of the configuration and the fix, and repeats no secret.
 func NewPTSKeys(c PTSKeyConfig) (*PTSKeys, error) {
 	if err := checkPTSSecrets(c.Safecode, c.TransactionSecret); err != nil {
 		return nil, err
@@ -99,7 +104,7 @@ func NewPTSKeys(c PTSKeyConfig) (*PTSKeys, error) {
 	return k, nil
 }
 
-// checkPTSSecrets checks both secrets; the second may be empty.
+// checkPTSSecrets checks both secrets. The transaction secret may be empty.
 func checkPTSSecrets(safecode, transactionSecret payack.Secret) error {
 	const source = "PTS's back office shows it"
 	err := checkSecret("Safecode", safecode, source)
@@ -109,33 +114,37 @@ func checkPTSSecrets(safecode, transactionSecret payack.Secret) error {
 	return err
 }
 
-// Config returns what the keys were made of. Its secrets print redacted. Do not
-// change what it holds.
+// Config returns the configuration of the keys. Its secrets print redacted. Do not
+// change its slice.
 func (k *PTSKeys) Config() PTSKeyConfig { return k.config }
 
-// Tenant returns the scope that the keys were made for.
+// Tenant returns the tenant of the configuration.
 func (k *PTSKeys) Tenant() string { return k.tenant }
 
-// PTSOptions says which readings of PTS's documents a verifier takes.
+// PTSOptions selects which readings of PTS's API v2 document a verifier accepts.
+// The zero value accepts numbers in either spelling.
 type PTSOptions struct {
-	// Numbers are the texts of a number that may have been signed, literal and
-	// php; empty takes both. Pin the one that your callbacks report: PHP's text
-	// has 14 digits, so under php a relay can change an amount's literal beyond
-	// them, and [payack.Amount.SignedText] is what was signed.
+	// Numbers lists which spelling of amounts and the rate PTS may have signed:
+	// [payack.SchemeLiteral] is the text as sent, [payack.SchemePHP] is what PHP
+	// writes for that number (100.5 for 100.50). Empty accepts both. The document
+	// doesn't say which one applies: pin the one that your callbacks report. PHP's
+	// text has 14 digits, so under php somebody in transit can change further
+	// digits of an amount's literal; [payack.Amount.SignedText] is what was signed.
 	Numbers []payack.Scheme
-	// TransactionSignature is the encoding of X-Transaction-Signature; empty is
-	// base64. It counts only where the keys have a transaction secret.
+	// TransactionSignature is the encoding of [PTSTransactionHeader]; empty is
+	// [PTSBase64]. It applies only if the keys have a transaction secret.
 	TransactionSignature PTSSignatureEncoding
-	// TransactionWholeBody has it cover the whole body of the {"data"} form in
-	// place of the base64 text in it. (Which of the two PTS means is not
-	// documented; of a text/plain envelope both are the same.)
+	// TransactionWholeBody takes that HMAC over the whole body {"data":"…"} instead
+	// of the base64 text in it. PTS's document doesn't say which is meant. For an
+	// envelope as text/plain the two are the same.
 	TransactionWholeBody bool
-	// Sniff takes a body that opens an object as JSON, whatever type it was
-	// announced with.
+	// Sniff reads a body that begins with { as JSON under any content type, and any
+	// body under a content type other than text/plain.
 	Sniff bool
 }
 
-// PTS verifies callbacks of PTS (Pagarstar).
+// PTS verifies callbacks and responses of PTS (Pagarstar). It is safe for
+// concurrent use.
 type PTS struct {
 	literal, php bool
 	hexHeader    bool
@@ -144,7 +153,7 @@ type PTS struct {
 	options      PTSOptions
 }
 
-// NewPTS returns a verifier. Errors name the option and the fix.
+// NewPTS returns a verifier. An error names the option and the fix.
 func NewPTS(o PTSOptions) (*PTS, error) {
 	numbers, err := pickSchemes("Numbers", o.Numbers, numberSchemes)
 	if err != nil {
@@ -161,18 +170,17 @@ func NewPTS(o PTSOptions) (*PTS, error) {
 	return v, nil
 }
 
-// Options returns the options that the verifier was made of. Do not change what
-// they hold.
+// Options returns the verifier's options. Do not change their slice.
 func (v *PTS) Options() PTSOptions { return v.options }
 
-// Accepts reports whether Verify takes bodies of this Content-Type.
+// Accepts reports whether Verify accepts bodies of this Content-Type.
 func (v *PTS) Accepts(contentType string) bool {
 	m := media(contentType)
 	return v.sniff || m == mediaJSON || m == mediaText
 }
 
-// The members of a callback. The signed ones stand in the order in which they
-// are signed, which is that of their names.
+// The members of a callback. ptsSigned is in the order of the signed text, which is
+// the ASCII order of the names.
 var (
 	ptsSigned = []string{
 		"accept_amount", "accept_currency", "channel", "exchange_rate", "order_id", "status",
@@ -182,20 +190,25 @@ var (
 		"submit_promo", "accept_promo", "payment_address", "receiving_address",
 		"error_message", "reference_number", "details_url")
 	ptsWrapper = knownOf([]string{"sign", "data"}, "code", "message")
-	// ptsNames are named in errors, wherever they stand.
+	// ptsNames are the members that errors may name.
 	ptsNames = slices.Concat(ptsKnown.all, ptsWrapper.all)
 )
 
-// Verify opens, decodes and verifies a callback in any of PTS's four shapes:
-// an envelope as text/plain, and under application/json a flat object, an
-// envelope in the member data, or an object in the member data.
+// Verify decodes and verifies a callback in any of PTS's four shapes: an envelope
+// as text/plain; and as application/json a flat object, an envelope in the member
+// data, or an object in the member data.
 //
-// An event that breaks a rule, or is of another user_id than the configured one,
-// comes back beside the error, which is [payack.ErrInvalid]: it is authentic, and
-// not to be acted on. With every other error the event is nil.
+// The error is [payack.ErrMalformed], [payack.ErrEnvelope], [payack.ErrSignature],
+// [payack.ErrInvalid], or [payack.ErrUnknownTenant] for nil keys. With ErrInvalid
+// the signature matches, but the event breaks a rule or has another user_id than
+// the keys: Verify returns both, and the event must not be acted on. With every
+// other error the event is nil.
+//
+// Do not tell the sender which error it was before the signature matched: the
+// difference between envelope and signature is a padding oracle.
 func (v *PTS) Verify(m Message, k *PTSKeys) (*payack.PTSEvent, error) { return v.run(m, k, nil) }
 
-// Explain verifies like Verify, and tells each step.
+// Explain verifies like Verify and lists each step.
 func (v *PTS) Explain(m Message, k *PTSKeys) Explanation {
 	var t trace
 	ev, err := v.run(m, k, &t)
@@ -235,8 +248,8 @@ func (v *PTS) run(m Message, k *PTSKeys, t *trace) (*payack.PTSEvent, error) {
 // shortestEnvelope is one block in base64.
 const shortestEnvelope = 24
 
-// open recognises the shape and returns the flat members, in dst as far as there
-// is room. They are hostile until the signature has been verified.
+// open recognises the shape and returns the flat members, appended to dst. They are
+// hostile until the signature has been verified.
 func (v *PTS) open(dst []strict.Field, m Message, k *PTSKeys, t *trace) ([]strict.Field, error) {
 	kind := media(m.ContentType)
 	if v.sniff && (kind != mediaText || looksLikeJSON(m.Body)) {
@@ -278,8 +291,8 @@ func (v *PTS) open(dst []strict.Field, m Message, k *PTSKeys, t *trace) ([]stric
 	return nil, reject(payack.PTS, payack.ReasonMalformed, "data is neither a string nor an object")
 }
 
-// flat lets members that came without an envelope pass, unless the transaction
-// secret asks for one: its HMAC covers nothing else.
+// flat returns members that came without an envelope. It refuses them if there is a
+// transaction secret, whose HMAC covers envelopes only.
 func (v *PTS) flat(fields []strict.Field, k *PTSKeys) ([]strict.Field, error) {
 	if !k.transactionSecret.IsZero() {
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, "no envelope, and the transaction secret covers envelopes only")
@@ -288,7 +301,7 @@ func (v *PTS) flat(fields []strict.Field, k *PTSKeys) ([]strict.Field, error) {
 }
 
 func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed string, k *PTSKeys, t *trace) ([]strict.Field, error) {
-	if looksLikeJSON(sealed) { // and no base64
+	if looksLikeJSON(sealed) { // base64 has no {
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, "it is JSON where an envelope is expected; have it announced as application/json, or set Sniff")
 	}
 	if k.envelope == nil {
@@ -309,8 +322,8 @@ func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed string, k *PTSK
 		return nil, reject(payack.PTS, payack.ReasonEnvelope, because("it does not open with the safecode", mangledBase64(sealed)))
 	}
 	plain := string(opened)
-	if !looksLikeJSON(plain) { // padding alone lets one wrong key in 256 pass
-		return nil, reject(payack.PTS, payack.ReasonEnvelope, "what it opens to with the safecode is no JSON object")
+	if !looksLikeJSON(plain) { // one wrong key in 256 yields valid padding
+		return nil, reject(payack.PTS, payack.ReasonEnvelope, "it opens with the safecode, but not to a JSON object")
 	}
 	t.note("envelope", "it opens with the safecode")
 	fields, err := strict.JSON(dst, plain, ptsNames...)
@@ -323,8 +336,8 @@ func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed string, k *PTSK
 	return fields, nil
 }
 
-// transactionSignature checks the HMAC over a text. It returns what is wrong with
-// the header, or nothing.
+// transactionSignature checks the header's HMAC over covered. It says what is wrong
+// with the header, or returns "".
 func (v *PTS) transactionSignature(m Message, covered string, k *PTSKeys) (problem string) {
 	values := m.Header[PTSTransactionHeader]
 	if len(values) != 1 {
@@ -338,12 +351,12 @@ func (v *PTS) transactionSignature(m Message, covered string, k *PTSKeys) (probl
 	if hmac.Equal([]byte(values[0]), []byte(want)) {
 		return ""
 	}
-	// What follows is seen from the header alone.
+	// The hints below depend on the header alone and not on the secret.
 	switch b, err := hex.DecodeString(values[0]); {
 	case !v.hexHeader && err == nil && len(b) == len(mac):
-		return " is wrong: it has hex digits, and base64 is expected; see the option TransactionSignature"
+		return " is wrong: it is hex digits where base64 is expected; see the option TransactionSignature"
 	case v.hexHeader && len(values[0]) == 44 && mangledBase64(values[0]) == "":
-		return " is wrong: it is base64, and hex digits are expected; see the option TransactionSignature"
+		return " is wrong: it is base64 where hex digits are expected; see the option TransactionSignature"
 	case v.hexHeader:
 		return " is wrong"
 	}
@@ -359,8 +372,8 @@ func ptsTransactionMAC(secret payack.Secret, sealed []byte) []byte {
 // ptsTexts are the values of the signed members, in the order of ptsSigned.
 type ptsTexts [11]string
 
-// ptsEvent gives the members their types. Nothing of it may be used before the
-// signature has been verified.
+// ptsEvent builds the event and the texts that may have been signed. Both are
+// hostile until the signature has been verified.
 func ptsEvent(fields []strict.Field) (ev *payack.PTSEvent, texts ptsTexts, err error) {
 	m := members{fields: fields}
 	ev = &payack.PTSEvent{
@@ -396,17 +409,17 @@ func ptsEvent(fields []strict.Field) (ev *payack.PTSEvent, texts ptsTexts, err e
 	}
 	for i, text := range texts {
 		if ambiguous(text, ptsSigned) {
-			return nil, texts, reject(payack.PTS, payack.ReasonMalformed, ptsSigned[i]+" holds the border of another signed member")
+			return nil, texts, reject(payack.PTS, payack.ReasonMalformed, ptsSigned[i]+" contains & with the name of a signed member and =, which makes the signed text ambiguous")
 		}
 	}
 	return ev, texts, nil
 }
 
-// ambiguous reports whether a value holds & and a signed name and =. The signed
-// text escapes nothing, so such a value can be read as two members. It reads the
-// value once, whatever is in it.
+// ambiguous reports whether a value contains & followed by a signed name and =. The
+// signed text escapes nothing, so such a value could be read as two members.
+// ambiguous reads the value once: its cost is linear for hostile values too.
 func ambiguous(value string, names []string) bool {
-	from := -1 // where a name may have begun, behind the last &
+	from := -1 // the offset after the last &, or -1
 	for i := range len(value) {
 		switch value[i] {
 		case '&':
@@ -415,7 +428,7 @@ func ambiguous(value string, names []string) bool {
 			if from >= 0 && slices.Contains(names, value[from:i]) {
 				return true
 			}
-			from = -1 // no name holds =
+			from = -1 // no name contains =
 		}
 	}
 	return false
@@ -448,14 +461,14 @@ func (v *PTS) verify(ev *payack.PTSEvent, texts *ptsTexts, fields []strict.Field
 			return nil
 		}
 	}
-	return reject(payack.PTS, payack.ReasonSignature, "no key and no text of numbers verifies it; check safecode and public key")
+	return reject(payack.PTS, payack.ReasonSignature, "no public key verifies it under either spelling of the numbers; check safecode and public key")
 }
 
-// phpTexts puts PHP's texts of amounts and rate in the place of the literals. It
-// reports whether there is a text of PHP to try: one that is not the literal,
-// or any, as asked for. Only JSON numbers have one: PHP leaves strings as they
-// are. Identifiers are never rewritten, and one that PHP would round was not
-// signed by PHP.
+// phpTexts replaces the literals of amounts and rate in texts with PHP's texts. It
+// reports whether the result is worth a verification: a text has changed, or any is
+// set because the literals were not tried. PHP leaves strings as they are, so only
+// JSON numbers change. If PHP would round an identifier, PHP did not sign this
+// message, and phpTexts reports false.
 func phpTexts(names, texts []string, fields []strict.Field, any bool) bool {
 	for i, name := range names {
 		switch name {
@@ -469,7 +482,7 @@ func phpTexts(names, texts []string, fields []strict.Field, any bool) bool {
 	return any && phpIntegers(fields, "user_id", "order_id", "transaction_id", "status", "timestamp")
 }
 
-// verify returns the index of the key that the signature is of, or -1.
+// verify returns the index of the key that verifies the signature, or -1.
 func (k *PTSKeys) verify(texts *ptsTexts, signature []byte, scheme payack.Scheme, t *trace) int {
 	var buf [512]byte
 	text := appendPTSText(buf[:0], ptsSigned, texts[:], k.safecode)

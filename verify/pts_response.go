@@ -10,45 +10,48 @@ import (
 	"github.com/payack/payack/internal/strictbase64"
 )
 
-// PTSAccepted is the code of a response that says that the request was taken.
+// PTSAccepted is the code of a response to a request that PTS accepted.
 const PTSAccepted = "1000"
 
-// PTSResponse is a response of PTS's API v2, {"code","message","data"}.
+// PTSResponse is a response of PTS's API v2 document, {"code","message","data"}.
+// Only Verification, Signed and the signed members of Event are authenticated.
 type PTSResponse struct {
-	// Scheme, Key and Signature are empty unless the code is [PTSAccepted].
+	// Verification is the zero value unless the code is [PTSAccepted].
 	payack.Verification
 
 	// Code and Message are never signed.
 	Code    string
 	Message payack.Text
 
-	// Signed holds the members of data that the signature covers, all of those
-	// that [PTSMessage.SignedMembers] lists; nil unless the code is
-	// [PTSAccepted].
+	// Signed holds the members of data that the signature covers: all that
+	// [PTSMessage.SignedMembers] lists. It is nil unless the code is [PTSAccepted].
 	Signed map[string]payack.Text
-	// Unsigned holds the other members of data, sign aside, as their text (a
-	// nested value as its literal). Of a balance these are the figures.
+	// Unsigned holds the other members of data except sign, nested values as their
+	// literals. The figures of a balance are here: PTS does not sign them.
 	Unsigned map[string]payack.Text
-	// Event is the same for a query response, with its members typed; nil for
-	// the other messages.
+	// Event holds the members of an accepted query response with their types. It is
+	// nil for the other messages.
 	Event *payack.PTSEvent
 }
 
-// The code decides here whether there is data, though it is not signed.
+// code counts as signed: it decides whether there is data to verify.
 var ptsResponse = knownOf([]string{"sign", "data", "code"}, "message")
 
-// VerifyResponse decodes a response to one of our requests. When its code is
-// [PTSAccepted], data (an object, or the string of an envelope) must be there
-// and verify as this message; otherwise only Code and Message are read, and
-// nothing of them is authenticated. The keys' transaction secret plays no part:
-// that responses carry its header is not documented.
+// VerifyResponse decodes and verifies PTS's response to a request. message is the
+// kind of response; a kind that is no response is [payack.ErrInvalid].
 //
-// Errors are those of Verify.
+// If the code is [PTSAccepted], the member data must be an object or an envelope,
+// and its signature must match. With any other code VerifyResponse reads Code and
+// Message only, which are not authenticated: take such an answer for a hint.
+//
+// The transaction secret of the keys is ignored: PTS's document doesn't say that
+// responses carry its header. The other errors are those of [PTS.Verify]. With an
+// error the response is nil.
 func (v *PTS) VerifyResponse(message PTSMessage, body []byte, k *PTSKeys) (*PTSResponse, error) {
 	switch message {
 	case PTSPaymentResponse, PTSWithdrawResponse, PTSQueryResponse, PTSBalanceResponse:
 	default:
-		return nil, reject(payack.PTS, payack.ReasonInvalid, "this message is no response")
+		return nil, reject(payack.PTS, payack.ReasonInvalid, "this kind of message is not a response; choose PTSPaymentResponse, PTSWithdrawResponse, PTSQueryResponse or PTSBalanceResponse")
 	}
 	if k == nil {
 		return nil, reject(payack.PTS, payack.ReasonUnknownTenant, "no keys")
@@ -85,8 +88,8 @@ func (v *PTS) VerifyResponse(message PTSMessage, body []byte, k *PTSKeys) (*PTSR
 	return r, nil
 }
 
-// responseData returns the members of data and their JSON, both hostile until
-// the signature has been verified.
+// responseData returns the members of data and its JSON. Both are hostile until the
+// signature has been verified.
 func responseData(data *strict.Field, k *PTSKeys) (fields []strict.Field, text string, err error) {
 	switch {
 	case data == nil:
@@ -112,7 +115,7 @@ func responseData(data *strict.Field, k *PTSKeys) (fields []strict.Field, text s
 	return fields, text, nil
 }
 
-// queryResponse reads data as a callback, which it is member for member.
+// queryResponse verifies data as a callback: it has the same members.
 func (v *PTS) queryResponse(r *PTSResponse, fields []strict.Field, text string, k *PTSKeys) error {
 	without := *k
 	without.transactionSecret = payack.Secret{}
@@ -121,7 +124,7 @@ func (v *PTS) queryResponse(r *PTSResponse, fields []strict.Field, text string, 
 		return err
 	}
 	r.Event, r.Verification = ev, ev.Verification
-	// Verify took the same members, so this only marks them.
+	// Verify has accepted these members, so this only marks them.
 	if err := strict.Know(fields, append([]string{"sign"}, ptsSigned...)); err != nil {
 		return malformed(payack.PTS, err)
 	}
@@ -149,13 +152,13 @@ func (v *PTS) response(r *PTSResponse, message PTSMessage, fields []strict.Field
 	for i, text := range texts {
 		borders := names
 		if names[i] == "pay_url" {
-			// A URL may well go on with &order_id=. As all names stand in one
-			// order and no other value holds a border, only these two borders
-			// in it would allow a second reading.
+			// A URL may contain &order_id= legitimately. The names are in a fixed
+			// order, so a second reading needs the border of pay_url or that of the
+			// name after it.
 			borders = []string{"pay_url", "submit_amount"}
 		}
 		if ambiguous(text, borders) {
-			return reject(payack.PTS, payack.ReasonMalformed, names[i]+" holds the border of another signed member")
+			return reject(payack.PTS, payack.ReasonMalformed, names[i]+" contains & with the name of a signed member and =, which makes the signed text ambiguous")
 		}
 	}
 	if err := v.verifyResponse(r, names, texts, fields, k); err != nil {
@@ -164,7 +167,8 @@ func (v *PTS) response(r *PTSResponse, message PTSMessage, fields []strict.Field
 	return r.fill(names, fields, k)
 }
 
-// verifyResponse tries the literal texts, then PHP's text of the three numbers.
+// verifyResponse tries the literal texts first, then PHP's text of the three
+// numbers.
 func (v *PTS) verifyResponse(r *PTSResponse, names, texts []string, fields []strict.Field, k *PTSKeys) error {
 	sign := strict.Find(fields, "sign")
 	signature, ok := strictbase64.Decode(nil, sign.Text)
@@ -187,11 +191,10 @@ func (v *PTS) verifyResponse(r *PTSResponse, names, texts []string, fields []str
 	if v.php && phpTexts(names, texts, fields, !v.literal) && found(payack.SchemePHP) {
 		return nil
 	}
-	return reject(payack.PTS, payack.ReasonSignature, "no key and no text of numbers verifies it; check safecode and public key")
+	return reject(payack.PTS, payack.ReasonSignature, "no public key verifies it under either spelling of the numbers; check safecode and public key")
 }
 
-// fill keeps the verified members, with the literal of each, and checks the
-// identifiers among them.
+// fill sets Signed and Unsigned and checks identifiers, amounts and user_id.
 func (r *PTSResponse) fill(names []string, fields []strict.Field, k *PTSKeys) error {
 	m := members{fields: fields}
 	r.Signed = make(map[string]payack.Text, len(names))

@@ -18,10 +18,11 @@ import (
 	"github.com/payack/payack/internal/keytext"
 )
 
-// PTSMessage names a message of PTS's API v2; each signs other members.
+// PTSMessage is a kind of message of PTS's API v2 document. Each kind has its own
+// signed members, see [PTSMessage.SignedMembers].
 type PTSMessage string
 
-// The messages.
+// The messages. Requests go to PTS; responses and the callback come from it.
 const (
 	PTSPayment          PTSMessage = "payment_v2"
 	PTSWithdraw         PTSMessage = "withdraw_v2"
@@ -29,14 +30,13 @@ const (
 	PTSWithdrawQuery    PTSMessage = "withdraw_query_v2"
 	PTSBalance          PTSMessage = "balance_v2"
 	PTSPaymentResponse  PTSMessage = "payment_response"
-	PTSWithdrawResponse PTSMessage = "withdraw_response" // inferred from the payment's
+	PTSWithdrawResponse PTSMessage = "withdraw_response" // signed members inferred from PTSPaymentResponse
 	PTSQueryResponse    PTSMessage = "query_response"
-	PTSBalanceResponse  PTSMessage = "balance_response" // user_id only: the figures are not signed
+	PTSBalanceResponse  PTSMessage = "balance_response" // signs user_id only, not the figures
 	PTSCallback         PTSMessage = "callback"
 )
 
-// ptsMessages lists the signed members of each message in the order of their
-// names.
+// ptsMessages lists the signed members of each message in ASCII order.
 var ptsMessages = map[PTSMessage][]string{
 	PTSPayment:       {"amount", "channel", "currency", "order_id", "timestamp", "user_id"},
 	PTSWithdraw:      {"amount", "channel", "currency", "order_id", "timestamp", "user_id"},
@@ -52,31 +52,34 @@ var ptsMessages = map[PTSMessage][]string{
 	PTSCallback:        ptsSigned,
 }
 
-// SignedMembers returns the names that the message's signature covers, in the
-// order in which they are signed; nil for an unknown message.
+// SignedMembers returns the names of the members that the message's signature
+// covers, in the order of the signed text. It returns nil for an unknown message.
 func (m PTSMessage) SignedMembers() []string { return append([]string(nil), ptsMessages[m]...) }
 
-// PTSSignerConfig is what a signer of PTS messages needs.
+// PTSSignerConfig configures a [PTSSigner]. Safecode and PrivateKey are required.
 type PTSSignerConfig struct {
+	// Safecode and SafecodeEncoding are those of [PTSKeyConfig].
 	Safecode         payack.Secret
 	SafecodeEncoding envelope.PTSEncoding
-	// PrivateKey is PEM, PKCS#8 or PKCS#1, at least 1024 bits: the merchant's
-	// own for requests, a throwaway one in tests of callbacks.
+	// PrivateKey is an RSA key of at least 1024 bits as one PEM block, PKCS#8 or
+	// PKCS#1. Requests need the merchant's key; tests of callbacks use a throwaway
+	// key.
 	PrivateKey payack.Secret
-	// TransactionSecret is for TransactionSignature; it may be empty.
+	// TransactionSecret is required by [PTSSigner.TransactionSignature] only.
 	TransactionSecret payack.Secret
-	// NoEnvelopes is for a safecode that is no AES key; Seal then fails.
+	// NoEnvelopes allows a safecode that is no AES key. Seal and Open then return
+	// errors.
 	NoEnvelopes bool
 }
 
-// PTSSigner signs and seals messages. It is safe for concurrent use.
+// PTSSigner signs and seals messages of PTS. It is safe for concurrent use.
 type PTSSigner struct {
 	safecode, transactionSecret payack.Secret
-	key                         *func() *rsa.PrivateKey // like a Secret's text, so that no printer finds it
+	key                         *func() *rsa.PrivateKey // hidden from printers, as the text of a payack.Secret is
 	envelope                    *envelope.PTS
 }
 
-// NewPTSSigner returns a signer. Errors name the member and the fix, and hold
+// NewPTSSigner returns a signer. An error names the member and the fix, and repeats
 // no part of a key.
 func NewPTSSigner(c PTSSignerConfig) (*PTSSigner, error) {
 	if err := checkPTSSecrets(c.Safecode, c.TransactionSecret); err != nil {
@@ -97,11 +100,12 @@ func NewPTSSigner(c PTSSignerConfig) (*PTSSigner, error) {
 	return s, nil
 }
 
-// SignedText returns the text that is signed for a message, which ends in the
-// safecode: treat it as a secret. values holds every signed member's text, an
-// empty one for null; a missing one is an error. A value that holds & with the
-// name of a signed member and = is refused, because the text would be
-// ambiguous.
+// SignedText returns the text that the signature of a message covers. The text ends
+// with the safecode: treat it as a secret.
+//
+// values has the text of every signed member, "" for null. A missing member is an
+// error, and so is a value that contains & with the name of a signed member and =:
+// it would make the text ambiguous.
 func (s *PTSSigner) SignedText(m PTSMessage, values map[string]string) (string, error) {
 	names := ptsMessages[m]
 	if names == nil {
@@ -114,15 +118,15 @@ func (s *PTSSigner) SignedText(m PTSMessage, values map[string]string) (string, 
 			return "", fmt.Errorf("payack: %s: it is signed in %s and missing; an empty value stands for null", name, m)
 		}
 		if ambiguous(v, names) {
-			return "", fmt.Errorf("payack: %s: it holds & with the name of a signed member and =, which the signed text cannot tell apart", name)
+			return "", fmt.Errorf("payack: %s: it contains & with the name of a signed member and =, which makes the signed text ambiguous", name)
 		}
 		texts[i] = v
 	}
 	return string(appendPTSText(nil, names, texts, s.safecode)), nil
 }
 
-// Sign returns the base64 of the RSA signature (PKCS#1 v1.5, SHA-256) of a
-// message's SignedText.
+// Sign returns the signature of a message: RSA PKCS#1 v1.5 with SHA-256 over its
+// SignedText, in base64. The errors are those of SignedText.
 func (s *PTSSigner) Sign(m PTSMessage, values map[string]string) (string, error) {
 	text, err := s.SignedText(m, values)
 	if err != nil {
@@ -136,16 +140,17 @@ func (s *PTSSigner) Sign(m PTSMessage, values map[string]string) (string, error)
 	return base64.StdEncoding.EncodeToString(signature), nil
 }
 
-// Seal returns the envelope of a message, as it is sent under text/plain.
+// Seal encrypts a message into an envelope, to be sent as text/plain. It returns an
+// error if envelopes are switched off.
 func (s *PTSSigner) Seal(plain []byte) ([]byte, error) {
 	if s.envelope == nil {
-		return nil, errors.New("payack: envelopes are switched off")
+		return nil, errors.New("payack: NoEnvelopes: envelopes are switched off; leave it out to seal")
 	}
 	return s.envelope.Seal(plain), nil
 }
 
-// Open returns what is sealed in a response's envelope; it is hostile until
-// its signature has been verified. The error is [payack.ErrEnvelope].
+// Open decrypts the envelope of a response. Its contents are hostile until their
+// signature has been verified. Every error is [payack.ErrEnvelope].
 func (s *PTSSigner) Open(sealed []byte) ([]byte, error) {
 	if s.envelope == nil {
 		return nil, payack.ErrEnvelope
@@ -153,8 +158,9 @@ func (s *PTSSigner) Open(sealed []byte) ([]byte, error) {
 	return s.envelope.Open(sealed)
 }
 
-// TransactionSignature returns the value of X-Transaction-Signature for a body
-// as it is sent: HMAC-SHA256 under the transaction secret.
+// TransactionSignature returns the value of [PTSTransactionHeader] for a body as it
+// is sent: its HMAC-SHA256 under the transaction secret. The empty encoding is
+// [PTSBase64]. A signer without a transaction secret returns an error.
 func (s *PTSSigner) TransactionSignature(body []byte, encoding PTSSignatureEncoding) (string, error) {
 	if s.transactionSecret.IsZero() {
 		return "", errors.New("payack: TransactionSecret: it is empty; PTS's back office shows it")
@@ -169,13 +175,13 @@ func (s *PTSSigner) TransactionSignature(body []byte, encoding PTSSignatureEncod
 	return "", fmt.Errorf(`payack: TransactionSignature: unknown encoding %q; choose "base64" or "hex"`, string(encoding))
 }
 
-// oneBlock returns the only PEM block of a text. White space around it is of no
-// account: files end with a line break.
+// oneBlock returns the only PEM block of a text. It ignores white space around the
+// block, because files end with a line break.
 func oneBlock(text string) (*pem.Block, error) {
 	const begin = "-----BEGIN "
 	text = strings.TrimSpace(text)
 	head, _, found := strings.Cut(text, begin)
-	head, _, _ = strings.Cut(head, "\n") // a PEM has line breaks, so only the first line is looked at
+	head, _, _ = strings.Cut(head, "\n") // keytext would refuse line breaks, which a PEM has
 	problem := keytext.Problem(strings.TrimSpace(head))
 	switch {
 	case text == "":
@@ -194,7 +200,7 @@ func oneBlock(text string) (*pem.Block, error) {
 	case block == nil:
 		return nil, errors.New("the PEM block is damaged, or its line breaks are lost; copy it again")
 	case len(bytes.TrimSpace(rest)) > 0:
-		return nil, errors.New("there is something behind the PEM block; take it off")
+		return nil, errors.New("there is something after the PEM block; remove it")
 	case strings.HasPrefix(block.Type, "ENCRYPTED"), block.Headers["DEK-Info"] != "":
 		return nil, errors.New("the key is encrypted; decrypt it first, as with openssl pkey")
 	}

@@ -836,7 +836,7 @@ func TestPTSRefusesBordersInValues(t *testing.T) {
 			values := maps.Clone(p.values)
 			values[in] = value
 			_, err = p.signer.SignedText(verify.PTSCallback, values)
-			require.ErrorContains(t, err, in+": it holds & with the name of a signed member")
+			require.ErrorContains(t, err, in+": it contains & with the name of a signed member")
 			assert.NotContains(t, err.Error(), value)
 			_, err = p.signer.Sign(verify.PTSCallback, values)
 			require.Error(t, err)
@@ -1249,10 +1249,10 @@ func TestPTSConfigurationErrors(t *testing.T) {
 		member, fix string
 	}{
 		{"empty safecode", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret("") }), "Safecode", "back office shows it"},
-		{"safecode of 31", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret(own.Safecode[1:]) }), "Safecode", "16, 24 or 32 are, or set NoEnvelopes"},
+		{"safecode of 31", keys(func(c *verify.PTSKeyConfig) { c.Safecode = payack.NewSecret(own.Safecode[1:]) }), "Safecode", "16, 24 or 32 bytes, or set NoEnvelopes"},
 		{"safecode of 15 in hex", keys(func(c *verify.PTSKeyConfig) {
 			c.Safecode, c.SafecodeEncoding = payack.NewSecret(own.Safecode[2:]), envelope.PTSHex
-		}), "Safecode", "16, 24 or 32 are"},
+		}), "Safecode", "16, 24 or 32 bytes"},
 		{"odd hex", keys(func(c *verify.PTSKeyConfig) {
 			c.Safecode, c.SafecodeEncoding = payack.NewSecret(own.Safecode[1:]), envelope.PTSHex
 		}), "Safecode", `"raw"`},
@@ -1276,7 +1276,7 @@ func TestPTSConfigurationErrors(t *testing.T) {
 		{"PEM in quotes with line breaks as text", public(`"` + strings.ReplaceAll(own.PublicPEM, "\n", `\n`) + `"`), "PublicKeys: key 1", `written as \n`},
 		{"PEM on one line", public(strings.ReplaceAll(own.PublicPEM, "\n", " ")), "PublicKeys: key 1", "line breaks are lost"},
 		{"PEM with an invisible character", public(strings.Replace(own.PublicPEM, "MII", "M\u200bII", 1)), "PublicKeys: key 1", "copy it again"},
-		{"PEM and something behind", public(own.PublicPEM + "x"), "PublicKeys: key 1", "something behind"},
+		{"PEM and something behind", public(own.PublicPEM + "x"), "PublicKeys: key 1", "something after"},
 		{"a damaged block before a good one", public(strings.Replace(own.PublicPEM, "MII", "!", 1) + own.PublicPEM), "PublicKeys: key 1", "more than one PEM block"},
 		{"an encrypted key as public", public(pemOf(t, "ENCRYPTED PRIVATE KEY", []byte{0x30, 0}, nil)), "PublicKeys: key 1", "encrypted"},
 		{"no PEM", public(own.Safecode), "PublicKeys: key 1", "-----BEGIN"},
@@ -1294,7 +1294,7 @@ func TestPTSConfigurationErrors(t *testing.T) {
 		}), "TransactionSecret", "leave one of the two out"},
 
 		{"signer: empty safecode", signer(func(c *verify.PTSSignerConfig) { c.Safecode = payack.Secret{} }), "Safecode", "back office shows it"},
-		{"signer: safecode of 31", signer(func(c *verify.PTSSignerConfig) { c.Safecode = payack.NewSecret(own.Safecode[1:]) }), "Safecode", "16, 24 or 32 are"},
+		{"signer: safecode of 31", signer(func(c *verify.PTSSignerConfig) { c.Safecode = payack.NewSecret(own.Safecode[1:]) }), "Safecode", "16, 24 or 32 bytes"},
 		{"signer: no key", private(""), "PrivateKey", "-----BEGIN"},
 		{"signer: an encrypted key", private(pemOf(t, "ENCRYPTED PRIVATE KEY", []byte{0x30, 0}, nil)), "PrivateKey", "openssl pkey"},
 		{"signer: an encrypted key, PKCS#1", private(strings.Replace(own.PrivatePEMPKCS1, "-----\n", "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n", 1)), "PrivateKey", "openssl pkey"},

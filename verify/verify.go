@@ -1,19 +1,24 @@
-// Package verify is the pure core: a callback's content type, headers, body and
-// the keys go in, a verified typed event or an error comes out. It knows
-// nothing of servers and does no I/O. The signing side of every message stands
-// beside it, for tests, tools and clients.
+// Package verify verifies callbacks: it turns a content type, headers, a body and
+// keys into a typed event or an error. It does no I/O. It also has the signing side
+// of every message, for tests, tools and clients.
 //
-// There is a file for each provider. The order in all of them is the same:
-// recognise the shape, open the envelope, decode strictly, verify over the
-// literals, and only then build the typed event and check it.
+// Each provider has a verifier ([Ptop], [PTS], [Payatom]) and a set of keys, which
+// are safe for concurrent use and worth building once. Every verifier recognises
+// the shape of the message, opens its envelope, decodes strictly, verifies the
+// signature over the literals as sent, and only then builds the event and checks
+// it.
 //
-// A callback is a string, so that nobody can change it between the verification
-// and its use; what an HTTP client reads and sends is bytes.
+// Every error of a Verify method is a *[payack.Error]. Match it with errors.Is:
+// [payack.ErrMalformed], [payack.ErrEnvelope], [payack.ErrSignature],
+// [payack.ErrInvalid] or [payack.ErrUnknownTenant]. With ErrInvalid the signature
+// matches and the event breaks a rule of the provider: the event is returned beside
+// the error.
 //
-// Every error is a *[payack.Error] whose reason is envelope, malformed,
-// signature or invalid. Invalid is what is authentic and breaks a rule: there the
-// event comes back beside the error. Verifiers and keys are safe for concurrent
-// use.
+// A verified event is authentic, but it may be a replay, and some providers leave
+// amounts or the borders between members unsigned. Package middleware handles that.
+//
+// A callback's body is a string because an event's texts are parts of it: nobody
+// can change them after the verification.
 package verify
 
 import (
@@ -30,19 +35,21 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// Message is a callback as it came in.
+// Message is a callback as received.
 type Message struct {
-	// ContentType is the Content-Type header's value.
+	// ContentType is the value of the Content-Type header.
 	ContentType string
 	// Header holds the other headers under their canonical names, as an
-	// http.Header does; only those that carry signatures are looked at.
+	// http.Header does. Only headers that carry signatures are read.
 	Header map[string][]string
-	// Body is the exact body. An event's texts are parts of it.
+	// Body is the body, byte for byte. It may be hostile; the caller bounds its
+	// length. An event keeps parts of it.
 	Body string
 }
 
-// Body says which of two formats an endpoint takes. The content type is not
-// signed, so it must not choose the meaning: an endpoint takes one of them.
+// Body is the format that an endpoint accepts. An endpoint accepts one only: the
+// content type is not signed, and a body that is valid in both formats would have
+// two meanings.
 type Body string
 
 // The formats.
@@ -58,7 +65,7 @@ func (b Body) name() string {
 	return "a JSON object"
 }
 
-// mediaType is a content type as far as it matters here.
+// mediaType is a content type that a verifier tells apart.
 type mediaType int
 
 const (
@@ -70,11 +77,11 @@ const (
 
 const maxContentType = 256
 
-// media reads a Content-Type. A charset other than UTF-8 makes it another type,
-// except for text/plain, where it carries base64 and every charset in use
-// agrees on that.
+// media parses a Content-Type. With a charset other than UTF-8 it is mediaOther,
+// except for text/plain: that carries base64, which reads the same in every
+// charset.
 func media(contentType string) mediaType {
-	switch contentType { // as nearly all senders write it; saves the parsing
+	switch contentType { // the usual spellings need no parsing
 	case "application/json", "application/json; charset=utf-8", "application/json;charset=utf-8",
 		"application/json; charset=UTF-8", "application/json;charset=UTF-8":
 		return mediaJSON
@@ -85,11 +92,11 @@ func media(contentType string) mediaType {
 	case "":
 		return mediaOther
 	}
-	if len(contentType) > maxContentType { // read before anybody is known
+	if len(contentType) > maxContentType { // bounds the work for unauthenticated senders
 		return mediaOther
 	}
 	base, _, _ := strings.Cut(contentType, ";")
-	switch strings.TrimSpace(strings.ToLower(base)) { // saves the parsing of a flood
+	switch strings.TrimSpace(strings.ToLower(base)) { // other types need no parsing
 	case "application/json", "application/x-www-form-urlencoded", "text/plain":
 	default:
 		return mediaOther
@@ -111,8 +118,8 @@ func media(contentType string) mediaType {
 	return mediaOther
 }
 
-// looksLikeJSON reports whether the first byte that is no white space opens an
-// object. No base64 text does.
+// looksLikeJSON reports whether the first byte after white space is {. Base64 has no
+// such byte.
 func looksLikeJSON(body string) bool {
 	for _, c := range []byte(body) {
 		switch c {
@@ -124,9 +131,9 @@ func looksLikeJSON(body string) bool {
 	return false
 }
 
-// room is where a message's fields stand while it is verified; what comes of it
-// keeps their texts at the most. More fields than the documents know go to the
-// heap.
+// room holds the fields of a message during its verification. An event keeps only
+// the texts of fields, so rooms are reused. A message with more fields than the
+// providers document has them on the heap.
 type room [20]strict.Field
 
 var rooms = sync.Pool{New: func() any { return new(room) }}
@@ -134,13 +141,13 @@ var rooms = sync.Pool{New: func() any { return new(room) }}
 func takeRoom() *room { return rooms.Get().(*room) }
 
 func (r *room) release() {
-	clear(r[:]) // keep no message alive
+	clear(r[:]) // the pool must not keep a message alive
 	rooms.Put(r)
 }
 
-// known are the names of a message's members. The signed ones (the signature's
-// own among them) decide; the shown ones are documented and decide nothing, so
-// that whatever they hold is kept and refuses nothing.
+// known are the names of a message's members. Signed ones, with the signature
+// itself, can refuse a message. Shown ones are documented but never decide: any
+// value of theirs is kept.
 type known struct{ signed, shown, all []string }
 
 func knownOf(signed []string, shown ...string) known {
@@ -150,8 +157,8 @@ func knownOf(signed []string, shown ...string) known {
 // mark marks the known members among fields.
 func (k *known) mark(fields []strict.Field) error { return strict.Know(fields, k.signed, k.shown...) }
 
-// decode reads a body in its one format, into dst as far as there is room. It
-// does not mark what is known.
+// decode decodes a body in the given format and appends its fields to dst. It does
+// not mark known fields.
 func decode(dst []strict.Field, body Body, text string, known []string) ([]strict.Field, error) {
 	if body == BodyForm {
 		return strict.Form(dst, text, known...)
@@ -159,8 +166,8 @@ func decode(dst []strict.Field, body Body, text string, known []string) ([]stric
 	return strict.JSON(dst, text, known...)
 }
 
-// members gives the known members of a message their types. The first one that
-// has another type, or is missing though required, is kept in err.
+// members reads the known members of a message as their types. err is the first
+// mistake: a member of another type, or a required one that is missing.
 type members struct {
 	fields []strict.Field
 	err    error
@@ -194,7 +201,7 @@ func (m *members) id(name string) payack.Text {
 	return payack.Text{}
 }
 
-// word returns a signed member that is a string, a number, or null.
+// word returns a required signed member: a string, a number or null.
 func (m *members) word(name string) payack.Text {
 	f := strict.Find(m.fields, name)
 	switch {
@@ -212,8 +219,8 @@ func (m *members) word(name string) payack.Text {
 
 func (m *members) amount(name string) payack.Amount { return payack.AmountOf(m.word(name)) }
 
-// shown returns a member that is not signed, or decides nothing: a string's
-// content, and the literal of any other value. It refuses nothing.
+// shown returns a member that never decides: a string's content, or the literal of
+// any other value.
 func (m *members) shown(name string) payack.Text { return textOf(strict.Find(m.fields, name)) }
 
 func (m *members) shownAmount(name string) payack.Amount { return payack.AmountOf(m.shown(name)) }
@@ -229,7 +236,7 @@ func textOf(f *strict.Field) payack.Text {
 	return payack.NewText(f.Text)
 }
 
-// extra returns the members that are not known, nil when there are none.
+// extra returns the unknown members, or nil if there are none.
 func (m *members) extra() map[string]payack.Text {
 	var out map[string]payack.Text
 	for i := range m.fields {
@@ -245,21 +252,21 @@ func (m *members) extra() map[string]payack.Text {
 	return out
 }
 
-// maxIntegerDigits bounds an integer literal that stands for an id, a status or
-// a timestamp. It is the bound of amounts, and beyond every integer type that a
-// sender has.
+// maxIntegerDigits bounds an integer literal that is an id, a status or a
+// timestamp. Amounts have the same bound. No sender's integer type needs more.
 const maxIntegerDigits = 40
 
-// plainInteger reports whether a JSON number has neither fraction nor exponent.
-// It refuses -0: PHP reads it as 0, so that one number would have two texts.
+// plainInteger reports whether a JSON number has neither fraction nor exponent and
+// at most maxIntegerDigits digits. -0 is none: PHP reads it as 0, so one number
+// would have two texts.
 func plainInteger(literal string) bool {
 	digits := strings.TrimPrefix(literal, "-")
 	return len(digits) <= maxIntegerDigits && !strings.ContainsAny(digits, ".eE") && literal != "-0"
 }
 
-// phpNumber returns PHP's text of an amount or a rate that is a JSON number. One
-// that is out of the bounds of amounts has none: it could not be accepted, and
-// to convert it would cost anybody's time.
+// phpNumber returns PHP's text of an amount or a rate that is a JSON number. A
+// number out of the bounds of amounts has none: it would be refused anyway, and its
+// conversion can be expensive.
 func phpNumber(f *strict.Field) (text string, ok bool) {
 	if f.Kind != strict.Number || !payack.NewAmount(f.Text).Valid() {
 		return "", false
@@ -267,8 +274,8 @@ func phpNumber(f *strict.Field) (text string, ok bool) {
 	return php.NumberText(f.Text)
 }
 
-// phpIntegers reports whether PHP reads these members without rounding one. It
-// makes a float of an integer beyond int64, and then signs another text of it.
+// phpIntegers reports whether PHP reads these members without rounding. PHP turns an
+// integer beyond int64 into a float, whose text is another one.
 func phpIntegers(fields []strict.Field, names ...string) bool {
 	for _, name := range names {
 		if f := strict.Find(fields, name); f != nil && f.Kind == strict.Number {
@@ -280,28 +287,29 @@ func phpIntegers(fields []strict.Field, names ...string) bool {
 	return true
 }
 
-// reject returns the error of a refusal; detail is a fixed text.
+// reject returns the error of a refusal. detail contains nothing that was sent.
 func reject(p payack.Provider, reason payack.Reason, detail string) error {
 	return &payack.Error{Provider: p, Stage: payack.StageVerify, Reason: reason, Detail: detail}
 }
 
-// malformed is the refusal of a message that could not be decoded. A strict
-// error's text holds nothing that was sent.
+// malformed returns the refusal of a message that could not be decoded. The text of
+// a [strict.Error] contains nothing that was sent.
 func malformed(p payack.Provider, err error) error {
 	return reject(p, payack.ReasonMalformed, err.Error())
 }
 
-// invalid is the refusal of an event that breaks a rule of the provider. The
-// reason says already what the end of a check's text says.
+// invalid returns the refusal of an event that breaks a rule of the provider. It
+// trims from err what the reason says already.
 func invalid(p payack.Provider, err error) error {
 	text := strings.TrimSuffix(err.Error(), ": "+payack.ErrInvalid.Error())
 	return reject(p, payack.ReasonInvalid, strings.TrimPrefix(text, "payack: "))
 }
 
-// numberSchemes are the texts of a number that PTS and Payatom may have signed.
+// numberSchemes are the spellings of a number that PTS and Payatom may have signed.
 var numberSchemes = []payack.Scheme{payack.SchemeLiteral, payack.SchemePHP}
 
-// pickSchemes checks a configured list of schemes against those that exist.
+// pickSchemes returns the configured schemes, or all where none is configured. A
+// scheme that is not in all is an error.
 func pickSchemes(member string, chosen, all []payack.Scheme) ([]payack.Scheme, error) {
 	if len(chosen) == 0 {
 		return all, nil
@@ -336,8 +344,7 @@ func checkBody(b Body) (Body, error) {
 	return "", errors.New(`payack: Body: unknown format ` + strconv.Quote(string(b)) + `; choose "json" or "form"`)
 }
 
-// checkSecrets refuses a key set that would verify anything, or that never could
-// verify something.
+// checkSecrets refuses an empty list, an empty key, and a key that can't be right.
 func checkSecrets(member string, secrets []payack.Secret) error {
 	if len(secrets) == 0 {
 		return errors.New("payack: " + member + ": no key is given; give at least one")
@@ -345,7 +352,7 @@ func checkSecrets(member string, secrets []payack.Secret) error {
 	for i, s := range secrets {
 		switch problem := keytext.Problem(s.Reveal()); {
 		case s.IsZero():
-			return errors.New("payack: " + member + ": key " + strconv.Itoa(i+1) + ": it is empty; an empty key would let anybody sign")
+			return errors.New("payack: " + member + ": key " + strconv.Itoa(i+1) + ": it is empty, and anybody can sign with an empty key; give the account's key")
 		case problem != "":
 			return errors.New("payack: " + member + ": key " + strconv.Itoa(i+1) + ": " + problem)
 		}
@@ -353,8 +360,7 @@ func checkSecrets(member string, secrets []payack.Secret) error {
 	return nil
 }
 
-// checkSecret is checkSecrets for a single key; source says where an empty one
-// is found.
+// checkSecret is checkSecrets for a single key. source is the fix for an empty one.
 func checkSecret(member string, s payack.Secret, source string) error {
 	switch problem := keytext.Problem(s.Reveal()); {
 	case s.IsZero():
