@@ -1,22 +1,47 @@
-// Package client asks the providers: it creates payments, pays out, queries
-// what became of them, and confirms callbacks by asking. There is a file for
-// each provider, and one constructor in it:
+// Package client calls the APIs of the providers: it creates payments and payouts,
+// queries their state, and confirms callbacks. Each provider has a client ([Ptop],
+// [PTS], [Payatom]) with a constructor:
 //
 //	ptop, err := client.NewPtop(client.PtopConfig{…})
 //	h, err := handlers.NewPtop(middleware.PtopConfig{…, Confirm: ptop.Confirm}, settle)
 //
-// Requests are checked before anything is sent, and responses are verified as
-// far as the provider signs them before anything is returned; what is not
-// signed says so in its name. Amounts are the texts that were given, never
-// floats.
+// A client checks a request before it sends anything, and verifies whatever the
+// provider signs of a response before it returns. What is not signed is called
+// Unsigned, or the method's documentation says so. Amounts are sent as the texts
+// that were given, never as floats.
 //
-// No redirect is followed and plain http is refused except on loopback,
-// because requests carry keys. Only calls that can be repeated without harm
-// are repeated (queries, and Ptop's payout with its sendingTrx), with
-// exponential back-off and full jitter; nothing is ever created twice.
+// Requests carry keys, so a client follows no redirect and refuses plain http
+// except on loopback. It repeats only calls that do no harm twice (queries, and
+// Ptop's payout with its sendingTrx), with exponential back-off and full jitter.
+// Calls that create something are sent once.
 //
-// Every error of a method is an *[Error], and its kind is found with errors.Is.
-// All clients are safe for concurrent use, and none of them logs.
+// Every error of a method is an *[Error]; match its kind with errors.Is. Clients
+// are safe for concurrent use and do not log.
+//
+// # Rules of requests
+//
+// A request is a struct such as [PtopPayment]. The struct tag validate of a field
+// lists its rules, in the words of github.com/go-playground/validator/v10 and some
+// words of this package. The method that takes the request checks them before it
+// sends anything. A broken rule is [ErrRequest], which names the field and never
+// its value.
+//
+//	required             the field is not empty, nor the zero time
+//	omitempty            the rules that follow apply unless the field is empty
+//	text                 UTF-8 without control characters
+//	min, max, len        at least, at most, exactly so many characters
+//	oneof                one of the words listed
+//	alpha                ASCII letters only
+//	uppercase            no lower-case letters
+//	email                an e-mail address
+//	http_url             an absolute http or https URL
+//	secure_url           an absolute https URL without user name; http for loopback only
+//	positive             a number above zero
+//	plain                a decimal of at most 18 digits, without sign, exponent or extra zeros in front
+//	six                  plain, with at most 6 decimals
+//	hashable             1 to 63 bytes: Payatom's hash can't tell longer order ids apart
+//	dive,keys,…,endkeys  the rules up to endkeys are for the keys of a map, those after it for the values
+//	-                    none here; the method checks the field by itself
 package client
 
 import (
@@ -36,52 +61,52 @@ const (
 	// DefaultConfirmTimeout leaves the merchant's function 3 of the 8 seconds that
 	// a receiver has by default.
 	DefaultConfirmTimeout = 5 * time.Second
-	DefaultMaxResponse    = 1 << 20
+	DefaultMaxResponse    = 1 << 20 // bytes
 	DefaultRetries        = 2
 )
 
-// The back-off before the n-th repetition is anything up to the smaller of
+// The back-off before the n-th repetition is random, below the smaller of
 // backoffMax and backoffBase·2ⁿ⁻¹.
 const (
 	backoffBase = 200 * time.Millisecond
 	backoffMax  = 2 * time.Second
 )
 
-// Options are what all clients have in common. The zero value is a working
-// choice.
+// Options are the options of every client. The zero value is usable.
 type Options struct {
-	// HTTPClient is the one whose Transport, and Timeout when it is the shorter
-	// one, are used; nil is http.DefaultTransport. It is not changed. Its
-	// CheckRedirect and Jar are not used: redirects are never followed, and
-	// the providers know no cookies.
+	// HTTPClient gives the Transport, and the Timeout if it is shorter than
+	// Options.Timeout; nil is http.DefaultTransport. It is not changed. Its
+	// CheckRedirect and Jar are ignored: clients follow no redirects, and the
+	// providers use no cookies.
 	//
-	// What is sent only once (creates, payouts, reconciliations) goes over a
-	// connection of its own, made for it and closed after it. A Transport that is
-	// no *http.Transport gets such a request with Close set, and has to see to the
-	// fresh connection itself.
+	// Calls that are sent only once (creates, payouts, reconciliations) use a new
+	// connection each, because a provider may be closing an idle one. A Transport
+	// that is no *http.Transport gets these requests with Request.Close set and must
+	// open the new connection itself.
 	HTTPClient *http.Client
-	// Timeout bounds each attempt, reading included; 0 is 10 seconds. The context
-	// bounds all attempts together. Where it has a deadline, an attempt that may be
-	// repeated takes at most half of the time that is left.
+	// Timeout bounds each attempt until its response is read; 0 is
+	// [DefaultTimeout]. The context bounds all attempts together. If it has a
+	// deadline, an attempt that may be repeated gets at most half of the time left.
 	Timeout time.Duration
-	// ConfirmTimeout bounds a whole Confirm, its repetitions and the pauses before
-	// them included; 0 is 5 seconds. It must be shorter than the deadline of the
-	// receiver that asks (8 seconds by default), which is for the merchant's
-	// function, too. The context's own deadline counts where it is earlier.
+	// ConfirmTimeout bounds a call of Confirm with its repetitions and pauses; 0 is
+	// [DefaultConfirmTimeout]. It must be shorter than the deadline of the receiver
+	// that calls Confirm (8 seconds by default): the merchant's function runs within
+	// the same deadline. An earlier deadline of the context wins.
 	ConfirmTimeout time.Duration
-	// MaxResponse is the largest response in bytes; 0 is 1 MiB, and 16 MiB of
-	// Payatom's reconciliations.
+	// MaxResponse is the largest response in bytes; 0 is [DefaultMaxResponse], or 16
+	// MiB for Payatom's reconciliations. A larger one is [payack.ErrTooLarge].
 	MaxResponse int64
-	// Retries is how often a call that can be repeated without harm is
-	// repeated after no response, half a response, 429 or 5xx; 0 is twice, a
-	// negative number never.
+	// Retries is how often a repeatable call is repeated after no response, a
+	// truncated response, 429 or 5xx; 0 is [DefaultRetries], and a negative number
+	// is never.
 	Retries int
-	// Now is the clock of the timestamps that PTS wants; nil is time.Now.
+	// Now is the clock for the timestamps in PTS's requests; nil is time.Now. It is
+	// called concurrently.
 	Now func() time.Time
 }
 
-// named puts the provider into an error of a constructor, so that of several
-// clients one knows which. No client does without envelopes, as receivers may.
+// named puts the provider into an error of a constructor, to tell several clients
+// apart. It cuts the advice to set NoEnvelopes, which clients don't have.
 func named(p payack.Provider, err error) error {
 	if err == nil {
 		return nil
@@ -90,14 +115,15 @@ func named(p payack.Provider, err error) error {
 	return errors.New("payack: " + string(p) + ": " + strings.TrimSuffix(text, ", or set NoEnvelopes"))
 }
 
-// checkCredential refuses what can't be what the provider has given out.
+// checkCredential refuses a text that can't be a credential as the provider issued
+// it.
 func checkCredential(member, text, provider string) error {
 	problem := keytext.Problem(text)
 	switch {
 	case text == "":
 		problem += "; " + provider + "'s back office shows it"
 	case problem == "" && !utf8.ValidString(text):
-		problem = "it is no text; copy it again"
+		problem = "it is not UTF-8; copy it again"
 	}
 	if problem != "" {
 		return errors.New("payack: " + member + ": " + problem)

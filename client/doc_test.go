@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every call, and every type that one sends or returns, says whether it is
-// authenticated and by what.
+// The doc comment of every call, and of every type that a call sends or returns,
+// says whether it is authenticated and by what.
 func TestDocsSayWhatIsAuthenticated(t *testing.T) {
 	entries, err := os.ReadDir(".")
 	require.NoError(t, err)

@@ -19,34 +19,34 @@ import (
 var (
 	// ErrRequest: the request breaks a rule, and nothing was sent.
 	ErrRequest = errors.New("payack: the request is not valid")
-	// ErrUnreachable: no complete response came. What was asked for may have
-	// been done all the same. A context that ended is matched too
-	// (context.DeadlineExceeded, context.Canceled).
+	// ErrUnreachable: no complete response came. The provider may have done what
+	// the request asks for. If a context ended, errors.Is matches
+	// context.DeadlineExceeded or context.Canceled too.
 	ErrUnreachable = errors.New("payack: the provider could not be reached")
-	// ErrRedirect: the provider answered with a redirect. None is followed:
-	// requests carry keys.
+	// ErrRedirect: the provider answered with a redirect. Clients follow none,
+	// because requests carry keys.
 	ErrRedirect = errors.New("payack: the provider answered with a redirect, which is never followed; check the base URL")
-	// ErrStatus: the HTTP status is not one of success.
+	// ErrStatus: the HTTP status is not 2xx.
 	ErrStatus = errors.New("payack: the provider answered with an HTTP status of failure")
-	// ErrResponse: the response is not what the documents say: an HTML page,
-	// nothing, half of it, a member missing, a signature that doesn't verify
-	// ([payack.ErrSignature], [payack.ErrEnvelope], [payack.ErrMalformed],
-	// [payack.ErrInvalid] are matched too), or too much
-	// ([payack.ErrTooLarge]).
+	// ErrResponse: the response is not as documented. It is empty, truncated, an
+	// HTML page, lacks a member, or does not verify. errors.Is also matches
+	// [payack.ErrSignature], [payack.ErrEnvelope], [payack.ErrMalformed],
+	// [payack.ErrInvalid] or [payack.ErrTooLarge] where one of them is the cause.
 	ErrResponse = errors.New("payack: the response is not as documented")
-	// ErrMismatch: the response is of another order or transaction than the
-	// one that was asked for.
+	// ErrMismatch: the response is about another order or transaction than the
+	// request.
 	ErrMismatch = errors.New("payack: the response is of another order or transaction")
-	// ErrDeclined: the provider understood and said no; which of the errors
-	// below is matched too where the documents tell.
+	// ErrDeclined: the provider read the request and declined it. errors.Is also
+	// matches one of the causes below if the response names a documented one.
 	ErrDeclined = errors.New("payack: the provider declined")
-	// ErrPending: Confirm's question has no final answer yet.
+	// ErrPending: Confirm got an answer that is not final. Ask again later.
 	ErrPending = errors.New("payack: the provider has not decided yet")
 )
 
-// Why a provider declined. The numbers are PTS's codes; Ptop's HTTP statuses
-// 400, 401, 403 and 500 are ErrField, ErrUnauthorized, ErrRequestSignature and
-// ErrService. None of it is signed.
+// The causes for which a provider declines, from the providers' documents. The
+// numbers are PTS's codes. Ptop's HTTP statuses 400, 401, 403 and 500 become
+// ErrField, ErrUnauthorized, ErrRequestSignature and ErrService. Refusals are never
+// signed: base nothing final on them.
 var (
 	ErrField            = errors.New("payack: a field is not valid")                     // 1001
 	ErrNotFound         = errors.New("payack: not found")                                // 1002
@@ -68,24 +68,24 @@ var (
 	ErrUnrecognised     = errors.New("payack: the provider did not recognise the error") // 9999
 )
 
-// Error is every error of this package's methods. It holds no secret, no URL
-// and no part of a request; what a response says is in Message and Excerpt
-// only, bounded, printable, and with whatever we had to keep secret redacted.
+// Error is the error of every method of a client. It is safe to log: it contains no
+// secret, no URL and no part of the request. Code, Message and Excerpt come from
+// the response; they are bounded and printable, and secrets in them are redacted.
 type Error struct {
 	Provider payack.Provider
-	// Call names the request: payment_v2, status_polling …
+	// Call names the request, such as payment_v2 or status_polling.
 	Call string
-	// Kind is one of the kinds above, or [payack.ErrUnconfirmed].
+	// Kind is one of the kinds of failure, or [payack.ErrUnconfirmed].
 	Kind error
-	// Cause says more, nil where there is no more to say: why the provider
-	// declined, how verification failed, which way a context ended.
+	// Cause says why the provider declined, why verification failed or how a context
+	// ended. It may be nil.
 	Cause error
-	// Detail is a text of our own.
+	// Detail is a text of this package.
 	Detail string
-	// Status is the HTTP status, 0 when there was no response.
+	// Status is the HTTP status, 0 without a response.
 	Status int
-	// Code and Message are what the provider said, empty when it said nothing.
-	// They are not signed.
+	// Code and Message are the provider's, empty if it sent none. They are not
+	// signed.
 	Code    string
 	Message string
 	// Excerpt is the beginning of a response that could not be read.
@@ -126,7 +126,7 @@ func bare(err error) string {
 	return strings.TrimPrefix(err.Error(), "payack: ")
 }
 
-// Unwrap returns Kind and Cause.
+// Unwrap returns Kind and Cause, for errors.Is.
 func (e *Error) Unwrap() []error {
 	out := make([]error, 0, 2)
 	for _, err := range []error{e.Kind, e.Cause} {
@@ -137,9 +137,9 @@ func (e *Error) Unwrap() []error {
 	return out
 }
 
-// Uncertain reports whether the provider may have done what it was asked for. A
-// payment or payout without a final answer must be queried, not created again
-// under another order.
+// Uncertain reports whether the provider may have done what the request asks for.
+// After an uncertain error of a payment or payout, query it. Creating it again
+// under another order may pay twice.
 func (e *Error) Uncertain() bool {
 	switch e.Cause {
 	case ErrService, ErrGateway, ErrUpstream, ErrUnrecognised, ErrDuplicateOrder:
@@ -151,13 +151,13 @@ func (e *Error) Uncertain() bool {
 // Bounds of what an error keeps of a response.
 const (
 	maxExcerpt  = 200      // characters
-	excerptFrom = 16 << 10 // bytes that are looked at
+	excerptFrom = 16 << 10 // bytes that are searched for secrets
 	maxCode     = 16
 )
 
-// printable returns the beginning of a text that came from outside: one line,
-// control characters replaced, and secrets redacted in the spellings in which
-// a provider's error page would repeat them.
+// printable returns the beginning of a provider's text as one line. It replaces
+// control characters and redacts secrets in every spelling that an error page may
+// use.
 func printable(text string, secrets []string, limit int) string {
 	if len(text) > excerptFrom {
 		text = text[:excerptFrom]
@@ -186,8 +186,8 @@ func printable(text string, secrets []string, limit int) string {
 	return b.String()
 }
 
-// fragment is how many bytes of a secret in a row give it away. (A truncated
-// or shortened repetition must not show the rest.)
+// fragment is how many consecutive bytes of a secret are redacted. It is short,
+// because a provider may repeat a truncated secret.
 const fragment = 6
 
 // redact replaces every fragment of a secret.
@@ -225,13 +225,13 @@ func redact(text string, secrets []string) string {
 	return b.String()
 }
 
-// spellings are the ways in which a text is written in JSON (Go's and PHP's),
-// forms, HTML and base64.
+// spellings returns the spellings of a text in JSON (Go's and PHP's), forms, HTML,
+// base64 and hex.
 func spellings(s string) []string {
 	if s == "" {
 		return nil
 	}
-	quoted, _ := json.Marshal(s) // a string always can be
+	quoted, _ := json.Marshal(s) // never fails for a string
 	inJSON := string(quoted[1 : len(quoted)-1])
 	ascii := strconv.QuoteToASCII(s)
 	ascii = ascii[1 : len(ascii)-1]

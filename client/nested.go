@@ -9,8 +9,8 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// shown returns a member that decides nothing, and marks it as known: a string's
-// content, and the literal of any other value.
+// shown marks a member as known and returns it, a string's content or the literal of
+// any other value. It refuses no value: nothing is decided by the member.
 func (m *members) shown(name string) payack.Text {
 	f := strict.Find(m.fields, name)
 	if f == nil {
@@ -23,8 +23,8 @@ func (m *members) shown(name string) payack.Text {
 	return payack.NewText(f.Text)
 }
 
-// within returns the members of an object, and none where it is missing or what
-// PHP writes for an empty one.
+// within returns the members of a nested object. It returns none if the object is
+// missing, null or [], which is PHP's empty object.
 func (m *members) within(name string) *members {
 	f := strict.Find(m.fields, name)
 	if f == nil || f.Kind == strict.Null || f.Kind == strict.Array && f.Text == "[]" {
@@ -33,44 +33,45 @@ func (m *members) within(name string) *members {
 	f.Known = true
 	fields, err := strict.Long(f.Text)
 	if err != nil {
-		m.fail(f, name, "is no object")
+		m.fail(f, name, "is not an object")
 	}
 	return &members{fields: fields}
 }
 
-// listed is list for a list that need not be there.
+// listed is list for an optional list.
 func (m *members) listed(name string) []members {
 	if f := strict.Find(m.fields, name); f == nil || f.Kind == strict.Null {
 		return nil
 	}
 	rows, err := m.list(name)
 	if err != nil {
-		m.fail(nil, name, "is no list of objects")
+		m.fail(nil, name, "is not a list of objects")
 	}
 	return rows
 }
 
-// list returns the members of each object of a list, which must be there.
+// list returns the members of each object of a required list.
 func (m *members) list(name string) ([]members, error) {
 	f := strict.Find(m.fields, name)
-	var rows []json.RawMessage // valid, and without a name given twice, as all of the answer
+	var rows []json.RawMessage // valid and without duplicate names: strict.Long has read the whole answer
 	if f == nil || f.Kind != strict.Array || json.Unmarshal([]byte(f.Text), &rows) != nil {
-		return nil, errors.New(name + " is missing or no list")
+		return nil, errors.New(name + " is missing or not a list")
 	}
 	f.Known = true
 	out := make([]members, len(rows))
 	for i, row := range rows {
 		fields, err := strict.JSON(nil, string(row))
 		if err != nil {
-			return nil, errors.New(name + " holds something else than objects")
+			return nil, errors.New(name + " has an element that is not an object")
 		}
 		out[i].fields = fields
 	}
 	return out, nil
 }
 
-// typed sends a request, nil for no body, and reads an answer of any length that
-// is an object and doesn't say that it failed.
+// typed sends a request and returns the members of the answer, which must be an
+// object that reports no failure. A nil body sends none. Only MaxResponse bounds
+// the number of names.
 func (c *Payatom) typed(ctx context.Context, k call, header, body map[string]string, hide ...string) (*members, *answer, error) {
 	a, err := c.fetch(ctx, k, header, body, hide...)
 	if err != nil {

@@ -12,48 +12,49 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PayatomConfig is what a client of Payatom needs. Payins and payouts of V1 are
-// authenticated by the address that they come from, which Payatom must have
-// allowed; the other keys belong to the calls that name them.
+// PayatomConfig configures a client of Payatom. BaseURL, PID and SecretKeys are
+// required. Payatom authenticates payins and payouts (API V1) by the address that
+// they come from: have it allow yours.
 type PayatomConfig struct {
-	// BaseURL is the scheme and host that Payatom gives. (That all paths stand
-	// under one host is inferred.)
+	// BaseURL is the scheme and host that Payatom gives, such as https://host. That
+	// all paths are under one host is inferred.
 	BaseURL string
 	// PID is the merchant's id.
 	PID string
-	// SecretKeys are those of Payatom's back office. The first signs requests,
-	// all of them verify responses (rotation).
+	// SecretKeys are the secret keys of Payatom's back office. The first signs
+	// requests; all of them verify responses, so that keys can be rotated.
 	SecretKeys []payack.Secret
-	// ReconcileToken is the value of the header Token, for the reconciliations.
+	// ReconcileToken is the value of the header Token. ReconcilePayins and
+	// ReconcilePayouts require it.
 	ReconcileToken payack.Secret
-	// WalletAuthorization is the whole value of the header Authorization, for
-	// WalletBalance.
+	// WalletAuthorization is the whole value of the header Authorization.
+	// WalletBalance requires it.
 	WalletAuthorization payack.Secret
-	// APIKey is the value of the header Api-Key, for WalletTransactions and
-	// WalletData.
+	// APIKey is the value of the header Api-Key. WalletTransactions and WalletData
+	// require it.
 	APIKey payack.Secret
-	// WalletDataPath is the path of WalletData, from its first slash on; empty is
+	// WalletDataPath is the path of WalletData with its leading slash; empty is
 	// /bot/api_v2/account_status.php, which Payatom's public documents name.
 	WalletDataPath string
 
-	// Polling picks the members of status polling; empty is [PollingAll].
+	// Polling selects the members of a status polling; empty is [PollingAll].
 	Polling PayatomPolling
-	// Numbers pins the text of the amount that responses sign, literal or php;
-	// empty takes both.
+	// Numbers lists which spelling of the amount a response may have hashed:
+	// [payack.SchemeLiteral], [payack.SchemePHP]. Empty accepts both.
 	Numbers []payack.Scheme
-	// UnknownRefCode reports whether the message of a status polling that was
-	// declined says that there is no such ref_code; nil recognises the usual
-	// English words for it. How the gateway words it is not documented. It decides
-	// whether Confirm refutes a ref_code for good or asks again.
+	// UnknownRefCode reports whether the message of a declined status polling says
+	// that the ref_code does not exist: Confirm then refutes the ref_code for good
+	// instead of asking again. Payatom doesn't document the wording; nil recognises
+	// the usual English words. It is called concurrently.
 	UnknownRefCode func(message string) bool
 
 	Options
 }
 
-// Payatom asks Payatom.
+// Payatom is a client of Payatom. It is safe for concurrent use.
 //
-// There is no method for complaints (POST /api/complaint/submit_complaint.php):
-// how they are signed is not known.
+// It has no method for complaints (POST /api/complaint/submit_complaint.php):
+// Payatom's documents don't say how they are signed.
 type Payatom struct {
 	t              *transport
 	pid            string
@@ -68,8 +69,8 @@ type Payatom struct {
 	walletDataPath string
 }
 
-// NewPayatom returns a client. Errors name the member of the configuration and
-// the fix. No request is made.
+// NewPayatom returns a client. It sends no request. An error names the member of the
+// configuration and the fix.
 func NewPayatom(c PayatomConfig) (*Payatom, error) {
 	client, err := newPayatom(c)
 	return client, named(payack.Payatom, err)
@@ -90,7 +91,7 @@ func newPayatom(c PayatomConfig) (*Payatom, error) {
 		member string
 		value  payack.Secret
 	}{{"ReconcileToken", c.ReconcileToken}, {"WalletAuthorization", c.WalletAuthorization}, {"APIKey", c.APIKey}} {
-		if h.value.IsZero() { // not every merchant has it
+		if h.value.IsZero() { // optional
 			continue
 		}
 		if err := checkCredential(h.member, h.value.Reveal(), "Payatom"); err != nil {
@@ -102,7 +103,7 @@ func newPayatom(c PayatomConfig) (*Payatom, error) {
 	} else {
 		u, err := url.Parse(c.WalletDataPath)
 		if err != nil || !strings.HasPrefix(c.WalletDataPath, "/") || u.Host != "" || u.Fragment != "" {
-			return nil, errors.New("payack: WalletDataPath: it is no path; give one that begins with a slash")
+			return nil, errors.New("payack: WalletDataPath: it is not a path; give one that begins with a slash")
 		}
 	}
 	keys, err := verify.NewPayatomKeys("", c.SecretKeys...)
@@ -131,16 +132,18 @@ func newPayatom(c PayatomConfig) (*Payatom, error) {
 	}, nil
 }
 
-// Format writes the type's name, whatever the verb.
+// Format writes the type's name under every verb, so that printing a client shows no
+// secret.
 func (Payatom) Format(f fmt.State, _ rune) { hiddenFormat(f, "Payatom") }
 
-// PayatomPayin is a payment to be created. Nothing signs it: Payatom knows the
-// merchant by the address that it comes from.
+// PayatomPayin is a payment to be created. It is not signed: Payatom authenticates
+// the merchant by the address of the request. The package documentation explains
+// the tags.
 type PayatomPayin struct {
-	// OrderID has at least 10 characters and fewer than 64 bytes: two longer ones
-	// can be made that have the same hash.
+	// OrderID has at least 10 characters (a rule of Payatom) and at most 63 bytes
+	// (longer ids can be made to collide in the webhook's hash).
 	OrderID string `validate:"required,text,min=10,hashable"`
-	// Amount is a plain decimal of at most 18 digits, sent as this very text.
+	// Amount is a plain decimal of at most 18 digits, sent as this text.
 	Amount payack.Amount `validate:"required,plain,positive"`
 	Name   string        `validate:"required,text"`
 	Email  string        `validate:"required,text,email"`
@@ -153,19 +156,19 @@ type PayatomPayin struct {
 // PayatomPayinCreated is Payatom's answer to a payin. It is not signed.
 type PayatomPayinCreated struct {
 	HashValue string
-	// RefCode is what status polling asks by. Keep it with the order and return it
-	// from Expect. It is empty where the answer has none (under which name it comes
-	// is not documented; ref_code is read).
+	// RefCode is the handle for status polling. Store it with the order and return
+	// it from Expect. It is empty if the answer has no member ref_code; Payatom
+	// doesn't document the member's name.
 	RefCode string
-	// ConnectURL is where the customer is to be sent.
+	// ConnectURL is the page where the customer pays. Redirect the customer there.
 	ConnectURL string
-	// Extra holds the members that the documents don't know, as their text.
+	// Extra holds the undocumented members, as their text.
 	Extra map[string]payack.Text
 }
 
-// Payin creates a payment. It is sent once and never repeated, because the
-// documents name no idempotency key for it; see [Error.Uncertain]. The answer is
-// not signed: what it says is as good as the TLS connection.
+// Payin creates a payment (POST /pay/request.php). It is sent once, because Payatom
+// documents no idempotency key: see [Error.Uncertain] before you create another
+// one. Only the TLS connection protects the answer, which is not signed.
 func (c *Payatom) Payin(ctx context.Context, p PayatomPayin) (*PayatomPayinCreated, error) {
 	const name = "payin"
 	if e := c.t.check(name, p); e != nil {
@@ -197,13 +200,14 @@ func (c *Payatom) Payin(ctx context.Context, p PayatomPayin) (*PayatomPayinCreat
 	return out, nil
 }
 
-// ConnectURL returns where a customer pays, from the hash_value of a payin.
+// ConnectURL returns the URL where the customer pays, from the hash_value of a
+// payin.
 func (c *Payatom) ConnectURL(hashValue string) string {
 	return c.t.base + "/pay/connect.php?code=" + url.QueryEscape(hashValue)
 }
 
-// answer reads an object, and turns {"status":"error","message"} into an error.
-// That is documented for payins; the other calls are taken to do the same.
+// answer reads an object and turns {"status":"error","message"} into an error.
+// Payatom documents that for payins. For the other calls it is inferred.
 func (c *Payatom) answer(a *answer, known ...string) (*members, *Error) {
 	if e := c.t.ok(a); e != nil {
 		return nil, e
@@ -218,8 +222,8 @@ func (c *Payatom) answer(a *answer, known ...string) (*members, *Error) {
 	return m, nil
 }
 
-// declined is the error of {"status":"error","message"}, and nil for anything
-// else.
+// declined returns the error of {"status":"error","message"}, or nil for another
+// answer.
 func (c *Payatom) declined(a *answer, m *members) *Error {
 	status, text := strict.Find(m.fields, "status"), ""
 	if status == nil || status.Kind != strict.String || status.Text != "error" {
@@ -231,8 +235,8 @@ func (c *Payatom) declined(a *answer, m *members) *Error {
 	return c.t.said(c.t.fail(a, ErrDeclined, nil, ""), a, "", text)
 }
 
-// ordered writes an object of strings in this order, as the documents show it.
-// A name with a question mark is left out when its value is empty.
+// ordered writes an object of strings in this order, as the documents show it. It
+// leaves out a name with a leading question mark if the value is empty.
 func ordered(pairs ...string) (*message, error) {
 	b := []byte{'{'}
 	for i := 0; i < len(pairs); i += 2 {

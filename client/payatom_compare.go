@@ -8,71 +8,70 @@ import (
 	"github.com/payack/payack"
 )
 
-// PayatomBooks are the merchant's own records of a day, to be compared with
-// Payatom's.
+// PayatomBooks are the merchant's own records of a day, for
+// [PayatomUnsignedDay.Compare].
 type PayatomBooks struct {
-	// Records gives each record once, in any order. An error ends the comparison
-	// and is passed on.
+	// Records yields each record once, in any order. An error ends the comparison,
+	// which yields it too.
 	Records iter.Seq2[PayatomRecord, error]
-	// MinorDigits is how many digits the amounts of Payatom's list must be shifted
-	// by to be in the unit of the records: 2 where the list is in paise and the
-	// records are in rupees. Which of the two it is is unconfirmed (the documents
-	// say the smallest unit, and their examples look like whole ones); 0 takes both
-	// as they are. A wrong choice shows in every row.
+	// MinorDigits is the number of decimal places between the unit of Payatom's list
+	// and that of the records, from 0 to 18: 2 if the list is in paise and the
+	// records are in rupees, 0 if the units are equal. The list's unit is
+	// unconfirmed: Payatom's documents say the smallest unit, but their examples
+	// look like whole units. With a wrong value, all amounts differ.
 	MinorDigits int
 }
 
-// PayatomRecord is what the merchant's books say about one order.
+// PayatomRecord is one order in the merchant's books.
 type PayatomRecord struct {
 	OrderID string
-	// Amount is what came in, or was paid out, by the books; empty is nothing.
+	// Amount is the amount received or paid out; empty counts as zero.
 	Amount payack.Amount
-	// Status is the books' own. Approved and Late Approved are the same.
+	// Status is the status in the books. Approved equals Late Approved.
 	Status payack.PayatomStatus
 }
 
-// PayatomDifferenceKind says in what two books differ.
+// PayatomDifferenceKind is a kind of difference between Payatom's list and the
+// merchant's records.
 type PayatomDifferenceKind string
 
 // The kinds.
 const (
-	// PayatomMissingHere: Payatom lists an order that the merchant's records don't.
+	// PayatomMissingHere: Payatom lists an order that the records don't have.
 	PayatomMissingHere PayatomDifferenceKind = "missing here"
-	// PayatomMissingThere: the merchant has a record that Payatom doesn't list.
+	// PayatomMissingThere: Payatom does not list an order of the records.
 	PayatomMissingThere PayatomDifferenceKind = "missing there"
-	// PayatomOtherAmount: the amounts differ by value, or the listed one is none.
+	// PayatomOtherAmount: the amounts differ by value, or one is not a number.
 	PayatomOtherAmount PayatomDifferenceKind = "other amount"
 	// PayatomOtherStatus: the statuses differ.
 	PayatomOtherStatus PayatomDifferenceKind = "other status"
-	// PayatomListedTwice: Payatom lists the order again. Row is the later one; each
-	// is compared.
+	// PayatomListedTwice: Payatom lists the order more than once. Row is the second
+	// or a later row. Every row is compared with the record.
 	PayatomListedTwice PayatomDifferenceKind = "listed twice"
 )
 
-// PayatomDifference is one difference between the books. An order may have several.
-// What Payatom lists is not signed.
+// PayatomDifference is one difference between Payatom's list and the merchant's
+// records. An order may have several. Payatom does not sign its list.
 type PayatomDifference struct {
-	Kind PayatomDifferenceKind
-	// OrderID is the order's, as the list or the record has it.
+	Kind    PayatomDifferenceKind
 	OrderID string
-	// Row is Payatom's, nil where it is missing there. It is not authenticated: ask
-	// by StatusPolling before money moves.
+	// Row is Payatom's row, nil for PayatomMissingThere. It is not authenticated:
+	// ask by StatusPolling before money moves.
 	Row *PayatomUnsignedRow
-	// Record is the merchant's, nil where it is missing here.
+	// Record is the merchant's record, nil for PayatomMissingHere.
 	Record *PayatomRecord
 }
 
 // Compare returns an iterator over the differences between a day's list and the
-// merchant's records of that day: first those of the records, in their order, then
-// what only Payatom lists. It holds the list in memory and no record.
+// merchant's records of that day. It yields the differences of records first, in
+// the order of the records, then the orders that only Payatom lists. An error of
+// the records is the last pair. It keeps the order ids in memory, but no records.
 //
-// A day is Payatom's, in a time zone that isn't documented: an order near midnight
-// may be missing on one day and be listed on the next. Of payouts Payatom lists
-// the approved ones only, so give records of those. The error is that of the
-// records, and the last that comes.
+// Payatom's documents don't say in which time zone a day is: an order near midnight
+// may be missing on one day and listed on the next. A list of payouts has approved
+// ones only, so give records of those.
 //
-// It changes nothing, and may be called several times and at once as far as the
-// records can.
+// Compare does not change d. It is safe for concurrent use if the records are.
 func (d *PayatomUnsignedDay) Compare(books PayatomBooks) iter.Seq2[PayatomDifference, error] {
 	return func(yield func(PayatomDifference, error) bool) {
 		rows := make(map[string][]*PayatomUnsignedRow, len(d.Rows))
@@ -124,8 +123,8 @@ func (b *PayatomBooks) compare(record *PayatomRecord, rows []*PayatomUnsignedRow
 	return out
 }
 
-// sameAmount reports whether the amounts have one value. What is no amount has
-// none.
+// sameAmount reports whether the amounts have the same value. A text that is not a
+// number equals nothing.
 func (b *PayatomBooks) sameAmount(ours, theirs payack.Amount) bool {
 	value := func(a payack.Amount) (decimal.Decimal, bool) {
 		if a.IsEmpty() {

@@ -8,26 +8,27 @@ import (
 	"github.com/payack/payack/internal/confirming"
 )
 
-// Confirm asks by status polling whether an approved order is what its webhook
-// says. It fits the hook in one line: Confirm: payatom.Confirm.
+// Confirm asks Payatom by status polling to confirm a paid webhook. Pass the method
+// to a receiver: Confirm: payatom.Confirm.
 //
-// It asks by ev.Expected.RefCode where Expect gave one, and otherwise by the
-// webhook's own ref_code, which is not signed and serves as a handle only; the
-// answer's own signed members decide. Approved or late approved with the event's
-// order_id and amount (by value) is confirmed: either word confirms the other.
+// The handle of the question is ev.Expected.RefCode if Expect returned one, and the
+// webhook's ref_code otherwise. The webhook doesn't sign its ref_code, so only the
+// signed members of the answer decide. They confirm the event if the order_id is
+// the same, the amount is equal by value, and the status is Approved or Late
+// Approved, whichever of the two the event has.
 //
-// A final answer with another status or amount is [payack.ErrUnconfirmed]. So is
-// an answer that refutes the handle: one that is signed for another order,
-// whatever its status, and one by which the gateway says that there is no such
-// ref_code (see UnknownRefCode in [PayatomConfig]).
+// The error is [payack.ErrUnconfirmed] if the answer is final and has another
+// status or amount, if it is signed for another order whatever its status, or if
+// the gateway says that the ref_code does not exist (see
+// [PayatomConfig].UnknownRefCode).
 //
-// Everything else is another error and means "ask again": a status that is not
-// final ([ErrPending]), no answer, one that doesn't verify, one that declines for
-// another reason ([ErrDeclined]), and an event that is not paid. An event without
-// any ref_code can't be asked about. That too is such an error ([ErrRequest]),
-// because what is unsigned may be missing for no fault of the order.
+// Every other error means that the caller should ask again: [ErrPending] for a
+// status that is not final, [ErrUnreachable] or [ErrStatus] without an answer,
+// [ErrResponse] for one that does not verify, [ErrDeclined] for another refusal.
+// [ErrRequest] is for an event that is not paid or has no ref_code; a webhook may
+// lack this unsigned member although its order is genuine.
 //
-// It takes [Payatom.ConfirmTimeout] at most.
+// Confirm takes at most [Payatom.ConfirmTimeout].
 func (c *Payatom) Confirm(ctx context.Context, ev *payack.PayatomEvent) (*payack.Confirmation, error) {
 	const name = "status_polling"
 	if confirming.Told(ctx, c.ConfirmTimeout()) {
@@ -52,7 +53,7 @@ func (c *Payatom) Confirm(ctx context.Context, ev *payack.PayatomEvent) (*payack
 	switch {
 	case err != nil:
 		return nil, err
-	case got.OrderID != ev.OrderID: // the ref_code is another payment's, and stays so
+	case got.OrderID != ev.OrderID: // the ref_code belongs to another payment for good
 		return nil, c.t.contradiction(name, "order_id")
 	case !got.Final():
 		return nil, c.t.pending(name, "the status is not final")
@@ -70,8 +71,8 @@ func (c *Payatom) Confirm(ctx context.Context, ev *payack.PayatomEvent) (*payack
 	return &payack.Confirmation{Paid: true, Status: string(got.Status), Amount: got.ReceivedAmount}, nil
 }
 
-// ConfirmTimeout returns how long Confirm may take at most: the one of the
-// options, or what all attempts take together where that is less.
+// ConfirmTimeout returns the longest time that Confirm takes: the smaller of
+// Options.ConfirmTimeout and the sum of all attempts and pauses.
 func (c *Payatom) ConfirmTimeout() time.Duration { return c.t.longestConfirm() }
 
 func init() { confirming.Register(new(Payatom).Confirm) }

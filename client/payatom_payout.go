@@ -9,23 +9,25 @@ import (
 	"github.com/payack/payack/internal/payatom"
 )
 
-// PayatomPayout is money to be sent. Nothing signs it: Payatom knows the merchant
-// by the address that it comes from.
+// PayatomPayout is a payout to be made. It is not signed: Payatom authenticates the
+// merchant by the address of the request. The package documentation explains the
+// tags.
 type PayatomPayout struct {
-	// OrderID has fewer than 64 bytes.
+	// OrderID has at most 63 bytes.
 	OrderID string `validate:"required,text,hashable"`
-	// Amount is a plain decimal of at most 18 digits, sent as this very text.
+	// Amount is a plain decimal of at most 18 digits, sent as this text.
 	Amount payack.Amount `validate:"required,plain,positive"`
 	// PaymentMode is imps, upi or wallet.
 	PaymentMode string `validate:"required,oneof=imps upi wallet"`
-	// Members are sent besides, as strings: who gets the money. The documents
-	// known here don't name them; take them from Payatom's manual for the mode.
+	// Members are sent too, as strings. They name the recipient. Which members a
+	// payment mode needs is in Payatom's manual for that mode, not in its public
+	// documents. Names of members that the client sends itself are refused.
 	Members map[string]string `validate:"omitempty,dive,keys,required,text,endkeys,text"`
 }
 
-// Payout sends money. It is sent once and never repeated; after an error that
-// is [Error.Uncertain], ask PayoutStatus. How payouts are answered, and how
-// their webhook is signed, is not known.
+// Payout makes a payout (POST /payout/api/request.php). It is sent once: after an
+// error that is [Error.Uncertain], ask PayoutStatus. Payatom's documents don't say
+// what the answer looks like or how payout webhooks are signed.
 func (c *Payatom) Payout(ctx context.Context, p PayatomPayout) (*PayatomUnsignedReport, error) {
 	const name = "payout"
 	if e := c.t.check(name, p); e != nil {
@@ -39,13 +41,13 @@ func (c *Payatom) Payout(ctx context.Context, p PayatomPayout) (*PayatomUnsigned
 	return c.report(ctx, call{name: name, path: "/payout/api/request.php"}, body, p.OrderID)
 }
 
-// PayoutStatus asks what became of a payout. Whether and how the answer is
-// signed is not known, so it is passed on as unsigned. It is repeated when no
-// answer comes. (The names of the request's members are inferred.)
+// PayoutStatus asks for the state of a payout. The answer counts as unsigned,
+// because Payatom's documents don't say how it is signed. The names of the
+// request's members are inferred. The call is repeatable: see [Options].Retries.
 func (c *Payatom) PayoutStatus(ctx context.Context, orderID string) (*PayatomUnsignedReport, error) {
 	const name = "payout_status"
 	if orderID == "" || !cleanText(orderID) {
-		return nil, c.t.invalid(name, "the order's id is empty or no text; give the one that it was created with")
+		return nil, c.t.invalid(name, "the order's id is empty or not plain UTF-8; give the one that it was created with")
 	}
 	if !payatom.OrderID(orderID) {
 		return nil, c.t.invalid(name, "the order's id "+tooLong)

@@ -10,36 +10,41 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// PayatomPolling says which members a status polling sends. The documents show
-// three sets; which of them a gateway wants is unconfirmed.
+// PayatomPolling selects the members of a status polling. Payatom's documents show
+// three sets. Which one a gateway requires is unconfirmed.
 type PayatomPolling string
 
 // The sets.
 const (
-	// PollingAll: pid, ref_code, order_id when it is known, post_hash.
+	// PollingAll sends pid, ref_code, order_id if it is given, post_hash.
 	PollingAll PayatomPolling = "all"
-	// PollingProse: pid, order_id, post_hash, as the older text says.
+	// PollingProse sends pid, order_id, post_hash, as the older document's text says.
 	PollingProse PayatomPolling = "prose"
-	// PollingExample: ref_code, pid, post_hash, amount, as its example shows.
+	// PollingExample sends ref_code, pid, post_hash, amount, as the older document's
+	// example shows.
 	PollingExample PayatomPolling = "example"
-	// PollingNewer: pid, ref_code, post_hash, as newer documents say.
+	// PollingNewer sends pid, ref_code, post_hash, as the newer documents say.
 	PollingNewer PayatomPolling = "newer"
 )
 
-// PayatomQuery asks for one payment. RefCode is Payatom's handle for it, which
-// its webhook carries (unsigned) and which is part of the request's hash.
-// PollingProse needs OrderID too, PollingExample needs Amount.
+// PayatomQuery asks for one payment. RefCode is Payatom's handle for it: the answer
+// to a payin and the webhook have it, both unsigned. [PollingProse] requires OrderID
+// too, [PollingExample] requires Amount. The package documentation explains the
+// tags.
 type PayatomQuery struct {
 	RefCode string        `validate:"required,text"`
 	OrderID string        `validate:"omitempty,text,hashable"`
 	Amount  payack.Amount `validate:"omitempty,plain"`
 }
 
-// StatusPolling asks what became of a payment. The answer's post_hash is
-// verified: its order_id, amount and status can be trusted, what stands under
-// Unsigned cannot. It is of the order and ref_code that were asked for, as far
-// as it names them. It is repeated when no answer comes. A ref_code that the
-// gateway says it doesn't know is [ErrNotFound], which is not signed.
+// StatusPolling asks for the state of a payment (POST /api/status_polling.php). It
+// verifies the answer's post_hash, so order_id, amount and status are authentic.
+// The members under Unsigned are not.
+//
+// An answer about another order is [ErrMismatch] if q has the OrderID, and so is an
+// answer that names another ref_code. A ref_code that the gateway does not know is
+// [ErrNotFound], which is not signed. The call is repeatable: see
+// [Options].Retries.
 func (c *Payatom) StatusPolling(ctx context.Context, q PayatomQuery) (*payack.PayatomEvent, error) {
 	ev, err := c.poll(ctx, q)
 	if err != nil {
@@ -54,7 +59,7 @@ func (c *Payatom) StatusPolling(ctx context.Context, q PayatomQuery) (*payack.Pa
 	return ev, nil
 }
 
-// poll leaves it to the caller to compare the answer with the question.
+// poll does not compare the answer with the question: the caller does.
 func (c *Payatom) poll(ctx context.Context, q PayatomQuery) (*payack.PayatomEvent, error) {
 	const name = "status_polling"
 	if e := c.t.check(name, q); e != nil {
@@ -96,15 +101,15 @@ func (c *Payatom) poll(ctx context.Context, q PayatomQuery) (*payack.PayatomEven
 	if err != nil {
 		return nil, c.t.unreadable(a, err, "")
 	}
-	// The rules of a webhook: they keep the borders of what is signed in place.
+	// The rules of a webhook keep the borders between the signed members fixed.
 	if err := ev.Check(); err != nil {
 		return nil, c.t.unreadable(a, payack.ErrInvalid, strings.TrimPrefix(err.Error(), "payack: "))
 	}
 	return ev, nil
 }
 
-// declines reports whether the gateway says that there is no such ref_code, in
-// the form in which it declines.
+// declines reports whether an answer is {"status":"error","message"} with a message
+// that the ref_code does not exist.
 func (c *Payatom) declines(a *answer) bool {
 	switch a.status {
 	case http.StatusOK, http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity:
@@ -117,10 +122,9 @@ func (c *Payatom) declines(a *answer) bool {
 		message != nil && message.Kind == strict.String && c.unknown(message.Text)
 }
 
-// saysUnknown recognises the usual English words for a ref_code that is not
-// known, alone or with the order that was named beside it. It does not take for
-// that what may pass (a service that is busy) or lies with the client (a hash or
-// a pid that is wrong).
+// saysUnknown recognises the usual English wordings for a ref_code or order that
+// does not exist. It must not match temporary failures (a busy service) or mistakes
+// of the client (a wrong hash or pid): the caller refutes the ref_code for good.
 func saysUnknown(message string) bool {
 	message = strings.NewReplacer("cannot", "can not", "n't", " not", ":", "", "'", "", `"`, "").Replace(strings.ToLower(message))
 	for _, words := range unknownWords {

@@ -9,38 +9,37 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// PayatomUnsignedDay is what Payatom's reconciliation lists for a day. Nothing of
-// it is authenticated but by the TLS connection: compare your records with it, and
-// ask by StatusPolling before money moves.
+// PayatomUnsignedDay is Payatom's reconciliation list of a day. Only the TLS
+// connection authenticates it: compare your records with it, and ask by
+// StatusPolling before money moves.
 type PayatomUnsignedDay struct {
 	Rows []PayatomUnsignedRow
-	// Extra holds the other members of the answer, as their text.
+	// Extra holds the undocumented members of the answer, as their text.
 	Extra map[string]payack.Text
 }
 
-// PayatomUnsignedRow is one order of a [PayatomUnsignedDay], by the members of
-// Payatom's public documents (doc.payatom.in). None of it is authenticated.
+// PayatomUnsignedRow is one order of a [PayatomUnsignedDay], with the members that
+// Payatom's public documents (doc.payatom.in) name. It is not signed.
 type PayatomUnsignedRow struct {
 	OrderID string
 	RefCode payack.Text
 	// Created and Changed are orderCreateDateTime and statusChangeDateTime, such as
 	// "October 15, 2023, 2:30 pm". See Times.
 	Created, Changed payack.Text
-	// RequestedAmount is amount_requested. SettledAmount is amount_received of a
-	// payin and amount_processed of a payout. Their unit is unconfirmed: the
-	// documents say the smallest of the currency, and their examples look like whole
-	// ones. See [PayatomBooks].
+	// RequestedAmount is amount_requested. SettledAmount is amount_received for a
+	// payin and amount_processed for a payout. Their unit is unconfirmed: see
+	// MinorDigits in [PayatomBooks].
 	RequestedAmount, SettledAmount payack.Amount
-	// Status is transaction_status. By the documents a day of payouts lists the
-	// approved ones only.
+	// Status is transaction_status. According to the documents, a list of payouts
+	// has approved ones only.
 	Status  payack.PayatomStatus
 	BankRef payack.Text
-	// Extra holds the members that the documents don't know, as their text.
+	// Extra holds the undocumented members, as their text.
 	Extra map[string]payack.Text
 }
 
-// Times reads Created and Changed. In which time zone they are is not documented,
-// so it is the caller's to say. The error is [ErrResponse] and names the member.
+// Times parses Created and Changed in the given time zone. Payatom's documents don't
+// say which one applies. The error is [ErrResponse] and names the member.
 func (r *PayatomUnsignedRow) Times(in *time.Location) (created, changed time.Time, err error) {
 	const layout = "January 2, 2006, 3:04 pm"
 	if created, err = time.ParseInLocation(layout, r.Created.String(), in); err != nil {
@@ -52,21 +51,22 @@ func (r *PayatomUnsignedRow) Times(in *time.Location) (created, changed time.Tim
 	return created, changed, nil
 }
 
-// maxDay is the largest answer of a reconciliation, where MaxResponse is not set:
-// some sixty thousand rows.
+// maxDay is the default of MaxResponse for a reconciliation, some sixty thousand
+// rows.
 const maxDay = 16 << 20
 
-// ReconcilePayins asks for the payins of a day: the date that day has in its
-// own location. (Which time zone Payatom's days are in is not documented.) It
-// is never repeated by itself, since these calls are counted. An answer without
-// a list is [ErrResponse] and not an empty day. The request is signed with the
-// secret key, the answer not at all.
+// ReconcilePayins asks for the list of a day's payins (POST
+// /api/reconcile_polling.php). The day is the date of the argument in its own
+// location; Payatom's documents don't say in which time zone its days are. The call
+// is sent once, because Payatom limits the number of calls. An answer without a
+// list is [ErrResponse], not an empty day. The answer is not signed.
 func (c *Payatom) ReconcilePayins(ctx context.Context, day time.Time) (*PayatomUnsignedDay, error) {
 	return c.reconcile(ctx, "reconcile", "/api/reconcile_polling.php", "amount_received", day)
 }
 
-// ReconcilePayouts is ReconcilePayins for payouts, unsigned too. Payatom takes 10
-// calls a day.
+// ReconcilePayouts is ReconcilePayins for payouts (POST
+// /payout/api/payout_reconcile_polling.php), whose answer is not signed either.
+// Payatom allows 10 calls a day.
 func (c *Payatom) ReconcilePayouts(ctx context.Context, day time.Time) (*PayatomUnsignedDay, error) {
 	return c.reconcile(ctx, "payout_reconcile", "/payout/api/payout_reconcile_polling.php", "amount_processed", day)
 }

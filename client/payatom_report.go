@@ -9,19 +9,19 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// PayatomUnsignedReport is an answer of Payatom that nothing signs and whose
-// members the documents known here don't name. It is as trustworthy as the TLS
-// connection: show it, or compare your own records with it, and confirm by
-// status polling before money moves.
+// PayatomUnsignedReport is an answer of Payatom that is not signed and whose members
+// are not documented publicly. Only the TLS connection authenticates it: show it or
+// compare your records with it, and confirm by status polling before money moves.
 type PayatomUnsignedReport struct {
-	// JSON is the answer, one valid JSON value without duplicate names.
+	// JSON is the answer: a valid JSON object or list without duplicate names.
 	JSON json.RawMessage
-	// Members holds its members as their text (a nested value as its literal)
-	// when it is an object; nil otherwise.
+	// Members holds the members of an object as their text, nested values as their
+	// literals. It is nil for a list.
 	Members map[string]payack.Text
 }
 
-// fetch sends a request, nil for no body, and returns an answer of success.
+// fetch sends a request and returns an answer whose status is 2xx. A nil body sends
+// none.
 func (c *Payatom) fetch(ctx context.Context, k call, header, body map[string]string, hide ...string) (*answer, error) {
 	k.build = func() (*message, error) {
 		m := &message{header: header, hide: hide}
@@ -43,8 +43,8 @@ func (c *Payatom) fetch(ctx context.Context, k call, header, body map[string]str
 	return a, nil
 }
 
-// report sends a request and reads an answer of unknown members. An order_id in
-// it must be the one that was asked for.
+// report sends a request and reads an answer of unknown members. If the answer has
+// an order_id, it must be that of the request.
 func (c *Payatom) report(ctx context.Context, k call, body map[string]string, orderID string, hide ...string) (*PayatomUnsignedReport, error) {
 	a, err := c.fetch(ctx, k, nil, body, hide...)
 	if err != nil {
@@ -55,7 +55,7 @@ func (c *Payatom) report(ctx context.Context, k call, body map[string]string, or
 	}
 	a.body = bytes.TrimSpace(a.body)
 	if a.body[0] == '[' {
-		// The strict reader takes objects.
+		// strict.JSON reads objects only.
 		wrapped := `{"list":` + string(a.body) + `}`
 		if fields, err := strict.JSON(nil, wrapped); err != nil || len(fields) != 1 {
 			return nil, c.t.unreadable(a, payack.ErrMalformed, "the list is not valid JSON, or gives a name twice")
@@ -69,6 +69,6 @@ func (c *Payatom) report(ctx context.Context, k call, body map[string]string, or
 	if e := c.t.same(a, m, "order_id", orderID); e != nil {
 		return nil, e
 	}
-	_ = strict.Know(m.fields, nil) // none is known: extra returns all of them
+	_ = strict.Know(m.fields, nil) // marks none as known, so that extra returns all
 	return &PayatomUnsignedReport{JSON: a.body, Members: m.extra()}, nil
 }

@@ -8,18 +8,17 @@ import (
 	"github.com/payack/payack"
 )
 
-// PayatomOperator is who asks for the wallets' balances: the e-mail address and
-// the MD5 of the password of an operator in Payatom's back office. Whoever has
-// that MD5 can ask as well, so keep it as the password. The request is not signed:
-// it and the header Authorization are all that authenticates it.
+// PayatomOperator is an operator of Payatom's back office: the e-mail address and
+// the MD5 of the password. The MD5 and the header Authorization alone authenticate
+// a request, so keep the MD5 as secret as the password. The package documentation
+// explains the tags.
 type PayatomOperator struct {
 	Email            string        `validate:"required,text,email"`
 	VerificationCode payack.Secret `validate:"-"`
 }
 
-// PayatomUnsignedWallets are the wallets of an operator, by the members of
-// Payatom's public documents. Nothing of it is authenticated but by the TLS
-// connection.
+// PayatomUnsignedWallets are the wallets of an operator, with the members that
+// Payatom's public documents name. Only the TLS connection authenticates them.
 type PayatomUnsignedWallets struct {
 	OperatorName, OperatorEmail payack.Text
 	UPI, IMPS                   []PayatomUnsignedWallet
@@ -27,27 +26,27 @@ type PayatomUnsignedWallets struct {
 	Extra map[string]payack.Text
 }
 
-// PayatomUnsignedWallet is one wallet. Which members it has depends on its kind.
-// None of it is authenticated.
+// PayatomUnsignedWallet is one wallet. It is not signed.
 type PayatomUnsignedWallet struct {
-	// Account and UPI are those of a UPI wallet.
+	// Account and UPI are set for a UPI wallet.
 	Account, UPI payack.Text
-	// AccountHolder, AccountNumber and Bank are those of an IMPS wallet.
+	// AccountHolder, AccountNumber and Bank are set for an IMPS wallet.
 	AccountHolder, AccountNumber, Bank       payack.Text
 	MinimumBalance, LimitVolume, UsageVolume payack.Amount
 	// Extra holds the other members, as their text.
 	Extra map[string]payack.Text
 }
 
-// WalletBalance asks for the wallets and their limits. It is repeated when no
-// answer comes. Nothing of the answer is signed.
+// WalletBalance asks for the wallets and their limits (POST
+// /api/wallet_balance.php). It requires [PayatomConfig].WalletAuthorization. The
+// answer is not signed. The call is repeatable: see [Options].Retries.
 func (c *Payatom) WalletBalance(ctx context.Context, o PayatomOperator) (*PayatomUnsignedWallets, error) {
 	const name = "wallet_balance"
 	switch {
 	case c.authorization.IsZero():
 		return nil, c.t.invalid(name, "WalletAuthorization is not configured; give the header's whole value")
 	case o.VerificationCode.IsZero() || !cleanText(o.VerificationCode.Reveal()):
-		return nil, c.t.invalid(name, "VerificationCode is empty or no text; give the MD5 of the operator's password")
+		return nil, c.t.invalid(name, "VerificationCode is empty or not plain UTF-8; give the MD5 of the operator's password")
 	}
 	if e := c.t.check(name, o); e != nil {
 		return nil, e
@@ -77,7 +76,7 @@ func (m *members) wallets(name string) (out []PayatomUnsignedWallet) {
 		w := &list[i]
 		number := w.shown("account_number")
 		if _, found := number.Get(); !found {
-			number = w.shown("Account_number") // as one of the documents' examples has it
+			number = w.shown("Account_number") // the spelling of one example in the documents
 		}
 		out = append(out, PayatomUnsignedWallet{
 			Account: w.shown("account"), UPI: w.shown("upi"),
@@ -89,37 +88,38 @@ func (m *members) wallets(name string) (out []PayatomUnsignedWallet) {
 	return out
 }
 
-// PayatomDateType says by which date transactions are picked.
+// PayatomDateType is the date by which transactions are selected. Payatom documents
+// the words; their meaning is inferred.
 type PayatomDateType string
 
-// The dates that the documents name. What they stand for is inferred: of the last
-// change, and of creation.
+// The dates.
 const (
-	PayatomActionDate  PayatomDateType = "action_date"
-	PayatomCreatedDate PayatomDateType = "c_date"
+	PayatomActionDate  PayatomDateType = "action_date" // the last change
+	PayatomCreatedDate PayatomDateType = "c_date"      // the creation
 )
 
-// PayatomWalletDay asks for the transactions of an account on a day: the date that
-// Day has in its own location. The request is not signed: the header Api-Key is all
-// that authenticates it.
+// PayatomWalletDay asks for the transactions of an account on a day, which is the
+// date of Day in its own location. The request is not signed: the header Api-Key
+// authenticates it. The package documentation explains the tags.
 type PayatomWalletDay struct {
 	AccountNumber string          `validate:"required,text"`
 	By            PayatomDateType `validate:"required,oneof=action_date c_date"`
 	Day           time.Time       `validate:"required"`
 }
 
-// PayatomUnsignedSummary is the summary of a day's transactions, by their status.
-// Nothing of it is authenticated but by the TLS connection.
+// PayatomUnsignedSummary is the summary of a day's transactions. Only the TLS
+// connection authenticates it.
 type PayatomUnsignedSummary struct {
+	// ByStatus has the totals under the gateway's words for the statuses.
 	ByStatus map[string]PayatomUnsignedTotal
-	// Message is there where no wallet was found, say.
+	// Message is set if, for example, Payatom found no wallet.
 	Message payack.Text
 	// Extra holds the other members, as their text.
 	Extra map[string]payack.Text
 }
 
-// PayatomUnsignedTotal is what the transactions of one status come to. None of it
-// is authenticated, and the unit of the amounts is not documented.
+// PayatomUnsignedTotal is the total of the transactions with one status. It is not
+// signed, and Payatom doesn't document the unit of the amounts.
 type PayatomUnsignedTotal struct {
 	Count                           payack.Text
 	ReceivedAmount, RequestedAmount payack.Amount
@@ -127,9 +127,10 @@ type PayatomUnsignedTotal struct {
 	Extra map[string]payack.Text
 }
 
-// WalletTransactions asks for the summary of an account's transactions. It is not
-// repeated: its path, account_deposit.php, doesn't say that it only asks. Nothing
-// of the answer is signed.
+// WalletTransactions asks for the summary of an account's transactions (POST
+// /bot/api_v2/account_deposit.php). It requires [PayatomConfig].APIKey. It is sent
+// once, because the documents don't say that the call changes nothing. The answer
+// is not signed.
 func (c *Payatom) WalletTransactions(ctx context.Context, w PayatomWalletDay) (*PayatomUnsignedSummary, error) {
 	const name = "wallet_transactions"
 	if c.apiKey.IsZero() {
@@ -148,7 +149,7 @@ func (c *Payatom) WalletTransactions(ctx context.Context, w PayatomWalletDay) (*
 	for i := range data.fields {
 		name := data.fields[i].Name
 		total := data.within(name)
-		total.shown("status") // which is the name once more
+		total.shown("status") // it repeats the name
 		out.ByStatus[name] = PayatomUnsignedTotal{
 			Count: total.shown("transaction_count"), ReceivedAmount: payack.AmountOf(total.shown("received_amount")),
 			RequestedAmount: payack.AmountOf(total.shown("request_amount")), Extra: total.extra(),
@@ -164,16 +165,16 @@ func (c *Payatom) WalletTransactions(ctx context.Context, w PayatomWalletDay) (*
 	return out, nil
 }
 
-// PayatomUnsignedAccounts are the accounts of an operator. Nothing of it is
-// authenticated but by the TLS connection.
+// PayatomUnsignedAccounts are the accounts of an operator. Only the TLS connection
+// authenticates them.
 type PayatomUnsignedAccounts struct {
 	Active, Inactive []PayatomUnsignedAccount
 	// Extra holds the other members, as their text.
 	Extra map[string]payack.Text
 }
 
-// PayatomUnsignedAccount is one account. None of it is authenticated, and what
-// the amounts are in is not documented.
+// PayatomUnsignedAccount is one account. It is not signed, and Payatom doesn't
+// document the unit of the amounts.
 type PayatomUnsignedAccount struct {
 	Detail, UPI, Phone, Status, Number, UsageEnabled         payack.Text
 	UsageVolume, LimitVolume, RollingBalance, AvailableLimit payack.Amount
@@ -181,9 +182,9 @@ type PayatomUnsignedAccount struct {
 	Extra map[string]payack.Text
 }
 
-// WalletData asks for the operator's accounts by GET, at the configured
-// WalletDataPath. It is repeated when no answer comes. Nothing of the answer is
-// signed.
+// WalletData asks for the operator's accounts (GET [PayatomConfig].WalletDataPath).
+// It requires [PayatomConfig].APIKey. The answer is not signed. The call is
+// repeatable: see [Options].Retries.
 func (c *Payatom) WalletData(ctx context.Context) (*PayatomUnsignedAccounts, error) {
 	const name = "wallet_data"
 	if c.apiKey.IsZero() {

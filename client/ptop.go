@@ -10,34 +10,34 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PtopConfig is what a client of Ptop (API v3) needs.
+// PtopConfig configures a client of Ptop (API v3). BaseURL, WebsiteID and SecretKey
+// are required.
 type PtopConfig struct {
 	// BaseURL is the scheme and host of the API: https://ptop.me.
 	BaseURL string
-	// WebsiteID and SecretKey are those of Ptop's back office. Every request
-	// carries both.
+	// WebsiteID and SecretKey are shown in Ptop's back office. Every request carries
+	// both.
 	WebsiteID string
 	SecretKey payack.Secret
-	// SigningKey is the_signature of the back office. Payouts need it, nothing
-	// else does.
+	// SigningKey is the_signature of the back office. Only Payout requires it.
 	SigningKey payack.Secret
-	// Sandbox creates payments in the sandbox. The documents name no other
-	// sandbox than that, so with it set a payout is refused, and a
-	// payment-check goes where all of them go (whether it finds payments of
-	// the sandbox is unconfirmed).
+	// Sandbox creates payments in Ptop's sandbox. The document has no sandbox for
+	// the other calls: Payout is refused, and PaymentCheck uses the ordinary path.
+	// Whether that path finds payments of the sandbox is unconfirmed.
 	Sandbox bool
-	// AnyCurrency sends other currencies than USD, the only one that the documents
-	// name. What Ptop does with them is not known.
+	// AnyCurrency allows payments in currencies other than USD, the only one that
+	// the document names. It is unsafe unless Ptop has agreed to the currency: see
+	// [PtopPayment].
 	AnyCurrency bool
-	// PayoutAmount is how a payout's amount stands in the body; empty is
+	// PayoutAmount is how a payout's amount is written in JSON; empty is
 	// [PtopNumber].
 	PayoutAmount PtopAmount
 
 	Options
 }
 
-// Ptop asks Ptop (API v3). Its responses are not signed: what they say is as
-// trustworthy as the TLS connection to the base URL.
+// Ptop is a client of Ptop (API v3). It is safe for concurrent use. Ptop does not
+// sign its responses: only the TLS connection to the base URL authenticates them.
 type Ptop struct {
 	t          *transport
 	website    string
@@ -48,8 +48,8 @@ type Ptop struct {
 	withString bool
 }
 
-// NewPtop returns a client. Errors name the member of the configuration and the
-// fix. No request is made.
+// NewPtop returns a client. It sends no request. An error names the member of the
+// configuration and the fix.
 func NewPtop(c PtopConfig) (*Ptop, error) {
 	client, err := newPtop(c)
 	return client, named(payack.Ptop, err)
@@ -65,7 +65,7 @@ func newPtop(c PtopConfig) (*Ptop, error) {
 	if c.PayoutAmount != "" && c.PayoutAmount != PtopNumber && c.PayoutAmount != PtopString {
 		return nil, fmt.Errorf(`payack: PayoutAmount: unknown way %q; choose "number" or "string"`, string(c.PayoutAmount))
 	}
-	if !c.SigningKey.IsZero() { // a key with the separator in it is found out here, not at the first payout
+	if !c.SigningKey.IsZero() { // refuses a WebsiteID or SecretKey that contains the separator |
 		if _, err := verify.PtopPayoutSignature(c.SigningKey, c.WebsiteID, c.SecretKey.Reveal(), "", ""); err != nil {
 			return nil, err
 		}
@@ -80,22 +80,23 @@ func newPtop(c PtopConfig) (*Ptop, error) {
 	}, nil
 }
 
-// Format writes the type's name, whatever the verb.
+// Format writes the type's name under every verb, so that printing a client shows no
+// secret.
 func (Ptop) Format(f fmt.State, _ rune) { hiddenFormat(f, "Ptop") }
 
 // PtopPayment is a payment to be created. It is not signed: the secret key in the
-// request authenticates it.
+// request authenticates it. The package documentation explains the tags.
 type PtopPayment struct {
 	OrderID string `validate:"required,text,max=255"`
-	// Amount is at least 1, and sent as a number with this very text.
+	// Amount is at least 1. It is sent as a JSON number with this text.
 	Amount payack.Amount `validate:"required,positive"`
-	// Currency is USD when empty, the only one that the documents name. Another one
-	// is refused unless [PtopConfig].AnyCurrency is set: Ptop's answers name no
-	// currency, so that 100 of another one would be confirmed as 100.
+	// Currency is USD if empty. Another one is refused unless
+	// [PtopConfig].AnyCurrency is set: Ptop's answers name no currency, so Confirm
+	// can't tell 100 of another currency from 100 USD.
 	Currency string `validate:"omitempty,alpha,uppercase,len=3"`
 	Product  string `validate:"required,text"`
 
-	// The documents want HTTPS for all of them; plain http is for loopback only.
+	// Ptop's document requires HTTPS for these. Plain http is for loopback only.
 	WebhookURL string `validate:"required,text,secure_url"`
 	SuccessURL string `validate:"required,text,secure_url"`
 	FailURL    string `validate:"required,text,secure_url"`
@@ -106,13 +107,13 @@ type PtopPaymentCreated struct {
 	TransactionID string
 	// PaymentURL is where the customer pays, an absolute https URL.
 	PaymentURL string
-	// Extra holds the members that the documents don't know, as their text.
+	// Extra holds the undocumented members, as their text.
 	Extra map[string]payack.Text
 }
 
-// CreatePayment creates a payment. It is sent once and never repeated, because
-// the documents name no idempotency key for it; see [Error.Uncertain]. The answer
-// is not signed.
+// CreatePayment creates a payment (POST /api/v3/payment). It is sent once, because
+// Ptop documents no idempotency key: see [Error.Uncertain] before you create
+// another one. The answer is not signed.
 func (c *Ptop) CreatePayment(ctx context.Context, p PtopPayment) (*PtopPaymentCreated, error) {
 	const name = "payment"
 	if e := c.t.check(name, p); e != nil {
@@ -179,7 +180,7 @@ func (c *Ptop) message(body any) (*message, error) {
 	return &message{contentType: typeJSON, body: b}, err
 }
 
-// ptopStatuses are what the documents say of HTTP statuses.
+// ptopStatuses are the HTTP statuses that Ptop's document explains.
 var ptopStatuses = map[int]error{
 	http.StatusBadRequest:          ErrField,
 	http.StatusUnauthorized:        ErrUnauthorized,
@@ -190,7 +191,7 @@ var ptopStatuses = map[int]error{
 func (c *Ptop) answer(a *answer, known ...string) (*members, *Error) {
 	if e := c.t.ok(a); e != nil {
 		e.Cause = ptopStatuses[a.status]
-		if e.Cause != nil && a.status < 500 && e.Message != "" { // it was Ptop, and no proxy in between
+		if e.Cause != nil && a.status < 500 && e.Message != "" { // a proxy would send no message in JSON
 			e.Kind = ErrDeclined
 		}
 		return nil, e
@@ -206,7 +207,7 @@ func (c *Ptop) declined(a *answer, m *members) *Error {
 	return c.t.said(c.t.fail(a, ErrDeclined, nil, ""), a, "", text)
 }
 
-// typed returns the error of the first member with the wrong type.
+// typed returns the error of the first member that could not be read, or nil.
 func (c *Ptop) typed(a *answer, m *members) *Error {
 	if m.err == nil {
 		return nil
@@ -214,7 +215,8 @@ func (c *Ptop) typed(a *answer, m *members) *Error {
 	return c.t.unreadable(a, payack.ErrMalformed, m.err.Error())
 }
 
-// same compares a member that need not be there with what was asked for.
+// same returns an error if an answer has the member and its text is not the one in
+// the request.
 func (t *transport) same(a *answer, m *members, name, asked string) *Error {
 	text, found := m.id(name).Get()
 	switch {

@@ -11,8 +11,8 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// PtopStatus is the state of a payment as payment-check gives it. A value that
-// is not among the constants is neither paid nor final.
+// PtopStatus is the state of a payment in the answer to payment-check. An unknown
+// value is neither paid nor final.
 type PtopStatus string
 
 // The states.
@@ -25,28 +25,28 @@ const (
 // Paid reports whether the money came in.
 func (s PtopStatus) Paid() bool { return s == PtopPaid }
 
-// Final reports whether the status does not change again.
+// Final reports whether the status will not change again.
 func (s PtopStatus) Final() bool { return s == PtopPaid || s == PtopCancelled }
 
-// PtopCheck is Ptop's answer to a payment-check. It is not signed. The
-// documents show status and amount only.
+// PtopCheck is Ptop's answer to a payment-check. It is not signed. Ptop's document
+// shows status and amount only.
 type PtopCheck struct {
 	Status PtopStatus
-	// Amount is there and above zero when the status is paid. Ptop names no
-	// currency.
+	// Amount is above zero if the status is paid, and may be absent otherwise. The
+	// answer names no currency.
 	Amount payack.Amount
-	// TransactionID and OrderID are those that the answer names, if it does.
+	// TransactionID and OrderID are absent if the answer does not have them.
 	TransactionID payack.Text
 	OrderID       payack.Text
-	// Extra holds the members that the documents don't know, as their text.
+	// Extra holds the undocumented members, as their text.
 	Extra map[string]payack.Text
 }
 
-// PaymentCheck asks what became of a transaction. It is repeated when no answer
-// comes. An answer that names another transaction is [ErrMismatch]. One that
-// says beside its status that it failed (success false, an error) is
-// [ErrDeclined]: its status says nothing then. Nothing of the answer is signed: it
-// is as good as the TLS connection.
+// PaymentCheck asks for the state of a transaction (POST /api/v3/payment-check). An
+// answer about another transaction is [ErrMismatch]. An answer that reports a
+// failure (success false, or an error) is [ErrDeclined] whatever its status says.
+// Only the TLS connection authenticates the answer, which is not signed. The call
+// is repeatable: see [Options].Retries.
 func (c *Ptop) PaymentCheck(ctx context.Context, transactionID string) (*PtopCheck, error) {
 	out, err := c.check(ctx, transactionID)
 	if err != nil {
@@ -58,11 +58,11 @@ func (c *Ptop) PaymentCheck(ctx context.Context, transactionID string) (*PtopChe
 	return out, nil
 }
 
-// check leaves it to the caller to compare the answer with the question.
+// check does not compare the answer with the question: the caller does.
 func (c *Ptop) check(ctx context.Context, transactionID string) (*PtopCheck, error) {
 	const name = "payment-check"
 	if transactionID == "" || !cleanText(transactionID) {
-		return nil, c.t.invalid(name, "the transaction's id is empty or no text; give the one that CreatePayment or the webhook names")
+		return nil, c.t.invalid(name, "the transaction's id is empty or not plain UTF-8; give the one that CreatePayment or the webhook names")
 	}
 	a, err := c.t.do(ctx, call{name: name, path: "/api/v3/payment-check", repeatable: true, build: func() (*message, error) {
 		return c.message(struct {
@@ -78,7 +78,7 @@ func (c *Ptop) check(ctx context.Context, transactionID string) (*PtopCheck, err
 	if e != nil {
 		return nil, e
 	}
-	m.flag("success") // which must be a boolean
+	m.flag("success") // notes an error unless it is a boolean
 	if m.err == nil && denies(m) {
 		return nil, c.declined(a, m)
 	}
@@ -95,17 +95,20 @@ func (c *Ptop) check(ctx context.Context, transactionID string) (*PtopCheck, err
 	return out, nil
 }
 
-// Confirm asks by payment-check whether a successful transaction is paid. It
-// fits the hook in one line: Confirm: ptop.Confirm.
+// Confirm asks Ptop by payment-check to confirm a successful transaction. Pass the
+// method to a receiver: Confirm: ptop.Confirm.
 //
-// Status 1 is confirmed, with Ptop's amount. Status 2, or an answer that is
-// final and names another order or transaction, is [payack.ErrUnconfirmed].
-// Everything else is another error and means "send again": status 0 and unknown
-// ones ([ErrPending]), no answer, one that says that it failed whatever its status
-// ([ErrDeclined]), and an event that doesn't say success.
+// Status 1 (paid) confirms the event, and the Confirmation has Ptop's amount. The
+// error is [payack.ErrUnconfirmed] for status 2 (cancelled), and for status 1 with
+// another transaction or order.
 //
-// The answer is not signed: the confirmation is as good as the TLS connection to
-// the base URL. It takes [Ptop.ConfirmTimeout] at most.
+// Every other error means that the provider should send the callback again:
+// [ErrPending] for status 0 and unknown ones, [ErrUnreachable] or [ErrStatus]
+// without an answer, [ErrResponse] for one that can't be read, [ErrDeclined] for
+// one that reports a failure, [ErrRequest] for an event whose Success is false.
+//
+// Only the TLS connection authenticates the answer, which is not signed. Confirm
+// takes at most [Ptop.ConfirmTimeout].
 func (c *Ptop) Confirm(ctx context.Context, ev *payack.PtopEvent) (*payack.Confirmation, error) {
 	if confirming.Told(ctx, c.ConfirmTimeout()) {
 		return nil, nil
@@ -136,14 +139,14 @@ func (c *Ptop) Confirm(ctx context.Context, ev *payack.PtopEvent) (*payack.Confi
 	return &payack.Confirmation{Paid: true, Status: string(check.Status), Amount: check.Amount}, nil
 }
 
-// ConfirmTimeout returns how long Confirm may take at most: the one of the
-// options, or what all attempts take together where that is less.
+// ConfirmTimeout returns the longest time that Confirm takes: the smaller of
+// Options.ConfirmTimeout and the sum of all attempts and pauses.
 func (c *Ptop) ConfirmTimeout() time.Duration { return c.t.longestConfirm() }
 
 func init() { confirming.Register(new(Ptop).Confirm) }
 
-// denies reports whether an answer says that it failed. Whatever else stands in
-// it is then no answer to the question.
+// denies reports whether an answer reports a failure. Its other members then answer
+// nothing.
 func denies(m *members) bool {
 	for _, f := range m.fields {
 		nothing := f.Kind == strict.Null || f.Kind == strict.False || slices.Contains(nothings, strings.ToLower(f.Text))
@@ -161,5 +164,5 @@ func denies(m *members) bool {
 	return false
 }
 
-// nothings are the texts and literals that say no, or nothing.
+// nothings are the texts and literals that mean no or nothing.
 var nothings = []string{"", "0", "false", "no", "null", "[]", "{}"}

@@ -8,52 +8,54 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PtopAmount is how an amount is written in JSON. The text is the same in both,
-// and the one that is signed.
+// PtopAmount is how a payout's amount is written in JSON. The signature covers the
+// same text either way.
 type PtopAmount string
 
-// The ways to write it. Which one Ptop reads back to the same text is
-// unconfirmed: a receiver in PHP that decodes the number 50.00 signs 50, so a
-// number without a closing zero (50, 50.5) is right under every reading.
+// The ways. Which one Ptop expects is unconfirmed. A receiver in PHP decodes the
+// number 50.00 and checks the signature over 50: give amounts without closing zeros
+// (50, 50.5), which are right either way.
 const (
 	PtopNumber PtopAmount = "number"
 	PtopString PtopAmount = "string"
 )
 
-// PtopPayout is money to be sent to a user of Ptop. Receiver and amount are signed
-// with the signing key, the idempotency key is not.
+// PtopPayout is a payout to a user of Ptop. The signing key signs ReceiverEmail and
+// Amount. The package documentation explains the tags.
 type PtopPayout struct {
-	// SendingTrx is the idempotency key: the same one never pays twice, so
-	// keep it with the order and use it again after an uncertain error. It is
-	// not covered by the signature.
+	// SendingTrx is the idempotency key: Ptop pays once for each. Store it with the
+	// order and use it again after an uncertain error. It is not signed.
 	SendingTrx string `validate:"required,text,max=255"`
-	// ReceiverEmail and Amount are signed. Neither may hold a |.
+	// ReceiverEmail must not contain a |, which separates the signed parts.
 	ReceiverEmail string        `validate:"required,text,email"`
 	Amount        payack.Amount `validate:"required,positive"`
 }
 
-// PtopPayoutAnswer is Ptop's answer to a payout. What it holds is not
-// documented, and it is not signed.
+// PtopPayoutAnswer is Ptop's answer to a payout. It is not signed, and its members
+// are not documented.
 type PtopPayoutAnswer struct {
-	// Success reports whether it says success. Where it says nothing of the kind,
-	// Ptop answered with a status of success, and what that means is
-	// unconfirmed.
+	// Success is true if the answer has success true. It is false if the answer has
+	// an HTTP status of 2xx and no member success, whose meaning is unconfirmed. An
+	// answer with success false is an error instead, [ErrDeclined].
 	Success bool
 	Message payack.Text
 	// Extra holds the other members, as their text.
 	Extra map[string]payack.Text
 }
 
-// Payout sends money. It is repeated when no answer comes, with the same bytes
-// and thus the same SendingTrx, by which Ptop knows it again. The answer is not
-// signed.
+// Payout makes a payout (POST /api/api-payout). It is repeatable: see
+// [Options].Retries. Repetitions send the same bytes, and Ptop recognises their
+// SendingTrx. The answer is not signed.
+//
+// It requires [PtopConfig].SigningKey, and it is refused with
+// [PtopConfig].Sandbox: both are [ErrRequest].
 func (c *Ptop) Payout(ctx context.Context, p PtopPayout) (*PtopPayoutAnswer, error) {
 	const name = "api-payout"
 	switch {
 	case c.signing.IsZero():
 		return nil, c.t.invalid(name, "SigningKey is not configured; give the_signature of Ptop's back office")
 	case c.sandbox:
-		return nil, c.t.invalid(name, "the documents know no sandbox for payouts, and this would move money; use a client without Sandbox")
+		return nil, c.t.invalid(name, "Ptop documents no sandbox for payouts, so this would move money; use a client without Sandbox")
 	}
 	if e := c.t.check(name, p); e != nil {
 		return nil, e

@@ -10,57 +10,59 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PTSConfig is what a client of PTS (Pagarstar, API v2) needs.
+// PTSConfig configures a client of PTS (Pagarstar, API v2). BaseURL, GUID, UserID,
+// Safecode, PrivateKey, PublicKeys and TransactionSecret are required.
 type PTSConfig struct {
-	// BaseURL is the scheme and host that PTS's support gives.
+	// BaseURL is the scheme and host that PTS's support gives, such as https://host.
 	BaseURL string
-	// GUID is the merchant's part of every path, UserID its number; both are
-	// in the back office.
+	// GUID is the merchant's part of every path, and UserID the merchant's number.
+	// PTS's back office shows both.
 	GUID   string
 	UserID string
-	// Safecode is the end of every signed text, and the key of envelopes.
+	// Safecode is the end of every signed text and the key of envelopes.
 	Safecode payack.Secret
-	// SafecodeEncoding is how it becomes an AES key; empty is raw. (That raw is
-	// right is seen in working code, and not documented.)
+	// SafecodeEncoding is how the safecode becomes an AES key; empty is
+	// [envelope.PTSRaw].
 	SafecodeEncoding envelope.PTSEncoding
-	// PrivateKey is the merchant's own, which signs requests: PEM, PKCS#8 or
-	// PKCS#1.
+	// PrivateKey is the merchant's RSA key, which signs requests: one PEM block,
+	// PKCS#8 or PKCS#1.
 	PrivateKey payack.Secret
-	// PublicKeys are PTS's, which verify responses: PEM, several for rotation.
+	// PublicKeys are PTS's RSA keys, which verify responses, each one PEM block. Give
+	// several while keys are rotated.
 	PublicKeys []string
-	// TransactionSecret is the key of X-Transaction-Signature.
+	// TransactionSecret is the key of the header X-Transaction-Signature.
 	TransactionSecret payack.Secret
-	// Body is the form in which envelopes are sent; empty is [PTSText].
+	// Body is the shape in which envelopes are sent; empty is [PTSText].
 	Body PTSBody
-	// TransactionWholeBody has X-Transaction-Signature cover the whole body of
-	// [PTSJSON] in place of the base64 text in it. (Which of the two PTS wants is
-	// not documented; of PTSText both are the same.)
+	// TransactionWholeBody makes X-Transaction-Signature cover the whole body of
+	// [PTSJSON] instead of the base64 text in it. PTS's document doesn't say which
+	// is meant. For PTSText the two are the same.
 	TransactionWholeBody bool
-	// Numbers pins the text of numbers that responses sign, literal or php;
-	// empty takes both. (Which one is right is not documented.)
+	// Numbers lists which spelling of numbers PTS may have signed in a response:
+	// [payack.SchemeLiteral], [payack.SchemePHP]. Empty accepts both, because PTS's
+	// document doesn't say which one applies.
 	Numbers []payack.Scheme
 
 	Options
 }
 
-// PTSBody is the form in which an envelope is sent.
+// PTSBody is the shape in which an envelope is sent.
 type PTSBody string
 
-// The forms.
+// The shapes.
 const (
-	// PTSText: the base64 of the envelope as text/plain.
+	// PTSText sends the base64 of the envelope as text/plain.
 	PTSText PTSBody = "text"
-	// PTSJSON: {"data":"…"} as application/json.
+	// PTSJSON sends {"data":"…"} as application/json.
 	PTSJSON PTSBody = "json"
 )
 
-// PTS asks PTS (Pagarstar, API v2). Of its answers what stands directly in a
-// result is signed by PTS's key (RSA); the answer's code and message, and so every
-// refusal, are not.
+// PTS is a client of PTS (Pagarstar, API v2). It is safe for concurrent use. PTS
+// signs the fields of a result with its RSA key, except those under Unsigned. It
+// does not sign refusals.
 //
-// Every request holds the time at which it is sent, from the clock in the
-// options; PTS takes a difference of 5 seconds at the most, so keep the
-// machine's clock right.
+// Every request contains the time of [Options].Now. PTS accepts a difference of at
+// most 5 seconds, so keep the machine's clock right.
 type PTS struct {
 	t      *transport
 	guid   string
@@ -72,8 +74,8 @@ type PTS struct {
 	whole  bool // X-Transaction-Signature covers the whole body
 }
 
-// NewPTS returns a client. Errors name the member of the configuration and the
-// fix. No request is made.
+// NewPTS returns a client. It sends no request. An error names the member of the
+// configuration and the fix.
 func NewPTS(c PTSConfig) (*PTS, error) {
 	client, err := newPTS(c)
 	return client, named(payack.PTS, err)
@@ -85,11 +87,11 @@ func newPTS(c PTSConfig) (*PTS, error) {
 	}
 	switch {
 	case !pathSegment(c.GUID):
-		return nil, errors.New("payack: GUID: it is empty, or more than letters, digits and hyphens; PTS's back office shows it")
+		return nil, errors.New("payack: GUID: it is empty, or has characters other than letters, digits and hyphens; PTS's back office shows it")
 	case c.TransactionSecret.IsZero():
 		return nil, errors.New("payack: TransactionSecret: it is empty, and every request is signed with it; PTS's back office shows it")
 	case c.Body != "" && c.Body != PTSText && c.Body != PTSJSON:
-		return nil, fmt.Errorf(`payack: Body: unknown form %q; choose "text" or "json"`, string(c.Body))
+		return nil, fmt.Errorf(`payack: Body: unknown shape %q; choose "text" or "json"`, string(c.Body))
 	}
 	signer, err := verify.NewPTSSigner(verify.PTSSignerConfig{
 		Safecode: c.Safecode, SafecodeEncoding: c.SafecodeEncoding,
@@ -115,7 +117,8 @@ func newPTS(c PTSConfig) (*PTS, error) {
 	return &PTS{t: t, guid: c.GUID, userID: c.UserID, signer: signer, keys: keys, verify: v, json: c.Body == PTSJSON, whole: c.TransactionWholeBody}, nil
 }
 
-// Format writes the type's name, whatever the verb.
+// Format writes the type's name under every verb, so that printing a client shows no
+// secret.
 func (PTS) Format(f fmt.State, _ rune) { hiddenFormat(f, "PTS") }
 
 func pathSegment(s string) bool {
@@ -127,13 +130,13 @@ func pathSegment(s string) bool {
 	return s != ""
 }
 
-// PTSPayment is a payment to be created. OrderID, Amount, Currency and Channel are
-// signed with the merchant's key, together with the time and the user;
-// X-Transaction-Signature covers all of it.
+// PTSPayment is a payment to be created. The merchant's key signs OrderID, Amount,
+// Currency and Channel with the user and the time. X-Transaction-Signature covers
+// the whole request. The package documentation explains the tags.
 type PTSPayment struct {
 	OrderID string `validate:"required,text,max=255"`
-	// Amount is a plain decimal with at most 6 decimals, sent and signed as
-	// this very text.
+	// Amount is a plain decimal with at most 6 decimals, sent and signed as this
+	// text.
 	Amount   payack.Amount `validate:"required,six,positive"`
 	Currency string        `validate:"required,text,max=16"`
 	Channel  string        `validate:"required,text,max=64"`
@@ -142,39 +145,39 @@ type PTSPayment struct {
 	RedirectURL string `validate:"omitempty,text,http_url"`
 	ErrorURL    string `validate:"omitempty,text,http_url"`
 	Remark      string `validate:"omitempty,text"`
-	// Email is in the documents' sample only.
+	// Email is in the sample program of PTS's document, but not in its text.
 	Email string `validate:"omitempty,text,email"`
-	// Details are sent as an object of strings; which ones a payment takes
-	// depends on the channel and is not documented.
+	// Details are sent as an object of strings. They depend on the channel and are
+	// not documented.
 	Details map[string]string `validate:"omitempty,dive,keys,required,text,endkeys,text"`
-	// Members are sent besides, as strings, empty ones too: bank_code, which the
-	// documents' sample request has. By the documents they are not signed. The
-	// names that the client sends itself, the signed ones among them, are refused
-	// under every spelling by case.
+	// Members are sent too, as strings, even if empty: for example bank_code of the
+	// document's sample request. The merchant's key does not sign them. A name that
+	// the client sends itself is refused, in upper or lower case.
 	Members map[string]string `validate:"omitempty,dive,keys,required,text,endkeys,text"`
 }
 
-// PTSWithdraw is money to be sent. It is signed as a [PTSPayment] is: the
-// CallbackURL and who gets the money only by X-Transaction-Signature.
+// PTSWithdraw is a withdraw (payout) to be made. It is signed like a [PTSPayment].
+// Only X-Transaction-Signature covers CallbackURL and the recipient in Details. The
+// package documentation explains the tags.
 type PTSWithdraw struct {
 	OrderID string `validate:"required,text,max=255"`
-	// Amount is a plain decimal with at most 6 decimals, sent and signed as
-	// this very text.
+	// Amount is a plain decimal with at most 6 decimals, sent and signed as this
+	// text.
 	Amount   payack.Amount `validate:"required,six,positive"`
 	Currency string        `validate:"required,text,max=16"`
 	Channel  string        `validate:"required,text,max=64"`
 
-	// CallbackURL should be another one than that of payments: their callbacks
-	// have the same members and cannot be told apart. See [PTS.ConfirmWithdraw].
+	// CallbackURL should differ from that of payments: callbacks of both have the
+	// same members and can't be told apart. See [PTS.ConfirmWithdraw].
 	CallbackURL string     `validate:"required,text,http_url"`
 	Remark      string     `validate:"omitempty,text"`
 	Details     PTSDetails `validate:"-"`
-	// Members are sent besides, as those of a [PTSPayment] are.
+	// Members are those of a [PTSPayment].
 	Members map[string]string `validate:"omitempty,dive,keys,required,text,endkeys,text"`
 }
 
-// PTSDetails says who gets a withdraw. What a channel needs of it is not
-// documented. None of it is signed.
+// PTSDetails is the recipient of a withdraw. Which fields a channel requires is not
+// documented. The merchant's key does not sign them.
 type PTSDetails struct {
 	Phone          string `json:"phone,omitempty" validate:"omitempty,text"`
 	AccountNumber  string `json:"account_number,omitempty" validate:"omitempty,text"`
@@ -183,9 +186,9 @@ type PTSDetails struct {
 	ChannelSubject string `json:"channel_subject,omitempty" validate:"omitempty,text"`
 }
 
-// Payment creates a payment (payment_v2). It is sent once and never repeated;
-// after an error that is [Error.Uncertain], ask PaymentQuery. What stands directly
-// in the answer is signed by PTS, and is of this order.
+// Payment creates a payment (payment_v2). It is sent once: after an error that is
+// [Error.Uncertain], ask PaymentQuery. PTS signs the fields of the result except
+// those under Unsigned. A result for another order is [ErrMismatch].
 func (c *PTS) Payment(ctx context.Context, p PTSPayment) (*PTSPaymentCreated, error) {
 	if e := c.t.check(string(verify.PTSPayment), p); e != nil {
 		return nil, e
@@ -212,9 +215,9 @@ func (c *PTS) Payment(ctx context.Context, p PTSPayment) (*PTSPaymentCreated, er
 	return out, nil
 }
 
-// Withdraw sends money (withdraw_v2). It is sent once and never repeated; after
-// an error that is [Error.Uncertain], ask WithdrawQuery. What stands directly in
-// the answer is signed by PTS, and is of this order.
+// Withdraw makes a withdraw (withdraw_v2). It is sent once: after an error that is
+// [Error.Uncertain], ask WithdrawQuery. PTS signs the fields of the result except
+// those under Unsigned. A result for another order is [ErrMismatch].
 func (c *PTS) Withdraw(ctx context.Context, w PTSWithdraw) (*PTSCreated, error) {
 	if e := c.t.check(string(verify.PTSWithdraw), w); e != nil {
 		return nil, e

@@ -5,9 +5,9 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PTSCreated is what PTS answers to a payment or withdraw. What stands directly
-// in it is signed. (That a withdraw's answer signs the same members as a
-// payment's but pay_url is inferred in part.)
+// PTSCreated is PTS's answer to a payment or withdraw. PTS signs all fields except
+// Unsigned. Which members the answer to a withdraw signs is partly inferred: those
+// of a payment without pay_url.
 type PTSCreated struct {
 	OrderID        string
 	TransactionID  string
@@ -18,19 +18,18 @@ type PTSCreated struct {
 	AcceptAmount   payack.Amount
 	ExchangeRate   payack.Amount
 
-	// Scheme is the text of numbers that was signed; pin it in Numbers.
+	// Scheme is the spelling of numbers that PTS signed: pin it in
+	// [PTSConfig].Numbers.
 	Scheme payack.Scheme
-	// Unsigned holds the other members, as their text. They are not
-	// authenticated.
+	// Unsigned holds the other members, as their text. They are not signed.
 	Unsigned map[string]payack.Text
 }
 
-// PTSPaymentCreated is what PTS answers to a payment. What stands directly in it is
-// signed by PTS.
+// PTSPaymentCreated is PTS's answer to a payment. PTS signs PayURL too.
 type PTSPaymentCreated struct {
 	PTSCreated
-	// PayURL is where the customer pays. It is signed, and not looked into:
-	// what a channel gives here is not documented.
+	// PayURL is where the customer pays. The client does not check that it is a URL:
+	// what a channel sends here is not documented.
 	PayURL payack.Text
 }
 

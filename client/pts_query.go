@@ -9,27 +9,26 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PTSUnsignedBalance is what PTS answers to a balance request. Its signature
-// covers user_id only, so the figures are as trustworthy as the TLS connection:
-// show them, never pay out because of them.
+// PTSUnsignedBalance is PTS's answer to a balance request. Its signature covers
+// user_id only. Only the TLS connection authenticates the figures: show them, but
+// don't base payouts on them.
 type PTSUnsignedBalance struct {
 	UserID string
-	// Unsigned holds the figures as their text (a nested value as its literal).
+	// Unsigned holds the figures as their text, nested values as their literals.
 	// Their names are not documented.
 	Unsigned map[string]payack.Text
 }
 
-// PaymentQuery asks what became of a payment (payment_query_v2). The answer
-// has a callback's members, signed alike, and is of this order. It is repeated
-// when no answer comes. An order that PTS doesn't know is [ErrNotFound], which
-// is not signed.
+// PaymentQuery asks for the state of a payment (payment_query_v2). The answer has
+// the members of a callback, and PTS signs the same ones. An answer about another
+// order is [ErrMismatch]. An order that PTS does not know is [ErrNotFound], which
+// is not signed. The call is repeatable: see [Options].Retries.
 func (c *PTS) PaymentQuery(ctx context.Context, orderID string) (*payack.PTSEvent, error) {
 	return c.queryOrder(ctx, verify.PTSPaymentQuery, orderID)
 }
 
-// WithdrawQuery asks what became of a withdraw (withdraw_query_v2), as
-// PaymentQuery does for a payment, signed alike. Of its answer, Paid means that the money was
-// sent.
+// WithdrawQuery is PaymentQuery for a withdraw (withdraw_query_v2), with an answer
+// that is signed alike. Its Paid means that the money was sent.
 func (c *PTS) WithdrawQuery(ctx context.Context, orderID string) (*payack.PTSEvent, error) {
 	return c.queryOrder(ctx, verify.PTSWithdrawQuery, orderID)
 }
@@ -45,14 +44,14 @@ func (c *PTS) queryOrder(ctx context.Context, m verify.PTSMessage, orderID strin
 	return ev, nil
 }
 
-// query leaves it to the caller to compare the answer with the question.
+// query does not compare the answer with the question: the caller does.
 func (c *PTS) query(ctx context.Context, m verify.PTSMessage, orderID string) (*payack.PTSEvent, error) {
 	path := "/payment/query"
 	if m == verify.PTSWithdrawQuery {
 		path = "/withdraw/query"
 	}
 	if orderID == "" || !cleanText(orderID) {
-		return nil, c.t.invalid(string(m), "the order's id is empty or no text; give the one that it was created with")
+		return nil, c.t.invalid(string(m), "the order's id is empty or not plain UTF-8; give the one that it was created with")
 	}
 	r, err := c.ask(ctx, m, verify.PTSQueryResponse, path, true, ptsRequest{OrderID: orderID})
 	if err != nil {
@@ -61,7 +60,7 @@ func (c *PTS) query(ctx context.Context, m verify.PTSMessage, orderID string) (*
 	return r.Event, nil
 }
 
-// ofOrder refuses an answer to another question.
+// ofOrder returns [ErrMismatch] for an answer about another order.
 func (c *PTS) ofOrder(m verify.PTSMessage, asked, answered string) *Error {
 	if asked != answered {
 		return c.t.mismatch(string(m), "order_id")
@@ -69,8 +68,8 @@ func (c *PTS) ofOrder(m verify.PTSMessage, asked, answered string) *Error {
 	return nil
 }
 
-// Balance asks for the merchant's balance (balance_v2). It is repeated when no
-// answer comes. The figures are not signed.
+// Balance asks for the merchant's balance (balance_v2). The figures are not signed.
+// The call is repeatable: see [Options].Retries.
 func (c *PTS) Balance(ctx context.Context) (*PTSUnsignedBalance, error) {
 	r, err := c.ask(ctx, verify.PTSBalance, verify.PTSBalanceResponse, "/balance", true, ptsRequest{})
 	if err != nil {
@@ -79,37 +78,38 @@ func (c *PTS) Balance(ctx context.Context) (*PTSUnsignedBalance, error) {
 	return &PTSUnsignedBalance{UserID: r.Signed["user_id"].String(), Unsigned: r.Unsigned}, nil
 }
 
-// Confirm asks by payment_query_v2 whether a paid payment is what its callback
-// says. It fits the hook in one line: Confirm: pts.Confirm.
+// Confirm asks PTS by payment_query_v2 to confirm the callback of a paid payment.
+// Pass the method to a receiver: Confirm: pts.Confirm.
 //
-// The answer's signed members decide. Success with the event's order,
-// transaction, amounts (by value) and currencies is confirmed, with
-// accept_amount and accept_currency. A final answer that differs is
-// [payack.ErrUnconfirmed]. Everything else is another error and means "send
-// again": a status that is not final ([ErrPending]), no answer, a code other
-// than 1000 (which is not signed, so it refuses nothing for good), and an event
-// that is not paid or of another user.
+// The signed members of the answer decide. They confirm the event if status, order,
+// transaction and currencies are the same and the amounts are equal by value. The
+// Confirmation has accept_amount and accept_currency. The error is
+// [payack.ErrUnconfirmed] if the answer is final and differs.
 //
-// A withdraw's callback has the same members as a payment's, and payment_query_v2
-// doesn't know its order: give withdraws a callback URL of their own, with
-// ConfirmWithdraw.
+// Every other error means that the provider should send the callback again:
+// [ErrPending] for a status that is not final, [ErrUnreachable] or [ErrStatus]
+// without an answer, [ErrResponse] for one that does not verify, [ErrDeclined] for
+// a code other than 1000, which is not signed, [ErrRequest] for an event that is
+// not paid or of another user.
 //
-// It takes [PTS.ConfirmTimeout] at most.
+// The callback of a withdraw has the same members as that of a payment, but
+// payment_query_v2 does not find its order. Give withdraws a callback URL of their
+// own and confirm them by ConfirmWithdraw.
+//
+// Confirm takes at most [PTS.ConfirmTimeout].
 func (c *PTS) Confirm(ctx context.Context, ev *payack.PTSEvent) (*payack.Confirmation, error) {
 	return c.confirm(ctx, ev, verify.PTSPaymentQuery)
 }
 
-// ConfirmWithdraw is Confirm for the callbacks of withdraws, by
-// withdraw_query_v2: the answer's signed members decide. Its Paid means that the
-// money was sent.
-//
-// It takes [PTS.ConfirmTimeout] at most.
+// ConfirmWithdraw is Confirm for the callbacks of withdraws. It asks by
+// withdraw_query_v2, whose signed members decide. Paid of the Confirmation means
+// that the money was sent.
 func (c *PTS) ConfirmWithdraw(ctx context.Context, ev *payack.PTSEvent) (*payack.Confirmation, error) {
 	return c.confirm(ctx, ev, verify.PTSWithdrawQuery)
 }
 
-// ConfirmTimeout returns how long Confirm and ConfirmWithdraw may take at most:
-// the one of the options, or what all attempts take together where that is less.
+// ConfirmTimeout returns the longest time that Confirm and ConfirmWithdraw take: the
+// smaller of Options.ConfirmTimeout and the sum of all attempts and pauses.
 func (c *PTS) ConfirmTimeout() time.Duration { return c.t.longestConfirm() }
 
 func init() {

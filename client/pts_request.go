@@ -9,8 +9,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// ptsRequest holds the members of all requests; those that a message doesn't
-// have are empty.
+// ptsRequest holds the members of all requests. A message leaves those empty that it
+// doesn't have.
 type ptsRequest struct {
 	UserID      string `json:"user_id"`
 	OrderID     string `json:"order_id,omitempty"`
@@ -29,7 +29,7 @@ type ptsRequest struct {
 	members map[string]string // the merchant's own
 }
 
-// ptsOwn are the names of the members above.
+// ptsOwn are the member names of ptsRequest.
 var ptsOwn = []string{"user_id", "order_id", "amount", "currency", "channel", "timestamp", "callback_url", "redirect_url",
 	"error_url", "remark", "email", "details", "sign"}
 
@@ -65,12 +65,12 @@ func (c *PTS) ask(ctx context.Context, m, responds verify.PTSMessage, path strin
 	return got, nil
 }
 
-// seal makes a request of this moment.
+// seal signs and encrypts a request with the current time.
 func (c *PTS) seal(m verify.PTSMessage, r ptsRequest) (*message, error) {
 	r.Timestamp = c.t.now().Unix()
 	timestamp := strconv.FormatInt(r.Timestamp, 10)
 	if len(timestamp) != 10 || r.Timestamp < 0 {
-		return nil, errors.New("the clock's time has not the 10 digits that PTS takes; fix the clock in Now")
+		return nil, errors.New("the clock's Unix time does not have the 10 digits that PTS takes; fix the clock in Now")
 	}
 	values := map[string]string{
 		"user_id": r.UserID, "order_id": r.OrderID, "amount": r.Amount, "currency": r.Currency,
@@ -113,7 +113,7 @@ func (c *PTS) seal(m verify.PTSMessage, r ptsRequest) (*message, error) {
 	return out, nil
 }
 
-// ptsCodes are the documented codes of failure.
+// ptsCodes are the codes of failure in PTS's document.
 var ptsCodes = map[string]error{
 	"1001": ErrField, "1002": ErrNotFound, "1003": ErrDuplicateOrder, "1004": ErrQuota,
 	"1005": ErrAmountTooLarge, "1006": ErrAmountTooSmall, "1007": ErrBalance, "1008": ErrCurrency,
@@ -121,7 +121,7 @@ var ptsCodes = map[string]error{
 	"1017": ErrDecryption, "1018": ErrAddress, "1020": ErrBadRequest, "9999": ErrUnrecognised,
 }
 
-// ptsCause returns nil for a code that the documents don't know.
+// ptsCause returns the cause that a code stands for, or nil for an undocumented one.
 func ptsCause(code string) error {
 	if err, known := ptsCodes[code]; known {
 		return err

@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// hidden are all texts that an error must not repeat.
+// hidden returns the texts that an error must not repeat.
 func (t *transport) hidden(a *answer) []string {
 	out := append([]string(nil), a.hide...)
 	for _, s := range t.secrets {
@@ -24,32 +24,32 @@ func (t *transport) fail(a *answer, kind, cause error, detail string) *Error {
 	return &Error{Provider: t.provider, Call: a.call, Kind: kind, Cause: cause, Detail: detail, Status: a.status}
 }
 
-// unreadable is the error of a response that is not as documented.
+// unreadable returns the error of a response that is not as documented.
 func (t *transport) unreadable(a *answer, cause error, detail string) *Error {
 	e := t.fail(a, ErrResponse, cause, detail)
 	e.Excerpt = printable(string(a.body), t.hidden(a), maxExcerpt)
 	return e
 }
 
-// said puts what the provider said into an error.
+// said puts the provider's code and message into an error.
 func (t *transport) said(e *Error, a *answer, code, message string) *Error {
 	e.Code = printable(code, t.hidden(a), maxCode)
 	e.Message = printable(message, t.hidden(a), maxExcerpt)
 	return e
 }
 
-// mismatch is the error of an answer to another question.
+// mismatch returns the error of an answer about another order or transaction.
 func (t *transport) mismatch(name, member string) *Error {
-	return &Error{Provider: t.provider, Call: name, Kind: ErrMismatch, Detail: member + " is not the one that was asked for"}
+	return &Error{Provider: t.provider, Call: name, Kind: ErrMismatch, Detail: member + " is not that of the request"}
 }
 
-// invalid is the error of a request that is not sent.
+// invalid returns the error of a request that is not sent.
 func (t *transport) invalid(name, detail string) *Error {
 	return &Error{Provider: t.provider, Call: name, Kind: ErrRequest, Detail: strings.TrimPrefix(detail, "payack: ")}
 }
 
-// ok returns an error unless the status is one of success. What the body says,
-// if it is JSON, is kept.
+// ok returns an error unless the status is 2xx. The error has the code and message
+// of a body that is JSON.
 func (t *transport) ok(a *answer) *Error {
 	if a.status >= 200 && a.status < 300 {
 		return nil
@@ -86,17 +86,18 @@ func (t *transport) object(a *answer, known ...string) (*members, *Error) {
 
 const byteOrderMark = "\ufeff"
 
-// opens tells the usual pages from JSON that begins with one of these bytes.
+// opens returns an error unless the body begins with one of these bytes. The error
+// describes the usual mistakes, such as an HTML page.
 func (t *transport) opens(a *answer, with ...byte) *Error {
 	trimmed := bytes.TrimLeft(a.body, " \t\r\n")
 	switch {
 	case len(trimmed) == 0:
 		return t.unreadable(a, nil, "the response is empty")
 	case bytes.HasPrefix(trimmed, []byte(byteOrderMark)):
-		return t.unreadable(a, payack.ErrMalformed, "a byte-order mark stands where the JSON should begin")
+		return t.unreadable(a, payack.ErrMalformed, "a byte-order mark is where the JSON should begin")
 	case trimmed[0] == '<':
-		return t.unreadable(a, nil, "the response is a page of HTML and no JSON")
-	case trimmed[0] >= utf8.RuneSelf: // say what it is
+		return t.unreadable(a, nil, "the response is an HTML page, not JSON")
+	case trimmed[0] >= utf8.RuneSelf: // the strict reader names the mistake
 		_, err := strict.JSON(nil, string(a.body))
 		return t.unreadable(a, payack.ErrMalformed, err.Error())
 	case !bytes.ContainsRune(with, rune(trimmed[0])):
@@ -105,8 +106,7 @@ func (t *transport) opens(a *answer, with ...byte) *Error {
 	return nil
 }
 
-// members are a response's, not yet typed. The first that has the wrong type
-// is kept in err.
+// members reads the members of a response as their types. err is the first mistake.
 type members struct {
 	fields []strict.Field
 	err    error
@@ -176,7 +176,7 @@ func (m *members) flag(name string) (value, found bool) {
 	return false, false
 }
 
-// extra returns all members but the known ones, nil when there are none.
+// extra returns the members that are not known, or nil if there are none.
 func (m *members) extra() map[string]payack.Text {
 	var out map[string]payack.Text
 	for _, f := range m.fields {
@@ -193,15 +193,15 @@ func (m *members) extra() map[string]payack.Text {
 	return out
 }
 
-// question returns the error of Confirm for an event that it is not for.
+// question returns the error of Confirm for an event that can't be asked about.
 func (t *transport) question(detail string) error { return t.invalid("confirm", detail) }
 
-// contradiction is Confirm's final no; what names the members that differ.
+// contradiction returns Confirm's final error. what names the members that differ.
 func (t *transport) contradiction(call string, what ...string) error {
 	return &Error{Provider: t.provider, Call: call, Kind: payack.ErrUnconfirmed, Detail: "the answer differs in " + strings.Join(what, ", ")}
 }
 
-// pending is Confirm's "ask again".
+// pending returns Confirm's error for an answer that is not final.
 func (t *transport) pending(call, detail string) error {
 	return &Error{Provider: t.provider, Call: call, Kind: ErrPending, Detail: detail}
 }

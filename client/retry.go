@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// pause waits before the next attempt. It is false when the context ends
-// before that.
+// pause waits before the next attempt. It reports false if the context ends first.
 func pause(ctx context.Context, attempt int) bool {
 	wait := rand.N(longestPause(attempt))
 	if deadline, ok := ctx.Deadline(); ctx.Err() != nil || ok && time.Until(deadline) <= wait {
@@ -23,14 +22,14 @@ func pause(ctx context.Context, attempt int) bool {
 	}
 }
 
-// longestPause is what the pause after an attempt stays below.
+// longestPause returns the bound on the pause after an attempt.
 func longestPause(attempt int) time.Duration {
 	return min(backoffMax, backoffBase<<min(attempt, 10))
 }
 
-// share is how long an attempt may take. One that may be repeated leaves half of
-// what its context has left to the others: the first has the most, since a
-// provider that is slow is so every time.
+// share returns the timeout of an attempt. If the attempt may be repeated, it is at
+// most half of the time until the context's deadline. The first attempt gets the
+// most: a slow provider is usually slow every time.
 func (t *transport) share(ctx context.Context, c call, attempt int) time.Duration {
 	if end, ok := ctx.Deadline(); ok && c.repeatable && attempt < t.retries {
 		return min(t.timeout, time.Until(end)/2)
@@ -38,7 +37,7 @@ func (t *transport) share(ctx context.Context, c call, attempt int) time.Duratio
 	return t.timeout
 }
 
-// longestConfirm is how long a Confirm may take at most.
+// longestConfirm returns the longest time that a Confirm takes.
 func (t *transport) longestConfirm() time.Duration {
 	all := t.timeout
 	for attempt := 0; attempt < t.retries && all < t.confirm; attempt++ {

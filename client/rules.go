@@ -18,21 +18,22 @@ import (
 	"github.com/payack/payack/internal/payatom"
 )
 
-// encode returns the JSON of a request. encoding/json would replace bytes that
-// are no UTF-8, which have been refused before.
+// encode returns the JSON of a request. encoding/json would replace invalid UTF-8;
+// the rules of requests have refused that before.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if e.Encode(v) != nil {
-		return nil, errors.New("it cannot be written as JSON")
+		return nil, errors.New("it can't be written as JSON")
 	}
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }
 
 const typeJSON = "application/json"
 
-// rules checks requests by the tags of their fields.
+// rules checks requests by the tags of their fields. The package documentation lists
+// the words of the tags.
 var rules = sync.OnceValue(func() *validator.Validate {
 	v := validator.New(validator.WithRequiredStructEnabled())
 	v.RegisterCustomTypeFunc(func(field reflect.Value) any {
@@ -47,7 +48,7 @@ var rules = sync.OnceValue(func() *validator.Validate {
 		"six":        func(s string) bool { _, decimals, _ := strings.Cut(s, "."); return plain(s) && len(decimals) <= 6 },
 	} {
 		if err := v.RegisterValidation(tag, func(fl validator.FieldLevel) bool { return holds(fl.Field().String()) }); err != nil {
-			panic(err) // a name that is no tag, which every test would see
+			panic(err) // unreachable: the words are valid tags
 		}
 	}
 	return v
@@ -55,20 +56,19 @@ var rules = sync.OnceValue(func() *validator.Validate {
 
 var fixes = map[string]string{
 	"required":   "is empty; give it",
-	"text":       "is not UTF-8, or holds a control character; leave that out",
+	"text":       "is not UTF-8, or has a control character; leave that out",
 	"hashable":   tooLong,
 	"positive":   "is not a number above zero; give one such as 100.50",
 	"plain":      "is not a plain decimal of at most 18 digits; give one such as 100.50",
 	"six":        "is not a plain decimal with at most 6 decimals; give one such as 100.50",
-	"secure_url": "is no absolute https URL; give one (http is for loopback only)",
-	"http_url":   "is no absolute http or https URL; give one",
-	"email":      "is no e-mail address; give one",
+	"secure_url": "is not an absolute https URL; give one (http is for loopback only)",
+	"http_url":   "is not an absolute http or https URL; give one",
+	"email":      "is not an e-mail address; give one",
 	"min":        "is too short",
 	"max":        "is too long",
 }
 
-// tooLong is what is wrong with an order_id of Payatom's that the hash does not
-// fix.
+// tooLong is the problem of an order_id that is too long for Payatom's hash.
 var tooLong = fmt.Sprintf("has %d bytes or more, so that another one may have the same hash; give a shorter one", payatom.MaxOrderID)
 
 // check returns the error of a request that breaks a rule of its type. It names
@@ -89,16 +89,17 @@ func (t *transport) check(name string, request any) *Error {
 		}
 		return t.invalid(name, broken[0].Field()+" "+fix)
 	}
-	return t.invalid(name, "it cannot be checked")
+	return t.invalid(name, "it can't be checked")
 }
 
-// foreign refuses members of the merchant's own that the request has already. A
-// name that differs by case only is taken for the same: a reader may do so too.
+// foreign refuses additional members under a name that the request already has.
+// Names that differ by case count as equal, because the provider's reader may treat
+// them so.
 func (t *transport) foreign(name string, members map[string]string, own ...string) *Error {
 	for _, member := range own {
 		for given := range members {
 			if strings.EqualFold(given, member) {
-				return t.invalid(name, "Members holds "+member+", which the client sends itself; leave it out")
+				return t.invalid(name, "Members has "+member+", which the client sends itself; leave it out")
 			}
 		}
 	}
@@ -116,7 +117,7 @@ func cleanText(s string) bool {
 
 func plain(s string) bool { return payatom.Amount(s) }
 
-// sign is that of an amount's value, -2 when it has none.
+// sign returns the sign of an amount's value, or -2 for a text that is no number.
 func sign(s string) int {
 	d, err := payack.NewAmount(s).Decimal()
 	if err != nil {
@@ -125,11 +126,11 @@ func sign(s string) int {
 	return d.Sign()
 }
 
-// atLeast reports whether an amount has a value of at least this.
+// atLeast reports whether an amount is at least least.
 func atLeast(a payack.Amount, least int64) bool {
 	d, err := a.Decimal()
 	return err == nil && d.GreaterThanOrEqual(decimal.NewFromInt(least))
 }
 
-// hiddenFormat keeps printers out of a client.
+// hiddenFormat writes a client's name in place of its fields, which hold secrets.
 func hiddenFormat(f fmt.State, name string) { _, _ = io.WriteString(f, "client."+name+"{…}") }

@@ -14,19 +14,19 @@ import (
 	"github.com/payack/payack"
 )
 
-// transport is the way to one provider.
+// transport sends requests to one provider.
 type transport struct {
 	provider payack.Provider
 	base     string
 	http     http.RoundTripper
-	fresh    http.RoundTripper // for what is sent only once
+	fresh    http.RoundTripper // for calls that are sent only once
 	timeout  time.Duration
 	confirm  time.Duration
 	max      int64
 	maxUnset bool
 	retries  int
 	now      func() time.Time
-	secrets  []payack.Secret // never to be repeated in an error
+	secrets  []payack.Secret // redacted in errors
 }
 
 func newTransport(p payack.Provider, baseURL string, o Options, secrets ...payack.Secret) (*transport, error) {
@@ -68,9 +68,9 @@ func newTransport(p payack.Provider, baseURL string, o Options, secrets ...payac
 	return t, nil
 }
 
-// fresh returns a transport that makes a connection for each request. What is
-// sent only once must not go over a kept-alive connection: the provider may be
-// closing it just then, and nobody knows whether the request was read.
+// fresh returns a transport that opens a connection for each request. A call that is
+// sent only once must not use a kept-alive connection: if the provider closes it at
+// that moment, nobody knows whether the request was read.
 func fresh(t http.RoundTripper) http.RoundTripper {
 	known, ok := t.(*http.Transport)
 	if !ok {
@@ -86,12 +86,13 @@ type call struct {
 	name   string
 	method string // empty is POST
 	path   string
-	// repeatable says that a second time does no harm. What is not has a connection
-	// of its own.
+	// repeatable says that the provider may get the request twice. A call that is not
+	// repeatable uses a new connection.
 	repeatable bool
-	// max is the largest answer where the options don't say; 0 is the usual one.
+	// max is the default of MaxResponse for this call; 0 is [DefaultMaxResponse].
 	max int64
-	// build makes the message, for each attempt anew: PTS signs the time.
+	// build makes the message of an attempt. PTS signs the time, so each attempt has
+	// another one.
 	build func() (*message, error)
 }
 
@@ -99,7 +100,7 @@ type message struct {
 	contentType string
 	body        []byte
 	header      map[string]string
-	// hide are texts besides the secrets that no error may repeat: signatures.
+	// hide are signatures. Errors redact them like the secrets.
 	hide []string
 }
 
@@ -111,8 +112,8 @@ type answer struct {
 	hide   []string
 }
 
-// do sends the request, and again where that is allowed. The error is nil for
-// every complete response that is no redirect; its status is not looked at.
+// do sends the request and repeats it if that is allowed and may help. It returns
+// every complete response that is no redirect, whatever its status.
 func (t *transport) do(ctx context.Context, c call) (*answer, error) {
 	for attempt := 0; ; attempt++ {
 		a, again, err := t.attempt(ctx, c, t.share(ctx, c, attempt))
@@ -125,8 +126,8 @@ func (t *transport) do(ctx context.Context, c call) (*answer, error) {
 	}
 }
 
-// attempt sends the request once; again reports whether another time may help.
-// The error is an *[Error] or nil.
+// attempt sends the request once. again reports whether a repetition may help. The
+// error is an *[Error] or nil.
 func (t *transport) attempt(ctx context.Context, c call, timeout time.Duration) (a *answer, again bool, err error) {
 	m, err := c.build()
 	if err != nil {
@@ -158,14 +159,13 @@ func (t *transport) attempt(ctx context.Context, c call, timeout time.Duration) 
 	if !c.repeatable {
 		way, request.Close = t.fresh, true
 	}
-	// The transport itself, and no http.Client, so that nothing can follow a
-	// redirect or add a cookie.
+	// A RoundTripper follows no redirect and adds no cookie, as an http.Client may.
 	response, err := way.RoundTrip(request)
 	if err != nil {
 		e := t.fail(a, ErrUnreachable, ended(ctx, err), "no response came")
 		if e.Cause == nil {
 			var wrapped *url.Error
-			if errors.As(err, &wrapped) { // its text begins with the URL
+			if errors.As(err, &wrapped) { // its text has the URL
 				err = wrapped.Err
 			}
 			e.Detail = printable(err.Error(), t.hidden(a), maxExcerpt)
@@ -192,14 +192,14 @@ func (t *transport) attempt(ctx context.Context, c call, timeout time.Duration) 
 	case err != nil:
 		return nil, true, t.unreadable(a, nil, "the response ends too early")
 	}
-	// Servers written in PHP send a byte-order mark when a file of theirs begins
-	// with one. It is no part of the JSON, and nothing of it is signed.
+	// A server in PHP sends a byte-order mark if one of its source files begins with
+	// one. It is not part of the JSON and never signed.
 	a.body = bytes.TrimPrefix(a.body, []byte(byteOrderMark))
 	return a, a.status == http.StatusTooManyRequests || a.status >= 500, nil
 }
 
-// ended returns the way a context ended, or nil when something else went wrong.
-// The error itself is not passed on: a transport's text may repeat the request.
+// ended returns the context's error if that is why the request failed, or nil. It
+// does not return err itself: a transport's text may repeat the request.
 func ended(ctx context.Context, err error) error {
 	var timeout net.Error
 	switch {

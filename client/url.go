@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// checkBase returns the URL without the slash at its end. Its text may hold a
+// checkBase returns the URL without slashes at its end. The text may contain a
 // password, so no error quotes it.
 func checkBase(text string) (string, error) {
 	u, err := url.Parse(text)
@@ -15,13 +15,13 @@ func checkBase(text string) (string, error) {
 	case text == "":
 		return "", errors.New("it is empty; give the provider's, such as https://host")
 	case err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "":
-		return "", errors.New("it is no absolute URL; give one such as https://host")
+		return "", errors.New("it is not an absolute URL; give one such as https://host")
 	case u.User != nil:
-		return "", errors.New("it holds a user name; leave that out")
+		return "", errors.New("it has a user name; leave that out")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return "", errors.New("it has a query or a fragment; give scheme, host and path only")
 	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return "", errors.New("plain http would show keys to everybody on the way; use https (http is for loopback only)")
+		return "", errors.New("plain http would expose keys in transit; use https (http is for loopback only)")
 	case u.Scheme != "https" && u.Scheme != "http":
 		return "", errors.New("its scheme is not https; use https")
 	}
@@ -36,11 +36,12 @@ func loopback(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// checkPayURL refuses what no customer and no webhook may be sent to.
+// checkPayURL refuses a URL that customers or webhooks must not be sent to: anything
+// but absolute https without a user name, or http on loopback.
 func checkPayURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
-		return errors.New("is no absolute https URL")
+		return errors.New("is not an absolute https URL")
 	}
 	return nil
 }
