@@ -7,15 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// broken says where a text stops being a JSON object, and what is there instead.
-// It is empty for JSON, and where it sees nothing that a strict parser doesn't
-// say as well. It quotes nothing of the text.
+// broken says where a text stops being a JSON object and what is wrong there. It
+// returns "" for JSON, and for a mistake that a strict parser describes as well. It
+// quotes nothing of the text.
 func broken(text string) string {
 	if what := notJSON(text); what != "" {
 		return what
 	}
 	if !strings.HasPrefix(strings.TrimPrefix(strings.TrimLeft(text, " \t\r\n\u00a0"), "\xa0"), "{") {
-		return "" // a strict parser says so
+		return "" // a strict parser describes this
 	}
 	s := scanner{text: text}
 	if s.value() {
@@ -29,16 +29,16 @@ func broken(text string) string {
 	return fmt.Sprintf("%s, at byte %d (line %d, column %d)", s.what, s.bad, line, column)
 }
 
-// notJSON recognises what is something else altogether.
+// notJSON recognises texts in other formats.
 func notJSON(text string) string {
 	trimmed := strings.TrimLeft(text, " \t\r\n")
 	switch {
 	case strings.HasPrefix(text, "\ufeff"):
-		return "a byte-order mark stands before the JSON"
+		return "there is a byte-order mark before the JSON"
 	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"), strings.HasPrefix(text, "{\x00"), strings.HasPrefix(text, "\x00{"):
 		return "it is UTF-16; JSON is UTF-8"
 	case strings.HasPrefix(trimmed, "<"):
-		return "it is HTML or XML, such as the page of a proxy, and no JSON"
+		return "it is HTML or XML, such as an error page of a proxy, not JSON"
 	case strings.HasPrefix(trimmed, `"{`), strings.HasPrefix(trimmed, `"\`):
 		return "it is JSON in a JSON string: it was encoded twice"
 	case strings.HasPrefix(trimmed, `{\"`):
@@ -47,17 +47,17 @@ func notJSON(text string) string {
 	return ""
 }
 
-// scanner reads JSON as far as it is JSON, and says what is there then. It knows
-// fewer rules than a parser: what it passes may still be refused.
+// scanner reads JSON up to the first mistake and describes that. It checks fewer
+// rules than a strict parser, which may refuse what it passes.
 type scanner struct {
 	text  string
 	at    int
 	depth int
-	what  string
-	bad   int
+	what  string // the first mistake
+	bad   int    // its offset
 }
 
-// deepest bounds how deep the scanner follows.
+// deepest bounds the recursion of the scanner.
 const deepest = 64
 
 func (s *scanner) fail(at int, what string) bool {
@@ -67,8 +67,8 @@ func (s *scanner) fail(at int, what string) bool {
 	return false
 }
 
-// space skips white space. It is false before a character that looks like white
-// space and is none in JSON.
+// space skips white space. It reports false at a character that looks like white
+// space but is none in JSON.
 func (s *scanner) space() bool {
 	for s.at < len(s.text) {
 		switch s.text[s.at] {
@@ -79,9 +79,9 @@ func (s *scanner) space() bool {
 		r, size := utf8.DecodeRuneInString(s.text[s.at:])
 		switch {
 		case r == utf8.RuneError && size == 1 && s.text[s.at] == 0xa0:
-			return s.fail(s.at, "a no-break space of Latin-1 (byte A0) stands where white space is")
+			return s.fail(s.at, "there is a no-break space of Latin-1 (byte A0) in place of white space")
 		case r > 0x7f && (unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Z)):
-			return s.fail(s.at, fmt.Sprintf("U+%04X stands where white space is: it looks like a blank, and JSON knows blank, tab, CR and LF only", r))
+			return s.fail(s.at, fmt.Sprintf("there is U+%04X in place of white space: it looks like a blank, but JSON allows blank, tab, CR and LF only", r))
 		}
 		return true
 	}
@@ -106,7 +106,7 @@ func (s *scanner) value() bool {
 	switch c := s.next(); {
 	case c == '{' || c == '[':
 		if s.depth++; s.depth > deepest {
-			return false // the parser says so
+			return false // a strict parser describes this
 		}
 		defer func() { s.depth-- }()
 		if c == '{' {
@@ -119,12 +119,13 @@ func (s *scanner) value() bool {
 	case c == ',' || c == '}' || c == ']' || c == ':':
 		return s.fail(s.at, "a value is missing before "+string(rune(c)))
 	case c == '\'':
-		return s.fail(s.at, "a text stands in single quotes; JSON has double ones")
+		return s.fail(s.at, "a text has single quotes; JSON requires double quotes")
 	}
 	return s.word()
 }
 
-// word reads a number, true, false or null, and knows what other languages write.
+// word reads a number, true, false or null. It recognises what other languages write
+// in their place.
 func (s *scanner) word() bool {
 	start := s.at
 	for s.at < len(s.text) && strings.IndexByte(" \t\r\n,:{}[]\"'", s.text[s.at]) < 0 && s.text[s.at] < 0x80 {
@@ -135,19 +136,19 @@ func (s *scanner) word() bool {
 	case "true", "false", "null":
 		return true
 	case "True", "False", "None", "NaN", "Infinity", "-Infinity", "undefined", "TRUE", "FALSE", "NULL", "nil":
-		return s.fail(start, "a word of a programming language stands where JSON has true, false, null or a number")
+		return s.fail(start, "there is a word of a programming language where JSON has true, false, null or a number")
 	case "":
 		if r, _ := utf8.DecodeRuneInString(s.text[start:]); strings.ContainsRune("“”„‘’«»", r) {
-			return s.fail(start, "typographic quotes stand where JSON has straight ones")
+			return s.fail(start, "there are typographic quotes; JSON requires straight ones")
 		}
-		return s.fail(start, "a value doesn't begin as one")
+		return s.fail(start, "no value of JSON begins like this")
 	}
 	digits := strings.TrimPrefix(word, "-")
 	switch {
 	case digits == "" || strings.Trim(digits, "0123456789.eE+-") != "":
 		return s.fail(start, "a text has no quotes around it")
 	case len(digits) > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9', digits[0] < '0', digits[len(digits)-1] == '.':
-		return s.fail(start, "a number is written as JSON doesn't: with a leading zero, a plus, or no digit beside its point")
+		return s.fail(start, "a number is not as JSON writes it: it has a leading zero, a plus, or no digit beside its point")
 	}
 	return true
 }
@@ -175,13 +176,13 @@ func (s *scanner) list(end byte, item func() bool) bool {
 		case '"', '{', '[':
 			return s.fail(s.at, "a comma is missing")
 		default:
-			return s.fail(s.at, "neither a comma nor the end follows a value")
+			return s.fail(s.at, "a value is followed by neither a comma nor the end")
 		}
 		if !s.space() {
 			return false
 		}
 		if s.next() == end {
-			return s.fail(s.at, "a comma stands before "+string(rune(end)))
+			return s.fail(s.at, "there is a comma before "+string(rune(end)))
 		}
 	}
 }
@@ -194,11 +195,11 @@ func (s *scanner) member() bool {
 	if c := s.next(); c != '"' {
 		switch r, _ := utf8.DecodeRuneInString(s.text[s.at:]); {
 		case c == '\'':
-			return s.fail(s.at, "a name stands in single quotes; JSON has double ones")
+			return s.fail(s.at, "a name has single quotes; JSON requires double quotes")
 		case strings.ContainsRune("“”„‘’«»", r):
-			return s.fail(s.at, "typographic quotes stand where JSON has straight ones")
+			return s.fail(s.at, "there are typographic quotes; JSON requires straight ones")
 		case c == ',':
-			return s.fail(s.at, "a comma is one too many")
+			return s.fail(s.at, "there is one comma too many")
 		}
 		return s.fail(s.at, "a name doesn't begin with a quote")
 	}
@@ -215,11 +216,11 @@ func (s *scanner) member() bool {
 		s.at++
 		return s.value()
 	case strings.HasSuffix(name, ":"):
-		return s.fail(before-2, "the quote after a name is missing: it stands behind the colon")
+		return s.fail(before-2, "the quote after a name is missing: it comes after the colon")
 	case c == ',':
-		return s.fail(s.at, "a comma stands between a name and its value, where a colon belongs")
+		return s.fail(s.at, "there is a comma between a name and its value instead of a colon")
 	case c == '=':
-		return s.fail(s.at, "= stands between a name and its value, where a colon belongs")
+		return s.fail(s.at, "there is = between a name and its value instead of a colon")
 	}
 	return s.fail(start, "a name has no colon and no value after it, or a quote before it is missing")
 }
@@ -235,9 +236,9 @@ func (s *scanner) str() (literal string, ok bool) {
 		case c == '\\':
 			s.at++
 		case c == '\n' || c == '\r':
-			return "", s.fail(s.at, "a line break stands within a text: a quote is missing before it, or it must be written \\n")
+			return "", s.fail(s.at, "there is a line break within a text: a quote is missing before it, or it must be written \\n")
 		case c < ' ':
-			return "", s.fail(s.at, fmt.Sprintf("the control character U+%04X stands within a text; JSON has it escaped", c))
+			return "", s.fail(s.at, fmt.Sprintf("there is the control character U+%04X within a text; JSON requires an escape", c))
 		}
 	}
 	return "", s.fail(start, "a text that begins here has no end: a quote is missing, or it was cut short")

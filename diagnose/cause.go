@@ -10,14 +10,13 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// elsewhere are the reasons that depend on more than the delivery, with what they
-// say.
+// elsewhere has the causes for the reasons that depend on more than the delivery.
 var elsewhere = map[payack.Reason]string{
-	payack.ReasonAddress:     "the client's address is not an allowed one",
+	payack.ReasonAddress:     "the client's address is not allowed",
 	payack.ReasonRate:        "the client's budget of requests was used up",
-	payack.ReasonSpliced:     "its signature came before, with another message",
-	payack.ReasonUnexpected:  "the callback says that it is not what it expects",
-	payack.ReasonUnconfirmed: "the provider, when it was asked, said something else",
+	payack.ReasonSpliced:     "its signature was seen before, with another message",
+	payack.ReasonUnexpected:  "the merchant's function did not expect it",
+	payack.ReasonUnconfirmed: "the provider was asked, and its answer contradicts it",
 	payack.ReasonConflict:    "the same event was done before, with another amount or order",
 	payack.ReasonCallback:    "the merchant's function returned an error",
 	payack.ReasonPanic:       "the merchant's code panicked",
@@ -30,8 +29,8 @@ var elsewhere = map[payack.Reason]string{
 	payack.ReasonInbox:       "the inbox failed",
 }
 
-// cause says what is wrong, and takes over the reason that is known where the
-// delivery itself is in order.
+// cause returns what is wrong, in one line. If the delivery itself is in order, it
+// explains the reason in the options and sets the report's outcome to that.
 func (c *examination) cause(r *Report) string {
 	if text, known := elsewhere[c.options.Reason]; known && r.Outcome == payack.OutcomeAccepted {
 		r.Reason = c.options.Reason
@@ -55,8 +54,8 @@ func (c *examination) cause(r *Report) string {
 	return c.redact(text)
 }
 
-// place says where and how a document breaks JSON's rules, beyond what a strict
-// parser says of it. It is empty for what is JSON.
+// place says where and how a malformed document breaks JSON's rules, in more words
+// than a strict parser. It returns "" for JSON.
 func (c *examination) place() string {
 	if c.seen.Reason != payack.ReasonMalformed || c.subject == nil {
 		return ""
@@ -64,8 +63,8 @@ func (c *examination) place() string {
 	return broken(c.subject.document(c.message))
 }
 
-// sender names another provider by the member that carries its signature, where
-// the own one is missing.
+// sender returns another provider if the message has the signature member of that
+// provider and lacks that of its own.
 func (c *examination) sender() payack.Provider {
 	if c.seen.Outcome != payack.OutcomeRejected || c.seen.Reason.AfterVerified() {
 		return ""

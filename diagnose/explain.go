@@ -16,24 +16,23 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// Options say what is known of a recording beside the delivery. The zero value is
-// for a delivery that is whole, and shows nothing of an envelope that didn't
-// verify.
+// Options are what is known about a recording beyond the delivery. The zero value is
+// for a delivery that was recorded completely.
 type Options struct {
-	// Length is the length that was announced, negative where none was (chunked).
-	// It is that of the body when it is 0.
+	// Length is the announced Content-Length in bytes, negative if there was none
+	// (chunked). 0 stands for the length of the body.
 	Length int64
-	// Incomplete says that the body was cut, or was not read to its end.
+	// Incomplete says that the recording lacks the end of the body.
 	Incomplete bool
-	// Redacted names the headers that were sent and are missing.
+	// Redacted names the headers that were sent but not recorded.
 	Redacted []string
-	// Reason is why it was refused, where that is known. What depends on more than
-	// the delivery (spliced, conflict, unconfirmed, busy, a failed callback) can't
-	// be found from it, and is explained where it is named here.
+	// Reason is why the delivery was refused, if that is known. Some reasons depend
+	// on more than the delivery (spliced, conflict, unconfirmed, busy, a failed
+	// callback): they are explained only if they are given here.
 	Reason payack.Reason
-	// Opened shows what an envelope held even if nothing of it verified. Whoever
-	// sealed it may have copied it from another payment: ask for it where the reader
-	// holds the keys anyway.
+	// Opened shows the contents of an envelope even if nothing in it verifies. The
+	// sender may have copied the envelope from another payment, so set it only for
+	// people who have the keys anyway.
 	Opened bool
 }
 
@@ -42,41 +41,41 @@ type Step struct {
 	// Name is gate, shape, header, envelope, field, signature, signed text, key,
 	// hint, cause, verified, event or confirm.
 	Name string `json:"name"`
+	// Text is one line of English for a person.
 	Text string `json:"text"`
 }
 
-// Report is what becomes of a delivery, step by step.
+// Report is what a receiver would do with a delivery, step by step.
 type Report struct {
 	Provider payack.Provider `json:"provider"`
-	// Steps are in the order of the way of a request.
+	// Steps are in the order in which a receiver handles a request.
 	Steps []Step `json:"steps"`
-	// Outcome and Reason are what a receiver makes of it. They are those of
-	// Options.Reason where the delivery itself is in order.
+	// Outcome and Reason are the receiver's. If the delivery itself is in order, they
+	// follow Options.Reason.
 	Outcome payack.Outcome `json:"outcome"`
 	Reason  payack.Reason  `json:"reason,omitempty"`
-	// Cause says what is wrong in one line. It is empty for what is accepted.
+	// Cause says what is wrong, in one line. It is empty for an accepted delivery.
 	Cause string `json:"cause,omitempty"`
-	// EventID, Scheme and Key say what verified, and how. The key is counted from
-	// 1; it is 0 where nothing verified.
+	// EventID, Scheme and Key describe the verification. Key counts from 1, and is 0
+	// if nothing verified.
 	EventID string        `json:"event_id,omitempty"`
 	Scheme  payack.Scheme `json:"scheme,omitempty"`
 	Key     int           `json:"key,omitempty"`
-	// Event is what verified, nil where nothing did. Unlike the rest it is as it was
-	// sent: a sender who knew a secret may have written it there.
+	// Event is the verified event, or nil. Unlike the rest of the report it is not
+	// redacted: it may contain a secret that the sender wrote into it.
 	Event payack.Event `json:"-"`
-	// Confirm reports that the provider would be asked about the event. The rest is
-	// for the answer that confirms it.
+	// Confirm reports that the receiver would ask the provider to confirm the event.
+	// Outcome and Answer then assume that the provider confirms it.
 	Confirm bool `json:"confirm,omitempty"`
-	// Answer is what the sender would be told.
+	// Answer is the receiver's answer to the sender.
 	Answer payack.Answer `json:"answer"`
 }
 
-// Explain takes a recorded delivery through a receiver, and tells each step. See
-// [middleware.Handler.Rehearse] for what is called (Expect once, and KeyFunc
-// twice) and what is not. The context gives values, and ends the search of
-// [Suggest].
+// Explain passes a recorded delivery through a receiver and reports each step. It
+// calls Expect once and KeyFunc twice, and nothing else of the merchant's: see
+// [middleware.Handler.Rehearse]. They get the values of the context.
 //
-// The error is for a nil receiver or delivery. A KeyFunc's error is in the report.
+// A nil receiver or delivery is an error. An error of KeyFunc is in the report.
 func Explain(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o Options) (*Report, error) {
 	c, err := open(ctx, h, d, o)
 	if err != nil {
@@ -85,7 +84,7 @@ func Explain(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o O
 	return c.report(), nil
 }
 
-// examination is one delivery before a receiver.
+// examination is one delivery that is diagnosed against a receiver.
 type examination struct {
 	ctx      context.Context
 	handler  *middleware.Handler
@@ -105,7 +104,7 @@ func open(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o Opti
 		return nil, err
 	}
 	c.seen = h.Rehearse(c.request())
-	if o.Incomplete && c.seen.Outcome == payack.OutcomeFailed { // for want of the rest
+	if o.Incomplete && c.seen.Outcome == payack.OutcomeFailed { // the rest of the body is missing
 		c.seen.Reason, c.seen.Err = payack.ReasonBodyRead, nil
 	}
 	if c.subject != nil && c.reads() {
@@ -114,7 +113,8 @@ func open(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o Opti
 	return c, nil
 }
 
-// examined finds the keys of a delivery, and looks at nothing else.
+// examined prepares an examination with the keys of a delivery. It reads nothing
+// else of the delivery.
 func examined(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o Options) (*examination, error) {
 	switch {
 	case h == nil:
@@ -144,8 +144,8 @@ func examined(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o 
 	return c, nil
 }
 
-// keys returns what the delivery is verified with, nil without keys. The
-// rehearsal says why there are none; that a KeyFunc panicked, too.
+// keys returns the verifier and keys for the delivery, or nil if there are none. It
+// need not say why: the rehearsal reports an error or panic of KeyFunc.
 func (c *examination) keys() (s subject) {
 	defer func() { _ = recover() }()
 	verifier, keys, err := c.handler.Verifier(c.ctx, c.delivery)
@@ -156,7 +156,7 @@ func (c *examination) keys() (s subject) {
 	return s
 }
 
-// reads reports whether the body is looked into.
+// reads reports whether the receiver reads the body.
 func (c *examination) reads() bool {
 	return c.seen.Outcome != payack.OutcomeRefused && c.seen.Reason != payack.ReasonBodyRead
 }
@@ -165,7 +165,7 @@ func (c *examination) length() int64 {
 	return cmp.Or(c.options.Length, int64(len(c.delivery.Body)))
 }
 
-// request is the delivery as it came in, without an address and a server.
+// request returns the delivery as an HTTP request without a client address.
 func (c *examination) request() *http.Request {
 	d := c.delivery
 	r := (&http.Request{Method: http.MethodPost, URL: cleanURL(d.Path), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(c.ctx)
@@ -195,7 +195,7 @@ func (c *examination) report() *Report {
 		r.Steps = append(r.Steps, Step{"verified", fmt.Sprintf("under scheme %s with key %d", r.Scheme, r.Key)}, Step{"event", eventJSON(ev)})
 	}
 	if r.Confirm {
-		r.Steps = append(r.Steps, Step{"confirm", "would be confirmed by asking the provider; that is left out, and what follows is for the answer that it is paid"})
+		r.Steps = append(r.Steps, Step{"confirm", "the receiver would ask the provider to confirm it; this is left out, and what follows assumes that the provider does"})
 	}
 	for i := range r.Steps {
 		r.Steps[i].Text = c.redact(r.Steps[i].Text)
@@ -203,7 +203,7 @@ func (c *examination) report() *Report {
 	return r
 }
 
-// visible are the verifier's steps that may be shown.
+// visible returns the verifier's steps that may be shown.
 func (c *examination) visible() (out []Step) {
 	hide := c.own.sealed && !c.options.Opened && c.told.Event == nil
 	opened, hidden := false, 0
@@ -216,12 +216,12 @@ func (c *examination) visible() (out []Step) {
 		out = append(out, Step(s))
 	}
 	if hidden > 0 {
-		out = append(out, Step{"field", fmt.Sprintf("%d lines are left out: they were in an envelope, and nothing of it verified", hidden)})
+		out = append(out, Step{"field", fmt.Sprintf("%d lines are left out: they were in an envelope, and nothing in it verifies", hidden)})
 	}
 	return out
 }
 
-// eventJSON is an event's JSON form.
+// eventJSON returns an event as JSON in one line.
 func eventJSON(ev payack.Event) string {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -56,9 +56,9 @@ event: {"success":true,"transaction_id":"TX1000001","order_id":"ORD1000001","mes
 func TestExplainBrokenExamples(t *testing.T) {
 	h := newPayatom(t, middleware.PayatomConfig{})
 	for body, cause := range map[string]string{
-		`{"order_id":"ORD1","amount:"100","status":"Approved"}`:           "the quote after a name is missing: it stands behind the colon, at byte 26 (line 1, column 27)",
-		`{"order_id":"ORD1","webhook_acknowledged", "0","status":"Late"}`: "a comma stands between a name and its value, where a colon belongs, at byte 41 (line 1, column 42)",
-		"{\n\u00a0 \"order_id\":\"ORD1\"}":                                "U+00A0 stands where white space is: it looks like a blank, and JSON knows blank, tab, CR and LF only, at byte 2 (line 2, column 1)",
+		`{"order_id":"ORD1","amount:"100","status":"Approved"}`:           "the quote after a name is missing: it comes after the colon, at byte 26 (line 1, column 27)",
+		`{"order_id":"ORD1","webhook_acknowledged", "0","status":"Late"}`: "there is a comma between a name and its value instead of a colon, at byte 41 (line 1, column 42)",
+		"{\n\u00a0 \"order_id\":\"ORD1\"}":                                "there is U+00A0 in place of white space: it looks like a blank, but JSON allows blank, tab, CR and LF only, at byte 2 (line 2, column 1)",
 	} {
 		report, _ := both(t, h, delivery("application/json", body), diagnose.Options{})
 		assert.Equal(t, payack.ReasonMalformed, report.Reason)
@@ -91,7 +91,7 @@ func TestExplainEnvelope(t *testing.T) {
 		assert.Equal(t, tc.shown, strings.Contains(string(all), "GCASH") || strings.Contains(string(all), "channel"), name)
 		assert.Equal(t, name == "forged", strings.Contains(string(all), "are left out"), name)
 		if name == "malformed inside" {
-			assert.Contains(t, report.Cause, "a comma stands between a name and its value")
+			assert.Contains(t, report.Cause, "there is a comma between a name and its value")
 		}
 	}
 }
@@ -125,7 +125,7 @@ func TestExplainWithoutKeys(t *testing.T) {
 	assert.Contains(t, advice.Fix, "look for the error of KeyFunc")
 	report, advice = both(t, failing(payack.ErrUnknownTenant), d, diagnose.Options{})
 	assert.Equal(t, payack.ReasonUnknownTenant, report.Reason)
-	assert.Contains(t, advice.Fix, "look how KeyFunc finds the tenant")
+	assert.Contains(t, advice.Fix, "check how KeyFunc finds the tenant")
 
 	panicking := newPtop(t, middleware.PtopConfig{KeyFunc: func(context.Context, *http.Request) (*verify.PtopKeys, error) { panic("no keys") }})
 	report, advice = both(t, panicking, d, diagnose.Options{})

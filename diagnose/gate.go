@@ -15,8 +15,8 @@ const (
 	formType = "application/x-www-form-urlencoded"
 )
 
-// gate says what the gate looks at, in its order. What it decides is decided by
-// the receiver.
+// gate describes the checks of the gate in their order. It describes only: the
+// receiver decides.
 func (c *examination) gate() (steps []Step) {
 	say := func(ok bool, what, otherwise string) {
 		if text := what + ": taken"; ok {
@@ -44,7 +44,7 @@ func (c *examination) gate() (steps []Step) {
 	return steps
 }
 
-// types names the content types that would be taken.
+// types names the content types that the receiver accepts.
 func (c *examination) types() string {
 	if c.subject.accepts("") {
 		return "one of any type"
@@ -58,5 +58,5 @@ func (c *examination) types() string {
 	return strings.Join(taken, " or ")
 }
 
-// cleanURL has the path only: nothing else of a URL counts.
+// cleanURL returns a URL with the path only. A receiver ignores the rest of a URL.
 func cleanURL(path string) *url.URL { return &url.URL{Path: path} }

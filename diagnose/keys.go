@@ -12,9 +12,9 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// spellings are what a key may have gone through between the provider's page and
-// a configuration. What can't be a key (white space around it, invisible
-// characters) no receiver takes, so it is not among them.
+// spellings undo what may have changed a key between the provider's page and a
+// configuration. White space around a key and invisible characters in it are not
+// among them: no receiver can be constructed with such a key.
 var spellings = []struct {
 	what string
 	undo func(text string) string
@@ -43,8 +43,8 @@ var spellings = []struct {
 	}},
 }
 
-// respelled are variants of keys. The keys are those that get returns, and set
-// replaces.
+// respelled returns variants that change the spelling of keys. get and set access
+// the keys of the settings.
 func respelled[S any](p payack.Provider, setting string, get func(*S) []payack.Secret, set func(*S, []payack.Secret)) (out []variant[S]) {
 	for _, s := range spellings {
 		out = append(out, variant[S]{setting: setting, what: fmt.Sprintf("write the key in %s.%s %s", p, setting, s.what),

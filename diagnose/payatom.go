@@ -7,7 +7,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// payatom is what this package knows of Payatom.
+// payatom describes Payatom to this package.
 var payatom = descriptor{
 	subject: func(verifier, keys any) (subject, bool) {
 		v, ok := verifier.(*verify.Payatom)
@@ -21,7 +21,7 @@ var payatom = descriptor{
 	sniff:     "payatom.sniff",
 }
 
-// payatomSubject is the options of a verifier with its keys.
+// payatomSubject has the options of a verifier and its keys.
 type payatomSubject struct {
 	verify.PayatomOptions
 	keys []payack.Secret

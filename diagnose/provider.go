@@ -8,57 +8,56 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// descriptor is what this package knows of one provider. Each provider has one,
-// in its file.
+// descriptor describes one provider to this package.
 type descriptor struct {
-	// subject returns what a receiver verifies with as a subject; it is false for
-	// types that are not the provider's.
+	// subject combines the verifier and keys of a receiver. It reports false for
+	// types of another provider.
 	subject func(verifier, keys any) (subject, bool)
-	// signature is the member that carries the signature. Other providers' messages
-	// are known by it.
+	// signature is the member that holds the signature. A message of the provider is
+	// recognised by it.
 	signature string
-	// sniff is the setting that takes JSON under any content type, empty without
-	// one.
+	// sniff is the setting that accepts JSON under any content type, empty if there
+	// is none.
 	sniff string
-	// sealed says that members may come out of an envelope.
+	// sealed says that the provider uses envelopes.
 	sealed bool
 }
 
-// subject is a verifier with its keys, which can be varied.
+// subject is a verifier with its keys, whose settings can be varied.
 type subject interface {
-	// accepts reports whether a content type is looked at.
+	// accepts reports whether the verifier accepts a content type.
 	accepts(contentType string) bool
 	explain(m verify.Message) verify.Explanation
-	// acceptsOther reports the same of the format of the body that is not
-	// configured; it is false where there is one format only.
+	// acceptsOther is accepts for the format that is not configured. It reports false
+	// for a provider with one format.
 	acceptsOther(contentType string) bool
-	// signatureHeaders returns the headers that are configured to carry the
-	// signature; it is false where no header ever does.
+	// signatureHeaders returns the headers that may carry the signature. It reports
+	// false for a provider that never has it in a header.
 	signatureHeaders() (names []string, ok bool)
-	// secrets are shown nowhere.
+	// secrets are the texts to redact.
 	secrets() []payack.Secret
-	// document returns the text whose members count: the body, or what its
-	// envelope holds. It is empty where an envelope doesn't open.
+	// document returns the text that has the members: the body, or the contents of
+	// its envelope. It returns "" if the envelope doesn't open.
 	document(m verify.Message) string
 	// search verifies a message under other settings, the nearest first.
 	search(m verify.Message, b *budget) found
 }
 
-// registry has what this package knows of each provider.
+// registry has the descriptor of each provider.
 var registry = providers.Registry[descriptor]{
 	payack.Ptop:    ptop,
 	payack.PTS:     pts,
 	payack.Payatom: payatom,
 }
 
-// reader is a verifier with its keys, ready to verify.
+// reader is a verifier with prepared keys.
 type reader struct {
 	accepts func(contentType string) bool
 	explain func(verify.Message) verify.Explanation
 }
 
-// accepts and explained are for settings that made a receiver, and so make a
-// reader.
+// accepts and explained expect settings of a receiver, for which read returns no
+// error.
 func accepts(read func() (reader, error), contentType string) bool {
 	r, err := read()
 	return err == nil && r.accepts(contentType)
@@ -72,7 +71,8 @@ func explained(read func() (reader, error), m verify.Message) verify.Explanation
 	return r.explain(m)
 }
 
-// documentOf is the body of JSON; a form has no rules of JSON to break.
+// documentOf returns a JSON body. It returns "" for a form, which breaks no rules of
+// JSON.
 func documentOf(b verify.Body, m verify.Message) string {
 	if b == verify.BodyForm {
 		return ""
@@ -87,8 +87,8 @@ func otherBody(b verify.Body) verify.Body {
 	return verify.BodyForm
 }
 
-// announcements are other content types. For JSON the setting sniff does the same,
-// where there is one.
+// announcements returns variants with other content types. For JSON they mention the
+// setting sniff, which has the same effect.
 func announcements[S any](sniff string, types ...string) (out []variant[S]) {
 	for _, t := range types {
 		what := "have it announced as " + t

@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// ptop is what this package knows of Ptop.
+// ptop describes Ptop to this package.
 var ptop = descriptor{
 	subject: func(verifier, keys any) (subject, bool) {
 		v, ok := verifier.(*verify.Ptop)
@@ -25,7 +25,7 @@ var ptop = descriptor{
 	sniff:     "ptop.sniff",
 }
 
-// ptopSubject is the options of a verifier with its keys.
+// ptopSubject has the options of a verifier and its keys.
 type ptopSubject struct {
 	verify.PtopOptions
 	keys []payack.Secret
@@ -102,18 +102,19 @@ func (s *ptopSubject) variants(m verify.Message) [][]variant[ptopSubject] {
 	return append(kinds, headers, s.respelledDigits(m), texts[ptopSubject](), rawTexts[ptopSubject](), respelled(payack.Ptop, "signing_keys", get, set))
 }
 
-// mostHeaders bounds how many headers are tried as the one with the signature.
+// mostHeaders bounds how many headers are tried as the signature's.
 const mostHeaders = 8
 
-// isDigits reports whether a text is, or was, the digits of a signature.
+// isDigits reports whether a text is a signature's digits, in any spelling that
+// digits recognises.
 func isDigits(text string) bool {
 	fixed, _ := digits(text)
 	b, err := hex.DecodeString(fixed)
 	return err == nil && len(b) == sha256.Size
 }
 
-// respelledDigits is for a signature whose digits are spelled another way, in a
-// header or in the body.
+// respelledDigits returns a variant for a signature in another spelling, in a header
+// or in the body.
 func (s *ptopSubject) respelledDigits(m verify.Message) []variant[ptopSubject] {
 	_, what := digits(member(s.Body, m.Body, ptop.signature))
 	for _, values := range m.Header {

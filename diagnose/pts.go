@@ -12,7 +12,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// pts is what this package knows of PTS.
+// pts describes PTS to this package.
 var pts = descriptor{
 	subject: func(verifier, keys any) (subject, bool) {
 		v, ok := verifier.(*verify.PTS)
@@ -27,7 +27,7 @@ var pts = descriptor{
 	sealed:    true,
 }
 
-// ptsSubject is the options of a verifier with what its keys are made of.
+// ptsSubject has the options of a verifier and the configuration of its keys.
 type ptsSubject struct {
 	verify.PTSOptions
 	keys verify.PTSKeyConfig
@@ -48,15 +48,15 @@ func (s *ptsSubject) explain(m verify.Message) verify.Explanation { return expla
 
 func (s *ptsSubject) acceptsOther(string) bool { return false }
 
-// signatureHeaders is false: X-Transaction-Signature comes besides sign, and the
-// recorder keeps it.
+// signatureHeaders reports false: X-Transaction-Signature is an addition to sign,
+// and the recorder keeps it.
 func (s *ptsSubject) signatureHeaders() ([]string, bool) { return nil, false }
 
 func (s *ptsSubject) secrets() []payack.Secret {
 	return []payack.Secret{s.keys.Safecode, s.keys.TransactionSecret}
 }
 
-// document opens an envelope, in either place where one can be.
+// document opens an envelope, which may be the body or the member data.
 func (s *ptsSubject) document(m verify.Message) string {
 	sealed := m.Body
 	if fields, err := strict.JSON(nil, m.Body); err == nil {
@@ -83,7 +83,7 @@ func (s *ptsSubject) search(m verify.Message, b *budget) found {
 	return search(*s, m, (*ptsSubject).read, s.variants(m), b)
 }
 
-// setPTS makes a variant of a setting.
+// setPTS returns a variant that changes a setting.
 func setPTS(setting, what string, apply func(s *ptsSubject)) variant[ptsSubject] {
 	return variant[ptsSubject]{setting, what, func(s *ptsSubject, _ *verify.Message) bool { apply(s); return true }}
 }
@@ -123,7 +123,7 @@ func (s *ptsSubject) variants(m verify.Message) [][]variant[ptsSubject] {
 	return append(kinds, s.envelopes(m), s.signs(m), s.headers(m), texts[ptsSubject](), respelled(payack.PTS, "safecode", get, set))
 }
 
-// envelopes are repairs of an envelope's base64, as the body or in data.
+// envelopes returns repairs of an envelope's base64, in the body or in data.
 func (s *ptsSubject) envelopes(m verify.Message) (out []variant[ptsSubject]) {
 	sealed := m.Body
 	if data := member(verify.BodyJSON, m.Body, "data"); data != "" {
@@ -143,8 +143,8 @@ func (s *ptsSubject) envelopes(m verify.Message) (out []variant[ptsSubject]) {
 	return out
 }
 
-// signs are repairs of sign. One that was sealed is looked at as if it had come
-// without its envelope, which says the same of its signature.
+// signs returns repairs of sign. A repair removes the envelope, if there is one: the
+// signature does not depend on it.
 func (s *ptsSubject) signs(m verify.Message) (out []variant[ptsSubject]) {
 	for _, c := range cleanings(member(verify.BodyJSON, s.document(m), pts.signature)) {
 		out = append(out, variant[ptsSubject]{"", "have sign sent " + c.what, func(s *ptsSubject, m *verify.Message) bool {
@@ -154,7 +154,7 @@ func (s *ptsSubject) signs(m verify.Message) (out []variant[ptsSubject]) {
 				return false
 			}
 			if was != m.Body {
-				s.keys.TransactionSecret = payack.Secret{} // asks for an envelope
+				s.keys.TransactionSecret = payack.Secret{} // it would require an envelope
 				m.ContentType = jsonType
 			}
 			m.Body = fixed
@@ -164,7 +164,7 @@ func (s *ptsSubject) signs(m verify.Message) (out []variant[ptsSubject]) {
 	return out
 }
 
-// headers are repairs of X-Transaction-Signature.
+// headers returns repairs of X-Transaction-Signature.
 func (s *ptsSubject) headers(m verify.Message) (out []variant[ptsSubject]) {
 	values := m.Header[verify.PTSTransactionHeader]
 	if s.keys.TransactionSecret.IsZero() || len(values) != 1 {

@@ -12,12 +12,12 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// minRedacted is the length from which a secret is taken out of texts. A shorter
-// one would take out anything; it is no secret.
+// minRedacted is the length in bytes of the shortest secret that is redacted. A
+// shorter one would match ordinary text.
 const minRedacted = 8
 
-// redactor takes secrets out of texts, should a sender have put one into a
-// message: as they are, and as JSON and Go quote them.
+// redactor returns a replacer that redacts secrets, which a sender may have written
+// into a message, as such and as JSON and Go quote them.
 func redactor(secrets []payack.Secret) *strings.Replacer {
 	var texts []string
 	for _, s := range secrets {
@@ -25,7 +25,7 @@ func redactor(secrets []payack.Secret) *strings.Replacer {
 		if len(text) < minRedacted {
 			continue
 		}
-		asJSON, _ := json.Marshal(text) // a string always can be
+		asJSON, _ := json.Marshal(text) // never fails for a string
 		texts = append(texts, text)
 		for _, quoted := range []string{strconv.Quote(text), string(asJSON), string(strict.AppendQuote(nil, text))} {
 			texts = append(texts, quoted[1:len(quoted)-1])
@@ -40,9 +40,10 @@ func redactor(secrets []payack.Secret) *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// Redactor returns a function that takes the secrets of a receiver out of texts, as
-// they are taken out of what [Explain] returns. A KeyFunc is asked as by Explain. It
-// returns texts as they are where there are no keys.
+// Redactor returns a function that redacts a receiver's secrets in a text, as
+// [Explain] does in its report. It calls KeyFunc once to find the keys. Without
+// keys the function changes nothing. A nil receiver or delivery is an error. The
+// function is safe for concurrent use.
 func Redactor(ctx context.Context, h *middleware.Handler, d *payack.Delivery) (func(text string) string, error) {
 	c, err := examined(ctx, h, d, Options{})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// body makes a variant of a repair of the body's text.
+// body returns a variant that repairs the text of the body.
 func body[S any](what string, repair func(text string) string) variant[S] {
 	return variant[S]{what: what, apply: func(_ *S, m *verify.Message) bool {
 		repaired := repair(m.Body)
@@ -23,21 +23,22 @@ func body[S any](what string, repair func(text string) string) variant[S] {
 	}}
 }
 
-// texts are what is done to JSON on its way: each is undone.
+// texts returns variants that undo what may be done to JSON in transit.
 func texts[S any]() []variant[S] {
 	return []variant[S]{
-		body[S]("have the byte-order mark taken off that stands before it", func(t string) string { return strings.TrimPrefix(t, "\ufeff") }),
-		body[S]("have plain blanks sent where no-break spaces (U+00A0) stand between members", plainBlanks),
+		body[S]("have it sent without the byte-order mark before it", func(t string) string { return strings.TrimPrefix(t, "\ufeff") }),
+		body[S]("have plain blanks sent instead of the no-break spaces (U+00A0) between members", plainBlanks),
 		body[S]("have it sent without the quotes around the whole of it: it was encoded as a JSON string", unquoted),
 		body[S](`have it sent without the \ before each quote: something escaped it once more`, unescaped),
-		body[S]("have it sent in UTF-8: it holds bytes of Latin-1", fromLatin1),
-		body[S]("have texts cut between characters: half a surrogate pair is none", wholePairs),
+		body[S]("have it sent in UTF-8: it has bytes of Latin-1", fromLatin1),
+		body[S]("have texts cut between characters: it has half a surrogate pair", wholePairs),
 		body[S]("have it sent in UTF-8 without zero bytes between: it is UTF-16", fromUTF16),
 	}
 }
 
-// rawTexts are for whoever signs the raw body: what an editor, a proxy or a
-// framework does to bytes and not to members.
+// rawTexts returns variants that undo what an editor, a proxy or a framework may do
+// to the bytes of a body without changing its members. They help where the raw body
+// is signed.
 func rawTexts[S any]() []variant[S] {
 	bare := func(t string) string { return strings.TrimRight(t, "\r\n") }
 	return []variant[S]{
@@ -103,7 +104,7 @@ func fromLatin1(t string) string {
 	return string(runes)
 }
 
-// pairs matches surrogates as JSON escapes them, whole pairs first.
+// pairs matches JSON's escapes of surrogates, preferring whole pairs.
 var pairs = regexp.MustCompile(`(?i)\\u(d[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|d[89a-f][0-9a-f]{2})`)
 
 func wholePairs(t string) string {

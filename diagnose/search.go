@@ -8,24 +8,23 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// Bounds of the work of one [Suggest]: how often it verifies, how many signatures
-// and envelopes it checks, and how much text it reads over and over. What it does
-// not get to is not suggested.
+// The bounds of the work of one call of [Suggest]. When it reaches one of them it
+// stops searching, and [Advice.Cut] is true unless it has found something.
 const (
-	MaxTrials = 400
-	MaxChecks = 4000
-	MaxText   = 32 << 20
+	MaxTrials = 400      // verifications
+	MaxChecks = 4000     // signatures and envelopes checked
+	MaxText   = 32 << 20 // bytes of bodies read, over all trials
 )
 
-// budget is what is left of the work.
+// budget counts the work of a search.
 type budget struct {
 	ctx                  context.Context
-	keys                 int // that one trial may check
+	keys                 int // the number of keys that one trial checks
 	trials, checks, text int
-	cut                  bool // something was left out
+	cut                  bool // a bound was reached
 }
 
-// take reports whether a message may be read or changed once more.
+// take reports whether the budget allows another trial of a message.
 func (b *budget) take(m *verify.Message) bool {
 	b.text += len(m.Body)
 	within := b.ctx.Err() == nil && b.trials < MaxTrials && b.checks < MaxChecks && b.text <= MaxText
@@ -33,7 +32,7 @@ func (b *budget) take(m *verify.Message) bool {
 	return within
 }
 
-// spent counts what an explanation cost.
+// spent counts the work behind an explanation.
 func (b *budget) spent(told verify.Explanation) {
 	b.trials++
 	checks := 0
@@ -42,34 +41,34 @@ func (b *budget) spent(told verify.Explanation) {
 			checks++
 		}
 	}
-	b.checks += max(checks, b.keys) // an envelope that doesn't open is no step
+	b.checks += max(checks, b.keys) // an envelope that doesn't open leaves no step
 }
 
-// variant is another setting, another announcement, or a repair of a message.
+// variant is another setting, another content type, or a repair of a message.
 type variant[S any] struct {
-	// setting names the setting, without the provider's name; it is empty for what
-	// the sender has to do.
+	// setting names the setting without the provider's name. It is empty for a change
+	// that the sender has to make.
 	setting string
-	// what says what to do, with %s for the scheme that then matches.
+	// what is the advice, with %s for the scheme that matches after the change.
 	what string
-	// apply reports whether it changes anything.
+	// apply makes the change and reports whether it changed anything.
 	apply func(s *S, m *verify.Message) bool
 }
 
-// found is the nearest combination of variants under which a message verifies.
+// found is the smallest combination of variants under which a message verifies.
 type found struct {
 	told    verify.Explanation
 	changes []Change
 	ok      bool
 }
 
-// mostAtOnce bounds how many variants go together.
+// mostAtOnce bounds how many variants a combination has.
 const mostAtOnce = 4
 
-// search tries the message as it is, then every choice of at most one variant of
-// each kind, the smaller ones first. Settings that contradict each other are no
-// configuration and are passed over. Of what verifies, something valid is
-// preferred to something that breaks a rule.
+// search tries the message as it is, then the combinations of at most one variant of
+// each kind, smaller ones first. It passes over settings that contradict each other.
+// It returns the first combination under which the message verifies and is valid,
+// or else the first under which it verifies and breaks a rule.
 func search[S any](s S, m verify.Message, read func(*S) (reader, error), kinds [][]variant[S], b *budget) found {
 	var invalid found
 	level := [][]at{nil}
@@ -97,7 +96,7 @@ func search[S any](s S, m verify.Message, read func(*S) (reader, error), kinds [
 					invalid = hit
 				}
 			}
-			// Also from what is no configuration: a second setting may make it one.
+			// Grow contradicting settings too: another setting may resolve it.
 			next = append(next, grown(kinds, choice)...)
 		}
 		level = next
@@ -105,10 +104,10 @@ func search[S any](s S, m verify.Message, read func(*S) (reader, error), kinds [
 	return invalid
 }
 
-// at is the place of a variant.
+// at is the index of a variant.
 type at struct{ kind, variant int }
 
-// grown are the choices with one variant more, of a later kind.
+// grown returns the choices with one more variant, of a later kind.
 func grown[S any](kinds [][]variant[S], choice []at) (out [][]at) {
 	from := 0
 	if len(choice) > 0 {

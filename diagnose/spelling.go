@@ -10,14 +10,15 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// clean is one way to read a text that was base64 once, with what was done to it.
+// clean is one way to restore a base64 text. what describes the text that the sender
+// should send.
 type clean struct {
 	what string
 	make func(text string) string
 }
 
-// cleanings are the ways to read what was done to a base64 text. There is none
-// for one that is in order.
+// cleanings returns the ways to restore a mangled base64 text. It returns none for
+// strict base64.
 func cleanings(text string) (out []clean) {
 	if text == "" || strings.Trim(text, "=") == "" {
 		return nil
@@ -52,7 +53,7 @@ func cleanings(text string) (out []clean) {
 	return out
 }
 
-// standard writes a text in standard base64, with blank for its blanks.
+// standard returns a text in standard base64. It replaces blanks by blank.
 func standard(text, blank string) string {
 	text = strings.Trim(text, " \t\r\n\"")
 	text = strings.NewReplacer("\r", "", "\n", "", "\t", "", " ", blank, "-", "+", "_", "/",
@@ -61,8 +62,9 @@ func standard(text, blank string) string {
 	return text + strings.Repeat("=", (4-len(text)%4)%4)
 }
 
-// digits reads a text that was 32 bytes in lower-case hex once. What was done to
-// it is empty where it is in order, or something else.
+// digits returns the lower-case hex digits of a signature of 32 bytes in another
+// spelling, with what the sender should do. what is empty if the text is in order,
+// or no signature at all.
 func digits(text string) (fixed, what string) {
 	fixed = strings.TrimSpace(text)
 	var did []string
@@ -87,8 +89,8 @@ func digits(text string) (fixed, what string) {
 	return fixed, strings.Join(did, " and ")
 }
 
-// edit changes the text of one member of a body, or of the object data within it.
-// The other bytes stay as they are.
+// edit changes the text of one member of a body, or of the object in its member
+// data. It keeps all other bytes.
 func edit(format verify.Body, text, name string, change func(string) string) string {
 	if format == verify.BodyForm {
 		fields, err := strict.Form(nil, text)
@@ -112,7 +114,7 @@ func edit(format verify.Body, text, name string, change func(string) string) str
 	return text[:f.ValueStart] + string(strict.AppendQuote(nil, fixed)) + text[f.End:]
 }
 
-// member returns the text of one, in the way of edit.
+// member returns the text of the member that edit would change.
 func member(format verify.Body, text, name string) (found string) {
 	edit(format, text, name, func(t string) string { found = t; return t })
 	return found

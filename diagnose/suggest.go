@@ -10,50 +10,49 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// Advice is what to do about a delivery that is not accepted.
+// Advice says what to do about a delivery that is not accepted.
 type Advice struct {
-	// Fix is one line for a person. It is empty for what is accepted.
+	// Fix is the advice in one line. It is empty for an accepted delivery.
 	Fix string `json:"fix,omitempty"`
-	// Verifies reports that the delivery verifies once the changes are made; without
-	// changes it does as it is, and only the gate is in its way. Scheme and Key, from
-	// 1, say how.
+	// Verifies reports that the delivery verifies after Changes are made. If Changes
+	// is empty, it verifies as it is, and only the gate refuses it. Scheme and Key
+	// describe that verification; Key counts from 1.
 	Verifies bool          `json:"verifies"`
 	Scheme   payack.Scheme `json:"scheme,omitempty"`
 	Key      int           `json:"key,omitempty"`
-	// Invalid says which rule it breaks even then, with its signature right.
-	Invalid string   `json:"invalid,omitempty"`
+	// Invalid names the rule that the delivery breaks although it verifies.
+	Invalid string `json:"invalid,omitempty"`
+	// Changes are all to be made together.
 	Changes []Change `json:"changes,omitempty"`
-	// Also are causes that can't be tried from a recording.
+	// Also are possible causes that can't be tested with a recording.
 	Also []string `json:"also,omitempty"`
-	// Trials and Checks are how often it was verified and how many signatures and
-	// envelopes that took. They are at most [MaxTrials], and [MaxChecks] and those of
-	// one trial.
+	// Trials counts verifications, at most [MaxTrials]. Checks counts signatures and
+	// envelopes that were checked; the last trial may exceed [MaxChecks].
 	Trials int `json:"trials"`
 	Checks int `json:"checks"`
-	// Cut reports that the search came to its bounds, or the context to its end,
-	// before everything was tried.
+	// Cut reports that a bound or the end of the context stopped the search before
+	// it found something.
 	Cut bool `json:"cut,omitempty"`
 }
 
-// Change is a setting to change, or something to be done by the sender or by what
-// stands in front.
+// Change is a change of a setting, or a change that the sender or a proxy has to
+// make.
 type Change struct {
-	// Setting names the setting; it is empty for what is not the receiver's.
+	// Setting names the setting. It is empty for a change outside of the receiver.
 	Setting string `json:"setting,omitempty"`
-	// What says what to do.
+	// What is the advice in words.
 	What string `json:"what"`
 }
 
-// Suggest says what to do about a delivery that a receiver does not accept. Where
-// the delivery itself is at fault, it tries other settings and repairs and
-// returns the nearest combination under which it verifies. It holds nothing,
-// changes nothing and asks nobody but Expect and KeyFunc, as [Explain] does; a
-// context that ends, ends the search.
+// Suggest says what to do about a delivery that a receiver does not accept. If the
+// delivery itself is at fault, Suggest tries other settings and repairs, and returns
+// the smallest combination under which it verifies. The search stops when the
+// context ends. Suggest calls the same functions of the merchant as [Explain].
 //
-// What a repair has changed must not be fed to a receiver: a delivery is genuine
-// as it was signed, and a repair only shows what was done to it on its way.
+// Never pass a repaired delivery to a receiver. Only the delivery as it was signed
+// is genuine; a repair shows what was done to it in transit.
 //
-// The error is for a nil receiver or delivery.
+// A nil receiver or delivery is an error.
 func Suggest(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o Options) (*Advice, error) {
 	c, err := open(ctx, h, d, o)
 	if err != nil {
@@ -64,7 +63,7 @@ func Suggest(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o O
 	return a, nil
 }
 
-// reasons are what to do where no setting is to blame.
+// reasons has the advice for each reason, where no setting is at fault.
 var reasons = map[payack.Reason]string{
 	payack.ReasonMethod:          "have it sent with POST",
 	payack.ReasonContentEncoding: "have it sent without compression",
@@ -73,29 +72,29 @@ var reasons = map[payack.Reason]string{
 	payack.ReasonRate:            "raise rate_limit if the burst was genuine",
 	payack.ReasonMalformed:       "compare it with the provider's documents; no other setting reads it",
 	payack.ReasonInvalid:         "what was signed breaks a rule; ask the provider",
-	payack.ReasonEnvelope:        "check the key, and whether it was changed on its way; no other setting opens it",
-	payack.ReasonSignature:       "check the keys, and whether it was changed on its way; no other setting verifies it",
-	payack.ReasonUnknownTenant:   "look how KeyFunc finds the tenant of this path",
+	payack.ReasonEnvelope:        "check the key, and whether it was changed in transit; no other setting opens it",
+	payack.ReasonSignature:       "check the keys, and whether it was changed in transit; no other setting verifies it",
+	payack.ReasonUnknownTenant:   "check how KeyFunc finds the tenant of this path",
 	payack.ReasonSpliced:         "look for the payment that its signature belongs to; somebody may have made this from a copy of it",
-	payack.ReasonUnexpected:      "compare it with the order that was made",
-	payack.ReasonUnconfirmed:     "look the payment up in the provider's back office; without its word nothing was paid",
+	payack.ReasonUnexpected:      "compare it with the merchant's order",
+	payack.ReasonUnconfirmed:     "look the payment up in the provider's back office; credit nothing that the provider does not confirm",
 	payack.ReasonConflict:        "compare both deliveries with the provider's back office, and settle the difference by hand",
 	payack.ReasonCallback:        "look for the error in the log; the provider sends it again",
 	payack.ReasonPanic:           "look for the stack in the log; the provider sends it again",
-	payack.ReasonDeadline:        "look what took so long, or raise Deadline; the provider sends it again",
-	payack.ReasonBusy:            "wait for the other one; the provider sends it again",
-	payack.ReasonUnreachable:     "wait until the provider confirms it; it sends it again",
+	payack.ReasonDeadline:        "find what took so long, or raise Deadline; the provider sends it again",
+	payack.ReasonBusy:            "wait for the other attempt; the provider sends it again",
+	payack.ReasonUnreachable:     "wait until the provider can confirm it; the provider sends it again",
 	payack.ReasonExpectation:     "look for the error of Expect in the log; the provider sends it again",
 	payack.ReasonKeys:            "look for the error of KeyFunc in the log; the provider sends it again",
 	payack.ReasonStore:           "look for the error of the store in the log; the provider sends it again",
 	payack.ReasonInbox:           "look for the error of the inbox in the log; the provider sends it again",
 	payack.ReasonBodyConsumed:    "have it sent with a body",
-	payack.ReasonBodyRead:        "record it again, whole",
+	payack.ReasonBodyRead:        "record it again, completely",
 }
 
-// Fix is what to do where no setting is to blame, in one line. That is so where
-// something verified (EventID is not empty); for the rest use [Suggest], which tries
-// settings. It is empty for what is accepted.
+// Fix returns the advice for the report's reason, in one line. It is complete if the
+// delivery verified (EventID is not empty). Otherwise a setting may be at fault: use
+// [Suggest]. Fix returns "" for an accepted delivery.
 func (r *Report) Fix() string { return reasons[r.Reason] }
 
 func (c *examination) advice(r *Report) *Advice {
@@ -123,21 +122,21 @@ func (c *examination) advice(r *Report) *Advice {
 	a.Trials, a.Checks, a.Cut = b.trials, b.checks, b.cut && !hit.ok
 	a.take(c, r, hit)
 	if a.Cut {
-		a.Fix += "; not everything was tried, the search has bounds"
+		a.Fix += "; the search stopped at its bounds before everything was tried"
 	}
 	return a
 }
 
-// take words what a search has found.
+// take puts the result of a search into words.
 func (a *Advice) take(c *examination, r *Report, hit found) {
 	refused := r.Outcome == payack.OutcomeRefused
 	if !hit.ok {
 		a.Also = c.unsigned()
 		switch missing := c.perhapsSignature(); {
 		case c.signatureRedacted():
-			a.Fix = "record it again with the header kept that carries the signature; it was redacted"
+			a.Fix = "record it again and keep the header that carries the signature; it was redacted"
 		case !c.signed() && len(missing) > 0:
-			a.Fix = "if the signature is in a header that was redacted (" + strings.Join(missing, ", ") + "), record it again with that one kept; otherwise it is not signed"
+			a.Fix = "if the signature is in a header that was redacted (" + strings.Join(missing, ", ") + "), record it again and keep that header; otherwise it is not signed"
 		case refused:
 			a.Fix += "; but it does not verify with these keys, whatever the settings"
 		}
@@ -160,7 +159,7 @@ func (a *Advice) take(c *examination, r *Report, hit found) {
 		verifies += "; but it is invalid then: " + a.Invalid
 	}
 	if refused && (r.Reason != payack.ReasonContentType || len(a.Changes) == 0) {
-		verifies = a.Fix + "; apart from that " + verifies
+		verifies = a.Fix + "; after that, " + verifies
 	}
 	a.Fix = verifies
 }
@@ -172,14 +171,14 @@ func prefixed(p payack.Provider, setting string) string {
 	return string(p) + "." + setting
 }
 
-// unsigned says where a signature may have got lost that nothing was found of.
+// unsigned says where a missing signature may have been lost.
 func (c *examination) unsigned() (causes []string) {
 	names, ok := c.subject.signatureHeaders()
 	if c.signed() || !ok {
 		return nil
 	}
 	provider := c.handler.Provider()
-	causes = append(causes, fmt.Sprintf("if another header carries the signature, set %s.signature_headers to its name; taken are %s", provider, strings.Join(names, " and ")))
+	causes = append(causes, fmt.Sprintf("if another header carries the signature, set %s.signature_headers to its name; it is now %s", provider, strings.Join(names, " and ")))
 	for _, name := range names {
 		if strings.Contains(name, "_") {
 			causes = append(causes, "if it is sent as "+name+", something in front may drop names with underscores: set underscores_in_headers on in nginx")
@@ -188,18 +187,19 @@ func (c *examination) unsigned() (causes []string) {
 	return causes
 }
 
-// signed reports whether a signature was found in it.
+// signed reports whether the delivery has a signature. It assumes one if the
+// receiver did not read the delivery.
 func (c *examination) signed() bool {
 	for _, step := range c.told.Steps {
 		if step.Name == "signature" {
 			return true
 		}
 	}
-	return !c.reads() // nobody has looked
+	return !c.reads()
 }
 
-// signatureRedacted reports whether the recording left out a header that the
-// signature may be in.
+// signatureRedacted reports whether the recording lacks a header that is configured
+// to carry the signature.
 func (c *examination) signatureRedacted() bool {
 	names, _ := c.subject.signatureHeaders()
 	return slices.ContainsFunc(names, func(name string) bool {
@@ -207,8 +207,8 @@ func (c *examination) signatureRedacted() bool {
 	})
 }
 
-// perhapsSignature names the headers that the recording left out and in which a
-// signature may be.
+// perhapsSignature returns the headers that the recording lacks and that may have
+// carried the signature.
 func (c *examination) perhapsSignature() []string {
 	if _, ok := c.subject.signatureHeaders(); !ok {
 		return nil

@@ -171,7 +171,7 @@ func TestSuggest(t *testing.T) {
 		{"CRLF for LF", newPtop(t, middleware.PtopConfig{}), passedOn(signed(strings.ReplaceAll(pretty, "\r", "")), pretty), "line breaks passed on as LF"},
 		{"made pretty", newPtop(t, middleware.PtopConfig{}), passedOn(signed(`{"success":true,"transaction_id":"T/1","order_id":"ORD1"}`), pretty), "without white space between members"},
 		{"written by PHP", newPtop(t, middleware.PtopConfig{}), passedOn(signed(`{"success":true,"transaction_id":"T\/1","order_id":"ORD1"}`), pretty), "as PHP writes it"},
-		{"a byte-order mark", newPtop(t, middleware.PtopConfig{}), passedOn(signed(pretty), "\ufeff"+pretty), "byte-order mark taken off"},
+		{"a byte-order mark", newPtop(t, middleware.PtopConfig{}), passedOn(signed(pretty), "\ufeff"+pretty), "without the byte-order mark"},
 
 		// Base64 on its way.
 		{"blanks for +", newPTS(t, unset), mangled(t, flat, "+", " "), "have sign sent with + for its blanks"},
@@ -194,11 +194,11 @@ func TestSuggest(t *testing.T) {
 		{"encoded twice", newPayatom(t, middleware.PayatomConfig{}), passedOn(sent(webhook), asJSON(t, string(webhook.Body))), "it was encoded as a JSON string"},
 		{"escaped once more", newPayatom(t, middleware.PayatomConfig{}), mangled(t, webhook, `"`, `\"`), `without the \ before each quote`},
 		{"UTF-16", newPTS(t, unset), passedOn(sent(flat), strings.Join(strings.Split(string(flat.Body), ""), "\x00")+"\x00"), "it is UTF-16"},
-		{"Latin-1", newPTS(t, unset), mangled(t, pts.Set("error_message", "Ausf\u00fchrung").Callback(t), "\u00fc", "\xfc"), "it holds bytes of Latin-1"},
+		{"Latin-1", newPTS(t, unset), mangled(t, pts.Set("error_message", "Ausf\u00fchrung").Callback(t), "\u00fc", "\xfc"), "it has bytes of Latin-1"},
 
 		// Announcement and gate.
 		{"an envelope as JSON", newPTS(t, unset), typed(sent(sealed), "application/json"), "have it announced as text/plain"},
-		{"compressed, they say", newPTS(t, unset), withHeaderSet(sent(flat), "Content-Encoding", "gzip"), "have it sent without compression; apart from that it verifies under scheme literal with key 1"},
+		{"compressed, they say", newPTS(t, unset), withHeaderSet(sent(flat), "Content-Encoding", "gzip"), "have it sent without compression; after that, it verifies under scheme literal with key 1"},
 		{"invalid then", newPayatom(t, middleware.PayatomConfig{Numbers: []payack.Scheme{"php"}}), sent(payatom.Amount("0").NumberAmount("0.00").Callback(t)),
 			`set payatom.numbers to ["literal"]; but it is invalid then: received_amount is not above zero`},
 	} {
@@ -254,9 +254,9 @@ func TestSuggestNothing(t *testing.T) {
 	}{
 		"forged":      {newPtop(t, middleware.PtopConfig{}), sent(spliced.Tampered(t, payacktest.FlipSignature)), diagnose.Options{}, "check the keys"},
 		"wrong key":   {newPtop(t, middleware.PtopConfig{SigningKeys: payack.Secrets("another-key-altogether")}), sent(spliced), diagnose.Options{}, "check the keys"},
-		"redacted":    {newPtop(t, middleware.PtopConfig{}), sent(spliced.Tampered(t, payacktest.DropSignature)), diagnose.Options{Redacted: []string{"x-signature"}}, "record it again with the header kept"},
+		"redacted":    {newPtop(t, middleware.PtopConfig{}), sent(spliced.Tampered(t, payacktest.DropSignature)), diagnose.Options{Redacted: []string{"x-signature"}}, "record it again and keep the header"},
 		"perhaps":     {newPtop(t, middleware.PtopConfig{}), sent(spliced.Tampered(t, payacktest.DropSignature)), diagnose.Options{Redacted: []string{"X-Hash", "Cookie"}}, "in a header that was redacted (X-Hash)"},
-		"incomplete":  {newPTS(t, nil), delivery("application/json", `{"sign":`), diagnose.Options{Incomplete: true, Length: 500}, "record it again, whole"},
+		"incomplete":  {newPTS(t, nil), delivery("application/json", `{"sign":`), diagnose.Options{Incomplete: true, Length: 500}, "record it again, completely"},
 		"no body":     {newPTS(t, nil), delivery("application/json", ""), diagnose.Options{}, "compare it with the provider's documents"},
 		"consumed":    {newPTS(t, nil), delivery("application/json", ""), diagnose.Options{Length: 7}, "have it sent with a body"},
 		"too large":   {newPTS(t, nil), delivery("application/json", strings.Repeat(" ", 64<<10)+"{}"), diagnose.Options{}, "raise max_body_bytes"},
@@ -298,5 +298,5 @@ func TestSuggestIsBounded(t *testing.T) {
 	require.NoError(t, err)
 	assert.Zero(t, advice.Trials)
 	assert.True(t, advice.Cut)
-	assert.Contains(t, advice.Fix, "not everything was tried")
+	assert.Contains(t, advice.Fix, "before everything was tried")
 }

@@ -334,7 +334,7 @@ func TestInspectConfirm(t *testing.T) {
 
 	status, stdout := inspected(b.Set("message", testTxSecret).Callback(t))
 	require.Equal(t, exitDone, status, stdout)
-	require.Contains(t, stdout, "\nconfirm      would be confirmed by asking "+ptop.URL+` about transaction_id "TX1000001"; that is left out, and what follows is for the answer that it is paid`+
+	require.Contains(t, stdout, "\nconfirm      the receiver would ask "+ptop.URL+` about transaction_id "TX1000001" to confirm it; this is left out, and what follows assumes that the provider does`+
 		"\naccepted     ptop:v1::TX1000001:true\nanswer       200, no content type, empty\n")
 	require.Contains(t, stdout, `"message":"`+payack.Secret{}.String()+`"`)
 
@@ -364,7 +364,7 @@ func TestInspectConfirmOfOthers(t *testing.T) {
 		require.NoError(t, err)
 		status, stdout, stderr := inspect(t, string(dump), provider, "-config", configFile(t, c))
 		require.Equal(t, exitDone, status, stderr)
-		require.Contains(t, stdout, "\nconfirm      would be confirmed by asking "+want)
+		require.Contains(t, stdout, "\nconfirm      the receiver would ask "+want)
 	}
 }
 
@@ -382,7 +382,7 @@ func TestInspectRedacted(t *testing.T) {
 	}
 	status, stderr := inspected(b.Header("X-Ptop-Hash").Callback(t))
 	require.Equal(t, exitFailed, status)
-	require.Contains(t, stderr, "if the signature is in a header that was redacted (X-Ptop-Hash), record it again with that one kept; otherwise it is not signed")
+	require.Contains(t, stderr, "if the signature is in a header that was redacted (X-Ptop-Hash), record it again and keep that header; otherwise it is not signed")
 	_, stderr = inspected(b.Callback(t).Tampered(t, payacktest.DropSignature))
 	require.Contains(t, stderr, "check the keys", "credentials carry none")
 	_, stderr = inspected(b.Scheme(payack.SchemeSpliced).Callback(t).Tampered(t, payacktest.SetHeader("X-Other", "1"), payacktest.FlipSignature))
@@ -396,13 +396,13 @@ func TestInspectIncomplete(t *testing.T) {
 	status, stdout, stderr := inspect(t, text, "ptop", "-config", configFile(t, c))
 	require.Equal(t, exitFailed, status)
 	require.Contains(t, stdout, "recorded     11 bytes of the body only")
-	require.Contains(t, stderr, "record it again, whole")
+	require.Contains(t, stderr, "record it again, completely")
 
 	text = `{"format":"payack-delivery/1","time":"2026-01-02T03:04:05Z","method":"POST","path":"/x","header":{"Content-Type":["application/json"]},` +
 		`"redacted":["X-Token"],"content_length":2,"body":"{}","body_bytes":2,"body_read":true}`
 	status, _, stderr = inspect(t, text, "ptop", "-config", configFile(t, with(c, object{"ptop.signature_headers": []any{"x-token"}})))
 	require.Equal(t, exitFailed, status)
-	require.Contains(t, stderr, "the header kept that carries the signature")
+	require.Contains(t, stderr, "keep the header that carries the signature")
 }
 
 func TestInspectCalls(t *testing.T) {

@@ -137,8 +137,8 @@ func TestAcmeCommand(t *testing.T) {
 	}{
 		"genuine":    {genuine, exitDone, []string{"verified     under scheme literal with key 1", "accepted     acme:v1::A1:paid"}},
 		"forged":     {genuine.Tampered(t, payacktest.FlipSignature), exitFailed, []string{"literal: key 1 does not match", "rejected     signature"}},
-		"wrong type": {genuine.Tampered(t, payacktest.AnnounceType("text/html")), exitFailed, []string{"fix          have it announced as application/json; apart from that it verifies under scheme literal with key 1"}},
-		"no-break":   {noBreak, exitFailed, []string{"cause        U+00A0 stands where white space is", "have plain blanks sent where no-break spaces"}},
+		"wrong type": {genuine.Tampered(t, payacktest.AnnounceType("text/html")), exitFailed, []string{"fix          have it announced as application/json; after that, it verifies under scheme literal with key 1"}},
+		"no-break":   {noBreak, exitFailed, []string{"cause        there is U+00A0 in place of white space", "have plain blanks sent where no-break spaces"}},
 	} {
 		dump, err := tt.cb.Dump("/acme")
 		require.NoError(t, err)
