@@ -13,33 +13,32 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// Order is an open order of the merchant's, and what the provider is asked by.
+// Order is an open order of the merchant.
 type Order struct {
-	// Provider is whom to ask, and Account the name of the account there; it is
-	// empty for the one that has no name.
+	// Provider is the provider to ask. Account is the name of the account there,
+	// empty for the account without a name.
 	Provider payack.Provider
 	Account  string
-	// OrderID is the merchant's own number. An answer about another order is
-	// refused.
-	OrderID string
-	// Handle is what the provider named the payment when it was created, where it is
-	// asked by that: the constructors of accounts say so. Keep it byte for byte as the
-	// create answered it. Ptop's events are known by it, so that a provider which is
-	// lenient about case or space would have another spelling of it settled as
-	// another payment. Neither it nor OrderID may begin or end in white space, or have
+	// OrderID is the merchant's id of the order. An answer about another order is
+	// [client.ErrMismatch]. It must not begin or end with white space or contain
 	// control characters.
+	OrderID string
+	// Handle is the provider's id of the payment. [Ptop] and [Payatom] say which one
+	// they require. Store it byte for byte as the create answered it: Ptop's events
+	// are identified by it, and a provider may accept another spelling, which would
+	// then be settled as another payment. The rules for OrderID apply.
 	Handle string
-	// Amount is what the order was made out for. Only [client.PollingExample] of
-	// Payatom needs it: nothing is compared with it here.
+	// Amount is the amount of the order. Only [client.PollingExample] of Payatom
+	// sends it. Nothing is compared with it.
 	Amount payack.Amount
-	// Tenant is the scope of the keys, needed where the receiver has a KeyFunc.
+	// Tenant is the tenant of the keys. It is required if the receiver has a KeyFunc.
 	Tenant string
-	// Created is when the order was created. In the future counts as now.
+	// Created is when the order was created. A time in the future counts as now.
 	Created time.Time
 }
 
-// age is how old the order is. A clock that is behind makes nobody younger than
-// new.
+// age returns the age of the order, which is never negative: the merchant's clock
+// may be ahead.
 func (o *Order) age(now time.Time) time.Duration {
 	if o.Created.IsZero() {
 		return 0
@@ -47,37 +46,39 @@ func (o *Order) age(now time.Time) time.Duration {
 	return max(0, now.Sub(o.Created))
 }
 
-// Account is where orders are asked about, and the receiver that takes what is
-// found. The functions of this package named after the providers make one.
+// Account is a client of a provider with the receiver that processes its answers.
+// Make one by [Ptop], [PTS], [PTSWithdraws] or [Payatom].
 type Account struct {
 	provider payack.Provider
 	name     string
 	receiver *middleware.Handler
-	// handle is what the provider calls Order.Handle, empty where it needs none.
+	// handle is the provider's name for Order.Handle, empty if none is required.
 	handle string
-	// asks names what is asked about, where a provider has several kinds of it whose
-	// events nothing tells apart.
+	// asks is the kind of order, if the provider has several kinds whose events can't
+	// be told apart.
 	asks string
 	// ask asks the provider. It is nil for a nil client.
 	ask func(ctx context.Context, o Order, tenant string) (finding, error)
 }
 
-// finding is what a provider said of an order.
+// finding is a provider's answer about an order.
 type finding struct {
-	// event is what its callback would have said, nil where none would.
+	// event is the event of the callback, nil if the provider sends none in this
+	// state.
 	event  payack.Event
 	status string
 	amount payack.Amount
 	signed bool
 }
 
-// Named returns the account under another name, for orders whose Account says it.
+// Named returns a copy of the account with another name, by which Order.Account
+// refers to it. Several accounts of one provider need different names.
 func (a Account) Named(name string) Account {
 	a.name = name
 	return a
 }
 
-// title is how errors call an account.
+// title returns the name of an account in errors.
 func (a *Account) title() string {
 	if a.name == "" {
 		return string(a.provider)
@@ -85,7 +86,7 @@ func (a *Account) title() string {
 	return fmt.Sprintf("%s account %q", a.provider, a.name)
 }
 
-// check refuses an account with which something would be settled twice, or never.
+// check refuses an account that would settle an event twice or never.
 func (a *Account) check() error {
 	switch {
 	case a.provider == "":
@@ -98,21 +99,21 @@ func (a *Account) check() error {
 		return fmt.Errorf("%s: the receiver is for %s; give the one for %s", a.title(), a.receiver.Provider(), a.provider)
 	}
 	if m, ok := a.receiver.Store().(payack.InMemory); ok && m.InMemory() {
-		return fmt.Errorf("%s: the receiver remembers events in memory only, so that after a restart, or in another replica, the callback of what was found here would settle it again; give its Options a Store on Redis or SQL, or an Inbox", a.title())
+		return fmt.Errorf("%s: the receiver remembers events in memory only, so that after a restart, or in another replica, a late callback would settle the order again; give its Options a Store on Redis or SQL, or an Inbox", a.title())
 	}
 	return nil
 }
 
-// tenant is the scope in which the order's event is known. It must be that of its
-// callback, or the two would be two events.
+// tenant returns the tenant of the order's event. It must be the tenant of the
+// callback, or the two would have different IDs.
 func (a *Account) tenant(o *Order) (string, error) {
-	if a.receiver == nil { // nothing is handed on
+	if a.receiver == nil { // for Account.Look
 		return o.Tenant, nil
 	}
 	tenant, static := a.receiver.Tenant()
 	switch {
 	case !static && o.Tenant == "":
-		return "", errors.New("the receiver finds its tenant for each request; name the order's in Order.Tenant, as KeyFunc does")
+		return "", errors.New("the receiver has a KeyFunc; give the order's tenant in Order.Tenant, as KeyFunc returns it")
 	case !static:
 		return o.Tenant, nil
 	case o.Tenant != "" && o.Tenant != tenant:
@@ -121,7 +122,7 @@ func (a *Account) tenant(o *Order) (string, error) {
 	return tenant, nil
 }
 
-// askable says why an order can't be asked about, nil where it can.
+// askable returns an error for an order that can't be asked about.
 func (a *Account) askable(o *Order) error {
 	switch {
 	case o.OrderID == "":
@@ -129,16 +130,16 @@ func (a *Account) askable(o *Order) error {
 	case a.handle != "" && o.Handle == "":
 		return fmt.Errorf("the order has no Handle; keep the %s that the create answered", a.handle)
 	case !exact(o.OrderID):
-		return errors.New("the OrderID begins or ends in white space, or is no plain text; give it as it was sent to the provider")
+		return errors.New("the OrderID begins or ends with white space, or is not plain text; give it as it was sent to the provider")
 	case a.handle != "" && !exact(o.Handle):
-		return fmt.Errorf("the Handle begins or ends in white space, or is no plain text; give the %s byte for byte as the create answered it", a.handle)
+		return fmt.Errorf("the Handle begins or ends with white space, or is not plain text; give the %s byte for byte as the create answered it", a.handle)
 	}
 	_, err := a.tenant(o)
 	return err
 }
 
-// exact reports whether a text can be what the provider knows. Events are known by
-// it, and one beside which a lenient provider knows another is settled twice.
+// exact reports whether a text can be an id as the provider has it. If a lenient
+// provider accepted two spellings of an id, the order would be settled twice.
 func exact(s string) bool {
 	return utf8.ValidString(s) && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, func(r rune) bool {
 		return unicode.IsControl(r) || unicode.Is(unicode.Cf, r)

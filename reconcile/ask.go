@@ -11,20 +11,20 @@ import (
 	"github.com/payack/payack/client"
 )
 
-// Answer is what a provider says of an order, and what came of it.
+// Answer is a provider's answer about an order, and the receiver's outcome.
 type Answer struct {
-	// Event is what the callback would have said, with how it was verified. It is nil
-	// where the provider has no callback for what it says (Ptop, while a payment is
-	// pending).
+	// Event is the event that the callback would have had. It is nil if the provider
+	// sends no callback in this state (Ptop, while a payment is pending).
 	Event payack.Event
-	// Status is the provider's own word or number, and Amount the sum that it names.
+	// Status is the provider's word or number for the state. Amount is the amount in
+	// the answer.
 	Status string
 	Amount payack.Amount
-	// Signed reports whether the provider has signed the answer; it did verify then.
-	// What isn't signed is as good as the TLS connection.
+	// Signed reports whether the answer was signed and verified. Only the TLS
+	// connection authenticates one that is not signed.
 	Signed bool
-	// Delivered reports whether the event was handed to the receiver, and
-	// Observation what came of it: with an inbox, accepted is kept.
+	// Delivered reports whether the event was passed to the receiver. Observation is
+	// the receiver's outcome. With an inbox, accepted means that the event is kept.
 	Delivered   bool
 	Observation payack.Observation
 }
@@ -32,19 +32,18 @@ type Answer struct {
 // Paid reports whether the provider says that the money came in.
 func (a *Answer) Paid() bool { return a.Event != nil && a.Event.Paid() }
 
-// Final reports whether what it says does not change again.
+// Final reports whether the provider says that the state will not change again.
 func (a *Answer) Final() bool { return a.Event != nil && a.Event.Final() }
 
-// Ask asks about one order at once, within the rate, and hands what is paid or final
-// to the receiver, as Run does. It is for a support desk: the order needs not be in
-// the source, nor have a time.
+// Ask asks about one order now and, like Run, passes an answer that is paid or final
+// to the receiver. It waits for its turn at the configured rate. It is meant for a
+// support desk: the order need not be in the source or have Created.
 //
-// The error is that of the question: an *[client.Error], one that says what the
-// order lacks, or the context's. What became of the event is no error of Ask:
-// Observation has it.
+// The error is a *[client.Error], the context's error, or one that says what the
+// order lacks. A failure of the receiver is no error: see Answer.Observation.
 func (r *Reconciler) Ask(ctx context.Context, o Order) (Answer, error) { return r.now(ctx, o, true) }
 
-// Look is Ask, and hands nothing on.
+// Look is Ask without passing anything to the receiver.
 func (r *Reconciler) Look(ctx context.Context, o Order) (Answer, error) { return r.now(ctx, o, false) }
 
 func (r *Reconciler) now(ctx context.Context, o Order, deliver bool) (Answer, error) {
@@ -58,7 +57,7 @@ func (r *Reconciler) now(ctx context.Context, o Order, deliver bool) (Answer, er
 	return r.ask(ctx, a, &o, deliver)
 }
 
-// ask asks about an order, and has the receiver told of what it was answered.
+// ask asks about an order and passes the answer or the error to the receiver.
 func (r *Reconciler) ask(ctx context.Context, a *account, o *Order, deliver bool) (Answer, error) {
 	r.counts.asked.Add(1)
 	answer, err := a.answer(ctx, o)
@@ -74,15 +73,15 @@ func (r *Reconciler) ask(ctx context.Context, a *account, o *Order, deliver bool
 	return answer, nil
 }
 
-// Look asks about an order without a [Reconciler], and hands nothing on. It heeds no
-// rate and not the account's name, and needs no receiver: without one the event has
-// the order's tenant. The error is that of [Reconciler.Ask].
+// Look asks about an order without a [Reconciler] and passes nothing to a receiver.
+// It ignores the rate and the account's name. The account may have a nil receiver;
+// the event then has the order's tenant. The errors are those of [Reconciler.Ask].
 func (a Account) Look(ctx context.Context, o Order) (Answer, error) {
 	switch {
 	case a.ask == nil:
 		return Answer{}, errors.New("reconcile: the account has no client; look at the error that its constructor returned")
 	case o.Provider != a.provider:
-		return Answer{}, fmt.Errorf("reconcile: the order is of %q, and the account of %s", string(o.Provider), a.provider)
+		return Answer{}, fmt.Errorf("reconcile: the order is of %q, but the account is of %s", string(o.Provider), a.provider)
 	}
 	if err := a.askable(&o); err != nil {
 		return Answer{}, fmt.Errorf("reconcile: %w", err)
@@ -90,10 +89,10 @@ func (a Account) Look(ctx context.Context, o Order) (Answer, error) {
 	return a.answer(ctx, &o)
 }
 
-// answer asks about an order.
+// answer asks about an order and refuses an answer about another one.
 func (a *Account) answer(ctx context.Context, o *Order) (Answer, error) {
 	tenant, err := a.tenant(o)
-	if err != nil { // checked before
+	if err != nil { // unreachable: askable has checked it
 		return Answer{}, err
 	}
 	found, err := a.ask(ctx, *o, tenant)
@@ -106,12 +105,12 @@ func (a *Account) answer(ctx context.Context, o *Order) (Answer, error) {
 	return Answer{Event: found.event, Status: found.status, Amount: found.amount, Signed: found.signed}, nil
 }
 
-// deliver hands an event to the receiver.
+// deliver passes an event to the receiver.
 func (r *Reconciler) deliver(ctx context.Context, a *account, o *Order, answer *Answer) {
 	now := time.Now()
 	d := &payack.Delivery{Provider: o.Provider, Source: payack.SourceQuery, Received: now, Event: answer.Event}
 	answer.Delivered = true
-	// Deferred, because the function may end the goroutine.
+	// Deferred: the merchant's function may end the goroutine.
 	defer func() {
 		answer.Observation.Age = o.age(now)
 		if answer.Observation.Outcome == payack.OutcomeAccepted && answer.Paid() {
@@ -119,11 +118,11 @@ func (r *Reconciler) deliver(ctx context.Context, a *account, o *Order, answer *
 		}
 		a.receiver.Observe(ctx, &answer.Observation)
 	}()
-	_ = a.receiver.Deliver(ctx, d, &answer.Observation) // which has the error
+	_ = a.receiver.Deliver(ctx, d, &answer.Observation) // Observation has the error
 }
 
-// failed has the receiver tell its log and observer of a question without a usable
-// answer. That the provider knows no such order (yet) is one.
+// failed reports a question without a usable answer to the receiver's log and
+// observer. That the provider does not know the order is a usable answer.
 func (r *Reconciler) failed(ctx context.Context, a *account, o *Order, err error) {
 	switch {
 	case ctx.Err() != nil || errors.Is(err, client.ErrNotFound):
@@ -141,7 +140,7 @@ func (r *Reconciler) failed(ctx context.Context, a *account, o *Order, err error
 	})
 }
 
-// reasonOf is the reason that goes with a client's error.
+// reasonOf returns the reason for a client's error.
 func reasonOf(err error) payack.Reason {
 	for _, kind := range []struct {
 		is     error
@@ -160,8 +159,8 @@ func reasonOf(err error) payack.Reason {
 	return payack.ReasonUnreachable
 }
 
-// unwell reports whether an error says that the provider, or what it knows us by,
-// doesn't work, whatever the order.
+// unwell reports whether an error concerns the whole account: the provider does not
+// work, or refuses our credentials.
 func unwell(err error) bool {
 	for _, kind := range []error{
 		client.ErrUnreachable, client.ErrRedirect, client.ErrResponse,
@@ -175,25 +174,25 @@ func unwell(err error) bool {
 	return errors.Is(err, client.ErrStatus) && !refuses(err)
 }
 
-// ofOrder reports whether an error says something of the order that was asked about:
-// that the provider doesn't know it, or that it can't be asked about at all.
+// ofOrder reports whether an error concerns the order alone: the provider does not
+// know it, or it can't be asked about.
 func ofOrder(err error) bool {
 	if errors.Is(err, client.ErrNotFound) || errors.Is(err, client.ErrRequest) {
 		return true
 	}
-	// Ptop has no other word for an order that it doesn't know than its 400. Other
-	// refusals may be about us, such as our clock, or about nothing.
+	// Ptop answers 400 for a transaction that it does not know. Other refusals may
+	// concern the client, such as a wrong clock.
 	var said *client.Error
 	return errors.As(err, &said) && said.Kind == client.ErrDeclined && said.Cause == client.ErrField && said.Code == ""
 }
 
-// refuses reports whether an HTTP status is one that may be about the order alone.
+// refuses reports whether an HTTP status may concern the order alone.
 func refuses(err error) bool {
 	var said *client.Error
 	return errors.As(err, &said) && (said.Status == http.StatusNotFound || said.Status == http.StatusBadRequest)
 }
 
-// otherOrder is the error of an answer about another order.
+// otherOrder returns the error of an answer about another order.
 func otherOrder(p payack.Provider, call string) error {
-	return &client.Error{Provider: p, Call: call, Kind: client.ErrMismatch, Detail: "order_id is not the one that was asked for"}
+	return &client.Error{Provider: p, Call: call, Kind: client.ErrMismatch, Detail: "order_id is not that of the request"}
 }

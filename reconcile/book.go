@@ -7,44 +7,44 @@ import (
 	"time"
 )
 
-// book remembers of each open order when it is due. Orders are known by a hash
-// under a secret seed, so that a book of many is small.
+// book keeps when each open order is due. An order is identified by a hash under a
+// secret seed, which takes less memory than its texts.
 type book struct {
 	mu      sync.Mutex
-	reading uint32 // counts the readings of the source
+	reading uint32 // the number of the current reading of the source
 	entries map[uint64]entry
 }
 
 type entry struct {
-	due   int64 // nanoseconds since 1970
-	first int64 // when it was first seen
-	seen  uint32
+	due   int64  // nanoseconds since 1970
+	first int64  // when the order was first read, likewise
+	seen  uint32 // the last reading that had the order
 	state state
 }
 
 type state uint8
 
 const (
-	queued  state = 1 << iota // waits in a queue, or is being asked about
-	asked                     // the provider has said something of it
-	owed                      // the last answer was paid or final, and is not processed yet
-	tooOld                    // was given up by its age at the last reading
-	opposed                   // the last answer contradicts what was processed, or is just now
-	settled                   // is not asked about again
+	queued  state = 1 << iota // it waits in a queue, or is being asked about
+	asked                     // the provider has answered about it
+	owed                      // the last answer was paid or final and is not processed
+	tooOld                    // the last reading gave it up for its age
+	opposed                   // the last answer conflicts with a processed event, or one being processed
+	settled                   // it is not asked about again
 )
 
-// result is what came of a question.
+// result is the result of a question.
 type result int
 
 const (
-	unheard      result = iota // the provider said nothing of the order
-	undecided                  // it is neither paid nor final, or not known
-	unsettled                  // it is paid or final, and not processed yet
-	contradicted               // it is final and in conflict with what the receiver knows
-	over                       // it is final and processed
+	unheard      result = iota // no answer about the order
+	undecided                  // neither paid nor final, or not known to the provider
+	unsettled                  // paid or final, and not processed
+	contradicted               // final, and in conflict with what the receiver knows
+	over                       // final and processed
 )
 
-// keyOf returns what an order is known by.
+// keyOf returns the hash that identifies an order.
 func (r *Reconciler) keyOf(o *Order) uint64 {
 	var h maphash.Hash
 	h.SetSeed(r.seed)
@@ -61,14 +61,15 @@ func (b *book) reset() {
 	b.entries = map[uint64]entry{}
 }
 
-// begin begins a reading of the source.
+// begin starts a reading of the source.
 func (b *book) begin() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reading++
 }
 
-// end ends a reading. Of one that was whole, what it didn't see is no longer open.
+// end ends a reading and returns the number of open orders. After a whole reading it
+// drops the orders that the source no longer has.
 func (b *book) end(whole bool) (open int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -80,7 +81,7 @@ func (b *book) end(whole bool) (open int) {
 	return len(b.entries)
 }
 
-// verdict is what follows for an order that was read.
+// verdict says what to do with an order that was read.
 type verdict int
 
 const (
@@ -89,13 +90,14 @@ const (
 	givenUp
 )
 
-// read notes that an order is open, and says whether it is due, since when.
+// read notes that an order is open. It returns what to do with it, and since when it
+// is due.
 func (b *book) read(key uint64, o *Order, c *Config, now time.Time) (since int64, v verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e, known := b.entries[key]
 	if known && e.seen == b.reading {
-		return 0, notDue // twice in the source
+		return 0, notDue // the source has it twice
 	}
 	if !known {
 		e.first = now.UnixNano()
@@ -106,14 +108,14 @@ func (b *book) read(key uint64, o *Order, c *Config, now time.Time) (since int64
 		e.due = max(born.Add(c.Waits[0]).UnixNano(), e.first)
 	}
 	e.seen = b.reading
-	// A clock that was ahead for a while made it due later than it ever is.
+	// A clock that was ahead for a while may have set it too late.
 	e.due = min(e.due, now.Add(slices.Max(c.Waits)).UnixNano())
 	switch {
 	case e.state&(queued|settled) != 0 || e.due > now.UnixNano():
 	case e.state&asked == 0, e.state&owed != 0, e.age(o, now) < c.GiveUp:
-		e.state &^= tooOld // that clock again
+		e.state &^= tooOld // a clock that was ahead may have set it
 		v = due
-	case e.state&tooOld == 0: // said once
+	case e.state&tooOld == 0: // report it once
 		e.state |= tooOld
 		v = givenUp
 	}
@@ -121,8 +123,8 @@ func (b *book) read(key uint64, o *Order, c *Config, now time.Time) (since int64
 	return e.due, v
 }
 
-// age is the order's, or since when it is known: one that was created in the future
-// grows old, too.
+// age returns the age of the order, or the time since it was first read if that is
+// longer: an order that was created in the future must grow old too.
 func (e *entry) age(o *Order, now time.Time) time.Duration {
 	return max(o.age(now), now.Sub(time.Unix(0, e.first)))
 }
@@ -135,7 +137,7 @@ func (b *book) queue(key uint64) {
 	b.entries[key] = e
 }
 
-// answered notes what came of a question about an order, and when it is due again.
+// answered notes the result of a question about an order, and when to ask again.
 func (b *book) answered(key uint64, o *Order, c *Config, now time.Time, came result) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -148,7 +150,7 @@ func (b *book) answered(key uint64, o *Order, c *Config, now time.Time, came res
 		e.state = e.state&^opposed | asked | owed
 	case contradicted:
 		e.state |= asked | owed | opposed
-		if before&opposed != 0 { // the other one was done, and not just being tried
+		if before&opposed != 0 { // for the second time: the other event is processed
 			e.state |= settled
 		}
 	case over:

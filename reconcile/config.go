@@ -24,72 +24,76 @@ const (
 	DefaultGiveUp    = 72 * time.Hour
 )
 
-// DefaultWaits are those of [Config].
+// DefaultWaits returns the default of [Config].Waits.
 func DefaultWaits() []time.Duration {
 	return []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
 }
 
-// Config says whom to ask about what. Orders and Accounts are needed; the zero
-// value of everything else is its default.
+// Config configures a [Reconciler]. Orders and Accounts are required.
 type Config struct {
-	// Orders returns the open orders, each once, in any order: those that are
-	// neither paid nor closed by the merchant's records. It is called again and
-	// again, and read to its end at once while Run runs. An error ends that reading.
+	// Orders returns the open orders, each once, in any order. An order is open if
+	// the merchant's records say neither that it is paid nor that it is closed. Run
+	// calls Orders every Every, one call at a time. It reads each iterator to its end
+	// without waiting for answers. An error ends that reading, and Orders is called
+	// again later.
 	Orders func(ctx context.Context) iter.Seq2[Order, error]
-	// Accounts are those that orders may name.
+	// Accounts are the accounts that orders may refer to.
 	Accounts []Account
 
-	// PerSecond is how many questions a provider is asked in a second, over all of
-	// its accounts; 5 if zero. (No provider documents a limit of its queries.)
+	// PerSecond is the number of questions per second for each provider, over all of
+	// its accounts; 0 is [DefaultPerSecond], and the maximum is 100000. No provider
+	// documents a limit for its queries.
 	PerSecond float64
-	// Limiters decide instead for the providers that they have, under one key for
-	// each provider: give limiters that are shared by all replicas, such as those of
-	// redislimit, or ones of another rate. While one fails, PerSecond counts.
+	// Limiters replace PerSecond for some providers, for example by a limiter that
+	// replicas share, such as one of redislimit. A limiter is asked with one key for
+	// each provider. While it returns errors, PerSecond applies.
 	Limiters map[payack.Provider]ratelimit.Limiter
-	// Workers is how many questions an account is asked at the same time, 8 if zero.
+	// Workers is the number of concurrent questions for each account; 0 is
+	// [DefaultWorkers].
 	Workers int
 
-	// Waits are the waits before the first question, counted from the order's
-	// creation, before the second, and so on; the last is that of all others.
-	// Nil is [DefaultWaits].
+	// Waits are the times to wait before the questions about an order. The first
+	// counts from the order's creation, each other from the question before. The last
+	// one repeats. Nil is [DefaultWaits].
 	Waits []time.Duration
-	// GiveUp is the age from which on an order is not asked about again, 72 hours if
-	// zero. Each is asked about until the provider has said something of it once, and
-	// what was found paid or final until it is processed.
+	// GiveUp is the age at which an order is no longer asked about; 0 is
+	// [DefaultGiveUp]. It does not apply before the provider has answered about the
+	// order once, nor while a paid or final answer is not processed.
 	GiveUp time.Duration
-	// Every is how often Orders is read, half of the first wait if zero. Where more
-	// is due than was asked about meanwhile, it is read sooner.
+	// Every is the time between two readings of Orders; 0 is half of the first wait.
+	// Orders is read sooner if it had more due orders than fitted into the queues.
 	Every time.Duration
 
-	// NotFinal hands on what is neither paid nor final, too, if the provider has
-	// callbacks for it. Each change of an amount is then an event of its own.
+	// NotFinal passes answers to the receiver that are neither paid nor final, if the
+	// provider sends callbacks for them. Each change of an amount is then an event of
+	// its own.
 	NotFinal bool
 
-	// Logger gets what concerns no single event, such as orders that can't be asked
-	// about; nil is slog.Default. What becomes of events is logged by the receivers.
+	// Logger logs what concerns no single event, such as orders that can't be asked
+	// about; nil is slog.Default. Receivers log the outcome of events.
 	Logger *slog.Logger
 }
 
-// withDefaults returns the configuration completed, or an error that names the
+// withDefaults returns the configuration with its defaults. An error names the
 // member and the fix.
 func (c Config) withDefaults() (Config, error) {
 	switch {
 	case c.Orders == nil:
 		return c, errors.New("reconcile: Config.Orders is nil; give a function that returns the open orders")
 	case len(c.Accounts) == 0:
-		return c, errors.New("reconcile: Config.Accounts is empty; give whom to ask, such as reconcile.PTS(client, receiver)")
+		return c, errors.New("reconcile: Config.Accounts is empty; give the accounts to ask, such as reconcile.PTS(client, receiver)")
 	case math.IsNaN(c.PerSecond) || c.PerSecond < 0 || c.PerSecond > maxPerSecond:
-		return c, fmt.Errorf("reconcile: Config.PerSecond is %v; give the questions in a second, above 0 and at most %d", c.PerSecond, maxPerSecond)
+		return c, fmt.Errorf("reconcile: Config.PerSecond is %v; give the number of questions in a second, above 0 and at most %d", c.PerSecond, maxPerSecond)
 	case c.Workers < 0:
 		return c, fmt.Errorf("reconcile: Config.Workers is %d; give a number above 0, or 0 for %d", c.Workers, DefaultWorkers)
 	case c.GiveUp < 0 || c.Every < 0:
 		return c, errors.New("reconcile: Config.GiveUp and Every can't be negative; leave them 0 for the defaults")
 	case slices.ContainsFunc(c.Waits, func(w time.Duration) bool { return w <= 0 }):
-		return c, errors.New("reconcile: Config.Waits has one that is not above 0; give durations above 0, or nil for the default")
+		return c, errors.New("reconcile: Config.Waits has a duration that is not above 0; give durations above 0, or nil for the default")
 	}
 	for p, l := range c.Limiters {
 		if nilness.Of(l) {
-			return c, fmt.Errorf("reconcile: Config.Limiters: that of %s is nil; leave it out, or look at the error that its constructor returned", p)
+			return c, fmt.Errorf("reconcile: Config.Limiters: the limiter for %s is nil; leave it out, or look at the error that its constructor returned", p)
 		}
 	}
 	if c.PerSecond == 0 {
@@ -114,11 +118,11 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// maxPerSecond keeps the waits for a turn above what a timer can tell.
+// maxPerSecond keeps the wait for a turn above the resolution of timers.
 const maxPerSecond = 100_000
 
-// wait is how long after a question about an order of this age the next one is
-// due.
+// wait returns the time between a question about an order of this age and the next
+// question.
 func (c *Config) wait(age time.Duration) time.Duration {
 	var until time.Duration
 	for _, w := range c.Waits {
@@ -138,7 +142,7 @@ type Reconciler struct {
 	seed     maphash.Seed
 
 	running atomic.Bool
-	hungry  chan struct{} // an account asks for more than was read
+	hungry  chan struct{} // a queue runs low, and the source has more
 	book    book
 	counts  counts
 	warned  warned
@@ -149,8 +153,9 @@ type accountKey struct {
 	name     string
 }
 
-// New returns a Reconciler. The error names the member of the configuration, or
-// the account, and the fix. Nobody is asked yet.
+// New returns a Reconciler. It asks no provider yet. An error names the member of
+// the configuration or the account, and the fix. New refuses a receiver whose store
+// is in memory only.
 func New(c Config) (*Reconciler, error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -166,11 +171,11 @@ func New(c Config) (*Reconciler, error) {
 		}
 		key := accountKey{a.provider, a.name}
 		if r.accounts[key] != nil {
-			return nil, fmt.Errorf("reconcile: %s is there twice; give each account a name of its own (Named)", a.title())
+			return nil, fmt.Errorf("reconcile: Config.Accounts has %s twice; give each account a name of its own (Named)", a.title())
 		}
 		for _, other := range r.accounts {
 			if other.receiver == a.receiver && other.asks != a.asks {
-				return nil, fmt.Errorf("reconcile: %s and %s have one receiver, which couldn't tell their events apart; give each the receiver of its own callbacks", other.title(), a.title())
+				return nil, fmt.Errorf("reconcile: %s and %s have the same receiver, which can't tell their events apart; give each the receiver of its own callbacks", other.title(), a.title())
 			}
 		}
 		r.accounts[key] = &account{Account: a, queue: queue{filled: make(chan struct{}, 1)}}
@@ -182,13 +187,13 @@ func New(c Config) (*Reconciler, error) {
 	}
 	for p := range c.Limiters {
 		if r.limiters[p] == nil {
-			return nil, fmt.Errorf("reconcile: Config.Limiters has one for %s, and no account is of it; leave it out", p)
+			return nil, fmt.Errorf("reconcile: Config.Limiters has a limiter for %s, which no account is of; leave it out", p)
 		}
 	}
 	return r, nil
 }
 
-// account is an Account at work.
+// account is an Account with its queue and health.
 type account struct {
 	Account
 	queue
@@ -199,7 +204,7 @@ type account struct {
 func (r *Reconciler) find(o *Order) (*account, error) {
 	a := r.accounts[accountKey{o.Provider, o.Account}]
 	if a == nil {
-		return nil, fmt.Errorf("there is no %s; Config.Accounts has to name each account that orders name",
+		return nil, fmt.Errorf("there is no %s; add each account that orders refer to to Config.Accounts",
 			(&Account{provider: o.Provider, name: o.Account}).title())
 	}
 	return a, a.askable(o)

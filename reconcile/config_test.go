@@ -42,18 +42,18 @@ func TestNew(t *testing.T) {
 		"a fourth":           {func(c *reconcile.Config) { c.Accounts[0] = reconcile.Payatom(nil, m.h) }, "payatom: the client is nil"},
 		"a nil receiver":     {func(c *reconcile.Config) { c.Accounts[0] = reconcile.Ptop(ptop, nil) }, "ptop: the receiver is nil"},
 		"another's receiver": {func(c *reconcile.Config) { c.Accounts[0] = reconcile.Ptop(ptop, ptsHandler(t)) }, "the receiver is for pts; give the one for ptop"},
-		"twice":              {func(c *reconcile.Config) { c.Accounts = append(c.Accounts, account) }, "ptop is there twice"},
+		"twice":              {func(c *reconcile.Config) { c.Accounts = append(c.Accounts, account) }, "Config.Accounts has ptop twice"},
 		"twice by name": {func(c *reconcile.Config) {
 			c.Accounts = []reconcile.Account{account.Named("a"), account.Named("a")}
-		}, `ptop account "a" is there twice`},
+		}, `ptop account "a" twice`},
 		"payments and withdraws to one receiver": {func(c *reconcile.Config) {
 			h := ptsHandler(t)
 			c.Accounts = []reconcile.Account{reconcile.PTS(pts, h), reconcile.PTSWithdraws(pts, h)}
-		}, `pts and pts account "withdraws" have one receiver`},
+		}, `pts and pts account "withdraws" have the same receiver`},
 		"withdraws and payments to one receiver": {func(c *reconcile.Config) {
 			h := ptsHandler(t)
 			c.Accounts = []reconcile.Account{reconcile.PTSWithdraws(pts, h).Named("out"), reconcile.PTS(pts, h).Named("in")}
-		}, `pts account "out" and pts account "in" have one receiver`},
+		}, `pts account "out" and pts account "in" have the same receiver`},
 		"no store": {func(c *reconcile.Config) {
 			c.Accounts[0] = reconcile.Ptop(ptop, newMerchant(t, func(c *handlers.PtopConfig) { c.Store = nil }).h)
 		}, "remembers events in memory only"},
@@ -70,8 +70,8 @@ func TestNew(t *testing.T) {
 		"negative age":         {func(c *reconcile.Config) { c.GiveUp = -1 }, "GiveUp and Every"},
 		"negative reading":     {func(c *reconcile.Config) { c.Every = -1 }, "GiveUp and Every"},
 		"a wait of nothing":    {func(c *reconcile.Config) { c.Waits = []time.Duration{time.Minute, 0} }, "Config.Waits"},
-		"a nil limiter":        {func(c *reconcile.Config) { c.Limiters = limiters(payack.Ptop, (*ratelimit.Memory)(nil)) }, "that of ptop is nil"},
-		"a limiter for nobody": {func(c *reconcile.Config) { c.Limiters = limiters(payack.PTS, brokenLimiter{}) }, "no account is of it"},
+		"a nil limiter":        {func(c *reconcile.Config) { c.Limiters = limiters(payack.Ptop, (*ratelimit.Memory)(nil)) }, "the limiter for ptop is nil"},
+		"a limiter for nobody": {func(c *reconcile.Config) { c.Limiters = limiters(payack.PTS, brokenLimiter{}) }, "which no account is of"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := reconcile.Config{Orders: these(), Accounts: []reconcile.Account{account}}
@@ -133,7 +133,7 @@ func TestTenants(t *testing.T) {
 		{"", "", "ptop:v1:shop:T1:true", ""},
 		{"", "shop", "ptop:v1:shop:T1:true", ""},
 		{"", "other", "", "Order.Tenant is not that of the receiver"},
-		{"many", "", "", "name the order's in Order.Tenant"},
+		{"many", "", "", "give the order's tenant in Order.Tenant"},
 		{"many", "x", "ptop:v1:x:T1:true", ""},
 		{"none", "", "", `there is no ptop account "none"`},
 	} {

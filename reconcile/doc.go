@@ -1,5 +1,5 @@
-// Package reconcile finds the callbacks that never came, by asking the providers
-// about open orders:
+// Package reconcile finds payments whose callbacks never came, by asking the
+// providers about open orders:
 //
 //	r, err := reconcile.New(reconcile.Config{
 //		Orders:   shop.OpenOrders, // an iterator over the merchant's own records
@@ -7,46 +7,50 @@
 //	})
 //	go r.Run(ctx)
 //
-// What a provider says of an order, when it is paid or final, goes through the
-// receiver as the event that its callback would have been: it has the same ID, it
-// is handed to the same function, and kept in the same inbox where there is one.
-// So a callback that comes later is a duplicate, and where one came before, the
-// answer is. An event of an inbox that is dead becomes due again.
+// An answer that is paid or final goes through the receiver as the event of the
+// missing callback. The event has the same ID, is passed to the same function, and
+// is kept in the same inbox if there is one. If the callback comes later, it is a
+// duplicate; if it came before, the answer is one. A dead event of an inbox becomes
+// due again.
 //
-// Receivers that remember events in memory only are refused: after a restart, or
-// in another replica, the callback that comes later would settle again.
+// A receiver that remembers events in memory only is refused. After a restart, or in
+// another replica, it would process a late callback a second time.
 //
-// # How far an answer can be believed
+// # Which answers are authentic
 //
 // PTS signs its answers like its callbacks, and Payatom's status polling has the
-// post_hash of a webhook; both are verified by the client, and what doesn't verify
-// is not handed on. Ptop signs nothing: its answer is as good as the TLS
-// connection, the event says so by the scheme [payack.SchemeQuery], the order is
-// the merchant's own record, and Paid is what the answer says. Its identity is the
-// transaction, so that a record with another order's transaction settles nothing a
-// second time: it is a conflict.
+// post_hash of a webhook. The client verifies both, and an answer that does not
+// verify is not passed on.
 //
-// Amounts are compared by whoever compares those of callbacks: Expect, Confirm, or
-// the function. Only where Confirm is a method of package client, which would ask
-// the same again, the answer stands for it; not so where an inbox keeps the event:
-// what was confirmed is not kept with it, and is asked for again when the event is
-// processed.
+// Ptop does not sign: only the TLS connection authenticates its answers. Its events
+// have the scheme [payack.SchemeQuery], the order of the merchant's record, and Paid
+// as the answer says. They are identified by their transaction. If two orders have
+// one transaction, the second event is a conflict and settles nothing.
+//
+// Amounts are compared where those of callbacks are: by Expect, by Confirm or by the
+// merchant's function. If Confirm is a method of package client, it would only
+// repeat the question, so the answer replaces it. With an inbox, Confirm still runs
+// when the event is processed: an inbox does not keep confirmations.
 //
 // # When an order is asked about
 //
-// 1 minute after it was created, 5 minutes after that, 15 minutes after that, and
-// then each hour, until it is final and was processed, or is no longer in the
-// source, or is 72 hours old. The one that is due for longest comes first. Age ends
-// nothing before the provider has said something of the order, be it that it knows
-// none, and nothing that it said was paid or final and that is not processed yet. No
-// answer, or a wrong one, is waited for like one that is pending; while no answer
-// comes at all, or our credentials are refused, an account is asked once a minute
-// only.
+// 1 minute after the order was created, 5 minutes later, 15 minutes later, then
+// every hour. It ends when the order is final and processed, when the source no
+// longer has it, or when the order is 72 hours old. The order that has been due for
+// longest is asked about first.
+//
+// Age does not end it for an order of which the provider has said nothing yet (that
+// it does not know the order is an answer), nor for one that was found paid or final
+// but is not processed.
+//
+// After a missing or wrong answer the wait is the same as after one that is pending.
+// While an account does not answer at all, or refuses our credentials, it is asked
+// once a minute at most.
 //
 // # Several processes
 //
-// What was asked when is remembered in memory: 80 bytes or so for an open order.
-// Processes that each run a Reconciler ask about each order each. They keep to one
-// rate together by a limiter that they share (Config.Limiters). Run it in one of
-// them, or give each its part of the orders, to spare the provider.
+// The state of an open order takes about 80 bytes of memory and is not shared.
+// Processes that each run a Reconciler each ask about every order. To spare the
+// provider, run it in one process or split the orders. A shared limiter
+// (Config.Limiters) keeps several processes to one rate.
 package reconcile

@@ -5,29 +5,29 @@ import (
 	"time"
 )
 
-// The pause after a failure doubles with each, up to maxPause.
+// The pause doubles with each failure in a row, up to maxPause.
 const (
 	firstPause = time.Second
 	maxPause   = time.Minute
 )
 
-// health is whether an account answers. While it doesn't, it is asked one question
-// at a time, and seldom.
+// health tracks whether an account answers. While it doesn't, it is asked one
+// question at a time, with pauses.
 type health struct {
 	mu       sync.Mutex
 	failures int
-	until    time.Time // no question before
+	until    time.Time // the end of the pause
 }
 
-// pause returns how long no question is to be asked, and whether the last one
-// failed.
+// pause returns how long to wait before the next question, and whether the last
+// question failed.
 func (h *health) pause(now time.Time) (d time.Duration, unwell bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.until.Sub(now), h.failures > 0
 }
 
-// felt notes how a question went that began at a time. Those that failed together
+// felt notes whether a question failed that began at a time. Concurrent failures
 // count once.
 func (h *health) felt(began, now time.Time, failed bool) {
 	h.mu.Lock()

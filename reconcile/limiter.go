@@ -8,15 +8,15 @@ import (
 	"github.com/payack/payack/ratelimit"
 )
 
-// limiter is the rate at which a provider is asked.
+// limiter limits the rate of questions to a provider.
 type limiter struct {
 	key    string
-	shared ratelimit.Limiter // nil where there is none
+	shared ratelimit.Limiter // the one of Config.Limiters, or nil
 	own    ratelimit.Limiter
 }
 
 func newLimiter(p payack.Provider, c *Config) (*limiter, error) {
-	// What a timer was late by is made up for: the burst is what comes in 0.1 s.
+	// The burst, what is allowed in 0.1 s, makes up for late timers.
 	own, err := ratelimit.New(ratelimit.Config{PerSecond: c.PerSecond, Burst: max(1, int(c.PerSecond/10))})
 	if err != nil {
 		return nil, err
@@ -24,20 +24,21 @@ func newLimiter(p payack.Provider, c *Config) (*limiter, error) {
 	return &limiter{key: "reconcile:" + string(p), shared: c.Limiters[p], own: own}, nil
 }
 
-// turn waits until a question may be asked. The error is that of the context.
+// turn waits until a question may be asked. It returns the context's error if that
+// ends first.
 func (l *limiter) turn(ctx context.Context) error {
 	for ctx.Err() == nil {
 		d, err := l.allow(ctx)
 		if err == nil && d.Allowed {
 			return nil
 		}
-		sleep(ctx, max(d.RetryAfter, time.Millisecond)) // a limiter may not know how long
+		sleep(ctx, max(d.RetryAfter, time.Millisecond)) // RetryAfter may be 0 for unknown
 	}
 	return ctx.Err()
 }
 
-// allow asks the shared limiter, or while that fails the own one: it must never
-// fall away.
+// allow asks the shared limiter, or the own one while the shared one fails: there
+// must always be a limit.
 func (l *limiter) allow(ctx context.Context) (ratelimit.Decision, error) {
 	if l.shared != nil {
 		if d, err := l.shared.Allow(ctx, l.key); err == nil {
@@ -47,7 +48,7 @@ func (l *limiter) allow(ctx context.Context) (ratelimit.Decision, error) {
 	return l.own.Allow(ctx, l.key)
 }
 
-// sleep returns when the time has passed, or the context ends.
+// sleep waits until the time has passed or the context ends.
 func sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -8,14 +8,14 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// Payatom returns an account of Payatom for payins. They are asked about by status
-// polling, whose answer has a post_hash over order, amount and status: Order.Handle
-// is the ref_code that the create answered.
+// Payatom returns an account of Payatom for payins. It asks by status polling, whose
+// answer has a post_hash over order, amount and status. Order.Handle is required: it
+// is the ref_code in the answer to the payin.
 //
-// Expect of the receiver is asked about what is found like about a webhook.
+// The receiver's Expect is called for an answer as for a webhook.
 //
-// The client repeats a question that had no answer, beyond the configured rate; its
-// Options.Retries below 0 leave that to the schedule.
+// The client's own repetitions of a question are not limited by Config.PerSecond.
+// Set its Options.Retries below 0 to leave repetitions to the schedule.
 func Payatom(c *client.Payatom, receiver *middleware.Handler) Account {
 	a := Account{provider: payack.Payatom, receiver: receiver, handle: "ref_code"}
 	if c == nil {
@@ -27,7 +27,7 @@ func Payatom(c *client.Payatom, receiver *middleware.Handler) Account {
 			return finding{}, err
 		}
 		ev.Tenant = tenant
-		ev.Unsigned.RefCode = payack.NewText(o.Handle) // what an inbox would confirm it by
+		ev.Unsigned.RefCode = payack.NewText(o.Handle) // the handle for a later Confirm by an inbox
 		ev.Confirmed = &payack.Confirmation{Paid: ev.Paid(), Status: string(ev.Status), Amount: ev.ReceivedAmount}
 		return finding{event: ev, status: string(ev.Status), amount: ev.ReceivedAmount, signed: true}, nil
 	}

@@ -8,16 +8,18 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// Ptop returns an account of Ptop. Orders are asked about by payment-check:
-// Order.Handle is the transaction_id, byte for byte as the create answered it: the
-// event is known by it, and the answer doesn't repeat it.
+// Ptop returns an account of Ptop. It asks by payment-check. Order.Handle is
+// required: it is the transaction_id, byte for byte as the answer to the create had
+// it. The event is identified by it, and the answer of payment-check does not repeat
+// it.
 //
-// The answer is not signed, and names no order by the documents: the event has the
-// merchant's own, the scheme [payack.SchemeQuery], and the answer in Confirmed. A
-// payment that is pending makes no event, because the webhook has no word for it.
+// The answer is not signed, and according to Ptop's document it names no order. The
+// event has the merchant's OrderID, the scheme [payack.SchemeQuery], and the answer
+// in Confirmed. A pending payment makes no event, because Ptop's webhook can't
+// express that state.
 //
-// The client repeats a question that had no answer, beyond the configured rate; its
-// Options.Retries below 0 leave that to the schedule.
+// The client's own repetitions of a question are not limited by Config.PerSecond.
+// Set its Options.Retries below 0 to leave repetitions to the schedule.
 func Ptop(c *client.Ptop, receiver *middleware.Handler) Account {
 	a := Account{provider: payack.Ptop, receiver: receiver, handle: "transaction_id"}
 	if c == nil {

@@ -8,12 +8,12 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// PTS returns an account of PTS (Pagarstar) for payments. They are asked about by
+// PTS returns an account of PTS (Pagarstar) for payments. It asks by
 // payment_query_v2, whose answer has the eleven signed members of a callback.
-// Order.Handle is not needed.
+// Order.Handle is ignored.
 //
-// The client repeats a question that had no answer, beyond the configured rate; its
-// Options.Retries below 0 leave that to the schedule.
+// The client's own repetitions of a question are not limited by Config.PerSecond.
+// Set its Options.Retries below 0 to leave repetitions to the schedule.
 func PTS(c *client.PTS, receiver *middleware.Handler) Account {
 	a := Account{provider: payack.PTS, receiver: receiver}
 	if c == nil {
@@ -30,10 +30,11 @@ func PTS(c *client.PTS, receiver *middleware.Handler) Account {
 	return a
 }
 
-// PTSWithdraws is [PTS] for withdraws, by withdraw_query_v2, under the name
-// withdraws. Give it the receiver of withdraw callbacks; that of an account of
-// payments is refused, because nothing that is signed tells the two kinds apart.
-// For the same reason Confirmed is left to the receiver's own Confirm.
+// PTSWithdraws is [PTS] for withdraws. It asks by withdraw_query_v2, and the account
+// has the name "withdraws". Give it the receiver of withdraw callbacks. [New] refuses
+// the receiver of an account of payments, because no signed member tells the two
+// kinds of events apart. For the same reason the answer does not replace the
+// receiver's Confirm.
 func PTSWithdraws(c *client.PTS, receiver *middleware.Handler) Account {
 	a := Account{provider: payack.PTS, name: "withdraws", asks: "withdraws", receiver: receiver}
 	if c == nil {

@@ -11,8 +11,8 @@ import (
 type question struct {
 	Order
 	key   uint64
-	since int64 // when it became due
-	seq   int   // its place in the source
+	since int64 // when it became due, in nanoseconds since 1970
+	seq   int   // its position in the source
 }
 
 func earlier(a, b question) int {
@@ -24,19 +24,19 @@ func later(a, b question) int { return earlier(b, a) }
 // queue holds some of the orders of an account that are due.
 type queue struct {
 	mu     sync.Mutex
-	due    []question    // the one that is due for longest last
-	more   bool          // the source has more that is due
-	filled chan struct{} // something was put in
+	due    []question    // the one that has been due for longest is the last
+	more   bool          // the source has more due orders
+	filled chan struct{} // receives after put
 }
 
-// clear empties it.
+// clear empties the queue.
 func (q *queue) clear() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.due, q.more = nil, false
 }
 
-// put adds what a reading found, and whether it found more than that.
+// put adds the due orders of a reading. more says that the reading had others too.
 func (q *queue) put(found []question, more bool) {
 	q.mu.Lock()
 	q.due = append(q.due, found...)
@@ -55,16 +55,16 @@ func (q *queue) length() int {
 	return len(q.due)
 }
 
-// next waits for an order and takes it out. Hungry reports that it is time to read
-// on.
+// next waits for an order and removes it from the queue. hungry reports that the
+// source should be read now, once for each reading. ok is false if the context ends.
 func (q *queue) next(ctx context.Context, low int) (next question, hungry, ok bool) {
 	for {
 		q.mu.Lock()
 		if last := len(q.due) - 1; last >= 0 {
-			next, q.due[last] = q.due[last], question{} // keep no order alive
+			next, q.due[last] = q.due[last], question{} // for the garbage collector
 			q.due = q.due[:last]
 			hungry = q.more && len(q.due) <= low
-			q.more = q.more && !hungry // said once
+			q.more = q.more && !hungry
 			q.mu.Unlock()
 			return next, hungry, true
 		}
@@ -77,7 +77,8 @@ func (q *queue) next(ctx context.Context, low int) (next question, hungry, ok bo
 	}
 }
 
-// choice picks from a reading those of an account that are due for longest.
+// choice selects the orders of an account that have been due for longest, room at
+// most.
 type choice struct {
 	room    int
 	found   []question
@@ -93,7 +94,7 @@ func (c *choice) add(q question) {
 func (c *choice) cut() {
 	slices.SortFunc(c.found, earlier)
 	if len(c.found) > c.room {
-		clear(c.found[c.room:]) // keep no order alive
+		clear(c.found[c.room:]) // for the garbage collector
 		c.found, c.dropped = c.found[:c.room], true
 	}
 }

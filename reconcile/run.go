@@ -12,27 +12,29 @@ import (
 	"github.com/payack/payack"
 )
 
-// Stats are counted since New, but for Open.
+// Stats are the counts of a [Reconciler] since [New].
 type Stats struct {
-	// Open is how many orders the source had when it was last read to its end.
+	// Open is the number of orders in the last whole reading of the source. It is not
+	// a count since New.
 	Open int64
-	// Asked counts questions, and Found the payments that were found by one before
+	// Asked counts questions. Found counts the payments that a question found before
 	// their callback came.
 	Asked, Found int64
-	// GivenUp counts orders that grew too old.
+	// GivenUp counts orders that reached Config.GiveUp.
 	GivenUp int64
 }
 
 type counts struct{ open, asked, found, givenUp atomic.Int64 }
 
-// Stats returns what was done so far.
+// Stats returns the counts so far.
 func (r *Reconciler) Stats() Stats {
 	return Stats{Open: r.counts.open.Load(), Asked: r.counts.asked.Load(), Found: r.counts.found.Load(), GivenUp: r.counts.givenUp.Load()}
 }
 
-// Run asks about the open orders until ctx ends, and returns when the questions that
-// are open by then have ended and what was found is handed on. The error is nil then.
-// Run may be called once at a time. A source that fails is read again.
+// Run asks about the open orders until ctx ends. It then waits for the questions in
+// progress and the processing of their answers, and returns nil. A source that fails
+// is read again. Only one Run may be in progress: a second call returns an error at
+// once.
 func (r *Reconciler) Run(ctx context.Context) error {
 	if !r.running.CompareAndSwap(false, true) {
 		return errors.New("reconcile: Run is running already; call it once")
@@ -56,7 +58,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	return nil
 }
 
-// serve asks an account about what is in its queue.
+// serve asks an account about the orders in its queue.
 func (r *Reconciler) serve(ctx context.Context, a *account) {
 	workers := make(chan struct{}, r.cfg.Workers)
 	var asking sync.WaitGroup
@@ -89,14 +91,13 @@ func (r *Reconciler) serve(ctx context.Context, a *account) {
 			defer func() { <-workers; close(asked) }()
 			r.attend(ctx, a, &q)
 		})
-		if unwell { // see first whether it answers again
+		if unwell { // one question at a time until it answers again
 			<-asked
 		}
 	}
 }
 
-// attend asks about an order that is due, and notes when it is due again however
-// that ends.
+// attend asks about a due order and notes when to ask again, even after a panic.
 func (r *Reconciler) attend(ctx context.Context, a *account, q *question) {
 	began, came := time.Now(), unheard
 	var err error
@@ -116,7 +117,7 @@ func (r *Reconciler) attend(ctx context.Context, a *account, q *question) {
 	came = a.cameOf(ctx, &answer, err)
 }
 
-// cameOf returns what came of a question.
+// cameOf returns the result of a question.
 func (a *account) cameOf(ctx context.Context, answer *Answer, err error) result {
 	switch {
 	case err != nil && ofOrder(err):
@@ -128,7 +129,7 @@ func (a *account) cameOf(ctx context.Context, answer *Answer, err error) result 
 	}
 	switch state := a.known(ctx, answer); {
 	case !answer.Final() && state == payack.ClaimDone:
-		return undecided // and processed as far as it goes
+		return undecided // processed, but it may change again
 	case state == payack.ClaimDone:
 		return over
 	case answer.Final() && state == payack.ClaimConflict:
@@ -137,9 +138,9 @@ func (a *account) cameOf(ctx context.Context, answer *Answer, err error) result 
 	return unsettled
 }
 
-// known reports what the receiver knows of an event that it was handed: done where
-// nothing will be done about it any more. One that an inbox keeps may be processed
-// by now, or dead later.
+// known returns what the receiver knows of an event that was passed to it:
+// ClaimDone if it is processed for good. It looks up an event that an inbox keeps,
+// which may be processed by now or die later.
 func (a *account) known(ctx context.Context, answer *Answer) payack.ClaimState {
 	switch o := &answer.Observation; {
 	case o.Waits:
@@ -153,7 +154,8 @@ func (a *account) known(ctx context.Context, answer *Answer) payack.ClaimState {
 	return state
 }
 
-// read reads the source once, and fills the queues with what is due for longest.
+// read reads the source once and fills the queues with the orders that have been due
+// for longest.
 func (r *Reconciler) read(ctx context.Context) {
 	choices := make(map[*account]*choice, len(r.accounts))
 	for _, a := range r.accounts {
@@ -164,7 +166,7 @@ func (r *Reconciler) read(ctx context.Context) {
 	whole := err == nil && ctx.Err() == nil
 	if err != nil && ctx.Err() == nil {
 		r.warned.say("source", func() {
-			r.cfg.Logger.Error("payack: reconcile: the source of open orders failed; it is read again", "error", err)
+			r.cfg.Logger.Error("payack: reconcile: the source of open orders failed; it will be read again", "error", err)
 		})
 	}
 	for a, c := range choices {
@@ -179,7 +181,8 @@ func (r *Reconciler) read(ctx context.Context) {
 	}
 }
 
-// choose reads the source. The error is the source's.
+// choose reads the source and sorts its due orders into choices. It returns the
+// source's error.
 func (r *Reconciler) choose(ctx context.Context, choices map[*account]*choice) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -197,7 +200,7 @@ func (r *Reconciler) choose(ctx context.Context, choices map[*account]*choice) (
 		seq++
 		a, err := r.find(&o)
 		if err == nil && o.Created.IsZero() {
-			err = errors.New("the order has no Created, so nobody knows when it is due")
+			err = errors.New("the order has no Created, so its due time is unknown; give the time of its creation")
 		}
 		if err != nil {
 			r.cannot(&o, err)
@@ -209,21 +212,21 @@ func (r *Reconciler) choose(ctx context.Context, choices map[*account]*choice) (
 			choices[a].add(question{Order: o, key: key, since: since, seq: seq})
 		case givenUp:
 			r.counts.givenUp.Add(1)
-			r.cfg.Logger.Warn("payack: reconcile: an order stayed open for too long and is not asked about any more; look at it, and ask by hand",
+			r.cfg.Logger.Warn("payack: reconcile: an order stayed open for too long and is no longer asked about; check it by hand",
 				"provider", o.Provider, "order_id", o.OrderID, "age", o.age(now))
 		}
 	}
 	return nil
 }
 
-// cannot warns of an order that can't be asked about.
+// cannot logs a warning about an order that can't be asked about.
 func (r *Reconciler) cannot(o *Order, err error) {
 	r.warned.say("order", func() {
 		r.cfg.Logger.Warn("payack: reconcile: an open order can't be asked about", "provider", o.Provider, "order_id", o.OrderID, "error", err)
 	})
 }
 
-// warned lets a warning of each kind through once a minute.
+// warned passes a warning of each kind at most once a minute.
 type warned struct {
 	mu   sync.Mutex
 	last map[string]time.Time
