@@ -1,20 +1,21 @@
-// Package bodyroom lends buffers to read bodies into, which saves an allocation
-// of a body's size for each delivery. What was read is copied into a string, which
-// nobody can change.
+// Package bodyroom pools the buffers that bodies are read into, which saves an
+// allocation of a body's size for each delivery. The reader copies the body into a
+// string before it gives the buffer back.
 package bodyroom
 
 import "sync"
 
-// Pool holds the buffers that are not in use. The zero value keeps none.
+// Pool holds the buffers that are not in use. It is safe for concurrent use. The
+// zero value keeps no buffers.
 type Pool struct {
-	// Largest is how large a buffer may be that is kept.
+	// Largest is the capacity in bytes of the largest buffer that is kept.
 	Largest int
 
 	rooms sync.Pool
 }
 
-// Take returns a buffer of any size, with nothing of an earlier body in it. Who
-// needs a larger one puts it in its place.
+// Take returns a buffer of any size that contains nothing of an earlier body. A
+// caller who needs a larger one assigns it through the pointer.
 func (p *Pool) Take() *[]byte {
 	if room, ok := p.rooms.Get().(*[]byte); ok {
 		return room
@@ -23,7 +24,7 @@ func (p *Pool) Take() *[]byte {
 }
 
 // GiveBack clears a buffer and keeps it for another body, unless it is too large.
-// A buffer that somebody may still write to is not given back.
+// Never give back a buffer that somebody may still write to.
 func (p *Pool) GiveBack(room *[]byte) {
 	if cap(*room) <= p.Largest {
 		clear((*room)[:cap(*room)])

@@ -1,6 +1,5 @@
-// Package claimtoken numbers claims and spells the numbers. Texts are cut from one
-// that is made for many, so that a claim costs no allocation of its own but one in
-// 64.
+// Package claimtoken makes the tokens of claims, which are numbers as text. It makes
+// the texts of 64 tokens in one allocation.
 package claimtoken
 
 import (
@@ -9,8 +8,8 @@ import (
 	"strconv"
 )
 
-// length is how many hex digits a token has, and atOnce how many are made in one
-// text.
+// length is the number of hex digits of a token. atOnce is the number of tokens in
+// one allocation.
 const (
 	length = 16
 	atOnce = 64
@@ -19,10 +18,10 @@ const (
 // Source makes tokens, the first of which is 1. It is not safe for concurrent use.
 type Source struct {
 	last  uint64
-	texts string // of the next ones
+	texts string // of the next tokens, joined
 }
 
-// Next returns a number that it has not returned before, and its text.
+// Next returns the next number and its text.
 func (s *Source) Next() (uint64, string) {
 	if s.texts == "" {
 		var numbers [atOnce * length / 2]byte
@@ -37,7 +36,7 @@ func (s *Source) Next() (uint64, string) {
 	return s.last, text
 }
 
-// Number returns the number of a token, and 0 for what is none.
+// Number returns the number of a token, or 0 for a text that is no token.
 func Number(text string) uint64 {
 	n, err := strconv.ParseUint(text, 16, 64)
 	if err != nil || len(text) != length {

@@ -1,6 +1,6 @@
-// Package confirming lets the constructor of a receiver learn how long a confirm
-// method of package client may take, from the method's value alone: what fits the
-// hook in one line (Confirm: ptop.Confirm) says nothing else about its client.
+// Package confirming tells the constructor of a receiver how long a Confirm method
+// of package client may take. The constructor has only the method's value (Confirm:
+// ptop.Confirm), so it calls the method with a question in the context.
 package confirming
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// Func is the type of confirm methods and hooks.
+// Func is the type of Confirm methods and hooks.
 type Func[E payack.Event] = func(ctx context.Context, ev E) (*payack.Confirmation, error)
 
 var (
@@ -21,8 +21,8 @@ var (
 	known = map[uintptr]bool{}
 )
 
-// Register makes a method known as one that begins with [Told]. Any value of the
-// method will do, one of a zero receiver too: all values share their code.
+// Register records a method that calls [Told] first. Pass any value of the method,
+// even one with a zero receiver: all values share their code, which identifies them.
 func Register[E payack.Event](method Func[E]) {
 	mu.Lock()
 	defer mu.Unlock()
@@ -31,10 +31,9 @@ func Register[E payack.Event](method Func[E]) {
 
 type question struct{}
 
-// Timeout returns how long fn may take at most, all its attempts included. It is
-// false for a function that is no registered method; such a function is not
-// called, since nobody knows what it does.
-// The error is for a method of a nil client.
+// Timeout returns the longest time that fn takes with all its attempts. It reports
+// false for a function that is no registered method, and does not call it: it might
+// do anything. A method of a nil client is an error.
 func Timeout[E payack.Event](fn Func[E]) (atMost time.Duration, ok bool, err error) {
 	if fn == nil {
 		return 0, false, nil
@@ -55,8 +54,8 @@ func Timeout[E payack.Event](fn Func[E]) (atMost time.Duration, ok bool, err err
 	return atMost, true, nil
 }
 
-// Told reports whether [Timeout] asks, and answers it. The method then returns
-// at once.
+// Told reports whether [Timeout] is the caller, and answers it. The method must then
+// return at once.
 func Told(ctx context.Context, atMost time.Duration) bool {
 	asks, ok := ctx.Value(question{}).(*time.Duration)
 	if ok {

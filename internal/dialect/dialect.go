@@ -1,6 +1,6 @@
-// Package dialect holds what SQLite, PostgreSQL and MariaDB or MySQL spell each
-// their own way, for payack's modules on database/sql. It links no driver:
-// errors are recognised by their shape.
+// Package dialect has the differences between the SQL of SQLite, PostgreSQL and
+// MariaDB or MySQL, for payack's modules on database/sql. It links no driver: it
+// recognises the drivers' errors by their methods and fields.
 package dialect
 
 import (
@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Dialect is a way to speak SQL. The zero Dialect is none.
+// Dialect is the SQL of one kind of database. The zero Dialect is invalid.
 type Dialect struct{ kind kind }
 
 type kind uint8
@@ -45,8 +45,8 @@ func (d Dialect) String() string {
 // Valid reports whether d is one of the dialects.
 func (d Dialect) Valid() bool { return d.kind >= sqlite && d.kind <= mysql }
 
-// Rebind writes a query's placeholders, which are question marks, as the database
-// spells them. The query holds no other question mark.
+// Rebind replaces a query's placeholders, which are question marks, by those of the
+// database. The query must have no other question mark.
 func (d Dialect) Rebind(query string) string {
 	if d.kind != postgres {
 		return query
@@ -66,11 +66,11 @@ func (d Dialect) Rebind(query string) string {
 	}
 }
 
-// Bind returns a statement and its arguments as the database takes them soonest:
-// numbered for PostgreSQL, and written out for MariaDB and MySQL, whose drivers
-// otherwise prepare each statement in a round trip of its own. Arguments are
-// []byte, string, int or int64; bytes and texts are written out as hexadecimal, so
-// that nothing in them means anything.
+// Bind returns a statement and its arguments in the form that needs the fewest round
+// trips. PostgreSQL gets numbered placeholders. MariaDB and MySQL get the arguments
+// as literals within the statement, because their driver would prepare each
+// statement in another round trip. Arguments are []byte, string, int or int64. Bytes
+// and texts become hexadecimal literals, which can't be injected into.
 func (d Dialect) Bind(query string, args []any) (string, []any) {
 	if d.kind != mysql {
 		return d.Rebind(query), args
@@ -92,10 +92,10 @@ func (d Dialect) Bind(query string, args []any) (string, []any) {
 	return b.String() + query, nil
 }
 
-// Now is the expression for the database server's clock: microseconds since 1970
-// as an integer, never through a local time, which has some hours twice. Within a
-// PostgreSQL transaction it moves on. SQLite's clock is that of this machine, in
-// whole milliseconds.
+// Now returns the expression for the database server's clock: an integer of
+// microseconds since 1970. It never uses local time, in which some hours occur
+// twice. It advances within a PostgreSQL transaction. SQLite's clock is that of this
+// machine, in whole milliseconds.
 func (d Dialect) Now() string {
 	switch d.kind {
 	case postgres:
@@ -106,7 +106,7 @@ func (d Dialect) Now() string {
 	return "(CAST(strftime('%s','now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f','now'), 4) AS INTEGER) * 1000)"
 }
 
-// Binary is the type of a column of at most n bytes that are compared byte for
+// Binary returns the type of a column of at most n bytes, which is compared byte for
 // byte.
 func (d Dialect) Binary(n int) string {
 	switch {
@@ -120,8 +120,8 @@ func (d Dialect) Binary(n int) string {
 	return "BLOB"
 }
 
-// Text is the type of a column of at most n characters that are compared by code
-// point.
+// Text returns the type of a column of at most n characters, which is compared by
+// code point.
 func (d Dialect) Text(n int) string {
 	if d.kind == mysql {
 		return fmt.Sprintf("VARCHAR(%d) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", n)
@@ -129,7 +129,7 @@ func (d Dialect) Text(n int) string {
 	return "TEXT"
 }
 
-// TableOptions ends a CREATE TABLE.
+// TableOptions returns the end of a CREATE TABLE.
 func (d Dialect) TableOptions() string {
 	if d.kind == mysql {
 		return " ENGINE=InnoDB"
@@ -137,8 +137,7 @@ func (d Dialect) TableOptions() string {
 	return ""
 }
 
-// Random is an expression for a text of 32 to 36 characters that no other call
-// returns.
+// Random returns an expression for a random text of 32 to 36 characters.
 func (d Dialect) Random() string {
 	switch d.kind {
 	case postgres:
@@ -149,7 +148,7 @@ func (d Dialect) Random() string {
 	return "lower(hex(randomblob(16)))"
 }
 
-// Dual ends the list of a SELECT that reads no table and has a condition.
+// Dual returns the FROM clause of a SELECT that reads no table and has a condition.
 func (d Dialect) Dual() string {
 	if d.kind == mysql {
 		return " FROM DUAL"
@@ -157,40 +156,42 @@ func (d Dialect) Dual() string {
 	return ""
 }
 
-// Fault says what kind of error a database gave.
+// Fault is a kind of error of a database.
 type Fault int
 
 // The kinds.
 const (
-	// Other is everything that is not told apart.
+	// Other is every other error.
 	Other Fault = iota
-	// Duplicate: a unique key is taken.
+	// Duplicate: the unique key exists.
 	Duplicate
 	// Again: a deadlock, a serialization failure, or a lock that was not free in
-	// time. The same thing may succeed when it is tried again.
+	// time. A repetition may succeed.
 	Again
 	// NoTable: a table is missing.
 	NoTable
 	// NoColumn: a column is missing.
 	NoColumn
-	// Syntax: the statement is not understood, as if for another database.
+	// Syntax: the database does not understand the statement. It may be of another
+	// dialect.
 	Syntax
-	// ReadOnly: nothing can be written.
+	// ReadOnly: the database can't be written.
 	ReadOnly
-	// NotADatabase: the file is none.
+	// NotADatabase: the file is not a database.
 	NotADatabase
-	// Denied: the user may not.
+	// Denied: the user lacks a permission.
 	Denied
-	// Aborted: the transaction has failed before, and takes nothing any more.
+	// Aborted: an earlier statement of the transaction failed, so the database refuses
+	// all further ones.
 	Aborted
-	// Full: there is no space left on the server's disk.
+	// Full: the server's disk is full.
 	Full
-	// Crowded: the server takes no more connections.
+	// Crowded: the server accepts no more connections.
 	Crowded
 )
 
-// Fault tells the kind of an error of this database, from whichever of its
-// drivers: pgx and lib/pq; modernc's and mattn's SQLite; go-sql-driver.
+// Fault returns the kind of an error of this database. It knows the drivers pgx,
+// lib/pq, modernc.org/sqlite, mattn/go-sqlite3 and go-sql-driver/mysql.
 func (d Dialect) Fault(err error) Fault {
 	switch d.kind {
 	case postgres:
@@ -207,7 +208,7 @@ func (d Dialect) Fault(err error) Fault {
 		if !ok {
 			return Other
 		}
-		if code == 1 { // SQLITE_ERROR: only the text tells
+		if code == 1 { // SQLITE_ERROR: only the text has the kind
 			return sqliteText(err.Error())
 		}
 		if fault, ok := sqliteFaults[code]; ok {
@@ -262,8 +263,8 @@ func sqliteText(text string) Fault {
 	return Other
 }
 
-// sqliteCode finds modernc's Code method or mattn's code fields, the extended
-// code where there is one.
+// sqliteCode returns the code from modernc's method Code or from mattn's fields,
+// where it prefers the extended code.
 func sqliteCode(err error) (uint64, bool) {
 	var coded interface{ Code() int }
 	if errors.As(err, &coded) {
@@ -275,7 +276,7 @@ func sqliteCode(err error) (uint64, bool) {
 	return field(err, "Code")
 }
 
-// field finds an integer field of an error, or of one that it wraps.
+// field returns an integer field of an error or of one that it wraps.
 func field(err error, name string) (uint64, bool) {
 	for ; err != nil; err = errors.Unwrap(err) {
 		v := reflect.Indirect(reflect.ValueOf(err))

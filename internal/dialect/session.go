@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// Querier is what pools, connections and transactions have in common.
+// Querier is implemented by pools, connections and transactions.
 type Querier interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// Exclusively runs fn while nobody else does under the same name, in any process:
-// in a transaction on SQLite and PostgreSQL, under a lock of the session on
-// MariaDB and MySQL, where statements that make tables commit by themselves. It
-// waits for at most a minute.
+// Exclusively runs fn under a lock of the given name that all processes share. On
+// SQLite and PostgreSQL it runs fn in a transaction. On MariaDB and MySQL, where
+// CREATE TABLE commits implicitly, it uses a lock of the session. Waiting and fn
+// together take at most a minute.
 func Exclusively(ctx context.Context, conn *sql.Conn, d Dialect, name string, fn func(Querier) error) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -63,8 +63,8 @@ func withLock(ctx context.Context, conn *sql.Conn, name string, fn func(Querier)
 	return fn(conn)
 }
 
-// immediately takes the right to write first. BeginTx does that only where the
-// DSN says so. Nor does it rely on the DSN for the waiting.
+// immediately runs fn in a transaction that holds the write lock from its start.
+// BeginTx takes that lock, and waits for it, only if the DSN says so.
 func immediately(ctx context.Context, conn *sql.Conn, d Dialect, fn func(Querier) error) error {
 	for {
 		_, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE`)
@@ -90,18 +90,18 @@ func immediately(ctx context.Context, conn *sql.Conn, d Dialect, fn func(Querier
 	return err
 }
 
-// Discard has the pool throw a connection away whose state is not known.
+// Discard makes the pool close a connection whose state is unknown.
 func Discard(conn *sql.Conn) {
 	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 }
 
-// patience bounds the statements that clean a connection up.
+// patience bounds each statement that cleans up a connection.
 const patience = 5 * time.Second
 
-// Prepare makes a pinned connection fit for a transaction in which a merchant's
-// function runs. On MariaDB and MySQL an error such as a deadlock may have ended
-// the transaction without the function heeding it: without autocommit, what it
-// writes after that is not kept either.
+// Prepare prepares a pinned connection for a transaction in which a merchant's
+// function runs. On MariaDB and MySQL an error such as a deadlock ends the
+// transaction, and the function may ignore that and go on writing. Prepare switches
+// autocommit off, so that those writes are not kept.
 func Prepare(ctx context.Context, conn *sql.Conn, d Dialect) error {
 	if d.kind != mysql {
 		return nil
@@ -110,18 +110,18 @@ func Prepare(ctx context.Context, conn *sql.Conn, d Dialect) error {
 	return err
 }
 
-// Restore gives a connection that was prepared back to its pool. ended reports
-// that the server has confirmed the end of the transaction. Otherwise, and where
-// autocommit can't be switched on again, the connection is thrown away: whoever
-// got it next would write into a transaction that nobody commits.
+// Restore gives a prepared connection back to its pool. ended says that the server
+// has confirmed the end of the transaction. If it has not, or autocommit can't be
+// switched on again, Restore discards the connection: its next user would write into
+// a transaction that nobody commits.
 func Restore(conn *sql.Conn, d Dialect, ended bool) {
-	// Under a context of its own: the caller's may be over.
+	// The caller's context may have ended.
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	switch {
 	case d.kind == sqlite && !ended:
-		// Not thrown away: a database in memory would be gone. The error says that
-		// there was nothing to roll back.
+		// Not discarded: a database in memory would be lost. An error means that there
+		// was no transaction.
 		_, _ = conn.ExecContext(ctx, `ROLLBACK`)
 	case !ended:
 		Discard(conn)

@@ -1,5 +1,5 @@
-// Package documents reads the repository's Markdown, for the tests that hold it
-// to its word: code is compiled, commands are run, links are followed.
+// Package documents reads the repository's Markdown for the tests that check it:
+// they compile its code, run its commands and follow its links.
 package documents
 
 import (
@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// Block is what stands in a page between two fences, or a span of code within a
-// line, which has the language [Inline].
+// Block is a fenced block of code, or a span of code within a line, which has the
+// language [Inline].
 type Block struct {
-	Page string // its path from the root, with slashes
-	Line int    // where its text begins, from 1
-	// Language is what stands behind the opening fence: go, json, sh.
+	Page string // the path of its page from the root, with slashes
+	Line int    // the first line of its text, from 1
+	// Language is the text after the opening fence: go, json, sh.
 	Language string
 	Text     string
 }
@@ -26,15 +26,14 @@ const Inline = "inline"
 // String names the place, for messages.
 func (b Block) String() string { return fmt.Sprintf("%s:%d", b.Page, b.Line) }
 
-// Page is a page of Markdown without what stands in it as code.
+// Page is a page of Markdown, separated into prose and code.
 type Page struct {
 	Path   string // from the root, with slashes
-	Prose  string // with empty lines for blocks and nothing for spans
+	Prose  string // the text, with empty lines in place of blocks and without spans
 	Blocks []Block
 }
 
-// Guide returns the README and the pages of docs. The error is that of reading
-// them.
+// Guide returns the README and the pages of docs. The errors are those of [Read].
 func Guide(root string) ([]Page, error) {
 	paths, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	if err != nil {
@@ -47,7 +46,7 @@ func Guide(root string) ([]Page, error) {
 	return Read(root, pages...)
 }
 
-// Read returns pages by their paths from the root. A fence that isn't closed is an
+// Read returns pages by their paths from the root. A fence that is not closed is an
 // error.
 func Read(root string, paths ...string) ([]Page, error) {
 	var pages []Page
@@ -93,7 +92,7 @@ func parse(path string, text []byte) (Page, error) {
 	return p, nil
 }
 
-// split takes the spans of code out of a line.
+// split separates a line into its text and its spans of code.
 func split(path string, number int, line string) (rest string, spans []Block) {
 	parts := strings.Split(line, "`")
 	for i, part := range parts {

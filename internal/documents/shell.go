@@ -2,16 +2,16 @@ package documents
 
 import "strings"
 
-// Command is a simple command of a line for a shell.
+// Command is a simple command of a shell, which has no operators.
 type Command struct {
 	Block
 	// Words are the name and its arguments, without quotes.
 	Words []string
 }
 
-// Commands returns the simple commands of a block of language sh, or of a span.
-// Comments, redirections and assignments in front are left out, and nothing is
-// expanded. It knows as much of a shell as the pages use.
+// Commands returns the simple commands of a block of language sh, or of a span. It
+// leaves out comments, redirections and leading assignments, and expands nothing. It
+// understands only the syntax that the pages use.
 func (b Block) Commands() []Command {
 	var all []Command
 	for i, line := range strings.Split(b.Text, "\n") {

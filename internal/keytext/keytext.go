@@ -1,5 +1,5 @@
-// Package keytext finds what makes the text of a key one that can never work:
-// what a terminal, a file or a template left in it.
+// Package keytext recognises texts that can't be keys as a provider issued them,
+// because a terminal, a file or a template has changed them.
 package keytext
 
 import (
@@ -7,11 +7,9 @@ import (
 	"unicode"
 )
 
-// Problem says what is wrong with the text of a key, and the fix; it is empty
-// where nothing is. It holds nothing of the text.
-//
-// A blank within a key is none: it can be seen, and keys are what providers
-// give out.
+// Problem returns what is wrong with the text of a key, with the fix, or "" if
+// nothing is. It repeats nothing of the text. A blank within a key is allowed: it is
+// visible, and a provider may issue such a key.
 func Problem(text string) string {
 	switch {
 	case text == "":
@@ -19,11 +17,11 @@ func Problem(text string) string {
 	case strings.HasPrefix(text, "\ufeff"), strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"):
 		return "it begins with a byte-order mark; save the file that it comes from as UTF-8 without one"
 	case strings.HasPrefix(text, "${"):
-		return "it begins with ${, which nothing has replaced; set the variable, and let what reads the configuration replace it"
+		return "it begins with ${, a variable that was not replaced; set the variable, and replace it where the configuration is read"
 	case strings.HasSuffix(text, "\n"), strings.HasSuffix(text, "\r"):
-		return "it ends with a line break; take it off, as with strings.TrimSpace when it comes from a file"
+		return "it ends with a line break; remove it, for example with strings.TrimSpace if it comes from a file"
 	case strings.TrimSpace(text) != text:
-		return "it begins or ends with white space; take it off"
+		return "it begins or ends with white space; remove it"
 	}
 	for _, r := range text {
 		switch {
@@ -36,12 +34,12 @@ func Problem(text string) string {
 	return ""
 }
 
-// blank are characters that are shown as nothing or as white space, and that no
-// class of Unicode gathers.
+// blank are characters that look like nothing or like white space, although they are
+// in none of the Unicode classes of invisible.
 const blank = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 
-// invisible reports whether a character can't be seen, or can't be told from a
-// blank. A blank itself can be seen between others.
+// invisible reports whether a character can't be seen or looks like a blank. A blank
+// itself is visible between other characters.
 func invisible(r rune) bool {
 	return r != ' ' && unicode.In(r, unicode.Cf, unicode.Z, unicode.Variation_Selector) || strings.ContainsRune(blank, r)
 }

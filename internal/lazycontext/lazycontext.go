@@ -1,6 +1,6 @@
-// Package lazycontext has the context of a delivery's processing. It builds the
-// standard contexts that it is made of on first use, which saves five allocations
-// for a callback that neither asks for a value nor waits.
+// Package lazycontext is the context of a delivery's processing. It builds standard
+// contexts on first use, which saves five allocations if the callback neither reads
+// a value nor waits.
 package lazycontext
 
 import (
@@ -14,28 +14,28 @@ type Valuer interface {
 	WithValues(context.Context) context.Context
 }
 
-// Context keeps the values of the request's context but not its cancellation,
-// adds values and has an end of its own. It is to be a member of something that
-// is allocated anyway.
+// Context has the values of the request's context but not its cancellation, more
+// values, and its own deadline. Make it a field of a struct that is allocated
+// anyway. It is safe for concurrent use after Start.
 type Context struct {
-	parent context.Context // the request's, as it came
+	parent context.Context // the request's
 	adds   Valuer
 	end    time.Time
 
 	mu     sync.Mutex
-	err    error              // once somebody was told, or it is over
-	made   context.Context    // has the values, from when somebody asks for one
-	cancel context.CancelFunc // ends made, from when somebody waits
+	err    error              // the error that Err has returned, or that of Stop
+	made   context.Context    // has the values; nil until Value or Done is called
+	cancel context.CancelFunc // ends made; nil until Done is called
 }
 
-// Start makes c the context of a delivery until end, and returns it. It is called
-// once, before anything else. What adds the values is asked once at the most.
+// Start initialises c with the deadline end, and returns it. Call it once, before
+// anything else. WithValues of adds is called at most once.
 func (c *Context) Start(parent context.Context, end time.Time, adds Valuer) context.Context {
 	c.parent, c.end, c.adds = parent, end, adds
 	return c
 }
 
-// values returns a context that has the values; mu is held.
+// values returns a context that has the values. The caller holds mu.
 func (c *Context) values() context.Context {
 	if c.made == nil {
 		c.made = c.adds.WithValues(context.WithoutCancel(c.parent))
@@ -43,7 +43,8 @@ func (c *Context) values() context.Context {
 	return c.made
 }
 
-// String is what fmt prints, instead of reading what others may be writing.
+// String makes fmt print a name. Otherwise fmt would read the fields while other
+// goroutines write them.
 func (c *Context) String() string { return "payack.Delivery with a deadline" }
 
 // Deadline implements [context.Context].
@@ -64,10 +65,10 @@ func (c *Context) Done() <-chan struct{} {
 	return c.made.Done()
 }
 
-// Err keeps to what it has once said.
+// Err implements [context.Context]: after an error it returns the same one again.
 func (c *Context) Err() error { return c.with(time.Until(c.end)) }
 
-// with is Err while so much time is left.
+// with is Err at a moment when this much time is left.
 func (c *Context) with(left time.Duration) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -80,8 +81,8 @@ func (c *Context) with(left time.Duration) error {
 	return c.err
 }
 
-// ErrAt is ctx.Err for a caller who has just read the clock. It saves another
-// reading where ctx is a [Context].
+// ErrAt is ctx.Err for a caller who has just read the clock. It does not read the
+// clock again if ctx is a [Context].
 func ErrAt(ctx context.Context, now time.Time) error {
 	if c, ok := ctx.(*Context); ok {
 		return c.with(c.end.Sub(now))
@@ -89,8 +90,9 @@ func ErrAt(ctx context.Context, now time.Time) error {
 	return ctx.Err()
 }
 
-// Value asks the context that ends once there is one: by it package context
-// recognises its own, so that contexts made of this one need no goroutine.
+// Value implements [context.Context]. It asks the standard context, by whose answer
+// package context recognises its own types. Contexts that are derived from c then
+// need no goroutine.
 func (c *Context) Value(key any) any {
 	c.mu.Lock()
 	values := c.values()
@@ -98,7 +100,7 @@ func (c *Context) Value(key any) any {
 	return values.Value(key)
 }
 
-// Stop ends the context; the processing is over.
+// Stop ends the context after the processing.
 func (c *Context) Stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

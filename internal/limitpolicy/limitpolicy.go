@@ -1,11 +1,11 @@
-// Package limitpolicy checks the names of rate limit policies, which stand in the
-// headers of answers.
+// Package limitpolicy checks the names of rate limit policies, which answers have in
+// their headers.
 package limitpolicy
 
 import "fmt"
 
-// Check returns an error when a policy's name can't stand in a header. The empty
-// name switches the headers off, and is fine.
+// Check returns an error for a policy's name that a header can't contain. The empty
+// name is valid: it switches the headers off.
 func Check(name string) error {
 	for i := range len(name) {
 		if c := name[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {

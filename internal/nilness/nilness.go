@@ -1,5 +1,5 @@
-// Package nilness finds values that would fail at the first callback, so that they
-// are refused when the program starts.
+// Package nilness recognises nil values within interfaces, so that constructors can
+// refuse them before the first callback panics.
 package nilness
 
 import "reflect"

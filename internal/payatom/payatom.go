@@ -1,15 +1,14 @@
-// Package payatom holds the grammar of the three members that Payatom's hash
-// joins without separators. It is part of the defence against moved borders:
-// where order_id ends and received_amount begins, only the grammar and the
-// merchant's records tell.
+// Package payatom has the grammar of the three members that Payatom's hash joins
+// without separators. Together with the merchant's records, the grammar is the only
+// defence against a message in which the border between two members was moved.
 package payatom
 
-// MaxOrderID is the length that an order_id stays below, in bytes. The secret
-// comes last in the hash, so two ids that collide over whole blocks of MD5 (64
-// bytes) would have the same hash with every amount, status and secret.
+// MaxOrderID is the length in bytes that an order_id must stay below: the block size
+// of MD5. The secret comes last in the hashed text, so two ids that collide over
+// whole blocks have the same hash under every amount, status and secret.
 const MaxOrderID = 64
 
-// OrderID reports whether id may stand in a hash.
+// OrderID reports whether id may be hashed: it has 1 to 63 bytes.
 func OrderID(id string) bool { return id != "" && len(id) < MaxOrderID }
 
 // Status reports whether a status begins with an ASCII letter, so that no digit

@@ -2,12 +2,12 @@ package php
 
 import "strings"
 
-// FormName returns the name under which PHP keeps a form's variable in $_POST,
-// for a decoded name without brackets. Blanks in front go, a dot or a blank
-// becomes an underscore, and a NUL ends the name.
+// FormName returns the name under which PHP stores a form's variable in $_POST, for
+// a decoded name without brackets. PHP drops leading blanks, replaces a dot or a
+// blank by an underscore, and ends the name at a NUL.
 //
-// It reports false when nothing is left, for then PHP drops the variable, and
-// when the name holds an opening bracket, for then it builds arrays.
+// It reports false if nothing is left, because PHP then drops the variable, and if
+// the name contains an opening bracket, because PHP then builds arrays.
 func FormName(name string) (string, bool) {
 	if end := strings.IndexByte(name, 0); end >= 0 {
 		name = name[:end]
@@ -19,12 +19,11 @@ func FormName(name string) (string, bool) {
 	return mangled(name), true
 }
 
-// FormNames returns the names of $_POST that a form's variable may set: base is
-// that of the array which PHP makes where the decoded name has brackets, whole
-// is that of the text which PHP makes where no bracket closes, for then the
-// opening one becomes an underscore (which of the others do differs between
-// versions). Without brackets the two are the same. They are empty where PHP
-// drops the variable.
+// FormNames returns the names in $_POST that a form's variable may set. If the name
+// has brackets, PHP stores an array under base. If no bracket closes, PHP stores a
+// text under whole instead, with an underscore for the opening bracket. (Versions of
+// PHP differ in which other characters they replace then.) Without brackets the two
+// are equal. Both are empty if PHP drops the variable.
 func FormNames(name string) (base, whole string) {
 	if end := strings.IndexByte(name, 0); end >= 0 {
 		name = name[:end]
@@ -37,7 +36,7 @@ func FormNames(name string) (base, whole string) {
 	return whole, whole
 }
 
-// mangled replaces what no variable's name has.
+// mangled replaces the characters that PHP allows in no variable's name.
 func mangled(name string) string {
 	if !strings.ContainsAny(name, " .[") {
 		return name
@@ -54,10 +53,10 @@ func mangled(name string) string {
 // Pair is one variable of a form, decoded.
 type Pair struct{ Name, Value string }
 
-// BuildQuery returns PHP's http_build_query of an array that holds the pairs in
-// their order, with default flags: a blank becomes +, letters, digits, '-', '.'
-// and '_' stay, and every other byte, the tilde among them, is escaped. The
-// names are taken to be distinct, as the keys of an array are.
+// BuildQuery returns PHP's http_build_query of an array that has the pairs in their
+// order, with default flags. A blank becomes +. Letters, digits, '-', '.' and '_' are
+// kept. Every other byte is escaped, the tilde too. The names must be distinct, as
+// the keys of an array are.
 func BuildQuery(pairs []Pair) string {
 	size := 0
 	for _, p := range pairs {

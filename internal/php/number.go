@@ -6,30 +6,30 @@ import (
 )
 
 const (
-	// longestNumber bounds a literal's length. PHP and Go each stop counting
-	// an exponent somewhere beyond 10,000 and so disagree on literals that
-	// undo such an exponent with as many digits. Far below, they agree.
+	// longestNumber bounds a literal's length. PHP and Go cap exponents at different
+	// values beyond 10,000, so they disagree on a literal with such an exponent and
+	// equally many digits. Shorter literals can't have that.
 	longestNumber = 4096
 
-	// stringDigits and jsonDigits are the widths up to which PHP writes a
-	// float without an exponent. The first also is its number of significant
-	// digits; in JSON that is as many as it takes to read the same value back.
+	// stringDigits and jsonDigits are the numbers of digits before the point up to
+	// which PHP writes a float without an exponent. stringDigits is also the number of
+	// significant digits. JSON has as many as it takes to read the same value back.
 	stringDigits = 14
 	jsonDigits   = 17
 
-	// highest and lowest are the int64 borders without their sign.
+	// highest and lowest are the bounds of int64 without their sign.
 	highest = "9223372036854775807"
 	lowest  = "9223372036854775808"
 )
 
-// NumberText returns the text PHP gives a number that it decoded from JSON and
-// then used as a string, that is (string) json_decode(literal): 100.50 becomes
-// 100.5, 40000.0 becomes 40000 and 0.00001 becomes 1.0E-5. An integer within
-// int64 keeps its text, except that -0 becomes 0; one beyond becomes a float.
+// NumberText returns the text that PHP makes of a number in JSON, which is (string)
+// json_decode(literal): 100.50 becomes 100.5, 40000.0 becomes 40000 and 0.00001
+// becomes 1.0E-5. An integer within int64 keeps its text, except that -0 becomes 0.
+// An integer beyond int64 becomes a float.
 //
-// It reports false when literal is not exactly one JSON number, when its value
-// is infinite for PHP, and when it is longer than 4096 characters. A literal
-// that is its own text is returned as it is, without allocating.
+// It reports false if literal is not exactly one JSON number, if its value is
+// infinite for PHP, and if it is longer than 4096 bytes. It does not allocate for a
+// literal that is equal to its text.
 func NumberText(literal string) (text string, ok bool) {
 	length, float := scanNumber(literal)
 	if length == 0 || length != len(literal) || length > longestNumber {
@@ -50,7 +50,7 @@ func NumberText(literal string) (text string, ok bool) {
 	return string(written), true
 }
 
-// scanNumber returns the length of the JSON number that s begins with, zero if
+// scanNumber returns the length of the JSON number at the beginning of s, or 0 if
 // there is none, and whether it has a fraction or an exponent.
 func scanNumber[T string | []byte](s T) (length int, float bool) {
 	i := 0
@@ -95,8 +95,8 @@ func skipDigits[T string | []byte](s T, i int) int {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// fitsInteger reports whether an integer literal is within int64. PHP decides
-// by the digits, so no value is computed here either.
+// fitsInteger reports whether an integer literal is within int64. Like PHP it
+// compares digits.
 func fitsInteger(literal string) bool {
 	digits, border := literal, highest
 	if literal[0] == '-' {
@@ -105,8 +105,8 @@ func fitsInteger(literal string) bool {
 	return len(digits) < len(border) || len(digits) == len(border) && digits <= border
 }
 
-// integerText is the text of an integer literal within int64. JSON allows no
-// leading zeros, so only the zero has a second spelling.
+// integerText returns PHP's text of an integer literal within int64. JSON allows no
+// leading zeros, so only zero has a second spelling.
 func integerText(literal string) string {
 	if literal == "-0" {
 		return "0"
@@ -114,8 +114,8 @@ func integerText(literal string) string {
 	return literal
 }
 
-// appendFloat appends PHP's text of a finite float. The width says how many
-// digits before the point it writes out before it turns to an exponent.
+// appendFloat appends PHP's text of a finite float. width is stringDigits or
+// jsonDigits.
 func appendFloat(dst []byte, value float64, width int, exponentMark byte) []byte {
 	precision := -1
 	if width == stringDigits {
@@ -128,7 +128,7 @@ func appendFloat(dst []byte, value float64, width int, exponentMark byte) []byte
 		text = text[1:]
 	}
 
-	// text is d.ddde±xx or de±xx: gather the digits in front of the mark.
+	// text is d.ddde±xx or de±xx. Get the digits before the mark.
 	mark := len(text) - 1
 	for text[mark] != 'e' {
 		mark--
@@ -151,7 +151,7 @@ func appendFloat(dst []byte, value float64, width int, exponentMark byte) []byte
 		}
 	}
 
-	point := exponent + 1 // how many digits stand before the point
+	point := exponent + 1 // the number of digits before the point
 	switch {
 	case point < -3 || point > width:
 		dst = append(dst, digits[0], '.')
@@ -183,10 +183,10 @@ func appendFloat(dst []byte, value float64, width int, exponentMark byte) []byte
 	}
 }
 
-// keepsZeros reports whether PHP leaves the zeros at the end of the digits in
-// place. It does so for a whole float of 15 digits that lies exactly between
-// two texts of 14 and is rounded down to one that ends in zero:
-// 168879950046905.0 becomes 1.6887995004690E+14.
+// keepsZeros reports whether PHP keeps a zero at the end of the digits. It does so
+// for an integral float of 15 digits that lies exactly between two texts of 14
+// digits and is rounded down to one that ends with zero: 168879950046905.0 becomes
+// 1.6887995004690E+14.
 func keepsZeros(value float64) bool {
 	value = math.Abs(value)
 	return 1e14 <= value && value < 1e15 && math.Mod(value, 100) == 5

@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// maxDepth is how many objects and lists PHP decodes within each other: its
-	// limit of 512 counts the innermost value too.
+	// maxDepth is how deep PHP decodes nested objects and lists: its limit of 512
+	// counts the innermost value too.
 	maxDepth = 511
 
-	// Reading a float exactly can take ten thousand times as long as reading
-	// another byte, so a text has few of them, and of a size that money has.
+	// Parsing a float exactly can take ten thousand times as long as another byte. So
+	// the number of floats and their exponents are bounded.
 	maxFloats   = 64
 	maxExponent = 40
 )
@@ -32,26 +32,24 @@ var (
 	errLength    = errors.New("php: number too long")
 )
 
-// Reencode returns what PHP makes of a JSON object that it decodes, relieves of
-// the top-level member called drop, and encodes again, all with default flags:
-// arrays is json_encode of json_decode(body, true) without that member, objects
-// that of json_decode(body). The member may be absent. Both are made in one pass
-// over the body, and may be the same slice.
+// Reencode returns PHP's json_encode of a decoded JSON object without its top-level
+// member drop, with default flags. arrays is for json_decode(body, true), which
+// decodes objects to arrays; objects is for json_decode(body). The member drop may be
+// absent. The two results may be the same slice.
 //
-// The order is kept and white space goes. A slash becomes \/, what is not ASCII
-// becomes \uxxxx (U+0000 too), and a float takes the shortest spelling that reads
-// back the same, which for a whole one is that of an integer (100.0 becomes 100).
-// In arrays, every object that is empty or whose names are 0, 1, 2 and so on in
-// order comes back as a list. That goes for the outermost object without its
-// dropped member as well.
+// PHP keeps the order of members and drops white space. It writes a slash as \/, and
+// U+0000 and all characters beyond ASCII as \uxxxx. A float gets the shortest
+// spelling that reads back the same; an integral one is written as an integer (100.0
+// becomes 100). In arrays, an object becomes a list if it is empty or has the names
+// 0, 1, 2 and so on in order. That applies to the outermost object after the member
+// is dropped.
 //
-// An integer beyond int64 is refused, since PHP rounds it. So that nobody's
-// numbers cost much, floats are refused whose first digit stands more than 40
-// places from the point, or whose exponent says more, and so are more than 64 of
-// them. Numbers within the dropped member are exempt. Anything that is not
-// strict JSON, a name that occurs twice among them, is refused. Where a
-// property's name begins with U+0000, which PHP takes in arrays only, objects is
-// nil.
+// Reencode refuses anything but one object of strict JSON without duplicate names.
+// It refuses an integer beyond int64, which PHP would round. To bound its work, it
+// refuses more than 64 floats, and a float whose exponent, or whose first digit's
+// distance from the point, is more than 40. Numbers within the dropped member are
+// exempt from these bounds. If a name begins with U+0000, which PHP allows in arrays
+// only, objects is nil.
 func Reencode(body []byte, drop string) (arrays, objects []byte, err error) {
 	w := rewriter{in: body, out: make([]byte, 0, len(body)+len(body)/8)}
 	w.edits = w.room[:0]
@@ -72,16 +70,16 @@ func Reencode(body []byte, drop string) (arrays, objects []byte, err error) {
 	return arrays, w.out, nil
 }
 
-// rewriter reads JSON at in[at:] and appends PHP's spelling of it to out, as
-// decoded to objects. Where decoding to arrays makes lists is noted in edits.
+// rewriter reads JSON at in[at:] and appends PHP's spelling of it to out, as for
+// decoding to objects. edits are the places that decoding to arrays changes.
 type rewriter struct {
 	in      []byte
 	at      int
 	out     []byte
 	depth   int
 	floats  int
-	dropped bool // what is written now will be cut off again
-	// noProperty says that there is a name which objects can't have.
+	dropped bool // within the dropped member, whose output is removed again
+	// noProperty says that a name can't be that of a property.
 	noProperty bool
 
 	edits []edit
@@ -89,14 +87,15 @@ type rewriter struct {
 	room  [8]edit
 }
 
-// edit is a place in the output that reads otherwise when its owner is a list:
-// a brace, or a name, which goes together with its colon. They are in order.
+// edit is a place in the output that differs if its owner is a list: a brace, or a
+// name with its colon. edits are in the order of the output.
 type edit struct{ at, owner int32 }
 
-// empty owns all empty objects, which are lists. One edit stands for both braces.
+// empty is the owner of all empty objects, which are lists. One edit stands for both
+// braces.
 const empty = -1
 
-// arrays returns the output with its edits.
+// arrays returns the output with the edits of lists applied.
 func (w *rewriter) arrays() []byte {
 	var list []byte
 	from := 0
@@ -126,8 +125,8 @@ func (w *rewriter) arrays() []byte {
 	return append(list, w.out[from:]...)
 }
 
-// note notes an edit at the end of what is written. Beyond the first few there may
-// be many, so that there is room for all that can still come: three bytes make one.
+// note notes an edit at the end of the output. After the first few it allocates room
+// for all that the rest of the input can make, which is one for each three bytes.
 func (w *rewriter) note(owner int32) {
 	if len(w.edits) == cap(w.edits) {
 		w.edits = slices.Grow(w.edits, (len(w.in)-w.at)/3+1)
@@ -135,8 +134,7 @@ func (w *rewriter) note(owner int32) {
 	w.edits = append(w.edits, edit{int32(len(w.out)), owner})
 }
 
-// next returns the byte to read next, or zero, which begins nothing in JSON, at
-// the end.
+// next returns the next byte, or 0 at the end. Nothing in JSON begins with 0.
 func (w *rewriter) next() byte {
 	if w.at < len(w.in) {
 		return w.in[w.at]
@@ -144,8 +142,7 @@ func (w *rewriter) next() byte {
 	return 0
 }
 
-// skipSpace is split in two, so that where there is no white space it costs no
-// call.
+// skipSpace is small enough to be inlined: without white space it costs no call.
 func (w *rewriter) skipSpace() {
 	if w.at < len(w.in) && w.in[w.at] <= ' ' {
 		w.skipSpaces()
@@ -170,7 +167,7 @@ func (w *rewriter) value() error {
 	switch w.next() {
 	case '{':
 		err = w.object(nil)
-		w.depth-- // nothing is read behind an error
+		w.depth-- // its value after an error does not matter
 	case '[':
 		err = w.list()
 	case '"':
@@ -231,8 +228,8 @@ func (w *rewriter) number() error {
 	return nil
 }
 
-// moderate reports whether the exponent of a JSON number is within its bounds,
-// as it is written and as it would be with one digit before the point.
+// moderate reports whether the exponent of a JSON number is within ±maxExponent,
+// both as written and after normalisation to one digit before the point.
 func moderate(literal string) bool {
 	mantissa, exponent := literal, 0
 	if i := strings.IndexAny(literal, "eE"); i >= 0 {
@@ -255,8 +252,8 @@ func moderate(literal string) bool {
 	return -maxExponent <= first && first <= maxExponent
 }
 
-// list rewrites a list. Lists within lists need no calls of their own, only the
-// number of those that are open, and brackets that follow each other go at once.
+// list rewrites a list. It handles nested lists without recursion, by counting the
+// open ones, and runs of brackets in one step.
 func (w *rewriter) list() error {
 	for open := 0; ; {
 		w.skipSpace()
@@ -291,8 +288,7 @@ func (w *rewriter) list() error {
 	}
 }
 
-// run copies as many of the same byte as there are next to each other, up to a
-// number, and returns how many.
+// run copies a run of the byte c, at most most bytes, and returns its length.
 func (w *rewriter) run(c byte, most int) int {
 	n := 0
 	for n < most && w.at+n < len(w.in) && w.in[w.at+n] == c {
@@ -303,8 +299,8 @@ func (w *rewriter) run(c byte, most int) int {
 	return n
 }
 
-// object rewrites an object without the member whose name is spelled drop in
-// the output; nil names none.
+// object rewrites an object without the member whose name in the output is drop. A
+// nil drop removes no member.
 func (w *rewriter) object(drop []byte) error {
 	if w.depth++; w.depth > maxDepth {
 		return errDepth
@@ -318,7 +314,7 @@ func (w *rewriter) object(drop []byte) error {
 		return nil
 	}
 	owner, start := int32(len(w.lists)), len(w.edits)
-	w.lists = append(w.lists, true) // until a name says otherwise
+	w.lists = append(w.lists, true) // until a name is not an index
 	w.note(owner)
 	w.out = append(w.out, '{')
 	seen := make(map[string]struct{}, 8)
@@ -375,7 +371,7 @@ func (w *rewriter) object(drop []byte) error {
 		switch {
 		case w.lists[owner]:
 			w.note(owner)
-		case len(w.edits) <= start+2: // its brace and its first name, for nothing
+		case len(w.edits) <= start+2: // no list: remove the edits of its brace and first name
 			w.edits = w.edits[:start]
 		}
 		w.out = append(w.out, '}')
@@ -389,8 +385,8 @@ func isIndex(name []byte, i int) bool {
 	return string(name[1:len(name)-1]) == string(strconv.AppendInt(space[:0], int64(i), 10))
 }
 
-// quote returns PHP's spelling of a text, or nil if it is not UTF-8 and so
-// cannot be the name of a member.
+// quote returns PHP's spelling of a text. It returns nil for invalid UTF-8, which
+// can't be the name of a member.
 func quote(s string) []byte {
 	if !utf8.ValidString(s) {
 		return nil
@@ -402,7 +398,7 @@ func quote(s string) []byte {
 	return append(dst, '"')
 }
 
-// plain are the bytes that stand for themselves in both spellings of a text.
+// plain are the bytes that are the same in a JSON text and in PHP's spelling of it.
 var plain = func() (table [256]bool) {
 	for c := ' '; c < utf8.RuneSelf; c++ {
 		table[c] = c != '"' && c != '\\' && c != '/'
@@ -455,8 +451,8 @@ func (w *rewriter) text() error {
 	return errSyntax
 }
 
-// escape reads one escape, or two that make up a surrogate pair. Half a pair
-// is an error for PHP too.
+// escape reads one escape, or the two of a surrogate pair. Half a pair is an error,
+// as in PHP.
 func (w *rewriter) escape() (rune, bool) {
 	if w.at+1 >= len(w.in) {
 		return 0, false

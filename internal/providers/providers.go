@@ -1,8 +1,7 @@
-// Package providers lists the payment providers and has the type of the
-// registries in which packages keep what differs by provider: one descriptor
-// for each, in a file of its own.
+// Package providers lists the payment providers. It also has the type of the
+// registries in which packages keep one descriptor for each provider.
 //
-// Who adds a provider writes these files, and an entry in each registry:
+// To add a provider, write these files, and an entry in each registry:
 //
 //	NAME.go              its Provider, its event           kinds in encode.go
 //	verify/NAME.go       keys, verifier, signer
@@ -19,9 +18,9 @@
 //	internal/e2e/field/NAME.go   messages for cases         registry in provider.go
 //	testdata/vectors/NAME.json   vectors                   Counts in internal/vectors
 //
-// and its name in [All]. An envelope of its own is a file of package envelope,
-// rules that have no tag yet are in internal/rules. TestFourthProvider does this
-// for an invented one.
+// Then add its name to [All]. If it has its own kind of envelope, add a file to
+// package envelope; if its events need new rules, add their tags to internal/rules.
+// TestFourthProvider does all of this for an invented provider.
 package providers
 
 import (
@@ -32,11 +31,11 @@ import (
 	"github.com/payack/payack"
 )
 
-// All are the providers, in the order in which they are shown. Every registry
-// has these and no others; a test of its package says so.
+// All are the providers, in the order in which they are shown. Every registry has
+// exactly these, which a test of its package checks.
 var All = []payack.Provider{payack.Ptop, payack.PTS, payack.Payatom}
 
-// Names returns the names of all providers as people list them.
+// Names returns the names of all providers as an English list: a, b and c.
 func Names() string {
 	names := Join(", ")
 	if i := strings.LastIndex(names, ", "); i >= 0 {
@@ -67,8 +66,8 @@ func (r Registry[D]) Of(p payack.Provider) (D, error) {
 	return d, nil
 }
 
-// Check reports as an error which providers a registry lacks, and which it has
-// that are not in [All].
+// Check returns an error that names the providers that a registry lacks, and those
+// that it has although they are not in [All].
 func (r Registry[D]) Check() error {
 	var wrong []string
 	for _, p := range All {

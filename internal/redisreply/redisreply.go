@@ -1,15 +1,15 @@
-// Package redisreply makes text for errors and logs of what a Redis server
-// answers when it refuses a command. It knows the protocol's words and no
-// driver, so that the modules on Redis share it without the core needing one.
+// Package redisreply turns the error replies of a Redis server into text for errors
+// and logs. It depends on no driver, so that the core module, which has it for the
+// modules on Redis, needs none.
 package redisreply
 
 import "strings"
 
-// MaxLen bounds in bytes what [Filter.Text] repeats of a reply; the fix comes on
+// MaxLen is how many bytes of a reply [Filter.Text] repeats at most. The fix comes on
 // top.
 const MaxLen = 200
 
-// fixes has the codes that a reply begins with, and what to do about each.
+// fixes has the fix for each code that a reply may begin with.
 var fixes = map[string]string{
 	"ERR":         "",
 	"NOAUTH":      "set the user and the password of the client",
@@ -21,7 +21,7 @@ var fixes = map[string]string{
 	"MISCONF":     "see the server's log: it can't write to its disk",
 	"NOREPLICAS":  "see min-replicas-to-write of the server",
 	"LOADING":     "wait until the server has started",
-	"BUSY":        "see the server's log: a script of somebody's blocks it",
+	"BUSY":        "see the server's log: a script blocks it",
 	"NOSCRIPT":    "check that nothing between client and server drops EVAL",
 	"WRONGTYPE":   "choose a prefix that nothing else writes keys with",
 	"MOVED":       "the server is part of a cluster: use a redis.ClusterClient",
@@ -32,26 +32,25 @@ var fixes = map[string]string{
 	"NOPROTO":     "set Protocol to 2, or use Redis 6 or later",
 }
 
-// Filter keeps credentials out of text. A reply may quote the command that it
-// refuses, and one of those is the authentication. The zero value knows no
-// secrets. It is safe for concurrent use.
+// Filter keeps credentials out of text: a reply may quote the command that it
+// refuses, and that may be AUTH. The zero value knows no secrets. It is safe for
+// concurrent use.
 type Filter struct {
-	// Secrets must not be repeated. Empty ones are ignored.
+	// Secrets are the texts that must not be repeated. Empty ones are ignored.
 	Secrets []string
-	// Unknown says that there may be secrets besides these, as with credentials
-	// that are fetched for each connection. Nothing but a reply's code is then
-	// repeated.
+	// Unknown says that there may be other secrets, for example credentials that are
+	// fetched for each connection. Text then repeats nothing but a reply's code.
 	Unknown bool
 }
 
-// Text returns one line of valid UTF-8 that says what a reply says, without
-// secrets, and what to do about it where that is known.
+// Text returns a reply as one line of valid UTF-8 without secrets, followed by the
+// fix if one is known.
 func (f Filter) Text(reply string) string {
 	code, _, _ := strings.Cut(reply, " ")
 	fix, known := fixes[code]
-	// What a server quotes of the command comes last.
+	// A server quotes the command at the end.
 	text, _, _ := strings.Cut(reply, ", with args")
-	text, _, _ = strings.Cut(text, " script: ") // and its digest
+	text, _, _ = strings.Cut(text, " script: ") // the digest of the script
 	switch {
 	case f.Unknown || f.Holds(text):
 		if fix == "" {
@@ -75,8 +74,8 @@ func (f Filter) Text(reply string) string {
 	return text + ": " + fix
 }
 
-// Holds reports whether text has a secret in it, or the beginning of a long one:
-// servers cut what they quote.
+// Holds reports whether text contains a secret, or the first 8 bytes of a longer
+// one: servers truncate their quotes.
 func (f Filter) Holds(text string) bool {
 	const enough = 8
 	for _, s := range f.Secrets {
@@ -87,7 +86,8 @@ func (f Filter) Holds(text string) bool {
 	return false
 }
 
-// oneLine returns the beginning of text, with what can't be printed as spaces.
+// oneLine returns the beginning of text, with spaces for control characters and line
+// breaks.
 func oneLine(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\u2028' || r == '\u2029' {

@@ -1,5 +1,5 @@
-// Package rules has validator/v10 know payack's types and the tags of its
-// events, so that rules are written once, as tags.
+// Package rules configures validator/v10 with payack's types and the tags of its
+// events, so that rules are written once, as struct tags.
 package rules
 
 import (
@@ -14,15 +14,20 @@ import (
 	"github.com/payack/payack/internal/payatom"
 )
 
-// NewValidator returns a validator that knows the tags of payack's events:
-// amount, pts_accept_amount, payatom_amount, payatom_status and
-// payatom_order_id. Texts and amounts are validated as strings, absent and null
-// ones as empty.
+// NewValidator returns a validator with the tags of payack's events. Texts and
+// amounts are validated as strings; absent and null ones are empty.
+//
+//	amount             a number within the bounds of [payack.Amount]
+//	pts_accept_amount  above zero if the event is paid, otherwise empty or a number
+//	payatom_amount     a plain decimal, above zero if the event is paid; empty only if nothing was paid or refunded
+//	payatom_status     begins with an ASCII letter
+//	payatom_order_id   1 to 63 bytes
+//	amount_eq, …       the tags that [Amount] returns
 func NewValidator() *validator.Validate {
 	v := validator.New(validator.WithRequiredStructEnabled())
 	v.RegisterCustomTypeFunc(func(field reflect.Value) any {
 		if amount, ok := field.Interface().(payack.Amount); ok {
-			return amount.SignedText() // whose value it has
+			return amount.SignedText() // an amount's value is that of its signed text
 		}
 		return field.Interface().(fmt.Stringer).String()
 	}, payack.Text{}, payack.Amount{})
@@ -38,7 +43,7 @@ func NewValidator() *validator.Validate {
 	}
 	for tag, fn := range tags {
 		if err := v.RegisterValidation(tag, fn, true); err != nil {
-			panic(err) // a name that is no tag
+			panic(err) // unreachable: the names are valid tags
 		}
 	}
 	return v
@@ -72,8 +77,8 @@ func above0(a payack.Amount) bool {
 	return err == nil && d.IsPositive()
 }
 
-// byValue is what the tags that compare mean for an amount: its value, where
-// validator/v10 would compare the length of its text.
+// byValue has the comparing tags for amounts. validator/v10 itself would compare the
+// length of the text.
 var byValue = map[string]func(amount, bound decimal.Decimal) bool{
 	"eq":  decimal.Decimal.Equal,
 	"ne":  func(a, b decimal.Decimal) bool { return !a.Equal(b) },
@@ -87,9 +92,9 @@ var byValue = map[string]func(amount, bound decimal.Decimal) bool{
 
 const valuePrefix = "amount_"
 
-// Amount returns the tags of a rule for an amount so that they compare by value.
-// The error names a tag that means nothing for an amount, or a bound that is no
-// number.
+// Amount translates the tags of a rule for an amount into tags that compare by
+// value. A tag that has no meaning for an amount, and a bound that is no number, are
+// errors.
 func Amount(tags string) (string, error) {
 	parts := strings.FieldsFunc(tags, func(r rune) bool { return r == ',' || r == '|' })
 	for _, part := range parts {
@@ -97,7 +102,7 @@ func Amount(tags string) (string, error) {
 		switch {
 		case name == "required", name == "omitempty", name == "amount":
 		case byValue[name] == nil:
-			return "", fmt.Errorf("the tag %q says nothing of an amount's value; use required, omitempty, eq, ne, gt, gte, lt or lte", name)
+			return "", fmt.Errorf("the tag %q has no meaning for an amount; use required, omitempty, eq, ne, gt, gte, lt or lte", name)
 		case !payack.NewAmount(bound).Valid():
 			return "", fmt.Errorf("the bound of %q is no number", part)
 		}
@@ -122,7 +127,7 @@ func Amount(tags string) (string, error) {
 	return out.String(), nil
 }
 
-// AsWritten returns the tag that [Amount] was given for one of its own.
+// AsWritten reverses [Amount] for one tag.
 func AsWritten(tag string) string { return strings.ReplaceAll(tag, valuePrefix, "") }
 
 func compares(how func(amount, bound decimal.Decimal) bool) validator.Func {
