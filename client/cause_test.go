@@ -14,7 +14,7 @@ import (
 // and by what.
 func TestBrokenExamplesAreNamed(t *testing.T) {
 	for body, says := range map[string]string{
-		`{"status":"Approved","order_id":"ORD1000001","amount:"100"}`: "a name without its closing quote, so that its colon stands within the quotes at byte 54",
+		`{"status":"Approved","order_id":"ORD1000001","amount:"100"}`: "a name without its closing quote, so that its colon is within the quotes at byte 54",
 		`{"order_id":"ORD1000001","webhook_acknowledged", "0"}`:       "a comma where the colon after a name should be at byte 47",
 		"{\"order_id\":\"ORD1000001\",\u00a0\"status\":\"Approved\"}": "white space that is U+00A0, a no-break space",
 		"\u00a0{\"order_id\":\"ORD1000001\"}":                         "white space that is U+00A0, a no-break space",

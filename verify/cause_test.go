@@ -18,7 +18,7 @@ func TestBrokenExamplesAreNamed(t *testing.T) {
 	k, err := verify.NewPayatomKeys("", payack.NewSecret("payatom-secret-0123456789"))
 	require.NoError(t, err)
 	for body, says := range map[string]string{
-		`{"order_id":"ORD1","received_amount:"100"}`:        "a name without its closing quote, so that its colon stands within the quotes at byte 37",
+		`{"order_id":"ORD1","received_amount:"100"}`:        "a name without its closing quote, so that its colon is within the quotes at byte 37",
 		`{"order_id":"ORD1","received_amount", "100"}`:      "a comma where the colon after a name should be in received_amount at byte 36",
 		"{\"order_id\":\"ORD1\",\u00a0\"status\":\"Late\"}": "white space that is U+00A0, a no-break space, which JSON doesn't have; write a plain blank at byte 19",
 	} {

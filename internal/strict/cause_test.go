@@ -13,7 +13,7 @@ import (
 // with their place.
 func TestCauses(t *testing.T) {
 	const (
-		quote = "a name without its closing quote, so that its colon stands within the quotes"
+		quote = "a name without its closing quote, so that its colon is within the quotes"
 		comma = "a comma where the colon after a name should be"
 		space = "white space that is U+00A0, a no-break space, which JSON doesn't have; write a plain blank"
 	)

@@ -8,9 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Form appends the pairs of an application/x-www-form-urlencoded body to dst,
-// in their order. Start, ValueStart and End are offsets in src; Start to End
-// is the raw pair.
+// Form appends the pairs of an application/x-www-form-urlencoded body to dst, in
+// their order. src[f.Start:f.End] is the raw pair of a field f.
 //
 // It refuses, with an *[Error]: broken percent escapes, invalid UTF-8 after
 // decoding, a name given twice (an escaped spelling is the same name), an empty
@@ -19,8 +18,8 @@ import (
 // take for a separator), brackets that nest deeper than [MaxDepth], and more than
 // [MaxFields] pairs.
 //
-// A name with brackets is one name here, however its reader nests it. The names
-// that are known are named in errors, as in [JSON].
+// A name with brackets is one name, even if other readers nest it. Errors name a
+// member only if it is one of known, as in [JSON].
 func Form(dst []Field, src string, known ...string) ([]Field, error) {
 	seen := make(map[string]bool)
 	for start := 0; start < len(src); {
@@ -28,7 +27,7 @@ func Form(dst []Field, src string, known ...string) ([]Field, error) {
 		if i := strings.IndexByte(src[start:], '&'); i >= 0 {
 			end = start + i
 		}
-		if end == start { // readers agree that an empty pair is nothing
+		if end == start { // all readers ignore an empty pair
 			start++
 			continue
 		}
@@ -52,8 +51,8 @@ func Form(dst []Field, src string, known ...string) ([]Field, error) {
 	return dst, nil
 }
 
-// pair reads one pair. Beside an error the field has the name, if that could be
-// read.
+// pair reads one pair. With an error, the field has the name if that could be
+// decoded.
 func pair(src string, start, end int) (Field, *Error) {
 	raw := src[start:end]
 	if strings.IndexByte(raw, ';') >= 0 {
@@ -74,7 +73,7 @@ func pair(src string, start, end int) (Field, *Error) {
 	if first, _ := utf8.DecodeRuneInString(name); strings.ContainsAny(name, "[]") && !unicode.IsLetter(first) {
 		return Field{}, &Error{What: "a name with brackets that doesn't begin with a letter", Offset: start}
 	}
-	if strings.Count(name, "[") >= MaxDepth { // the form is a level too
+	if strings.Count(name, "[") >= MaxDepth { // the form itself is one level
 		return Field{}, &Error{What: "nested too deep", Offset: start}
 	}
 	valueStart := end - len(rawValue)
@@ -84,8 +83,8 @@ func pair(src string, start, end int) (Field, *Error) {
 	return Field{Name: name, Kind: String, Text: value, Start: start, ValueStart: valueStart, End: end}, nil
 }
 
-// broken returns the offset of the first escape that is none, or of the first byte
-// of a character that is no UTF-8.
+// broken returns the offset of the first invalid escape or of the first invalid
+// UTF-8.
 func broken(raw string) int {
 	var text []byte
 	var at []int // where each byte of text came from

@@ -5,34 +5,34 @@ import (
 	"slices"
 )
 
-// JSON appends the members of the one object that src holds to dst, in their
-// order. Field texts are parts of src where nothing was escaped.
+// JSON appends the members of the object in src to dst, in their order. The text of
+// a field is a part of src unless it has escapes.
 //
 // It refuses, with an *[Error]: anything but one object, anything after it, a
 // byte-order mark, invalid UTF-8, lone surrogates, a name given twice at any
 // level, nesting deeper than [MaxDepth], more than [MaxFields] names on all
-// levels. The error is about the first mistake, and names the member that it is
-// in, if that is one of the known ones. What stands in dst with an error is of no
-// use.
+// levels. The error is the first mistake. It names the member with the mistake if
+// that is one of known. With an error, ignore the returned fields.
 func JSON(dst []Field, src string, known ...string) ([]Field, error) {
 	fields, _, err := read(dst, src, "", MaxFields, known)
 	return fields, err
 }
 
-// Within is JSON, and if the member called name holds an object, its members come
-// back as inner: in the same pass, with places in src. Inner is nil otherwise.
+// Within is [JSON]. If the member called name is an object, Within also returns the
+// members of that, with offsets in src, as inner. Otherwise inner is nil.
 func Within(dst []Field, src, name string, known ...string) (fields, inner []Field, err error) {
 	return read(dst, src, name, MaxFields, known)
 }
 
-// Long is JSON without the bound on names, for lists that a provider answers with
-// and whose length is bounded elsewhere. It is not for what anybody can send.
+// Long is [JSON] without the bound on names, for lists in the answers of a provider.
+// The caller must bound the length of src. It is unsafe for callbacks, which anybody
+// can send.
 func Long(src string, known ...string) ([]Field, error) {
 	fields, _, err := read(nil, src, "", math.MaxInt, known)
 	return fields, err
 }
 
-// reader keeps the members of one object, and of one within it.
+// reader reads the members of one object, and those of one object within it.
 type reader struct {
 	scanner
 	known []string
@@ -49,11 +49,11 @@ func read(dst []Field, src, nest string, most int, known []string) (fields, inne
 	return fields, r.inner, nil
 }
 
-// document reads the object and makes sure that it is all there is.
+// document reads the object, and refuses anything after it.
 func (r *reader) document(dst []Field, nest string) ([]Field, *Error) {
 	if c := r.next(); c != '{' {
 		start := r.at
-		if c != '[' { // nobody needs to know what is wrong in a list
+		if c != '[' { // a mistake within a list does not matter
 			if err := r.value(); err != nil {
 				return dst, err
 			}
@@ -70,7 +70,7 @@ func (r *reader) document(dst []Field, nest string) ([]Field, *Error) {
 	return fields, nil
 }
 
-// members appends those of the object that is next.
+// members appends the members of the next object.
 func (r *reader) members(dst []Field, nest string) ([]Field, *Error) {
 	own := names{first: r.named}
 	more, err := r.open('}')
@@ -90,29 +90,29 @@ func (r *reader) member(f *Field, own *names, nest string) (err *Error) {
 	if f.Start, f.Name, err = r.name(own); err == nil {
 		err = r.into(f, nest)
 	}
-	if err != nil && err.Member == "" { // or it is of the object within
+	if err != nil && err.Member == "" { // otherwise the object within has set it
 		r.place(err, f)
 	}
 	return err
 }
 
-// place says which of the known members the mistake is in, or is given twice. It
-// takes the known name's text, since an error holds nothing of the input.
+// place adds to the error which known member has the mistake or is given twice. It
+// uses the known name's text, because an error contains nothing of the input.
 func (r *reader) place(err *Error, f *Field) {
 	i := slices.Index(r.known, f.Name)
 	switch twice := err.What == givenTwice && err.Offset == f.Start; {
 	case i < 0:
 	case !twice:
 		err.Member = r.known[i]
-	case r.src[f.Start+1:r.at-1] == f.Name: // it stands there as it is known
+	case r.src[f.Start+1:r.at-1] == f.Name: // it is not escaped
 		err.What = r.known[i] + " is given twice"
 	}
 }
 
-// likely is how many members a callback has.
+// likely is the usual number of members of a callback.
 const likely = 20
 
-// into reads the value that is next into f.
+// into reads the next value into f.
 func (r *reader) into(f *Field, nest string) (err *Error) {
 	c := r.next()
 	f.Kind, f.ValueStart = Kind(c), r.at

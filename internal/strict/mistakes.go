@@ -10,17 +10,17 @@ const (
 	endsEarly = "JSON ends too early"
 )
 
-// What stands in the examples of the providers' own documents, and comes out of
-// them by copying.
+// Mistakes in the examples of the providers' documents, which merchants copy.
 const (
-	lostQuote  = "a name without its closing quote, so that its colon stands within the quotes"
+	lostQuote  = "a name without its closing quote, so that its colon is within the quotes"
 	commaColon = "a comma where the colon after a name should be"
 	noBreak    = "white space that is U+00A0, a no-break space, which JSON doesn't have; write a plain blank"
 	otherSpace = "white space that JSON doesn't have; write a plain blank"
 )
 
-// wrong is the error of what stands at a place where it can't. It is called what
-// unless it has a name of its own. What ends early is wrong at its end.
+// wrong returns the error for the text at an offset. It describes the mistake as
+// what, unless the text is one of those that have their own description. If what is
+// endsEarly, the offset is the end of the input.
 func (s *scanner) wrong(at int, what string) *Error {
 	if what == endsEarly {
 		at = len(s.src)

@@ -7,21 +7,20 @@ import (
 
 const givenTwice = "a member's name is given twice"
 
-// few is how many names there is room for, in all objects that are open. They are
-// compared with each other, which is quicker than an index for as many as a
-// callback has.
+// few is the number of names that a scanner holds in an array, over all open
+// objects. For as many as a callback has, comparing them one by one is faster than a
+// map.
 const few = 32
 
-// names are those of one object.
+// names are the names of one object.
 type names struct {
-	first int                 // where they begin among the scanner's
-	likes uint64              // the bits of those, as like gives them
-	index map[string]struct{} // all of them, once there is no room for one there
+	first int                 // the index of the first in the scanner's array
+	likes uint64              // the bits of the names, from like
+	index map[string]struct{} // all names, after the array was full
 }
 
-// name reads the name that is next, which the object must not have yet, and its
-// colon. Beside an error it is empty unless the mistake is that it is there twice,
-// or what stands behind it.
+// name reads the next name of an object and its colon. With an error, name is empty
+// unless the name could be read: it is given twice, or the colon is missing.
 func (s *scanner) name(own *names) (start int, name string, err *Error) {
 	if s.next() != '"' {
 		return s.at, "", s.wrong(s.at, notJSON)
@@ -56,20 +55,20 @@ func (s *scanner) add(own *names, name string) bool {
 			s.named++
 			return true
 		}
-		its := s.names[own.first:s.named] // none, within many
+		its := s.names[own.first:s.named] // may be empty: outer objects have filled the array
 		own.index = make(map[string]struct{}, 2*len(its))
 		for _, n := range its {
 			own.index[n] = struct{}{}
 		}
-		s.named = own.first // and room for objects within
+		s.named = own.first // leaves room for objects within
 	}
 	before := len(own.index)
 	own.index[name] = struct{}{}
 	return len(own.index) > before
 }
 
-// like returns one bit of 64, the same for the same name: most names needn't be
-// compared.
+// like returns one of 64 bits, the same for equal names. Names with different bits
+// need not be compared.
 func like(name string) uint64 {
 	if name == "" {
 		return 1
@@ -77,8 +76,8 @@ func like(name string) uint64 {
 	return 1 << ((int(name[0]) + 5*int(name[len(name)-1]) + 11*len(name)) & 63)
 }
 
-// noColon is the error of what stands where the colon should be, behind a name and
-// white space.
+// noColon returns the error for a missing colon. before is the name with the white
+// space after it.
 func (s *scanner) noColon(before string) *Error {
 	switch {
 	case s.peek() == ',':

@@ -1,18 +1,18 @@
 package strict
 
-// scanner goes through a JSON text once, and refuses what is wrong where it comes
-// to it. It steps over values of which nothing is kept.
+// scanner reads a JSON text once and stops at the first mistake. It skips values
+// that nobody keeps.
 type scanner struct {
 	src   string
-	at    int         // what is next
-	depth int         // how many objects and arrays are open
-	left  int         // how many names there may still be
-	names [few]string // of the objects that are open, the inner ones' behind the outer's
-	named int         // how many those are
+	at    int         // the offset of the next byte
+	depth int         // the number of open objects and arrays
+	left  int         // the number of further names that are allowed
+	names [few]string // the names of the open objects, outer ones first
+	named int         // the length of names
 }
 
-// next steps over white space and returns the byte behind it: at the end 0, which
-// no text may have.
+// next skips white space and returns the next byte. At the end it returns 0, which is
+// valid nowhere in JSON.
 func (s *scanner) next() byte {
 	for s.at < len(s.src) {
 		c := s.src[s.at]
@@ -24,8 +24,8 @@ func (s *scanner) next() byte {
 	return 0
 }
 
-// open steps over the bracket that is next, and reports whether the object or
-// array has anything in it. An empty one it steps over.
+// open reads the opening bracket of an object or array and reports whether that has
+// any elements. It skips an empty one.
 func (s *scanner) open(end byte) (more bool, err *Error) {
 	if s.depth == MaxDepth {
 		return false, &Error{What: "nested too deep", Offset: s.at}
@@ -39,8 +39,8 @@ func (s *scanner) open(end byte) (more bool, err *Error) {
 	return true, nil
 }
 
-// more steps over the comma after a value, or the closing bracket, and reports
-// whether it was the comma.
+// more reads the comma or the closing bracket after a value, and reports whether it
+// was the comma.
 func (s *scanner) more(end byte) (more bool, err *Error) {
 	switch s.next() {
 	case ',':
@@ -54,7 +54,7 @@ func (s *scanner) more(end byte) (more bool, err *Error) {
 	return false, s.wrong(s.at, notJSON)
 }
 
-// value steps over the value that is next.
+// value skips the next value.
 func (s *scanner) value() (err *Error) {
 	switch c := s.next(); c {
 	case '"':
@@ -139,7 +139,7 @@ func (s *scanner) number() *Error {
 	return nil
 }
 
-// digits steps over one digit or more.
+// digits skips one or more digits.
 func (s *scanner) digits() *Error {
 	i := s.at
 	for i < len(s.src) && '0' <= s.src[i] && s.src[i] <= '9' {
@@ -152,7 +152,7 @@ func (s *scanner) digits() *Error {
 	return nil
 }
 
-// peek returns the byte that is next: at the end 0, as [scanner.next].
+// peek returns the next byte without skipping white space, and 0 at the end.
 func (s *scanner) peek() byte {
 	if s.at < len(s.src) {
 		return s.src[s.at]

@@ -1,9 +1,9 @@
 // Package strict reads the two body formats of payment callbacks, JSON objects
-// and urlencoded forms, so that one body has one meaning: what a lenient
-// reader would resolve (a name given twice, bytes that are no UTF-8, something
-// after the end) is an error here.
+// and urlencoded forms, so that a body has one meaning only. It refuses what
+// lenient readers resolve in different ways, such as a name given twice, invalid
+// UTF-8, or text after the end.
 //
-// It keeps every value's literal and where it stood, because what is signed is
+// It keeps the literal and the offsets of every value, because signatures cover
 // text.
 package strict
 
@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// Kind is what a field's value is in JSON; a form's values are strings.
+// Kind is the type of a field's value in JSON. The values of a form are strings.
 type Kind byte
 
 // The kinds.
@@ -27,12 +27,12 @@ const (
 	Array  Kind = '['
 )
 
-// Bounds. A callback has some twenty members and two levels; these keep the
-// work that a hostile body can cause close to what its bytes cost.
+// Bounds, which keep the work for a hostile body proportional to its length. A
+// callback has about twenty members on two levels.
 const (
-	// MaxDepth is how many objects and arrays may stand within each other.
+	// MaxDepth is how deep objects and arrays may be nested.
 	MaxDepth = 64
-	// MaxFields is how many names a body may have, those on all levels counted.
+	// MaxFields is how many names a body may have, over all levels.
 	MaxFields = 512
 )
 
@@ -43,19 +43,22 @@ type Field struct {
 	Kind Kind
 	// Known is set by [Know].
 	Known bool
-	// Text is a string's decoded content, and the literal of anything else.
+	// Text is a string's decoded content, or the literal of any other value.
 	Text string
-	// Start is where the name begins in the input (its quote, in JSON),
-	// ValueStart and End enclose the value.
+	// Start, ValueStart and End are byte offsets in the input. The name begins at
+	// Start (with its quote, in JSON), and the value is from ValueStart to End.
 	Start, ValueStart, End int
 }
 
-// Error says what is wrong and where. It holds nothing of the input.
+// Error is a mistake in a body. It contains nothing of the input, so it is safe to
+// log.
 type Error struct {
+	// What describes the mistake.
 	What string
-	// Member is the known member that it is in, empty when there is none. An
-	// unknown member's name is never here: names are text that was sent.
+	// Member is the known member with the mistake, or empty. It is never an unknown
+	// name, because that is part of the input.
 	Member string
+	// Offset is the byte offset of the mistake in the input.
 	Offset int
 }
 
@@ -66,11 +69,10 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s at byte %d", e.What, e.Offset)
 }
 
-// Know marks the fields of these names as known. Of signed members it refuses,
-// with an *[Error], what a lenient reader would trip on: U+0000 in one, and a
-// name that differs from that of one by case folding only. A shown member is
-// known and nothing more: whatever it holds, and whatever else has nearly its
-// name, must not refuse what is signed.
+// Know sets Known of the fields with these names. It refuses, with an *[Error],
+// U+0000 in a signed member, and a field whose name differs from a signed one by
+// case folding only: a lenient reader could take it for that. It refuses nothing
+// because of a shown member, which must not make a signed message fail.
 func Know(fields []Field, signed []string, shown ...string) error {
 	for i := range fields {
 		f := &fields[i]
@@ -101,10 +103,10 @@ func Twins(fields []Field, names []string) error {
 	return nil
 }
 
-// twin refuses a field that is none of these names and would be taken for one.
+// twin refuses a field whose name differs from one of these by case folding only.
 func twin(f *Field, names []string) error {
 	for _, name := range names {
-		// Letters that fold onto ASCII have at most three bytes.
+		// A letter that folds to an ASCII letter has at most three bytes.
 		if len(name) <= len(f.Name) && len(f.Name) <= 3*len(name) && strings.EqualFold(f.Name, name) {
 			return &Error{What: "a member's name differs from " + name + " by case only", Offset: f.Start}
 		}

@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// text reads the string that is next.
+// text reads the next string.
 func (s *scanner) text() (string, *Error) {
 	rest := s.src[s.at+1:]
-	if n := ordinary(rest); n < len(rest) && rest[n] == '"' { // as in nearly all
+	if n := ordinary(rest); n < len(rest) && rest[n] == '"' { // nearly all strings
 		s.at += n + len(`""`)
 		return rest[:n], nil
 	}
@@ -21,7 +21,7 @@ func (s *scanner) text() (string, *Error) {
 	return unescape(s.src[start : s.at-1]), nil
 }
 
-// literal steps over the string that is next.
+// literal skips the next string.
 func (s *scanner) literal() *Error {
 	for i := s.at + 1; ; {
 		i += ordinary(s.src[i:])
@@ -50,13 +50,13 @@ func (s *scanner) literal() *Error {
 	}
 }
 
-// ordinary returns how many bytes at the beginning of text stand for themselves
-// in a string: up to a quote, a backslash, a control character, or what is beyond
-// ASCII.
+// ordinary returns the number of bytes at the beginning of text that stand for
+// themselves in a string: those before a quote, a backslash, a control character or
+// a byte beyond ASCII.
 func ordinary(text string) (n int) {
-	// Eight bytes at once. Each subtraction sets a byte's highest bit if the byte is
-	// what it looks for, and of a byte beyond ASCII at least one of the three leaves
-	// the bit set. A borrow may set others, but above the first such byte only.
+	// Eight bytes at once. Each subtraction sets the highest bit of a byte that it
+	// looks for. At least one of the three leaves that bit set in a byte beyond ASCII.
+	// A borrow may set the bit of further bytes, but only after the first match.
 	const each = 0x0101010101010101
 	for ; n+8 <= len(text); n += 8 {
 		b := text[n : n+8]
@@ -73,14 +73,14 @@ func ordinary(text string) (n int) {
 	return n
 }
 
-// The low ones of the surrogates come second.
+// The second half of a surrogate pair is lowSurrogates or above.
 const (
 	lowSurrogates = 0xdc00
 	loneSurrogate = "a lone surrogate"
 )
 
-// escape reads the escape that text begins with, and returns its length. What is
-// empty unless something is wrong with it; the length is 1 then.
+// escape reads the escape at the beginning of text and returns its character and
+// length. what is the mistake if it is invalid, with length 1.
 func escape(text string) (char rune, length int, what string) {
 	if len(text) == 1 {
 		return 0, 1, endsEarly
@@ -114,15 +114,15 @@ func escape(text string) (char rune, length int, what string) {
 	if n < 6 && 6+n == len(text) {
 		return 0, 1, endsEarly
 	}
-	// A unit of which not all is there is no low surrogate.
+	// An incomplete unit is no low surrogate.
 	if char = utf16.DecodeRune(high, low); char == utf8.RuneError {
 		return 0, 1, loneSurrogate
 	}
 	return char, 12, ""
 }
 
-// unit reads the \u and its four hex digits that text begins with. Of these 6 bytes
-// the first n are as they must be.
+// unit reads the \u and four hex digits at the beginning of text. n is how many of
+// these 6 bytes are valid.
 func unit(text string) (u rune, n int) {
 	for n < len(text) && n < 6 {
 		digit := rune(-1)
@@ -145,7 +145,7 @@ func unit(text string) (u rune, n int) {
 	return u, n
 }
 
-// unescape decodes the content of a string that literal has stepped over.
+// unescape decodes the content of a string that literal has checked.
 func unescape(content string) string {
 	i := strings.IndexByte(content, '\\')
 	if i < 0 {
@@ -163,8 +163,8 @@ func unescape(content string) string {
 	return b.String()
 }
 
-// AppendQuote appends the JSON string literal of a text, with no escape that isn't
-// needed. U+FFFD takes the place of what is no UTF-8.
+// AppendQuote appends the JSON string literal of a text, with the necessary escapes
+// only. It writes U+FFFD for invalid UTF-8.
 func AppendQuote(dst []byte, text string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Chromium returns the command of Debian's browser, or skips the test where there is
-// none.
+// Chromium returns the command of Debian's Chromium, or skips the test if it is not
+// installed.
 func Chromium(t testing.TB) string {
 	t.Helper()
 	program, err := exec.LookPath("chromium")

@@ -6,30 +6,31 @@ import (
 	"testing"
 )
 
-// Interpreter is another language's, and what it must be able to do.
+// Interpreter is an interpreter of another language, with the features that tests
+// need of it.
 type Interpreter struct {
-	// Names are commands, of which the first that can evaluate Check is taken, with
-	// Flag before it.
+	// Names are commands. The first one is used that runs successfully with the
+	// arguments Flag and Check.
 	Names       []string
 	Flag, Check string
-	// Needs says what is to be installed.
+	// Needs says what to install.
 	Needs string
 }
 
-// The languages that other sides of payack are written in.
+// The languages of the programs that tests exchange messages with.
 var (
 	PHP    = Interpreter{[]string{"php"}, "-r", `exit(function_exists('openssl_sign') ? 0 : 1);`, "php-cli with openssl"}
 	Python = Interpreter{[]string{"python3", "/usr/bin/python3", "/usr/local/bin/python3"}, "-c", `import hashlib`, "python3"}
 	Node   = Interpreter{[]string{"node", "nodejs"}, "-e", `require('crypto').createHash('md5')`, "node"}
 )
 
-// That returns an interpreter that must be able to do something else.
+// That returns the interpreter with another check.
 func (i Interpreter) That(check, needs string) Interpreter {
 	i.Check, i.Needs = check, needs
 	return i
 }
 
-// Command returns the command, or skips the test where there is none.
+// Command returns the command, or skips the test if there is none.
 func (i Interpreter) Command(t testing.TB) string {
 	t.Helper()
 	at := slices.IndexFunc(i.Names, func(name string) bool { return exec.Command(name, i.Flag, i.Check).Run() == nil })
@@ -39,8 +40,8 @@ func (i Interpreter) Command(t testing.TB) string {
 	return i.Names[at]
 }
 
-// Program returns the path of a program of Debian's, or skips the test where it is
-// not installed.
+// Program returns the path of a program as Debian installs it, or skips the test if
+// it is not installed.
 func Program(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)

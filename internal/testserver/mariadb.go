@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// MariaDB returns the MariaDB server of this test binary, or that of
-// PAYACK_TEST_MYSQL, a data source name.
+// MariaDB returns the MariaDB server of this test binary, or the one whose data
+// source name is in PAYACK_TEST_MYSQL.
 func MariaDB(t testing.TB) *Server {
 	t.Helper()
 	if dsn := os.Getenv("PAYACK_TEST_MYSQL"); dsn != "" {
@@ -24,8 +24,8 @@ func MariaDB(t testing.TB) *Server {
 	return sharedMariaDB.get(t, func() (*Server, error) { return NewMariaDB("") })
 }
 
-// NewMariaDB starts a server of its own, in folder if that is not empty, to be
-// closed by the caller.
+// NewMariaDB starts a server that is not shared. The caller closes it. Its data is in
+// folder, or in a temporary folder if that is empty.
 func NewMariaDB(folder string, settings ...string) (*Server, error) {
 	const debian = "/usr/sbin"
 	install, err := program("mariadb-install-db")

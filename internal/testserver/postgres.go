@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// Postgres returns the PostgreSQL server of this test binary, or that of
-// PAYACK_TEST_POSTGRES, a data source name.
+// Postgres returns the PostgreSQL server of this test binary, or the one whose data
+// source name is in PAYACK_TEST_POSTGRES.
 func Postgres(t testing.TB) *Server {
 	t.Helper()
 	if dsn := os.Getenv("PAYACK_TEST_POSTGRES"); dsn != "" {
@@ -25,8 +25,8 @@ func Postgres(t testing.TB) *Server {
 	return sharedPostgres.get(t, func() (*Server, error) { return NewPostgres("") })
 }
 
-// NewPostgres starts a server of its own, in folder if that is not empty, to be
-// closed by the caller.
+// NewPostgres starts a server that is not shared. The caller closes it. Its data is
+// in folder, or in a temporary folder if that is empty.
 func NewPostgres(folder string, settings ...string) (*Server, error) {
 	const debian = "/usr/lib/postgresql/*/bin"
 	initdb, err := program("initdb", debian)
@@ -48,7 +48,7 @@ func NewPostgres(folder string, settings ...string) (*Server, error) {
 		}
 	}
 	var by *owner
-	if os.Getuid() == 0 { // which PostgreSQL refuses
+	if os.Getuid() == 0 { // PostgreSQL refuses to run as root
 		if by, err = unprivileged("postgres", "nobody"); err != nil {
 			return nil, err
 		}
@@ -91,7 +91,7 @@ func NewPostgres(folder string, settings ...string) (*Server, error) {
 	return s, s.Start()
 }
 
-// postgresReady asks for a session as the protocol has it: a server that is still
+// postgresReady requests a session by PostgreSQL's protocol. A server that is still
 // starting answers with an error.
 func postgresReady(addr string) error {
 	c, err := net.DialTimeout("tcp", addr, time.Second)
@@ -115,7 +115,7 @@ func postgresReady(addr string) error {
 	return nil
 }
 
-// owner is a user that a server runs as.
+// owner is the user that a server runs as.
 type owner struct{ uid, gid int }
 
 func unprivileged(names ...string) (*owner, error) {

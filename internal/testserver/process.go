@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Start starts a server that was killed, and waits until it takes connections.
+// Start starts a server that was killed, and waits until it accepts connections.
 func (s *Server) Start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,13 +44,13 @@ func (s *Server) Start() error {
 	return fmt.Errorf("it did not start within a minute: %w", last)
 }
 
-// Kill ends the server and all of its processes at once, like a power failure.
+// Kill kills the server with all of its processes, like a power failure.
 func (s *Server) Kill() {
 	s.signal(syscall.SIGKILL)
 	s.wait()
 }
 
-// Restart shuts the server down in order and starts it again.
+// Restart shuts the server down gracefully and starts it again.
 func (s *Server) Restart() error {
 	s.mu.Lock()
 	_ = s.cmd.Process.Signal(s.stop)
@@ -76,7 +76,7 @@ func (s *Server) Running() bool {
 	}
 }
 
-// Pause stops the server and all of its processes, so that nothing is answered.
+// Pause suspends the server with all of its processes, so that it answers nothing.
 func (s *Server) Pause() { s.signal(pauseSignal) }
 
 // Continue ends a pause.
@@ -91,8 +91,9 @@ func (s *Server) Close() {
 	}
 }
 
-// signal sends a signal to the server and all processes that it has started.
-// PostgreSQL's are each in a group of their own.
+// signal sends a signal to the server and to all processes that it has started. A
+// signal to the process group would not reach them: each process of PostgreSQL is in
+// a group of its own.
 func (s *Server) signal(sig syscall.Signal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,13 +101,13 @@ func (s *Server) signal(sig syscall.Signal) {
 		return
 	}
 	select {
-	case <-s.died: // another process may have its number by now
+	case <-s.died: // its process id may belong to another process now
 		return
 	default:
 	}
-	// It must start no process between the look at them and the signal: one that is
-	// left may wait for ever for those that were killed, and keep the server from
-	// starting again.
+	// Pause it first: it must start no process between the listing and the signal. A
+	// process that survives may wait for ever for the killed ones, and keep the server
+	// from starting again.
 	send(s.cmd.Process.Pid, pauseSignal)
 	all := append(descendants(s.cmd.Process.Pid), s.cmd.Process.Pid)
 	for _, pid := range all {
@@ -114,7 +115,7 @@ func (s *Server) signal(sig syscall.Signal) {
 	}
 }
 
-// descendants returns the children of a process, and theirs.
+// descendants returns the children of a process and their descendants.
 func descendants(pid int) []int {
 	children := map[int][]int{}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
@@ -123,8 +124,8 @@ func descendants(pid int) []int {
 		if err != nil {
 			continue
 		}
-		// The name in brackets may hold anything; the parent is the second word
-		// after it.
+		// The command's name in brackets may contain anything. The parent's id is the
+		// second word after it.
 		_, rest, _ := strings.Cut(string(text), ") ")
 		words := strings.Fields(rest)
 		if len(words) < 2 {
@@ -141,7 +142,7 @@ func descendants(pid int) []int {
 	return out
 }
 
-// wait waits until nothing listens any more.
+// wait waits until nothing listens on the server's address.
 func (s *Server) wait() {
 	for range 200 {
 		c, err := net.DialTimeout("tcp", s.Addr, 100*time.Millisecond)

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Redis returns the Redis server of this test binary, or that of
-// PAYACK_TEST_REDIS, a URL.
+// Redis returns the Redis server of this test binary, or the one whose URL is in
+// PAYACK_TEST_REDIS.
 func Redis(t testing.TB) *Server {
 	t.Helper()
 	if url := os.Getenv("PAYACK_TEST_REDIS"); url != "" {
@@ -23,9 +23,9 @@ func Redis(t testing.TB) *Server {
 	return sharedRedis.get(t, func() (*Server, error) { return NewRedis("") })
 }
 
-// NewRedis starts a server of its own, in folder if that is not empty, to be
-// closed by the caller. It writes nothing to its disk unless settings, which are
-// flags of redis-server, say so.
+// NewRedis starts a server that is not shared. The caller closes it. It runs in
+// folder, or in a temporary folder if that is empty. settings are flags of
+// redis-server; without them it writes nothing to disk.
 func NewRedis(folder string, settings ...string) (*Server, error) {
 	return newRedis(folder, func(folder string, port int) ([]string, error) {
 		flags := []string{"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", folder, "--save", "", "--appendonly", "no"}
@@ -33,8 +33,8 @@ func NewRedis(folder string, settings ...string) (*Server, error) {
 	})
 }
 
-// NewSentinel returns what starts a Sentinel that names the server at an address
-// as the primary "shop".
+// NewSentinel returns a function that starts a Sentinel, which monitors the server at
+// the address primary under the name "shop".
 func NewSentinel(primary string) func(folder string, settings ...string) (*Server, error) {
 	return func(folder string, settings ...string) (*Server, error) {
 		return newRedis(folder, func(folder string, port int) ([]string, error) {
@@ -42,7 +42,7 @@ func NewSentinel(primary string) func(folder string, settings ...string) (*Serve
 			if err != nil {
 				return nil, err
 			}
-			file := filepath.Join(folder, "sentinel.conf") // which it writes to
+			file := filepath.Join(folder, "sentinel.conf") // the Sentinel rewrites it
 			text := fmt.Sprintf("bind 127.0.0.1\nport %d\ndir %s\nsentinel monitor shop %s %s 1\n", port, folder, host, of)
 			return append([]string{file, "--sentinel"}, settings...), os.WriteFile(file, []byte(text), 0o600)
 		})
@@ -62,7 +62,7 @@ func newRedis(folder string, args func(folder string, port int) ([]string, error
 	}
 	var s *Server
 	var failed error
-	for range 5 { // the free port may be taken before the server has it
+	for range 5 { // another process may take the free port first
 		port, err := freePort()
 		if err != nil {
 			return nil, err
@@ -84,13 +84,14 @@ func newRedis(folder string, args func(folder string, port int) ([]string, error
 		if failed = s.Start(); failed == nil {
 			return s, nil
 		}
-		s.signal(syscall.SIGKILL) // one that only takes too long
+		s.signal(syscall.SIGKILL) // it may only be slow
 	}
 	s.Close()
 	return nil, failed
 }
 
-// redisReady asks for a sign of life. A server that wants a password gives one.
+// redisReady sends PING. A server that requires a password is ready too: it answers
+// with an error.
 func redisReady(addr string) error {
 	c, err := net.DialTimeout("tcp", addr, time.Second)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// No process can be paused here.
+// Processes can't be paused on this system.
 const pauseSignal, continueSignal = syscall.Signal(-1), syscall.Signal(-2)
 
 func send(pid int, sig syscall.Signal) {

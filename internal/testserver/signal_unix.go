@@ -11,8 +11,9 @@ const (
 
 func send(pid int, sig syscall.Signal) { _ = syscall.Kill(pid, sig) }
 
-// attributes are those of a server's process: it is in a group of its own, so
-// that a key that ends the tests doesn't reach it, and ends with this one.
+// attributes returns the attributes of a server's process. It ends with this
+// process. It is in its own process group, so that an interrupt from the keyboard
+// reaches the tests only.
 func attributes(by *owner) *syscall.SysProcAttr {
 	a := Child()
 	a.Setpgid = true

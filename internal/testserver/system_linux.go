@@ -6,13 +6,12 @@ import (
 	"syscall"
 )
 
-// Child returns the attributes of a process that ends with this one, on the
-// systems that can do that.
+// Child returns the attributes of a process that ends with this one.
 func Child() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
-// InMemory returns a folder whose files are kept in memory, where there is room,
-// and else that for temporary files. What is tested by ending processes needs no
-// disk, and is quicker without.
+// InMemory returns a folder in memory if there is room, or else the folder for
+// temporary files. A test that only kills processes needs no disk and is faster
+// without.
 func InMemory() string {
 	const folder, room = "/dev/shm", 4 << 30
 	var fs syscall.Statfs_t

@@ -8,12 +8,11 @@ import (
 	"syscall"
 )
 
-// Child returns the attributes of a process that ends with this one, on the
-// systems that can do that.
+// Child returns no attributes: this system can't end a process with its parent.
 func Child() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
 
-// InMemory returns the folder for temporary files: only on Linux is there one
-// that is known to be in memory.
+// InMemory returns the folder for temporary files. Only Linux has a folder that is
+// known to be in memory.
 func InMemory() string { return os.TempDir() }
 
 var errNotLinux = errors.New("that is done on Linux only")

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// template is a server's data as it is when it was just made, for the servers of
-// one test binary to be copied from: making it takes seconds.
+// template is the initial data of a server. The servers of one test binary start
+// with copies of it, because making it takes seconds.
 type template struct {
 	sync.Mutex
 	folder string

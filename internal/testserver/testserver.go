@@ -1,11 +1,9 @@
 // Package testserver starts PostgreSQL, MariaDB and Redis for tests: each in a
 // temporary folder, on a free loopback port, for as long as the test binary runs.
-// It links no driver.
-//
-// It finds interpreters of other languages, too.
+// It links no driver. It also finds interpreters of other languages.
 //
 // A test whose server is not installed is skipped with one line that begins with
-// SKIP-SERVER. Where the environment has CI it fails instead.
+// SKIP-SERVER. If the environment has CI, the test fails instead.
 package testserver
 
 import (
@@ -21,7 +19,7 @@ import (
 
 // Server is a running server.
 type Server struct {
-	// Addr is where it listens.
+	// Addr is the address that it listens on, as host:port.
 	Addr string
 	// DSN is the data source name for the usual driver: pgx for PostgreSQL,
 	// go-sql-driver for MariaDB; for Redis it is a URL.
@@ -29,15 +27,15 @@ type Server struct {
 
 	start  func() *exec.Cmd
 	ready  func() error
-	stop   syscall.Signal // makes it shut down in order
-	folder string         // removed in the end
+	stop   syscall.Signal // makes it shut down gracefully
+	folder string         // removed by Close
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
-	died chan struct{} // closed when it has ended
+	died chan struct{} // closed after the process has ended
 }
 
-// sharedServer is started by the first test that asks for it.
+// sharedServer is a server that the first test starts and others share.
 type sharedServer struct {
 	sync.Mutex
 	server *Server
@@ -72,8 +70,8 @@ func skip(t testing.TB, line string) {
 	t.Skip(line)
 }
 
-// skipLine returns the line that a test is skipped with because of err, and
-// nothing when it is no reason to skip one.
+// skipLine returns the text with which err makes a test skip, or "" if err must fail
+// it.
 func skipLine(err error) string {
 	var missing missingError
 	if errors.As(err, &missing) {
@@ -82,8 +80,8 @@ func skipLine(err error) string {
 	return ""
 }
 
-// Own returns a server that the test has for itself, and may kill. start is
-// [NewPostgres], [NewMariaDB], [NewRedis] or what [NewSentinel] returns.
+// Own returns a server that only this test uses and may kill. start is
+// [NewPostgres], [NewMariaDB], [NewRedis] or the result of [NewSentinel].
 func Own(t testing.TB, start func(folder string, settings ...string) (*Server, error), folder string, settings ...string) *Server {
 	t.Helper()
 	s, err := start(folder, settings...)
@@ -97,13 +95,13 @@ func Own(t testing.TB, start func(folder string, settings ...string) (*Server, e
 	return s
 }
 
-// missingError says which program is not installed.
+// missingError names a program that is not installed.
 type missingError string
 
 func (e missingError) Error() string { return string(e) }
 
-// StopAll ends the servers that tests have shared, and removes their folders.
-// TestMain calls it last.
+// StopAll ends the shared servers and removes their folders. TestMain calls it after
+// the tests.
 func StopAll() {
 	for _, s := range []*sharedServer{&sharedPostgres, &sharedMariaDB, &sharedRedis} {
 		s.Lock()
@@ -117,7 +115,7 @@ func StopAll() {
 	mariaTemplate.remove()
 }
 
-// program finds an executable in PATH, or where Debian keeps it.
+// program finds an executable in these folders or in PATH.
 func program(name string, folders ...string) (string, error) {
 	for _, pattern := range folders {
 		found, _ := filepath.Glob(filepath.Join(pattern, name))

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Tmpfs mounts a file system in memory of so many megabytes, for as long as the
-// test runs, and returns its folder. The test is skipped where that is not allowed.
+// Tmpfs mounts a file system in memory of the given size for the time of the test,
+// and returns its folder. It skips the test if mounting is not allowed.
 func Tmpfs(t testing.TB, megabytes int) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "full")
@@ -19,7 +19,7 @@ func Tmpfs(t testing.TB, megabytes int) string {
 		skip(t, fmt.Sprintf("SKIP-SERVER: no small file system can be mounted: %v", err))
 	}
 	t.Cleanup(func() {
-		for range 50 { // a server may be at its end
+		for range 50 { // a server may still be shutting down
 			if unmount(folder) == nil {
 				break
 			}

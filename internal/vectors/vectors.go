@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 )
 
-// Counts is how many vectors each provider has, so that a test can tell that
-// it ran them all. It is the registry of this package: a provider that is not
-// in it has none.
+// Counts is the number of vectors of each provider, by which tests check that they
+// ran all of them. It is the registry of this package: [Load] refuses a provider that
+// is not in it.
 var Counts = map[string]int{"ptop": 348, "pts": 295, "payatom": 264}
 
 // Verdicts.
@@ -32,7 +32,8 @@ type File struct {
 	Vectors  []Vector
 }
 
-// Key holds the throwaway keys of one key_id, as far as its provider has them.
+// Key holds the throwaway keys of one key_id. Keys that its provider does not use are
+// empty.
 type Key struct {
 	TheSignature      string `json:"the_signature"`
 	WebsiteID         string `json:"website_id"`
@@ -46,7 +47,7 @@ type Key struct {
 	RSABits           int    `json:"rsa_bits"`
 }
 
-// Vector is one callback and what a receiver must make of it.
+// Vector is one callback with the verdict that a receiver must reach.
 type Vector struct {
 	Name       string
 	Kind       string
@@ -66,7 +67,7 @@ type Vector struct {
 	}
 }
 
-// Dim returns one of the vector's dimensions, empty when it has none.
+// Dim returns one of the vector's dimensions as text, or "" if it lacks that.
 func (v *Vector) Dim(name string) string {
 	if d, found := v.Dims[name]; found {
 		return fmt.Sprint(d)
@@ -87,7 +88,7 @@ type Request struct {
 	} `json:"body_recipe"`
 }
 
-// Body returns the exact bytes.
+// Body returns the body, byte for byte.
 func (r *Request) Body() ([]byte, error) {
 	if r.BodyRecipe == nil {
 		return base64.StdEncoding.DecodeString(r.BodyBase64)
@@ -131,9 +132,9 @@ func Load(provider string) (*File, error) {
 	return &f, nil
 }
 
-// read reads a file of the repository's testdata/vectors. It looks for it from the
-// working folder upwards, which is a test's package: a binary built with -trimpath
-// does not know where its source is.
+// read reads a file of the repository's testdata/vectors. It searches upwards from
+// the working folder, which is that of the test's package, because a binary that was
+// built with -trimpath does not know where its source is.
 func read(file string) ([]byte, error) {
 	dir, err := os.Getwd()
 	if err != nil {
