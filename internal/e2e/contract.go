@@ -11,29 +11,30 @@ import (
 	"github.com/payack/payack"
 )
 
-// Contract is the answers table of the providers' documents, written once more
-// and apart from the code. A provider's rows are in its file.
+// Contract returns the answer that the providers' documents require. It is written
+// independently of the code under test. Each provider's part is in its file.
 func Contract(p payack.Provider, outcome payack.Outcome, reason payack.Reason) (status int, contentType, body string) {
 	return registry[p].contract(outcome, reason)
 }
 
-// gate is the status for what is refused before it is verified.
+// gate has the status for each reason to refuse a delivery before it is verified.
 var gate = map[payack.Reason]int{
 	"method": 405, "content_type": 415, "content_encoding": 415, "too_large": 413, "address": 403, "rate": 429,
 }
 
-// afterVerified are the reasons to reject what verified. Its sender is not told
-// that the signature is wrong.
+// afterVerified are the reasons to reject a delivery that verified. The answer must
+// not say that the signature is wrong.
 var afterVerified = map[payack.Reason]bool{"invalid": true, "spliced": true, "unexpected": true, "unconfirmed": true, "conflict": true}
 
-// Words is an answer in short: its status and its body, Payatom's in two words.
+// Words returns an answer's status and body in short form: Payatom's body becomes
+// its two words.
 func Words(a Answer) string {
 	body := strings.NewReplacer(`{"hash_status":"`, "", `","acknowledge":"`, " ", `"}`, "").Replace(a.Body)
 	return strings.TrimSpace(strconv.Itoa(a.Status) + " " + body)
 }
 
-// AssertContract compares an answer byte for byte, headers that matter
-// included.
+// AssertContract compares an answer with [Contract]: status, body and the headers
+// Content-Type and Allow.
 func AssertContract(t testing.TB, p payack.Provider, outcome payack.Outcome, reason payack.Reason, got Answer) {
 	t.Helper()
 	status, contentType, body := Contract(p, outcome, reason)
@@ -49,7 +50,7 @@ func AssertContract(t testing.TB, p payack.Provider, outcome payack.Outcome, rea
 	}
 }
 
-// ClosedSet is every reason with the outcome that it goes with.
+// ClosedSet has the outcome of every reason.
 var ClosedSet = map[payack.Reason]payack.Outcome{
 	"method": payack.OutcomeRefused, "content_type": payack.OutcomeRefused, "content_encoding": payack.OutcomeRefused,
 	"too_large": payack.OutcomeRefused, "address": payack.OutcomeRefused, "rate": payack.OutcomeRefused,

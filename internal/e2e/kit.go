@@ -1,8 +1,8 @@
-// Package e2e is what the tests over several packages share: throwaway keys,
-// genuine messages of each provider, receivers of all of them behind one
-// configuration, the answers that are promised, and a watch over log and
-// observer. Only tests import it. Its own tests send over the whole way of a
-// request, and so does package field below it with cases that are data.
+// Package e2e has the tests of several packages together, and what they share:
+// throwaway keys, genuine messages of each provider, receivers for all of them with
+// one configuration, the promised answers, and a recorder of logs and observations.
+// Its tests, and those of package field with cases as data, send HTTP requests
+// through the whole receiver. Only tests import it.
 package e2e
 
 import (
@@ -18,18 +18,18 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// Merchant is a receiver's configuration as far as the tests change it, the
+// Merchant is the part of a receiver's configuration that tests change. It is the
 // same for all providers.
 type Merchant struct {
 	Options  middleware.Options
 	Callback func(ctx context.Context, ev payack.Event) error
-	// Tenant, when set, finds the tenant of a request; the keys are the same
-	// for each, unless OtherKey names the key of a tenant.
+	// Tenant, if set, finds the tenant of a request. A tenant has the usual key
+	// unless OtherKey has one for it.
 	Tenant   func(ctx context.Context, r *http.Request) (string, error)
 	OtherKey map[string]string
 	Confirm  func(ctx context.Context, ev payack.Event) (*payack.Confirmation, error)
-	// Expect is Payatom's; without it, and without Confirm, the callback is
-	// said to compare itself.
+	// Expect is for Payatom. Without Expect and Confirm, the receiver is configured
+	// with ExpectInCallback.
 	Expect        func(ctx context.Context, ev *payack.PayatomEvent) (payack.Expectation, error)
 	OlderSpelling bool
 	Body          verify.Body
@@ -43,7 +43,7 @@ func (m Merchant) Handler(t testing.TB, p payack.Provider) http.Handler {
 	return h
 }
 
-// Build returns a receiver of the provider, or why it can't be made.
+// Build returns a receiver of the provider, or the error of its constructor.
 func (m Merchant) Build(t testing.TB, p payack.Provider) (http.Handler, error) {
 	t.Helper()
 	if m.Callback == nil {
@@ -55,8 +55,7 @@ func (m Merchant) Build(t testing.TB, p payack.Provider) (http.Handler, error) {
 	return providerOf(t, p).receiver(t, m)
 }
 
-// keyFunc finds the keys of a request's tenant: the usual ones, or those of
-// OtherKey. It is nil for a merchant without tenants.
+// keyFunc returns a KeyFunc, or nil for a merchant without tenants.
 func keyFunc[K any](m Merchant, usual string, keys func(tenant string, key payack.Secret) (K, error)) func(context.Context, *http.Request) (K, error) {
 	if m.Tenant == nil {
 		return nil
@@ -74,7 +73,7 @@ func keyFunc[K any](m Merchant, usual string, keys func(tenant string, key payac
 	}
 }
 
-// confirm is the merchant's Confirm for the events of one provider, nil without.
+// confirm returns the merchant's Confirm for the events of one provider, or nil.
 func confirm[E payack.Event](m Merchant) func(context.Context, E) (*payack.Confirmation, error) {
 	if m.Confirm == nil {
 		return nil
@@ -82,12 +81,12 @@ func confirm[E payack.Event](m Merchant) func(context.Context, E) (*payack.Confi
 	return func(ctx context.Context, ev E) (*payack.Confirmation, error) { return m.Confirm(ctx, ev) }
 }
 
-// callback is the merchant's function for the events of one provider.
+// callback returns the merchant's function for the events of one provider.
 func callback[E payack.Event](m Merchant) func(context.Context, E) error {
 	return func(ctx context.Context, ev E) error { return m.Callback(ctx, ev) }
 }
 
-// Calls is a callback that counts its events.
+// Calls is a callback that keeps its events.
 type Calls struct{ Events []payack.Event }
 
 // Take keeps the event and accepts it.
@@ -96,7 +95,7 @@ func (c *Calls) Take(_ context.Context, ev payack.Event) error {
 	return nil
 }
 
-// Confirming is a Confirm hook that always answers this.
+// Confirming returns a Confirm hook that always returns c and err.
 func Confirming(c *payack.Confirmation, err error) func(context.Context, payack.Event) (*payack.Confirmation, error) {
 	return func(context.Context, payack.Event) (*payack.Confirmation, error) { return c, err }
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/payack/payack"
 )
 
-// Message is a request to be made, as often as wanted.
+// Message is a request that can be sent several times.
 type Message struct {
 	Method, Target string
 	Header         http.Header
 	Body           string
 }
 
-// Request returns a fresh request.
+// Request returns a new request.
 func (m Message) Request() *http.Request {
 	r := httptest.NewRequest(m.Method, m.Target, strings.NewReader(m.Body))
 	r.Header = m.Header.Clone()
@@ -33,7 +33,8 @@ func (m Message) To(target string) Message {
 	return m
 }
 
-// With returns the message with these values of a header, or without it.
+// With returns the message with these values of a header, or without the header if
+// there are none.
 func (m Message) With(name string, values ...string) Message {
 	m.Header = m.Header.Clone()
 	if m.Header[name] = values; len(values) == 0 {
@@ -42,13 +43,13 @@ func (m Message) With(name string, values ...string) Message {
 	return m
 }
 
-// Replace returns the message with the first old of its body replaced.
+// Replace returns the message with the first occurrence of old in its body replaced.
 func (m Message) Replace(old, text string) Message {
 	m.Body = strings.Replace(m.Body, old, text, 1)
 	return m
 }
 
-// Answer is what a sender gets.
+// Answer is a receiver's answer to a message.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -60,11 +61,11 @@ func Send(h http.Handler, m Message) Answer {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, m.Request())
 	res := w.Result()
-	b, _ := io.ReadAll(res.Body) // of a recorder: in memory
+	b, _ := io.ReadAll(res.Body) // in memory: never fails
 	return Answer{res.StatusCode, res.Header, string(b)}
 }
 
-// Server delivers over real connections, to one receiver after the other.
+// Server delivers messages over real connections.
 type Server struct {
 	http    *httptest.Server
 	handler atomic.Pointer[http.Handler]
@@ -79,11 +80,11 @@ func NewServer(t testing.TB) *Server {
 	return s
 }
 
-// Send delivers a message to h and returns the answer, once the observer was
-// told. Its target is a path on this server.
+// Send delivers a message to h and returns the answer after h's observer was called.
+// The message's target must be a path.
 func (s *Server) Send(t testing.TB, h http.Handler, m Message) Answer {
 	t.Helper()
-	done := make(chan struct{}) // the observer is told after the answer was sent
+	done := make(chan struct{}) // the observer is called after the answer was sent
 	var signalling http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(done)
 		h.ServeHTTP(w, r)

@@ -13,7 +13,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PayatomKey is the throwaway key that the vectors are made with.
+// PayatomKey is the throwaway key of the vectors.
 const PayatomKey = "68e6d7a89981a0c7335f2a7f07ff3e20"
 
 var payatom = provider{
@@ -54,8 +54,8 @@ var payatom = provider{
 	},
 }
 
-// PayatomMessage returns a webhook with these JSON literals and a hash of this
-// text.
+// PayatomMessage returns a webhook with these JSON literals and a hash over the text
+// signed.
 func PayatomMessage(t testing.TB, orderID, amount, status, signed string) Message {
 	t.Helper()
 	signer, err := verify.NewPayatomSigner(payack.NewSecret(PayatomKey))
@@ -66,7 +66,7 @@ func PayatomMessage(t testing.TB, orderID, amount, status, signed string) Messag
 			signer.PostHash("", "", signed) + `"}`}
 }
 
-// Expecting is an Expect hook over these orders and their amounts.
+// Expecting returns an Expect hook that knows these orders with their amounts.
 func Expecting(orders map[string]string, err error) func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
 	return func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
 		amount, found := orders[ev.OrderID]

@@ -10,16 +10,16 @@ import (
 	"github.com/payack/payack/internal/providers"
 )
 
-// provider is what the kit knows of one provider. Each has one, in its file.
+// provider describes one provider to this package.
 type provider struct {
-	// receiver returns a receiver for a merchant, or why it can't be made.
+	// receiver returns a receiver for a merchant, or the error of its constructor.
 	receiver func(t testing.TB, m Merchant) (http.Handler, error)
 	// genuine returns a paid callback.
 	genuine func(t testing.TB) Message
 	// contract returns the promised answer; see [Contract].
 	contract func(outcome payack.Outcome, reason payack.Reason) (status int, contentType, body string)
-	// amounts returns the signed amounts of an event; see [SignedAmounts]. It is
-	// nil where no amount is signed.
+	// amounts returns the signed amounts of an event; see [SignedAmounts]. It is nil
+	// if the provider signs no amount.
 	amounts func(ev payack.Event) map[string]payack.Amount
 }
 
@@ -36,8 +36,7 @@ func providerOf(t testing.TB, p payack.Provider) *provider {
 	return d
 }
 
-// SignedAmounts are the amounts of an event that are signed, by their names on
-// the wire.
+// SignedAmounts returns the signed amounts of an event by their names on the wire.
 func SignedAmounts(ev payack.Event) map[string]payack.Amount {
 	amounts := registry[ev.Provider()].amounts
 	if amounts == nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PtopKey is the throwaway key that the vectors are made with.
+// PtopKey is the throwaway key of the vectors.
 const PtopKey = "46bc3a213874d10ccef585932385ce2b"
 
 var ptop = provider{

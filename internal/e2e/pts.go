@@ -55,8 +55,7 @@ var loadPTSKey = sync.OnceValues(func() (vectors.Key, error) {
 	return f.Keys["rsa1024"], nil
 })
 
-// PTSKey returns the key pair and the codes of PTS that genuine callbacks are made
-// with.
+// PTSKey returns the keys that sign and seal genuine callbacks.
 func PTSKey(t testing.TB) vectors.Key {
 	t.Helper()
 	k, err := loadPTSKey()
@@ -68,8 +67,8 @@ func PTSKey(t testing.TB) vectors.Key {
 var PTSNames = []string{"user_id", "order_id", "transaction_id", "channel", "submit_currency", "submit_amount",
 	"accept_currency", "accept_amount", "exchange_rate", "status", "timestamp"}
 
-// PTSMessage returns a flat callback. literals replace members by the JSON
-// given, texts replace what is signed for them.
+// PTSMessage returns a flat callback. literals replace the JSON literals of members,
+// and texts the signed texts of members.
 func PTSMessage(t testing.TB, literals, texts map[string]string) Message {
 	t.Helper()
 	key := PTSKey(t)

@@ -15,7 +15,7 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// Watch keeps what an observer and a log are told.
+// Watch records observations and log lines.
 type Watch struct {
 	mu   sync.Mutex
 	seen []payack.Observation
@@ -36,12 +36,12 @@ func (w *Watch) Write(p []byte) (int, error) {
 	return w.log.Write(p)
 }
 
-// Options returns options that tell the watch.
+// Options returns options whose observer and logger are the watch.
 func (w *Watch) Options() middleware.Options {
 	return middleware.Options{Observer: w, Logger: slog.New(slog.NewJSONHandler(w, nil))}
 }
 
-// Last is the newest observation.
+// Last returns the latest observation.
 func (w *Watch) Last(t testing.TB) payack.Observation {
 	t.Helper()
 	w.mu.Lock()
@@ -50,7 +50,7 @@ func (w *Watch) Last(t testing.TB) payack.Observation {
 	return w.seen[len(w.seen)-1]
 }
 
-// Count returns how many deliveries were observed.
+// Count returns the number of observations.
 func (w *Watch) Count() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -56,8 +56,8 @@ func (c *Case) Key() (vectors.Key, error) {
 	return key, nil
 }
 
-// Message returns the request of a delivery, and where the mark was in what
-// is sealed or sent.
+// Message returns the request of a delivery. mark is the offset of swap's mark in
+// the body, or in the text that is sealed.
 func (c *Case) Message(d *Delivery, key vectors.Key) (m e2e.Message, mark int, err error) {
 	m = e2e.Message{Method: d.Method, Target: "/callback", Header: http.Header{}}
 	if m.Method == "" {
@@ -140,7 +140,7 @@ func (c *Case) Message(d *Delivery, key vectors.Key) (m e2e.Message, mark int, e
 	return m, mark, nil
 }
 
-// built is a genuine message with what a delivery changes, signed.
+// built returns a genuine message with the changes of a delivery, signed.
 func (c *Case) built(d *Delivery, key vectors.Key, form bool) (string, error) {
 	p := registry[c.Provider]
 	base := p.genuine
@@ -188,7 +188,7 @@ func hexHMAC(key, text string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// swapped puts what JSON can't hold in the place of the marks.
+// swapped replaces the marks by their texts or bytes.
 func swapped(body string, swap map[string]string) (string, error) {
 	for mark, text := range swap {
 		if digits, found := strings.CutPrefix(text, "hex:"); found {
@@ -199,7 +199,7 @@ func swapped(body string, swap map[string]string) (string, error) {
 			text = string(b)
 		}
 		if strings.Count(body, mark) != 1 {
-			return "", fmt.Errorf("swap: %q is there %d times", mark, strings.Count(body, mark))
+			return "", fmt.Errorf("swap: the body has %q %d times; it must occur once", mark, strings.Count(body, mark))
 		}
 		body = strings.Replace(body, mark, text, 1)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/payack/payack/internal/e2e"
 )
 
-// compare holds what became of a delivery to what is expected of it.
+// compare compares the result of a delivery with the expected one.
 func (m *merchant) compare(at string, d *Delivery, mark int, w *e2e.Watch, got e2e.Answer, lines []map[string]any) {
 	t := m.t
 	o := w.Last(t)
@@ -60,7 +60,7 @@ func (m *merchant) compare(at string, d *Delivery, mark int, w *e2e.Watch, got e
 	m.compareLog(at, d, lines)
 }
 
-// compareLog wants the line of the delivery, and no warning that isn't expected.
+// compareLog expects one line for the delivery and no unexpected warning.
 func (m *merchant) compareLog(at string, d *Delivery, lines []map[string]any) {
 	deliveries, warned := 0, false
 	for _, line := range lines {
@@ -79,7 +79,7 @@ func (m *merchant) compareLog(at string, d *Delivery, lines []map[string]any) {
 	assert.Equal(m.t, d.Warns != "", warned, "%s: the warning in %v", at, lines)
 }
 
-// compare compares what is named.
+// compare compares the members that e names.
 func (e *Event) compare(t testing.TB, at string, ev payack.Event) {
 	if e.ID != "" {
 		assert.Equal(t, e.ID, ev.ID(), at)

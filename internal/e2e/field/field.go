@@ -1,10 +1,9 @@
-// Package field has deliveries as they may come in, as data: what a sender posts,
-// how the receiver is set up, and what must become of it. A report from the
-// field becomes one more entry of a file in cases, and the test runs it over the
-// whole way of a request.
+// Package field has test cases as data: what a sender posts, how the receiver is
+// configured, and the expected result. A report from the field becomes one more
+// entry of a file in cases. The test sends each case through the whole receiver.
 //
-// A file is a list of cases. Unknown and repeated names are refused, so that a
-// slip can't make a case expect nothing.
+// A file is a list of cases. Unknown and repeated names are refused, so that no
+// mistyped name makes a case expect nothing.
 //
 //	{
 //	  "name": "pts-error-message-array",
@@ -18,16 +17,16 @@
 //	  }]
 //	}
 //
-// A delivery is either literal bytes (body or body_base64, with type and
-// headers), or a genuine message with members set and dropped, signed as sign
-// says: pts, payatom, or for Ptop one of its schemes. What is set is JSON as it
-// stands in the file, 63.00 stays 63.00; in a form it is the text of that. texts
-// replaces what is signed for a member. swap then replaces marks by bytes that
-// JSON can't hold: a text, or hex: and digits.
+// A delivery is either literal bytes (body or body_base64, with type and headers),
+// or a genuine message with members set and dropped. sign says how it is signed:
+// pts, payatom, or one of Ptop's schemes. The JSON in set keeps its spelling, so
+// 63.00 stays 63.00; a form has the text of it. texts replaces the signed text of a
+// member. swap then replaces marks in the body by a text, or by the bytes that hex:
+// with digits stands for, which JSON can't express.
 //
-// The deliveries of a case go to one receiver, one after the other. orders,
-// confirm and callback are the merchant's side; a delivery that gives one of
-// them changes it from then on.
+// The deliveries of a case go to one receiver, one after the other. orders, confirm
+// and callback are the merchant's side. A delivery that has one of them changes it
+// from then on.
 package field
 
 import (
@@ -37,20 +36,20 @@ import (
 
 // Case is one entry of a file.
 type Case struct {
-	// File is the name of the file that it is in.
+	// File is the name of its file.
 	File string `json:"-"`
 	Name string `json:"name"`
-	// Why says what is special, for people.
+	// Why says what the case shows, for people.
 	Why        string          `json:"why"`
 	Provider   payack.Provider `json:"provider"`
 	Config     Config          `json:"config"`
 	Deliveries []Delivery      `json:"deliveries"`
-	// Error is a part of the error of a configuration that must be refused.
-	// Nothing is delivered then.
+	// Error is a part of the constructor's error for a configuration that it must
+	// refuse. Such a case has no deliveries.
 	Error string `json:"error"`
 }
 
-// Config is how a receiver is set up.
+// Config is the configuration of a receiver.
 type Config struct {
 	// Key names one of the keys of the provider's vectors; empty is the usual one.
 	Key                  string                      `json:"key"`
@@ -68,41 +67,44 @@ type Config struct {
 
 // World is the merchant's side, which may change between deliveries.
 type World struct {
-	// Orders are what Payatom's Expect knows. There is no such hook without them.
+	// Orders are the orders that Payatom's Expect knows. Without them the receiver
+	// has no Expect.
 	Orders map[string]Order `json:"orders"`
-	// Confirm is what the provider says when it is asked. There is no such hook
-	// without it.
+	// Confirm is the result of the receiver's Confirm. Without it the receiver has no
+	// Confirm.
 	Confirm *Confirm `json:"confirm"`
-	// Callback is what the merchant's function does: nothing for success, or
-	// unexpected, fails, panics.
+	// Callback is what the merchant's function does: unexpected, fails, panics, or
+	// empty for success.
 	Callback *string `json:"callback"`
 }
 
-// Order is the merchant's record of one.
+// Order is the merchant's record of an order.
 type Order struct {
 	Amount  string `json:"amount"`
 	RefCode string `json:"ref_code"`
 }
 
-// Confirm is an answer of a hook, or of the provider's own query, which is then
-// asked by package client.
+// Confirm is the result of a Confirm hook: a confirmation, an error, or that of
+// package client, which then asks a fake gateway.
 type Confirm struct {
 	Says  *payack.Confirmation `json:"says"`
 	Error string               `json:"error"` // unconfirmed or pending
-	// Gateway is the answer of a query: a genuine one with members set, or a body.
+	// Gateway is the answer of the fake gateway.
 	Gateway *Gateway `json:"gateway"`
 }
 
-// Gateway is the provider's answer when it is asked.
+// Gateway is an answer to a query: a genuine one with members set and dropped, or a
+// literal body.
 type Gateway struct {
 	Set  Members  `json:"set"`
 	Drop []string `json:"drop"`
 	Body string   `json:"body"`
 }
 
-// Delivery is one request and what becomes of it.
+// Delivery is one request and its expected result.
 type Delivery struct {
-	// Method is POST when empty, Type the one that goes with the body.
+	// Method is POST if empty. Type is the content type; without it the one that fits
+	// the body is sent.
 	Method  string            `json:"method"`
 	Type    *string           `json:"type"`
 	Headers map[string]string `json:"headers"`
@@ -113,9 +115,9 @@ type Delivery struct {
 	Set   Members           `json:"set"`
 	Drop  []string          `json:"drop"`
 	Sign  string            `json:"sign"`
-	Place string            `json:"place"` // of Ptop's signature: first, middle; else last
+	Place string            `json:"place"` // of Ptop's signature: first, middle, or empty for last
 	Texts map[string]string `json:"texts"`
-	// Shape is how PTS packs it: text, data, object; else flat.
+	// Shape is the shape of PTS's callback: text, data, object, or empty for flat.
 	Shape string            `json:"shape"`
 	Swap  map[string]string `json:"swap"`
 
@@ -123,26 +125,26 @@ type Delivery struct {
 
 	Outcome payack.Outcome `json:"outcome"`
 	Reason  payack.Reason  `json:"reason"`
-	// Detail is a part of the error's text; {mark} is where swap's mark was.
+	// Detail is a part of the error's text. {mark} in it stands for the offset of
+	// swap's mark.
 	Detail string `json:"detail"`
-	// Answer is status and body; Payatom's body in its two words.
+	// Answer is the expected answer, as [e2e.Words] writes it.
 	Answer string `json:"answer"`
-	// Event is what is expected of the event, the invalid one too. Without it
-	// there must be none, unless it was accepted or is a duplicate.
+	// Event is the expected event, which an invalid delivery has too. Without it, a
+	// refused or rejected delivery must have no event.
 	Event *Event `json:"event"`
-	// Called is how often the merchant's function was called by this delivery;
-	// without it, once for an accepted one and never otherwise.
+	// Called is how often the delivery must call the merchant's function; without it,
+	// once if it is accepted and never otherwise.
 	Called *int `json:"called"`
-	// Warns is a part of a warning in the log beside the delivery's own line.
-	// Without it there must be none.
+	// Warns is a part of a warning that the log must have beside the delivery's own
+	// line. Without it there must be no warning.
 	Warns string `json:"warns"`
-	// Asked are members of the question that the gateway was asked. Without it
-	// the gateway was not asked, unless what it says was given.
+	// Asked are members of the query that the gateway must get. Without it the
+	// gateway must get none, unless the case has a Gateway.
 	Asked map[string]string `json:"asked"`
 }
 
-// Event is what is expected of an event. Members that are not named may be
-// anything.
+// Event is an expected event. Members that it does not name may have any value.
 type Event struct {
 	ID       string             `json:"id"`
 	Scheme   payack.Scheme      `json:"scheme"`
@@ -151,9 +153,10 @@ type Event struct {
 	Members  map[string]*string `json:"members"`
 	Unsigned map[string]*string `json:"unsigned"`
 	Extra    map[string]*string `json:"extra"`
-	// Literals are amounts as sent, where that isn't what is shown.
+	// Literals are amounts as sent, if the JSON of the event shows another text.
 	Literals map[string]string `json:"literals"`
-	// Refund is what Payatom's Refund reads; an empty one is none.
+	// Refund has the members that Refund of Payatom's event returns. An empty one
+	// means that there is no refund.
 	Refund    map[string]string    `json:"refund"`
 	Expected  *Order               `json:"expected"`
 	Confirmed *payack.Confirmation `json:"confirmed"`

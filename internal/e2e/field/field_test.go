@@ -192,7 +192,7 @@ func TestParseIsStrict(t *testing.T) {
 		{`"name": "n"`, `"name": "n", "name": "m"`, `"name" is given twice`},
 		{`"sign": "pts"`, `"sign": "pts", "sign": "none"`, `"sign" is given twice`},
 		{`"sign": "pts"`, `"set": {"a": {"b": 1, "b": 2}}, "sign": "pts"`, `"b" is given twice`},
-		{`"sign": "pts"`, `"set": []`, "no object"},
+		{`"sign": "pts"`, `"set": []`, "not an object"},
 		{`"name": "n"`, `"name": ""`, "name and why are needed"},
 		{`"pts", "deliveries"`, `"visa", "deliveries"`, "no provider"},
 		{`"deliveries": [{`, `"error": "x", "deliveries": [{`, "either deliveries or the error"},

@@ -10,18 +10,17 @@ import (
 	"strings"
 )
 
-// Members are members in their order, with their values as JSON stands in the
-// file.
+// Members are the members of an object in their order.
 type Members []Member
 
-// Member is one of them.
+// Member is a member with the literal of its value in the file.
 type Member struct{ Name, Literal string }
 
 // UnmarshalJSON reads an object.
 func (m *Members) UnmarshalJSON(b []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
-		return errors.New("members are no object")
+		return errors.New("members are not an object")
 	}
 	*m = Members{}
 	for dec.More() {
@@ -38,8 +37,8 @@ func (m *Members) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// with returns members with others set, in their place or at the end, and some
-// dropped.
+// with returns the members after it has set and dropped some. A new member is
+// appended.
 func (m Members) with(set Members, drop []string) (Members, error) {
 	out := slices.Clone(m)
 	for _, x := range set {
@@ -63,8 +62,8 @@ func (m Members) index(name string) int {
 	return slices.IndexFunc(m, func(x Member) bool { return x.Name == name })
 }
 
-// text is what is signed of a member: a string's content, nothing for null or
-// none, and the literal of anything else.
+// text returns the text of a member that is signed: a string's content, the literal
+// of another value, and "" for null or a missing member.
 func (m Members) text(name string) string {
 	if i := m.index(name); i >= 0 {
 		return textOf(m[i].Literal)
@@ -100,6 +99,6 @@ func (m Members) write(form bool) string {
 
 // quote writes a name as JSON.
 func quote(s string) string {
-	b, _ := json.Marshal(s) // a string always can be
+	b, _ := json.Marshal(s) // never fails for a string
 	return string(b)
 }

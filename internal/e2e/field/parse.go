@@ -68,8 +68,8 @@ func Parse(b []byte) ([]Case, error) {
 	return cases, nil
 }
 
-// repeated refuses a name that stands twice in one object: encoding/json would
-// take the last.
+// repeated refuses an object that has a name twice: encoding/json would silently use
+// the last one.
 func repeated(dec *json.Decoder) error {
 	tok, err := dec.Token()
 	if err != nil {

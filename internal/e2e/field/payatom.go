@@ -37,13 +37,13 @@ func signPayatom(key vectors.Key, members Members, text func(string) string) (st
 		return "", err
 	}
 	amount := "received_amount"
-	for _, name := range []string{"received_amount", "recieved_amount", "amount"} { // the last two of forms and polling
+	for _, name := range []string{"received_amount", "recieved_amount", "amount"} { // the last two are for forms and polling
 		if members.index(name) >= 0 {
 			amount = name
 			break
 		}
 	}
-	// As one text, since the signer refuses order_ids that are too long.
+	// As one text: the signer refuses a long order_id.
 	return signer.PostHash("", "", text("order_id")+text(amount)+text("status")), nil
 }
 

@@ -9,35 +9,35 @@ import (
 	"github.com/payack/payack/internal/vectors"
 )
 
-// provider is what the cases know of one provider. Each has one, in its file.
+// provider describes one provider to this package.
 type provider struct {
-	// key names the usual one among the keys of the provider's vectors.
+	// key is the name of the usual key among those of the provider's vectors.
 	key string
-	// genuine are a paid callback's members, in the order of the documents, and
-	// form are what of them a form has: nothing nests there.
+	// genuine are the members of a paid callback, in the order of the documents. form
+	// are those of a form, which can't nest.
 	genuine, form Members
-	// query are the members of a genuine answer when the provider is asked.
+	// query are the members of a genuine answer to a query.
 	query Members
 
-	// shapes and places say which of Delivery's members it has.
+	// shapes and places say whether a delivery may have Shape and Place.
 	shapes, places bool
 
-	// member holds the signature; it is empty where the query's answer isn't
-	// signed.
+	// member is the member that holds the signature, empty if the provider does not
+	// sign answers to queries.
 	member string
-	// sign returns the signature over members, whose signed texts text returns. It
-	// is called where a delivery's sign is the provider's name.
+	// sign returns the signature over members. text returns the signed text of a
+	// member. sign is used if the delivery's sign is the provider's name.
 	sign func(key vectors.Key, members Members, text func(name string) string) (string, error)
-	// signBody puts the signature into a body, where that is more than a member at
-	// the end.
+	// signBody signs a body. It is nil if the signature is a member at the end.
 	signBody func(d *Delivery, key vectors.Key, body string) (string, error)
 
-	// receiver returns the handler that a case asks for. The URL is that of the
-	// gateway to be asked, empty where nobody is.
+	// receiver returns the handler of a case. url is that of the fake gateway, empty
+	// without one.
 	receiver func(m *merchant, o handlers.Options, url string) (http.Handler, error)
-	// open opens a question, nil where it is sent as it is.
+	// open decrypts a query. It is nil if queries are not encrypted.
 	open func(key vectors.Key, question []byte) ([]byte, error)
-	// enclose puts the answer of a query into its frame, nil where it has none.
+	// enclose puts the members of an answer into its outer object. It is nil if there
+	// is none.
 	enclose func(answer string) string
 }
 

@@ -38,7 +38,7 @@ var pts = provider{
 	enclose: ptsResponse,
 }
 
-// ptsResponse is the frame that PTS puts around the data of an answer.
+// ptsResponse returns PTS's answer with the given data.
 func ptsResponse(data string) string { return ptsResponseBegins + data + `}` }
 
 const ptsResponseBegins = `{"code":"1000","message":"ok","data":`

@@ -20,8 +20,8 @@ import (
 	"github.com/payack/payack/internal/vectors"
 )
 
-// Run sets up a receiver as a case says, delivers, and compares what became of
-// each delivery with what the case expects.
+// Run configures a receiver for a case, sends the deliveries, and compares their
+// results with the expected ones.
 func Run(t testing.TB, c *Case) {
 	t.Helper()
 	key, err := c.Key()
@@ -48,31 +48,31 @@ func Run(t testing.TB, c *Case) {
 	}
 }
 
-// merchant is the side of the receiver that a case describes.
+// merchant is the merchant's side of a case.
 type merchant struct {
 	t   testing.TB
 	c   *Case
 	key vectors.Key
 
-	mu      sync.Mutex // Confirm runs in a goroutine of its own
+	mu      sync.Mutex // Confirm runs in another goroutine
 	world   World
 	calls   []payack.Event
 	asked   []map[string]string
 	gateway *httptest.Server
 }
 
-// change takes over what a delivery changes of the merchant's side, and forgets
-// what was counted.
+// change applies a delivery's changes of the merchant's side, and resets the records
+// of calls and queries.
 func (m *merchant) change(w World) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls, m.asked = nil, nil
 	if w.Orders != nil {
-		require.NotNil(m.t, m.c.Config.Orders, "orders are given, and the receiver has no Expect: give it some")
+		require.NotNil(m.t, m.c.Config.Orders, "a delivery has orders, but the receiver has no Expect: give the case orders too")
 		m.world.Orders = w.Orders
 	}
 	if w.Confirm != nil {
-		require.NotNil(m.t, m.c.Config.Confirm, "confirm is given, and the receiver has no Confirm: give it some")
+		require.NotNil(m.t, m.c.Config.Confirm, "a delivery has confirm, but the receiver has no Confirm: give the case one too")
 		m.world.Confirm = w.Confirm
 	}
 	if w.Callback != nil {
@@ -103,7 +103,7 @@ func (m *merchant) callback(_ context.Context, ev payack.Event) error {
 	case "fails":
 		return errFails
 	case "panics":
-		panic("a slip")
+		panic("a bug of the merchant's")
 	}
 	m.t.Errorf("there is no callback %q", *m.world.Callback)
 	return errFails
@@ -114,7 +114,7 @@ func (m *merchant) expect(_ context.Context, ev *payack.PayatomEvent) (payack.Ex
 	return payack.Expectation{Found: found, Amount: payack.NewAmount(order.Amount), RefCode: order.RefCode}, nil
 }
 
-// confirms returns a Confirm hook, nil where the case has none.
+// confirms returns a Confirm hook, or nil if the case has none.
 func confirms[E payack.Event](m *merchant, ask func(context.Context, E) (*payack.Confirmation, error)) func(context.Context, E) (*payack.Confirmation, error) {
 	if m.c.Config.Confirm == nil {
 		return nil
@@ -134,7 +134,7 @@ func confirms[E payack.Event](m *merchant, ask func(context.Context, E) (*payack
 	}
 }
 
-// receiver returns the handler that a case asks for.
+// receiver returns the handler of the case.
 func (m *merchant) receiver(w *e2e.Watch) (http.Handler, error) {
 	url := ""
 	if m.c.Config.Confirm != nil {
@@ -145,10 +145,10 @@ func (m *merchant) receiver(w *e2e.Watch) (http.Handler, error) {
 	return registry[m.c.Provider].receiver(m, w.Options(), url)
 }
 
-// once asks without trying again.
+// once are options without repetitions.
 var once = client.Options{Retries: -1}
 
-// orNil keeps a nil handler nil as an interface.
+// orNil returns a nil interface for an error, not one that holds a nil handler.
 func orNil(h *handlers.Handler, err error) (http.Handler, error) {
 	if err != nil {
 		return nil, err
@@ -156,7 +156,7 @@ func orNil(h *handlers.Handler, err error) (http.Handler, error) {
 	return h, nil
 }
 
-// answer is the provider's, when it is asked.
+// answer is the handler of the fake gateway.
 func (m *merchant) answer(w http.ResponseWriter, r *http.Request) {
 	question, err := m.question(r)
 	var body string
@@ -175,7 +175,7 @@ func (m *merchant) answer(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, body)
 }
 
-// question returns the members of a request.
+// question returns the members of a query.
 func (m *merchant) question(r *http.Request) (map[string]string, error) {
 	b, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -197,11 +197,11 @@ func (m *merchant) question(r *http.Request) (map[string]string, error) {
 	return out, nil
 }
 
-// says is the answer of a query, genuine but for what the case sets.
+// says returns the fake gateway's answer: a genuine one with the changes of the case.
 func (m *merchant) says() (string, error) {
 	g := m.now().Confirm.Gateway
 	if g == nil {
-		return "", errors.New("nobody is to be asked")
+		return "", errors.New("the case has no gateway")
 	}
 	if g.Body != "" {
 		return g.Body, nil

@@ -1,6 +1,5 @@
-// Package lost has merchants whose callbacks get lost, and tests of what
-// package reconcile makes of that over a receiver's store or inbox. Only tests
-// import it.
+// Package lost tests package reconcile together with a receiver and its store or
+// inbox, for merchants whose callbacks get lost. Only tests import it.
 package lost
 
 import (
@@ -28,10 +27,10 @@ import (
 	"github.com/payack/payack/reconcile"
 )
 
-// amount is what each order is made out for.
+// amount is the amount of every order.
 const amount = "100.5"
 
-// fake is what the fake gateways have in common.
+// fake is implemented by the fake gateways.
 type fake interface {
 	Close()
 	Pay(id string) error
@@ -41,21 +40,21 @@ type fake interface {
 	Redeliver(context.Context, gateway.Delivery) (gateway.Delivery, error)
 }
 
-// side is one provider's: a fake gateway, a client of it and a receiver.
+// side is a fake gateway with a client of it and a receiver.
 type side struct {
 	fake    fake
 	account reconcile.Account
 	handler *middleware.Handler
-	// create makes a payment whose callbacks go to a URL, and returns what it is
-	// asked by.
+	// create creates a payment whose callbacks go to callbackURL. It returns the
+	// handle for queries.
 	create func(id, callbackURL string) (handle string, err error)
-	// fail makes a payment one that was not paid, for good, without a callback.
+	// fail makes a payment finally unpaid, without a callback.
 	fail func(id string) error
 	// signs reports whether answers are signed.
 	signs bool
 }
 
-// providers are those that can be asked, each in its file.
+// providers has the side of each provider that can be asked.
 var providers = map[payack.Provider]func(t testing.TB, s *Shop, o middleware.Options) side{
 	payack.Ptop:    ptop,
 	payack.PTS:     pts,
@@ -67,21 +66,21 @@ type Shop struct {
 	side
 	provider payack.Provider
 	server   *httptest.Server
-	lost     atomic.Bool // callbacks end without an answer
-	inbox    any         // nil where there is none
+	lost     atomic.Bool // callbacks are aborted without an answer
+	inbox    any         // nil without an inbox
 	asked    atomic.Pointer[time.Time]
 
 	mu       sync.Mutex
 	orders   []reconcile.Order
 	credited map[string]int             // paid, by order
-	closed   map[string]bool            // not paid, for good
-	ids      map[string]map[string]bool // of the events that the function took, by order
+	closed   map[string]bool            // finally unpaid
+	ids      map[string]map[string]bool // of the processed events, by order
 	seen     []payack.Observation
-	answer   []byte // the last of the gateway
-	replay   []byte // what is given to the client instead of it; nil is nothing
+	answer   []byte // the gateway's last answer
+	replay   []byte // replaces the gateway's answers unless it is nil
 }
 
-// newShop starts a shop with receivers of these options. Its callbacks are lost.
+// newShop starts a shop whose receiver has these options. Its callbacks are lost.
 func newShop(t *testing.T, p payack.Provider, o middleware.Options) *Shop {
 	t.Helper()
 	s := &Shop{provider: p, inbox: o.Inbox, credited: map[string]int{}, closed: map[string]bool{}, ids: map[string]map[string]bool{}}
@@ -107,8 +106,8 @@ func (s *Shop) Observe(_ context.Context, o *payack.Observation) {
 	s.seen = append(s.seen, *o)
 }
 
-// take is the merchant's function. It credits what it is told was paid, whatever the
-// amount: Expect, or Confirm, has compared that.
+// take is the merchant's function. It credits a paid event without looking at the
+// amount, which Expect or Confirm has compared.
 func (s *Shop) take(_ context.Context, ev payack.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +123,7 @@ func (s *Shop) take(_ context.Context, ev payack.Event) error {
 	return nil
 }
 
-// compares has a confirmed amount compared with what was ordered.
+// compares returns a Confirm hook that refuses another amount than the order's.
 func compares[E payack.Event](confirm middleware.ConfirmFunc[E]) middleware.ConfirmFunc[E] {
 	return func(ctx context.Context, ev E) (*payack.Confirmation, error) {
 		said, err := confirm(ctx, ev)
@@ -135,25 +134,25 @@ func compares[E payack.Event](confirm middleware.ConfirmFunc[E]) middleware.Conf
 	}
 }
 
-// drain returns when everything that was kept and is due has been processed.
+// drain waits until the inbox, if there is one, has processed all due events.
 func (s *Shop) drain(t testing.TB) {
 	t.Helper()
 	if s.inbox == nil {
-		return // it has been
+		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
 	require.NoError(t, s.inbox.(interface{ Drain(context.Context) error }).Drain(ctx))
 }
 
-// expects reports whether there is such an order.
+// expects reports whether an order exists.
 func (s *Shop) expects(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ids[id] != nil
 }
 
-// order creates one.
+// order creates an order.
 func (s *Shop) order(t testing.TB, id string) reconcile.Order {
 	t.Helper()
 	handle, err := s.create(id, s.server.URL)
@@ -166,7 +165,7 @@ func (s *Shop) order(t testing.TB, id string) reconcile.Order {
 	return o
 }
 
-// open are the orders that the shop's records don't know as paid or closed.
+// open returns the orders that are neither paid nor closed in the shop's records.
 func (s *Shop) open(context.Context) iter.Seq2[reconcile.Order, error] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,7 +184,7 @@ func (s *Shop) open(context.Context) iter.Seq2[reconcile.Order, error] {
 	}
 }
 
-// reconciler asks about the open orders on a schedule of moments.
+// reconciler returns a reconciler of the open orders with waits of milliseconds.
 func (s *Shop) reconciler(t testing.TB) *reconcile.Reconciler {
 	t.Helper()
 	r, err := reconcile.New(reconcile.Config{
@@ -196,7 +195,7 @@ func (s *Shop) reconciler(t testing.TB) *reconcile.Reconciler {
 	return r
 }
 
-// observed counts what was observed of a source with an outcome.
+// observed counts the observations of deliveries from a source with an outcome.
 func (s *Shop) observed(source payack.Source, outcome payack.Outcome) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,8 +207,8 @@ func (s *Shop) observed(source payack.Source, outcome payack.Outcome) (n int) {
 	return n
 }
 
-// refused counts the events that were rejected for a reason, by an inbox's attempts
-// too.
+// refused counts the rejections of events for one of these reasons, including the
+// attempts of an inbox.
 func (s *Shop) refused(reasons ...payack.Reason) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,7 +220,7 @@ func (s *Shop) refused(reasons ...payack.Reason) (n int) {
 	return n
 }
 
-// settled returns how many orders are credited, and how many credits there were.
+// settled returns the number of credited orders and the number of credits.
 func (s *Shop) settled() (orders, credits int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -231,15 +230,15 @@ func (s *Shop) settled() (orders, credits int) {
 	return len(s.credited), credits
 }
 
-// transport leaves no goroutine behind, for tests on a clock of their own.
+// transport leaves no goroutine behind, which testing/synctest requires.
 var transport = &http.Transport{DisableKeepAlives: true}
 
-// during is the key in the context of a question for what happens once it is
-// answered, and before the client has the answer.
+// during is the context key of a function that is called after the gateway has
+// answered and before the client gets the answer.
 type during struct{}
 
-// RoundTrip takes the client's requests to the gateway, and keeps the answers. With
-// a replay it gives an old one in place of a new one.
+// RoundTrip sends the client's requests to the gateway and keeps the answers. It
+// returns replay instead of an answer if that is set.
 func (s *Shop) RoundTrip(r *http.Request) (*http.Response, error) {
 	now := time.Now()
 	s.asked.Store(&now)
@@ -260,7 +259,7 @@ func (s *Shop) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.answer = body
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	res.ContentLength = int64(len(body))
-	if err != nil { // it broke off
+	if err != nil { // keep the body truncated
 		res.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), iotest.ErrReader(err)))
 	}
 	return res, nil
@@ -271,8 +270,8 @@ func clientOptions(s *Shop) client.Options {
 	return client.Options{Retries: -1, HTTPClient: &http.Client{Transport: s}}
 }
 
-// gatewayOptions send each callback once, and have the gateway's clock be that of who
-// asked last.
+// gatewayOptions make the gateway send each callback once and use the time of the
+// last request as its clock, which may be that of testing/synctest.
 func gatewayOptions(s *Shop) gateway.Options {
 	return gateway.Options{Retries: -1, Now: func() time.Time {
 		if asked := s.asked.Load(); asked != nil {

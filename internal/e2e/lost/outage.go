@@ -16,9 +16,10 @@ import (
 	"github.com/payack/payack/reconcile"
 )
 
-// Outage has each provider's gateway down for an hour of a clock of its own: it is
-// asked seldom meanwhile, and when it is back every payment is found, however old it
-// was when it all began. The options are those of [Run], without an inbox.
+// Outage takes each provider's gateway down for an hour of a fake clock. During the
+// outage the gateway must get few questions. After it every payment must be found,
+// even of orders that were too old when it began. The options are those of [Run],
+// without an inbox.
 func Outage(t *testing.T, options func(t *testing.T) middleware.Options) {
 	for p := range providers {
 		for name, fault := range map[string]gateway.Faults{
@@ -27,7 +28,7 @@ func Outage(t *testing.T, options func(t *testing.T) middleware.Options) {
 			"502":        {Status: http.StatusBadGateway},
 			"429":        {Status: http.StatusTooManyRequests},
 			"breaks off": {Truncate: true},
-			// PTS: our clock is off. The others say it in their own way.
+			// PTS's code for a wrong clock. The other fakes refuse in their own way.
 			"refuses all": {Refusal: "1020"},
 		} {
 			t.Run(string(p)+"/"+name, func(t *testing.T) { outage(t, newShop(t, p, options(t)), fault) })
@@ -43,7 +44,7 @@ func outage(t *testing.T, s *Shop, fault gateway.Faults) {
 	}
 	require.NoError(t, s.fake.Wait(t.Context())) // its callbacks are lost
 	require.NoError(t, s.fake.SetFaults(fault))
-	// A server that starts on the other clock would never end.
+	// SetFaults may start a server, which must run outside the fake clock's bubble.
 	repair, repaired := make(chan bool), make(chan error)
 	go func() {
 		<-repair
@@ -51,7 +52,7 @@ func outage(t *testing.T, s *Shop, fault gateway.Faults) {
 	}()
 	today := time.Now().Unix()
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Until(time.Unix(today, 0))) // requests have a time in them
+		time.Sleep(time.Until(time.Unix(today, 0))) // requests contain the time
 		s.mu.Lock()
 		for i := range s.orders {
 			s.orders[i].Created = time.Now()
@@ -67,14 +68,14 @@ func outage(t *testing.T, s *Shop, fault gateway.Faults) {
 		working(t, r)
 		time.Sleep(time.Hour)
 		asked := s.observed(payack.SourceQuery, payack.OutcomeFailed) + s.observed(payack.SourceQuery, payack.OutcomeRejected)
-		underWay := 1 // of an account that doesn't answer
+		underWay := 1 // an account that doesn't answer gets one question at a time
 		if fault.Refusal != "" {
 			underWay = reconcile.DefaultWorkers
 		}
-		assert.InDelta(t, r.Stats().Asked, asked, float64(underWay), "each is observed, but for those that are under way")
+		assert.InDelta(t, r.Stats().Asked, asked, float64(underWay), "every question is observed, except those in progress")
 		assert.Greater(t, asked, n)
 		if fault.Refusal == "" {
-			assert.Less(t, asked, 100, "of an account that doesn't answer")
+			assert.Less(t, asked, 100, "an account that doesn't answer gets few questions")
 		}
 		_, credits := s.settled()
 		assert.Zero(t, credits)

@@ -30,7 +30,7 @@ func payatom(t testing.TB, s *Shop, o middleware.Options) side {
 	return side{
 		fake: gw, handler: h, account: reconcile.Payatom(c, h), signs: true,
 		create: func(id, callbackURL string) (string, error) {
-			gw.SetWebhookURL(callbackURL) // which is the back office's
+			gw.SetWebhookURL(callbackURL) // set in Payatom's back office, not in the request
 			created, err := c.Payin(t.Context(), client.PayatomPayin{
 				OrderID: id, Amount: payack.NewAmount(amount), Name: "A. Buyer", Email: "buyer@shop.example", Phone: "9000000000",
 			})

@@ -19,8 +19,8 @@ import (
 	"github.com/payack/payack/reconcile"
 )
 
-// Run runs all tests for each provider with receivers of these options, of which a
-// Store or an Inbox counts. The inbox works meanwhile.
+// Run runs all tests for each provider. The options give the receiver's Store or
+// Inbox; the caller runs the inbox.
 func Run(t *testing.T, options func(t *testing.T) middleware.Options) {
 	for p := range providers {
 		t.Run(string(p), func(t *testing.T) {
@@ -33,7 +33,7 @@ func Run(t *testing.T, options func(t *testing.T) middleware.Options) {
 	}
 }
 
-// soon is generous: what it waits for comes at once on a machine that has time.
+// soon bounds waits that are short unless the machine is very slow.
 const soon = time.Minute
 
 func id(i int) string { return fmt.Sprintf("ORD%07d", i) }
@@ -50,7 +50,7 @@ func working(t *testing.T, r *reconcile.Reconciler) {
 	})
 }
 
-// Every callback is lost; whatever was paid is settled once.
+// allLost: every callback is lost, and each paid order is settled once.
 func allLost(t *testing.T, s *Shop) {
 	const n = 12
 	for i := range n {
@@ -73,7 +73,7 @@ func allLost(t *testing.T, s *Shop) {
 		defer s.mu.Unlock()
 		return len(s.credited) == paid && len(s.closed) == n/3
 	}, soon, 5*time.Millisecond)
-	require.Eventually(t, func() bool { // which is told when the function has returned
+	require.Eventually(t, func() bool { // the observer is called after the function has returned
 		return s.observed(payack.SourceQuery, payack.OutcomeAccepted) == paid+n/3
 	}, soon, 5*time.Millisecond)
 	require.NoError(t, s.fake.Wait(t.Context()))
@@ -88,14 +88,15 @@ func allLost(t *testing.T, s *Shop) {
 		if o.Attempt == 0 && o.Outcome == payack.OutcomeAccepted {
 			assert.Greater(t, o.Age, time.Duration(0), "the age at which a payment was found")
 		}
-		assert.Equal(t, payack.SourceQuery, o.Delivery.Source, "of an inbox's attempts, too")
+		assert.Equal(t, payack.SourceQuery, o.Delivery.Source, "an inbox's attempts have it too")
 	}
 	for i := range n {
 		assert.LessOrEqual(t, len(s.ids[id(i)]), 1)
 	}
 }
 
-// Callbacks come before, during and after the question, and each is the same event.
+// someCome: callbacks come before, during and after questions, and callback and
+// answer are the same event.
 func someCome(t *testing.T, s *Shop) {
 	const n = 12
 	ctx, r := t.Context(), s.reconciler(t)
@@ -140,7 +141,7 @@ func someCome(t *testing.T, s *Shop) {
 		}
 	}
 	all.Wait()
-	working(t, r) // two that met were both told to come again, perhaps
+	working(t, r) // a callback and a question that met may both have failed
 	require.Eventually(t, func() bool { orders, _ := s.settled(); return orders == n }, soon, 5*time.Millisecond)
 	for _, o := range orders {
 		call(o)
@@ -151,13 +152,13 @@ func someCome(t *testing.T, s *Shop) {
 	assert.Equal(t, n, credits)
 	for _, o := range orders {
 		s.mu.Lock()
-		assert.Len(t, s.ids[o.OrderID], 1, "one event for an order, asked about or called")
+		assert.Len(t, s.ids[o.OrderID], 1, "a callback and an answer about an order are one event")
 		s.mu.Unlock()
 	}
 }
 
-// A gateway that lies, limits, hangs up or is away gets nothing credited, and is
-// believed when it comes to its senses.
+// liesAndLimits: nothing is credited while a gateway lies, limits or fails, and every
+// payment is credited after that.
 func liesAndLimits(t *testing.T, s *Shop) {
 	const n = 3
 	ctx, r := t.Context(), s.reconciler(t)
@@ -166,26 +167,27 @@ func liesAndLimits(t *testing.T, s *Shop) {
 		orders = append(orders, s.order(t, id(i)))
 		require.NoError(t, s.fake.Pay(id(i)))
 	}
-	stranger := s.order(t, id(n)) // nobody paid this one
+	stranger := s.order(t, id(n)) // unpaid
 	require.NoError(t, s.fake.Wait(ctx))
 	for name, f := range map[string]struct {
 		fault gateway.Faults
-		// answers says that it is an answer, which only the merchant's records refute.
+		// answers says that the client accepts the answer, so that only the merchant's
+		// records can refute it.
 		answers bool
 	}{
-		"limits":                    {fault: gateway.Faults{Status: http.StatusTooManyRequests}},
-		"is broken":                 {fault: gateway.Faults{Status: http.StatusBadGateway}},
-		"is away":                   {fault: gateway.Faults{Refuse: true}},
-		"hangs up":                  {fault: gateway.Faults{Cut: true}},
-		"breaks off":                {fault: gateway.Faults{Truncate: true}},
-		"signs with another key":    {fault: gateway.Faults{BadSignature: true}, answers: !s.signs},
-		"says another amount":       {fault: gateway.Faults{Amount: "9999"}, answers: true},
-		"tells of another order":    {fault: gateway.Faults{OrderID: id(n)}, answers: !s.signs},
-		"tells of no such order":    {fault: gateway.Faults{OrderID: "ORD9999999"}, answers: !s.signs},
-		"tells of a spelling of it": {fault: gateway.Faults{OrderID: "ord0000000"}, answers: !s.signs},
+		"limits":                 {fault: gateway.Faults{Status: http.StatusTooManyRequests}},
+		"answers 502":            {fault: gateway.Faults{Status: http.StatusBadGateway}},
+		"refuses connections":    {fault: gateway.Faults{Refuse: true}},
+		"hangs up":               {fault: gateway.Faults{Cut: true}},
+		"truncates its answers":  {fault: gateway.Faults{Truncate: true}},
+		"signs with another key": {fault: gateway.Faults{BadSignature: true}, answers: !s.signs},
+		"says another amount":    {fault: gateway.Faults{Amount: "9999"}, answers: true},
+		"names another order":    {fault: gateway.Faults{OrderID: id(n)}, answers: !s.signs},
+		"names an unknown order": {fault: gateway.Faults{OrderID: "ORD9999999"}, answers: !s.signs},
+		"names it in lower case": {fault: gateway.Faults{OrderID: "ord0000000"}, answers: !s.signs},
 	} {
 		if f.answers && f.fault.Amount == "" {
-			continue // of this provider it is no lie
+			continue // this provider's answers have neither a signature nor an order
 		}
 		require.NoError(t, s.fake.SetFaults(f.fault))
 		for _, o := range orders {
@@ -202,8 +204,8 @@ func liesAndLimits(t *testing.T, s *Shop) {
 		_, credits := s.settled()
 		assert.Zero(t, credits, name)
 		if f.answers {
-			// An inbox tries again what the merchant's records don't know, and observes
-			// after it has settled.
+			// An inbox tries an unexpected event again, and calls the observer after it
+			// has stored the outcome.
 			require.Eventually(t, func() bool { return s.refused(payack.ReasonUnexpected, payack.ReasonUnconfirmed) >= n }, soon, 5*time.Millisecond, name)
 		}
 	}
@@ -218,7 +220,7 @@ func liesAndLimits(t *testing.T, s *Shop) {
 	assert.Zero(t, s.credited[stranger.OrderID])
 }
 
-// A record with the handle of another order gets no second credit for it.
+// anotherOrder: an order whose record has the handle of a paid order is not credited.
 func anotherOrder(t *testing.T, s *Shop) {
 	ctx, r := t.Context(), s.reconciler(t)
 	mine, other := s.order(t, id(1)), s.order(t, id(2))
@@ -233,7 +235,7 @@ func anotherOrder(t *testing.T, s *Shop) {
 	for round := range 3 {
 		for i, o := range []reconcile.Order{other, mixed} {
 			answer, err := r.Ask(ctx, o)
-			if s.signs { // the answer says whose it is, or there is none
+			if s.signs { // the answer names its order, or there is none
 				assert.False(t, answer.Paid())
 				assert.False(t, answer.Delivered)
 				if err != nil {
@@ -246,7 +248,7 @@ func anotherOrder(t *testing.T, s *Shop) {
 			s.drain(t)
 			if s.inbox == nil {
 				assert.Equal(t, 2*round+i+1, s.refused(payack.ReasonConflict))
-			} else { // which revives a dead one by and by, and observes after it has settled
+			} else { // an inbox revives a dead event later, and calls the observer after that
 				require.Eventually(t, func() bool { return s.refused(payack.ReasonConflict) > i }, soon, 5*time.Millisecond)
 			}
 		}
@@ -260,7 +262,8 @@ func anotherOrder(t *testing.T, s *Shop) {
 	assert.Equal(t, 1, credits)
 }
 
-// An old answer in place of a new one settles no other order, and nothing twice.
+// replays: an old answer in place of a new one settles neither another order nor the
+// same order twice.
 func replays(t *testing.T, s *Shop) {
 	ctx, r := t.Context(), s.reconciler(t)
 	mine, other := s.order(t, id(1)), s.order(t, id(2))
@@ -271,14 +274,14 @@ func replays(t *testing.T, s *Shop) {
 		s.replay = s.answer
 		return answer, err
 	}
-	answer, err := ask(mine) // from here on it is the answer to everything
+	answer, err := ask(mine) // it replaces all later answers
 	require.NoError(t, err)
 	assert.False(t, answer.Paid())
 	require.NoError(t, s.fake.Pay(mine.OrderID))
 	require.NoError(t, s.fake.Wait(ctx))
 	answer, err = ask(mine)
 	require.NoError(t, err)
-	assert.False(t, answer.Delivered, "the answer of a time when it was pending")
+	assert.False(t, answer.Delivered, "a replayed answer that the payment is pending")
 
 	s.mu.Lock()
 	s.replay = nil
@@ -288,7 +291,7 @@ func replays(t *testing.T, s *Shop) {
 	assert.Equal(t, s.signs, answer.Signed)
 	require.True(t, answer.Paid())
 	for range 2 {
-		if s.signs { // otherwise nothing of an answer says whose it is
+		if s.signs { // other answers do not name their order
 			_, err = ask(other)
 			require.ErrorIs(t, err, client.ErrMismatch)
 		}
@@ -301,8 +304,8 @@ func replays(t *testing.T, s *Shop) {
 	assert.Equal(t, 1, credits)
 }
 
-// Who asks for everything gets what is pending, too, where a callback could say so,
-// and it is no payment.
+// notFinal: with NotFinal, a pending payment is delivered if the provider has a
+// callback for it, and it is not credited.
 func notFinal(t *testing.T, s *Shop) {
 	ctx, o := t.Context(), s.order(t, id(1))
 	r, err := reconcile.New(reconcile.Config{Orders: s.open, Accounts: []reconcile.Account{s.account}, NotFinal: true})
@@ -312,7 +315,7 @@ func notFinal(t *testing.T, s *Shop) {
 	assert.False(t, answer.Paid())
 	assert.False(t, answer.Final())
 	assert.NotEmpty(t, answer.Status)
-	assert.Equal(t, s.signs, answer.Delivered, "Ptop has no callback for what is pending")
+	assert.Equal(t, s.signs, answer.Delivered, "Ptop has no callback for a pending payment")
 	if answer.Delivered {
 		assert.Equal(t, payack.OutcomeAccepted, answer.Observation.Outcome)
 	}
