@@ -10,8 +10,8 @@ import (
 	"github.com/payack/payack/client"
 )
 
-// Answers that are broken as the examples in the documents are broken say where
-// and by what.
+// An error names the mistake and its offset for answers that are broken in the same
+// way as the examples in the providers' documents.
 func TestBrokenExamplesAreNamed(t *testing.T) {
 	for body, says := range map[string]string{
 		`{"status":"Approved","order_id":"ORD1000001","amount:"100"}`: "a name without its closing quote, so that its colon is within the quotes at byte 54",

@@ -27,7 +27,7 @@ import (
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// calls are all that clients can ask, each with a valid request.
+// calls are all calls of the clients, each with a valid request.
 func calls(t *testing.T, base string) map[string]func(context.Context) error {
 	ptop, pts, payatom := newPtop(t, base), newPTS(t, base), newPayatom(t, base)
 	return callsOf(ptop, pts, payatom)
@@ -95,7 +95,7 @@ func callsOf(ptop *client.Ptop, pts *client.PTS, payatom *client.Payatom) map[st
 	}
 }
 
-// repeated are the calls that do no harm a second time.
+// repeated are the repeatable calls.
 var repeated = []string{
 	"ptop check", "ptop payout", "ptop confirm", "pts query", "pts withdraw query", "pts balance", "pts confirm",
 	"payatom polling", "payatom payout status", "payatom balance", "payatom data", "payatom confirm",
@@ -107,8 +107,7 @@ func secrets() []string {
 		strings.Split(merchant.PrivatePEM, "\n")[3]}
 }
 
-// silent checks that nothing that an error can be made to show holds a secret
-// or an address.
+// silent checks that an error shows no secret and no address, however it is printed.
 func silent(t *testing.T, err error, more ...string) {
 	t.Helper()
 	var all strings.Builder
@@ -138,7 +137,7 @@ func silent(t *testing.T, err error, more ...string) {
 }
 
 func TestFaults(t *testing.T) {
-	hang := func(r *http.Request) { // until the client has given up
+	hang := func(r *http.Request) { // until the client gives up
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	}
@@ -212,7 +211,7 @@ func TestFaults(t *testing.T) {
 			}))
 			defer s.Close()
 			ptopC, ptsC, payatomC := ptopConfig(s.URL), ptsConfig(s.URL), payatomConfig(s.URL)
-			payatomC.MaxResponse = client.DefaultMaxResponse // of reconciliations too
+			payatomC.MaxResponse = client.DefaultMaxResponse // overrides the default for reconciliations
 			if errors.Is(c.cause, context.DeadlineExceeded) {
 				ptopC.Timeout = 100 * time.Millisecond
 				ptsC.HTTPClient = &http.Client{Timeout: 100 * time.Millisecond}
@@ -231,7 +230,7 @@ func TestFaults(t *testing.T) {
 				}
 				err := some[name](t.Context())
 				if err == nil {
-					// What is not signed and not documented can't be told from a good answer.
+					// An unsigned and undocumented answer can't be told from a good one.
 					assert.True(t, c.kind == nil, name)
 					continue
 				}
@@ -255,9 +254,9 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A caller's client that follows redirects is not changed and makes no
-// difference.
-func TestTheCallersClient(t *testing.T) {
+// A caller's http.Client that follows redirects is not changed, and redirects are
+// not followed.
+func TestRedirectsAreNotFollowedByTheCallersClient(t *testing.T) {
 	followed := 0
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/to" {
@@ -309,9 +308,8 @@ func TestBaseURL(t *testing.T) {
 	}
 }
 
-// TestCredentialsThatCanNeverWork has each credential mangled as terminals, files
-// and templates do it.
-func TestCredentialsThatCanNeverWork(t *testing.T) {
+// Constructors refuse credentials that a terminal, a file or a template has mangled.
+func TestMangledCredentialsAreRefused(t *testing.T) {
 	secret := payack.NewSecret
 	for member, build := range map[string]func(text string) error{
 		"ptop: WebsiteID": func(text string) error {
@@ -453,8 +451,8 @@ func TestConfigurations(t *testing.T) {
 	}
 }
 
-// An error page that repeats our request must not put its secrets in a log, in
-// whatever spelling, and not in part.
+// An error page that repeats our request must not bring its secrets into a log, in
+// any spelling and not even in part.
 func TestSecretsAreRedacted(t *testing.T) {
 	const hostile = `k/é"<&+ey-0123456789`
 	echo := func(spell func(string) string) string {
@@ -534,7 +532,7 @@ func TestPrintersShowNoSecret(t *testing.T) {
 	assert.Contains(t, all.String(), "client.PTS{…}")
 }
 
-// Retries are counted under a clock of the test's own.
+// The number of attempts and the pauses between them, under a fake clock.
 func TestRetries(t *testing.T) {
 	for name, fault := range map[string]func() (*http.Response, error){
 		"no response": func() (*http.Response, error) { return nil, errors.New("no route") },
@@ -560,7 +558,7 @@ func TestRetries(t *testing.T) {
 				o := client.Options{HTTPClient: transport, Retries: 4}
 				a, b, c := ptopConfig("https://api.example"), ptsConfig("https://api.example"), payatomConfig("https://api.example")
 				a.Options, b.Options, c.Options = o, o, o
-				// PTS wants ten digits, and a bubble's clock begins in 2000.
+				// PTS requires ten digits, and the clock of synctest begins in 2000.
 				b.Now = func() time.Time { return time.Now().AddDate(20, 0, 0) }
 				ptop, err := client.NewPtop(a)
 				require.NoError(t, err)
@@ -589,7 +587,7 @@ func TestRetries(t *testing.T) {
 		})
 	}
 
-	synctest.Test(t, func(t *testing.T) { // a context that ends stops them
+	synctest.Test(t, func(t *testing.T) { // the end of the context ends the retries
 		n := 0
 		c := ptopConfig("https://api.example")
 		c.Options = client.Options{Retries: 1 << 20, HTTPClient: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
@@ -612,7 +610,7 @@ func TestRetries(t *testing.T) {
 		assert.LessOrEqual(t, n, 1)
 	})
 
-	synctest.Test(t, func(t *testing.T) { // each attempt has its own time
+	synctest.Test(t, func(t *testing.T) { // each attempt has its own timeout
 		n := 0
 		c := ptopConfig("https://api.example")
 		c.Options = client.Options{Timeout: time.Second, HTTPClient: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {

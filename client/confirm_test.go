@@ -20,8 +20,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// confirms are the confirm methods of clients with these options, each with an
-// event to be confirmed, and how long the client says that it takes at most.
+// confirms returns the Confirm methods of clients with these options, each with an
+// event to confirm and the client's ConfirmTimeout.
 func confirms(t *testing.T, o client.Options) map[string]struct {
 	ask    func(context.Context) error
 	atMost time.Duration
@@ -56,12 +56,12 @@ func confirms(t *testing.T, o client.Options) map[string]struct {
 	}
 }
 
-// A provider that doesn't answer takes a receiver's time no longer than its
-// client says, with all repetitions, whatever the context allows.
-func TestConfirmTakesNoLongerThanItSays(t *testing.T) {
+// If the provider does not answer, Confirm takes at most ConfirmTimeout with all its
+// repetitions, even if the context allows more.
+func TestConfirmTakesAtMostConfirmTimeout(t *testing.T) {
 	for name, c := range map[string]struct {
 		options client.Options
-		fails   bool // at once, instead of hanging
+		fails   bool // the provider fails at once instead of hanging
 		atMost  time.Duration
 		asked   int
 	}{
@@ -104,8 +104,8 @@ func TestConfirmTakesNoLongerThanItSays(t *testing.T) {
 	assert.Less(t, client.DefaultConfirmTimeout, middleware.DefaultDeadline)
 }
 
-// The first attempt has half of the time, so that a provider that is slow every
-// time is waited for.
+// The first attempt gets half of the time, so Confirm succeeds with a provider that
+// is always slow.
 func TestConfirmWaitsForASlowProvider(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -125,7 +125,7 @@ func TestConfirmWaitsForASlowProvider(t *testing.T) {
 		assert.ErrorIs(t, err, client.ErrResponse, "it came, and was empty")
 		assert.Equal(t, 1, asked)
 
-		// A context that ends earlier counts.
+		// An earlier deadline of the context wins.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
@@ -135,8 +135,8 @@ func TestConfirmWaitsForASlowProvider(t *testing.T) {
 	})
 }
 
-// A constructor can learn from the hook alone how long it takes; it calls no
-// function that it doesn't know.
+// A receiver's constructor finds the ConfirmTimeout of a hook, and calls no hook that
+// is not a method of a client.
 func TestConfirmTimeoutOfAHook(t *testing.T) {
 	ptop, pts, payatom := newPtop(t, "https://api.example"), newPTS(t, "https://api.example"), newPayatom(t, "https://api.example")
 	c := ptsConfig("https://api.example")
@@ -169,11 +169,11 @@ func TestConfirmTimeoutOfAHook(t *testing.T) {
 	assert.Equal(t, asked{}, got(confirming.Timeout[*payack.PTSEvent](nil)))
 }
 
-// One byte-order mark in front of an answer is skipped, two are not.
+// One byte-order mark before an answer is skipped, but not two.
 func TestByteOrderMark(t *testing.T) {
 	const mark = "\ufeff"
 	sealed := ptsAnswer(t, verify.PTSPaymentResponse, ptsCreated(), true)
-	// answers are good ones, by call.
+	// answers are valid answers by call.
 	answers := map[string]string{
 		"ptop create":           `{"success":true,"transaction_id":"T1","payment_url":"https://pay.example/T1"}`,
 		"ptop check":            `{"status":1,"amount":5}`,
@@ -215,18 +215,19 @@ func TestByteOrderMark(t *testing.T) {
 			assert.False(t, isUnconfirmed(err))
 		}
 	}
-	// What a failure says is read past one, too.
+	// It is skipped in an answer of failure too.
 	var e *client.Error
 	err := calls(t, says(t, 400, mark+`{"success":false,"message":"why"}`).URL)["ptop create"](t.Context())
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, "why", e.Message)
-	// The unsigned JSON that is passed on is JSON.
+	// JSON of a report does not contain it.
 	report, err := newPayatom(t, says(t, 200, mark+`{"balance":"5"}`).URL).PayoutStatus(t.Context(), "P1")
 	require.NoError(t, err)
 	assert.Equal(t, `{"balance":"5"}`, string(report.JSON))
 }
 
-// order_ids that could share a hash are refused before anything is sent.
+// An order_id whose hash could be that of another one is refused before anything is
+// sent.
 func TestPayatomLongOrderIDs(t *testing.T) {
 	g := says(t, 200, `{"hash_value":"x","status":"ok"}`)
 	payatom := newPayatom(t, g.URL)
@@ -260,7 +261,7 @@ func TestPayatomLongOrderIDs(t *testing.T) {
 	assert.Contains(t, g.only(t).Body, long[:63])
 }
 
-// The handle of the merchant's record is asked by, where there is one.
+// Confirm asks by the ref_code of the merchant's record, if there is one.
 func TestPayatomConfirmAsksByTheMerchantsRecord(t *testing.T) {
 	for name, c := range map[string]struct {
 		expected payack.Expectation
@@ -294,8 +295,8 @@ func TestPayatomConfirmAsksByTheMerchantsRecord(t *testing.T) {
 	}
 }
 
-// What the gateway says when it declines: that there is no such ref_code refutes
-// it for good, whatever else it says is asked again.
+// If the gateway declines because the ref_code does not exist, the event is refuted
+// for good. After any other refusal the caller asks again.
 func TestPayatomConfirmDeclined(t *testing.T) {
 	ask := func(status int, body string, unknown func(string) bool) error {
 		c := payatomConfig(says(t, status, body).URL)
@@ -333,7 +334,7 @@ func TestPayatomConfirmDeclined(t *testing.T) {
 		assert.ErrorIs(t, err, client.ErrDeclined, message)
 		assert.NotErrorIs(t, err, client.ErrNotFound, message)
 	}
-	// By HTTP status: what was understood may refute, what may pass does not.
+	// Only an HTTP status that says that the request was understood can refute.
 	for status, refutes := range map[int]bool{200: true, 400: true, 404: true, 422: true, 401: false, 403: false, 408: false, 429: false, 500: false, 503: false} {
 		assert.Equal(t, refutes, isUnconfirmed(ask(status, said("no such ref_code"), nil)), status)
 	}
@@ -346,22 +347,22 @@ func TestPayatomConfirmDeclined(t *testing.T) {
 			assert.False(t, isUnconfirmed(ask(status, body, nil)), body)
 		}
 	}
-	// The gateway's own words, once they are known.
+	// UnknownRefCode replaces the words.
 	own := func(message string) bool { return message == "E17" }
 	assert.True(t, isUnconfirmed(ask(200, said("E17"), own)))
 	assert.False(t, isUnconfirmed(ask(200, said("no such ref_code"), own)))
-	// StatusPolling says the same, and confirms nothing.
+	// StatusPolling returns the same as ErrNotFound.
 	_, err := newPayatom(t, says(t, 200, said("no such ref_code")).URL).StatusPolling(t.Context(), client.PayatomQuery{RefCode: "R1"})
 	assert.ErrorIs(t, err, client.ErrNotFound)
 	assert.ErrorIs(t, err, client.ErrDeclined)
 	assert.False(t, isUnconfirmed(err))
-	// And a payin's answer is not taken for one about a ref_code.
+	// The same answer to a payin is not about a ref_code.
 	_, err = newPayatom(t, says(t, 200, said("no such order")).URL).Payin(t.Context(), payin())
 	assert.ErrorIs(t, err, client.ErrDeclined)
 	assert.NotErrorIs(t, err, client.ErrNotFound)
 }
 
-// Ptop's answer that says that it failed confirms nothing, whatever its status.
+// An answer of Ptop that reports a failure confirms nothing, whatever its status.
 func TestPtopDeniedAnswers(t *testing.T) {
 	ev := &payack.PtopEvent{Success: true, TransactionID: "T1", OrderID: "O1"}
 	for _, status := range []string{"0", "1", "2"} {

@@ -16,8 +16,8 @@ import (
 
 var quiet = middleware.Options{Logger: slog.New(slog.DiscardHandler)}
 
-// A payment is created and paid, PTS calls back, is asked, and only then the
-// merchant's function runs. The gateway here is a fake one.
+// A payment is created and paid. PTS calls back, the receiver asks PTS to confirm,
+// and only then the merchant's function runs. The gateway is a fake.
 func ExamplePTS_Confirm() {
 	gw, err := gateway.NewPTS(gateway.PTSConfig{})
 	if err != nil {
@@ -63,8 +63,8 @@ func ExamplePTS_Confirm() {
 	// acknowledged: true
 }
 
-// The same with Payatom. Its query goes by the ref_code of the webhook, and what
-// it answers about order, amount and status must be what the webhook says.
+// The same with Payatom. The receiver asks by the webhook's ref_code, and order,
+// amount and status of the answer must be those of the webhook.
 func ExamplePayatom_Confirm() {
 	gw, err := gateway.NewPayatom(gateway.PayatomConfig{})
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// respond is a provider's server that always says the same.
+// respond returns a provider's server that always gives the same answer.
 func respond(body string) *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
 }
@@ -54,8 +54,8 @@ func ExamplePtop_CreatePayment() {
 	// Output: T1 https://pay.example/T1
 }
 
-// Confirm is one line of the handler's configuration: nothing is credited
-// before Ptop, asked, has said that it is paid, and how much.
+// Confirm is one line of the handler's configuration. Nothing is credited before
+// Ptop has confirmed that it is paid, and how much.
 func ExamplePtop_Confirm() {
 	provider := respond(`{"status":1,"amount":100.50}`)
 	defer provider.Close()
@@ -165,7 +165,7 @@ func ExamplePayatom_Payin() {
 
 type examplePair struct{ private, public string }
 
-// examplePEM stands for a key pair of a back office.
+// examplePEM stands for a key pair from PTS's back office.
 func examplePEM() examplePair {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

@@ -18,9 +18,9 @@ import (
 
 type connKey struct{}
 
-// tired is a server that keeps connections alive and breaks every second request
-// on one off, as a gateway does that has just closed it. It counts the requests
-// of each connection.
+// tired is a server that keeps connections alive, but aborts every second request of
+// a connection, like a gateway that has just closed it. It counts the requests of
+// each connection.
 type tired struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -49,9 +49,9 @@ func newTired(t *testing.T) *tired {
 	return s
 }
 
-// What is sent once never meets a connection that was kept alive; what may be
-// repeated does.
-func TestWhatIsSentOnceHasItsOwnConnection(t *testing.T) {
+// A call that is sent only once never uses a kept-alive connection; a repeatable call
+// does.
+func TestCallsThatAreSentOnceUseNewConnections(t *testing.T) {
 	for name, own := range map[string]http.RoundTripper{
 		"the default transport": nil,
 		"one of the merchant's": &http.Transport{MaxIdleConnsPerHost: 4},
@@ -59,7 +59,7 @@ func TestWhatIsSentOnceHasItsOwnConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, call := range sortedKeys(calls(t, "http://127.0.0.1:1")) {
 				if call == "payatom data" {
-					continue // a GET, which net/http itself sends again
+					continue // net/http itself repeats a GET
 				}
 				s := newTired(t)
 				ptopC, ptsC, payatomC := ptopConfig(s.URL), ptsConfig(s.URL), payatomConfig(s.URL)
@@ -73,7 +73,7 @@ func TestWhatIsSentOnceHasItsOwnConnection(t *testing.T) {
 				payatom, err := client.NewPayatom(payatomC)
 				require.NoError(t, err)
 				all := callsOf(ptop, pts, payatom)
-				// A query of the same client leaves a connection behind.
+				// A query of the same client leaves a kept-alive connection.
 				before := map[byte]string{'o': "ptop check", 's': "pts query", 'y': "payatom polling"}[call[len("pt")]]
 				assert.Error(t, all[before](t.Context()))
 				err = all[call](t.Context())
@@ -87,8 +87,8 @@ func TestWhatIsSentOnceHasItsOwnConnection(t *testing.T) {
 	}
 }
 
-// Another kind of transport is asked to close, which is all that can be done.
-func TestOtherTransportsAreAskedToClose(t *testing.T) {
+// A Transport that is no *http.Transport gets these requests with Close set.
+func TestOtherTransportsGetCloseSet(t *testing.T) {
 	g := says(t, 200, `{}`)
 	var closes []bool
 	c := ptsConfig(g.URL)

@@ -25,12 +25,12 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// The circle: the client creates at a fake gateway, the gateway's callback
-// arrives at a receiver over HTTP, the receiver asks the gateway through the
-// same client, and the gateway sees the answer. Client and gateway share no
-// code but the envelopes and package verify.
+// A circle: the client creates a payment at a fake gateway, the gateway posts the
+// callback to a receiver over HTTP, the receiver asks the gateway through the same
+// client to confirm it, and the gateway gets the receiver's answer. Client and
+// gateway share no code but packages envelope and verify.
 
-// fake is what the three gateways have in common.
+// fake is implemented by the three fake gateways.
 type fake interface {
 	Close()
 	Pay(id string) error
@@ -41,14 +41,14 @@ type fake interface {
 	Redeliver(context.Context, gateway.Delivery) (gateway.Delivery, error)
 }
 
-// shop is a merchant's server: it keeps what its function was called with, and
-// what became of each delivery.
+// shop is a merchant's server. It records the calls of its function and the outcome
+// of each delivery.
 type shop struct {
 	*httptest.Server
 	mux *http.ServeMux
 
 	mu      sync.Mutex
-	fails   int      // how many calls are still to fail
+	fails   int      // the number of further calls that fail
 	calls   int      // all calls of the function
 	settled []string // order and confirmed amount of each call that returned nil for a paid event
 	noted   []string // orders of events that are not paid
@@ -97,7 +97,7 @@ func (s *shop) take(orderID string, ev payack.Event) error {
 	return nil
 }
 
-// state returns what was settled, all calls of the function, and what was
+// state returns what was settled, the number of calls of the function, and what was
 // observed.
 func (s *shop) state() (settled []string, calls int, seen []string) {
 	s.mu.Lock()
@@ -117,7 +117,7 @@ type answered struct {
 	Body   string
 }
 
-// setup varies a circle; the zero value does not.
+// setup has the variations of a circle. The zero value has none.
 type setup struct {
 	gateway gateway.Options
 	client  client.Options
@@ -132,7 +132,7 @@ type setup struct {
 	numbers  []payack.Scheme
 	schemes  []payack.Scheme
 	polling  client.PayatomPolling
-	received payack.Scheme // which scheme events must report
+	received payack.Scheme // the scheme that events must report
 }
 
 func (s *setup) clientOptions() client.Options {
@@ -160,7 +160,7 @@ func (s *setup) gatewayOptions() gateway.Options {
 	return o
 }
 
-// circle is one provider's.
+// circle is the circle of one provider.
 type circle struct {
 	fake
 	shop *shop
@@ -171,16 +171,17 @@ type circle struct {
 	setPaid, setFailed func(id string) error
 	// fail makes it fail, with a callback.
 	fail func(id string) error
-	// claim sends a callback that says paid, whatever is true; with another
-	// amount than the true one where there is an amount; under a wrong key.
+	// claim sends a callback that says paid, although the payment may not be: with
+	// another amount if there is one, or signed with a wrong key.
 	claim, claimMore, forge func(ctx context.Context, id string) (gateway.Delivery, error)
 	// query is the path of the query.
 	query string
-	// settles is what the function gets for a payment.
+	// settles is what the function must get for a payment.
 	settles func(id string) string
 
-	// ok is for what was accepted, again for what could not be processed yet,
-	// rejected for what verified and is not true, forged for what did not verify.
+	// The expected answers to a callback: ok if it is accepted, again if it could not
+	// be processed, rejected if it verifies and is refuted, forged if it does not
+	// verify.
 	ok, again, rejected, forged answered
 }
 
@@ -208,7 +209,7 @@ func (c *circle) pay(t *testing.T, id string) gateway.Delivery {
 	return all[len(all)-1]
 }
 
-// answers are those that the gateway saw.
+// answers returns the answers that the gateway got.
 func answers(d gateway.Delivery) (out []answered) {
 	for _, a := range d.Attempts {
 		out = append(out, answered{a.Status, a.Body})
@@ -223,8 +224,8 @@ func times[T any](n int, v T) (out []T) {
 	return out
 }
 
-// accepted checks that nothing was settled before, and that a delivery sent
-// now is taken.
+// accepted checks that nothing was settled before and that a new delivery is
+// accepted.
 func (c *circle) accepted(t *testing.T, id string, d gateway.Delivery) {
 	t.Helper()
 	settled, _, _ := c.shop.state()
@@ -391,7 +392,7 @@ func newPayatomCircle(t *testing.T, s *setup) *circle {
 			if p, found := gw.Payment(id); err == nil {
 				assert.True(t, found)
 				assert.Equal(t, []string{p.HashValue, p.ConnectURL, "100.50"}, []string{made.HashValue, made.ConnectURL, p.RequestedAmount})
-				page, err := http.Get(made.ConnectURL) // where the customer goes
+				page, err := http.Get(made.ConnectURL) // as the customer does
 				if assert.NoError(t, err) {
 					_ = page.Body.Close()
 					assert.Equal(t, http.StatusOK, page.StatusCode)
@@ -429,7 +430,7 @@ func payatomClient(t *testing.T, gw *gateway.Payatom, s *setup) *client.Payatom 
 	return c
 }
 
-// circles runs a test for each provider, over a circle of its own.
+// circles runs a test for each provider, with a new circle.
 func circles(t *testing.T, s func() *setup, test func(t *testing.T, p payack.Provider, c *circle, s *setup)) {
 	t.Parallel()
 	for p, open := range map[payack.Provider]func(*testing.T, *setup) *circle{
@@ -448,8 +449,8 @@ func circles(t *testing.T, s func() *setup, test func(t *testing.T, p payack.Pro
 
 const order = "ORD-0000001"
 
-// TestCircle: create, pay, callback, confirm, settle once, acknowledge; and
-// whatever is sent again is answered as success without asking or settling.
+// TestCircle: create, pay, callback, confirm, settle once, acknowledge. A repeated
+// callback is acknowledged without asking or settling.
 func TestCircle(t *testing.T) {
 	circles(t, nil, func(t *testing.T, _ payack.Provider, c *circle, _ *setup) {
 		require.NoError(t, c.create(within(t), order))
@@ -477,8 +478,8 @@ func TestCircle(t *testing.T) {
 	})
 }
 
-// TestCircleRetries: a function that fails is called again by the gateway's
-// retries, each time after a confirmation of its own.
+// TestCircleRetries: after the function has failed, each retry of the gateway is
+// confirmed and calls it again.
 func TestCircleRetries(t *testing.T) {
 	circles(t, nil, func(t *testing.T, _ payack.Provider, c *circle, _ *setup) {
 		require.NoError(t, c.create(within(t), order))
@@ -530,8 +531,8 @@ func TestCircleAllAtOnce(t *testing.T) {
 	})
 }
 
-// TestCircleConfirmationDown: while the query fails, in whichever way, the
-// callback is to be sent again; never is it accepted, or refused for good.
+// TestCircleConfirmationDown: while the query fails in any way, the answer asks for
+// the callback again. It is neither accepted nor refused for good.
 func TestCircleConfirmationDown(t *testing.T) {
 	for name, f := range map[string]gateway.Faults{
 		"port closed":     {Refuse: true},
@@ -575,8 +576,8 @@ func TestCircleConfirmationDown(t *testing.T) {
 	}
 }
 
-// TestCircleConfirmationComesBack: the gateway's own retry is accepted when the
-// query is back in time.
+// TestCircleConfirmationComesBack: when the query works again, the gateway's next
+// retry is accepted.
 func TestCircleConfirmationComesBack(t *testing.T) {
 	circles(t, nil, func(t *testing.T, _ payack.Provider, c *circle, _ *setup) {
 		require.NoError(t, c.create(within(t), order))
@@ -595,8 +596,8 @@ func TestCircleConfirmationComesBack(t *testing.T) {
 	})
 }
 
-// TestCircleClientRetries: a short failure of the query is none of the
-// callback's, because the client asks again.
+// TestCircleClientRetries: a callback is accepted in spite of a short failure of the
+// query, because the client repeats it.
 func TestCircleClientRetries(t *testing.T) {
 	patient := func() *setup { return &setup{client: client.Options{Retries: client.DefaultRetries}} }
 	circles(t, patient, func(t *testing.T, _ payack.Provider, c *circle, s *setup) {
@@ -614,8 +615,8 @@ func TestCircleClientRetries(t *testing.T) {
 	})
 }
 
-// TestCircleQueryLags: a callback that says paid while the query still says
-// pending is to be sent again.
+// TestCircleQueryLags: while the query still says pending, the answer to a paid
+// callback asks for it again.
 func TestCircleQueryLags(t *testing.T) {
 	circles(t, nil, func(t *testing.T, _ payack.Provider, c *circle, _ *setup) {
 		require.NoError(t, c.create(within(t), order))
@@ -632,9 +633,9 @@ func TestCircleQueryLags(t *testing.T) {
 	})
 }
 
-// TestCircleLies: a callback that a final answer contradicts is rejected, each
-// time it comes, and the function never runs.
-func TestCircleLies(t *testing.T) {
+// TestCircleContradictedCallback: a callback that a final answer contradicts is
+// rejected each time it comes, and the function never runs.
+func TestCircleContradictedCallback(t *testing.T) {
 	circles(t, nil, func(t *testing.T, _ payack.Provider, c *circle, _ *setup) {
 		require.NoError(t, c.create(within(t), order))
 		require.NoError(t, c.setFailed(order))
@@ -648,8 +649,9 @@ func TestCircleLies(t *testing.T) {
 	})
 }
 
-// TestCircleLiesAboutTheAmount: and does not stand in the way of the true one.
-func TestCircleLiesAboutTheAmount(t *testing.T) {
+// TestCircleContradictedAmount: a callback with a wrong amount is rejected, and the
+// genuine one is accepted after it.
+func TestCircleContradictedAmount(t *testing.T) {
 	circles(t, nil, func(t *testing.T, p payack.Provider, c *circle, _ *setup) {
 		if p == payack.Ptop {
 			t.Skip("ptop's webhook has no amount to lie about")
@@ -672,7 +674,7 @@ func TestCircleLiesAboutTheAmount(t *testing.T) {
 	})
 }
 
-// TestCircleForged: nobody is asked about a callback that does not verify.
+// TestCircleForged: a callback that does not verify causes no query.
 func TestCircleForged(t *testing.T) {
 	circles(t, nil, func(t *testing.T, _ payack.Provider, c *circle, _ *setup) {
 		require.NoError(t, c.create(within(t), order))
@@ -690,8 +692,8 @@ func TestCircleForged(t *testing.T) {
 	})
 }
 
-// TestCircleNotPaid: a callback that claims no money is passed on as such, and
-// nobody is asked.
+// TestCircleNotPaid: a callback that is not paid is passed to the function without a
+// query.
 func TestCircleNotPaid(t *testing.T) {
 	circles(t, nil, func(t *testing.T, _ payack.Provider, c *circle, _ *setup) {
 		require.NoError(t, c.create(within(t), order))
@@ -708,9 +710,9 @@ func TestCircleNotPaid(t *testing.T) {
 	})
 }
 
-// TestCircleQueryOfAnotherOrder: a final answer about something else confirms
-// nothing. (Ptop's documented answer names neither order nor transaction; one
-// that does is played by an edit on the way.)
+// TestCircleQueryOfAnotherOrder: a final answer about another order confirms nothing.
+// (Ptop's documented answer names neither order nor transaction; the test adds them
+// in transit.)
 func TestCircleQueryOfAnotherOrder(t *testing.T) {
 	circles(t, nil, func(t *testing.T, p payack.Provider, c *circle, s *setup) {
 		require.NoError(t, c.create(within(t), order))
@@ -746,8 +748,8 @@ func TestCircleQueryOfAnotherOrder(t *testing.T) {
 	})
 }
 
-// TestCircleCreateIsSentOnce: a create whose answer is lost is not repeated; it
-// was made all the same, is paid, and settled.
+// TestCircleCreateIsSentOnce: a create whose answer is lost is not repeated. Its
+// payment exists, and is settled when it is paid.
 func TestCircleCreateIsSentOnce(t *testing.T) {
 	patient := func() *setup { return &setup{client: client.Options{Retries: 5}} }
 	circles(t, patient, func(t *testing.T, p payack.Provider, c *circle, _ *setup) {
@@ -771,8 +773,8 @@ func TestCircleCreateIsSentOnce(t *testing.T) {
 	})
 }
 
-// TestCircleReadings: each reading of the documents, pinned on the merchant's
-// side, goes all the way round.
+// TestCircleReadings: a circle works for each reading of the documents, pinned on
+// the merchant's side.
 func TestCircleReadings(t *testing.T) {
 	t.Parallel()
 	round := func(name string, open func(*testing.T, *setup) *circle, s *setup) {
@@ -828,8 +830,8 @@ func TestCircleReadings(t *testing.T) {
 	}
 }
 
-// TestCirclePtopPayout: the connection is cut after Ptop has paid, the client
-// sends the same bytes again, and one payout is made.
+// TestCirclePtopPayout: the connection breaks after Ptop has paid, and the client
+// sends the same bytes again. There is only one payout.
 func TestCirclePtopPayout(t *testing.T) {
 	t.Parallel()
 	gw, err := gateway.NewPtop(gateway.PtopConfig{})
@@ -862,11 +864,11 @@ func TestCirclePtopPayout(t *testing.T) {
 			SendingTrx: trx, TransactionID: got.Extra["transaction_id"].String(), ReceiverEmail: "customer@shop.example", Amount: "50.50",
 		}, made[i])
 
-		// By hand, as after a crash: the same one again.
+		// The merchant repeats the call, as after a crash.
 		again, err := ptop.Payout(within(t), payout)
 		require.NoError(t, err)
 		assert.Equal(t, got, again)
-		// The same key for another payout is a mistake, and pays nothing.
+		// The same idempotency key for another payout pays nothing.
 		payout.Amount = payack.NewAmount("60")
 		_, err = ptop.Payout(within(t), payout)
 		assert.ErrorIs(t, err, client.ErrDeclined)
@@ -881,7 +883,7 @@ func TestCirclePtopPayout(t *testing.T) {
 	assert.ErrorIs(t, err, client.ErrRequestSignature)
 }
 
-// TestCirclePtopSandbox: its payments are confirmed like the others.
+// TestCirclePtopSandbox: payments of the sandbox are confirmed like others.
 func TestCirclePtopSandbox(t *testing.T) {
 	t.Parallel()
 	gw, err := gateway.NewPtop(gateway.PtopConfig{})
@@ -909,8 +911,8 @@ func TestCirclePtopSandbox(t *testing.T) {
 	assert.ErrorIs(t, err, client.ErrDeclined)
 }
 
-// TestCirclePTSWithdraw: a withdrawal goes round by ConfirmWithdraw, and its
-// callback at the payments' endpoint is not confirmed, nor the reverse.
+// TestCirclePTSWithdraw: the callback of a withdraw is confirmed by ConfirmWithdraw.
+// It is not confirmed at the endpoint for payments, nor the reverse.
 func TestCirclePTSWithdraw(t *testing.T) {
 	t.Parallel()
 	gw, err := gateway.NewPTS(gateway.PTSConfig{
@@ -961,7 +963,8 @@ func TestCirclePTSWithdraw(t *testing.T) {
 	settled, _, _ = withdraws.state()
 	assert.Equal(t, []string{"OUT-0000001 100.50 PHP"}, settled)
 
-	// Whoever relays callbacks chooses the endpoint; the signature holds at both.
+	// A relay may post a callback to the wrong endpoint, where its signature verifies
+	// too.
 	paid[0].URL, out[0].URL = out[0].URL, paid[0].URL
 	for i, d := range []gateway.Delivery{paid[0], out[0]} {
 		d, err := gw.Redeliver(within(t), d)
@@ -979,8 +982,8 @@ func TestCirclePTSWithdraw(t *testing.T) {
 	assert.True(t, got.Paid())
 }
 
-// TestCirclePTSBalance: the signature of a balance covers no figure, so a lie
-// about one verifies; a wrong signature does not.
+// TestCirclePTSBalance: an answer with a wrong figure verifies, because the signature
+// covers no figures. A wrong signature is refused.
 func TestCirclePTSBalance(t *testing.T) {
 	t.Parallel()
 	gw, err := gateway.NewPTS(gateway.PTSConfig{})
@@ -997,8 +1000,8 @@ func TestCirclePTSBalance(t *testing.T) {
 	assert.ErrorIs(t, err, payack.ErrSignature)
 }
 
-// TestCirclePTSAnotherTransaction: the query's transaction must be the
-// callback's.
+// TestCirclePTSAnotherTransaction: an answer with another transaction than the
+// callback's confirms nothing.
 func TestCirclePTSAnotherTransaction(t *testing.T) {
 	t.Parallel()
 	gw, err := gateway.NewPTS(gateway.PTSConfig{Options: gateway.Options{Retries: -1}})
@@ -1026,8 +1029,8 @@ func TestCirclePTSAnotherTransaction(t *testing.T) {
 	assert.Equal(t, times(3, "rejected unconfirmed"), seen)
 }
 
-// TestCirclePayatomPolling: each set of members is answered, and the answer is
-// as far as it is signed what the gateway knows.
+// TestCirclePayatomPolling: the gateway answers each set of members, and the signed
+// members of the answer are the gateway's.
 func TestCirclePayatomPolling(t *testing.T) {
 	t.Parallel()
 	gw, err := gateway.NewPayatom(gateway.PayatomConfig{})
@@ -1067,8 +1070,8 @@ func TestCirclePayatomPolling(t *testing.T) {
 	}
 }
 
-// TestCirclePayatomReceivedAmount: what came in is settled, not what was asked
-// for.
+// TestCirclePayatomReceivedAmount: the received amount is settled, not the requested
+// one.
 func TestCirclePayatomReceivedAmount(t *testing.T) {
 	t.Parallel()
 	c := newPayatomCircle(t, &setup{})
@@ -1079,8 +1082,8 @@ func TestCirclePayatomReceivedAmount(t *testing.T) {
 	assert.Equal(t, []string{order + " 90"}, settled)
 }
 
-// TestCirclePayatomRefunded: an approval that comes when the money has gone
-// back is not credited: not yet while the refund runs, and never after.
+// TestCirclePayatomRefunded: an approval that comes after a refund has begun is not
+// credited. While the refund is in progress, the callback is asked for again.
 func TestCirclePayatomRefunded(t *testing.T) {
 	t.Parallel()
 	c := newPayatomCircle(t, &setup{})
@@ -1101,8 +1104,8 @@ func TestCirclePayatomRefunded(t *testing.T) {
 	}
 }
 
-// TestCirclePayatomMovedBorders: a genuine hash under another order, or with
-// another payment's ref_code, is told from the genuine webhook by asking.
+// TestCirclePayatomMovedBorders: a query refutes a webhook that has a genuine hash
+// but another order, or another payment's ref_code.
 func TestCirclePayatomMovedBorders(t *testing.T) {
 	t.Parallel()
 	for _, polling := range []client.PayatomPolling{client.PollingAll, client.PollingNewer} {
@@ -1116,17 +1119,18 @@ func TestCirclePayatomMovedBorders(t *testing.T) {
 		signer, err := verify.NewPayatomSigner(gw.SecretKey())
 		require.NoError(t, err)
 		hash := signer.PostHash(order, "100.50", "Approved")
-		// Asked with the order, the gateway says that there is no such payment. Asked
-		// by ref_code alone, it tells, signed, of another order. Both refute.
+		// To a query with the order, the gateway answers that the payment does not
+		// exist. To one by ref_code alone, it gives a signed answer about another order.
+		// Both refute.
 		const told = "rejected unconfirmed"
 		for _, step := range []struct {
 			want string
 			move func(*gateway.PayatomCallback)
 		}{
-			{told, func(c *gateway.PayatomCallback) { // a digit of the order becomes the amount's first
+			{told, func(c *gateway.PayatomCallback) { // the order's last digit becomes the amount's first
 				c.OrderID, c.ReceivedAmount = strings.TrimSuffix(order, "1"), "1100.50"
 			}},
-			{told, func(c *gateway.PayatomCallback) { // and the reverse
+			{told, func(c *gateway.PayatomCallback) { // the reverse
 				c.OrderID, c.ReceivedAmount = order+"10", "0.50"
 			}},
 			{told, func(c *gateway.PayatomCallback) { c.RefCode = other.RefCode }},
@@ -1145,9 +1149,8 @@ func TestCirclePayatomMovedBorders(t *testing.T) {
 	}
 }
 
-// TestCirclePayatomAsksByTheRecord: a genuine webhook that was relayed with
-// another ref_code, or with none, is confirmed by the ref_code that the merchant
-// kept.
+// TestCirclePayatomAsksByTheRecord: a genuine webhook that was relayed with another
+// ref_code, or without one, is confirmed by the ref_code in the merchant's record.
 func TestCirclePayatomAsksByTheRecord(t *testing.T) {
 	t.Parallel()
 	s := &setup{payatom: gateway.PayatomConfig{Options: gateway.Options{Retries: -1}}}

@@ -16,22 +16,21 @@ import (
 	"github.com/payack/payack/internal/vectors"
 )
 
-// received is a request as a provider sees it.
+// received is a request as a provider gets it.
 type received struct {
 	Method, Path, Type string
 	Header             http.Header
 	Body               string
 }
 
-// stub is a small server that keeps what it receives.
+// stub is a server that keeps its requests.
 type stub struct {
 	*httptest.Server
 	mu  sync.Mutex
 	got []received
 }
 
-// newStub answers with what answer returns for the n-th request, counted
-// from 0.
+// newStub starts a stub that sends answer(n) for the n-th request, counted from 0.
 func newStub(t *testing.T, answer func(n int, r received) (status int, body string)) *stub {
 	t.Helper()
 	g := &stub{}
@@ -51,7 +50,7 @@ func newStub(t *testing.T, answer func(n int, r received) (status int, body stri
 	return g
 }
 
-// says answers everything alike.
+// says starts a stub that gives every request the same answer.
 func says(t *testing.T, status int, body string) *stub {
 	return newStub(t, func(int, received) (int, string) { return status, body })
 }
@@ -83,7 +82,7 @@ const (
 	payatomAPI  = "payatom-api-key-0123456789"
 )
 
-// clock is the time that PTS's requests are made at.
+// clock is the time of PTS's requests.
 var clock = time.Unix(1700000000, 0)
 
 func once() client.Options {

@@ -66,7 +66,7 @@ func TestPayatomCompare(t *testing.T) {
 	assert.Empty(t, differences(t, paise, client.PayatomBooks{Records: records(record("A", "500.50", "Approved")), MinorDigits: 2}))
 	assert.Equal(t, []string{"other amount A"}, differences(t, paise, client.PayatomBooks{Records: records(record("A", "500.50", "Approved"))}))
 
-	// The records' error ends it, and what is missing here can't be known then.
+	// An error of the records ends the comparison before orders can be missing here.
 	gone := errors.New("the database is gone")
 	var got []error
 	for diff, err := range day.Compare(client.PayatomBooks{Records: func(yield func(client.PayatomRecord, error) bool) {
@@ -81,8 +81,8 @@ func TestPayatomCompare(t *testing.T) {
 	}
 }
 
-// The day of a gateway against books in which one callback was lost, one order was
-// never known, and one amount is another.
+// A gateway's day is compared with books in which one callback was lost, one order is
+// unknown, and one amount differs.
 func TestPayatomReconciliationAgainstAGateway(t *testing.T) {
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for _, paise := range []bool{false, true} {
@@ -137,7 +137,7 @@ func dayBody(rows int) string {
 	return `{"status":"success","message":"Success","data":[` + b.String() + `],"page":1}`
 }
 
-// A day has as many rows as it has: the bounds of callbacks don't apply.
+// The bounds for callbacks do not apply to the rows of a day.
 func TestPayatomReconcileAnswers(t *testing.T) {
 	g := says(t, 200, dayBody(20000)) // some 5 MB
 	c := newPayatom(t, g.URL)
@@ -185,7 +185,7 @@ func TestPayatomReconcileAnswers(t *testing.T) {
 	}
 }
 
-// What is asked, to the byte, and that no answer shows a secret.
+// The bytes of the requests for lists, and errors that show no secret.
 func TestPayatomListRequests(t *testing.T) {
 	sum := sha256.Sum256([]byte("316ec4afb35" + payatomKey + "09-02-2024"))
 	day := time.Date(2024, 2, 9, 23, 0, 0, 0, time.FixedZone("", 5*3600))
@@ -239,10 +239,10 @@ func TestPayatomListRequests(t *testing.T) {
 				}
 			}
 			if want == nil && strings.Contains(path, "reconcile") {
-				want = client.ErrResponse // there is no list
+				want = client.ErrResponse // the list is missing
 			}
 			if path == "/bot/api_v2/account_deposit.php" && strings.Contains(body, "accounts") {
-				continue // groups of any name
+				continue // its groups may have any name
 			}
 			if want != nil {
 				assert.ErrorIs(t, err, want, path+body)

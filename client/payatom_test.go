@@ -130,8 +130,8 @@ func TestPayatomInvalidRequestsAreNotSent(t *testing.T) {
 
 var postHash = regexp.MustCompile(`"post_hash":"([^"]*)"`)
 
-// The hash is made with a fresh IV, so requests are compared without it, and
-// their hash is opened.
+// A hash has a random IV, so the test compares requests without the hash and opens
+// that.
 func TestPayatomPollingVectors(t *testing.T) {
 	f, err := vectors.Load("payatom")
 	require.NoError(t, err)
@@ -234,7 +234,7 @@ func payatomHash(t *testing.T, order, amount, status string) string {
 	return s.PostHash(order, amount, status)
 }
 
-// polled is a response of status polling; amount is a literal.
+// polled returns a response of status polling. amount is a literal.
 func polled(t *testing.T, order, amount, status string) string {
 	return `{"order_id":"` + order + `","received_amount":` + amount + `,"amount":9,"status":"` + status + `","ref_code":"R1","refund_info":[],"post_hash":"` +
 		payatomHash(t, order, strings.Trim(amount, `"`), status) + `"}`
@@ -314,7 +314,7 @@ func TestPayatomConfirm(t *testing.T) {
 		assert.ErrorIs(t, err, c.want, name)
 		assert.Equal(t, c.want == payack.ErrUnconfirmed, isUnconfirmed(err), name)
 	}
-	// Either word for approved confirms the other.
+	// Approved and Late Approved confirm each other.
 	for _, claimed := range []payack.PayatomStatus{payack.PayatomApproved, payack.PayatomLateApproved} {
 		for _, answered := range []payack.PayatomStatus{payack.PayatomApproved, payack.PayatomLateApproved} {
 			ev := event()
@@ -324,7 +324,7 @@ func TestPayatomConfirm(t *testing.T) {
 			assert.Equal(t, &payack.Confirmation{Paid: true, Status: string(answered), Amount: payack.NewAmount("500.0")}, got)
 		}
 	}
-	// A captured hash whose borders were moved: the gateway knows better.
+	// The query refutes a captured hash whose borders were moved.
 	forged := event()
 	forged.OrderID, forged.ReceivedAmount = "ORD100000150", payack.NewAmount("0")
 	_, err := newPayatom(t, says(t, 200, polled(t, "ORD1000001", "500", "Approved")).URL).Confirm(t.Context(), forged)

@@ -19,8 +19,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// A Ptop that signs as no reading here has it is met with the merchant's own
-// reading; without that its webhooks are refused.
+// If Ptop signs in none of the known ways, its webhooks are refused without the
+// merchant's own reading and accepted with it.
 func TestPtopCustomReadingAgainstAGateway(t *testing.T) {
 	gw, err := gateway.NewPtop(gateway.PtopConfig{
 		Custom: func(key payack.Secret, body string) (verify.Message, error) {
@@ -96,7 +96,7 @@ func TestPtopOtherCurrencies(t *testing.T) {
 	require.NoError(t, err)
 	made, _ := gw.Payment(p.OrderID)
 	assert.Equal(t, "EUR", made.Currency)
-	p.OrderID, p.Currency = "O2", "JPY" // what Ptop doesn't take is Ptop's to say
+	p.OrderID, p.Currency = "O2", "JPY" // Ptop itself declines it
 	_, err = ptop.CreatePayment(t.Context(), p)
 	require.ErrorIs(t, err, client.ErrField)
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/payack/payack/payacktest/gateway"
 )
 
-// What X-Transaction-Signature covers is one choice for both directions and both
-// forms, and one that differs is refused in both.
+// Client and receiver must agree with PTS on what X-Transaction-Signature covers.
+// Otherwise requests and callbacks are refused, in both shapes of envelopes.
 func TestPTSTransactionSignatureInBothDirections(t *testing.T) {
 	for _, form := range []client.PTSBody{client.PTSText, client.PTSJSON} {
 		for _, theirs := range []bool{false, true} {
@@ -66,7 +66,7 @@ func TestPTSTransactionSignatureInBothDirections(t *testing.T) {
 			}
 		}
 	}
-	// A receiver that takes the other text refuses the callback.
+	// A receiver that is configured for the other text refuses the callback.
 	for _, theirs := range []bool{false, true} {
 		gw, err := gateway.NewPTS(gateway.PTSConfig{
 			Shape: gateway.PTSData, SignEnvelopes: true, TransactionWholeBody: theirs, Options: gateway.Options{Retries: -1},

@@ -31,7 +31,8 @@ func ptsPayment() client.PTSPayment {
 	}
 }
 
-// transactionMAC is PROVIDERS' recipe, apart from the library's.
+// transactionMAC computes the header as PTS's document says, independently of the
+// library.
 func transactionMAC(body string) string {
 	h := hmac.New(sha256.New, []byte(ptsTxSecret))
 	h.Write([]byte(body))
@@ -55,7 +56,7 @@ func merchantSignature(t *testing.T, text string) string {
 	return ptsSignature(t, merchant.PrivatePEM, text)
 }
 
-// ptsSignature signs a text as the documents say, apart from the library.
+// ptsSignature signs a text as PTS's document says, independently of the library.
 func ptsSignature(t *testing.T, private, text string) string {
 	block, _ := pem.Decode([]byte(private))
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
@@ -66,8 +67,8 @@ func ptsSignature(t *testing.T, private, text string) string {
 	return base64.StdEncoding.EncodeToString(s)
 }
 
-// Signature and envelope are deterministic, so every byte of a request is known
-// beforehand.
+// Signature and envelope are deterministic, so the test knows every byte of a
+// request.
 func TestPTSRequestBytes(t *testing.T) {
 	full := ptsPayment()
 	full.RedirectURL, full.ErrorURL, full.Remark, full.Email = "https://shop.example/r?a=1&b=2", "https://shop.example/e", "tea <3", "a@b.example"
@@ -167,8 +168,8 @@ func TestPTSRequestBytes(t *testing.T) {
 	}
 }
 
-// The time is that of sending, of each attempt.
-func TestPTSTimestampIsThatOfSending(t *testing.T) {
+// Each attempt has the time at which it is sent.
+func TestPTSTimestampIsTheTimeOfSending(t *testing.T) {
 	g := says(t, 503, "")
 	c := ptsConfig(g.URL)
 	now := clock.Unix()
@@ -407,7 +408,7 @@ func TestPTSQueries(t *testing.T) {
 		_, err := pts.PaymentQuery(t.Context(), "O2")
 		require.ErrorIs(t, err, client.ErrMismatch)
 	}
-	// PHP's text of numbers, unless the literal is pinned.
+	// PHP's text of numbers is accepted unless the literal is pinned.
 	signed := ptsAnswer(t, verify.PTSQueryResponse, with(ptsState(), "submit_amount", " 100.5", "accept_amount", " 99.5"), false)
 	sent := strings.NewReplacer("100.5", "100.50", "99.5", "99.50").Replace(signed)
 	c := ptsConfig(says(t, 200, sent).URL)
@@ -482,7 +483,7 @@ func TestPTSConfirm(t *testing.T) {
 			assert.Equal(t, c.want == payack.ErrUnconfirmed, isUnconfirmed(err), name)
 		}
 	}
-	// What is not signed refuses nothing for good.
+	// An unsigned refusal refutes nothing for good.
 	for _, body := range []string{`{"code":"1002","message":"not found"}`, strings.Replace(ptsAnswer(t, verify.PTSQueryResponse, ptsState(), false), "2000", "3000", 1)} {
 		_, err := newPTS(t, says(t, 200, body).URL).Confirm(t.Context(), ev)
 		require.Error(t, err)

@@ -9,7 +9,7 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// TestBroken: the providers' documents have the first ones among their examples.
+// The first cases are examples in the providers' documents.
 func TestBroken(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
 		"a quote behind the colon": {`{"order_id":"ORD1","amount:"100","status":"Approved"}`, "the quote after a name is missing: it comes after the colon, at byte 26 (line 1, column 27)"},
@@ -48,7 +48,7 @@ func TestBroken(t *testing.T) {
 		"a control character":      {"{\"a\":\"b\x01\"}", "there is the control character U+0001 within a text"},
 		"something between":        {`{"a":1;"b":2}`, "a text has no quotes around it"},
 
-		// A strict parser says it as well.
+		// A strict parser describes these.
 		"nothing":         {"", ""},
 		"no JSON":         {"a=b", ""},
 		"an array":        {"[1]", ""},
@@ -62,7 +62,7 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// FuzzBroken: it says nothing of what is JSON, and panics at nothing.
+// FuzzBroken: broken returns "" for JSON, and never panics.
 func FuzzBroken(f *testing.F) {
 	for _, text := range []string{`{"a":[1,{"b":"c"}],"d":null}`, `{"amount:"100"}`, "{\u00a0}", `{"a", "b"}`, "{\"a\":\"\\", "{\"a\":-0.1e5}"} {
 		f.Add(text)

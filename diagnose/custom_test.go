@@ -19,8 +19,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// A reading of the merchant's own is explained like those of this library, and
-// where one of these fits instead, that is said.
+// A merchant's own reading is explained like those of this library. If one of these
+// matches instead, Suggest says so.
 func TestCustomReading(t *testing.T) {
 	keys := payacktest.NewPtopKeys()
 	reading := func(m verify.Message) (signed, signature string, err error) {
@@ -57,7 +57,7 @@ func TestCustomReading(t *testing.T) {
 	assert.Contains(t, advice.Fix, `leave Custom out, and set ptop.schemes to ["header"]`)
 }
 
-// What takes the secrets out of Explain's texts takes them out of others.
+// Redactor redacts the same secrets as Explain.
 func TestRedactor(t *testing.T) {
 	keys := payacktest.NewPtopKeys()
 	h, err := handlers.NewPtop(keys.Config(), func(context.Context, *payack.PtopEvent) error { return nil })

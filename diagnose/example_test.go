@@ -12,7 +12,7 @@ import (
 	"github.com/payack/payack/handlers"
 )
 
-// A webhook that was announced as text, with its signature in capitals.
+// A webhook with a wrong content type and upper-case digits in its signature.
 func ExampleSuggest() {
 	h, err := handlers.NewPtop(handlers.PtopConfig{
 		SigningKeys: payack.Secrets("the signature of the back office"), ConfirmInCallback: true,
@@ -21,7 +21,7 @@ func ExampleSuggest() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// What an observer was told of, or a recording holds.
+	// From an observer or a recording.
 	delivery := &payack.Delivery{
 		Method: "POST", Path: "/callbacks/ptop",
 		Header: http.Header{

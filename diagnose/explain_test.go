@@ -52,7 +52,7 @@ event: {"success":true,"transaction_id":"TX1000001","order_id":"ORD1000001","mes
 	assert.Contains(t, string(text), `{"name":"key","text":"spliced: key 2 matches"}`)
 }
 
-// The document's broken examples are named in their place.
+// The broken examples of the documents are explained with the offset of the mistake.
 func TestExplainBrokenExamples(t *testing.T) {
 	h := newPayatom(t, middleware.PayatomConfig{})
 	for body, cause := range map[string]string{
@@ -67,7 +67,7 @@ func TestExplainBrokenExamples(t *testing.T) {
 	}
 }
 
-// What an envelope held is shown when it verified, or when it is asked for.
+// The contents of an envelope are shown if they verify or Options.Opened is set.
 func TestExplainEnvelope(t *testing.T) {
 	sealed := payacktest.PTS(payacktest.NewPTSKeys()).Envelope()
 	genuine, forged := sealed.Callback(t), sealed.Callback(t).Tampered(t, payacktest.SetMember("accept_amount", "9100.50"))
@@ -140,7 +140,7 @@ func TestExplainWithoutKeys(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// Neither changes the delivery, and both may run at the same time.
+// Explain and Suggest do not change the delivery, and may run concurrently.
 func TestExplainIsConcurrent(t *testing.T) {
 	h := newPTS(t, nil)
 	d := sent(payacktest.PTS(payacktest.NewPTSKeys()).Callback(t).Tampered(t, payacktest.FlipSignature))

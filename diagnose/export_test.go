@@ -1,7 +1,7 @@
 package diagnose
 
-// Broken is broken, for tests.
+// Broken exports broken for tests.
 var Broken = broken
 
-// CheckRegistry is the registry's check.
+// CheckRegistry exports the registry's Check for tests.
 func CheckRegistry() error { return registry.Check() }

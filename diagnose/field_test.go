@@ -19,15 +19,14 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// own are the reasons that a delivery itself is the cause of.
+// own are the reasons that depend on the delivery alone.
 var own = []payack.Reason{
 	payack.ReasonMethod, payack.ReasonContentType, payack.ReasonContentEncoding, payack.ReasonTooLarge,
 	payack.ReasonMalformed, payack.ReasonEnvelope, payack.ReasonSignature, payack.ReasonInvalid,
 }
 
-// TestRefusedInTheField names the cause of each refused delivery of the field, and
-// what is suggested. The table is testdata/field.golden: a changed text shows
-// there.
+// TestRefusedInTheField compares the cause and the advice for each refused delivery
+// of package field with testdata/field.golden.
 func TestRefusedInTheField(t *testing.T) {
 	cases, err := field.Load()
 	require.NoError(t, err)

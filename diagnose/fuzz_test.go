@@ -15,8 +15,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// FuzzDiagnose: whatever was recorded, nothing panics, the work keeps its bounds,
-// no secret is shown, and what the receiver takes is what is said to be taken.
+// FuzzDiagnose: for any recording nothing panics, the work stays within its bounds,
+// no secret is shown, and the report agrees with the receiver.
 func FuzzDiagnose(f *testing.F) {
 	ptopKeys, ptsKeys, payatomKeys := payacktest.NewPtopKeys(), payacktest.NewPTSKeys(), payacktest.NewPayatomKeys()
 	secret := ptsKeys.WithTransactionSignature("").TransactionSecret
@@ -57,7 +57,7 @@ func FuzzDiagnose(f *testing.F) {
 	})
 }
 
-// ownSecrets are those of a receiver: it knows no others.
+// ownSecrets returns the secrets of a receiver.
 func ownSecrets(h *middleware.Handler, all []string) []string {
 	return map[payack.Provider][]string{payack.Ptop: all[:1], payack.PTS: all[1:3], payack.Payatom: all[3:]}[h.Provider()]
 }

@@ -17,13 +17,13 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// quiet are options that say nothing.
+// quiet are options without logs.
 var quiet = middleware.Options{Logger: slog.New(slog.DiscardHandler)}
 
 func settled[E payack.Event](context.Context, E) error { panic("nothing is processed") }
 
-// receiverOf sets a receiver up as a case of the field says. What it is given to
-// call and to ask panics, but for Expect.
+// receiverOf configures a receiver for a case of package field. All its hooks panic
+// except Expect.
 func receiverOf(t testing.TB, c *field.Case, key vectors.Key) *middleware.Handler {
 	t.Helper()
 	h, err := map[payack.Provider]func() (*middleware.Handler, error){
@@ -73,7 +73,7 @@ func payatomConfig(c *field.Case, key vectors.Key) middleware.PayatomConfig {
 	}
 	if c.Config.Orders != nil {
 		out.Expect = func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
-			order, found := c.Config.Orders[ev.OrderID] // which deliveries change
+			order, found := c.Config.Orders[ev.OrderID] // deliveries may change them
 			return payack.Expectation{Found: found, Amount: payack.NewAmount(order.Amount), RefCode: order.RefCode}, nil
 		}
 	}
@@ -84,7 +84,7 @@ func payatomConfig(c *field.Case, key vectors.Key) middleware.PayatomConfig {
 	return out
 }
 
-// both explains and suggests, and holds what all of it promises.
+// both calls Explain and Suggest, and checks what all results promise.
 func both(t testing.TB, h *middleware.Handler, d *payack.Delivery, o diagnose.Options) (*diagnose.Report, *diagnose.Advice) {
 	t.Helper()
 	report, err := diagnose.Explain(t.Context(), h, d, o)

@@ -57,7 +57,7 @@ func sent(cb payacktest.Callback) *payack.Delivery {
 	return &payack.Delivery{Method: "POST", Path: "/", Header: cb.Header.Clone(), Body: string(cb.Body)}
 }
 
-// mangled replaces in a body, which must hold it.
+// mangled replaces a text in a body, which must contain it.
 func mangled(t testing.TB, cb payacktest.Callback, pairs ...string) *payack.Delivery {
 	d := sent(cb)
 	body := strings.NewReplacer(pairs...).Replace(d.Body)
@@ -66,7 +66,7 @@ func mangled(t testing.TB, cb payacktest.Callback, pairs ...string) *payack.Deli
 	return d
 }
 
-// lines breaks a text as an encoder for mail does.
+// lines inserts line breaks into a text, as an encoder for mail does.
 func lines(text, end string) string {
 	var b strings.Builder
 	for len(text) > 64 {
@@ -76,7 +76,7 @@ func lines(text, end string) string {
 	return b.String() + text
 }
 
-// valueOf is a member's text in a JSON body.
+// valueOf returns a member's text in a JSON body.
 func valueOf(t testing.TB, cb payacktest.Callback, name string) string {
 	var all map[string]any
 	require.NoError(t, json.Unmarshal(cb.Body, &all))
@@ -88,8 +88,8 @@ func typed(d *payack.Delivery, contentType string) *payack.Delivery {
 	return d
 }
 
-// TestSuggest: each is a genuine callback that was set up wrongly, or that something
-// on its way has changed, and what is said of it.
+// Each case is a genuine callback that was changed in transit or meets a wrong
+// configuration, with the expected advice.
 func TestSuggest(t *testing.T) {
 	ptopKeys, ptsKeys, payatomKeys := payacktest.NewPtopKeys(), payacktest.NewPTSKeys(), payacktest.NewPayatomKeys()
 	ptop := payacktest.Ptop(ptopKeys)
@@ -173,7 +173,7 @@ func TestSuggest(t *testing.T) {
 		{"written by PHP", newPtop(t, middleware.PtopConfig{}), passedOn(signed(`{"success":true,"transaction_id":"T\/1","order_id":"ORD1"}`), pretty), "as PHP writes it"},
 		{"a byte-order mark", newPtop(t, middleware.PtopConfig{}), passedOn(signed(pretty), "\ufeff"+pretty), "without the byte-order mark"},
 
-		// Base64 on its way.
+		// Base64 changed in transit.
 		{"blanks for +", newPTS(t, unset), mangled(t, flat, "+", " "), "have sign sent with + for its blanks"},
 		{"lines", newPTS(t, unset), mangled(t, flat, sign, lines(sign, `\r\n`)), "have sign sent in one line"},
 		{"URL alphabet", newPTS(t, unset), mangled(t, flat, sign, url.Replace(sign)), "have sign sent in the standard alphabet"},
@@ -189,14 +189,14 @@ func TestSuggest(t *testing.T) {
 		{"a hash in lines", newPayatom(t, middleware.PayatomConfig{}), mangled(t, webhook, hash, lines(hash, `\n`)), "have post_hash sent in one line"},
 		{"a sealed sign in lines", newPTS(t, unset), resealed(t, ptsKeys, flat, sign, lines(sign, `\n`)), "have sign sent in one line"},
 
-		// JSON on its way.
+		// JSON changed in transit.
 		{"no-break spaces", newPayatom(t, middleware.PayatomConfig{}), mangled(t, webhook, `,"status"`, ",\u00a0\"status\""), "no-break spaces (U+00A0)"},
 		{"encoded twice", newPayatom(t, middleware.PayatomConfig{}), passedOn(sent(webhook), asJSON(t, string(webhook.Body))), "it was encoded as a JSON string"},
 		{"escaped once more", newPayatom(t, middleware.PayatomConfig{}), mangled(t, webhook, `"`, `\"`), `without the \ before each quote`},
 		{"UTF-16", newPTS(t, unset), passedOn(sent(flat), strings.Join(strings.Split(string(flat.Body), ""), "\x00")+"\x00"), "it is UTF-16"},
 		{"Latin-1", newPTS(t, unset), mangled(t, pts.Set("error_message", "Ausf\u00fchrung").Callback(t), "\u00fc", "\xfc"), "it has bytes of Latin-1"},
 
-		// Announcement and gate.
+		// Content type and gate.
 		{"an envelope as JSON", newPTS(t, unset), typed(sent(sealed), "application/json"), "have it announced as text/plain"},
 		{"compressed, they say", newPTS(t, unset), withHeaderSet(sent(flat), "Content-Encoding", "gzip"), "have it sent without compression; after that, it verifies under scheme literal with key 1"},
 		{"invalid then", newPayatom(t, middleware.PayatomConfig{Numbers: []payack.Scheme{"php"}}), sent(payatom.Amount("0").NumberAmount("0.00").Callback(t)),
@@ -243,7 +243,7 @@ func resealed(t testing.TB, keys payacktest.PTSKeys, cb payacktest.Callback, old
 	return delivery("text/plain", string(e.Seal([]byte(body))))
 }
 
-// What nothing repairs is not said to verify.
+// Advice.Verifies is false for a delivery that no change makes verify.
 func TestSuggestNothing(t *testing.T) {
 	spliced := payacktest.Ptop(payacktest.NewPtopKeys()).Scheme(payack.SchemeSpliced).Callback(t)
 	for name, tc := range map[string]struct {
@@ -276,7 +276,7 @@ func TestSuggestNothing(t *testing.T) {
 	assert.Contains(t, strings.Join(advice.Also, "; "), "if it is sent as the_signature, something in front may drop names with underscores: set underscores_in_headers on in nginx")
 }
 
-// The search ends with its context, and within its bounds.
+// The search ends with its context or at its bounds.
 func TestSuggestIsBounded(t *testing.T) {
 	keys := make([]string, 200)
 	for i := range keys {

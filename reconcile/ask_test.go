@@ -82,7 +82,7 @@ func TestAsk(t *testing.T) {
 
 var errAny = errors.New("any")
 
-// Who looks changes nothing, and nobody is told.
+// Look changes nothing, and no observer is called.
 func TestLook(t *testing.T) {
 	x, m := &till{says: always(paid)}, newMerchant(t)
 	r := build(t, reconcile.Config{Orders: these(), Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}, PerSecond: 1000})
@@ -106,7 +106,7 @@ func TestLook(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// A time in the future makes no age below nothing.
+// An order that was created in the future has the age 0.
 func TestAgeIsNeverNegative(t *testing.T) {
 	x, m := &till{says: always(paid)}, newMerchant(t)
 	r := build(t, reconcile.Config{Orders: these(), Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}})
@@ -116,7 +116,7 @@ func TestAgeIsNeverNegative(t *testing.T) {
 	assert.Zero(t, m.observed[0].Age)
 }
 
-// An account answers without a receiver, for whoever only wants to know.
+// Account.Look works without a receiver.
 func TestAccountLook(t *testing.T) {
 	x, m := &till{says: always(paid)}, newMerchant(t)
 	o := order("1", 0)
@@ -140,8 +140,8 @@ func TestAccountLook(t *testing.T) {
 	assert.Empty(t, m.observed)
 }
 
-// A Confirm that compares with the merchant's own record is asked about what is
-// found, too; the client's own is not, since it would ask the same again.
+// A Confirm that compares with the merchant's own record is called for an answer too.
+// The client's own is not, because it would repeat the question.
 func TestConfirmOfTheMerchant(t *testing.T) {
 	for name, tc := range map[string]struct {
 		own       bool
@@ -182,8 +182,8 @@ func TestConfirmOfTheMerchant(t *testing.T) {
 	}
 }
 
-// Another spelling of a handle, which a lenient provider takes for the same, is not
-// asked about: it would be another event.
+// An order whose handle is another spelling is not asked about. A lenient provider
+// would accept it, and the answer would be another event.
 func TestSpellings(t *testing.T) {
 	x, m := &till{says: always(paid)}, newMerchant(t)
 	r := build(t, reconcile.Config{Orders: these(), Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}, PerSecond: 1000})

@@ -22,7 +22,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// around is a store that is put around another, and says what that one says.
+// around is a store that wraps another one.
 type around struct{ *memstore.Store }
 
 func TestNew(t *testing.T) {
@@ -89,7 +89,7 @@ func limiters(p payack.Provider, l ratelimit.Limiter) map[payack.Provider]rateli
 	return map[payack.Provider]ratelimit.Limiter{p: l}
 }
 
-// Accounts of one kind may share a receiver, and kinds may be apart.
+// Accounts of one kind may share a receiver. Accounts of different kinds may not.
 func TestReceivers(t *testing.T) {
 	pts, one, other := ptsClient(t), ptsHandler(t), ptsHandler(t)
 	build(t, reconcile.Config{Orders: these(), Accounts: []reconcile.Account{
@@ -119,7 +119,7 @@ func ptsHandler(t testing.TB) *handlers.Handler {
 	return h
 }
 
-// The event must have the tenant that its callback has, or the two would be two.
+// The event of an answer has the tenant of the callback, so that both have one ID.
 func TestTenants(t *testing.T) {
 	x := &till{says: always(paid)}
 	static := newMerchant(t, func(c *handlers.PtopConfig) { c.Tenant = "shop" })

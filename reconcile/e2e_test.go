@@ -7,12 +7,12 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// Over a store that is shared. Module inbox runs the same over SQL.
+// With a shared store. Module inbox runs the same tests with SQL.
 func TestLostCallbacks(t *testing.T) {
 	lost.Run(t, func(*testing.T) middleware.Options { return middleware.Options{Store: newDurable()} })
 }
 
-// A gateway that is down for an hour, or refuses everything.
+// A gateway is down, or refuses everything, for an hour.
 func TestOutageOfEachProvider(t *testing.T) {
 	lost.Outage(t, func(*testing.T) middleware.Options { return middleware.Options{Store: newDurable()} })
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/payack/payack/reconcile"
 )
 
-// A payment whose callback got lost is found by asking, and handed to the function
-// that would have got the callback. The gateway here is a fake; Store, or Inbox, is
-// one that outlives the process.
+// A payment whose callback got lost is found by asking, and passed to the function
+// that would have got the callback. The gateway is a fake. Store or Inbox must
+// outlive the process.
 func Example() {
 	gw, err := gateway.NewPTS(gateway.PTSConfig{})
 	if err != nil {
@@ -54,7 +54,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := gw.Pay("ORD1"); err != nil { // its callback finds nobody
+	if err := gw.Pay("ORD1"); err != nil { // its callback gets lost
 		log.Fatal(err)
 	}
 
@@ -84,8 +84,8 @@ func Example() {
 // openStore stands for redisstore.New or sqlstore.Open.
 func openStore() payack.Store { return newDurable() }
 
-// Payatom's list of a day shows what the merchant's records lack. It is not signed, so
-// each difference is asked about before anything is settled.
+// Payatom's list of a day is compared with the merchant's records. The list is not
+// signed, so each difference is asked about before anything is settled.
 func ExampleReconciler_Ask_payatomsDay() {
 	gw, err := gateway.NewPayatom(gateway.PayatomConfig{})
 	if err != nil {

@@ -18,15 +18,15 @@ import (
 	"github.com/payack/payack/reconcile"
 )
 
-// saying changes what a till says from now on.
+// saying changes the answers of a till.
 func (x *till) saying(says func(string) (int, string)) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.says = says
 }
 
-// Orders that grew old while nobody asked are given up by an answer about them, and
-// not by an outage.
+// An order that grew too old during an outage is given up only after an answer about
+// it.
 func TestOutageGivesNothingUp(t *testing.T) {
 	for name, broken := range map[string]func(string) (int, string){
 		"no connection":               func(string) (int, string) { return 0, "" },
@@ -58,8 +58,8 @@ func TestOutageGivesNothingUp(t *testing.T) {
 	}
 }
 
-// What the provider says of an old order, be it that it knows none, is enough to
-// give it up.
+// Any answer about an old order is enough to give it up, even that the provider does
+// not know it.
 func TestAnswersGiveUp(t *testing.T) {
 	for name, says := range map[string]func(string) (int, string){
 		"pending": always(pending),
@@ -79,8 +79,8 @@ func TestAnswersGiveUp(t *testing.T) {
 	}
 }
 
-// What was found paid is settled, however old it is and however often the function
-// fails.
+// An order that was found paid is settled, however old it is and however often the
+// function fails.
 func TestFoundOldAndFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, m := &till{says: always(paid)}, newMerchant(t)
@@ -94,7 +94,7 @@ func TestFoundOldAndFailed(t *testing.T) {
 		r := build(t, reconcile.Config{Orders: these(order("1", 80*time.Hour)), Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}})
 		stop := run(t, r)
 		time.Sleep(150 * time.Minute)
-		x.saying(func(string) (int, string) { return 0, "" }) // which takes nothing back
+		x.saying(func(string) (int, string) { return 0, "" }) // pending: does not revoke that it was paid
 		time.Sleep(150 * time.Minute)
 		x.saying(always(paid))
 		time.Sleep(24 * time.Hour)
@@ -104,8 +104,8 @@ func TestFoundOldAndFailed(t *testing.T) {
 	})
 }
 
-// Orders that the provider declines, one by one, don't brake those that it doesn't.
-func TestDeclinedOrdersBrakeNobody(t *testing.T) {
+// Questions that the provider declines do not slow down those about other orders.
+func TestDeclinedOrdersDoNotSlowOthers(t *testing.T) {
 	for name, declines := range map[string]func(string) (int, string){
 		"says no":      always(`{"success":false,"message":"transaction expired"}`),
 		"says nothing": always(`{"success":false}`),
@@ -142,8 +142,8 @@ func TestDeclinedOrdersBrakeNobody(t *testing.T) {
 	}
 }
 
-// An order that looks too old for a while, as all do to a clock that has jumped, is
-// asked about again when it no longer does.
+// An order that looks too old for a while, because a clock has jumped, is asked about
+// again after the clock is right.
 func TestGivenUpForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, m := &till{says: always(pending)}, newMerchant(t)
@@ -168,7 +168,7 @@ func TestGivenUpForAWhile(t *testing.T) {
 	})
 }
 
-// said is an inbox that says what it is told to.
+// said is an inbox with given answers.
 type said struct {
 	durable
 	keep func() payack.ClaimState
@@ -179,9 +179,8 @@ func (s said) Keep(context.Context, *payack.Receipt) (payack.ClaimState, error) 
 	return s.keep(), nil
 }
 
-// What is final is asked about until the inbox has nothing to do with it any more,
-// and no longer.
-func TestUntilTheInboxIsThrough(t *testing.T) {
+// A final order is asked about until the inbox has processed its event.
+func TestAsksUntilTheInboxHasProcessed(t *testing.T) {
 	for name, tc := range map[string]struct {
 		then      payack.ClaimState
 		questions int
@@ -213,8 +212,8 @@ func TestUntilTheInboxIsThrough(t *testing.T) {
 	}
 }
 
-// An order whose final answer contradicts what was settled is asked about once more,
-// because what is merely being tried contradicts it, too.
+// An order whose final answer is in conflict with a settled event is asked about once
+// more, because an event that is only being processed is a conflict too.
 func TestContradictionEnds(t *testing.T) {
 	for name, options := range map[string]func(s durable) handlers.Options{
 		"over a store": func(s durable) handlers.Options { return handlers.Options{Store: s} },

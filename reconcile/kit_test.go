@@ -24,13 +24,13 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// durable is a store that doesn't say that it is in memory.
+// durable is a store in memory that hides that it is.
 type durable struct{ payack.Store }
 
 func newDurable() durable { return durable{memstore.New(0)} }
 
-// till is a Ptop without a network, for tests on a clock of their own: what it says
-// of a transaction, and when it was asked about which.
+// till is a fake Ptop without a network, for tests under a fake clock. It records
+// when it was asked about each transaction.
 type till struct {
 	mu sync.Mutex
 	// says answers; it is called with mu held.
@@ -70,7 +70,7 @@ func always(body string) func(string) (int, string) {
 	return func(string) (int, string) { return http.StatusOK, body }
 }
 
-// questions returns the transactions that were asked about, in order.
+// questions returns the transactions of the questions, in order.
 func (x *till) questions() []asked {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -87,8 +87,7 @@ func (x *till) client(t testing.TB) *client.Ptop {
 	return c
 }
 
-// merchant is a receiver of Ptop's webhooks that keeps what it was called with, and
-// what was observed.
+// merchant is a receiver of Ptop's webhooks that records its calls and observations.
 type merchant struct {
 	h  *middleware.Handler
 	mu sync.Mutex
@@ -128,7 +127,7 @@ func (m *merchant) Observe(_ context.Context, o *payack.Observation) {
 	m.observed = append(m.observed, *o)
 }
 
-// outcomes are those that were observed, with their reasons.
+// outcomes returns the observed outcomes with their reasons.
 func (m *merchant) outcomes() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -149,12 +148,12 @@ func (m *merchant) settledOrders() []string {
 	return out
 }
 
-// order is one of the till, created so long ago.
+// order returns an order of the till with this age.
 func order(id string, ago time.Duration) reconcile.Order {
 	return reconcile.Order{Provider: payack.Ptop, OrderID: id, Handle: "T" + id, Created: time.Now().Add(-ago)}
 }
 
-// numbered returns n orders, made while they are read.
+// numbered returns an iterator that makes n orders.
 func numbered(n int, created time.Time) iter.Seq2[reconcile.Order, error] {
 	return func(yield func(reconcile.Order, error) bool) {
 		for i := range n {
@@ -188,7 +187,7 @@ func build(t testing.TB, c reconcile.Config) *reconcile.Reconciler {
 	return r
 }
 
-// run has it run until the returned function is called.
+// run starts Run and returns a function that stops it.
 func run(t testing.TB, r *reconcile.Reconciler) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -20,7 +20,7 @@ import (
 	"github.com/payack/payack/reconcile"
 )
 
-// ages are how old an order was at each question, in whole seconds.
+// ages returns the age of an order at each question, in whole seconds.
 func ages(x *till, created time.Time) []time.Duration {
 	var out []time.Duration
 	for _, q := range x.questions() {
@@ -116,7 +116,7 @@ func TestFound(t *testing.T) {
 	})
 }
 
-// A function that fails is called again by the schedule.
+// After the function has failed, the schedule calls it again.
 func TestFoundAndFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, m := &till{says: always(paid)}, newMerchant(t)
@@ -140,8 +140,8 @@ func TestFoundAndFailed(t *testing.T) {
 	})
 }
 
-// While an hour long nothing answers, the account is asked seldom, and when it is
-// back everything is found.
+// During an outage of an hour the account gets few questions. After it everything is
+// found.
 func TestOutage(t *testing.T) {
 	for name, broken := range map[string]func(string) (int, string){
 		"no connection": func(string) (int, string) { return 0, "" },
@@ -175,8 +175,8 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// 100,000 open orders: nobody is asked about twice before all others are once, the
-// rate is kept, and the memory does not grow.
+// With 100,000 open orders, each is asked about once before any is asked about twice.
+// The rate is kept and memory does not grow.
 func TestManyOpenOrders(t *testing.T) {
 	if testing.Short() {
 		t.Skip("asks 200,000 questions")
@@ -190,7 +190,7 @@ func TestManyOpenOrders(t *testing.T) {
 		x.says = func(transaction string) (int, string) {
 			var i int
 			_, _ = fmt.Sscanf(transaction, "T%d", &i)
-			x.asked = x.asked[:0] // keep nothing
+			x.asked = x.asked[:0] // bounds the memory of the test
 			if asked[i]++; asked[i] > questions/n+1 {
 				unfair++
 			}
@@ -221,7 +221,7 @@ func TestManyOpenOrders(t *testing.T) {
 		x.mu.Lock()
 		assert.InEpsilon(t, n, questions, 0.01, "the rate over the first round")
 		for i, id := range order {
-			// Goroutines that are let go at the same time begin in any order.
+			// Goroutines that are released at the same time run in any order.
 			if together := rate / 10; id < i-together || id > i+together {
 				t.Errorf("question %d is about order %d; among equals the source's order is the fair one", i, id)
 				break
@@ -241,7 +241,7 @@ func TestManyOpenOrders(t *testing.T) {
 	})
 }
 
-// A young order does not wait for all the old ones to be asked about again.
+// A young order is asked about before the old ones are asked about again.
 func TestLongestDueFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, m := &till{says: always(pending)}, newMerchant(t)
@@ -263,8 +263,8 @@ func TestLongestDueFirst(t *testing.T) {
 		stop()
 		for i, q := range x.questions() {
 			if q.transaction == "Tyoung" {
-				// It became due a minute after 3000 others that were due at once, and before
-				// each of their second questions.
+				// It became due after the first question about 3000 others and before their
+				// second one.
 				assert.InDelta(t, 3000, i, 1)
 				return
 			}
@@ -273,8 +273,8 @@ func TestLongestDueFirst(t *testing.T) {
 	})
 }
 
-// Two replicas keep to one rate by a limiter that they share, and a limiter that
-// fails is no licence.
+// Two replicas with a shared limiter keep to one rate. If the limiter fails,
+// PerSecond applies.
 func TestRateIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := &till{says: always(pending)}
@@ -318,8 +318,8 @@ func TestBrokenLimiter(t *testing.T) {
 	})
 }
 
-// An account that hangs doesn't keep another one waiting.
-func TestAccountsAreApart(t *testing.T) {
+// An account that hangs does not delay another one.
+func TestAccountsAreIndependent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hangs, answers := &till{says: func(string) (int, string) { time.Sleep(time.Hour); return 0, "" }}, &till{says: always(paid)}
 		m := newMerchant(t)
@@ -334,7 +334,8 @@ func TestAccountsAreApart(t *testing.T) {
 	})
 }
 
-// A source that fails, panics or has orders that can't be asked about stops nothing.
+// Run continues after a source that fails or panics, and past orders that can't be
+// asked about.
 func TestSources(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, m := &till{says: always(paid)}, newMerchant(t)
@@ -368,7 +369,7 @@ func TestSources(t *testing.T) {
 	})
 }
 
-// What is no longer in the source is forgotten.
+// An order that is no longer in the source is forgotten.
 func TestClosedOrders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, m := &till{says: always(pending)}, newMerchant(t)
@@ -388,7 +389,7 @@ func TestClosedOrders(t *testing.T) {
 	})
 }
 
-// A reading that breaks off says nothing of what it did not come to.
+// A reading that fails forgets none of the orders that it did not reach.
 func TestBrokenReadingForgetsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, m := &till{says: always(pending)}, newMerchant(t)
