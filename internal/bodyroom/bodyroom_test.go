@@ -18,7 +18,7 @@ func TestPool(t *testing.T) {
 	room := p.Take()
 	require.Empty(t, *room)
 
-	// What is kept is cleared whole, beyond its length too.
+	// A kept buffer is cleared up to its capacity.
 	*room = append(make([]byte, 0, 100), bytes.Repeat([]byte("x"), 100)...)[:7]
 	p.GiveBack(room)
 	again := taken(t, &p, 100)
@@ -31,8 +31,8 @@ func TestPool(t *testing.T) {
 	}
 }
 
-// taken gives a room of this size and takes until it has one: another processor
-// may have it.
+// taken gives back a buffer of this size and takes buffers until it gets that one.
+// The pool of another processor may have it.
 func taken(t *testing.T, p *bodyroom.Pool, size int) []byte {
 	t.Helper()
 	for range 100 {
@@ -46,7 +46,7 @@ func taken(t *testing.T, p *bodyroom.Pool, size int) []byte {
 	return nil
 }
 
-// A body that fits costs no buffer.
+// A body that fits into a kept buffer allocates none.
 func TestPoolDoesNotAllocate(t *testing.T) {
 	p := bodyroom.Pool{Largest: 1 << 10}
 	assert.LessOrEqual(t, testing.AllocsPerRun(1000, func() {

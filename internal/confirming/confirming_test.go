@@ -24,8 +24,8 @@ func ptopClient(t *testing.T, timeout time.Duration) *client.Ptop {
 	return c
 }
 
-// A client that may still be asking when the deadline has passed is refused when
-// the receiver is made; a function of the merchant's is not called for that.
+// A receiver's constructor refuses a client whose Confirm may take longer than the
+// deadline. It does not call another function for that.
 func TestConfirmThatDoesNotFitTheDeadline(t *testing.T) {
 	accept := func(context.Context, *payack.PtopEvent) error { return nil }
 	build := func(confirm confirming.Func[*payack.PtopEvent], deadline time.Duration) error {
@@ -48,7 +48,7 @@ func TestConfirmThatDoesNotFitTheDeadline(t *testing.T) {
 	}, 0))
 }
 
-// A method of a nil client is found out when the receiver is made.
+// A receiver's constructor refuses a method of a nil client.
 func TestConfirmOfANilClient(t *testing.T) {
 	var none *client.Ptop
 	_, err := handlers.NewPtop(handlers.PtopConfig{SigningKeys: payack.Secrets("throwaway"), Confirm: none.Confirm},

@@ -32,7 +32,7 @@ func TestBind(t *testing.T) {
 	require.Equal(t, `x''`, got)
 }
 
-// Errors as the drivers have them, which this package does not link.
+// Errors like those of the drivers, which this package does not link.
 type (
 	stateError string   // pgx, lib/pq
 	codeError  int      // modernc
@@ -85,7 +85,7 @@ func TestFault(t *testing.T) {
 	}
 }
 
-// What a table of each database is made of.
+// The column types and clauses of each database.
 func TestSpelling(t *testing.T) {
 	for _, tc := range []struct {
 		d                                                              Dialect
@@ -126,7 +126,7 @@ func TestSQLiteText(t *testing.T) {
 	}
 }
 
-// sqliteError is an error of SQLite's that only its text tells.
+// sqliteError is an error of SQLite whose kind is in its text only.
 type sqliteError struct{ text string }
 
 func (e *sqliteError) Error() string { return e.text }

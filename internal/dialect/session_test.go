@@ -16,11 +16,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// server is a database that notes what it is sent, and answers as it is told.
+// server is a fake database that records its statements.
 type server struct {
 	mu   sync.Mutex
 	sent []string
-	// fails has the errors of a statement, in order; nil is success.
+	// fails has the results of a statement in order. nil is success.
 	fails map[string][]error
 	// lock is what GET_LOCK returns.
 	lock driver.Value
@@ -41,7 +41,7 @@ func (s *server) note(query string, args []driver.NamedValue) error {
 	return nil
 }
 
-// took returns what was sent since it was last asked.
+// took returns the statements since its last call.
 func (s *server) took() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +53,7 @@ func (s *server) took() []string {
 func (s *server) Connect(context.Context) (driver.Conn, error) { return &session{s}, nil }
 func (s *server) Driver() driver.Driver                        { return nil }
 
-// session is one of its connections.
+// session is a connection to the server.
 type session struct{ *server }
 
 func (s *session) Prepare(string) (driver.Stmt, error) { return nil, errors.New("nothing is prepared") }
@@ -138,7 +138,7 @@ func TestExclusively(t *testing.T) {
 		{name: "MySQL, lock is taken", d: MySQL, lock: int64(0), sent: []string{get + " [payack]"}, says: "the lock payack was not free within 50 seconds"},
 		{name: "MySQL, lock is null", d: MySQL, sent: []string{get + " [payack]"}, says: "was not free"},
 		{name: "MySQL, lock fails", d: MySQL, fails: map[string][]error{get: {errServer}}, sent: []string{get + " [payack]"}, is: errServer},
-		// Without the release the lock stays the session's, so the session ends.
+		// A session that could not release its lock is closed.
 		{name: "MySQL, release fails", d: MySQL, lock: free, fails: map[string][]error{release: {errServer}}, sent: []string{get + " [payack]", work, release + " [payack]", "(closed)"}},
 
 		{name: "SQLite", d: SQLite, sent: []string{begin, work, "COMMIT"}},
@@ -170,7 +170,7 @@ func TestExclusively(t *testing.T) {
 	}
 }
 
-// Whoever waits for SQLite's right to write stops when its context ends.
+// Waiting for SQLite's write lock ends with the context.
 func TestExclusivelyStopsWaiting(t *testing.T) {
 	busy := make([]error, 10_000)
 	for i := range busy {

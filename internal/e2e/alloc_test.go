@@ -21,10 +21,10 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// allocRuns is how many calls an average is of.
+// allocRuns is the number of calls in an average.
 const allocRuns = 200
 
-// prepared is one call of a handler, made ready before it is measured.
+// prepared is one call of a handler, prepared before the measurement.
 type prepared struct {
 	r    *http.Request
 	body bytes.Reader
@@ -34,7 +34,7 @@ type prepared struct {
 func (p *prepared) Read(b []byte) (int, error) { return p.body.Read(b) }
 func (p *prepared) Close() error               { return nil }
 
-// leanWriter does what a server's writer does, without allocations of its own.
+// leanWriter is a ResponseWriter without allocations of its own.
 type leanWriter struct {
 	header http.Header
 	status int
@@ -53,8 +53,8 @@ func (w *leanWriter) WriteString(s string) (int, error) {
 	return len(s), nil
 }
 
-// allocations returns how often serving one of the messages asks the heap. They
-// are served in turn; the first warms up.
+// allocations returns the average number of allocations for serving a message. The
+// first message is not counted.
 func allocations(t *testing.T, h http.Handler, status int, messages ...Message) float64 {
 	t.Helper()
 	calls := make([]prepared, allocRuns+1)
@@ -66,7 +66,7 @@ func allocations(t *testing.T, h http.Handler, status int, messages ...Message) 
 		if m.Header.Get("X-Announced") != "" {
 			c.r.ContentLength = 1 << 20
 		}
-		// A map makes its room when it gets the first key, which is the server's.
+		// A map allocates at its first key, which a real server would set.
 		c.w = leanWriter{header: http.Header{"Date": nil}, body: make([]byte, 0, 128)}
 	}
 	at := 0
@@ -80,9 +80,9 @@ func allocations(t *testing.T, h http.Handler, status int, messages ...Message) 
 	return got
 }
 
-// The ceilings make a regression fail: they are what it takes, and two more.
-// 13 for Ptop, 16 for Payatom and 23 for PTS are what users are promised. Under
-// the race detector pools forget at random, so this is measured without it.
+// The ceilings are the present numbers plus two, so that a regression fails. Users
+// are promised 13 for Ptop, 16 for Payatom and 23 for PTS. Under the race detector
+// pools drop items at random, so this is measured without it.
 func TestAllocationsAccepted(t *testing.T) {
 	for _, tc := range []struct {
 		provider payack.Provider
@@ -123,8 +123,8 @@ func TestAllocationsAccepted(t *testing.T) {
 	}
 }
 
-// What is refused at the gate, however often, costs next to nothing. Over the
-// rate, the key and Retry-After come on top.
+// A refusal at the gate allocates almost nothing. A refusal for the rate also
+// allocates the limiter's key and Retry-After.
 func TestAllocationsRefused(t *testing.T) {
 	for _, p := range providers.All {
 		ok := Genuine(t, p)
@@ -159,7 +159,7 @@ func TestAllocationsRefused(t *testing.T) {
 	}
 }
 
-// spent is a limiter that the sender has used up.
+// spent is a limiter that refuses everything.
 func spent(t *testing.T, p payack.Provider) middleware.Options {
 	at := time.Now()
 	limiter, err := ratelimit.New(ratelimit.Config{PerSecond: 1. / 30, Burst: 1, Now: func() time.Time { return at }})

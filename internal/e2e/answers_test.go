@@ -22,7 +22,7 @@ import (
 	"github.com/payack/payack/ratelimit"
 )
 
-// scriptedStore answers what it is told to.
+// scriptedStore is a store with given answers.
 type scriptedStore struct {
 	look      payack.ClaimState
 	lookErr   error
@@ -41,7 +41,7 @@ func (s *scriptedStore) Home() string                                  { return 
 func (s *scriptedStore) Commit(context.Context, string, string) error  { return s.commitErr }
 func (s *scriptedStore) Release(context.Context, string, string) error { return nil }
 
-// emptyBucket refuses everybody.
+// emptyBucket is a limiter that refuses everything.
 type emptyBucket struct{}
 
 func (emptyBucket) Allow(context.Context, string) (ratelimit.Decision, error) {
@@ -54,7 +54,7 @@ func (b emptyBucket) Peek(ctx context.Context, key string) (ratelimit.Decision, 
 
 var errMerchant = errors.New("the merchant's own error")
 
-// consumed reads the body before the receiver does.
+// consumed is middleware that reads the body before the receiver.
 func consumed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -62,7 +62,7 @@ func consumed(next http.Handler) http.Handler {
 	})
 }
 
-// broken has the body end with an error.
+// broken is middleware under which reading the body ends with an error.
 func broken(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = io.NopCloser(io.MultiReader(io.LimitReader(r.Body, 10), failingReader{}))
@@ -106,7 +106,7 @@ func TestAnswers(t *testing.T) {
 		only    []payack.Provider
 		set     func(m *Merchant)
 		wrap    func(http.Handler) http.Handler
-		before  change // what is delivered first, if anything
+		before  change // a delivery to send first, if any
 		change  change
 		outcome payack.Outcome
 		reason  payack.Reason
@@ -233,7 +233,7 @@ func TestAnswers(t *testing.T) {
 			if tc.only != nil && !slices.Contains(tc.only, p) {
 				continue
 			}
-			// In a bubble, so that a deadline takes no time.
+			// Under a fake clock, so that a deadline takes no time.
 			inBubble := func(t *testing.T) {
 				w := &Watch{}
 				m := Merchant{Options: w.Options()}
@@ -271,7 +271,7 @@ func TestAnswers(t *testing.T) {
 				assert.Equal(t, tc.outcome, o.Outcome)
 				assert.Equal(t, tc.reason, o.Reason)
 				assert.Equal(t, got.Status, o.Status)
-				// What verified has an event beside the error, the invalid too.
+				// A delivery that verified has an event beside the error, even an invalid one.
 				assert.Equal(t, verified(tc.reason), o.Delivery.Event != nil)
 				assert.Equal(t, verified(tc.reason), o.EventID != "")
 				if tc.reason != "" {
@@ -309,7 +309,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// verified tells whether an event was there before it ended for this reason.
+// verified reports whether a delivery that ends for this reason has an event.
 func verified(reason payack.Reason) bool {
 	switch reason {
 	case payack.ReasonKeys, payack.ReasonBodyConsumed, payack.ReasonBodyRead:
@@ -341,9 +341,9 @@ func TestPayatomsOlderSpelling(t *testing.T) {
 	assert.Equal(t, `{"hash_status":"Hash Mismatch","acknowledge":"no"}`, Send(h, refused).Body)
 }
 
-// What the provider is told before a callback has verified must not say which
-// step failed, where something is decrypted.
-func TestAnswersBeforeVerificationAreOne(t *testing.T) {
+// For a provider whose messages are decrypted, the answer to a callback that does not
+// verify must not reveal which step failed.
+func TestAnswersDoNotRevealTheStepThatFailed(t *testing.T) {
 	for _, p := range []payack.Provider{payack.PTS, payack.Payatom} {
 		t.Run(string(p), func(t *testing.T) {
 			w := &Watch{}
@@ -391,7 +391,7 @@ func TestAnswersBeforeVerificationAreOne(t *testing.T) {
 			apart := map[payack.Reason]bool{
 				payack.ReasonUnknownTenant: true, payack.ReasonMalformed: true, payack.ReasonEnvelope: true, payack.ReasonSignature: true,
 			}
-			if p == payack.PTS { // one answer for all that is not accepted
+			if p == payack.PTS { // it has one answer for every failure
 				apart[payack.ReasonInvalid] = true
 			}
 			assert.Equal(t, apart, reasons, "the log must tell them apart")

@@ -13,9 +13,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// A genuine JSON body can hold a text that reads as a form with other values,
-// under the same bytes and so the same signature. The content type is not
-// signed.
+// A genuine JSON body may contain a text that reads as a form with other values. It
+// has the same bytes and so the same signature, and the content type is not signed.
 func TestSignedJSONSentAgainAsForm(t *testing.T) {
 	const form = "application/x-www-form-urlencoded"
 	ptop := PtopMessage(t, `{"success":false,"transaction_id":"T1","order_id":"ORD1","message":"x&success=1&transaction_id=T9&order_id=ORD9&y="}`)
@@ -45,7 +44,7 @@ func TestSignedJSONSentAgainAsForm(t *testing.T) {
 	}
 }
 
-// A signed form is no JSON either.
+// A signed form is not accepted as JSON either.
 func TestSignedFormSentAgainAsJSON(t *testing.T) {
 	w, c := &Watch{}, &Calls{}
 	signed, err := verify.SignPtopCallback(payack.NewSecret(PtopKey), payack.SchemeHeader, verify.PtopLast,
@@ -74,8 +73,8 @@ func TestQueryIsNoPartOfACallback(t *testing.T) {
 	}
 }
 
-// One signed text must not become two events by spelling a number in another
-// way, nor look like a conflict.
+// Another spelling of a number under the same signed text is the same event: neither
+// a second event nor a conflict.
 func TestEqualNumbersAreTheSameEvent(t *testing.T) {
 	type rewriting struct {
 		old, text string
@@ -154,8 +153,8 @@ func TestEqualNumbersAreTheSameEvent(t *testing.T) {
 	}
 }
 
-// The same identity with other signed amounts is no duplicate: somebody should
-// look.
+// The same identity with other signed amounts is a conflict and not a duplicate, so
+// that a person looks at it.
 func TestConflictAsksToSendAgain(t *testing.T) {
 	w, c := &Watch{}, &Calls{}
 	h := Merchant{Options: w.Options(), Callback: c.Take}.Handler(t, payack.PTS)
@@ -204,8 +203,8 @@ func TestMovedBordersWithExpect(t *testing.T) {
 	assert.Len(t, c.Events, 1)
 }
 
-// A forger who moves the borders into another order that was made out for just
-// that amount is caught by the memory of hashes, when the genuine one was first.
+// If a forger moves the borders so that order and amount fit another real order, the
+// memory of hashes refuses that, provided that the genuine webhook came first.
 func TestMovedBordersIntoAnOrderOfThatAmount(t *testing.T) {
 	w, c := &Watch{}, &Calls{}
 	h := Merchant{Options: w.Options(), Callback: c.Take,
@@ -215,13 +214,13 @@ func TestMovedBordersIntoAnOrderOfThatAmount(t *testing.T) {
 	forged := movedBorders(good)["amount times three"]
 	AssertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonSpliced, Send(h, forged))
 	assert.Equal(t, payack.ReasonSpliced, w.Last(t).Reason)
-	// A fresh hash of the same text, which the gateway might make, is none of
-	// the forger's: the text belongs to the first event.
+	// A new hash of the same text, which only the gateway can make, is refused too: the
+	// text belongs to the first event.
 	fresh := movedBorders(Genuine(t, payack.Payatom))["amount times three"]
 	require.NotEqual(t, forged.Body, fresh.Body)
 	AssertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonSpliced, Send(h, fresh))
 	assert.Len(t, c.Events, 1)
-	// The same event under a fresh hash is the same event.
+	// The same event under a new hash is a duplicate.
 	AssertContract(t, payack.Payatom, payack.OutcomeDuplicate, "", Send(h, Genuine(t, payack.Payatom)))
 	assert.Len(t, c.Events, 1)
 }
@@ -265,7 +264,7 @@ func TestMovedBordersWithExpectInCallback(t *testing.T) {
 	h := Merchant{Options: w.Options(), Callback: c.comparing}.Handler(t, payack.Payatom)
 	good := Genuine(t, payack.Payatom)
 	forged := movedBorders(good)["amount times three"]
-	// Who comes first and is not true must not lock the genuine one out.
+	// A forgery that comes first must not lock out the genuine webhook.
 	AssertContract(t, payack.Payatom, payack.OutcomeFailed, payack.ReasonCallback, Send(h, forged))
 	AssertContract(t, payack.Payatom, payack.OutcomeAccepted, "", Send(h, good))
 	require.Len(t, c.Events, 1)
@@ -275,8 +274,8 @@ func TestMovedBordersWithExpectInCallback(t *testing.T) {
 	assert.Len(t, c.Events, 1)
 }
 
-// While a forged webhook is being compared by the callback, nobody knows yet
-// which one is true: the genuine one must be asked for again, not rejected.
+// While the callback compares a forged webhook, the receiver can't know which webhook
+// is genuine: it must ask for the genuine one again and not reject it.
 func TestForgedWebhookInTheCallbackDoesNotRejectTheGenuineOne(t *testing.T) {
 	w, c := &Watch{}, &Calls{}
 	good := Genuine(t, payack.Payatom)
@@ -328,7 +327,7 @@ func TestRecordedDeliveryUnderAnotherTenantsPath(t *testing.T) {
 			AssertContract(t, p, payack.OutcomeRejected, w.Last(t).Reason, rejected)
 			require.Len(t, c.Events, 1)
 
-			// Two tenants that share keys are two merchants all the same.
+			// Two tenants with the same keys are still two merchants.
 			AssertContract(t, p, payack.OutcomeAccepted, "", Send(h, good.To("/two/callback")))
 			require.Len(t, c.Events, 2)
 			assert.NotEqual(t, c.Events[0].ID(), c.Events[1].ID())
@@ -342,8 +341,7 @@ func TestRecordedDeliveryUnderAnotherTenantsPath(t *testing.T) {
 	}
 }
 
-// Who does not know a tenant's keys must not learn whether there is such a
-// tenant.
+// A sender without a tenant's keys must not learn whether the tenant exists.
 func TestUnknownTenantLooksLikeAWrongSignature(t *testing.T) {
 	for _, p := range providers.All {
 		t.Run(string(p), func(t *testing.T) {

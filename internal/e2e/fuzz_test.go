@@ -40,10 +40,9 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// The verifiers in this file are written apart from the library's, with the
-// standard library only, from the documents. They may be more generous than the
-// library in what they read, never in what they take for signed: whatever a
-// handler accepts must be right by them too.
+// The verifiers in this file are independent of the library: they follow the
+// documents with the standard library only. They may read more bodies than the
+// library, but every body that a handler accepts must verify here too.
 
 // hostileMember is a member of a JSON object with its place.
 type hostileMember struct {
@@ -291,8 +290,8 @@ type hostileDelivery struct {
 	chunked      bool
 }
 
-// hostileFuzzed delivers to a receiver and holds what it answers to the
-// contract. It returns the event when there was one.
+// hostileFuzzed delivers a request to a receiver and compares the answer with the
+// contract. It returns the event if there is one.
 type hostileFuzzed struct {
 	p     payack.Provider
 	h     http.Handler
@@ -399,9 +398,9 @@ func hostileMedia(contentType string) string {
 	return name
 }
 
-// FuzzPtopHandler: whatever comes, the answer is one of the table, and an event
-// is of a text that was signed with this key. By mode the body is signed here
-// first, so that the fuzzer gets behind the signature.
+// FuzzPtopHandler: for any request the answer is one of the contract, and an event
+// has a text that was signed with this key. In some modes the test signs the body
+// first, so that the fuzzer gets past the signature.
 func FuzzPtopHandler(f *testing.F) {
 	hostileSeeds(f, payack.Ptop, "plain32", func(v *vectors.Vector, h http.Header, body []byte) {
 		f.Add(v.Request.Method, h.Get("Content-Type"), "X-Signature", h.Get("X-Signature"), body, v.IsForm(), byte(0), false)
@@ -727,8 +726,7 @@ func FuzzPayatomHandler(f *testing.F) {
 	})
 }
 
-// FuzzBase64: a text decodes when it is the one standard spelling of its bytes,
-// and not otherwise.
+// FuzzBase64: a text decodes if and only if it is the standard spelling of its bytes.
 func FuzzBase64(f *testing.F) {
 	for _, text := range []string{"", "AA==", "AB==", "AAA=", "AAAA", "AA", "A-_A", "AA\n==", "AA==\r\n", " AAAA", "AA==AAAA", "===="} {
 		f.Add(text)

@@ -21,7 +21,7 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// guarded is a Payatom receiver with what it told its callback and observer.
+// guarded is a Payatom receiver that records its calls and observations.
 type guarded struct {
 	http.Handler
 	called []*payack.PayatomEvent
@@ -45,7 +45,7 @@ func newGuarded(t *testing.T, set func(*middleware.PayatomConfig)) *guarded {
 	return g
 }
 
-// deliver posts a webhook and returns what became of it.
+// deliver posts a webhook and returns the observation.
 func (g *guarded) deliver(t *testing.T, orderID, amount string, status payack.PayatomStatus) payack.Reason {
 	t.Helper()
 	payacktest.Payatom(payacktest.NewPayatomKeys()).Order(orderID).Amount(amount).Status(status).Callback(t).Deliver(g)
@@ -56,9 +56,9 @@ func confirms(context.Context, *payack.PayatomEvent) (*payack.Confirmation, erro
 	return &payack.Confirmation{Paid: true, Status: "Approved"}, nil
 }
 
-// Confirm is asked for money only; a decline or a refund whose borders were
-// moved after the genuine one came must be recognised all the same.
-func TestMovedBordersOfWhatIsNotPaidWithConfirmAlone(t *testing.T) {
+// Confirm is called for paid events only. A decline or refund with moved borders must
+// be recognised without it, after the genuine one came.
+func TestMovedBordersOfUnpaidEventsWithConfirmAlone(t *testing.T) {
 	g := newGuarded(t, func(c *middleware.PayatomConfig) { c.Confirm = confirms })
 	require.Empty(t, g.deliver(t, "ORD1000001", "1500", payack.PayatomRefundCompleted))
 	require.Equal(t, payack.ReasonSpliced, g.deliver(t, "ORD10000011", "500", payack.PayatomRefundCompleted))
@@ -67,8 +67,8 @@ func TestMovedBordersOfWhatIsNotPaidWithConfirmAlone(t *testing.T) {
 	require.Len(t, g.called, 2)
 }
 
-// Two genuine orders may join to the same text. What the gateway itself
-// confirmed is never taken for a forgery.
+// Two genuine orders may join to the same text. An event that the gateway has
+// confirmed is never rejected as a forgery.
 func TestConfirmedIsNeverSpliced(t *testing.T) {
 	orders := map[string]string{"user7-order-11": "500", "user7-order-1": "1500"}
 	g := newGuarded(t, func(c *middleware.PayatomConfig) { c.Expect, c.Confirm = Expecting(orders, nil), confirms })
@@ -82,8 +82,8 @@ func TestConfirmedIsNeverSpliced(t *testing.T) {
 		"Expect alone can't tell them apart, as its documentation says")
 }
 
-// A status that nobody knows may be the tail of an order and an amount. It is
-// delivered as unknown, and must not lock the genuine event out.
+// An unknown status may be part of another text with moved borders. It is delivered
+// as unknown and must not lock out the genuine event.
 func TestUnknownStatusBindsNothing(t *testing.T) {
 	for name, set := range map[string]func(*middleware.PayatomConfig){
 		"Expect": func(c *middleware.PayatomConfig) {
@@ -106,8 +106,8 @@ func TestUnknownStatusBindsNothing(t *testing.T) {
 	}
 }
 
-// While a forged webhook is with the callback of one replica, the genuine one is
-// asked to come again at the other, not turned away for good.
+// While the callback of one replica compares a forged webhook, another replica asks
+// for the genuine one again and does not reject it for good.
 func TestForgedInTheCallbackOfAnotherReplica(t *testing.T) {
 	store := memstore.New(0)
 	replica := func(t *testing.T, fn func() error) (http.Handler, *payack.Observation) {
@@ -136,8 +136,8 @@ func TestForgedInTheCallbackOfAnotherReplica(t *testing.T) {
 	})
 }
 
-// Two accounts of one provider behind one store don't share events when their
-// keys name a tenant.
+// Two accounts of one provider with one store do not share events if their keys have
+// different tenants.
 func TestAccountsThatShareAStore(t *testing.T) {
 	store := memstore.New(0)
 	for _, tenant := range []string{"shop-a", "shop-b"} {
@@ -152,8 +152,8 @@ func TestAccountsThatShareAStore(t *testing.T) {
 	}
 }
 
-// What verifies and breaks a merchant's rule comes from the provider, whose
-// budget it must not take.
+// A callback that verifies and breaks a merchant's rule comes from the provider, so
+// it must not use up the provider's rate limit.
 func TestInvalidIsNotCharged(t *testing.T) {
 	limiter, err := ratelimit.New(ratelimit.Config{PerSecond: 0.001, Burst: 1})
 	require.NoError(t, err)
@@ -170,8 +170,8 @@ func TestInvalidIsNotCharged(t *testing.T) {
 	payacktest.Accepted(t, payack.PTS, payacktest.PTS(keys).Fresh().Callback(t).Deliver(h))
 }
 
-// A handler that wrote success and panics has not settled. Without an answer
-// the provider sends again, as it would without payack.
+// A handler that panics after it wrote success has settled nothing. It gets no
+// answer, as without payack, so the provider sends again.
 func TestPanicAfterSuccessEndsTheConnection(t *testing.T) {
 	keys := payacktest.NewPTSKeys()
 	c := keys.Config()
@@ -198,8 +198,8 @@ func TestPanicAfterSuccessEndsTheConnection(t *testing.T) {
 	require.Equal(t, 2, calls)
 }
 
-// A wrapped handler says in the same way as a function that an order is not its
-// own, and that binds nothing.
+// A wrapped handler can reject an order as unexpected, as a function can. That binds
+// no hash to the order.
 func TestUnexpectedBehindWrap(t *testing.T) {
 	w := &Watch{}
 	rc, err := middleware.NewPayatom(middleware.PayatomConfig{
@@ -225,7 +225,7 @@ func TestUnexpectedBehindWrap(t *testing.T) {
 	require.Equal(t, []string{"ORD1"}, settled)
 }
 
-// Nobody is known yet when the content type is read.
+// The content type is read before anything is authenticated.
 func TestLongContentTypeIsRefusedUnread(t *testing.T) {
 	keys := payacktest.NewPTSKeys()
 	c := keys.Config()
@@ -252,8 +252,8 @@ func (s *failsAfter) Claim(ctx context.Context, id, fingerprint string, lease ti
 	return s.Store.Claim(ctx, id, fingerprint, lease)
 }
 
-// A store that fails in the middle of the guard, and is to be done without, must
-// not undo what it has claimed before.
+// If a store fails in the middle of the guard and the receiver may go on without it,
+// the earlier claims must stay.
 func TestStoreThatFailsInTheMiddleOfTheGuard(t *testing.T) {
 	for n := 1; n <= 3; n++ {
 		store := &failsAfter{memstore.New(0), n}

@@ -78,13 +78,13 @@ func hostileNumberTraces(n *big.Int) []string {
 	return out
 }
 
-// hostileSecrets are the traces of everything that these keys must keep.
+// hostileSecrets returns the traces of all secrets of these keys.
 func hostileSecrets(t testing.TB, keys ...vectors.Key) []string {
 	t.Helper()
 	var out []string
 	for _, k := range keys {
 		for _, s := range []string{k.TheSignature, k.Safecode, k.TransactionSecret, k.SecretKey} {
-			if len(s) < 6 { // would be found anywhere
+			if len(s) < 6 { // would match by chance
 				require.Empty(t, s)
 				continue
 			}
@@ -122,8 +122,8 @@ func (d *hostileDiff) Errorf(format string, args ...any) { d.text += fmt.Sprintf
 
 var hostileVerbs = []string{"%v", "%+v", "%#v", "%s", "%q", "%+q", "%#q", "%x", "%X", "% x", "%#x", "%d", "%c", "%U", "%e", "%t", "%p", "%T", "%w", "%b", "%o"}
 
-// hostilePrints returns everything that is printed of a value, by itself and
-// inside of others.
+// hostilePrints returns what printers show of a value, by itself and within other
+// values.
 func hostilePrints(v any) map[string]string {
 	out := map[string]string{}
 	holders := map[string]any{
@@ -164,7 +164,7 @@ func hostilePrints(v any) map[string]string {
 	return out
 }
 
-// hostileFinds fails for each trace in a text.
+// hostileFinds fails the test for each trace in a text.
 func hostileFinds(t testing.TB, where, text string, traces []string) {
 	t.Helper()
 	for _, trace := range traces {
@@ -344,8 +344,8 @@ func hostileEverything(t testing.TB) map[string][]any {
 	return out
 }
 
-// No value prints a key, however it is printed. The values are complete: an
-// exported struct that is not among them fails the test.
+// No value prints a key, however it is printed. The test fails if an exported struct
+// is not among the values.
 func TestNothingPrintsASecret(t *testing.T) {
 	all := hostileEverything(t)
 	declared := map[string]bool{}
@@ -408,8 +408,8 @@ func hostileStructs(t testing.TB, dir string) []string {
 	return out
 }
 
-// hostileExpected returns the signatures that a receiver of this vector would
-// have calculated. They are as good as keys to whoever reads them.
+// hostileExpected returns the signatures that a receiver calculates for a vector.
+// Whoever reads one can forge that message.
 func hostileExpected(t testing.TB, f *vectors.File, v *vectors.Vector, body []byte) []string {
 	t.Helper()
 	key := f.Keys[v.KeyID]
@@ -427,12 +427,12 @@ func hostileExpected(t testing.TB, f *vectors.File, v *vectors.Vector, body []by
 		sum := md5.Sum([]byte(v.SignedText))
 		out = append(out, hex.EncodeToString(sum[:]))
 	}
-	// What was sent is no news to its sender.
+	// A signature that was sent is no secret.
 	sent := string(body) + fmt.Sprint(v.Request.Headers, v.Request.HeadersExtra)
 	return slices.DeleteFunc(out, func(s string) bool { return s == "" || strings.Contains(sent, s) })
 }
 
-// hostilePlain opens a PTS envelope the plain way, whatever it is worth.
+// hostilePlain decrypts a PTS envelope without any check.
 func hostilePlain(safecode string, hexKey bool, body []byte) string {
 	var wrapper struct{ Data string }
 	sealed := string(body)
@@ -452,9 +452,8 @@ func hostilePlain(safecode string, hexKey bool, body []byte) string {
 	return string(plain)
 }
 
-// Every vector through a receiver that logs as text and as JSON: no line, no
-// answer and no error, however printed, holds a key, a signature that was not
-// sent, or anything of an envelope whose contents did not verify.
+// No log line (as text or JSON), answer or error for any vector contains a key, a
+// signature that was not sent, or contents of an envelope that did not verify.
 func TestVectorsLeakNothing(t *testing.T) {
 	var refused, invalid, sealed, checkedErrors int
 	for _, provider := range providers.All {
@@ -514,7 +513,7 @@ func TestVectorsLeakNothing(t *testing.T) {
 				}
 			}
 			if o.EventID != "" && o.Err != nil {
-				// It verified, and is not acted on: its identity may be told, no more.
+				// It verified and is rejected: only its identity may be shown.
 				invalid++
 				for _, content := range hostileContents(string(body)) {
 					if !strings.Contains(fmt.Sprintf("%q", o.EventID)+o.EventID, content) {
@@ -527,15 +526,15 @@ func TestVectorsLeakNothing(t *testing.T) {
 			}
 		}
 	}
-	// So that the test can't come to search nothing.
+	// Otherwise the test would search nothing.
 	assert.Equal(t, 498, refused)
 	assert.Equal(t, 45, invalid)
 	assert.Equal(t, 38, sealed)
 	assert.Equal(t, 543, checkedErrors)
 }
 
-// hostileContents are the texts of a body that nobody else says: not a
-// member's name, and long enough not to be there by chance.
+// hostileContents returns the texts that only this body contains: no member names,
+// and nothing short enough to occur by chance.
 func hostileContents(body string) []string {
 	var out []string
 	for _, m := range stringInBody.FindAllStringSubmatch(body[:min(len(body), 64<<10)], -1) {
@@ -546,7 +545,7 @@ func hostileContents(body string) []string {
 	return out
 }
 
-// Configuration errors name the member and the fix, and not what was given.
+// Errors of constructors name the member and the fix, and do not repeat the value.
 func TestConfigurationErrorsLeakNothing(t *testing.T) {
 	key := PTSKey(t)
 	const odd = "MARKER-of-a-secret-that-is-no-AES-key"
@@ -597,7 +596,7 @@ func TestConfigurationErrorsLeakNothing(t *testing.T) {
 	_, err = verify.NewPayatomKeys("t", secret(odd), payack.Secret{})
 	add("an empty secret of several", err)
 
-	// Whole receivers: right keys, and something else wrong with them.
+	// Receivers with right keys and another mistake.
 	pts := func(c middleware.PTSConfig, fn func(context.Context, *payack.PTSEvent) error) error {
 		_, err := handlers.NewPTS(c, fn)
 		return err

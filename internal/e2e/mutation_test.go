@@ -24,23 +24,22 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// The kinds of change that leave a callback accepted, and why that costs
-// nothing: what was signed, and with it the identity, is the same for all.
+// The kinds of change after which a callback is still accepted. They are harmless:
+// the signed text, and with it the identity, stays the same.
 const (
 	// A byte of a member that the provider does not sign. The event has it
 	// under Unsigned, or not at all (code and message beside data).
 	hostileUnsigned = "unsigned member"
-	// White space between members of JSON, which no reader sees. Where a whole
-	// body is signed, only that around the place where the signature was cut
-	// out, and all of it where PHP writes the body again before it signs.
+	// White space between members of JSON. If the whole body is signed, only that
+	// around the signature which is cut out; under reencoded, all of it.
 	hostileSpace = "white space"
 	// Another JSON or percent escape for the same text: \/ for /, %2b for %2B.
 	hostileText = "spelling of a text"
 	// Another literal of the same number, where PHP's text of it was signed.
 	hostileNumber = "spelling of a number"
-	// && in a form, which all readers take for &.
+	// && in a form, which all readers treat as &.
 	hostilePair = "empty pair"
-	// A header that nobody asked for.
+	// A header that the receiver ignores.
 	hostileHeader = "header that does not count"
 )
 
@@ -83,7 +82,7 @@ func hostileEach(text string, fn func(op string, at int, mutant string)) {
 	}
 }
 
-// hostileResult is what became of one delivery.
+// hostileResult is the result of one delivery.
 type hostileResult struct {
 	answer  Answer
 	outcome payack.Outcome
@@ -118,9 +117,9 @@ func hostileReceiver(t testing.TB, s hostileSubject) func(m Message) hostileResu
 	}
 }
 
-// TestMutations changes every byte of one valid delivery of each shape and
-// scheme. A change is accepted only where everything that was signed stays as
-// it was, and these cases are counted by kind.
+// TestMutations changes every byte of one valid delivery of each shape and scheme. A
+// changed delivery may be accepted only if everything that was signed is unchanged.
+// The test counts these by kind.
 func TestMutations(t *testing.T) {
 	for _, row := range hostileRows(t) {
 		t.Run(row.name, func(t *testing.T) {
@@ -170,8 +169,8 @@ func TestMutations(t *testing.T) {
 	}
 }
 
-// hostileCovered is what an event says that was signed, and its identity. Under
-// reencoded PHP's spelling of a number was signed, so numbers count by value.
+// hostileCovered returns the signed contents of an event with its identity. Under
+// reencoded PHP's spelling of a number is signed, so numbers count by value.
 func hostileCovered(ev payack.Event) map[string]any {
 	out := map[string]any{"ID": ev.ID(), "Fingerprint": ev.Fingerprint(), "Paid": ev.Paid(), "Final": ev.Final()}
 	switch ev := ev.(type) {
@@ -198,7 +197,7 @@ func hostileCovered(ev payack.Event) map[string]any {
 	return out
 }
 
-// kindOf says what stands at a place of the valid body.
+// kindOf returns the kind of change for an offset in the valid body.
 func (s hostileSubject) kindOf(op string, at int) string {
 	body := s.valid.Body
 	if !strings.HasPrefix(body, "{") {
@@ -222,7 +221,7 @@ func (s hostileSubject) kindInForm(body, op string, at int) string {
 	return hostileText
 }
 
-// kindInJSON finds the member of a JSON object that a place is in.
+// kindInJSON is kindOf for a JSON object.
 func (s hostileSubject) kindInJSON(object, op string, at, depth int) string {
 	dec := json.NewDecoder(strings.NewReader(object))
 	_, _ = dec.Token()
@@ -273,9 +272,9 @@ type hostileRow struct {
 	accepted map[string]int
 }
 
-// hostileRows lists every shape and scheme, and how many changes of each are
-// accepted. No other number is right: a smaller one means that something
-// genuine is refused now, a larger one that something is let through.
+// hostileRows lists every shape and scheme with the number of changes that are
+// accepted. With a smaller number a genuine callback is refused; with a larger one a
+// forgery is accepted.
 func hostileRows(t testing.TB) []hostileRow {
 	t.Helper()
 	var rows []hostileRow
@@ -453,9 +452,9 @@ func hostilePayatom(t testing.TB, format, amount, signed string) hostileSubject 
 	return s
 }
 
-// A callback without an envelope is nothing for a receiver with a transaction
-// secret, so those shapes have no row with a header that counts.
-func TestTransactionSecretWantsEnvelopes(t *testing.T) {
+// A receiver with a transaction secret refuses callbacks without an envelope, so
+// those shapes have no row with the header.
+func TestTransactionSecretRequiresEnvelopes(t *testing.T) {
 	key := PTSKey(t)
 	for _, shape := range []string{"flat", "object"} {
 		s := hostilePTS(t, "literal", shape, true)
@@ -469,8 +468,8 @@ func TestTransactionSecretWantsEnvelopes(t *testing.T) {
 	}
 }
 
-// A sender chooses how long its ids are, up to the size of a body, and stores
-// keep identities: they stay short, and tell every two callbacks apart.
+// Identities stay short, although a sender may choose ids as long as a body, and any
+// two callbacks have different ones.
 func TestLongIdentities(t *testing.T) {
 	for _, p := range providers.All {
 		t.Run(string(p), func(t *testing.T) {

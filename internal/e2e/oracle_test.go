@@ -29,7 +29,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// hostileRefusal is a delivery that must be refused, each for another reason.
+// hostileRefusal is a delivery that must be refused for a given reason.
 type hostileRefusal struct {
 	name   string
 	m      Message
@@ -284,9 +284,8 @@ func hostileDial(addr string, m Message) (string, error) {
 	return strings.Join(lines, "\r\n") + "\r\n\r\n" + body, nil
 }
 
-// Where something is decrypted, nobody learns from an answer which step failed
-// before the signature matched: not from its status, not from a header, not from a
-// byte of the body. The merchant's log tells the steps apart.
+// For a provider whose messages are decrypted, no byte of an answer reveals which
+// step failed before the signature matched. The merchant's log does.
 func TestRefusalsAreByteForByteTheSame(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -336,10 +335,10 @@ func TestRefusalsAreByteForByteTheSame(t *testing.T) {
 	}
 }
 
-// BenchmarkRefusals shows how long each refusal takes. Nothing asserts on it:
-// what a sender can measure over a network is for a person to judge. Steps that
-// come later cost more; who lacks the key cannot get past the first of them,
-// the opening of the envelope, except for one guess of the padding in 256.
+// BenchmarkRefusals measures how long each refusal takes. Nothing is asserted: a
+// person must judge what a sender can measure over a network. Later steps take
+// longer. A sender without the key gets past the first step, opening the envelope,
+// only if it guesses the padding, which is one chance in 256.
 func BenchmarkRefusals(b *testing.B) {
 	for name, list := range map[string]func(testing.TB) (http.Handler, *Watch, Message, []hostileRefusal){
 		"pts": func(t testing.TB) (http.Handler, *Watch, Message, []hostileRefusal) {

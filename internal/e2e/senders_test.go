@@ -30,9 +30,9 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// The programs in testdata/senders are the other side in the languages that
-// providers and merchants write in, with their own libraries for JSON, forms,
-// AES and RSA. They share nothing with this code but the recipes.
+// The programs in testdata/senders are the other side of the protocols, in the
+// languages that providers and merchants use, with the libraries of those languages
+// for JSON, forms, AES and RSA. They share no code with this library.
 
 // language is one of them.
 type language struct {
@@ -195,8 +195,8 @@ func senderCallbacks(t *testing.T) []posted {
 	return out
 }
 
-// What programs in other languages send is accepted, with the amount that they
-// signed; with another order in it, it is not.
+// Callbacks of programs in other languages are accepted with the amount that those
+// signed, and refused with another order.
 func TestCallbacksOfOtherLanguages(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, s sender) {
 		var list []posted
@@ -242,7 +242,7 @@ func TestCallbacksOfOtherLanguages(t *testing.T) {
 					AssertContract(t, p.Provider, payack.OutcomeRejected, payack.ReasonSignature, Send(h, forged))
 				}
 			}
-			if p.How == "text" || p.How == "data" { // there is nothing to change in it
+			if p.How == "text" || p.How == "data" { // an envelope can't be edited
 				AssertContract(t, p.Provider, payack.OutcomeRejected, payack.ReasonSignature, Send(h, message.With(verify.PTSTransactionHeader, "AAAA")))
 			}
 			assert.Len(t, c.Events, 1)
@@ -251,7 +251,7 @@ func TestCallbacksOfOtherLanguages(t *testing.T) {
 	})
 }
 
-// ptsWithSecret is a receiver that wants X-Transaction-Signature.
+// ptsWithSecret is a receiver that requires X-Transaction-Signature.
 func ptsWithSecret(t *testing.T, w *Watch, c *Calls) http.Handler {
 	t.Helper()
 	key := PTSKey(t)
@@ -288,7 +288,7 @@ func (r *tee) options() client.Options {
 	return client.Options{Retries: -1, HTTPClient: &http.Client{Transport: r}}
 }
 
-// acknowledging is a merchant that takes everything.
+// acknowledging is a merchant that accepts everything.
 func acknowledging(t *testing.T, body string) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
 	t.Cleanup(s.Close)
@@ -311,8 +311,8 @@ func anotherHeader(c *task) {
 	c.Header = string(last) + c.Header[1:]
 }
 
-// What our clients send and what the fake gateways say is right by the recipes
-// as other languages have them.
+// Programs in other languages verify the requests of our clients and the answers of
+// the fake gateways.
 func TestRequestsAndAnswersInOtherLanguages(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, s sender) {
 		// A language that keeps no literals can't check the text of 100.50.
@@ -336,9 +336,8 @@ func TestRequestsAndAnswersInOtherLanguages(t *testing.T) {
 	})
 }
 
-// The providers' samples are merchants too: a payment whose amount is a number, as
-// the sample program sends it, or a string, as the sample request has it, beside
-// members that no document signs.
+// The fake accepts payments as PTS's samples send them: with a number or a string as
+// the amount, and with members that no document signs.
 func TestPaymentsOfOtherLanguages(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, s sender) {
 		gw, err := gateway.NewPTS(gateway.PTSConfig{})

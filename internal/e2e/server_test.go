@@ -30,15 +30,15 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// The receivers of all providers behind a real http.Server, with clients and
-// callbacks that misbehave. What each fault gets is data: serverClientFaults and
-// serverCallbackFaults.
+// The receivers of all providers run in a real http.Server, with clients and
+// callbacks that misbehave. serverClientFaults and serverCallbackFaults are the
+// tables of faults with the expected answers.
 
 // serverPatience ends a test that hangs. Nothing that passes waits for it.
 const serverPatience = 30 * time.Second
 
-// serverTold is what a client is told and what is recorded of it. A status of
-// its own is net/http's answer: payack has not seen the request.
+// serverTold is an expected answer with the expected record. If it has a status, the
+// answer is net/http's, and payack has not seen the request.
 type serverTold struct {
 	outcome payack.Outcome
 	reason  payack.Reason
@@ -86,7 +86,7 @@ func serverJoin(told []serverTold, word func(serverTold) string) string {
 	return strings.Join(out, "; then ")
 }
 
-// serverNote is what the observer was told of a delivery.
+// serverNote is the observation of a delivery.
 type serverNote struct {
 	serverTold
 	answered int
@@ -94,7 +94,7 @@ type serverNote struct {
 	stack    string
 }
 
-// serverBook keeps what the server saw, by path and by order.
+// serverBook records deliveries and calls, by path and by order.
 type serverBook struct {
 	mu      sync.Mutex
 	changed chan struct{}
@@ -119,7 +119,7 @@ func (b *serverBook) change(f func()) {
 	b.changed = make(chan struct{})
 }
 
-// until waits for something to be in the book.
+// until waits until a condition on the book holds.
 func (b *serverBook) until(what string, t testing.TB, there func() bool) bool {
 	timer := time.NewTimer(serverPatience)
 	defer timer.Stop()
@@ -160,7 +160,7 @@ func (b *serverBook) calls(order string) int {
 
 func serverOrder(ev payack.Event) string { return payacktest.MembersOf(ev)["order_id"] }
 
-// serverPlan is a server to be started.
+// serverPlan configures a server.
 type serverPlan struct {
 	options middleware.Options
 	// callback is called after the book was written; nil accepts.
@@ -173,8 +173,8 @@ type serverPlan struct {
 	pipes *serverPipes
 }
 
-// serverHouse is a server with the receivers of all providers; a path's first
-// part says whose it is.
+// serverHouse is a server with the receivers of all providers. The first part of a
+// path is the provider.
 type serverHouse struct {
 	*serverBook
 	t      testing.TB
@@ -327,7 +327,7 @@ func serverNoneLeft(t testing.TB, before map[string]bool) {
 			t.Errorf("%d goroutines are left, the first:\n%s", len(left), left[0])
 			return
 		}
-		time.Sleep(5 * time.Millisecond) // they are on their way out
+		time.Sleep(5 * time.Millisecond) // they may be about to end
 	}
 }
 
@@ -389,10 +389,10 @@ func (w *serverWire) reset() {
 	_ = w.conn.Close()
 }
 
-// write may fail, as the server may have had enough: what it said counts.
+// write ignores errors: the server may have closed the connection after its answer.
 func (w *serverWire) write(parts ...string) { _, _ = io.WriteString(w.conn, strings.Join(parts, "")) }
 
-// keepWriting goes on until the server has had enough.
+// keepWriting writes until the server closes the connection.
 func (w *serverWire) keepWriting(every time.Duration, next func(i int) string) {
 	w.bg.Go(func() {
 		for i := 0; ; i++ {
@@ -739,7 +739,7 @@ func serverForgery(t testing.TB, cb payacktest.Callback) payacktest.Callback {
 	return forged
 }
 
-// words are what the row should say.
+// words returns the expected text of the row.
 func (f serverClientFault) words() (answered, recorded string) {
 	answered, recorded = serverJoin(f.told, serverTold.words), serverJoin(f.told, serverTold.recorded)
 	if f.ends {
@@ -774,8 +774,8 @@ func (f serverClientFault) run(t testing.TB, h *serverHouse, p payack.Provider, 
 	w.recorded(append(f.told[:len(f.told):len(f.told)], serverAccepted)...)
 }
 
-// A table that is copied into the documentation must not say something else
-// than what is tested.
+// The texts of the tables, which are copied into the documentation, agree with what
+// the tests expect.
 func TestServerFaultTables(t *testing.T) {
 	for _, f := range serverClientFaults {
 		if f.mute || f.told == nil {
@@ -795,7 +795,7 @@ func TestServerFaultTables(t *testing.T) {
 	}
 }
 
-// Clients that do everything wrong at the same time as genuine ones deliver.
+// Clients with every fault run while genuine callbacks are delivered.
 func TestServerStormOfBadClients(t *testing.T) {
 	const copies, genuine, workers = 2, 240, 8
 	h := serverStart(t, serverPlan{options: middleware.Options{ReadTimeout: 2 * time.Second, Deadline: time.Minute}})
@@ -877,8 +877,8 @@ func (h *serverHouse) post(client *http.Client, path string, cb payacktest.Callb
 	return Answer{res.StatusCode, res.Header, string(body)}, err
 }
 
-// 2,001 deliveries over 64 connections: each event, the same one at the same
-// time, and a forgery of it.
+// 2,001 deliveries over 64 connections: each event, the same event at the same time,
+// and a forgery of it.
 func TestServerConcurrentCallbacks(t *testing.T) {
 	const events, conns = 667, 64
 	pathOf := func(i int, kind string) string { return fmt.Sprintf("%s-%d", kind, i) }
@@ -1208,8 +1208,8 @@ func TestServerCallbackFaults(t *testing.T) {
 	}
 }
 
-// Shutdown waits for what is being worked on, and for clients that stall no
-// longer than the read timeout.
+// Shutdown waits for deliveries in progress, but for clients that stall only until
+// the read timeout.
 func TestServerShutdown(t *testing.T) {
 	const each = 5
 	store := memstore.New(0)
@@ -1278,7 +1278,7 @@ func TestServerShutdown(t *testing.T) {
 	}
 	h.close()
 
-	// The next process knows what was done, and takes what was not.
+	// The next process knows the processed events and accepts the others.
 	next := serverStart(t, serverPlan{options: middleware.Options{Store: store}})
 	client := serverClient(1)
 	for i, cb := range callbacks {
@@ -1297,8 +1297,8 @@ func TestServerShutdown(t *testing.T) {
 	next.close()
 }
 
-// A server that goes down under load has either accepted an event or not been
-// told of it: the next one takes the rest, and none twice.
+// No event is lost or processed twice when a server shuts down under load: the next
+// one accepts what the first one has not.
 func TestServerShutdownUnderLoad(t *testing.T) {
 	const workers, each = 16, 24
 	store := memstore.New(0)
@@ -1361,7 +1361,7 @@ func TestServerShutdownUnderLoad(t *testing.T) {
 	next.close()
 }
 
-// serverCounted tells when so many bytes of a body were read.
+// serverCounted signals when a number of bytes of a body were read.
 type serverCounted struct {
 	io.ReadCloser
 	left    int
@@ -1382,13 +1382,13 @@ func (c *serverCounted) Read(p []byte) (int, error) {
 func serverHeap() int64 {
 	var m runtime.MemStats
 	runtime.GC()
-	runtime.GC() // pools give their things up at the second
+	runtime.GC() // pools are emptied at the second collection
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
 
-// What 500 bodies on their way hold is within 500 times the limit and a
-// constant, beyond what 500 connections hold whose body nobody reads.
+// Reading 500 bodies at once takes at most 500 times the limit plus a constant, in
+// addition to the memory of 500 connections whose body nobody reads.
 func TestServerMemory(t *testing.T) {
 	const (
 		conns = 500
@@ -1529,8 +1529,8 @@ func inServerBubble(t *testing.T, plan func(p payack.Provider) serverPlan, test 
 	}
 }
 
-// A client that stalls is answered at the read timeout, to the moment, however
-// it stalls; one byte more does not buy it more time.
+// A client that stalls in any way gets its answer exactly at the read timeout. Sending
+// one more byte does not extend it.
 func TestServerReadTimeout(t *testing.T) {
 	for _, f := range serverClientFaults {
 		if !strings.Contains(f.answered, "at the read timeout") {
@@ -1558,9 +1558,8 @@ func TestServerReadTimeout(t *testing.T) {
 	}
 }
 
-// The context of a callback ends at the deadline and not when the provider
-// hangs up; the answer waits for the callback, and its result counts, past the
-// lease too.
+// The context of a callback ends at the deadline and not when the provider hangs up.
+// The answer waits for the callback, and its result counts even after the lease.
 func TestServerDeadline(t *testing.T) {
 	const takes = 20 * time.Second
 	for name, result := range map[string]error{"done": nil, "failed": errMerchant} {

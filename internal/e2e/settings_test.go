@@ -16,7 +16,7 @@ import (
 
 func quiet() middleware.Options { return middleware.Options{Logger: slog.New(slog.DiscardHandler)} }
 
-// Several keys are for rotation: each verifies, and the event says which.
+// Each of several keys verifies, and the event reports which one did.
 func TestSeveralKeys(t *testing.T) {
 	var index []int
 	h, err := handlers.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets("the next key", PtopKey), ConfirmInCallback: true, Options: quiet()},
@@ -29,8 +29,7 @@ func TestSeveralKeys(t *testing.T) {
 	assert.Equal(t, []int{1}, index)
 }
 
-// Confirm is asked only about claims that money came in, and what it returns is
-// handed to the callback.
+// Confirm is called for paid events only, and its result is passed to the callback.
 func TestConfirmIsAskedForMoneyOnly(t *testing.T) {
 	unpaid := map[payack.Provider]Message{
 		payack.Ptop:    PtopMessage(t, `{"success":false,"transaction_id":"T1","order_id":"ORD1"}`),
@@ -64,8 +63,8 @@ func TestConfirmIsAskedForMoneyOnly(t *testing.T) {
 	}
 }
 
-// Expect compares amounts of approved orders only; of others the order must
-// exist.
+// With Expect, amounts are compared for approved orders only. For others the order
+// must exist.
 func TestExpectByStatus(t *testing.T) {
 	h := Merchant{Expect: Expecting(map[string]string{"ORD1": "500"}, nil)}.Handler(t, payack.Payatom)
 	for _, tc := range []struct {

@@ -24,8 +24,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// changedVerdicts are the vectors whose verdict a rule of the project, or an
-// HTTP server, goes against, and why.
+// changedVerdicts are the vectors for which a rule of the project or net/http leads
+// to another verdict, with the cause.
 var changedVerdicts = map[string]struct {
 	outcome payack.Outcome
 	reason  payack.Reason
@@ -80,8 +80,8 @@ var sameValueOtherText = []string{
 	"pts-pub-php-199-tamper-exchange_rate",
 }
 
-// undetectableByAmount is caught by a confirmation or by the memory of hashes
-// only.
+// undetectableByAmount are forgeries that only a confirmation or the memory of hashes
+// detects.
 const undetectableByAmount = "payatom-pub-php-211-shift-worst-case"
 
 func TestVectorsThroughHandlers(t *testing.T) {
@@ -147,8 +147,8 @@ func TestVectorsThroughHandlers(t *testing.T) {
 	}
 }
 
-// runVector delivers one vector over HTTP to a receiver of its own, set up as
-// the vector asks for, and returns what became of it.
+// runVector delivers one vector over HTTP to a new receiver, configured as the vector
+// requires, and returns the result.
 func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *Server, response recordedResponse) string {
 	provider := payack.Provider(f.Provider)
 	w := &Watch{}
@@ -173,7 +173,7 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *Server,
 	o := w.Last(t)
 	AssertContract(t, provider, o.Outcome, o.Reason, got)
 
-	// What verified has an event, whatever became of it; nothing else has.
+	// A delivery has an event if it verified, whatever its outcome, and only then.
 	verified := o.Outcome == payack.OutcomeAccepted || o.Reason.AfterVerified()
 	assert.Equal(t, verified, o.EventID != "", "%v", o.Err)
 	assert.Equal(t, verified, o.Delivery.Event != nil, "%v", o.Err)
@@ -223,8 +223,8 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *Server,
 	return string(o.Outcome)
 }
 
-// assertConfirmCatches shows that asking the gateway tells the forged webhook
-// from the genuine one even when it comes first.
+// assertConfirmCatches checks that a query rejects the forged webhook even if it
+// comes before the genuine one.
 func assertConfirmCatches(t *testing.T, f *vectors.File, v *vectors.Vector, server *Server, body []byte) {
 	t.Helper()
 	w := &Watch{}
@@ -243,7 +243,7 @@ func assertConfirmCatches(t *testing.T, f *vectors.File, v *vectors.Vector, serv
 	assert.Equal(t, payack.ReasonUnconfirmed, w.Last(t).Reason)
 }
 
-// receiverOf is a receiver set up as a vector asks for.
+// receiverOf returns a receiver that is configured as a vector requires.
 func receiverOf(t *testing.T, f *vectors.File, v *vectors.Vector, o middleware.Options, fn func(context.Context, payack.Event) error) http.Handler {
 	t.Helper()
 	key := f.Keys[v.KeyID]
@@ -343,7 +343,7 @@ type recordedResponse struct {
 	Body        string
 }
 
-// loadResponses returns what the vectors say that a receiver answers.
+// loadResponses returns the answers in the vectors.
 func loadResponses(t *testing.T, p payack.Provider) map[string]recordedResponse {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "testdata", "vectors", string(p)+".json"))

@@ -15,7 +15,7 @@ import (
 	"github.com/payack/payack/internal/lazycontext"
 )
 
-// The whole of what a callback may do with it is tested in package middleware.
+// Package middleware tests everything else that a callback may do with the context.
 
 type key struct{}
 
@@ -39,7 +39,7 @@ func TestValuesAndEnd(t *testing.T) {
 		end, ok := ctx.Deadline()
 		assert.True(t, ok)
 		assert.Equal(t, time.Second, time.Until(end))
-		for range 2 { // before and after somebody waits
+		for range 2 { // before and after Done is called
 			assert.NoError(t, ctx.Err())
 			assert.Equal(t, "kept", ctx.Value(key{}))
 			d, found := payack.DeliveryFrom(ctx)
@@ -64,7 +64,7 @@ func TestEndShowsUnwatched(t *testing.T) {
 	})
 }
 
-// Of the two errors a context has, a clock that was read before tells the deadline's.
+// ErrAt decides by the given time whether the deadline has passed.
 func TestErrAt(t *testing.T) {
 	c, ctx := started(context.Background(), time.Hour)
 	now := time.Now()
@@ -112,7 +112,7 @@ func TestSeveralAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-// A callback that asks for nothing pays for nothing.
+// A callback that does not use its context allocates nothing for it.
 func TestUnaskedDoesNotAllocate(t *testing.T) {
 	var all [201]struct {
 		context lazycontext.Context

@@ -18,7 +18,7 @@ func TestOrderID(t *testing.T) {
 	}
 }
 
-// Of all bytes that a status can begin with, the letters alone are taken.
+// A status may begin with an ASCII letter only.
 func TestStatus(t *testing.T) {
 	for c := range 256 {
 		s := string([]byte{byte(c)}) + "pproved"

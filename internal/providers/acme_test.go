@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// acmeFiles are what a provider adds, a file for each stage and tool: in
-// testdata/acme, and where it would stand.
+// acmeFiles maps the files of an invented provider in testdata/acme to their places
+// in the repository, one for each stage and tool.
 var acmeFiles = map[string]string{
 	"payack/acme.go":     "acme.go",
 	"verify/acme.go":     "verify/acme.go",
@@ -26,7 +26,7 @@ var acmeFiles = map[string]string{
 	"cmd/acme_test.go":   "cmd/payack/acme_test.go",
 }
 
-// acmeEntries register it: a text of an existing file that is replaced.
+// acmeEntries are the replacements in existing files that register the provider.
 var acmeEntries = map[string][2]string{
 	list:                       {"payack.Payatom}", "payack.Payatom, payack.Acme}"},
 	"encode.go":                {"\n}\n\n// EncodeEvent", "\n\tAcme: reflect.TypeOf((*AcmeEvent)(nil)),\n}\n\n// EncodeEvent"},
@@ -37,10 +37,9 @@ var acmeEntries = map[string][2]string{
 	"cmd/payack/provider.go":   {"payack.Payatom: payatom,", "payack.Payatom: payatom, payack.Acme: acme,"},
 }
 
-// TestFourthProvider adds an invented provider, acme, as a real one is added,
-// and runs its tests: nothing but the registries changes in existing files. The
-// go command lays the files over those of the repository, which stay as they
-// are.
+// TestFourthProvider adds an invented provider, acme, and runs its tests. Only the
+// registries change in existing files. The go command sees the files as an overlay;
+// the repository itself does not change.
 func TestFourthProvider(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the library and the command once more")
@@ -56,7 +55,7 @@ func TestFourthProvider(t *testing.T) {
 	require.Equal(t, len(packages), strings.Count(out, "ok  \t"), out)
 	require.NotContains(t, out, "no tests to run")
 
-	// A registry that lacks it makes a test of its package fail.
+	// If a registry lacks the provider, a test of its package fails.
 	out, err = goTest(root, overlay(t, root, false), "^("+complete+")$", packages...)
 	require.Error(t, err)
 	require.Equal(t, len(packages), strings.Count(out, "FAIL\t"), out)
@@ -67,11 +66,11 @@ func TestFourthProvider(t *testing.T) {
 // complete are the tests that compare a registry with providers.All.
 const complete = "Test.*(Are|Is)Complete|TestEventsAreKnown"
 
-// list has the list of all providers.
+// list is the file with providers.All.
 const list = "internal/providers/providers.go"
 
-// overlay writes what the go command needs to see the provider's files and its
-// entries: in all registries, or in the list of providers only.
+// overlay writes the overlay file for the go command, with the provider's files and
+// its entries in all registries, or in the list of providers only.
 func overlay(t *testing.T, root string, registered bool) string {
 	t.Helper()
 	dir := t.TempDir()

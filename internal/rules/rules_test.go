@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack/internal/rules"
 )
 
-// textFrom gives a fuzzer all three states of a member.
+// textFrom lets a fuzzer choose between a text, null and an absent member.
 func textFrom(s string, state uint8) payack.Text {
 	switch state % 3 {
 	case 0:
@@ -22,8 +22,8 @@ func textFrom(s string, state uint8) payack.Text {
 	return payack.NewText(s)
 }
 
-// The tags of an event are its rules; the checks by hand on the hot path must
-// come to the same verdict for whatever members.
+// The tags of an event are its rules. Check, written by hand for speed, must agree
+// with them for all members.
 func FuzzCheckEqualsTags(f *testing.F) {
 	for _, s := range []string{"", "a", "500", "500.00", "-0", "-1", "1e40", "1e41", "00", "0.", ".5", "1.50e-3", " 1", "Approved", "Late Approved",
 		"Pending", "Refund Completed", "pending", "2000", "\u017ftatus", "\x00", "ORD1", "999999999999999999", "1234567890123456789", "é"} {
@@ -89,8 +89,8 @@ func FuzzCheckEqualsTags(f *testing.F) {
 	})
 }
 
-// The seeds of the fuzz test would prove nothing if one verdict were never
-// reached: of each rule, what keeps it and what breaks it.
+// For each rule there is an event that keeps it and one that breaks it, so that the
+// seeds of the fuzz test reach both verdicts.
 func TestTagsAndChecksReachBothVerdicts(t *testing.T) {
 	v := rules.NewValidator()
 	amount, null := payack.NewAmount, payack.AmountOf(payack.NullText())
@@ -141,7 +141,7 @@ func TestTagsAndChecksReachBothVerdicts(t *testing.T) {
 	}
 }
 
-// A merchant may validate what holds an event, and an event that is no pointer.
+// A merchant may validate a struct that contains an event, and an event by value.
 func TestValidatorOfEventsInside(t *testing.T) {
 	v := rules.NewValidator()
 	good := payack.PayatomEvent{OrderID: "ORD1", ReceivedAmount: payack.NewAmount("500"), Status: payack.PayatomApproved}
@@ -161,8 +161,8 @@ func TestValidatorOfEventsInside(t *testing.T) {
 	}
 }
 
-// A rule that a merchant gives for an amount compares its value, where
-// validator/v10 would compare the length of its text.
+// A merchant's rule for an amount compares the value. validator/v10 itself would
+// compare the length of the text.
 func TestRulesForAmounts(t *testing.T) {
 	v := rules.NewValidator()
 	for _, c := range []struct {
@@ -202,8 +202,8 @@ func TestRulesForAmounts(t *testing.T) {
 	}
 }
 
-// The rules for one provider's amounts ask its event for the status, and refuse
-// what stands in anything else.
+// The rules for a provider's amounts depend on the status of the event, so they fail
+// in any other struct.
 func TestAmountRulesNeedTheirEvent(t *testing.T) {
 	v := rules.NewValidator()
 	amount := payack.NewAmount("500")

@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack/internal/vectors"
 )
 
-// TestReadmeCounts holds the table beside the vectors to the files.
+// The table in testdata/vectors/README.md agrees with the files.
 func TestReadmeCounts(t *testing.T) {
 	readme, err := os.ReadFile("../../testdata/vectors/README.md")
 	require.NoError(t, err)

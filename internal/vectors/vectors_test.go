@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack/internal/vectors"
 )
 
-// Every provider has vectors, as many as are counted.
+// Every provider has as many vectors as Counts says.
 func TestCounts(t *testing.T) {
 	assert.Len(t, vectors.Counts, len(providers.All))
 	for _, p := range providers.All {
@@ -23,7 +23,7 @@ func TestCounts(t *testing.T) {
 	assert.EqualError(t, err, `vectors: there are none of a provider "stripe"`)
 }
 
-// A provider that is counted and has no file is an error of Load's.
+// Load returns an error for a provider in Counts that has no file.
 func TestLoadWithoutFile(t *testing.T) {
 	vectors.Counts["acme"] = 1
 	defer delete(vectors.Counts, "acme")

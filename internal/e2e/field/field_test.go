@@ -72,7 +72,7 @@ func fails(t *testing.T, c Case) bool {
 	return f.failed
 }
 
-// A case that expects something else must fail, whatever it is that it expects.
+// A case whose expectation is wrong in any one respect must fail.
 func TestWhatIsExpectedCounts(t *testing.T) {
 	other := "another"
 	text := func(m map[string]*string) bool {
@@ -140,7 +140,7 @@ func TestWhatIsExpectedCounts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tried := map[payack.Provider]int{}
 			total := 0
-			for _, c := range load(t) { // afresh, since they are spoilt
+			for _, c := range load(t) { // loaded again, because the test changes them
 				if tried[c.Provider] == 2 {
 					continue
 				}
@@ -178,7 +178,7 @@ func flip(b **bool) bool {
 	return true
 }
 
-// A slip in a file is found when it is read.
+// Parse refuses mistakes in a file.
 func TestParseIsStrict(t *testing.T) {
 	const good = `[{"name": "n", "why": "w", "provider": "pts", "deliveries": [{"sign": "pts", "outcome": "accepted", "answer": "200 SUCCESS", "event": {"id": "x"}}]}]`
 	_, err := Parse([]byte(good))
