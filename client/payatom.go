@@ -39,7 +39,7 @@ type PayatomConfig struct {
 
 	// Polling selects the members of a status polling; empty is [PollingAll].
 	Polling PayatomPolling
-	// Numbers lists which spelling of the amount a response may have hashed:
+	// Numbers lists the spellings of the amount that a response may have hashed:
 	// [payack.SchemeLiteral], [payack.SchemePHP]. Empty accepts both.
 	Numbers []payack.Scheme
 	// UnknownRefCode reports whether the message of a declined status polling says

@@ -38,7 +38,7 @@ type PTSConfig struct {
 	// [PTSJSON] instead of the base64 text in it. PTS's document doesn't say which
 	// is meant. For PTSText the two are the same.
 	TransactionWholeBody bool
-	// Numbers lists which spelling of numbers PTS may have signed in a response:
+	// Numbers lists the spellings of numbers that PTS may have signed in a response:
 	// [payack.SchemeLiteral], [payack.SchemePHP]. Empty accepts both, because PTS's
 	// document doesn't say which one applies.
 	Numbers []payack.Scheme

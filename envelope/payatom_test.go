@@ -29,9 +29,9 @@ func newPayatom(t testing.TB, secret string) *envelope.Payatom {
 	return e
 }
 
-// blobOf is the format by the provider's words, made with the standard library:
-// IV ‖ HMAC(ciphertext ‖ IV) ‖ ciphertext, around bytes that are not padded
-// here and need not be whole blocks.
+// blobOf makes a post_hash with the standard library, as the provider's document says:
+// IV ‖ HMAC(ciphertext ‖ IV) ‖ ciphertext. The bytes are not padded and need not be
+// whole blocks.
 func blobOf(t testing.TB, secret string, iv [aes.BlockSize]byte, padded []byte) []byte {
 	t.Helper()
 	key := sha256.Sum256([]byte(secret))
@@ -92,7 +92,7 @@ func TestPayatomKeys(t *testing.T) {
 	}
 }
 
-// The MAC covers every byte, so no change of any bit gets as far as decryption.
+// The MAC covers every byte, so no flipped bit is decrypted.
 func TestPayatomEveryBitIsCovered(t *testing.T) {
 	e := newPayatom(t, secretKey)
 	blob, err := base64.StdEncoding.DecodeString(e.Seal([]byte("709d48b4207bc7708c232656b00f4a20")))
@@ -109,7 +109,7 @@ func TestPayatomEveryBitIsCovered(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A padding that is wrong under a right MAC cannot be told from a wrong MAC.
+// A wrong padding under a right MAC gives the same error as a wrong MAC.
 func TestPayatomPaddingDamage(t *testing.T) {
 	e := newPayatom(t, secretKey)
 	open := func(padded []byte) ([]byte, error) {

@@ -26,7 +26,7 @@ func newPTS(t testing.TB, safecode string, encoding envelope.PTSEncoding) *envel
 	return e
 }
 
-// blocksOf encrypts whole blocks, whatever they end in.
+// blocksOf encrypts whole blocks without padding them.
 func blocksOf(t testing.TB, key, padded []byte) string {
 	t.Helper()
 	block, err := aes.NewCipher(key)
@@ -38,8 +38,8 @@ func blocksOf(t testing.TB, key, padded []byte) string {
 	return base64.StdEncoding.EncodeToString(out)
 }
 
-// requireRefused checks that nothing came out and that the error is the one
-// that every failure has: not only its kind, the very value.
+// requireRefused checks that nothing was returned, and that the error is the same
+// value for every failure.
 func requireRefused(t testing.TB, plain []byte, err error, what ...any) {
 	t.Helper()
 	require.Nil(t, plain, what...)
@@ -113,8 +113,8 @@ func TestPTSConfigurationErrors(t *testing.T) {
 	}
 }
 
-// otherSpellings returns texts that a lenient decoder takes for the same bytes,
-// or that are no base64.
+// otherSpellings returns texts that a lenient decoder decodes to the same bytes, and
+// texts that are not base64.
 func otherSpellings(text string) map[string]string {
 	spellings := map[string]string{
 		"LF at the end":       text + "\n",
@@ -224,8 +224,8 @@ func TestPTSLengths(t *testing.T) {
 	assert.Empty(t, plain)
 }
 
-// ECB authenticates nothing: blocks of one key can be put together. What comes
-// out is hostile until the signature in it has been verified.
+// ECB does not authenticate: blocks under one key can be combined. Opened contents
+// are hostile until the signature in them has been verified.
 func TestPTSBlocksCanBePutTogether(t *testing.T) {
 	e := newPTS(t, safecode, "")
 	a, err := base64.StdEncoding.DecodeString(string(e.Seal([]byte("0123456789abcdef"))))

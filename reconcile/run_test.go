@@ -84,8 +84,8 @@ func TestFirstSight(t *testing.T) {
 	}
 }
 
-// An order that is found paid is settled once, at the age at which it was found, and
-// not asked about again while the source lags.
+// An order that is found paid is settled once, and the observer gets its age. It is
+// not asked about again while the source still lists it as open.
 func TestFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, m := &till{says: always(pending)}, newMerchant(t)

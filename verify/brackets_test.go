@@ -13,8 +13,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// phpTwinsOf are spellings that a PHP reader, or one that folds case, takes for
-// a name: escaped as they are sent.
+// phpTwinsOf returns escaped spellings that a PHP reader, or one that folds case,
+// treats as a name.
 func phpTwinsOf(name string) []string {
 	parts := strings.SplitN(name, "_", 2)
 	twins := []string{
@@ -65,7 +65,7 @@ func TestPayatomFormNamesOfPHP(t *testing.T) {
 		ev, err := verifyWith(pairs)
 		assert.Equal(t, payack.ReasonMalformed, refusedPayatom(t, ev, err).Reason, name)
 	}
-	// What is no signed name to anybody is kept under the name that was sent.
+	// A name that no reader treats as a signed one is kept as it was sent.
 	for _, name := range []string{
 		"custom[a][b]", "custom[]", "order[id]", "orderid[x]", "order_ids[x]", "my.order_id[x]", "bank_ref[x]", "bank.ref", "Bank_Ref[0]",
 		"ref_code[", "amounts[x]", "received[amount]", "x[order_id]", "order_id2[x]", "\u00e9[x]", "refund_info.x", "a b",
@@ -77,8 +77,8 @@ func TestPayatomFormNamesOfPHP(t *testing.T) {
 	}
 }
 
-// refund_info in the spelling of PHP's http_build_query reads like the object
-// that it is in JSON.
+// refund_info in the spelling of PHP's http_build_query gives the same event as the
+// object in JSON.
 func TestPayatomFormRefundInfo(t *testing.T) {
 	form, keys := newPayatom(t, verify.PayatomOptions{Body: verify.BodyForm}), newPayatomKeys(t, "", payatomSecret)
 	base := "order_id=O1&status=Refund+Completed&received_amount=5&post_hash=" +

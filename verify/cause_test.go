@@ -10,8 +10,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// Callbacks that are broken as the examples in the documents are broken are
-// refused with the place and the cause.
+// The error names the cause and the offset for callbacks with the same mistakes as
+// the examples in the providers' documents.
 func TestBrokenExamplesAreNamed(t *testing.T) {
 	v, err := verify.NewPayatom(verify.PayatomOptions{})
 	require.NoError(t, err)

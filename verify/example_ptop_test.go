@@ -12,10 +12,10 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// Say that Ptop turns out to sign the raw body with the time of a header before
-// it, and to send both in one header: t=1700000000,v1=…. The whole body is in
-// the text, so every member is fixed by it; the point ends the time, which is
-// digits only, so no character can move from one to the other.
+// Suppose that Ptop signs a time, a point and the raw body, and sends time and
+// signature in one header: t=1700000000,v1=…. The text contains the whole body, so it
+// fixes every member. The time has digits only, so the point ends it and no character
+// can move between time and body.
 func ExamplePtopReading() {
 	timed := func(m verify.Message) (signed, signature string, err error) {
 		if len(m.Header["X-Ptop-Signature"]) != 1 {

@@ -9,8 +9,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// A callback is verified without HTTP: one that was recorded, or that came by a
-// queue. What was done with it before is not known here.
+// A callback from a recording or a queue is verified without HTTP. Verify does not
+// know whether it was processed before.
 func ExamplePTS_Verify() {
 	test := payacktest.NewPTSKeys() // yours are from PTS
 	v, err := verify.NewPTS(verify.PTSOptions{})
@@ -38,8 +38,8 @@ func ExamplePTS_Verify() {
 	// true
 }
 
-// The hash of Payatom is sealed with a random IV, so that it is opened and
-// compared, and never made again.
+// Payatom's hash is sealed with a random IV, so a verifier opens it and compares the
+// contents.
 func ExamplePayatom_Verify() {
 	secret := payack.NewSecret("a secret key of nobody")
 	v, err := verify.NewPayatom(verify.PayatomOptions{})

@@ -56,8 +56,8 @@ func hostileBoth(t testing.TB, f *vectors.File, v *vectors.Vector, m verify.Mess
 // hostilePrivate keeps parsed keys: parsing one takes longer than signing.
 var hostilePrivate = map[string]*rsa.PrivateKey{}
 
-// hostileSignature returns what stands for a signed text on the wire, or inside
-// the envelope, by the standard library.
+// hostileSignature returns the signature of a text as the wire or the envelope has
+// it, made with the standard library.
 func hostileSignature(t testing.TB, p payack.Provider, key vectors.Key, text string) string {
 	t.Helper()
 	switch p {
@@ -85,9 +85,8 @@ func hostileSignature(t testing.TB, p payack.Provider, key vectors.Key, text str
 
 var hostileStepNames = []string{"shape", "header", "envelope", "field", "signature", "signed text", "key", "hint"}
 
-// Over all vectors: an explanation ends as Verify does, its steps are the
-// documented ones, and they hold no secret and no signature that the sender
-// did not have.
+// For every vector the explanation has the result of Verify and documented step names
+// only. It contains no secret, and no signature that the sender did not have.
 func TestExplainAgreesWithVerify(t *testing.T) {
 	const redacted = "[redacted]"
 	counts := map[string]int{}
@@ -143,7 +142,7 @@ func TestExplainAgreesWithVerify(t *testing.T) {
 			}
 			text := strings.Join(all, "\n") + fmt.Sprintf("%v %+v %#v %q", told.Steps, told.Steps, told.Steps, told.Steps)
 			for _, s := range hidden {
-				// A signature that the sender sealed is shown as the field that it is.
+				// A signature in the envelope is shown as a field.
 				if s != "" && !strings.Contains(sent, s) && (told.Event == nil || told.Event.VerifiedBy().Signature != s) {
 					require.False(t, strings.Contains(text, s), "%s: a secret or an expected signature is explained", v.Name)
 				}
@@ -168,8 +167,7 @@ func TestExplainAgreesWithVerify(t *testing.T) {
 				require.Equal(t, v.Dim("xsig") == "base64" || v.Dim("xsig") == "hex", slices.Contains(names, "header"), v.Name)
 			}
 			for name, want := range v.Expect {
-				// A digest, a nested member, and a name that PHP writes its own way
-				// are no fields by that name.
+				// A digest, a nested member and a name that PHP mangles are not fields.
 				if want == nil || name == "md5" || strings.Contains(name, ".") || !strings.Contains(sent, name) && !slices.Contains(names, "envelope") {
 					continue
 				}
@@ -180,9 +178,9 @@ func TestExplainAgreesWithVerify(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 111+125+101+25-5 /* paid, and no positive amount */, counts["accepted"])
-	// The gate refuses these by method or size, a pinned scheme by the text that
-	// was signed, a handler's memory and expectation by moved borders, and others
-	// for a name that is not signed (payatomUnsignedTwin).
+	// Verify accepts these vectors. The gate refuses them for the method or the size, a
+	// pinned scheme for the signed text, a receiver's memory or Expect for moved
+	// borders. For one the verdict has changed (payatomUnsignedTwin).
 	assert.Equal(t, 25, counts["accepted, and refused by others"])
 	assert.Equal(t, 907-24-6, counts["accepted"]+counts["refused"])
 	for _, name := range hostileStepNames {
@@ -193,7 +191,7 @@ func TestExplainAgreesWithVerify(t *testing.T) {
 	}
 }
 
-// The steps as a person reads them.
+// The steps of some callbacks, as text.
 func TestExplainedSteps(t *testing.T) {
 	step := func(name, text string) verify.Step { return verify.Step{Name: name, Text: text} }
 

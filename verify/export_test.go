@@ -2,8 +2,8 @@ package verify
 
 import "hash"
 
-// CountHashed adds to n how many bytes the keys, which must be new, are asked to
-// hash.
+// CountHashed makes keys add to n the number of bytes that they hash. The keys must
+// not have been used.
 func (k *PtopKeys) CountHashed(n *int) {
 	for i := range k.keys {
 		build := k.keys[i].states.New
@@ -25,7 +25,7 @@ func (h countingHash) Write(b []byte) (int, error) {
 	return h.Hash.Write(b)
 }
 
-// CountReencoded adds to n how many bytes are read to make PHP's texts, until
+// CountReencoded adds to n the number of bytes that are re-encoded as PHP does, until
 // restore is called.
 func CountReencoded(n *int) (restore func()) {
 	before := reencode

@@ -14,7 +14,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// manglings are what happens to base64 on its way, with what the log says.
+// manglings are changes of base64 in transit, with the expected hint.
 var manglings = map[string]struct {
 	mangle func(string) string
 	says   string
@@ -113,7 +113,7 @@ func TestPayatomHints(t *testing.T) {
 	ev, err := verifyPayatomJSON(t, body(strings.Repeat("A", 128)))
 	assert.Equal(t, "post_hash does not open with any secret key", refusedPayatom(t, ev, err).Detail)
 
-	// A form that escapes nothing makes a blank of each +.
+	// An unescaped + in a form is decoded to a blank.
 	form := newPayatom(t, verify.PayatomOptions{Body: verify.BodyForm})
 	m := verify.Message{ContentType: ptopFormType, Body: "order_id=O1&received_amount=5&status=Approved&post_hash=" + hash}
 	ev, err = form.Verify(m, newPayatomKeys(t, "", payatomSecret))
@@ -143,7 +143,7 @@ func TestPtopHints(t *testing.T) {
 		assert.Contains(t, e.Detail, says)
 	}
 
-	// nginx drops the_signature, and nothing else shows it.
+	// nginx drops the_signature, and only the hint says so.
 	ev, err := v.Verify(verify.Message{ContentType: ptopJSONType, Body: ptopJSON}, keys)
 	e := refusedPtop(t, ev, err)
 	assert.Contains(t, e.Detail, "The_signature")
@@ -153,8 +153,8 @@ func TestPtopHints(t *testing.T) {
 	assert.Equal(t, "there is none in the body or in the configured headers", refusedPtop(t, ev, err).Detail)
 }
 
-// A last line break that was lost or added is found by trying, where raw bytes
-// may be what is signed.
+// The hint names a line break at the end that was lost or added, if the raw body may
+// be signed.
 func TestPtopExplainsLineBreaks(t *testing.T) {
 	v, keys := newPtop(t, verify.PtopOptions{}), newPtopKeys(t, "another", ptopKeyText)
 	ends := map[string]string{"": "without a line break", "\n": "with LF", "\r\n": "with CRLF"}

@@ -61,7 +61,7 @@ type PayatomOptions struct {
 	// Body is the one format that the endpoint accepts; empty is [BodyJSON]. An
 	// older generation of the gateway sends forms.
 	Body Body
-	// Numbers lists which spelling of the amount the gateway may have hashed:
+	// Numbers lists the spellings of the amount that the gateway may have hashed:
 	// [payack.SchemeLiteral] is the text as sent, [payack.SchemePHP] is what PHP
 	// writes for that number (100 for 100.00). Empty accepts both. The document
 	// doesn't say which one applies: pin the one that your webhooks report.

@@ -15,9 +15,9 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// Whatever comes in: no panic, an error of the closed set or an event, and an
-// event only where the hash holds the digest of the event's own texts. No body
-// verifies in both formats, and another account's keys take nothing.
+// For any body there is no panic, and the result is an event or an error with a
+// documented reason. An event's hash contains the digest of the event's own texts. No
+// body verifies in both formats, or under another account's keys.
 func FuzzPayatomVerify(f *testing.F) {
 	file := loadPayatom(f)
 	for i := range file.Vectors {
@@ -84,8 +84,8 @@ func FuzzPayatomVerify(f *testing.F) {
 	})
 }
 
-// What one side signs, the other side takes, or calls invalid by the grammar
-// of amounts and statuses: it is never a wrong signature.
+// A webhook that the signer makes verifies, or is invalid by the grammar of amounts
+// and statuses. It never has a wrong signature.
 func FuzzPayatomSigned(f *testing.F) {
 	f.Add("ORD10010001", "500", "Approved", "x", false)
 	f.Add("ORD15", "00", "Approved", "", true)

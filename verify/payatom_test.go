@@ -61,7 +61,7 @@ func refusedPayatom(t testing.TB, ev *payack.PayatomEvent, err error) *payack.Er
 	return refusal(t, payack.Payatom, ev, err)
 }
 
-// asSent is the text that was sent, whatever was signed.
+// asSent returns an amount's text as sent.
 func asSent(a payack.Amount) payack.Text {
 	if _, ok := a.Text().Get(); !ok {
 		return a.Text()
@@ -108,8 +108,8 @@ func postHashOf(t testing.TB, body []byte) (hash string, iv [aes.BlockSize]byte)
 	return hash, [aes.BlockSize]byte(blob)
 }
 
-// assertHashOf checks a genuine post_hash by what it is made of: the digest
-// that the vector names is sealed in it, and sealing again gives the same text.
+// assertHashOf checks that a genuine post_hash contains the digest of the vector, and
+// that sealing the digest again gives the same text.
 func assertHashOf(t testing.TB, v *vectors.Vector, secret, hash string, iv [aes.BlockSize]byte) {
 	t.Helper()
 	digest := md5.Sum([]byte(v.SignedText))
@@ -197,8 +197,8 @@ func TestPayatomAcceptsGenuineWebhooks(t *testing.T) {
 			assert.Equal(t, want, ev.Scheme)
 			schemes[ev.Scheme]++
 
-			// Pinned to what it reports, the receiver takes the same webhook, and
-			// one pinned to php takes each whose sender signs PHP's text.
+			// A receiver that is pinned to the reported scheme accepts the webhook. One
+			// that is pinned to php accepts every webhook of senders that sign PHP's text.
 			again, err := newPayatom(t, verify.PayatomOptions{Numbers: []payack.Scheme{ev.Scheme}}).Verify(m, keys)
 			require.NoError(t, err)
 			assert.Equal(t, ev, again)
@@ -293,9 +293,8 @@ var payatomRefusals = map[string]string{
 	"wrong_secret":               "4 envelope, 1 signature",
 }
 
-// payatomUnsignedTwin is a vector whose extra member differs by case folding from
-// one that is not signed. What is not signed refuses nothing, so it is taken,
-// and the member says what the genuine one says.
+// payatomUnsignedTwin is a vector with an extra member whose name differs from an
+// unsigned one by case folding. Unsigned members refuse nothing, so it is accepted.
 const payatomUnsignedTwin = "payatom-pub-php-134-case-variant-kelvin"
 
 func TestPayatomRefusesForgedVectors(t *testing.T) {
@@ -343,8 +342,8 @@ func TestPayatomRefusesForgedVectors(t *testing.T) {
 	assert.Equal(t, payatomRefusals, summaries(reasons))
 }
 
-// Moved borders: the hash is right, and only the merchant's own records show
-// the forgery, unless the amount cannot be one.
+// Moved borders: the hash is right, and only the merchant's own records reveal the
+// forgery, unless the amount is invalid.
 func TestPayatomMovedBordersAreTheHandlersBusiness(t *testing.T) {
 	f := loadPayatom(t)
 	outcome := map[string]string{}
@@ -401,8 +400,8 @@ func TestPayatomVectorsAreAllRun(t *testing.T) {
 // payatomSecret is the key of the webhooks that the tests below sign.
 const payatomSecret = "68e6d7a89981a0c7335f2a7f07ff3e20"
 
-// payatomWebhook is a webhook with the hash of these texts. literal is what
-// stands in the body as received_amount.
+// payatomWebhook returns a webhook with the hash over these texts. literal is the
+// received_amount in the body.
 func payatomWebhook(t testing.TB, order, amount, status, literal string) string {
 	t.Helper()
 	return fmt.Sprintf(`{"order_id":%q,"requested_amount":"500","status":%q,"post_hash":%q,"received_amount":%s,"bank_ref":"1","refund_info":[]}`,
@@ -468,9 +467,9 @@ func TestPayatomAmountsRewritten(t *testing.T) {
 	assert.Equal(t, payack.ReasonSignature, refusedPayatom(t, ev, err).Reason)
 }
 
-// The joined text has no borders, so a captured hash verifies for whatever
-// joins to the same text. What it then says is another event with the same
-// SignedText, by which a receiver's memory finds it; or it is no amount.
+// The joined text has no borders, so a captured hash verifies for other members that
+// join to the same text. The result is another event with the same SignedText, which
+// a receiver's memory recognises, or has an invalid amount.
 func TestPayatomMovedBorders(t *testing.T) {
 	genuine, err := verifyPayatomJSON(t, payatomWebhook(t, "ORD1", "500", "Approved", `"500"`))
 	require.NoError(t, err)
@@ -528,7 +527,7 @@ func TestPayatomAmountGrammar(t *testing.T) {
 		{`" 5"`, "Approved", false},
 		{`"5 "`, "Approved", false},
 		{`"٥"`, "Approved", false},
-		// Nothing was paid, so nothing need be said.
+		// Nothing was paid, so the amount may be empty.
 		{`""`, "Pending", true},
 		{`null`, "Pending", true},
 		{`null`, "Declined", true},
@@ -569,8 +568,7 @@ func TestPayatomAmountGrammar(t *testing.T) {
 	}
 }
 
-// payatomHash is a post_hash over any text, by means of the standard library and
-// the envelope: the signer refuses some.
+// payatomHash returns a post_hash over any text. The signer would refuse some.
 func payatomHash(t testing.TB, secret, text string) string {
 	t.Helper()
 	e, err := envelope.NewPayatom(payack.NewSecret(secret))
@@ -579,8 +577,8 @@ func payatomHash(t testing.TB, secret, text string) string {
 	return e.Seal([]byte(hex.EncodeToString(sum[:])))
 }
 
-// Two ids that collide over MD5's blocks have one hash, whatever stands behind
-// them, the secret too. The pair is of public record.
+// Two ids that collide over whole blocks of MD5 have the same hash, whatever follows
+// them, even the secret. The pair is public.
 func TestPayatomCollidingOrderIDs(t *testing.T) {
 	const tail = "2wSYT3biRsaCbtgqXTN0rvRZd8bRVcQK91KciZzphUXmeNDJrfRWaz2ySc5VO6Zk"
 	const mine = "TEXTCOLLBYfGiJUETHQ4hAcKSMd5zYpgqf1YRDhkmxHkhPWptrkoyz28wnI9V0aH" + tail
@@ -604,7 +602,7 @@ func TestPayatomCollidingOrderIDs(t *testing.T) {
 			Body: "order_id=" + id + "&received_amount=500&status=Approved&post_hash=" + url.QueryEscape(hash)}, keys)
 		assert.Equal(t, payack.ReasonInvalid, refusedPayatom(t, ev, err).Reason)
 
-		// With a wrong hash it is a wrong hash, as for every id.
+		// With a wrong hash the error is about the hash, as for every id.
 		ev, err = v.Verify(verify.Message{ContentType: "application/json", Body: strings.Replace(body, `"500"`, `"501"`, 1)}, keys)
 		assert.Equal(t, payack.ReasonSignature, refusedPayatom(t, ev, err).Reason)
 	}
@@ -805,7 +803,7 @@ func TestPayatomPollingResponses(t *testing.T) {
 			assert.Equal(t, "r", ev.Unsigned.RefCode.String())
 		})
 	}
-	// The hash of a request is none of a response.
+	// The hash of a request does not verify as that of a response.
 	body := []byte(`{"order_id":"ORD10010001","status":"Approved","amount":"500","post_hash":"` + signer.PollingHash("r", "pid") + `"}`)
 	ev, err := v.VerifyPolling(body, keys)
 	assert.Equal(t, payack.ReasonSignature, refusedPayatom(t, ev, err).Reason)
@@ -924,7 +922,7 @@ func TestPayatomErrorsHoldNothingThatWasSent(t *testing.T) {
 	}
 }
 
-// What is wrong with a hash that does not open must not be told.
+// Errors must not reveal why a hash does not open.
 func TestPayatomEnvelopeFailuresAreOne(t *testing.T) {
 	good := payatomWebhook(t, "ORD10010001", "500", "Approved", `"500"`)
 	hash, _ := postHashOf(t, []byte(good))

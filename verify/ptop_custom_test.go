@@ -26,7 +26,7 @@ func customSum(text string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// customText is a reading by the text that it signs; the signature is in the
+// customText returns a reading with this signed text, whose signature is in the
 // header X-Ours.
 func customText(text func(m map[string]any) string) verify.PtopReading {
 	return func(m verify.Message) (string, string, error) {
@@ -107,8 +107,8 @@ func TestPtopCustomReading(t *testing.T) {
 	assert.Nil(t, ev.Extra)
 }
 
-// A reading whose text doesn't fix a member lets nothing in, however right the
-// signature is.
+// With a reading whose text does not fix a member, every message is refused, even
+// with a right signature.
 func TestPtopCustomReadingThatFixesTooLittle(t *testing.T) {
 	for what, text := range map[string]func(m map[string]any) string{
 		"another success":        func(m map[string]any) string { return str(m["transaction_id"]) + "|" + str(m["order_id"]) },
@@ -201,8 +201,8 @@ func TestPtopCustomOptions(t *testing.T) {
 	}
 }
 
-// A separator that an id holds makes one signature good for several events. None of
-// them is let in; ids without it are.
+// If an id contains the separator, one signature fits several events. All of them are
+// refused. Ids without the separator are accepted.
 func TestPtopCustomReadingWithASeparatorInAnID(t *testing.T) {
 	for order, text := range map[string]func(m map[string]any) string{
 		"transaction first": func(m map[string]any) string {

@@ -19,13 +19,13 @@ func ptopFuzzScheme(n uint8) (format verify.Body, scheme payack.Scheme, place ve
 	return verify.BodyForm, ptopFormSchemes[int(n)-len(ptopJSONSchemes)], place
 }
 
-// ptopFuzzText is what both formats can carry in a member that decides nothing,
-// ptopFuzzID what they can carry in one that decides.
+// ptopFuzzText is a text that both formats can carry in a member that never decides.
+// ptopFuzzID is one for a member that decides.
 func ptopFuzzText(s string) string { return strings.ToValidUTF8(s, "?") }
 func ptopFuzzID(s string) string   { return strings.ReplaceAll(ptopFuzzText(s), "\x00", "?") }
 
-// What is signed verifies with the scheme it was signed under and the same
-// members; under another key it does not; and no other byte in its place does.
+// A signed callback verifies under its scheme with the same members. It verifies
+// neither under another key nor after one byte is changed.
 func FuzzPtopSigned(f *testing.F) {
 	for n := range uint8(21) {
 		f.Add(n, "key", true, "a93kd82hda", "ORD-1001", "Payment done", "extra", uint16(n)*7, byte(n)+1)
@@ -101,9 +101,9 @@ func FuzzPtopSigned(f *testing.F) {
 	})
 }
 
-// A body of any shape, with a right signature over it in the header: what
-// verifies means the same to encoding/json or net/url, holds the rules of its
-// event, and does not verify under another key or in the other format.
+// Any body gets a right signature in the header. If it verifies, encoding/json or
+// net/url read the same members, its event keeps the rules, and it does not verify
+// under another key or in the other format.
 func FuzzPtopVerify(f *testing.F) {
 	file := loadPtop(f)
 	for i := range file.Vectors {

@@ -12,7 +12,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// The genuine key is the last of several, and the scheme the last that is tried.
+// The worst case: the genuine key is the last one, and its scheme is tried last.
 func TestPtopSearchIsBounded(t *testing.T) {
 	const tooMuch = "too large to try every scheme with this many keys; pin Schemes"
 	for _, c := range []struct {

@@ -35,8 +35,8 @@ var (
 	ptopFormSchemes = []payack.Scheme{payack.SchemeHeader, payack.SchemeForm, payack.SchemeFormRebuilt}
 )
 
-// ptopSum is computed here and not by the package, so that the tests do not
-// agree with a mistake of its own.
+// ptopSum computes a signature independently of the package, so that the tests don't
+// share its mistakes.
 func ptopSum(key, text string) string {
 	mac := hmac.New(sha256.New, []byte(key))
 	mac.Write([]byte(text))
@@ -95,7 +95,7 @@ func refusedPtop(t testing.TB, ev *payack.PtopEvent, err error) *payack.Error {
 
 // --- vectors
 
-// ptopScheme is the scheme that a vector's flavour stands for.
+// ptopScheme returns the scheme of a vector's flavour.
 func ptopScheme(flavour string) payack.Scheme {
 	switch {
 	case flavour == "header":
@@ -114,7 +114,7 @@ func ptopScheme(flavour string) payack.Scheme {
 	return ""
 }
 
-// ptopSetUp is the receiver of a vector, with these schemes pinned.
+// ptopSetUp returns a verifier for a vector, with these schemes pinned.
 func ptopSetUp(t testing.TB, v *vectors.Vector, schemes ...payack.Scheme) *verify.Ptop {
 	t.Helper()
 	o := verify.PtopOptions{Schemes: schemes}
@@ -150,7 +150,7 @@ var ptopAgainstRules = map[string]payack.Reason{
 	"ptop-pub-php-078-form-query-array": payack.ReasonMalformed, // brackets in a form's names
 }
 
-// What the gate refuses verifies at this level when its bytes are right.
+// Vectors that the gate would refuse. Here they verify if their bytes are right.
 var ptopLeftToTheGate = map[string]struct {
 	class  string
 	reason payack.Reason
@@ -163,7 +163,7 @@ var ptopLeftToTheGate = map[string]struct {
 	"ptop-pub-php-272-big-form":         {"body_2mib", payack.ReasonMalformed}, // a name given twice
 }
 
-// The reasons that the classes of refused vectors lead to.
+// The reasons for the classes of refused vectors.
 var ptopClassReasons = map[string][]payack.Reason{
 	"wrong_secret":               {payack.ReasonSignature},
 	"empty_signature":            {payack.ReasonSignature},
@@ -238,8 +238,7 @@ func TestPtopVectors(t *testing.T) {
 
 func testPtopAccepted(t *testing.T, v *vectors.Vector, key string) {
 	m, keys, own := ptopMessage(t, v), newPtopKeys(t, key), ptopScheme(v.Flavour)
-	// What the other languages signed, and hence what the pinned scheme must
-	// have rebuilt.
+	// The vector's signed text is the one that the pinned scheme must rebuild.
 	require.Equal(t, v.Signature, ptopSum(key, v.SignedText))
 
 	pinned, err := ptopSetUp(t, v, own).Verify(m, keys)
@@ -387,8 +386,8 @@ func TestPtopPayoutSignatureRefuses(t *testing.T) {
 
 // --- one meaning for one body
 
-// A genuine body of one format must say nothing in the other, though nobody
-// signs the content type.
+// A genuine body of one format must not verify in the other, because the content type
+// is not signed.
 func TestPtopFormatsAreApart(t *testing.T) {
 	f := loadPtop(t)
 	jsons, forms := 0, 0
@@ -433,7 +432,7 @@ func TestPtopFormatsAreApart(t *testing.T) {
 	assert.Equal(t, 94, jsons)
 	assert.Equal(t, 17, forms)
 
-	// The attack itself: a member that reads as pairs of a form.
+	// The attack: a member whose text contains pairs of a form.
 	m := signPtop(t, payack.SchemeHeader, verify.PtopLast,
 		`{"success":false,"transaction_id":"t","order_id":"O","message":"x&success=1&order_id=OTHER&transaction_id=u&z="}`)
 	m.ContentType = ptopFormType
@@ -579,7 +578,7 @@ func TestPtopReencoded(t *testing.T) {
 	}
 	_, err := v.Verify(message(ids+`, "n":9223372036854775807`, `{`+ids+`,"n":9223372036854775807}`), keys)
 	require.NoError(t, err)
-	// Two literals of one signed text must not be two identities.
+	// Two literals with one signed text must have one identity.
 	const zero = `{"success":true,"transaction_id":"t","order_id":0}`
 	_, err = v.Verify(message(zero[1:len(zero)-1], zero), keys)
 	require.NoError(t, err)
@@ -876,7 +875,7 @@ func TestSignPtopCallbackPlaces(t *testing.T) {
 	}
 	one := signPtop(t, payack.SchemeSpliced, verify.PtopMiddle, `{"a":1}`)
 	assert.Equal(t, `{"a":1,"signature":"`+ptopSum(ptopKeyText, `{"a":1}`)+`"}`, one.Body)
-	// The lone signature has no comma to go with it, and no event either.
+	// A signature without other members has no comma, and there is no event.
 	lone := verify.Message{ContentType: ptopJSONType, Body: `{"signature":"` + ptopSum(ptopKeyText, `{}`) + `"}`}
 	keys := newPtopKeys(t, ptopKeyText)
 	ptopRefused(t, payack.ReasonSignature, newPtop(t, verify.PtopOptions{Schemes: []payack.Scheme{payack.SchemeSpliced}}), lone, keys)
@@ -922,8 +921,7 @@ func TestPtopAllocations(t *testing.T) {
 	assert.LessOrEqual(t, got, 3.0, "the body's text, the fields, the event")
 }
 
-// ptopPoolForgets reports whether a sync.Pool forgets, as it does under the race
-// detector.
+// ptopPoolForgets reports whether a sync.Pool drops items, as under the race detector.
 func ptopPoolForgets() bool {
 	p := sync.Pool{}
 	for range 64 {

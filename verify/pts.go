@@ -124,7 +124,7 @@ func (k *PTSKeys) Tenant() string { return k.tenant }
 // PTSOptions selects which readings of PTS's API v2 document a verifier accepts.
 // The zero value accepts numbers in either spelling.
 type PTSOptions struct {
-	// Numbers lists which spelling of amounts and the rate PTS may have signed:
+	// Numbers lists the spellings of amounts and the rate that PTS may have signed:
 	// [payack.SchemeLiteral] is the text as sent, [payack.SchemePHP] is what PHP
 	// writes for that number (100.5 for 100.50). Empty accepts both. The document
 	// doesn't say which one applies: pin the one that your callbacks report. PHP's

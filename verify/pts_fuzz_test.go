@@ -50,9 +50,9 @@ func ptsSignOf(t testing.TB, open func([]byte) ([]byte, error), body []byte) str
 	return outer.Sign
 }
 
-// Whatever comes in: no panic, an error of the closed set or an event, and an
-// event only where the standard library finds a signature of this key over the
-// event's own texts. Another account's keys take nothing.
+// For any message there is no panic, and the result is an event or an error with a
+// documented reason. For an event, the standard library finds a signature of this key
+// over the event's own texts. Nothing verifies under another account's keys.
 func FuzzPTSVerify(f *testing.F) {
 	file := loadPTS(f)
 	own, other := file.Keys["rsa2048"], file.Keys["rsa1024"]
@@ -99,7 +99,7 @@ func FuzzPTSVerify(f *testing.F) {
 			require.NoError(t, rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature))
 		}
 
-		// Sniffing changes which types are taken, and not what a body says.
+		// Sniff changes which content types are accepted, but not the event of a body.
 		sniffed, sniffErr := sniffing.Verify(m, p.keys)
 		if err == nil {
 			require.NoError(t, sniffErr)
@@ -119,7 +119,7 @@ func assertTellsNoSecret(t testing.TB, err error, secrets []string) {
 	}
 }
 
-// What one side signs and seals, the other side takes, and says the same.
+// A callback that the signer signs and seals verifies with the same members.
 func FuzzPTSSigned(f *testing.F) {
 	p := newPTSParty(f)
 	f.Add("7", "1001", "QRPH", "100.50", "2000", "", true)
@@ -140,7 +140,7 @@ func FuzzPTSSigned(f *testing.F) {
 		members["sign"], members["error_message"] = sign, unsigned
 		body, err := json.Marshal(members)
 		require.NoError(t, err)
-		var sent map[string]string // what is left after Marshal repaired the UTF-8
+		var sent map[string]string // the members after Marshal has repaired the UTF-8
 		require.NoError(t, json.Unmarshal(body, &sent))
 
 		m := verify.Message{ContentType: "application/json", Body: string(body)}
@@ -183,9 +183,8 @@ func textsWithout(texts map[string]string, names ...string) map[string]string {
 	return texts
 }
 
-// readingsOf returns every way to read a text as the signed members of a
-// callback: the names stand in their order, and each border may be any of the
-// places that look like one.
+// readingsOf returns every way to split a signed text into members. The names are in
+// their order, and each border may be anywhere that the text looks like one.
 func readingsOf(text string) []map[string]string {
 	var readings []map[string]string
 	var read func(i int, rest string, values map[string]string)
@@ -216,8 +215,8 @@ func readingsOf(text string) []map[string]string {
 	return readings
 }
 
-// Two callbacks that differ in a signed member never have the same signed
-// text, as long as the signer takes both.
+// Two callbacks that differ in a signed member have different signed texts, if the
+// signer accepts both.
 func FuzzPTSSignedTextIsInjective(f *testing.F) {
 	p := newPTSParty(f)
 	f.Add("100.50\x00PHP\x00QRPH\x001\x001001\x002000\x00100.50\x00PHP\x001731000000\x00500700\x007")
@@ -262,7 +261,7 @@ func FuzzPTSSignedTextIsInjective(f *testing.F) {
 	})
 }
 
-// An envelope that opens under a safecode is the only one of its contents.
+// For each contents and safecode only one envelope opens.
 func FuzzPTSEnvelopeIsCanonical(f *testing.F) {
 	file := loadPTS(f)
 	e, err := envelope.NewPTS(payack.NewSecret(file.Keys["rsa2048"].Safecode), envelope.PTSRaw)

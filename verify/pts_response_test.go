@@ -21,8 +21,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// respond signs and wraps the members of a response's data, apart from the
-// library's signer; a value that begins with a blank is a literal.
+// respond signs and wraps the members of a response's data, independently of the
+// library's signer. A value that begins with a blank is a literal.
 func respond(t testing.TB, key vectors.Key, m verify.PTSMessage, values map[string]string, extra string) string {
 	t.Helper()
 	block, _ := pem.Decode([]byte(key.PrivatePEM))
@@ -56,7 +56,7 @@ func TestPTSVerifyResponse(t *testing.T) {
 	}
 	keys, err := verify.NewPTSKeys(verify.PTSKeyConfig{
 		Tenant: "a", UserID: "1", Safecode: payack.NewSecret(key.Safecode), PublicKeys: []string{key.PublicPEM},
-		TransactionSecret: payack.NewSecret("x"), // counts for callbacks only
+		TransactionSecret: payack.NewSecret("x"), // ignored for responses
 	})
 	require.NoError(t, err)
 	v, err := verify.NewPTS(verify.PTSOptions{})
@@ -121,7 +121,7 @@ func TestPTSVerifyResponse(t *testing.T) {
 	_, err = v.VerifyResponse(verify.PTSCallback, []byte(`{}`), keys)
 	assert.ErrorIs(t, err, payack.ErrInvalid)
 
-	// PHP's text of the numbers, unless the literal is pinned.
+	// PHP's text of the numbers is accepted unless the literal is pinned.
 	php := strings.Replace(respond(t, key, verify.PTSPaymentResponse, values, ""), "99.50", "99.500", 1)
 	_, err = v.VerifyResponse(verify.PTSPaymentResponse, []byte(php), keys)
 	assert.ErrorIs(t, err, payack.ErrSignature)
@@ -136,7 +136,7 @@ func TestPTSVerifyResponse(t *testing.T) {
 	_, err = literal.VerifyResponse(verify.PTSPaymentResponse, []byte(php), keys)
 	assert.ErrorIs(t, err, payack.ErrSignature)
 
-	// A URL may name other members, but not move a border.
+	// A URL may contain names of other members, but not a border.
 	for url, want := range map[string]error{
 		"https://p.example/?x&user_id=2&channel=c": nil,
 		"https://p.example/?x&pay_url=2":           payack.ErrMalformed,

@@ -49,7 +49,7 @@ func loadPTS(t testing.TB) *vectors.File {
 	return f
 }
 
-// ptsReceiver is a receiver set up as one vector asks for.
+// ptsReceiver is a verifier with keys, configured as a vector requires.
 type ptsReceiver struct {
 	options verify.PTSOptions
 	keys    verify.PTSKeyConfig
@@ -89,7 +89,7 @@ func (r ptsReceiver) verify(t testing.TB, m verify.Message) (*payack.PTSEvent, e
 	return v.Verify(m, k)
 }
 
-// pinned is the same receiver with the text of numbers pinned.
+// pinned returns the same receiver with one scheme pinned.
 func (r ptsReceiver) pinned(s payack.Scheme) ptsReceiver {
 	r.options.Numbers = []payack.Scheme{s}
 	return r
@@ -108,7 +108,7 @@ func ptsSignerOf(t testing.TB, f *vectors.File, v *vectors.Vector) *verify.PTSSi
 	return s
 }
 
-// messageOfVector is the vector's request as the verifiers get it.
+// messageOfVector returns the vector's request as a message.
 func messageOfVector(t testing.TB, v *vectors.Vector) verify.Message {
 	t.Helper()
 	body, err := v.Request.Body()
@@ -188,10 +188,9 @@ func withoutNested(texts map[string]payack.Text, known ...string) map[string]pay
 	return texts
 }
 
-// refusal returns the error as what a refused callback must give: a
-// *payack.Error of the verify stage with a reason from the closed set, which
-// errors.Is finds too. Beside it stands an event, with how it was verified, where
-// the reason is invalid, and none otherwise.
+// refusal returns the error of a refused callback. It must be a *payack.Error of the
+// verify stage with a documented reason that errors.Is matches. There must be a
+// verified event beside it if the reason is invalid, and none otherwise.
 func refusal(t testing.TB, p payack.Provider, ev payack.Event, err error) *payack.Error {
 	t.Helper()
 	require.Error(t, err)
@@ -233,11 +232,11 @@ func refusedPTS(t testing.TB, ev *payack.PTSEvent, err error) *payack.Error {
 	return refusal(t, payack.PTS, ev, err)
 }
 
-// defaultBodyLimit is the limit that the gate holds bodies to.
+// defaultBodyLimit is the gate's default limit for bodies, in bytes.
 const defaultBodyLimit = 64 << 10
 
-// onlyTheGateSees reports whether a vector's defect lies in what a verifier is
-// not told: the method, or a body over the limit.
+// onlyTheGateSees reports whether a vector's defect is one that a verifier does not
+// check: the method, or a body over the limit.
 func onlyTheGateSees(v *vectors.Vector, m verify.Message) bool {
 	if v.Request.Method == "RESPONSE" {
 		return false
@@ -245,8 +244,8 @@ func onlyTheGateSees(v *vectors.Vector, m verify.Message) bool {
 	return v.Request.Method != http.MethodPost || len(m.Body) > defaultBodyLimit
 }
 
-// ptsNotPaidEnough are the genuine vectors whose status says success and whose
-// accept_amount is nothing, or less. They verify, and are invalid.
+// ptsNotPaidEnough are the genuine vectors whose status says success although
+// accept_amount is not above zero. They verify and are invalid.
 var ptsNotPaidEnough = strings.Fields("php-067-random-16 php-074-random-23 node-003-string-json128 python-007-random-0")
 
 func TestPTSAcceptsGenuineVectors(t *testing.T) {
@@ -298,7 +297,7 @@ func TestPTSAcceptsGenuineVectors(t *testing.T) {
 				}
 			}
 
-			// The scheme is literal unless the text that was signed is another.
+			// The scheme is literal unless the signed text differs from the literal.
 			literal := maps.Clone(signed)
 			literal["submit_amount"] = ev.SubmitAmount.Literal()
 			literal["accept_amount"] = ev.AcceptAmount.Literal()
@@ -313,12 +312,12 @@ func TestPTSAcceptsGenuineVectors(t *testing.T) {
 			assert.Equal(t, 0, ev.Key)
 			assert.Nil(t, ev.Confirmed)
 
-			// Pinned to what it reports, the receiver takes the same callback.
+			// A receiver that is pinned to the reported scheme accepts the callback.
 			again, err := r.pinned(ev.Scheme).verify(t, m)
 			require.NoError(t, err)
 			assert.Equal(t, ev, again)
-			// A sender that signs PHP's text goes on verifying when a number
-			// happens to have the same text both ways.
+			// A receiver that is pinned to php also accepts numbers whose literal is equal
+			// to PHP's text.
 			if v.Dim("number") != "literal" {
 				again, err := r.pinned(payack.SchemePHP).verify(t, m)
 				require.NoError(t, err)
@@ -347,8 +346,7 @@ func TestPTSAcceptsGenuineVectors(t *testing.T) {
 	}, shapes)
 }
 
-// sealedTextOf returns the text of the envelope that a vector's body is or
-// holds.
+// sealedTextOf returns the base64 of the envelope in a vector's body.
 func sealedTextOf(t testing.TB, v *vectors.Vector, m verify.Message) (sealed []byte, found bool) {
 	t.Helper()
 	switch envelope := v.Dim("envelope"); {
@@ -362,9 +360,9 @@ func sealedTextOf(t testing.TB, v *vectors.Vector, m verify.Message) (sealed []b
 	return nil, false
 }
 
-// sameValueOtherText are the vectors that rewrite a literal-signed amount as
-// another text of the same number: only a receiver that pins literal can tell
-// them from a sender that signs PHP's text.
+// sameValueOtherText are the vectors in which an amount whose literal was signed is
+// replaced by another text of the same number. Only a receiver that is pinned to
+// literal refuses them, because others allow for senders that sign PHP's text.
 var sameValueOtherText = []string{
 	"pts-pub-php-196-tamper-submit_amount",
 	"pts-pub-php-198-tamper-accept_amount",
@@ -481,8 +479,8 @@ var (
 	longRun    = regexp.MustCompile(`[0-9A-Za-z+/=]{24,}`)
 )
 
-// assertTellsNothing fails when an error's text, however it is printed, holds
-// a secret, a signature or a hash, or one of the strings in the input.
+// assertTellsNothing fails the test if an error, however it is printed, contains a
+// secret, a signature, a hash or a string of the input.
 func assertTellsNothing(t testing.TB, err error, secrets []string, inputs ...[]byte) {
 	t.Helper()
 	names := slices.Concat(ptsSignedNames, ptsOtherNames, []string{"data", "code", "message"},
@@ -650,7 +648,7 @@ func TestPTSIdentifiersAreSignedAsText(t *testing.T) {
 		assert.Equal(t, genuine, ev)
 		assert.Equal(t, genuine.ID(), ev.ID())
 
-		// Another spelling of the number is no id at all.
+		// Another spelling of the number is not an id.
 		for _, spelling := range []string{text + ".0", text + ".00", text + "e0", text + "0e-1", "1" + strings.Repeat("0", 40), "true", "[" + value + "]", `{"a":` + value + `}`} {
 			ev, err := p.verify(rewrite(t, p.callback, member, name+":"+spelling))
 			assert.Equal(t, payack.ReasonMalformed, refusedPTS(t, ev, err).Reason, "%s as %s", name, spelling)
@@ -667,8 +665,8 @@ func TestPTSIdentifiersAreSignedAsText(t *testing.T) {
 	}
 }
 
-// Senders with unsigned types have ids beyond int64. PHP rounds them, so where
-// PHP's text is pinned they verify nothing.
+// Senders with unsigned types have ids beyond int64. PHP rounds those, so with PHP's
+// text pinned they do not verify.
 func TestPTSIntegersBeyondInt64(t *testing.T) {
 	p := newPTSParty(t)
 	php, err := verify.NewPTS(verify.PTSOptions{Numbers: []payack.Scheme{payack.SchemePHP}})
@@ -718,8 +716,8 @@ func TestPTSUnknownStatusIsDelivered(t *testing.T) {
 	}
 }
 
-// A sender that signs PHP's text sends many texts of one number. A relay can
-// choose among them, and gains nothing: the value and the identity stay.
+// If a sender signs PHP's text, a relay can replace a number's literal by another one
+// with the same text. It gains nothing: value and identity stay the same.
 func TestPTSEqualNumbersAreOneEvent(t *testing.T) {
 	p := newPTSParty(t)
 	php := map[string]string{"submit_amount": "100.5", "accept_amount": "99"}
@@ -770,7 +768,7 @@ func TestPTSEqualNumbersAreOneEvent(t *testing.T) {
 	}
 }
 
-// PHP's text of a number stands for amounts and rates only.
+// PHP's text of a number is tried for amounts and rates only.
 func TestPTSNamesAreNeverRewritten(t *testing.T) {
 	p := newPTSParty(t)
 	for name, member := range map[string]string{
@@ -787,8 +785,8 @@ func TestPTSNamesAreNeverRewritten(t *testing.T) {
 	}
 }
 
-// PHP writes 14 significant digits, so its text fixes a number to that many:
-// what a relay can change of it is less than the last of them.
+// PHP writes 14 significant digits, so its text fixes that many: a relay can change
+// later digits only.
 func TestPTSNumbersBeyondPHPsDigits(t *testing.T) {
 	p := newPTSParty(t)
 	callback := p.signed(t, map[string]string{"submit_amount": "100.5", "accept_amount": "99"})
@@ -799,8 +797,8 @@ func TestPTSNumbersBeyondPHPsDigits(t *testing.T) {
 	assert.Equal(t, payack.ReasonSignature, refusedPTS(t, ev, err).Reason)
 }
 
-// Pinned to php, a receiver takes what PHP's text was signed of, also where
-// this text is the literal, and nothing else.
+// A receiver that is pinned to php accepts callbacks with a signature over PHP's text,
+// which may be equal to the literal, and no others.
 func TestPTSPinnedToPHP(t *testing.T) {
 	p := newPTSParty(t)
 	v, err := verify.NewPTS(verify.PTSOptions{Numbers: []payack.Scheme{payack.SchemePHP}})
@@ -822,8 +820,8 @@ func TestPTSPinnedToPHP(t *testing.T) {
 	assert.Equal(t, payack.ReasonSignature, refusedPTS(t, ev, err).Reason, "signed over the literals 100.50 and 99.00")
 }
 
-// The signed text escapes nothing, so a value with a border in it could be
-// read as two members: neither side takes it.
+// The signed text escapes nothing, so a value that contains a border could be read as
+// two members. Signer and verifier refuse it.
 func TestPTSRefusesBordersInValues(t *testing.T) {
 	p := newPTSParty(t)
 	for _, in := range []string{"user_id", "order_id", "transaction_id", "channel", "submit_currency", "accept_currency", "status", "timestamp"} {
@@ -842,7 +840,7 @@ func TestPTSRefusesBordersInValues(t *testing.T) {
 			require.Error(t, err)
 		}
 	}
-	// What is no border is left alone.
+	// Texts that only resemble a border are accepted.
 	for _, value := range []string{"&", "a&b=c", "&status", "&STATUS=1", "&sign=x", "status=1", "& status=1", "&&x=", "&order_idx=1"} {
 		ev, err := p.verify(p.signed(t, map[string]string{"channel": value}, `"QRPH"`, `"`+value+`"`))
 		require.NoError(t, err, value)
@@ -986,8 +984,8 @@ func TestPTSKeysOfAnotherAccountRefuse(t *testing.T) {
 		})
 	}
 
-	// With several keys the event tells which one it was, and the tenant is part
-	// of the identity.
+	// With several keys the event reports which one verified, and the tenant is part of
+	// the identity.
 	keys, err := verify.NewPTSKeys(verify.PTSKeyConfig{
 		Tenant: "shop-2", Safecode: payack.NewSecret(own.Safecode),
 		PublicKeys: []string{other.PublicPEM, own.PublicPEMPKCS1},
@@ -1025,8 +1023,8 @@ func TestPTSConfiguredUserID(t *testing.T) {
 	}
 }
 
-// What is wrong inside an envelope must not be told from outside, nor by the error
-// that goes to the log. Whether it is base64 at all, everybody sees.
+// Neither the answer nor the logged error may reveal what is wrong inside an
+// envelope. Whether it is base64 may be said, since the sender can see that.
 func TestPTSEnvelopeFailuresAreOne(t *testing.T) {
 	p := newPTSParty(t)
 	sealed, err := p.signer.Seal([]byte(p.callback))
@@ -1111,8 +1109,8 @@ func seal(t testing.TB, p *ptsParty, plain string) string {
 	return string(sealed)
 }
 
-// The HMAC covers envelopes only, so a receiver that asks for it takes nothing
-// else, and looks at it before it decrypts.
+// The HMAC covers envelopes only, so a receiver that requires it refuses everything
+// else, and checks it before it decrypts.
 func TestPTSTransactionSecret(t *testing.T) {
 	p := newPTSParty(t)
 	key := loadPTS(t).Keys["rsa2048"]
@@ -1319,13 +1317,12 @@ func TestPTSConfigurationErrors(t *testing.T) {
 		})
 	}
 
-	// White space around a PEM, and CRLF in it, are of no account.
+	// White space around a PEM and CRLF in it are accepted.
 	for _, text := range []string{own.PublicPEM + "\n\n", "\r\n " + own.PublicPEM, strings.ReplaceAll(own.PublicPEM, "\n", "\r\n"), strings.TrimSpace(own.PublicPEM), "Key of PTS\n" + own.PublicPEM} {
 		require.NoError(t, public(text), "%q", text[:20])
 	}
 
-	// A signer that was given no transaction secret says so, and a misspelled
-	// encoding is no base64.
+	// A missing transaction secret and an unknown encoding are errors.
 	s, err := verify.NewPTSSigner(verify.PTSSignerConfig{Safecode: payack.NewSecret(own.Safecode), PrivateKey: payack.NewSecret(own.PrivatePEM)})
 	require.NoError(t, err)
 	_, err = s.TransactionSignature([]byte("x"), verify.PTSBase64)
@@ -1334,8 +1331,8 @@ func TestPTSConfigurationErrors(t *testing.T) {
 	require.ErrorContains(t, err, `choose "base64" or "hex"`)
 }
 
-// assertPrintsNoSecret prints a value with each verb and fails when a secret's
-// text, its bytes or its hex digits are there.
+// assertPrintsNoSecret prints a value with each verb, and fails the test if the result
+// contains a secret's text, bytes or hex digits.
 func assertPrintsNoSecret(t testing.TB, name string, value any, secrets ...string) {
 	t.Helper()
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
@@ -1387,7 +1384,7 @@ func TestPTSNothingPrintsASecret(t *testing.T) {
 	}
 }
 
-// Whoever changes a configuration later does not change the keys.
+// A later change of the configuration does not change the keys.
 func TestPTSKeysKeepNothingOfTheConfiguration(t *testing.T) {
 	p := newPTSParty(t)
 	f := loadPTS(t)
@@ -1425,14 +1422,14 @@ func TestPTSConcurrentUse(t *testing.T) {
 	wg.Wait()
 }
 
-// raceDetectorOn reports whether the test was built with -race, under which
-// allocations count for nothing.
+// raceDetectorOn reports whether the test was built with -race, which changes the
+// number of allocations.
 func raceDetectorOn() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// assertAllocations holds what a verification allocates to what it does today.
+// assertAllocations fails the test if a verification allocates more than today.
 func assertAllocations(t *testing.T, most float64, verification func() error) {
 	t.Helper()
 	if raceDetectorOn() {

@@ -14,8 +14,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// anyValues are JSON values of every type, with the text that an event has of
-// each. Those that senders were seen to put where a text is meant come first.
+// anyValues are JSON values of every type, with the text that an event has for each.
+// Those that senders are known to use in place of a text come first.
 var anyValues = []struct {
 	literal string
 	text    payack.Text
@@ -37,7 +37,7 @@ var anyValues = []struct {
 	{`123456789012345678901234567890123456789012345678901234567890`, payack.NewText("123456789012345678901234567890123456789012345678901234567890")},
 }
 
-// brokenValues are refused wherever they stand, with what the error says.
+// brokenValues are values that are refused in any member, with the error's text.
 var brokenValues = []struct{ literal, what string }{
 	{"\"\xff\"", "invalid UTF-8"},
 	{"[{\"a\":\"\xe2\x82\"}]", "invalid UTF-8"},
@@ -51,7 +51,7 @@ var ptsUnsignedNames = []string{
 	"submit_promo", "accept_promo", "payment_address", "receiving_address", "error_message", "reference_number", "details_url",
 }
 
-// ptsShapes are the ways in which a callback's members arrive.
+// ptsShapes are the shapes of a callback.
 func ptsShapes(t testing.TB, p *ptsParty) map[string]func(members string) (*payack.PTSEvent, error) {
 	jsonType := func(body string) (*payack.PTSEvent, error) { return p.verify(body) }
 	return map[string]func(string) (*payack.PTSEvent, error){
@@ -98,8 +98,8 @@ func TestPTSUnsignedRefusesNothing(t *testing.T) {
 	assert.True(t, ev.Unsigned.AcceptPromo.Valid())
 }
 
-// assertNamesMember holds an error to say what is wrong and where: in the member
-// if it is a known one, never in an unknown one.
+// assertNamesMember checks that an error says what is wrong and where, and names the
+// member if and only if it is known.
 func assertNamesMember(t *testing.T, e *payack.Error, what, name, shape string) {
 	t.Helper()
 	assert.Regexp(t, `^`+what+`( in \w+)? at byte \d+$`, e.Detail)
@@ -112,7 +112,7 @@ func assertNamesMember(t *testing.T, e *payack.Error, what, name, shape string) 
 	}
 }
 
-// What decides stays strict, however it arrives.
+// Members that decide are checked strictly in every shape.
 func TestPTSSignedStaysStrict(t *testing.T) {
 	p := newPTSParty(t)
 	for shape, verifyMembers := range ptsShapes(t, p) {
@@ -137,7 +137,7 @@ func TestPTSSignedStaysStrict(t *testing.T) {
 	}
 }
 
-// In the wrapper of the shape with an object, code and message are nothing.
+// In the shape with an object, code and message of the outer object are ignored.
 func TestPTSWrapperRefusesNothing(t *testing.T) {
 	p := newPTSParty(t)
 	for _, v := range anyValues {
@@ -154,7 +154,7 @@ func TestPTSWrapperRefusesNothing(t *testing.T) {
 		_, err := p.verify(`{"` + name + `":1,"data":` + p.callback + `}`)
 		require.ErrorIs(t, err, payack.ErrMalformed, name)
 	}
-	// The place is that in the body, also where the members are nested.
+	// The offset is that in the body, even if the members are nested.
 	body := `{"code":"1000","data":` + rewrite(t, p.callback, `"user_id"`, `"Status":1,"user_id"`) + `}`
 	_, err := p.verify(body)
 	require.ErrorContains(t, err, fmt.Sprintf("a member's name differs from status by case only at byte %d", strings.Index(body, `"Status"`)))
@@ -235,7 +235,7 @@ func TestPayatomFormUnsignedRefusesNothing(t *testing.T) {
 	}
 }
 
-// The message is signed like the rest of the body, and only shown.
+// The message is signed like the rest of the body, but it never decides.
 func TestPtopMessageRefusesNothing(t *testing.T) {
 	v, keys := newPtop(t, verify.PtopOptions{}), newPtopKeys(t, ptopKeyText)
 	for _, scheme := range ptopJSONSchemes {
@@ -270,7 +270,7 @@ func TestPtopMessageRefusesNothing(t *testing.T) {
 		ptopRefused(t, payack.ReasonMalformed, v, ptopByHeader(ptopJSONType, body, ptopSum(ptopKeyText, body)), keys)
 	}
 
-	// What PHP writes for U+0000, by hand and not by the package.
+	// PHP's text for U+0000, written independently of the package.
 	pinned := newPtop(t, verify.PtopOptions{Schemes: []payack.Scheme{payack.SchemeReencoded}})
 	sum := ptopSum(ptopKeyText, `{"success":true,"transaction_id":"t","order_id":"O","message":"a\u0000\/"}`)
 	ev, err := pinned.Verify(verify.Message{ContentType: ptopJSONType,

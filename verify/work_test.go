@@ -21,11 +21,11 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// hostileSize is the largest body that the gate lets through.
+// hostileSize is the largest body that the gate accepts, in bytes.
 const hostileSize = 64 << 10
 
-// costly is a body that anybody can send, made to cost as much as it can before
-// anything of it is authentic.
+// costly is a body that anybody can send, and that is as expensive as possible before
+// anything is authenticated.
 type costly struct {
 	name   string
 	verify func() error
@@ -118,7 +118,7 @@ func costlyValues(size int) map[string]string {
 	}
 }
 
-// costlyNames are members that look like those that decide.
+// costlyNames returns members whose names resemble those that decide.
 func costlyNames(size int) map[string]string {
 	return map[string]string{
 		"480 look-alikes":            times(480, `"signature%d":1,`),
@@ -250,7 +250,7 @@ func costlyPTS(t testing.TB) []costly {
 func costlyPayatom(t testing.TB) []costly {
 	var out []costly
 	keys := newPayatomKeys(t, "", payatomSecret)
-	// Anybody who has seen one webhook has a hash that opens.
+	// Anybody who has seen a webhook can send its hash, which opens.
 	hash := newPayatomSigner(t, payatomSecret).PostHash("ORD1", "500", "Approved")
 	asJSON, asForm := newPayatom(t, verify.PayatomOptions{}), newPayatom(t, verify.PayatomOptions{Body: verify.BodyForm})
 	add := func(name string, v *verify.Payatom, contentType, body string) {
@@ -283,17 +283,17 @@ func costlyPayatom(t testing.TB) []costly {
 	return out
 }
 
-// costlyBodies are all of them. What is hashed for Ptop is added to hashed, unless
-// it is nil.
+// costlyBodies returns all of them. It adds to hashed the bytes that are hashed for
+// Ptop, unless it is nil.
 func costlyBodies(t testing.TB, hashed *int) []costly {
 	all := slices.Concat(costlyPtop(t, hashed), costlyPTS(t), costlyPayatom(t))
 	slices.SortFunc(all, func(a, b costly) int { return strings.Compare(a.name, b.name) })
 	return all
 }
 
-// Work is counted here and not timed, so that it is the same on each machine:
-// what is allocated (an allocation is never cheaper than writing it), what is
-// hashed, and how often PHP's texts are made.
+// Work is counted and not timed, so that the result is the same on every machine: the
+// bytes allocated (which must all be written), the bytes hashed, and how often PHP's
+// texts are made.
 func TestUnauthenticatedWork(t *testing.T) {
 	reencoded := 0
 	defer verify.CountReencoded(&reencoded)()
@@ -349,8 +349,8 @@ func rsaVerification(t testing.TB) func() {
 	}
 }
 
-// shortest returns the shortest of several runs, which what else the machine
-// does makes longer only.
+// shortest returns the shortest of several runs. Other work of the machine can only
+// make a run longer.
 func shortest(runs int, f func()) time.Duration {
 	least := time.Hour
 	for range runs {

@@ -44,13 +44,13 @@ import (
 // documents with the standard library only. They may read more bodies than the
 // library, but every body that a handler accepts must verify here too.
 
-// hostileMember is a member of a JSON object with its place.
+// hostileMember is a member of a JSON object with its offsets.
 type hostileMember struct {
 	name, raw               string
 	from, nameEnd, at, upTo int
 }
 
-// text is a string's content, nothing for null, and the literal of the rest.
+// text returns a string's content, "" for null, and the literal of another value.
 func (m hostileMember) text() string {
 	var s *string
 	if json.Unmarshal([]byte(m.raw), &s) == nil {
@@ -62,7 +62,7 @@ func (m hostileMember) text() string {
 	return m.raw
 }
 
-// hostileMembers reads one object, each of whose names stands there once.
+// hostileMembers reads one object without duplicate names.
 func hostileMembers(body string) (list []hostileMember, ok bool) {
 	if !json.Valid([]byte(body)) || !utf8.ValidString(body) || !strings.HasPrefix(strings.TrimLeft(body, " \t\r\n"), "{") {
 		return nil, false
@@ -364,8 +364,8 @@ func closedSetOrNone() map[payack.Reason]payack.Outcome {
 	return out
 }
 
-// hostileSeeds calls add with each request of a provider's vectors that was
-// made with this key.
+// hostileSeeds calls add with each request in a provider's vectors that was made with
+// this key.
 func hostileSeeds(f *testing.F, p payack.Provider, keyID string, add func(v *vectors.Vector, header http.Header, body []byte)) *vectors.File {
 	f.Helper()
 	file, err := vectors.Load(string(p))
@@ -483,7 +483,7 @@ func hostilePtopPut(body string, isForm bool, mode byte) string {
 	return put(hostileHex(body))
 }
 
-// hostilePTSKey has the vectors' keys as the standard library knows them.
+// hostilePTSKey has keys of the vectors as types of the standard library.
 type hostilePTSKey struct {
 	vectors.Key
 	private *rsa.PrivateKey
@@ -525,7 +525,7 @@ func (k hostilePTSKey) seal(plain string) string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// text is what is signed for these members, with the numbers as sent or as PHP
+// text returns the signed text of these members, with the numbers as sent or as PHP
 // writes them.
 func (k hostilePTSKey) text(list []hostileMember, php bool) (text string, complete bool) {
 	complete = true

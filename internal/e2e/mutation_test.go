@@ -43,7 +43,7 @@ const (
 	hostileHeader = "header that does not count"
 )
 
-// hostileStore forgets everything before each delivery.
+// hostileStore is a store that is cleared before each delivery.
 type hostileStore struct{ payack.Store }
 
 func (s *hostileStore) forget() { s.Store = memstore.New(8) }
@@ -62,9 +62,8 @@ type hostileSubject struct {
 	signed []string
 }
 
-// hostileEach calls fn with every text that is one step away: each byte with
-// its lowest and its highest bit flipped, a letter in the other case, the byte
-// left out, and given twice.
+// hostileEach calls fn with every text that differs in one byte: its lowest or highest
+// bit is flipped, a letter has the other case, the byte is left out or doubled.
 func hostileEach(text string, fn func(op string, at int, mutant string)) {
 	for i := range len(text) {
 		flip := func(bit byte) string {

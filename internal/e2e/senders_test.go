@@ -34,7 +34,7 @@ import (
 // languages that providers and merchants use, with the libraries of those languages
 // for JSON, forms, AES and RSA. They share no code with this library.
 
-// language is one of them.
+// language is a language of such a program.
 type language struct {
 	name, program string
 	interpreter   testserver.Interpreter
@@ -46,7 +46,7 @@ var languages = []language{
 	{"node", "sender.js", testserver.Node},
 }
 
-// sender is a program that can be run here.
+// sender is a program whose interpreter is installed.
 type sender struct {
 	language
 	command []string
@@ -61,7 +61,7 @@ func eachLanguage(t *testing.T, test func(t *testing.T, s sender)) {
 	}
 }
 
-// task is an instruction to a program: to send, or with What to check.
+// task is an instruction to a program to make a message, or with What to check one.
 type task struct {
 	Provider payack.Provider `json:"provider,omitempty"`
 	Members  json.RawMessage `json:"members,omitempty"`
@@ -69,14 +69,14 @@ type task struct {
 	What     string          `json:"what,omitempty"`
 	Body     string          `json:"body,omitempty"`
 	Header   string          `json:"header,omitempty"`
-	// Whole has Header cover the body in place of the envelope in it: which of the
-	// two PTS wants of a request in JSON is not documented.
+	// Whole makes Header cover the whole body instead of the envelope in it. PTS's
+	// document doesn't say which is meant for a request in JSON.
 	Whole  bool              `json:"whole,omitempty"`
 	Signed []string          `json:"signed,omitempty"`
 	Keys   map[string]string `json:"keys"`
 }
 
-// result is what a program returns for a task.
+// result is a program's result for a task.
 type result struct {
 	Type    string            `json:"type"`
 	Headers map[string]string `json:"headers"`
@@ -84,7 +84,7 @@ type result struct {
 	OK      *bool             `json:"ok"`
 }
 
-// run has a program do all tasks.
+// run makes a program do all tasks.
 func (s sender) run(t *testing.T, tasks []task) []result {
 	t.Helper()
 	in, err := json.Marshal(tasks)
@@ -109,14 +109,14 @@ func (r result) message() Message {
 	return Message{http.MethodPost, "/callback", h, r.Body}
 }
 
-// posted is a callback to be made by the programs, and its event.
+// posted is a callback that the programs make, with the expected event.
 type posted struct {
 	task
-	// scheme and show are those of the event; php, python and node have their own
-	// where they differ.
+	// scheme and show are the expected scheme and the expected text of member, under
+	// the language's name, or under "" for all languages without an entry.
 	scheme map[string]payack.Scheme
 	show   map[string]string
-	// member is what show is of.
+	// member is the member that show has the text of.
 	member string
 	config func(m *Merchant)
 }
@@ -133,8 +133,8 @@ func (p posted) in(language string) (payack.Scheme, string) {
 	return scheme, show
 }
 
-// senderCallbacks are callbacks whose numbers and texts each language writes in
-// its own way.
+// senderCallbacks are callbacks whose numbers and texts the languages spell
+// differently.
 func senderCallbacks(t *testing.T) []posted {
 	key := PTSKey(t)
 	ptsKeys := map[string]string{"safecode": key.Safecode, "private_pem": key.PrivatePEM, "transaction_secret": key.TransactionSecret}
@@ -295,7 +295,8 @@ func acknowledging(t *testing.T, body string) string {
 	return s.URL
 }
 
-// checked is a message to be checked by the programs, and how it is spoiled.
+// checked is a message that the programs must accept, with a change after which they
+// must refuse it.
 type checked struct {
 	name string
 	task
@@ -315,7 +316,7 @@ func anotherHeader(c *task) {
 // the fake gateways.
 func TestRequestsAndAnswersInOtherLanguages(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, s sender) {
-		// A language that keeps no literals can't check the text of 100.50.
+		// A language whose JSON parser drops literals can't check the text of 100.50.
 		numbers := map[string]gateway.Numbers{
 			"php": gateway.PHP, "python": gateway.Literal, "node": gateway.Quoted,
 		}[s.name]
@@ -386,8 +387,8 @@ func publicPEM(t *testing.T, private payack.Secret) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// checkPTS has a client pay and ask at a fake of PTS in both forms, and the fake
-// call back in each shape.
+// checkPTS lets a client create and query a payment at a fake of PTS in both shapes of
+// requests, and the fake call back in each shape.
 func checkPTS(t *testing.T, numbers gateway.Numbers) []checked {
 	t.Helper()
 	var out []checked
@@ -474,7 +475,7 @@ func checkPTS(t *testing.T, numbers gateway.Numbers) []checked {
 	return out
 }
 
-// checkPayatom has a client create, ask, pay out and reconcile at a fake of
+// checkPayatom lets a client create, query, pay out and reconcile at a fake of
 // Payatom.
 func checkPayatom(t *testing.T) []checked {
 	t.Helper()
@@ -532,7 +533,7 @@ func checkPayatom(t *testing.T) []checked {
 	}
 }
 
-// checkPtop has a client pay out at a fake of Ptop, and the fake call back.
+// checkPtop lets a client pay out at a fake of Ptop, and the fake call back.
 func checkPtop(t *testing.T, language string) []checked {
 	t.Helper()
 	keysOf := func(gw *gateway.Ptop) map[string]string {

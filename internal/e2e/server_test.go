@@ -52,7 +52,7 @@ var (
 	serverDuplicate = serverTold{outcome: payack.OutcomeDuplicate}
 )
 
-// words is the answer in short: Ptop's, PTS's and Payatom's.
+// words returns the answers of Ptop, PTS and Payatom in short form.
 func (a serverTold) words() string {
 	if a.status != 0 {
 		return strconv.Itoa(a.status) + " of net/http"
@@ -165,11 +165,11 @@ type serverPlan struct {
 	options middleware.Options
 	// callback is called after the book was written; nil accepts.
 	callback func(ctx context.Context, ev payack.Event) error
-	// next, when set, stands behind Wrap instead.
+	// next, if set, is the handler that Wrap wraps instead of a callback.
 	next http.HandlerFunc
-	// front stands before the receivers.
+	// front is middleware before the receivers.
 	front func(http.Handler) http.Handler
-	// pipes are used instead of the loopback, in a bubble.
+	// pipes replaces the loopback by connections in memory, for synctest.
 	pipes *serverPipes
 }
 
@@ -233,8 +233,8 @@ func serverStart(t testing.TB, plan serverPlan) *serverHouse {
 	return h
 }
 
-// serverReceivers returns a handler for each provider that takes what the
-// builders of payacktest make with the keys that they publish.
+// serverReceivers returns a handler for each provider. Its keys are the public test
+// keys of package payacktest.
 func serverReceivers(t testing.TB, o middleware.Options, fn func(context.Context, payack.Event) error, next http.HandlerFunc) map[payack.Provider]http.Handler {
 	t.Helper()
 	ptop, pts, payatom := payacktest.NewPtopKeys().Config(), payacktest.NewPTSKeys().Config(), payacktest.NewPayatomKeys().Config()
@@ -294,8 +294,8 @@ func serverGoroutines() map[string]string {
 	return out
 }
 
-// serverIsOurs tells a goroutine that runs the library, or serves a connection
-// that it would be called on, by the package paths of its frames.
+// serverIsOurs reports whether a goroutine runs the library or serves a connection for
+// it. It looks at the package paths of the stack's frames.
 func serverIsOurs(stack string) bool {
 	for _, line := range strings.Split(stack, "\n") {
 		if strings.HasPrefix(line, "\t") {
@@ -346,7 +346,7 @@ func serverCallback(t testing.TB, p payack.Provider, order string) payacktest.Ca
 	return payacktest.Callback{}
 }
 
-// serverWire is the connection of a client that writes what it likes.
+// serverWire is a client's connection on which a test writes arbitrary bytes.
 type serverWire struct {
 	t    testing.TB
 	h    *serverHouse
@@ -411,7 +411,7 @@ func (w *serverWire) keepWriting(every time.Duration, next func(i int) string) {
 	})
 }
 
-// head is that of a callback with these lines besides.
+// head returns the head of a callback with additional lines.
 func (w *serverWire) head(cb payacktest.Callback, lines ...string) string {
 	var b strings.Builder
 	b.WriteString("POST " + w.path + " HTTP/1.1\r\nHost: shop\r\n")
@@ -426,7 +426,7 @@ func (w *serverWire) head(cb payacktest.Callback, lines ...string) string {
 	return b.String() + "\r\n"
 }
 
-// whole is a callback as it should be sent.
+// whole returns a correct callback.
 func (w *serverWire) whole(cb payacktest.Callback) string {
 	return w.head(cb, serverLength(len(cb.Body))) + string(cb.Body)
 }
@@ -437,7 +437,7 @@ const serverChunked = "Transfer-Encoding: chunked"
 
 func serverChunk(s string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(s), s) }
 
-// answer reads the next one.
+// answer reads the next answer.
 func (w *serverWire) answer() (Answer, error) {
 	for {
 		res, err := http.ReadResponse(w.r, nil)
@@ -512,7 +512,7 @@ func (w *serverWire) recorded(want ...serverTold) {
 	assert.Equal(w.t, own, got, w.path)
 }
 
-// serverClientFault is what a client does to the server, and what it gets.
+// serverClientFault is a fault of a client with the expected answers.
 type serverClientFault struct {
 	name, sent string
 	// answered and recorded are the rows of the table in the documentation: the
@@ -520,12 +520,12 @@ type serverClientFault struct {
 	answered, recorded string
 
 	told []serverTold
-	// mute says that the client isn't there for the answer.
+	// mute says that the client does not read the answer.
 	mute bool
 	// ends says that the server closes the connection. Where it does not, the
 	// connection goes on to serve.
 	ends bool
-	// headless says that no request gets as far as payack.
+	// headless says that no request reaches payack.
 	headless bool
 	do       func(w *serverWire, cb payacktest.Callback)
 }
@@ -892,9 +892,9 @@ func TestServerConcurrentCallbacks(t *testing.T) {
 		callback: func(_ context.Context, ev payack.Event) error {
 			i, err := strconv.Atoi(strings.TrimPrefix(serverOrder(ev), "ORDER-"))
 			if err != nil || i%3 == 0 {
-				return err // of these the two may meet or not
+				return err // these two may or may not run at the same time
 			}
-			// The other one comes while this one works, and is sent away.
+			// The other delivery comes while this one is processed, and gets "busy".
 			h.until("the redelivery of "+serverOrder(ev), t, func() bool {
 				return len(h.seen[full(i, "first")])+len(h.seen[full(i, "second")]) > 0
 			})
@@ -975,7 +975,7 @@ func TestServerConcurrentCallbacks(t *testing.T) {
 	}
 	assert.Len(t, h.called, events, "nothing but the genuine events was processed")
 
-	// Sent once more, all are known.
+	// Every repetition is a duplicate.
 	for i := range genuine {
 		got, err := h.post(client, pathOf(i, "third"), genuine[i])
 		require.NoError(t, err)
@@ -988,8 +988,8 @@ func TestServerConcurrentCallbacks(t *testing.T) {
 	h.close()
 }
 
-// serverCallbackFault is what the merchant's code does the first time, and what
-// the provider is told. When it is called again it accepts.
+// serverCallbackFault is a fault of the merchant's code in its first call, with the
+// expected answer. The second call succeeds.
 type serverCallbackFault struct {
 	name, sent                      string
 	answered, recorded, redelivered string
@@ -997,7 +997,7 @@ type serverCallbackFault struct {
 	// callback and next are the merchant's code, one of them.
 	callback func(ctx context.Context) error
 	next     http.HandlerFunc
-	// meanwhile is done by the provider while the callback works.
+	// meanwhile is what the provider does while the callback runs.
 	meanwhile func(w *serverWire)
 
 	first, again serverTold
@@ -1147,7 +1147,7 @@ func TestServerCallbackFaults(t *testing.T) {
 					return f.callback(ctx)
 				}
 			}
-			// Tells when the server has noticed that the provider hung up.
+			// Signals that the server has noticed that the provider hung up.
 			plan.front = func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					p := payack.Provider(strings.Split(r.URL.Path, "/")[1])
@@ -1317,7 +1317,7 @@ func TestServerShutdownUnderLoad(t *testing.T) {
 			close(closed)
 		}
 		if n >= workers*each/4 {
-			<-closed // these are on their way when the listener closes
+			<-closed // these requests arrive when the listener closes
 		}
 		return nil
 	}})
@@ -1378,7 +1378,7 @@ func (c *serverCounted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// serverHeap is what is held, without what the collector can take.
+// serverHeap returns the bytes of live memory.
 func serverHeap() int64 {
 	var m runtime.MemStats
 	runtime.GC()
@@ -1473,7 +1473,7 @@ func TestServerMemory(t *testing.T) {
 	}
 }
 
-// serverPipes is a listener in memory, for bubbles.
+// serverPipes is a listener in memory, for testing/synctest.
 type serverPipes struct {
 	conns chan net.Conn
 	done  chan struct{}

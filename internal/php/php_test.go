@@ -19,7 +19,7 @@ import (
 	"github.com/payack/payack/internal/php"
 )
 
-// How many entries each table has. They change only with generate.php.
+// The number of entries of each table. They change only with generate.php.
 const (
 	numberEntries   = 7049
 	reencodeEntries = 2142
@@ -222,7 +222,7 @@ func TestReencodeNumbers(t *testing.T) {
 	assert.Positive(t, refused)
 }
 
-// reencode returns both texts, nil where they are refused.
+// reencode returns the results of Reencode, or nil if it refuses the body.
 func reencode(t testing.TB, body []byte, drop string) (arrays, objects []byte) {
 	t.Helper()
 	arrays, objects, err := php.Reencode(body, drop)
@@ -263,8 +263,8 @@ func TestReencode(t *testing.T) {
 
 var numbers = regexp.MustCompile(`-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?`)
 
-// overBounds reports whether a number of an entry is one that this package
-// refuses though PHP takes it.
+// overBounds reports whether an entry has a number that PHP accepts and this package
+// refuses.
 func overBounds(t testing.TB, e reencodeEntry) bool {
 	t.Helper()
 	floats := 0
@@ -279,7 +279,7 @@ func overBounds(t testing.TB, e reencodeEntry) bool {
 	return floats > 64
 }
 
-// What the table cannot hold, or where this package is stricter than PHP.
+// Bodies that the table can't express, or on which this package is stricter than PHP.
 func TestReencodeRefuses(t *testing.T) {
 	deep := func(n int) string {
 		return `{"v":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}`
@@ -299,7 +299,7 @@ func TestReencodeRefuses(t *testing.T) {
 	}
 }
 
-// What PHP takes, and would cost much to follow.
+// Numbers that PHP accepts and that would be expensive to convert.
 func TestReencodeBoundsNumbers(t *testing.T) {
 	floats := func(n int) string { return `{"v":[` + strings.TrimSuffix(strings.Repeat("1.5,", n), ",") + `]}` }
 	for body, ok := range map[string]bool{
@@ -333,8 +333,7 @@ func TestReencodeBoundsNumbers(t *testing.T) {
 	}
 }
 
-// A value that holds U+0000 is written as PHP writes it; a property can't have a
-// name that begins with it.
+// A value may contain U+0000. The name of a property can't begin with it.
 func TestReencodeNUL(t *testing.T) {
 	for body, want := range map[string][2]string{
 		`{"a":"\u0000"}`: {`{"a":"\u0000"}`, `{"a":"\u0000"}`},
@@ -349,8 +348,8 @@ func TestReencodeNUL(t *testing.T) {
 	}
 }
 
-// Whatever the body, it is read once, few numbers are converted, and what is
-// written is at most six times as long, for each of the two texts.
+// For any body, Reencode reads it once, converts few numbers, and writes two texts of
+// at most six times its length each.
 func TestReencodeWork(t *testing.T) {
 	bodies := []string{
 		`{"v":[` + strings.Repeat("1e-320,", 9000) + `0]}`, `{"v":[` + strings.Repeat("1.5,", 16000) + `0]}`,
@@ -373,7 +372,8 @@ func TestReencodeWork(t *testing.T) {
 	assert.Equal(t, 64, most)
 }
 
-// Where nothing is a list they are one text, so that nobody hashes it twice.
+// If nothing is a list, both results are the same slice, so that a caller hashes it
+// once.
 func TestReencodeOnce(t *testing.T) {
 	arrays, objects := reencode(t, []byte(`{"a":{"b":1.5,"1":[1,2]},"signature":{"0":{}},"c":"{}"}`), "signature")
 	assert.Same(t, &arrays[0], &objects[0])
@@ -475,9 +475,8 @@ func TestBuildQuery(t *testing.T) {
 	assert.Equal(t, queryEntries, len(table))
 }
 
-// A number that PHP wrote is a number, close to the value it came from, and
-// PHP's text of it is the same again. Only -0 and a text with zeros at its end
-// take a round more.
+// PHP's text of a number is a number close to the original value, and a fixed point
+// of NumberText. Only -0 and a text with trailing zeros need one more round.
 func FuzzNumberText(f *testing.F) {
 	for i, e := range numberTable(f) {
 		if i%20 == 0 {
@@ -517,9 +516,9 @@ func FuzzNumberText(f *testing.F) {
 	})
 }
 
-// What comes out is valid JSON in ASCII without white space, holds the same
-// values as what went in, and is a fixed point, except that the float -0 takes
-// a round more: it is written as the integer -0, which is read as 0.
+// The result is valid JSON in ASCII without white space, with the same values as the
+// body. It is a fixed point of Reencode, except that the float -0 needs one more
+// round: it is written as the integer -0, which is read as 0.
 func FuzzReencode(f *testing.F) {
 	for i, e := range reencodeTable(f) {
 		if i%10 == 0 && len(e.body) < 1000 {
@@ -568,8 +567,8 @@ func FuzzReencode(f *testing.F) {
 	})
 }
 
-// hasLists reports whether an object in a text that PHP wrote is one that
-// decoding to arrays turns into a list.
+// hasLists reports whether decoding PHP's text to arrays turns one of its objects into
+// a list.
 func hasLists(text []byte) bool {
 	var walk func(dec *json.Decoder) bool
 	walk = func(dec *json.Decoder) (found bool) {
@@ -592,8 +591,8 @@ func hasLists(text []byte) bool {
 	return walk(json.NewDecoder(bytes.NewReader(text)))
 }
 
-// A mangled name is not mangled again, is no longer, and keeps no byte that
-// PHP replaces.
+// A mangled name is a fixed point, is no longer than the original, and has no byte
+// that PHP replaces.
 func FuzzFormName(f *testing.F) {
 	for i, line := range lines(f, "names.tsv") {
 		if i%10 == 0 {

@@ -7,7 +7,7 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// Of a callback nothing is copied but what has escapes.
+// Decoding a callback copies only texts that have escapes.
 func TestJSONAllocations(t *testing.T) {
 	for _, c := range []struct {
 		name, body string

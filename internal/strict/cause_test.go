@@ -9,8 +9,8 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// The literal examples of the providers' documents are named as what they are,
-// with their place.
+// The mistakes in the examples of the providers' documents have their own texts, with
+// the offset.
 func TestCauses(t *testing.T) {
 	const (
 		quote = "a name without its closing quote, so that its colon is within the quotes"

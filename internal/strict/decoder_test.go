@@ -13,8 +13,8 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// FuzzJSONDecoder compares with a decoder that others wrote, and that is as
-// strict: what is accepted, each field, and for what is refused the place.
+// FuzzJSONDecoder compares this package with another strict decoder: which bodies are
+// accepted, every field, and the offset of every mistake.
 func FuzzJSONDecoder(f *testing.F) {
 	addBodies(f)
 	for _, c := range refusedPlaces {
@@ -23,7 +23,7 @@ func FuzzJSONDecoder(f *testing.F) {
 	f.Fuzz(compare)
 }
 
-// All that one byte more, less or other does to a body goes the same way.
+// Both decoders agree on a body after one byte is added, removed or changed.
 func TestJSONOneByteOff(t *testing.T) {
 	const body = ` {"a":"x\u00e9\n\ud83d\ude00é","b":{"c":[1,{"d":-0.5e+1},{"d":0}],"e":"\\\"","f":{}},"g":[true, false,null,[[]]],"h":10} `
 	const bytes = "\x00\t\n\v\f\r !\"'+,-./019:;Ee[\\]`abdfnu{|}~\x7f\x80\xa9\xc3\xed\xff"
@@ -37,7 +37,7 @@ func TestJSONOneByteOff(t *testing.T) {
 	}
 }
 
-// Each byte stands at each place of a string, by itself and in escapes.
+// Both decoders agree on every byte at every position of a string and of an escape.
 func TestJSONEachByteOfAString(t *testing.T) {
 	const filling = "xxxxxxxxxxxxxxxxxxxx"
 	for c := range 256 {
@@ -78,7 +78,7 @@ func compare(t *testing.T, body string) {
 	}
 }
 
-// refusedPlaces are mistakes whose place is easily taken for another.
+// refusedPlaces are mistakes whose offset is easy to get wrong.
 var refusedPlaces = []string{
 	`{"a":1,}`, `{"a":{"b":1,}}`, `{"a":[1,]}`, `{"a":[1 2]}`, `{"a"::1}`, `{"a":1,,"b":2}`, `{"a":tru}`, `{"a":nulL}`, `{"a":1.x}`,
 	`{"a":-x}`, `{"a":1e+x}`, `{"a":"\ud83d\u12"}`, `{"a":"\ud83d\u00`, `{"a":"\ud83`, `{"a":"\u12x4"}`, `{"a":"\`, "{\"a\":\"\xe2\x82",
@@ -126,8 +126,8 @@ func (r *refusal) matches(got *strict.Error) bool {
 	}
 }
 
-// decoderError returns what the decoder refuses in a body, with the bounds that
-// it doesn't have.
+// decoderError returns the decoder's error for a body, and enforces the bounds that
+// the decoder lacks.
 func decoderError(body string) *refusal {
 	dec := jsontext.NewDecoder(strings.NewReader(body))
 	start := len(body) - len(strings.TrimLeft(body, " \t\r\n"))
@@ -209,7 +209,7 @@ func decoderFields(t testing.TB, body string) (fields []strict.Field) {
 	return fields
 }
 
-// checkWithin takes each of some members for the one that is read along.
+// checkWithin checks Within for some members as the nested one.
 func checkWithin(t testing.TB, body string, fields []strict.Field) {
 	for _, f := range fields[:min(len(fields), 20)] {
 		outer, inner, err := strict.Within(nil, body, f.Name)

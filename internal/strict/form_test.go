@@ -13,7 +13,7 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// decodeForm reads a body and checks what holds for every body.
+// decodeForm decodes a body and checks the invariants of every result.
 func decodeForm(t testing.TB, body string) ([]strict.Field, error) {
 	t.Helper()
 	fields, err := strict.Form(nil, body)
@@ -281,8 +281,8 @@ func TestKnowTwin(t *testing.T) {
 	}
 }
 
-// Whatever folds onto a known name is a twin, by the standard library's own
-// measure, however long it is.
+// Every name that strings.EqualFold equates with a known name is a twin, however long
+// it is.
 func FuzzKnow(f *testing.F) {
 	f.Add("Status", "status")
 	f.Add("\u017Ftatu\u017F", "status")
@@ -325,7 +325,7 @@ func FuzzForm(f *testing.F) {
 	})
 }
 
-// The content type is not signed: no body may be read in both ways.
+// The content type is not signed, so no body may be valid JSON and a valid form.
 func FuzzNoBodyIsBoth(f *testing.F) {
 	addBodies(f)
 	f.Add("%7B%22a%22:1%7D")
@@ -339,7 +339,7 @@ func FuzzNoBodyIsBoth(f *testing.F) {
 	})
 }
 
-// An error says which known name's value is broken, and where.
+// An error names the known member with the mistake, and the offset.
 func TestFormErrorsNameThePlace(t *testing.T) {
 	known := []string{"order_id", "bank_ref"}
 	for body, want := range map[string]strict.Error{

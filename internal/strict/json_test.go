@@ -19,8 +19,8 @@ import (
 	"github.com/payack/payack/internal/vectors"
 )
 
-// decode reads a body and checks what holds for every body: the fields lie where
-// they say.
+// decode decodes a body and checks the invariants of every result, such as the
+// offsets of fields.
 func decode(t testing.TB, body string) ([]strict.Field, error) {
 	t.Helper()
 	fields, err := strict.JSON(nil, body)
@@ -318,8 +318,8 @@ func TestJSONErrorSaysWhat(t *testing.T) {
 	}
 }
 
-// An error names the known member that it is in, and no other: the names of
-// unknown members are text that was sent.
+// An error names the known member with the mistake, and never an unknown one, whose
+// name is text that was sent.
 func TestJSONErrorNamesKnownMembers(t *testing.T) {
 	for _, c := range []struct{ body, want string }{
 		{"{\"other\":1,\"message\":\"a\xff\"}", "invalid UTF-8 in message at byte 23"},
@@ -344,7 +344,7 @@ func TestJSONErrorNamesKnownMembers(t *testing.T) {
 	}
 }
 
-// Of an object within, the error names its own member.
+// For a nested object, the error names the member of that object.
 func TestWithin(t *testing.T) {
 	_, inner, err := strict.Within(nil, `{"data":{"amount":1},"other":{"data":{}}}`, "data")
 	require.NoError(t, err)
@@ -360,8 +360,8 @@ func TestWithin(t *testing.T) {
 	assert.EqualError(t, err, "not valid JSON in amount at byte 21")
 }
 
-// What arrives may be a decrypted secret or a forger's text: an error holds
-// none of it, whether it is printed or unwrapped.
+// A body may be decrypted or forged, so an error contains nothing of it, printed or
+// unwrapped.
 func TestJSONErrorsHoldNothingOfTheInput(t *testing.T) {
 	const mark = "HOSTILE"
 	bodies := []string{
@@ -385,7 +385,7 @@ func TestJSONErrorsHoldNothingOfTheInput(t *testing.T) {
 	}
 }
 
-// What one call returned stays what it was, whatever is read after it.
+// Later calls do not change the result of an earlier one.
 func TestJSONCallsShareNothing(t *testing.T) {
 	body1 := `{"user_id":"1","name\u0031":"esc\u0061ped","nested":{"a":[1,2,3]},"amount":100.50}`
 	body2 := `{"QQQQ_QQ":"Q","QQQQ\u0051":"QQQ\u0051QQQ","QQQQQQ":{"Q":[9,9,9]},"QQQQQQ2":999.99}`
@@ -458,9 +458,8 @@ func BenchmarkJSON(b *testing.B) {
 	}
 }
 
-// referenceJSON says by other means whether the body keeps the rules: the
-// standard library's decoder for the grammar, and what it is lenient about
-// checked here.
+// referenceJSON decides independently whether a body is valid: by the standard
+// library's decoder, and by checks of the rules on which that is lenient.
 func referenceJSON(body string) error {
 	switch {
 	case !utf8.ValidString(body):

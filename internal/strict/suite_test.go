@@ -7,14 +7,15 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// The tables below stand for the classes of JSONTestSuite (Nicolas Seriot, MIT):
-// what every reader must accept, what none may, and what is left to each. The
-// names are the suite's, so that a case can be looked up there.
+// The tables below are the classes of JSONTestSuite (Nicolas Seriot, MIT): texts that
+// every parser must accept, texts that none may accept, and texts that are left to
+// each parser. The names are the suite's, so that a case can be looked up there.
 //
 // A callback is one object, so each text is read as the value of a member; one
 // that is an object is read bare as well.
 
-// mustAccept, except for the two with a name given twice.
+// mustAccept has the suite's texts that must be accepted. Those with a name given
+// twice are in twiceNamed.
 var mustAccept = [][2]string{
 	{"array_arraysWithSpaces", `[[]   ]`},
 	{"array_empty", `[]`},
@@ -111,8 +112,8 @@ var mustAccept = [][2]string{
 	{"structure_whitespace_array", ` [] `},
 }
 
-// twiceNamed are of the accepted class, and refused here: two readers may take
-// another of the two.
+// twiceNamed must be accepted by the suite and is refused here, because parsers
+// disagree on which of two values counts.
 var twiceNamed = [][2]string{
 	{"object_duplicated_key", `{"a":"b","a":"c"}`},
 	{"object_duplicated_key_and_value", `{"a":"b","a":"b"}`},
@@ -309,9 +310,9 @@ var mustRefuse = [][2]string{
 	{"structure_whitespace_formfeed", "[\f]"},
 }
 
-// left are the texts that each reader may decide on, with the decision: numbers
-// are text here, so that none is too large, and what is no Unicode text is
-// refused, for readers repair it differently.
+// left has the texts that the suite leaves to each parser, with the decision of this
+// package. No number is too large, because numbers are kept as text. Invalid Unicode
+// is refused, because parsers repair it in different ways.
 var left = []struct {
 	name, text string
 	accepted   bool
@@ -395,7 +396,7 @@ func TestSuite(t *testing.T) {
 	}
 }
 
-// A number that is kept is kept as it is written.
+// An accepted number keeps its spelling.
 func TestSuiteNumbersKeepTheirText(t *testing.T) {
 	for _, c := range left {
 		if !c.accepted {

@@ -16,8 +16,8 @@ type hostileBody struct {
 	allocate   float64
 }
 
-// hostile are bodies of up to 64 KiB, made to cost as much as they can, with how
-// often they may allocate.
+// hostile are bodies of up to 64 KiB that are as expensive as possible, with the
+// number of allocations that each may cost.
 func hostile() []hostileBody {
 	const size = 64 << 10
 	alike := func(n, size int) string { // members whose names differ in little, and late
@@ -59,7 +59,7 @@ func TestJSONHostileWork(t *testing.T) {
 	}
 }
 
-// BenchmarkJSONHostile shows what a byte costs at worst.
+// BenchmarkJSONHostile measures the worst cost of a byte.
 func BenchmarkJSONHostile(b *testing.B) {
 	dst := make([]strict.Field, 0, strict.MaxFields)
 	for _, c := range hostile() {

@@ -7,7 +7,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// acme is what the command knows of Acme.
+// acme describes Acme to the command.
 var acme = descriptor{
 	section: func() section { return new(acmeConfig) },
 	config: []member{

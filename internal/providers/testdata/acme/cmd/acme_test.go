@@ -25,7 +25,7 @@ func acmeFile(t *testing.T) object {
 	return with(testConfig(), object{"acme": object{"keys": []any{acmeKey}}})
 }
 
-// TestAcmeReceiver drives the receiver with what payacktest builds and spoils.
+// TestAcmeReceiver sends the receiver genuine and tampered callbacks of payacktest.
 func TestAcmeReceiver(t *testing.T) {
 	events := payacktest.Capture[*payack.AcmeEvent]()
 	dir := t.TempDir()
@@ -65,12 +65,12 @@ func TestAcmeReceiver(t *testing.T) {
 		require.ErrorContains(t, err, "callbacks of acme have nothing of the kind")
 	}
 
-	// Whose a loaded callback is shows in its members.
+	// The provider of a recorded callback is recognised by its members.
 	bare := genuine.Clone()
 	bare.Provider = ""
 	require.Equal(t, genuine.Tampered(t, payacktest.FlipSignature).Body, bare.Tampered(t, payacktest.FlipSignature).Body)
 
-	// What was recorded is read again.
+	// A recording can be read again.
 	require.NoError(t, rec.Close())
 	files, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -80,7 +80,7 @@ func TestAcmeReceiver(t *testing.T) {
 	require.Equal(t, genuine.Body, recorded.Body)
 	require.Equal(t, payack.OutcomeAccepted, recorded.Outcome)
 
-	// An event that was kept is the same when it is processed later.
+	// An event of an inbox is the same when it is processed later.
 	ev := events.Events()[0]
 	kept, err := payack.EncodeEvent(ev)
 	require.NoError(t, err)
@@ -161,7 +161,7 @@ func TestAcmeCommand(t *testing.T) {
 	require.Contains(t, stderr, `"stripe"; there are ptop, pts, payatom and acme`)
 }
 
-// TestAcmeConfiguration: the section's mistakes are told like the others'.
+// TestAcmeConfiguration: mistakes in the section are reported like those in others.
 func TestAcmeConfiguration(t *testing.T) {
 	refused(t, configFile(t, with(acmeFile(t), object{"acme.kyes": []any{}})), "acme.kyes", "the nearest is keys")
 	refused(t, configFile(t, with(acmeFile(t), object{"acme.keys": []any{7}})), "acme.keys.0", "write a string")
@@ -170,7 +170,7 @@ func TestAcmeConfiguration(t *testing.T) {
 	refused(t, configFile(t, with(testConfig(), object{"acmee": object{}})), "acmee", "the nearest is acme")
 }
 
-// TestAcmeDemo plays its rows, and the fakes' without it.
+// TestAcmeDemo: the demo plays the provider's rows, although it has no fake gateway.
 func TestAcmeDemo(t *testing.T) {
 	app, err := startDemoApplication()
 	require.NoError(t, err)

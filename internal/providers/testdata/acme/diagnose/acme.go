@@ -5,7 +5,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// acme is what this package knows of Acme.
+// acme describes Acme to this package.
 var acme = descriptor{
 	subject: func(verifier, keys any) (subject, bool) {
 		k, ok := keys.(*verify.AcmeKeys)

@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// TestAcmeContract holds the receiver to the table of its answers.
+// TestAcmeContract compares the receiver's answers with the contract.
 func TestAcmeContract(t *testing.T) {
 	var w Watch
 	var calls Calls

@@ -16,7 +16,7 @@ type AcmeEvent struct {
 // Provider returns [Acme].
 func (*AcmeEvent) Provider() Provider { return Acme }
 
-// ID is made of order_id and status.
+// ID consists of order_id and status.
 func (e *AcmeEvent) ID() string { return joinID(Acme, e.Tenant, e.OrderID, e.Status) }
 
 // Fingerprint is the amount, by value.
@@ -25,19 +25,19 @@ func (e *AcmeEvent) Fingerprint() string { return e.Amount.byValue() }
 // Order returns OrderID.
 func (e *AcmeEvent) Order() string { return e.OrderID }
 
-// Payment is made of order_id.
+// Payment consists of order_id.
 func (e *AcmeEvent) Payment() string { return joinID(Acme, e.Tenant, e.OrderID) }
 
 // Paid reports whether the status says that the money came in.
 func (e *AcmeEvent) Paid() bool { return e.Status == "paid" }
 
-// Final reports whether the status does not change again.
+// Final reports whether the status will not change again.
 func (e *AcmeEvent) Final() bool { return e.Paid() || e.Status == "failed" }
 
 // Summary has the status and the amount.
 func (e *AcmeEvent) Summary() Summary { return Summary{Status: e.Status, Amount: e.Amount} }
 
-// Check returns an error when a member is missing, or the amount is no number.
+// Check returns an error if a member is missing or the amount is not a number.
 func (e *AcmeEvent) Check() error {
 	switch {
 	case e.OrderID == "":

@@ -8,7 +8,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// acmeCallbacks is what is known of Acme's callbacks.
+// acmeCallbacks describes Acme's callbacks to package payacktest.
 var acmeCallbacks = descriptor{
 	signature:     "mac",
 	signed:        []string{"order_id", "amount", "status"},
@@ -35,10 +35,10 @@ func (b AcmeBuilder) Set(name, value string) AcmeBuilder {
 	return b
 }
 
-// Fresh gives the callback an order_id of its own.
+// Fresh gives the callback a new order_id.
 func (b AcmeBuilder) Fresh() AcmeBuilder { return b.Set("order_id", "A"+freshHex(6)) }
 
-// Callback is Build for tests.
+// Callback is Build for tests: an error fails the test.
 func (b AcmeBuilder) Callback(t testing.TB) Callback { t.Helper(); return finish(t, b.Build) }
 
 // Build signs the members.

@@ -8,7 +8,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// AcmeKeys are the prepared keys of an account of Acme.
+// AcmeKeys are the keys of an account of Acme.
 type AcmeKeys struct {
 	tenant string
 	keys   []payack.Secret
@@ -25,7 +25,7 @@ func NewAcmeKeys(tenant string, keys ...payack.Secret) (*AcmeKeys, error) {
 // Secrets returns a copy of the keys.
 func (k *AcmeKeys) Secrets() []payack.Secret { return append([]payack.Secret(nil), k.keys...) }
 
-// Tenant returns the scope of the keys.
+// Tenant returns the tenant of the keys.
 func (k *AcmeKeys) Tenant() string { return k.tenant }
 
 var acmeMembers = knownOf([]string{"order_id", "amount", "status", "mac"})
@@ -40,13 +40,13 @@ func AcmeMAC(key payack.Secret, orderID, amount, status string) string {
 // Acme verifies callbacks of Acme.
 type Acme struct{}
 
-// Accepts reports whether Verify takes bodies of this Content-Type.
+// Accepts reports whether Verify accepts bodies of this Content-Type.
 func (Acme) Accepts(contentType string) bool { return media(contentType) == mediaJSON }
 
 // Verify decodes and verifies a callback.
 func (v Acme) Verify(m Message, k *AcmeKeys) (*payack.AcmeEvent, error) { return v.run(m, k, nil) }
 
-// Explain verifies like Verify, and tells each step.
+// Explain verifies like Verify and lists each step.
 func (v Acme) Explain(m Message, k *AcmeKeys) Explanation {
 	var t trace
 	ev, err := v.run(m, k, &t)
