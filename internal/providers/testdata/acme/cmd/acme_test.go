@@ -138,7 +138,7 @@ func TestAcmeCommand(t *testing.T) {
 		"genuine":    {genuine, exitDone, []string{"verified     under scheme literal with key 1", "accepted     acme:v1::A1:paid"}},
 		"forged":     {genuine.Tampered(t, payacktest.FlipSignature), exitFailed, []string{"literal: key 1 does not match", "rejected     signature"}},
 		"wrong type": {genuine.Tampered(t, payacktest.AnnounceType("text/html")), exitFailed, []string{"fix          have it announced as application/json; after that, it verifies under scheme literal with key 1"}},
-		"no-break":   {noBreak, exitFailed, []string{"cause        there is U+00A0 in place of white space", "have plain blanks sent where no-break spaces"}},
+		"no-break":   {noBreak, exitFailed, []string{"cause        there is U+00A0 in place of white space", "have plain blanks sent instead of the no-break spaces"}},
 	} {
 		dump, err := tt.cb.Dump("/acme")
 		require.NoError(t, err)
