@@ -220,7 +220,7 @@ func TestByteOrderMark(t *testing.T) {
 	err := calls(t, says(t, 400, mark+`{"success":false,"message":"why"}`).URL)["ptop create"](t.Context())
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, "why", e.Message)
-	// JSON of a report does not contain it.
+	// The JSON of a report has no byte-order mark.
 	report, err := newPayatom(t, says(t, 200, mark+`{"balance":"5"}`).URL).PayoutStatus(t.Context(), "P1")
 	require.NoError(t, err)
 	assert.Equal(t, `{"balance":"5"}`, string(report.JSON))

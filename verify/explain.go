@@ -29,7 +29,7 @@ type Explanation struct {
 // Step is one step of an [Explanation].
 type Step struct {
 	// Name is shape, header, envelope, field, signature, signed text, key or hint.
-	// A hint names a change under which the message would have verified.
+	// A hint is a possible cause, such as a change under which the message verifies.
 	Name string
 	// Text is one line of English for a person.
 	Text string

@@ -420,7 +420,7 @@ func TestPtopFormatsAreApart(t *testing.T) {
 		o.Body = verify.BodyForm
 		receiver := newPtop(t, o)
 		check(t, receiver, m, keys)
-		// The signed text with the signature moved to where a form has it.
+		// The signed JSON text, with the signature as a pair of a form.
 		for _, body := range []string{
 			v.SignedText + "&signature=" + v.Signature,
 			"signature=" + v.Signature + "&" + v.SignedText,

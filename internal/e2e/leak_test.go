@@ -250,7 +250,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 	_, err = e.Open(e.Seal([]byte("x")))
 	require.NoError(t, err)
 
-	// What verifying and explaining returns, and the messages.
+	// The results of Verify and Explain, and the messages.
 	for _, p := range providers.All {
 		m := Genuine(t, p)
 		vm := verify.Message{ContentType: m.Header.Get("Content-Type"), Header: m.Header, Body: m.Body}

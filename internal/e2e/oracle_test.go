@@ -82,8 +82,8 @@ func hostileMAC(secret, text string) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// hostileTenant names the key set in the path: /one has the right keys, /other
-// has keys of its own, /nil has none, and /none is nobody's.
+// hostileTenant returns the tenant in the path: one has the right keys, other has
+// other keys, nil has nil keys, and none is unknown.
 func hostileTenant(r *http.Request) (string, error) {
 	switch r.URL.Path {
 	case "/one", "/other", "/nil":
