@@ -143,8 +143,8 @@ func loadPtop(t testing.TB) *vectors.File {
 	return f
 }
 
-// Valid callbacks that go against a rule which PROVIDERS.md puts above them.
-// (Forms without transaction_id would be among them; no valid vector is one.)
+// Vectors that must be accepted by their verdict, and that a stricter rule of this
+// project refuses, with the reason.
 var ptopAgainstRules = map[string]payack.Reason{
 	"ptop-pub-php-030-unset-big-int":    payack.ReasonSignature, // integers beyond int64 under reencoded
 	"ptop-pub-php-078-form-query-array": payack.ReasonMalformed, // brackets in a form's names
