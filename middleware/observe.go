@@ -115,24 +115,27 @@ func logObservation(ctx context.Context, logger *slog.Logger, level slog.Level, 
 	case payack.ReasonMethod:
 		attrs = append(attrs, slog.String("method", cut(o.Delivery.Method)))
 	}
-	var refusal *payack.Error
-	if errors.As(o.Err, &refusal) {
-		attrs = append(attrs, slog.String("stage", string(refusal.Stage)))
-	}
 	if o.Err != nil {
+		var refusal *payack.Error
+		if errors.As(o.Err, &refusal) {
+			attrs = append(attrs, slog.String("stage", string(refusal.Stage)))
+		}
 		attrs = append(attrs, slog.String("error", o.Err.Error()))
 	}
 	if o.Stack != "" {
 		attrs = append(attrs, slog.String("stack", o.Stack))
 	}
-	what := "callback"
-	if o.Delivery.Source != payack.SourceCallback {
-		what = string(o.Delivery.Source)
+	message := "payack: callback accepted" // most lines say this, so it is not built anew
+	switch {
+	case o.Delivery.Source != payack.SourceCallback:
+		message = "payack: " + string(o.Delivery.Source) + " " + string(o.Outcome)
 		if o.Age > 0 {
 			attrs = append(attrs, slog.Duration("age", o.Age))
 		}
+	case o.Outcome != payack.OutcomeAccepted:
+		message = "payack: callback " + string(o.Outcome)
 	}
-	logger.LogAttrs(ctx, level, "payack: "+what+" "+string(o.Outcome), attrs...)
+	logger.LogAttrs(ctx, level, message, attrs...)
 }
 
 func cut(s string) string {

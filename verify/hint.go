@@ -78,6 +78,9 @@ func (v *Ptop) noSignature() string {
 	return statement
 }
 
+// bodyEnds are the ends of a body that something in transit may take or add.
+var bodyEnds = []struct{ text, name string }{{"", "without a line break"}, {"\n", "with LF"}, {"\r\n", "with CRLF"}}
+
 // otherEnds says which other line ending the body had when it was signed, if the
 // signature matches one. It applies where the raw bytes are signed. It only names
 // the cause: the message stays refused.
@@ -86,8 +89,12 @@ func (v *Ptop) otherEnds(search *ptopSearch, body string, at int) string {
 		return ""
 	}
 	search.trace = nil // an explanation lists schemes only
-	bare := strings.TrimRight(body, "\r\n")
-	for _, end := range []struct{ text, name string }{{"", "without a line break"}, {"\n", "with LF"}, {"\r\n", "with CRLF"}} {
+	bare, ends := strings.TrimRight(body, "\r\n"), bodyEnds
+	if bare == body {
+		// Not CRLF: a try costs as much as a verification, and most forgeries come here.
+		ends = bodyEnds[1:2]
+	}
+	for _, end := range ends {
 		if len(bare)+len(end.text) == len(body) && strings.HasSuffix(body, end.text) {
 			continue // this is the body as it came
 		}

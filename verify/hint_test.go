@@ -176,6 +176,10 @@ func TestPtopExplainsLineBreaks(t *testing.T) {
 				continue
 			}
 			assert.Equal(t, payack.ReasonSignature, refusedPtop(t, ev, err).Reason)
+			if sent == "" && signed == "\r\n" { // not tried, so that a forgery costs one try less
+				assert.Empty(t, hints)
+				continue
+			}
 			require.Len(t, hints, 1, "%q for %q", sent, signed)
 			assert.Equal(t, "no signing key matches it under the configured schemes: "+hints[0], refusedPtop(t, ev, err).Detail)
 			pinned := newPtop(t, verify.PtopOptions{Schemes: []payack.Scheme{payack.SchemeSpliced}})
