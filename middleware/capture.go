@@ -102,8 +102,8 @@ func captureUnsized(r *http.Request, limit int64, room *[]byte) (string, error) 
 			body, *room = larger, larger
 		}
 		n, err := r.Body.Read(body[len(body):min(int64(cap(body)), limit+1)])
+		*room = body[:cap(body)] // a reader may use more of it than it fills
 		body = body[:len(body)+n]
-		*room = body
 		switch {
 		case int64(len(body)) > limit:
 			return "", errBodyTooLarge
