@@ -1,6 +1,6 @@
-// Package gateway has fakes of the providers on loopback ports, made after the
-// providers' documents, for the tests of programs that create payments and
-// receive callbacks: [Ptop], [PTS] and [Payatom].
+// Package gateway has fake providers on loopback ports: [Ptop], [PTS] and
+// [Payatom]. They follow the providers' documents, and are for tests of programs
+// that create payments and receive callbacks.
 //
 //	gw, err := gateway.NewPTS(gateway.PTSConfig{})
 //	…
@@ -9,7 +9,8 @@
 //	err = gw.Pay("ORD-1")
 //	err = gw.Wait(ctx) // until the callbacks are acknowledged or given up
 //
-// A fake checks requests as strictly as the documents say, keeps what was asked
-// (Requests) and what it sent (Deliveries), and misbehaves when told to
-// ([Faults]). What the documents leave open is listed at each of them.
+// A fake checks requests as strictly as the documents demand. It keeps the
+// requests it received (Requests) and the callbacks it sent (Deliveries), and it
+// can be made to fail ([Faults]). The documentation of each fake lists what it
+// assumes where the provider's documents say nothing.
 package gateway

@@ -25,51 +25,50 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// Options are what the fake gateways have in common. The zero value is
-// a working choice.
+// Options are common to all fake gateways. The zero value is usable.
 type Options struct {
 	// Now is the gateway's clock; nil is time.Now.
 	Now func() time.Time
-	// Client sends the callbacks; nil is a plain one without keep-alive and
-	// proxies. Redirects are never followed: they are no acknowledgement.
+	// Client sends the callbacks; nil is a client without keep-alive and proxies.
+	// It never follows a redirect, which does not acknowledge a callback.
 	Client *http.Client
-	// AnswerTimeout is how long a merchant has for its answer to a callback; 0
-	// is 10 seconds, as Ptop documents (the others: unconfirmed).
+	// AnswerTimeout is how long the merchant may take to answer a callback; 0 is 10
+	// seconds, as Ptop documents. For the other providers that is unconfirmed.
 	AnswerTimeout time.Duration
-	// Retries is how often a callback that is not acknowledged is sent again;
-	// 0 is 3, as Ptop documents (the others: unconfirmed), and below 0 is never.
+	// Retries is how often a callback that is not acknowledged is sent again. 0 is
+	// 3 times, as Ptop documents; for the other providers that is unconfirmed. A
+	// negative number is never.
 	Retries int
-	// RetryDelay is the pause before the first retry; each further one is
-	// twice as long, up to a minute. 0 is 50 milliseconds, to keep tests fast:
-	// no provider documents its own.
+	// RetryDelay is the pause before the first retry. It doubles with each retry,
+	// up to a minute. 0 is 50 milliseconds, to keep tests fast. No provider
+	// documents its pauses.
 	RetryDelay time.Duration
 }
 
-// Faults is how a fake gateway misbehaves when a merchant asks it
-// something. The zero value behaves.
+// Faults says how a fake gateway fails when the merchant sends it a request. The
+// zero value has no faults.
 type Faults struct {
-	// Delay holds every answer back. The request is processed before, so that
-	// a client that gives up has its payment made all the same.
+	// Delay delays every answer. The request is processed first, so the payment is
+	// made even if the client stops waiting.
 	Delay time.Duration
-	// Status, when set, is answered to everything with an HTML page, as proxies
-	// before a broken service do. Nothing is processed.
+	// Status, when set, is the HTTP status of every answer, with an HTML page as
+	// from a proxy in front of a broken service. Nothing is processed.
 	Status int
-	// Refuse closes the port: connections are refused. What is under way is cut
-	// off.
+	// Refuse closes the port: open connections are cut, and new ones are refused.
 	Refuse bool
-	// Refusal, when set, refuses everything in the provider's own form: PTS
-	// with this code, Payatom with this message, Ptop with this message and
-	// status 500. Nothing is processed.
+	// Refusal, when set, makes every answer a refusal in the provider's own format:
+	// PTS sends it as the code, Payatom as the message, and Ptop as the message
+	// with status 500. Nothing is processed.
 	Refusal string
 	// Cut processes the request and closes the connection without an answer.
 	Cut bool
-	// Truncate breaks every answer off in the middle.
+	// Truncate sends only the first half of every answer.
 	Truncate bool
-	// BadSignature signs answers with a key that is not the gateway's. Ptop
-	// signs none.
+	// BadSignature signs answers with a key that is not the gateway's. Ptop's
+	// answers are not signed.
 	BadSignature bool
-	// Amount and OrderID, when set, stand in the answers in place of the true
-	// ones, under a genuine signature. Ptop's answers name no order.
+	// Amount and OrderID, when set, replace the true ones in answers, which are
+	// signed correctly. Ptop's answers have no order.
 	Amount, OrderID string
 }
 
@@ -77,46 +76,46 @@ type Faults struct {
 type Delivery struct {
 	// ID is the payment's order_id.
 	ID string
-	// Says is the status that the callback claims, as the provider writes it:
-	// of Ptop, true or false.
+	// Says is the status in the callback, in the provider's spelling; for Ptop,
+	// true or false.
 	Says   string
 	URL    string
 	Header http.Header
-	// Body holds the exact bytes; every attempt sends the same.
+	// Body is the exact body, the same in every attempt.
 	Body     []byte
 	Attempts []Attempt
-	// Acknowledged reports whether the merchant took it, in the provider's words.
+	// Acknowledged reports whether an answer acknowledged the callback, by the
+	// provider's rule.
 	Acknowledged bool
-	// Done tells that no further attempt follows.
+	// Done reports that no attempt follows.
 	Done bool
 }
 
-// Attempt is one sending of a callback.
+// Attempt is one attempt to deliver a callback, with the merchant's answer.
 type Attempt struct {
 	At time.Time
 	// Status is 0 when there was no answer; Err says why.
 	Status int
 	Header http.Header
-	// Body is the answer's, at most 64 KiB of it.
+	// Body is the answer's body, up to 64 KiB of it.
 	Body         string
 	Acknowledged bool
 	Err          error
 }
 
-// Request is one request of the merchant, as the gateway saw it.
+// Request is one request of the merchant, as the gateway received it.
 type Request struct {
 	Method, Path string
 	Header       http.Header
 	Body         []byte
-	// Status is the HTTP status that was meant to be answered.
+	// Status is the HTTP status of the answer, also if a fault kept the answer back.
 	Status int
-	// Refusal says why the request was refused, empty when it was not. It is
-	// for people: its words may change.
+	// Refusal says why the request was refused. It is empty for an accepted request.
+	// It is for people, and its text may change.
 	Refusal string
 }
 
-// ErrClosed is returned when a fake gateway that was closed is asked to
-// do something.
+// ErrClosed is returned by methods of a fake gateway that was closed.
 var ErrClosed = errors.New("gateway: it is closed")
 
 const (
@@ -124,7 +123,7 @@ const (
 	maxRequests = 1000
 )
 
-// gateway is the common part: the server, its faults, and the callbacks.
+// gateway is common to all fakes: the server, its faults, and the callbacks.
 type gateway struct {
 	options Options
 	client  *http.Client
@@ -240,9 +239,9 @@ func (s *listener) stop() {
 	s.conns.Wait()
 }
 
-// Close stops the server and gives up deliveries that are under way. When it
-// returns, nothing of the gateway is running. Don't call it from a handler of
-// its callbacks. Closing twice is fine.
+// Close stops the server and ends running deliveries. When it returns, no
+// goroutine of the gateway is left. A handler of the gateway's callbacks must not
+// call it. A second call does nothing.
 func (g *gateway) Close() {
 	g.life.Lock()
 	defer g.life.Unlock()
@@ -260,9 +259,9 @@ func (g *gateway) Close() {
 	}
 }
 
-// SetFaults replaces the gateway's faults. An error is [ErrClosed], or
-// says that a fault is none or that somebody else took the port while it was
-// closed.
+// SetFaults replaces the gateway's faults. The error is [ErrClosed], or names the
+// invalid fault, or says that another program took the port while Refuse had
+// closed it.
 func (g *gateway) SetFaults(f Faults) error {
 	if f.Status != 0 && (f.Status < 400 || f.Status > 599) {
 		return fmt.Errorf("gateway: Status: %d is no status of a failure; choose 400 to 599", f.Status)
@@ -287,8 +286,8 @@ func (g *gateway) SetFaults(f Faults) error {
 	return nil
 }
 
-// Requests returns what the merchant has asked so far, the oldest first, at
-// most the last thousand.
+// Requests returns the requests so far, the oldest first. The gateway keeps the
+// last 1,000.
 func (g *gateway) Requests() []Request {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -374,14 +373,14 @@ func customerPage() answer {
 	}
 }
 
-// unknownPath answers a path that the documents don't tell anything about.
+// unknownPath answers a path that the provider does not document.
 func unknownPath() answer {
 	return answer{status: http.StatusNotFound, contentType: "text/plain; charset=utf-8", body: []byte("not documented\n"), refusal: "not documented"}
 }
 
-// Wait returns when no delivery is under way: each was acknowledged or given
-// up. Deliveries that begin meanwhile are waited for too. The error is that of
-// the context.
+// Wait waits until no delivery is running: each is acknowledged, or has no retry
+// left. It also waits for deliveries that begin meanwhile. The error is the
+// context's.
 func (g *gateway) Wait(ctx context.Context) error {
 	for {
 		g.mu.Lock()
@@ -398,8 +397,8 @@ func (g *gateway) Wait(ctx context.Context) error {
 	}
 }
 
-// Deliveries returns the callbacks of a payment by its order_id, in the order
-// in which they were begun, with the attempts made so far.
+// Deliveries returns the callbacks of the payment with this order_id, the oldest
+// first, with the attempts so far.
 func (g *gateway) Deliveries(id string) []Delivery {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -421,10 +420,9 @@ func (d *delivery) copy() Delivery {
 	return c
 }
 
-// Redeliver sends a callback once more, byte for byte, with retries, and
-// returns when it was acknowledged or given up. It does not wait for other
-// deliveries of the payment. The error is that of the context, or
-// [ErrClosed].
+// Redeliver sends the same bytes again, with retries. It returns when the callback
+// is acknowledged or has no retry left. It does not wait for other deliveries of
+// the payment. The error is the context's, or [ErrClosed].
 func (g *gateway) Redeliver(ctx context.Context, d Delivery) (Delivery, error) {
 	return g.deliver(ctx, message{id: d.ID, says: d.Says, url: d.URL, header: d.Header, body: d.Body})
 }
@@ -467,7 +465,7 @@ func (g *gateway) announce(m message) error {
 	g.last[m.id] = d
 	go func() {
 		if before != nil {
-			<-before.done // which ends at the latest when the gateway is closed
+			<-before.done // Close ends it at the latest
 		}
 		_, _ = g.run(g.ctx, d)
 	}()
@@ -596,8 +594,8 @@ func encodeForm(pairs ...[2]string) []byte {
 // fields are the members of a request.
 type fields []strict.Field
 
-// readJSON reads one strict JSON object; known are the names of which no
-// other spelling by case is taken.
+// readJSON reads one strict JSON object. It refuses a member whose name differs
+// from one of known in case only.
 func readJSON(body []byte, known []string) (fields, string) {
 	fields, err := strict.JSON(nil, string(body))
 	if err != nil {
@@ -609,7 +607,7 @@ func readJSON(body []byte, known []string) (fields, string) {
 	return fields, ""
 }
 
-// text returns a string's content or a number's literal, and otherwise nothing.
+// text returns a string's content or a number's literal, and "" for other values.
 func (f fields) text(name string) string {
 	if m := strict.Find(f, name); m != nil && (m.Kind == strict.String || m.Kind == strict.Number) {
 		return m.Text
@@ -617,7 +615,7 @@ func (f fields) text(name string) string {
 	return ""
 }
 
-// str is text, of a string only.
+// str returns a string's content, and "" for other values.
 func (f fields) str(name string) string {
 	if m := strict.Find(f, name); m != nil && m.Kind == strict.String {
 		return m.Text
@@ -667,17 +665,17 @@ func parseDecimal(s string) (decimal.Decimal, bool) {
 	return d, err == nil
 }
 
-// Numbers says how a fake gateway writes an amount, and which text of it
-// it signs. No document gives the rule, so both are unconfirmed.
+// Numbers says how a fake gateway writes an amount and which text it signs for
+// it. Both are unconfirmed: no provider documents a rule.
 type Numbers string
 
-// The ways.
+// The spellings.
 const (
-	// Literal: a JSON number; what is sent is signed, 100.50.
+	// Literal sends a JSON number and signs its literal: 100.50.
 	Literal Numbers = "literal"
-	// PHP: a JSON number; PHP's text of it is signed, 100.5 for 100.50.
+	// PHP sends a JSON number and signs PHP's text of it: 100.5 for 100.50.
 	PHP Numbers = "php"
-	// Quoted: a JSON string; its content is signed.
+	// Quoted sends a JSON string and signs its content.
 	Quoted Numbers = "quoted"
 )
 
@@ -693,7 +691,7 @@ func (n Numbers) orDefault(d Numbers) (Numbers, error) {
 
 // member returns an amount as a member.
 func (n Numbers) member(name, amount string) member {
-	if n == Quoted || !payack.NewAmount(amount).Valid() { // whatever a test asks for, it stays JSON
+	if n == Quoted || !payack.NewAmount(amount).Valid() { // a text that is no number would break the JSON
 		return textMember(name, amount)
 	}
 	return member{name, amount}
@@ -707,9 +705,9 @@ func (n Numbers) signed(amount string) string {
 	return amount
 }
 
-// phpNumber is what PHP makes of a number that it decoded and used as a string:
-// an integer is as it was; anything else has 14 significant digits, no zeros at
-// the end of its fraction, and below 0.0001 (or from 1e14 on) an exponent.
+// phpNumber returns the text that PHP makes of a decoded number. An integer keeps
+// its text. Any other number has 14 significant digits and no trailing zeros, and
+// an exponent if it is below 0.0001 or not below 1e14.
 func phpNumber(literal string) string {
 	if !strings.ContainsAny(literal, ".eE") {
 		return literal

@@ -8,45 +8,49 @@ import (
 	"github.com/payack/payack"
 )
 
-// Payatom is a fake of Payatom on a loopback port, made after the
-// provider's documents. It is safe for concurrent use.
+// Payatom is a fake Payatom on a loopback port. It is safe for concurrent use.
 //
-// Endpoints, POST and application/json unless said otherwise:
+// The endpoints take POST and application/json unless the list says otherwise:
 //
 //	/pay/request.php                         create; the answer has hash_value and ref_code
-//	/pay/connect.php?code=                   GET, the page of the customer
+//	/pay/connect.php?code=                   GET, the customer's page
 //	/api/status_polling.php                  the answer has a post_hash
 //	/api/reconcile_polling.php               header Token
 //	/api/wallet_balance.php                  header Authorization
 //	/bot/api_v2/account_deposit.php          header Api-Key; a day's sums by status
 //	/bot/api_v2/account_status.php           GET, header Api-Key; the accounts
-//	/payout/api/request.php                  pay out
+//	/payout/api/request.php                  creates a payout
 //	/payout/api/order_status_polling.php     a payout's state
 //	/payout/api/payout_reconcile_polling.php header Token, 10 calls a day
 //
-// What is not a valid request is answered {"status":"error","message":…}.
+// An invalid request gets {"status":"error","message":…}.
 //
-// Status polling takes the documents' three forms of request: ref_code or
-// order_id or both, which then must belong together; its amount is not looked
-// at. The post_hash is over the payment's ref_code and pid in all of them.
+// Status polling takes the three documented forms of request: with ref_code, with
+// order_id, or with both, which must then belong to one payment. The post_hash
+// always covers the payment's ref_code and pid. The amount is ignored.
 //
-// Where the documents are silent, and all of this is unconfirmed: refusals have
-// HTTP status 200; redirect_url and wallet_type are optional and not looked at;
-// an order_id is used once for payments and payouts together and also a
-// payout's has at least 10 characters; a payout's further members are not
-// looked at; that a create names the ref_code, and under this name; the answers
-// to a payout and to a payout's status; whether a day lists what was created on
-// it, and in which unit; days are those of UTC; the same recipe signs both reconciliations; until money came in
-// the received amount is 0; a webhook is sent again when its answer is not 200
-// with "acknowledge":"yes". Payouts send no webhook, because its recipe is not
-// known. Another method is 405.
+// Payatom's documents don't say the following, so all of it is unconfirmed:
+//   - Refusals have HTTP status 200.
+//   - redirect_url, wallet_type and the further members of a payout are optional
+//     and ignored.
+//   - An order_id can be used once, for a payment or for a payout, and has at
+//     least 10 characters in both.
+//   - The answer to a create has the ref_code, in a member of this name.
+//   - The answers to a payout and to a payout's status are invented.
+//   - A day's list has the orders that were created on that day in UTC. Its unit
+//     is chosen by [PayatomConfig].PaiseInLists.
+//   - Both reconciliations are signed in the same way.
+//   - The received amount is 0 until money comes in.
+//   - A webhook is sent again unless it is answered with status 200 and
+//     "acknowledge":"yes".
 //
-// Not documented, and answered 404: the complaint (submit_complaint.php), whose
-// signature is not known, and everything else. The IP whitelist is not played.
+// Payouts send no webhook, because it is not known how one is signed. The address
+// of a request is not checked. A wrong method gets 405, an undocumented path 404;
+// so does submit_complaint.php, because it is not known how it is signed.
 //
-// Payments and payouts are named by their order_id. A change of a payment's
-// state sends a webhook. Webhooks of one payment follow each other; the next
-// begins when the one before it was acknowledged or given up.
+// Methods name payments and payouts by order_id. A change of a payment's status
+// sends a webhook. The webhooks of one payment are sent in order: the next one
+// waits until the one before it is acknowledged or has no retry left.
 type Payatom struct {
 	// URL is the base of all endpoints, without a slash at its end.
 	URL string
@@ -68,13 +72,13 @@ type Payatom struct {
 // PayatomPayment is a payment that was requested at a fake Payatom.
 type PayatomPayment struct {
 	OrderID string
-	// RefCode is the gateway's own name for it; webhooks tell it.
+	// RefCode is the gateway's identifier of the payment. Webhooks contain it.
 	RefCode   string
 	HashValue string
-	// ConnectURL is where the customer is sent.
+	// ConnectURL is the page where the customer pays.
 	ConnectURL string
-	// RequestedAmount is the text that the merchant sent; ReceivedAmount is 0
-	// until money came in.
+	// RequestedAmount is the text that the merchant sent. ReceivedAmount is 0
+	// until money comes in.
 	RequestedAmount, ReceivedAmount string
 	Name, Email, Phone              string
 	Status                          payack.PayatomStatus
@@ -93,8 +97,9 @@ type PayatomPayout struct {
 	Created                      time.Time
 }
 
-// NewPayatom starts a fake Payatom on a loopback port. Close it. An
-// error names the member of the configuration, or says why it can't listen.
+// NewPayatom starts a fake Payatom on a loopback port. Close it after use. The
+// error names the invalid member of the configuration, or says why the fake can't
+// listen.
 func NewPayatom(c PayatomConfig) (*Payatom, error) {
 	gw := &Payatom{
 		webhookURL: c.WebhookURL, payments: make(map[string]*PayatomPayment), byRef: make(map[string]*PayatomPayment),
@@ -115,10 +120,10 @@ func NewPayatom(c PayatomConfig) (*Payatom, error) {
 // PID returns the merchant's pid.
 func (gw *Payatom) PID() string { return gw.config.PID }
 
-// OperatorEmail returns the e-mail address that wallet_balance.php asks for.
+// OperatorEmail returns the e-mail address that wallet_balance.php requires.
 func (gw *Payatom) OperatorEmail() string { return gw.config.OperatorEmail }
 
-// VerificationCode returns the code that wallet_balance.php asks for.
+// VerificationCode returns the code that wallet_balance.php requires.
 func (gw *Payatom) VerificationCode() payack.Secret { return gw.config.VerificationCode }
 
 // SecretKey returns the merchant's secret_key.
@@ -133,8 +138,8 @@ func (gw *Payatom) APIKey() payack.Secret { return gw.config.APIKey }
 // Authorization returns the value of the header Authorization.
 func (gw *Payatom) Authorization() payack.Secret { return gw.config.Authorization }
 
-// SetWebhookURL sets where webhooks go from now on, as in the back office. An
-// empty one switches them off.
+// SetWebhookURL sets the URL for webhooks from now on, as the back office does. An
+// empty URL switches webhooks off.
 func (gw *Payatom) SetWebhookURL(to string) {
 	gw.mu.Lock()
 	defer gw.mu.Unlock()
@@ -175,11 +180,11 @@ func (gw *Payatom) Payout(id string) (PayatomPayout, bool) {
 	return *p, true
 }
 
-// Pay approves a payment or a payout, and sends a payment's webhook. The amount
-// received is the one requested.
+// Pay approves a payment or a payout, and sends a payment's webhook. The received
+// amount is the requested one.
 func (gw *Payatom) Pay(id string) error { return gw.Change(id, payack.PayatomApproved) }
 
-// PayAmount is Pay for a payment of which another amount came in.
+// PayAmount is Pay for a payment whose received amount is not the requested one.
 func (gw *Payatom) PayAmount(id, received string) error {
 	return gw.change(id, payack.PayatomApproved, received, true)
 }
@@ -193,8 +198,8 @@ func (gw *Payatom) Cancel(id string) error { return gw.Change(id, payack.Payatom
 // Fail makes a payment or payout fail, and sends a payment's webhook.
 func (gw *Payatom) Fail(id string) error { return gw.Change(id, payack.PayatomFailed) }
 
-// TimeOut makes a payment one whose user timed out, after which a late approval
-// may follow, and sends its webhook.
+// TimeOut sets a payment's status to User Timed Out, which Late Approved may
+// follow, and sends its webhook.
 func (gw *Payatom) TimeOut(id string) error { return gw.Change(id, payack.PayatomTimedOut) }
 
 // Refund initiates the refund of an approved payment and sends its webhook.
@@ -207,17 +212,17 @@ func (gw *Payatom) CompleteRefund(id string) error {
 	return gw.Change(id, payack.PayatomRefundCompleted)
 }
 
-// Change gives a payment another status and sends its webhook in the
-// background, when there is a URL for webhooks; a payout's is changed and
-// nothing is sent. An unknown order is an error, and so is a change from a
-// final status, except that an approved payment can be refunded; only those
-// can. A status that the documents don't know is taken, for tests of what a
-// merchant does with it.
+// Change changes a payment's status and, if there is a URL for webhooks, sends its
+// webhook in the background. It changes a payout's status and sends nothing.
+//
+// An unknown order is an error, and so is a change from a final status. The
+// exception is a refund, which only an approved payment can have. Undocumented
+// statuses are allowed, for tests of how a merchant handles them.
 func (gw *Payatom) Change(id string, status payack.PayatomStatus) error {
 	return gw.change(id, status, "", true)
 }
 
-// SetStatus is Change without a webhook, as if that had been lost.
+// SetStatus is Change without a webhook, as if the webhook had been lost.
 func (gw *Payatom) SetStatus(id string, status payack.PayatomStatus) error {
 	return gw.change(id, status, "", false)
 }

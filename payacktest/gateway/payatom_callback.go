@@ -10,8 +10,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PayatomCallback is what a webhook, or a polling answer, of Payatom
-// says. OrderID, ReceivedAmount and Status are covered by the post_hash.
+// PayatomCallback has the members of a webhook or of a polling answer of Payatom.
+// The post_hash covers OrderID, ReceivedAmount and Status.
 type PayatomCallback struct {
 	OrderID, ReceivedAmount string
 	Status                  payack.PayatomStatus
@@ -21,16 +21,18 @@ type PayatomCallback struct {
 	RefundInfo string
 	// BadSignature makes the post_hash with a key that is not the merchant's.
 	BadSignature bool
-	// PostHash, when set, is sent as it is: the hash of another webhook, say.
+	// PostHash, when set, is sent unchanged, such as the hash of another webhook.
 	PostHash string
 }
 
-// Deliver sends a webhook about a payment as it stands, with retries, and
-// returns when it was acknowledged or given up. Each edit may change what the
-// webhook says before it is signed: the gateway then lies, or tells of an
-// earlier state. It does not wait for other deliveries. An error is for an
-// unknown payment, a missing webhook URL, the context, or a closed gateway; a
-// webhook that was not acknowledged is none.
+// Deliver sends a webhook with the payment's current state, with retries. It
+// returns when the webhook is acknowledged or has no retry left. Each edit may
+// change members before the webhook is signed, to send a false or an earlier
+// state. Deliver does not wait for other deliveries.
+//
+// It returns an error for an unknown payment, a missing webhook URL, a context
+// that has ended and a closed gateway. A webhook that was not acknowledged is not
+// an error: see [Delivery].Acknowledged.
 func (gw *Payatom) Deliver(ctx context.Context, id string, edit ...func(*PayatomCallback)) (Delivery, error) {
 	gw.mu.Lock()
 	p, err := gw.find(id)

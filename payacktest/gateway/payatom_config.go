@@ -8,41 +8,43 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PayatomConfig says what a fake Payatom is like. The zero value is a
-// working choice with throwaway keys, and no webhook URL.
+// PayatomConfig configures a fake Payatom. The zero value is usable: it generates
+// keys and sends no webhooks.
 type PayatomConfig struct {
-	// PID and SecretKey are the merchant's; empty ones are made up.
+	// PID and SecretKey are the merchant's. An empty PID is pid-1; an empty key is
+	// generated.
 	PID       string
 	SecretKey payack.Secret
 	// Token, APIKey and Authorization are the values of the headers Token,
-	// Api-Key and Authorization; empty ones are made up.
+	// Api-Key and Authorization; empty ones are generated.
 	Token, APIKey, Authorization payack.Secret
 
-	// WebhookURL is where webhooks go, as set in the back office; see also
-	// SetWebhookURL. While it is empty none are sent.
+	// WebhookURL is the URL for webhooks, which a merchant sets in the back office.
+	// If it is empty, no webhooks are sent until [Payatom.SetWebhookURL] is called.
 	WebhookURL string
 	// Body is the format of webhooks; empty is JSON.
 	Body verify.Body
-	// FormAmount is the name of the received amount in a form; empty is
-	// received_amount, the older generation also writes amount.
+	// FormAmount is the name of the received amount in a form: received_amount, or
+	// amount, which an older generation of the gateway also writes. Empty is
+	// received_amount.
 	FormAmount string
 	// Numbers is how amounts are written and signed; empty is quoted.
 	Numbers Numbers
 	// PollingAmount is the name of the received amount in the answer of
-	// status_polling.php: amount (when empty), received_amount or
-	// recieved_amount. With the latter two, amount is what was requested.
+	// status_polling.php: amount, received_amount or recieved_amount. Empty is
+	// amount. With the other two, the answer's amount is the requested one.
 	PollingAmount string
 	// Balance is the minimum_balance of the one UPI wallet that wallet_balance.php
 	// lists, and the rolling_balance of the one account of account_status.php; empty
 	// is 0.
 	Balance string
-	// OperatorEmail and VerificationCode are what wallet_balance.php asks for; empty
-	// ones are made up.
+	// OperatorEmail and VerificationCode are required by wallet_balance.php. An
+	// empty address is operator@shop.example; an empty code is generated.
 	OperatorEmail    string
 	VerificationCode payack.Secret
-	// PaiseInLists lists the amounts of reconciliations in hundredths, as the
-	// documents' words say; otherwise they are as everywhere else, as their examples
-	// look. (Which one is real is unconfirmed.)
+	// PaiseInLists lists the amounts of reconciliations in hundredths, as the text
+	// of Payatom's documents says. By default the lists have whole units, as the
+	// documents' examples do. Which one is real is unconfirmed.
 	PaiseInLists bool
 
 	Options

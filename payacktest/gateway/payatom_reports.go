@@ -15,7 +15,7 @@ import (
 
 const payatomDate = "02-01-2006"
 
-// reconcileWrong checks what both reconciliations ask for.
+// reconcileWrong checks the members that both reconciliations require.
 func (gw *Payatom) reconcileWrong(f fields) string {
 	date := f.str("date")
 	if _, err := time.Parse(payatomDate, date); err != nil {
@@ -48,8 +48,8 @@ func (gw *Payatom) reconcilePayouts(f fields) answer {
 	return gw.list(f.str("date"), true)
 }
 
-// list answers with what was created on a day; of payouts the approved ones only,
-// as the documents say.
+// list answers with the orders that were created on a day. A list of payouts has
+// the approved ones only, as the documents say.
 func (gw *Payatom) list(date string, payouts bool) answer {
 	on := func(t time.Time) bool { return t.UTC().Format(payatomDate) == date }
 	rows := []string{}
@@ -98,10 +98,10 @@ func (gw *Payatom) balance(f fields) answer {
 		member{"wallets", string(object(member{"upi", "[" + string(wallet) + "]"}, member{"imps_upi", "[" + string(imps) + "]"}))})
 }
 
-// payatomAccount is the only account there is.
+// payatomAccount is the number of the only account.
 const payatomAccount = "1234567890"
 
-// summary gives the number of payments, and what they come to, by their status.
+// summary answers with the number and the sum of payments for each status.
 func (gw *Payatom) summary(f fields) answer {
 	refuse := func(message string) answer {
 		a := payatomRefusal(message)

@@ -55,8 +55,8 @@ func (gw *Payatom) answer(r *http.Request, body []byte) answer {
 	return e.do(f)
 }
 
-// payatomEndpoint is one call: which header authenticates it, with what, and the
-// members of the request that must be there.
+// payatomEndpoint describes one call: the header and the key that authenticate it,
+// and the required members of its request.
 type payatomEndpoint struct {
 	method, header string
 	key            payack.Secret

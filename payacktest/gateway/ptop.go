@@ -19,24 +19,24 @@ const (
 	PtopCancelled PtopStatus = 2
 )
 
-// PtopConfig says what a fake Ptop is like. The zero value is a working
-// choice with throwaway keys.
+// PtopConfig configures a fake Ptop. The zero value is usable: it generates keys.
 type PtopConfig struct {
-	// WebsiteID, SecretKey and SigningKey (the_signature) are the merchant's;
-	// empty ones are made up.
+	// WebsiteID, SecretKey and SigningKey (the_signature) are the merchant's. An
+	// empty WebsiteID is website-1; empty keys are generated.
 	WebsiteID  string
 	SecretKey  payack.Secret
 	SigningKey payack.Secret
 
-	// Scheme is where a webhook's signature is and over which text; empty is
-	// spliced. (Which one is real is unconfirmed.)
+	// Scheme says where a webhook's signature is and which text it covers; empty is
+	// spliced for JSON and form for a form. Which scheme is real is unconfirmed.
 	Scheme payack.Scheme
-	// Custom, when set, signs webhooks in place of Scheme: it gets the body without
-	// a signature, for tests of a merchant's own reading ([verify.PtopReading]).
+	// Custom, when set, signs webhooks instead of Scheme, for tests of a merchant's
+	// own reading ([verify.PtopReading]). It gets the body without a signature.
 	Custom func(key payack.Secret, body string) (verify.Message, error)
-	// Currencies are those that are taken; empty is USD, the only one documented.
+	// Currencies are the accepted currencies; empty is USD, the only one that Ptop
+	// documents.
 	Currencies []string
-	// Place is where among the members a signature stands.
+	// Place is the position of a signature among the members.
 	Place verify.PtopPlace
 	// Body is the format of webhooks; empty is JSON.
 	Body verify.Body
@@ -44,33 +44,36 @@ type PtopConfig struct {
 	Options
 }
 
-// Ptop is a fake of Ptop's API v3 on a loopback port, made after the
-// provider's documents. It is safe for concurrent use.
+// Ptop is a fake Ptop (API v3) on a loopback port. It is safe for concurrent use.
 //
-// Endpoints, POST and application/json:
+// The endpoints take POST and application/json:
 //
 //	/api/v3/payment        create; the answer has success, transaction_id, payment_url
 //	/api/test/v3/payment   the same, for the sandbox
 //	/api/v3/payment-check  the answer has status and amount
-//	/api/api-payout        pay out, once for each sendingTrx
+//	/api/api-payout        pays out, once for each sendingTrx
 //
-// Refusals have the documented statuses: 400 for what is no valid request, 401
-// for website_id or secret_key, 403 for the signature of a payout, which is over
-// the amount's text as it stands in the body.
+// Refusals have the documented statuses: 400 for an invalid request, 401 for a
+// wrong website_id or secret_key, 403 for a wrong signature of a payout. That
+// signature covers the amount's text in the body.
 //
-// Where the documents are silent, and all of this is unconfirmed: the members
-// listed for a create are all required; a second create with the same
-// order_id, a URL over plain http that is not loopback's, a payment-check for an unknown transaction and a sendingTrx that
-// comes again with another request are 400; a refusal's body is
-// {"success":false,"message":…}; the answer to a payout has success and
-// transaction_id; another method than POST is 405. No callback tells of a
-// payout. Everything else is not documented and answered 404, except the page
-// under payment_url, which says that it is one.
+// Ptop's documents don't say the following, so all of it is unconfirmed:
+//   - All members that are listed for a create are required.
+//   - 400 is the status for a second create with the same order_id, for a plain
+//     http URL that is not on loopback, for a payment-check of an unknown
+//     transaction, and for a sendingTrx that was used for another payout.
+//   - A refusal's body is {"success":false,"message":…}.
+//   - The answer to a payout has success and transaction_id.
+//   - Payouts send no webhook.
 //
-// Payments are named by their order_id. A change of state sends a webhook, as
-// documented: until it is answered with status 200 within 10 seconds, and up to
-// 3 times again with growing pauses. Webhooks of one payment follow each other;
-// the next begins when the one before it was acknowledged or given up.
+// A wrong method gets 405, an undocumented path 404. The payment_url shows a
+// placeholder for the page where the customer pays.
+//
+// Methods name payments by order_id. A change of status sends a webhook. As
+// documented, status 200 within 10 seconds acknowledges it, and otherwise it is
+// sent up to 3 times more, with growing pauses. The webhooks of one payment are
+// sent in order: the next one waits until the one before it is acknowledged or
+// has no retry left.
 type Ptop struct {
 	// URL is the base of all endpoints, without a slash at its end.
 	URL string
@@ -102,14 +105,14 @@ type PtopPayment struct {
 // PtopPayout is a payout that was made at a fake Ptop.
 type PtopPayout struct {
 	SendingTrx, TransactionID string
-	// ReceiverEmail came as reviverEmail.
+	// ReceiverEmail is the member that Ptop spells reviverEmail.
 	ReceiverEmail string
 	// Amount is the text that the merchant sent and signed.
 	Amount string
 }
 
-// NewPtop starts a fake Ptop on a loopback port. Close it. An error
-// names the member of the configuration, or says why it can't listen.
+// NewPtop starts a fake Ptop on a loopback port. Close it after use. The error
+// names the invalid member of the configuration, or says why the fake can't listen.
 func NewPtop(c PtopConfig) (*Ptop, error) {
 	gw := &Ptop{
 		websiteID: orText(c.WebsiteID, "website-1"), secretKey: secretOr(c.SecretKey), signingKey: secretOr(c.SigningKey),
@@ -169,19 +172,19 @@ func (gw *Ptop) Payouts() []PtopPayout {
 	return slices.Clone(gw.payouts)
 }
 
-// Pay makes a payment paid and sends its webhook.
+// Pay sets a payment's status to paid and sends its webhook.
 func (gw *Ptop) Pay(id string) error { return gw.Change(id, PtopPaid) }
 
-// Cancel makes a payment cancelled and sends its webhook.
+// Cancel sets a payment's status to cancelled and sends its webhook.
 func (gw *Ptop) Cancel(id string) error { return gw.Change(id, PtopCancelled) }
 
-// Change gives a payment another status and sends its webhook in the
-// background. An unknown payment, and one whose status is final, are errors.
+// Change changes a payment's status and sends its webhook in the background. It
+// returns an error for an unknown payment and for one whose status is final.
 func (gw *Ptop) Change(id string, status PtopStatus) error {
 	return gw.change(id, status, true)
 }
 
-// SetStatus is Change without a webhook, as if that had been lost.
+// SetStatus is Change without a webhook, as if the webhook had been lost.
 func (gw *Ptop) SetStatus(id string, status PtopStatus) error {
 	return gw.change(id, status, false)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PtopCallback is what a webhook of Ptop says.
+// PtopCallback has the members of a webhook of Ptop.
 type PtopCallback struct {
 	Success                         bool
 	TransactionID, OrderID, Message string
@@ -17,12 +17,14 @@ type PtopCallback struct {
 	BadSignature bool
 }
 
-// Deliver sends a webhook about a payment as it stands, with retries, and
-// returns when it was acknowledged or given up. Each edit may change what the
-// webhook says before it is signed: the gateway then lies, or tells of an
-// earlier state. It does not wait for other deliveries. An error is for an
-// unknown payment, a webhook that can't be made, the context, or a closed
-// gateway; a webhook that was not acknowledged is none.
+// Deliver sends a webhook with the payment's current state, with retries. It
+// returns when the webhook is acknowledged or has no retry left. Each edit may
+// change members before the webhook is signed, to send a false or an earlier
+// state. Deliver does not wait for other deliveries.
+//
+// It returns an error for an unknown payment, a webhook that can't be made, a
+// context that has ended and a closed gateway. A webhook that was not acknowledged
+// is not an error: see [Delivery].Acknowledged.
 func (gw *Ptop) Deliver(ctx context.Context, id string, edit ...func(*PtopCallback)) (Delivery, error) {
 	gw.mu.Lock()
 	p, err := gw.find(id)

@@ -63,7 +63,8 @@ func (gw *Ptop) answer(r *http.Request, body []byte) answer {
 
 func sameSecret(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }
 
-// isSecureURL reports whether it is an https URL, or one of a test on loopback.
+// isSecureURL reports whether s is an https URL, or a plain http URL on loopback,
+// which tests use.
 func isSecureURL(s string) bool {
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" {

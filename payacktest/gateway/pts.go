@@ -12,45 +12,55 @@ import (
 	"github.com/payack/payack"
 )
 
-// PTS is a fake of PTS's (Pagarstar's) API v2 on a loopback port, made
-// after the provider's documents. It is safe for concurrent use.
+// PTS is a fake PTS (Pagarstar, API v2) on a loopback port. It is safe for
+// concurrent use.
 //
-// Endpoints, POST under /merchant/v2/{GUID}: /payment, /withdraw,
-// /payment/query, /withdraw/query, /balance. They take the envelope as
-// text/plain or as application/json {"data":…}, with X-Transaction-Signature
-// over the base64 text of the envelope in both (or over the whole body, see
-// PTSConfig). Answers are {"code","message","data"}; those of code
-// 1000 are signed with the system key, of a balance the user_id only.
+// The endpoints take POST under /merchant/v2/{GUID}: /payment, /withdraw,
+// /payment/query, /withdraw/query, /balance. A request is an envelope, as
+// text/plain or as application/json {"data":…}. X-Transaction-Signature covers the
+// base64 text of the envelope, or the whole body with
+// [PTSConfig].TransactionWholeBody.
 //
-// A request is refused with the first code that fits, in this order:
+// Answers are {"code","message","data"}. The system key signs answers with code
+// 1000; for a balance it signs the user_id only.
 //
-//	1009  the GUID is another's
+// A request is refused with the first code that applies, in this order:
+//
+//	1009  the GUID is not the merchant's
 //	1010  X-Transaction-Signature is missing, given twice or wrong
-//	1020  content type or JSON, duplicate members too
+//	1020  the content type is wrong, or the JSON is invalid or has a name twice
 //	1017  the envelope does not open
 //	1001  a required member is missing, empty or of the wrong type
-//	1009  the user_id is another's
+//	1009  the user_id is not the merchant's
 //	1010  sign does not verify
 //	1020  the timestamp is more than 5 seconds off
+//	1001  the amount is not above 0, or has more than 6 decimals
+//	1001  the callback_url is not a URL
+//	1008  the currency is not accepted
+//	1015  the channel is not accepted
+//	1006  the amount is below MinAmount
+//	1005  the amount is above MaxAmount
+//	1003  the order_id was used before
+//	1007  a withdrawal is above the balance
 //
-// then 1001 for the amount (a string or a number of at most 6 decimals, above 0)
-// and the callback_url, 1008, 1015, 1006, 1005, 1003 for an order_id that was used
-// before, 1007, and for queries 1002.
+// A query for an unknown order gets 1002.
 //
-// Where the documents are silent, and all of this is unconfirmed: which code
-// belongs to which failure as far as their names leave it open; refusals have
-// HTTP status 200 and null in data; the signed members, sign and callback_url
-// are required and redirect_url, error_url, remark, details, email, bank_code
-// and other members are not looked at; of an amount that is a number either the
-// literal or PHP's text of it is signed; an order_id is used once for payments and withdrawals together; a
-// balance's figures are in the member balances, an object by currency; a
-// callback is sent again when it is not answered with 200 and SUCCESS. Another
-// method than POST is 405. Everything else is not documented and answered 404,
-// except the page under pay_url, which says that it is one.
+// PTS's documents don't say the following, so all of it is unconfirmed:
+//   - Which failure gets which code, where the code's name leaves that open.
+//   - Refusals have HTTP status 200, and null in data.
+//   - The signed members, sign and callback_url are required. All other members
+//     are optional and ignored.
+//   - If the amount is a JSON number, its literal or PHP's text of it is signed.
+//   - An order_id can be used once, for a payment or for a withdrawal.
+//   - The figures of a balance are in the member balances, an object by currency.
+//   - A callback is sent again unless it is answered with status 200 and SUCCESS.
 //
-// Payments and withdrawals are named by their order_id. A change of state sends
-// a callback to the callback_url. Callbacks of one order follow each other; the
-// next begins when the one before it was acknowledged or given up.
+// A wrong method gets 405, an undocumented path 404. The pay_url shows a
+// placeholder for the page where the customer pays.
+//
+// Methods name payments and withdrawals by order_id. A change of status sends a
+// callback to the callback_url. The callbacks of one order are sent in order: the
+// next one waits until the one before it is acknowledged or has no retry left.
 type PTS struct {
 	// URL is the base of all endpoints, without a slash at its end.
 	URL string
@@ -69,7 +79,7 @@ type PTS struct {
 	sealedByShape bool
 }
 
-// PTSOrder is a payment or a withdrawal that was made at a fake PTS.
+// PTSOrder is a payment or a withdrawal that was created at a fake PTS.
 type PTSOrder struct {
 	Withdraw               bool
 	OrderID, TransactionID string
@@ -85,8 +95,8 @@ type PTSOrder struct {
 	Updated time.Time
 }
 
-// NewPTS starts a fake PTS on a loopback port. Close it. An error names
-// the member of the configuration, or says why it can't listen.
+// NewPTS starts a fake PTS on a loopback port. Close it after use. The error names
+// the invalid member of the configuration, or says why the fake can't listen.
 func NewPTS(c PTSConfig) (*PTS, error) {
 	gw := &PTS{orders: make(map[string]*PTSOrder), pages: make(map[string]bool), balances: make(map[string]decimal.Decimal)}
 	if err := gw.configure(c); err != nil {
@@ -117,8 +127,7 @@ func (gw *PTS) TransactionSecret() payack.Secret { return gw.config.TransactionS
 // MerchantKey returns the private key, as PEM, that the merchant signs with.
 func (gw *PTS) MerchantKey() payack.Secret { return gw.config.MerchantKey }
 
-// PublicKey returns PTS's public key as PEM, which verifies what the gateway
-// says.
+// PublicKey returns PTS's public key as PEM. It verifies answers and callbacks.
 func (gw *PTS) PublicKey() string { return gw.systemPublic }
 
 // Order returns a payment or withdrawal by its order_id.
@@ -132,30 +141,28 @@ func (gw *PTS) Order(id string) (PTSOrder, bool) {
 	return *o, true
 }
 
-// Pay makes an order succeed (2000) and sends its callback.
+// Pay sets an order's status to success (2000) and sends its callback.
 func (gw *PTS) Pay(id string) error { return gw.Change(id, payack.PTSSuccess) }
 
-// Process makes an order one that is being processed (1000) and sends its
-// callback.
+// Process sets an order's status to processing (1000) and sends its callback.
 func (gw *PTS) Process(id string) error { return gw.Change(id, payack.PTSProcessing) }
 
-// Fail makes an order fail (3000) and sends its callback. A withdrawal's money
-// returns to the balance.
+// Fail sets an order's status to failed (3000) and sends its callback. The money
+// of a withdrawal returns to the balance.
 func (gw *PTS) Fail(id string) error { return gw.Change(id, payack.PTSFailed) }
 
-// Expire makes an order expire (5000), after which it may still succeed, and
-// sends its callback.
+// Expire sets an order's status to expired (5000), which success may still follow,
+// and sends its callback.
 func (gw *PTS) Expire(id string) error { return gw.Change(id, payack.PTSExpired) }
 
-// Change gives an order another status and sends its callback in the
-// background. An unknown order, and one whose status is final, are errors. A
-// status that the documents don't know is taken, for tests of what a merchant
-// does with it.
+// Change changes an order's status and sends its callback in the background. It
+// returns an error for an unknown order and for one whose status is final.
+// Undocumented statuses are allowed, for tests of how a merchant handles them.
 func (gw *PTS) Change(id string, status payack.PTSStatus) error {
 	return gw.change(id, status, true)
 }
 
-// SetStatus is Change without a callback, as if that had been lost.
+// SetStatus is Change without a callback, as if the callback had been lost.
 func (gw *PTS) SetStatus(id string, status payack.PTSStatus) error {
 	return gw.change(id, status, false)
 }
@@ -193,7 +200,7 @@ func (gw *PTS) change(id string, status payack.PTSStatus, announce bool) error {
 	return nil
 }
 
-// book adds an amount, which was checked, to a balance.
+// book adds an amount to a balance. The amount was checked before.
 func (gw *PTS) book(currency, amount string) {
 	d, _ := parseDecimal(amount)
 	gw.balances[currency] = gw.balances[currency].Add(d)

@@ -11,8 +11,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PTSCallback is what a callback or a query's answer of PTS says. All
-// but Extra is signed.
+// PTSCallback has the members of a callback or of a query's answer of PTS. All of
+// them are signed, except Extra.
 type PTSCallback struct {
 	UserID, OrderID, TransactionID string
 	Channel                        string
@@ -20,7 +20,7 @@ type PTSCallback struct {
 	AcceptAmount, AcceptCurrency   string
 	ExchangeRate                   string
 	Status                         payack.PTSStatus
-	// Timestamp is ten digits.
+	// Timestamp has ten digits, which count seconds since 1970.
 	Timestamp string
 	// Extra are unsigned members, as strings: reference_number, error_message.
 	Extra map[string]string
@@ -28,12 +28,14 @@ type PTSCallback struct {
 	BadSignature bool
 }
 
-// Deliver sends a callback about an order as it stands, with retries, and
-// returns when it was acknowledged or given up. Each edit may change what the
-// callback says before it is signed: the gateway then lies, or tells of an
-// earlier state. It does not wait for other deliveries. An error is for an
-// unknown order, a callback that can't be made, the context, or a closed
-// gateway; a callback that was not acknowledged is none.
+// Deliver sends a callback with the order's current state, with retries. It
+// returns when the callback is acknowledged or has no retry left. Each edit may
+// change members before the callback is signed, to send a false or an earlier
+// state. Deliver does not wait for other deliveries.
+//
+// It returns an error for an unknown order, a callback that can't be made, a
+// context that has ended and a closed gateway. A callback that was not
+// acknowledged is not an error: see [Delivery].Acknowledged.
 func (gw *PTS) Deliver(ctx context.Context, id string, edit ...func(*PTSCallback)) (Delivery, error) {
 	gw.mu.Lock()
 	o, err := gw.find(id)
@@ -62,10 +64,10 @@ func (gw *PTS) callback(o *PTSOrder) PTSCallback {
 	}
 }
 
-// say returns the members of what a callback, or a query's answer, says.
+// say returns a callback or a query's answer as a signed JSON object.
 func (gw *PTS) say(m verify.PTSMessage, c PTSCallback) ([]byte, error) {
 	timestamp := member{"timestamp", c.Timestamp}
-	if !tenDigits.MatchString(c.Timestamp) { // whatever a test asks for, it stays JSON
+	if !tenDigits.MatchString(c.Timestamp) { // a text that is no number would break the JSON
 		timestamp = textMember("timestamp", c.Timestamp)
 	}
 	members := append(gw.head(c),
@@ -78,7 +80,7 @@ func (gw *PTS) say(m verify.PTSMessage, c PTSCallback) ([]byte, error) {
 	return gw.signed(m, c, members, map[string]string{"status": string(c.Status), "timestamp": c.Timestamp})
 }
 
-// head returns the members that stand in every answer about an order.
+// head returns the members that every answer about an order has.
 func (gw *PTS) head(c PTSCallback) []member {
 	n := gw.config.Numbers
 	return []member{

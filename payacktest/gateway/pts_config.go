@@ -21,57 +21,55 @@ type PTSShape string
 
 // The shapes.
 const (
-	// PTSFlat: application/json, the members as they are.
+	// PTSFlat sends the members as one object, as application/json.
 	PTSFlat PTSShape = "flat"
-	// PTSSealed: text/plain, the base64 of the envelope.
+	// PTSSealed sends the base64 of an envelope, as text/plain.
 	PTSSealed PTSShape = "sealed"
-	// PTSData: application/json, {"data":"<base64 of the envelope>"}.
+	// PTSData sends {"data":"<base64 of an envelope>"}, as application/json.
 	PTSData PTSShape = "data"
-	// PTSNested: application/json, {"code","message","data":{…}}.
+	// PTSNested sends {"code","message","data":{…}}, as application/json.
 	PTSNested PTSShape = "nested"
 )
 
-// PTSConfig says what a fake PTS is like. The zero value is a working
-// choice with throwaway keys.
+// PTSConfig configures a fake PTS. The zero value is usable: it generates keys.
 type PTSConfig struct {
 	// GUID and UserID are the merchant's; empty ones are guid-1 and 1.
 	GUID, UserID string
-	// Safecode and TransactionSecret are the merchant's; empty ones are made up.
+	// Safecode and TransactionSecret are the merchant's; empty ones are generated.
 	Safecode          payack.Secret
 	SafecodeEncoding  envelope.PTSEncoding
 	TransactionSecret payack.Secret
-	// SystemKey signs what the gateway says, MerchantKey is what the merchant
-	// signs with: PEM, PKCS#8 or PKCS#1. Empty ones are made once in a process.
+	// SystemKey is PTS's private key, which signs answers and callbacks. MerchantKey
+	// is the merchant's, which signs requests. Both are PEM, PKCS#8 or PKCS#1. Empty
+	// ones are generated once for each process.
 	SystemKey, MerchantKey payack.Secret
 
-	// Shape is how callbacks are packed; empty is flat.
+	// Shape is the format of callbacks; empty is flat.
 	Shape PTSShape
-	// Numbers is how amounts and rates are written and signed; empty is
-	// literal.
+	// Numbers says how amounts and rates are written and signed; empty is literal.
 	Numbers Numbers
-	// SignEnvelopes puts X-Transaction-Signature on callbacks of the shapes
-	// sealed and data, over the base64 of the envelope. (Whether PTS does is
-	// unconfirmed.)
+	// SignEnvelopes adds X-Transaction-Signature to callbacks of the shapes sealed
+	// and data. Whether PTS does so is unconfirmed.
 	SignEnvelopes bool
-	// TransactionWholeBody has X-Transaction-Signature cover the whole body of the
-	// {"data"} form, on requests and on callbacks; otherwise it is the base64 text
-	// alone. (Which one is real is unconfirmed.)
+	// TransactionWholeBody makes X-Transaction-Signature cover the whole body of
+	// {"data":…}, in requests and in callbacks, instead of the base64 text in it.
+	// Which one is real is unconfirmed.
 	TransactionWholeBody bool
-	// SealResponses answers with an envelope in the member data in place of an
-	// object (unconfirmed).
+	// SealResponses sends the member data of an answer as an envelope instead of an
+	// object. Whether PTS does so is unconfirmed.
 	SealResponses bool
 
-	// Currencies and Channels are those that are taken; empty takes all. The
-	// refusals are 1008 and 1015.
+	// Currencies and Channels are the accepted ones; empty accepts all. Others are
+	// refused with 1008 and 1015.
 	Currencies, Channels []string
-	// MinAmount and MaxAmount bound payments and withdrawals, 1006 and 1005;
-	// empty is no bound.
+	// MinAmount and MaxAmount bound payments and withdrawals; empty is no bound.
+	// Other amounts are refused with 1006 and 1005.
 	MinAmount, MaxAmount string
-	// Balances are the funds by currency that withdrawals are taken from; nil
-	// is 1000000 PHP. A payment that succeeds adds to them.
+	// Balances are the merchant's funds by currency; nil is 1000000 PHP. A
+	// withdrawal reduces them, and a successful payment adds to them.
 	Balances map[string]string
-	// AcceptCurrency and ExchangeRate tell what becomes of a payment's amount;
-	// empty are the submitted currency and 1.
+	// AcceptCurrency and ExchangeRate convert the submitted amount into the accepted
+	// one; empty are the submitted currency and 1.
 	AcceptCurrency, ExchangeRate string
 
 	Options
@@ -155,8 +153,8 @@ func (gw *PTS) configure(c PTSConfig) error {
 	return nil
 }
 
-// defaultKeys makes the default keys once, because it takes a while: the
-// system's and the merchant's.
+// defaultKeys returns the default keys, the system's and the merchant's. It
+// generates them once, because that takes a while.
 var defaultKeys = sync.OnceValues(func() (keys [2]payack.Secret, err error) {
 	for i := range keys {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)

@@ -62,7 +62,7 @@ func (gw *PTS) order(f fields, withdraw bool) answer {
 	return gw.accept(data)
 }
 
-// bend applies the faults to what an answer says.
+// bend applies the gateway's faults to the members of an answer.
 func (gw *PTS) bend(c PTSCallback) PTSCallback {
 	if a := gw.faults.Amount; a != "" {
 		c.SubmitAmount, c.AcceptAmount = a, a

@@ -176,7 +176,8 @@ func (gw *PTS) open(sealed []byte) (fields, *answer) {
 	return f, nil
 }
 
-// unsigned says why the merchant's key has not signed a request.
+// unsigned says why a request's signature is refused. It returns "" if the
+// merchant's key has signed the request.
 func (gw *PTS) unsigned(m verify.PTSMessage, f fields) string {
 	values := make(map[string]string)
 	for _, name := range ptsSigned[m] {

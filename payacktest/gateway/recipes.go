@@ -55,7 +55,7 @@ func unpad(padded []byte) ([]byte, error) {
 	return padded[:len(padded)-n], nil
 }
 
-// ptsCrypt makes and opens what PTS's messages are packed and signed with.
+// ptsCrypt signs PTS's messages, and seals and opens their envelopes.
 type ptsCrypt struct {
 	safecode, secret payack.Secret
 	key              *rsa.PrivateKey
@@ -81,8 +81,9 @@ func newPTSCrypt(c PTSConfig, key *rsa.PrivateKey) (*ptsCrypt, error) {
 	return &ptsCrypt{safecode: c.Safecode, secret: c.TransactionSecret, key: key, block: block}, nil
 }
 
-// text joins the signed members, given in the order of their names, with the
-// safecode. It is ambiguous when a value holds the border of another one.
+// text joins the signed members, in the order of names, with the safecode. It
+// returns an error if a value contains & with the name of a signed member and =:
+// that makes the text ambiguous.
 func (p *ptsCrypt) text(names []string, values map[string]string) (string, error) {
 	var b strings.Builder
 	for _, name := range names {
@@ -106,7 +107,7 @@ func (p *ptsCrypt) sign(names []string, values map[string]string) (string, error
 	return base64.StdEncoding.EncodeToString(signature), err
 }
 
-// seal is ECB: each block by itself.
+// seal encrypts with ECB: each block by itself.
 func (p *ptsCrypt) seal(plain []byte) []byte {
 	b := pad(plain)
 	for i := 0; i < len(b); i += aes.BlockSize {
