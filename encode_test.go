@@ -105,7 +105,7 @@ func TestEncodeEvent(t *testing.T) {
 			t.Errorf("%s: paid %v", ev.ID(), paid)
 		}
 	}
-	// A Ptop event is paid only by its findings, which are not encoded.
+	// A Ptop event counts as paid only with Ptop's confirmation, which is not encoded.
 	if _, back := roundTrip(t, fullPtop()); back.Paid() || !fullPtop().Paid() {
 		t.Error("what Ptop confirmed is kept with the event")
 	}

@@ -13,8 +13,8 @@ var (
 	ErrSignature = errors.New("payack: signature does not verify")
 	// ErrEnvelope: the body is not an envelope that the key opens.
 	ErrEnvelope = errors.New("payack: envelope does not open")
-	// ErrMalformed: the body is not a message of this provider, or an ambiguous
-	// one.
+	// ErrMalformed: the body is not a message of this provider, or it can be read in
+	// more than one way.
 	ErrMalformed = errors.New("payack: malformed message")
 	// ErrInvalid: the event verifies, but breaks a rule of the provider or of
 	// Options.Validate.

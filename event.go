@@ -101,7 +101,7 @@ type Event interface {
 	// Found returns the answers of the merchant's records and of the provider about
 	// the event.
 	Found() Findings
-	// Summary returns what a list shows of the event, for people.
+	// Summary returns the data of the event that lists show to people.
 	Summary() Summary
 
 	restore(Verification) // unexported, so that methods can be added to the interface
@@ -142,9 +142,9 @@ type Findings struct {
 // Found returns f. Events inherit the method.
 func (f Findings) Found() Findings { return f }
 
-// Summary is what a list shows of an event and what people search by. It is for
-// people only: don't decide by it, since some of it is not signed. A member that
-// the provider does not send is empty.
+// Summary is the data of an event that people see in lists and search for. Programs
+// must not decide by it, since some of it is not signed. A member that the provider
+// does not send is empty.
 type Summary struct {
 	// Status is the provider's own word or number for the state.
 	Status string

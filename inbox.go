@@ -9,11 +9,12 @@ import (
 // each processed later, again and again until it succeeds. Module inbox implements
 // it on SQL databases.
 //
-// With an inbox the first half of a receiver ends with Keep. The inbox runs the
-// second half: it calls the [Desk] that is mounted under the receipt's Receiver.
+// A receiver works in two halves: it verifies a callback, and it processes the
+// event. With an inbox the first half ends with Keep. The inbox runs the second
+// half: it calls the [Desk] that is mounted under the receipt's Receiver.
 type Inbox interface {
-	// Store is where the second half claims the event, so that a redelivery that
-	// is processed twice is settled once.
+	// In the Store the second half claims the event. So the event is settled only
+	// once, even if it was delivered again and both deliveries are processed.
 	Store
 	// Mount registers a receiver under its name, so that kept events find it after
 	// a restart. It returns an error if the name is taken.
@@ -48,9 +49,9 @@ type Receipt struct {
 	Receiver string
 	// Delivery is the callback, with its event.
 	Delivery *Delivery
-	// Variant is the unsigned handle by which Confirm would ask about the event. It
-	// is empty if Confirm asks by signed members only. An inbox keeps copies of a
-	// delivery with different variants, so that a forged handle can't keep the
+	// Variant is the unsigned identifier with which Confirm would ask about the
+	// event. It is empty if Confirm asks by signed members only. An inbox keeps one
+	// copy of a delivery for each variant, so that a forged identifier can't keep the
 	// genuine delivery out.
 	Variant string
 	// Details is a digest of unsigned members that may make this a different event:

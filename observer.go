@@ -24,10 +24,10 @@ type ObserverFunc func(ctx context.Context, o *Observation)
 func (f ObserverFunc) Observe(ctx context.Context, o *Observation) { f(ctx, o) }
 
 // Observers returns an observer that calls all of these, in this order. If one
-// panics, the others are called all the same, and then the panic continues. The
-// result is an [AttemptTracer] for those that are.
+// panics, the others are still called, and then the panic continues. The result is
+// also an [AttemptTracer], which traces with those of them that are tracers.
 //
-// It panics if one is nil, so that the mistake shows when the program starts.
+// Observers panics if one is nil, so that the mistake shows when the program starts.
 func Observers(all ...Observer) Observer {
 	for i, o := range all {
 		if nilness.Of(o) {
@@ -124,7 +124,8 @@ type Durations struct {
 	Guard time.Duration
 	// Call is the time in the merchant's function.
 	Call time.Duration
-	// Total is the whole time, with the answer.
+	// Total is the whole time. For a request it counts from the arrival until the
+	// answer was written.
 	Total time.Duration
 }
 

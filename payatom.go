@@ -57,8 +57,8 @@ func (s PayatomStatus) needsAmount() bool {
 
 // PayatomEvent is a webhook of Payatom. Its hash covers order_id, received_amount
 // and status, joined without separators. So the hash alone does not distinguish
-// order ORD1 over 500 from order ORD15 over 00. A receiver must compare the order
-// with what it expects, or ask the gateway.
+// order ORD1 with amount 500 from order ORD15 with amount 00. A receiver must
+// compare the order with what it expects, or ask the gateway.
 type PayatomEvent struct {
 	Verification `json:"-"`
 	Findings     `json:"-"`

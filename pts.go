@@ -21,7 +21,7 @@ const (
 	PTSExpired PTSStatus = "5000"
 )
 
-// Paid reports whether the status is success. Of a withdrawal it means that the
+// Paid reports whether the status is success. For a withdrawal that means that the
 // money went out.
 func (s PTSStatus) Paid() bool { return s == PTSSuccess }
 
@@ -102,9 +102,9 @@ func (*PTSEvent) Provider() Provider { return PTS }
 // with other amounts is another event. They count by value, so 100.50 and 100.5 are
 // the same amount.
 //
-// Once the status is final, other amounts don't change the ID but the
-// [PTSEvent.Fingerprint], which makes the second event a conflict. [Event.ID]
-// describes the text of an ID.
+// Once the status is final, the ID no longer depends on the amounts. A second event
+// with other amounts has the same ID and another [PTSEvent.Fingerprint], so it is a
+// conflict. [Event.ID] describes the text of an ID.
 func (e *PTSEvent) ID() string {
 	if e.Final() {
 		return joinID(PTS, e.Tenant, e.UserID, e.OrderID, e.TransactionID, string(e.Status))
@@ -129,8 +129,8 @@ func (e *PTSEvent) Payment() string {
 	return joinID(PTS, e.Tenant, e.UserID, e.OrderID, e.TransactionID)
 }
 
-// Paid reports whether the status is success. Of a payment it means that the
-// merchant was paid; of a withdrawal, that the money went out.
+// Paid reports whether the status is success. For a payment that means that the
+// merchant was paid; for a withdrawal, that the money went out.
 func (e *PTSEvent) Paid() bool { return e.Status.Paid() }
 
 // Final reports whether the status does not change any more.

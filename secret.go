@@ -39,7 +39,7 @@ func Secrets(texts ...string) []Secret {
 	return out
 }
 
-// Reveal returns the secret's text. The caller must see to it that it is not
+// Reveal returns the secret's text. The caller must make sure that it is never
 // printed.
 func (s Secret) Reveal() string {
 	if s.text == nil {

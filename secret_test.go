@@ -19,7 +19,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// What a printer, a logger or an encoder may ask for.
+// The interfaces that printers, loggers and encoders look for.
 var _ interface {
 	fmt.Formatter
 	fmt.Stringer

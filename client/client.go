@@ -5,13 +5,13 @@
 //	ptop, err := client.NewPtop(client.PtopConfig{…})
 //	h, err := handlers.NewPtop(middleware.PtopConfig{…, Confirm: ptop.Confirm}, settle)
 //
-// A client checks a request before it sends anything, and verifies whatever the
-// provider signs of a response before it returns. What is not signed is called
-// Unsigned, or the method's documentation says so. Amounts are sent as the texts
-// that were given, never as floats.
+// A client checks a request before it sends anything. It verifies the signature of
+// a response before it returns. Fields that the signature does not cover are named
+// Unsigned; if nothing is signed, the method's documentation says so. Amounts are
+// sent as the texts that were given, never as floats.
 //
 // Requests carry keys, so a client follows no redirect and refuses plain http
-// except on loopback. It repeats only calls that do no harm twice (queries, and
+// except on loopback. It repeats only calls that are safe to repeat (queries, and
 // Ptop's payout with its sendingTrx), with exponential back-off and full jitter.
 // Calls that create something are sent once.
 //
@@ -26,22 +26,22 @@
 // sends anything. A broken rule is [ErrRequest], which names the field and never
 // its value.
 //
-//	required             the field is not empty, nor the zero time
-//	omitempty            the rules that follow apply unless the field is empty
+//	required             the field is neither empty nor the zero time
+//	omitempty            the rules that follow don't apply to an empty field
 //	text                 UTF-8 without control characters
-//	min, max, len        at least, at most, exactly so many characters
+//	min, max, len        at least, at most, exactly this many characters
 //	oneof                one of the words listed
 //	alpha                ASCII letters only
 //	uppercase            no lower-case letters
 //	email                an e-mail address
 //	http_url             an absolute http or https URL
-//	secure_url           an absolute https URL without user name; http for loopback only
+//	secure_url           an absolute https URL without a user name; http is allowed on loopback only
 //	positive             a number above zero
-//	plain                a decimal of at most 18 digits, without sign, exponent or extra zeros in front
+//	plain                a decimal of at most 18 digits, without sign, exponent or superfluous leading zeros
 //	six                  plain, with at most 6 decimals
-//	hashable             1 to 63 bytes: Payatom's hash can't tell longer order ids apart
-//	dive,keys,…,endkeys  the rules up to endkeys are for the keys of a map, those after it for the values
-//	-                    none here; the method checks the field by itself
+//	hashable             1 to 63 bytes: a longer order id may have the hash of another one
+//	dive,keys,…,endkeys  for a map: the rules up to endkeys are for its keys, the rules after it for its values
+//	-                    the tag has no rule; the method checks the field itself
 package client
 
 import (
@@ -74,15 +74,15 @@ const (
 
 // Options are the options of every client. The zero value is usable.
 type Options struct {
-	// HTTPClient gives the Transport, and the Timeout if it is shorter than
-	// Options.Timeout; nil is http.DefaultTransport. It is not changed. Its
-	// CheckRedirect and Jar are ignored: clients follow no redirects, and the
-	// providers use no cookies.
+	// HTTPClient is the client whose Transport sends the requests; nil means
+	// http.DefaultTransport. Its Timeout counts if it is shorter than
+	// Options.Timeout. Its CheckRedirect and Jar are ignored: clients follow no
+	// redirects, and the providers use no cookies. HTTPClient is not changed.
 	//
-	// Calls that are sent only once (creates, payouts, reconciliations) use a new
-	// connection each, because a provider may be closing an idle one. A Transport
-	// that is no *http.Transport gets these requests with Request.Close set and must
-	// open the new connection itself.
+	// Each call that is sent only once (creates, payouts, reconciliations) uses a
+	// new connection, because the provider may be closing an idle one. A Transport
+	// that is not an *http.Transport gets these requests with Request.Close set, and
+	// must open the new connection itself.
 	HTTPClient *http.Client
 	// Timeout bounds each attempt until its response is read; 0 is
 	// [DefaultTimeout]. The context bounds all attempts together. If it has a

@@ -43,8 +43,8 @@ var (
 	ErrPending = errors.New("payack: the provider has not decided yet")
 )
 
-// The causes for which a provider declines, from the providers' documents. The
-// numbers are PTS's codes. Ptop's HTTP statuses 400, 401, 403 and 500 become
+// The documented reasons why a provider declines a request. The numbers are PTS's
+// codes. Ptop's HTTP statuses 400, 401, 403 and 500 become
 // ErrField, ErrUnauthorized, ErrRequestSignature and ErrService. Refusals are never
 // signed: base nothing final on them.
 var (

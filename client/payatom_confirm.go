@@ -11,22 +11,25 @@ import (
 // Confirm asks Payatom by status polling to confirm a paid webhook. Pass the method
 // to a receiver: Confirm: payatom.Confirm.
 //
-// The handle of the question is ev.Expected.RefCode if Expect returned one, and the
-// webhook's ref_code otherwise. The webhook doesn't sign its ref_code, so only the
-// signed members of the answer decide. They confirm the event if the order_id is
-// the same, the amount is equal by value, and the status is Approved or Late
-// Approved, whichever of the two the event has.
+// Confirm asks by ev.Expected.RefCode, or by the webhook's ref_code if Expect
+// returned none. The webhook's ref_code is not signed, so only the signed members of
+// the answer decide. They confirm the event if the order_id is the same, the amount
+// is equal by value, and the status is Approved or Late Approved. The two statuses
+// count as the same one.
 //
-// The error is [payack.ErrUnconfirmed] if the answer is final and has another
-// status or amount, if it is signed for another order whatever its status, or if
-// the gateway says that the ref_code does not exist (see
-// [PayatomConfig].UnknownRefCode).
+// The error is [payack.ErrUnconfirmed] in these cases:
+//   - The answer is final, and its status or amount is another one.
+//   - The answer is signed for another order, whatever its status.
+//   - The gateway says that the ref_code does not exist: see
+//     [PayatomConfig].UnknownRefCode.
 //
-// Every other error means that the caller should ask again: [ErrPending] for a
-// status that is not final, [ErrUnreachable] or [ErrStatus] without an answer,
-// [ErrResponse] for one that does not verify, [ErrDeclined] for another refusal.
-// [ErrRequest] is for an event that is not paid or has no ref_code; a webhook may
-// lack this unsigned member although its order is genuine.
+// Every other error means that the provider should send the webhook again:
+//   - [ErrPending]: the status is not final.
+//   - [ErrUnreachable], [ErrStatus]: there was no answer.
+//   - [ErrResponse]: the answer does not verify.
+//   - [ErrDeclined]: the gateway refused the request for another reason.
+//   - [ErrRequest]: the event is not paid, or there is no ref_code. Somebody may
+//     have removed it from a genuine webhook, because it is not signed.
 //
 // Confirm takes at most [Payatom.ConfirmTimeout].
 func (c *Payatom) Confirm(ctx context.Context, ev *payack.PayatomEvent) (*payack.Confirmation, error) {

@@ -43,7 +43,7 @@ type PayatomQuery struct {
 //
 // An answer about another order is [ErrMismatch] if q has the OrderID, and so is an
 // answer that names another ref_code. A ref_code that the gateway does not know is
-// [ErrNotFound], which is not signed. The call is repeatable: see
+// [ErrNotFound]; that answer is not signed. The call is repeatable: see
 // [Options].Retries.
 func (c *Payatom) StatusPolling(ctx context.Context, q PayatomQuery) (*payack.PayatomEvent, error) {
 	ev, err := c.poll(ctx, q)

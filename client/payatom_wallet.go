@@ -88,7 +88,7 @@ func (m *members) wallets(name string) (out []PayatomUnsignedWallet) {
 	return out
 }
 
-// PayatomDateType is the date by which transactions are selected. Payatom documents
+// PayatomDateType is the kind of date that selects transactions. Payatom documents
 // the words; their meaning is inferred.
 type PayatomDateType string
 

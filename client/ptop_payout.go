@@ -12,9 +12,9 @@ import (
 // same text either way.
 type PtopAmount string
 
-// The ways. Which one Ptop expects is unconfirmed. A receiver in PHP decodes the
-// number 50.00 and checks the signature over 50: give amounts without closing zeros
-// (50, 50.5), which are right either way.
+// The two JSON types. Which one Ptop expects is unconfirmed. PHP decodes the number
+// 50.00 to 50, and would check the signature over that text. So give amounts without
+// trailing zeros (50, 50.5): their signature verifies in both cases.
 const (
 	PtopNumber PtopAmount = "number"
 	PtopString PtopAmount = "string"
@@ -34,9 +34,9 @@ type PtopPayout struct {
 // PtopPayoutAnswer is Ptop's answer to a payout. It is not signed, and its members
 // are not documented.
 type PtopPayoutAnswer struct {
-	// Success is true if the answer has success true. It is false if the answer has
-	// an HTTP status of 2xx and no member success, whose meaning is unconfirmed. An
-	// answer with success false is an error instead, [ErrDeclined].
+	// Success reports whether the answer says success true. It is false if the
+	// answer has no member success; what Ptop means by that is unconfirmed. An answer
+	// that says success false is an error, [ErrDeclined].
 	Success bool
 	Message payack.Text
 	// Extra holds the other members, as their text.

@@ -21,14 +21,14 @@ type PTSUnsignedBalance struct {
 
 // PaymentQuery asks for the state of a payment (payment_query_v2). The answer has
 // the members of a callback, and PTS signs the same ones. An answer about another
-// order is [ErrMismatch]. An order that PTS does not know is [ErrNotFound], which
-// is not signed. The call is repeatable: see [Options].Retries.
+// order is [ErrMismatch]. An order that PTS does not know is [ErrNotFound]; that
+// answer is not signed. The call is repeatable: see [Options].Retries.
 func (c *PTS) PaymentQuery(ctx context.Context, orderID string) (*payack.PTSEvent, error) {
 	return c.queryOrder(ctx, verify.PTSPaymentQuery, orderID)
 }
 
-// WithdrawQuery is PaymentQuery for a withdraw (withdraw_query_v2), with an answer
-// that is signed alike. Its Paid means that the money was sent.
+// WithdrawQuery is PaymentQuery for a withdraw (withdraw_query_v2). The same members
+// are signed. Paid of the result means that the money was sent.
 func (c *PTS) WithdrawQuery(ctx context.Context, orderID string) (*payack.PTSEvent, error) {
 	return c.queryOrder(ctx, verify.PTSWithdrawQuery, orderID)
 }

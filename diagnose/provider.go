@@ -39,7 +39,8 @@ type subject interface {
 	// document returns the text that has the members: the body, or the contents of
 	// its envelope. It returns "" if the envelope doesn't open.
 	document(m verify.Message) string
-	// search verifies a message under other settings, the nearest first.
+	// search verifies a message under other settings. It begins with those that
+	// differ least from the receiver's.
 	search(m verify.Message, b *budget) found
 }
 
@@ -56,8 +57,8 @@ type reader struct {
 	explain func(verify.Message) verify.Explanation
 }
 
-// accepts and explained expect settings of a receiver, for which read returns no
-// error.
+// accepts and explained need settings of a receiver: read returns no error for
+// those.
 func accepts(read func() (reader, error), contentType string) bool {
 	r, err := read()
 	return err == nil && r.accepts(contentType)

@@ -202,7 +202,7 @@ func FuzzPayatomOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, seed []byte, at int) {
 		var iv [aes.BlockSize]byte
 		copy(iv[:], seed)
-		// What opens was sealed by this key, and has no second spelling.
+		// A text that opens was sealed with this key, and has only one spelling.
 		if plain, err := e.Open(text); err != nil {
 			requireRefused(t, plain, err)
 		} else {
@@ -210,7 +210,7 @@ func FuzzPayatomOpen(f *testing.F) {
 			require.NoError(t, err)
 			require.Equal(t, text, e.SealIV(plain, [aes.BlockSize]byte(blob)))
 		}
-		// What is sealed opens, and is the text of the format.
+		// A sealed text opens, and has the documented format.
 		sealed := e.SealIV([]byte(text), iv)
 		plain, err := e.Open(sealed)
 		require.NoError(t, err)

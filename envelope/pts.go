@@ -65,8 +65,8 @@ func (e *PTS) Seal(plain []byte) []byte {
 }
 
 // Open decrypts an envelope and returns its contents, which are not authenticated.
-// Every failure is [payack.ErrEnvelope], bad base64 as well as bad padding. Of the
-// texts sealed under another key, about one in 256 opens all the same.
+// Every failure is [payack.ErrEnvelope], bad base64 as well as bad padding. About
+// one in 256 envelopes that were sealed under another key opens, too.
 func (e *PTS) Open(sealed []byte) ([]byte, error) {
 	buf, ok := decode(sealed)
 	if !ok || len(buf) == 0 || len(buf)%aes.BlockSize != 0 {

@@ -289,13 +289,13 @@ func FuzzPTSOpen(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(e.Seal([]byte("0123456789abcdef")))
 	f.Fuzz(func(t *testing.T, input []byte) {
-		// What opens has no second spelling.
+		// A text that opens has only one spelling.
 		if plain, err := e.Open(input); err != nil {
 			requireRefused(t, plain, err)
 		} else {
 			require.Equal(t, string(input), string(e.Seal(plain)))
 		}
-		// What is sealed opens.
+		// A sealed text opens.
 		plain, err := e.Open(e.Seal(input))
 		require.NoError(t, err)
 		require.Equal(t, string(input), string(plain))

@@ -30,9 +30,10 @@
 //
 // # What becomes of an event
 //
-// An attempt compares, confirms, holds and calls, as a request does without an
-// inbox. It counts when it begins, so a function that ends the process does not
-// loop.
+// An attempt does what a request does without an inbox: it compares the event with
+// the merchant's records, has it confirmed, claims it and calls the function. An
+// attempt is counted when it begins, so a function that ends the process is not
+// retried forever.
 //
 // A failed attempt is retried after up to 5 seconds. The bound doubles each time,
 // up to an hour, and the moment within it is random. After 72 hours, and at least
@@ -49,16 +50,16 @@
 // ([Inbox.CloseByHand]), or until the event is delivered again. A done event is
 // never processed again.
 //
-// An event that a rule of the merchant's own refuses is a dead letter while the
-// rule refuses it. Correct the rule, then retry. A refund that comes again with
-// other unsigned details, as a second partial refund does, is a dead letter from
-// the start: a person compares it and closes it. Of each of these two kinds, up
-// to [Config].MaxVariants are kept for an event.
+// Two kinds of events are dead letters from the start. One breaks a rule of the
+// merchant's own: correct the rule, then retry. The other is a refund that comes
+// again with other unsigned details, as a second partial refund does: a person
+// compares it and closes it. For each event, up to [Config].MaxVariants of each
+// kind are kept.
 //
-// Events of one payment never run at the same time. Of those that are due, the
-// oldest goes first, by the time that the provider signed, or else by that of the
-// receipt; an event that waits for a retry delays no other. Once a final event is
-// done, an older event that is not final is no longer delivered.
+// Events of one payment never run at the same time. The oldest due event goes
+// first, by the time that the provider signed, or by the time of the receipt if
+// none is signed. An event that waits for a retry delays no other. Once a final
+// event is done, an older event that is not final is no longer processed.
 //
 // # Several processes
 //

@@ -16,7 +16,7 @@ import (
 // receipt is a verified delivery in the form of the table's columns.
 type receipt struct {
 	k, event, fingerprint, payment []byte
-	// done is the key of the mark by which the event counts as done.
+	// done is the key of the mark that makes the event count as done.
 	done             []byte
 	kind             kind
 	differs          bool // the event was done with other details

@@ -25,8 +25,8 @@ func rule(field, tag string) func(*handlers.Options) {
 	}
 }
 
-// bare is a correctly signed webhook from which somebody has removed the unsigned
-// members.
+// bare is a correctly signed webhook without its unsigned members, as if somebody
+// had removed them.
 func bare(t testing.TB, order string) payacktest.Callback {
 	b := payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order)
 	for _, name := range []string{"requested_amount", "bank_ref", "sender_upi", "ref_code", "refund_info"} {

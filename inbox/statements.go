@@ -87,8 +87,8 @@ func newStatements(d Dialect, prefix string) statements {
 		"NOW", d.Now(), "CLOCK", "(SELECT "+d.Now()+")", "CONFLICT", conflict, "SKIP", skip, "EMPTY", empty, "STILL", "state + 0")
 	write := func(s string) string { return d.Rebind(spell.Replace(s)) }
 	return statements{
-		// One statement, for an event of which no row exists. It waits for no
-		// running attempt.
+		// One statement, for an event that has no row yet. It waits for no running
+		// attempt.
 		keepNew: write(`INSERT INTO INBOX (` + columns + `) SELECT ` + cast(due) + ` FROM (SELECT NOW AS at_us) AS c
 	WHERE NOT EXISTS (SELECT 1 FROM INBOX WHERE payment = ? AND event = ?) AND NOT EXISTS (SELECT 1 FROM ONCE WHERE k = ?)CONFLICT`),
 		keepRow:   write(`INSERT INTO INBOX (` + columns + `) ` + row(due) + `CONFLICT`),

@@ -35,8 +35,8 @@ type verdict struct {
 	// revive is the row that becomes due again; 0 means a new row.
 	revive int64
 	slot   []byte
-	// giveWay turns the refuted dead letters into refuted rows. drop lists
-	// refuted rows for which there is no room.
+	// giveWay turns the refuted dead letters into refuted rows. drop lists the
+	// refuted rows that exceed the bound.
 	giveWay bool
 	drop    []int64
 }

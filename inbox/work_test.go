@@ -346,8 +346,8 @@ func TestOnePaymentAtATime(t *testing.T) {
 	})
 }
 
-// Of a payment's due events the oldest goes first. None waits for one that waits
-// for its retry.
+// The oldest due event of a payment is processed first. An event that waits for its
+// retry delays no other.
 func TestOrderWithinAPayment(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.RetryFirst, c.RetryMax = time.Hour, time.Hour }).mount()

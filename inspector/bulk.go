@@ -14,8 +14,8 @@ import (
 // maxBulk bounds how many rows are retried at once.
 const maxBulk = 100_000
 
-// jobs holds the running job, at most one, and the last few for whoever looks
-// later.
+// jobs holds the running job, at most one, and the last few jobs, so that people
+// can see their results.
 type jobs struct {
 	mu   sync.Mutex
 	last int64

@@ -26,8 +26,8 @@ const (
 // minToken is the least length of a configured token.
 const minToken = 16
 
-// Config says what the page shows and to whom. The zero value shows what came
-// since the process started, to whoever has the token.
+// Config says what the page shows and to whom. The zero value shows the deliveries
+// since the process started, to everybody who has the token.
 type Config struct {
 	// Receivers are used to explain refusals. A receiver that needs the inspector
 	// as its observer is made after it: pass it to [Inspector.Add].
@@ -47,9 +47,8 @@ type Config struct {
 	// Token is the token to ask for when Authorize is nil; random if zero. It
 	// needs at least 16 characters.
 	Token payack.Secret
-	// Hosts are additional names, without port, by which the page may be reached
-	// when Authorize is nil. Loopback names are always allowed. "*" allows any
-	// name.
+	// Hosts are additional host names, without port, that requests may use when
+	// Authorize is nil. Loopback names are always allowed. "*" allows any name.
 	Hosts []string
 
 	// ReadOnly removes every action from the page and refuses its requests.

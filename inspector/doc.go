@@ -1,6 +1,6 @@
-// Package inspector is a web page for whoever is on call. It shows which
-// callbacks came, why one was refused and which setting would accept it, what
-// waits, and what needs a person.
+// Package inspector is a web page for the person on call. It shows the callbacks
+// that came, and why one was refused and which setting would accept it. It shows
+// the events that wait, and those that need a person.
 //
 //	page, err := inspector.New(inspector.Config{Inbox: in})
 //	pts, err := handlers.NewPTS(handlers.PTSConfig{…, Options: handlers.Options{Inbox: in, Observer: page}}, settle)

@@ -15,8 +15,8 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// Inspector is the page, and the observer from which it learns. It is safe for
-// concurrent use.
+// Inspector is the page, and the observer that feeds it. It is safe for concurrent
+// use.
 type Inspector struct {
 	cfg      Config
 	started  time.Time

@@ -10,8 +10,8 @@ import (
 	"github.com/payack/payack/ratelimit"
 )
 
-// wrongBurst is how many wrong tokens an address may give at once, the other
-// bound how many each second.
+// wrongBurst is how many wrong tokens an address may give at once, wrongEach how
+// many per second after that.
 const (
 	wrongBurst  = 50
 	wrongEach   = 1

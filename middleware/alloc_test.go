@@ -55,8 +55,8 @@ func (d *discardWriter) WriteHeader(status int)          { d.status = status }
 func (d *discardWriter) Write(p []byte) (int, error)     { return len(p), nil }
 func (d *discardWriter) SetReadDeadline(time.Time) error { return nil }
 
-// everClaimed grants every claim, so that one callback can be accepted any number
-// of times.
+// everClaimed grants every claim, so a test can deliver one callback many times and
+// each delivery is accepted.
 type everClaimed struct{}
 
 func (everClaimed) Claim(context.Context, string, string, time.Duration) (payack.Claim, error) {

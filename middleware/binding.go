@@ -7,19 +7,19 @@ import (
 )
 
 // binding ties a signature that fits several events to the first of them that was
-// found to be true. The store remembers it, in claims of its own.
+// found to be genuine. The store remembers it, in claims of its own.
 type binding struct {
 	// text is the signed text, which all events with this signature share.
 	text string
 	// event distinguishes the events that share the text.
 	event string
-	// lock is set where only the callback can find out which event is true. The
-	// text is then bound once the callback has returned nil, so that a forger who
-	// comes first does not keep the genuine event out. Until then all other events
-	// with the text are busy.
+	// lock is set if only the callback can find out which event is genuine. The text
+	// is then bound after the callback has returned nil, so that a forgery that comes
+	// first does not keep the genuine event out. Until then, all other events with
+	// the text fail as busy.
 	lock string
-	// confirmed reports that the provider has confirmed the event. It is then true,
-	// even if its text is bound to another event.
+	// confirmed reports that the provider has confirmed the event. The event is then
+	// genuine, even if its text is bound to another one.
 	confirmed bool
 }
 

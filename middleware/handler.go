@@ -99,9 +99,9 @@ func (h *Handler) Lookup(ctx context.Context, ev payack.Event) (payack.ClaimStat
 // call and commit, with the promises of [Handle]. Workers call it for events that
 // an inbox kept.
 //
-// d.Event is the event, as verified or as [payack.DecodeEvent] returned it. Of ctx
-// only the values are used: [Options].Deadline counts from now, and cancelling ctx
-// does not cut a settlement in half. Process fills o but neither logs nor observes
+// d.Event is the event, as verified or as [payack.DecodeEvent] returned it. Process
+// uses only the values of ctx: [Options].Deadline counts from now, and cancelling
+// ctx does not interrupt a settlement. Process fills o but neither logs nor observes
 // it; call [Handler.Observe] for that. o may be nil.
 //
 // The error is nil for an event that is accepted now or was accepted before;

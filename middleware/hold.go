@@ -34,9 +34,9 @@ type hold struct {
 // locks reports whether c is the lock, which is never committed.
 func (h *hold) locks(c payack.HeldClaim) bool { return h.lock != "" && c.ID == h.lock }
 
-// take claims an event, and what ties its signature to it. done reports that the
-// event is done already. What was claimed is in d.hold, also when take returns an
-// error.
+// take claims an event, and the binding of its signature. done reports that the
+// event is done already. d.hold has the claims that were made, also when take
+// returns an error.
 func (rc *receiver) take(ctx context.Context, d *delivery, ev payack.Event, fingerprint string) (done bool, err error) {
 	defer func() { d.observation.Took.Guard += d.lap() }()
 	h, id := &d.hold, d.observation.EventID

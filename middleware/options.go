@@ -57,8 +57,8 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// TrustUnixSocket trusts peers that connect over a Unix socket and so have no
 	// IP address, as TrustedProxies does for others. Set it when a proxy connects
-	// to the socket. Unsafe otherwise: whoever may write to the socket can then
-	// claim any client address. A request over the socket without ForwardedHeader
+	// to the socket. Unsafe otherwise: every program that may write to the socket can
+	// then claim any client address. A request over the socket without ForwardedHeader
 	// is refused, because its client is unknown.
 	TrustUnixSocket bool
 	// ForwardedHeader names the header in which trusted proxies list the addresses

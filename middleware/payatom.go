@@ -14,10 +14,10 @@ import (
 //
 // The hash of a webhook covers order_id, received_amount and status, joined without
 // separators. A captured hash therefore also verifies for a message in which
-// characters were moved from one member to the next: order user-1 over 1500 has the
-// hash of order user-11 over 500. Only the merchant or the gateway knows which one
-// is genuine. So set Expect or Confirm, or both; or set ExpectInCallback if the
-// callback compares.
+// characters were moved from one member to the next: order user-1 with amount 1500
+// has the hash of order user-11 with amount 500. Only the merchant or the gateway
+// knows which one is genuine. So set Expect or Confirm, or both; or set
+// ExpectInCallback if the callback compares.
 //
 // With Expect alone, two of your orders can join to the same text. The one that
 // comes second is then rejected. Use order ids of one length, or set Confirm, to

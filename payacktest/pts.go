@@ -316,8 +316,8 @@ func openPTS(cb Callback, sealed string) (document, func([]byte) (Callback, erro
 	return d, func(text []byte) (Callback, error) { return keys.seal(cb, text) }, err
 }
 
-// seal puts members into the envelope that is the body, or is in its data, and
-// renews X-Transaction-Signature.
+// seal seals members and replaces the callback's envelope, which is the body or its
+// member data. It renews X-Transaction-Signature.
 func (k PTSKeys) seal(cb Callback, plain []byte) (Callback, error) {
 	signer, err := k.signer()
 	if err != nil {

@@ -139,7 +139,7 @@ func TestRecordedOutcomes(t *testing.T) {
 		{plain, cb.Tampered(t, AnnounceType("a/b")), Recorded{Outcome: "refused"}},
 		{payatom, Payatom(NewPayatomKeys()).Callback(t), Recorded{Outcome: "accepted"}},
 		{payatom, Payatom(NewPayatomKeys()).Callback(t).Tampered(t, FlipIV), Recorded{Outcome: "rejected"}},
-		{boom, Payatom(NewPayatomKeys()).Callback(t), Recorded{}}, // HashMatched with no has several meanings, too
+		{boom, Payatom(NewPayatomKeys()).Callback(t), Recorded{}}, // HashMatched with "acknowledge":"no" has several meanings, too
 		{down, Ptop(NewPtopKeys()).Callback(t), Recorded{Outcome: "failed"}},
 		{notMine, Ptop(NewPtopKeys()).Callback(t), Recorded{Outcome: "rejected"}},
 		{ptop, Ptop(NewPtopKeys()).Callback(t), Recorded{Outcome: "accepted"}},

@@ -71,7 +71,7 @@ type finding struct {
 	signed bool
 }
 
-// Named returns a copy of the account with another name, by which Order.Account
+// Named returns a copy of the account with another name, with which Order.Account
 // refers to it. Several accounts of one provider need different names.
 func (a Account) Named(name string) Account {
 	a.name = name

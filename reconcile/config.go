@@ -64,9 +64,9 @@ type Config struct {
 	// Orders is read sooner if it had more due orders than fitted into the queues.
 	Every time.Duration
 
-	// NotFinal passes answers to the receiver that are neither paid nor final, if the
-	// provider sends callbacks for them. Each change of an amount is then an event of
-	// its own.
+	// NotFinal also passes answers to the receiver that are neither paid nor final,
+	// if the provider sends callbacks for such states. While a state is not final, each
+	// change of an amount is an event of its own.
 	NotFinal bool
 
 	// Logger logs what concerns no single event, such as orders that can't be asked

@@ -34,18 +34,18 @@
 //
 // # When an order is asked about
 //
-// 1 minute after the order was created, 5 minutes later, 15 minutes later, then
-// every hour. It ends when the order is final and processed, when the source no
-// longer has it, or when the order is 72 hours old. The order that has been due for
-// longest is asked about first.
+// The first question comes 1 minute after the order was created, the second 5
+// minutes later, the third 15 minutes later, and then one every hour. The order that
+// has been due for longest is asked about first.
 //
-// Age does not end it for an order of which the provider has said nothing yet (that
-// it does not know the order is an answer), nor for one that was found paid or final
-// but is not processed.
+// The questions end when the order is final and processed, when the source no longer
+// has it, or when it is 72 hours old. Two kinds of orders are asked about beyond that
+// age: those that the provider has never answered about ("no such order" is an
+// answer), and those that were found paid or final but are not processed.
 //
-// After a missing or wrong answer the wait is the same as after one that is pending.
-// While an account does not answer at all, or refuses our credentials, it is asked
-// once a minute at most.
+// After a missing or wrong answer, the wait is the same as after a pending one. An
+// account that does not answer at all, or that refuses the credentials, is asked at
+// most once a minute.
 //
 // # Several processes
 //

@@ -36,7 +36,8 @@ func (q *queue) clear() {
 	q.due, q.more = nil, false
 }
 
-// put adds the due orders of a reading. more says that the reading had others too.
+// put adds due orders that were read from the source. more reports that the source
+// had further due orders, which were left out.
 func (q *queue) put(found []question, more bool) {
 	q.mu.Lock()
 	q.due = append(q.due, found...)
@@ -55,8 +56,9 @@ func (q *queue) length() int {
 	return len(q.due)
 }
 
-// next waits for an order and removes it from the queue. hungry reports that the
-// source should be read now, once for each reading. ok is false if the context ends.
+// next waits for an order and removes it from the queue. hungry reports that few
+// orders are left and the source has more, so it should be read now; only one call
+// after each put reports it. ok is false if the context ends.
 func (q *queue) next(ctx context.Context, low int) (next question, hungry, ok bool) {
 	for {
 		q.mu.Lock()
@@ -77,8 +79,8 @@ func (q *queue) next(ctx context.Context, low int) (next question, hungry, ok bo
 	}
 }
 
-// choice selects the orders of an account that have been due for longest, room at
-// most.
+// choice selects the orders of an account that have been due for longest, at most
+// room of them.
 type choice struct {
 	room    int
 	found   []question

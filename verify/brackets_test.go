@@ -178,7 +178,7 @@ func TestPtopFormBrackets(t *testing.T) {
 	}
 	_, err := verify.SignPtopCallback(ptopSecret, payack.SchemeFormRebuilt, verify.PtopLast, body)
 	require.ErrorContains(t, err, "brackets")
-	// What PHP itself would build of it.
+	// PHP's own http_build_query would give this text.
 	rebuilt := ptopSum(ptopKeyText, "success=true&transaction_id=a93kd82hda&order_id=ORD-1001&message=Payment+done&meta%5Ba%5D=1")
 	for _, schemes := range [][]payack.Scheme{nil, {payack.SchemeFormRebuilt}} {
 		pinned := newPtop(t, verify.PtopOptions{Body: verify.BodyForm, Schemes: schemes})

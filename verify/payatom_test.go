@@ -258,8 +258,8 @@ func TestPayatomPollingVectors(t *testing.T) {
 	assert.Equal(t, map[string]int{"polling_request": 3, "polling_response": 3}, ran)
 }
 
-// payatomRefusals says, for each class of forged vectors, how many are refused
-// for which reason.
+// payatomRefusals has, for each class of forged vectors, the number of refusals by
+// reason.
 var payatomRefusals = map[string]string{
 	"base64_newlines":            "3 envelope",
 	"base64url_alphabet":         "2 envelope",
@@ -330,7 +330,7 @@ func TestPayatomRefusesForgedVectors(t *testing.T) {
 			}
 			reasons[v.Class][e.Reason]++
 
-			// What is no JSON webhook is no form of one either.
+			// A body that is refused as JSON is refused as a form, too.
 			form := newPayatom(t, verify.PayatomOptions{Body: verify.BodyForm})
 			ev, err = form.Verify(verify.Message{ContentType: "application/x-www-form-urlencoded", Body: m.Body}, keys)
 			refusedPayatom(t, ev, err)
@@ -454,7 +454,7 @@ func TestPayatomAmountsRewritten(t *testing.T) {
 		assert.Equal(t, genuine.SignedText(), ev.SignedText())
 		assert.True(t, genuine.ReceivedAmount.Equal(ev.ReceivedAmount))
 
-		// Pinned to literal, only the text that was signed verifies.
+		// With literal pinned, only the text that was signed verifies.
 		ev, err = verifyPayatomJSON(t, body, payack.SchemeLiteral)
 		if c.scheme == payack.SchemeLiteral {
 			require.NoError(t, err)
@@ -462,7 +462,7 @@ func TestPayatomAmountsRewritten(t *testing.T) {
 			assert.Equal(t, payack.ReasonSignature, refusedPayatom(t, ev, err).Reason)
 		}
 	}
-	// Pinned to php, a number whose literal was signed is refused.
+	// A receiver pinned to php refuses a number whose literal was signed.
 	ev, err := verifyPayatomJSON(t, payatomWebhook(t, "ORD10010001", "500.00", "Approved", "500.00"), payack.SchemePHP)
 	assert.Equal(t, payack.ReasonSignature, refusedPayatom(t, ev, err).Reason)
 }

@@ -143,14 +143,15 @@ func loadPtop(t testing.TB) *vectors.File {
 	return f
 }
 
-// Vectors that must be accepted by their verdict, and that a stricter rule of this
-// project refuses, with the reason.
+// ptopAgainstRules are vectors whose verdict is "accept", but which a stricter rule
+// of this project refuses, with the reason.
 var ptopAgainstRules = map[string]payack.Reason{
 	"ptop-pub-php-030-unset-big-int":    payack.ReasonSignature, // integers beyond int64 under reencoded
 	"ptop-pub-php-078-form-query-array": payack.ReasonMalformed, // brackets in a form's names
 }
 
-// Vectors that the gate would refuse. Here they verify if their bytes are right.
+// ptopLeftToTheGate are vectors that the gate refuses. Package verify has no gate, so
+// here they verify if their bytes are right.
 var ptopLeftToTheGate = map[string]struct {
 	class  string
 	reason payack.Reason
@@ -163,7 +164,7 @@ var ptopLeftToTheGate = map[string]struct {
 	"ptop-pub-php-272-big-form":         {"body_2mib", payack.ReasonMalformed}, // a name given twice
 }
 
-// The reasons for the classes of refused vectors.
+// ptopClassReasons are the allowed reasons for each class of refused vectors.
 var ptopClassReasons = map[string][]payack.Reason{
 	"wrong_secret":               {payack.ReasonSignature},
 	"empty_signature":            {payack.ReasonSignature},

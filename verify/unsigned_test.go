@@ -14,8 +14,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// anyValues are JSON values of every type, with the text that an event has for each.
-// Those that senders are known to use in place of a text come first.
+// anyValues are JSON values of every type, each with its text in an event. The first
+// ones are values that senders are known to send instead of a string.
 var anyValues = []struct {
 	literal string
 	text    payack.Text

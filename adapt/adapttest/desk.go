@@ -40,8 +40,8 @@ func panicking(p *probe) {
 	p.calls(3)
 }
 
-// aborting: a handler panics with http.ErrAbortHandler, by which net/http ends
-// the connection. No server may turn that into an acceptance, or stop.
+// aborting: a handler panics with http.ErrAbortHandler, which makes net/http end the
+// connection. No server may turn that into an acceptance, or stop.
 func aborting(p *probe) {
 	url := p.serveBroken(func() error { panic(http.ErrAbortHandler) })
 	res, err := p.callback(tenant, "ORD-1").Post(p.Context(), nil, url+path(tenant))

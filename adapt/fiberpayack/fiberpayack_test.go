@@ -117,7 +117,8 @@ func TestRequest(t *testing.T) {
 	assert.Equal(t, answer{status: 200}, request(t, "PUT", serve(t, app)+"/of/a%20shop/x/y?q=1", "a/b", "the body"))
 }
 
-// Of two content types fasthttp keeps only the last. Payack refuses both.
+// If a request has two content types, fasthttp keeps only the last one. payack must
+// refuse such a request.
 func TestTwoContentTypes(t *testing.T) {
 	keys := payacktest.NewPtopKeys()
 	h, err := handlers.NewPtop(quiet(keys.Config(), io.Discard), func(context.Context, *payack.PtopEvent) error { return nil })

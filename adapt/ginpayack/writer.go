@@ -10,7 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// unsent is the size of an answer of which nothing was sent, as in gin.
+// unsent is the size of an answer before its first byte is sent, as in gin.
 const unsent = -1
 
 // writer is the writer of gin handlers behind Wrap. Like gin's own writer it

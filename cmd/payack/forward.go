@@ -106,8 +106,8 @@ func onlyNear(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// forwardError is a one-line reason why an event was not forwarded. Of the answer
-// it holds only the status.
+// forwardError is a one-line reason why an event was not forwarded. It holds only
+// the status of the application's answer.
 type forwardError struct{ text string }
 
 func (e *forwardError) Error() string { return e.text }

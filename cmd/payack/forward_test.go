@@ -306,8 +306,8 @@ func TestForwardVector(t *testing.T) {
 	require.Equal(t, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", signature)
 }
 
-// Configurations are refused with which forwarding could not work, or would not
-// be safe.
+// A configuration is refused if forwarding could not work with it, or would be
+// unsafe.
 func TestForwardConfigurations(t *testing.T) {
 	good := object{"url": "https://shop.example/payments", "secret": testWebhook}
 	require.Equal(t, 10*time.Second, parsed(t, with(keptConfig(t), object{"forward": good})).Forward.timeout)

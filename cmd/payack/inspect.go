@@ -93,7 +93,7 @@ func (i *inspection) line(step, format string, args ...any) {
 func (i *inspection) run(ctx context.Context) (failure, err error) {
 	i.recorded()
 	rec := &i.rec
-	// Whoever inspects has the keys, and so may see the contents of an envelope.
+	// Opened is safe: the person at the terminal has the keys.
 	o := diagnose.Options{Length: rec.ContentLength(), Incomplete: rec.Incomplete, Redacted: rec.Redacted, Opened: true}
 	d := &payack.Delivery{Method: rec.Method, Path: rec.Path, Header: rec.Header, Body: string(rec.Body)}
 	report, err := diagnose.Explain(ctx, i.handler, d, o)

@@ -17,8 +17,8 @@
 //   - A failed attempt leaves its job to be retried when its row is due. The
 //     job of a dead letter is cancelled, with the reason. A retry, by a
 //     person or by a redelivery, gets another job.
-//   - Of two events of one payment, the second snoozes until the first has
-//     ended.
+//   - While an event of a payment runs, the jobs of the payment's other events
+//     snooze.
 //   - A due row whose job was lost gets another job within seconds: its
 //     process was killed, or a person deleted or cancelled the job. To end an
 //     event, close its row instead.

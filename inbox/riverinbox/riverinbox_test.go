@@ -220,7 +220,7 @@ func TestForgottenByRiver(t *testing.T) {
 	assert.Equal(t, 2, s.count(`SELECT COUNT(DISTINCT id) FROM effects`))
 }
 
-// Of two events of one payment the second snoozes until the first has ended.
+// While an event of a payment runs, the job of another one snoozes.
 func TestSecondSnoozes(t *testing.T) {
 	t.Parallel()
 	s := open(t, config(pool(t, fresh(t))))

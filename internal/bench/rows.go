@@ -145,7 +145,7 @@ func (k *kit) payatomHandler(expect bool, numbers []payack.Scheme, changes ...ch
 	return handlers.NewPayatom(c, func(_ context.Context, ev *payack.PayatomEvent) error { return settled(ev.OrderID) })
 }
 
-// settled is the merchant's work, of which there is none.
+// settled stands for the merchant's work. It does nothing.
 func settled(order string) error {
 	if order == "" {
 		return errFloor

@@ -18,7 +18,7 @@ func TestPool(t *testing.T) {
 	room := p.Take()
 	require.Empty(t, *room)
 
-	// What was written is cleared, and nothing behind it.
+	// Only the bytes that were written are cleared.
 	*room = append(make([]byte, 0, 100), bytes.Repeat([]byte("x"), 100)...)[:7]
 	p.GiveBack(room)
 	again := taken(t, &p, 100)

@@ -409,7 +409,7 @@ func hostileStructs(t testing.TB, dir string) []string {
 }
 
 // hostileExpected returns the signatures that a receiver calculates for a vector.
-// Whoever reads one can forge that message.
+// Somebody who reads one can forge that message.
 func hostileExpected(t testing.TB, f *vectors.File, v *vectors.Vector, body []byte) []string {
 	t.Helper()
 	key := f.Keys[v.KeyID]

@@ -326,8 +326,8 @@ func hostileRows(t testing.TB) []hostileRow {
 		{"spliced, middle", payack.SchemeSpliced, verify.PtopMiddle, hostileJSON, false, nil},
 		{"spliced, last", payack.SchemeSpliced, verify.PtopLast, hostileJSON, false, nil},
 		{"spliced, last, pinned", payack.SchemeSpliced, verify.PtopLast, hostileJSON, true, nil},
-		// What is left of this body is just what PHP writes, so it verifies as
-		// reencoded too, unless one reading is pinned.
+		// Without its signature this body is exactly as PHP writes it, so it verifies
+		// as reencoded too, unless one scheme is pinned.
 		{"spliced, as PHP writes it", payack.SchemeSpliced, verify.PtopLast, hostilePHP, false, map[string]int{hostileText: 1}},
 		{"spliced, as PHP writes it, pinned", payack.SchemeSpliced, verify.PtopLast, hostilePHP, true, nil},
 		{"reencoded", payack.SchemeReencoded, verify.PtopLast, hostileJSON, false, map[string]int{hostileSpace: 2, hostileNumber: 2}},
@@ -467,8 +467,8 @@ func TestTransactionSecretRequiresEnvelopes(t *testing.T) {
 	}
 }
 
-// Identities stay short, although a sender may choose ids as long as a body, and any
-// two callbacks have different ones.
+// The identity of an event is short, even if the sender chooses ids as long as a
+// body. Different ids still have different identities.
 func TestLongIdentities(t *testing.T) {
 	for _, p := range providers.All {
 		t.Run(string(p), func(t *testing.T) {

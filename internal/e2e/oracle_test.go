@@ -92,8 +92,8 @@ func hostileTenant(r *http.Request) (string, error) {
 	return "", payack.ErrUnknownTenant
 }
 
-// hostilePTSRefusals are refusals of one receiver. With a transaction secret
-// the header is right wherever it is not what is wrong.
+// hostilePTSRefusals returns requests that one receiver refuses, each for one
+// reason. With a transaction secret, the header is correct unless it is the reason.
 func hostilePTSRefusals(t testing.TB, withHeader bool) (http.Handler, *Watch, Message, []hostileRefusal) {
 	t.Helper()
 	key := PTSKey(t)
@@ -313,7 +313,7 @@ func TestRefusalsAreByteForByteTheSame(t *testing.T) {
 				got, err := hostileDial(addr, r.m)
 				require.NoError(t, err)
 				if r.reason.AfterVerified() && tc.p == payack.Payatom {
-					// Whoever made it knows the key, and is told that the hash matched.
+					// The sender knows the key, so the answer may say that the hash matched.
 					matched := strings.NewReplacer("HashMismatch", "HashMatched", "Content-Length: 49", "Content-Length: 48").Replace(want)
 					assert.Equal(t, matched, got, r.name)
 					continue

@@ -66,7 +66,8 @@ func PayatomMessage(t testing.TB, orderID, amount, status, signed string) Messag
 			signer.PostHash("", "", signed) + `"}`}
 }
 
-// Expecting returns an Expect hook that knows these orders with their amounts.
+// Expecting returns an Expect hook that knows these orders with their amounts, and
+// returns err with every answer.
 func Expecting(orders map[string]string, err error) func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
 	return func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
 		amount, found := orders[ev.OrderID]

@@ -24,8 +24,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// changedVerdicts are the vectors for which a rule of the project or net/http leads
-// to another verdict, with the cause.
+// changedVerdicts are the vectors whose verdict a rule of the project or of net/http
+// overrides, with the cause.
 var changedVerdicts = map[string]struct {
 	outcome payack.Outcome
 	reason  payack.Reason
@@ -53,9 +53,9 @@ var changedVerdicts = map[string]struct {
 		"policy_reject: HTTP trims the blank at the end of a header before anybody sees it"},
 }
 
-// signedInstead are the vectors of which PHP signed a text with another value
-// than the literal, for its 14 digits: the event shows the signed text, and has
-// the literal beside it.
+// signedInstead are the vectors in which PHP signed another value than the literal,
+// because it writes 14 digits only. The event shows the signed text, and keeps the
+// literal beside it.
 var signedInstead = map[string]map[string]string{
 	"pts-pub-php-014-grid-php_float-text_aes256_ascii":     {"submit_amount": "123456789.12346", "accept_amount": "123456789.12346"},
 	"pts-pub-php-018-grid-php_float-wrapped":               {"accept_amount": "0.3"},

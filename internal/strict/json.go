@@ -18,8 +18,8 @@ func JSON(dst []Field, src string, known ...string) ([]Field, error) {
 	return fields, err
 }
 
-// Within is [JSON]. If the member called name is an object, Within also returns the
-// members of that, with offsets in src, as inner. Otherwise inner is nil.
+// Within reads like [JSON]. If the member called name is an object, inner has the
+// members of that object, with offsets in src. Otherwise inner is nil.
 func Within(dst []Field, src, name string, known ...string) (fields, inner []Field, err error) {
 	return read(dst, src, name, MaxFields, known)
 }

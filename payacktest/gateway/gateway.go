@@ -594,8 +594,8 @@ func encodeForm(pairs ...[2]string) []byte {
 // fields are the members of a request.
 type fields []strict.Field
 
-// readJSON reads one strict JSON object. It refuses a member whose name differs
-// from one of known in case only.
+// readJSON reads one strict JSON object. It refuses U+0000 in a known member, and a
+// name that differs from a known one in case only.
 func readJSON(body []byte, known []string) (fields, string) {
 	fields, err := strict.JSON(nil, string(body))
 	if err != nil {

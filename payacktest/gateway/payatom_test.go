@@ -399,7 +399,7 @@ func postHashOf(t testing.TB, d gateway.Delivery) string {
 	return form.Get("post_hash")
 }
 
-// What is no acknowledgement: another status, another word, no JSON.
+// Answers that don't acknowledge: another status, another word, no JSON.
 func TestPayatomAcknowledgement(t *testing.T) {
 	answers := []string{"", "SUCCESS", `{"acknowledge":"no"}`, `{"acknowledge":true}`, `{"acknowledge":"yes","acknowledge":"yes"}`,
 		`{"hash_status":"Hash Matched","acknowledge":"yes"}`}

@@ -36,8 +36,8 @@ const (
 	MaxPerSecond = 100_000
 )
 
-// longKey is the length in bytes up to which a key goes to Redis unchanged. Path
-// values can be as long as a request line.
+// longKey is the greatest length in bytes of a key that goes to Redis unchanged. A
+// longer one becomes a digest: path values can be as long as a request line.
 const longKey = 128
 
 // Config sets the budget of each key, and what happens when Redis doesn't answer.
@@ -227,8 +227,8 @@ func build(client redis.UniversalClient, cfg Config) (*Limiter, error) {
 	}, nil
 }
 
-// bounded returns a copy of opts with which no command outlives its context. With
-// go-redis's defaults a hung server would hold a call for seconds.
+// bounded returns a copy of opts that keeps commands from outliving their context.
+// With go-redis's defaults, a hung server would hold a call for seconds.
 func bounded(opts *redis.Options, timeout time.Duration) *redis.Options {
 	o := *opts
 	o.ContextTimeoutEnabled = true

@@ -8,8 +8,8 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// Of two claims of one event, one is granted. A claim that is not committed ends
-// with its lease, or when it is released; the event can then be claimed again.
+// If an event is claimed twice, one claim is granted. A claim that is not committed
+// ends with its lease, or when it is released; the event can then be claimed again.
 func Example() {
 	ctx, store := context.Background(), memstore.New(0)
 	first, _ := store.Claim(ctx, "pts:ORD-1", "paid", time.Minute)

@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// BenchmarkEvent needs PAYACK_TEST_REDIS: a claim and a commit, two round trips.
+// BenchmarkEvent measures a claim and a commit, which are two round trips.
 func BenchmarkEvent(b *testing.B) {
 	url := os.Getenv("PAYACK_TEST_REDIS")
 	if url == "" {

@@ -151,9 +151,10 @@ func build(client redis.UniversalClient, cfg Config) *Store {
 	}
 }
 
-// bounded returns a copy of opts with which no command outlives its context or is
-// sent twice. With go-redis's defaults, a hung server holds a call for seconds
-// after its context has ended, and a command whose answer was lost is repeated.
+// bounded returns a copy of opts that keeps commands from outliving their context
+// and from being sent twice. With go-redis's defaults, a hung server holds a call
+// for seconds after its context has ended, and a command whose answer was lost is
+// repeated.
 func bounded(opts *redis.Options, timeout time.Duration) *redis.Options {
 	o := *opts
 	o.ContextTimeoutEnabled = true
@@ -286,8 +287,8 @@ func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Du
 	if lease <= 0 {
 		return payack.Claim{}, fmt.Errorf("redisstore: claim: the lease is %v; give one above 0", lease)
 	}
-	// Made here and not by the server, so that the claim can be released even
-	// when its answer is lost.
+	// The token is made here and not by the server: even if the answer is lost, the
+	// claim can be released.
 	token := rand.Text()
 	answer, ended, err := s.run(ctx, "claim", claimScript, s.key(id), digest(fingerprint), token, milliseconds(lease))
 	if err != nil {

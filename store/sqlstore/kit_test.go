@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// database is one of the three, with a name for subtests.
+// database is a kind of database that the tests run on, with a name for subtests.
 type database struct {
 	name    string
 	driver  string

@@ -27,7 +27,7 @@ func clear(t testing.TB, err error, fix string) {
 	assert.NotContains(t, err.Error(), "hunter2")
 }
 
-// open1 opens a store and returns the error.
+// open1 returns the error of opening a store.
 func open1(cfg sqlstore.Config) error {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -264,8 +264,8 @@ func TestNoDatabase(t *testing.T) {
 	}
 }
 
-// Settings with which a crash loses what was committed are warned about, and those
-// with which nothing would be kept are errors.
+// Open warns about settings that lose committed writes in a crash. It returns an
+// error for settings under which nothing is committed.
 func TestSettings(t *testing.T) {
 	opened := func(t *testing.T, d database, dsn string) (string, error) {
 		l := &log{}

@@ -182,8 +182,8 @@ func (e oneLine) Error() string {
 
 func (e oneLine) Unwrap() error { return e.error }
 
-// warnAbout logs settings with which a crash can lose committed writes. It returns
-// an error for settings with which transactions don't work.
+// warnAbout logs database settings that can lose committed writes in a crash. It
+// returns an error for settings that prevent transactions.
 func warnAbout(ctx context.Context, cfg *Config) error {
 	var value string
 	switch cfg.Dialect {

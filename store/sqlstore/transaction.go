@@ -17,7 +17,8 @@ import (
 // was lost. The deadline may have passed.
 const settleTimeout = time.Second
 
-// lookTimeout bounds reading the rows after a commit that was answered too late.
+// lookTimeout bounds reading the rows after a commit whose answer did not come
+// before the deadline.
 const lookTimeout = 250 * time.Millisecond
 
 var (

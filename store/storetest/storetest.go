@@ -491,7 +491,7 @@ func lateCommit(p *probe) {
 	token := p.get("a", "f", p.lease)
 	p.endLease()
 	p.dead("a", token, "after the lease's end, nobody else having claimed")
-	// The late calls did not make it done: it can be claimed again.
+	// The late calls did not mark it done: it can be claimed again.
 	again := p.get("a", "f", long)
 	p.mustCommit("a", again)
 	p.is(payack.ClaimDone, "a", "f")

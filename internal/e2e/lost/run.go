@@ -274,7 +274,7 @@ func replays(t *testing.T, s *Shop) {
 		s.replay = s.answer
 		return answer, err
 	}
-	answer, err := ask(mine) // it replaces all later answers
+	answer, err := ask(mine) // from now on the fake provider replays this answer
 	require.NoError(t, err)
 	assert.False(t, answer.Paid())
 	require.NoError(t, s.fake.Pay(mine.OrderID))

@@ -1,5 +1,5 @@
-// A stranger's program: River works for an inbox on PostgreSQL only, and not
-// without it.
+// A stranger's program: module riverinbox refuses an inbox that is not on
+// PostgreSQL.
 package main
 
 import (
