@@ -73,7 +73,7 @@ func keyOf(event, fingerprint []byte, variant string) []byte {
 
 func (in *Inbox) receipt(r *payack.Receipt) (*receipt, error) {
 	if r == nil || r.Delivery == nil || r.Delivery.Event == nil {
-		return nil, errors.New("inbox: Keep: the receipt has no verified event")
+		return nil, errors.New("inbox: Keep: the receipt has no event; give the delivery of a verified callback")
 	}
 	d, ev := r.Delivery, r.Delivery.Event
 	encoded, err := payack.EncodeEvent(ev)

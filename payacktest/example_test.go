@@ -157,7 +157,7 @@ func ExampleCallback_Tamper() {
 	fmt.Println(err)
 	// Output:
 	// text/plain {"code":"1000","message":"success","data":{"user_id":"1","order_id":"ORD1000001","transaction_id":"T1000001","channel":"GCASH","submit_currency":"PHP","submit_amount":100.50,"accept_currency":"PHP","accept_amount":9100.50
-	// payacktest: FlipIV: callbacks of pts have nothing of the kind
+	// payacktest: FlipIV: callbacks of pts have no such part; choose another tampering
 }
 
 // A dump is what curl would send. Load reads it.

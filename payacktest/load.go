@@ -273,7 +273,7 @@ func (f *file) bytes() ([]byte, bool) {
 // addHeader adds a header, unless it is one that client or server set themselves.
 func addHeader(h http.Header, name, value string) error {
 	if !isToken(name) || !isHeaderValue(value) {
-		return errors.New("a header is none")
+		return errors.New("a header's name or value is not valid")
 	}
 	switch name = http.CanonicalHeaderKey(name); name {
 	case "Host", "Content-Length", "Transfer-Encoding":
@@ -359,7 +359,7 @@ func dumped(head []string, body []byte) (Recorded, error) {
 		name, value, found := strings.Cut(line, ":")
 		value = strings.Trim(value, " \t")
 		if !found || addHeader(rec.Header, name, value) != nil {
-			return Recorded{}, fmt.Errorf("payacktest: header %d of the dump is none", i+1)
+			return Recorded{}, fmt.Errorf("payacktest: header %d of the dump is not valid; write it as Name: value, on one line", i+1)
 		}
 		if strings.EqualFold(name, "Content-Length") {
 			n, err := strconv.ParseInt(value, 10, 64)

@@ -174,7 +174,7 @@ func (b PtopBuilder) Build() (Callback, error) {
 		body = []byte(b.members.json())
 	}
 	if b.header == "" {
-		return Callback{}, errors.New("payacktest: Header: the name is empty")
+		return Callback{}, errors.New("payacktest: Header: the name is empty; give one such as X-Signature")
 	}
 	m, err := verify.SignPtopCallback(b.keys.SigningKey, b.scheme, b.place, string(body))
 	if err != nil {

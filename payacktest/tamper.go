@@ -98,7 +98,7 @@ func (cb Callback) flip(name string, how func(*descriptor) Tampering) (Callback,
 	}
 	tampering := how(descriptors[p])
 	if tampering == nil {
-		return Callback{}, fmt.Errorf("payacktest: %s: callbacks of %s have nothing of the kind", name, p)
+		return Callback{}, fmt.Errorf("payacktest: %s: callbacks of %s have no such part; choose another tampering", name, p)
 	}
 	return tampering(cb)
 }
@@ -187,7 +187,7 @@ func SetHeader(name string, values ...string) Tampering {
 	return func(cb Callback) (Callback, error) {
 		name := http.CanonicalHeaderKey(name)
 		if slices.Equal(cb.Header[name], values) {
-			return Callback{}, fmt.Errorf("payacktest: SetHeader: %s is like that already", name)
+			return Callback{}, fmt.Errorf("payacktest: SetHeader: %s has these values already; give others", name)
 		}
 		out := cb.Clone()
 		if out.Header[name] = slices.Clone(values); len(values) == 0 {
@@ -201,7 +201,7 @@ func SetHeader(name string, values ...string) Tampering {
 func Pad(size int) Tampering {
 	return func(cb Callback) (Callback, error) {
 		if size <= len(cb.Body) {
-			return Callback{}, fmt.Errorf("payacktest: Pad: the body has %d bytes already", len(cb.Body))
+			return Callback{}, fmt.Errorf("payacktest: Pad: the body has %d bytes already; give a greater size", len(cb.Body))
 		}
 		out := cb.Clone()
 		out.Body = append(out.Body, bytes.Repeat([]byte(" "), size-len(cb.Body))...)

@@ -126,7 +126,7 @@ func (a *Account) tenant(o *Order) (string, error) {
 func (a *Account) askable(o *Order) error {
 	switch {
 	case o.OrderID == "":
-		return errors.New("the order has no OrderID")
+		return errors.New("the order has no OrderID; give the id that was sent to the provider")
 	case a.handle != "" && o.Handle == "":
 		return fmt.Errorf("the order has no Handle; keep the %s that the create answered", a.handle)
 	case !exact(o.OrderID):

@@ -81,7 +81,7 @@ func (a Account) Look(ctx context.Context, o Order) (Answer, error) {
 	case a.ask == nil:
 		return Answer{}, errors.New("reconcile: the account has no client; look at the error that its constructor returned")
 	case o.Provider != a.provider:
-		return Answer{}, fmt.Errorf("reconcile: the order is of %q, but the account is of %s", string(o.Provider), a.provider)
+		return Answer{}, fmt.Errorf("reconcile: the order's provider is %q and the account's is %s; ask with an account of the order's provider", string(o.Provider), a.provider)
 	}
 	if err := a.askable(&o); err != nil {
 		return Answer{}, fmt.Errorf("reconcile: %w", err)

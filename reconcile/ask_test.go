@@ -134,7 +134,7 @@ func TestAccountLook(t *testing.T) {
 	require.ErrorContains(t, err, "the order has no Handle; keep the transaction_id that the create answered")
 	o.Provider = payack.PTS
 	_, err = account.Look(t.Context(), o)
-	require.ErrorContains(t, err, "the account is of ptop")
+	require.ErrorContains(t, err, "the account's is ptop")
 	_, err = reconcile.Ptop(nil, m.h).Look(t.Context(), order("1", 0))
 	require.ErrorContains(t, err, "has no client")
 	assert.Empty(t, m.observed)

@@ -221,7 +221,7 @@ func parsePublicKey(text string) (*rsa.PublicKey, error) {
 		}
 		var ok bool
 		if key, ok = parsed.(*rsa.PublicKey); !ok {
-			return nil, errors.New("it is a public key, but not of RSA")
+			return nil, errors.New("it is a public key, but not of RSA; give PTS's RSA key")
 		}
 	case "RSA PUBLIC KEY":
 		if key, err = x509.ParsePKCS1PublicKey(block.Bytes); err != nil {
@@ -247,7 +247,7 @@ func parsePrivateKey(secret payack.Secret) (*rsa.PrivateKey, error) {
 		}
 		var ok bool
 		if key, ok = parsed.(*rsa.PrivateKey); !ok {
-			return nil, errors.New("it is a private key, but not of RSA")
+			return nil, errors.New("it is a private key, but not of RSA; give an RSA key")
 		}
 	case "RSA PRIVATE KEY":
 		if key, err = x509.ParsePKCS1PrivateKey(block.Bytes); err != nil {

@@ -119,7 +119,7 @@ func (c *config) provider(name string) (payack.Provider, error) {
 		return "", err
 	}
 	if c.sections[p] == nil {
-		return "", fmt.Errorf("the configuration has no %s", name)
+		return "", fmt.Errorf("the configuration has no %s; add its keys, as payack config -example shows them", name)
 	}
 	return p, nil
 }

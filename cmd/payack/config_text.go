@@ -132,7 +132,7 @@ func configError(file []byte, err error) error {
 	if errors.As(err, &syntactic) {
 		at := position(file, syntactic.ByteOffset)
 		if errors.Is(syntactic.Err, jsontext.ErrDuplicateName) {
-			return fmt.Errorf("%s: the member %s is given twice", at, memberName(syntactic.JSONPointer))
+			return fmt.Errorf("%s: the member %s is given twice; remove one of them", at, memberName(syntactic.JSONPointer))
 		}
 		return fmt.Errorf("%s: not valid JSON; one JSON object is expected", at)
 	}

@@ -84,9 +84,9 @@ type demoKeys struct {
 	private map[payack.Provider]payack.Secret
 }
 
-// The orders, each of demoAmount. The callback of demoKept comes while the
-// application fails. demoFirst is for a user who tries send afterwards, which
-// takes the first order.
+// The orders of the demonstration, each with amount demoAmount. The callback of
+// demoKept comes while the application fails. demoFirst is left for the user:
+// payack send takes the first order.
 const (
 	demoFirst, demoOrder, demoOther, demoKept = "ORD1000000", "ORD1000001", "ORD1000002", "ORD1000003"
 	demoAmount                                = "500"

@@ -280,7 +280,7 @@ func TestSendCalls(t *testing.T) {
 		{base("payatom", "-extra", "status=Declined"), exitUsage, "-extra status: it is a member of payatom's; use -set"},
 		{base("payatom", "-extra", "post_hash=x"), exitUsage, "use -set"},
 		{base("payatom", "-extra", "x"), exitUsage, "name=value"},
-		{base("pts", "-key", keyFile(t), "-set", "order_id=1&status=2000"), exitUsage, "-set order_id: it holds &"},
+		{base("pts", "-key", keyFile(t), "-set", "order_id=1&status=2000"), exitUsage, "-set order_id: it contains &"},
 		{base("payatom", "-set", "status"), exitUsage, "name=value"},
 		{base("payatom", "-set", "=1"), exitUsage, "name=value"},
 		{base("payatom", "-tamper", "all"), exitUsage, "-tamper"},

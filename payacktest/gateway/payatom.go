@@ -259,7 +259,7 @@ func (gw *Payatom) change(id string, status payack.PayatomStatus, received strin
 	case status.Paid():
 		next.ReceivedAmount = orText(received, p.RequestedAmount)
 		if _, ok := parseDecimal(next.ReceivedAmount); !ok {
-			return errors.New("gateway: the received amount is not a plain decimal number")
+			return errors.New("gateway: the received amount is not a plain decimal; write it like 500 or 100.50")
 		}
 	case status == payack.PayatomRefundInitiated:
 		next.RefundInitiated = gw.options.Now()

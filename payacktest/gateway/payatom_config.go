@@ -73,9 +73,9 @@ func (gw *Payatom) configure(c PayatomConfig) error {
 	case c.PollingAmount != "amount" && c.PollingAmount != "received_amount" && c.PollingAmount != "recieved_amount":
 		return errors.New("gateway: PollingAmount: choose amount, received_amount or recieved_amount")
 	case c.WebhookURL != "" && !isURL(c.WebhookURL):
-		return errors.New("gateway: WebhookURL: it is no URL")
+		return errors.New("gateway: WebhookURL: it is not a URL; give one such as http://127.0.0.1:8080/payatom")
 	case !balanceOK:
-		return errors.New("gateway: Balance: it is not a plain decimal number")
+		return errors.New("gateway: Balance: it is not a plain decimal; write it like 500 or 100.50")
 	}
 	gw.forger, gw.config = payack.NewSecret(freshHex()), c
 	return nil

@@ -197,7 +197,7 @@ func (gw *Ptop) change(id string, status PtopStatus, announce bool) error {
 	case err != nil:
 		return err
 	case status < PtopPending || status > PtopCancelled:
-		return fmt.Errorf("gateway: ptop knows no status %d", status)
+		return fmt.Errorf("gateway: ptop knows no status %d; choose PtopPending, PtopPaid or PtopCancelled", status)
 	case p.Status != PtopPending:
 		return fmt.Errorf("gateway: payment %q has status %d, which is final", id, p.Status)
 	}

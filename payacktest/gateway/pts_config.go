@@ -132,20 +132,20 @@ func (gw *PTS) configure(c PTSConfig) error {
 			continue
 		}
 		if bound.to.Decimal, bound.to.Valid = parseDecimal(bound.text); !bound.to.Valid {
-			return fmt.Errorf("gateway: %s: it is not a plain decimal number", bound.name)
+			return fmt.Errorf("gateway: %s: it is not a plain decimal; write it like 500 or 100.50", bound.name)
 		}
 	}
 	c.ExchangeRate = orText(c.ExchangeRate, "1")
 	var ok bool
 	if gw.rate, ok = parseDecimal(c.ExchangeRate); !ok {
-		return errors.New("gateway: ExchangeRate: it is not a plain decimal number")
+		return errors.New("gateway: ExchangeRate: it is not a plain decimal; write it like 1 or 56.25")
 	}
 	if c.Balances == nil {
 		c.Balances = map[string]string{"PHP": "1000000"}
 	}
 	for currency, text := range c.Balances {
 		if gw.balances[currency], ok = parseDecimal(text); !ok {
-			return errors.New("gateway: Balances: an entry is not a plain decimal number")
+			return errors.New("gateway: Balances: an entry is not a plain decimal; write it like 500 or 100.50")
 		}
 	}
 	c.Currencies, c.Channels = slices.Clone(c.Currencies), slices.Clone(c.Channels)

@@ -235,7 +235,7 @@ func anotherOrder(t *testing.T, s *Shop) {
 	for round := range 3 {
 		for i, o := range []reconcile.Order{other, mixed} {
 			answer, err := r.Ask(ctx, o)
-			if s.signs { // the answer names its order, or there is none
+			if s.signs { // a signed answer names its order, and Ask refuses one of another order
 				assert.False(t, answer.Paid())
 				assert.False(t, answer.Delivered)
 				if err != nil {

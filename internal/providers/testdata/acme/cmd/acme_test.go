@@ -62,7 +62,7 @@ func TestAcmeReceiver(t *testing.T) {
 	require.Len(t, events.Events(), seen)
 	for _, how := range []payacktest.Tampering{payacktest.FlipEnvelope, payacktest.FlipIV} {
 		_, err := genuine.Tamper(how)
-		require.ErrorContains(t, err, "callbacks of acme have nothing of the kind")
+		require.ErrorContains(t, err, "callbacks of acme have no such part")
 	}
 
 	// The provider of a recorded callback is recognised by its members.
