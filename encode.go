@@ -140,8 +140,8 @@ func signedApart(event reflect.Value) map[string]encodedAmount {
 // error that matches [ErrMalformed]; the encoding of a newer version of this module
 // matches [ErrNewer] as well.
 //
-// It verifies nothing. Decode only what you have stored yourself: whoever can write
-// the bytes can make any event.
+// It verifies nothing. Decode only what you have stored yourself: anybody who can
+// write the bytes can make any event.
 func DecodeEvent(encoded []byte) (Event, error) {
 	fail := func(what string) (Event, error) {
 		return nil, fmt.Errorf("payack: DecodeEvent: %s: %w", what, ErrMalformed)

@@ -304,7 +304,7 @@ func TestDecodeEventOfManyMembers(t *testing.T) {
 
 // DecodeEvent accepts more than EncodeEvent writes: encoding/json ignores the case
 // of names, and unknown names. That opens no hole, because decoding verifies
-// nothing anyway. Whoever can write the bytes can make any event, so keep encoded
+// nothing anyway. Anybody who can write the bytes can make any event, so keep encoded
 // events where only the receiver writes.
 func TestDecodeEventVerifiesNothing(t *testing.T) {
 	want := &payack.PTSEvent{UserID: "1", OrderID: "2", TransactionID: "3", Status: payack.PTSSuccess, AcceptAmount: amount("1000000")}

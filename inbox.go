@@ -49,10 +49,9 @@ type Receipt struct {
 	Receiver string
 	// Delivery is the callback, with its event.
 	Delivery *Delivery
-	// Variant is the unsigned identifier with which Confirm would ask about the
-	// event. It is empty if Confirm asks by signed members only. An inbox keeps one
-	// copy of a delivery for each variant, so that a forged identifier can't keep the
-	// genuine delivery out.
+	// Variant is the unsigned identifier that Confirm would ask by. It is empty if
+	// Confirm asks by signed members only. An inbox keeps one copy of a delivery for
+	// each variant, so that a forged identifier can't keep the genuine delivery out.
 	Variant string
 	// Details is a digest of unsigned members that may make this a different event:
 	// a second partial refund differs from the first in those only. It is empty for

@@ -30,9 +30,9 @@ var licenceTexts = map[string]*regexp.Regexp{
 
 const licencesHead = `# What is linked, and under which licence
 
-payack itself is under the MIT licence ([LICENSE](LICENSE)), and the Go standard library under BSD-3-Clause. Nothing of others is
-embedded. Of other modules these are linked into programs, by which of payack's modules; what only test files use is not
-listed. The texts are in the modules themselves. A test holds this list to what is built; ` + "`go test . -run Licences -write-licences`" + ` writes it.
+payack itself is under the MIT licence ([LICENSE](LICENSE)), and the Go standard library under BSD-3-Clause. No other code
+is embedded. The table lists the other modules that are linked into programs, and the modules of payack that link them. Modules that only
+tests use are not listed. The texts are in the modules themselves. A test compares this list with the build; ` + "`go test . -run Licences -write-licences`" + ` writes it.
 
 | module | licence | linked by |
 |---|---|---|

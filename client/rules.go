@@ -117,7 +117,7 @@ func cleanText(s string) bool {
 
 func plain(s string) bool { return payatom.Amount(s) }
 
-// sign returns the sign of an amount's value, or -2 for a text that is no number.
+// sign returns the sign of an amount's value, or -2 for a text that is not a number.
 func sign(s string) int {
 	d, err := payack.NewAmount(s).Decimal()
 	if err != nil {

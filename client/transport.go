@@ -113,7 +113,7 @@ type answer struct {
 }
 
 // do sends the request and repeats it if that is allowed and may help. It returns
-// every complete response that is no redirect, whatever its status.
+// every complete response except redirects, whatever its status.
 func (t *transport) do(ctx context.Context, c call) (*answer, error) {
 	for attempt := 0; ; attempt++ {
 		a, again, err := t.attempt(ctx, c, t.share(ctx, c, attempt))

@@ -68,7 +68,7 @@ func (s *scanner) fail(at int, what string) bool {
 }
 
 // space skips white space. It reports false at a character that looks like white
-// space but is none in JSON.
+// space but isn't white space in JSON.
 func (s *scanner) space() bool {
 	for s.at < len(s.text) {
 		switch s.text[s.at] {

@@ -41,7 +41,7 @@ func TestOtherDetailsAreForAPerson(t *testing.T) {
 				s.drain()
 			}
 			s.kept(payack.Payatom, s.atom, refund(t, order, 100))
-			assert.Equal(t, 2*n, s.warnings(), "the same again is nothing to look at")
+			assert.Equal(t, 2*n, s.warnings(), "an identical delivery needs no person")
 			for range 2 { // the second one changes nothing
 				s.kept(payack.Payatom, s.atom, refund(t, order, 400))
 				assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome)

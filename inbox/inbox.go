@@ -72,8 +72,8 @@ var _ interface {
 //
 // The error names the fix when the tables can't be made, when they are newer than
 // this module, when the database is not the one that Dialect names, or when it
-// can't be written. Open logs a warning for settings with which a crash can lose
-// committed writes.
+// can't be written. Open logs a warning for database settings that can lose
+// committed writes in a crash.
 //
 // Mount receivers by giving the inbox to their constructors (Options.Inbox), then
 // call Run.

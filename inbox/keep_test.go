@@ -486,7 +486,7 @@ func TestAnswerOfAQueryAfterADeadLetter(t *testing.T) {
 }
 
 // The provider is asked again about a refuted copy that is delivered again.
-// The copy takes no place from the genuine webhook, whoever sends it.
+// Such a copy never keeps the genuine webhook out, from whatever address it comes.
 func TestRefutedCopiesSentAgainKeepNobodyOut(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		for name, sender := range map[string]func(i int) string{

@@ -71,7 +71,7 @@ func claimOf(member json.RawMessage, redact func(string) string) string {
 	return ""
 }
 
-// names returns the names by which the delivery can be found.
+// names returns the texts that a search for the delivery matches.
 func (s *seen) names() []string {
 	if ev := s.delivery.Event; ev != nil {
 		sum := ev.Summary()

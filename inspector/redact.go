@@ -41,7 +41,7 @@ func (i *Inspector) redact(text string) string {
 // redactorFor returns a function that removes keys from a delivery: those of all
 // receivers, and those that the delivery's own KeyFuncs return for it. It is
 // false if a KeyFunc fails, because its keys are then unknown. A path without a
-// tenant is no failure.
+// tenant is not a failure.
 func (i *Inspector) redactorFor(ctx context.Context, receivers []*middleware.Handler, d *payack.Delivery) (redact func(string) string, ok bool) {
 	redact = i.redact
 	for _, h := range receivers {

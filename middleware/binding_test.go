@@ -39,7 +39,7 @@ func TestRefundWithOtherDetails(t *testing.T) {
 	}
 	refund(`{"refund_amount":"100"}`)
 	refund(`{"refund_amount":"100"}`)
-	assert.Zero(t, warned(), "the same again is nothing to look at")
+	assert.Zero(t, warned(), "an identical delivery needs no person")
 	refund(`{ "refund_amount" : "100" }`)
 	assert.Zero(t, warned(), "nor is how it is written")
 	refund(`{"refund_amount":"400"}`)

@@ -72,9 +72,9 @@ func levelOf(o *payack.Observation) slog.Level {
 	}
 	switch o.Reason {
 	case payack.ReasonSpliced, payack.ReasonUnexpected, payack.ReasonUnconfirmed, payack.ReasonConflict:
-		level = slog.LevelError // verified, but not true: a person should look at it
+		level = slog.LevelError // verified, but contradicted: a person should look at it
 	case payack.ReasonBusy, payack.ReasonBodyRead:
-		level = slog.LevelWarn // any sender can cause it, so it is no error of ours
+		level = slog.LevelWarn // any sender can cause it, so it doesn't show a fault of the merchant
 	}
 	if o.Err != nil && level < slog.LevelError && o.Outcome == payack.OutcomeAccepted {
 		level = slog.LevelError // accepted, but not marked as done

@@ -351,9 +351,9 @@ func (rec *Recorder) redact(h http.Header) (kept map[string][]string, redacted [
 }
 
 // keptHeaders are recorded, and so are the headers that carry a provider's
-// signature. They are what is needed to parse and verify a delivery, and what shows
-// which program sent it and when. A signature is no credential: it is valid for one
-// body only.
+// signature. They are needed to parse and verify a delivery, or they show which
+// program sent it and when. A signature is not a credential: it is valid for one body
+// only.
 var keptHeaders = []string{"Content-Type", "Content-Encoding", "User-Agent", "Date", "Accept", "Accept-Encoding"}
 
 // isKept reports whether a header is recorded by default.

@@ -71,8 +71,8 @@ type finding struct {
 	signed bool
 }
 
-// Named returns a copy of the account with another name, with which Order.Account
-// refers to it. Several accounts of one provider need different names.
+// Named returns a copy of the account with another name. Order.Account refers to the
+// account by its name. Several accounts of one provider need different names.
 func (a Account) Named(name string) Account {
 	a.name = name
 	return a

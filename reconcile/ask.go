@@ -39,8 +39,9 @@ func (a *Answer) Final() bool { return a.Event != nil && a.Event.Final() }
 // to the receiver. It waits for its turn at the configured rate. It is meant for a
 // support desk: the order need not be in the source or have Created.
 //
-// The error is a *[client.Error], the context's error, or one that says what the
-// order lacks. A failure of the receiver is no error: see Answer.Observation.
+// The error is a *[client.Error], the context's error, or one that names what is
+// wrong with the order. A failure of the receiver is not an error: see
+// Answer.Observation.
 func (r *Reconciler) Ask(ctx context.Context, o Order) (Answer, error) { return r.now(ctx, o, true) }
 
 // Look is Ask without passing anything to the receiver.

@@ -38,7 +38,7 @@ type PTSResponse struct {
 var ptsResponse = knownOf([]string{"sign", "data", "code"}, "message")
 
 // VerifyResponse decodes and verifies PTS's response to a request. message is the
-// kind of response; a kind that is no response is [payack.ErrInvalid].
+// kind of response; a kind that is not a response is [payack.ErrInvalid].
 //
 // If the code is [PTSAccepted], the member data must be an object or an envelope,
 // and its signature must match. With any other code VerifyResponse reads Code and

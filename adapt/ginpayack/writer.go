@@ -18,7 +18,7 @@ const unsent = -1
 // that was set from the initial 200. It sends through payack's writer, which must
 // see whether the handlers answer.
 type writer struct {
-	gin.ResponseWriter // the original writer, for everything that is no answer
+	gin.ResponseWriter // the original writer, for everything except answers
 	tracked            http.ResponseWriter
 	status             int // 0 until it is set
 	size               int

@@ -79,7 +79,7 @@ func newAdmin(c *config, db *ledger, logger *slog.Logger) (*admin, error) {
 	for _, s := range c.sections {
 		page.KeepHeaders = append(page.KeepHeaders, s.signatureHeaders()...)
 	}
-	if host, _, _ := net.SplitHostPort(c.Admin); !loopback(host) { // whoever has the token may use any host name
+	if host, _, _ := net.SplitHostPort(c.Admin); !loopback(host) { // the token decides, under any host name
 		page.Hosts = []string{"*"}
 	}
 	if db != nil {

@@ -174,7 +174,7 @@ func (q *questions) show(b *bytes.Buffer, a reconcile.Answer, err error) (ok boo
 		word = "final, not paid"
 	}
 	line("that is", word)
-	verified := "not signed: as good as the TLS connection"
+	verified := "not signed: only the TLS connection authenticates it"
 	if a.Signed {
 		verified = "yes, by the provider's signature (" + string(a.Event.VerifiedBy().Scheme) + ")"
 	}

@@ -35,7 +35,7 @@ func TestAsk(t *testing.T) {
 		provider         payack.Provider
 		verified, scheme string
 	}{
-		{payack.Ptop, `not signed: as good as the TLS connection`, "query"},
+		{payack.Ptop, `not signed: only the TLS connection authenticates it`, "query"},
 		{payack.PTS, `yes, by the provider's signature \(literal\)`, "literal"},
 		{payack.Payatom, `yes, by the provider's signature \(literal\)`, "literal"},
 	} {

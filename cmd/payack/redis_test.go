@@ -16,9 +16,9 @@ func TestRateLimitAcrossReplicas(t *testing.T) {
 		"per_second": 0.001, "burst": 3, "charge": "all", "redis": testserver.Redis(t).DSN,
 	}, "trusted_proxies": []any{"127.0.0.1"}})
 	first, second := startListener(t, c), startListener(t, c)
-	// A call that waits too long for Redis is limited by its own process, which
-	// can happen on a busy machine. Two separate budgets of 3 would refuse none
-	// of 5.
+	// A shared budget of 3 refuses 2 of 5 calls; two separate budgets would refuse
+	// none. On a busy machine a call may wait too long for Redis, and its process then
+	// limits it alone. So there are several tries.
 	refused := 0
 	for try := 0; try < 10 && refused != 2; try++ {
 		client := fmt.Sprintf("2001:db8:%x:%x::1", time.Now().Unix()&0xffff, try) // each try has a /64 of its own

@@ -149,7 +149,7 @@ func testShop(t *testing.T, s *shop) {
 	}
 	stop := s.start(t, true)
 	require.NotEqual(t, 2, s.post(t, "evt_1", pts("PTS1", "100.50", "PHP", "2000"), time.Now(), nothing)/100, "the disk is full")
-	require.Empty(t, s.credited(t), "and no trace is left by which the next attempt would look done")
+	require.Empty(t, s.credited(t), "and nothing is left that makes the next attempt look done")
 	stop()
 
 	stop = s.start(t, false)

@@ -126,7 +126,7 @@ var parts = []struct {
 		s.is(s.refund("A", "400"), payack.OutcomeDuplicate, "another with the same signed members")
 		s.drain()
 		s.states(inbox.Done, inbox.Dead)
-		s.is(s.refund("A", "400"), payack.OutcomeDuplicate, "the same again")
+		s.is(s.refund("A", "400"), payack.OutcomeDuplicate, "an identical delivery")
 		s.is(s.refund("A", "300"), payack.OutcomeDuplicate, "a third")
 		s.is(s.refund("A", "200"), payack.OutcomeDuplicate, "a fourth")
 		s.is(s.refund("A", "150"), payack.OutcomeDuplicate, "a fifth, for which there is no place")

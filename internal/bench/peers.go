@@ -51,8 +51,8 @@ func (k *kit) peerRows() []*row {
 	}
 }
 
-// newRSA is no peer, but what PTS and WeChat Pay have in common: one verification
-// of a signature, without anything to sign.
+// newRSA is not a peer. It verifies one signature and does nothing else, which is the
+// work that PTS and WeChat Pay have in common.
 func (k *kit) newRSA(int, int) (worker, error) {
 	digest := sha256.Sum256([]byte("what is signed"))
 	signature, err := rsa.SignPKCS1v15(nil, k.rsaKey, crypto.SHA256, digest[:])

@@ -15,7 +15,7 @@ const (
 	atOnce = 64
 )
 
-// Source makes tokens, the first of which is 1. It is not safe for concurrent use.
+// Source makes tokens, counting from 1. It is not safe for concurrent use.
 type Source struct {
 	last  uint64
 	texts string // of the next tokens, joined
@@ -36,7 +36,7 @@ func (s *Source) Next() (uint64, string) {
 	return s.last, text
 }
 
-// Number returns the number of a token, or 0 for a text that is no token.
+// Number returns the number of a token, or 0 for a text that is not a token.
 func Number(text string) uint64 {
 	n, err := strconv.ParseUint(text, 16, 64)
 	if err != nil || len(text) != length {

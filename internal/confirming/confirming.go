@@ -32,8 +32,8 @@ func Register[E payack.Event](method Func[E]) {
 type question struct{}
 
 // Timeout returns the longest time that fn takes with all its attempts. It reports
-// false for a function that is no registered method, and does not call it: it might
-// do anything. A method of a nil client is an error.
+// false for a function that is not a registered method. It does not call fn, which
+// might do anything. A method of a nil client is an error.
 func Timeout[E payack.Event](fn Func[E]) (atMost time.Duration, ok bool, err error) {
 	if fn == nil {
 		return 0, false, nil

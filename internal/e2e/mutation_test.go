@@ -310,8 +310,9 @@ func hostileRows(t testing.TB) []hostileRow {
 		add("pts/envelope in data, header/"+numbers, hostilePTS(t, numbers, "data", true), outside)
 	}
 
-	// The signature's own bytes, and all others, count in every scheme of Ptop,
-	// but for the white space that belongs to the comma that is cut out.
+	// In every scheme of Ptop, a change of any byte makes the signature fail, also a
+	// byte of the signature itself. The exception is white space beside the comma that
+	// is cut out.
 	for _, r := range []struct {
 		name     string
 		scheme   payack.Scheme

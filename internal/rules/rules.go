@@ -93,7 +93,7 @@ var byValue = map[string]func(amount, bound decimal.Decimal) bool{
 const valuePrefix = "amount_"
 
 // Amount translates the tags of a rule for an amount into tags that compare by
-// value. A tag that has no meaning for an amount, and a bound that is no number, are
+// value. A tag that has no meaning for an amount, and a bound that is not a number, are
 // errors.
 func Amount(tags string) (string, error) {
 	parts := strings.FieldsFunc(tags, func(r rune) bool { return r == ',' || r == '|' })

@@ -114,7 +114,7 @@ func escape(text string) (char rune, length int, what string) {
 	if n < 6 && 6+n == len(text) {
 		return 0, 1, endsEarly
 	}
-	// An incomplete unit is no low surrogate.
+	// An incomplete unit is not a low surrogate.
 	if char = utf16.DecodeRune(high, low); char == utf8.RuneError {
 		return 0, 1, loneSurrogate
 	}

@@ -70,8 +70,8 @@ func skip(t testing.TB, line string) {
 	t.Skip(line)
 }
 
-// skipLine returns the text with which err makes a test skip, or "" if err must fail
-// it.
+// skipLine returns the text to skip a test with because of err, or "" if err must
+// fail the test.
 func skipLine(err error) string {
 	var missing missingError
 	if errors.As(err, &missing) {

@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 )
 
-// Counts is the number of vectors of each provider, by which tests check that they
-// ran all of them. It is the registry of this package: [Load] refuses a provider that
-// is not in it.
+// Counts is the number of vectors of each provider. Tests check with it that they ran
+// all of them. It is the registry of this package: [Load] refuses a provider that is
+// not in it.
 var Counts = map[string]int{"ptop": 348, "pts": 295, "payatom": 264}
 
 // Verdicts.

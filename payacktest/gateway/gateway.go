@@ -691,7 +691,7 @@ func (n Numbers) orDefault(d Numbers) (Numbers, error) {
 
 // member returns an amount as a member.
 func (n Numbers) member(name, amount string) member {
-	if n == Quoted || !payack.NewAmount(amount).Valid() { // a text that is no number would break the JSON
+	if n == Quoted || !payack.NewAmount(amount).Valid() { // a text that is not a number would break the JSON
 		return textMember(name, amount)
 	}
 	return member{name, amount}

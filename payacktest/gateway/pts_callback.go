@@ -67,7 +67,7 @@ func (gw *PTS) callback(o *PTSOrder) PTSCallback {
 // say returns a callback or a query's answer as a signed JSON object.
 func (gw *PTS) say(m verify.PTSMessage, c PTSCallback) ([]byte, error) {
 	timestamp := member{"timestamp", c.Timestamp}
-	if !tenDigits.MatchString(c.Timestamp) { // a text that is no number would break the JSON
+	if !tenDigits.MatchString(c.Timestamp) { // a text that is not a number would break the JSON
 		timestamp = textMember("timestamp", c.Timestamp)
 	}
 	members := append(gw.head(c),

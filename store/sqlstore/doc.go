@@ -33,7 +33,7 @@
 // digests of identity and fingerprint stay, in about 100 bytes an event, because
 // a forgotten event that is delivered again would be settled again. After an
 // asynchronous failover the database itself has lost what had not reached the
-// replica. [Open] warns about settings with which a crash loses committed writes.
+// replica. [Open] warns about settings that lose committed writes in a crash.
 //
 // # When the database is away
 //

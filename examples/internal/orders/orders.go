@@ -49,8 +49,8 @@ func (o *Orders) Settle(ctx context.Context, id string, paid payack.Amount) erro
 }
 
 // Settle marks an order as paid. It compares the amount, and settling an order
-// again changes nothing. The error is [payack.ErrUnexpected] when it is no order
-// of ours, or another amount.
+// again changes nothing. The error is [payack.ErrUnexpected] if there is no such
+// order, or if it has another amount.
 func Settle(ctx context.Context, tx *sql.Tx, id string, paid payack.Amount) error {
 	amount, err := amountOf(ctx, tx, id)
 	switch {
