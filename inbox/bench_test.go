@@ -3,7 +3,9 @@ package inbox_test
 import (
 	"context"
 	"fmt"
-	"slices"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,11 +15,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/inbox"
+	"github.com/payack/payack/internal/turns"
+	"github.com/payack/payack/payacktest"
 )
 
 var benched atomic.Int64
 
-// newReceipt makes a receipt of a new event, of a usual size.
+// newReceipt makes a receipt of a new event, as large as a usual one.
 func newReceipt(receiver string) *payack.Receipt {
 	n := benched.Add(1)
 	ev := &payack.PTSEvent{
@@ -29,38 +35,8 @@ func newReceipt(receiver string) *payack.Receipt {
 	}}
 }
 
-// clients calls fn from n goroutines for a while. It returns the calls per second
-// and the 99th percentile of their duration.
-func clients(b *testing.B, n int, d time.Duration, fn func() error) (rate float64, p99 time.Duration) {
-	var mu sync.Mutex
-	var took []time.Duration
-	var all sync.WaitGroup
-	began := time.Now()
-	for range n {
-		all.Go(func() {
-			var own []time.Duration
-			for time.Since(began) < d {
-				at := time.Now()
-				if err := fn(); err != nil {
-					b.Error(err)
-					return
-				}
-				own = append(own, time.Since(at))
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			took = append(took, own...)
-		})
-	}
-	all.Wait()
-	rate = float64(len(took)) / time.Since(began).Seconds()
-	slices.Sort(took)
-	return rate, took[len(took)*99/100]
-}
-
-// Compares receipts with raw inserts of the same bytes and commit policy, in
-// turns: go test -run '^$' -bench Receipt -benchtime 1x .
-func BenchmarkReceipt(b *testing.B) {
+// eachBench runs a benchmark over all databases and numbers of clients.
+func eachBench(b *testing.B, run func(b *testing.B, s *shop, clients int)) {
 	for _, d := range databases {
 		for _, n := range []int{1, 16, 64} {
 			b.Run(fmt.Sprint(d.name, "/", n), func(b *testing.B) {
@@ -69,53 +45,134 @@ func BenchmarkReceipt(b *testing.B) {
 					s.db.SetMaxOpenConns(64)
 					s.db.SetMaxIdleConns(64)
 				}
-				raw, err := s.in.Raw(b.Context())
-				require.NoError(b, err)
-				var raws, keeps, p99s []float64
-				for turn := range 6 {
-					rawRate, _ := clients(b, n, 500*time.Millisecond, func() error { return raw(b.Context(), newReceipt("pts")) })
-					keepRate, p99 := clients(b, n, 500*time.Millisecond, func() error {
-						_, err := s.in.Keep(b.Context(), newReceipt("pts"))
-						return err
-					})
-					if turn > 0 { // the first turn warms up
-						raws, keeps, p99s = append(raws, rawRate), append(keeps, keepRate), append(p99s, float64(p99.Microseconds())/1000)
-					}
-				}
-				middle := func(v []float64) float64 { slices.Sort(v); return v[len(v)/2] }
-				b.ReportMetric(0, "ns/op")
-				b.ReportMetric(middle(raws), "raw/s")
-				b.ReportMetric(middle(keeps), "kept/s")
-				b.ReportMetric(middle(keeps)/middle(raws), "ratio")
-				b.ReportMetric(middle(p99s), "p99-ms")
+				run(b, s, n)
 			})
 		}
 	}
 }
 
-// Measures from the receipt to the end of the function, in one process.
-func BenchmarkEndToEnd(b *testing.B) {
+// Receipts beside raw inserts of the same bytes with the same commit policy, in
+// turns: go test -run '^$' -bench Receipt -benchtime 1x .
+func BenchmarkReceipt(b *testing.B) {
+	eachBench(b, func(b *testing.B, s *shop, clients int) {
+		raw, err := s.in.Raw(b.Context())
+		require.NoError(b, err)
+		turns.Compare(b, clients,
+			turns.Side{Name: "kept", Do: func(ctx context.Context) error {
+				_, err := s.in.Keep(ctx, newReceipt("pts"))
+				return err
+			}},
+			turns.Side{Name: "inserted", Do: func(ctx context.Context) error { return raw(ctx, newReceipt("pts")) }},
+		)
+	})
+}
+
+// A whole receiver that keeps what is signed, beside a handler that does nothing but
+// one commit of as many bytes.
+func BenchmarkReceiver(b *testing.B) {
+	eachBench(b, func(b *testing.B, s *shop, clients int) {
+		raw, err := s.in.Raw(b.Context())
+		require.NoError(b, err)
+		ptop := payacktest.NewPtopKeys().Config()
+		ptop.Options = handlers.Options{Inbox: s.in, Name: "ptop", Logger: s.log.logger()}
+		receiver, err := handlers.NewPtop(ptop, func(context.Context, *payack.PtopEvent) error { return nil })
+		require.NoError(b, err)
+		bare := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, err := io.Copy(io.Discard, r.Body)
+			if err == nil {
+				err = raw(r.Context(), newReceipt("ptop"))
+			}
+			if err != nil {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+		})
+		message := strings.Repeat("x", 500)
+		send := func(h http.Handler) func(context.Context) error {
+			return func(ctx context.Context) error {
+				id := fmt.Sprint("T", benched.Add(1))
+				cb, err := payacktest.Ptop(payacktest.NewPtopKeys()).Order(id).Transaction(id).Set("message", message).Build()
+				if err != nil {
+					return err
+				}
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, cb.Request("/ptop").WithContext(ctx))
+				if w.Code != http.StatusOK {
+					return fmt.Errorf("answered %d %s", w.Code, w.Body)
+				}
+				return nil
+			}
+		}
+		turns.Compare(b, clients, turns.Side{Name: "receiver", Do: send(receiver)}, turns.Side{Name: "bare_handler", Do: send(bare)})
+	})
+}
+
+// Working off what waits, by the inbox's workers, beside as many clients that do
+// two bare commits for each event: one as it begins, and one when it is done.
+func BenchmarkProcessing(b *testing.B) {
 	for _, d := range databases {
 		b.Run(d.name, func(b *testing.B) {
-			s := open(b, d).mount()
-			done := make(chan struct{}, 100000)
+			const events = 500
+			s := open(b, d, func(c *inbox.Config) { c.PerReceiver = inbox.DefaultWorkers }).mount()
+			done := make(chan struct{}, events)
 			s.says(func(context.Context, payack.Event) error { done <- struct{}{}; return nil }, nil)
-			const events = 1000
-			for range events {
-				_, err := s.in.Keep(b.Context(), newReceipt("pts"))
-				require.NoError(b, err)
+			_, err := s.db.ExecContext(b.Context(), `CREATE TABLE work (id INTEGER PRIMARY KEY, state INTEGER NOT NULL)`)
+			require.NoError(b, err)
+			var rounds [][]float64
+			for round := range turns.Rounds() + 1 {
+				rates := []float64{s.workOff(b, events, done), s.twoCommits(b, events, round*events)}
+				if round > 0 {
+					rounds = append(rounds, rates)
+				}
 			}
-			ctx, cancel := context.WithCancel(b.Context())
-			began := time.Now()
-			ended := make(chan error)
-			go func() { ended <- s.in.Run(ctx) }()
-			for range events {
-				<-done
-			}
-			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(events/time.Since(began).Seconds(), "events/s")
-			cancel()
-			<-ended
+			turns.Report(b, []string{"processed", "two_commits"}, turns.Best(rounds))
 		})
 	}
+}
+
+// workOff keeps events, and returns how many of them are processed in a second.
+func (s *shop) workOff(b *testing.B, events int, done <-chan struct{}) float64 {
+	for range events {
+		_, err := s.in.Keep(b.Context(), newReceipt("pts"))
+		require.NoError(b, err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	began, ended := time.Now(), make(chan error, 1)
+	go func() { ended <- s.in.Run(ctx) }()
+	for range events {
+		<-done
+	}
+	rate := float64(events) / time.Since(began).Seconds()
+	cancel()
+	require.NoError(b, <-ended)
+	return rate
+}
+
+func (s *shop) twoCommits(b *testing.B, events, first int) float64 {
+	d := s.d.dialect
+	for i := range events {
+		_, err := s.db.ExecContext(b.Context(), d.Rebind(`INSERT INTO work (id, state) VALUES (?, 1)`), first+i)
+		require.NoError(b, err)
+	}
+	begin, end := d.Rebind(`UPDATE work SET state = 2 WHERE id = ?`), d.Rebind(`UPDATE work SET state = 3 WHERE id = ?`)
+	next := make(chan int, events)
+	for i := range events {
+		next <- first + i
+	}
+	close(next)
+	began := time.Now()
+	var all sync.WaitGroup
+	for range inbox.DefaultWorkers {
+		all.Go(func() {
+			for id := range next {
+				for _, statement := range []string{begin, end} {
+					if _, err := s.db.ExecContext(b.Context(), statement, id); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	return float64(events) / time.Since(began).Seconds()
 }

@@ -3,7 +3,6 @@ package riverinbox_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +15,7 @@ import (
 	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/inbox"
 	"github.com/payack/payack/inbox/riverinbox"
+	"github.com/payack/payack/internal/turns"
 	"github.com/payack/payack/payacktest"
 )
 
@@ -26,7 +26,7 @@ type engine interface {
 	Close() error
 }
 
-// one is a running engine that counts what it has processed.
+// one is an engine that works, and counts what it has processed.
 type one struct {
 	engine
 	processed atomic.Int64
@@ -45,8 +45,8 @@ func working(b *testing.B, in engine) *one {
 	return o
 }
 
-// turn lets clients keep receipts for a while, then waits until all are
-// processed. It returns both rates per second.
+// turn has clients keep receipts for a while and then waits until all of them are
+// processed. It returns both per second.
 func (o *one) turn(b *testing.B, clients int, d time.Duration) (kept, processed float64) {
 	var n atomic.Int64
 	var all sync.WaitGroup
@@ -74,7 +74,7 @@ func (o *one) turn(b *testing.B, clients int, d time.Duration) (kept, processed 
 
 var benched atomic.Int64
 
-// newReceipt makes a receipt of a new event, of a usual size.
+// newReceipt makes a receipt of a new event, as large as a usual one.
 func newReceipt() *payack.Receipt {
 	n := benched.Add(1)
 	ev := &payack.PTSEvent{
@@ -86,8 +86,8 @@ func newReceipt() *payack.Receipt {
 	}}
 }
 
-// Measures receipts of 1, 16 and 64 clients while 16 workers process them. River
-// and the embedded engine take turns on one server:
+// Receipts of 1, 16 and 64 clients while 16 workers process them, by River and by
+// the embedded engine, in turns on one server:
 //
 //	go test -run '^$' -bench Beside -benchtime 1x .
 func BenchmarkBeside(b *testing.B) {
@@ -104,23 +104,18 @@ func BenchmarkBeside(b *testing.B) {
 			river, err := riverinbox.Open(b.Context(), riverinbox.Config{Inbox: own()})
 			require.NoError(b, err)
 			both := []*one{working(b, embedded), working(b, river)}
-			var kept, processed [2][]float64
-			for turn := range 6 {
+			var kept, processed [][]float64
+			for round := range turns.Rounds() + 1 {
+				var k, p [2]float64
 				for i, o := range both {
-					k, p := o.turn(b, clients, time.Second)
-					if turn > 0 { // the first turn warms up
-						kept[i], processed[i] = append(kept[i], k), append(processed[i], p)
-					}
+					k[i], p[i] = o.turn(b, clients, time.Second)
+				}
+				if round > 0 { // the first warms up
+					kept, processed = append(kept, k[:]), append(processed, p[:])
 				}
 			}
-			middle := func(v []float64) float64 { slices.Sort(v); return v[len(v)/2] }
-			b.ReportMetric(0, "ns/op")
-			for i, name := range []string{"embedded", "river"} {
-				b.ReportMetric(middle(kept[i]), name+"-kept/s")
-				b.ReportMetric(middle(processed[i]), name+"-processed/s")
-			}
-			b.ReportMetric(middle(kept[1])/middle(kept[0]), "kept-ratio")
-			b.ReportMetric(middle(processed[1])/middle(processed[0]), "processed-ratio")
+			turns.Report(b, []string{"river_kept", "own_kept"}, turns.Best(kept))
+			turns.Report(b, []string{"river_processed", "own_processed"}, turns.Best(processed))
 		})
 	}
 }

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/store/memstore"
 )
 
 // asCommand has this binary be the command, which starts itself for each run.
@@ -24,7 +27,7 @@ func TestMain(m *testing.M) {
 
 func testKit(t testing.TB) *kit {
 	t.Helper()
-	k, err := newKit(256)
+	k, err := newKit(batch, 2000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,10 +82,16 @@ func TestEveryBaseIsARow(t *testing.T) {
 			t.Errorf("%s is compared with %s, which is no row", r.key(), r.base)
 		}
 	}
-	run := make(outcome)
-	for key := range keys {
-		run[key] = figures{Nanoseconds: 1, Allocs: 1, Bytes: 1, Ratio: 1, Least: 1, Base: 1}
+	run := outcome{Rows: make(map[string]figures)}
+	for i, r := range rows {
+		run.Rows[r.key()] = figures{Size: i, Nanoseconds: 1, Allocs: 1, Bytes: 1, Ratio: 1, Least: float64(i + 1), Base: 1}
 	}
+	measured(t, run, rowGoals)
+}
+
+// measured fails for goals of which a run knows nothing.
+func measured(t *testing.T, run outcome, goals []goal) {
+	t.Helper()
 	for _, g := range goals {
 		if _, ok := g.value(run); !ok {
 			t.Errorf("nothing is measured for: %s", g.what)
@@ -179,7 +188,7 @@ func wrongPadding(text []byte) []byte {
 // status reports whether a handler accepts a message.
 func status(h http.Handler, m message, accepted answer) bool {
 	w := newHTTPWorker(h, accepted, same(m))
-	w.load()
+	w.load(1)
 	w.call(0)
 	got := &w.calls[0].w
 	return got.status == accepted.status && string(got.body) == accepted.body
@@ -192,20 +201,127 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+func nothing() outcome {
+	return outcome{Rows: make(map[string]figures), Values: make(map[string]float64)}
+}
+
 func TestServers(t *testing.T) {
-	var out bytes.Buffer
-	s := settings{rounds: 1, load: 20 * time.Millisecond}
-	if err := measureServers(&out, testKit(t), s); err != nil {
+	o := nothing()
+	if err := testKit(t).measureServers(o, settings{rounds: 1, load: 20 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(out.String(), "\n"); n < 9 {
-		t.Fatalf("%d lines:\n%s", n, &out)
+	measured(t, o, serverGoals)
+	for name, v := range o.Values {
+		if v <= 0 {
+			t.Errorf("%s is %v", name, v)
+		}
+	}
+	if n := strings.Count(serverTable([]outcome{o}), "\n"); n != 2+2*4 {
+		t.Errorf("%d lines of servers", n)
+	}
+	if n := strings.Count(memoryTable([]outcome{o}), "\n"); n != 2+3 {
+		t.Errorf("%d lines of memory", n)
+	}
+}
+
+// A client must notice when a server answers something else.
+func TestClientsReadAnswers(t *testing.T) {
+	k := testKit(t)
+	ring := must(k.ptsSealed(payack.SchemeLiteral))
+	srv := must(startServer(trivial(ptsRejected, func() {})))
+	defer srv.close()
+	for _, c := range clients {
+		if _, err := c.run(srv.addr, rendered(ring), ring, ptsAccepted, 10*time.Millisecond); err == nil {
+			t.Errorf("%s takes FAILED for SUCCESS", c.name)
+		}
+	}
+}
+
+// What is said to grow does: bodies have their sizes and stores are full.
+func TestGrowth(t *testing.T) {
+	k := testKit(t)
+	for _, p := range k.providers() {
+		for _, size := range bodySizes[1:] {
+			got := len(must(k.padded(p.name, size))[0].body)
+			if got > size || got < size*9/10 {
+				t.Errorf("%s: a body of %d bytes for %d", p.name, got, size)
+			}
+		}
+	}
+	o := must(k.changed([]change{withRemembered(1000)}))
+	if n := o.Store.(*memstore.Store).Len(); n != 1000 {
+		t.Errorf("%d events are remembered", n)
+	}
+}
+
+// A lock that everybody waits for is found, by the function that holds it up.
+func TestLocksAreFound(t *testing.T) {
+	o := nothing()
+	var mu sync.Mutex
+	slow := func() (http.Handler, error) {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			time.Sleep(time.Microsecond)
+			w.WriteHeader(http.StatusOK)
+		}), nil
+	}
+	ring := func() ([]message, error) { return make([]message, mostCores), nil }
+	r := &row{name: "slow, 64 processors", parallel: true, procs: mostCores, calls: 1, worker: served(slow, ptopAccepted, ring)}
+	if err := measureLocks(o, []*row{r}, settings{each: time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	if len(o.Values) == 0 || !strings.Contains(lockTable([]outcome{o}), "slow: `bench.TestLocksAreFound") {
+		t.Errorf("%v\n%s", o.Values, lockTable([]outcome{o}))
+	}
+}
+
+func TestDurable(t *testing.T) {
+	o := nothing()
+	takeOver(o, []byte(`goos: linux
+BenchmarkInTx/SQLite/16/insert-2  	 1	 0 ns/op	 0.91 InTx_of_two_commits_and_marks	 251.4 InTx_per_s
+BenchmarkInTx/SQLite/64/settlement  	 1	 0.85 InTx_of_two_commits_and_marks	 198 InTx_per_s
+BenchmarkProcessing/MariaDB-2  	 1	 0.5 processed_of_two_commits	 419.8 processed_per_s
+BenchmarkBeside/16-2  	 1	 288 own_kept_per_s	 1915 river_kept_per_s	 6.6 river_kept_of_own_kept
+PASS
+`))
+	if v, ok := byHand("SQLite")(o); !ok || v != 0.85 {
+		t.Errorf("the worst ratio of InTx is %v, %v", v, ok)
+	}
+	for _, want := range []string{"| 16 | 0.91, 251/s | ", "|  |  |  | 0.50, 420/s |"} {
+		if table := durableTable([]outcome{o}); !strings.Contains(table, want) {
+			t.Errorf("the table lacks %q:\n%s", want, table)
+		}
+	}
+	if table := riverTable([]outcome{o}); !strings.Contains(table, "| 16 | 288/s | 1,920/s | 6.60 |") {
+		t.Error(table)
+	}
+}
+
+// The pages have a place for each table.
+func TestPages(t *testing.T) {
+	root := must(checkout())
+	var pages string
+	for _, page := range writtenPages {
+		pages += string(must(os.ReadFile(filepath.Join(root, page))))
+	}
+	sections := report(settings{}, nil, []outcome{nothing()})
+	for _, p := range sections {
+		begin, end := markers(p.name)
+		if _, rest, found := strings.Cut(pages, begin); !found || !strings.Contains(rest, end) {
+			t.Errorf("no page has a place for: %s", p.name)
+		}
+	}
+	page := "before\n<!-- measured: rows -->\nold\n<!-- end -->\nbetween\n<!-- measured: memory -->\nkept\n<!-- end -->\n"
+	got := filled(page, []section{{"rows", "new\n"}, {"targets", "nowhere\n"}})
+	if want := strings.Replace(page, "old\n", "\nnew\n\n", 1); got != want {
+		t.Errorf("%q", got)
 	}
 }
 
 func TestCommand(t *testing.T) {
 	t.Setenv(asCommand, "1")
-	s, err := parse([]string{"-quick", "-runs", "2", "-load", "0", "-run", "^ptop/(payack, with slog)$|^alone/slog$"})
+	s, err := parse([]string{"-quick", "-runs", "2", "-run", "^ptop/(payack, with slog)$|^alone/slog$"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,12 +359,12 @@ func BenchmarkRows(b *testing.B) {
 			w := r.workers[0]
 			b.ResetTimer()
 			for i := range b.N {
-				if i%batch == 0 {
+				if i%r.calls == 0 {
 					b.StopTimer()
-					w.load()
+					w.load(r.calls)
 					b.StartTimer()
 				}
-				w.call(i % batch)
+				w.call(i % r.calls)
 			}
 		})
 	}
@@ -273,10 +389,10 @@ func BenchmarkParallel(b *testing.B) {
 				w := <-free
 				defer func() { free <- w }()
 				for i := 0; pb.Next(); i++ {
-					if i%batch == 0 { // in the measured time: nobody can stop the others
-						w.load()
+					if i%r.calls == 0 { // in the measured time: nobody can stop the others
+						w.load(r.calls)
 					}
-					w.call(i % batch)
+					w.call(i % r.calls)
 				}
 			})
 		})

@@ -27,6 +27,7 @@ const (
 // kit holds the keys and the callbacks that all rows share.
 type kit struct {
 	ringLen    int
+	remembered int // how many events the fullest store holds
 	rsaKey     *rsa.PrivateKey
 	publicPEM  string
 	ptsSigner  *verify.PTSSigner
@@ -45,8 +46,8 @@ type kit struct {
 
 // newKit makes keys. A ring has so many events that a store of a quarter of
 // them has forgotten each before it comes again.
-func newKit(ringLen int) (*kit, error) {
-	k := &kit{ringLen: ringLen}
+func newKit(ringLen, remembered int) (*kit, error) {
+	k := &kit{ringLen: ringLen, remembered: remembered}
 	var err error
 	if k.rsaKey, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
 		return nil, err
@@ -115,7 +116,11 @@ func (k *kit) makePtop(scheme payack.Scheme) ([]message, error) {
 func ptopCallback(scheme payack.Scheme, i int) (message, error) {
 	text := fmt.Sprintf(`{"success":true,"transaction_id":"TX%012d","order_id":"ORD%012d","message":"`, i, i)
 	text += strings.Repeat("Payment received. ", 40)[:600-len(text)-2] + `"}`
-	m, err := verify.SignPtopCallback(payack.NewSecret(ptopKey), scheme, verify.PtopLast, text)
+	return signPtop(ptopKey, scheme, text)
+}
+
+func signPtop(key string, scheme payack.Scheme, text string) (message, error) {
+	m, err := verify.SignPtopCallback(payack.NewSecret(key), scheme, verify.PtopLast, text)
 	header := http.Header(m.Header)
 	if header == nil {
 		header = make(http.Header)
@@ -200,10 +205,14 @@ func (k *kit) makePayatom(scheme payack.Scheme) ([]message, error) {
 	}
 	ring := make([]message, k.ringLen)
 	for i := range ring {
-		order := fmt.Sprintf("ORD%012d", i)
-		ring[i] = message{header: jsonHeader(), body: payatomBody(order, k.atomSigner.PostHash(order, signed, "Approved"))}
+		ring[i] = k.payatomCallback(i, signed)
 	}
 	return ring, nil
+}
+
+func (k *kit) payatomCallback(i int, signed string) message {
+	order := fmt.Sprintf("ORD%012d", i)
+	return message{header: jsonHeader(), body: payatomBody(order, k.atomSigner.PostHash(order, signed, "Approved"))}
 }
 
 func payatomBody(order, hash string) []byte {

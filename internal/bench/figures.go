@@ -4,7 +4,9 @@ import "sort"
 
 // figures are those of a row in one run.
 type figures struct {
+	Size                       int     // of the body
 	Nanoseconds, Allocs, Bytes float64 // of a call, medians of the rounds
+	Waited                     float64 // nanoseconds for locks, of a call of a parallel row
 	// Least is the time of a call in the quickest slice of all rounds, and Base that
 	// of the row that this one is compared with. What else a machine does only adds
 	// to a time, so these two are the steadiest.
@@ -24,8 +26,40 @@ func (f figures) Lowest() float64 {
 // Added is what the row takes longer than its base, in nanoseconds.
 func (f figures) Added() float64 { return f.Least - f.Base }
 
-// outcome has the figures of one run by the rows' keys.
-type outcome map[string]figures
+// outcome is what one run found out.
+type outcome struct {
+	Rows map[string]figures // by the rows' keys
+	// Values are of what is no row, by names like server/ptop, lean client/floor/p99.
+	Values map[string]float64
+}
+
+// reading returns a figure of one run, and whether it was measured.
+type reading func(outcome) (float64, bool)
+
+func value(name string) reading {
+	return func(o outcome) (float64, bool) { v, ok := o.Values[name]; return v, ok }
+}
+
+// quotient is one figure beside another.
+func quotient(a, b reading) reading {
+	return func(o outcome) (float64, bool) {
+		x, measured := a(o)
+		y, also := b(o)
+		return x / y, measured && also && y != 0
+	}
+}
+
+// least is the smallest of those that were measured.
+func least(all ...reading) reading {
+	return func(o outcome) (smallest float64, measured bool) {
+		for _, r := range all {
+			if v, ok := r(o); ok && (!measured || v < smallest) {
+				smallest, measured = v, true
+			}
+		}
+		return smallest, measured
+	}
+}
 
 // rounds are the samples of one row.
 type rounds struct{ own, base []tally }
@@ -40,6 +74,7 @@ func (r *rounds) figures() figures {
 		Nanoseconds: middleOf(r.own, func(s sample) float64 { return s.nanoseconds }),
 		Allocs:      middleOf(r.own, func(s sample) float64 { return s.allocs }),
 		Bytes:       middleOf(r.own, func(s sample) float64 { return s.bytes }),
+		Waited:      middleOf(r.own, func(s sample) float64 { return s.waited }),
 	}
 	if r.base[0].ops == 0 {
 		return f
@@ -78,15 +113,20 @@ func median(values []float64) float64 {
 	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
-// across returns one figure of a row in all runs, in ascending order; it is empty
-// when the row was not measured.
-func across(runs []outcome, key string, figure func(figures) float64) []float64 {
+// across returns a figure of all runs, in ascending order; it is empty when the
+// figure was not measured.
+func across(runs []outcome, r reading) []float64 {
 	var values []float64
 	for _, run := range runs {
-		if f, ok := run[key]; ok {
-			values = append(values, figure(f))
+		if v, ok := r(run); ok {
+			values = append(values, v)
 		}
 	}
 	sort.Float64s(values)
 	return values
+}
+
+// of is a figure of a row.
+func of(key string, figure func(figures) float64) reading {
+	return func(o outcome) (float64, bool) { f, ok := o.Rows[key]; return figure(f), ok }
 }

@@ -25,17 +25,22 @@ import (
 )
 
 type settings struct {
-	rounds  int
-	runs    int
-	figures bool
-	args    []string
-	each    time.Duration
-	load    time.Duration
-	filter  *regexp.Regexp
-	only    string
-	cpu     string
-	mem     string
-	ringLen int
+	rounds     int
+	runs       int
+	figures    bool
+	args       []string
+	each       time.Duration
+	load       time.Duration
+	filter     *regexp.Regexp
+	only       string
+	cpu        string
+	mem        string
+	write      string
+	save       string
+	from       string
+	quick      bool
+	ringLen    int
+	remembered int
 }
 
 func main() {
@@ -56,19 +61,22 @@ func parse(args []string) (settings, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.IntVar(&s.rounds, "n", 25, "`rounds`; the table shows medians")
 	f.IntVar(&s.runs, "runs", 1, "measure the rows in so many `processes`, one after the other; the table shows what they agree on")
-	f.BoolVar(&s.figures, "figures", false, "print the figures as JSON, and leave the servers out")
+	f.BoolVar(&s.figures, "figures", false, "print the figures as JSON")
 	f.DurationVar(&s.each, "time", 20*time.Millisecond, "how long a row runs in each round")
-	f.DurationVar(&s.load, "load", time.Second, "how long a server is under load in each of 7 rounds; 0 leaves the servers out")
-	f.StringVar(&s.only, "run", "", "measure only rows that match this `regexp` (group/name), and the rows that they are compared with")
+	f.DurationVar(&s.load, "load", 300*time.Millisecond, "how long a server is under load in each of 12 rounds; 0 leaves the servers out")
+	f.StringVar(&s.only, "run", "", "measure only what matches this `regexp` (a row's group/name, server, or durable), and the rows that those are compared with")
+	f.StringVar(&s.write, "write", "", "write the tables into the pages of the checkout at this `path`, between their markers")
+	f.StringVar(&s.save, "save", "", "keep the figures in this `file`")
+	f.StringVar(&s.from, "from", "", "measure nothing, and report the figures that -save kept in this `file`")
 	f.StringVar(&s.cpu, "cpuprofile", "", "write a CPU profile to this `file`")
 	f.StringVar(&s.mem, "memprofile", "", "write a profile of every allocation to this `file` (slow: don't read times off it)")
-	quick := f.Bool("quick", false, "a few milliseconds for each row: tells that it works, not how fast")
+	f.BoolVar(&s.quick, "quick", false, "a few milliseconds for each row, and of the databases SQLite alone: tells that it works, not how fast")
 	if err := f.Parse(args); err != nil {
 		return s, err
 	}
-	s.ringLen = 2048
-	if *quick {
-		s.rounds, s.each, s.load, s.ringLen = 3, 3*time.Millisecond, min(s.load, 100*time.Millisecond), 512
+	s.ringLen, s.remembered = 2048, 1_000_000
+	if s.quick {
+		s.rounds, s.each, s.load, s.ringLen, s.remembered = 1, time.Millisecond, min(s.load, 100*time.Millisecond), 512, 10_000
 	}
 	if s.rounds < 1 || s.runs < 1 || s.each <= 0 || s.load < 0 {
 		return s, errors.New("-n, -runs and -time must be above 0")
@@ -85,7 +93,7 @@ func run(out io.Writer, s settings) error {
 	if s.mem != "" {
 		runtime.MemProfileRate = 1
 	}
-	k, err := newKit(s.ringLen)
+	k, err := newKit(s.ringLen, s.remembered)
 	if err != nil {
 		return err
 	}
@@ -94,16 +102,14 @@ func run(out io.Writer, s settings) error {
 		return err
 	}
 	var runs []outcome
-	if s.runs > 1 {
-		for _, r := range rows {
-			if err := r.prove(); err != nil {
-				return err
-			}
-		}
+	switch {
+	case s.from != "":
+		runs, err = saved(s.from)
+	case s.runs > 1:
 		runs, err = again(s.runs, s.args)
-	} else {
-		runs = []outcome{nil}
-		runs[0], err = measured(rows, s)
+	default:
+		runs = make([]outcome, 1)
+		runs[0], err = k.measure(rows, s)
 	}
 	if err != nil {
 		return err
@@ -111,47 +117,88 @@ func run(out io.Writer, s settings) error {
 	if s.figures {
 		return json.NewEncoder(out).Encode(runs[0])
 	}
-	if len(rows) > 0 {
-		report(out, s, rows, runs)
+	if s.save != "" {
+		if err := save(s.save, runs); err != nil {
+			return err
+		}
 	}
-	if s.load > 0 && s.filter.MatchString("server") {
-		return measureServers(out, k, s)
+	sections := report(s, rows, runs)
+	for _, p := range sections {
+		if p.text != "" {
+			fmt.Fprintf(out, "%s\n", p.text)
+		}
+	}
+	if s.write != "" {
+		return write(s.write, sections)
 	}
 	return nil
 }
 
-// measured is one run over all rows.
-func measured(rows []*row, s settings) (outcome, error) {
+// measure is one run.
+func (k *kit) measure(rows []*row, s settings) (outcome, error) {
+	o := outcome{Rows: make(map[string]figures), Values: make(map[string]float64)}
+	stop, err := profile(s)
+	if err != nil {
+		return o, err
+	}
+	var order []string
+	together := make(map[string][]*row)
+	for _, r := range rows {
+		if together[r.series] == nil {
+			order = append(order, r.series)
+		}
+		together[r.series] = append(together[r.series], r)
+	}
+	for _, series := range order {
+		if err := measureRows(o, together[series], s); err != nil {
+			return o, err
+		}
+	}
+	if err := errors.Join(measureLocks(o, rows, s), stop()); err != nil {
+		return o, err
+	}
+	if s.load > 0 && s.filter.MatchString("server") {
+		fmt.Fprintln(os.Stderr, "servers")
+		if err := k.measureServers(o, s); err != nil {
+			return o, err
+		}
+	}
+	if s.filter.MatchString("durable") {
+		return o, measureDurable(o, s)
+	}
+	return o, nil
+}
+
+// measureRows measures rows in turns. Nothing that they need is left.
+func measureRows(o outcome, rows []*row, s settings) error {
 	bases := make(map[string]*row)
 	for _, r := range rows {
 		if err := r.open(); err != nil {
-			return nil, fmt.Errorf("%s: %w", r.key(), err)
+			return fmt.Errorf("%s: %w", r.key(), err)
 		}
+		defer func() { r.workers = nil }()
 		bases[r.key()] = r
-	}
-	stop, err := profile(s)
-	if err != nil {
-		return nil, err
 	}
 	samples := make(map[string]*rounds)
 	for round := range s.rounds {
 		for _, r := range rows {
 			own, base, err := r.round(bases[r.base], s.each)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", r.key(), err)
+				return fmt.Errorf("%s: %w", r.key(), err)
 			}
 			if samples[r.key()] == nil {
 				samples[r.key()] = new(rounds)
 			}
 			samples[r.key()].add(own, base)
 		}
-		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, s.rounds)
+		fmt.Fprintf(os.Stderr, "%s round %d of %d\n", rows[0].series, round+1, s.rounds)
 	}
-	o := make(outcome)
-	for key, r := range samples {
-		o[key] = r.figures()
+	for _, r := range rows {
+		f := samples[r.key()].figures()
+		f.Size = r.size
+		o.Rows[r.key()] = f
 	}
-	return o, stop()
+	return nil
 }
 
 // profile begins the profiles that are asked for, and returns what writes them.
@@ -199,7 +246,7 @@ func selectRows(all []*row, s settings) ([]*row, error) {
 			rows = append(rows, r)
 		}
 	}
-	if len(rows) == 0 && !s.filter.MatchString("server") {
+	if len(rows) == 0 && !s.filter.MatchString("server") && !s.filter.MatchString("durable") {
 		return nil, fmt.Errorf("-run %s matches no row", s.only)
 	}
 	return rows, nil

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"runtime/metrics"
 	"sync"
 	"time"
 )
@@ -19,18 +20,23 @@ const batch = 256
 type row struct {
 	group, name string
 	base        string // key of the row that it is compared with
-	size        int    // of the body, known once it is open
-	parallel    bool
+	// series is of rows that are measured together, apart from the others, so that
+	// what one needs much room for is no burden to all.
+	series   string
+	size     int // of the body, known once it is open
+	parallel bool
+	procs    int // GOMAXPROCS of a parallel row, where it isn't the machine's
+	calls    int // of a batch, where it isn't a whole one
 	// workers makes what is measured, one for each goroutine; goroutine i of n
 	// must not share events with the others.
 	worker  func(i, n int) (worker, error)
 	workers []worker
 }
 
-// worker makes calls that were prepared before. load prepares a batch, call
-// makes its i-th, and check reports whether all did what the row says.
+// worker makes calls that were prepared before. load prepares so many, at most a
+// batch, call makes the i-th, and check reports whether all did what the row says.
 type worker interface {
-	load()
+	load(calls int)
 	call(i int)
 	check() error
 	bytes() int
@@ -38,17 +44,16 @@ type worker interface {
 
 func (r *row) key() string { return r.group + "/" + r.name }
 
-// prove makes sure that the row does what it says, and finds the size of its body.
-func (r *row) prove() error {
-	err := r.open()
-	r.workers = nil
-	return err
-}
-
 func (r *row) open() error {
 	n := 1
 	if r.parallel {
 		n = runtime.GOMAXPROCS(0)
+	}
+	if r.procs > 0 {
+		n = r.procs
+	}
+	if r.calls == 0 {
+		r.calls = batch
 	}
 	r.workers = nil
 	for i := range n {
@@ -61,8 +66,8 @@ func (r *row) open() error {
 	}
 	for range 4 { // warms pools, and proves that the row does what it says
 		for _, w := range r.workers {
-			w.load()
-			for i := range batch {
+			w.load(r.calls)
+			for i := range r.calls {
 				w.call(i)
 			}
 			if err := w.check(); err != nil {
@@ -74,7 +79,7 @@ func (r *row) open() error {
 }
 
 // sample is what one round found out about a row, a call.
-type sample struct{ nanoseconds, allocs, bytes float64 }
+type sample struct{ nanoseconds, allocs, bytes, waited float64 }
 
 // add is one slice of a round: calls for at least this long, after a collection,
 // so that each side pays for its own garbage.
@@ -82,15 +87,20 @@ func (r *row) add(total *tally, d time.Duration) error {
 	var before, after runtime.MemStats
 	var took time.Duration
 	var ops uint64
+	if r.procs > 0 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(r.procs))
+	}
 	runtime.GC()
 	for took < d {
 		for _, w := range r.workers {
-			w.load()
+			w.load(r.calls)
 		}
+		waited := waitedForLocks()
 		runtime.ReadMemStats(&before)
 		took += r.once()
 		runtime.ReadMemStats(&after)
-		ops += uint64(batch * len(r.workers))
+		total.waited += waitedForLocks() - waited
+		ops += uint64(r.calls * len(r.workers))
 		total.allocs += after.Mallocs - before.Mallocs
 		total.bytes += after.TotalAlloc - before.TotalAlloc
 		for _, w := range r.workers {
@@ -111,12 +121,21 @@ func (r *row) add(total *tally, d time.Duration) error {
 type tally struct {
 	took               time.Duration
 	ops, allocs, bytes uint64
+	waited             time.Duration
 	least              float64
+}
+
+// waitedForLocks is how long goroutines have waited for locks since the process
+// began, all together.
+func waitedForLocks() time.Duration {
+	s := []metrics.Sample{{Name: "/sync/mutex/wait/total:seconds"}}
+	metrics.Read(s)
+	return time.Duration(s[0].Value.Float64() * 1e9)
 }
 
 func (t *tally) sample() sample {
 	n := float64(t.ops)
-	return sample{float64(t.took.Nanoseconds()) / n, float64(t.allocs) / n, float64(t.bytes) / n}
+	return sample{float64(t.took.Nanoseconds()) / n, float64(t.allocs) / n, float64(t.bytes) / n, float64(t.waited) / n}
 }
 
 // round measures a row for this long, in turns with the row that it is compared
@@ -137,7 +156,7 @@ func (r *row) once() time.Duration {
 	if !r.parallel {
 		w := r.workers[0]
 		start := time.Now()
-		for i := range batch {
+		for i := range r.calls {
 			w.call(i)
 		}
 		return time.Since(start)
@@ -147,7 +166,7 @@ func (r *row) once() time.Duration {
 	for _, w := range r.workers {
 		end.Go(func() {
 			begin.Wait()
-			for i := range batch {
+			for i := range r.calls {
 				w.call(i)
 			}
 		})
@@ -209,6 +228,7 @@ type httpWorker struct {
 	handler http.Handler
 	want    answer
 	next    func() *message
+	loaded  int
 	calls   [batch]struct {
 		r    http.Request
 		body body
@@ -234,8 +254,9 @@ func newHTTPWorker(h http.Handler, want answer, next func() *message) *httpWorke
 	return w
 }
 
-func (w *httpWorker) load() {
-	for i := range w.calls {
+func (w *httpWorker) load(calls int) {
+	w.loaded = calls
+	for i := range calls {
 		c := &w.calls[i]
 		m := w.next()
 		c.body.Reset(m.body)
@@ -254,7 +275,7 @@ func (w *httpWorker) call(i int) {
 }
 
 func (w *httpWorker) check() error {
-	for i := range w.calls {
+	for i := range w.loaded {
 		if got := &w.calls[i].w; got.status != w.want.status || string(got.body) != w.want.body {
 			return fmt.Errorf("answered %d %q, want %d %q", got.status, got.body, w.want.status, w.want.body)
 		}
@@ -273,7 +294,7 @@ type funcWorker struct {
 	calls  int
 }
 
-func (w *funcWorker) load() { w.sign() }
+func (w *funcWorker) load(int) { w.sign() }
 
 func (w *funcWorker) call(i int) {
 	w.calls++

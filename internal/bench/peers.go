@@ -207,7 +207,7 @@ func newPaddle(int, int) (worker, error) {
 			m.body = changed(m.body)
 		}
 		one := newHTTPWorker(h, answer{http.StatusOK, ""}, same(m))
-		one.load()
+		one.load(batch)
 		for i := range batch {
 			one.call(i)
 		}

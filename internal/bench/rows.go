@@ -79,21 +79,30 @@ func withLimiter(charge ratelimit.Charge, usedUp bool) change {
 	}
 }
 
-// withFullStore has the default room, all of it taken.
-func withFullStore(o *middleware.Options) error {
-	store := memstore.New(0)
-	for i := range memstore.DefaultEvents {
-		id := fmt.Sprintf("ptop::full:%d", i)
-		c, err := store.Claim(context.Background(), id, "", middleware.DefaultDeadline)
-		if err != nil {
-			return err
-		}
-		if err := store.Commit(context.Background(), id, c.Token); err != nil {
-			return err
-		}
+// withRoom has an empty store for so many events.
+func withRoom(events int) change {
+	return func(o *middleware.Options) error {
+		o.Store = memstore.New(events)
+		return nil
 	}
-	o.Store = store
-	return nil
+}
+
+// withRemembered has a store for so many events that is full.
+func withRemembered(events int) change {
+	return func(o *middleware.Options) error {
+		o.Store = memstore.New(events)
+		for i := range events {
+			id := fmt.Sprintf("ptop::full:%d", i)
+			c, err := o.Store.Claim(context.Background(), id, "", middleware.DefaultDeadline)
+			if err != nil {
+				return err
+			}
+			if err := o.Store.Commit(context.Background(), id, c.Token); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 func (k *kit) changed(changes []change) (middleware.Options, error) {
@@ -106,42 +115,67 @@ func (k *kit) changed(changes []change) (middleware.Options, error) {
 	return o, nil
 }
 
+// The configurations of payack's receivers, and handlers of them that settle nothing.
+
+func (k *kit) ptopConfig(schemes []payack.Scheme, changes ...change) (c middleware.PtopConfig, err error) {
+	c = middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), Schemes: schemes, ConfirmInCallback: true}
+	c.Options, err = k.changed(changes)
+	return c, err
+}
+
 func (k *kit) ptopHandler(schemes []payack.Scheme, changes ...change) (http.Handler, error) {
-	o, err := k.changed(changes)
+	c, err := k.ptopConfig(schemes, changes...)
 	if err != nil {
 		return nil, err
 	}
-	return handlers.NewPtop(middleware.PtopConfig{
-		SigningKeys: payack.Secrets(ptopKey), Schemes: schemes, ConfirmInCallback: true, Options: o,
-	}, func(_ context.Context, ev *payack.PtopEvent) error { return settled(ev.OrderID) })
+	return ptopOf(c)
+}
+
+func ptopOf(c middleware.PtopConfig) (http.Handler, error) {
+	return handlers.NewPtop(c, func(_ context.Context, ev *payack.PtopEvent) error { return settled(ev.OrderID) })
+}
+
+func (k *kit) ptsConfig(numbers []payack.Scheme, changes ...change) (c middleware.PTSConfig, err error) {
+	c = middleware.PTSConfig{Safecode: payack.NewSecret(ptsSafecode), PublicKeys: []string{k.publicPEM}, Numbers: numbers}
+	c.Options, err = k.changed(changes)
+	return c, err
 }
 
 func (k *kit) ptsHandler(numbers []payack.Scheme, changes ...change) (http.Handler, error) {
-	o, err := k.changed(changes)
+	c, err := k.ptsConfig(numbers, changes...)
 	if err != nil {
 		return nil, err
 	}
-	return handlers.NewPTS(middleware.PTSConfig{
-		Safecode: payack.NewSecret(ptsSafecode), PublicKeys: []string{k.publicPEM}, Numbers: numbers, Options: o,
-	}, func(_ context.Context, ev *payack.PTSEvent) error { return settled(ev.OrderID) })
+	return ptsOf(c)
 }
 
-// payatomHandler compares each order with what the merchant expects, or leaves
-// that to the callback.
-func (k *kit) payatomHandler(expect bool, numbers []payack.Scheme, changes ...change) (http.Handler, error) {
-	o, err := k.changed(changes)
-	if err != nil {
-		return nil, err
-	}
-	c := middleware.PayatomConfig{
-		SecretKeys: payack.Secrets(payatomSecret), Numbers: numbers, ExpectInCallback: !expect, Options: o,
-	}
+func ptsOf(c middleware.PTSConfig) (http.Handler, error) {
+	return handlers.NewPTS(c, func(_ context.Context, ev *payack.PTSEvent) error { return settled(ev.OrderID) })
+}
+
+// payatomConfig compares each order with what the merchant expects, or leaves that
+// to the callback.
+func (k *kit) payatomConfig(expect bool, numbers []payack.Scheme, changes ...change) (c middleware.PayatomConfig, err error) {
+	c = middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomSecret), Numbers: numbers, ExpectInCallback: !expect}
 	if expect {
 		ordered := payack.NewAmount(payatomAmount)
 		c.Expect = func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
 			return payack.Expectation{Found: true, Amount: ordered}, nil
 		}
 	}
+	c.Options, err = k.changed(changes)
+	return c, err
+}
+
+func (k *kit) payatomHandler(expect bool, numbers []payack.Scheme, changes ...change) (http.Handler, error) {
+	c, err := k.payatomConfig(expect, numbers, changes...)
+	if err != nil {
+		return nil, err
+	}
+	return payatomOf(c)
+}
+
+func payatomOf(c middleware.PayatomConfig) (http.Handler, error) {
 	return handlers.NewPayatom(c, func(_ context.Context, ev *payack.PayatomEvent) error { return settled(ev.OrderID) })
 }
 
@@ -185,6 +219,12 @@ func refused(build func() (http.Handler, error), want answer, one func() (messag
 	}
 }
 
+// The schemes that rows pin.
+var (
+	header  = []payack.Scheme{payack.SchemeHeader}
+	literal = []payack.Scheme{payack.SchemeLiteral}
+)
+
 // Names of rows that others are compared with.
 const (
 	rowFloor      = "floor"
@@ -201,7 +241,8 @@ func (k *kit) rows() []*row {
 	rows = append(rows, k.payatomRows()...)
 	rows = append(rows, k.aloneRows()...)
 	rows = append(rows, k.peerRows()...)
-	return append(rows, k.parallelRows()...)
+	rows = append(rows, k.parallelRows()...)
+	return append(rows, k.growthRows()...)
 }
 
 type (
@@ -212,7 +253,6 @@ type (
 
 func (k *kit) ptopRows() []*row {
 	const g = "ptop"
-	header := []payack.Scheme{payack.SchemeHeader}
 	ring := func(s payack.Scheme) list { return func() ([]message, error) { return k.ptop(s) } }
 	with := func(schemes []payack.Scheme, c ...change) build {
 		return func() (http.Handler, error) { return k.ptopHandler(schemes, c...) }
@@ -236,7 +276,7 @@ func (k *kit) ptopRows() []*row {
 		{group: g, name: rowSlog, base: g + "/" + rowPinned, worker: served(with(header, withSlog), ptopAccepted, genuine)},
 		{group: g, name: "payack, limiter on, failures pay", base: g + "/" + rowPinned, worker: served(with(header, withLimiter(ratelimit.ChargeFailures, false)), ptopAccepted, genuine)},
 		{group: g, name: "payack, limiter on, all pay", base: g + "/" + rowPinned, worker: served(with(header, withLimiter(ratelimit.ChargeAll, false)), ptopAccepted, genuine)},
-		{group: g, name: "payack, store full of 100,000", base: g + "/" + rowPinned, worker: k.fullStore()},
+		{group: g, name: "payack, store full of 100,000", base: g + "/" + rowPinned, worker: k.remembering(memstore.DefaultEvents)},
 		{group: g, name: "refused: over the rate", base: g + "/" + rowPinned, worker: refused(with(header, withLimiter(ratelimit.ChargeAll, true)), ptopRate, bad(first))},
 		{group: g, name: "refused: oversized by Content-Length", base: g + "/" + rowPinned, worker: refused(with(header), ptopTooLarge, bad(oversized))},
 		{group: g, name: "rejected: no signature", base: g + "/" + rowPinned, worker: refused(with(header), ptopRejected, bad(unsigned))},
@@ -247,10 +287,11 @@ func (k *kit) ptopRows() []*row {
 
 func first(ring []message) message { return ring[0] }
 
-// fullStore sends another event each time, for as long as it runs.
-func (k *kit) fullStore() func(i, n int) (worker, error) {
+// remembering sends another event each time, for as long as it runs, to a store that
+// is full of so many.
+func (k *kit) remembering(events int) func(i, n int) (worker, error) {
 	return func(int, int) (worker, error) {
-		h, err := k.ptopHandler([]payack.Scheme{payack.SchemeHeader}, withFullStore)
+		h, err := k.ptopHandler(header, withRemembered(events))
 		if err != nil {
 			return nil, err
 		}
@@ -268,7 +309,6 @@ func (k *kit) fullStore() func(i, n int) (worker, error) {
 
 func (k *kit) ptsRows() []*row {
 	const g = "pts"
-	literal := []payack.Scheme{payack.SchemeLiteral}
 	flat := func(s payack.Scheme) list { return func() ([]message, error) { return k.ptsFlat(s) } }
 	sealed := func(s payack.Scheme) list { return func() ([]message, error) { return k.ptsSealed(s) } }
 	with := func(numbers []payack.Scheme, c ...change) build {
@@ -315,7 +355,6 @@ func (k *kit) ptsRows() []*row {
 
 func (k *kit) payatomRows() []*row {
 	const g = "payatom"
-	literal := []payack.Scheme{payack.SchemeLiteral}
 	ring := func(s payack.Scheme) list { return func() ([]message, error) { return k.payatom(s) } }
 	with := func(expect bool, numbers []payack.Scheme, c ...change) build {
 		return func() (http.Handler, error) { return k.payatomHandler(expect, numbers, c...) }
@@ -359,18 +398,18 @@ func (k *kit) payatomRows() []*row {
 
 func (k *kit) parallelRows() []*row {
 	const g = "parallel"
-	pts := func() (http.Handler, error) { return k.ptsHandler([]payack.Scheme{payack.SchemeLiteral}) }
-	ptop := func() (http.Handler, error) { return k.ptopHandler([]payack.Scheme{payack.SchemeHeader}) }
-	payatom := func() (http.Handler, error) { return k.payatomHandler(true, []payack.Scheme{payack.SchemeLiteral}) }
+	pts := func() (http.Handler, error) { return k.ptsHandler(literal) }
+	ptop := func() (http.Handler, error) { return k.ptopHandler(header) }
+	payatom := func() (http.Handler, error) { return k.payatomHandler(true, literal) }
 	floorSealed := func() (http.Handler, error) { return k.floorPTS(true) }
 	ptopRing := func() ([]message, error) { return k.ptop(payack.SchemeHeader) }
 	ptsRing := func() ([]message, error) { return k.ptsSealed(payack.SchemeLiteral) }
 	payatomRing := func() ([]message, error) { return k.payatom(payack.SchemeLiteral) }
 	spent := withLimiter(ratelimit.ChargeAll, true)
-	ptopSpent := func() (http.Handler, error) { return k.ptopHandler([]payack.Scheme{payack.SchemeHeader}, spent) }
-	ptsSpent := func() (http.Handler, error) { return k.ptsHandler([]payack.Scheme{payack.SchemeLiteral}, spent) }
+	ptopSpent := func() (http.Handler, error) { return k.ptopHandler(header, spent) }
+	ptsSpent := func() (http.Handler, error) { return k.ptsHandler(literal, spent) }
 	payatomSpent := func() (http.Handler, error) {
-		return k.payatomHandler(true, []payack.Scheme{payack.SchemeLiteral}, spent)
+		return k.payatomHandler(true, literal, spent)
 	}
 	return []*row{
 		{group: g, name: "ptop floor", parallel: true, worker: served(k.floorPtop, ptopAccepted, ptopRing)},

@@ -19,7 +19,7 @@ func again(runs int, args []string) ([]outcome, error) {
 	var outcomes []outcome
 	for i := range runs {
 		fmt.Fprintf(os.Stderr, "run %d of %d\n", i+1, runs)
-		cmd := exec.Command(self, append(slices.Clone(args), "-runs", "1", "-figures")...)
+		cmd := exec.Command(self, append(slices.Clone(args), "-runs", "1", "-figures", "-save", "", "-write", "")...)
 		cmd.Stderr = os.Stderr
 		printed, err := cmd.Output()
 		if err != nil {
@@ -32,4 +32,24 @@ func again(runs int, args []string) ([]outcome, error) {
 		outcomes = append(outcomes, o)
 	}
 	return outcomes, nil
+}
+
+// save keeps the figures of all runs in a file.
+func save(file string, runs []outcome) error {
+	text, err := json.MarshalIndent(runs, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, text, 0o644)
+}
+
+func saved(file string) (runs []outcome, err error) {
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, &runs)
+	}
+	if err == nil && len(runs) == 0 {
+		err = fmt.Errorf("%s has no figures", file)
+	}
+	return runs, err
 }

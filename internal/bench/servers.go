@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,24 +16,52 @@ import (
 	"time"
 
 	"github.com/payack/payack"
-	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/handlers"
 	"github.com/payack/payack/store/memstore"
 )
 
-// Real servers on the loopback interface, with payack in front of a trivial
-// handler and without it. The client shares the processors with the server, so
-// there are two: one that costs as little as a client can, and net/http's.
+// Real servers on the loopback interface: with a trivial handler, with the floor,
+// and with payack. The client shares the processors with the server, so there are
+// two: one that costs as little as a client can, and net/http's.
 
 const (
 	connections = 32
-	loadRounds  = 7
+	loadRounds  = 12
 )
 
+// sides are what a server can have for its handler.
+var sides = [...]string{"trivial", "floor", "payack"}
+
 // trivial reads the body and answers.
-var trivial = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body)
-	w.WriteHeader(http.StatusOK)
-})
+func trivial(a answer, wait func()) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		wait()
+		w.WriteHeader(a.status)
+		_, _ = io.WriteString(w, a.body)
+	})
+}
+
+// provider is one whose callbacks servers are sent.
+type provider struct {
+	name         string
+	clients      []client
+	accepted     answer
+	ring         list
+	floor, whole build
+}
+
+func (k *kit) providers() []provider {
+	ptop := func() ([]message, error) { return k.ptop(payack.SchemeHeader) }
+	pts := func() ([]message, error) { return k.ptsSealed(payack.SchemeLiteral) }
+	payatom := func() ([]message, error) { return k.payatom(payack.SchemeLiteral) }
+	lean := clients[:1]
+	return []provider{
+		{"ptop", clients, ptopAccepted, ptop, k.floorPtop, func() (http.Handler, error) { return k.ptopHandler(header) }},
+		{"pts", lean, ptsAccepted, pts, func() (http.Handler, error) { return k.floorPTS(true) }, func() (http.Handler, error) { return k.ptsHandler(literal) }},
+		{"payatom", lean, payatomAccepted, payatom, k.floorPayatom, func() (http.Handler, error) { return k.payatomHandler(true, literal) }},
+	}
+}
 
 // server is up until it is closed.
 type server struct {
@@ -73,12 +102,17 @@ type client struct {
 	name string
 	// dial returns a function that sends the i-th request and reads the answer,
 	// and one that hangs up.
-	dial func(addr string, requests [][]byte, ring []message) (send func(i int) error, hangUp func(), err error)
+	dial func(addr string, requests [][]byte, ring []message, want answer) (send func(i int) error, hangUp func(), err error)
 }
 
-var clients = []client{{"lean client", dialLean}, {"net/http client", dialHTTP}}
+const (
+	leanClient = "lean client"
+	netClient  = "net/http client"
+)
 
-func dialLean(addr string, requests [][]byte, _ []message) (func(int) error, func(), error) {
+var clients = []client{{leanClient, dialLean}, {netClient, dialHTTP}}
+
+func dialLean(addr string, requests [][]byte, _ []message, want answer) (func(int) error, func(), error) {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		return nil, nil, err
@@ -91,27 +125,40 @@ func dialLean(addr string, requests [][]byte, _ []message) (func(int) error, fun
 		if _, err := c.Write(requests[i]); err != nil {
 			return err
 		}
-		return readOK(in)
+		return readAnswer(in, want)
 	}, func() { c.Close() }, nil
 }
 
-// readOK reads an answer without a body.
-func readOK(in *bufio.Reader) error {
-	line, err := in.ReadSlice('\n')
+// readAnswer reads an answer that must be this one.
+func readAnswer(in *bufio.Reader, want answer) error {
+	status, err := in.ReadSlice('\n')
 	if err != nil {
 		return err
 	}
-	if !bytes.HasPrefix(line, []byte("HTTP/1.1 200")) {
-		return fmt.Errorf("answered %q", line)
+	if !bytes.HasPrefix(status, []byte("HTTP/1.1 200")) || want.status != http.StatusOK {
+		return fmt.Errorf("answered %q", status)
 	}
 	for {
-		if line, err = in.ReadSlice('\n'); err != nil || len(line) <= 2 {
+		line, err := in.ReadSlice('\n')
+		if err != nil {
 			return err
 		}
+		if len(line) <= 2 {
+			break
+		}
 	}
+	var room [128]byte
+	got := room[:len(want.body)]
+	if _, err := io.ReadFull(in, got); err != nil {
+		return err
+	}
+	if string(got) != want.body {
+		return fmt.Errorf("answered %q", got)
+	}
+	return nil
 }
 
-func dialHTTP(addr string, _ [][]byte, ring []message) (func(int) error, func(), error) {
+func dialHTTP(addr string, _ [][]byte, ring []message, want answer) (func(int) error, func(), error) {
 	t := &http.Transport{MaxIdleConnsPerHost: 1}
 	c := &http.Client{Transport: t, Timeout: 10 * time.Second}
 	return func(i int) error {
@@ -125,11 +172,12 @@ func dialHTTP(addr string, _ [][]byte, ring []message) (func(int) error, func(),
 			return err
 		}
 		defer res.Body.Close()
-		if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		got, err := io.ReadAll(res.Body)
+		if err != nil {
 			return err
 		}
-		if res.StatusCode != http.StatusOK {
-			return errors.New("answered " + res.Status)
+		if res.StatusCode != want.status || string(got) != want.body {
+			return fmt.Errorf("answered %s %q", res.Status, got)
 		}
 		return nil
 	}, t.CloseIdleConnections, nil
@@ -148,7 +196,7 @@ func rendered(ring []message) [][]byte {
 	return out
 }
 
-func (c client) run(addr string, requests [][]byte, ring []message, d time.Duration) (load, error) {
+func (c client) run(addr string, requests [][]byte, ring []message, want answer, d time.Duration) (load, error) {
 	var wg sync.WaitGroup
 	times := make([][]time.Duration, connections)
 	failed := make([]error, connections)
@@ -156,7 +204,7 @@ func (c client) run(addr string, requests [][]byte, ring []message, d time.Durat
 	start := time.Now()
 	for n := range connections {
 		wg.Go(func() {
-			send, hangUp, err := c.dial(addr, requests, ring)
+			send, hangUp, err := c.dial(addr, requests, ring, want)
 			if err != nil {
 				failed[n] = err
 				return
@@ -181,109 +229,89 @@ func (c client) run(addr string, requests [][]byte, ring []message, d time.Durat
 	return load{float64(len(all)) / took.Seconds(), all[len(all)*99/100]}, nil
 }
 
-// receiver wraps a handler by Ptop's receiver, or returns it as it is.
-func (k *kit) receiver(wrap bool, store payack.Store, h http.Handler) (http.Handler, error) {
-	if !wrap {
-		return h, nil
-	}
-	o := k.options()
-	o.Store = store
-	rc, err := middleware.NewPtop(middleware.PtopConfig{
-		SigningKeys: payack.Secrets(ptopKey), Schemes: []payack.Scheme{payack.SchemeHeader},
-		ConfirmInCallback: true, Options: o,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return rc.Wrap(h), nil
-}
-
-func measureServers(out io.Writer, k *kit, s settings) error {
-	ring, err := k.ptop(payack.SchemeHeader)
-	if err != nil {
-		return err
-	}
-	requests := rendered(ring)
-	var servers [2]*server // without and with payack
-	for i := range servers {
-		h, err := k.receiver(i == 1, k.options().Store, trivial)
+// measureServers sends each server callbacks in turns, and holds requests in each.
+func (k *kit) measureServers(o outcome, s settings) error {
+	for _, p := range k.providers() {
+		ring, err := p.ring()
 		if err != nil {
 			return err
 		}
-		if servers[i], err = startServer(h); err != nil {
-			return err
+		builds := [...]build{func() (http.Handler, error) { return trivial(p.accepted, func() {}), nil }, p.floor, p.whole}
+		var servers [len(sides)]*server
+		for i := range servers {
+			h, err := builds[i]()
+			if err != nil {
+				return err
+			}
+			if servers[i], err = startServer(h); err != nil {
+				return err
+			}
+			defer servers[i].close() //nolint:errcheck // nothing is lost
 		}
-		defer servers[i].close() //nolint:errcheck // nothing is lost
-	}
-	fmt.Fprintf(out, "| server under load, %d connections | ratio | with payack | without |\n|---|--:|--:|--:|\n", connections)
-	for _, c := range clients {
-		var loads [2][]load
-		for round := range min(s.rounds, loadRounds) {
-			for _, i := range [][2]int{{0, 1}, {1, 0}}[round%2] {
-				runtime.GC()
-				l, err := c.run(servers[i].addr, requests, ring, s.load)
-				if err != nil {
-					return fmt.Errorf("%s: %w", c.name, err)
+		requests := rendered(ring)
+		for _, c := range p.clients {
+			var best, p99 [len(sides)][]float64
+			for round := range min(s.rounds, loadRounds) {
+				for turn := range servers {
+					i := (round + turn) % len(servers) // each goes first at times
+					runtime.GC()
+					l, err := c.run(servers[i].addr, requests, ring, p.accepted, s.load)
+					if err != nil {
+						return fmt.Errorf("%s, %s, %s: %w", p.name, c.name, sides[i], err)
+					}
+					best[i], p99[i] = append(best[i], l.perSecond), append(p99[i], float64(l.p99)/1e6)
 				}
-				loads[i] = append(loads[i], l)
+			}
+			for i, side := range sides {
+				name := serverName(p.name, c.name, side)
+				o.Values[name+"per second"], o.Values[name+"p99"] = slices.Max(best[i]), median(p99[i])
 			}
 		}
-		perSecond := func(l load) float64 { return l.perSecond }
-		p99 := func(l load) float64 { return float64(l.p99) / 1e6 }
-		fmt.Fprintf(out, "| requests per second, %s | %.2f | %.0f | %.0f |\n", c.name, beside(loads, perSecond), middle(loads[1], perSecond), middle(loads[0], perSecond))
-		fmt.Fprintf(out, "| 99th percentile, %s | %.2f | %.1f ms | %.1f ms |\n", c.name, beside(loads, p99), middle(loads[1], p99), middle(loads[0], p99))
 	}
-	return k.measureMemory(out)
+	return k.measureMemory(o)
 }
 
-func middle(loads []load, figure func(load) float64) float64 {
-	var values []float64
-	for _, l := range loads {
-		values = append(values, figure(l))
-	}
-	return median(values)
-}
-
-// beside is the median over the rounds of with beside without payack.
-func beside(loads [2][]load, figure func(load) float64) float64 {
-	var values []float64
-	for i := range loads[0] {
-		values = append(values, figure(loads[1][i])/figure(loads[0][i]))
-	}
-	return median(values)
+func serverName(provider, client, side string) string {
+	return "server/" + provider + ", " + client + "/" + side + "/"
 }
 
 // concurrent is how many requests are held at the same time.
 const concurrent = 1000
 
-// measureMemory holds requests in the handler until all have arrived, and looks
-// at what they take.
-func (k *kit) measureMemory(out io.Writer) error {
-	fmt.Fprintf(out, "\n| %d requests at the same time | with payack | without | payack's share |\n|---|--:|--:|--:|\n", concurrent)
-	var heap, stack [2]float64
-	for i := range 2 {
-		var err error
-		if heap[i], stack[i], err = k.held(i == 1); err != nil {
-			return fmt.Errorf("%d requests at the same time: %w", concurrent, err)
+// measureMemory holds requests in the merchant's function until all have arrived,
+// and looks at what they take.
+func (k *kit) measureMemory(o outcome) error {
+	for i, build := range [...]func(wait func()) (http.Handler, error){
+		func(wait func()) (http.Handler, error) { return trivial(ptopAccepted, wait), nil },
+		func(wait func()) (http.Handler, error) {
+			return floorPtop([]byte(ptopKey), func(context.Context, *floorPtopEvent) error { wait(); return nil }), nil
+		},
+		func(wait func()) (http.Handler, error) {
+			c, err := k.ptopConfig(header, withRoom(memstore.DefaultEvents))
+			if err != nil {
+				return nil, err
+			}
+			return handlers.NewPtop(c, func(context.Context, *payack.PtopEvent) error { wait(); return nil })
+		},
+	} {
+		heap, stack, err := held(build)
+		if err != nil {
+			return fmt.Errorf("%d requests at the same time, %s: %w", concurrent, sides[i], err)
 		}
-	}
-	for _, f := range []struct {
-		name  string
-		bytes [2]float64
-	}{{"heap of each, connection included", heap}, {"stack of each", stack}} {
-		fmt.Fprintf(out, "| %s | %.1f KiB | %.1f KiB | %.1f KiB |\n", f.name, f.bytes[1]/1024, f.bytes[0]/1024, (f.bytes[1]-f.bytes[0])/1024)
+		o.Values[memoryName("heap", sides[i])], o.Values[memoryName("stack", sides[i])] = heap, stack
+		o.Values[memoryName("together", sides[i])] = heap + stack
 	}
 	return nil
 }
 
-func (k *kit) held(wrap bool) (heap, stack float64, err error) {
+func memoryName(what, side string) string { return "memory/" + what + "/" + side }
+
+func held(build func(wait func()) (http.Handler, error)) (heap, stack float64, err error) {
 	arrived, release := make(chan struct{}, concurrent), make(chan struct{})
-	h, err := k.receiver(wrap, memstore.New(0), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
+	h, err := build(func() {
 		arrived <- struct{}{}
 		<-release
-		w.WriteHeader(http.StatusOK)
-	}))
+	})
 	if err != nil {
 		return 0, 0, err
 	}
@@ -324,7 +352,7 @@ func (k *kit) held(wrap bool) (heap, stack float64, err error) {
 		if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 			return 0, 0, err
 		}
-		if err := readOK(bufio.NewReader(c)); err != nil {
+		if err := readAnswer(bufio.NewReader(c), ptopAccepted); err != nil {
 			return 0, 0, err
 		}
 	}

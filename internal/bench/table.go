@@ -1,38 +1,164 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
-	"io"
+	"math"
+	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 )
 
-// report prints the table and how it stands to the targets, as Markdown.
-func report(out io.Writer, s settings, rows []*row, runs []outcome) {
-	environment(out, s)
-	fmt.Fprintln(out, "| row | bytes | ratio | median of ratios | compared with | time | allocations | allocated bytes |")
-	fmt.Fprintln(out, "|---|--:|--:|--:|---|--:|--:|--:|")
+func nanoseconds(f figures) float64 { return f.Nanoseconds }
+
+// rowTable is of the rows that are measured with all the others.
+func rowTable(rows []*row, runs []outcome) string {
+	t := newTable("row", "bytes", "ratio", "median of ratios", "compared with", "time", "allocations", "allocated bytes")
 	group := ""
 	for _, r := range rows {
+		if r.series != "" || !r.measured(runs) {
+			continue
+		}
 		if r.group != group {
 			group = r.group
-			fmt.Fprintf(out, "| **%s** | | | | | | | |\n", group)
+			t.add("**"+group+"**", "", "", "", "", "", "", "")
 		}
 		key := r.key()
-		compared := "| | | "
-		if r.base != "" {
-			compared = fmt.Sprintf("| %s | %s | %s ",
-				spread(across(runs, key, figures.Lowest)),
-				spread(across(runs, key, func(f figures) float64 { return f.Ratio })), strings.TrimPrefix(r.base, r.group+"/"))
-		}
-		fmt.Fprintf(out, "| %s | %d %s| %s | %.1f | %.0f |\n", r.name, r.size, compared,
-			microseconds(median(across(runs, key, func(f figures) float64 { return f.Nanoseconds }))),
-			median(across(runs, key, func(f figures) float64 { return f.Allocs })),
-			median(across(runs, key, func(f figures) float64 { return f.Bytes })))
+		middle := func(o outcome) (float64, bool) { f := o.Rows[key]; return f.Ratio, f.Base > 0 }
+		t.add(r.name, fmt.Sprint(runs[0].Rows[key].Size), spread(across(runs, ratio(key))), spread(across(runs, middle)), strings.TrimPrefix(r.base, r.group+"/"),
+			microseconds(median(across(runs, of(key, nanoseconds)))),
+			fmt.Sprintf("%.1f", median(across(runs, of(key, func(f figures) float64 { return f.Allocs })))),
+			fmt.Sprintf("%.0f", median(across(runs, of(key, func(f figures) float64 { return f.Bytes })))))
 	}
-	fmt.Fprintln(out)
-	targets(out, runs)
+	return t.String()
+}
+
+func (r *row) measured(runs []outcome) bool { _, ok := runs[0].Rows[r.key()]; return ok }
+
+// growthTable is of the series, each row beside the first of its series.
+func growthTable(rows []*row, runs []outcome) string {
+	t := newTable("row", "bytes", "ratio to the least", "time", "each further KiB", "waiting for locks")
+	group := ""
+	var before *row
+	for _, r := range rows {
+		if r.series == "" || !r.measured(runs) {
+			continue
+		}
+		if r.group != group {
+			group = r.group
+			t.add("**"+group+"**", "", "", "", "", "")
+		}
+		key := r.key()
+		further, waited := "", ""
+		if r.base != "" && group == "bodies" {
+			further = microseconds(median(across(runs, perKiB(before.key(), key))))
+		}
+		if r.parallel {
+			waited = microseconds(median(across(runs, of(key, func(f figures) float64 { return f.Waited }))))
+		}
+		t.add(r.name, fmt.Sprint(runs[0].Rows[key].Size), spread(across(runs, ratio(key))), microseconds(median(across(runs, of(key, nanoseconds)))), further, waited)
+		before = r
+	}
+	return t.String()
+}
+
+// perKiB is what a KiB more of body costs, in nanoseconds.
+func perKiB(smaller, larger string) reading {
+	return func(o outcome) (float64, bool) {
+		a, measured := o.Rows[smaller]
+		b, also := o.Rows[larger]
+		return (b.Least - a.Least) / float64(b.Size-a.Size) * 1024, measured && also && b.Size > a.Size
+	}
+}
+
+// lockTable says whose locks were waited for.
+func lockTable(runs []outcome) string {
+	t := newTable("at "+plural(mostCores, "processor")+", waiting because of", "share of all waiting")
+	var names []string
+	for _, run := range runs {
+		for name := range run.Values {
+			if strings.HasPrefix(name, "lock/") && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	share := func(name string) float64 { return median(across(runs, value(name))) }
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(strings.Compare(lockedProvider(a), lockedProvider(b)), cmp.Compare(share(b), share(a)), strings.Compare(a, b))
+	})
+	for _, name := range names {
+		_, function, _ := strings.Cut(strings.TrimPrefix(name, "lock/"), "/")
+		t.add(lockedProvider(name)+": `"+function+"`", fmt.Sprintf("%.0f %%", 100*share(name)))
+	}
+	return t.String()
+}
+
+// lockedProvider is the provider in the name of a lock's value.
+func lockedProvider(name string) string {
+	provider, _, _ := strings.Cut(strings.TrimPrefix(name, "lock/"), ",")
+	return provider
+}
+
+func serverTable(runs []outcome) string {
+	t := newTable("server under load, "+fmt.Sprint(connections)+" connections", "trivial", "floor", "payack", "payack beside the floor")
+	for _, p := range (&kit{}).providers() {
+		for _, c := range p.clients {
+			for _, what := range []string{"per second", "p99"} {
+				line := []string{p.name + ", " + c.name + ", requests a second"}
+				if what == "p99" {
+					line[0] = p.name + ", " + c.name + ", 99th percentile"
+				}
+				for _, side := range sides {
+					v := median(across(runs, value(serverName(p.name, c.name, side)+what)))
+					if what == "p99" {
+						line = append(line, fmt.Sprintf("%.1f ms", v))
+					} else {
+						line = append(line, count(v))
+					}
+				}
+				if ratios := across(runs, besideFloor(p.name, c.name, what)); len(ratios) > 0 {
+					t.add(append(line, spread(ratios))...)
+				}
+			}
+		}
+	}
+	return t.String()
+}
+
+func besideFloor(provider, client, what string) reading {
+	return quotient(value(serverName(provider, client, "payack")+what), value(serverName(provider, client, "floor")+what))
+}
+
+func memoryTable(runs []outcome) string {
+	t := newTable(plural(concurrent, "request")+" at the same time", "trivial", "floor", "payack", "payack beside trivial", "payack beside the floor")
+	for _, what := range []string{"heap", "stack", "together"} {
+		line := []string{what + " of each"}
+		for _, side := range sides {
+			line = append(line, fmt.Sprintf("%.1f KiB", median(across(runs, value(memoryName(what, side))))/1024))
+		}
+		for _, side := range sides[:2] {
+			line = append(line, spread(across(runs, quotient(value(memoryName(what, "payack")), value(memoryName(what, side))))))
+		}
+		if line[4] != "" {
+			t.add(line...)
+		}
+	}
+	return t.String()
+}
+
+// count shows a number with its thousands apart, rounded to three digits.
+func count(v float64) string {
+	step := 1.0
+	for v/step >= 1000 {
+		step *= 10
+	}
+	text := fmt.Sprintf("%.0f", math.Round(v/step)*step)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }
 
 // spread shows the median of the runs, and the least and the largest beside it.
@@ -54,12 +180,12 @@ func microseconds(ns float64) string {
 	return fmt.Sprintf("%.1f µs", ns/1000)
 }
 
-func environment(out io.Writer, s settings) {
-	fmt.Fprintf(out, "%s, %s/%s, %d processors; %d runs of %d rounds of %v for each row.\n\n",
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), s.runs, s.rounds, s.each)
+func environment(s settings, runs int) string {
+	text := fmt.Sprintf("%s, %s, %s/%s, %d processors. %d runs of %d rounds of %v for each row.\n",
+		runtime.Version(), processor(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), runs, s.rounds, s.each)
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return
+		return text
 	}
 	var versions []string
 	for _, m := range info.Deps {
@@ -70,117 +196,17 @@ func environment(out io.Writer, s settings) {
 		}
 	}
 	if len(versions) > 0 {
-		fmt.Fprintf(out, "%s.\n\n", strings.Join(versions, ", "))
+		text += strings.Join(versions, ", ") + ".\n"
 	}
+	return text
 }
 
-// goal is a bound that a figure must keep in each run.
-type goal struct {
-	what  string
-	limit float64
-	unit  string
-	// value returns the figure of one run, and whether it was measured.
-	value func(outcome) (float64, bool)
-}
-
-const (
-	ptopPinned    = "ptop/" + rowPinned
-	sealedPinned  = "pts/" + rowPinned + ", sealed"
-	plainPinned   = "pts/" + rowPinned + ", plain"
-	payatomPinned = "payatom/" + rowPinned
-	rejectedMAC   = "/rejected: wrong MAC"
-)
-
-var goals = []goal{
-	{"Ptop beside its floor", 1.45, "×", ratio(ptopPinned)},
-	{"Payatom beside its floor", 1.45, "×", ratio(payatomPinned)},
-	{"PTS, sealed, beside its floor", 1.05, "×", ratio(sealedPinned)},
-	{"PTS, plain, beside its floor", 1.05, "×", ratio(plainPinned)},
-	{"what slog adds to Ptop, beside slog alone", 1.2, "×", slogAdds("ptop")},
-	{"what slog adds to PTS, beside slog alone", 1.2, "×", slogAdds("pts")},
-	{"what slog adds to Payatom, beside slog alone", 1.2, "×", slogAdds("payatom")},
-	{"what otelpayack, with the SDK, adds to Ptop", 1, " µs", added("ptop/payack, with otelpayack, with the SDK")},
-	{"what otelpayack, with the SDK, adds to PTS", 1, " µs", added("pts/payack, with otelpayack, with the SDK")},
-	{"what otelpayack, with the SDK, adds to Payatom", 1, " µs", added("payatom/payack, with otelpayack, with the SDK")},
-	{"Ptop with a wrong MAC, beside the floor's", 1.4, "×", ratio("ptop" + rejectedMAC)},
-	{"Payatom with a wrong MAC, beside the floor's", 1.4, "×", ratio("payatom" + rejectedMAC)},
-	{"Ptop over the rate, beside a bare limiter's handler or 0.6 µs", 1.5, "×", overRate("ptop")},
-	{"PTS over the rate, beside a bare limiter's handler or 0.6 µs", 1.5, "×", overRate("pts")},
-	{"Payatom over the rate, beside a bare limiter's handler or 0.6 µs", 1.5, "×", overRate("payatom")},
-	{"Ptop beside stripe-go", 0.4, "×", inverse("peer/stripe-go ConstructEvent")},
-	{"PTS, sealed, beside wechatpay-go", 0.7, "×", inverse("peer/wechatpay-go ParseNotifyRequest")},
-	{"allocations, Ptop accepted", 4, "", allocations(ptopPinned)},
-	{"allocations, Payatom accepted", 6, "", allocations(payatomPinned)},
-	{"allocations, PTS sealed accepted", 16, "", allocations(sealedPinned)},
-	{"allocations, PTS plain accepted", 14, "", allocations(plainPinned)},
-	{"allocations, Ptop over the rate", 2, "", allocations("ptop/refused: over the rate")},
-	{"allocations, PTS over the rate", 2, "", allocations("pts/refused: over the rate")},
-	{"allocations, Payatom over the rate", 2, "", allocations("payatom/refused: over the rate")},
-	{"allocations, Ptop oversized", 2, "", allocations("ptop/refused: oversized by Content-Length")},
-	{"allocations, PTS oversized", 2, "", allocations("pts/refused: oversized by Content-Length")},
-	{"allocations, Payatom oversized", 2, "", allocations("payatom/refused: oversized by Content-Length")},
-}
-
-func ratio(key string) func(outcome) (float64, bool) {
-	return func(o outcome) (float64, bool) { f := o[key]; return f.Lowest(), f.Base > 0 }
-}
-
-// inverse is for a row that is compared with payack's.
-func inverse(key string) func(outcome) (float64, bool) {
-	return func(o outcome) (float64, bool) { f := o[key]; return 1 / f.Lowest(), f.Base > 0 }
-}
-
-// slogAdds is what a receiver with slog takes longer, beside what slog alone takes
-// for the same attributes.
-func slogAdds(group string) func(outcome) (float64, bool) {
-	return func(o outcome) (float64, bool) {
-		with, alone := o[group+"/"+rowSlog], o["alone/slog"]
-		return with.Added() / alone.Least, with.Base > 0 && alone.Least > 0
+// processor is its name, where the system tells.
+func processor() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if _, name, found := strings.Cut(string(text), "model name\t: "); err == nil && found {
+		name, _, _ = strings.Cut(name, "\n")
+		return strings.TrimSpace(name)
 	}
-}
-
-// added is what a row takes longer than its base, in microseconds.
-func added(key string) func(outcome) (float64, bool) {
-	return func(o outcome) (float64, bool) { f := o[key]; return f.Added() / 1000, f.Base > 0 }
-}
-
-// overRate is beside a bare handler with a limiter, or beside 0.6 µs where that is
-// more.
-func overRate(group string) func(outcome) (float64, bool) {
-	return func(o outcome) (float64, bool) {
-		refused, ok := o[group+"/refused: over the rate"]
-		bare, also := o["alone/x/time/rate over the rate"]
-		return refused.Least / max(bare.Least, 600/1.5), ok && also
-	}
-}
-
-func allocations(key string) func(outcome) (float64, bool) {
-	return func(o outcome) (float64, bool) { f, ok := o[key]; return f.Allocs, ok }
-}
-
-// targets shows each bound beside the worst of the runs.
-func targets(out io.Writer, runs []outcome) {
-	fmt.Fprintln(out, "| target | at most | worst run | kept |")
-	fmt.Fprintln(out, "|---|--:|--:|---|")
-	for _, g := range goals {
-		worst, measured := 0.0, false
-		for _, run := range runs {
-			if value, ok := g.value(run); ok {
-				worst, measured = max(worst, value), true
-			}
-		}
-		if !measured {
-			continue
-		}
-		text, bound := fmt.Sprintf("%.2f%s", worst, g.unit), g.limit
-		if g.unit == "" { // a pool that was emptied costs a hundredth of an allocation now and then
-			text, bound = fmt.Sprintf("%.0f", worst), g.limit+0.5
-		}
-		kept := "yes"
-		if worst > bound {
-			kept = "**no**"
-		}
-		fmt.Fprintf(out, "| %s | %v%s | %s | %s |\n", g.what, g.limit, g.unit, text, kept)
-	}
-	fmt.Fprintln(out)
+	return "an unknown processor"
 }

@@ -2,43 +2,53 @@ package redisstore_test
 
 import (
 	"context"
-	"os"
+	"fmt"
 	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/testserver"
+	"github.com/payack/payack/internal/turns"
 	"github.com/payack/payack/store/redisstore"
-	"github.com/redis/go-redis/v9"
 )
 
-// BenchmarkEvent measures a claim and a commit, which are two round trips.
-func BenchmarkEvent(b *testing.B) {
-	url := os.Getenv("PAYACK_TEST_REDIS")
-	if url == "" {
-		b.Skip("needs the URL of a Redis in PAYACK_TEST_REDIS")
+// A claim and a commit, beside two bare commands of as many round trips:
+//
+//	go test -run - -bench . -benchtime 1x .
+func BenchmarkClaimAndCommit(b *testing.B) {
+	opts, err := redis.ParseURL(testserver.Redis(b).DSN)
+	require.NoError(b, err)
+	opts.PoolSize = 64
+	client := redis.NewClient(opts)
+	b.Cleanup(func() { client.Close() })
+	var ids atomic.Int64
+	for _, clients := range []int{1, 16, 64} {
+		b.Run(fmt.Sprint("Redis/", clients), func(b *testing.B) {
+			s := redisstore.NewPatient(opts, redisstore.Config{Prefix: freshPrefix()})
+			b.Cleanup(func() { s.Close() })
+			bare := freshPrefix()
+			turns.Compare(b, clients,
+				turns.Side{Name: "store", Do: func(ctx context.Context) error {
+					id := strconv.FormatInt(ids.Add(1), 10)
+					c, err := s.Claim(ctx, id, "f", lease)
+					if err != nil || c.State != payack.ClaimGranted {
+						return fmt.Errorf("%v: %w", c.State, err)
+					}
+					return s.Commit(ctx, id, c.Token)
+				}},
+				turns.Side{Name: "two_commands", Do: func(ctx context.Context) error {
+					key := bare + strconv.FormatInt(ids.Add(1), 10)
+					if err := client.SetNX(ctx, key, "claimed f", time.Minute).Err(); err != nil {
+						return err
+					}
+					return client.Set(ctx, key, "done f", time.Hour).Err()
+				}},
+			)
+		})
 	}
-	opts, err := redis.ParseURL(url)
-	if err != nil {
-		b.Fatal(err)
-	}
-	s := redisstore.NewPatient(opts, redisstore.Config{Prefix: freshPrefix()})
-	defer s.Close()
-	defer func() { _ = s.Advance(2 * redisstore.MinRetention) }()
-	var n atomic.Int64
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		ctx := context.Background()
-		for pb.Next() {
-			id := strconv.FormatInt(n.Add(1), 10)
-			c, err := s.Claim(ctx, id, "f", lease)
-			if err == nil && c.State == payack.ClaimGranted {
-				err = s.Commit(ctx, id, c.Token)
-			}
-			if err != nil {
-				b.Error(err)
-				return
-			}
-		}
-	})
 }

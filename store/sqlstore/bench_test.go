@@ -3,12 +3,9 @@ package sqlstore_test
 import (
 	"context"
 	"database/sql"
-	"flag"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,73 +13,26 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/turns"
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// The benchmarks compare rates within one run. The sides take turns, each round
-// lets every side work for a while, and a ratio is the median over the rounds.
-// The servers keep their data where temporary files are, which must be a disk.
+// The benchmarks compare rates in turns within one run. The servers keep their data
+// where temporary files are: let that be a disk.
 //
-//	go test -run - -bench . .
-
-const benchRound = 250 * time.Millisecond
-
-var benchRounds = flag.Int("rounds", 15, "of a benchmark's sides")
+//	go test -run - -bench . -benchtime 1x .
 
 var benchIDs atomic.Int64
 
-// side is one way to do the same work, once per call.
-type side struct {
-	name string
-	do   func(ctx context.Context, id string) error
+// side is one way to do the same work, once per call, for another event each time.
+func side(name string, do func(ctx context.Context, id string) error) turns.Side {
+	return turns.Side{Name: name, Do: func(ctx context.Context) error {
+		return do(ctx, fmt.Sprint("payatom:v1::ORD-", benchIDs.Add(1), ":Approved"))
+	}}
 }
 
-// inTurns runs the sides in turns from that many clients, and reports the rate of
-// the first side and its ratio to each other one.
-func inTurns(b *testing.B, clients int, sides ...side) {
-	rates := make([][]float64, len(sides))
-	for round := range *benchRounds + 1 {
-		for i := range sides {
-			i := (i + round) % len(sides) // so that each side goes first at times
-			var count atomic.Int64
-			var wg sync.WaitGroup
-			began := time.Now()
-			for range clients {
-				wg.Go(func() {
-					for time.Since(began) < benchRound {
-						if err := sides[i].do(b.Context(), fmt.Sprint("payatom:v1::ORD-", benchIDs.Add(1), ":Approved")); err != nil {
-							b.Error(sides[i].name, err)
-							return
-						}
-						count.Add(1)
-					}
-				})
-			}
-			wg.Wait()
-			if round > 0 { // the first round opens connections
-				rates[i] = append(rates[i], float64(count.Load())/time.Since(began).Seconds())
-			}
-		}
-	}
-	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(median(rates[0]), "per_s")
-	for i, s := range sides[1:] {
-		var ratios []float64
-		for round := range *benchRounds {
-			ratios = append(ratios, rates[0][round]/rates[i+1][round])
-		}
-		b.ReportMetric(median(ratios), "of_"+s.name)
-	}
-}
-
-func median(x []float64) float64 {
-	x = slices.Clone(x)
-	slices.Sort(x)
-	return x[len(x)/2]
-}
-
-// bare does the same work without a store: statements of the same size on an
-// equal table.
+// bare is the same work without a store: statements of the same bytes, on a table
+// like the store's.
 type bare struct{ insert, update, look, effect string }
 
 func (p *place) bare(t testing.TB) bare {
@@ -99,7 +49,7 @@ func (p *place) bare(t testing.TB) bare {
 	}
 }
 
-// bytesOf derives 32 bytes and a token from an id.
+// bytesOf makes 32 bytes and a token of an id.
 func bytesOf(id string) (key, token []byte) {
 	key = []byte(fmt.Sprintf("%032s", id[len(id)-16:]))
 	return key, key[16:]
@@ -145,29 +95,29 @@ func eachBench(b *testing.B, run func(b *testing.B, p *place, clients int)) {
 func BenchmarkClaimAndCommit(b *testing.B) {
 	eachBench(b, func(b *testing.B, p *place, clients int) {
 		bare := p.bare(b)
-		inTurns(b, clients,
-			side{"store", func(ctx context.Context, id string) error {
+		turns.Compare(b, clients,
+			side("store", func(ctx context.Context, id string) error {
 				claim, err := p.store.Claim(ctx, id, "f", time.Minute)
 				if err != nil || claim.State != payack.ClaimGranted {
 					return fmt.Errorf("%v: %w", claim.State, err)
 				}
 				return p.store.Commit(ctx, id, claim.Token)
-			}},
-			side{"two_statements", func(ctx context.Context, id string) error {
+			}),
+			side("two_statements", func(ctx context.Context, id string) error {
 				if err := bare.claim(ctx, p.db, id); err != nil {
 					return err
 				}
 				return bare.mark(ctx, p.db, id)
-			}},
+			}),
 		)
 	})
 }
 
-// merchant is a merchant's function that settles an order.
+// merchant is what a function does to settle an order.
 type merchant func(ctx context.Context, tx *sql.Tx, id string) error
 
-// oneInsert is the smallest settlement; settlement looks the order up, marks it
-// as paid, and enters the payment.
+// oneInsert is the least; settlement looks the order up, marks it as paid, and
+// enters the payment.
 func (p *place) oneInsert(bare bare) merchant {
 	return func(ctx context.Context, tx *sql.Tx, id string) error {
 		_, err := tx.ExecContext(ctx, bare.effect, id)
@@ -215,8 +165,8 @@ func BenchmarkInTx(b *testing.B) {
 }
 
 func (p *place) benchInTx(b *testing.B, clients int, bare bare, settle merchant) {
-	// transaction settles in the merchant's transaction, with before and after
-	// around the settlement.
+	// transaction is the merchant's, with what is to be done before the settlement
+	// and after it.
 	transaction := func(ctx context.Context, id string, before func(tx *sql.Tx) error, after func(tx *sql.Tx) error) error {
 		tx, err := p.db.BeginTx(ctx, nil)
 		if err != nil {
@@ -233,33 +183,33 @@ func (p *place) benchInTx(b *testing.B, clients int, bare bare, settle merchant)
 		}
 		return tx.Commit()
 	}
-	inTurns(b, clients,
-		side{"InTx", func(ctx context.Context, id string) error {
+	turns.Compare(b, clients,
+		side("InTx", func(ctx context.Context, id string) error {
 			_, err := p.deliver(ctx, id, func(ctx context.Context, tx *sql.Tx) error { return settle(ctx, tx, id) })
 			return err
-		}},
-		side{"two_commits", func(ctx context.Context, id string) error {
+		}),
+		side("two_commits", func(ctx context.Context, id string) error {
 			if err := bare.claim(ctx, p.db, id); err != nil {
 				return err
 			}
 			return transaction(ctx, id, nil, nil)
-		}},
-		// The statements of InTx by hand: mark first, check at the end.
-		side{"two_commits_and_marks", func(ctx context.Context, id string) error {
+		}),
+		// What InTx does, by hand: no less can mark first and look at the end.
+		side("two_commits_and_marks", func(ctx context.Context, id string) error {
 			if err := bare.claim(ctx, p.db, id); err != nil {
 				return err
 			}
 			return transaction(ctx, id,
 				func(tx *sql.Tx) error { return bare.mark(ctx, tx, id) },
 				func(tx *sql.Tx) error { return bare.marked(ctx, tx, id) })
-		}},
-		side{"one_commit", func(ctx context.Context, id string) error {
+		}),
+		side("one_commit", func(ctx context.Context, id string) error {
 			return transaction(ctx, id, func(tx *sql.Tx) error { return bare.claim(ctx, tx, id) }, nil)
-		}},
+		}),
 	)
 }
 
-// Claims an event that is done, as most redeliveries do.
+// A claim of what is done, as most redeliveries are.
 func BenchmarkDuplicate(b *testing.B) {
 	eachBench(b, func(b *testing.B, p *place, clients int) {
 		_, err := p.store.Bind(b.Context(), "done", "f")
@@ -267,16 +217,16 @@ func BenchmarkDuplicate(b *testing.B) {
 		look := p.dialect.Rebind(`SELECT fingerprint, state FROM payack_once WHERE k = ?`)
 		var key []byte
 		require.NoError(b, p.db.QueryRow(`SELECT k FROM payack_once`).Scan(&key))
-		inTurns(b, clients,
-			side{"store", func(ctx context.Context, _ string) error {
+		turns.Compare(b, clients,
+			side("store", func(ctx context.Context, _ string) error {
 				_, err := p.store.Claim(ctx, "done", "f", time.Minute)
 				return err
-			}},
-			side{"one_select", func(ctx context.Context, _ string) error {
+			}),
+			side("one_select", func(ctx context.Context, _ string) error {
 				var fp []byte
 				var state int
 				return p.db.QueryRowContext(ctx, look, key).Scan(&fp, &state)
-			}},
+			}),
 		)
 	})
 }
