@@ -2,6 +2,7 @@ package inbox_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,6 +21,11 @@ import (
 	"github.com/payack/payack/internal/turns"
 	"github.com/payack/payack/payacktest"
 )
+
+var inTurns = turns.Turns{
+	Rounds: flag.Int("rounds", 6, "how often each side of a benchmark gets its turn"),
+	Slice:  flag.Duration("slice", 250*time.Millisecond, "how long a turn is"),
+}
 
 var benched atomic.Int64
 
@@ -57,7 +63,7 @@ func BenchmarkReceipt(b *testing.B) {
 	eachBench(b, func(b *testing.B, s *shop, clients int) {
 		raw, err := s.in.Raw(b.Context())
 		require.NoError(b, err)
-		turns.Compare(b, clients,
+		inTurns.Compare(b, clients,
 			turns.Side{Name: "kept", Do: func(ctx context.Context) error {
 				_, err := s.in.Keep(ctx, newReceipt("pts"))
 				return err
@@ -102,7 +108,7 @@ func BenchmarkReceiver(b *testing.B) {
 				return nil
 			}
 		}
-		turns.Compare(b, clients, turns.Side{Name: "receiver", Do: send(receiver)}, turns.Side{Name: "bare_handler", Do: send(bare)})
+		inTurns.Compare(b, clients, turns.Side{Name: "receiver", Do: send(receiver)}, turns.Side{Name: "bare_handler", Do: send(bare)})
 	})
 }
 
@@ -110,7 +116,7 @@ func BenchmarkReceiver(b *testing.B) {
 // two bare commits for each event: one as it begins, and one when it is done.
 func BenchmarkProcessing(b *testing.B) {
 	for _, d := range databases {
-		b.Run(d.name, func(b *testing.B) {
+		b.Run(fmt.Sprint(d.name, "/", inbox.DefaultWorkers), func(b *testing.B) {
 			const events = 500
 			s := open(b, d, func(c *inbox.Config) { c.PerReceiver = inbox.DefaultWorkers }).mount()
 			done := make(chan struct{}, events)
@@ -118,7 +124,7 @@ func BenchmarkProcessing(b *testing.B) {
 			_, err := s.db.ExecContext(b.Context(), `CREATE TABLE work (id INTEGER PRIMARY KEY, state INTEGER NOT NULL)`)
 			require.NoError(b, err)
 			var rounds [][]float64
-			for round := range turns.Rounds() + 1 {
+			for round := range *inTurns.Rounds + 1 {
 				rates := []float64{s.workOff(b, events, done), s.twoCommits(b, events, round*events)}
 				if round > 0 {
 					rounds = append(rounds, rates)

@@ -2,6 +2,7 @@ package riverinbox_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"strings"
 	"sync"
@@ -72,6 +73,11 @@ func (o *one) turn(b *testing.B, clients int, d time.Duration) (kept, processed 
 	return kept, float64(n.Load()) / time.Since(began).Seconds()
 }
 
+var inTurns = turns.Turns{
+	Rounds: flag.Int("rounds", 6, "how often each side of a benchmark gets its turn"),
+	Slice:  flag.Duration("slice", time.Second, "how long a turn is"),
+}
+
 var benched atomic.Int64
 
 // newReceipt makes a receipt of a new event, as large as a usual one.
@@ -105,10 +111,10 @@ func BenchmarkBeside(b *testing.B) {
 			require.NoError(b, err)
 			both := []*one{working(b, embedded), working(b, river)}
 			var kept, processed [][]float64
-			for round := range turns.Rounds() + 1 {
+			for round := range *inTurns.Rounds + 1 {
 				var k, p [2]float64
 				for i, o := range both {
-					k[i], p[i] = o.turn(b, clients, time.Second)
+					k[i], p[i] = o.turn(b, clients, *inTurns.Slice)
 				}
 				if round > 0 { // the first warms up
 					kept, processed = append(kept, k[:]), append(processed, p[:])

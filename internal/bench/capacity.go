@@ -42,7 +42,7 @@ var (
 	claims     = by("ClaimAndCommit/%s/%s", "two_statements")
 	settlement = by("InTx/%s/%s/settlement", "two_commits")
 	receivers  = by("Receiver/%s/%s", "bare_handler")
-	processing = by("Processing/%s", "two_commits")
+	processing = by("Processing/%s/%s", "two_commits")
 )
 
 // ratesOf are a row's cells for 1, 16 and 64 clients; an empty one was not measured.
@@ -74,7 +74,7 @@ func capacityByInbox(runs []outcome) string {
 	t := newTable("callbacks a second", "1 client", "16 clients", "64 clients", "processed by 16 workers")
 	for _, engine := range engines {
 		if cells, any := ratesOf(runs, func(n string) reading { return receivers.rate(engine, n) }); any {
-			t.add(append(append([]string{engine + ", kept"}, cells...), count(median(across(runs, processing.rate(engine, ""))))+"/s")...)
+			t.add(append(append([]string{engine + ", kept"}, cells...), count(median(across(runs, processing.rate(engine, "16"))))+"/s")...)
 		}
 	}
 	if cells, any := ratesOf(runs, func(n string) reading { return value(riverName("river_kept_per_s", n)) }); any {
@@ -111,7 +111,7 @@ func calculated(runs []outcome) string {
 	machines("servers of PostgreSQL like this, claim and commit", claims.rate("PostgreSQL", "64"))
 	machines("servers of PostgreSQL like this, `InTx` with a settlement", settlement.rate("PostgreSQL", "64"))
 	machines("servers of PostgreSQL like this, to keep in an inbox", receivers.rate("PostgreSQL", "64"))
-	machines("servers of PostgreSQL like this, to process from an inbox", processing.rate("PostgreSQL", ""))
+	machines("servers of PostgreSQL like this, to process from an inbox", processing.rate("PostgreSQL", "16"))
 	if t.lines > 0 {
 		line("an inbox grows by, at 2.4 KB for each event", func(rate float64) string {
 			return fmt.Sprintf("%.1f TB a day", rate*86400*2400/1e12)

@@ -4,7 +4,6 @@ package turns
 
 import (
 	"context"
-	"flag"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,14 +11,12 @@ import (
 	"time"
 )
 
-var (
-	rounds = flag.Int("rounds", 6, "how often each side of a benchmark gets its turn")
-	slice  = flag.Duration("slice", 250*time.Millisecond, "how long a turn is")
-)
-
-// Rounds is how often each side gets its turn, not counting the first, in which
-// connections are opened.
-func Rounds() int { return *rounds }
+// Turns says how often each side gets its turn, after a first one in which
+// connections are opened, and how long that is. A benchmark has flags for both.
+type Turns struct {
+	Rounds *int
+	Slice  *time.Duration
+}
 
 // Side is one way to do the work, once a call.
 type Side struct {
@@ -30,12 +27,12 @@ type Side struct {
 // Compare has so many clients work in turns, side by side, and reports the rate of
 // each side and that of the first beside each other one. All are of the best turns:
 // whatever else the machine does only makes a turn worse.
-func Compare(b *testing.B, clients int, sides ...Side) {
+func (t Turns) Compare(b *testing.B, clients int, sides ...Side) {
 	best := make([]float64, len(sides))
-	for round := range Rounds() + 1 {
+	for round := range *t.Rounds + 1 {
 		for i := range sides {
 			i := (i + round) % len(sides) // each goes first at times
-			if rate := work(b, clients, sides[i]); round > 0 {
+			if rate := t.work(b, clients, sides[i]); round > 0 {
 				best[i] = max(best[i], rate)
 			}
 		}
@@ -59,13 +56,13 @@ func Report(b *testing.B, names []string, rates []float64) {
 }
 
 // work returns how often a side's work was done in a second.
-func work(b *testing.B, clients int, s Side) float64 {
+func (t Turns) work(b *testing.B, clients int, s Side) float64 {
 	var count atomic.Int64
 	var all sync.WaitGroup
 	began := time.Now()
 	for range clients {
 		all.Go(func() {
-			for time.Since(began) < *slice {
+			for time.Since(began) < *t.Slice {
 				if err := s.Do(b.Context()); err != nil {
 					b.Errorf("%s: %v", s.Name, err)
 					return

@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"strconv"
 	"sync/atomic"
@@ -16,6 +17,11 @@ import (
 	"github.com/payack/payack/internal/turns"
 	"github.com/payack/payack/store/redisstore"
 )
+
+var inTurns = turns.Turns{
+	Rounds: flag.Int("rounds", 6, "how often each side of a benchmark gets its turn"),
+	Slice:  flag.Duration("slice", 250*time.Millisecond, "how long a turn is"),
+}
 
 // A claim and a commit, beside two bare commands of as many round trips:
 //
@@ -32,7 +38,7 @@ func BenchmarkClaimAndCommit(b *testing.B) {
 			s := redisstore.NewPatient(opts, redisstore.Config{Prefix: freshPrefix()})
 			b.Cleanup(func() { s.Close() })
 			bare := freshPrefix()
-			turns.Compare(b, clients,
+			inTurns.Compare(b, clients,
 				turns.Side{Name: "store", Do: func(ctx context.Context) error {
 					id := strconv.FormatInt(ids.Add(1), 10)
 					c, err := s.Claim(ctx, id, "f", lease)

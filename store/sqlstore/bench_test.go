@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"context"
 	"database/sql"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -21,6 +22,11 @@ import (
 // where temporary files are: let that be a disk.
 //
 //	go test -run - -bench . -benchtime 1x .
+
+var inTurns = turns.Turns{
+	Rounds: flag.Int("rounds", 6, "how often each side of a benchmark gets its turn"),
+	Slice:  flag.Duration("slice", 250*time.Millisecond, "how long a turn is"),
+}
 
 var benchIDs atomic.Int64
 
@@ -95,7 +101,7 @@ func eachBench(b *testing.B, run func(b *testing.B, p *place, clients int)) {
 func BenchmarkClaimAndCommit(b *testing.B) {
 	eachBench(b, func(b *testing.B, p *place, clients int) {
 		bare := p.bare(b)
-		turns.Compare(b, clients,
+		inTurns.Compare(b, clients,
 			side("store", func(ctx context.Context, id string) error {
 				claim, err := p.store.Claim(ctx, id, "f", time.Minute)
 				if err != nil || claim.State != payack.ClaimGranted {
@@ -183,7 +189,7 @@ func (p *place) benchInTx(b *testing.B, clients int, bare bare, settle merchant)
 		}
 		return tx.Commit()
 	}
-	turns.Compare(b, clients,
+	inTurns.Compare(b, clients,
 		side("InTx", func(ctx context.Context, id string) error {
 			_, err := p.deliver(ctx, id, func(ctx context.Context, tx *sql.Tx) error { return settle(ctx, tx, id) })
 			return err
@@ -217,7 +223,7 @@ func BenchmarkDuplicate(b *testing.B) {
 		look := p.dialect.Rebind(`SELECT fingerprint, state FROM payack_once WHERE k = ?`)
 		var key []byte
 		require.NoError(b, p.db.QueryRow(`SELECT k FROM payack_once`).Scan(&key))
-		turns.Compare(b, clients,
+		inTurns.Compare(b, clients,
 			side("store", func(ctx context.Context, _ string) error {
 				_, err := p.store.Claim(ctx, "done", "f", time.Minute)
 				return err
