@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -9,6 +10,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/store/memstore"
 )
 
 // aloneRows are parts of the work done by what payack is made of, and nothing else.
@@ -23,6 +26,7 @@ func (k *kit) aloneRows() []*row {
 			}
 			return ring[0], nil
 		})},
+		{group: g, name: rowMemstore, worker: func(int, int) (worker, error) { return newStoreWorker(), nil }},
 	}
 }
 
@@ -63,4 +67,26 @@ func bareLimiter() (http.Handler, error) {
 		w.Header().Set("Retry-After", "1")
 		w.WriteHeader(http.StatusTooManyRequests)
 	}), nil
+}
+
+// newStoreWorker claims and commits events of a store in memory that is full: so
+// long its lock is held at most for each.
+func newStoreWorker() worker {
+	store, ctx, made := memstore.New(batch), context.Background(), 0
+	ids := make([]string, batch)
+	w := &funcWorker{sign: func() int {
+		for i := range ids {
+			made++
+			ids[i] = fmt.Sprintf("ptop:v1::TX%012d:ORD%012d:success", made, made)
+		}
+		return len(ids[0])
+	}}
+	w.verify = func(i int) error {
+		c, err := store.Claim(ctx, ids[i], "", middleware.DefaultDeadline)
+		if err != nil || c.State != payack.ClaimGranted {
+			return errFloor
+		}
+		return store.Commit(ctx, ids[i], c.Token)
+	}
+	return w
 }

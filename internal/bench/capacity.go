@@ -59,6 +59,9 @@ func ratesOf(runs []outcome, rate func(clients string) reading) (cells []string,
 
 func capacityByStore(runs []outcome) string {
 	t := newTable("events a second", "1 client", "16 clients", "64 clients")
+	if alone := across(runs, of("alone/"+rowMemstore, nanoseconds)); len(alone) > 0 {
+		t.add("memory, claim and commit", count(1e9/median(alone))+"/s", "", "")
+	}
 	for _, engine := range []string{"Redis", "SQLite", "PostgreSQL", "MariaDB"} {
 		if cells, any := ratesOf(runs, func(n string) reading { return claims.rate(engine, n) }); any {
 			t.add(append([]string{engine + ", claim and commit"}, cells...)...)

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/store/memstore"
 	"github.com/payack/payack/verify"
 )
 
@@ -42,7 +43,7 @@ func series(group string, rows ...*row) []*row {
 
 func (k *kit) rememberedRows() []*row {
 	var rows []*row
-	for _, n := range []int{1, 1000, k.remembered} {
+	for _, n := range slices.Compact([]int{1, 1000, min(memstore.DefaultEvents, k.remembered), k.remembered}) {
 		rows = append(rows, &row{name: "ptop, " + plural(n, "event"), worker: k.remembering(n)})
 	}
 	return series("remembered", rows...)

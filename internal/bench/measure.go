@@ -90,7 +90,9 @@ func (r *row) add(total *tally, d time.Duration) error {
 	if r.procs > 0 {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(r.procs))
 	}
-	runtime.GC()
+	if d >= time.Millisecond { // less tells nothing of times
+		runtime.GC()
+	}
 	for took < d {
 		for _, w := range r.workers {
 			w.load(r.calls)

@@ -232,6 +232,7 @@ const (
 	rowSlog       = "payack, with slog"
 	rowFloorWrong = "floor, wrong MAC"
 	rowFloorRSA   = "floor, wrong RSA signature"
+	rowMemstore   = "memstore, claim and commit"
 )
 
 func (k *kit) rows() []*row {
@@ -276,7 +277,6 @@ func (k *kit) ptopRows() []*row {
 		{group: g, name: rowSlog, base: g + "/" + rowPinned, worker: served(with(header, withSlog), ptopAccepted, genuine)},
 		{group: g, name: "payack, limiter on, failures pay", base: g + "/" + rowPinned, worker: served(with(header, withLimiter(ratelimit.ChargeFailures, false)), ptopAccepted, genuine)},
 		{group: g, name: "payack, limiter on, all pay", base: g + "/" + rowPinned, worker: served(with(header, withLimiter(ratelimit.ChargeAll, false)), ptopAccepted, genuine)},
-		{group: g, name: "payack, store full of 100,000", base: g + "/" + rowPinned, worker: k.remembering(memstore.DefaultEvents)},
 		{group: g, name: "refused: over the rate", base: g + "/" + rowPinned, worker: refused(with(header, withLimiter(ratelimit.ChargeAll, true)), ptopRate, bad(first))},
 		{group: g, name: "refused: oversized by Content-Length", base: g + "/" + rowPinned, worker: refused(with(header), ptopTooLarge, bad(oversized))},
 		{group: g, name: "rejected: no signature", base: g + "/" + rowPinned, worker: refused(with(header), ptopRejected, bad(unsigned))},
