@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,6 +52,27 @@ func TestRowsDoWhatTheySay(t *testing.T) {
 				t.Fatalf("%+v, %d bytes", s, r.size)
 			}
 		})
+	}
+}
+
+// A delivery that the store still remembers would be answered as well, and cost less.
+func TestEachDeliveryIsAnotherEvent(t *testing.T) {
+	var settled atomic.Int64
+	countSettled = func() { settled.Add(1) }
+	t.Cleanup(func() { countSettled = nil })
+	k := testKit(t)
+	for _, r := range k.rows() {
+		if r.series == "" && r.name != rowPinned && !r.parallel || strings.Contains(r.name, "flooded") {
+			continue
+		}
+		settled.Store(0)
+		if err := r.open(); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := settled.Load(), int64(4*r.calls*len(r.workers)); got != want {
+			t.Errorf("%s: %d of %d deliveries were settled", r.key(), got, want)
+		}
+		r.workers = nil
 	}
 }
 
@@ -305,7 +327,7 @@ func TestPages(t *testing.T) {
 	for _, page := range writtenPages {
 		pages += string(must(os.ReadFile(filepath.Join(root, page))))
 	}
-	sections := report(settings{}, nil, []outcome{nothing()})
+	sections := report(nil, findings{Runs: []outcome{nothing()}})
 	for _, p := range sections {
 		begin, end := markers(p.name)
 		if _, rest, found := strings.Cut(pages, begin); !found || !strings.Contains(rest, end) {
@@ -325,9 +347,16 @@ func TestCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
+	s.save = filepath.Join(t.TempDir(), "figures.json")
+	var out, again bytes.Buffer
 	if err := run(&out, s); err != nil {
 		t.Fatal(err)
+	}
+	if err := run(&again, must(parse([]string{"-from", s.save}))); err != nil {
+		t.Fatal(err)
+	}
+	if again.String() != out.String() {
+		t.Errorf("the kept figures are reported otherwise:\n%s", &again)
 	}
 	for _, want := range []string{"| " + rowPinned + " |", "| payack, with slog |", "what slog adds to Ptop", "2 runs", "–"} {
 		if !strings.Contains(out.String(), want) {

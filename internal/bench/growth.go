@@ -81,29 +81,14 @@ func (k *kit) keyRows() []*row {
 	for _, p := range k.providers() {
 		two(p.name, "key", p.accepted, p.ring, func(n int) (http.Handler, error) { return k.withKeys(p.name, n) })
 	}
-	tenants := func() ([]message, error) {
-		ring := make([]message, k.ringLen)
-		for i := range ring {
-			m, err := ptopCallback(payack.SchemeHeader, i)
-			if err == nil {
-				m, err = signPtop(spareKey(i%manyKeys), payack.SchemeHeader, string(m.body))
-			}
-			if err != nil {
-				return nil, err
-			}
-			m.header.Set(tenantHeader, fmt.Sprint(i%manyKeys))
-			ring[i] = m
-		}
-		return ring, nil
+	var tenants []*row
+	for _, n := range []int{1, manyKeys} {
+		tenants = append(tenants, &row{name: "ptop by KeyFunc, " + plural(n, "tenant"), worker: served(
+			func() (http.Handler, error) { return k.withTenants(n) }, ptopAccepted,
+			func() ([]message, error) { return k.ofTenants(n) },
+		)})
 	}
-	one := func() ([]message, error) {
-		ring, err := tenants()
-		return slices.DeleteFunc(ring, func(m message) bool { return m.header.Get(tenantHeader) != "0" }), err
-	}
-	return append(rows, series("keys",
-		&row{name: "ptop by KeyFunc, 1 tenant", worker: served(func() (http.Handler, error) { return k.withTenants(1) }, ptopAccepted, one)},
-		&row{name: "ptop by KeyFunc, 100 tenants", worker: served(func() (http.Handler, error) { return k.withTenants(manyKeys) }, ptopAccepted, tenants)},
-	)...)
+	return append(rows, series("keys", tenants...)...)
 }
 
 const tenantHeader = "Tenant"
@@ -161,6 +146,23 @@ func spareRSA() (string, error) {
 	modulus[255] |= 1
 	key := &rsa.PublicKey{N: new(big.Int).SetBytes(modulus), E: 65537}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(key)})), nil
+}
+
+// ofTenants are callbacks of so many tenants by turns.
+func (k *kit) ofTenants(n int) ([]message, error) {
+	ring := make([]message, k.ringLen)
+	for i := range ring {
+		m, err := ptopCallback(payack.SchemeHeader, i)
+		if err == nil {
+			m, err = signPtop(spareKey(i%n), payack.SchemeHeader, string(m.body))
+		}
+		if err != nil {
+			return nil, err
+		}
+		m.header.Set(tenantHeader, fmt.Sprint(i%n))
+		ring[i] = m
+	}
+	return ring, nil
 }
 
 func (k *kit) withTenants(n int) (http.Handler, error) {

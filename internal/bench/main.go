@@ -106,28 +106,28 @@ func run(out io.Writer, s settings) error {
 			r.calls = 16
 		}
 	}
-	var runs []outcome
+	found := findings{Environment: environment(s)}
 	switch {
 	case s.from != "":
-		runs, err = saved(s.from)
+		found, err = saved(s.from)
 	case s.runs > 1:
-		runs, err = again(s.runs, s.args)
+		found.Runs, err = again(s.runs, s.args)
 	default:
-		runs = make([]outcome, 1)
-		runs[0], err = k.measure(rows, s)
+		found.Runs = make([]outcome, 1)
+		found.Runs[0], err = k.measure(rows, s)
 	}
 	if err != nil {
 		return err
 	}
 	if s.figures {
-		return json.NewEncoder(out).Encode(runs[0])
+		return json.NewEncoder(out).Encode(found.Runs[0])
 	}
 	if s.save != "" {
-		if err := save(s.save, runs); err != nil {
+		if err := found.save(s.save); err != nil {
 			return err
 		}
 	}
-	sections := report(s, rows, runs)
+	sections := report(rows, found)
 	for _, p := range sections {
 		if p.text != "" {
 			fmt.Fprintf(out, "%s\n", p.text)

@@ -11,9 +11,10 @@ import (
 type section struct{ name, text string }
 
 // report makes the tables, as Markdown. Those of which nothing was measured are empty.
-func report(s settings, rows []*row, runs []outcome) []section {
+func report(rows []*row, f findings) []section {
+	runs := f.Runs
 	return []section{
-		{"environment", environment(s, len(runs))},
+		{"environment", f.Environment},
 		{"targets", targets(runs)},
 		{"rows", rowTable(rows, runs)},
 		{"growth", growthTable(rows, runs)},

@@ -179,8 +179,14 @@ func payatomOf(c middleware.PayatomConfig) (http.Handler, error) {
 	return handlers.NewPayatom(c, func(_ context.Context, ev *payack.PayatomEvent) error { return settled(ev.OrderID) })
 }
 
-// settled stands for the merchant's work. It does nothing.
+// countSettled is set by tests only.
+var countSettled func()
+
+// settled is the merchant's work, of which there is none.
 func settled(order string) error {
+	if countSettled != nil {
+		countSettled()
+	}
 	if order == "" {
 		return errFloor
 	}

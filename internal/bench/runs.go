@@ -34,22 +34,28 @@ func again(runs int, args []string) ([]outcome, error) {
 	return outcomes, nil
 }
 
-// save keeps the figures of all runs in a file.
-func save(file string, runs []outcome) error {
-	text, err := json.MarshalIndent(runs, "", "\t")
+// findings are what was measured, and where.
+type findings struct {
+	Environment string
+	Runs        []outcome
+}
+
+// save keeps findings in a file.
+func (f findings) save(file string) error {
+	text, err := json.MarshalIndent(f, "", "\t")
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(file, text, 0o644)
 }
 
-func saved(file string) (runs []outcome, err error) {
+func saved(file string) (f findings, err error) {
 	text, err := os.ReadFile(file)
 	if err == nil {
-		err = json.Unmarshal(text, &runs)
+		err = json.Unmarshal(text, &f)
 	}
-	if err == nil && len(runs) == 0 {
+	if err == nil && len(f.Runs) == 0 {
 		err = fmt.Errorf("%s has no figures", file)
 	}
-	return runs, err
+	return f, err
 }

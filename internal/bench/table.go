@@ -135,6 +135,9 @@ func memoryTable(runs []outcome) string {
 	t := newTable(plural(concurrent, "request")+" at the same time", "trivial", "floor", "payack", "payack beside trivial", "payack beside the floor")
 	for _, what := range []string{"heap", "stack", "together"} {
 		line := []string{what + " of each"}
+		if what == "together" {
+			line[0] = "together"
+		}
 		for _, side := range sides {
 			line = append(line, fmt.Sprintf("%.1f KiB", median(across(runs, value(memoryName(what, side))))/1024))
 		}
@@ -180,9 +183,9 @@ func microseconds(ns float64) string {
 	return fmt.Sprintf("%.1f µs", ns/1000)
 }
 
-func environment(s settings, runs int) string {
-	text := fmt.Sprintf("%s, %s, %s/%s, %d processors. %d runs of %d rounds of %v for each row.\n",
-		runtime.Version(), processor(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), runs, s.rounds, s.each)
+func environment(s settings) string {
+	text := fmt.Sprintf("%s, %s, %s/%s, %d processors. %s of %d rounds of %v for each row.\n",
+		runtime.Version(), processor(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), plural(s.runs, "run"), s.rounds, s.each)
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return text
