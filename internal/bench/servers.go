@@ -268,7 +268,7 @@ func (k *kit) measureServers(o outcome, s settings) error {
 			}
 		}
 	}
-	return k.measureMemory(o)
+	return k.measureMemory(o, s)
 }
 
 func serverName(provider, client, side string) string {
@@ -278,10 +278,14 @@ func serverName(provider, client, side string) string {
 // concurrent is how many requests are held at the same time.
 const concurrent = 1000
 
+// memoryRounds are several, since the stack that a goroutine begins with is what
+// others have used before.
+const memoryRounds = 5
+
 // measureMemory holds requests in the merchant's function until all have arrived,
 // and looks at what they take.
-func (k *kit) measureMemory(o outcome) error {
-	for i, build := range [...]func(wait func()) (http.Handler, error){
+func (k *kit) measureMemory(o outcome, s settings) error {
+	builds := [...]func(wait func()) (http.Handler, error){
 		func(wait func()) (http.Handler, error) { return trivial(ptopAccepted, wait), nil },
 		func(wait func()) (http.Handler, error) {
 			return floorPtop([]byte(ptopKey), func(context.Context, *floorPtopEvent) error { wait(); return nil }), nil
@@ -293,13 +297,22 @@ func (k *kit) measureMemory(o outcome) error {
 			}
 			return handlers.NewPtop(c, func(context.Context, *payack.PtopEvent) error { wait(); return nil })
 		},
-	} {
-		heap, stack, err := held(build)
-		if err != nil {
-			return fmt.Errorf("%d requests at the same time, %s: %w", concurrent, sides[i], err)
+	}
+	figures := make(map[string][]float64)
+	for range min(s.rounds, memoryRounds) {
+		for i, side := range sides {
+			heap, stack, err := held(builds[i])
+			if err != nil {
+				return fmt.Errorf("%d requests at the same time, %s: %w", concurrent, side, err)
+			}
+			for what, bytes := range map[string]float64{"heap": heap, "stack": stack, "together": heap + stack} {
+				name := memoryName(what, side)
+				figures[name] = append(figures[name], bytes)
+			}
 		}
-		o.Values[memoryName("heap", sides[i])], o.Values[memoryName("stack", sides[i])] = heap, stack
-		o.Values[memoryName("together", sides[i])] = heap + stack
+	}
+	for name, bytes := range figures {
+		o.Values[name] = median(bytes)
 	}
 	return nil
 }
