@@ -204,10 +204,14 @@ func (k *kit) bodyRows() []*row {
 		}[p.name]
 		var ofProvider []*row
 		for _, size := range bodySizes {
-			ofProvider = append(ofProvider, &row{name: fmt.Sprintf("%s, %v KiB", p.name, float64(size)/1024), worker: served(
-				func() (http.Handler, error) { return build(withRoom(64)) }, p.accepted,
-				func() ([]message, error) { return k.padded(p.name, size) },
-			)})
+			ofProvider = append(ofProvider, &row{
+				name:  fmt.Sprintf("%s, %v KiB", p.name, float64(size)/1024),
+				calls: max(16, batch*512/size), // so that a slice is as short as with small ones
+				worker: served(
+					func() (http.Handler, error) { return build(withRoom(64)) }, p.accepted,
+					func() ([]message, error) { return k.padded(p.name, size) },
+				),
+			})
 		}
 		rows = append(rows, series("bodies", ofProvider...)...)
 	}
