@@ -12,6 +12,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -103,7 +104,7 @@ func run(out io.Writer, s settings) error {
 	}
 	if s.quick {
 		for _, r := range rows {
-			r.calls = 16
+			r.calls = min(cmp.Or(r.calls, batch), 16)
 		}
 	}
 	found := findings{Environment: environment(s)}
