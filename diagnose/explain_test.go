@@ -24,10 +24,10 @@ func TestExplain(t *testing.T) {
 	keys := payacktest.NewPtopKeys()
 	d := sent(payacktest.Ptop(keys).Scheme(payack.SchemeSpliced).Callback(t))
 	report, advice := both(t, newPtop(t, middleware.PtopConfig{SigningKeys: payack.Secrets("another-key", keys.SigningKey.Reveal())}), d, diagnose.Options{})
-	assert.Equal(t, `gate: POST: taken
-gate: 173 bytes: taken
-gate: application/json: taken
-gate: no compression: taken
+	assert.Equal(t, `gate: POST: accepted
+gate: 173 bytes: accepted
+gate: application/json: accepted
+gate: no compression: accepted
 shape: a JSON object
 field: success = true
 field: transaction_id = "TX1000001"

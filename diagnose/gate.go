@@ -19,14 +19,14 @@ const (
 // receiver decides.
 func (c *examination) gate() (steps []Step) {
 	say := func(ok bool, what, otherwise string) {
-		if text := what + ": taken"; ok {
+		if text := what + ": accepted"; ok {
 			steps = append(steps, Step{"gate", text})
 		} else {
 			steps = append(steps, Step{"gate", what + ": refused; " + otherwise})
 		}
 	}
 	d := c.delivery
-	say(d.Method == http.MethodPost, d.Method, "only POST is taken")
+	say(d.Method == http.MethodPost, d.Method, "only POST is accepted")
 
 	size := max(c.length(), int64(len(d.Body)))
 	say(size <= c.handler.MaxBody(), fmt.Sprintf("%d bytes", size), fmt.Sprintf("max_body_bytes is %d", c.handler.MaxBody()))
@@ -40,7 +40,7 @@ func (c *examination) gate() (steps []Step) {
 	compressed := slices.DeleteFunc(slices.Clone(d.Header["Content-Encoding"]), func(e string) bool {
 		return e == "" || strings.EqualFold(e, "identity")
 	})
-	say(len(compressed) == 0, cmp.Or(strings.Join(compressed, " and "), "no compression"), "only bodies without compression are taken")
+	say(len(compressed) == 0, cmp.Or(strings.Join(compressed, " and "), "no compression"), "only bodies without compression are accepted")
 	return steps
 }
 

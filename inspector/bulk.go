@@ -188,7 +188,9 @@ func (all *jobs) begin(total int, query string, stop context.CancelFunc) (*job, 
 func (i *Inspector) run(ctx context.Context, j *job, f filter) {
 	defer j.stop()
 	rows, _ := f.rows()
-	rows.States = f.retryable() // all states at once, so that a row that was dead is not met again as pending
+	// One pass over all states: a retried row turns from dead to pending, and a second
+	// pass would retry it again.
+	rows.States = f.retryable()
 	_, err := i.cfg.Inbox.RetryAll(ctx, rows, j.now().Total, func(int) {
 		j.change(func(s *jobStatus) { s.Retried++ })
 	})

@@ -60,7 +60,7 @@ func TestExpectIsAskedOnce(t *testing.T) {
 	require.EqualValues(t, 1, asked.Swap(0), "by the receipt")
 	text := seenAt(t.Context(), page, "/deliveries/m1").Body.String()
 	assert.Contains(t, text, "It failed at: expectation")
-	assert.Contains(t, text, "Compare it with the order that was made")
+	assert.Contains(t, text, "Compare it with the merchant&#39;s order")
 	assert.EqualValues(t, 1, asked.Load())
 	deliver(h, payatomPaid(t).Tampered(t, payacktest.FlipSignature))
 	seenAt(t.Context(), page, "/deliveries/m2")

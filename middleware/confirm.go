@@ -12,7 +12,7 @@ import (
 	"github.com/payack/payack/internal/confirming"
 )
 
-// ConfirmFunc asks the provider whether an event is true. It is called for events
+// ConfirmFunc asks the provider whether an event is genuine. It is called for events
 // that report a payment, and must be safe for concurrent use. The event is not
 // claimed while it runs.
 //

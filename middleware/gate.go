@@ -59,7 +59,7 @@ func (rc *receiver) admit(r *http.Request) error {
 // refused returns the detail of each refusal at the gate, with its fix.
 func (o *Options) refused() map[payack.Reason]string {
 	return map[payack.Reason]string{
-		payack.ReasonMethod:          "only POST is taken",
+		payack.ReasonMethod:          "only POST is accepted",
 		payack.ReasonTooLarge:        tooLarge(o.MaxBody),
 		payack.ReasonContentType:     "it is not the content type of the configured Body; if it announces JSON wrongly, set Sniff",
 		payack.ReasonContentEncoding: "an encoded body is not what was signed; switch compression off in the proxy or server in front",

@@ -193,12 +193,12 @@ func (c *PayatomConfig) expect(ctx context.Context, ev *payack.PayatomEvent) err
 }
 
 // binding ties the hashed text to the first event with it that was found to be
-// true. Another event with the same text, and so with the same hash, has characters
-// moved between its members.
+// genuine. Another event with the same text, and so with the same hash, has
+// characters moved between its members.
 //   - An event that Expect has passed is bound at once.
-//   - An event that the gateway has confirmed is true. It is accepted even if its
-//     text is bound to another order: two genuine orders may share a text when
-//     their ids have different lengths.
+//   - An event that the gateway has confirmed is genuine. It is accepted even if its
+//     text is bound to another order: two orders of the merchant may share a text
+//     when their ids have different lengths.
 //   - Where only the callback can find out (ExpectInCallback, or Confirm alone for
 //     an order that is not approved), the text is bound once the callback has
 //     returned nil. That is best effort, since a forger may come first. A callback

@@ -751,7 +751,7 @@ func TestPTSEqualNumbersAreOneEvent(t *testing.T) {
 		assert.True(t, genuine.SubmitAmount.Equal(ev.SubmitAmount))
 		assert.True(t, genuine.AcceptAmount.Equal(ev.AcceptAmount))
 
-		// Pinned to literal, only the text that was signed verifies.
+		// With literal pinned, only the text that was signed verifies.
 		ev, err = literal.Verify(verify.Message{ContentType: "application/json", Body: body}, p.keys)
 		if c.scheme == payack.SchemeLiteral {
 			require.NoError(t, err)
