@@ -20,6 +20,7 @@ var (
 	ctx    context.Context
 	config handlers.PTSConfig
 	settle func(context.Context, *payack.PTSEvent) error
+	credit func(context.Context, *payack.PayatomEvent) error
 	in     *inbox.Inbox
 	mine   payack.Observer
 	mux    *http.ServeMux
