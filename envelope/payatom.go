@@ -80,7 +80,8 @@ func (e *Payatom) SealIV(plain []byte, iv [aes.BlockSize]byte) string {
 // [payack.ErrEnvelope].
 func (e *Payatom) Open(sealed string) ([]byte, error) {
 	blob, ok := decode(sealed)
-	if !ok || len(blob) < payatomPrefix+aes.BlockSize || (len(blob)-payatomPrefix)%aes.BlockSize != 0 {
+	// The IV and the MAC are whole blocks, too.
+	if !ok || len(blob) < payatomPrefix+aes.BlockSize || len(blob)%aes.BlockSize != 0 {
 		return nil, payack.ErrEnvelope
 	}
 	iv, mac, ciphertext := blob[:payatomIV], blob[payatomIV:payatomPrefix], blob[payatomPrefix:]
