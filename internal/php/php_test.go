@@ -165,6 +165,17 @@ func TestNumberTextLongest(t *testing.T) {
 	text, ok := php.NumberText("0." + strings.Repeat("0", 4000) + "1e4001")
 	assert.True(t, ok)
 	assert.Equal(t, "1", text)
+
+	longest := "1." + strings.Repeat("0", 4094)
+	text, ok = php.NumberText(longest)
+	assert.True(t, ok)
+	assert.Equal(t, "1", text)
+	_, ok = php.NumberText(longest + "0")
+	assert.False(t, ok)
+	for body, ok := range map[string]bool{`{"v":` + longest + `}`: true, `{"v":` + longest + `0}`: false} {
+		arrays, _ := reencode(t, []byte(body), "signature")
+		assert.Equal(t, ok, arrays != nil, len(body))
+	}
 }
 
 func TestNumberTextAllocatesNothingForItself(t *testing.T) {
