@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -33,6 +34,8 @@ type connector struct {
 	// late delays the answer to a commit that was made; slow delays each
 	// statement.
 	late, slow time.Duration
+	// before, if there is one, is called with each statement before it is worked on.
+	before func(query string)
 }
 
 func (c *connector) Driver() driver.Driver { return c.driver }
@@ -68,6 +71,9 @@ type wrappedConn struct {
 
 func (c *wrappedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	c.c.note(query)
+	if c.c.before != nil {
+		c.c.before(query)
+	}
 	select {
 	case <-time.After(c.c.slow):
 	case <-ctx.Done():
@@ -243,4 +249,53 @@ func TestStatementsOfInTx(t *testing.T) {
 			require.Contains(t, sent[i], want[i])
 		}
 	})
+}
+
+// Somebody is quicker between the look at a claim whose lease has ended and taking
+// it over. SQLite has no row locks: the statement itself must find that.
+func TestTakeOverThatComesTooLate(t *testing.T) {
+	for name, c := range map[string]struct {
+		quicker func(t *testing.T, other *sqlstore.Store) error
+		want    payack.ClaimState
+	}{
+		"another holds it": {func(t *testing.T, other *sqlstore.Store) error {
+			return claimAgain(t, other, time.Minute)
+		}, payack.ClaimBusy},
+		"it is done": {func(t *testing.T, other *sqlstore.Store) error {
+			claim, err := other.Claim(t.Context(), "a", "f", time.Minute)
+			return errors.Join(err, other.Commit(t.Context(), "a", claim.Token))
+		}, payack.ClaimDone},
+	} {
+		t.Run("SQLite/"+name, func(t *testing.T) {
+			p, conn := databases[0].wrappedPlace(t)
+			db := p.open(t, p.dsn)
+			other, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: db, Dialect: p.dialect, Logger: p.log.logger()})
+			require.NoError(t, err)
+			require.NoError(t, claimAgain(t, other, time.Millisecond))
+			require.Eventually(t, func() bool {
+				state, err := other.Lookup(t.Context(), "a", "f")
+				return err == nil && state == payack.ClaimUnknown
+			}, time.Minute, time.Millisecond, "the lease ends")
+
+			came := false
+			conn.before = func(query string) {
+				if strings.HasPrefix(query, "UPDATE") && !came {
+					came = true
+					require.NoError(t, c.quicker(t, other))
+				}
+			}
+			claim, err := p.store.Claim(t.Context(), "a", "f", time.Minute)
+			require.NoError(t, err)
+			require.True(t, came)
+			require.Equal(t, c.want, claim.State)
+		})
+	}
+}
+
+func claimAgain(t *testing.T, s *sqlstore.Store, lease time.Duration) error {
+	claim, err := s.Claim(t.Context(), "a", "f", lease)
+	if err == nil && claim.State != payack.ClaimGranted {
+		err = fmt.Errorf("the claim is %v", claim.State)
+	}
+	return err
 }
