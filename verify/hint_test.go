@@ -143,6 +143,11 @@ func TestPtopHints(t *testing.T) {
 		assert.Contains(t, e.Detail, says)
 	}
 
+	for _, sent := range []string{good[1:], encodeBase64(raw[:30]), "," + encodeBase64(raw)[1:]} { // a cause that doesn't hold is not named
+		ev, err := v.Verify(ptopByHeader(ptopJSONType, ptopJSON, sent), keys)
+		assert.Equal(t, "it is not 64 lower-case hex digits", refusedPtop(t, ev, err).Detail, sent)
+	}
+
 	// nginx drops the_signature, and only the hint says so.
 	ev, err := v.Verify(verify.Message{ContentType: ptopJSONType, Body: ptopJSON}, keys)
 	e := refusedPtop(t, ev, err)
@@ -156,10 +161,12 @@ func TestPtopHints(t *testing.T) {
 // The hint names a line break at the end that was lost or added, if the raw body may
 // be signed.
 func TestPtopExplainsLineBreaks(t *testing.T) {
-	v, keys := newPtop(t, verify.PtopOptions{}), newPtopKeys(t, "another", ptopKeyText)
+	v := newPtop(t, verify.PtopOptions{})
 	ends := map[string]string{"": "without a line break", "\n": "with LF", "\r\n": "with CRLF"}
+	keys, turned := newPtopKeys(t, "another", ptopKeyText), newPtopKeys(t, ptopKeyText, "another")
 	for signed, says := range ends {
 		for sent := range ends {
+			keys, turned = turned, keys
 			m := ptopByHeader(ptopJSONType, ptopJSON+sent, ptopSum(ptopKeyText, ptopJSON+signed))
 			told := v.Explain(m, keys)
 			ev, err := v.Verify(m, keys)

@@ -62,7 +62,7 @@ func BuildQuery(pairs []Pair) string {
 	for _, p := range pairs {
 		size += len(p.Name) + len(p.Value) + 2
 	}
-	query := make([]byte, 0, size+size/4)
+	query := make([]byte, 0, size)
 	for i, p := range pairs {
 		if i > 0 {
 			query = append(query, '&')

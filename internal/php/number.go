@@ -1,6 +1,7 @@
 package php
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 )
@@ -146,9 +147,7 @@ func appendFloat(dst []byte, value float64, width int, exponentMark byte) []byte
 		digits = text[1:mark]
 	}
 	if width != stringDigits || !keepsZeros(value) {
-		for len(digits) > 1 && digits[len(digits)-1] == '0' {
-			digits = digits[:len(digits)-1]
-		}
+		digits = bytes.TrimRight(digits, "0") // of zero none are left; it stands before the point
 	}
 
 	point := exponent + 1 // the number of digits before the point

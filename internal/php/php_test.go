@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -296,17 +297,55 @@ func TestReencodeRefuses(t *testing.T) {
 		return `{"v":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}`
 	}
 	for _, body := range []string{
-		"{\"a\":\"\xff\"}", "{\"\xc3\":1}", "{\"a\":\"\xc0\x80\"}", "{\"a\":\"\xed\xa0\x80\"}", "{\"a\":\"\xf4\x90\x80\x80\"}", "{\"a\":\"\xe2\x80\"}",
+		"{\"a\":\"\xff\"}", "{\"a\":\"\x80\"}", "{\"\xc3\":1}", "{\"a\":\"\xc0\x80\"}", "{\"a\":\"\xed\xa0\x80\"}", "{\"a\":\"\xf4\x90\x80\x80\"}", "{\"a\":\"\xe2\x80\"}",
 		"[]", `[{"a":1}]`, "1", `"a"`, "null", "true",
 		`{"a":TRUE}`, `{"a":Null}`,
 		`{"a":1,"a":2}`, `{"a":1,"\u0061":2}`, `{"v":{"b":1,"c":2,"b":3}}`, `{"signature":1,"signature":2}`, `{"signature":{"a":1,"a":2}}`,
 		deep(511), deep(100000), strings.Repeat(`{"a":`, 100000), strings.Repeat("[", 100000),
 		`{"a":1` + strings.Repeat("0", 4096) + `.0}`, `{"a":0.` + strings.Repeat("0", 20000) + `1e20001}`,
 		`{"signature":1` + strings.Repeat("0", 4096) + `}`,
+		`{"v":[`, `{"v":[[`, `{"v":[[1]`, `{"v":[[[]]`, `{"v":[1]]`, `{"v":[1]]}`,
 	} {
 		arrays, objects := reencode(t, []byte(body), "signature")
 		assert.Nil(t, arrays, "%.60q", body)
 		assert.Nil(t, objects)
+	}
+}
+
+// An object that is no list costs no room among the lists, and all lists together
+// are given room once.
+func TestReencodeAllocates(t *testing.T) {
+	allocations := func(object string, n int) float64 {
+		body := []byte(`{"v":[` + strings.TrimSuffix(strings.Repeat(object+",", n), ",") + `]}`)
+		return testing.AllocsPerRun(100, func() { _, _, _ = php.Reencode(body, "signature") })
+	}
+	const plain, list = `{"a":1,"b":2}`, `{"0":1,"1":2}`
+	one := allocations(plain, 1)
+	assert.Equal(t, one+6*(allocations(plain, 2)-one), allocations(plain, 7))
+	assert.LessOrEqual(t, allocations(list, 1000), allocations(plain, 1000)+2)
+	slashes := func(n int) float64 {
+		body := []byte(`{"v":"` + strings.Repeat("sixteen letters /", n) + `"}`)
+		return testing.AllocsPerRun(100, func() { _, _, _ = php.Reencode(body, "signature") })
+	}
+	assert.Equal(t, slashes(1), slashes(60), "a slash here and there is reckoned with")
+}
+
+// The depth is that of what is open, however much was open before.
+func TestReencodeDepth(t *testing.T) {
+	lists := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	objects := func(n int) string { return strings.Repeat(`{"x":`, n) + "{}" + strings.Repeat("}", n) }
+	for body, ok := range map[string]bool{
+		`{"a":` + lists(510) + `,"b":` + lists(510) + `}`:                                             true,
+		`{"a":` + lists(510) + `,"b":` + lists(511) + `}`:                                             false,
+		`{"a":` + objects(509) + `,"b":` + objects(509) + `}`:                                         true,
+		`{"a":` + objects(509) + `,"b":` + objects(510) + `}`:                                         false,
+		`{"a":[` + strings.Repeat(lists(5)+",{},", 300) + lists(509) + `]}`:                           true,
+		`{"a":[` + strings.Repeat(lists(5)+",{},", 300) + lists(510) + `]}`:                           false,
+		`{"a":` + strings.Repeat(`{"x":[{}],"y":`, 300) + lists(210) + strings.Repeat("}", 300) + `}`: true,
+		`{"a":` + strings.Repeat(`{"x":[{}],"y":`, 300) + lists(211) + strings.Repeat("}", 300) + `}`: false,
+	} {
+		arrays, _ := reencode(t, []byte(body), "signature")
+		assert.Equal(t, ok, arrays != nil, "%.80s", body)
 	}
 }
 
@@ -476,6 +515,12 @@ func TestFormNames(t *testing.T) {
 		base, whole := php.FormNames(name)
 		assert.Equal(t, [2]string{want, want}, [2]string{base, whole}, "%q", name)
 	}
+}
+
+// Room is made once for what needs no escapes.
+func TestBuildQueryAllocates(t *testing.T) {
+	pairs := slices.Repeat([]php.Pair{{Name: "transaction_id", Value: "TX-1"}, {Name: "order_id", Value: "ORD-1"}}, 20)
+	assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { php.BuildQuery(pairs) }), 2.0)
 }
 
 func TestBuildQuery(t *testing.T) {

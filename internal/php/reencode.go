@@ -129,7 +129,7 @@ func (w *rewriter) arrays() []byte {
 // for all that the rest of the input can make, which is one for each three bytes.
 func (w *rewriter) note(owner int32) {
 	if len(w.edits) == cap(w.edits) {
-		w.edits = slices.Grow(w.edits, (len(w.in)-w.at)/3+1)
+		w.edits = slices.Grow(w.edits, len(w.in)/3+1)
 	}
 	w.edits = append(w.edits, edit{int32(len(w.out)), owner})
 }
@@ -231,13 +231,13 @@ func (w *rewriter) number() error {
 // moderate reports whether the exponent of a JSON number is within ±maxExponent,
 // both as written and after normalisation to one digit before the point.
 func moderate(literal string) bool {
-	mantissa, exponent := literal, 0
-	if i := strings.IndexAny(literal, "eE"); i >= 0 {
+	mantissa, written, found := strings.Cut(strings.ToLower(literal), "e")
+	exponent := 0
+	if found {
 		var err error
-		if exponent, err = strconv.Atoi(literal[i+1:]); err != nil || exponent > maxExponent || exponent < -maxExponent {
+		if exponent, err = strconv.Atoi(written); err != nil || exponent > maxExponent || exponent < -maxExponent {
 			return false
 		}
-		mantissa = literal[:i]
 	}
 	whole, fraction, _ := strings.Cut(strings.TrimPrefix(mantissa, "-"), ".")
 	first := len(whole) - 1
@@ -257,7 +257,7 @@ func moderate(literal string) bool {
 func (w *rewriter) list() error {
 	for open := 0; ; {
 		w.skipSpace()
-		if n := w.run('[', maxDepth+1); n > 0 {
+		if n := w.run('[', len(w.in)); n > 0 {
 			if w.depth += n; w.depth > maxDepth {
 				return errDepth
 			}
