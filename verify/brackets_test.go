@@ -186,3 +186,14 @@ func TestPtopFormBrackets(t *testing.T) {
 		ptopRefused(t, payack.ReasonSignature, pinned, verify.Message{ContentType: ptopFormType, Body: ptopForm + "&meta[a]=1&signature=" + rebuilt}, keys)
 	}
 }
+
+// JSON has no names of PHP's: what a form would refuse is an extra member there.
+func TestPtopJSONNamesOfPHP(t *testing.T) {
+	v, keys := newPtop(t, verify.PtopOptions{}), newPtopKeys(t, ptopKeyText)
+	body := strings.Replace(ptopJSON, "{", `{"order.id":1,"order_id[x]":2,"a.b":3,"a_b":4,"c[d]":5,"":6,`, 1)
+	ev, err := v.Verify(ptopByHeader(ptopJSONType, body, ptopSum(ptopKeyText, body)), keys)
+	require.NoError(t, err)
+	for name, want := range map[string]string{"order.id": "1", "order_id[x]": "2", "a.b": "3", "a_b": "4", "c[d]": "5", "": "6"} {
+		assert.Equal(t, payack.NewText(want), ev.Extra[name], name)
+	}
+}

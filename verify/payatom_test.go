@@ -462,6 +462,13 @@ func TestPayatomAmountsRewritten(t *testing.T) {
 			assert.Equal(t, payack.ReasonSignature, refusedPayatom(t, ev, err).Reason)
 		}
 	}
+	// Of an id beyond int64 PHP has another text, so its literal is not PHP's.
+	beyond := fmt.Sprintf(`{"order_id":9223372036854775808,"received_amount":"500","status":"Approved","post_hash":%q}`,
+		newPayatomSigner(t, payatomSecret).PostHash("9223372036854775808", "500", "Approved"))
+	_, err = verifyPayatomJSON(t, beyond)
+	require.NoError(t, err)
+	refused, err := verifyPayatomJSON(t, beyond, payack.SchemePHP)
+	assert.Equal(t, payack.ReasonSignature, refusedPayatom(t, refused, err).Reason)
 	// A receiver pinned to php refuses a number whose literal was signed.
 	ev, err := verifyPayatomJSON(t, payatomWebhook(t, "ORD10010001", "500.00", "Approved", "500.00"), payack.SchemePHP)
 	assert.Equal(t, payack.ReasonSignature, refusedPayatom(t, ev, err).Reason)
@@ -613,8 +620,10 @@ func TestPayatomCollidingOrderIDs(t *testing.T) {
 		assert.Equal(t, signs, signer.PostHash(id, "500", "Approved") != "", "%d bytes", n)
 		assert.Equal(t, signs, signer.PostHashIV([16]byte{}, id, "500", "Approved") != "", "%d bytes", n)
 		assert.Equal(t, signs, signer.PayoutStatusHash(id, "pid") != "", "%d bytes", n)
-		_, err := verifyPayatomJSON(t, fmt.Sprintf(`{"order_id":%q,"received_amount":"500","status":"Approved","post_hash":%q}`,
-			id, payatomHash(t, payatomSecret, id+"500Approved")))
+		body := fmt.Sprintf(`{"order_id":%q,"received_amount":"500","status":"Approved","post_hash":%q}`, id, payatomHash(t, payatomSecret, id+"500Approved"))
+		_, err := verifyPayatomJSON(t, body)
+		assert.Equal(t, signs, err == nil, "%d bytes: %v", n, err)
+		_, err = v.VerifyPolling([]byte(body), keys)
 		assert.Equal(t, signs, err == nil, "%d bytes: %v", n, err)
 	}
 	// Bytes count, not characters.

@@ -294,15 +294,15 @@ func (v *Ptop) signature(m Message, fields []strict.Field) (text string, at int,
 	}
 	switch {
 	case count == 0:
-		return "", -1, reject(payack.Ptop, payack.ReasonSignature, v.noSignature())
+		return "", 0, reject(payack.Ptop, payack.ReasonSignature, v.noSignature())
 	case count > 1:
-		return "", -1, reject(payack.Ptop, payack.ReasonMalformed, "more than one signature")
+		return "", 0, reject(payack.Ptop, payack.ReasonMalformed, "more than one signature")
 	case at < 0:
 		return text, -1, nil
 	}
 	f := &fields[at]
 	if f.Kind != strict.String {
-		return "", -1, malformed(payack.Ptop, &strict.Error{What: "signature is not a string", Offset: f.ValueStart})
+		return "", 0, malformed(payack.Ptop, &strict.Error{What: "signature is not a string", Offset: f.ValueStart})
 	}
 	// A sender that cuts the member out of raw bytes looks for the plain name. With
 	// an escaped name, readers would disagree on what was signed.
@@ -311,7 +311,7 @@ func (v *Ptop) signature(m Message, fields []strict.Field) (text string, at int,
 		plain, quotes = "signature", 0
 	}
 	if !strings.HasPrefix(m.Body[f.Start:f.End], plain) {
-		return "", -1, malformed(payack.Ptop, &strict.Error{What: "the name of the signature is escaped", Offset: f.Start})
+		return "", 0, malformed(payack.Ptop, &strict.Error{What: "the name of the signature is escaped", Offset: f.Start})
 	}
 	if f.End-f.ValueStart-quotes != len(f.Text) {
 		return "", at, nil // digits that are escaped do not count

@@ -444,3 +444,18 @@ func (p *place) reopen(t testing.TB, db *sql.DB) *sqlstore.Store {
 }
 
 func noEffect(context.Context, *sql.Tx, *payack.PayatomEvent) error { return nil }
+
+// A function that runs InTx a second time, after the first has committed, does
+// nothing more.
+func TestSecondTransactionOfAnEvent(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		p := d.place(t)
+		claim, err := p.store.Claim(t.Context(), "a", "f", time.Minute)
+		require.NoError(t, err)
+		h := &held{store: p.store, claims: []payack.HeldClaim{{ID: "a", Fingerprint: "f", Token: claim.Token}}}
+		run := sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, _ *payack.PayatomEvent) error { return p.settle(ctx, tx, "a") })
+		require.NoError(t, run(payack.WithHeld(t.Context(), h), nothing))
+		require.ErrorIs(t, run(payack.WithHeld(t.Context(), h), nothing), payack.ErrNotHeld)
+		p.once(t, 1)
+	})
+}

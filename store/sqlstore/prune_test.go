@@ -86,6 +86,56 @@ func TestPrune(t *testing.T) {
 	})
 }
 
+// What was done stays known for good, and its retention begins when it was done,
+// however long its lease was.
+func TestPruneGoesByTheEnd(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		p := d.place(t, func(c *sqlstore.Config) { c.Retention = time.Hour })
+		claim, err := p.store.Claim(t.Context(), "committed", "f", 100*time.Hour)
+		require.NoError(t, err)
+		require.NoError(t, p.store.Commit(t.Context(), "committed", claim.Token))
+		claim, err = p.store.Claim(t.Context(), "in a transaction", "f", 100*time.Hour)
+		require.NoError(t, err)
+		h := &held{store: p.store, claims: []payack.HeldClaim{{ID: "in a transaction", Fingerprint: "f", Token: claim.Token}}}
+		run := sqlstore.InTx(func(context.Context, *sql.Tx, *payack.PayatomEvent) error { return nil })
+		require.NoError(t, run(payack.WithHeld(t.Context(), h), nothing))
+		p.exec(t, fmt.Sprintf(`UPDATE payack_once SET at_us = at_us - %d`, 50*time.Hour.Microseconds()))
+
+		changed, err := p.store.Prune(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, int64(2), changed, "their readable ids are dropped")
+		for _, id := range []string{"committed", "in a transaction"} {
+			state, err := p.store.Lookup(t.Context(), id, "f")
+			require.NoError(t, err)
+			require.Equal(t, payack.ClaimDone, state, id)
+		}
+	})
+}
+
+// A claim that a crash left behind is taken over while Prune drops others.
+func TestPruneLeavesWhatIsTakenOver(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		p, conn := d.wrappedPlace(t)
+		other, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: p.open(t, p.dsn), Dialect: d.dialect, Logger: p.log.logger()})
+		require.NoError(t, err)
+		require.NoError(t, grants(t, other, time.Minute))
+		p.exec(t, fmt.Sprintf(`UPDATE payack_once SET at_us = at_us - %d`, 50*time.Hour.Microseconds()))
+		conn.before = func(query string) {
+			if strings.HasPrefix(query, "DELETE") {
+				conn.before = nil
+				require.NoError(t, grants(t, other, time.Minute))
+			}
+		}
+		changed, err := p.store.Prune(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, changed)
+		require.Nil(t, conn.before, "it was taken over meanwhile")
+		state, err := p.store.Lookup(t.Context(), "a", "f")
+		require.NoError(t, err)
+		require.Equal(t, payack.ClaimBusy, state)
+	})
+}
+
 // Pruning and a function in its transaction don't wait for each other.
 func TestPruneWhileAFunctionRuns(t *testing.T) {
 	for _, d := range databases[1:] {

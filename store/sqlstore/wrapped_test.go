@@ -71,8 +71,8 @@ type wrappedConn struct {
 
 func (c *wrappedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	c.c.note(query)
-	if c.c.before != nil {
-		c.c.before(query)
+	if before := c.c.before; before != nil {
+		before(query)
 	}
 	select {
 	case <-time.After(c.c.slow):
@@ -259,7 +259,7 @@ func TestTakeOverThatComesTooLate(t *testing.T) {
 		want    payack.ClaimState
 	}{
 		"another holds it": {func(t *testing.T, other *sqlstore.Store) error {
-			return claimAgain(t, other, time.Minute)
+			return grants(t, other, time.Minute)
 		}, payack.ClaimBusy},
 		"it is done": {func(t *testing.T, other *sqlstore.Store) error {
 			claim, err := other.Claim(t.Context(), "a", "f", time.Minute)
@@ -271,7 +271,7 @@ func TestTakeOverThatComesTooLate(t *testing.T) {
 			db := p.open(t, p.dsn)
 			other, err := sqlstore.Open(t.Context(), sqlstore.Config{DB: db, Dialect: p.dialect, Logger: p.log.logger()})
 			require.NoError(t, err)
-			require.NoError(t, claimAgain(t, other, time.Millisecond))
+			require.NoError(t, grants(t, other, time.Millisecond))
 			require.Eventually(t, func() bool {
 				state, err := other.Lookup(t.Context(), "a", "f")
 				return err == nil && state == payack.ClaimUnknown
@@ -292,7 +292,8 @@ func TestTakeOverThatComesTooLate(t *testing.T) {
 	}
 }
 
-func claimAgain(t *testing.T, s *sqlstore.Store, lease time.Duration) error {
+// grants claims an event that is free, or says why it is not.
+func grants(t *testing.T, s *sqlstore.Store, lease time.Duration) error {
 	claim, err := s.Claim(t.Context(), "a", "f", lease)
 	if err == nil && claim.State != payack.ClaimGranted {
 		err = fmt.Errorf("the claim is %v", claim.State)
