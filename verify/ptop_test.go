@@ -64,6 +64,16 @@ func signPtop(t testing.TB, scheme payack.Scheme, place verify.PtopPlace, body s
 	return m
 }
 
+// The comma goes with the member that is cut out, and the blank before it stays.
+func TestPtopSplicedWithBlanks(t *testing.T) {
+	v, keys := newPtop(t, verify.PtopOptions{}), newPtopKeys(t, ptopKeyText)
+	const head = `{"success":true,"transaction_id":"T1","order_id":"O1"  `
+	sum := ptopSum(ptopKeyText, head+"\n}")
+	ev, err := v.Verify(verify.Message{ContentType: ptopJSONType, Body: head + `, "signature":"` + sum + `"` + "\n}"}, keys)
+	require.NoError(t, err)
+	assert.Equal(t, payack.SchemeSpliced, ev.Scheme)
+}
+
 // ptopByHeader is a callback with this text in X-Signature.
 func ptopByHeader(contentType, body string, signatures ...string) verify.Message {
 	return verify.Message{ContentType: contentType, Header: map[string][]string{"X-Signature": signatures}, Body: body}

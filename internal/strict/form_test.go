@@ -144,6 +144,7 @@ var refusedForms = []struct{ name, body string }{
 	{"a semicolon", "a=1;b=2"},
 	{"a semicolon in a name", "a;b=2"},
 	{"a semicolon among pairs", "a=1&b=2;c=3"},
+	{"a semicolon first", "a=1&;b=2"},
 	{"513 pairs", pairs(513)},
 	{"JSON", `{"a":1}`},
 	{"JSON with a form inside", `{"message":"x&success=1&order_id=O1&transaction_id=t"}`},
