@@ -211,9 +211,12 @@ func TestPtopCustomReadingWithASeparatorInAnID(t *testing.T) {
 		"order first": func(m map[string]any) string {
 			return str(m["order_id"]) + "::" + str(m["transaction_id"]) + "|" + str(m["success"])
 		},
+		"a long one": func(m map[string]any) string {
+			return str(m["transaction_id"]) + "--------" + str(m["order_id"]) + "|" + str(m["success"])
+		},
 	} {
 		v, k := customVerifier(t, verify.PtopOptions{Custom: customText(text)})
-		separator := map[string]string{"transaction first": "-", "order first": "::"}[order]
+		separator := map[string]string{"transaction first": "-", "order first": "::", "a long one": "--------"}[order]
 		for ids, lets := range map[[2]string]bool{
 			{"TX100", "ORD7"}:                                   true,
 			{"TX" + separator + "100", "ORD7"}:                  false,
@@ -236,5 +239,51 @@ func TestPtopCustomReadingWithASeparatorInAnID(t *testing.T) {
 			assert.ErrorContains(t, err, "between transaction_id and order_id")
 			assert.Nil(t, ev)
 		}
+	}
+}
+
+// A reading that takes the spelling of the sender only is asked in that spelling.
+func TestPtopCustomReadingThatIsStrict(t *testing.T) {
+	reading := func(m verify.Message) (string, string, error) {
+		var success, ids string
+		if m.ContentType == ptopFormType {
+			pairs, err := url.ParseQuery(m.Body)
+			if err != nil {
+				return "", "", err
+			}
+			success, ids = pairs.Get("success"), pairs.Get("transaction_id")+"|"+pairs.Get("order_id")
+		} else {
+			var members struct {
+				Success       bool
+				TransactionID string `json:"transaction_id"`
+				OrderID       string `json:"order_id"`
+			}
+			if err := json.Unmarshal([]byte(m.Body), &members); err != nil {
+				return "", "", err
+			}
+			success, ids = "true", members.TransactionID+"|"+members.OrderID
+		}
+		if spelling := m.Header["X-Spelling"][0]; !strings.Contains(spelling, success) {
+			return "", "", errors.New("another spelling")
+		}
+		return ids, customSum(ids), nil
+	}
+	for _, c := range []struct{ contentType, body, spelling string }{
+		{ptopJSONType, `{"success":true,"transaction_id":"T1","order_id":"O2"}`, "true false"},
+		{ptopJSONType, `{"success":false,"transaction_id":"T1","order_id":"O2"}`, "true false"},
+		{ptopFormType, "success=true&transaction_id=T1&order_id=O2", "true false"},
+		{ptopFormType, "success=false&transaction_id=T1&order_id=O2", "true false"},
+		{ptopFormType, "success=1&transaction_id=T1&order_id=O2", "1 0"},
+		{ptopFormType, "success=0&transaction_id=T1&order_id=O2", "1 0"},
+	} {
+		o := verify.PtopOptions{Custom: reading}
+		if c.contentType == ptopFormType {
+			o.Body = verify.BodyForm
+		}
+		v, k := customVerifier(t, o)
+		ev, err := v.Verify(verify.Message{ContentType: c.contentType, Body: c.body, Header: map[string][]string{"X-Spelling": {c.spelling}}}, k)
+		require.ErrorIs(t, err, payack.ErrSignature, c.body)
+		assert.ErrorContains(t, err, "another success", c.body)
+		assert.Nil(t, ev)
 	}
 }
