@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"sort"
 	"strings"
@@ -284,6 +285,44 @@ func TestPtopCustomReadingThatIsStrict(t *testing.T) {
 		ev, err := v.Verify(verify.Message{ContentType: c.contentType, Body: c.body, Header: map[string][]string{"X-Spelling": {c.spelling}}}, k)
 		require.ErrorIs(t, err, payack.ErrSignature, c.body)
 		assert.ErrorContains(t, err, "another success", c.body)
+		assert.Nil(t, ev)
+	}
+}
+
+// Where an id is a number, the reading is asked with another number, and with a text
+// where it is a text of digits.
+func TestPtopCustomReadingWithTypes(t *testing.T) {
+	typed := func(ids any, text func() string) verify.PtopReading {
+		return func(m verify.Message) (string, string, error) {
+			if err := json.Unmarshal([]byte(m.Body), ids); err != nil {
+				return "", "", err
+			}
+			return text(), customSum(text()), nil
+		}
+	}
+	var numbers struct {
+		Success bool `json:"success"`
+		ID      int  `json:"transaction_id"`
+		Order   int  `json:"order_id"`
+	}
+	var texts struct {
+		Success bool   `json:"success"`
+		ID      string `json:"transaction_id"`
+		Order   string `json:"order_id"`
+	}
+	for _, c := range []struct {
+		body, says string
+		reading    verify.PtopReading
+	}{
+		{`{"success":true,"transaction_id":17,"order_id":9}`, "another transaction_id", typed(&numbers, func() string { return fmt.Sprint(numbers.Success, numbers.Order) })},
+		{`{"success":true,"transaction_id":17,"order_id":9}`, "another order_id", typed(&numbers, func() string { return fmt.Sprint(numbers.Success, numbers.ID) })},
+		{`{"success":true,"transaction_id":"17","order_id":"9"}`, "another transaction_id", typed(&texts, func() string { return fmt.Sprint(texts.Success, texts.Order) })},
+		{`{"success":true,"transaction_id":"17","order_id":"9"}`, "another order_id", typed(&texts, func() string { return fmt.Sprint(texts.Success, texts.ID) })},
+	} {
+		v, k := customVerifier(t, verify.PtopOptions{Custom: c.reading})
+		ev, err := v.Verify(verify.Message{ContentType: ptopJSONType, Body: c.body}, k)
+		require.ErrorIs(t, err, payack.ErrSignature, c.body)
+		assert.ErrorContains(t, err, c.says, c.body)
 		assert.Nil(t, ev)
 	}
 }
