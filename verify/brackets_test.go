@@ -177,6 +177,10 @@ func TestPtopFormBrackets(t *testing.T) {
 			assert.Equal(t, "Payment done", ev.Message.String())
 		}
 	}
+	for _, pairs := range []string{"meta[a]=1&a.b=1&a_b=2", "a.b=1&meta[a]=1&a_b=2", "a.b=1&a_b=2&meta[a]=1"} { // two names for PHP, brackets or not
+		twice := ptopForm + "&" + pairs
+		ptopRefused(t, payack.ReasonMalformed, v, ptopByHeader(ptopFormType, twice, ptopSum(ptopKeyText, twice)), keys)
+	}
 	_, err := verify.SignPtopCallback(ptopSecret, payack.SchemeFormRebuilt, verify.PtopLast, body)
 	require.ErrorContains(t, err, "brackets")
 	// PHP's own http_build_query would give this text.

@@ -101,11 +101,15 @@ func TestPtopCustomReading(t *testing.T) {
 		pairs.Del("signature")
 		return pairs.Encode(), signature, err
 	}})
-	text := "order_id=O+1&success=1&transaction_id=T1"
-	ev, err := v.Verify(verify.Message{ContentType: "application/x-www-form-urlencoded", Body: "transaction_id=T1&success=1&order_id=O+1&signature=" + customSum(text)}, k)
-	require.NoError(t, err)
-	assert.Equal(t, "O 1", ev.OrderID)
-	assert.Nil(t, ev.Extra)
+	for success, want := range map[string]bool{"1": true, "0": false, "true": true, "false": false, "": false} {
+		text := "order_id=O+1&success=" + success + "&transaction_id=1"
+		body := "transaction_id=1&success=" + success + "&order_id=O+1&signature=" + customSum(text)
+		ev, err := v.Verify(verify.Message{ContentType: "application/x-www-form-urlencoded", Body: body}, k)
+		require.NoError(t, err, success)
+		assert.Equal(t, want, ev.Success, success)
+		assert.Equal(t, "O 1", ev.OrderID)
+		assert.Nil(t, ev.Extra)
+	}
 }
 
 // With a reading whose text does not fix a member, every message is refused, even

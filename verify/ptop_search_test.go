@@ -12,6 +12,20 @@ import (
 	"github.com/payack/payack/verify"
 )
 
+// Seven texts of a body's length are hashed, and not one more.
+func TestPtopSearchToItsBound(t *testing.T) {
+	const start = `{"success":true,"transaction_id":"t","order_id":"O","message":"`
+	body := start + strings.Repeat("a", 64<<10-len(start)-2) + `"}`
+	for n, enough := range map[int]bool{7: true, 8: false} {
+		keys := []string{ptopKeyText}
+		for i := range n - 1 {
+			keys = append([]string{fmt.Sprint("retired-", i)}, keys...)
+		}
+		_, err := newPtop(t, verify.PtopOptions{}).Verify(ptopByHeader(ptopJSONType, body, ptopSum(ptopKeyText, body)), newPtopKeys(t, keys...))
+		assert.Equal(t, enough, err == nil, "%d keys: %v", n, err)
+	}
+}
+
 // The worst case: the genuine key is the last one, and its scheme is tried last.
 func TestPtopSearchIsBounded(t *testing.T) {
 	const tooMuch = "too large to try every scheme with this many keys; pin Schemes"

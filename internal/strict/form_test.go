@@ -214,6 +214,7 @@ func TestKnow(t *testing.T) {
 	}
 	for body, want := range map[string]strict.Error{
 		`{"other":1,"order_id":"a\u0000b"}`: {What: "U+0000", Member: "order_id", Offset: 22},
+		`{"other":1,"order_id":"\u0000b"}`:  {What: "U+0000", Member: "order_id", Offset: 22},
 		`{"other":1,"Order_id":"a"}`:        {What: "a member's name differs from order_id by case only", Offset: 11},
 	} {
 		fields, err := decode(t, body)
@@ -223,6 +224,29 @@ func TestKnow(t *testing.T) {
 		var e *strict.Error
 		if err := strict.Know(fields, known); !errors.As(err, &e) || *e != want {
 			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+// Every field is looked at, and the names themselves are no twins.
+func TestTwins(t *testing.T) {
+	names := []string{"amount", "received_amount"}
+	for _, c := range []struct {
+		fields []string
+		twin   bool
+	}{
+		{[]string{"other", "amount", "received_amount", "amounts"}, false},
+		{[]string{"Amount", "other"}, true},
+		{[]string{"other", "amount", "RECEIVED_amount"}, true},
+		{nil, false},
+	} {
+		var fields []strict.Field
+		for i, name := range c.fields {
+			fields = append(fields, strict.Field{Name: name, Start: i})
+		}
+		var e *strict.Error
+		if err := strict.Twins(fields, names); errors.As(err, &e) != c.twin {
+			t.Errorf("%q: %v", c.fields, err)
 		}
 	}
 }

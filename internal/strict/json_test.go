@@ -92,6 +92,13 @@ func TestJSONFields(t *testing.T) {
 		t.Errorf("Find gives %+v", f)
 	}
 
+	for _, number := range []string{"0", "-0", "9", "1", "-9", "0.5"} {
+		got, err := decode(t, `{"a":`+number+`}`)
+		if err != nil || got[0].Kind != strict.Number || got[0].Text != number {
+			t.Errorf("%s: %v, %+v", number, err, got)
+		}
+	}
+
 	head := []strict.Field{{Name: "before"}}
 	got, err = strict.JSON(head, body)
 	if err != nil || !reflect.DeepEqual(got, append(head, want...)) {
