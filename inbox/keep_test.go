@@ -118,10 +118,13 @@ func TestVariants(t *testing.T) {
 			s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "bad"))
 			s.drain()
 			assert.Equal(t, []string{"dead unconfirmed"}, s.states(), "the only copy of it")
+			s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-2", "bad"))
+			s.drain()
 			s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "good"))
 			assert.Equal(t, payack.OutcomeAccepted, s.last().Outcome)
 			s.drain()
-			assert.Equal(t, []string{"refuted unconfirmed", "done"}, s.states())
+			assert.Equal(t, []string{"dead unconfirmed"}, s.statesOf("ORD-2"), "another order's")
+			assert.Equal(t, []string{"refuted unconfirmed", "done"}, s.statesOf("ORD-1"))
 			assert.Len(t, s.calls(), 1)
 		})
 		t.Run("none waits for another", func(t *testing.T) {
@@ -408,11 +411,19 @@ func TestRefutedCopiesAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.MaxVariants = 3 }).mount()
 		s.says(nil, refuting("bad"))
-		for i := range 15 {
-			s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", fmt.Sprint("bad", i)))
+		refute := func(order string, i int) {
+			s.kept(payack.Payatom, s.atom, atomCallback(t, order, fmt.Sprint("bad", i)))
 			s.drain()
 		}
-		assert.LessOrEqual(t, len(s.items()), 3+2)
+		refute("ORD-0", 0)
+		refute("ORD-0", 1)
+		others := s.statesOf("ORD-0")
+		assert.Equal(t, []string{"refuted unconfirmed", "dead unconfirmed"}, others)
+		for i := range 15 {
+			refute("ORD-1", i)
+		}
+		assert.LessOrEqual(t, len(s.statesOf("ORD-1")), 3+2)
+		assert.Equal(t, others, s.statesOf("ORD-0"), "those of another order have room of their own")
 	})
 }
 
