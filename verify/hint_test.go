@@ -58,7 +58,8 @@ func TestPTSHints(t *testing.T) {
 	e = verifyAs("application/json", sealed)
 	assert.Equal(t, payack.ReasonMalformed, e.Reason)
 	assert.Contains(t, e.Detail, "announced as text/plain")
-	for _, body := range []string{"null", "true", `"` + sealed + `"`, ""} {
+	assert.Contains(t, verifyAs("application/json", sealed[:24]).Detail, "announced as text/plain", "a block, the shortest that can be")
+	for _, body := range []string{"null", "true", `"` + sealed + `"`, "", sealed[:20]} {
 		assert.NotContains(t, verifyAs("application/json", body).Detail, "text/plain", body)
 	}
 }
@@ -87,6 +88,11 @@ func TestPTSTransactionSignatureHints(t *testing.T) {
 		{verify.PTSBase64, []string{inBase64[4:] + "AAA="}, "is wrong"},
 		{verify.PTSHex, []string{inBase64}, "base64 where hex digits are expected"},
 		{verify.PTSHex, []string{strings.ToUpper(inHex)}, "is wrong"},
+		// A cause that doesn't hold is not named.
+		{verify.PTSBase64, []string{"abcd"}, "is wrong"},
+		{verify.PTSHex, []string{inHex[1:] + "0"}, "is wrong"},
+		{verify.PTSHex, []string{"QUJD"}, "is wrong"},
+		{verify.PTSHex, []string{"," + inBase64[1:]}, "is wrong"},
 	} {
 		v, err := verify.NewPTS(verify.PTSOptions{TransactionSignature: c.encoding})
 		require.NoError(t, err)
@@ -94,6 +100,9 @@ func TestPTSTransactionSignatureHints(t *testing.T) {
 		e := refusedPTS(t, ev, err)
 		assert.Equal(t, payack.ReasonSignature, e.Reason)
 		assert.Contains(t, e.Detail, c.says)
+		if c.says == "is wrong" {
+			assert.NotContains(t, e.Detail, "expected", c.values)
+		}
 	}
 }
 

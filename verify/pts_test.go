@@ -1453,3 +1453,23 @@ func TestPTSAllocations(t *testing.T) {
 		assertAllocations(t, 16, func() error { _, err := p.verifier.Verify(m, p.keys); return err })
 	})
 }
+
+// Only & with a signed name and = is a border: what looks like one is signed as it is.
+func TestPTSBorders(t *testing.T) {
+	p := newPTSParty(t)
+	for value, border := range map[string]bool{
+		"&user_id=": true, "1&user_id=2": true, "=&timestamp=": true, "&x=&user_id=1": true, "&&user_id=": true,
+		"user_id=": false, "=user_id=": false, "=user_id=&": false, "&user_id": false, "&xuser_id=": false, "&user_idx=": false, "&": false, "=": false, "": false,
+	} {
+		_, err := p.signer.SignedText(verify.PTSBalance, map[string]string{"timestamp": value, "user_id": "277"})
+		assert.Equal(t, border, err != nil, "%q: %v", value, err)
+	}
+}
+
+// A content type may be 256 bytes long.
+func TestContentTypesAreBounded(t *testing.T) {
+	v := newPayatom(t, verify.PayatomOptions{})
+	long := "application/json;" + strings.Repeat(" ", 256-len("application/json;charset=utf-8")) + "charset=utf-8"
+	assert.True(t, v.Accepts(long))
+	assert.False(t, v.Accepts("application/json; "+strings.TrimPrefix(long, "application/json;")))
+}
