@@ -278,3 +278,27 @@ func TestCharsetAsContentEncoding(t *testing.T) {
 		assert.ErrorContains(t, o.Err, detail)
 	}
 }
+
+// A client whose address can't be read is refused where something goes by the
+// address, and by nothing else.
+func TestClientsWithoutAnAddress(t *testing.T) {
+	limiter := newLimiter(t, 100, 100)
+	for name, c := range map[string]struct {
+		o      middleware.Options
+		reason payack.Reason
+	}{
+		"nothing goes by it":       {middleware.Options{}, ""},
+		"allowed addresses":        {middleware.Options{AllowedAddresses: prefixes("192.0.2.0/24")}, payack.ReasonAddress},
+		"trusted proxies":          {middleware.Options{TrustedProxies: prefixes("192.0.2.0/24")}, payack.ReasonAddress},
+		"a limiter":                {middleware.Options{Limiter: limiter}, payack.ReasonAddress},
+		"a limiter by another key": {middleware.Options{Limiter: limiter, LimitKey: limitKeyFunc(func() {})}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWatch()
+			o := w.options()
+			o.AllowedAddresses, o.TrustedProxies, o.Limiter, o.LimitKey = c.o.AllowedAddresses, c.o.TrustedProxies, c.o.Limiter, c.o.LimitKey
+			serve(ptopHandler(t, o, acceptAll), sentFrom("@", ptopRequest(t, "T1")))
+			assert.Equal(t, c.reason, w.last(t).Reason)
+		})
+	}
+}
