@@ -126,7 +126,7 @@ func (r *reader) into(f *Field, nest string) (err *Error) {
 	default:
 		err = r.value()
 	}
-	if c == '-' || '0' <= c && c <= '9' {
+	if c == '-' || c-'0' <= 9 {
 		f.Kind = Number
 	}
 	f.End = r.at
