@@ -3,10 +3,12 @@ package middleware_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -301,5 +303,53 @@ func TestKeysOfBoundHashes(t *testing.T) {
 		// Moving characters between members does not change the key.
 		serve(h, payatomSigned(t, sent+"50", tc.order+"50", "5", "Approved"))
 		require.Equal(t, payack.ReasonSpliced, w.last(t).Reason)
+	}
+}
+
+// slowClaims takes its time, and says how a release ends.
+type slowClaims struct {
+	*memstore.Store
+	takes time.Duration
+	ends  error
+}
+
+func (s slowClaims) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
+	time.Sleep(s.takes)
+	return s.Store.Claim(ctx, id, fingerprint, lease)
+}
+
+func (s slowClaims) Release(ctx context.Context, id, token string) error {
+	return errors.Join(s.Store.Release(ctx, id, token), s.ends)
+}
+
+// What is told of the guard is the time of the question and of the claims together.
+func TestTimeOfTheGuard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := confirmed(t, func(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) {
+			time.Sleep(300 * time.Millisecond)
+			return &payack.Confirmation{Paid: true, Status: "Approved"}, nil
+		}, func(c *middleware.PayatomConfig) {
+			c.Store = slowClaims{Store: memstore.New(10), takes: 200 * time.Millisecond}
+		})
+		serve(d.h, payatomRequest(t, "ORD1", "500", "Approved"))
+		seen := d.last(t)
+		require.NoError(t, seen.Err)
+		require.GreaterOrEqual(t, seen.Took.Guard, 500*time.Millisecond)
+		require.Less(t, seen.Took.Guard, time.Second)
+	})
+}
+
+// A claim that is given up, or is somebody else's by now, is nothing to warn of.
+func TestOnlyAReleaseThatFailsIsWarnedOf(t *testing.T) {
+	for ends, warns := range map[error]bool{nil: false, payack.ErrNotHeld: false, errors.New("gone"): true} {
+		w := newWatch()
+		o := w.options()
+		o.Store = slowClaims{Store: memstore.New(10), ends: ends}
+		serve(ptopHandler(t, o, func(context.Context, *payack.PtopEvent) error { return errors.New("failed") }), ptopRequest(t, "T1"))
+		w.last(t)
+		warned := slices.ContainsFunc(w.lines(t), func(line map[string]any) bool {
+			return strings.Contains(fmt.Sprint(line["msg"]), "could not be given up")
+		})
+		require.Equal(t, warns, warned, "%v", ends)
 	}
 }
