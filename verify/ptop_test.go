@@ -74,6 +74,19 @@ func TestPtopSplicedWithBlanks(t *testing.T) {
 	assert.Equal(t, payack.SchemeSpliced, ev.Scheme)
 }
 
+// In front, the comma behind the signature goes with it, or nothing is genuine.
+func TestPtopSplicedInFront(t *testing.T) {
+	v, keys := newPtop(t, verify.PtopOptions{}), newPtopKeys(t, ptopKeyText)
+	const rest = `"success":true,"transaction_id":"T1","order_id":"O1"}`
+	signed := func(text string) verify.Message {
+		return verify.Message{ContentType: ptopJSONType, Body: `{"signature":"` + ptopSum(ptopKeyText, text) + `",` + rest}
+	}
+	told := v.Explain(signed("{"+rest), keys)
+	require.NoError(t, told.Err)
+	assert.Contains(t, told.Steps, verify.Step{Name: "signature", Text: "in the body"})
+	ptopRefused(t, payack.ReasonSignature, v, signed("{,"+rest), keys)
+}
+
 // ptopByHeader is a callback with this text in X-Signature.
 func ptopByHeader(contentType, body string, signatures ...string) verify.Message {
 	return verify.Message{ContentType: contentType, Header: map[string][]string{"X-Signature": signatures}, Body: body}
