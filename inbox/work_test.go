@@ -285,6 +285,36 @@ func TestGivingUpNeedsAttempts(t *testing.T) {
 	})
 }
 
+// Sent again, a dead letter has all its patience once more: the time, and the attempts.
+func TestPatienceBeginsAnew(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = time.Hour, 2 }).mount()
+		s.says(func(context.Context, payack.Event) error { return errShop }, nil)
+		old := func() { s.exec(`UPDATE payack_inbox SET received_us = 1, since_us = 1, happened_us = 1`) }
+		again := func() {
+			t.Helper()
+			s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+			require.Equal(t, payack.OutcomeAccepted, s.last().Outcome)
+		}
+		dies := func(attempts int) {
+			t.Helper()
+			s.until("dead", func() bool { return s.states()[0] == "dead callback" })
+			require.Len(t, s.attempts(), attempts)
+			require.NotZero(t, s.items()[0].Ended)
+		}
+		again()
+		old()
+		dies(2)
+		again()
+		require.Zero(t, s.items()[0].Ended, "it has not ended any more")
+		old()
+		dies(4)
+		again()
+		s.until("many attempts", func() bool { return len(s.attempts()) >= 8 })
+		require.Equal(t, []string{"pending callback"}, s.states())
+	})
+}
+
 // The waits double up to a bound, with full jitter.
 func TestBackOff(t *testing.T) {
 	for n, limit := range map[int]time.Duration{1: 5 * time.Second, 2: 10 * time.Second, 5: 80 * time.Second, 10: 2560 * time.Second, 11: time.Hour, 60: time.Hour, 1000: time.Hour} {
