@@ -434,11 +434,11 @@ func (w *rewriter) text() error {
 				return errSyntax
 			}
 			w.out = appendRune(w.out, r)
-		case c < ' ':
-			return errSyntax
-		case c < utf8.RuneSelf:
+		case c == '/':
 			w.at++
-			w.out = appendRune(w.out, rune(c))
+			w.out = append(w.out, '\\', '/')
+		case c < utf8.RuneSelf: // a control character
+			return errSyntax
 		default:
 			r, size := utf8.DecodeRune(w.in[w.at:])
 			if r == utf8.RuneError && size == 1 {

@@ -73,7 +73,7 @@ func like(name string) uint64 {
 	if name == "" {
 		return 1
 	}
-	return 1 << ((int(name[0]) + 5*int(name[len(name)-1]) + len(name)) & 63)
+	return 1 << ((int(name[0]) + int(name[len(name)-1]) + len(name)) & 63)
 }
 
 // noColon returns the error for a missing colon. before is the name with the white
