@@ -435,6 +435,13 @@ func TestReencodeOnce(t *testing.T) {
 	assert.Equal(t, `{"a":{"0":{"0":[{}],"1":{"x":{"0":{}}}},"2":{}}}`, string(objects))
 }
 
+func TestReencodeErrorsSayWhat(t *testing.T) {
+	for body, says := range map[string]string{"{\"a\":\"\x80\"}": "UTF-8", "{\"a\":\"\xff\"}": "UTF-8", "{\"a\":\"\x1f\"}": "not one JSON object"} {
+		_, _, err := php.Reencode([]byte(body), "signature")
+		assert.ErrorContains(t, err, says, "%q", body)
+	}
+}
+
 func TestReencodeErrorsSayNothingOfTheBody(t *testing.T) {
 	for _, body := range []string{`{"secret":99999999999999999999}`, `{"secret":1e999}`, `{"secret":secret}`, `{"secret":1,"secret":1}`} {
 		_, _, err := php.Reencode([]byte(body), "signature")
