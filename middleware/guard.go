@@ -12,7 +12,7 @@ func (rc *receiver) guard(ctx context.Context, d *delivery, ev payack.Event, fin
 	if rc.stages.asks == nil || !rc.stages.asks(ev) {
 		return false, nil
 	}
-	defer func() { d.observation.Took.Guard += d.lap() }()
+	defer func() { d.observation.Took.Guard = d.lap() }()
 	switch state, err := rc.once.lookup(ctx, d.observation.EventID, fingerprint); {
 	case err != nil:
 		return false, err
