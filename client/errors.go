@@ -12,13 +12,14 @@ import (
 	"unicode"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/confirming"
 )
 
 // The kinds of failure, for errors.Is. Every error of this package is one of
 // them, or [payack.ErrUnconfirmed].
 var (
 	// ErrRequest: the request breaks a rule, and nothing was sent.
-	ErrRequest = errors.New("payack: the request is not valid")
+	ErrRequest = confirming.ErrNotAsked
 	// ErrUnreachable: no complete response came. The provider may have done what
 	// the request asks for. If a context ended, errors.Is matches
 	// context.DeadlineExceeded or context.Canceled too.
@@ -153,7 +154,11 @@ const (
 	maxExcerpt  = 200      // characters
 	excerptFrom = 16 << 10 // bytes that are searched for secrets
 	maxCode     = 16
+	maxID       = 64
 )
+
+// quoted returns an id as an error shows it.
+func quoted(id string) string { return strconv.Quote(printable(id, nil, maxID)) }
 
 // printable returns the beginning of a provider's text as one line. It replaces
 // control characters and redacts secrets in every spelling that an error page may

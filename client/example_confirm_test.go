@@ -10,11 +10,10 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/client"
 	"github.com/payack/payack/handlers"
-	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/payacktest/gateway"
 )
 
-var quiet = middleware.Options{Logger: slog.New(slog.DiscardHandler)}
+var quiet = handlers.Options{Logger: slog.New(slog.DiscardHandler)}
 
 // A payment is created and paid. PTS calls back, the receiver asks PTS to confirm,
 // and only then the merchant's function runs. The gateway is a fake.
@@ -31,7 +30,7 @@ func ExamplePTS_Confirm() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	handler, err := handlers.NewPTS(middleware.PTSConfig{
+	handler, err := handlers.NewPTS(handlers.PTSConfig{
 		Safecode: gw.Safecode(), PublicKeys: []string{gw.PublicKey()},
 		Confirm: pts.Confirm,
 		Options: quiet,
@@ -77,7 +76,7 @@ func ExamplePayatom_Confirm() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	handler, err := handlers.NewPayatom(middleware.PayatomConfig{
+	handler, err := handlers.NewPayatom(handlers.PayatomConfig{
 		SecretKeys: []payack.Secret{gw.SecretKey()},
 		Confirm:    payatom.Confirm,
 		Options:    quiet,

@@ -19,7 +19,6 @@ import (
 	"github.com/payack/payack/client"
 	"github.com/payack/payack/envelope"
 	"github.com/payack/payack/handlers"
-	"github.com/payack/payack/middleware"
 	"github.com/payack/payack/verify"
 )
 
@@ -66,10 +65,10 @@ func ExamplePtop_Confirm() {
 		fmt.Println(err)
 		return
 	}
-	handler, err := handlers.NewPtop(middleware.PtopConfig{
+	handler, err := handlers.NewPtop(handlers.PtopConfig{
 		SigningKeys: []payack.Secret{key},
 		Confirm:     ptop.Confirm,
-		Options:     middleware.Options{Logger: slog.New(slog.DiscardHandler)},
+		Options:     handlers.Options{Logger: slog.New(slog.DiscardHandler)},
 	}, func(_ context.Context, ev *payack.PtopEvent) error {
 		fmt.Println("order", ev.OrderID, "paid:", ev.Paid(), ev.Confirmed.Amount)
 		return nil

@@ -127,7 +127,8 @@ func (c *PTS) confirm(ctx context.Context, ev *payack.PTSEvent, m verify.PTSMess
 	case ev == nil || !ev.Paid():
 		return nil, c.t.question("only a paid event can be confirmed")
 	case ev.UserID != c.userID:
-		return nil, c.t.question("the event is of another user than this client; use the client of that user")
+		theirs, ours := quoted(ev.UserID), quoted(c.userID)
+		return nil, c.t.question("the event is of user " + theirs + ", and this client is of user " + ours + "; use a client whose PTSConfig.UserID is " + theirs)
 	}
 	got, err := c.query(ctx, m, ev.OrderID)
 	if err != nil {

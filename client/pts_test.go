@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/hmac"
 	"crypto/rsa"
@@ -10,7 +11,9 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"log/slog"
 	"maps"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +24,8 @@ import (
 	"github.com/payack/payack"
 	"github.com/payack/payack/client"
 	"github.com/payack/payack/envelope"
+	"github.com/payack/payack/handlers"
+	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/verify"
 )
 
@@ -494,5 +499,31 @@ func TestPTSConfirm(t *testing.T) {
 		_, err := newPTS(t, g.URL).Confirm(t.Context(), ev)
 		assert.ErrorIs(t, err, client.ErrRequest)
 	}
+	assert.Empty(t, g.requests())
+}
+
+// An event of another user says which client to use. The receiver's error doesn't
+// send anybody to look at the network, and PTS sends the event again.
+func TestPTSConfirmOfAnotherUser(t *testing.T) {
+	g := says(t, 200, "{}")
+	pts := newPTS(t, g.URL)
+	_, err := pts.Confirm(t.Context(), &payack.PTSEvent{UserID: strings.Repeat("7\n", 1000), OrderID: "O1", Status: payack.PTSSuccess})
+	require.ErrorIs(t, err, client.ErrRequest)
+	assert.Less(t, len(err.Error()), 400)
+	assert.NotContains(t, err.Error(), "\n")
+
+	keys := payacktest.FreshPTSKeys()
+	keys.UserID = "42"
+	c := keys.Config()
+	c.Confirm = pts.Confirm
+	var seen error
+	c.Options = handlers.Options{Logger: slog.New(slog.DiscardHandler), Observer: payack.ObserverFunc(func(_ context.Context, o *payack.Observation) { seen = o.Err })}
+	h, err := handlers.NewPTS(c, func(context.Context, *payack.PTSEvent) error { return nil })
+	require.NoError(t, err)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, payacktest.PTS(keys).Callback(t).Request("/pts"))
+	assert.Equal(t, "FAILED", w.Body.String())
+	assert.EqualError(t, seen, "payack: pts: unreachable: the provider was not asked to confirm the event, and won't be until the cause is fixed: "+
+		`payack: pts: confirm: the request is not valid: the event is of user "42", and this client is of user "1"; use a client whose PTSConfig.UserID is "42"`)
 	assert.Empty(t, g.requests())
 }

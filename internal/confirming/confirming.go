@@ -1,6 +1,7 @@
 // Package confirming tells the constructor of a receiver how long a Confirm method
 // of package client may take. The constructor has only the method's value (Confirm:
-// ptop.Confirm), so it calls the method with a question in the context.
+// ptop.Confirm), so it calls the method with a question in the context. It also tells
+// a receiver whether such a method asked the provider at all.
 package confirming
 
 import (
@@ -15,6 +16,10 @@ import (
 
 // Func is the type of Confirm methods and hooks.
 type Func[E payack.Event] = func(ctx context.Context, ev E) (*payack.Confirmation, error)
+
+// ErrNotAsked is ErrRequest of package client, which a receiver can't import: nothing
+// was sent to the provider.
+var ErrNotAsked = errors.New("payack: the request is not valid")
 
 var (
 	mu    sync.Mutex
