@@ -21,19 +21,24 @@ package handlers
 
 import "github.com/payack/payack/middleware"
 
-// Options are common to all receivers.
+// Options are common to all receivers. See the members at [middleware.Options], or by
+// go doc github.com/payack/payack/middleware Options.
 type Options = middleware.Options
 
-// The configurations, one for each provider.
-type (
-	// PtopConfig is for [NewPtop].
-	PtopConfig = middleware.PtopConfig
-	// PTSConfig is for [NewPTS].
-	PTSConfig = middleware.PTSConfig
-	// PayatomConfig is for [NewPayatom].
-	PayatomConfig = middleware.PayatomConfig
-)
+// PtopConfig is for [NewPtop]. See its members at [middleware.PtopConfig], or by
+// go doc github.com/payack/payack/middleware PtopConfig.
+type PtopConfig = middleware.PtopConfig
+
+// PTSConfig is for [NewPTS]. See its members at [middleware.PTSConfig], or by
+// go doc github.com/payack/payack/middleware PTSConfig.
+type PTSConfig = middleware.PTSConfig
+
+// PayatomConfig is for [NewPayatom]. See its members at [middleware.PayatomConfig],
+// or by go doc github.com/payack/payack/middleware PayatomConfig.
+type PayatomConfig = middleware.PayatomConfig
 
 // Handler is what the constructors return: an http.Handler that can also process
 // events, explain recorded deliveries and report its health, all without a request.
+// See its methods at [middleware.Handler], or by
+// go doc github.com/payack/payack/middleware Handler.
 type Handler = middleware.Handler
