@@ -19,6 +19,9 @@ type answers struct {
 	// word is the body and content type of a refusal at the gate; its status comes
 	// from gateStatus.
 	word payack.Answer
+	// acknowledges reports whether a body acknowledges. It is nil where the status
+	// alone does.
+	acknowledges func(body string) bool
 }
 
 // gateStatus maps refusals at the gate to HTTP statuses.
@@ -57,12 +60,24 @@ func (rc *receiver) answer(d *delivery) {
 	o := &d.observation
 	if status := d.answered(); status != 0 {
 		o.Status = status
+		rc.warnOfWords(d)
 		return
 	}
 	a := rc.stages.answers.of(o.Outcome, o.Reason)
 	o.Status = a.Status
 	rc.limitHeaders(d)
 	d.write(a)
+}
+
+// warnOfWords warns once of a wrapped handler that accepted an event in words that
+// don't acknowledge it.
+func (rc *receiver) warnOfWords(d *delivery) {
+	acknowledges := rc.stages.answers.acknowledges
+	if acknowledges == nil || d.observation.Outcome != payack.OutcomeAccepted || acknowledges(d.wrapped.words()) || !rc.wordsWarned.CompareAndSwap(false, true) {
+		return
+	}
+	rc.options.Logger.Warn("payack: the wrapped handler accepted the event, but its answer does not acknowledge it, so the provider may send it again; write nothing, and payack answers, or write exactly the acknowledgement",
+		"provider", rc.stages.provider, "acknowledgement", rc.stages.answers.accepted.Body, "event_id", d.observation.EventID)
 }
 
 // ofAnotherAnswer lists the headers that describe a body.

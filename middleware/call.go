@@ -15,12 +15,12 @@ type callFunc func(ctx context.Context, ev payack.Event, d *delivery) error
 // callbackError distinguishes a callback that does not expect the event, one that
 // ran out of time, and one that failed otherwise.
 func (rc *receiver) callbackError(ctx context.Context, err error) error {
-	reason, detail := payack.ReasonCallback, "the callback failed"
+	reason, detail := payack.ReasonCallback, "your function failed"
 	switch {
 	case errors.Is(err, payack.ErrUnexpected):
-		reason, detail = payack.ReasonUnexpected, "the callback says that it is not what it expects"
+		reason, detail = payack.ReasonUnexpected, "your function returned ErrUnexpected"
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
-		reason, detail = payack.ReasonDeadline, "the callback did not finish in time"
+		reason, detail = payack.ReasonDeadline, "your function did not finish in time"
 	}
 	return &payack.Error{Provider: rc.stages.provider, Stage: payack.StageCall, Reason: reason, Detail: detail, Err: err}
 }
@@ -45,14 +45,14 @@ func (rc *receiver) recovered(d *delivery, err *error) {
 	if d.observation.EventID == "" {
 		stage = payack.StageVerify
 	}
-	*err = d.fail(stage, payack.ReasonPanic, nil, "the merchant's code panicked; its stack is in the log")
+	*err = d.fail(stage, payack.ReasonPanic, nil, "your code panicked; its stack is in the log")
 }
 
 // notAborted replaces http.ErrAbortHandler by a failure, for deliveries that have
 // no connection to end.
 func (d *delivery) notAborted(err *error) {
 	if *err == http.ErrAbortHandler {
-		*err = d.fail(payack.StageCall, payack.ReasonPanic, nil, "the merchant's code panicked with http.ErrAbortHandler")
+		*err = d.fail(payack.StageCall, payack.ReasonPanic, nil, "your code panicked with http.ErrAbortHandler")
 	}
 }
 

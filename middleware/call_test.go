@@ -89,6 +89,7 @@ func TestDeadlineEndsTheContext(t *testing.T) {
 		assert.Equal(t, http.StatusInternalServerError, in.Code)
 		seen := w.last(t)
 		assert.Equal(t, payack.ReasonDeadline, seen.Reason)
+		assert.ErrorContains(t, seen.Err, "payack: ptop: deadline: your function did not finish in time")
 		assert.Equal(t, middleware.DefaultDeadline, seen.Took.Call)
 		assert.Equal(t, middleware.DefaultDeadline, seen.Took.Total)
 	})

@@ -106,6 +106,11 @@ func TestSecondHalfOnceOnly(t *testing.T) {
 		assert.Positive(t, o.Took.Total)
 	}
 	assert.Equal(t, 2, calls)
+	logged := d.deliveries(t)
+	require.Len(t, logged, 3)
+	for _, line := range logged {
+		assert.NotContains(t, line, "status", "nobody is answered")
+	}
 	// Requests and workers know of each other's events.
 	assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "500", "Late Approved")).Body.String(), `"yes"`)
 	assert.Equal(t, payack.OutcomeDuplicate, d.last(t).Outcome)

@@ -89,10 +89,12 @@ func logObservation(ctx context.Context, logger *slog.Logger, level slog.Level, 
 	attrs = append(attrs,
 		slog.String("provider", string(o.Delivery.Provider)),
 		slog.String("outcome", string(o.Outcome)),
-		slog.Int("status", o.Status),
 		slog.Int("bytes", len(o.Delivery.Body)),
 		slog.Duration("took", o.Took.Total),
 	)
+	if o.Status != 0 { // an attempt of the inbox answers nobody
+		attrs = append(attrs, slog.Int("status", o.Status))
+	}
 	if o.Reason != "" {
 		attrs = append(attrs, slog.String("reason", string(o.Reason)))
 	}

@@ -33,7 +33,7 @@ func TestOneLineForEachDelivery(t *testing.T) {
 			absent: []string{"reason", "error", "stack", "content_type", "method"}},
 		{name: "failed", fn: func(context.Context, *payack.PtopEvent) error { return errors.New("first\nsecond") }, level: "ERROR",
 			fields: map[string]any{"msg": "payack: callback failed", "outcome": "failed", "reason": "callback", "status": 500.0,
-				"error": "payack: ptop: callback: the callback failed: first; second"},
+				"error": "payack: ptop: callback: your function failed: first; second"},
 			absent: []string{"stack"}},
 		{name: "panic", fn: func(context.Context, *payack.PtopEvent) error { panic("slip") }, level: "ERROR",
 			fields: map[string]any{"reason": "panic"}},
@@ -111,6 +111,7 @@ func TestSchemeIsAdvisedOnceUnlessPinned(t *testing.T) {
 		for _, line := range w.lines(t) {
 			if strings.Contains(line["msg"].(string), "pin its scheme") {
 				assert.Equal(t, "INFO", line["level"])
+				assert.Contains(t, line["msg"], "set Schemes to it alone")
 				schemes = append(schemes, line["scheme"])
 			}
 		}

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -89,6 +90,11 @@ func payatomTable(matched, mismatch string) answers {
 		unverified: payatomAnswer(mismatch, "no"),
 		verified:   payatomAnswer(matched, "no"), // hash_status is about the hash only
 		word:       payatomAnswer(mismatch, "no"),
+
+		acknowledges: func(body string) bool {
+			var said struct{ Acknowledge string }
+			return json.Unmarshal([]byte(body), &said) == nil && said.Acknowledge == "yes"
+		},
 	}
 }
 
@@ -145,7 +151,7 @@ func newPayatom(c PayatomConfig) (*Receiver[*payack.PayatomEvent], error) {
 		provider: payack.Payatom,
 		answers:  table,
 		accepts:  v.Accepts,
-		pinned:   len(c.Numbers) == 1,
+		pin:      unlessPinned("Numbers", len(c.Numbers) == 1),
 		verify:   keys.verify,
 		explain:  keys.explain,
 		with:     keys.with,

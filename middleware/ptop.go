@@ -103,7 +103,7 @@ func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 		provider: payack.Ptop,
 		answers:  &ptopAnswers,
 		accepts:  v.Accepts,
-		pinned:   len(c.Schemes) == 1 || c.Custom != nil,
+		pin:      unlessPinned("Schemes", len(c.Schemes) == 1 || c.Custom != nil),
 		verify: func(ctx context.Context, r *http.Request, m verify.Message) (*payack.PtopEvent, error) {
 			ev, err := keys.verify(ctx, r, m)
 			if errors.Is(err, payack.ErrUnknownTenant) {

@@ -69,6 +69,8 @@ var ptsAnswers = answers{
 	unverified: payack.Answer{Status: http.StatusOK, ContentType: "text/plain", Body: "FAILED"},
 	verified:   payack.Answer{Status: http.StatusOK, ContentType: "text/plain", Body: "FAILED"},
 	word:       payack.Answer{ContentType: "text/plain", Body: "FAILED"},
+
+	acknowledges: func(body string) bool { return body == "SUCCESS" },
 }
 
 // NewPTS returns a receiver of PTS callbacks. An error names the member of the
@@ -110,7 +112,7 @@ func newPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 		provider: payack.PTS,
 		answers:  &ptsAnswers,
 		accepts:  v.Accepts,
-		pinned:   len(c.Numbers) == 1,
+		pin:      unlessPinned("Numbers", len(c.Numbers) == 1),
 		verify:   keys.verify,
 		explain:  keys.explain,
 		with:     keys.with,

@@ -34,6 +34,7 @@ type receiver struct {
 	schemeReported atomic.Bool
 	proxyWarned    atomic.Bool
 	timeoutWarned  atomic.Bool
+	wordsWarned    atomic.Bool
 }
 
 // stages are the steps that differ between providers.
@@ -76,16 +77,16 @@ type stages[E payack.Event] struct {
 	// tenant of its own.
 	tenant  string
 	tenants bool
-	// pinned reports that exactly one scheme is configured, so no log line has to
-	// suggest pinning it.
-	pinned bool
+	// pin is the member of the configuration that pins a scheme. It is empty when
+	// exactly one scheme is configured.
+	pin string
 }
 
 // erased returns the same stages for events of the interface type.
 func (s stages[E]) erased() stages[payack.Event] {
 	var none E
 	out := stages[payack.Event]{
-		provider: s.provider, answers: s.answers, accepts: s.accepts, explain: s.explain, with: s.with, pinned: s.pinned, tenant: s.tenant, tenants: s.tenants,
+		provider: s.provider, answers: s.answers, accepts: s.accepts, explain: s.explain, with: s.with, pin: s.pin, tenant: s.tenant, tenants: s.tenants,
 		verify: func(ctx context.Context, r *http.Request, m verify.Message) (payack.Event, error) {
 			ev, err := s.verify(ctx, r, m)
 			if any(ev) == any(none) {

@@ -17,11 +17,20 @@ func (rc *receiver) verify(ctx context.Context, d *delivery) (payack.Event, erro
 		rc.options.Logger.Warn("payack: the provider's documents do not name this status, so the event counts as neither paid nor final; look at the order, and tell us if the status means paid",
 			"provider", rc.stages.provider, "event_id", d.observation.EventID)
 	}
-	if !rc.stages.pinned && rc.schemeReported.CompareAndSwap(false, true) {
-		rc.options.Logger.Info("payack: the first callback verified; pin its scheme in the configuration, so that no other scheme is tried",
+	if rc.stages.pin != "" && rc.schemeReported.CompareAndSwap(false, true) {
+		rc.options.Logger.Info("payack: the first callback verified; pin its scheme: set "+rc.stages.pin+" to it alone, so that no other is tried",
 			"provider", rc.stages.provider, "scheme", d.observation.Scheme)
 	}
 	return ev, nil
+}
+
+// unlessPinned returns the member of the configuration that pins a scheme, and
+// nothing where one is pinned.
+func unlessPinned(member string, pinned bool) string {
+	if pinned {
+		return ""
+	}
+	return member
 }
 
 // check finds the keys, verifies, and applies the merchant's own rules. It returns

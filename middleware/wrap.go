@@ -34,7 +34,8 @@ import (
 // log names the fix.
 //
 // The provider gets the answer that next wrote, or the one that its contract
-// prescribes when next wrote none. If next panics after writing a 2xx, the
+// prescribes when next wrote none. A 2xx that is not the provider's acknowledgement,
+// such as SUCCESS for PTS, is logged once; the provider may send the event again. If next panics after writing a 2xx, the
 // connection is ended without an answer, so that the provider sends again.
 //
 // Wrap panics when rc or next is nil, and when the receiver has an Inbox, since a
@@ -76,10 +77,11 @@ type wrapped struct {
 	engine *receiver
 
 	mu      sync.Mutex
-	failure error // the first error given to Fail
-	asked   bool  // it asked for the event or the delivery, or called Fail
-	written int   // the status that it wrote, or 0
-	ended   bool  // it has returned
+	failure error  // the first error given to Fail
+	asked   bool   // it asked for the event or the delivery, or called Fail
+	written int    // the status that it wrote, or 0
+	body    []byte // the beginning of the body that it wrote
+	ended   bool   // it has returned
 }
 
 // call runs the handler, and returns an error if its event has failed.
@@ -112,6 +114,24 @@ func (b *wrapped) wrote(status int) {
 	if b.written == 0 {
 		b.written = status
 	}
+}
+
+// maxWords is how much of a wrapped handler's body is kept, in bytes. An
+// acknowledgement is shorter.
+const maxWords = 512
+
+// wroteBody records the beginning of an answer's body.
+func (b *wrapped) wroteBody(p []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.body = append(b.body, p[:min(len(p), maxWords-len(b.body))]...)
+}
+
+// words returns the beginning of the body that the handler wrote.
+func (b *wrapped) words() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return string(b.body)
 }
 
 // answered returns the status that a wrapped handler wrote, or 0.
@@ -239,6 +259,7 @@ func (t *trackingWriter) WriteHeader(status int) {
 
 func (t *trackingWriter) Write(b []byte) (int, error) {
 	t.behind.wrote(http.StatusOK)
+	t.behind.wroteBody(b)
 	return t.ResponseWriter.Write(b)
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/middleware"
+	"github.com/payack/payack/payacktest"
 	"github.com/payack/payack/verify"
 )
 
@@ -294,6 +296,84 @@ func TestWrapAnswersInTheProvidersWords(t *testing.T) {
 	in := serve(h, payatomRequest(t, "ORD1", "500", "Approved"))
 	assert.Equal(t, `{"hash_status":"HashMatched","acknowledge":"yes"}`, in.Body.String())
 	assert.Equal(t, "application/json;charset=utf-8", in.Header().Get("Content-Type"))
+}
+
+// The log says once that a wrapped handler's own answer does not acknowledge an
+// event that it accepted, and what does.
+func TestWrappedAnswersThatDoNotAcknowledge(t *testing.T) {
+	const yes = `{"hash_status":"HashMatched","acknowledge":"yes"}`
+	writes := func(status int, parts ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if parts == nil {
+				payack.DeliveryFrom(r.Context())
+				return
+			}
+			w.WriteHeader(status)
+			for _, part := range parts {
+				_, _ = io.WriteString(w, part)
+			}
+		}
+	}
+	for name, tc := range map[string]struct {
+		provider payack.Provider
+		next     http.HandlerFunc
+		warned   string // the acknowledgement that the warning names
+	}{
+		"pts, nothing":              {payack.PTS, writes(200), ""},
+		"pts, in its words":         {payack.PTS, writes(200, "SUCC", "ESS"), ""},
+		"pts, in others":            {payack.PTS, writes(200, "ok"), "SUCCESS"},
+		"pts, with a line break":    {payack.PTS, writes(200, "SUCCESS\n"), "SUCCESS"},
+		"pts, an empty body":        {payack.PTS, writes(204, ""), "SUCCESS"},
+		"pts, a long body":          {payack.PTS, writes(200, strings.Repeat("x", 5000), "SUCCESS"), "SUCCESS"},
+		"pts, a failure":            {payack.PTS, writes(500, "no"), ""},
+		"payatom, nothing":          {payack.Payatom, writes(200), ""},
+		"payatom, in its words":     {payack.Payatom, writes(200, yes), ""},
+		"payatom, with white space": {payack.Payatom, writes(200, `{"acknowledge": "yes", "hash_status": "HashMatched"}`+"\n"), ""},
+		"payatom, no":               {payack.Payatom, writes(200, strings.Replace(yes, "yes", "no", 1)), yes},
+		"payatom, in others":        {payack.Payatom, writes(200, "SUCCESS"), yes},
+		"ptop, whatever":            {payack.Ptop, writes(200, "mine"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWatch()
+			var h http.Handler
+			var genuine func() *http.Request
+			switch tc.provider {
+			case payack.PTS:
+				builder := payacktest.PTS(payacktest.FreshPTSKeys())
+				c := builder.Config()
+				c.Options = w.options()
+				rc, err := middleware.NewPTS(c)
+				require.NoError(t, err)
+				h, genuine = rc.Wrap(tc.next), func() *http.Request { return builder.Fresh().Callback(t).Request("/pts") }
+			case payack.Payatom:
+				rc, err := middleware.NewPayatom(middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKey), ExpectInCallback: true, Options: w.options()})
+				require.NoError(t, err)
+				n := 0
+				h, genuine = rc.Wrap(tc.next), func() *http.Request {
+					n++
+					return payatomRequest(t, fmt.Sprintf("ORD%d", n), "500", "Approved")
+				}
+			case payack.Ptop:
+				h, genuine = ptopReceiver(t, w.options()).Wrap(tc.next), func() *http.Request { return ptopRequest(t, "T1") }
+			}
+			var warned []string
+			for range 2 {
+				serve(h, genuine())
+			}
+			for _, line := range w.lines(t) {
+				if want, found := line["acknowledgement"].(string); found {
+					assert.Equal(t, "WARN", line["level"])
+					assert.Contains(t, line["msg"], "write nothing, and payack answers")
+					warned = append(warned, want)
+				}
+			}
+			if tc.warned == "" {
+				assert.Empty(t, warned)
+			} else {
+				assert.Equal(t, []string{tc.warned}, warned)
+			}
+		})
+	}
 }
 
 // A refused request does not reach the wrapped handler.

@@ -30,7 +30,7 @@ func NewAcme(c AcmeConfig) (*Receiver[*payack.AcmeEvent], error) {
 	}
 	keys := &keyed[*payack.AcmeEvent, *verify.AcmeKeys]{provider: payack.Acme, verifier: verify.Acme{}, static: static}
 	return newReceiver(c.Options, stages[*payack.AcmeEvent]{
-		provider: payack.Acme, answers: &acmeAnswers, accepts: verify.Acme{}.Accepts, pinned: true,
+		provider: payack.Acme, answers: &acmeAnswers, accepts: verify.Acme{}.Accepts,
 		verify: keys.verify, explain: keys.explain, with: keys.with,
 	})
 }
