@@ -188,6 +188,8 @@ func oneBlock(text string) (*pem.Block, error) {
 		return nil, errors.New("it is empty; give a PEM, which begins with -----BEGIN and has line breaks")
 	case head != "" && problem != "":
 		return nil, errors.New(problem)
+	case !found && namesFile(text):
+		return nil, errors.New("it is no PEM, which begins with -----BEGIN; give the file's content, not its name")
 	case !found:
 		return nil, errors.New("it is no PEM; it begins with -----BEGIN and has line breaks")
 	case strings.Contains(text, `\n`):
@@ -205,6 +207,12 @@ func oneBlock(text string) (*pem.Block, error) {
 		return nil, errors.New("the key is encrypted; decrypt it first, as with openssl pkey")
 	}
 	return block, nil
+}
+
+// namesFile reports whether a text that is no PEM looks like a file's name. Base64,
+// the other text that people give, has no dot.
+func namesFile(text string) bool {
+	return len(text) < 256 && !strings.ContainsAny(text, "\r\n") && strings.Contains(text, ".")
 }
 
 func parsePublicKey(text string) (*rsa.PublicKey, error) {

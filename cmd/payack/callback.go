@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,7 +63,11 @@ func newSender(c *config, name, privateKeyFile string) (sender, error) {
 		return sender{}, err
 	}
 	s := sender{config: c, provider: p}
-	if needs := registry[p].needsKey; needs != "" {
+	needs := registry[p].needsKey
+	switch {
+	case needs == "" && privateKeyFile != "":
+		return s, fmt.Errorf("-key is for %s only: the configuration holds the key that %s signs with; leave -key out", needKeys(), p)
+	case needs != "":
 		if s.private, err = privateKey(privateKeyFile, needs); err != nil {
 			return s, err
 		}
@@ -84,11 +89,23 @@ func privateKey(file, needs string) (payack.Secret, error) {
 // check finds errors of the configuration and the key. A later error of build is
 // then one of the members.
 func (s sender) check() error {
-	if _, err := s.config.handler(s.provider, middleware.Options{}, nothing); err != nil {
+	h, err := s.config.handler(s.provider, middleware.Options{}, nothing)
+	if err != nil {
 		return err
 	}
-	if _, err := s.genuine(nil); err != nil {
+	cb, err := s.genuine(nil)
+	if err != nil {
 		return providerError(s.provider, err)
+	}
+	if registry[s.provider].needsKey == "" {
+		return nil
+	}
+	told, err := h.Explain(context.Background(), &payack.Delivery{Method: http.MethodPost, Path: s.config.path(s.provider), Header: cb.Header, Body: string(cb.Body)})
+	if err != nil {
+		return providerError(s.provider, err)
+	}
+	if errors.Is(told.Err, payack.ErrSignature) {
+		return fmt.Errorf("-key: its public key is not among %s.public_keys; add it there, or give the private key of one of them", s.provider)
 	}
 	return nil
 }
@@ -100,8 +117,8 @@ func (s sender) checkNames(known, extra []string) error {
 	all := append(slices.Clone(members), registry[s.provider].computed)
 	for _, name := range known {
 		if !slices.Contains(all, name) {
-			return fmt.Errorf("-set %s: %s knows no such member, the nearest is %s; -extra %s=… sends it all the same",
-				name, s.provider, nearest(name, members), name)
+			return fmt.Errorf("-set %s: %s knows no such member, %s; -extra %s=… sends it all the same",
+				name, s.provider, suggestion(name, members), name)
 		}
 	}
 	for _, name := range extra {

@@ -49,6 +49,16 @@ type rateLimit struct {
 // loadConfig reads a file. Every error is a usageError that names the member
 // and the fix, and holds no value of a secret.
 func loadConfig(file string) (*config, error) {
+	return load(file, parseConfig)
+}
+
+// loadKeys is loadConfig for a subcommand that receives nothing, and so compares
+// nothing.
+func loadKeys(file string) (*config, error) {
+	return load(file, readConfig)
+}
+
+func load(file string, parse func([]byte) (*config, error)) (*config, error) {
 	if file == "" {
 		return nil, usagef("-config is missing; give the configuration's file")
 	}
@@ -56,7 +66,7 @@ func loadConfig(file string) (*config, error) {
 	if err != nil {
 		return nil, usagef("-config: %w", err)
 	}
-	c, err := parseConfig(b)
+	c, err := parse(b)
 	if err != nil {
 		return nil, usagef("%s: %w", file, err)
 	}
@@ -64,6 +74,28 @@ func loadConfig(file string) (*config, error) {
 }
 
 func parseConfig(b []byte) (*config, error) {
+	c, err := readConfig(b)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range c.configured() {
+		if s, ok := c.sections[p].(comparer); ok {
+			if err := s.compares(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return c, nil
+}
+
+// comparer is a section whose callbacks need something to be compared with.
+type comparer interface {
+	// compares returns an error if nothing is configured for that.
+	compares() error
+}
+
+// readConfig is parseConfig for a configuration that only signs.
+func readConfig(b []byte) (*config, error) {
 	b = withoutComments(b)
 	filled, err := filledIn(b)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -140,8 +141,8 @@ func configError(file []byte, err error) error {
 	if errors.As(err, &semantic) {
 		at := position(file, offsetOf(file, semantic.JSONPointer))
 		if errors.Is(semantic.Err, json.ErrUnknownName) {
-			return fmt.Errorf("%s: %s: there is no such member; check the spelling, the nearest is %s", at,
-				memberName(semantic.JSONPointer), nearest(semantic.JSONPointer.LastToken(), memberNames(semantic.GoType)))
+			return fmt.Errorf("%s: %s: there is no such member; check the spelling, %s", at,
+				memberName(semantic.JSONPointer), memberFor(semantic.JSONPointer.LastToken(), memberNames(semantic.GoType)))
 		}
 		return fmt.Errorf("%s: %s: a JSON value of the wrong type%s", at, memberName(semantic.JSONPointer), wanted(semantic.GoType))
 	}
@@ -197,6 +198,18 @@ func memberNames(t reflect.Type) (names []string) {
 		}
 	}
 	return names
+}
+
+// memberFor suggests a member for an unknown one. The library's name for a member
+// leads to it, since people who know the library try that first.
+func memberFor(given string, members []string) string {
+	plain := func(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }
+	for name, member := range goNames {
+		if plain(name) == plain(given) && slices.Contains(members, member) {
+			return "it is called " + member + " here"
+		}
+	}
+	return suggestion(given, members)
 }
 
 // wanted describes the JSON type of a member.

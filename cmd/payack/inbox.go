@@ -108,7 +108,7 @@ func (c *inboxCall) check(operands []string) error {
 	case c.reason != "" && c.verb != "retry":
 		return usagef("-reason: it goes with retry only; leave it out")
 	case c.reason != "" && !slices.Contains(reasons, string(c.reason)):
-		return usagef("-reason: there is no %q; the nearest is %s", string(c.reason), nearest(string(c.reason), reasons))
+		return usagef("-reason: there is no %q; %s", string(c.reason), suggestion(string(c.reason), reasons))
 	case c.note != "" && c.verb != "close":
 		return usagef("-note: it goes with close only; leave it out")
 	case c.verb == "list" && n > 0:

@@ -113,7 +113,7 @@ func TestInboxCalls(t *testing.T) {
 		{[]string{"close", "1"}, "-note is missing"},
 		{[]string{"close", "1", "-note", " "}, "-note is missing"},
 		{[]string{"list", "-note", "x"}, "-note: it goes with close only"},
-		{[]string{"retry", "-reason", "tpyo"}, `-reason: there is no "tpyo"; the nearest is `},
+		{[]string{"retry", "-reason", "tpyo"}, `-reason: there is no "tpyo"; there are callback, panic, `},
 		{[]string{"retry", "-reason", "calback"}, `-reason: there is no "calback"; the nearest is callback`},
 		{[]string{"show", "1", "-reason", "x"}, "-reason: it goes with retry only"},
 		{[]string{"list"}, "start payack listen first"},

@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // maxCompared bounds the characters of a name that are compared.
 const maxCompared = 100
@@ -15,6 +18,17 @@ func nearest(given string, names []string) string {
 		}
 	}
 	return best
+}
+
+// suggestion names the nearest name, or all of them where none is near: more than
+// about a third of its characters would have to change.
+func suggestion(given string, names []string) string {
+	best := nearest(given, names)
+	longer := min(maxCompared, max(utf8.RuneCountInString(given), utf8.RuneCountInString(best)))
+	if changes(strings.ToLower(given), strings.ToLower(best)) <= (longer+2)/3 {
+		return "the nearest is " + best
+	}
+	return "there are " + strings.Join(names, ", ")
 }
 
 // changes returns the Levenshtein distance of two texts.

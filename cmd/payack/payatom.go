@@ -86,10 +86,14 @@ type payatomConfirm struct {
 
 func (c *payatomConfig) path() *string { return &c.Path }
 
-func (c *payatomConfig) check() error {
+func (c *payatomConfig) compares() error {
 	if len(c.Orders) == 0 && c.Confirm == nil && !c.InsecureNoExpectation {
-		return errors.New("payatom.orders: there is nothing to compare webhooks with; give the orders and their amounts, or confirm, or set insecure_no_expectation to true")
+		return errors.New(`payatom.orders: there is nothing to compare webhooks with; give the orders and their amounts, like {"ORD1": "500"}, or payatom.confirm, or set payatom.insecure_no_expectation to true`)
 	}
+	return nil
+}
+
+func (c *payatomConfig) check() error {
 	for id, amount := range c.Orders {
 		if !payack.NewAmount(amount).Valid() {
 			return fmt.Errorf("payatom.orders: the amount of %q is no number; write it like 500 or 100.50, in quotes", id)

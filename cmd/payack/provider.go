@@ -83,6 +83,9 @@ func libraryText(p payack.Provider, err error) string {
 // configuration.
 func providerError(p payack.Provider, err error) error {
 	text := reworded(p, libraryText(p, err))
+	if !strings.HasPrefix(text, "-") { // a member reads a file by @, a flag always does
+		text = strings.Replace(text, "give the file's content, not its name", `write @ before a file's name, like "@pts-public.pem"`, 1)
+	}
 	first := text[:len(text)-len(strings.TrimLeft(text, "abcdefghijklmnopqrstuvwxyz_"))]
 	if strings.HasPrefix(text, "-") || slices.Contains(commonMembers, first) { // a flag, or a member common to all providers
 		return errors.New(text)

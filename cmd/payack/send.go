@@ -46,7 +46,7 @@ func runSend(ctx context.Context, io stdio, args []string) error {
 	if _, err := targetURL(*target); err != nil {
 		return err
 	}
-	c, err := loadConfig(*file)
+	c, err := loadKeys(*file)
 	if err != nil {
 		return err
 	}
@@ -81,12 +81,21 @@ func runSend(ctx context.Context, io stdio, args []string) error {
 		printAnswer(io.out, a)
 		switch {
 		case a.Status == http.StatusNotFound:
-			return fmt.Errorf("nothing is at the path of -url (404); the configuration mounts %s at %s", s.provider, c.path(s.provider))
+			return fmt.Errorf("nothing is at the path of -url (404); give the path at which your server mounts %s (payack listen mounts it at %s)", s.provider, c.path(s.provider))
 		case !acknowledges(s.provider, a):
-			return errors.New("the answer is no acknowledgement; the receiver's own output gives the reason")
+			return fmt.Errorf("the answer is no acknowledgement: %s; the receiver's own output gives the reason", expected(s.provider))
 		}
 	}
 	return nil
+}
+
+// expected says which answer a provider takes for an acknowledgement.
+func expected(p payack.Provider) string {
+	want := payacktest.Answer(p, "")
+	if want.Body == "" {
+		return fmt.Sprintf("%s expects the status %d", p, want.Status)
+	}
+	return fmt.Sprintf("%s expects the status %d and the body %s", p, want.Status, want.Body)
 }
 
 // needKeys names the providers for which send needs -key.

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/payacktest"
 )
 
 // receiver is listen's handler for a configuration. verdict returns the content
@@ -135,6 +136,40 @@ func TestSend(t *testing.T) {
 	}
 }
 
+// An answer that is no acknowledgement is compared with the one that the provider
+// expects.
+func TestSendSaysWhatIsExpected(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) }))
+	defer server.Close()
+	file := configFile(t, testConfig())
+	for provider, want := range map[string]string{
+		"ptop":    "ptop expects the status 200;",
+		"pts":     "pts expects the status 200 and the body SUCCESS;",
+		"payatom": "payatom expects the status 200 and the body " + payatomYes + ";",
+	} {
+		args := []string{"send", provider, "-config", file, "-url", server.URL}
+		if provider == "pts" {
+			args = append(args, "-key", keyFile(t))
+		}
+		status, _, stderr := call(context.Background(), args...)
+		require.Equal(t, exitFailed, status)
+		require.Equal(t, "payack: the answer is no acknowledgement: "+want+" the receiver's own output gives the reason\n", stderr)
+	}
+}
+
+// What listen compares callbacks with is not needed to send one.
+func TestSendComparesNothing(t *testing.T) {
+	r := newReceiver(t, testConfig())
+	file := configFile(t, with(testConfig(), object{"payatom.orders": nil, "payatom.insecure_no_expectation": nil, "ptop.insecure_no_confirm": nil, "ptop.confirm": nil}))
+	for _, provider := range []string{"ptop", "payatom"} {
+		_, stdout, stderr := call(context.Background(), "send", provider, "-config", file, "-url", r.url+"/"+provider)
+		require.Contains(t, stdout, "HTTP 200", stderr)
+	}
+	status, _, stderr := call(context.Background(), "config", "-check", file)
+	require.Equal(t, exitUsage, status)
+	require.Contains(t, stderr, "ptop.confirm: ")
+}
+
 func TestSendPrintsTheAnswer(t *testing.T) {
 	c := testConfig()
 	r := newReceiver(t, c)
@@ -148,7 +183,7 @@ func TestSendPrintsTheAnswer(t *testing.T) {
 	status, stdout, stderr := call(context.Background(), "send", "ptop", "-config", file, "-url", r.url+"/elsewhere")
 	require.Equal(t, exitFailed, status)
 	require.True(t, strings.HasPrefix(stdout, "HTTP 404 text/plain"), stdout)
-	require.Equal(t, "payack: nothing is at the path of -url (404); the configuration mounts ptop at /ptop\n", stderr)
+	require.Equal(t, "payack: nothing is at the path of -url (404); give the path at which your server mounts ptop (payack listen mounts it at /ptop)\n", stderr)
 }
 
 // hostile are texts that a terminal would obey or misrepresent.
@@ -274,7 +309,11 @@ func TestSendCalls(t *testing.T) {
 		{base("ptop", "-set", "Order_id=1"), exitUsage, "-set Order_id: ptop knows no such member, the nearest is order_id; -extra Order_id=… sends it all the same"},
 		{base("ptop", "-set", "status=1"), exitUsage, "-set status: ptop knows no such member"},
 		{base("payatom", "-set", "statsu=Declined", "-set", "order_id=O"), exitUsage, "the nearest is status;"},
-		{base("payatom", "-set", "amount=5"), exitUsage, "the nearest is "},
+		{base("payatom", "-set", "amount=5"), exitUsage, "knows no such member, there are order_id, requested_amount, status, received_amount,"},
+		{base("ptop", "-key", keyFile(t)), exitUsage, "-key is for pts only"},
+		{base("payatom", "-key", "/nonexistent/key.pem"), exitUsage, "-key is for pts only"},
+		{base("pts", "-key", writeFile(t, "other.pem", payacktest.FreshPTSKeys().PrivateKey.Reveal())), exitUsage, "-key: its public key is not among pts.public_keys;"},
+		{base("pts", "-key", writeFile(t, "name.pem", "pts.pem")), exitUsage, "-key: it is no PEM, which begins with -----BEGIN; give the file's content"},
 		{base("pts", "-key", keyFile(t), "-set", "acceptamount=1"), exitUsage, "the nearest is accept_amount;"},
 		{base("pts", "-key", keyFile(t), "-set", "a\x1b[2Jb=1"), exitUsage, `-set a\u001b[2Jb: pts knows no such member`},
 		{base("payatom", "-extra", "status=Declined"), exitUsage, "-extra status: it is a member of payatom's; use -set"},
