@@ -523,7 +523,7 @@ func TestPTSConfirmOfAnotherUser(t *testing.T) {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, payacktest.PTS(keys).Callback(t).Request("/pts"))
 	assert.Equal(t, "FAILED", w.Body.String())
-	assert.EqualError(t, seen, "payack: pts: unreachable: the provider was not asked to confirm the event, and won't be until the cause is fixed: "+
+	assert.EqualError(t, seen, "payack: pts: unreachable: the provider was not asked to confirm the event: "+
 		`payack: pts: confirm: the request is not valid: the event is of user "42", and this client is of user "1"; use a client whose PTSConfig.UserID is "42"`)
 	assert.Empty(t, g.requests())
 }

@@ -108,7 +108,7 @@ func (c *confirmer[E]) ask(ctx context.Context, ev E) (*payack.Confirmation, err
 	case errors.Is(r.err, payack.ErrUnconfirmed):
 		return nil, guardError(ev.Provider(), payack.ReasonUnconfirmed, r.err, "the provider's answer contradicts the event")
 	case errors.Is(r.err, confirming.ErrNotAsked):
-		return nil, guardError(ev.Provider(), payack.ReasonUnreachable, r.err, "the provider was not asked to confirm the event, and won't be until the cause is fixed")
+		return nil, guardError(ev.Provider(), payack.ReasonUnreachable, r.err, "the provider was not asked to confirm the event")
 	case r.err != nil:
 		return nil, guardError(ev.Provider(), payack.ReasonUnreachable, r.err, "the event could not be confirmed yet")
 	case r.confirmed == nil || !r.confirmed.Paid:
