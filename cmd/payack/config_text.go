@@ -141,7 +141,7 @@ func configError(file []byte, err error) error {
 	if errors.As(err, &semantic) {
 		at := position(file, offsetOf(file, semantic.JSONPointer))
 		if errors.Is(semantic.Err, json.ErrUnknownName) {
-			return fmt.Errorf("%s: %s: there is no such member; check the spelling, %s", at,
+			return fmt.Errorf("%s: %s: there is no such member; %s", at,
 				memberName(semantic.JSONPointer), memberFor(semantic.JSONPointer.LastToken(), memberNames(semantic.GoType)))
 		}
 		return fmt.Errorf("%s: %s: a JSON value of the wrong type%s", at, memberName(semantic.JSONPointer), wanted(semantic.GoType))
@@ -205,11 +205,11 @@ func memberNames(t reflect.Type) (names []string) {
 func memberFor(given string, members []string) string {
 	plain := func(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }
 	for name, member := range goNames {
-		if plain(name) == plain(given) && slices.Contains(members, member) {
-			return "it is called " + member + " here"
+		if plain(name) == plain(given) && plain(name) != plain(member) && slices.Contains(members, member) {
+			return "here it is called " + member
 		}
 	}
-	return suggestion(given, members)
+	return "check the spelling, " + suggestion(given, members)
 }
 
 // wanted describes the JSON type of a member.
