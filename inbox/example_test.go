@@ -45,8 +45,14 @@ func Example() {
 		if !ev.Paid() {
 			return nil
 		}
-		_, err := tx.ExecContext(ctx, `UPDATE orders SET paid = ? WHERE id = ?`, ev.AcceptAmount.String(), ev.OrderID)
-		return err
+		done, err := tx.ExecContext(ctx, `UPDATE orders SET paid = ? WHERE id = ? AND paid IS NULL`, ev.AcceptAmount.String(), ev.OrderID)
+		if err != nil {
+			return err // tried again
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 0 {
+			return payack.ErrUnexpected // no open order: tried again for 15 minutes, then kept for a person
+		}
+		return nil // commits together with the mark that the event is done
 	}))
 	if err != nil {
 		panic(err)
