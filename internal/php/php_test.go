@@ -314,24 +314,6 @@ func TestReencodeRefuses(t *testing.T) {
 	}
 }
 
-// An object that is no list costs no room among the lists, and all lists together
-// are given room once.
-func TestReencodeAllocates(t *testing.T) {
-	allocations := func(object string, n int) float64 {
-		body := []byte(`{"v":[` + strings.TrimSuffix(strings.Repeat(object+",", n), ",") + `]}`)
-		return testing.AllocsPerRun(100, func() { _, _, _ = php.Reencode(body, "signature") })
-	}
-	const plain, list = `{"a":1,"b":2}`, `{"0":1,"1":2}`
-	one := allocations(plain, 1)
-	assert.Equal(t, one+6*(allocations(plain, 2)-one), allocations(plain, 7))
-	assert.LessOrEqual(t, allocations(list, 1000), allocations(plain, 1000)+2)
-	slashes := func(n int) float64 {
-		body := []byte(`{"v":"` + strings.Repeat("sixteen letters /", n) + `"}`)
-		return testing.AllocsPerRun(100, func() { _, _, _ = php.Reencode(body, "signature") })
-	}
-	assert.Equal(t, slashes(1), slashes(60), "a slash here and there is reckoned with")
-}
-
 // The depth is that of what is open, however much was open before.
 func TestReencodeDepth(t *testing.T) {
 	lists := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
@@ -524,12 +506,6 @@ func TestFormNames(t *testing.T) {
 		base, whole := php.FormNames(name)
 		assert.Equal(t, [2]string{want, want}, [2]string{base, whole}, "%q", name)
 	}
-}
-
-// Room is made once for what needs no escapes.
-func TestBuildQueryAllocates(t *testing.T) {
-	pairs := slices.Repeat([]php.Pair{{Name: "transaction_id", Value: "TX-1"}, {Name: "order_id", Value: "ORD-1"}}, 20)
-	assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { php.BuildQuery(pairs) }), 2.0)
 }
 
 func TestBuildQuery(t *testing.T) {
