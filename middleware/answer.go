@@ -72,12 +72,15 @@ func (rc *receiver) answer(d *delivery) {
 // warnOfWords warns once of a wrapped handler that accepted an event in words that
 // don't acknowledge it.
 func (rc *receiver) warnOfWords(d *delivery) {
-	acknowledges := rc.stages.answers.acknowledges
-	if acknowledges == nil || d.observation.Outcome != payack.OutcomeAccepted || acknowledges(d.wrapped.words()) || !rc.wordsWarned.CompareAndSwap(false, true) {
+	a := rc.stages.answers
+	if a.acknowledges == nil || d.observation.Outcome != payack.OutcomeAccepted || rc.wordsWarned.Load() {
+		return
+	}
+	if d.observation.Status == a.accepted.Status && a.acknowledges(d.wrapped.words()) || !rc.wordsWarned.CompareAndSwap(false, true) {
 		return
 	}
 	rc.options.Logger.Warn("payack: the wrapped handler accepted the event, but its answer does not acknowledge it, so the provider may send it again; write nothing, and payack answers, or write exactly the acknowledgement",
-		"provider", rc.stages.provider, "acknowledgement", rc.stages.answers.accepted.Body, "event_id", d.observation.EventID)
+		"provider", rc.stages.provider, "acknowledgement", a.accepted.Body, "event_id", d.observation.EventID)
 }
 
 // ofAnotherAnswer lists the headers that describe a body.

@@ -35,8 +35,9 @@ import (
 //
 // The provider gets the answer that next wrote, or the one that its contract
 // prescribes when next wrote none. A 2xx that is not the provider's acknowledgement,
-// such as SUCCESS for PTS, is logged once; the provider may send the event again. If next panics after writing a 2xx, the
-// connection is ended without an answer, so that the provider sends again.
+// such as SUCCESS for PTS, is logged once; the provider may send the event again. If
+// next panics after writing a 2xx, the connection is ended without an answer, so that
+// the provider sends again.
 //
 // Wrap panics when rc or next is nil, and when the receiver has an Inbox, since a
 // wrapped handler can't run after the request. It panics when it is called, never
@@ -259,8 +260,11 @@ func (t *trackingWriter) WriteHeader(status int) {
 
 func (t *trackingWriter) Write(b []byte) (int, error) {
 	t.behind.wrote(http.StatusOK)
-	t.behind.wroteBody(b)
-	return t.ResponseWriter.Write(b)
+	n, err := t.ResponseWriter.Write(b)
+	if err == nil { // a 204, or a Content-Length, may allow no body
+		t.behind.wroteBody(b)
+	}
+	return n, err
 }
 
 // FlushError is the method that http.ResponseController calls. A flush sends the

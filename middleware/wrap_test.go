@@ -324,6 +324,8 @@ func TestWrappedAnswersThatDoNotAcknowledge(t *testing.T) {
 		"pts, in others":            {payack.PTS, writes(200, "ok"), "SUCCESS"},
 		"pts, with a line break":    {payack.PTS, writes(200, "SUCCESS\n"), "SUCCESS"},
 		"pts, an empty body":        {payack.PTS, writes(204, ""), "SUCCESS"},
+		"pts, a body not sent":      {payack.PTS, writes(204, "SUCCESS"), "SUCCESS"},
+		"pts, another 2xx":          {payack.PTS, writes(201, "SUCCESS"), "SUCCESS"},
 		"pts, a long body":          {payack.PTS, writes(200, strings.Repeat("x", 5000), "SUCCESS"), "SUCCESS"},
 		"pts, a failure":            {payack.PTS, writes(500, "no"), ""},
 		"payatom, nothing":          {payack.Payatom, writes(200), ""},

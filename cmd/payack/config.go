@@ -55,7 +55,16 @@ func loadConfig(file string) (*config, error) {
 // loadKeys is loadConfig for a subcommand that receives nothing, and so compares
 // nothing.
 func loadKeys(file string) (*config, error) {
-	return load(file, readConfig)
+	c, err := load(file, readConfig)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range c.configured() {
+		if s, ok := c.sections[p].(comparer); ok {
+			s.neverReceives()
+		}
+	}
+	return c, nil
 }
 
 func load(file string, parse func([]byte) (*config, error)) (*config, error) {
@@ -92,6 +101,8 @@ func parseConfig(b []byte) (*config, error) {
 type comparer interface {
 	// compares returns an error if nothing is configured for that.
 	compares() error
+	// neverReceives permits that, for a subcommand that only signs.
+	neverReceives()
 }
 
 // readConfig is parseConfig for a configuration that only signs.

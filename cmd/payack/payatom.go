@@ -93,6 +93,8 @@ func (c *payatomConfig) compares() error {
 	return nil
 }
 
+func (c *payatomConfig) neverReceives() { c.InsecureNoExpectation = true }
+
 func (c *payatomConfig) check() error {
 	for id, amount := range c.Orders {
 		if !payack.NewAmount(amount).Valid() {
@@ -105,7 +107,7 @@ func (c *payatomConfig) check() error {
 func (c *payatomConfig) receiver(o middleware.Options, fn function) (*middleware.Handler, error) {
 	m := middleware.PayatomConfig{
 		SecretKeys: payack.Secrets(c.SecretKeys...), Body: c.Body, Numbers: c.Numbers, Sniff: c.Sniff,
-		ExpectInCallback: len(c.Orders) == 0 && c.Confirm == nil, Options: o,
+		ExpectInCallback: len(c.Orders) == 0 && c.Confirm == nil && c.InsecureNoExpectation, Options: o,
 	}
 	if len(c.Orders) > 0 {
 		m.Expect = expectOrders(c.Orders)

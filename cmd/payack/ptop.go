@@ -80,6 +80,8 @@ func (c *ptopConfig) compares() error {
 	return nil
 }
 
+func (c *ptopConfig) neverReceives() { c.InsecureNoConfirm = true }
+
 // middleware returns the receiver's configuration. The receiver asks Ptop if confirm is
 // set, even with insecure_no_confirm.
 func (c *ptopConfig) middleware(o middleware.Options) (middleware.PtopConfig, error) {
@@ -88,7 +90,7 @@ func (c *ptopConfig) middleware(o middleware.Options) (middleware.PtopConfig, er
 		Body: c.Body, Schemes: c.Schemes, Sniff: c.Sniff, Options: o,
 	}
 	if c.Confirm == nil {
-		m.ConfirmInCallback = true // compares has refused what receives without it
+		m.ConfirmInCallback = c.InsecureNoConfirm
 		return m, nil
 	}
 	ptop, err := c.client()
