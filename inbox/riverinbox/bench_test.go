@@ -109,7 +109,7 @@ func BenchmarkBeside(b *testing.B) {
 			require.NoError(b, err)
 			river, err := riverinbox.Open(b.Context(), riverinbox.Config{Inbox: own()})
 			require.NoError(b, err)
-			both := []*one{working(b, embedded), working(b, river)}
+			both := []*one{working(b, river), working(b, embedded)} // in the order of the names below
 			var kept, processed [][]float64
 			for round := range *inTurns.Rounds + 1 {
 				var k, p [2]float64
