@@ -69,20 +69,6 @@ func (rc *receiver) answer(d *delivery) {
 	d.write(a)
 }
 
-// warnOfWords warns once of a wrapped handler that accepted an event in words that
-// don't acknowledge it.
-func (rc *receiver) warnOfWords(d *delivery) {
-	a := rc.stages.answers
-	if a.acknowledges == nil || d.observation.Outcome != payack.OutcomeAccepted || rc.wordsWarned.Load() {
-		return
-	}
-	if d.observation.Status == a.accepted.Status && a.acknowledges(d.wrapped.words()) || !rc.wordsWarned.CompareAndSwap(false, true) {
-		return
-	}
-	rc.options.Logger.Warn("payack: the wrapped handler accepted the event, but its answer does not acknowledge it, so the provider may send it again; write nothing, and payack answers, or write exactly the acknowledgement",
-		"provider", rc.stages.provider, "acknowledgement", a.accepted.Body, "event_id", d.observation.EventID)
-}
-
 // ofAnotherAnswer lists the headers that describe a body.
 var ofAnotherAnswer = [...]string{"Content-Type", "Content-Encoding", "Content-Length", "Etag", "Last-Modified", "Cache-Control"}
 
