@@ -66,7 +66,7 @@ type attempt struct {
 
 func (in *Inbox) load(ctx context.Context, a *attempt) error {
 	var encoded, delivery, body []byte
-	err := in.cfg.DB.QueryRowContext(ctx, in.sql.load, a.id, a.token).Scan(&a.event, &a.fingerprint, &a.attempts, &a.base, &a.since, &a.started, &a.now, &a.provider, &a.eventID, &encoded, &delivery, &body)
+	err := in.db.QueryRowContext(ctx, in.sql.load, a.id, a.token).Scan(&a.event, &a.fingerprint, &a.attempts, &a.base, &a.since, &a.started, &a.now, &a.provider, &a.eventID, &encoded, &delivery, &body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil // taken over by another process
 	}
@@ -103,14 +103,15 @@ func (in *Inbox) broken(a *attempt) (payack.Outcome, payack.Reason, error) {
 // function may end.
 func (in *Inbox) process(ctx context.Context, desk payack.Desk, a *attempt, o *payack.Observation) {
 	ctx = sqlstore.WithHook(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		ours, err := changed(tx.ExecContext(ctx, in.sql.markDone, a.id, a.token))
+		q := in.cfg.Dialect.Bound(tx)
+		ours, err := changed(q.ExecContext(ctx, in.sql.markDone, a.id, a.token))
 		switch {
 		case err != nil:
 			return explain(in.cfg.Dialect, "InTx", err)
 		case !ours:
 			return fmt.Errorf("inbox: InTx: another process has taken the event over: %w", payack.ErrNotHeld)
 		}
-		_, err = tx.ExecContext(ctx, in.sql.attempt, a.id, a.attempts, a.started, a.now-a.started, "", "")
+		_, err = q.ExecContext(ctx, in.sql.attempt, a.id, a.attempts, a.started, a.now-a.started, "", "")
 		if err == nil && a.finish != nil {
 			err = a.finish(ctx, tx)
 		}

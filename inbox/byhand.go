@@ -42,7 +42,7 @@ func (in *Inbox) retryRow(ctx context.Context, id int64) (bool, error) {
 }
 
 func (in *Inbox) stateOf(ctx context.Context, id int64) (state int, err error) {
-	err = in.cfg.DB.QueryRowContext(ctx, in.sql.stateOf, id).Scan(&state)
+	err = in.db.QueryRowContext(ctx, in.sql.stateOf, id).Scan(&state)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return 0, ErrNotFound

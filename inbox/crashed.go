@@ -66,7 +66,7 @@ func (in *Inbox) recoverCrashed(ctx context.Context) (n int, err error) {
 	defer cancel()
 	var found int
 	const farOff = 10 * time.Minute
-	if err := in.cfg.DB.QueryRowContext(ctx, in.sql.anyExpired, farOff.Microseconds()).Scan(&found); err != nil || found == 0 {
+	if err := in.db.QueryRowContext(ctx, in.sql.anyExpired, farOff.Microseconds()).Scan(&found); err != nil || found == 0 {
 		return 0, err
 	}
 	tx, err := in.begin(ctx)
@@ -198,7 +198,7 @@ func (in *Inbox) tellCrash(ctx context.Context, c crash) {
 // happens when the table of leases was emptied, or only some tables were
 // restored.
 func (in *Inbox) adopt(ctx context.Context) error {
-	rows, err := in.cfg.DB.QueryContext(ctx, in.sql.orphans)
+	rows, err := in.db.QueryContext(ctx, in.sql.orphans)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func (in *Inbox) Raw(ctx context.Context) (func(context.Context, *payack.Receipt
 		ctx := context.WithoutCancel(ctx) // as in Keep
 		for _, w := range batch {
 			if err == nil {
-				err = put(ctx, tx.Tx, w.row)
+				err = put(ctx, tx.tx, w.row)
 			}
 		}
 		if err == nil {

@@ -121,7 +121,7 @@ func (in *Inbox) keepTogether(ctx context.Context, batch []*waiting) error {
 	defer tx.Rollback()
 	ctx = context.WithoutCancel(ctx) // a driver would watch a cancellable context for each statement
 	for _, w := range batch {
-		if w.state, err = in.keep(ctx, tx.Tx, w.row); err != nil {
+		if w.state, err = in.keep(ctx, tx.Querier, w.row); err != nil {
 			return err
 		}
 	}

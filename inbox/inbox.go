@@ -13,6 +13,7 @@ import (
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/inbox/internal/schedule"
+	"github.com/payack/payack/internal/dialect"
 	"github.com/payack/payack/store/sqlstore"
 )
 
@@ -25,6 +26,7 @@ type Inbox struct {
 	*sqlstore.Store
 
 	cfg     Config
+	db      dialect.Querier // cfg.DB, with statements in the dialect's form
 	sql     statements
 	headers []string
 	group   group
@@ -100,7 +102,7 @@ func Open(ctx context.Context, cfg Config) (*Inbox, error) {
 		return nil, fmt.Errorf("inbox: the tables with the prefix %s are missing, or older than this module; run inbox.Migrate, or the statements of inbox.Schema, or leave Config.NoMigrate out", cfg.Prefix)
 	}
 	in := &Inbox{
-		Store: store, cfg: cfg, sql: newStatements(cfg.Dialect, cfg.Prefix),
+		Store: store, cfg: cfg, db: cfg.Dialect.Bound(cfg.DB), sql: newStatements(cfg.Dialect, cfg.Prefix),
 		pageWindow: pageWindow,
 		desks:      map[string]payack.Desk{}, busy: map[string]int{}, held: map[lease]bool{},
 		wake: make(chan struct{}, 1), freed: make(chan struct{}, 1), closed: make(chan struct{}),

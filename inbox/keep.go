@@ -61,7 +61,7 @@ func (in *Inbox) Keep(ctx context.Context, r *payack.Receipt) (payack.ClaimState
 // when a lock was in the way.
 func (in *Inbox) keepSoon(ctx context.Context, r *receipt) (payack.ClaimState, error) {
 	for try := 0; ; try++ {
-		state, err := in.keep(ctx, in.cfg.DB, r)
+		state, err := in.keep(ctx, in.db, r)
 		if err == nil || in.cfg.Dialect.Fault(err) != dialect.Again || !pause(ctx, try) {
 			return state, err
 		}
@@ -85,16 +85,8 @@ func pause(ctx context.Context, try int) bool {
 // keep looks the event up, then inserts. It neither waits for a running attempt
 // nor changes one.
 func (in *Inbox) keep(ctx context.Context, q dialect.Querier, r *receipt) (payack.ClaimState, error) {
-	if r.kind == single && in.cfg.Dialect != MySQL { // on MySQL, INSERT … SELECT locks the rows it reads
-		args := append(r.args(nil), r.payment, r.event, r.done)
-		var kept bool
-		var err error
-		if tx, ok := q.(*sql.Tx); ok && in.keepNew != nil {
-			kept, err = changed(tx.StmtContext(ctx, in.keepNew).ExecContext(ctx, args...))
-		} else {
-			kept, err = changed(q.ExecContext(ctx, in.sql.keepNew, args...))
-		}
-		if err != nil || kept {
+	if r.kind == single {
+		if kept, err := in.keepFirst(ctx, q, r); err != nil || kept {
 			return payack.ClaimGranted, err
 		}
 	}
@@ -133,6 +125,24 @@ func (in *Inbox) keep(ctx context.Context, q dialect.Querier, r *receipt) (payac
 		}
 	}
 	return payack.ClaimBusy, nil
+}
+
+// keepFirst keeps the receipt of an event that has no row and isn't done, which is
+// the usual case. It reports false when the event came before.
+func (in *Inbox) keepFirst(ctx context.Context, q dialect.Querier, r *receipt) (kept bool, err error) {
+	args := []any{r.payment, r.event, r.done}
+	if in.cfg.Dialect == MySQL { // there, INSERT … SELECT locks the rows that it reads
+		var first bool
+		if err := q.QueryRowContext(ctx, in.sql.isFirst, args...).Scan(&first); err != nil || !first {
+			return false, err
+		}
+		return in.place(ctx, q, r, verdict{})
+	}
+	args = append(r.args(nil), args...)
+	if tx, ok := q.(*sql.Tx); ok && in.keepNew != nil {
+		return changed(tx.StmtContext(ctx, in.keepNew).ExecContext(ctx, args...))
+	}
+	return changed(q.ExecContext(ctx, in.sql.keepNew, args...))
 }
 
 // place writes what was decided. It reports false when a concurrent receipt was

@@ -25,18 +25,19 @@ const opTimeout = 5 * time.Second
 
 // transaction is a database transaction that also holds the turn to write.
 type transaction struct {
-	*sql.Tx
+	dialect.Querier
+	tx  *sql.Tx
 	end func()
 }
 
 func (t transaction) Commit() error {
 	defer t.end()
-	return t.Tx.Commit()
+	return t.tx.Commit()
 }
 
 func (t transaction) Rollback() error {
 	defer t.end()
-	return t.Tx.Rollback()
+	return t.tx.Rollback()
 }
 
 // begin begins a transaction of the inbox's own. READ COMMITTED is enough,
@@ -55,7 +56,7 @@ func (in *Inbox) begin(ctx context.Context) (transaction, error) {
 	if err != nil {
 		end()
 	}
-	return transaction{tx, end}, err
+	return transaction{in.cfg.Dialect.Bound(tx), tx, end}, err
 }
 
 // exec runs a statement that is a transaction of its own.
@@ -65,7 +66,7 @@ func (in *Inbox) exec(ctx context.Context, statement string, args ...any) (sql.R
 		return nil, err
 	}
 	defer end()
-	return in.cfg.DB.ExecContext(ctx, statement, args...)
+	return in.db.ExecContext(ctx, statement, args...)
 }
 
 // lease begins at most free attempts, and for each receiver no more than room
@@ -84,7 +85,7 @@ func (in *Inbox) lease(ctx context.Context, free int, room map[string]int, plent
 			able = append(able, receiver)
 			continue
 		}
-		if err := in.cfg.DB.QueryRowContext(ctx, in.sql.anythingDue, receiver).Scan(&found); err != nil {
+		if err := in.db.QueryRowContext(ctx, in.sql.anythingDue, receiver).Scan(&found); err != nil {
 			return nil, err
 		}
 		if found > 0 {

@@ -121,7 +121,7 @@ func (in *Inbox) selected(ctx context.Context, op, where string, args []any, lim
 		limit = 100
 	}
 	query := in.cfg.Dialect.Rebind(`SELECT ` + itemColumns + ` FROM ` + in.cfg.Prefix + `inbox WHERE ` + where + ` ORDER BY id DESC LIMIT ?`)
-	rows, err := in.cfg.DB.QueryContext(ctx, query, append(args, min(limit, MaxPage))...)
+	rows, err := in.db.QueryContext(ctx, query, append(args, min(limit, MaxPage))...)
 	if err != nil {
 		return nil, explain(in.cfg.Dialect, op, err)
 	}
@@ -168,7 +168,7 @@ func timeOf(us int64) time.Time {
 func (in *Inbox) Get(ctx context.Context, id int64) (*Record, error) {
 	var r Record
 	var encoded, delivery, body []byte
-	err := r.scan(in.cfg.DB.QueryRowContext(ctx, in.sql.item, id), &encoded, &delivery, &body)
+	err := r.scan(in.db.QueryRowContext(ctx, in.sql.item, id), &encoded, &delivery, &body)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, ErrNotFound
@@ -178,7 +178,7 @@ func (in *Inbox) Get(ctx context.Context, id int64) (*Record, error) {
 	if len(delivery) > 0 {
 		r.Delivery, r.Unreadable = decodeDelivery(encoded, delivery, body)
 	}
-	rows, err := in.cfg.DB.QueryContext(ctx, in.sql.log, id)
+	rows, err := in.db.QueryContext(ctx, in.sql.log, id)
 	if err != nil {
 		return nil, explain(in.cfg.Dialect, "Get", err)
 	}

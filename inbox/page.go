@@ -88,7 +88,7 @@ func (in *Inbox) lastBefore(ctx context.Context, t time.Time) (int64, error) {
 
 // oneID returns the ID that a query finds, 0 if there is none.
 func (in *Inbox) oneID(ctx context.Context, query string, args ...any) (id int64, err error) {
-	err = in.cfg.DB.QueryRowContext(ctx, in.cfg.Dialect.Rebind(query), args...).Scan(&id)
+	err = in.db.QueryRowContext(ctx, in.cfg.Dialect.Rebind(query), args...).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
@@ -105,7 +105,7 @@ func (in *Inbox) Count(ctx context.Context, f Filter, limit int) (n int, err err
 		return 0, err
 	}
 	query := in.cfg.Dialect.Rebind(`SELECT COUNT(*) FROM (SELECT 1 AS one FROM ` + in.cfg.Prefix + `inbox WHERE ` + where + ` LIMIT ?) AS found`)
-	if err := in.cfg.DB.QueryRowContext(ctx, query, append(args, limit)...).Scan(&n); err != nil {
+	if err := in.db.QueryRowContext(ctx, query, append(args, limit)...).Scan(&n); err != nil {
 		return 0, explain(in.cfg.Dialect, "Count", err)
 	}
 	return n, nil

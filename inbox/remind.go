@@ -31,7 +31,7 @@ func (in *Inbox) remindOf(ctx context.Context, receiver string) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	from := in.reminded[receiver]
-	rows, err := in.cfg.DB.QueryContext(ctx, in.sql.forgotten, receiver, (in.cfg.Lease / 2).Microseconds(), from.next, from.next, from.id, maxReminders)
+	rows, err := in.db.QueryContext(ctx, in.sql.forgotten, receiver, (in.cfg.Lease / 2).Microseconds(), from.next, from.next, from.id, maxReminders)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (in *Inbox) remindOf(ctx context.Context, receiver string) error {
 		return err
 	}
 	defer tx.Rollback()
-	if err := in.due(ctx, tx.Tx, late); err != nil {
+	if err := in.due(ctx, tx.tx, late); err != nil {
 		return err
 	}
 	return tx.Commit()

@@ -41,7 +41,7 @@ func (in *Inbox) idle(ctx context.Context) (bool, error) {
 	}
 	for receiver := range in.room() {
 		var found int
-		if err := in.cfg.DB.QueryRowContext(ctx, in.sql.anythingDue, receiver).Scan(&found); err != nil {
+		if err := in.db.QueryRowContext(ctx, in.sql.anythingDue, receiver).Scan(&found); err != nil {
 			return false, explain(in.cfg.Dialect, "Drain", err)
 		}
 		if found > 0 {

@@ -100,7 +100,7 @@ func (in *Inbox) entered(n int) {
 func (in *Inbox) leaseRow(ctx context.Context, id int64) (l leased, r schedule.Result, err error) {
 	var state int
 	var wait int64
-	err = in.cfg.DB.QueryRowContext(ctx, in.sql.rowNow, id).Scan(&l.payment, &l.receiver, &state, &wait)
+	err = in.db.QueryRowContext(ctx, in.sql.rowNow, id).Scan(&l.payment, &l.receiver, &state, &wait)
 	again := func(d time.Duration) schedule.Result { return schedule.Result{Again: true, Wait: d} }
 	switch {
 	case errors.Is(err, sql.ErrNoRows), err == nil && state != pending:
@@ -167,7 +167,7 @@ func (in *Inbox) keepDueOnce(ctx context.Context, r *receipt) (payack.ClaimState
 		return 0, err
 	}
 	defer tx.Rollback()
-	state, err := in.keep(ctx, tx.Tx, r)
+	state, err := in.keep(ctx, tx.Querier, r)
 	if err != nil {
 		return 0, err
 	}
@@ -187,7 +187,7 @@ func (in *Inbox) tellDue(ctx context.Context, tx transaction, statement string, 
 		return err
 	}
 	row.Wait = max(0, time.Duration(wait)*time.Microsecond)
-	return in.due(ctx, tx.Tx, []schedule.Row{row})
+	return in.due(ctx, tx.tx, []schedule.Row{row})
 }
 
 // retryDue is Retry with an engine.

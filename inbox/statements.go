@@ -27,7 +27,7 @@ const (
 // and would read all rows that have come since.
 type statements struct {
 	// Receipt.
-	keepNew, keepRow, keepAside, doneBefore, copies, revive, giveWay, drop, dropAttempts string
+	keepNew, isFirst, keepRow, keepAside, doneBefore, copies, revive, giveWay, drop, dropAttempts string
 	// Attempts.
 	anythingDue, due, hold, holdAll, ofPayments, start, supersede, letGo, letGoAll, load                                                                      string
 	record, renew, anyExpired, expired, stillRuns, crashedRow, again, finish, finishAnyway, markDone, attempt, amend, setApart, siblings, stateNow, doneAtAll string
@@ -91,6 +91,7 @@ func newStatements(d Dialect, prefix string) statements {
 		// attempt.
 		keepNew: write(`INSERT INTO INBOX (` + columns + `) SELECT ` + cast(due) + ` FROM (SELECT NOW AS at_us) AS c
 	WHERE NOT EXISTS (SELECT 1 FROM INBOX WHERE payment = ? AND event = ?) AND NOT EXISTS (SELECT 1 FROM ONCE WHERE k = ?)CONFLICT`),
+		isFirst:   write(`SELECT NOT EXISTS (SELECT 1 FROM INBOX WHERE payment = ? AND event = ?) AND NOT EXISTS (SELECT 1 FROM ONCE WHERE k = ?)`),
 		keepRow:   write(`INSERT INTO INBOX (` + columns + `) ` + row(due) + `CONFLICT`),
 		keepAside: write(`INSERT INTO INBOX (` + columns + `) ` + row(aside) + `CONFLICT`),
 		// sqlstore's table, by its documented key.

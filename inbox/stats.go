@@ -22,7 +22,7 @@ func (in *Inbox) Stats(ctx context.Context) (Stats, error) {
 	for i, state := range states {
 		parts[i] = strings.Replace(in.sql.stats, "STATE", strconv.Itoa(state), 2)
 	}
-	rows, err := in.cfg.DB.QueryContext(ctx, strings.Join(parts, " UNION ALL "))
+	rows, err := in.db.QueryContext(ctx, strings.Join(parts, " UNION ALL "))
 	if err != nil {
 		return Stats{}, explain(in.cfg.Dialect, "Stats", err)
 	}

@@ -14,7 +14,7 @@ func (in *Inbox) Healthy(ctx context.Context) error {
 	if err := in.Store.Ping(ctx); err != nil {
 		return err
 	}
-	rows, err := in.cfg.DB.QueryContext(ctx, in.sql.late, in.cfg.Late.Microseconds())
+	rows, err := in.db.QueryContext(ctx, in.sql.late, in.cfg.Late.Microseconds())
 	if err != nil {
 		return explain(in.cfg.Dialect, "Healthy", err)
 	}
@@ -73,7 +73,7 @@ func (in *Inbox) sweep(ctx context.Context) error {
 
 // nameUnmounted logs the receivers that rows wait for and that aren't mounted.
 func (in *Inbox) nameUnmounted(ctx context.Context) error {
-	rows, err := in.cfg.DB.QueryContext(ctx, in.sql.waiting)
+	rows, err := in.db.QueryContext(ctx, in.sql.waiting)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (in *Inbox) retain(ctx context.Context) error {
 	keep := in.cfg.Retention.Microseconds()
 	for last, more := int64(0), true; more; {
 		var ids []int64
-		rows, err := in.cfg.DB.QueryContext(ctx, in.sql.old, keep, keep, last)
+		rows, err := in.db.QueryContext(ctx, in.sql.old, keep, keep, last)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@
 package dialect
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"reflect"
@@ -69,27 +70,47 @@ func (d Dialect) Rebind(query string) string {
 // Bind returns a statement and its arguments in the form that needs the fewest round
 // trips. PostgreSQL gets numbered placeholders. MariaDB and MySQL get the arguments
 // as literals within the statement, because their driver would prepare each
-// statement in another round trip. Arguments are []byte, string, int or int64. Bytes
-// and texts become hexadecimal literals, which can't be injected into.
+// statement in another round trip. Bytes and texts become hexadecimal literals, which
+// can't be injected into. Arguments are nil, []byte, string, bool, int or int64; a
+// statement with any other stays as it is.
 func (d Dialect) Bind(query string, args []any) (string, []any) {
 	if d.kind != mysql {
 		return d.Rebind(query), args
 	}
+	if bound, ok := inline(query, args); ok {
+		return bound, nil
+	}
+	return query, args
+}
+
+func inline(query string, args []any) (string, bool) {
 	var b strings.Builder
 	for _, arg := range args {
 		i := strings.IndexByte(query, '?')
 		b.WriteString(query[:i])
 		query = query[i+1:]
 		switch arg := arg.(type) {
+		case nil:
+			b.WriteString("NULL")
 		case []byte:
-			fmt.Fprintf(&b, "x'%x'", arg)
-		case string:
-			fmt.Fprintf(&b, "x'%x'", arg)
+			b.WriteString("x'")
+			b.WriteString(hex.EncodeToString(arg))
+			b.WriteByte('\'')
+		case string: // named as a text: compared with bytes, a text's index is not used
+			b.WriteString("_utf8mb4 x'")
+			b.WriteString(hex.EncodeToString([]byte(arg)))
+			b.WriteByte('\'')
+		case bool:
+			b.WriteString(strconv.FormatBool(arg))
+		case int:
+			b.WriteString(strconv.Itoa(arg))
+		case int64:
+			b.WriteString(strconv.FormatInt(arg, 10))
 		default:
-			fmt.Fprintf(&b, "%d", arg)
+			return "", false
 		}
 	}
-	return b.String() + query, nil
+	return b.String() + query, true
 }
 
 // Now returns the expression for the database server's clock: an integer of

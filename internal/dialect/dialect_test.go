@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -26,10 +27,16 @@ func TestBind(t *testing.T) {
 	require.Equal(t, `SELECT $1 FROM t WHERE k = $2 AND id = $3`, got)
 	require.Equal(t, args, left)
 	got, left = MySQL.Bind(query, args)
-	require.Equal(t, `SELECT -5 FROM t WHERE k = x'27003f' AND id = x'69742773203f5c'`, got)
+	require.Equal(t, `SELECT -5 FROM t WHERE k = x'27003f' AND id = _utf8mb4 x'69742773203f5c'`, got)
 	require.Empty(t, left)
-	got, _ = MySQL.Bind(`?`, []any{""})
-	require.Equal(t, `x''`, got)
+	got, left = MySQL.Bind(`?, ?, ?, ?, ?, ?`, []any{"", []byte{}, nil, true, false, 7})
+	require.Equal(t, `_utf8mb4 x'', x'', NULL, true, false, 7`, got)
+	require.Empty(t, left)
+	// The driver knows what becomes of any other type.
+	args = []any{"a", time.Second}
+	got, left = MySQL.Bind(`? ?`, args)
+	require.Equal(t, `? ?`, got)
+	require.Equal(t, args, left)
 }
 
 // Errors like those of the drivers, which this package does not link.

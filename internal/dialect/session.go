@@ -16,6 +16,35 @@ type Querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
+// Bound returns a Querier that runs each statement as [Dialect.Bind] returns it.
+// Statements have question marks as placeholders, or are rebound already.
+func (d Dialect) Bound(q Querier) Querier {
+	if d.kind != mysql {
+		return q
+	}
+	return bound{q, d}
+}
+
+type bound struct {
+	q Querier
+	d Dialect
+}
+
+func (b bound) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	query, args = b.d.Bind(query, args)
+	return b.q.ExecContext(ctx, query, args...)
+}
+
+func (b bound) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	query, args = b.d.Bind(query, args)
+	return b.q.QueryContext(ctx, query, args...)
+}
+
+func (b bound) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	query, args = b.d.Bind(query, args)
+	return b.q.QueryRowContext(ctx, query, args...)
+}
+
 // Exclusively runs fn under a lock of the given name that all processes share. On
 // SQLite and PostgreSQL it runs fn in a transaction. On MariaDB and MySQL, where
 // CREATE TABLE commits implicitly, it uses a lock of the session. Waiting and fn

@@ -107,6 +107,23 @@ var (
 	errFunc   = errors.New("the function's error")
 )
 
+func TestBound(t *testing.T) {
+	s := &server{}
+	conn, ctx := connect(t, s), t.Context()
+	q := MySQL.Bound(conn)
+	_, err := q.ExecContext(ctx, `DELETE FROM t WHERE k = ?`, []byte("k"))
+	require.NoError(t, err)
+	rows, err := q.QueryContext(ctx, `SELECT ?`, "'")
+	require.NoError(t, err)
+	require.NoError(t, rows.Close())
+	var none any
+	require.NoError(t, q.QueryRowContext(ctx, `SELECT ?`, 1).Scan(&none))
+	require.Equal(t, []string{`DELETE FROM t WHERE k = x'6b'`, `SELECT _utf8mb4 x'27'`, `SELECT 1`}, s.took())
+
+	require.Equal(t, Querier(conn), PostgreSQL.Bound(conn))
+	require.Equal(t, Querier(conn), SQLite.Bound(conn))
+}
+
 func TestExclusively(t *testing.T) {
 	const (
 		xact    = `SELECT pg_advisory_xact_lock($1)`
