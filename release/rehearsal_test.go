@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/mod/semver"
 )
+
+var try = flag.String("try", "", "make one release, put it into a module proxy in this `folder`, and end")
 
 // Makes two releases in a clone, serves their tags as a module proxy in a folder,
 // and uses each module as a stranger would: with that proxy, a module cache of
@@ -27,20 +30,33 @@ func TestRehearsal(t *testing.T) {
 		t.Setenv("GIT_"+who+"_NAME", "rehearsal")
 		t.Setenv("GIT_"+who+"_EMAIL", "rehearsal@localhost")
 	}
-	p, err := newProxy(tmp)
+	folder := tmp
+	if *try != "" {
+		folder, err = filepath.Abs(*try)
+		require.NoError(t, err)
+	}
+	p, err := newProxy(folder)
 	require.NoError(t, err)
 	r := rehearsal{tmp: tmp, clone: filepath.Join(tmp, "clone"), proxy: p}
 	r.takeClone(t)
 	first, patch, minor := r.versions(t)
 
-	r.step(t, "a clone builds in its workspace, with an empty module cache", func(t *testing.T) {
-		r.workspace(t)
-	})
+	if *try == "" {
+		r.step(t, "a clone builds in its workspace, with an empty module cache", func(t *testing.T) { r.workspace(t) })
+	}
 	r.step(t, "release "+first, func(t *testing.T) {
 		r.change(t, "CHANGELOG.md", func(text string) string { return entry(first, text) })
 		require.NoError(t, r.release(t, first))
 		r.serve(t)
 	})
+	if *try != "" {
+		env := ""
+		for _, v := range p.env[len(os.Environ()):] {
+			env += "export '" + v + "'\n"
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(folder, "env"), []byte(env), 0o644))
+		return
+	}
 	r.step(t, "the release's clone still builds in its workspace", func(t *testing.T) { r.workspace(t) })
 	r.step(t, "strangers at "+first, func(t *testing.T) { r.strangers(t, first, func(workModule) bool { return true }) })
 
