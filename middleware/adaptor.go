@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// errHidden is the failure of a wrapped handler whose errors can't be seen. The
-// handler is not called: it could settle an event that is then sent again.
+// errHidden is the failure of every event whose wrapped handler hides its errors.
+// The handler is not called, because payack could not see whether it failed.
 var errHidden = errors.New("the wrapped handler stands behind echo.WrapMiddleware, which hides the errors that handlers return, so it was not called; mount echopayack.Wrap(receiver) of the module adapt/echopayack instead")
 
 // hidesErrors reports whether next comes from echo.WrapMiddleware. Echo writes a
@@ -25,7 +25,7 @@ func hidesErrors(next http.Handler) bool {
 	if code == nil || !strings.Contains(code.Name(), "WrapMiddleware") {
 		return false
 	}
-	// Inlining may give the function another package's name; its file stays echo's.
+	// Inlining may change the package in the function's name, but not the file.
 	file, _ := code.FileLine(pc)
 	return strings.Contains(file, "labstack/echo")
 }

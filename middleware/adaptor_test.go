@@ -16,7 +16,8 @@ func WrapMiddleware(middleware func(http.Handler) http.Handler) http.Handler {
 	}))
 }
 
-// That echo's hides errors is tested in adapt/echopayack.
+// The WrapMiddleware above is not mistaken for echo's. The tests with echo's are in
+// adapt/echopayack.
 func TestOnlyEchoHidesErrors(t *testing.T) {
 	h := WrapMiddleware(ptopReceiver(t, newWatch().options()).Wrap)
 	assert.Equal(t, 200, serve(h, ptopRequest(t, "O-1")).Code)

@@ -10,14 +10,17 @@ import (
 // errAddress means that the client's address is unknown.
 var errAddress = errors.New("the client's address is unknown; have the proxy send it in ForwardedHeader, and list the proxy in TrustedProxies (or set TrustUnixSocket)")
 
-// unixSocket stands for peers without an IP address in the list of trusted proxies.
-// It is the invalid prefix and contains no address.
+// unixSocket is the entry in a list of trusted proxies that stands for peers on a
+// Unix socket. It is the invalid prefix, which contains no address.
 var unixSocket netip.Prefix
 
-// clientAddr returns the client's address. That is the peer's, unless the peer is a
-// trusted proxy: then it is the last address in the forwarded header that is not a
-// trusted proxy's, with all lines of the header joined and read from right to left.
-// Other peers can write anything into the header, so it is ignored for them.
+// clientAddr returns the client's address. A peer that is not a trusted proxy is
+// the client itself. It could write anything into the header, so the header is
+// ignored.
+//
+// Behind a trusted proxy, the client is the last address in the header that is not
+// a trusted proxy's. All lines of the header count as one list. If all addresses in
+// it are trusted proxies', the first one is the client's.
 func clientAddr(r *http.Request, proxies []netip.Prefix, header string) (netip.Addr, error) {
 	peer, err := peerAddr(r.RemoteAddr)
 	switch {
@@ -50,7 +53,8 @@ func clientAddr(r *http.Request, proxies []netip.Prefix, header string) (netip.A
 }
 
 // lastInList returns the last address in a line of X-Forwarded-For, or of a header
-// like it, that is not a trusted proxy's. If all are, it returns the first one.
+// like it, that is not a trusted proxy's. If all are trusted proxies', it returns
+// the first one.
 func lastInList(line string, proxies []netip.Prefix) (client netip.Addr, err error) {
 	for more := true; more; {
 		entry := line
@@ -102,7 +106,7 @@ func parseAddr(s string) (netip.Addr, error) {
 			return netip.Addr{}, errAddress
 		}
 		host, port = rest[:end], rest[end+1:]
-	} else if colon := strings.IndexByte(s, ':'); colon >= 0 && colon == strings.LastIndexByte(s, ':') { // IPv6 has more
+	} else if colon := strings.IndexByte(s, ':'); colon >= 0 && colon == strings.LastIndexByte(s, ':') { // IPv6 has more than one colon
 		host, port = s[:colon], s[colon:]
 	}
 	addr, err := netip.ParseAddr(host)
@@ -112,8 +116,8 @@ func parseAddr(s string) (netip.Addr, error) {
 	return plain(addr), nil
 }
 
-// isPort reports whether s, the text after an address, is empty or a port with its
-// colon.
+// isPort reports whether s is empty, or a colon and a port. s is the text after an
+// address.
 func isPort(s string) bool {
 	if s == "" {
 		return true

@@ -71,14 +71,16 @@ func (everClaimed) Release(context.Context, string, string) error { return nil }
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// underRace reports whether the race detector runs. It allocates by itself.
+// underRace reports whether the race detector runs. The race detector allocates by
+// itself.
 func underRace() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// Each ceiling is two allocations above what Go 1.26 needs. It keeps the steps
-// before the cryptography cheap and shows when a callback becomes more expensive.
+// Each ceiling is two allocations above what Go 1.26 needs. The ceilings keep the
+// steps before the cryptography cheap, and show when a callback becomes more
+// expensive.
 func TestAllocations(t *testing.T) {
 	if underRace() {
 		t.Skip("the race detector allocates")

@@ -10,17 +10,17 @@ import (
 // answers is what a provider's contract prescribes as the answer to each outcome.
 type answers struct {
 	accepted, failed payack.Answer
-	// unverified answers every rejection before the signature matched, always the
-	// same, so that no attacker learns which step failed. verified answers
-	// rejections after it matched.
+	// unverified is the answer to rejections before the signature matched. It does
+	// not show an attacker which step failed. verified is the answer to rejections
+	// after the signature matched.
 	unverified, verified payack.Answer
-	// byReason holds the answers that differ for one reason.
+	// byReason holds answers to single reasons. They replace the answers above.
 	byReason map[payack.Reason]payack.Answer
-	// word is the body and content type of a refusal at the gate; its status comes
-	// from gateStatus.
+	// word is the body and content type of a refusal at the gate. The status of a
+	// refusal comes from gateStatus.
 	word payack.Answer
-	// acknowledges reports whether a body acknowledges. It is nil where the status
-	// alone does.
+	// acknowledges reports whether a body acknowledges the event. It is nil for a
+	// provider that looks only at the status.
 	acknowledges func(body string) bool
 }
 

@@ -7,19 +7,20 @@ import (
 )
 
 // binding ties a signature that fits several events to the first of them that was
-// found to be genuine. The store remembers it, in claims of its own.
+// found to be genuine. The store keeps the binding in separate claims.
 type binding struct {
 	// text is the signed text, which all events with this signature share.
 	text string
 	// event distinguishes the events that share the text.
 	event string
-	// lock is set if only the callback can find out which event is genuine. The text
-	// is then bound after the callback has returned nil, so that a forgery that comes
-	// first does not keep the genuine event out. Until then, all other events with
-	// the text fail as busy.
+	// lock is the key of a claim that is held while the callback runs. It is set if
+	// only the callback can find out which event is genuine. The text is then bound
+	// after the callback has returned nil, so that a forgery that comes first does
+	// not keep the genuine event out. Until then, all other events with the text
+	// fail as busy.
 	lock string
-	// confirmed reports that the provider has confirmed the event. The event is then
-	// genuine, even if its text is bound to another one.
+	// confirmed reports that the provider has confirmed the event. The event is
+	// then genuine, even if its text is bound to another event.
 	confirmed bool
 }
 
@@ -40,9 +41,9 @@ func (rc *receiver) tie(ctx context.Context, d *delivery, ev payack.Event) error
 	return nil
 }
 
-// duplicate ends an event that is done already, unless err is set. It warns when
-// the event's unsigned details differ from those of the first delivery, because the
-// merchant's function saw only the first.
+// duplicate ends the delivery of an event that is done already. If err is set, it
+// only returns err. It warns when the unsigned details of this delivery differ from
+// those of the first, because the merchant's function saw only the first delivery.
 func (rc *receiver) duplicate(ctx context.Context, d *delivery, ev payack.Event, err error) error {
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func (rc *receiver) duplicate(ctx context.Context, d *delivery, ev payack.Event,
 }
 
 // details returns the digest of an event's unsigned details, and the key under
-// which the store remembers it.
+// which the store keeps the digest.
 func (rc *receiver) details(ev payack.Event) (id, digest string, ok bool) {
 	if rc.stages.details == nil {
 		return "", "", false
@@ -71,7 +72,7 @@ func (rc *receiver) otherDetails(d *delivery) {
 		"provider", rc.stages.provider, "event_id", d.observation.EventID)
 }
 
-// bind ties b's text to b's event, or fails because it is tied to another event.
+// bind ties b's text to b's event. It fails if the text is tied to another event.
 func (h *hold) bind(ctx context.Context, d *delivery, b binding) error {
 	busy := func() error {
 		return d.fail(payack.StageGuard, payack.ReasonBusy, nil, "its signature is being processed with another event")
@@ -106,7 +107,7 @@ func (h *hold) bind(ctx context.Context, d *delivery, b binding) error {
 		return nil
 	case state == payack.ClaimConflict:
 		return d.spliced(b)
-	case state == payack.ClaimBusy: // held since a crash, until the lease ends
+	case state == payack.ClaimBusy: // held by another delivery, or left by a crash until the lease ends
 		return busy()
 	}
 	return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// callFunc is the merchant's function, for events of the interface type.
+// callFunc is the merchant's function. It takes the event as a payack.Event.
 type callFunc func(ctx context.Context, ev payack.Event, d *delivery) error
 
 // callbackError distinguishes a callback that does not expect the event, one that
@@ -57,7 +57,7 @@ func (d *delivery) notAborted(err *error) {
 }
 
 // aborts reports whether a panic's value is http.ErrAbortHandler. It recovers,
-// because the methods of an error that was thrown may panic, too.
+// because the methods of a panic's value may panic, too.
 func aborts(p any) (is bool) {
 	defer func() {
 		if recover() != nil {

@@ -40,8 +40,9 @@ func (rc *receiver) capture(d *delivery) error {
 	return nil
 }
 
-// setReadDeadline does what http.ResponseController does, but allocates no error
-// where deadlines are unsupported. It reports whether the deadline was set.
+// setReadDeadline does what the method of http.ResponseController does, but
+// allocates no error where deadlines are unsupported. It reports whether the
+// deadline was set.
 func setReadDeadline(w http.ResponseWriter, t time.Time) bool {
 	for {
 		switch x := w.(type) {
@@ -69,7 +70,8 @@ func readBody(r *http.Request, limit int64) (body string, err error) {
 	} else {
 		body, err = captureSized(r, room)
 	}
-	// After an error the server may still be reading into the room, so keep it.
+	// After an error the server may still write to this buffer, so it must not go
+	// back to the pool.
 	if err == nil {
 		bodies.GiveBack(room)
 	}
@@ -91,8 +93,8 @@ func captureSized(r *http.Request, room *[]byte) (string, error) {
 	return "", readError(err)
 }
 
-// captureUnsized reads a chunked body, which announces no length. The room doubles
-// as it fills, up to the limit.
+// captureUnsized reads a chunked body, which announces no length. The buffer
+// doubles each time it is full, up to the limit.
 func captureUnsized(r *http.Request, limit int64, room *[]byte) (string, error) {
 	body := (*room)[:0]
 	for {
@@ -102,7 +104,7 @@ func captureUnsized(r *http.Request, limit int64, room *[]byte) (string, error) 
 			body, *room = larger, larger
 		}
 		n, err := r.Body.Read(body[len(body):min(int64(cap(body)), limit+1)])
-		*room = body[:cap(body)] // a reader may use more of it than it fills
+		*room = body[:cap(body)] // all of it, since a reader may write beyond the n bytes
 		body = body[:len(body)+n]
 		switch {
 		case int64(len(body)) > limit:

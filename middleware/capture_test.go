@@ -373,7 +373,7 @@ func TestExactBytesAreAvailable(t *testing.T) {
 	})
 }
 
-// Rooms for bodies are reused. A later delivery must not change the body of an
+// Buffers for bodies are reused. A later delivery must not change the body of an
 // earlier one.
 func TestDeliveriesShareNoBody(t *testing.T) {
 	type kept struct{ sent, body, order, message string }
@@ -439,7 +439,7 @@ func TestReadTimeoutWithoutEffectIsLoggedOnce(t *testing.T) {
 	}
 }
 
-// The pool outlives a request, so its rooms must hold nothing of a body.
+// The pool outlives a request, so its buffers must hold nothing of a body.
 func TestRoomsKeepNoBody(t *testing.T) {
 	if underRace() {
 		t.Skip("the pool forgets at random under the race detector")
@@ -448,7 +448,7 @@ func TestRoomsKeepNoBody(t *testing.T) {
 	for _, body := range []string{"{}", ptopBody("T1"), strings.Repeat("x", middleware.DefaultMaxBody), strings.Repeat("x", 1<<20)} {
 		for _, announced := range []int64{int64(len(body)), -1} {
 			var room []byte
-			for range 100 { // another processor may have the room
+			for range 100 { // the pool may keep the used buffer for another processor
 				r := httptest.NewRequest("POST", "/", strings.NewReader(body))
 				r.Header.Set("Content-Type", "application/json")
 				r.ContentLength = announced

@@ -12,13 +12,14 @@ import (
 	"github.com/payack/payack/internal/confirming"
 )
 
-// ConfirmFunc asks the provider whether an event is genuine. It is called for events
-// that report a payment, and must be safe for concurrent use. The event is not
-// claimed while it runs.
+// ConfirmFunc asks the provider whether an event is genuine. It is called for
+// events that report a payment, and must be safe for concurrent use. During the
+// call the event is not yet claimed.
 //
 // Deliveries with the same path, tenant and body that arrive at the same time share
-// one call. Its context belongs to that call and not to one delivery: it ends after
-// [Options].Deadline. So decide by the event, not by the delivery's headers.
+// one call. The context belongs to the call and not to a single delivery. It ends
+// after [Options].Deadline. Decide by the event and not by the headers, since the
+// other deliveries may have other headers.
 //
 // What to return:
 //   - The provider's answer, with Paid set, when the provider confirms the event.
@@ -28,14 +29,14 @@ import (
 //   - Any other error while the payment is pending or the provider can't be
 //     reached. The provider is then asked to send the callback again.
 //
-// For events that were found by asking (package reconcile), your own function is
-// called, too. Confirm methods of package client are not called while the event
-// holds the provider's answer, since they would repeat the question. An inbox does
-// not keep that answer, so behind one they are called.
+// Package reconcile finds events by asking the provider. Your own function is
+// called for these events, too. A Confirm method of package client is not called if
+// such an event holds the provider's answer, since it would repeat the question. An
+// inbox does not keep the answer, so with an inbox the method is called.
 type ConfirmFunc[E payack.Event] func(ctx context.Context, ev E) (*payack.Confirmation, error)
 
-// confirmer has events confirmed. Equal events that arrive together share one
-// question.
+// confirmer asks the provider to confirm events. Equal events that arrive together
+// share one question.
 type confirmer[E payack.Event] struct {
 	confirm ConfirmFunc[E]
 	timeout time.Duration
@@ -47,8 +48,8 @@ type confirmer[E payack.Event] struct {
 	open map[question]*reply
 }
 
-// question is the key of a call of Confirm: calls with equal questions get the same
-// answer.
+// question is the key of a call of Confirm. Events with equal keys share the call
+// while it runs.
 type question struct {
 	tenant, path, body string
 	expected           payack.Expectation
@@ -118,8 +119,8 @@ func (c *confirmer[E]) ask(ctx context.Context, ev E) (*payack.Confirmation, err
 	return &own, nil
 }
 
-// question calls Confirm, or returns the reply of the same question that is still
-// open.
+// question calls Confirm. If the same question is open already, it returns the
+// reply to that one and calls nothing.
 func (c *confirmer[E]) question(ctx context.Context, ev E) *reply {
 	q := question{tenant: ev.VerifiedBy().Tenant, expected: ev.Found().Expected}
 	if d, ok := payack.DeliveryFrom(ctx); ok {

@@ -63,7 +63,7 @@ func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 			}
 			n.Go(func() { answers[i] = serve(d.h, deliver(body, ctx)).Body.String() })
 			if i == 0 {
-				synctest.Wait() // it is the one that asks
+				synctest.Wait() // so this delivery asks, and the others share its question
 			}
 		}
 		n.Go(func() { serve(d.h, deliver(strings.Replace(body, "b73ea664", "another1", 1), t.Context())) })

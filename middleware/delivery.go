@@ -14,7 +14,7 @@ import (
 type delivery struct {
 	payack.Delivery
 	observation payack.Observation
-	// w and r are nil for a delivery that is processed after its answer.
+	// w and r are nil for a delivery without a request. A rehearsal has only r.
 	w http.ResponseWriter
 	r *http.Request
 	// lapped is when the last stage ended. It is zero without an observer, which

@@ -18,8 +18,8 @@ import (
 
 type valueKey struct{}
 
-// The callback's context is an own type. It must behave like a standard one, for
-// long callbacks and for what they call.
+// The callback's context has a type of payack's own. It must behave like a standard
+// context, both in long callbacks and in the functions that they call.
 func TestContextBehavesLikeAStandardOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var kept context.Context
@@ -135,7 +135,7 @@ func TestContextIsOfTheRequestAsItCame(t *testing.T) {
 	h, err := middleware.Handle(ptopConfigured(t, middleware.PtopConfig{
 		ConfirmInCallback: true,
 		KeyFunc: func(ctx context.Context, r *http.Request) (*verify.PtopKeys, error) {
-			// A KeyFunc may store what it found in the request.
+			// A KeyFunc may put what it found into the request's context.
 			*r = *r.WithContext(context.WithValue(ctx, valueKey{}, "found by KeyFunc"))
 			return keys, nil
 		},

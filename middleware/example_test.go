@@ -111,5 +111,5 @@ func ExampleAnswerOf() {
 	// 403 "Invalid signature" <nil>
 }
 
-// unlogged keep the examples' log to themselves.
+// unlogged are options that discard the log.
 var unlogged = middleware.Options{Logger: slog.New(slog.DiscardHandler)}

@@ -1,6 +1,6 @@
 package middleware
 
-// PooledRoom takes a room for a body out of the pool.
+// PooledRoom takes a buffer for a body out of the pool.
 func PooledRoom() []byte {
 	room := bodies.Take()
 	return (*room)[:cap(*room)]

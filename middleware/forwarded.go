@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// lastInForwarded does for a line of Forwarded (RFC 7239) what lastInList does for
-// X-Forwarded-For. It returns the invalid address when the line has no element.
+// lastInForwarded returns the last address in a line of Forwarded (RFC 7239) that
+// is not a trusted proxy's. If all are trusted proxies', it returns the first one.
+// It returns the invalid address when the line has no element.
 //
 // It parses the line from the start, because quoted strings may contain commas, and
 // refuses a line that is not well-formed. Otherwise a client could send an unclosed

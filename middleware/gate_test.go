@@ -279,8 +279,8 @@ func TestCharsetAsContentEncoding(t *testing.T) {
 	}
 }
 
-// A client whose address can't be read is refused where something goes by the
-// address, and by nothing else.
+// A client whose address can't be read is refused if an option depends on the
+// address, and only then.
 func TestClientsWithoutAnAddress(t *testing.T) {
 	limiter := newLimiter(t, 100, 100)
 	for name, c := range map[string]struct {

@@ -14,8 +14,8 @@ import (
 	"github.com/payack/payack/ratelimit"
 )
 
-// Part payments are delivered together with the ordered amount. They are allowed
-// only where the gateway confirms the amount.
+// AnyAmount accepts part payments. It is allowed only where the gateway confirms
+// the amount. The callback gets both the received and the ordered amount.
 func TestAnyAmount(t *testing.T) {
 	expect := func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
 		return payack.Expectation{Found: true, Amount: payack.NewAmount("500")}, nil

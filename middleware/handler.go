@@ -22,21 +22,24 @@ type Handler struct {
 
 // Handle returns a handler that calls fn with each verified event. After fn has
 // returned nil, it is not called for that event again as long as the store
-// remembers the event. It never runs twice at the same time for one event: within
-// the process always, across processes while the claim's lease ([Options].Lease)
-// lasts.
+// remembers the event. Within one process, fn never runs twice at the same time for
+// one event. In two processes it can, but only after the claim's lease
+// ([Options].Lease) has ended.
 //
 // The context carries the delivery ([payack.DeliveryFrom]) and ends at
 // [Options].Deadline. It is not cancelled when the provider hangs up, so a
-// settlement is not cut in half.
+// settlement is not interrupted.
 //
 // When fn returns an error or panics, the provider is asked to send the event
-// again. An error that matches [payack.ErrUnexpected] rejects the event instead: it
-// is not one that the merchant expects.
+// again. Return an error that matches [payack.ErrUnexpected] for an event that the
+// merchant does not expect. The event is then rejected instead.
 //
-// Handle fails when rc or fn is nil, when the type of fn is a [payack.StoreChecker]
-// that refuses the store or is combined with InsecureProcessWithoutStore, and when
-// the inbox refuses the receiver's name.
+// Handle fails in these cases:
+//   - rc or fn is nil.
+//   - The type of fn is a [payack.StoreChecker] and refuses the store.
+//   - The type of fn is a [payack.StoreChecker] and InsecureProcessWithoutStore is
+//     set.
+//   - The inbox refuses the receiver's name.
 func Handle[E payack.Event, F ~func(context.Context, E) error](rc *Receiver[E], fn F) (*Handler, error) {
 	if rc == nil || rc.engine == nil {
 		return nil, errors.New("payack: Handle: the receiver is nil; look at the error that its constructor returned")
@@ -74,7 +77,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.engine.s
 func (h *Handler) Provider() payack.Provider { return h.engine.stages.provider }
 
 // Name returns the name under which an inbox knows the receiver: [Options].Name, or
-// its default. It does so without an inbox, too.
+// its default. Without an inbox the name is the same.
 func (h *Handler) Name() string { return h.engine.name() }
 
 // Tenant returns the tenant of the configured keys. With a KeyFunc static is false:
@@ -100,9 +103,9 @@ func (h *Handler) Lookup(ctx context.Context, ev payack.Event) (payack.ClaimStat
 // an inbox kept.
 //
 // d.Event is the event, as verified or as [payack.DecodeEvent] returned it. Process
-// uses only the values of ctx: [Options].Deadline counts from now, and cancelling
-// ctx does not interrupt a settlement. Process fills o but neither logs nor observes
-// it; call [Handler.Observe] for that. o may be nil.
+// uses ctx only for its values. [Options].Deadline counts from this call, and
+// cancelling ctx does not interrupt a settlement. Process fills o but neither logs
+// nor observes it; call [Handler.Observe] for that. o may be nil.
 //
 // The error is nil for an event that is accepted now or was accepted before;
 // o.Outcome says which. Any other result is a *[payack.Error], also for a nil d or

@@ -136,7 +136,7 @@ func TestSecondHalfMemoryOfHashes(t *testing.T) {
 		}
 		return nil
 	})
-	// An event that Expect has passed stays bound when the function fails.
+	// An event that passed Expect stays bound when the function fails.
 	_, err := d.process(t, kept(t, "ORD1", "505", "Approved"))
 	require.ErrorIs(t, err, errMerchant)
 	o, err := d.process(t, kept(t, "ORD150", "5", "Approved"))
@@ -349,7 +349,7 @@ func TestCommittedElsewhere(t *testing.T) {
 		o := d.last(t)
 		require.NoError(t, o.Err, "nothing is reported as unrecorded")
 		text := "payatom-splice:v1:text0:ORD1500Approved"
-		if confirmed { // bound before, and for good
+		if confirmed { // the text was bound before the function was called
 			require.Len(t, claims, 1)
 			assert.Equal(t, []string{"lookup " + o.EventID, "claim " + o.EventID, "claim " + text, "commit " + text}, store.calls)
 		} else {

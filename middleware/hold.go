@@ -14,15 +14,15 @@ import (
 const storeTimeout = 5 * time.Second
 
 // hold has the claims of a delivery while the merchant's function runs. It claims
-// the event, in this process and in the store, and the keys that bind its signature
-// to it.
+// the event in this process and in the store. It also claims the keys that bind the
+// event's signature to the event.
 //
 // It is used like a transaction: release is deferred. After commit, release only
 // gives up the locks.
 type hold struct {
 	once *once
-	// id is the event's, lock that of its signature. Each is empty while it is not
-	// in flight in this process.
+	// id is the key of the event, and lock is the key of its signature. Each is
+	// empty unless it is in flight in this process.
 	id, lock string
 	claims   []payack.HeldClaim
 	room     [1]payack.HeldClaim // first backing array of claims; most events need one
@@ -117,7 +117,7 @@ func (h *hold) commit(ctx context.Context) (err error) {
 	h.settled = true
 	ctx, stop := atLeast(ctx, storeTimeout)
 	defer stop()
-	// The event last: once it is done, its signature must be bound.
+	// Commit the event last: once it is done, its signature must be bound.
 	for _, c := range slices.Backward(h.claims) {
 		if !h.locks(c) {
 			err = errors.Join(err, h.once.commit(ctx, c))
@@ -126,8 +126,9 @@ func (h *hold) commit(ctx context.Context) (err error) {
 	return err
 }
 
-// release gives up what was not committed, newest first, so that a lock outlives
-// what it guards. Then it lets other deliveries of the event in.
+// release gives up the claims that were not committed, newest first. So the lock of
+// a signature is given up after the claim of its text. Then the event is no longer
+// in flight, and this process accepts other deliveries of it.
 func (h *hold) release(ctx context.Context) {
 	if h.id == "" {
 		return

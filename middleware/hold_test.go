@@ -306,7 +306,8 @@ func TestKeysOfBoundHashes(t *testing.T) {
 	}
 }
 
-// slowClaims takes its time, and says how a release ends.
+// slowClaims is a store whose Claim takes time, and whose Release returns a chosen
+// error.
 type slowClaims struct {
 	*memstore.Store
 	takes time.Duration
@@ -322,7 +323,8 @@ func (s slowClaims) Release(ctx context.Context, id, token string) error {
 	return errors.Join(s.Store.Release(ctx, id, token), s.ends)
 }
 
-// What is told of the guard is the time of the question and of the claims together.
+// The observed time of the guard includes both the question to the provider and the
+// claims.
 func TestTimeOfTheGuard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := confirmed(t, func(context.Context, *payack.PayatomEvent) (*payack.Confirmation, error) {
@@ -339,7 +341,8 @@ func TestTimeOfTheGuard(t *testing.T) {
 	})
 }
 
-// A claim that is given up, or is somebody else's by now, is nothing to warn of.
+// A release that succeeds is not warned of. Nor is one that fails because somebody
+// else holds the claim by now.
 func TestOnlyAReleaseThatFailsIsWarnedOf(t *testing.T) {
 	for ends, warns := range map[error]bool{nil: false, payack.ErrNotHeld: false, errors.New("gone"): true} {
 		w := newWatch()

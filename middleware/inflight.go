@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// The events that this process works on, by the home of their store. They make a
-// redelivery busy for as long as the function runs, even if the lease has ended and
-// whichever receiver gets it.
+// flights holds the events that this process is working on. While the function runs
+// for an event, a redelivery is busy, even if the lease has ended. That holds for
+// every receiver whose store has the same home ([payack.Store]).
 var (
 	flights    [64]flight
 	flightSeed = maphash.MakeSeed()

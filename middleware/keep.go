@@ -29,9 +29,9 @@ func (h *Handler) mount() error {
 	return nil
 }
 
-// variantOf returns the variant for an unsigned handle. All handles that are not
-// printable text share one variant: no gateway knows such a handle, and replays
-// with ever new ones must not fill the inbox.
+// variantOf returns the [payack.Receipt].Variant for an unsigned handle. All
+// handles that are not printable text share one variant: no gateway knows such a
+// handle, and replays with ever new ones must not fill the inbox.
 func variantOf(handle string) string {
 	impossible := func(r rune) bool { return r < ' ' || r == 0x7f }
 	if !utf8.ValidString(handle) || strings.ContainsFunc(handle, impossible) {
@@ -40,8 +40,9 @@ func variantOf(handle string) string {
 	return handle
 }
 
-// keep ends the first half: it commits the delivery before the provider is
-// answered. Everything else, an invalid event too, is decided at the desk.
+// keep ends the first half: it commits the delivery to the inbox before the
+// provider is answered. The second half decides everything else, and rejects an
+// invalid event.
 func (rc *receiver) keep(ctx context.Context, d *delivery, ev payack.Event) error {
 	defer func() { d.observation.Took.Guard += d.lap() }()
 	r := payack.Receipt{
@@ -58,7 +59,7 @@ func (rc *receiver) keep(ctx context.Context, d *delivery, ev payack.Event) erro
 		r.Details, r.Differs = details, state == payack.ClaimConflict
 	}
 	if former := rc.once.former; former != nil {
-		// Only a done event ends here; the desk decides about a conflict.
+		// Only a done event ends here; the second half decides about a conflict.
 		state, err := former.Lookup(ctx, d.observation.EventID, ev.Fingerprint())
 		switch {
 		case err != nil:

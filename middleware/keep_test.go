@@ -47,7 +47,8 @@ func (k *keeping) Keep(_ context.Context, r *payack.Receipt) (payack.ClaimState,
 	return k.state, nil
 }
 
-// With an inbox the answer depends on the keeping only. The function runs later.
+// With an inbox the answer depends only on whether the inbox kept the event. The
+// function runs later.
 func TestInboxKeepsBeforeTheAnswer(t *testing.T) {
 	k, called := newKeeping(), 0
 	d := newDesk(t, func(c *middleware.PayatomConfig) { c.Inbox = k }, func(_ context.Context, ev *payack.PayatomEvent) error {
@@ -77,7 +78,7 @@ func TestInboxKeepsBeforeTheAnswer(t *testing.T) {
 		assert.Equal(t, "payatom:v1::ORD1:Approved", o.EventID)
 	}
 	assert.Zero(t, called)
-	// An invalid event is kept, too, and rejected at the desk.
+	// An invalid event is kept, too. The second half rejects it.
 	k.state, k.err, k.kept = payack.ClaimGranted, nil, nil
 	assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "0", "Approved")).Body.String(), `"yes"`)
 	require.Len(t, k.kept, 1)
@@ -132,8 +133,8 @@ func TestInboxDoesNotGoWithWrap(t *testing.T) {
 	require.ErrorContains(t, err, "nil pointer")
 }
 
-// An event that is done in the former store is a duplicate, at the door and at the
-// desk. The former store is only read.
+// An event that is done in the former store is a duplicate in both halves. The
+// former store is only read.
 func TestInboxReadsTheFormerStore(t *testing.T) {
 	former := newRecordingStore()
 	claim, err := former.Store.Claim(t.Context(), ptopID("T1"), "ORD1", middleware.DefaultDeadline)
@@ -185,7 +186,8 @@ func TestInboxKeepsInvalidEventsAsInvalid(t *testing.T) {
 	assert.Zero(t, called)
 }
 
-// The desk applies the merchant's own rules again, as they are configured then.
+// The second half applies the merchant's own rules again, as configured at that
+// time.
 func TestInboxAppliesOwnRulesAgain(t *testing.T) {
 	k, called := newKeeping(), 0
 	build := func(name string, rules map[string]string) *middleware.Handler {
@@ -204,7 +206,7 @@ func TestInboxAppliesOwnRulesAgain(t *testing.T) {
 }
 
 // The receipt of a refund holds a digest of its unsigned details, and reports
-// whether the refund was done with others. ClaimConflict is answered as a
+// whether the refund was done with other details. ClaimConflict is answered as a
 // duplicate, with a warning.
 func TestInboxGetsUnsignedDetails(t *testing.T) {
 	k := newKeeping()
@@ -285,7 +287,7 @@ func TestInboxKeepsEventsFoundByAsking(t *testing.T) {
 	assert.Equal(t, "b73ea664", k.kept[0].Variant)
 	assert.True(t, k.kept[0].Allowed)
 
-	invalid := kept(t, "ORD2", "700", "Approved") // by the merchant's own rule
+	invalid := kept(t, "ORD2", "700", "Approved") // it breaks the merchant's own rule
 	require.NoError(t, d.h.Deliver(t.Context(), invalid, &o))
 	require.Len(t, k.kept, 2)
 	assert.Contains(t, k.kept[1].Delivery.Invalid, "ReceivedAmount")

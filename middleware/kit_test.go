@@ -133,8 +133,8 @@ func (w *watch) options() middleware.Options {
 	return middleware.Options{Observer: w, Logger: slog.New(slog.NewJSONHandler(w, nil))}
 }
 
-// last waits for an observation, unless one has arrived that no call has waited
-// for. It returns the newest one.
+// last returns the newest observation. Each call waits for one observation that no
+// earlier call has waited for.
 func (w *watch) last(t testing.TB) payack.Observation {
 	t.Helper()
 	<-w.told

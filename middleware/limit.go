@@ -21,9 +21,9 @@ func (rc *receiver) limitGate(d *delivery) error {
 	if o.Limiter == nil {
 		return nil
 	}
-	// Allowed addresses are never refused for failures. Another merchant of the
-	// provider could direct callbacks here, and they would fail from the provider's
-	// own address.
+	// Allowed addresses are never refused for failures. Otherwise another merchant
+	// could make the provider send callbacks here that don't verify, and the
+	// provider's own address would be refused.
 	if o.Charge != ratelimit.ChargeAll && len(o.AllowedAddresses) > 0 {
 		return nil
 	}
@@ -57,14 +57,14 @@ func (rc *receiver) limitHeaders(d *delivery) {
 	}
 }
 
-// chargeFailure charges a bad delivery to its sender, under ChargeFailures. Charged
-// are deliveries that do not verify, that are too large or don't arrive whole and
-// in time, and that verify but turn out to be untrue: each replay of a copied
-// webhook causes a question to the provider.
+// chargeFailure charges a bad delivery to its sender, under ChargeFailures. It
+// charges deliveries that do not verify, that are too large, or that don't arrive
+// whole and in time. It also charges deliveries that verify but turn out to be
+// untrue, since each replay of a copied webhook causes a question to the provider.
 //
-// Not charged are events that break a rule or conflict with an earlier one, since
-// they come from the provider, and failures on our side. With an inbox, whatever
-// the desk finds is not charged.
+// It does not charge events that break a rule or conflict with an earlier one,
+// since they come from the provider. It does not charge failures on our side
+// either. With an inbox, it does not charge what the second half finds.
 func (rc *receiver) chargeFailure(ctx context.Context, d *delivery) {
 	if d.limit.key == "" {
 		return

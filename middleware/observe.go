@@ -51,8 +51,9 @@ func (rc *receiver) observerPanicked() {
 	}
 }
 
-// observe completes a request's observation and passes it to tell. It does not read
-// the clock where neither log nor observer would show it.
+// observe completes a request's observation and passes it to tell. When there is no
+// observer and the log's level is off, it does neither, which saves reading the
+// clock.
 func (rc *receiver) observe(ctx context.Context, o *payack.Observation) {
 	if rc.options.Observer == nil && !rc.options.Logger.Enabled(ctx, levelOf(o)) {
 		return
@@ -82,8 +83,8 @@ func levelOf(o *payack.Observation) slog.Level {
 	return level
 }
 
-// logObservation logs a delivery in one line. The line has no secret and no body,
-// and of the event its id only.
+// logObservation logs a delivery in one line. The line holds no secret and no body.
+// Of the event it holds only the id.
 func logObservation(ctx context.Context, logger *slog.Logger, level slog.Level, o *payack.Observation) {
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
@@ -112,7 +113,7 @@ func logObservation(ctx context.Context, logger *slog.Logger, level slog.Level, 
 		attrs = append(attrs, slog.String("content_type", cut(o.Delivery.Header.Get("Content-Type"))))
 	case payack.ReasonContentEncoding:
 		attrs = append(attrs, slog.String("content_encoding", cut(o.Delivery.Header.Get("Content-Encoding"))))
-	case payack.ReasonUnknownTenant, payack.ReasonKeys: // for other reasons omitted: a path may be secret
+	case payack.ReasonUnknownTenant, payack.ReasonKeys: // omitted for other reasons, because a path may be secret
 		attrs = append(attrs, slog.String("path", cut(o.Delivery.Path)))
 	case payack.ReasonMethod:
 		attrs = append(attrs, slog.String("method", cut(o.Delivery.Method)))

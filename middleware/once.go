@@ -17,7 +17,7 @@ import (
 type once struct {
 	provider     payack.Provider
 	store        payack.Store
-	former       payack.Store  // only read, never claimed in; may be nil
+	former       payack.Store  // the store before the inbox; only read; may be nil
 	binder       payack.Binder // the store, if it is a Binder
 	home         string
 	lease        time.Duration
@@ -69,8 +69,8 @@ func (o *once) lookFormer(ctx context.Context, id, fingerprint string) (payack.C
 
 // failed returns the error for a store that failed. Under
 // InsecureProcessWithoutStore it returns nil, and the event is processed as if the
-// store knew nothing of it. When ctx is over, the deadline is to blame and not the
-// store.
+// store knew nothing of it. When ctx has ended, the cause is the deadline and not
+// the store. failed then returns an error in any case.
 func (o *once) failed(ctx context.Context, id string, err error) error {
 	if ctx.Err() != nil {
 		return &payack.Error{Provider: o.provider, Stage: payack.StageGuard, Reason: payack.ReasonDeadline, Err: err, Detail: "the deadline passed before the store answered"}
@@ -107,8 +107,8 @@ func (o *once) release(ctx context.Context, c payack.HeldClaim) (err error) {
 	return o.store.Release(ctx, c.ID, c.Token)
 }
 
-// storePanicked turns a panic of the store into an error: the callback has returned
-// by then, and so the outcome is decided.
+// storePanicked turns a panic of the store into an error. The callback has returned
+// by then, so a panic must not change the outcome.
 func storePanicked(err *error) {
 	if p := recover(); p != nil {
 		*err = errors.New("the store panicked")

@@ -133,7 +133,7 @@ func TestClaimIsHeldUntilTheCallbackHasReturned(t *testing.T) {
 }
 
 // A late callback returns after the delivery's deadline. Recording its result must
-// not fail for that.
+// not fail because of that.
 func TestEndingAClaimHasTimeOfItsOwn(t *testing.T) {
 	for _, result := range []error{nil, errMerchant} {
 		synctest.Test(t, func(t *testing.T) {
@@ -243,7 +243,7 @@ func TestStoreThatFails(t *testing.T) {
 	})
 }
 
-// spliceDown fails for all keys but those of events.
+// spliceDown is a store whose Claim fails for the keys of bound hashes.
 type spliceDown struct {
 	payack.Store
 	err error

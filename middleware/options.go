@@ -53,19 +53,20 @@ type Options struct {
 	// limit applies to them, too.
 	AllowedAddresses []netip.Prefix
 	// TrustedProxies are the peers whose ForwardedHeader is believed. By default no
-	// peer is, and the peer itself is the client.
+	// peer is believed, and the peer itself counts as the client.
 	TrustedProxies []netip.Prefix
-	// TrustUnixSocket trusts peers that connect over a Unix socket and so have no
-	// IP address, as TrustedProxies does for others. Set it when a proxy connects
-	// to the socket. Unsafe otherwise: every program that may write to the socket can
-	// then claim any client address. A request over the socket without ForwardedHeader
-	// is refused, because its client is unknown.
+	// TrustUnixSocket trusts peers that connect over a Unix socket. They have no IP
+	// address, so TrustedProxies can't list them. Set it when a proxy connects to
+	// the socket. It is unsafe otherwise: every program that may write to the
+	// socket can then claim any client address. A request over the socket without
+	// ForwardedHeader is refused, because its client is unknown.
 	TrustUnixSocket bool
 	// ForwardedHeader names the header in which trusted proxies list the addresses
-	// before them; empty means X-Forwarded-For. The header Forwarded is parsed by
-	// RFC 7239, every other one as a list of addresses with commas between them.
-	// The client is the last address in the list that is not a trusted proxy's. A
-	// request is refused if that address is unknown or obfuscated.
+	// that a request came through; empty means X-Forwarded-For. The header
+	// Forwarded is parsed by RFC 7239, and every other header as a comma-separated
+	// list of addresses. The client is the last address in the list that is not a
+	// trusted proxy's. A request is refused if that address is unknown or
+	// obfuscated.
 	ForwardedHeader string
 
 	// Limiter, when set, limits how often a client may call. It is asked before the
@@ -73,14 +74,14 @@ type Options struct {
 	// since its keys name the provider.
 	//
 	// Once the limiter holds as many keys as it can, all further clients share one
-	// bucket, and a flood from very many addresses keeps that empty. List the
-	// addresses that your provider calls from in [ratelimit.Config.Own]. Behind a
-	// proxy, set TrustedProxies; otherwise all clients count as one.
+	// bucket, and a flood from very many addresses keeps that bucket empty. List
+	// the addresses that your provider calls from in [ratelimit.Config.Own]. Behind
+	// a proxy, set TrustedProxies; otherwise all clients count as one.
 	Limiter ratelimit.Limiter
 	// Charge says which requests use up the budget. Empty means
-	// [ratelimit.ChargeFailures]: only deliveries that do not verify or turn out to
-	// be untrue, so that a genuine burst is never refused. It protects against
-	// guessing and replaying. [ratelimit.ChargeAll] charges every request: it
+	// [ratelimit.ChargeFailures]: it charges only deliveries that do not verify or
+	// turn out to be untrue. It protects against guessing and replaying, and never
+	// refuses a genuine burst. [ratelimit.ChargeAll] charges every request: it
 	// bounds the load, but refuses a genuine burst, too.
 	Charge ratelimit.Charge
 	// LimitKey returns the key of the budget that a request uses; nil means the
@@ -119,9 +120,9 @@ type Options struct {
 	// needs a name of its own.
 	Name string
 
-	// Validate holds the merchant's own rules: the Go name of a field of the event,
-	// to validator/v10 tags, such as {"AcceptCurrency": "eq=PHP"}. An event that
-	// breaks a rule is rejected as invalid.
+	// Validate holds the merchant's own rules. It maps the Go name of a field of
+	// the event to validator/v10 tags, for example {"AcceptCurrency": "eq=PHP"}. An
+	// event that breaks a rule is rejected as invalid.
 	Validate map[string]string
 
 	// Logger gets one line for each delivery, and warnings about the set-up; nil

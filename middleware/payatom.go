@@ -18,11 +18,11 @@ import (
 // characters were moved from one member to the next: order user-1 with amount 1500
 // has the hash of order user-11 with amount 500. Only the merchant or the gateway
 // knows which one is genuine. So set Expect or Confirm, or both; or set
-// ExpectInCallback if the callback compares.
+// ExpectInCallback if the callback itself compares the event with your records.
 //
-// With Expect alone, two of your orders can join to the same text. The one that
-// comes second is then rejected. Use order ids of one length, or set Confirm, to
-// prevent that. The store remembers the first for as long as it remembers events.
+// With Expect alone, the members of two of your orders can join to the same text.
+// The order that comes second is then rejected, as long as the store remembers the
+// first. To prevent that, use order ids of one length, or set Confirm.
 //
 // Confirm is asked about approved orders only. With Confirm alone, the callback has
 // to check orders in every other status itself.
@@ -198,10 +198,10 @@ func (c *PayatomConfig) expect(ctx context.Context, ev *payack.PayatomEvent) err
 	return nil
 }
 
-// binding ties the hashed text to the first event with it that was found to be
-// genuine. Another event with the same text, and so with the same hash, has
-// characters moved between its members.
-//   - An event that Expect has passed is bound at once.
+// binding ties the hashed text to one event: the first with this text that was
+// found to be genuine. Any other event with the same text has the same hash, but
+// characters were moved between its members.
+//   - An event that passed Expect is bound at once.
 //   - An event that the gateway has confirmed is genuine. It is accepted even if its
 //     text is bound to another order: two orders of the merchant may share a text
 //     when their ids have different lengths.
@@ -224,7 +224,7 @@ func (c *PayatomConfig) binding(ev *payack.PayatomEvent) (binding, bool) {
 	return b, true
 }
 
-// handle returns the unsigned handle that Confirm may ask by.
+// handle returns the unsigned ref_code, by which Confirm may ask.
 func (c *PayatomConfig) handle(ev *payack.PayatomEvent) string {
 	if c.Confirm == nil || !ev.Paid() {
 		return ""

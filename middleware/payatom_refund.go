@@ -12,8 +12,8 @@ import (
 )
 
 // refundDetails returns a digest of refund_info, and the key under which the store
-// remembers it. Two refunds of one order and amount differ in that member only, and
-// it is not signed.
+// keeps the digest. Two refunds of one order and amount differ only in refund_info,
+// which is not signed.
 func refundDetails(ev *payack.PayatomEvent) (id, digest string, ok bool) {
 	if ev.Status != payack.PayatomRefundInitiated && ev.Status != payack.PayatomRefundCompleted {
 		return "", "", false

@@ -8,14 +8,14 @@ import (
 	"github.com/payack/payack"
 )
 
-// spliceID returns the key under which the store binds a hashed text. It holds the
-// text itself, or a digest if the text is long or not printable ASCII, and never
+// spliceID returns the key under which the store binds a hashed text. The key holds
+// the text itself, or a digest if the text is long or not printable ASCII. It never
 // equals an event's identity.
 //
-// It depends on the joined text only, so moving characters between members does not
-// change it. Like an identity it ignores how an amount is written (500.0 for 500)
-// and which paid status came (Late Approved for Approved), so that a second genuine
-// hash of a payment is bound with the first.
+// The members are joined in the key, so moving characters between them does not
+// change it. One payment can have several genuine hashes: its amount may be written
+// 500 or 500.0, and its status may be Approved or Late Approved. The key is the
+// same for all of them, and so is the event's identity.
 func spliceID(kind string, ev *payack.PayatomEvent) string {
 	const prefix, longest = "payatom-splice:v1", 128
 	var short [2 * longest]byte

@@ -33,9 +33,9 @@ type PtopConfig struct {
 	// X-Signature and the_signature.
 	SignatureHeaders []string
 	// Custom is your own reading of Ptop's document, in case none of Schemes is
-	// what Ptop does. It replaces them, and events have the scheme custom. It is
-	// unsafe unless it guarantees what [verify.PtopReading] demands: otherwise it
-	// lets forgeries in.
+	// what Ptop does. It replaces Schemes, and the events have the scheme custom.
+	// It is unsafe unless it guarantees what [verify.PtopReading] demands:
+	// otherwise it lets forgeries in.
 	Custom verify.PtopReading
 	// Sniff accepts JSON under any content type.
 	Sniff bool
@@ -52,8 +52,9 @@ type PtopConfig struct {
 	Options
 }
 
-// ptopAnswers has two statuses for a bad delivery. They reveal nothing to an
-// attacker, because Ptop's webhooks are not encrypted.
+// ptopAnswers has two answers before the signature matched: one for a malformed
+// webhook, one for all others. The difference reveals nothing to an attacker,
+// because Ptop's webhooks are not encrypted.
 var ptopAnswers = answers{
 	accepted:   payack.Answer{Status: http.StatusOK},
 	failed:     payack.Answer{Status: http.StatusInternalServerError},

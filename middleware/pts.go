@@ -13,16 +13,17 @@ import (
 // PTSConfig configures a receiver of PTS (Pagarstar) callbacks. Give either the
 // keys of one account or a KeyFunc, which finds the keys for each request.
 type PTSConfig struct {
-	// Tenant is the tenant of the keys. Receivers that share a store need different
-	// tenants if they are for several accounts. The receiver of withdraw callbacks
-	// needs one of its own, too: those have the same signed members as payments.
+	// Tenant is the tenant of the keys. Receivers for several accounts that share a
+	// store need different tenants. A receiver of withdraw callbacks needs a tenant
+	// of its own, too, because a withdraw callback has the same signed members as a
+	// payment's.
 	Tenant string
 	// UserID, when set, must equal the user_id of every callback.
 	UserID string
 	// Safecode is the safecode from PTS's back office. It opens envelopes.
 	Safecode payack.Secret
 	// SafecodeEncoding says how the safecode becomes an AES key; empty means raw.
-	// Raw comes from working code; PTS does not document it.
+	// Working code uses raw; PTS does not document it.
 	SafecodeEncoding envelope.PTSEncoding
 	// PublicKeys are PTS's public keys in PEM. Give several during a rotation.
 	PublicKeys []string

@@ -24,9 +24,9 @@ type receiver struct {
 	once    once
 	rules   *rules
 
-	// refusals holds the errors of the gate. They are made once, so that a flood of
-	// refused requests costs little. Nobody writes to them, since a refused request
-	// has no event.
+	// refusals holds the errors of the gate. They are made once and shared, so that
+	// a flood of refused requests costs little. Sharing is safe: an error is only
+	// changed to add an event's id, and a refused request has no event.
 	refusals          map[payack.Reason]error
 	unknownAddress    error
 	charsetAsEncoding error
@@ -51,34 +51,35 @@ type stages[E payack.Event] struct {
 	// with returns the verifier and the keys for a request.
 	with func(ctx context.Context, r *http.Request) (verifier, keys any, err error)
 	// asks reports whether the merchant or the provider is asked about an event. It
-	// is nil where they never are.
+	// is nil where neither is ever asked.
 	asks func(ev E) bool
-	// ask asks them, and writes the answers into the event.
+	// ask asks the merchant, the provider or both, and writes the answers into the
+	// event.
 	ask func(ctx context.Context, ev E) error
 	// expect asks the merchant only. It is nil where the merchant is never asked.
 	expect func(ctx context.Context, ev E) error
-	// confirms reports whether ask asks the provider. It is nil where it never
+	// confirms reports whether ask asks the provider. It is nil where ask never
 	// does.
 	confirms func(ev E) bool
 	// binding returns what ties a signature to its event. It is nil where no two
 	// events can share a signature.
 	binding func(ev E) (binding, bool)
-	// unknown reports whether the provider's documents do not name the event's
-	// status. It is nil where events have no status.
+	// unknown reports whether the event's status is missing from the provider's
+	// documents. It is nil where events have no status.
 	unknown func(ev E) bool
 	// details returns a digest of the unsigned details of an event, and the key
-	// under which the store remembers it. It is nil where unsigned details don't
-	// matter.
+	// under which the store keeps the digest. It is nil where unsigned details
+	// don't matter.
 	details func(ev E) (id, digest string, ok bool)
-	// variant returns the unsigned handle that Confirm asks by. It is nil where
-	// Confirm asks by signed members only.
+	// variant returns the unsigned text by which Confirm asks, such as a ref_code.
+	// It is nil where Confirm asks by signed members only.
 	variant func(ev E) string
 	// tenant is the tenant of static keys. With tenants set, each request has a
 	// tenant of its own.
 	tenant  string
 	tenants bool
-	// pin is the member of the configuration that pins a scheme. It is empty when
-	// exactly one scheme is configured.
+	// pin names the member of the configuration that pins a scheme. It is empty
+	// when exactly one scheme is configured.
 	pin string
 }
 
@@ -171,13 +172,14 @@ func (rc *receiver) finish(ctx context.Context, d *delivery) {
 	rc.chargeFailure(ctx, d)
 }
 
-// run takes a request through both halves, or through the first one only with an
-// inbox. It returns nil for an event that is accepted now or was accepted before,
-// http.ErrAbortHandler when the merchant's code panicked with it, and a
-// *payack.Error otherwise. Panics of the merchant's code end here.
+// run takes a request through both halves. With an inbox it takes the request only
+// through the first half. It returns nil for an event that is accepted now or was
+// accepted before, http.ErrAbortHandler when the merchant's code panicked with it,
+// and a *payack.Error otherwise. Panics of the merchant's code end here.
 func (rc *receiver) run(d *delivery, call callFunc) (err error) {
 	defer rc.recovered(d, &err)
-	// Set before the gate: the server reads on after a refusal, too.
+	// The server reads the body even after a refusal, so set the deadline before
+	// the gate.
 	bounded := setReadDeadline(d.w, d.Received.Add(rc.options.ReadTimeout))
 	if !bounded && rc.timeoutWarned.CompareAndSwap(false, true) {
 		rc.warnUnbounded(d.w)
@@ -205,10 +207,10 @@ func (rc *receiver) run(d *delivery, call callFunc) (err error) {
 	return rc.process(ctx, d, ev, call)
 }
 
-// process is the second half: it takes a verified event to the merchant's function,
-// once only. It may run after the answer. Nothing is claimed while the provider is
-// asked: the event may name an attacker's handle, and must not keep the genuine
-// event out meanwhile.
+// process is the second half: it calls the merchant's function once for a verified
+// event. It may run after the answer. Nothing is claimed while the provider is
+// asked. The event may be a copy that an attacker gave another unsigned ref_code,
+// and a claim for the copy would keep the genuine event out.
 func (rc *receiver) process(ctx context.Context, d *delivery, ev payack.Event, call callFunc) error {
 	fingerprint := ev.Fingerprint()
 	if done, err := rc.guard(ctx, d, ev, fingerprint); done || err != nil {

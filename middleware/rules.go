@@ -13,8 +13,9 @@ import (
 	eventrules "github.com/payack/payack/internal/rules"
 )
 
-// rules are a merchant's own; nil means none. The events' own rules are implemented
-// by Event.Check, which a test compares with their tags.
+// rules holds the merchant's own rules; nil means none. The rules of the event
+// types are not here: their Check methods implement them, and a test compares these
+// methods with the types' tags.
 type rules struct{ v *validator.Validate }
 
 // newRules checks that every rule can be applied, so that a wrong one is found
@@ -67,10 +68,10 @@ func comparison(tag string) (part string, found bool) {
 	return "", false
 }
 
-// compile returns a validator for these rules only. They replace the event's own
-// tags, which are checked elsewhere: joined with those, an omitempty would switch
-// them off. A validator keeps one set of rules for each type, so every set needs a
-// validator of its own.
+// compile returns a validator for these rules only. They replace the tags of the
+// event type, which Event.Check implements. If rules and tags were joined, an
+// omitempty in one could switch off the other. A validator keeps one set of rules
+// for each type, so every set needs a validator of its own.
 func compile(t reflect.Type, tags map[string]string) *validator.Validate {
 	v := eventrules.NewValidator()
 	v.RegisterStructValidationMapRules(tags, reflect.New(t).Elem().Interface())

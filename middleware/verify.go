@@ -24,8 +24,8 @@ func (rc *receiver) verify(ctx context.Context, d *delivery) (payack.Event, erro
 	return ev, nil
 }
 
-// unlessPinned returns the member of the configuration that pins a scheme, and
-// nothing where one is pinned.
+// unlessPinned returns member, which names the member of the configuration that
+// pins a scheme. It returns an empty string when a scheme is pinned already.
 func unlessPinned(member string, pinned bool) string {
 	if pinned {
 		return ""

@@ -25,11 +25,11 @@ import (
 //     JSON that was announced as a form has Content-Type application/json.
 //   - The query and parsed forms are removed, since no signature covers them.
 //
-// When next returns, the event is accepted. It fails if next called [Fail] with an
-// error, wrote a status other than a 2xx, or panicked. It also fails if next wrote
-// nothing and never asked its context for the event or the delivery: then it has
-// probably not run, since some frameworks' adaptors run handlers later or never. The
-// log names the fix.
+// When next returns, the event is accepted, except in the following cases. The
+// event fails if next called [Fail] with an error, wrote a status other than a 2xx,
+// or panicked. It also fails if next wrote nothing and never asked its context for
+// the event or the delivery: then next has probably not run, since some frameworks'
+// adaptors run handlers later or never. The log names the fix.
 //
 // The provider gets the answer that next wrote, or the one that its contract
 // prescribes when next wrote none. A 2xx that is not the provider's acknowledgement,
@@ -38,8 +38,8 @@ import (
 // the provider sends again.
 //
 // Wrap panics when rc or next is nil, and when the receiver has an Inbox, since a
-// wrapped handler can't run after the request. It panics when it is called, never
-// while serving.
+// wrapped handler can't run after the request. These panics happen when Wrap is
+// called, never while serving.
 //
 // In gin and echo use the modules adapt/ginpayack and adapt/echopayack. Behind
 // echo.WrapMiddleware next is never called and every event fails, because that
@@ -176,8 +176,8 @@ func (c behindWrap) Value(key any) any {
 // without the parts that no signature covers.
 func (b *wrapped) request(ctx context.Context, d *delivery) *http.Request {
 	r := d.r.WithContext(behindWrap{ctx, b})
-	// Parsing a form merges the query into it, so neither may be read as if it were
-	// signed.
+	// Remove the query and parsed forms, so that next can't take them for signed
+	// data. Parsing a form merges the query into the form.
 	if r.URL != nil && (r.URL.RawQuery != "" || r.URL.ForceQuery) {
 		url := *r.URL
 		url.RawQuery, url.ForceQuery = "", false

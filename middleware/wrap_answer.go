@@ -28,7 +28,7 @@ func (t *trackingWriter) WriteHeader(status int) {
 func (t *trackingWriter) Write(b []byte) (int, error) {
 	t.behind.wrote(http.StatusOK)
 	n, err := t.ResponseWriter.Write(b)
-	if err == nil { // a 204, or a Content-Length, may allow no body
+	if err == nil { // Write fails where a 204 or the Content-Length allows no body
 		t.behind.wroteBody(b)
 	}
 	return n, err
@@ -99,8 +99,8 @@ func (d *delivery) saidTooMuch() bool {
 	return d.observation.Reason == payack.ReasonPanic && status >= 200 && status <= 299
 }
 
-// warnOfWords warns once of a wrapped handler that accepted an event in words that
-// don't acknowledge it.
+// warnOfWords warns once of a wrapped handler that accepted an event but wrote an
+// answer that does not acknowledge it.
 func (rc *receiver) warnOfWords(d *delivery) {
 	a := rc.stages.answers
 	if a.acknowledges == nil || d.observation.Outcome != payack.OutcomeAccepted || rc.wordsWarned.Load() {

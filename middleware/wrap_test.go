@@ -298,8 +298,8 @@ func TestWrapAnswersInTheProvidersWords(t *testing.T) {
 	assert.Equal(t, "application/json;charset=utf-8", in.Header().Get("Content-Type"))
 }
 
-// The log says once that a wrapped handler's own answer does not acknowledge an
-// event that it accepted, and what does.
+// A wrapped handler may accept an event and write an answer that does not
+// acknowledge it. The log says so once, and names the answer that does.
 func TestWrappedAnswersThatDoNotAcknowledge(t *testing.T) {
 	const yes = `{"hash_status":"HashMatched","acknowledge":"yes"}`
 	writes := func(status int, parts ...string) http.HandlerFunc {
