@@ -66,7 +66,7 @@ func ExampleNewPtop() {
 	keys := payacktest.NewPtopKeys()
 	ptop, err := handlers.NewPtop(handlers.PtopConfig{
 		SigningKeys: []payack.Secret{keys.SigningKey}, // from Ptop's back office
-		// client.Ptop has the function that asks Ptop.
+		// In a program, give the Confirm method of a client.Ptop.
 		Confirm: func(context.Context, *payack.PtopEvent) (*payack.Confirmation, error) {
 			return &payack.Confirmation{Paid: true, Status: "1", Amount: payack.NewAmount("25.00")}, nil
 		},

@@ -19,7 +19,8 @@ import (
 
 // internal/e2e tests whole requests through these handlers.
 
-// Programs need to import only this package, so its names stand for package middleware's.
+// Programs need to import only this package, so its types are those of package
+// middleware.
 var (
 	_ middleware.Options       = handlers.Options{}
 	_ middleware.PtopConfig    = handlers.PtopConfig{}
@@ -80,8 +81,8 @@ func TestConstructorsRefuseUnusableConfigurations(t *testing.T) {
 	}
 }
 
-// Each constructor returns a handler that names its provider and accepts its
-// callbacks.
+// Each constructor returns a handler that names its provider and accepts the
+// provider's callbacks.
 func TestConstructors(t *testing.T) {
 	built := map[payack.Provider]*handlers.Handler{}
 	var errs [3]error

@@ -10,7 +10,7 @@ import (
 // NewPayatom returns a handler of Payatom webhooks that calls fn. Act on
 // ev.ReceivedAmount, not on Unsigned.RequestedAmount. An error names the member of
 // the configuration and the fix. fn may be called concurrently for different
-// events; [middleware.Handle] says the rest.
+// events; see [middleware.Handle].
 func NewPayatom[F ~func(context.Context, *payack.PayatomEvent) error](c PayatomConfig, fn F) (*Handler, error) {
 	rc, err := middleware.NewPayatom(c)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 )
 
 // NewPtop returns a handler of Ptop (API v3) webhooks that calls fn. The webhooks
-// carry no amount: credit the one in ev.Confirmed. An error names the member of the
+// carry no amount: credit ev.Confirmed.Amount. An error names the member of the
 // configuration and the fix. fn may be called concurrently for different events;
-// [middleware.Handle] says the rest.
+// see [middleware.Handle].
 func NewPtop[F ~func(context.Context, *payack.PtopEvent) error](c PtopConfig, fn F) (*Handler, error) {
 	rc, err := middleware.NewPtop(c)
 	if err != nil {

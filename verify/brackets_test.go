@@ -13,8 +13,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// phpTwinsOf returns escaped spellings that a PHP reader, or one that folds case,
-// treats as a name.
+// phpTwinsOf returns other spellings of a name, percent-escaped. A PHP reader, or a
+// reader that folds case, takes each of them for the name.
 func phpTwinsOf(name string) []string {
 	parts := strings.SplitN(name, "_", 2)
 	twins := []string{
@@ -145,7 +145,7 @@ func TestPayatomFormRefundInfo(t *testing.T) {
 	ev, err := form.Verify(verify.Message{ContentType: ptopFormType, Body: base + "&refund_info[a]=1&refund_info%5ba%5d=2"}, keys)
 	assert.Equal(t, payack.ReasonMalformed, refusedPayatom(t, ev, err).Reason)
 
-	// JSON has no such spelling.
+	// In JSON, such names have no special meaning.
 	hash := newPayatomSigner(t, payatomSecret).PostHash("O1", "5", "Approved")
 	got, err := verifyPayatomJSON(t, `{"order_id":"O1","status":"Approved","received_amount":"5","refund_info[a]":"1","order.id":"2","post_hash":"`+hash+`"}`)
 	require.NoError(t, err)
@@ -153,8 +153,8 @@ func TestPayatomFormRefundInfo(t *testing.T) {
 	assert.True(t, got.Unsigned.RefundInfo.IsZero())
 }
 
-// PHP makes arrays of brackets, so its rebuilt query is not tried; the other
-// schemes sign the text as it is.
+// PHP makes arrays of names with brackets, so SchemeFormRebuilt is not tried. Under
+// the other schemes the signature covers the text as sent.
 func TestPtopFormBrackets(t *testing.T) {
 	v, keys := newPtop(t, verify.PtopOptions{Body: verify.BodyForm}), newPtopKeys(t, ptopKeyText)
 	for _, name := range []string{"success", "transaction_id", "order_id", "signature"} {
@@ -177,7 +177,7 @@ func TestPtopFormBrackets(t *testing.T) {
 			assert.Equal(t, "Payment done", ev.Message.String())
 		}
 	}
-	for _, pairs := range []string{"meta[a]=1&a.b=1&a_b=2", "a.b=1&meta[a]=1&a_b=2", "a.b=1&a_b=2&meta[a]=1"} { // two names for PHP, brackets or not
+	for _, pairs := range []string{"meta[a]=1&a.b=1&a_b=2", "a.b=1&meta[a]=1&a_b=2", "a.b=1&a_b=2&meta[a]=1"} { // a.b and a_b are one name for PHP, even if another name has brackets
 		twice := ptopForm + "&" + pairs
 		ptopRefused(t, payack.ReasonMalformed, v, ptopByHeader(ptopFormType, twice, ptopSum(ptopKeyText, twice)), keys)
 	}
@@ -191,7 +191,8 @@ func TestPtopFormBrackets(t *testing.T) {
 	}
 }
 
-// JSON has no names of PHP's: what a form would refuse is an extra member there.
+// PHP changes the names of forms, but not those of JSON. So a name that is refused
+// in a form is an extra member in JSON.
 func TestPtopJSONNamesOfPHP(t *testing.T) {
 	v, keys := newPtop(t, verify.PtopOptions{}), newPtopKeys(t, ptopKeyText)
 	body := strings.Replace(ptopJSON, "{", `{"order.id":1,"order_id[x]":2,"a.b":3,"a_b":4,"c[d]":5,"":6,`, 1)

@@ -10,8 +10,8 @@ import (
 )
 
 // Explanation lists what a verifier did with a message, for a person who wants to
-// know why a callback is refused. The code that verifies writes it, so the two
-// cannot differ.
+// know why a callback is refused. The verifying code itself writes the explanation,
+// so the explanation can't differ from what Verify does.
 //
 // It holds the message's decrypted contents, which may be forged: show it only to
 // people who may see payments, and base no decision on it. Keys are redacted, and
@@ -29,7 +29,8 @@ type Explanation struct {
 // Step is one step of an [Explanation].
 type Step struct {
 	// Name is shape, header, envelope, field, signature, signed text, key or hint.
-	// A hint is a possible cause, such as a change under which the message verifies.
+	// A hint is a possible cause of a refusal, such as another line ending with
+	// which the message would verify.
 	Name string
 	// Text is one line of English for a person.
 	Text string

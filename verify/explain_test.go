@@ -178,9 +178,10 @@ func TestExplainAgreesWithVerify(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 111+125+101+25-5 /* paid, and no positive amount */, counts["accepted"])
-	// Verify accepts these vectors. The gate refuses them for the method or the size, a
-	// pinned scheme for the signed text, a receiver's memory or Expect for moved
-	// borders. For one the verdict has changed (payatomUnsignedTwin).
+	// Verify accepts these vectors, and something else refuses them. The gate
+	// refuses a wrong method or size. A pinned scheme refuses another signed text.
+	// The store or Expect refuses moved borders. For one vector the verdict has
+	// changed (payatomUnsignedTwin).
 	assert.Equal(t, 25, counts["accepted, and refused by others"])
 	assert.Equal(t, 907-24-6, counts["accepted"]+counts["refused"])
 	for _, name := range hostileStepNames {

@@ -8,10 +8,10 @@ import (
 	"github.com/payack/payack"
 )
 
-// The texts below are details of errors. They go to the merchant's log, because a
-// text that was mangled in transit looks like a wrong key. No answer to a provider
-// contains them. Except for otherEnds, they depend on the message alone and not on
-// a key.
+// The texts below are details of errors. They name a text that was mangled in
+// transit, which would otherwise look like a wrong key. They go to the merchant's
+// log and never into an answer. Except for the texts of otherEnds, they depend on
+// the message alone and not on a key.
 
 // mangledBase64 says why a text is not strict base64 and what usually causes that.
 // It returns "" for strict base64.
@@ -39,7 +39,7 @@ func mangledBase64(text string) string {
 	return ""
 }
 
-// because appends a cause to a statement, if there is one.
+// because appends a cause to a statement, unless the cause is empty.
 func because(statement, cause string) string {
 	if cause == "" {
 		return statement
@@ -78,7 +78,8 @@ func (v *Ptop) noSignature() string {
 	return statement
 }
 
-// bodyEnds are the ends of a body that something in transit may take or add.
+// bodyEnds are the line breaks at the end of a body that may be removed or added in
+// transit.
 var bodyEnds = []struct{ text, name string }{{"", "without a line break"}, {"\n", "with LF"}, {"\r\n", "with CRLF"}}
 
 // otherEnds says which other line ending the body had when it was signed, if the
@@ -88,10 +89,11 @@ func (v *Ptop) otherEnds(search *ptopSearch, body string, at int) string {
 	if at >= 0 || !slices.Contains(v.schemes, payack.SchemeHeader) {
 		return ""
 	}
-	search.trace = nil // an explanation lists schemes only
+	search.trace = nil // the explanation does not list these tries
 	bare, ends := strings.TrimRight(body, "\r\n"), bodyEnds
 	if bare == body {
-		// Not CRLF: a try costs as much as a verification, and most forgeries come here.
+		// Try LF but not CRLF: a try costs as much as a verification, and most
+		// forgeries come here.
 		ends = bodyEnds[1:2]
 	}
 	for _, end := range ends {

@@ -25,9 +25,9 @@ type payatomKey struct {
 }
 
 // NewPayatomKeys prepares the secret keys of an account: at least one, and several
-// while keys are rotated. The tenant tells accounts apart that share an endpoint:
+// while keys are rotated. The tenant distinguishes accounts that share an endpoint:
 // it becomes part of each event's identity. It may be empty. An error names the
-// key by its position and the fix.
+// position of the key, and the fix.
 func NewPayatomKeys(tenant string, secretKeys ...payack.Secret) (*PayatomKeys, error) {
 	if err := checkSecrets("SecretKeys", secretKeys); err != nil {
 		return nil, err
@@ -107,7 +107,8 @@ func (v *Payatom) Accepts(contentType string) bool {
 	return v.sniff || v.body == BodyJSON && m == mediaJSON || v.body == BodyForm && m == mediaForm
 }
 
-// The names of the signed amount. The first one that a message has is signed.
+// The names that the signed amount can have. If a message has several of them, the
+// first in the list is signed.
 var (
 	webhookAmount = payatomAmounts("received_amount")
 	formAmount    = payatomAmounts("received_amount", "amount")
@@ -182,9 +183,9 @@ func (v *Payatom) run(m Message, k *PayatomKeys, t *trace) (*payack.PayatomEvent
 }
 
 // VerifyPolling verifies the response of status_polling.php. Its post_hash is made
-// like a webhook's, over order_id, status and the first amount that the response
-// has of received_amount, recieved_amount and amount. The other members are under
-// Unsigned.
+// like a webhook's and covers order_id, status and the amount. The amount is the
+// first of received_amount, recieved_amount and amount that the response has. The
+// other members are under Unsigned.
 //
 // VerifyPolling does not call [payack.PayatomEvent.Check]: compare the event with
 // the order that you asked for. An order_id of 64 bytes or more is
@@ -206,12 +207,13 @@ func (v *Payatom) verify(body string, names *payatomNames, k *PayatomKeys, t *tr
 	if err != nil {
 		return nil, malformed(payack.Payatom, err)
 	}
-	// One name of the amount is signed. Members under the other names may hold
-	// anything, but a name that differs from one of them by case is refused.
+	// Only one of the amount's names is signed. Members under the other names may
+	// hold anything. But a name that differs from any of these names only by case
+	// is refused.
 	which := names.amount(fields)
 	amountName := names.amounts[which]
 	if err = names.known[which].mark(fields); err == nil && len(names.amounts) > 1 {
-		err = strict.Twins(fields, names.amounts) // mark does this for a single name
+		err = strict.Twins(fields, names.amounts) // for a single name, mark has done this
 	}
 	if err == nil && v.body == BodyForm {
 		err = phpTwins(fields, names.decide)
@@ -220,7 +222,8 @@ func (v *Payatom) verify(body string, names *payatomNames, k *PayatomKeys, t *tr
 		return nil, malformed(payack.Payatom, err)
 	}
 	t.fields(fields)
-	// A form may sign either of the two, so neither can be ignored as unsigned.
+	// In a form, received_amount or amount may be the signed one, so neither can be
+	// ignored as unsigned.
 	if v.body == BodyForm && strict.Find(fields, "received_amount") != nil && strict.Find(fields, "amount") != nil {
 		return nil, reject(payack.Payatom, payack.ReasonMalformed, "both received_amount and amount are there")
 	}
@@ -271,7 +274,8 @@ func (m *members) refundInfo(body Body) payack.Text {
 
 // payatomBlock is MD5's block size. The secret comes last in the hashed text, so
 // two ids that collide over whole blocks have the same hash under every amount,
-// status and secret. A shorter id shares its block with the text that follows.
+// status and secret. A shorter id can't collide in this way, because its block also
+// contains the text that follows.
 const payatomBlock = 64
 
 // payatomBlob is the base64 length of IV, MAC and three blocks: 32 hex digits
@@ -279,8 +283,8 @@ const payatomBlock = 64
 const payatomBlob = 128
 
 // verifyHash opens the hash with each key. It compares the contents with the MD5
-// over the amount's literal, then, where PHP may have signed, with the MD5 over
-// PHP's text of the amount.
+// over the amount's literal. If PHP may have signed, it then compares them with the
+// MD5 over PHP's text of the amount.
 func (v *Payatom) verifyHash(ev *payack.PayatomEvent, hash string, amount *strict.Field, asPHP bool, k *PayatomKeys, t *trace) error {
 	if len(hash) != payatomBlob {
 		return reject(payack.Payatom, payack.ReasonEnvelope, because("post_hash is not 128 characters long", mangledBase64(hash)))

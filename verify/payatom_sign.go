@@ -10,8 +10,8 @@ import (
 	"github.com/payack/payack/envelope"
 )
 
-// PayatomSigner makes the hashes of Payatom's messages: the gateway's for webhooks
-// and polling responses, the merchant's for requests. It is safe for concurrent
+// PayatomSigner makes the hashes of Payatom's messages. The gateway signs webhooks
+// and polling responses; the merchant signs requests. It is safe for concurrent
 // use.
 //
 // Payatom's documents don't say how payout webhooks and complaints are signed, so

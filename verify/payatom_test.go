@@ -69,8 +69,8 @@ func asSent(a payack.Amount) payack.Text {
 	return payack.NewText(a.Literal())
 }
 
-// payatomMembersOf lists the members that an event says were there, under
-// their names in a webhook, with those of a refund as refund_info.name.
+// payatomMembersOf returns the members that an event has, under their names in a
+// webhook. The members of refund_info are named refund_info.NAME.
 func payatomMembersOf(ev *payack.PayatomEvent) map[string]payack.Text {
 	u := &ev.Unsigned
 	all := map[string]payack.Text{
@@ -294,7 +294,8 @@ var payatomRefusals = map[string]string{
 }
 
 // payatomUnsignedTwin is a vector with an extra member whose name differs from an
-// unsigned one by case folding. Unsigned members refuse nothing, so it is accepted.
+// unsigned one by case folding. Nothing is refused because of unsigned members, so
+// the vector is accepted.
 const payatomUnsignedTwin = "payatom-pub-php-134-case-variant-kelvin"
 
 func TestPayatomRefusesForgedVectors(t *testing.T) {
@@ -462,7 +463,8 @@ func TestPayatomAmountsRewritten(t *testing.T) {
 			assert.Equal(t, payack.ReasonSignature, refusedPayatom(t, ev, err).Reason)
 		}
 	}
-	// Of an id beyond int64 PHP has another text, so its literal is not PHP's.
+	// PHP writes an id beyond int64 as another text, so the literal is not PHP's
+	// text.
 	beyond := fmt.Sprintf(`{"order_id":9223372036854775808,"received_amount":"500","status":"Approved","post_hash":%q}`,
 		newPayatomSigner(t, payatomSecret).PostHash("9223372036854775808", "500", "Approved"))
 	_, err = verifyPayatomJSON(t, beyond)
@@ -474,9 +476,9 @@ func TestPayatomAmountsRewritten(t *testing.T) {
 	assert.Equal(t, payack.ReasonSignature, refusedPayatom(t, ev, err).Reason)
 }
 
-// The joined text has no borders, so a captured hash verifies for other members that
-// join to the same text. The result is another event with the same SignedText, which
-// a receiver's memory recognises, or has an invalid amount.
+// The joined text has no borders, so a captured hash verifies for other members
+// that join to the same text. The result is an event with an invalid amount, or
+// another event with the same SignedText, which a receiver's store recognises.
 func TestPayatomMovedBorders(t *testing.T) {
 	genuine, err := verifyPayatomJSON(t, payatomWebhook(t, "ORD1", "500", "Approved", `"500"`))
 	require.NoError(t, err)
@@ -747,7 +749,7 @@ func TestPayatomTakesOneFormat(t *testing.T) {
 	asJSON := payatomWebhook(t, "ORD10010001", "500", "Approved", `"500"`)
 	asForm := "order_id=ORD10010001&status=Approved&amount=500&post_hash=" +
 		url.QueryEscape(newPayatomSigner(t, payatomSecret).PostHash("ORD10010001", "500", "Approved"))
-	// A JSON body one of whose values is a form with a good hash.
+	// A JSON body with a value that is itself a form with a good hash.
 	both := rewrite(t, asJSON, `"bank_ref":"1"`, `"bank_ref":"x&`+asForm+`&y="`)
 	for name, c := range map[string]struct {
 		options      verify.PayatomOptions
@@ -780,7 +782,7 @@ func TestPayatomTakesOneFormat(t *testing.T) {
 func TestPayatomPollingResponses(t *testing.T) {
 	signer := newPayatomSigner(t, payatomSecret)
 	keys := newPayatomKeys(t, "shop-1", payatomSecret)
-	v := newPayatom(t, verify.PayatomOptions{Body: verify.BodyForm}) // a response is JSON whatever webhooks are
+	v := newPayatom(t, verify.PayatomOptions{Body: verify.BodyForm}) // a response is JSON, even if webhooks are forms
 	hash := signer.PostHash("ORD10010001", "500", "Approved")
 	response := func(amounts string) []byte {
 		return []byte(`{"order_id":"ORD10010001","status":"Approved",` + amounts + `"ref_code":"r","post_hash":"` + hash + `"}`)

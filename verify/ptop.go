@@ -22,7 +22,8 @@ import (
 const ptopSignature = "signature"
 
 var (
-	// The message is signed with the rest of the body, but nothing is decided by it.
+	// The member message is signed with the rest of the body, but no decision
+	// depends on it.
 	ptopMembers = knownOf([]string{"success", "transaction_id", "order_id", ptopSignature}, "message")
 
 	// Ptop's API v3 document puts the signature into the body that it signs. A body
@@ -51,15 +52,15 @@ type ptopKey struct{ states sync.Pool }
 
 type ptopState struct {
 	mac    hash.Hash
-	chunk  [1024]byte // for the conversion of strings: a MAC is written to in bytes
+	chunk  [1024]byte // to convert strings, since a MAC takes bytes
 	sum    [sha256.Size]byte
 	digits [2 * sha256.Size]byte
 }
 
 // NewPtopKeys prepares the signing keys of an account: at least one, and several
-// while keys are rotated. The tenant tells accounts apart that share an endpoint:
+// while keys are rotated. The tenant distinguishes accounts that share an endpoint:
 // it becomes part of each event's identity. It may be empty. An error names the
-// key by its position and the fix.
+// position of the key, and the fix.
 func NewPtopKeys(tenant string, signingKeys ...payack.Secret) (*PtopKeys, error) {
 	if err := checkSecrets("SigningKeys", signingKeys); err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ type PtopOptions struct {
 	// document shows a JSON body, but its sample program reads a form.
 	Body Body
 	// Schemes lists the readings that may match, in the order in which they are
-	// tried. Empty is every one for the body. JSON has [payack.SchemeHeader],
+	// tried. Empty means every scheme for Body. JSON has [payack.SchemeHeader],
 	// [payack.SchemeSpliced], [payack.SchemeReencoded] and [payack.SchemeBlanked];
 	// forms have SchemeHeader, [payack.SchemeForm] and [payack.SchemeFormRebuilt].
 	// Pin the one that the event of a genuine callback reports.
@@ -188,7 +189,7 @@ func (v *Ptop) Accepts(contentType string) bool {
 //     as an empty id. Verify returns the event too; it must not be acted on. With
 //     every other error the event is nil.
 //
-// The member message may hold any JSON value and never refuses a callback.
+// The member message may hold any JSON value. No callback is refused because of it.
 //
 // Under the scheme reencoded, the signature covers PHP's text of the body. Message
 // and Extra hold the literals as sent, which may spell a number in another way, or
@@ -366,9 +367,9 @@ func ptopMatchMember(search *ptopSearch, s payack.Scheme, body string, fields, p
 	f := &fields[at]
 	switch s {
 	case payack.SchemeSpliced:
-		// One comma is cut out with the member. In the middle of an object that may
-		// be the one before or the one after: where the white space around them
-		// differs, so do the two results.
+		// One comma is cut out with the member. In the middle of an object, that is
+		// the comma before the member or the comma after it. The two results differ
+		// only if the white space around the two commas differs.
 		before, after := "", ""
 		if at > 0 {
 			end := fields[at-1].End

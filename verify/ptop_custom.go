@@ -138,7 +138,7 @@ func (v *Ptop) unfixed(m Message, fields []strict.Field, ev *payack.PtopEvent, s
 }
 
 // ptopMoves returns the pairs of ids that result when one character moves across
-// the border between a and b, in either order of the two.
+// the border between a and b. The signed text may have either of them first.
 func ptopMoves(a, b string) (out [][2]string) {
 	cut := func(x, y string) (moved [][2]string) {
 		if _, n := utf8.DecodeLastRuneInString(x); n > 0 {
@@ -157,8 +157,8 @@ func ptopMoves(a, b string) (out [][2]string) {
 }
 
 // ptopBorders returns the other pairs of ids that join to the same signed text
-// because an id contains the separator: TX-100 and ORD-7 joined by a hyphen read
-// as TX and 100-ORD-7 too.
+// because an id contains the separator: for example, TX-100 and ORD-7 joined by a
+// hyphen give the same text as TX and 100-ORD-7.
 func ptopBorders(a, b, signed string) (out [][2]string) {
 	const longest = 8
 	split := func(x, y string) (moved [][2]string) {
@@ -185,8 +185,8 @@ func ptopBorders(a, b, signed string) (out [][2]string) {
 	return out
 }
 
-// rewritten returns the body with other values. Whatever the value for success, it
-// writes the opposite of the one in the body.
+// rewritten returns the body with other values. For success it ignores the given
+// value, and writes the opposite of the value in the body.
 func (v *Ptop) rewritten(body string, fields []strict.Field, values map[string]string) string {
 	var b strings.Builder
 	at := 0

@@ -27,8 +27,8 @@ func customSum(text string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// customText returns a reading with this signed text, whose signature is in the
-// header X-Ours.
+// customText returns a reading. Its signed text is made by text from the members,
+// and its signature is in the header X-Ours.
 func customText(text func(m map[string]any) string) verify.PtopReading {
 	return func(m verify.Message) (string, string, error) {
 		var members map[string]any
@@ -94,7 +94,7 @@ func TestPtopCustomReading(t *testing.T) {
 			assert.Contains(t, all, "key: custom: key 2 matches")
 		})
 	}
-	// A form, read by the signature's own pair.
+	// A form, with the signature in a pair of its own.
 	v, k := customVerifier(t, verify.PtopOptions{Body: verify.BodyForm, Custom: func(m verify.Message) (string, string, error) {
 		pairs, err := url.ParseQuery(m.Body)
 		signature := pairs.Get("signature")
@@ -247,7 +247,8 @@ func TestPtopCustomReadingWithASeparatorInAnID(t *testing.T) {
 	}
 }
 
-// A reading that takes the spelling of the sender only is asked in that spelling.
+// A reading may accept only the sender's spelling of success: true and false, or 1
+// and 0. The verifier asks it with another success in the same spelling.
 func TestPtopCustomReadingThatIsStrict(t *testing.T) {
 	reading := func(m verify.Message) (string, string, error) {
 		var success, ids string
@@ -293,8 +294,8 @@ func TestPtopCustomReadingThatIsStrict(t *testing.T) {
 	}
 }
 
-// Where an id is a number, the reading is asked with another number, and with a text
-// where it is a text of digits.
+// If an id is a number, the verifier asks the reading with another number. If the
+// id is a string of digits, it asks with another string.
 func TestPtopCustomReadingWithTypes(t *testing.T) {
 	typed := func(ids any, text func() string) verify.PtopReading {
 		return func(m verify.Message) (string, string, error) {

@@ -10,7 +10,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// Every scheme that fits a format, with the place of the signature.
+// ptopFuzzScheme maps n to a format, a scheme that fits it, and a place of the
+// signature.
 func ptopFuzzScheme(n uint8) (format verify.Body, scheme payack.Scheme, place verify.PtopPlace) {
 	place = verify.PtopPlace(n / 7 % 3)
 	if n %= 7; int(n) < len(ptopJSONSchemes) {
@@ -19,8 +20,8 @@ func ptopFuzzScheme(n uint8) (format verify.Body, scheme payack.Scheme, place ve
 	return verify.BodyForm, ptopFormSchemes[int(n)-len(ptopJSONSchemes)], place
 }
 
-// ptopFuzzText is a text that both formats can carry in a member that never decides.
-// ptopFuzzID is one for a member that decides.
+// ptopFuzzText returns a text that both formats can carry in message or in an extra
+// member. ptopFuzzID returns one that they can carry in an id.
 func ptopFuzzText(s string) string { return strings.ToValidUTF8(s, "?") }
 func ptopFuzzID(s string) string   { return strings.ReplaceAll(ptopFuzzText(s), "\x00", "?") }
 
@@ -87,8 +88,9 @@ func FuzzPtopSigned(f *testing.F) {
 				t.Fatalf("another key verifies %s as %+v", m.Body, ev)
 			}
 		}
-		// Under these schemes nothing but the place of the signature is free;
-		// the others sign a text that has more than one spelling.
+		// SchemeReencoded and SchemeFormRebuilt sign a text that has several
+		// spellings, so they are left out. Under the other schemes no other
+		// spelling may verify.
 		if flip == 0 || scheme == payack.SchemeReencoded || scheme == payack.SchemeFormRebuilt {
 			return
 		}

@@ -8,18 +8,19 @@ import (
 )
 
 // ptopWork bounds the bytes that are hashed for one message, as a multiple of the
-// length of its body. A body shorter than ptopWorkUnit counts as that long.
+// length of its body. A body shorter than ptopWorkUnit counts as ptopWorkUnit long.
 //
 // For a callback of usual size this is enough for hundreds of keys. Near 64 KiB it
-// is enough for one key under every scheme (two cuts, the blanked text and PHP's two
-// texts), unless PHP's escapes make its texts much longer than the body, and for
-// two keys if both cuts and both of PHP's texts are the same.
+// is enough for one key under every scheme: two cuts, the blanked text and PHP's
+// two texts. It is not enough if PHP's escapes make its texts much longer than the
+// body. It is enough for two keys if the two cuts are equal and PHP's two texts are
+// equal.
 const (
 	ptopWork     = 7
 	ptopWorkUnit = 64 << 10
 )
 
-// ptopExhausted is the cause and the fix where ptopWork was not enough.
+// ptopExhausted describes the cause and the fix if ptopWork was not enough.
 const ptopExhausted = "the body is too large to try every scheme with this many keys; pin Schemes, or take out keys that are no longer used"
 
 // ptopSearch looks for the key of one signature.

@@ -30,7 +30,8 @@ const ptopKeySource = "give the key that Ptop calls the_signature"
 // its API v3 document, for tests and tools. body is a JSON object or a urlencoded
 // form without a signature. Under [payack.SchemeHeader] the signature is in the
 // header X-Signature. Under the other schemes it becomes a member at the given
-// place. Under [payack.SchemeReencoded] PHP decodes to arrays.
+// place. Under [payack.SchemeReencoded] the signed text is that of PHP code that
+// decodes to arrays.
 //
 // An empty key, a scheme that does not fit the body, a body that has a signature,
 // and a body that [Ptop.Verify] can't decode are errors. Missing members are not.

@@ -64,7 +64,7 @@ func signPtop(t testing.TB, scheme payack.Scheme, place verify.PtopPlace, body s
 	return m
 }
 
-// The comma goes with the member that is cut out, and the blank before it stays.
+// The comma is cut out together with the member. The blanks before the comma stay.
 func TestPtopSplicedWithBlanks(t *testing.T) {
 	v, keys := newPtop(t, verify.PtopOptions{}), newPtopKeys(t, ptopKeyText)
 	const head = `{"success":true,"transaction_id":"T1","order_id":"O1"  `
@@ -74,7 +74,8 @@ func TestPtopSplicedWithBlanks(t *testing.T) {
 	assert.Equal(t, payack.SchemeSpliced, ev.Scheme)
 }
 
-// In front, the comma behind the signature goes with it, or nothing is genuine.
+// If the signature is the first member, the comma after it is cut out, too. A
+// signature over a text with that comma is refused.
 func TestPtopSplicedInFront(t *testing.T) {
 	v, keys := newPtop(t, verify.PtopOptions{}), newPtopKeys(t, ptopKeyText)
 	const rest = `"success":true,"transaction_id":"T1","order_id":"O1"}`
@@ -377,7 +378,7 @@ func TestPtopPayoutVectors(t *testing.T) {
 				got, err = verify.PtopPayoutSignature(key, sent["website_id"], sent["secret_key"], sent["reviverEmail"], "50")
 				require.NoError(t, err)
 				assert.Equal(t, sent["signature"], got)
-			case vectors.RecordReject: // a | moved a border
+			case vectors.RecordReject: // a value contains |, which moves a border
 				require.Error(t, err)
 				assert.Empty(t, got)
 				assert.Equal(t, sent["signature"], ptopSum(key.Reveal(),
@@ -537,7 +538,8 @@ func TestPtopOneSignature(t *testing.T) {
 	ptopRefused(t, payack.ReasonSignature, v, verify.Message{ContentType: ptopJSONType, Body: ptopJSON}, keys)
 	ptopRefused(t, payack.ReasonSignature, v, verify.Message{ContentType: ptopJSONType, Header: map[string][]string{"X-Other": {good}}, Body: ptopJSON}, keys)
 
-	// Escaped digits decode to a right signature, and are another spelling.
+	// Escaped digits decode to the right signature, but only its plain spelling is
+	// accepted.
 	escaped := strings.Replace(spliced.Body, good, fmt.Sprintf(`\u%04x`, good[0])+good[1:], 1)
 	ptopRefused(t, payack.ReasonSignature, v, verify.Message{ContentType: ptopJSONType, Body: escaped}, keys)
 
@@ -590,13 +592,13 @@ func TestPtopReencoded(t *testing.T) {
 		return verify.Message{ContentType: ptopJSONType, Body: `{ "signature": "` + ptopSum(ptopKeyText, signed) + `", ` + members + ` }`}
 	}
 	const ids = `"success":true,"transaction_id":"t","order_id":7`
-	for _, signed := range []string{`{` + ids + `,"meta":[]}`, `{` + ids + `,"meta":{}}`} { // to arrays, to objects
+	for _, signed := range []string{`{` + ids + `,"meta":[]}`, `{` + ids + `,"meta":{}}`} { // PHP's texts after decoding to arrays and to objects
 		ev, err := v.Verify(message(ids+`, "meta": {}`, signed), keys)
 		require.NoError(t, err)
 		assert.Equal(t, "7", ev.OrderID)
 		assert.Equal(t, payack.NewText("{}"), ev.Extra["meta"])
 	}
-	// PHP would round it, so many bodies would have the same signed text.
+	// PHP would round this number, so many bodies would have the same signed text.
 	for _, signed := range []string{`{` + ids + `,"n":9.223372036854776e+18}`, `{` + ids + `,"n":9223372036854775808}`} {
 		ptopRefused(t, payack.ReasonSignature, v, message(ids+`, "n":9223372036854775808`, signed), keys)
 	}
@@ -826,7 +828,7 @@ func TestPtopOptions(t *testing.T) {
 	require.NoError(t, err)
 	// Configured names replace the usual ones.
 	ptopRefused(t, payack.ReasonSignature, v, ptopByHeader(ptopJSONType, ptopJSON, ptopSum(ptopKeyText, ptopJSON)), newPtopKeys(t, ptopKeyText))
-	// The caller's list stays its own.
+	// A later change of the caller's list has no effect.
 	schemes := []payack.Scheme{payack.SchemeHeader}
 	v = newPtop(t, verify.PtopOptions{Schemes: schemes})
 	schemes[0] = payack.SchemeBlanked

@@ -36,7 +36,7 @@ const (
 // PTSKeyConfig configures the keys of one PTS account. Safecode and PublicKeys are
 // required.
 type PTSKeyConfig struct {
-	// Tenant tells accounts apart that share an endpoint: it becomes part of each
+	// Tenant distinguishes accounts that share an endpoint: it becomes part of each
 	// event's identity. It may be empty.
 	Tenant string
 	// UserID, if set, must be the user_id of every message. Another one is
@@ -128,18 +128,20 @@ type PTSOptions struct {
 	// [payack.SchemeLiteral] is the text as sent, [payack.SchemePHP] is what PHP
 	// writes for that number (100.5 for 100.50). Empty accepts both. The document
 	// doesn't say which one applies: pin the one that your callbacks report. PHP's
-	// text has 14 digits, so under php somebody in transit can change further
-	// digits of an amount's literal; [payack.Amount.SignedText] is what was signed.
+	// text has 14 digits. So under php, further digits of an amount's literal are
+	// not signed, and can be changed in transit. [payack.Amount.SignedText] returns
+	// the signed text.
 	Numbers []payack.Scheme
 	// TransactionSignature is the encoding of [PTSTransactionHeader]; empty is
 	// [PTSBase64]. It applies only if the keys have a transaction secret.
 	TransactionSignature PTSSignatureEncoding
-	// TransactionWholeBody takes that HMAC over the whole body {"data":"…"} instead
-	// of the base64 text in it. PTS's document doesn't say which is meant. For an
-	// envelope as text/plain the two are the same.
+	// TransactionWholeBody makes the HMAC in [PTSTransactionHeader] cover the whole
+	// body {"data":"…"} instead of the base64 text in it. PTS's document doesn't
+	// say which of them it covers. For an envelope as text/plain the two are the
+	// same.
 	TransactionWholeBody bool
-	// Sniff reads a body that begins with { as JSON under any content type, and any
-	// body under a content type other than text/plain.
+	// Sniff reads a body as JSON if it begins with {, or if its content type is not
+	// text/plain.
 	Sniff bool
 }
 
@@ -194,9 +196,9 @@ var (
 	ptsNames = slices.Concat(ptsKnown.all, ptsWrapper.all)
 )
 
-// Verify decodes and verifies a callback in any of PTS's four shapes: an envelope
-// as text/plain; and as application/json a flat object, an envelope in the member
-// data, or an object in the member data.
+// Verify decodes and verifies a callback in any of PTS's four shapes. As
+// text/plain, a callback is an envelope. As application/json, it is a flat object,
+// an envelope in the member data, or an object in the member data.
 //
 // The error is [payack.ErrMalformed], [payack.ErrEnvelope], [payack.ErrSignature],
 // [payack.ErrInvalid], or [payack.ErrUnknownTenant] for nil keys. With ErrInvalid
@@ -204,8 +206,8 @@ var (
 // the keys: Verify returns both, and the event must not be acted on. With every
 // other error the event is nil.
 //
-// Do not tell the sender which error it was before the signature matched: the
-// difference between envelope and signature is a padding oracle.
+// If the signature has not matched, do not tell the sender which error it was. A
+// sender who can distinguish ErrEnvelope from ErrSignature has a padding oracle.
 func (v *PTS) Verify(m Message, k *PTSKeys) (*payack.PTSEvent, error) { return v.run(m, k, nil) }
 
 // Explain verifies like Verify and lists each step.
@@ -465,10 +467,10 @@ func (v *PTS) verify(ev *payack.PTSEvent, texts *ptsTexts, fields []strict.Field
 }
 
 // phpTexts replaces the literals of amounts and rate in texts with PHP's texts. It
-// reports whether the result is worth a verification: a text has changed, or any is
-// set because the literals were not tried. PHP leaves strings as they are, so only
-// JSON numbers change. If PHP would round an identifier, PHP did not sign this
-// message, and phpTexts reports false.
+// reports whether the result needs a verification. It does if a text has changed,
+// or if the caller has set any because it has not tried the literals. PHP leaves
+// strings as they are, so only JSON numbers change. If PHP would round an
+// identifier, PHP did not sign this message, and phpTexts reports false.
 func phpTexts(names, texts []string, fields []strict.Field, any bool) bool {
 	for i, name := range names {
 		switch name {

@@ -183,8 +183,8 @@ func textsWithout(texts map[string]string, names ...string) map[string]string {
 	return texts
 }
 
-// readingsOf returns every way to split a signed text into members. The names are in
-// their order, and each border may be anywhere that the text looks like one.
+// readingsOf returns every way to split a signed text into members. The names are
+// in their order. A border may be at each place where the text looks like one.
 func readingsOf(text string) []map[string]string {
 	var readings []map[string]string
 	var read func(i int, rest string, values map[string]string)

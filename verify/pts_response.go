@@ -153,8 +153,8 @@ func (v *PTS) response(r *PTSResponse, message PTSMessage, fields []strict.Field
 		borders := names
 		if names[i] == "pay_url" {
 			// A URL may contain &order_id= legitimately. The names are in a fixed
-			// order, so a second reading needs the border of pay_url or that of the
-			// name after it.
+			// order, so the text can be read in a second way only if the URL
+			// contains &pay_url= or the next name as &submit_amount=.
 			borders = []string{"pay_url", "submit_amount"}
 		}
 		if ambiguous(text, borders) {

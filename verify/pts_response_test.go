@@ -136,7 +136,8 @@ func TestPTSVerifyResponse(t *testing.T) {
 	_, err = literal.VerifyResponse(verify.PTSPaymentResponse, []byte(php), keys)
 	assert.ErrorIs(t, err, payack.ErrSignature)
 
-	// A URL may contain names of other members, but not a border.
+	// A URL may contain & and = around the names of other members, but not around
+	// pay_url or the name that follows it.
 	for url, want := range map[string]error{
 		"https://p.example/?x&user_id=2&channel=c": nil,
 		"https://p.example/?x&pay_url=2":           payack.ErrMalformed,

@@ -75,7 +75,7 @@ type PTSSignerConfig struct {
 // PTSSigner signs and seals messages of PTS. It is safe for concurrent use.
 type PTSSigner struct {
 	safecode, transactionSecret payack.Secret
-	key                         *func() *rsa.PrivateKey // hidden from printers, as the text of a payack.Secret is
+	key                         *func() *rsa.PrivateKey // a function, so that printing the signer doesn't show the key
 	envelope                    *envelope.PTS
 }
 
@@ -104,8 +104,8 @@ func NewPTSSigner(c PTSSignerConfig) (*PTSSigner, error) {
 // with the safecode: treat it as a secret.
 //
 // values has the text of every signed member, "" for null. A missing member is an
-// error, and so is a value that contains & with the name of a signed member and =:
-// it would make the text ambiguous.
+// error. A value that contains & with the name of a signed member and = is an
+// error, too, because it would make the text ambiguous.
 func (s *PTSSigner) SignedText(m PTSMessage, values map[string]string) (string, error) {
 	names := ptsMessages[m]
 	if names == nil {

@@ -31,8 +31,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// The members that a callback's signature covers, and the known ones that it
-// does not.
+// The members that a callback's signature covers, and the known members that it
+// does not cover.
 var (
 	ptsSignedNames = verify.PTSCallback.SignedMembers()
 	ptsOtherNames  = []string{
@@ -117,8 +117,8 @@ func messageOfVector(t testing.TB, v *vectors.Vector) verify.Message {
 	return verify.Message{ContentType: h.Get("Content-Type"), Header: h, Body: string(body)}
 }
 
-// ptsMembersOf lists the members that an event says were there, under their
-// names on the wire.
+// ptsMembersOf returns the members that an event has, under their names on the
+// wire.
 func ptsMembersOf(ev *payack.PTSEvent) map[string]payack.Text {
 	u := &ev.Unsigned
 	all := map[string]payack.Text{
@@ -362,7 +362,8 @@ func sealedTextOf(t testing.TB, v *vectors.Vector, m verify.Message) (sealed []b
 
 // sameValueOtherText are the vectors in which an amount whose literal was signed is
 // replaced by another text of the same number. Only a receiver that is pinned to
-// literal refuses them, because others allow for senders that sign PHP's text.
+// literal refuses them, because other receivers accept a signature over PHP's text,
+// too.
 var sameValueOtherText = []string{
 	"pts-pub-php-196-tamper-submit_amount",
 	"pts-pub-php-198-tamper-accept_amount",
@@ -451,7 +452,8 @@ func TestPTSRefusesForgedVectors(t *testing.T) {
 	assert.Equal(t, ptsRefusals, summaries(reasons))
 }
 
-// summaries writes what was counted as "2 envelope, 1 signature".
+// summaries writes the counts of each class as a text, such as "2 envelope, 1
+// signature".
 func summaries(reasons map[string]map[payack.Reason]int) map[string]string {
 	out := make(map[string]string)
 	for class, counts := range reasons {
@@ -543,7 +545,8 @@ func TestPTSErrorsHoldNothingThatWasSent(t *testing.T) {
 	}
 }
 
-// ptsParty is both ends of a PTS account, and a genuine callback of it.
+// ptsParty has the signer and the verifier of one PTS account, and a genuine
+// callback.
 type ptsParty struct {
 	safecode payack.Secret
 	secrets  []string
@@ -585,8 +588,9 @@ func newPTSParty(t testing.TB) *ptsParty {
 	return p
 }
 
-// signed returns the template signed over other values than its own where
-// values says so, with each old text replaced by the new one that follows it.
+// signed returns the template with another signature: over p.values, some of which
+// values replaces. In the body it replaces each old text by the new one that
+// follows it.
 func (p *ptsParty) signed(t testing.TB, values map[string]string, oldnew ...string) string {
 	t.Helper()
 	all := maps.Clone(p.values)
@@ -638,8 +642,8 @@ func TestPTSIdentifiersAreSignedAsText(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, genuine.Paid())
 
-	// A number with the same text has the same signed text, so it verifies, and
-	// is the same event.
+	// If a number replaces a string of the same digits, the signed text is the
+	// same. So the callback verifies, and is the same event.
 	for _, member := range []string{`"user_id":"7"`, `"order_id":"1001"`, `"transaction_id":"500700"`, `"status":"2000"`, `"timestamp":"1731000000"`} {
 		name, value, _ := strings.Cut(member, ":")
 		text := strings.Trim(value, `"`)
@@ -665,8 +669,8 @@ func TestPTSIdentifiersAreSignedAsText(t *testing.T) {
 	}
 }
 
-// Senders with unsigned types have ids beyond int64. PHP rounds those, so with PHP's
-// text pinned they do not verify.
+// Senders whose integers are unsigned can send ids beyond int64. PHP rounds such
+// ids, so with PHP's text pinned they do not verify.
 func TestPTSIntegersBeyondInt64(t *testing.T) {
 	p := newPTSParty(t)
 	php, err := verify.NewPTS(verify.PTSOptions{Numbers: []payack.Scheme{payack.SchemePHP}})
@@ -716,8 +720,9 @@ func TestPTSUnknownStatusIsDelivered(t *testing.T) {
 	}
 }
 
-// If a sender signs PHP's text, a relay can replace a number's literal by another one
-// with the same text. It gains nothing: value and identity stay the same.
+// If a sender signs PHP's text, a relay can replace a number's literal by another
+// literal of which PHP makes the same text. The relay gains nothing: value and
+// identity stay the same.
 func TestPTSEqualNumbersAreOneEvent(t *testing.T) {
 	p := newPTSParty(t)
 	php := map[string]string{"submit_amount": "100.5", "accept_amount": "99"}
@@ -820,8 +825,8 @@ func TestPTSPinnedToPHP(t *testing.T) {
 	assert.Equal(t, payack.ReasonSignature, refusedPTS(t, ev, err).Reason, "signed over the literals 100.50 and 99.00")
 }
 
-// The signed text escapes nothing, so a value that contains a border could be read as
-// two members. Signer and verifier refuse it.
+// The signed text escapes nothing. So a value that contains a border (&, a signed
+// name and =) could be read as two members. Signer and verifier refuse it.
 func TestPTSRefusesBordersInValues(t *testing.T) {
 	p := newPTSParty(t)
 	for _, in := range []string{"user_id", "order_id", "transaction_id", "channel", "submit_currency", "accept_currency", "status", "timestamp"} {
@@ -1024,7 +1029,8 @@ func TestPTSConfiguredUserID(t *testing.T) {
 }
 
 // Neither the answer nor the logged error may reveal what is wrong inside an
-// envelope. Whether it is base64 may be said, since the sender can see that.
+// envelope. Whether the envelope is base64 may be said, since the sender can see
+// that.
 func TestPTSEnvelopeFailuresAreOne(t *testing.T) {
 	p := newPTSParty(t)
 	sealed, err := p.signer.Seal([]byte(p.callback))
@@ -1109,8 +1115,8 @@ func seal(t testing.TB, p *ptsParty, plain string) string {
 	return string(sealed)
 }
 
-// The HMAC covers envelopes only, so a receiver that requires it refuses everything
-// else, and checks it before it decrypts.
+// The HMAC of the transaction secret covers envelopes only. A receiver that
+// requires it refuses all other callbacks, and checks the HMAC before it decrypts.
 func TestPTSTransactionSecret(t *testing.T) {
 	p := newPTSParty(t)
 	key := loadPTS(t).Keys["rsa2048"]
@@ -1434,7 +1440,8 @@ func raceDetectorOn() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// assertAllocations fails the test if a verification allocates more than today.
+// assertAllocations fails the test if a verification makes more than most
+// allocations.
 func assertAllocations(t *testing.T, most float64, verification func() error) {
 	t.Helper()
 	if raceDetectorOn() {
@@ -1459,7 +1466,8 @@ func TestPTSAllocations(t *testing.T) {
 	})
 }
 
-// Only & with a signed name and = is a border: what looks like one is signed as it is.
+// Only & with a signed name and = is a border. A text that resembles a border is
+// signed unchanged.
 func TestPTSBorders(t *testing.T) {
 	p := newPTSParty(t)
 	for value, border := range map[string]bool{
@@ -1471,7 +1479,7 @@ func TestPTSBorders(t *testing.T) {
 	}
 }
 
-// A content type may be 256 bytes long.
+// A content type may be at most 256 bytes long.
 func TestContentTypesAreBounded(t *testing.T) {
 	v := newPayatom(t, verify.PayatomOptions{})
 	long := "application/json;" + strings.Repeat(" ", 256-len("application/json;charset=utf-8")) + "charset=utf-8"

@@ -112,7 +112,7 @@ func assertNamesMember(t *testing.T, e *payack.Error, what, name, shape string) 
 	}
 }
 
-// Members that decide are checked strictly in every shape.
+// Signed members are checked strictly in every shape.
 func TestPTSSignedStaysStrict(t *testing.T) {
 	p := newPTSParty(t)
 	for shape, verifyMembers := range ptsShapes(t, p) {
@@ -194,7 +194,7 @@ func TestPayatomUnsignedRefusesNothing(t *testing.T) {
 				assert.Equal(t, payack.ReasonMalformed, e.Reason, "%s is %q, %s", name, value.literal, shape)
 				known := name
 				if shape == "webhook" && strings.HasSuffix(name, "amount") && name != "requested_amount" {
-					known = "unknown" // to a webhook
+					known = "unknown" // in a webhook
 				}
 				assertNamesMember(t, e, value.what, known, shape)
 			}
@@ -235,7 +235,8 @@ func TestPayatomFormUnsignedRefusesNothing(t *testing.T) {
 	}
 }
 
-// The message is signed like the rest of the body, but it never decides.
+// The member message is signed like the rest of the body, but no callback is
+// refused because of it.
 func TestPtopMessageRefusesNothing(t *testing.T) {
 	v, keys := newPtop(t, verify.PtopOptions{}), newPtopKeys(t, ptopKeyText)
 	for _, scheme := range ptopJSONSchemes {

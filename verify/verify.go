@@ -4,9 +4,9 @@
 //
 // Each provider has a verifier ([Ptop], [PTS], [Payatom]) and a set of keys, which
 // are safe for concurrent use and worth building once. Every verifier recognises
-// the shape of the message, opens its envelope, decodes strictly, verifies the
-// signature over the literals as sent, and only then builds the event and checks
-// it.
+// the shape of the message, opens its envelope, decodes it strictly, and verifies
+// the signature over the texts of the members. Only then does it check the event
+// and return it.
 //
 // Every error of a Verify method is a *[payack.Error]. Match it with errors.Is:
 // [payack.ErrMalformed], [payack.ErrEnvelope], [payack.ErrSignature],
@@ -17,8 +17,8 @@
 // A verified event is authentic, but it may be a replay, and some providers leave
 // amounts or the borders between members unsigned. Package middleware handles that.
 //
-// A callback's body is a string because an event's texts are parts of it: nobody
-// can change them after the verification.
+// An event's texts are parts of the callback's body. The body is a string, so
+// nobody can change these texts after the verification.
 package verify
 
 import (
@@ -65,7 +65,7 @@ func (b Body) name() string {
 	return "a JSON object"
 }
 
-// mediaType is a content type that a verifier tells apart.
+// mediaType is a kind of content type that verifiers distinguish.
 type mediaType int
 
 const (
@@ -145,9 +145,10 @@ func (r *room) release() {
 	rooms.Put(r)
 }
 
-// known are the names of a message's members. Signed ones, with the signature
-// itself, can refuse a message. Shown ones are documented but never decide: any
-// value of theirs is kept.
+// known holds the names of a message's members. A message can be refused because of
+// the signed ones, to which the signature itself belongs. The shown ones are
+// documented, but nothing depends on them: they may have any value, which the event
+// keeps.
 type known struct{ signed, shown, all []string }
 
 func knownOf(signed []string, shown ...string) known {
@@ -219,7 +220,7 @@ func (m *members) word(name string) payack.Text {
 
 func (m *members) amount(name string) payack.Amount { return payack.AmountOf(m.word(name)) }
 
-// shown returns a member that never decides: a string's content, or the literal of
+// shown returns a shown member (see known): a string's content, or the literal of
 // any other value.
 func (m *members) shown(name string) payack.Text { return textOf(strict.Find(m.fields, name)) }
 

@@ -55,7 +55,8 @@ func times(n int, piece string) string {
 	return strings.TrimSuffix(b.String(), ",")
 }
 
-// costlyValues are JSON values of a size, of every kind that the fuzzers know.
+// costlyValues returns JSON values of this size, of every kind that the fuzz tests
+// use.
 func costlyValues(size int) map[string]string {
 	list := func(piece string) string { return "[" + strings.TrimSuffix(fill(size-2, piece), ",") + "]" }
 	text := func(piece string) string { return `"` + fill(size-2, piece) + `"` }
@@ -118,7 +119,7 @@ func costlyValues(size int) map[string]string {
 	}
 }
 
-// costlyNames returns members whose names resemble those that decide.
+// costlyNames returns members whose names resemble those of signed members.
 func costlyNames(size int) map[string]string {
 	return map[string]string{
 		"480 look-alikes":            times(480, `"signature%d":1,`),
@@ -168,7 +169,7 @@ func costlyPtop(t testing.TB, hashed *int) []costly {
 	return out
 }
 
-// costlyForms are pairs of a size.
+// costlyForms returns forms of this size.
 func costlyForms(size int) map[string]string {
 	return map[string]string{
 		"one long value":        "x=" + fill(size-2, "a"),
@@ -283,8 +284,8 @@ func costlyPayatom(t testing.TB) []costly {
 	return out
 }
 
-// costlyBodies returns all of them. It adds to hashed the bytes that are hashed for
-// Ptop, unless it is nil.
+// costlyBodies returns the costly bodies of all providers. Unless hashed is nil,
+// verifying those of Ptop adds to it the number of bytes that are hashed.
 func costlyBodies(t testing.TB, hashed *int) []costly {
 	all := slices.Concat(costlyPtop(t, hashed), costlyPTS(t), costlyPayatom(t))
 	slices.SortFunc(all, func(a, b costly) int { return strings.Compare(a.name, b.name) })
@@ -361,10 +362,11 @@ func shortest(runs int, f func()) time.Duration {
 	return least
 }
 
-// BenchmarkUnauthenticated reports, for the worst bodies that are known, how many
-// verifications of an RSA signature of 2048 bits each costs, measured in the
-// same run: rsa/op. A PTS callback whose signature is wrong costs one by
-// itself, or two. No body should cost more than 40, however many keys there are.
+// BenchmarkUnauthenticated reports the cost of the worst known bodies as rsa/op.
+// The unit is one verification of an RSA signature of 2048 bits, measured in the
+// same run. The RSA verification of a PTS callback with a wrong signature costs one
+// or two of these units. No body should cost more than 40, however many keys there
+// are.
 //
 //	go test ./verify -run '^$' -bench Unauthenticated -benchtime 1x
 func BenchmarkUnauthenticated(b *testing.B) {
