@@ -16,8 +16,8 @@ import (
 )
 
 // hidden keeps a cipher from printers that follow pointers, such as the diffs of
-// test libraries: a key schedule begins with the key. They print the address of a
-// function instead, as with [payack.Secret].
+// test libraries: a key schedule begins with the key. Printers show the address of
+// a function instead, as with [payack.Secret].
 type hidden *func() cipher.Block
 
 func hide(block cipher.Block) hidden {

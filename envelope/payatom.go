@@ -80,7 +80,7 @@ func (e *Payatom) SealIV(plain []byte, iv [aes.BlockSize]byte) string {
 // [payack.ErrEnvelope].
 func (e *Payatom) Open(sealed string) ([]byte, error) {
 	blob, ok := decode(sealed)
-	// The IV and the MAC are whole blocks, too.
+	// The IV and the MAC are whole blocks, so the whole blob is, too.
 	if !ok || len(blob) < payatomPrefix+aes.BlockSize || len(blob)%aes.BlockSize != 0 {
 		return nil, payack.ErrEnvelope
 	}

@@ -143,7 +143,8 @@ func TestPayatomLengths(t *testing.T) {
 		plain, err := e.Open(base64.StdEncoding.EncodeToString(make([]byte, size)))
 		requireRefused(t, plain, err, "zeros", size)
 	}
-	// With a right MAC around no whole blocks, or around nothing.
+	// The MAC is right, but the ciphertext is empty or does not consist of whole
+	// blocks.
 	for _, size := range []int{0, 1, 15, 17, 31, 33, 47} {
 		plain, err := e.Open(base64.StdEncoding.EncodeToString(blobOf(t, secretKey, someIV, make([]byte, size))))
 		requireRefused(t, plain, err, "ciphertext of", size)
@@ -218,7 +219,7 @@ func FuzzPayatomOpen(f *testing.F) {
 		n := aes.BlockSize - len(text)%aes.BlockSize
 		want := blobOf(t, secretKey, iv, append([]byte(text), bytes.Repeat([]byte{byte(n)}, n)...))
 		require.Equal(t, base64.StdEncoding.EncodeToString(want), sealed)
-		// Not with another byte in it.
+		// A sealed text with another byte in it does not open.
 		if 0 <= at && at < len(sealed) {
 			other := []byte(sealed)
 			if other[at] ^= 1; true {

@@ -218,7 +218,8 @@ func TestPTSLengths(t *testing.T) {
 	plain, err := e.Open(nil)
 	requireRefused(t, plain, err)
 
-	// A whole block of padding is an empty text, which is not nothing at all.
+	// A whole block of padding opens to an empty text. Nothing at all does not
+	// open.
 	plain, err = e.Open(e.Seal(nil))
 	require.NoError(t, err)
 	assert.Empty(t, plain)
@@ -299,7 +300,7 @@ func FuzzPTSOpen(f *testing.F) {
 		plain, err := e.Open(e.Seal(input))
 		require.NoError(t, err)
 		require.Equal(t, string(input), string(plain))
-		// So does what is a multiple of blocks and well padded, and nothing else.
+		// Whole blocks open if they end with valid padding, and only then.
 		if whole := input[:len(input)/aes.BlockSize*aes.BlockSize]; len(whole) > 0 {
 			plain, err := e.Open([]byte(blocksOf(t, []byte(safecode), whole)))
 			if err != nil {
