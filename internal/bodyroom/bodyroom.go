@@ -23,10 +23,10 @@ func (p *Pool) Take() *[]byte {
 	return new([]byte)
 }
 
-// GiveBack clears a buffer up to its length and keeps it for another body, unless it
-// is too large. The length must cover all that was written, so that a small body does
-// not pay for clearing what a large one before it needed. Do not give back a buffer
-// that somebody may still write to.
+// GiveBack clears a buffer up to its length and keeps it for another body, unless
+// it is too large. The caller sets the length to what was written, so that after a
+// small body only a small part of a large buffer is cleared. Do not give back a
+// buffer that somebody may still write to.
 func (p *Pool) GiveBack(room *[]byte) {
 	if cap(*room) <= p.Largest {
 		clear(*room)

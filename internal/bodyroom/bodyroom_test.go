@@ -32,8 +32,9 @@ func TestPool(t *testing.T) {
 	}
 }
 
-// taken gives back a buffer of this size and takes buffers until it gets that one.
-// The pool of another processor may have it.
+// taken takes buffers from the pool until it gets one of this size. Before each
+// further try it gives back a new buffer of this size, since the pool may hold an
+// earlier one for another processor.
 func taken(t *testing.T, p *bodyroom.Pool, size int) []byte {
 	t.Helper()
 	for range 100 {

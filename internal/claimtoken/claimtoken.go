@@ -1,5 +1,5 @@
-// Package claimtoken makes the tokens of claims, which are numbers as text. It makes
-// the texts of 64 tokens in one allocation.
+// Package claimtoken makes the tokens of claims, which are numbers as text. It
+// makes the texts of 64 tokens at once, to save allocations.
 package claimtoken
 
 import (
@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// length is the number of hex digits of a token. atOnce is the number of tokens in
-// one allocation.
+// length is the number of hex digits of a token. atOnce is the number of tokens
+// that are made at once.
 const (
 	length = 16
 	atOnce = 64

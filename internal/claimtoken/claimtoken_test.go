@@ -30,7 +30,7 @@ func TestNumber(t *testing.T) {
 	}
 }
 
-// 64 claims cost one allocation.
+// 64 tokens cost at most two allocations.
 func TestNextAllocatesRarely(t *testing.T) {
 	var s claimtoken.Source
 	assert.LessOrEqual(t, testing.AllocsPerRun(100, func() {

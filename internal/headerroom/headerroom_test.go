@@ -16,7 +16,7 @@ func TestSet(t *testing.T) {
 	r.Set(h, "Allow", "POST")
 	assert.Equal(t, http.Header{"Content-Type": {"text/plain"}, "Allow": {"POST"}}, h)
 
-	// A value that is added reaches no other header.
+	// A value that is added to one header does not overwrite the other one.
 	h.Add("Content-Type", "application/json")
 	assert.Equal(t, []string{"text/plain", "application/json"}, h["Content-Type"])
 	assert.Equal(t, []string{"POST"}, h["Allow"])

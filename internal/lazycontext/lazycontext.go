@@ -14,9 +14,10 @@ type Valuer interface {
 	WithValues(context.Context) context.Context
 }
 
-// Context has the values of the request's context but not its cancellation, more
-// values, and its own deadline. Make it a field of a struct that is allocated
-// anyway. It is safe for concurrent use after Start.
+// Context has the values of the request's context and those that a Valuer adds. It
+// has its own deadline, and is not cancelled with the request's context. Make it a
+// field of a struct that is allocated anyway. It is safe for concurrent use after
+// Start.
 type Context struct {
 	parent context.Context // the request's
 	adds   Valuer
@@ -68,7 +69,7 @@ func (c *Context) Done() <-chan struct{} {
 // Err implements [context.Context]: after an error it returns the same one again.
 func (c *Context) Err() error { return c.with(time.Until(c.end)) }
 
-// with is Err at a moment when this much time is left.
+// with returns what Err returns when this much time is left.
 func (c *Context) with(left time.Duration) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,9 +91,9 @@ func ErrAt(ctx context.Context, now time.Time) error {
 	return ctx.Err()
 }
 
-// Value implements [context.Context]. It asks the standard context, by whose answer
-// package context recognises its own types. Contexts that are derived from c then
-// need no goroutine.
+// Value implements [context.Context]. It passes every key on to the standard
+// context, even the private key by which package context recognises its own types.
+// So contexts that are derived from c need no goroutine.
 func (c *Context) Value(key any) any {
 	c.mu.Lock()
 	values := c.values()

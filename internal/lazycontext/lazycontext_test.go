@@ -95,7 +95,7 @@ func TestStop(t *testing.T) {
 	c, ctx = started(context.Background(), time.Hour)
 	c.Stop()
 	assert.Equal(t, context.Canceled, ctx.Err())
-	<-ctx.Done() // asked for when it is over
+	<-ctx.Done() // Done is first called after the end
 	assert.Equal(t, "payack.Delivery with a deadline", fmt.Sprint(ctx))
 }
 

@@ -14,8 +14,8 @@ import (
 
 // Under the race detector more is allocated, so this is tested without it.
 
-// An object that is no list costs no room among the lists, and all lists together
-// are given room once.
+// An object that is no list needs no space for edits. The space for the edits of
+// all lists is allocated once.
 func TestReencodeAllocates(t *testing.T) {
 	allocations := func(object string, n int) float64 {
 		body := []byte(`{"v":[` + strings.TrimSuffix(strings.Repeat(object+",", n), ",") + `]}`)
@@ -32,7 +32,7 @@ func TestReencodeAllocates(t *testing.T) {
 	assert.Equal(t, slashes(1), slashes(60), "a slash here and there is reckoned with")
 }
 
-// Room is made once for what needs no escapes.
+// A query without escapes fits into the buffer that is allocated first.
 func TestBuildQueryAllocates(t *testing.T) {
 	pairs := slices.Repeat([]php.Pair{{Name: "transaction_id", Value: "TX-1"}, {Name: "order_id", Value: "ORD-1"}}, 20)
 	assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { php.BuildQuery(pairs) }), 2.0)

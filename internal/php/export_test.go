@@ -11,7 +11,7 @@ func Work(body []byte, drop string) (read, floats, written int) {
 	return w.at, w.converted(err), written
 }
 
-// converted leaves out the float that was refused.
+// converted returns the number of floats without the one that was refused.
 func (w *rewriter) converted(err error) int {
 	if err == errFloat || err == errFloats {
 		return w.floats - 1

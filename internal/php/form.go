@@ -21,9 +21,10 @@ func FormName(name string) (string, bool) {
 
 // FormNames returns the names in $_POST that a form's variable may set. If the name
 // has brackets, PHP stores an array under base. If no bracket closes, PHP stores a
-// text under whole instead, with an underscore for the opening bracket. (Versions of
-// PHP differ in which other characters they replace then.) Without brackets the two
-// are equal. Both are empty if PHP drops the variable.
+// text under whole instead. In whole, an underscore replaces the opening bracket.
+// (In that case, versions of PHP differ in which other characters they replace.)
+// For a name without brackets, base and whole are equal. Both are empty if PHP
+// drops the variable.
 func FormNames(name string) (base, whole string) {
 	if end := strings.IndexByte(name, 0); end >= 0 {
 		name = name[:end]

@@ -7,14 +7,16 @@ import (
 )
 
 const (
-	// longestNumber bounds a literal's length. PHP and Go cap exponents at different
-	// values beyond 10,000, so they disagree on a literal with such an exponent and
-	// equally many digits. Shorter literals can't have that.
+	// longestNumber bounds a literal's length. PHP and Go cap exponents at
+	// different values beyond 10,000. So they disagree on a literal that has such
+	// an exponent and about as many digits. A literal within the bound can't have
+	// so many digits.
 	longestNumber = 4096
 
-	// stringDigits and jsonDigits are the numbers of digits before the point up to
-	// which PHP writes a float without an exponent. stringDigits is also the number of
-	// significant digits. JSON has as many as it takes to read the same value back.
+	// stringDigits and jsonDigits are the most digits before the point with which
+	// PHP writes a float without an exponent, in a string and in JSON. In a string,
+	// stringDigits is also the number of significant digits. In JSON, PHP writes as
+	// many digits as it takes to read the same value back.
 	stringDigits = 14
 	jsonDigits   = 17
 
@@ -129,7 +131,7 @@ func appendFloat(dst []byte, value float64, width int, exponentMark byte) []byte
 		text = text[1:]
 	}
 
-	// text is d.ddde±xx or de±xx. Get the digits before the mark.
+	// text is d.ddde±xx or de±xx. Get the digits before the e.
 	mark := len(text) - 1
 	for text[mark] != 'e' {
 		mark--
@@ -147,7 +149,7 @@ func appendFloat(dst []byte, value float64, width int, exponentMark byte) []byte
 		digits = text[1:mark]
 	}
 	if width != stringDigits || !keepsZeros(value) {
-		digits = bytes.TrimRight(digits, "0") // of zero none are left; it stands before the point
+		digits = bytes.TrimRight(digits, "0") // zero has none left, and its 0 is written before the point
 	}
 
 	point := exponent + 1 // the number of digits before the point

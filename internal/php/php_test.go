@@ -190,7 +190,7 @@ func TestNumberTextAllocatesNothingForItself(t *testing.T) {
 }
 
 // immoderate reports whether a literal has an exponent beyond 40, as written or
-// as it would be with one digit before the point; by means of math/big.
+// after normalisation to one digit before the point. It uses math/big.
 func immoderate(literal string) bool {
 	_, exponent, found := strings.Cut(strings.ToLower(literal), "e")
 	if found {
@@ -308,13 +308,14 @@ func TestReencodeRefuses(t *testing.T) {
 		`{"a":"\ud83dxude00"}`, `{"a":"\ud83d\nde00"}`, `{"a":"\ud83d\u004"}`,
 		`{"v":[`, `{"v":[[`, `{"v":[[1]`, `{"v":[[[]]`, `{"v":[1]]`, `{"v":[1]]}`,
 	} {
-		arrays, objects := reencode(t, slices.Clip([]byte(body)), "signature") // nothing behind it is read
+		arrays, objects := reencode(t, slices.Clip([]byte(body)), "signature") // so that nothing behind the body can be read
 		assert.Nil(t, arrays, "%.60q", body)
 		assert.Nil(t, objects)
 	}
 }
 
-// The depth is that of what is open, however much was open before.
+// Only objects and lists that are open count for the depth, not those that are
+// closed again.
 func TestReencodeDepth(t *testing.T) {
 	lists := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	objects := func(n int) string { return strings.Repeat(`{"x":`, n) + "{}" + strings.Repeat("}", n) }
@@ -338,7 +339,7 @@ func TestReencodeBoundsNumbers(t *testing.T) {
 	floats := func(n int) string { return `{"v":[` + strings.TrimSuffix(strings.Repeat("1.5,", n), ",") + `]}` }
 	for body, ok := range map[string]bool{
 		floats(64): true, floats(65): false,
-		`{"signature":` + floats(500) + `,"v":` + floats(64) + `}`:             true, // what is dropped is no number
+		`{"signature":` + floats(500) + `,"v":` + floats(64) + `}`:             true, // numbers in the dropped member don't count
 		`{"v":[` + strings.TrimSuffix(strings.Repeat("15,", 5000), ",") + `]}`: true,
 		`{"v":1e40}`:     true,
 		`{"v":1e41}`:     false,
@@ -398,7 +399,7 @@ func TestReencodeWork(t *testing.T) {
 	most := 0
 	for _, body := range bodies {
 		read, floats, written := php.Work([]byte(strings.TrimLeft(body, " \t\r\n")), "signature")
-		assert.LessOrEqual(t, read, len(body)+1, "%.50s", body) // one beyond the end where it is cut off
+		assert.LessOrEqual(t, read, len(body)+1, "%.50s", body) // one beyond the end if the body is cut off
 		assert.LessOrEqual(t, floats, 64, "%.50s", body)
 		assert.LessOrEqual(t, written, 12*len(body), "%.50s", body)
 		most = max(most, floats)
@@ -496,7 +497,7 @@ func TestFormNames(t *testing.T) {
 		base, whole := php.FormNames(name)
 		assert.Equal(t, want, [2]string{base, whole}, "%q", name)
 	}
-	// Where there are no brackets it is what a real PHP makes of the name.
+	// Without brackets, both results are what a real PHP makes of the name.
 	for _, line := range lines(t, "names.tsv") {
 		name, want, _ := strings.Cut(line, "\t")
 		name, want = unescape(t, name), unescape(t, want)
@@ -541,7 +542,7 @@ func FuzzNumberText(f *testing.F) {
 		want, err := strconv.ParseFloat(literal, 64)
 		require.NoError(t, err)
 		got, err := strconv.ParseFloat(text, 64)
-		if err != nil { // the largest doubles round up beyond the largest
+		if err != nil { // the text of the largest doubles is rounded up beyond them
 			assert.Greater(t, math.Abs(want), 1.7976931348623e308)
 			return
 		}

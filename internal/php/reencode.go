@@ -15,8 +15,8 @@ const (
 	// counts the innermost value too.
 	maxDepth = 511
 
-	// Parsing a float exactly can take ten thousand times as long as another byte. So
-	// the number of floats and their exponents are bounded.
+	// Parsing a float exactly can take ten thousand times as long as reading
+	// another byte. So the number of floats and their exponents are bounded.
 	maxFloats   = 64
 	maxExponent = 40
 )
@@ -83,12 +83,13 @@ type rewriter struct {
 	noProperty bool
 
 	edits []edit
-	lists []bool // by owner
+	lists []bool // whether each owner is a list
 	room  [8]edit
 }
 
-// edit is a place in the output that differs if its owner is a list: a brace, or a
-// name with its colon. edits are in the order of the output.
+// edit is a place in the output that changes if an object becomes a list: a brace,
+// or a name with its colon. The owner is the index of that object in lists. edits
+// are in the order of the output.
 type edit struct{ at, owner int32 }
 
 // empty is the owner of all empty objects, which are lists. One edit stands for both
@@ -125,8 +126,9 @@ func (w *rewriter) arrays() []byte {
 	return append(list, w.out[from:]...)
 }
 
-// note notes an edit at the end of the output. After the first few it allocates room
-// for all that the rest of the input can make, which is one for each three bytes.
+// note notes an edit at the end of the output. When the first few places are used
+// up, it allocates space for as many edits as the rest of the input can cause: one
+// for every three bytes.
 func (w *rewriter) note(owner int32) {
 	if len(w.edits) == cap(w.edits) {
 		w.edits = slices.Grow(w.edits, len(w.in)/3+1)
@@ -167,7 +169,7 @@ func (w *rewriter) value() error {
 	switch w.next() {
 	case '{':
 		err = w.object(nil)
-		w.depth-- // its value after an error does not matter
+		w.depth-- // after an error, the depth does not matter
 	case '[':
 		err = w.list()
 	case '"':

@@ -32,7 +32,7 @@ import (
 )
 
 // All are the providers, in the order in which they are shown. Every registry has
-// exactly these, which a test of its package checks.
+// exactly these: a test in each registry's package checks it.
 var All = []payack.Provider{payack.Ptop, payack.PTS, payack.Payatom}
 
 // Names returns the names of all providers as an English list: a, b and c.
@@ -56,8 +56,7 @@ func Join(separator string) string {
 // Registry holds one descriptor for each provider.
 type Registry[D any] map[payack.Provider]D
 
-// Of returns the descriptor of a provider. The error names the providers that
-// there are.
+// Of returns the descriptor of a provider. The error names the known providers.
 func (r Registry[D]) Of(p payack.Provider) (D, error) {
 	d, found := r[p]
 	if !found {

@@ -35,8 +35,9 @@ func FuzzCheckEqualsTags(f *testing.F) {
 		}
 	}
 	// Amounts of all kinds, in all states and under each status that matters, in
-	// events that are right otherwise: states 35, 17, 8 and 26 are those in which
-	// each amount is there, signed as another text or not.
+	// events that are right otherwise. In states 35, 17, 8 and 26 both amounts are
+	// present. In these states neither, one or both of them are signed as another
+	// text.
 	for _, amount := range []string{"500", "500.00", "0", "0.00", "-0", "-1", "0e5", "5e2", "1e40", "1e41", "1e99", "0500", "hostile", "",
 		strings.Repeat("9", 40), strings.Repeat("9", 41), strings.Repeat("9", 18), strings.Repeat("9", 19)} {
 		for _, state := range []uint8{0, 1, 2, 8, 17, 26, 35} {

@@ -85,7 +85,7 @@ var refusedPlaces = []string{
 	"{\"a\":1}\xe2\x82", "{\"a\":1} \u00a0", "{\"a\":1}\n {", `{"a":{"b":1,"\u0062":2}}`, `  `, ` x`, `"\ud800"`, "\xe2\x82",
 }
 
-// refusal is the decoder's error.
+// refusal is the error of the other decoder.
 type refusal struct {
 	at    int
 	early bool // the text ends in the middle
@@ -94,15 +94,15 @@ type refusal struct {
 
 func (r *refusal) String() string { return fmt.Sprintf("%v at byte %d", r.err, r.at) }
 
-// bounds are errors of the package's own.
+// Errors for rules of this package that the other decoder lacks.
 var errDeep, errNames, errAfter, errNoObject = errors.New("nested too deep"), errors.New("too many names"),
 	errors.New("something after the object"), errors.New("not a JSON object")
 
 func (r *refusal) matches(got *strict.Error) bool {
 	said := r.err.Error()
 	if !r.early && got.What == "JSON ends too early" {
-		// Half a pair of surrogates: of the other half not all is there, and the
-		// decoder sees already that it won't be one.
+		// The body ends within the second half of a surrogate pair. The other
+		// decoder already sees that it can't become one.
 		return strings.HasPrefix(said, "invalid surrogate pair") && r.at+12 > got.Offset
 	}
 	if got.Offset != r.at {
@@ -121,7 +121,7 @@ func (r *refusal) matches(got *strict.Error) bool {
 		return what == "not valid JSON"
 	case strings.HasPrefix(said, "invalid UTF-8"):
 		return what == "invalid UTF-8"
-	default: // a character at a place that isn't for it; some have names
+	default: // a character in a wrong place; some of these mistakes have their own descriptions
 		return what != "a member's name is given twice" && what != "a lone surrogate" && !strings.HasPrefix(what, "too many")
 	}
 }

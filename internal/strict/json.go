@@ -90,7 +90,7 @@ func (r *reader) member(f *Field, own *names, nest string) (err *Error) {
 	if f.Start, f.Name, err = r.name(own); err == nil {
 		err = r.into(f, nest)
 	}
-	if err != nil && err.Member == "" { // otherwise the object within has set it
+	if err != nil && err.Member == "" { // otherwise the mistake is in the object within, which has set Member
 		r.place(err, f)
 	}
 	return err

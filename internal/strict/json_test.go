@@ -325,8 +325,8 @@ func TestJSONErrorSaysWhat(t *testing.T) {
 	}
 }
 
-// An error names the known member with the mistake, and never an unknown one, whose
-// name is text that was sent.
+// An error names the known member with the mistake. It never names an unknown
+// member, because that name is part of the input.
 func TestJSONErrorNamesKnownMembers(t *testing.T) {
 	for _, c := range []struct{ body, want string }{
 		{"{\"other\":1,\"message\":\"a\xff\"}", "invalid UTF-8 in message at byte 23"},
@@ -465,8 +465,8 @@ func BenchmarkJSON(b *testing.B) {
 	}
 }
 
-// referenceJSON decides independently whether a body is valid: by the standard
-// library's decoder, and by checks of the rules on which that is lenient.
+// referenceJSON decides independently whether a body is valid. It uses the standard
+// library's decoder, and checks the rules that this decoder does not enforce.
 func referenceJSON(body string) error {
 	switch {
 	case !utf8.ValidString(body):

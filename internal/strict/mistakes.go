@@ -19,7 +19,7 @@ const (
 )
 
 // wrong returns the error for the text at an offset. It describes the mistake as
-// what, unless the text is one of those that have their own description. If what is
+// what, unless the text at the offset has its own description. If what is
 // endsEarly, the offset is the end of the input.
 func (s *scanner) wrong(at int, what string) *Error {
 	if what == endsEarly {

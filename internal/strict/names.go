@@ -8,19 +8,20 @@ import (
 const givenTwice = "a member's name is given twice"
 
 // few is the number of names that a scanner holds in an array, over all open
-// objects. For as many as a callback has, comparing them one by one is faster than a
-// map.
+// objects. For the few names of a callback, comparing them one by one is faster
+// than a map.
 const few = 32
 
 // names are the names of one object.
 type names struct {
-	first int                 // the index of the first in the scanner's array
+	first int                 // the index of its first name in the scanner's array
 	likes uint64              // the bits of the names, from like
 	index map[string]struct{} // all names, after the array was full
 }
 
-// name reads the next name of an object and its colon. With an error, name is empty
-// unless the name could be read: it is given twice, or the colon is missing.
+// name reads the next name of an object and its colon. With an error, name is
+// empty, except if the name itself could be read: if it is given twice, or if the
+// colon is missing.
 func (s *scanner) name(own *names) (start int, name string, err *Error) {
 	if s.next() != '"' {
 		return s.at, "", s.wrong(s.at, notJSON)

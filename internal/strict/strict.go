@@ -69,10 +69,11 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s at byte %d", e.What, e.Offset)
 }
 
-// Know sets Known of the fields with these names. It refuses, with an *[Error],
-// U+0000 in a signed member, and a field whose name differs from a signed one by
-// case folding only: a lenient reader could take it for that. It refuses nothing
-// because of a shown member, which must not make a signed message fail.
+// Know sets Known of the fields whose names are in signed or shown. It refuses,
+// with an *[Error], U+0000 in a signed member. It also refuses a field whose name
+// differs from a signed name by case folding only, because a lenient reader could
+// take the field for the signed one. It refuses nothing because of a shown member,
+// which must not make a signed message fail.
 func Know(fields []Field, signed []string, shown ...string) error {
 	for i := range fields {
 		f := &fields[i]
@@ -103,7 +104,8 @@ func Twins(fields []Field, names []string) error {
 	return nil
 }
 
-// twin refuses a field whose name differs from one of these by case folding only.
+// twin refuses a field whose name differs from one of these names by case folding
+// only.
 func twin(f *Field, names []string) error {
 	for _, name := range names {
 		// A letter that folds to an ASCII letter has at most three bytes.

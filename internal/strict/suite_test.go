@@ -11,8 +11,8 @@ import (
 // every parser must accept, texts that none may accept, and texts that are left to
 // each parser. The names are the suite's, so that a case can be looked up there.
 //
-// A callback is one object, so each text is read as the value of a member; one
-// that is an object is read bare as well.
+// A callback is one object, so each text is read as the value of a member. A text
+// that is an object is also read by itself.
 
 // mustAccept has the suite's texts that must be accepted. Those with a name given
 // twice are in twiceNamed.

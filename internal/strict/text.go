@@ -54,9 +54,10 @@ func (s *scanner) literal() *Error {
 // themselves in a string: those before a quote, a backslash, a control character or
 // a byte beyond ASCII.
 func ordinary(text string) (n int) {
-	// Eight bytes at once. Each subtraction sets the highest bit of a byte that it
-	// looks for. At least one of the three leaves that bit set in a byte beyond ASCII.
-	// A borrow may set the bit of further bytes, but only after the first match.
+	// Look at eight bytes at once. Each subtraction sets the highest bit of the
+	// bytes that it looks for. A byte beyond ASCII has this bit already, and at
+	// least one of the three subtractions leaves it set. A borrow may set the bit
+	// of further bytes, but only after the first match.
 	const each = 0x0101010101010101
 	for ; n+8 <= len(text); n += 8 {
 		b := text[n : n+8]
@@ -80,7 +81,7 @@ const (
 )
 
 // escape reads the escape at the beginning of text and returns its character and
-// length. what is the mistake if it is invalid, with length 1.
+// length. If the escape is invalid, what describes the mistake, and length is 1.
 func escape(text string) (char rune, length int, what string) {
 	if len(text) == 1 {
 		return 0, 1, endsEarly

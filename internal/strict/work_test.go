@@ -20,7 +20,7 @@ type hostileBody struct {
 // number of allocations that each may cost.
 func hostile() []hostileBody {
 	const size = 64 << 10
-	alike := func(n, size int) string { // members whose names differ in little, and late
+	alike := func(n, size int) string { // members whose names differ only near their end
 		var b strings.Builder
 		for i := range n {
 			fmt.Fprintf(&b, `"%s%03dx":1,`, strings.Repeat("x", size/n-9), i)

@@ -9,8 +9,8 @@ import "encoding/base64"
 var strict = base64.StdEncoding.Strict()
 
 // Decode appends the decoded text to dst. It reports false unless the text is the
-// standard alphabet with padding: white space, line breaks, the URL alphabet and
-// stray bits are refused.
+// standard alphabet with padding. It refuses white space, line breaks, the URL
+// alphabet, and unused bits that are not zero.
 func Decode[T ~string | ~[]byte](dst []byte, text T) (decoded []byte, ok bool) {
 	out, err := strict.AppendDecode(dst, []byte(text))
 	// A text with line breaks is longer than the encoding of its bytes.
