@@ -73,8 +73,9 @@ func (rc *receiver) answer(d *delivery) {
 var ofAnotherAnswer = [...]string{"Content-Type", "Content-Encoding", "Content-Length", "Etag", "Last-Modified", "Cache-Control"}
 
 // write sends a delivery's answer. It first drops entity headers set by a failed
-// wrapped handler. A 413 closes the connection explicitly: routers wrap the writer,
-// and the server then doesn't notice that the body was left unread.
+// wrapped handler. With a 413 it asks for the connection to be closed. Where a
+// router has wrapped the writer, the server doesn't notice by itself that the body
+// was left unread.
 func (d *delivery) write(a payack.Answer) {
 	w := d.w
 	h := w.Header()

@@ -119,9 +119,9 @@ func captureUnsized(r *http.Request, limit int64, room *[]byte) (string, error) 
 	}
 }
 
-// emptyOrConsumed returns errBodyConsumed when other code has read the body: a
-// length was announced, or a form was parsed. A consumed chunked body shows no such
-// sign, so it counts as an empty one.
+// emptyOrConsumed returns errBodyConsumed if there is a sign that other code has
+// read the body: a length was announced, or a form was parsed. A consumed chunked
+// body shows no such sign, so it counts as an empty one.
 func emptyOrConsumed(r *http.Request) error {
 	if r.ContentLength > 0 || r.PostForm != nil || r.MultipartForm != nil {
 		return errBodyConsumed

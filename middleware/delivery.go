@@ -38,7 +38,7 @@ func (d *delivery) WithValues(ctx context.Context) context.Context {
 	return payack.WithHeld(payack.WithDelivery(ctx, &d.Delivery), &d.hold)
 }
 
-// lap returns the time since the last stage ended.
+// lap ends a stage and returns how long it took. Without an observer it returns 0.
 func (d *delivery) lap() time.Duration {
 	if d.lapped.IsZero() {
 		return 0

@@ -98,9 +98,9 @@ func (h *Handler) Lookup(ctx context.Context, ev payack.Event) (payack.ClaimStat
 	return h.engine.once.lookup(ctx, ev.ID(), ev.Fingerprint())
 }
 
-// Process runs the second half for an event that was verified before: guard, hold,
-// call and commit, with the promises of [Handle]. Workers call it for events that
-// an inbox kept.
+// Process runs the second half (guard, hold, call and commit) for an event that was
+// verified before. It gives the guarantees of [Handle]. Workers call it for events
+// that an inbox kept.
 //
 // d.Event is the event, as verified or as [payack.DecodeEvent] returned it. Process
 // uses ctx only for its values. [Options].Deadline counts from this call, and

@@ -85,8 +85,8 @@ type Options struct {
 	// bounds the load, but refuses a genuine burst, too.
 	Charge ratelimit.Charge
 	// LimitKey returns the key of the budget that a request uses; nil means the
-	// provider and the client's address, IPv6 by /64. A request with an empty key
-	// is not limited.
+	// provider and the client's address, with one key for each /64 of IPv6. A
+	// request with an empty key is not limited.
 	LimitKey func(r *http.Request, client netip.Addr) string
 	// LimitPolicy, when set, adds the IETF RateLimit headers under this policy name
 	// to answers. Every rate refusal has a Retry-After header in any case.

@@ -77,8 +77,9 @@ func (rc *receiver) rehearse(d *delivery, out *Rehearsal) (err error) {
 
 // Verifier returns the verifier and the keys for a recorded delivery, for package
 // diagnose: a *verify.Ptop with *verify.PtopKeys, or the types of another provider.
-// A KeyFunc is called as by [Handler.Explain]; the error is the KeyFunc's. Keep the
-// keys as safe as the configuration: with some of them one can sign callbacks.
+// It calls a KeyFunc in the same way as [Handler.Explain]; the error is the
+// KeyFunc's. Keep the keys as safe as the configuration: with some of them one can
+// sign callbacks.
 func (h *Handler) Verifier(ctx context.Context, d *payack.Delivery) (verifier, keys any, err error) {
 	r, err := requestOf(ctx, d)
 	if err != nil {

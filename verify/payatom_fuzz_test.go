@@ -84,8 +84,8 @@ func FuzzPayatomVerify(f *testing.F) {
 	})
 }
 
-// A webhook that the signer makes verifies, or is invalid by the grammar of amounts
-// and statuses. It never has a wrong signature.
+// Each webhook that the signer makes either verifies or is invalid by the grammar
+// of amounts and statuses. Its signature is never wrong.
 func FuzzPayatomSigned(f *testing.F) {
 	f.Add("ORD10010001", "500", "Approved", "x", false)
 	f.Add("ORD15", "00", "Approved", "", true)

@@ -88,7 +88,7 @@ func TestPtopSplicedInFront(t *testing.T) {
 	ptopRefused(t, payack.ReasonSignature, v, signed("{,"+rest), keys)
 }
 
-// ptopByHeader is a callback with this text in X-Signature.
+// ptopByHeader returns a callback with these signatures in X-Signature.
 func ptopByHeader(contentType, body string, signatures ...string) verify.Message {
 	return verify.Message{ContentType: contentType, Header: map[string][]string{"X-Signature": signatures}, Body: body}
 }

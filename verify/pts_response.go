@@ -26,8 +26,8 @@ type PTSResponse struct {
 	// Signed holds the members of data that the signature covers: all that
 	// [PTSMessage.SignedMembers] lists. It is nil unless the code is [PTSAccepted].
 	Signed map[string]payack.Text
-	// Unsigned holds the other members of data except sign, nested values as their
-	// literals. The figures of a balance are here: PTS does not sign them.
+	// Unsigned holds the other members of data except sign. A nested value is there
+	// as its literal. The figures of a balance are here: PTS does not sign them.
 	Unsigned map[string]payack.Text
 	// Event holds the members of an accepted query response with their types. It is
 	// nil for the other messages.

@@ -13,10 +13,10 @@ const (
 	// so many digits.
 	longestNumber = 4096
 
-	// stringDigits and jsonDigits are the most digits before the point with which
-	// PHP writes a float without an exponent, in a string and in JSON. In a string,
-	// stringDigits is also the number of significant digits. In JSON, PHP writes as
-	// many digits as it takes to read the same value back.
+	// stringDigits (for a string) and jsonDigits (for JSON) bound the digits before
+	// the point. PHP writes a float that has more of them with an exponent.
+	// stringDigits is also the number of significant digits in a string. In JSON,
+	// PHP writes as many digits as it takes to read the same value back.
 	stringDigits = 14
 	jsonDigits   = 17
 

@@ -209,7 +209,8 @@ func decoderFields(t testing.TB, body string) (fields []strict.Field) {
 	return fields
 }
 
-// checkWithin checks Within for some members as the nested one.
+// checkWithin checks Within several times, each time with another member as the
+// nested one.
 func checkWithin(t testing.TB, body string, fields []strict.Field) {
 	for _, f := range fields[:min(len(fields), 20)] {
 		outer, inner, err := strict.Within(nil, body, f.Name)

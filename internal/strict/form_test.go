@@ -259,8 +259,8 @@ func TestKnowTwin(t *testing.T) {
 	}{
 		{"Status", true}, {"STATUS", true}, {"statuS", true},
 		{"\u017Ftatus", true},       // LATIN SMALL LETTER LONG S
-		{"\u017Ftatu\u017F", true},  // twice
-		{"\u017F\u0055CCESS", true}, // and upper case
+		{"\u017Ftatu\u017F", true},  // the same letter twice
+		{"\u017F\u0055CCESS", true}, // with upper case, too
 		{"ban\u212A_ref", true},     // KELVIN SIGN
 		{"BAN\u212A_REF", true},
 		{"Order_ID", true},
