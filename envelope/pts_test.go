@@ -189,7 +189,7 @@ func TestPTSPaddingDamage(t *testing.T) {
 				i := aes.BlockSize - n + at
 				if block[i] ^= bit; i == aes.BlockSize-1 {
 					if now := int(block[i]); now == 1 {
-						continue // became a padding of one
+						continue // it became a valid padding of one byte
 					}
 				}
 				plain, err := e.Open([]byte(blocksOf(t, []byte(safecode), append(bytes.Clone(first), block...))))

@@ -74,7 +74,7 @@ func lastInList(line string, proxies []netip.Prefix) (client netip.Addr, err err
 	return client, nil
 }
 
-// peerAddr parses an address in net/http's form.
+// peerAddr parses an address in the form of http.Request.RemoteAddr.
 func peerAddr(s string) (netip.Addr, error) {
 	if withPort, err := netip.ParseAddrPort(s); err == nil {
 		return plain(withPort.Addr()), nil

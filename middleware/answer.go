@@ -7,7 +7,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// answers is what a provider's contract prescribes as the answer to each outcome.
+// answers holds the answer that a provider's contract prescribes for each outcome.
 type answers struct {
 	accepted, failed payack.Answer
 	// unverified is the answer to rejections before the signature matched. It does

@@ -379,7 +379,7 @@ func TestPanickingHookFailsTheEventAndReleasesTheClaim(t *testing.T) {
 	}
 }
 
-// trippingStore panics in Claim.
+// trippingStore calls trip before each Claim.
 type trippingStore struct {
 	payack.Store
 	trip func()

@@ -214,7 +214,7 @@ func TestSecondHalfThatFails(t *testing.T) {
 	})
 }
 
-// Cancelling the worker's context does not cut a settlement in half.
+// Cancelling the worker's context does not interrupt a settlement.
 func TestSecondHalfOutlivesItsContext(t *testing.T) {
 	d := newDesk(t, nil, func(ctx context.Context, _ *payack.PayatomEvent) error {
 		assert.Equal(t, "of the worker", ctx.Value(valueKey{}))
@@ -509,8 +509,8 @@ func TestExplainOfAHandler(t *testing.T) {
 	assert.Zero(t, d.count())
 }
 
-// A nil pointer as an error panics when it is printed. The delivery is answered,
-// logged and observed all the same, with and without a request.
+// An error that is a nil pointer panics when it is printed. The delivery is
+// answered, logged and observed all the same, with and without a request.
 func TestErrorThatPanicsWhenItIsPrinted(t *testing.T) {
 	d := newDesk(t, nil, func(context.Context, *payack.PayatomEvent) error { return (*panickingError)(nil) })
 	assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "500", "Approved")).Body.String(), `"HashMatched","acknowledge":"no"`)
@@ -569,8 +569,8 @@ func TestEventIsCommittedLast(t *testing.T) {
 	assert.Equal(t, []string{"payatom-splice:v1:text0:ORD1500Approved", "payatom:v1::ORD1:Approved"}, commits)
 }
 
-// A store that gets no time before the deadline has not failed.
-// InsecureProcessWithoutStore does not apply.
+// If the deadline has passed before the store is asked, the store has not failed.
+// So InsecureProcessWithoutStore does not apply.
 func TestStoreThatIsAskedTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, without := range []bool{false, true} {

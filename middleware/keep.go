@@ -29,9 +29,9 @@ func (h *Handler) mount() error {
 	return nil
 }
 
-// variantOf returns the [payack.Receipt].Variant for an unsigned handle. All
-// handles that are not printable text share one variant: no gateway knows such a
-// handle, and replays with ever new ones must not fill the inbox.
+// variantOf returns the [payack.Receipt].Variant for an unsigned handle, such as a
+// ref_code. All handles that are not printable text share one variant: no gateway
+// knows such a handle, and replays with ever new ones must not fill the inbox.
 func variantOf(handle string) string {
 	impossible := func(r rune) bool { return r < ' ' || r == 0x7f }
 	if !utf8.ValidString(handle) || strings.ContainsFunc(handle, impossible) {

@@ -76,8 +76,8 @@ func (k *keyed[E, K]) keys(ctx context.Context, r *http.Request) (K, error) {
 }
 
 // named adds the provider to a constructor's error, so that it is clear which
-// receiver failed. It also renames the member that package verify calls Headers to
-// SignatureHeaders, its name here.
+// receiver failed. One member is called Headers in package verify and
+// SignatureHeaders in this package. named replaces its name in the error.
 func named(p payack.Provider, err error) error {
 	if err == nil {
 		return nil

@@ -128,7 +128,7 @@ func logObservation(ctx context.Context, logger *slog.Logger, level slog.Level, 
 	if o.Stack != "" {
 		attrs = append(attrs, slog.String("stack", o.Stack))
 	}
-	message := "payack: callback accepted" // most lines say this, so it is not built anew
+	message := "payack: callback accepted" // most lines have this message, so it is a constant
 	switch {
 	case o.Delivery.Source != payack.SourceCallback:
 		message = "payack: " + string(o.Delivery.Source) + " " + string(o.Outcome)

@@ -135,7 +135,7 @@ func TestDefaultLoggerIsSlogsOwn(t *testing.T) {
 	assert.Len(t, w.deliveries(t), 1)
 }
 
-// A disabled level costs no formatting of the line.
+// If its level is disabled, a line is not formatted.
 func TestQuietLogger(t *testing.T) {
 	w := newWatch()
 	o := w.options()

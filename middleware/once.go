@@ -12,8 +12,8 @@ import (
 	"github.com/payack/payack"
 )
 
-// once makes sure that an event is processed only once: within this process by the
-// events in flight, beyond it by claims in a store.
+// once makes sure that an event is processed only once. Within this process it uses
+// the events in flight; across processes it uses claims in a store.
 type once struct {
 	provider     payack.Provider
 	store        payack.Store

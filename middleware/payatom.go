@@ -47,8 +47,8 @@ type PayatomConfig struct {
 	Sniff bool
 
 	// Expect returns what your records say of the order: whether it exists (Found),
-	// its amount, and the ref_code from its creation if you kept it. Look it up
-	// within ev.Tenant, because a tenant can sign any order id with its own key.
+	// its amount, and the ref_code from its creation if you kept it. Look the order
+	// up within ev.Tenant, because a tenant can sign any order id with its own key.
 	// The callback finds the result in ev.Expected.
 	//
 	// An order that is not found is rejected. For approved orders the received

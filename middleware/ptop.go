@@ -27,7 +27,7 @@ type PtopConfig struct {
 	Body verify.Body
 	// Schemes pins where the signature is and which text it covers; empty accepts
 	// all schemes that fit Body. Ptop's documents contradict each other, and which
-	// scheme is real is unconfirmed.
+	// scheme Ptop uses is unconfirmed.
 	Schemes []payack.Scheme
 	// SignatureHeaders names the headers that may carry the signature; empty means
 	// X-Signature and the_signature.

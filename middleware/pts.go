@@ -23,7 +23,7 @@ type PTSConfig struct {
 	// Safecode is the safecode from PTS's back office. It opens envelopes.
 	Safecode payack.Secret
 	// SafecodeEncoding says how the safecode becomes an AES key; empty means raw.
-	// Working code uses raw; PTS does not document it.
+	// Third-party code that works with PTS uses raw; PTS does not document it.
 	SafecodeEncoding envelope.PTSEncoding
 	// PublicKeys are PTS's public keys in PEM. Give several during a rotation.
 	PublicKeys []string
@@ -43,9 +43,9 @@ type PTSConfig struct {
 	// TransactionSignature is the encoding of X-Transaction-Signature; empty means
 	// base64.
 	TransactionSignature verify.PTSSignatureEncoding
-	// TransactionWholeBody makes X-Transaction-Signature cover the whole body of
-	// the {"data"} form, instead of the base64 text in it. PTS does not document
-	// which one it signs.
+	// TransactionWholeBody makes X-Transaction-Signature cover the whole JSON body
+	// {"data":"…"}, instead of the base64 text in it. PTS does not document which
+	// one it signs.
 	TransactionWholeBody bool
 	// Numbers pins how numbers are written in the signed text: literal or php.
 	// Empty accepts both.

@@ -262,7 +262,7 @@ func TestWrappedHandlerThatRunsLater(t *testing.T) {
 			assert.False(t, middleware.Fail(r.Context(), nil))
 		}
 	}))
-	for range 2 { // a redelivery is not taken for done
+	for range 2 { // a redelivery is not answered as a duplicate
 		assert.Equal(t, http.StatusInternalServerError, serve(h, ptopRequest(t, "T1")).Code)
 		seen := w.last(t)
 		assert.Equal(t, payack.ReasonCallback, seen.Reason)

@@ -56,8 +56,8 @@ func hostileBoth(t testing.TB, f *vectors.File, v *vectors.Vector, m verify.Mess
 // hostilePrivate keeps parsed keys: parsing one takes longer than signing.
 var hostilePrivate = map[string]*rsa.PrivateKey{}
 
-// hostileSignature returns the signature of a text as the wire or the envelope has
-// it, made with the standard library.
+// hostileSignature returns the signature of a text in the form that the wire or the
+// envelope has. It uses the standard library.
 func hostileSignature(t testing.TB, p payack.Provider, key vectors.Key, text string) string {
 	t.Helper()
 	switch p {

@@ -278,8 +278,8 @@ func (m *members) refundInfo(body Body) payack.Text {
 // contains the text that follows.
 const payatomBlock = 64
 
-// payatomBlob is the base64 length of IV, MAC and three blocks: 32 hex digits
-// and their padding.
+// payatomBlob is the base64 length of IV, MAC and three blocks. The blocks hold 32
+// hex digits and their padding.
 const payatomBlob = 128
 
 // verifyHash opens the hash with each key. It compares the contents with the MD5

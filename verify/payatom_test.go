@@ -134,8 +134,8 @@ var notPlainDecimals = strings.Fields(`
 	python-015-random-6 python-016-random-7 python-017-random-8 python-019-random-10
 	python-020-random-11 python-021-random-12 python-022-random-13 python-023-random-14`)
 
-// notPaidEnough are the genuine vectors whose status says paid and whose amount is
-// nothing. They verify, and are invalid.
+// notPaidEnough are the genuine vectors whose status says paid although the amount
+// is not above zero. They verify, and are invalid.
 var notPaidEnough = strings.Fields(`php-065-random-12`)
 
 // payatomLongID is a genuine vector whose order_id fills a block of MD5. Its hash
@@ -343,8 +343,8 @@ func TestPayatomRefusesForgedVectors(t *testing.T) {
 	assert.Equal(t, payatomRefusals, summaries(reasons))
 }
 
-// Moved borders: the hash is right, and only the merchant's own records reveal the
-// forgery, unless the amount is invalid.
+// In these vectors the borders between members were moved. The hash is right, so
+// only an invalid amount or the merchant's own records can reveal the forgery.
 func TestPayatomMovedBordersAreTheHandlersBusiness(t *testing.T) {
 	f := loadPayatom(t)
 	outcome := map[string]string{}
@@ -737,13 +737,13 @@ func TestPayatomForms(t *testing.T) {
 		})
 	}
 
-	// A form's values are text, so nothing is rewritten as PHP writes numbers.
+	// The values of a form are texts, so PHP's text of a number is not tried.
 	hash = url.QueryEscape(signer.PostHash("ORD10010001", "500", "Approved"))
 	ev, err := form.Verify(verify.Message{ContentType: formType, Body: "order_id=ORD10010001&status=Approved&amount=500.00&post_hash=" + hash}, keys)
 	assert.Equal(t, payack.ReasonSignature, refusedPayatom(t, ev, err).Reason)
 }
 
-// The content type is not signed, so it must not choose the meaning.
+// The content type is not signed, so the meaning of a body must not depend on it.
 func TestPayatomTakesOneFormat(t *testing.T) {
 	keys := newPayatomKeys(t, "", payatomSecret)
 	asJSON := payatomWebhook(t, "ORD10010001", "500", "Approved", `"500"`)

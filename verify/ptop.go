@@ -26,14 +26,14 @@ var (
 	// depends on it.
 	ptopMembers = knownOf([]string{"success", "transaction_id", "order_id", ptopSignature}, "message")
 
-	// Ptop's API v3 document puts the signature into the body that it signs. A body
-	// cannot contain its own HMAC, so these are the readings that work. Which one
-	// Ptop uses is unconfirmed.
+	// Ptop's API v3 document puts the signature into the body that the signature
+	// covers. A body cannot contain its own HMAC, so these are the readings that
+	// work. Which one Ptop uses is unconfirmed.
 	ptopJSONSchemes = []payack.Scheme{payack.SchemeHeader, payack.SchemeSpliced, payack.SchemeReencoded, payack.SchemeBlanked}
 	ptopFormSchemes = []payack.Scheme{payack.SchemeHeader, payack.SchemeForm, payack.SchemeFormRebuilt}
 
-	// The document does not mention a header. These names are unconfirmed: the
-	// customary one, and the name of the key.
+	// The document does not mention a header. These names are unconfirmed:
+	// X-Signature is customary, and the_signature is the name of the key.
 	ptopHeaders = []string{"X-Signature", "the_signature"}
 )
 
@@ -385,8 +385,9 @@ func ptopMatchMember(search *ptopSearch, s payack.Scheme, body string, fields, p
 			return search.find(s, body[:f.Start-len(before)], body[f.End:])
 		}
 	case payack.SchemeReencoded:
-		// On an error PHP can't have signed this body, or would have rounded one of
-		// its numbers. Whether Ptop decodes to arrays or to objects is unconfirmed.
+		// An error means that PHP can't have signed this body, or would have
+		// rounded one of its numbers. Whether Ptop decodes to arrays or to objects
+		// is unconfirmed.
 		arrays, objects, err := reencode([]byte(body), ptopSignature)
 		if err != nil {
 			return -1

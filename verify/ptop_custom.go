@@ -22,7 +22,7 @@ import (
 //
 //   - The text fixes success, transaction_id and order_id: messages that differ in
 //     one of them have different texts. Joined values need a separator that no
-//     value can contain; without one, ("T1", "23") and ("T12", "3") have one
+//     value can contain; without one, ("T1", "23") and ("T12", "3") have the same
 //     signature. The safest text is the raw body with as little removed as
 //     possible.
 //   - It takes these members from the top level of the one JSON object or form, as
@@ -138,7 +138,7 @@ func (v *Ptop) unfixed(m Message, fields []strict.Field, ev *payack.PtopEvent, s
 }
 
 // ptopMoves returns the pairs of ids that result when one character moves across
-// the border between a and b. The signed text may have either of them first.
+// the border between a and b. The signed text may have either id first.
 func ptopMoves(a, b string) (out [][2]string) {
 	cut := func(x, y string) (moved [][2]string) {
 		if _, n := utf8.DecodeLastRuneInString(x); n > 0 {

@@ -9,8 +9,8 @@ import (
 
 // ptopPosted returns the pairs of a form under the names that PHP gives them in
 // $_POST. It returns nil if a name has brackets, because PHP makes arrays of those.
-// It refuses two pairs that get the same name, because PHP keeps only one of them,
-// and a name that PHP drops.
+// It refuses a name that PHP drops. It also refuses two pairs that get the same
+// name, because PHP keeps only one of them.
 func ptopPosted(fields []strict.Field) ([]strict.Field, error) {
 	posted := make([]strict.Field, len(fields))
 	seen := make(map[string]bool, len(fields))

@@ -321,8 +321,8 @@ func testPtopRefused(t *testing.T, v *vectors.Vector, key string) {
 	require.NotEmpty(t, ptopClassReasons[v.Class], v.Class)
 	assert.Contains(t, ptopClassReasons[v.Class], ptopReason(t, err), "%v: %s", err, v.Reason)
 	if v.Class == "wrong_content_type" {
-		// A form announced as JSON is refused for its content type only where
-		// forms are configured.
+		// The verifier is set up for the format of the vector, so it refuses the
+		// announced content type.
 		assert.False(t, verifier.Accepts(m.ContentType))
 	}
 	for _, sent := range []string{key, ptopSum(key, m.Body), "ORD-", "ORE-", "3df6df5303", "HMAC_SIGNATURE"} {
@@ -474,7 +474,7 @@ func TestPtopFormNamesOfPHP(t *testing.T) {
 		ptopForm + "&my.field=1&my_field=2",
 		ptopForm + "&+success=0",
 		ptopForm + "&signature%00x=1",
-		ptopForm + "&+Order.id=1", // by case and by PHP's mangling
+		ptopForm + "&+Order.id=1", // differs by case and by PHP's mangling
 		ptopForm + "&+=1",
 	} {
 		ptopRefused(t, payack.ReasonMalformed, v, ptopByHeader(ptopFormType, body, ptopSum(ptopKeyText, body)), keys)

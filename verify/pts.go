@@ -39,7 +39,7 @@ type PTSKeyConfig struct {
 	// Tenant distinguishes accounts that share an endpoint: it becomes part of each
 	// event's identity. It may be empty.
 	Tenant string
-	// UserID, if set, must be the user_id of every message. Another one is
+	// UserID, if set, must be the user_id of every message. Any other user_id is
 	// [payack.ErrInvalid].
 	UserID string
 	// Safecode is the end of every signed text and the key of envelopes.

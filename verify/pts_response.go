@@ -42,7 +42,7 @@ var ptsResponse = knownOf([]string{"sign", "data", "code"}, "message")
 //
 // If the code is [PTSAccepted], the member data must be an object or an envelope,
 // and its signature must match. With any other code VerifyResponse reads Code and
-// Message only, which are not authenticated: take such an answer for a hint.
+// Message only, which are not authenticated: treat such an answer as a hint only.
 //
 // The transaction secret of the keys is ignored: PTS's document doesn't say that
 // responses carry its header. The other errors are those of [PTS.Verify]. With an
@@ -154,7 +154,7 @@ func (v *PTS) response(r *PTSResponse, message PTSMessage, fields []strict.Field
 		if names[i] == "pay_url" {
 			// A URL may contain &order_id= legitimately. The names are in a fixed
 			// order, so the text can be read in a second way only if the URL
-			// contains &pay_url= or the next name as &submit_amount=.
+			// contains &pay_url=, or &submit_amount= with the name that follows.
 			borders = []string{"pay_url", "submit_amount"}
 		}
 		if ambiguous(text, borders) {

@@ -588,9 +588,9 @@ func newPTSParty(t testing.TB) *ptsParty {
 	return p
 }
 
-// signed returns the template with another signature: over p.values, some of which
-// values replaces. In the body it replaces each old text by the new one that
-// follows it.
+// signed returns the template with a signature over p.values, of which values
+// replaces some. In the body it replaces each old text by the new one that follows
+// it.
 func (p *ptsParty) signed(t testing.TB, values map[string]string, oldnew ...string) string {
 	t.Helper()
 	all := maps.Clone(p.values)
@@ -802,8 +802,8 @@ func TestPTSNumbersBeyondPHPsDigits(t *testing.T) {
 	assert.Equal(t, payack.ReasonSignature, refusedPTS(t, ev, err).Reason)
 }
 
-// A receiver that is pinned to php accepts callbacks with a signature over PHP's text,
-// which may be equal to the literal, and no others.
+// A receiver that is pinned to php accepts only callbacks with a signature over
+// PHP's text. This text may be equal to the literal.
 func TestPTSPinnedToPHP(t *testing.T) {
 	p := newPTSParty(t)
 	v, err := verify.NewPTS(verify.PTSOptions{Numbers: []payack.Scheme{payack.SchemePHP}})

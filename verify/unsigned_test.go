@@ -194,7 +194,7 @@ func TestPayatomUnsignedRefusesNothing(t *testing.T) {
 				assert.Equal(t, payack.ReasonMalformed, e.Reason, "%s is %q, %s", name, value.literal, shape)
 				known := name
 				if shape == "webhook" && strings.HasSuffix(name, "amount") && name != "requested_amount" {
-					known = "unknown" // in a webhook
+					known = "unknown" // a webhook has no such member
 				}
 				assertNamesMember(t, e, value.what, known, shape)
 			}

@@ -132,8 +132,8 @@ func looksLikeJSON(body string) bool {
 }
 
 // room holds the fields of a message during its verification. An event keeps only
-// the texts of fields, so rooms are reused. A message with more fields than the
-// providers document has them on the heap.
+// the texts of fields, so rooms are reused. If a message has more fields than a
+// room can hold, its fields are on the heap.
 type room [20]strict.Field
 
 var rooms = sync.Pool{New: func() any { return new(room) }}
@@ -258,8 +258,8 @@ func (m *members) extra() map[string]payack.Text {
 const maxIntegerDigits = 40
 
 // plainInteger reports whether a JSON number has neither fraction nor exponent and
-// at most maxIntegerDigits digits. -0 is none: PHP reads it as 0, so one number
-// would have two texts.
+// at most maxIntegerDigits digits. -0 is not plain: PHP reads it as 0, so one
+// number would have two texts.
 func plainInteger(literal string) bool {
 	digits := strings.TrimPrefix(literal, "-")
 	return len(digits) <= maxIntegerDigits && !strings.ContainsAny(digits, ".eE") && literal != "-0"
@@ -275,8 +275,8 @@ func phpNumber(f *strict.Field) (text string, ok bool) {
 	return php.NumberText(f.Text)
 }
 
-// phpIntegers reports whether PHP reads these members without rounding. PHP turns an
-// integer beyond int64 into a float, whose text is another one.
+// phpIntegers reports whether PHP reads these members without rounding. PHP turns
+// an integer beyond int64 into a float, whose text differs.
 func phpIntegers(fields []strict.Field, names ...string) bool {
 	for _, name := range names {
 		if f := strict.Find(fields, name); f != nil && f.Kind == strict.Number {

@@ -31,7 +31,8 @@ type costly struct {
 	verify func() error
 }
 
-// fill repeats a piece, with a counter where it has a verb, up to a size.
+// fill repeats a piece up to a size. If the piece has a verb of package fmt, a
+// counter replaces the verb.
 func fill(size int, piece string) string {
 	var b strings.Builder
 	for i := 0; ; i++ {
@@ -292,9 +293,9 @@ func costlyBodies(t testing.TB, hashed *int) []costly {
 	return all
 }
 
-// Work is counted and not timed, so that the result is the same on every machine: the
-// bytes allocated (which must all be written), the bytes hashed, and how often PHP's
-// texts are made.
+// Work is counted and not timed, so that the result is the same on every machine.
+// Counted are allocations and their bytes (which must all be written), bytes
+// hashed, and bytes re-encoded as PHP does.
 func TestUnauthenticatedWork(t *testing.T) {
 	reencoded := 0
 	defer verify.CountReencoded(&reencoded)()
@@ -332,7 +333,7 @@ func TestUnauthenticatedWork(t *testing.T) {
 	t.Logf("of %d bodies %s allocates %d bytes, %s %d times, %s hashes %d bytes", seen, which[0], most[0], which[1], most[1], which[2], most[2])
 }
 
-// rsaVerification returns one verification of a signature of 2048 bits.
+// rsaVerification returns a function that verifies an RSA signature of 2048 bits.
 func rsaVerification(t testing.TB) func() {
 	f := loadPTS(t)
 	key := f.Keys["rsa2048"]

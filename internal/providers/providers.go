@@ -11,16 +11,17 @@
 //	reconcile/NAME.go    an account, if it can be asked
 //	payacktest/NAME.go   keys, builder, descriptor         descriptors in provider.go
 //	payacktest/gateway/NAME.go   a fake, if there is a client
-//	diagnose/NAME.go     what can be varied               registry in provider.go
+//	diagnose/NAME.go     the settings that can be varied   registry in provider.go
 //	cmd/payack/NAME.go   section of the configuration, descriptor   registry in provider.go
 //	internal/e2e/NAME.go   messages and answers for tests   registry in provider.go
-//	internal/e2e/lost/NAME.go    a merchant of it, if it can be asked   providers in lost.go
+//	internal/e2e/lost/NAME.go    a merchant for tests, if it can be asked   providers in lost.go
 //	internal/e2e/field/NAME.go   messages for cases         registry in provider.go
 //	testdata/vectors/NAME.json   vectors                   Counts in internal/vectors
 //
-// Then add its name to [All]. If it has its own kind of envelope, add a file to
-// package envelope; if its events need new rules, add their tags to internal/rules.
-// TestFourthProvider does all of this for an invented provider.
+// Then add the provider's name to [All]. If the provider has its own kind of
+// envelope, add a file to package envelope. If its events need new rules, add their
+// tags to internal/rules. TestFourthProvider does all of this for an invented
+// provider.
 package providers
 
 import (

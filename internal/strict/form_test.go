@@ -291,7 +291,7 @@ func TestKnowTwin(t *testing.T) {
 		t.Error("a known name is taken for a twin")
 	}
 
-	// Read from the wire, in every spelling.
+	// The names are read from a body, in every spelling.
 	for _, body := range []string{`{"\u017Ftatus":"2000"}`, `{"\u017ftatus":"2000"}`, `{"ſtatus":"2000"}`, `{"St\u0061tus":1}`, `{"ban\u212A_ref":1}`} {
 		fields, err := decode(t, body)
 		if found := twin(fields, known); err != nil || !found {

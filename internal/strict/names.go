@@ -16,7 +16,7 @@ const few = 32
 type names struct {
 	first int                 // the index of its first name in the scanner's array
 	likes uint64              // the bits of the names, from like
-	index map[string]struct{} // all names, after the array was full
+	index map[string]struct{} // all names, once the array is full
 }
 
 // name reads the next name of an object and its colon. With an error, name is

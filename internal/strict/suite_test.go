@@ -112,8 +112,8 @@ var mustAccept = [][2]string{
 	{"structure_whitespace_array", ` [] `},
 }
 
-// twiceNamed must be accepted by the suite and is refused here, because parsers
-// disagree on which of two values counts.
+// twiceNamed has texts that must be accepted according to the suite. They are
+// refused here, because parsers disagree on which of two values counts.
 var twiceNamed = [][2]string{
 	{"object_duplicated_key", `{"a":"b","a":"c"}`},
 	{"object_duplicated_key_and_value", `{"a":"b","a":"b"}`},

@@ -59,7 +59,7 @@ func TestJSONHostileWork(t *testing.T) {
 	}
 }
 
-// BenchmarkJSONHostile measures the worst cost of a byte.
+// BenchmarkJSONHostile measures the most expensive bodies, per byte.
 func BenchmarkJSONHostile(b *testing.B) {
 	dst := make([]strict.Field, 0, strict.MaxFields)
 	for _, c := range hostile() {
