@@ -29,9 +29,9 @@ func newPayatom(t testing.TB, secret string) *envelope.Payatom {
 	return e
 }
 
-// blobOf makes a post_hash with the standard library, as the provider's document says:
-// IV ‖ HMAC(ciphertext ‖ IV) ‖ ciphertext. The bytes are not padded and need not be
-// whole blocks.
+// blobOf makes a post_hash with the standard library, as the provider's document
+// says: IV ‖ HMAC(ciphertext ‖ IV) ‖ ciphertext. blobOf adds no padding, and padded
+// need not be whole blocks.
 func blobOf(t testing.TB, secret string, iv [aes.BlockSize]byte, padded []byte) []byte {
 	t.Helper()
 	key := sha256.Sum256([]byte(secret))

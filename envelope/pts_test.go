@@ -218,7 +218,7 @@ func TestPTSLengths(t *testing.T) {
 	plain, err := e.Open(nil)
 	requireRefused(t, plain, err)
 
-	// A whole block of padding opens to an empty text. Nothing at all does not
+	// A whole block of padding opens to an empty text. An empty envelope does not
 	// open.
 	plain, err = e.Open(e.Seal(nil))
 	require.NoError(t, err)

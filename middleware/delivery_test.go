@@ -153,7 +153,7 @@ func TestContextIsOfTheRequestAsItCame(t *testing.T) {
 	unasked := ptopHandler(t, middleware.Options{}, func(ctx context.Context, _ *payack.PtopEvent) error {
 		kept = ctx
 		d, _ := payack.DeliveryFrom(ctx)
-		d.Received = time.Time{} // callers may change it, and the deadline stays
+		d.Received = time.Time{} // a callback may change Received, but the deadline stays
 		return ctx.Err()
 	})
 	r = ptopRequest(t, "unasked")

@@ -242,7 +242,7 @@ func (v *Ptop) run(m Message, k *PtopKeys, t *trace) (*payack.PtopEvent, error) 
 		return nil, reject(payack.Ptop, payack.ReasonSignature, because("no signing key matches it under the configured schemes", cause))
 	}
 	if scheme == payack.SchemeFormRebuilt {
-		fields = posted // with the names that were signed
+		fields = posted // posted has the names that were signed
 	}
 	ev, err := v.event(fields)
 	if err != nil {

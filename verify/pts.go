@@ -47,7 +47,7 @@ type PTSKeyConfig struct {
 	// SafecodeEncoding is how the safecode becomes an AES key; empty is
 	// [envelope.PTSRaw].
 	SafecodeEncoding envelope.PTSEncoding
-	// PublicKeys are PTS's RSA keys of at least 1024 bits, each one PEM block
+	// PublicKeys are PTS's RSA keys of at least 1024 bits, each as one PEM block,
 	// PUBLIC KEY or RSA PUBLIC KEY. Give several while keys are rotated.
 	PublicKeys []string
 	// TransactionSecret, if set, makes [PTSTransactionHeader] required: callbacks

@@ -261,7 +261,7 @@ func FuzzPTSSignedTextIsInjective(f *testing.F) {
 	})
 }
 
-// For each contents and safecode only one envelope opens.
+// Of all envelopes with the same contents and safecode, only one opens.
 func FuzzPTSEnvelopeIsCanonical(f *testing.F) {
 	file := loadPTS(f)
 	e, err := envelope.NewPTS(payack.NewSecret(file.Keys["rsa2048"].Safecode), envelope.PTSRaw)

@@ -588,9 +588,9 @@ func newPTSParty(t testing.TB) *ptsParty {
 	return p
 }
 
-// signed returns the template with a signature over p.values, of which values
-// replaces some. In the body it replaces each old text by the new one that follows
-// it.
+// signed returns the template with a signature over p.values. Where values has a
+// member, its text is signed instead. In the body it replaces each old text by the
+// new one that follows it.
 func (p *ptsParty) signed(t testing.TB, values map[string]string, oldnew ...string) string {
 	t.Helper()
 	all := maps.Clone(p.values)
@@ -1440,8 +1440,8 @@ func raceDetectorOn() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// assertAllocations fails the test if a verification makes more than most
-// allocations.
+// assertAllocations fails the test if a verification allocates more often than the
+// bound.
 func assertAllocations(t *testing.T, most float64, verification func() error) {
 	t.Helper()
 	if raceDetectorOn() {

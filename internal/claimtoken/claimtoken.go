@@ -18,7 +18,7 @@ const (
 // Source makes tokens, counting from 1. It is not safe for concurrent use.
 type Source struct {
 	last  uint64
-	texts string // of the next tokens, joined
+	texts string // the texts of the next tokens, joined
 }
 
 // Next returns the next number and its text.

@@ -34,8 +34,8 @@ func Problem(text string) string {
 	return ""
 }
 
-// blank are characters that look like nothing or like white space, although they are
-// in none of the Unicode classes of invisible.
+// blank are characters that look like nothing or like white space, although they
+// are in none of the Unicode classes that invisible checks.
 const blank = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 
 // invisible reports whether a character can't be seen or looks like a blank. A blank

@@ -69,8 +69,9 @@ const complete = "Test.*(Are|Is)Complete|TestEventsAreKnown"
 // list is the file with providers.All.
 const list = "internal/providers/providers.go"
 
-// overlay writes the overlay file for the go command, with the provider's files and
-// its entries in all registries, or in the list of providers only.
+// overlay writes the overlay file for the go command. It contains the provider's
+// files and an entry in each registry. Without registered, the only entry is that
+// in the list of providers.
 func overlay(t *testing.T, root string, registered bool) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -88,7 +88,7 @@ var refusedPlaces = []string{
 // refusal is the error of the other decoder.
 type refusal struct {
 	at    int
-	early bool // the text ends in the middle
+	early bool // the text ends before its object does
 	err   error
 }
 

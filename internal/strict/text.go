@@ -10,7 +10,7 @@ import (
 // text reads the next string.
 func (s *scanner) text() (string, *Error) {
 	rest := s.src[s.at+1:]
-	if n := ordinary(rest); n < len(rest) && rest[n] == '"' { // nearly all strings
+	if n := ordinary(rest); n < len(rest) && rest[n] == '"' { // true for nearly all strings
 		s.at += n + len(`""`)
 		return rest[:n], nil
 	}
