@@ -16,8 +16,8 @@ var contracts = providers.Registry[*answers]{
 
 // AnswerOf returns the answer that a receiver gives a provider for a reason. The
 // empty reason stands for an accepted event or a duplicate. Payatom's answers are
-// in the newer spelling (HashMatched). The error is for a provider that payack does
-// not know.
+// in the newer spelling (HashMatched). For an unknown provider AnswerOf returns an
+// error.
 func AnswerOf(p payack.Provider, reason payack.Reason) (payack.Answer, error) {
 	contract, err := contracts.Of(p)
 	if err != nil {

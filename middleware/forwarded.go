@@ -101,7 +101,7 @@ func forwardedValue(s string) (value, rest string, ok bool) {
 			return "", "", false
 		}
 	}
-	return "", "", false // never closed
+	return "", "", false // the quoted string is not closed
 }
 
 // unescape removes the backslashes from the content of a quoted string.

@@ -111,7 +111,7 @@ func TestSecondHalfOnceOnly(t *testing.T) {
 	for _, line := range logged {
 		assert.NotContains(t, line, "status", "nobody is answered")
 	}
-	// Requests and workers know of each other's events.
+	// Requests and workers use the same claims.
 	assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "500", "Late Approved")).Body.String(), `"yes"`)
 	assert.Equal(t, payack.OutcomeDuplicate, d.last(t).Outcome)
 	assert.Contains(t, serve(d.h, payatomRequest(t, "ORD1", "300", "Approved")).Body.String(), `"HashMatched","acknowledge":"no"`)

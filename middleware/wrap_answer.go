@@ -8,9 +8,9 @@ import (
 	"github.com/payack/payack"
 )
 
-// trackingWriter records the status that a wrapped handler writes, and how its body
-// begins.
-// http.ResponseController reaches the other methods of the writer through Unwrap.
+// trackingWriter records the status that a wrapped handler writes, and the
+// beginning of the body. http.ResponseController reaches the other methods of the
+// writer through Unwrap.
 type trackingWriter struct {
 	http.ResponseWriter
 	behind *wrapped

@@ -428,7 +428,7 @@ func TestPayatomAmountsRewritten(t *testing.T) {
 		{literal: "500", scheme: payack.SchemeLiteral},
 		{literal: "500.00", scheme: payack.SchemePHP},
 		{literal: "500.0", scheme: payack.SchemePHP},
-		// The same number, and no plain decimal.
+		// The same number, but not written as a plain decimal.
 		{literal: "5e2", reason: payack.ReasonInvalid},
 		{literal: "500E0", reason: payack.ReasonInvalid},
 		{literal: "500.0000000000000000", reason: payack.ReasonInvalid},
@@ -577,7 +577,8 @@ func TestPayatomAmountGrammar(t *testing.T) {
 	}
 }
 
-// payatomHash returns a post_hash over any text. The signer would refuse some.
+// payatomHash returns a post_hash over any text. The signer would refuse some of
+// these texts.
 func payatomHash(t testing.TB, secret, text string) string {
 	t.Helper()
 	e, err := envelope.NewPayatom(payack.NewSecret(secret))

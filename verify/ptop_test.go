@@ -255,9 +255,9 @@ func TestPtopVectors(t *testing.T) {
 		}
 	}
 	assert.Equal(t, map[string]int{
-		"webhook must_accept": 113, "webhook must_reject": 137, "webhook policy_reject": 74, // 324
-		"payout_request must_accept": 18, "payout_request must_reject": 3, "payout_request policy_reject": 1, "payout_request record_reject": 2, // 24
-		"accepted": 111, "against rules": 2, "left to the gate": 6, "refused": 205, // 324
+		"webhook must_accept": 113, "webhook must_reject": 137, "webhook policy_reject": 74, // together 324
+		"payout_request must_accept": 18, "payout_request must_reject": 3, "payout_request policy_reject": 1, "payout_request record_reject": 2, // together 24
+		"accepted": 111, "against rules": 2, "left to the gate": 6, "refused": 205, // together 324
 	}, count)
 }
 
@@ -901,7 +901,8 @@ func TestSignPtopCallbackPlaces(t *testing.T) {
 	}
 	one := signPtop(t, payack.SchemeSpliced, verify.PtopMiddle, `{"a":1}`)
 	assert.Equal(t, `{"a":1,"signature":"`+ptopSum(ptopKeyText, `{"a":1}`)+`"}`, one.Body)
-	// A signature without other members has no comma, and there is no event.
+	// If the signature is the only member, there is no comma to cut out, and no
+	// event.
 	lone := verify.Message{ContentType: ptopJSONType, Body: `{"signature":"` + ptopSum(ptopKeyText, `{}`) + `"}`}
 	keys := newPtopKeys(t, ptopKeyText)
 	ptopRefused(t, payack.ReasonSignature, newPtop(t, verify.PtopOptions{Schemes: []payack.Scheme{payack.SchemeSpliced}}), lone, keys)
