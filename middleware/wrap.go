@@ -119,8 +119,8 @@ type wrappedKey struct{}
 //
 // Fail returns true when the report took effect. It returns false in three cases:
 //   - ctx does not come from a handler behind Wrap. Nothing happens.
-//   - The handler has returned. The event keeps the outcome it has, and an error is
-//     logged.
+//   - The handler has returned. The event keeps the outcome it has. If err is not
+//     nil, it is logged.
 //   - The handler has written a 2xx, and err is not nil. The event is not marked as
 //     done, but the provider was told that all is well and won't send it again. The
 //     error is logged.

@@ -167,8 +167,8 @@ func decode(dst []strict.Field, body Body, text string, known []string) ([]stric
 	return strict.JSON(dst, text, known...)
 }
 
-// members reads the known members of a message as their types. err is the first
-// mistake: a member of another type, or a required one that is missing.
+// members reads the known members of a message, each with its type. err is the
+// first mistake: a member of another type, or a required one that is missing.
 type members struct {
 	fields []strict.Field
 	err    error
