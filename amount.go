@@ -14,9 +14,9 @@ import (
 // a float.
 //
 // The value is that of the text that the provider signed. Usually this is the text
-// that was sent. Some senders sign another spelling of the number (100.5 for
-// 100.50), which [Amount.SignedText] returns; the text that was sent is then not
-// authenticated.
+// that was sent. Some senders send one spelling of the number and sign another:
+// they send 100.50 and sign 100.5. [Amount.SignedText] returns the signed spelling.
+// The text that was sent is then authenticated only if it has the same value.
 //
 // The zero Amount is an absent member. Amounts are safe for concurrent use. Compare
 // them with [Amount.Equal]: == compares texts.
@@ -60,7 +60,8 @@ func (a Amount) SignedText() string {
 }
 
 // Literal returns the text as sent. It is empty when the amount was absent, null or
-// empty. If its value differs from that of SignedText, it is not authenticated.
+// empty. The literal is not authenticated if its value differs from that of
+// SignedText.
 func (a Amount) Literal() string { return a.text.s }
 
 // String returns the text as sent if it has the same value as the signed text, and
@@ -72,8 +73,8 @@ func (a Amount) String() string {
 	return a.signed
 }
 
-// Text returns the same text as String. A [Text] distinguishes absent, null and
-// empty.
+// Text returns the result of String as a [Text], which distinguishes absent, null
+// and empty.
 func (a Amount) Text() Text {
 	t := a.text
 	t.s = a.String()
@@ -103,8 +104,8 @@ func (a Amount) positive() bool {
 }
 
 // byValue returns the same text for all amounts with the same value, and different
-// texts for different values. An amount that is not a number counts by its signed
-// text.
+// texts for different values. For an amount that is not a number, the result
+// depends on the signed text alone.
 func (a Amount) byValue() string { return canonical(a.SignedText()) }
 
 // ErrNotANumber means that an amount has no text, or that its signed text is not
@@ -224,10 +225,10 @@ func skipDigits(s string, i int) int {
 }
 
 // canonical returns one spelling for each value: digits without an exponent,
-// without redundant zeros, and without a sign before zero. It returns a text that
-// is not a valid amount unchanged, unless that is longer than a valid one may be.
-// Then it adds a mark, because 1e40 written out has 41 digits and must not equal a
-// text of 41 digits.
+// without redundant zeros, and without a sign before zero. A text that is not a
+// valid amount stays unchanged, unless it has more than maxAmountLen characters.
+// Then it gets a mark: the valid amount 1e40 becomes 41 digits, and must not equal
+// an invalid text of the same 41 digits.
 func canonical(s string) string {
 	if whole := skipDigits(s, 0); whole > 0 && len(s) <= maxAmountLen && (s[0] != '0' || whole == 1) { // the usual case
 		switch {
@@ -268,8 +269,8 @@ func trimFraction(s string) string {
 	return s[:end]
 }
 
-// shift moves the decimal point of a number to the right by so many digits, or to
-// the left if by is negative.
+// shift moves the decimal point of a number by that many places: to the right, or
+// to the left if by is negative.
 func shift(s string, by int) string {
 	sign := ""
 	if s[0] == '-' {

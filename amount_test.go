@@ -78,7 +78,7 @@ func TestAmountDecimalIsExact(t *testing.T) {
 		{"0.1", "0.1"},
 		{"1.0E-5", "0.00001"},
 		{"-0", "0"},
-		{"9007199254740993", "9007199254740993"}, // a float64 makes …992 of it
+		{"9007199254740993", "9007199254740993"}, // a float64 rounds it to …992
 		{"0.30000000000000004", "0.30000000000000004"},
 		{"1e40", "1" + strings.Repeat("0", 40)},
 		{"123456789012345678901234567890.123456789", "123456789012345678901234567890.123456789"},
@@ -364,7 +364,7 @@ func TestAmountsByValue(t *testing.T) {
 		{"100.5", []string{"100.5", "100.50", "1005e-1", "1.005E2"}},
 		{"0.00001", []string{"0.00001", "1.0E-5", "1e-5", "0.000010"}},
 		{"9007199254740992", []string{"9007199254740992", "9007199254740992.0"}},
-		{"9007199254740993", []string{"9007199254740993", "9.007199254740993e15"}}, // a float64 makes …992 of it
+		{"9007199254740993", []string{"9007199254740993", "9.007199254740993e15"}}, // a float64 rounds it to …992
 		{"0.1", []string{"0.1", "1e-1", "0.10"}},
 		{"0.10000000000000001", []string{"0.10000000000000001"}},
 		{"1" + zeros(39), []string{"1" + zeros(39), "1e39", "10e38", "0.1e40"}},
@@ -400,7 +400,8 @@ func TestAmountsByValue(t *testing.T) {
 		seen[group.value] = group.spellings[0]
 	}
 
-	// A text that is not a number equals only itself, even if it resembles one.
+	// A text that is not a number shares its key with no other text, even if it
+	// resembles a number.
 	for _, c := range amountGrammar {
 		if c.valid {
 			continue
@@ -414,7 +415,8 @@ func TestAmountsByValue(t *testing.T) {
 		}
 		seen[got] = c.text
 	}
-	// Both have the same value, but only the first is short enough for an amount.
+	// Both texts of a pair have the same value, but only the first is short enough
+	// for an amount.
 	for _, long := range [][2]string{{"1e40", "1" + zeros(40)}, {"1e-40", "0." + zeros(39) + "1"}, {"63", "63." + zeros(38)}, {"0", "0." + zeros(39)}} {
 		if a, b := byValue(t, amount(long[0])), byValue(t, amount(long[1])); a == b || amount(long[0]).Equal(amount(long[1])) {
 			t.Errorf("%q and the text %q, which is too long, are both %q", long[0], long[1], a)
@@ -492,8 +494,8 @@ func FuzzAmountsByValue(f *testing.F) {
 	})
 }
 
-// spell writes a number with the point so many digits from the right, and with an
-// exponent. The result need not be a valid amount.
+// spell writes a number with an exponent. point sets how many digits follow the
+// decimal point. The result need not be a valid amount.
 func spell(digits int64, point, exponent int8) string {
 	s := strings.TrimPrefix(strconv.FormatInt(digits, 10), "-")
 	if n := int(uint8(point)) % 24; n > 0 {

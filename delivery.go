@@ -25,32 +25,35 @@ type Delivery struct {
 	Provider Provider
 	// Source says how payack learned of the event. It is empty for a callback.
 	Source Source
-	// Received is when the request reached payack, or when the provider answered.
+	// Received is when the request reached payack. With SourceQuery it is when the
+	// provider answered.
 	Received time.Time
 	// Client is the address that the callback came from: the peer's, or the one
-	// that trusted proxies name. It is the invalid netip.Addr when that is unknown.
+	// that trusted proxies name. It is the zero netip.Addr if the address is
+	// unknown.
 	Client netip.Addr
 	Method string
 	// Path is the URL's path, without the query.
 	Path string
 	// Header holds the request's headers. Don't change them.
 	Header http.Header
-	// Body holds the exact bytes that were received. It is empty before they are
+	// Body holds the exact bytes that were received. It is empty before the body is
 	// read.
 	Body string
-	// Event is the verified event, nil before verification. A delivery that has one
-	// may still be rejected, for the reasons in [Reason.AfterVerified].
+	// Event is the verified event, nil before verification. A delivery with an
+	// event may still be rejected, for the reasons in [Reason.AfterVerified].
 	Event Event
 	// Invalid says which rule the event breaks, the provider's or the merchant's
 	// own. It is empty for a valid event. An invalid event never reaches the
 	// merchant's function.
 	Invalid string
 	// OwnRule reports that Invalid names one of the merchant's own rules. Another
-	// delivery of the event, or the same one under changed rules, may be valid.
+	// delivery of the event may be valid. So may this one after the rule has
+	// changed.
 	OwnRule bool
-	// Attempt counts the attempts to process an event that an inbox keeps, the
-	// present one included; the first is 1. It is 0 when the event is processed in
-	// the request.
+	// Attempt is the number of the current attempt to process an event that an
+	// inbox keeps; the first is 1. It is 0 when the event is processed in the
+	// request.
 	Attempt int
 }
 
@@ -63,14 +66,14 @@ type deliveryKey struct{}
 //
 //	ctx := payack.WithDelivery(t.Context(), &payack.Delivery{Provider: payack.PTS, Event: ev})
 //
-// d is kept as it is, not copied, so don't change it while ctx is in use. With a
-// nil d, DeliveryFrom and EventFrom return false. WithDelivery verifies nothing.
+// d is not copied, so don't change it while ctx is in use. With a nil d,
+// DeliveryFrom and EventFrom return false. WithDelivery verifies nothing.
 func WithDelivery(ctx context.Context, d *Delivery) context.Context {
 	return context.WithValue(ctx, deliveryKey{}, d)
 }
 
 // DeliveryFrom returns the delivery that ctx carries, and whether there is one.
-// Handlers and functions behind payack find the delivery that they are called for.
+// Handlers and functions that payack calls get the delivery that the call is about.
 func DeliveryFrom(ctx context.Context) (*Delivery, bool) {
 	d, _ := ctx.Value(deliveryKey{}).(*Delivery)
 	return d, d != nil

@@ -25,8 +25,8 @@ type encodedEvent struct {
 	Scheme    Scheme   `json:"scheme"`
 	Key       int      `json:"key"`
 	Signature string   `json:"signature"`
-	// Amounts holds both texts of each amount whose signed text is not the literal,
-	// by the name of its field.
+	// Amounts holds both texts of each amount whose signed text is not the literal.
+	// The key is the name of the amount's field.
 	Amounts map[string]encodedAmount `json:"amounts,omitempty"`
 	Event   json.RawMessage          `json:"event"`
 }
@@ -47,12 +47,12 @@ var kinds = map[Provider]reflect.Type{
 // [DecodeEvent] returns an event with the same ID, fingerprint and contents, but
 // without Findings: ask the provider and your records again.
 //
-// Store the result as bytes. It holds the received signature. It may also hold
-// U+0000 as an escape, which text and JSON columns of some databases refuse.
+// Store the result as bytes. It holds the received signature. It may also hold the
+// escape of U+0000, which text and JSON columns of some databases refuse.
 //
 // EncodeEvent returns an error for a nil event, for a type that does not belong to
 // this package, and for contents that JSON can't hold, such as text that is not
-// UTF-8. A verified event never causes one.
+// UTF-8. A verified event never causes an error.
 func EncodeEvent(ev Event) ([]byte, error) {
 	v := reflect.ValueOf(ev)
 	if !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
@@ -85,8 +85,8 @@ func isKind(t reflect.Type) bool {
 	return false
 }
 
-// encodable returns an error if v would be decoded as something else. top says that
-// v is the event itself, whose amounts keep their signed texts.
+// encodable returns an error if v would change by encoding and decoding. top says
+// that v is the event itself: the signed texts of its amounts are encoded, too.
 func encodable(v reflect.Value, top bool) error {
 	switch v.Kind() {
 	case reflect.String:
@@ -140,8 +140,8 @@ func signedApart(event reflect.Value) map[string]encodedAmount {
 // error that matches [ErrMalformed]; the encoding of a newer version of this module
 // matches [ErrNewer] as well.
 //
-// It verifies nothing. Decode only what you have stored yourself: anybody who can
-// write the bytes can make any event.
+// DecodeEvent verifies nothing. Decode only what you have stored yourself: anybody
+// who can write the bytes can make any event.
 func DecodeEvent(encoded []byte) (Event, error) {
 	fail := func(what string) (Event, error) {
 		return nil, fmt.Errorf("payack: DecodeEvent: %s: %w", what, ErrMalformed)

@@ -13,7 +13,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// everything returns events that together have each member, each state of a text,
+// everything returns events that together cover each member, each state of a text,
 // and each kind of signed amount.
 func everything() []payack.Event {
 	odd := "<script>&amp;</script>\u2028\u2029\x00\x1f\x7f\u0080\u00a0\ufeff\ufffd\U0001f4b6\"\\/\u0000é"
@@ -303,9 +303,9 @@ func TestDecodeEventOfManyMembers(t *testing.T) {
 }
 
 // DecodeEvent accepts more than EncodeEvent writes: encoding/json ignores the case
-// of names, and unknown names. That opens no hole, because decoding verifies
-// nothing anyway. Anybody who can write the bytes can make any event, so keep encoded
-// events where only the receiver writes.
+// of names, and unknown names. This is no weakness, because decoding verifies
+// nothing anyway. Anybody who can write the bytes can make any event, so keep
+// encoded events where only the receiver writes.
 func TestDecodeEventVerifiesNothing(t *testing.T) {
 	want := &payack.PTSEvent{UserID: "1", OrderID: "2", TransactionID: "3", Status: payack.PTSSuccess, AcceptAmount: amount("1000000")}
 	for _, made := range []string{

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Kinds of refusal, for errors.Is. An [Error] matches the one of its Reason. It
-// matches none of them for a failure on the merchant's side, such as a callback
-// that returned an error or a store that is down.
+// Kinds of refusal, for errors.Is. An [Error] matches the kind of its Reason. An
+// Error for a failure on the merchant's side, such as a callback that returned an
+// error or a store that is down, matches none of these kinds.
 var (
 	// ErrSignature: the signature verifies with none of the keys and schemes.
 	ErrSignature = errors.New("payack: signature does not verify")
@@ -19,26 +19,27 @@ var (
 	// ErrInvalid: the event verifies, but breaks a rule of the provider or of
 	// Options.Validate.
 	ErrInvalid = errors.New("payack: verified but invalid")
-	// ErrTooLarge: the body is over the limit. An [Error] that matches it matches
-	// ErrRefused, too.
+	// ErrTooLarge: the body is over the limit. An [Error] that matches ErrTooLarge
+	// also matches ErrRefused.
 	ErrTooLarge = errors.New("payack: body over the limit")
-	// ErrRefused: the request was refused at the gate, by its method, headers,
-	// size, address or rate.
+	// ErrRefused: the request was refused at the gate, because of its method,
+	// headers, size, address or rate.
 	ErrRefused = errors.New("payack: refused at the gate")
 	// ErrUnknownTenant: there are no keys for the tenant that the request names. A
-	// KeyFunc returns it; the provider gets the answer for a wrong signature.
+	// KeyFunc returns ErrUnknownTenant; the provider gets the answer for a wrong
+	// signature.
 	ErrUnknownTenant = errors.New("payack: no keys for this tenant")
 	// ErrSpliced: the signature belongs to another event that came before.
 	ErrSpliced = errors.New("payack: signature was seen with another message")
 	// ErrUndecided comes together with [ErrSpliced] when only the merchant's
-	// function can find out which of the two events is genuine. The earlier one may
-	// be the forgery, so an inbox tries the event again for a while.
+	// function can find out which of the two events is genuine. The earlier event
+	// may be the forged one, so an inbox retries the later event for a while.
 	ErrUndecided = errors.New("payack: the other message may be the forged one")
 	// ErrUnexpected: the merchant knows no such order, or expects another amount. A
 	// callback may return it to reject an event.
 	ErrUnexpected = errors.New("payack: not what the merchant expects")
 	// ErrUnconfirmed: the provider was asked, and its answer contradicts the event.
-	// A Confirm hook returns it only when that answer is final.
+	// A Confirm hook returns ErrUnconfirmed only when the answer is final.
 	ErrUnconfirmed = errors.New("payack: the provider does not confirm it")
 	// ErrConflict: an event with the same ID but another fingerprint came before.
 	ErrConflict = errors.New("payack: same event with other amounts")
@@ -50,7 +51,7 @@ var (
 // can label a metric.
 type Reason string
 
-// The reasons. An accepted delivery and a duplicate have the empty one.
+// The reasons. An accepted delivery and a duplicate have the empty reason.
 const (
 	// Refused at the gate.
 	ReasonMethod          Reason = "method"
@@ -60,7 +61,7 @@ const (
 	ReasonAddress         Reason = "address"
 	ReasonRate            Reason = "rate"
 
-	// Rejected: sending it again will not help.
+	// Rejected: sending the callback again will not help.
 	ReasonEnvelope      Reason = "envelope"
 	ReasonMalformed     Reason = "malformed"
 	ReasonSignature     Reason = "signature"
@@ -71,7 +72,7 @@ const (
 	ReasonUnconfirmed   Reason = "unconfirmed"
 	ReasonConflict      Reason = "conflict"
 
-	// Failed: the provider is asked to send it again.
+	// Failed: the provider is asked to send the callback again.
 	ReasonCallback     Reason = "callback"
 	ReasonPanic        Reason = "panic"
 	ReasonDeadline     Reason = "deadline"
@@ -91,13 +92,13 @@ type Outcome string
 // The outcomes.
 const (
 	// OutcomeAccepted: the event verified, and the merchant's function returned
-	// nil. With an inbox, the event was kept.
+	// nil. With an inbox, it means that the event was kept.
 	OutcomeAccepted Outcome = "accepted"
 	// OutcomeDuplicate: the event was accepted before. It is answered as a success,
-	// and nothing is called.
+	// without a call of the merchant's function.
 	OutcomeDuplicate Outcome = "duplicate"
 	// OutcomeFailed: the event was not processed, and the provider is asked to send
-	// it again.
+	// the callback again.
 	OutcomeFailed Outcome = "failed"
 	// OutcomeRejected: the callback is not authentic, or its event is not
 	// acceptable. Sending it again will not help.
@@ -106,10 +107,10 @@ const (
 	OutcomeRefused Outcome = "refused"
 )
 
-// AfterVerified reports whether a delivery that is rejected for this reason was
-// verified before. Its sender then knows a key or has a signed message, so the
-// answer may reveal that the signature matched. It is false for reasons that don't
-// reject.
+// AfterVerified reports whether the signature of a delivery that is rejected for
+// this reason has matched. The sender of such a delivery knows a key or has a
+// signed message, so the answer may reveal that the signature matched.
+// AfterVerified is false for reasons that don't reject.
 func (r Reason) AfterVerified() bool {
 	switch r {
 	case ReasonInvalid, ReasonSpliced, ReasonUnexpected, ReasonUnconfirmed, ReasonConflict:
@@ -180,8 +181,8 @@ const (
 )
 
 // Error says why a delivery was not accepted. errors.Is matches it with the
-// sentinel of its Reason, and with whatever Err matches. Apart from Err, which
-// comes from the merchant's side, it never holds a secret, an expected signature, a
+// sentinel of its Reason, and with whatever Err matches. Err comes from the
+// merchant's side. The other members never hold a secret, an expected signature, a
 // header or a part of the body.
 type Error struct {
 	Provider Provider
@@ -189,8 +190,8 @@ type Error struct {
 	Reason   Reason
 	// EventID is the event's ID. It is empty if the delivery did not verify.
 	EventID string
-	// Detail explains the reason, and names the fix if there is one. It holds
-	// nothing that was sent, but may hold an offset into it.
+	// Detail explains the reason, and names the fix if there is one. It holds no
+	// part of the body, but may hold an offset into the body.
 	Detail string
 	// Err is the error of the merchant's side (callback, store, KeyFunc, Expect,
 	// Confirm), or nil.

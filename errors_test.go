@@ -126,8 +126,9 @@ func TestReasonOutcomeAndSentinel(t *testing.T) {
 	}
 }
 
-// The answer to a rejection depends on whether the signature had matched. For these
-// reasons it had; all others must get the answer for a wrong signature.
+// The answer to a rejection depends on whether the signature has matched. It has
+// matched for the reasons in after. Every other rejection must get the answer for a
+// wrong signature.
 func TestRejectedAfterItVerified(t *testing.T) {
 	after := []payack.Reason{"invalid", "spliced", "unexpected", "unconfirmed", "conflict"}
 	before := []payack.Reason{"signature", "envelope", "malformed", "unknown_tenant"}
@@ -135,7 +136,8 @@ func TestRejectedAfterItVerified(t *testing.T) {
 		if got, want := r.reason.AfterVerified(), slices.Contains(after, r.reason); got != want {
 			t.Errorf("%s.AfterVerified() = %v, want %v", r.reason, got, want)
 		}
-		// Every rejection, and nothing else, is either before or after verification.
+		// Every reason that rejects is in exactly one of the two lists. Any other
+		// reason is in neither.
 		rows := 0
 		if slices.Contains(after, r.reason) {
 			rows++

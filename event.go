@@ -21,7 +21,7 @@ const (
 // Configurations can pin one or several.
 type Scheme string
 
-// Schemes of Ptop: where the signature is, and over which text.
+// Schemes of Ptop: where the signature is, and which text it covers.
 const (
 	// SchemeHeader: the signature is in a header and covers the whole raw body.
 	SchemeHeader Scheme = "header"
@@ -39,11 +39,12 @@ const (
 	// SchemeFormRebuilt: the signature covers PHP's http_build_query of all other
 	// pairs.
 	SchemeFormRebuilt Scheme = "form-rebuilt"
-	// SchemeCustom: the merchant's own reading decides what it covers.
+	// SchemeCustom: the merchant's own code decides what the signature covers.
 	SchemeCustom Scheme = "custom"
-	// SchemeQuery: nothing is signed. The event comes from Ptop's payment-check,
-	// whose answer is authenticated by TLS only, and from the merchant's own record
-	// of the order. No callback verifies under it, and no configuration can pin it.
+	// SchemeQuery: nothing is signed. The event is made from the answer of Ptop's
+	// payment-check and from the merchant's own record of the order. Only TLS
+	// authenticates the answer. No callback verifies under this scheme, and no
+	// configuration can pin it.
 	SchemeQuery Scheme = "query"
 )
 
@@ -58,37 +59,37 @@ const (
 // Event is the interface of all providers' events. Other packages can implement it
 // only by embedding one of them, so methods may be added.
 //
-// Package verify makes events. After that they don't change, except that the
-// receiver sets the findings ([Event.Found]) before it calls the merchant's
-// function.
+// Package verify makes events. Only the receiver changes an event afterwards: it
+// sets the findings ([Event.Found]) before it calls the merchant's function.
 type Event interface {
 	// Provider returns the provider that sent the event.
 	Provider() Provider
 	// ID identifies the event, not the delivery: a redelivery has the same ID, and
 	// the next status of the same payment has another one. It consists of the
-	// provider, a version, the tenant and signed members, with amounts by value.
+	// provider, a version, the tenant and signed members. Amounts in it count by
+	// value: 100.50 and 100.5 give the same ID.
 	//
-	// It is safe as a key: valid UTF-8 without control characters, at most 512
+	// The ID is safe as a key: valid UTF-8 without control characters, at most 512
 	// bytes.
 	//
 	// If you store an event as JSON, store its ID as well. The JSON form omits how
 	// the event was verified, and with it the tenant. [EncodeEvent] keeps
 	// everything.
 	ID() string
-	// Fingerprint returns what must be equal whenever the ID is: the signed amounts
-	// by value and the currencies, or the order if no amount is signed. The same ID
-	// with another fingerprint is a conflict. Unlike the ID it has no bounded
-	// length and may hold any character; store a digest of it where space is
-	// limited.
+	// Fingerprint returns the part of an event that must not change while its ID
+	// stays the same: the signed amounts, by value, and the signed currencies, or
+	// the order if no amount is signed. Two events with the same ID and different
+	// fingerprints are a conflict. Unlike the ID, the fingerprint may have any
+	// length and any character; store a digest of it where space is limited.
 	Fingerprint() string
 	// Order returns the merchant's order number, as signed.
 	Order() string
-	// Payment identifies the payment that the event is about, within its tenant.
-	// All events of one payment have the same. It is as safe a key as ID.
+	// Payment identifies the payment that the event is about, within its tenant. It
+	// is the same for all events of one payment, and as safe a key as ID.
 	Payment() string
 	// Paid reports whether the event says that the merchant was paid. A refund and
-	// an unknown status are not paid. For exceptions see the event's own method: a
-	// PTS withdrawal that succeeded is paid, too.
+	// an unknown status are not paid. See the method of each event type for
+	// exceptions: a PTS withdrawal that succeeded is paid, too.
 	Paid() bool
 	// Final reports whether the status does not change any more. An unknown status
 	// is not final.
@@ -110,7 +111,7 @@ type Event interface {
 // Verification says how an event was verified. The event's JSON form omits it.
 type Verification struct {
 	// Tenant is the tenant of the keys that verified the event. It is empty for
-	// static keys without one.
+	// static keys without a tenant.
 	Tenant string
 	// Scheme is the reading of the provider's documents under which the signature
 	// matched.
@@ -133,9 +134,9 @@ func (v *Verification) restore(from Verification) { *v = from }
 type Findings struct {
 	// Confirmed is the provider's answer to a query, nil if it was not asked.
 	Confirmed *Confirmation
-	// Expected is what the merchant's records say of the order. Found is false when
-	// they were not asked. An event whose order is unknown is rejected, so no
-	// callback sees it.
+	// Expected is what the merchant's records say of the order. Expected.Found is
+	// false if the records were not asked. No callback sees an event whose order is
+	// unknown, because such an event is rejected.
 	Expected Expectation
 }
 
@@ -148,12 +149,12 @@ func (f Findings) Found() Findings { return f }
 type Summary struct {
 	// Status is the provider's own word or number for the state.
 	Status string
-	// Amount is the sum that the event is about: the signed one, or the one that
-	// the provider confirmed if no amount is signed. Currency may be absent.
+	// Amount is the sum that the event is about: the signed amount. If no amount is
+	// signed, it is the amount that the provider confirmed. Currency may be absent.
 	Amount   Amount
 	Currency Text
-	// Transaction is the provider's identifier of the payment. Payatom's, ref_code,
-	// is not signed.
+	// Transaction is the provider's identifier of the payment. Payatom's
+	// identifier, ref_code, is not signed.
 	Transaction string
 	// Reference is the identifier that the payer's bank gave the payment. It is not
 	// signed.
@@ -180,13 +181,13 @@ type Expectation struct {
 	// Amount is the amount that the order is for.
 	Amount Amount
 	// RefCode is the ref_code that Payatom returned when the payment was created,
-	// empty if it was not kept. Ask the gateway by it, because the webhook's own
-	// ref_code is not signed and can be replaced.
+	// empty if it was not kept. Use this ref_code to ask the gateway: the webhook's
+	// own ref_code is not signed and can be replaced.
 	RefCode string
 }
 
-// AnyAmount returns true. As PayatomConfig.Match it accepts every received amount,
-// for merchants who allow part payments. Compare ev.ReceivedAmount with
+// AnyAmount returns true. Set as PayatomConfig.Match, it accepts every received
+// amount, for merchants who allow part payments. Compare ev.ReceivedAmount with
 // ev.Expected.Amount before you deliver goods.
 //
 // It is allowed only together with Confirm: the hash of a webhook does not show
@@ -198,15 +199,15 @@ func AnyAmount(expected, received Amount) bool { return true }
 // store.
 const maxID = 512
 
-// idVersion is part of every identity. Databases keep identities, so change it
-// whenever the rules for making them change. Otherwise events that were settled
-// under the old rules could be settled again unnoticed.
+// idVersion is part of every identity. Databases keep identities. If the rules for
+// making identities change, change idVersion, too: a settled event then has another
+// identity and could be settled again, and the version makes that visible.
 const idVersion = "v1"
 
 // joinID joins parts so that different parts never give the same text. In each part
 // it percent-encodes the separator, the escape character and control characters
-// (C0, DEL and C1), and in a part that is not UTF-8 every byte above ASCII. A
-// result longer than maxID is replaced by its digest.
+// (C0, DEL and C1). In a part that is not UTF-8 it percent-encodes every byte above
+// ASCII, too. A result longer than maxID is replaced by its digest.
 func joinID(p Provider, parts ...string) string {
 	var short [128]byte // usually long enough, so that only the string is allocated
 	b := append(append(append(short[:0], p...), ':'), idVersion...)
@@ -220,7 +221,8 @@ func joinID(p Provider, parts ...string) string {
 	}
 	if len(b) > maxID {
 		sum := sha256.Sum256(b)
-		// A single part, so it can't equal the identity of another event.
+		// The digest is the only part. Every other identity has at least two parts,
+		// so none equals this one.
 		b = append(append(append(append(b[:0], p...), ':'), idVersion...), ":sha256-"...)
 		b = hex.AppendEncode(b, sum[:])
 	}

@@ -170,8 +170,8 @@ func TestPtopIsPaidOnlyWhenConfirmed(t *testing.T) {
 	}
 }
 
-// VerifiedBy returns a copy, so nobody who gets an event as an interface can change
-// how it was verified.
+// VerifiedBy returns a copy. So code that has an event as an interface can't change
+// how the event was verified.
 func TestVerificationIsACopy(t *testing.T) {
 	for _, ev := range fullEvents() {
 		before := ev.ID()
@@ -330,7 +330,7 @@ func TestIDsEscape(t *testing.T) {
 		"é\x80":                    "%C3%A9%80", // not UTF-8, so every byte above ASCII is escaped
 		"\u0080\xff":               "%C2%80%FF",
 		"\xed\xa0\x80":             "%ED%A0%80", // a surrogate
-		"\xc1\xba":                 "%C1%BA",    // a colon, overlong
+		"\xc1\xba":                 "%C1%BA",    // an overlong encoding of z
 		"\xf4\x90\x80\x80":         "%F4%90%80%80",
 		"%3A":                      "%253A",
 		"a b/\\\"'<>&":             "a b/\\\"'<>&",
@@ -363,7 +363,8 @@ func TestIDsAreBounded(t *testing.T) {
 			t.Errorf("%d bytes: %q, want %q", len(transaction), id, want)
 		}
 	}
-	// No transaction_id gives an identity that equals the digest of another.
+	// No transaction_id gives an identity that equals the digest of another
+	// identity.
 	long := of(strings.Repeat("x", room+1))
 	if forged := of(strings.TrimPrefix(long, "ptop:v1:")); forged == long {
 		t.Errorf("%q is two events", forged)
@@ -384,8 +385,8 @@ func TestIDsAreBounded(t *testing.T) {
 	}
 }
 
-// Unsigned members, which a relay can change, must not change the identity. Neither
-// must members that only describe the delivery.
+// A relay can change unsigned members, so they must not change the identity.
+// Members that only describe the delivery must not change it either.
 func TestIDsAreMadeOfSignedTextOnly(t *testing.T) {
 	same := func(name string, a, b payack.Event) {
 		t.Helper()
@@ -531,7 +532,7 @@ func TestIDsAndFingerprintsDistinguishEvents(t *testing.T) {
 		check(base[c.ev.Provider()], c)
 	}
 
-	// Before the status is final, another amount makes another event.
+	// An event whose status is not final is another event if its amounts differ.
 	for _, status := range []payack.PTSStatus{payack.PTSWaiting, payack.PTSProcessing, payack.PTSExpired, "6000", "success"} {
 		with := func(f func(*payack.PTSEvent)) payack.Event {
 			return pts(func(e *payack.PTSEvent) { e.Status = status; f(e) })
@@ -564,9 +565,8 @@ func TestIDsAndFingerprintsDistinguishEvents(t *testing.T) {
 	}
 }
 
-// meaning is what an event's keys are made of, in the order of their parts, as
-// the table of identities has it. Each part is written so that parts are equal
-// only when they mean the same.
+// meaning lists the parts of each key of an event, in their order. Equal parts are
+// written in the same way: an amount is written by its value.
 type meaning struct{ id, fingerprint, payment []string }
 
 // members are the texts that a fuzzer chooses.
@@ -605,8 +605,8 @@ func (m members) events() map[payack.Event]meaning {
 	}
 }
 
-// valueOf spells an amount's value independently of the package. A text that is not
-// a number stands for itself.
+// valueOf spells an amount's value independently of the package. For a text that is
+// not a number it returns the text, marked if it is too long for an amount.
 func valueOf(s string) string {
 	if value, valid := referenceValue(s); valid {
 		return strings.TrimSuffix(strings.TrimRight(value.FloatString(80), "0"), ".")
@@ -649,8 +649,8 @@ func escapeRune(r rune) string {
 	return string(r)
 }
 
-// partsOf splits a key into its parts. Since that is possible, no two lists of
-// parts share a key.
+// partsOf splits a key into its parts. Only if this gives the parts back can no two
+// lists of parts share a key.
 func partsOf(key string) ([]string, error) {
 	parts := strings.Split(key, ":")
 	for i, p := range parts {
@@ -822,7 +822,8 @@ func TestEventsJSON(t *testing.T) {
 }
 
 // requireSameMembers compares the members that an event's JSON form carries, with
-// their states. It ignores how they were verified and their signed texts.
+// their states. It ignores how the events were verified, and the signed texts of
+// amounts.
 func requireSameMembers(t *testing.T, want, got payack.Event) {
 	t.Helper()
 	switch ev := want.(type) {
@@ -876,7 +877,8 @@ func TestEventsFromJSONRefuseOtherTypes(t *testing.T) {
 	}
 }
 
-// fuzzText makes a member of a fuzzed string and two bits that choose its state.
+// fuzzText makes a member from a fuzzed string. Two bits of state choose whether
+// the member is absent, null, empty or s.
 func fuzzText(s string, state *uint64) payack.Text {
 	two := *state & 3
 	*state >>= 2
@@ -1130,13 +1132,12 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// amountCases are texts in the place of an amount. positive marks numbers above
-// zero.
+// amountCases are values of an amount's member. positive marks numbers above zero.
 var amountCases = []struct {
 	amount          payack.Amount
 	empty, positive bool
 	number          bool
-	payatom         bool // the literal keeps Payatom's narrower grammar
+	payatom         bool // the literal is in Payatom's narrower grammar
 }{
 	{payack.Amount{}, true, false, false, false},
 	{payack.AmountOf(payack.NullText()), true, false, false, false},

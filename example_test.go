@@ -15,8 +15,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// A webhook arrives and is verified, compared with the merchant's order and passed
-// to the function. The answer is in the gateway's words.
+// A webhook is verified, compared with the merchant's order and passed to the
+// function. The answer is the one that the gateway expects.
 func Example() {
 	secret := payack.NewSecret("throwaway key of this example")
 	handler, err := handlers.NewPayatom(middleware.PayatomConfig{
@@ -74,8 +74,8 @@ func Example_forged() {
 	// 403 Invalid signature
 }
 
-// An existing handler stays as it is. payack in front of it verifies, and answers
-// when the handler writes nothing.
+// An existing handler stays unchanged behind payack. payack verifies, and answers
+// if the handler writes nothing.
 func Example_wrap() {
 	receiver, err := middleware.NewPtop(middleware.PtopConfig{
 		SigningKeys:       payack.Secrets("throwaway key of this example"),
@@ -166,7 +166,7 @@ func ExampleAnyAmount() {
 	// {"hash_status":"HashMatched","acknowledge":"yes"}
 }
 
-// All spellings of an amount are one payment.
+// All spellings of an amount give the same identity and fingerprint.
 func ExamplePayatomEvent_ID() {
 	for _, received := range []string{"63.00", "63.0", "63"} {
 		ev := &payack.PayatomEvent{OrderID: "ORD1000001", ReceivedAmount: payack.NewAmount(received), Status: payack.PayatomLateApproved}

@@ -3,18 +3,18 @@ package payack
 import "context"
 
 // Held gives access to the claims that the receiver holds while it calls the
-// merchant's function. A store uses it to commit them inside the merchant's own
-// transaction.
+// merchant's function. A store uses it to commit the claims inside the merchant's
+// own transaction.
 type Held interface {
 	// Store returns the receiver's store.
 	Store() Store
 	// Claims returns the claims that the receiver commits once the function has
-	// returned nil. A store that marks them done itself must mark all of them or
-	// none.
+	// returned nil. A store that marks the claims done itself must mark all of them
+	// or none.
 	Claims() []HeldClaim
-	// Committed tells the receiver that all claims are marked done; it then neither
-	// commits nor releases them. Call it before the function returns, and only
-	// after the marks are durable.
+	// Committed tells the receiver that all claims are marked done. The receiver
+	// then neither commits nor releases them. Call it before the function returns,
+	// and only after the marks are durable.
 	Committed()
 }
 
@@ -41,8 +41,8 @@ func HeldFrom(ctx context.Context) (Held, bool) {
 }
 
 // StoreChecker is implemented by the function type of a callback that works only
-// with certain stores. Constructors of handlers call it, so that a callback with
-// the wrong store is refused when the program starts.
+// with certain stores. Constructors of handlers call CheckStore, so that a callback
+// with the wrong store is refused when the program starts.
 type StoreChecker interface {
 	// CheckStore returns an error that names the fix if the callback does not work
 	// with s.

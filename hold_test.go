@@ -85,8 +85,8 @@ func (l *ledger) Commit(context.Context, string, string) error  { return payack.
 func (l *ledger) Release(context.Context, string, string) error { return nil }
 func (l *ledger) Home() string                                  { return "ledger" }
 
-// A store in the merchant's own database marks an event done in the same
-// transaction as the function's work, and tells the receiver.
+// A store in the merchant's own database marks an event done in the transaction of
+// the function's work, and then calls Committed.
 func ExampleHeldFrom() {
 	store := &ledger{done: map[string]string{}}
 	settle := func(ctx context.Context, ev *payack.PTSEvent) error {

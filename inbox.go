@@ -5,39 +5,39 @@ import (
 	"time"
 )
 
-// Inbox keeps verified deliveries durably before the provider is answered, and has
-// each processed later, again and again until it succeeds. Module inbox implements
-// it on SQL databases.
+// Inbox keeps verified deliveries durably before the provider is answered. It
+// processes each of them later, and retries until that succeeds. Module inbox
+// implements it on SQL databases.
 //
 // A receiver works in two halves: it verifies a callback, and it processes the
 // event. With an inbox the first half ends with Keep. The inbox runs the second
 // half: it calls the [Desk] that is mounted under the receipt's Receiver.
 type Inbox interface {
-	// In the Store the second half claims the event. So the event is settled only
-	// once, even if it was delivered again and both deliveries are processed.
+	// The second half claims the event in the Store. So the event is settled only
+	// once, even if it was delivered twice and both deliveries are processed.
 	Store
 	// Mount registers a receiver under its name, so that kept events find it after
 	// a restart. It returns an error if the name is taken.
 	Mount(name string, d Desk) error
-	// Keep commits a receipt to durable storage. An error means that nothing is
-	// known, and the provider is asked to send again. Otherwise the state is one
-	// of:
+	// Keep commits a receipt to durable storage. An error means that the receipt
+	// may not be kept, and the provider is asked to send again. Otherwise the state
+	// is one of:
 	//   - [ClaimGranted]: the receipt is kept.
 	//   - [ClaimWaits]: the event was kept before, and is not processed yet.
-	//   - [ClaimDone]: the event needs no keeping, because nothing more will be
-	//     done about it.
+	//   - [ClaimDone]: the receipt is not kept, because the event will not be
+	//     processed any more.
 	//   - [ClaimBusy]: there is no room for another variant of the event.
-	//   - [ClaimConflict]: the event came before with other Details. A person has
-	//     to look at it; it is not processed.
+	//   - [ClaimConflict]: the event came before with other Details. This delivery
+	//     is not processed; a person has to look at it.
 	Keep(ctx context.Context, r *Receipt) (ClaimState, error)
 }
 
-// Desk is the second half of a receiver. An inbox calls it; middleware.Handler
-// implements it.
+// Desk is the second half of a receiver, which processes kept events. An inbox
+// calls it; middleware.Handler implements it.
 type Desk interface {
-	// Process takes a kept event to the merchant's function, once only, and fills
-	// o. The error is nil for an event that is accepted now or was accepted before,
-	// and an [*Error] otherwise.
+	// Process calls the merchant's function for a kept event, unless the event was
+	// accepted before, and fills o. The error is nil for an event that is accepted
+	// now or was accepted before, and an [*Error] otherwise.
 	Process(ctx context.Context, d *Delivery, o *Observation) error
 	// Observe logs an observation and hands it to the receiver's observer.
 	Observe(ctx context.Context, o *Observation)
@@ -50,18 +50,19 @@ type Receipt struct {
 	// Delivery is the callback, with its event.
 	Delivery *Delivery
 	// Variant is the unsigned identifier that Confirm would ask by. It is empty if
-	// Confirm asks by signed members only. An inbox keeps one copy of a delivery for
-	// each variant, so that a forged identifier can't keep the genuine delivery out.
+	// Confirm asks by signed members only. An inbox keeps one copy of a delivery
+	// for each variant. Otherwise a copy with a forged identifier could take the
+	// place of the genuine delivery.
 	Variant string
 	// Details is a digest of unsigned members that may make this a different event:
 	// a second partial refund differs from the first in those only. It is empty for
 	// events without such members.
 	Details string
 	// Differs reports that the event was done before with other Details, in the
-	// inbox or in the former store.
+	// inbox or in the store that the receiver used before the inbox.
 	Differs bool
-	// Allowed reports whether the sender is in the receiver's AllowedAddresses. Its
-	// deliveries are kept even if there is no room for others.
+	// Allowed reports whether the sender is in the receiver's AllowedAddresses.
+	// Deliveries from such senders are kept even if there is no room for others.
 	Allowed bool
 }
 

@@ -17,8 +17,9 @@ import (
 
 var writeLicences = flag.Bool("write-licences", false, "write LICENSES.md")
 
-// licenceTexts are phrases that only texts of that licence have, in lower case and
-// with single blanks. A licence that is new here is for a person to read first.
+// licenceTexts has, for each licence, a phrase that only its text contains, in
+// lower case and with single blanks. A person must read a licence before it is
+// added.
 var licenceTexts = map[string]*regexp.Regexp{
 	"Apache-2.0":    regexp.MustCompile(`apache license,? version 2\.0`),
 	"BSD-2-Clause":  regexp.MustCompile(`redistribution and use in source and binary forms`),
@@ -38,7 +39,7 @@ tests use are not listed. The texts are in the modules themselves. A test compar
 |---|---|---|
 `
 
-// TestLicences lists the licences of what payack's modules link.
+// TestLicences lists the licences of the modules that payack's modules link.
 func TestLicences(t *testing.T) {
 	if _, err := os.Stat("go.work"); err != nil {
 		t.Skip("the workspace is not here: this is the core module alone")

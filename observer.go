@@ -11,8 +11,9 @@ import (
 )
 
 // Observer is called once for every delivery, after its answer was written. It must
-// be safe for concurrent use. It runs in the request's goroutine, and the server
-// sends the answer when that ends, so a slow observer delays the answer.
+// be safe for concurrent use. It runs in the request's goroutine. The server may
+// send the answer only after the request's handler has returned, so a slow observer
+// delays the answer.
 type Observer interface {
 	Observe(ctx context.Context, o *Observation)
 }
@@ -23,11 +24,13 @@ type ObserverFunc func(ctx context.Context, o *Observation)
 // Observe calls f.
 func (f ObserverFunc) Observe(ctx context.Context, o *Observation) { f(ctx, o) }
 
-// Observers returns an observer that calls all of these, in this order. If one
-// panics, the others are still called, and then the panic continues. The result is
-// also an [AttemptTracer], which traces with those of them that are tracers.
+// Observers returns an observer that calls all of these, in this order. If an
+// observer panics, the others are still called, and then the panic continues. The
+// result is also an [AttemptTracer]: it calls StartAttempt of those observers that
+// are AttemptTracers.
 //
-// Observers panics if one is nil, so that the mistake shows when the program starts.
+// Observers panics if an observer is nil, so that the mistake shows when the
+// program starts.
 func Observers(all ...Observer) Observer {
 	for i, o := range all {
 		if nilness.Of(o) {
@@ -66,12 +69,12 @@ func (all observers) StartAttempt(ctx context.Context, d *Delivery) (context.Con
 
 // AttemptTracer is an [Observer] that also traces events which are processed
 // without a request: events that an inbox kept, and events that were found by
-// asking.
+// asking the provider.
 //
 // StartAttempt is called before the attempt. Confirm, Expect and the merchant's
 // function get the context that it returns. end is called after the attempt and
 // before Observe; the observation then lacks what the inbox adds (Attempt, Dead and
-// Next). For requests StartAttempt is not called: they have the context of the
+// Next). StartAttempt is not called for requests, whose context comes from the
 // server's own tracing.
 type AttemptTracer interface {
 	StartAttempt(ctx context.Context, d *Delivery) (_ context.Context, end func(*Observation))
@@ -91,8 +94,8 @@ type Observation struct {
 	EventID string
 	// Status is the HTTP status of the answer.
 	Status int
-	// Err is nil for accepted and duplicate deliveries, unless a delivery was
-	// accepted but could not be recorded as done.
+	// Err is nil for accepted and duplicate deliveries. The exception is an
+	// accepted delivery that could not be recorded as done.
 	Err error
 	// Stack is the stack of a panic in the merchant's code.
 	Stack string
@@ -100,14 +103,15 @@ type Observation struct {
 	// first is 1. It is 0 for a request.
 	Attempt int
 	// Waits reports that an inbox keeps the event and has not processed it yet. It
-	// is false for attempts, which have Next.
+	// is false for attempts; see Next for those.
 	Waits bool
 	// Dead reports that no further attempt is made unless a person asks for it.
 	Dead bool
 	// Next is when the next attempt is due, zero if none is.
 	Next time.Time
-	// Age is the age of the order when its event was found by asking: the callback
-	// is late by so much, or lost. It is 0 for a callback and for an attempt.
+	// Age is set for an event that was found by asking the provider: the age of the
+	// order at that time. The callback is late by that time, or was lost. Age is 0
+	// for a callback and for an attempt.
 	Age time.Duration
 	// Took has the duration of each stage; a stage that was not reached is 0.
 	Took Durations
@@ -119,8 +123,8 @@ type Durations struct {
 	Capture time.Duration
 	// Verify is the time for opening, decoding, verifying and checking.
 	Verify time.Duration
-	// Guard is the time for expectation, confirmation and claiming the event; with
-	// an inbox, for keeping it.
+	// Guard is the time for Expect, for Confirm and for claiming the event. With an
+	// inbox, it is the time for keeping the event.
 	Guard time.Duration
 	// Call is the time in the merchant's function.
 	Call time.Duration

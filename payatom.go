@@ -56,9 +56,9 @@ func (s PayatomStatus) needsAmount() bool {
 }
 
 // PayatomEvent is a webhook of Payatom. Its hash covers order_id, received_amount
-// and status, joined without separators. So the hash alone does not distinguish
-// order ORD1 with amount 500 from order ORD15 with amount 00. A receiver must
-// compare the order with what it expects, or ask the gateway.
+// and status, joined without separators. The hash alone does not distinguish order
+// ORD1 with amount 500 from order ORD15 with amount 00. A receiver must compare the
+// order with what it expects, or ask the gateway.
 type PayatomEvent struct {
 	Verification `json:"-"`
 	Findings     `json:"-"`
@@ -95,8 +95,8 @@ type PayatomUnsigned struct {
 	RefundInfo Text `json:"refund_info,omitzero"`
 	// UPIID is upi_id, the account that received the payment. WebhookAcknowledged
 	// is webhook_acknowledged: whether the gateway counts the webhook as
-	// acknowledged ("1" or "0"). Payatom documents both for the answers of status
-	// polling.
+	// acknowledged ("1" or "0"). Payatom documents the two members for the answers
+	// of status polling.
 	UPIID               Text `json:"upi_id,omitzero"`
 	WebhookAcknowledged Text `json:"webhook_acknowledged,omitzero"`
 
@@ -115,8 +115,8 @@ type PayatomRefund struct {
 	Notes         Text
 }
 
-// Refund parses RefundInfo. ok is false unless that is an object with members. A
-// member that is not a string has its literal as text.
+// Refund parses RefundInfo. ok is false unless RefundInfo is an object with
+// members. The text of a member that is not a string is its literal.
 func (u *PayatomUnsigned) Refund() (refund PayatomRefund, ok bool) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal([]byte(u.RefundInfo.String()), &members) != nil || len(members) == 0 {
@@ -173,7 +173,8 @@ func (e *PayatomEvent) Order() string { return e.OrderID }
 func (e *PayatomEvent) Payment() string { return joinID(Payatom, e.Tenant, e.OrderID) }
 
 // SignedText returns the text that the hash covers, apart from the secret:
-// order_id, received_amount and status, joined. Different events may have the same.
+// order_id, received_amount and status, joined. Different events may have the same
+// text.
 func (e *PayatomEvent) SignedText() string {
 	return e.OrderID + e.ReceivedAmount.SignedText() + string(e.Status)
 }

@@ -5,7 +5,7 @@ package payack
 //
 // The callback carries no amount, no status and no time. Success says that Ptop
 // calls the transaction successful, but not how much was paid. Credit only the
-// amount in Confirmed, or the one that your own payment-check returns.
+// amount in Confirmed, or the amount that your own payment-check returns.
 type PtopEvent struct {
 	Verification `json:"-"`
 	// Confirmed is Ptop's answer to a query, nil if it was not asked.
@@ -52,15 +52,15 @@ func (e *PtopEvent) Payment() string { return joinID(Ptop, e.Tenant, e.Transacti
 func (e *PtopEvent) Paid() bool { return e.Success && e.Confirmed != nil && e.Confirmed.Paid }
 
 // Final reports whether Ptop confirmed a final status: 1 (paid) or 2 (cancelled).
-// Without a confirmation it is true, because success never changes according to
-// Ptop's documents.
+// Without a confirmation it returns true: according to Ptop's documents, success
+// never changes.
 func (e *PtopEvent) Final() bool {
 	c := e.Confirmed
 	return c == nil || c.Paid || c.Status == "1" || c.Status == "2"
 }
 
 // Summary returns transaction_id, and the status and amount of a confirmation.
-// Without one its status is "success" or "not successful".
+// Without a confirmation, the status is "success" or "not successful".
 func (e *PtopEvent) Summary() Summary {
 	s := Summary{Status: "not successful", Transaction: e.TransactionID}
 	if e.Success {

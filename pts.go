@@ -38,10 +38,10 @@ func (s PTSStatus) Known() bool {
 }
 
 // PTSEvent is a payment or withdraw (payout) callback of PTS (Pagarstar). The
-// signature covers every member that stands directly in it.
+// signature covers every member that is not in Unsigned.
 //
 // No signed member distinguishes a payment from a withdrawal, and anybody who
-// relays callbacks can choose the URL to send one to. Before you act, look the
+// relays a callback can choose the URL that it is sent to. Before you act, look the
 // order up among your payments (or withdrawals), or have it confirmed by PTS
 // (Confirm).
 type PTSEvent struct {
@@ -187,8 +187,8 @@ func (e *PTSEvent) Check() error {
 
 func emptyOrValid(a Amount) bool { return a.IsEmpty() || a.Valid() }
 
-// invalidMember returns an error that names the member but not its value, since a
-// sender chose that.
+// invalidMember returns an error that names the member but not its value, because
+// the sender chose the value.
 func invalidMember(name string) error {
 	return fmt.Errorf("payack: %s breaks the provider's rules: %w", name, ErrInvalid)
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/payack/payack"
 )
 
-// refund_info is not signed, so it may hold anything. Refund returns what it can
-// parse.
+// refund_info is not signed, so it may hold anything. Refund returns the members
+// that it can parse.
 func TestRefundOfAnything(t *testing.T) {
 	for _, info := range []string{
 		"", "[]", "[1,2]", "{}", "null", "false", "true", "0", `"text"`, "text", `{"refund_amount":`, "{", "\x00", `[{"refund_amount":"5"}]`,

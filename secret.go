@@ -6,12 +6,12 @@ import (
 )
 
 // Secret is a key that must not be printed: a safecode, a signing key, a secret
-// key. Printing, logging or marshalling one, or a value that contains one, shows
-// [redacted] or nothing. Only Reveal returns the text.
+// key. Printing, logging or marshalling a Secret, or a value that contains one,
+// shows [redacted] or nothing. Only Reveal returns the text.
 //
 // The text is in a closure behind a pointer. Printers that use reflection (fmt on
 // unexported fields, the diffs of test libraries) don't call a type's own methods,
-// and some follow pointers; here they find only an address.
+// and some follow pointers. In a closure they find only an address.
 //
 // Secrets are safe for concurrent use. Two secrets with the same text are not equal
 // under ==.
@@ -39,8 +39,8 @@ func Secrets(texts ...string) []Secret {
 	return out
 }
 
-// Reveal returns the secret's text. The caller must make sure that it is never
-// printed.
+// Reveal returns the secret's text. The caller must make sure that the text is
+// never printed.
 func (s Secret) Reveal() string {
 	if s.text == nil {
 		return ""

@@ -72,7 +72,7 @@ func newSecretNest() secretNest {
 	}
 }
 
-// secretHolders has values that contain a secret, one in each way.
+// secretHolders returns values that contain a secret, each in another way.
 func secretHolders() map[string]any {
 	s := payack.NewSecret(hidden)
 	nest := newSecretNest()
@@ -203,7 +203,8 @@ func TestSecretZero(t *testing.T) {
 		if !s.IsZero() || s.Reveal() != "" {
 			t.Errorf("IsZero %v, Reveal %q", s.IsZero(), s.Reveal())
 		}
-		// An empty secret looks like any other: a log must not reveal that it is empty.
+		// An empty secret looks like any other: a log must not reveal that a secret
+		// is empty.
 		if out := fmt.Sprintf("%v %s", s, s); out != "[redacted] [redacted]" {
 			t.Error(out)
 		}

@@ -18,7 +18,7 @@ const (
 	// ClaimUnknown: the event has neither been processed, nor is it being
 	// processed. Only [Store.Lookup] returns it.
 	ClaimUnknown ClaimState = iota
-	// ClaimGranted: the event is the caller's to process until the lease ends.
+	// ClaimGranted: only the caller may process the event, until the lease ends.
 	// Only [Store.Claim] returns it.
 	ClaimGranted
 	// ClaimDone: the event was processed and committed before.
@@ -60,42 +60,43 @@ type Claim struct {
 // free id exactly one is [ClaimGranted]. Package storetest tests an implementation
 // against all of this.
 //
-// A claim is not done until it is committed. When it is released, or when its lease
-// ends without either (as after a crash), the id is free again, and the store
-// forgets the claim and its fingerprint.
+// A claim is not done until it is committed. If it is released, the id is free
+// again, and the store forgets the claim and its fingerprint. The same happens when
+// the lease ends before a commit or a release, for example after a crash.
 //
 // An error means that the state is unknown. The provider is then asked to send
 // again.
 type Store interface {
 	// Lookup reports what is known of id, and changes nothing: [ClaimUnknown],
 	// [ClaimDone], [ClaimBusy], or [ClaimConflict] if id is held or done with
-	// another fingerprint. The receiver calls it before it asks the provider or the
-	// merchant about an event, because nothing is claimed during that question.
+	// another fingerprint. The receiver calls Lookup before it asks the provider or
+	// the merchant about an event, because it claims the event only after their
+	// answers.
 	Lookup(ctx context.Context, id, fingerprint string) (ClaimState, error)
 	// Claim asks for id until the lease, which is above 0, ends. The result is
-	// [ClaimGranted] with a token, [ClaimDone] or [ClaimBusy]. If id is held or
-	// done with another fingerprint, it is [ClaimConflict] in any case.
+	// [ClaimGranted] with a token, [ClaimDone] or [ClaimBusy]. The result is
+	// [ClaimConflict] whenever id is held or done with another fingerprint.
 	//
 	// Claim returns an error if ctx is over, because nobody would release the
 	// claim.
 	Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (Claim, error)
-	// Commit marks id done. token must be that of the claim that holds id now;
-	// otherwise, also when its lease has ended, Commit changes nothing and returns
-	// an error that matches [ErrNotHeld].
+	// Commit marks id done. token must be the token of the claim that holds id now.
+	// If another claim or no claim holds id, or if the lease has ended, Commit
+	// changes nothing and returns an error that matches [ErrNotHeld].
 	Commit(ctx context.Context, id, token string) error
 	// Release gives id up, so that it can be claimed again. It has the same
 	// condition and error as Commit.
 	Release(ctx context.Context, id, token string) error
-	// Home names the place where the store keeps its memory. Stores that share it
-	// have the same home. Receivers in one process never process one event of a
-	// home at the same time, even when a lease has ended. The name never changes.
-	// Home makes no request.
+	// Home names the place where the store keeps its memory. Stores that share the
+	// memory have the same home. Two receivers in one process never process the
+	// same event of a home at the same time, even if a lease has ended. The name
+	// never changes. Home makes no request.
 	Home() string
 }
 
 // InMemory is implemented by a [Store] that may keep its memory in this process
 // only: a restart loses it, and replicas don't share it. A store that wraps another
-// passes on the other's result.
+// store returns the result of the wrapped store.
 type InMemory interface {
 	// InMemory reports whether the memory is in this process only.
 	InMemory() bool
@@ -104,8 +105,9 @@ type InMemory interface {
 // Binder is a [Store] that can claim and commit in one step. It saves round trips
 // for Payatom webhooks; stores work without it.
 type Binder interface {
-	// Bind marks id done with this fingerprint and returns [ClaimDone], also if it
-	// was done with it before. [ClaimBusy] and [ClaimConflict] have the meaning
-	// they have for [Store.Claim], and change nothing.
+	// Bind marks id done with this fingerprint and returns [ClaimDone]. It also
+	// returns ClaimDone if id was done with this fingerprint before. It returns
+	// [ClaimBusy] and [ClaimConflict] in the same cases as [Store.Claim], and then
+	// changes nothing.
 	Bind(ctx context.Context, id, fingerprint string) (ClaimState, error)
 }

@@ -51,8 +51,8 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// An inbox searches for the events of a payment by prefix: every event's ID begins
-// with its payment's.
+// An inbox searches for the events of a payment by prefix: the ID of every event
+// begins with the ID of its payment.
 func TestIdentityBeginsWithThePayment(t *testing.T) {
 	for _, ev := range []payack.Event{
 		&payack.PtopEvent{Verification: payack.Verification{Tenant: "a:b"}, TransactionID: "T:1", OrderID: "ORD-1"},

@@ -63,7 +63,7 @@ func TestText(t *testing.T) {
 			t.Errorf("%s: error %v", in, err)
 		}
 	}
-	// Called as a method it may be given anything.
+	// A direct call may pass bytes that are not JSON.
 	for _, in := range []string{``, `"hostile`, `hostile`, `"a" "b"`} {
 		var text payack.Text
 		err := text.UnmarshalJSON([]byte(in))
