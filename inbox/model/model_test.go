@@ -68,14 +68,14 @@ func TestPropertiesHold(t *testing.T) {
 	}
 }
 
-// Every run ends, which the model's monitor relies on.
+// Every run ends; the model's monitor relies on this.
 func TestEveryRunEnds(t *testing.T) {
 	t.Parallel()
 	holds(t, check(t, true, "-DPAUSES=0"))
 }
 
-// Without any one safeguard an assertion fails, so the model shows what each is
-// for.
+// If any one safeguard is left out, an assertion fails. So the model shows what
+// each safeguard prevents.
 func TestEachSafeguardIsNeeded(t *testing.T) {
 	t.Parallel()
 	const (

@@ -12,11 +12,12 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// jobTimeout is how long a job of River may run, rescueAfter when River takes a
-// job for stuck; a job that may still run must not be taken for stuck. Neither
-// limits an attempt: it ends at its receiver's deadline, which is shorter, and a
-// crashed attempt is found by the lease of its row within 15 seconds. River only
-// has to clean up after it.
+// jobTimeout is how long a job of River may run. rescueAfter is the time after
+// which River takes a job for stuck; it is longer, so that no running job is
+// taken for stuck. Neither limits an attempt, which ends at its receiver's
+// deadline; that is shorter. Neither is needed to find a crashed attempt: the
+// lease of its row shows the crash within 15 seconds. They only let River clean
+// up the job.
 const (
 	jobTimeout  = 5 * time.Minute
 	rescueAfter = jobTimeout + time.Minute
@@ -24,20 +25,20 @@ const (
 
 // Config says where the inbox is and which client of River works for it.
 type Config struct {
-	// Inbox configures the inbox. Its Dialect is inbox.PostgreSQL, and may be
+	// Inbox configures the inbox. Its Dialect must be inbox.PostgreSQL, or is
 	// left out. Allow the pool one connection for each worker of all receivers,
 	// and one more for each concurrent request.
 	Inbox inbox.Config
 
-	// Client is the merchant's own client of River, on the same database. If it
-	// is nil, Open makes a client, and River's tables unless Inbox.NoMigrate is
-	// set.
+	// Client is the merchant's own client of River, on the same database. If
+	// Client is nil, Open makes a client. It then also makes River's tables,
+	// unless Inbox.NoMigrate is set.
 	//
 	// The owner of Client configures, migrates, starts and stops it. Make it with
 	// a queue and with Workers, and start it after [Open]. The inbox adds its
-	// queues when Run begins and removes them when Run ends. Its
-	// RescueStuckJobsAfter needs no change: the inbox's jobs set their own
-	// timeout, 5 minutes.
+	// queues when Run begins and removes them when Run ends. RescueStuckJobsAfter
+	// of the client needs no change: the inbox's jobs set a timeout of their own,
+	// 5 minutes.
 	Client *river.Client[*sql.Tx]
 	// Workers are the workers that Client was made with. Open adds its own worker
 	// to them.
@@ -63,7 +64,7 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 // prefix distinguishes the inbox's jobs from those of other inboxes in the
-// database. It is empty for the default.
+// database. It is empty for the default prefix.
 func (c *Config) prefix() string {
 	if c.Inbox.Prefix == sqlstore.DefaultPrefix {
 		return ""
@@ -83,8 +84,8 @@ func (c *Config) workers() int {
 }
 
 // queue returns the configuration of a receiver's queue. A client that only polls
-// looks as often as the inbox's poller would; the cooldown bounds how fast a
-// queue is worked.
+// asks as often as the inbox's own poller would. The cooldown is the least time
+// between two fetches.
 func (c *Config) queue() river.QueueConfig {
 	poll := c.Inbox.Poll
 	if poll == 0 {

@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack/inbox/riverinbox"
 )
 
-// An inbox that River schedules passes the suite for every engine.
+// An inbox that River schedules passes the conformance suite for inboxes.
 func TestConforms(t *testing.T) {
 	t.Parallel()
 	inboxtest.Run(t, func(t *testing.T) func() inboxtest.Engine {

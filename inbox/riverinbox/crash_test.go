@@ -15,8 +15,8 @@ import (
 
 var kills = flag.Int("kills", 0, "how often TestKilled kills the receiver; 0 is 30, or 5 with -short")
 
-// play is the main function of a process that tests start: a receiver on the
-// database that its role names, until it is killed.
+// play is the main function of a process that a test starts. It runs a receiver
+// on the database with this data source name, until the process is killed.
 func play(dsn string) int {
 	fmt.Fprintln(os.Stderr, serve(dsn))
 	return 1
@@ -76,7 +76,7 @@ func TestTwoProcesses(t *testing.T) {
 	crashtest.Works(t, db, "both after a kill", first, second)
 	one.Pause(t) // the first to start is River's leader
 	crashtest.Works(t, db, "one while the other is paused", second)
-	time.Sleep(2 * time.Second) // until its leases have ended
+	time.Sleep(2 * time.Second) // until the leases of the paused process have ended
 	one.Continue(t)
 	crashtest.Works(t, db, "both after a pause", first, second)
 	endFirst()

@@ -7,21 +7,21 @@
 //	go in.Run(ctx)
 //
 // Everything that package inbox promises holds here. The inbox's row is the
-// record: it holds the attempts and the dead letters, List, Get, Retry,
-// CloseByHand and Stats use it, and it guards payments and states. A job of River
-// only says that a row is due:
+// record: it holds the state, the attempts and the dead letters, and decides
+// whether an attempt may begin. List, Get, Retry, CloseByHand and Stats use the
+// row. A job of River only says that a row is due:
 //
 //   - A receipt and its job commit together.
 //   - With [inbox.InTx], the job completes in the function's transaction,
 //     together with the row and what the function wrote.
-//   - A failed attempt leaves its job to be retried when its row is due. The
-//     job of a dead letter is cancelled, with the reason. A retry, by a
-//     person or by a redelivery, gets another job.
+//   - The job of a failed attempt is retried when its row is due. The job of a
+//     dead letter is cancelled, with the reason. A retry, by a person or by a
+//     redelivery, gets another job.
 //   - While an event of a payment runs, the jobs of the payment's other events
 //     snooze.
-//   - A due row whose job was lost gets another job within seconds: its
-//     process was killed, or a person deleted or cancelled the job. To end an
-//     event, close its row instead.
+//   - A job may be lost: its process is killed, or a person deletes or cancels
+//     it. A due row without a job gets another job within seconds. So to end an
+//     event, close its row.
 //
 // # Clients
 //
@@ -34,9 +34,9 @@
 // Each receiver has a queue of its own, with [inbox.Config].PerReceiver workers,
 // or Workers if that is zero. So a receiver whose provider hangs doesn't stop the
 // others, and one receiver can be paused. The queue's name is "payack_" and the
-// receiver's name; it ends in a digest if River does not accept that name, or if
-// the inbox has a Prefix of its own. A process works the queues of the receivers
-// that are mounted in it, while Run runs.
+// receiver's name. If River does not accept this name, or if the inbox has a
+// Prefix of its own, the queue's name ends in a digest. A process works the
+// queues of the receivers that are mounted in it, while Run runs.
 //
 // # Licence
 //

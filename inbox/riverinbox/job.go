@@ -30,16 +30,16 @@ type job struct {
 // Kind implements river.JobArgs.
 func (job) Kind() string { return "payack_attempt" }
 
-// queueName is River's rule for names of queues; foreign matches what it doesn't
-// allow.
+// queueName is River's rule for names of queues. foreign matches characters that
+// queueOf replaces.
 var (
 	queueName = regexp.MustCompile(`^[a-z0-9]+(?:[_-][a-z0-9]+)*$`)
 	foreign   = regexp.MustCompile(`[^a-z0-9]+`)
 )
 
-// queueOf returns the name of a receiver's queue: "payack_" and the receiver's
-// name if River allows that and the inbox has the default prefix, otherwise a
-// name that ends in a digest.
+// queueOf returns the name of a receiver's queue. It is "payack_" and the
+// receiver's name if River allows this name and the inbox has the default prefix.
+// Otherwise it ends in a digest.
 func queueOf(prefix, receiver string) string {
 	if name := "payack_" + receiver; prefix == "" && len(name) <= 64 && queueName.MatchString(name) {
 		return name
@@ -63,7 +63,7 @@ func (in *Inbox) due(ctx context.Context, tx *sql.Tx, rows []schedule.Row) error
 	}
 	params := make([]river.InsertManyParams, len(rows))
 	for i, row := range rows {
-		// The row decides when to give up.
+		// River must not give a job up, because the row decides when to give up.
 		opts := river.InsertOpts{Queue: queueOf(in.cfg.prefix(), row.Receiver), MaxAttempts: math.MaxInt16}
 		if row.Wait > 0 {
 			opts.ScheduledAt = time.Now().Add(row.Wait)
@@ -92,9 +92,10 @@ func (*worker) NextRetry(j *river.Job[job]) time.Time {
 	return j.Args.next
 }
 
-// leastSnooze is the least time that a job snoozes: the process's clock may
-// differ from the database's, so that the job would be too early each time.
-// foreignSnooze is for a job that was moved here from the queue of another inbox.
+// leastSnooze is the least time that a job snoozes. The process's clock may
+// differ from the database's; without this least time, a job could run too early
+// many times in a row. foreignSnooze is for a job that was moved here from the
+// queue of another inbox.
 const (
 	leastSnooze   = 50 * time.Millisecond
 	foreignSnooze = time.Minute

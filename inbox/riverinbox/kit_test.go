@@ -30,7 +30,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 var made atomic.Int64
 
-// fresh makes an empty schema, and returns the data source name that leads there.
+// fresh makes an empty schema, and returns its data source name.
 func fresh(t testing.TB) string {
 	t.Helper()
 	dsn := testserver.Postgres(t).DSN
@@ -43,7 +43,7 @@ func fresh(t testing.TB) string {
 	return dsn + "&search_path=" + name
 }
 
-// pool returns a pool on a data source, closed with the test.
+// pool returns a pool on a data source. The end of the test closes it.
 func pool(t testing.TB, dsn string) *sql.DB {
 	t.Helper()
 	db, err := connect(dsn)

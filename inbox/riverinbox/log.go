@@ -6,7 +6,7 @@ import (
 )
 
 // warnings passes on warnings and errors only, like a client of River that is
-// given no logger. At level info River logs what each queue does.
+// given no logger. At level info River would log what each queue does.
 type warnings struct{ slog.Handler }
 
 // Enabled implements slog.Handler.

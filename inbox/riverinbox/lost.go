@@ -11,18 +11,20 @@ import (
 	"github.com/payack/payack/inbox/internal/schedule"
 )
 
-// waiting finds which of some rows have a job that River will begin soon.
+// waiting returns those of the given rows that have a job which River will begin
+// soon.
 //
-// A running job doesn't count: the row of a running attempt is not late, so this
-// job's process ended before its attempt began. Neither does a job scheduled much
-// later than its row, whose time was changed. The query uses the index that River
-// fetches jobs by, which has no finished jobs.
+// A running job doesn't count. The row of a running attempt is never late, so the
+// process of such a job ended before the attempt began. A job that is scheduled
+// much later than its row doesn't count either, because its time was changed. The
+// query uses the index by which River fetches jobs. This index has no finished
+// jobs.
 const waiting = `SELECT args->>'inbox_row' FROM JOBS
 	WHERE state IN ('available', 'pending', 'retryable', 'scheduled') AND queue = $1 AND scheduled_at < now() + interval '10 seconds'
 	AND args->>'inbox_row' IN (SELECT unnest(string_to_array($2, ',')))`
 
-// lost returns those of a receiver's late rows that have no job. A lock admits
-// one process at a time, so that a row gets only one job.
+// lost returns the late rows of a receiver that have no job. It returns none
+// while another process holds the lock, so that a row gets only one job.
 func (in *Inbox) lost(ctx context.Context, tx *sql.Tx, rows []schedule.Row) ([]schedule.Row, error) {
 	queue := queueOf(in.cfg.prefix(), rows[0].Receiver)
 	var alone bool

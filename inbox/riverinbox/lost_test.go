@@ -46,8 +46,9 @@ const jobOf = `SELECT COUNT(*) FROM river_job WHERE args->>'inbox_row' = $1`
 
 func row(item inbox.Item) string { return fmt.Sprint(item.ID) }
 
-// A paused queue gets no more jobs for the same rows, however often they are
-// checked. A row behind many rows with jobs gets its lost job back.
+// A paused queue gets no more jobs for the same rows, however often the rows are
+// checked. A row that has lost its job gets another one, even if it comes after
+// many rows with jobs.
 func TestPausedQueueDoesNotGrow(t *testing.T) {
 	t.Parallel()
 	s := open(t, soon(config(pool(t, fresh(t)))))
@@ -69,7 +70,7 @@ func TestPausedQueueDoesNotGrow(t *testing.T) {
 }
 
 // A job stays running forever when its process was killed between fetching it and
-// beginning the attempt. Its row gets one other job, and no more.
+// beginning the attempt. Its row gets exactly one other job.
 func TestJobOfAKilledProcess(t *testing.T) {
 	t.Parallel()
 	s := open(t, soon(config(pool(t, fresh(t)))))
@@ -89,8 +90,8 @@ func TestJobOfAKilledProcess(t *testing.T) {
 	assert.Equal(t, 1, s.count(jobOf+` AND state = 'available'`, a))
 }
 
-// A job that is scheduled long after its row is due doesn't count: the clock was
-// wrong.
+// A job that is scheduled long after its row is due, for example by a wrong
+// clock, doesn't count: the row gets another job.
 func TestJobScheduledLongAfterItsRow(t *testing.T) {
 	t.Parallel()
 	s := open(t, soon(config(pool(t, fresh(t)))))
@@ -100,8 +101,7 @@ func TestJobScheduledLongAfterItsRow(t *testing.T) {
 	s.eventually("processed", func() bool { return s.count(`SELECT COUNT(*) FROM effects`) == 1 })
 }
 
-// A receiver whose workers all hang doesn't keep lost rows of another one from
-// being found.
+// Lost rows of a receiver are found even if all workers of another receiver hang.
 func TestHangingReceiverDoesNotStopReminders(t *testing.T) {
 	t.Parallel()
 	cfg := soon(config(pool(t, fresh(t))))
@@ -170,7 +170,7 @@ func TestRecoveryWritesAJob(t *testing.T) {
 	assert.Equal(t, 1, s.count(jobOf, row(s.item("A"))), "in one transaction")
 }
 
-// River retries a failed attempt when its row is due.
+// River retries the job of a failed attempt when its row is due.
 func TestRetriedWhenTheRowSays(t *testing.T) {
 	t.Parallel()
 	cfg := config(pool(t, fresh(t)))

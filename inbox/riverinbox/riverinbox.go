@@ -39,9 +39,10 @@ type Inbox struct {
 }
 
 // Open opens the inbox and, unless Config.Client is set, makes a client of River.
-// It creates or upgrades the inbox's tables, and River's for its own client,
-// unless Inbox.NoMigrate is set. The error names what is wrong with the
-// configuration or the database, and the fix; see also [inbox.Open].
+// It creates or upgrades the inbox's tables. If it makes a client, it creates or
+// upgrades River's tables, too. With Config.Inbox.NoMigrate it does neither. The
+// error names what is wrong with the configuration or the database, and the fix;
+// see also [inbox.Open].
 //
 // Mount receivers by giving the inbox to their constructors (Options.Inbox), then
 // call Run.
@@ -70,7 +71,7 @@ func Open(ctx context.Context, cfg Config) (*Inbox, error) {
 	return in, nil
 }
 
-// connect adds the worker to River, with a client of its own if none was given.
+// connect adds the worker to the given client, or makes a client with the worker.
 func (in *Inbox) connect(ctx context.Context, w *worker) error {
 	workers := in.cfg.Workers
 	if in.own {
@@ -80,8 +81,8 @@ func (in *Inbox) connect(ctx context.Context, w *worker) error {
 		return fmt.Errorf("riverinbox: the client's Workers already have an inbox's worker: %w; give each inbox a client", err)
 	}
 	if !in.own {
-		// Removes no queue, since none has an empty name: it tests whether the
-		// client works jobs at all.
+		// This call tests whether the client works jobs at all. It removes no
+		// queue, since no queue has an empty name.
 		if err := in.client.Queues().Remove(ctx, ""); !errors.As(err, new(*river.QueueNotFoundError)) {
 			return errors.New("riverinbox: Config.Client only inserts jobs; make the client with a queue and with Workers")
 		}
@@ -134,7 +135,8 @@ func (in *Inbox) migrate(ctx context.Context, driver *riverdatabasesql.Driver) e
 	return nil
 }
 
-// text returns a validation's messages as an error.
+// text returns the first message of a validation as an error, nil if there is
+// none.
 func text(r *rivermigrate.ValidateResult) error {
 	if r == nil || len(r.Messages) == 0 {
 		return nil
@@ -142,8 +144,8 @@ func text(r *rivermigrate.ValidateResult) error {
 	return errors.New(r.Messages[0])
 }
 
-// Mount implements [payack.Inbox]. It may be called while Run runs, which then
-// works the new receiver's queue as well.
+// Mount implements [payack.Inbox]. It may be called while Run runs; Run then
+// works the new receiver's queue, too.
 func (in *Inbox) Mount(name string, d payack.Desk) error {
 	if err := in.Inbox.Mount(name, d); err != nil {
 		return err
@@ -158,9 +160,9 @@ func (in *Inbox) Mount(name string, d payack.Desk) error {
 	return nil
 }
 
-// Close ends Run, waits for running attempts and until River has recorded them,
-// and makes Keep fail with [inbox.ErrClosed]. It leaves the database's pool open;
-// close that afterwards.
+// Close ends Run, waits until running attempts have ended and River has recorded
+// them, and makes Keep fail with [inbox.ErrClosed]. It leaves the database's pool
+// open; close the pool afterwards.
 func (in *Inbox) Close() error {
 	in.mu.Lock()
 	in.close.Do(func() { close(in.closed) })

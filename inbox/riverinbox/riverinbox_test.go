@@ -142,8 +142,8 @@ func text(t *testing.T, res *http.Response) string {
 	return string(b[:n])
 }
 
-// The job completes in the function's transaction. If that is rolled back, the
-// job is unchanged.
+// The job completes in the function's transaction. If the transaction is rolled
+// back, the job is unchanged.
 func TestJobCompletesInTheTransaction(t *testing.T) {
 	t.Parallel()
 	s := open(t, config(pool(t, fresh(t))))
@@ -195,8 +195,9 @@ func TestDeadLetter(t *testing.T) {
 	})
 }
 
-// A row that has lost its job is soon due again, because the row is the record.
-// So are the rows of an inbox that had no River.
+// A row that has lost its job is processed nevertheless, because the row is the
+// record. The same holds for a row that was kept before River scheduled the
+// inbox.
 func TestForgottenByRiver(t *testing.T) {
 	t.Parallel()
 	dsn := fresh(t)
@@ -250,9 +251,9 @@ type greet struct {
 
 func (greet) Kind() string { return "greet" }
 
-// The merchant's own client works the inbox beside jobs of the merchant's, which
-// the function inserts in its transaction. While Run doesn't run, the inbox's
-// jobs wait.
+// The merchant's own client works the jobs of the inbox and jobs of the merchant.
+// The function inserts a job of the merchant in its transaction. While Run
+// doesn't run, the inbox's jobs wait.
 func TestOwnClient(t *testing.T) {
 	t.Parallel()
 	cfg := config(pool(t, fresh(t)))
@@ -340,7 +341,8 @@ func TestConfig(t *testing.T) {
 	})
 }
 
-// Several processes that start at once create the tables of both.
+// Several processes that start at once create the tables of the inbox and of
+// River.
 func TestOpenAtOnce(t *testing.T) {
 	t.Parallel()
 	dsn := fresh(t)

@@ -31,8 +31,8 @@ func (in *Inbox) Run(ctx context.Context) error {
 }
 
 // Drain processes what is due now. It returns when nothing is due and nothing
-// runs; events that wait for a retry are left. While Run runs, Drain waits for it
-// instead. It is for tests.
+// runs; events that wait for a retry are left. While Run runs, Drain waits until
+// Run has processed these events. Drain is for tests.
 func (in *Inbox) Drain(ctx context.Context) error {
 	for {
 		ended, err := in.begin()
@@ -54,8 +54,9 @@ func (in *Inbox) Drain(ctx context.Context) error {
 	}
 }
 
-// begin claims the right to serve. If another Run or Drain has it, begin returns
-// a channel that is closed when that one ends.
+// begin makes the caller the one that serves, and returns nil. If another Run or
+// Drain serves already, begin returns a channel that is closed when the other one
+// ends.
 func (in *Inbox) begin() (ended <-chan struct{}, err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -78,7 +79,8 @@ func (in *Inbox) end() {
 	in.serving = nil
 }
 
-// serve lets River work while rows runs. rows renews the leases, so it ends last.
+// serve lets River work while rows runs. rows is Run or Drain of the embedded
+// inbox. It renews the leases, so it ends last.
 func (in *Inbox) serve(ctx context.Context, rows func(context.Context) error) error {
 	defer in.end()
 	apart, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -102,9 +104,10 @@ func (in *Inbox) serve(ctx context.Context, rows func(context.Context) error) er
 var errToEnd = errors.New("the context has ended, or the inbox is closed")
 
 // work lets River work until ctx ends or the inbox is closed, and returns
-// errToEnd. If rows ends first, work returns its error, received from ended.
+// errToEnd. ended receives the result of serve's rows. If rows ends first, work
+// returns this result.
 func (in *Inbox) work(ctx context.Context, ended <-chan error) error {
-	apart := context.WithoutCancel(ctx) // a cancelled client doesn't wait for its jobs
+	apart := context.WithoutCancel(ctx) // a client whose context is cancelled doesn't wait for its jobs
 	var worked []string
 	defer func() { in.stop(apart, worked) }()
 	for again := time.After(0); ; {
@@ -141,7 +144,7 @@ func (in *Inbox) start(ctx context.Context, worked []string) ([]string, error) {
 		if errors.As(err, new(*river.QueueAlreadyAddedError)) {
 			return worked, fmt.Errorf("%w; leave it out of the client's Queues", err)
 		}
-		if err != nil { // the queue exists already, and doesn't work
+		if err != nil { // River may have added the queue although it failed to start
 			_ = in.client.Queues().Remove(ctx, queue)
 			return worked, err
 		}
@@ -160,7 +163,7 @@ func (in *Inbox) stop(ctx context.Context, worked []string) {
 	}
 	ended, end := context.WithCancel(ctx)
 	end()
-	for _, ctx := range []context.Context{ended, ctx} { // remove all of them, then wait for each
+	for _, ctx := range []context.Context{ended, ctx} { // first stop all without waiting, then wait for each
 		for _, queue := range worked {
 			_ = in.client.Queues().Remove(ctx, queue) // fails when ctx ends
 		}

@@ -38,7 +38,8 @@ func TestCloseWaitsForRiver(t *testing.T) {
 	}
 }
 
-// A Drain beside a Run that begins or ends does not take its place, and drains.
+// Drain drains even if Run begins or ends meanwhile. Only one of them serves at a
+// time.
 func TestDrainBesideRun(t *testing.T) {
 	t.Parallel()
 	s := open(t, config(pool(t, fresh(t))))
