@@ -16,8 +16,8 @@ import (
 )
 
 // attend makes an attempt, frees its worker however the attempt ends, and returns
-// how it ended. The result is zero for a row that this process no longer holds,
-// or that can't be read.
+// how it ended. The result is zero if this process no longer holds the row, or if
+// the database can't be read until Run ends.
 func (in *Inbox) attend(ctx context.Context, l leased, finish schedule.Finish) (e ending) {
 	ctx = context.WithoutCancel(ctx)
 	defer in.ends(l)
@@ -89,9 +89,9 @@ func (in *Inbox) load(ctx context.Context, a *attempt) error {
 	return nil
 }
 
-// broken returns the outcome of an attempt whose row can't be read. It is final,
-// unless a newer version of this module wrote the row: that version may run in
-// another process.
+// broken returns the outcome of an attempt whose row can't be decoded. The
+// outcome is final, unless a newer version of this module wrote the row: a
+// process with that version may decode it.
 func (in *Inbox) broken(a *attempt) (payack.Outcome, payack.Reason, error) {
 	if errors.Is(a.broken, payack.ErrNewer) {
 		return payack.OutcomeFailed, payack.ReasonInbox, a.broken
@@ -99,8 +99,8 @@ func (in *Inbox) broken(a *attempt) (payack.Outcome, payack.Reason, error) {
 	return payack.OutcomeRejected, payack.ReasonMalformed, a.broken
 }
 
-// process calls the receiver in a goroutine of its own, which the merchant's
-// function may end.
+// process calls the receiver in a goroutine of its own, because the merchant's
+// function may end its goroutine (runtime.Goexit).
 func (in *Inbox) process(ctx context.Context, desk payack.Desk, a *attempt, o *payack.Observation) {
 	ctx = sqlstore.WithHook(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		q := in.cfg.Dialect.Bound(tx)
@@ -134,8 +134,9 @@ func (in *Inbox) process(ctx context.Context, desk payack.Desk, a *attempt, o *p
 	<-ended
 }
 
-// insist repeats fn until the database accepts it. After Close, or the end of
-// Run's context, it gives up after a while; the lease then ends the attempt.
+// insist repeats fn until the database accepts it. After Close, or after the end
+// of Run's context, it gives up after a few tries. The row is then due again when
+// its lease has ended.
 func (in *Inbox) insist(ctx context.Context, fn func(context.Context) error) error {
 	for try := 0; ; try++ {
 		err := func() error {
@@ -160,8 +161,8 @@ func (in *Inbox) insist(ctx context.Context, fn func(context.Context) error) err
 	}
 }
 
-// observe logs and observes an attempt. A panic of the merchant's logger must not
-// end the process.
+// observe logs and observes an attempt. A panic of the merchant's logger or
+// observer must not end the process.
 func (in *Inbox) observe(ctx context.Context, desk payack.Desk, o *payack.Observation) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -57,8 +57,8 @@ func eachBench(b *testing.B, run func(b *testing.B, s *shop, clients int)) {
 	}
 }
 
-// Receipts beside raw inserts of the same bytes with the same commit policy, in
-// turns: go test -run '^$' -bench Receipt -benchtime 1x .
+// Keep is compared with raw inserts of the same bytes with the same commit
+// policy, in turns: go test -run '^$' -bench Receipt -benchtime 1x .
 func BenchmarkReceipt(b *testing.B) {
 	eachBench(b, func(b *testing.B, s *shop, clients int) {
 		raw, err := s.in.Raw(b.Context())
@@ -73,8 +73,8 @@ func BenchmarkReceipt(b *testing.B) {
 	})
 }
 
-// A whole receiver that keeps what is signed, beside a handler that does nothing but
-// one commit of as many bytes.
+// A whole receiver, which verifies and keeps, is compared with a handler that
+// only makes one commit of as many bytes.
 func BenchmarkReceiver(b *testing.B) {
 	eachBench(b, func(b *testing.B, s *shop, clients int) {
 		raw, err := s.in.Raw(b.Context())
@@ -112,8 +112,9 @@ func BenchmarkReceiver(b *testing.B) {
 	})
 }
 
-// Working off what waits, by the inbox's workers, beside as many clients that do
-// two bare commits for each event: one as it begins, and one when it is done.
+// The inbox's workers, which process waiting events, are compared with as many
+// clients that make two plain commits for each event: one at its beginning and
+// one at its end.
 func BenchmarkProcessing(b *testing.B) {
 	for _, d := range databases {
 		b.Run(fmt.Sprint(d.name, "/", inbox.DefaultWorkers), func(b *testing.B) {

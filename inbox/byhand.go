@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Retry makes a dead, refuted, closed or pending row due now. Its patience
-// (Config.GiveUp and Grace) starts again.
+// Retry makes a dead, refuted, closed or pending row due now. The times of
+// Config.GiveUp and Config.Grace start again for it.
 //
 // The error is [ErrDone] if the row is done or superseded, or if its event is
 // done through another row; [ErrRunning] while an attempt runs; and
@@ -52,11 +52,11 @@ func (in *Inbox) stateOf(ctx context.Context, id int64) (state int, err error) {
 	return state, nil
 }
 
-// RetryAll makes rows due that fit the filter and may be retried: at most limit,
-// the newest first. A filter without states selects dead letters only. Rows that
-// are done, superseded or running are left alone. RetryAll returns how many rows
-// it made due. If progress is not nil, it is called after each row with the
-// number so far.
+// RetryAll makes rows due that match the filter and may be retried: at most
+// limit, the newest first. A filter without states selects dead letters only.
+// Rows that are done, superseded or running are left alone. RetryAll returns how
+// many rows it made due. If progress is not nil, it is called after each row with
+// the number so far.
 func (in *Inbox) RetryAll(ctx context.Context, f Filter, limit int, progress func(n int)) (n int, err error) {
 	if limit <= 0 {
 		return 0, fmt.Errorf("inbox: RetryAll: the limit is %d; give the greatest number of rows to retry", limit)

@@ -16,8 +16,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// Retry and RetryAll make rows due that aren't done, with progress and a bound.
-// They never touch a done row.
+// Retry and RetryAll make rows due that aren't done, and never change a done row.
+// RetryAll reports its progress and obeys its limit.
 func TestRetry(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = time.Nanosecond, 1 }).mount()
@@ -184,8 +184,8 @@ func TestGet(t *testing.T) {
 	})
 }
 
-// A row done for longer than Retention keeps its identity and loses the rest.
-// Dead letters keep everything.
+// A row that was done longer than Retention ago keeps its identity and times, and
+// loses its contents. Dead letters keep everything.
 func TestRetention(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -219,7 +219,8 @@ func TestRetention(t *testing.T) {
 	})
 }
 
-// After the database's clock was ahead and was set back, no row waits for years.
+// If the database's clock was ahead and is set back, no row waits until the wrong
+// time comes.
 func TestClockThatJumped(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -234,8 +235,8 @@ func TestClockThatJumped(t *testing.T) {
 	})
 }
 
-// A provider's query that fails costs attempts and nothing else; so does one that
-// answers late.
+// If a query to the provider fails or is answered late, this costs attempts and
+// nothing else.
 func TestQueryThatIsDown(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()

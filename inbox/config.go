@@ -13,8 +13,8 @@ import (
 // Dialect is a database's variant of SQL: [SQLite], [PostgreSQL] or [MySQL].
 type Dialect = sqlstore.Dialect
 
-// Dialects. Package inbox/sqlite has SQLite's as well, beside the function that
-// opens a file. MySQL is tested with MariaDB 10.11; MySQL itself is untested.
+// Dialects. Package inbox/sqlite, which opens a file, also has the dialect of
+// SQLite. MySQL is tested with MariaDB 10.11; MySQL itself is untested.
 var (
 	SQLite     = sqlstore.SQLite
 	PostgreSQL = sqlstore.PostgreSQL
@@ -68,36 +68,39 @@ type Config struct {
 	RetryFirst, RetryMax time.Duration
 	// GiveUp is the age at which an event that keeps failing becomes a dead
 	// letter, 72 hours if zero. It first gets LeastAttempts attempts, 10 if zero,
-	// so that no event dies because its process was down.
+	// so that no event becomes a dead letter only because its process was down.
 	GiveUp        time.Duration
 	LeastAttempts int
 	// Grace is how long two kinds of refused events are retried, 15 minutes if
 	// zero. One is an event that the merchant doesn't expect: its order may be
-	// stored a moment later. The other is one of two spliced events where only
-	// the function can tell which is genuine ([payack.ErrUndecided]): the other
-	// one may be given up.
+	// stored a moment later. The other is a spliced event where only the function
+	// can find out which of the two events with this signature is genuine
+	// ([payack.ErrUndecided]): the earlier event may turn out to be forged.
 	Grace time.Duration
 
-	// MaxVariants bounds how many copies of one event with different unsigned
-	// handles wait at a time, 8 if zero. The same bound holds, for each event,
-	// for the copies with different unsigned details that are kept for a person,
-	// and for those that a rule of the merchant's own refused. Copies from
-	// allowed addresses are not bounded.
+	// MaxVariants bounds three numbers of copies of one event, 8 if zero. The
+	// first are waiting copies with different unsigned handles: identifiers that
+	// Confirm asks by, such as Payatom's ref_code. The second are copies with
+	// different unsigned details, which are kept for a person. The third are
+	// copies that a rule of the merchant's own refused. Copies from allowed
+	// addresses are not bounded.
 	MaxVariants int
 	// Revive is the least time between a dead letter's last attempt and the next
 	// one that a redelivery causes, 1 minute if zero.
 	Revive time.Duration
 
 	// Retention is how long the body, headers and event of a done row are kept,
-	// 90 days if zero. Its identity, fingerprint and times stay forever. Dead
-	// letters stay complete.
+	// 90 days if zero. The row's identity, fingerprint and times stay forever.
+	// Dead letters stay complete.
 	Retention time.Duration
 
 	// Lease is how long an attempt counts as running after its process has
-	// crashed: 10 seconds if zero, and at most 12. A running attempt renews it.
+	// crashed: 10 seconds if zero, and at most 12. A running attempt renews its
+	// lease.
 	Lease time.Duration
-	// Poll is how often the database is asked for what other processes have kept,
-	// 100 milliseconds if zero. What this process keeps is processed at once.
+	// Poll is how often the inbox asks the database for events that other
+	// processes have kept, 100 milliseconds if zero. Events that this process
+	// keeps are processed at once.
 	Poll time.Duration
 	// Late is how long a due event may wait before [Inbox.Healthy] fails, 5
 	// minutes if zero.

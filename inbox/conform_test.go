@@ -12,7 +12,7 @@ import (
 	"github.com/payack/payack/store/storetest"
 )
 
-// The embedded engine passes the suite for every engine.
+// An inbox with its own poller passes the conformance suite for inboxes.
 func TestConforms(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {
@@ -27,7 +27,7 @@ func TestConforms(t *testing.T) {
 	})
 }
 
-// Used as a store, an inbox passes the suite for stores.
+// An inbox that is used as a store passes the conformance suite for stores.
 func TestConformsAsAStore(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

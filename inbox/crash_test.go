@@ -19,8 +19,8 @@ import (
 
 var kills = flag.Int("kills", 0, "how often TestKilled kills the receiver on each database; 0 is 30, or 3 with -short")
 
-// play is the main function of a process that tests start: a receiver on the
-// database that its role names, until it is killed.
+// play is the main function of a process that a test starts. It runs a receiver
+// on the database that the role names, until the process is killed.
 func play(role []string) int {
 	for _, d := range databases {
 		if d.name == role[0] {
@@ -30,8 +30,8 @@ func play(role []string) int {
 	return 1
 }
 
-// next is the role of a process with the next version of this module: it stores
-// deliveries in a format that this version can't read.
+// next is the role of a process that runs the next version of this module, which
+// stores deliveries in a format that this version can't read.
 const next = "next"
 
 func (d database) serve(dsn, lease string, newer bool) error {
@@ -101,7 +101,8 @@ func TestKilledIsDueAgainSoon(t *testing.T) {
 		}
 		other := d.openAt(t, s.dsn, func(c *inbox.Config) { c.Lease = 0 }).mount()
 		other.run()
-		// The first process still holds the event in memory, the second doesn't.
+		// The first process is still processing the event. The second process
+		// can't know that.
 		require.Eventually(t, func() bool {
 			record, err := other.in.Get(t.Context(), 1)
 			return err == nil && record.Attempts >= 2
@@ -111,8 +112,8 @@ func TestKilledIsDueAgainSoon(t *testing.T) {
 	})
 }
 
-// A function that ends the process is called a few times, not forever: an attempt
-// counts when it begins. Other events are processed all the same.
+// A function that ends the process is called a few times only, because an attempt
+// is counted when it begins. Other events are processed meanwhile.
 func TestFunctionThatEndsTheProcess(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {

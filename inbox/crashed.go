@@ -36,8 +36,9 @@ func (in *Inbox) holds(l leased) bool {
 	return in.held[l.lease()]
 }
 
-// renew renews the leases of this process's running attempts. It leaves a lease
-// alone whose commit was not confirmed: that row is to become due again soon.
+// renew renews the leases of this process's running attempts. It does not renew a
+// lease whose commit was not confirmed: that lease must end, so that its row
+// becomes due again.
 func (in *Inbox) renew(ctx context.Context) error {
 	tokens := map[string]bool{}
 	args := []any{in.cfg.Lease.Microseconds()}
@@ -60,7 +61,7 @@ func (in *Inbox) renew(ctx context.Context) error {
 
 // recoverCrashed makes rows due again whose attempt ended without a result: its
 // process crashed, lost the database, or never learnt that the attempt had begun.
-// It leaves rows alone that a transaction of InTx holds.
+// It changes no row that a transaction of InTx has locked.
 func (in *Inbox) recoverCrashed(ctx context.Context) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
@@ -106,15 +107,15 @@ func (in *Inbox) recoverCrashed(ctx context.Context) (n int, err error) {
 	return len(ended), nil
 }
 
-// crash is an attempt that ended without a result, with what happens to its row.
+// crash is an attempt that ended without a result, and the new state of its row.
 type crash struct {
 	id int64
 	tries
 	ending
 }
 
-// scanEnded skips the leases of attempts that run in this process and couldn't be
-// renewed in time.
+// scanEnded returns the leases that have ended, except those of attempts that run
+// in this process: these only couldn't be renewed in time.
 func (in *Inbox) scanEnded(rows *sql.Rows) (ended []leased, err error) {
 	defer rows.Close()
 	for rows.Next() {
@@ -129,8 +130,8 @@ func (in *Inbox) scanEnded(rows *sql.Rows) (ended []leased, err error) {
 	return ended, rows.Err()
 }
 
-// recoverOne returns nil for a lease that outlived its attempt, and for a locked
-// row.
+// recoverOne makes the row of an ended lease due again. c is nil if the row's
+// attempt had ended already, or if the row is locked.
 func (in *Inbox) recoverOne(ctx context.Context, tx transaction, l leased) (c *crash, err error) {
 	var there int
 	if err := tx.QueryRowContext(ctx, in.sql.stillRuns, l.payment, l.token).Scan(&there); err != nil {
@@ -159,9 +160,8 @@ func (in *Inbox) recoverOne(ctx context.Context, tx transaction, l leased) (c *c
 	return c, err
 }
 
-// tellCrash logs and observes a crashed attempt, which its own process couldn't;
-// it may have been the last attempt. It does nothing while the receiver isn't
-// mounted.
+// tellCrash logs and observes a crashed attempt, because the attempt's own
+// process can't do it any more. It does nothing while the receiver isn't mounted.
 func (in *Inbox) tellCrash(ctx context.Context, c crash) {
 	reading, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
@@ -194,9 +194,9 @@ func (in *Inbox) tellCrash(ctx context.Context, c crash) {
 	in.observe(ctx, desk, o)
 }
 
-// adopt makes rows due again that are marked as running without a lease. That
-// happens when the table of leases was emptied, or only some tables were
-// restored.
+// adopt makes rows due again that are marked as running without a lease. Such
+// rows exist after the table of leases was emptied, or after only some tables
+// were restored.
 func (in *Inbox) adopt(ctx context.Context) error {
 	rows, err := in.db.QueryContext(ctx, in.sql.orphans)
 	if err != nil {

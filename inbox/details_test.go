@@ -56,7 +56,7 @@ func TestOtherDetailsAreForAPerson(t *testing.T) {
 		assert.Equal(t, []string{"done", "dead conflict", "done", "dead conflict"}, s.states())
 		assert.Len(t, s.calls(), 2)
 
-		// A person finds it, sees its details, and closes it.
+		// A person finds the second refund, sees its details, and closes it.
 		dead, err := s.in.List(t.Context(), inbox.Filter{States: []inbox.State{inbox.Dead}, OrderID: "DONE"}, 0, 0)
 		require.NoError(t, err)
 		require.Len(t, dead, 1)
@@ -76,8 +76,9 @@ func TestOtherDetailsAreForAPerson(t *testing.T) {
 	})
 }
 
-// A replay with ever new details does not fill the table. A bounded number is
-// kept for each event; all are acknowledged, because the event itself was.
+// A replay with ever new details does not fill the table: a bounded number of
+// copies is kept for each event. All copies are acknowledged, because the event
+// itself was acknowledged.
 func TestOtherDetailsAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		few := func(c *inbox.Config) { c.MaxVariants = 3 }
@@ -100,7 +101,7 @@ func TestOtherDetailsAreBounded(t *testing.T) {
 	})
 }
 
-// Of concurrent refunds, exactly one is the first.
+// Of concurrent refunds with different details, exactly one is processed.
 func TestOtherDetailsAtTheSameTime(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -118,8 +119,8 @@ func TestOtherDetailsAtTheSameTime(t *testing.T) {
 	})
 }
 
-// A dead first refund keeps no other refund out, and becomes due again when it is
-// delivered again.
+// If the first refund is a dead letter, a refund with other details is processed.
+// The first one becomes due again when it is delivered again.
 func TestOtherDetailsAfterADeadLetter(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = 1, 1 }).mount()
@@ -136,7 +137,8 @@ func TestOtherDetailsAfterADeadLetter(t *testing.T) {
 	})
 }
 
-// An event that is done in the store used before the inbox counts, too.
+// A refund is also kept for a person if the event with other details was done in
+// the store used before the inbox.
 func TestOtherDetailsThanInTheStoreBefore(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		former := memstore.New(0)

@@ -57,9 +57,9 @@ func (d database) ownServer(t *testing.T, folder string, settings ...string) *te
 	return testserver.Own(t, start, folder, settings...)
 }
 
-// While the server is killed, restarted, paused or out of connections, nothing is
-// acknowledged that isn't kept, and answers come in time. Everything is processed
-// when the server is back.
+// While the server is killed, restarted, paused or out of connections, only kept
+// events are acknowledged, and answers come in time. Everything is processed when
+// the server is back.
 func TestServerFaults(t *testing.T) {
 	for _, d := range databases[1:] {
 		t.Run(d.name, func(t *testing.T) {
@@ -198,7 +198,7 @@ func TestFullDisk(t *testing.T) {
 		l, end := crashtest.Begin(t, url, "C", 2)
 		time.Sleep(300 * time.Millisecond)
 		empty := fill(t, dir)
-		// The largest body finds no room even where a small one does.
+		// A large body no longer fits, even if a small one still does.
 		refused := false
 		for n := 0; n < 400 && !refused; n++ {
 			cb := payacktest.PTS(payacktest.NewPTSKeys()).Order(fmt.Sprint("BIG-", n)).Set("error_message", string(make([]byte, 8000))).Callback(t)

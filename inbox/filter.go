@@ -33,15 +33,15 @@ func (f *Filter) indexed() bool {
 		len(f.States) == 1 && (f.States[0] == Dead || f.States[0] == Running)
 }
 
-// few reports whether to use the index on the state. Only states other than done
-// have few rows.
+// few reports whether to use the index on the state. The states pending, dead and
+// running have few rows and an index.
 func (f *Filter) few() bool {
 	return len(f.States) == 1 && (f.States[0] == Pending || f.States[0] == Dead || f.States[0] == Running)
 }
 
-// where returns the end of a statement that selects the matching rows. Scanned
-// means that the statement walks the rows by ID, so that it must use no index on
-// state or time.
+// where returns the end of a statement that selects the matching rows. scanned
+// means that the statement walks the rows by ID, so it must use no index on state
+// or time.
 func (f *Filter) where(cfg *Config, scanned bool) (string, []any, error) {
 	conditions, args := []string{"1 = 1"}, []any(nil)
 	state, received := "state", "received_us"
@@ -49,7 +49,7 @@ func (f *Filter) where(cfg *Config, scanned bool) (string, []any, error) {
 	case scanned:
 		state, received = "state + 0", "received_us + 0"
 	case f.few():
-		received = "received_us + 0" // the index of the state finds less than that of the time
+		received = "received_us + 0" // the index on the state finds fewer rows than the index on the time
 	}
 	add := func(condition string, value any) {
 		conditions, args = append(conditions, condition), append(args, value)
@@ -104,8 +104,8 @@ func (f *Filter) where(cfg *Config, scanned bool) (string, []any, error) {
 	return strings.Join(conditions, " AND "), args, nil
 }
 
-// found returns the condition for Filter.Find. It looks into each index once,
-// whatever else is selected.
+// found returns the condition for Filter.Find. Each part of it uses an index of
+// its own, whatever the other members of the filter select.
 func found(table, name string) (condition string, args []any) {
 	payments, args := paymentsOf(name)
 	parts := []string{payments + " AND event_id = ?", "order_id = ?", "transaction_id = ? AND transaction_id <> ''", "reference = ? AND reference <> ''"}
@@ -120,9 +120,10 @@ func found(table, name string) (condition string, args []any) {
 const maxParts = 16
 
 // paymentsOf returns the condition for the payment of an event, which is indexed.
-// A payment's identity is the beginning of its events' identities, so the
-// condition lists the beginnings. An identity that was too long is a digest,
-// which has no such beginning.
+// An event's identity begins with the identity of its payment, and a separator
+// follows. So the condition lists each beginning that ends before a separator. An
+// identity that was too long is a digest, and does not begin with its payment's
+// identity.
 func paymentsOf(eventID string) (condition string, args []any) {
 	for i, c := range eventID {
 		if c == ':' && len(args) < maxParts {

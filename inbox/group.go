@@ -104,7 +104,7 @@ func (in *Inbox) keepBatch(batch []*waiting) {
 			batch[0].state, batch[0].err = 0, err
 			return
 		}
-		for _, w := range batch { // so that one doesn't fail the others
+		for _, w := range batch { // so that a receipt that fails doesn't fail the others
 			if w.err = in.keepTogether(ctx, []*waiting{w}); w.err != nil {
 				w.state = 0
 			}

@@ -17,7 +17,7 @@ import (
 
 // Healthy fails when a due event waits for too long, and says why: Run was not
 // called, or the workers don't keep up. An event that waits for its retry doesn't
-// count. A receiver's Healthy says the same as its inbox's.
+// count. Healthy of a receiver returns the same error as Healthy of its inbox.
 func TestHealthy(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.Late, c.Workers, c.Poll = 20*time.Millisecond, 1, time.Millisecond }).mount()

@@ -30,7 +30,7 @@ type Inbox struct {
 	sql     statements
 	headers []string
 	group   group
-	// pageWindow is the constant; tests make it smaller.
+	// pageWindow is the constant of the same name; tests set a smaller value.
 	pageWindow int64
 	keepNew    *sql.Stmt    // prepared on SQLite, where parsing takes as long as running
 	due        schedule.Due // nil with the inbox's own poller
@@ -38,19 +38,19 @@ type Inbox struct {
 	mu    sync.Mutex
 	desks map[string]payack.Desk
 	busy  map[string]int // running attempts, by receiver
-	// held are the leases of this process's running attempts. Only these are
-	// renewed: the table may also have a lease whose commit was not confirmed,
-	// and whose attempt never began.
+	// held are the leases of this process's running attempts. Only these leases
+	// are renewed. The table may also have a lease whose commit was not
+	// confirmed, and whose attempt never began.
 	held map[lease]bool
-	// For an engine other than the poller: serving means that it may begin
-	// attempts, entering is the number that are about to begin.
+	// For an engine other than the poller. serving means that the engine may
+	// begin attempts. entering counts the attempts that are about to begin.
 	serving  bool
 	entering int
 
 	stop <-chan struct{} // closed when Run must end
-	// Only Run's goroutine uses these: when it last looked for crashed attempts,
-	// whether its last round found something due, and how far it has reminded an
-	// engine.
+	// Only Run's goroutine uses these. recovered is when it last looked for
+	// crashed attempts. plenty says whether its last round found a due row.
+	// reminded holds, by receiver, how far it has passed late rows to an engine.
 	recovered time.Time
 	plenty    bool
 	reminded  map[string]reminded
@@ -126,7 +126,7 @@ func newToken() []byte {
 }
 
 // Close ends Run, waits for running attempts, and makes Keep fail with
-// [ErrClosed]. It leaves the database's pool open; close that afterwards.
+// [ErrClosed]. It leaves the database's pool open; close the pool afterwards.
 func (in *Inbox) Close() error {
 	in.close.Do(func() { close(in.closed) })
 	for in.running.Load() {
@@ -159,8 +159,9 @@ func (in *Inbox) Mount(name string, d payack.Desk) error {
 }
 
 // Claim implements [payack.Store]. It shortens the lease to the inbox's, so that
-// the event of a crashed process is soon free again. The running attempt still
-// holds its payment, so nobody else works on the event meanwhile.
+// the event of a crashed process is soon free again. Nobody else works on the
+// event of a running attempt, even after this lease: the attempt holds the
+// payment.
 func (in *Inbox) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
 	return in.Store.Claim(ctx, id, fingerprint, min(lease, in.cfg.Lease))
 }

@@ -72,7 +72,7 @@ func TestAnyMember(t *testing.T) {
 	})
 }
 
-// Ids that a text column can't hold unchanged are still distinguished.
+// Order ids are distinguished even if a text column can't hold them unchanged.
 func TestAnyOrder(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -86,8 +86,8 @@ func TestAnyOrder(t *testing.T) {
 	})
 }
 
-// The merchant's deadline ends an attempt whose function heeds it, and the event
-// is retried.
+// If the function obeys the deadline in its context, the attempt ends at the
+// deadline and the event is retried.
 func TestDeadlineOfAttempts(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {

@@ -10,7 +10,7 @@ import (
 
 // InTx returns a callback that calls fn in a transaction of the inbox's database.
 // The event and its row in the inbox are marked as done in that transaction
-// first. What fn writes through tx happens exactly once: it commits with the
+// first. What fn writes through tx is written exactly once: it commits with the
 // marks, or not at all. What fn does elsewhere, such as sending mail, happens at
 // least once.
 //
@@ -24,8 +24,8 @@ import (
 // wait meanwhile; a provider whose request waits until its deadline is asked to
 // deliver again.
 //
-// Options.Inbox of the receiver must be an [Inbox]; its constructor refuses any
-// other.
+// Options.Inbox of the receiver must be an [Inbox]; the receiver's constructor
+// refuses any other.
 func InTx[E payack.Event](fn func(ctx context.Context, tx *sql.Tx, ev E) error) sqlstore.TxFunc[E] {
 	return sqlstore.InTx(fn)
 }

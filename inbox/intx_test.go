@@ -76,7 +76,7 @@ func TestInTx(t *testing.T) {
 }
 
 // If a function ends the transaction and then fails, the event is a dead letter,
-// because part of its work stands. It is not called again.
+// because part of its work is committed. The function is not called again.
 func TestInTxThatEndsItsTransaction(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)
@@ -103,8 +103,8 @@ func TestInTxThatEndsItsTransaction(t *testing.T) {
 	})
 }
 
-// A transaction that outlives its lease is not taken over, even if its process
-// can't renew the lease: another process waits for its end.
+// If a transaction takes longer than its lease, and its process can't renew the
+// lease, no other process takes the event over before the transaction has ended.
 func TestInTxIsNotTakenOver(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		if d.dialect == inbox.SQLite {

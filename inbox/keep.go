@@ -9,8 +9,8 @@ import (
 	"github.com/payack/payack/internal/dialect"
 )
 
-// Keep implements [payack.Inbox]. When it returns a nil error, the state that it
-// returns is committed.
+// Keep implements [payack.Inbox]. If the error is nil, the returned state is
+// committed.
 //
 //   - ClaimGranted: the event is kept. If it was a dead letter, it becomes
 //     due again, at the earliest Config.Revive after its last attempt.
@@ -18,17 +18,17 @@ import (
 //   - ClaimDone: the event is done, or was superseded or closed by a person.
 //   - ClaimBusy: there is no room for another variant now, or for another
 //     copy that a rule of the merchant's own refuses.
-//   - ClaimConflict: the event came before with other unsigned details, as a
-//     second partial refund comes with the signed members of the first. This
-//     delivery is kept as a dead letter for a person, unless
-//     Config.MaxVariants of them are kept already.
+//   - ClaimConflict: the event came before with other unsigned details, for
+//     example as a second partial refund, whose signed members equal those of the
+//     first. This delivery is kept as a dead letter for a person, unless
+//     Config.MaxVariants such deliveries are kept already.
 //
-// Only done events make a conflict. The same identity with another fingerprint
-// gets a row of its own; if the other event is done by the time the row is
-// processed, that is the conflict.
+// Keep does not compare fingerprints: an event with the same identity and another
+// fingerprint gets a row of its own. If the other event is done when this row is
+// processed, the attempt ends with a conflict.
 //
-// Keep returns when ctx ends. The receipt may have been kept all the same; the
-// next delivery is then a duplicate.
+// Keep returns when ctx ends. The receipt may be kept nevertheless; the next
+// delivery is then a duplicate.
 func (in *Inbox) Keep(ctx context.Context, r *payack.Receipt) (payack.ClaimState, error) {
 	row, err := in.receipt(r)
 	if err != nil {
@@ -57,8 +57,8 @@ func (in *Inbox) Keep(ctx context.Context, r *payack.Receipt) (payack.ClaimState
 	return state, nil
 }
 
-// keepSoon keeps a receipt in statements that commit by themselves, and retries
-// when a lock was in the way.
+// keepSoon keeps a receipt in statements that each commit by themselves, and
+// retries if another transaction held a lock.
 func (in *Inbox) keepSoon(ctx context.Context, r *receipt) (payack.ClaimState, error) {
 	for try := 0; ; try++ {
 		state, err := in.keep(ctx, in.db, r)
@@ -97,7 +97,8 @@ func (in *Inbox) keep(ctx context.Context, q dialect.Querier, r *receipt) (payac
 	if before > 0 && r.kind != detailed {
 		return payack.ClaimDone, nil
 	}
-	// A concurrent receipt may be inserted first; then the rows have changed.
+	// If a concurrent receipt was inserted first, the rows have changed: look
+	// again.
 	for range in.cfg.MaxVariants + 3 {
 		rows, err := q.QueryContext(ctx, in.sql.copies, r.payment, r.event, r.fingerprint)
 		if err != nil {
@@ -145,8 +146,8 @@ func (in *Inbox) keepFirst(ctx context.Context, q dialect.Querier, r *receipt) (
 	return changed(q.ExecContext(ctx, in.sql.keepNew, args...))
 }
 
-// place writes what was decided. It reports false when a concurrent receipt was
-// first.
+// place writes what judge has decided. It reports false if a concurrent receipt
+// was first.
 func (in *Inbox) place(ctx context.Context, q dialect.Querier, r *receipt, v verdict) (kept bool, err error) {
 	var slot any
 	if v.slot != nil {
@@ -167,7 +168,7 @@ func (in *Inbox) place(ctx context.Context, q dialect.Querier, r *receipt, v ver
 	if err != nil || !kept {
 		return false, err
 	}
-	// The receipt is kept by now, so a failure of what follows doesn't matter.
+	// The receipt is kept by now. What follows only tidies up.
 	if v.giveWay {
 		_, err = q.ExecContext(ctx, in.sql.giveWay, r.payment, r.event, r.fingerprint)
 	}

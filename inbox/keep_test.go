@@ -19,7 +19,7 @@ import (
 )
 
 // An event is kept before it is acknowledged, and processed later. A redelivery
-// while it waits or once it is done is a duplicate.
+// is a duplicate, whether the event waits or is done.
 func TestDuplicates(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -49,8 +49,9 @@ func TestDuplicates(t *testing.T) {
 	})
 }
 
-// Only a done event makes another fingerprint a conflict, never one that is
-// merely kept.
+// An event with the identity of another event and a different fingerprint is a
+// conflict only if the other event is done. It is no conflict if the other event
+// is only kept.
 func TestAnotherFingerprintGetsARowOfItsOwn(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -87,8 +88,8 @@ func refuting(bad ...string) func(string) error {
 	}
 }
 
-// A replay with another ref_code can't keep the genuine event out, in either
-// order.
+// A replay with another ref_code does not prevent the genuine event from being
+// settled, whichever comes first.
 func TestVariants(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		for name, order := range map[string][]string{
@@ -131,7 +132,7 @@ func TestVariants(t *testing.T) {
 			s := open(t, d, func(c *inbox.Config) { c.RetryFirst, c.RetryMax = time.Hour, time.Hour }).mount()
 			s.says(nil, func(ref string) error {
 				if ref == "bad" {
-					return errShop // the query hangs or fails: waits for a retry
+					return errShop // the query fails, so the copy waits for a retry
 				}
 				return nil
 			})
@@ -144,9 +145,9 @@ func TestVariants(t *testing.T) {
 	})
 }
 
-// At most one variant of each sender waits, and a bounded number together.
-// Allowed addresses always find room. Beyond that, the sender is asked to deliver
-// again.
+// At most one variant of each sender waits, and at most MaxVariants in all. If
+// there is no room for a variant, its sender is asked to deliver again. There is
+// always room for allowed addresses.
 func TestRoomForVariants(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.MaxVariants = 3 }).mount()
@@ -180,8 +181,8 @@ func TestRoomForVariants(t *testing.T) {
 	})
 }
 
-// Handles that can't be asked about take at most one place, and empty handles
-// none, however many come from wherever.
+// All handles that the provider can't be asked about share one place, and empty
+// handles take none. Their number and their senders don't matter.
 func TestImpossibleHandlesTakeNoRoom(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.MaxVariants, c.RetryFirst, c.RetryMax = 3, time.Hour, time.Hour }).mount()
@@ -205,8 +206,8 @@ func TestImpossibleHandlesTakeNoRoom(t *testing.T) {
 }
 
 // By spelling a signed 500 as 5e2, an attacker makes an invalid copy of a valid
-// event, with its identity and fingerprint. Neither stands in for the other, in
-// either order.
+// event. Both have the same identity and fingerprint. Neither counts as a
+// duplicate of the other, whichever comes first.
 func TestInvalidCopyOfAValidEvent(t *testing.T) {
 	t.Parallel()
 	both := func(order string) (valid, twin payacktest.Callback) {
@@ -265,9 +266,8 @@ func TestInvalidCopyOfAValidEvent(t *testing.T) {
 	})
 }
 
-// A callback for another account of PTS verifies with the same keys. The receiver
-// finds it invalid, and it is not processed, although the event alone does not
-// show that it is invalid.
+// A callback for another account of PTS verifies with the same keys. Only the
+// receiver's UserID shows that it is invalid. The event is not processed.
 func TestInvalidForTheReceiverOnly(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)
@@ -308,7 +308,7 @@ func receiptOf(t testing.TB, s *shop, order, ref string, from ...string) *payack
 	return c.r
 }
 
-// With AllowedAddresses, every admitted sender finds room.
+// With AllowedAddresses, there is room for every admitted sender.
 func TestAllowedAddressesFindRoom(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.MaxVariants = 1 }).mount(func(o *handlers.Options) {
@@ -364,8 +364,8 @@ func TestOneRowForOneEvent(t *testing.T) {
 	})
 }
 
-// A redelivery makes a dead letter due again, at a bounded rate. The genuine copy
-// is not lost when another copy waits.
+// A redelivery makes a dead letter due again, at a bounded rate. This holds for
+// the genuine copy even while another copy waits.
 func TestDeadLettersBecomeDueAgain(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {
@@ -474,7 +474,8 @@ func TestKeepEndsWithTheDeadline(t *testing.T) {
 	})
 }
 
-// A query's answer about a dead event is kept like a delivery, and settles it.
+// A query's answer about a dead event is kept like a delivery, and settles the
+// event.
 func TestAnswerOfAQueryAfterADeadLetter(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -496,8 +497,8 @@ func TestAnswerOfAQueryAfterADeadLetter(t *testing.T) {
 	})
 }
 
-// The provider is asked again about a refuted copy that is delivered again.
-// Such a copy never keeps the genuine webhook out, from whatever address it comes.
+// If a refuted copy is delivered again, the provider is asked again. Such copies
+// take no room from the genuine webhook, whatever their addresses.
 func TestRefutedCopiesSentAgainKeepNobodyOut(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		for name, sender := range map[string]func(i int) string{

@@ -8,22 +8,22 @@ import (
 	"github.com/payack/payack"
 )
 
-// kind says what distinguishes copies of one event, which have the same identity
-// and fingerprint.
+// kind says what distinguishes the copies of one event. All copies have the same
+// identity and fingerprint.
 type kind int
 
 const (
-	// single: nothing does. There is one row.
+	// single: nothing distinguishes copies, so there is one row.
 	single kind = iota
-	// asked: the unsigned handle that Confirm asks the provider about. The
-	// provider says which copy is genuine.
+	// asked: the unsigned handle, an identifier that Confirm asks the provider
+	// by. The provider's answer shows which copy is genuine.
 	asked
-	// detailed: unsigned details that may make it another event, such as those of
-	// a second partial refund. The first copy is processed; others are kept for a
-	// person.
+	// detailed: unsigned details that may make the copy another event, such as
+	// those of a second partial refund. The first copy is processed; others are
+	// kept for a person.
 	detailed
-	// ruled: the whole content. A rule of the merchant's own refused the copy; it
-	// may accept another copy, or be changed.
+	// ruled: the whole content. A rule of the merchant's own refused the copy.
+	// The rule may accept another copy, or may be changed.
 	ruled
 )
 
@@ -34,7 +34,7 @@ func kindOf(r *payack.Receipt) (k kind, variant string, err error) {
 	case d.Invalid != "" && d.OwnRule:
 		contents, err := json.Marshal(d.Event) // without the signature, which a sender may renew
 		return ruled, hex.EncodeToString(digest(string(contents))), err
-	case d.Invalid != "": // one row, however its copies differ
+	case d.Invalid != "": // one row, however the copies differ
 		return single, "", nil
 	case r.Variant != "":
 		return asked, r.Variant, nil
@@ -61,7 +61,7 @@ func judgeDetailed(r *receipt, rows []kept, max int) verdict {
 			return verdict{end: payack.ClaimDone}
 		case same:
 			v.revive = row.id
-		case row.waits(), settled && row.reason != string(payack.ReasonConflict): // settled as a conflict means kept for a person
+		case row.waits(), settled && row.reason != string(payack.ReasonConflict): // a row that was settled as a conflict was kept for a person
 			first = true
 		}
 		if row.slot != nil {

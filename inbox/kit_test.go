@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		os.Exit(play(role))
 	}
 	flag.Parse()
-	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // tests mostly wait
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // tests mostly wait, so more can run at once
 		_ = f.Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0)))
 	}
 	code := m.Run()
@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// database is one of the three, with a name for subtests.
+// database is one of the three kinds of databases, with a name for subtests.
 type database struct {
 	name    string
 	driver  string
@@ -95,7 +95,7 @@ func each(t *testing.T, run func(t *testing.T, d database)) {
 	}
 }
 
-// pool returns a pool on a data source, closed with the test.
+// pool returns a pool on a data source. The end of the test closes it.
 func (d database) pool(t testing.TB, dsn string) *sql.DB {
 	t.Helper()
 	db, err := connect(d.driver, dsn)
@@ -158,9 +158,10 @@ type shop struct {
 	atom http.Handler
 
 	mu sync.Mutex
-	// settle is the merchant's function; nil succeeds.
+	// settle is the merchant's function; a nil settle succeeds.
 	settle func(ctx context.Context, ev payack.Event) error
-	// confirm is Payatom's gateway: it answers for a ref_code; nil confirms.
+	// confirm answers for Payatom's gateway, which is asked by ref_code; a nil
+	// confirm confirms.
 	confirm func(ref string) error
 	settled []string
 	asked   []string

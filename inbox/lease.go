@@ -23,7 +23,8 @@ type leased struct {
 // opTimeout bounds one step of a worker with the database.
 const opTimeout = 5 * time.Second
 
-// transaction is a database transaction that also holds the turn to write.
+// transaction is a database transaction. Until it ends, it also holds the turn to
+// write, which SQLite needs (Turn).
 type transaction struct {
 	dialect.Querier
 	tx  *sql.Tx
@@ -70,8 +71,9 @@ func (in *Inbox) exec(ctx context.Context, statement string, args ...any) (sql.R
 }
 
 // lease begins at most free attempts, and for each receiver no more than room
-// allows. An attempt counts once lease has committed. Unless plenty is set, lease
-// first checks without a transaction whether anything is due.
+// allows. The attempts are counted in the transaction that begins them. Unless
+// plenty is set, lease first checks without a transaction whether anything is
+// due.
 func (in *Inbox) lease(ctx context.Context, free int, room map[string]int, plenty bool) ([]leased, error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
@@ -103,7 +105,8 @@ func (in *Inbox) lease(ctx context.Context, free int, room map[string]int, plent
 	defer tx.Rollback()
 	var out []leased
 	for i, receiver := range able {
-		// Share the rest, so that the first receiver doesn't take all of it.
+		// Share the free workers, so that the first receiver doesn't take all of
+		// them.
 		share := max(1, (free-len(out))/(len(able)-i))
 		n := min(share, room[receiver], free-len(out))
 		if n <= 0 {
@@ -172,11 +175,11 @@ func (in *Inbox) list(statement string, n int) string {
 	return in.cfg.Dialect.Rebind(statement + " (?" + strings.Repeat(", ?", n-1) + ")")
 }
 
-// hold inserts payments into the table of running attempts, and returns those it
-// inserted.
+// hold inserts payments into the table of running attempts, and returns the
+// inserted ones.
 func (in *Inbox) hold(ctx context.Context, tx transaction, payments [][]byte, token []byte) (held [][]byte, err error) {
 	lease := in.cfg.Lease.Microseconds()
-	if in.cfg.Dialect == MySQL { // there a duplicate fails the whole statement
+	if in.cfg.Dialect == MySQL { // on MySQL, a duplicate fails the whole statement
 		for _, payment := range payments {
 			_, err := tx.ExecContext(ctx, in.sql.hold, payment, token, lease)
 			if err == nil {
@@ -213,15 +216,15 @@ func scanBytes(rows *sql.Rows) (out [][]byte, err error) {
 	return out, rows.Err()
 }
 
-// choice is the row of a payment whose turn it is.
+// choice is the row of a payment that is attempted next.
 type choice struct {
 	id int64
 	// alone reports whether the payment has no other row.
 	alone bool
 }
 
-// choose returns the oldest due row of each payment. It supersedes rows that are
-// not final and older than a final event that is done.
+// choose returns the oldest due row of each payment. It supersedes a row that is
+// not final if a newer, final row of the payment is done.
 func (in *Inbox) choose(ctx context.Context, tx transaction, payments [][]byte, receiver string) (map[string]choice, error) {
 	args := make([]any, len(payments))
 	for i, payment := range payments {

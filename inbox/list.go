@@ -21,16 +21,16 @@ const (
 	Running State = "running"
 	// Done: the function has returned nil for the event.
 	Done State = "done"
-	// Dead: a dead letter. No further attempt is made until a person retries it
-	// or the event is delivered again; a person may close it instead.
+	// Dead: a dead letter. No further attempt is made until a person retries the
+	// row or the event is delivered again. A person may close the row instead.
 	Dead State = "dead"
 	// Superseded: a newer, final event of the same payment was done first, so the
 	// function was not called.
 	Superseded State = "superseded"
-	// Closed: a person closed it, with a note.
+	// Closed: a person closed the row, with a note.
 	Closed State = "closed"
-	// Refuted: the provider refuted this copy of the event, and another copy with
-	// another unsigned handle has come since.
+	// Refuted: the provider refuted this copy of the event. Another copy has come
+	// since, with another unsigned handle (an identifier that Confirm asks by).
 	Refuted State = "refuted"
 )
 
@@ -89,8 +89,8 @@ type Attempt struct {
 // Record is a row with everything that is kept about it.
 type Record struct {
 	Item
-	// Delivery is what arrived, with its event, as far as it is still kept and
-	// can be read. Unreadable is why it can't be read.
+	// Delivery is what arrived, with its event. It is nil if it was dropped
+	// (Config.Retention) or can't be read. Unreadable is why it can't be read.
 	Delivery   *payack.Delivery
 	Unreadable error
 	// Log holds the last attempts, the newest first, at most 1,000.
@@ -101,9 +101,9 @@ type Record struct {
 const MaxPage = 1000
 
 // List returns the rows that match, the newest first, at most limit (100 if 0,
-// and never more than [MaxPage]). For the first page, older is 0; for the next,
-// it is the ID of the previous page's last row. Pages are found by key, so a late
-// page costs no more than the first.
+// and never more than [MaxPage]). For the first page, older is 0. For each
+// further page, older is the ID of the previous page's last row. Pages are found
+// by key, so a late page costs no more than the first.
 func (in *Inbox) List(ctx context.Context, f Filter, older int64, limit int) ([]Item, error) {
 	where, args, err := f.where(&in.cfg, false)
 	if err != nil {

@@ -59,7 +59,7 @@ func (tx lossyTx) Commit() error {
 
 // An unconfirmed commit may have been made. If it began an attempt, the row is
 // due again when the lease has ended, even in the same process. If it recorded an
-// attempt, that is not recorded twice.
+// attempt, the attempt is not recorded twice.
 func TestCommitsThatAreNotConfirmed(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := d.openAt(t, d.dsn(t))
@@ -83,7 +83,7 @@ func TestCommitsThatAreNotConfirmed(t *testing.T) {
 		require.NoError(t, err)
 		s.in = in
 		s.inTx(s.settleIn).mountAtom()
-		deliver := func(h http.Handler, cb payacktest.Callback) { // like a provider: again, until it is acknowledged
+		deliver := func(h http.Handler, cb payacktest.Callback) { // repeats until the callback is acknowledged, as a provider does
 			for acknowledged := false; !acknowledged; {
 				send(h, cb, "192.0.2.1")
 				outcome := s.last().Outcome

@@ -13,8 +13,9 @@ import (
 // tries is what a row records about its attempts, with times in microseconds of
 // the database's clock.
 type tries struct {
-	// attempts counts all of them, including this one. base is its value when the
-	// present series began, at since.
+	// attempts counts all attempts, including the current one. A series of
+	// attempts begins with the receipt, a retry or a redelivery. base is the
+	// value of attempts when the current series began, at since.
 	attempts, base      int
 	since, started, now int64
 }
@@ -47,7 +48,7 @@ func (c *Config) after(t tries, outcome payack.Outcome, reason payack.Reason, er
 	case outcome == payack.OutcomeRejected || outcome == payack.OutcomeRefused:
 	case t.age() >= c.GiveUp && t.inSeries() >= c.LeastAttempts:
 	case reason == payack.ReasonBusy:
-		// Another process works on the event, or did until it ended.
+		// Another process works on the event, or has crashed while it did.
 		e.state, e.wait = pending, min(time.Second, c.RetryFirst)
 	default:
 		e.state, e.wait = pending, c.backoff(t.inSeries())
@@ -58,9 +59,9 @@ func (c *Config) after(t tries, outcome payack.Outcome, reason payack.Reason, er
 // reasonCrashed is the recorded reason of an attempt whose process ended.
 const reasonCrashed payack.Reason = "crashed"
 
-// afterCrash returns the ending of an attempt whose process ended: another
-// attempt at once, or after a while, since the event itself may be what ends
-// processes.
+// afterCrash returns the ending of an attempt whose process ended. The first
+// attempt of a series is repeated at once. Later ones are repeated after a wait,
+// since the event itself may be what ends the process.
 func (c *Config) afterCrash(t tries) ending {
 	e := ending{state: pending, reason: reasonCrashed, error: "the process ended, or lost the database, during the attempt"}
 	switch n := t.inSeries(); {
@@ -73,8 +74,8 @@ func (c *Config) afterCrash(t tries) ending {
 }
 
 // backoff returns the wait after the nth attempt: a random part of a bound that
-// doubles with each attempt. Random, so that events that failed together aren't
-// retried together.
+// doubles with each attempt. The wait is random so that events that failed
+// together aren't retried together.
 func (c *Config) backoff(n int) time.Duration {
 	limit := c.RetryMax
 	if shift := n - 1; shift < 30 {

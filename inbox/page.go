@@ -10,8 +10,9 @@ import (
 const (
 	// pageWindow is how many IDs a page searches where no index finds the rows.
 	pageWindow = 20_000
-	// clockSlack bounds how far the order of receipt times may differ from the
-	// order of IDs, in IDs.
+	// clockSlack is how many IDs a search by time adds at each end. Rows that are
+	// kept at the same time may have IDs in another order than their receipt
+	// times.
 	clockSlack = 1000
 )
 
@@ -19,8 +20,9 @@ const (
 // the rows that match, the newest first, at most limit (100 if 0, and never more
 // than [MaxPage]). Pass next as older for the next page, until next is 0.
 //
-// Where no index finds the rows, as by provider alone, Page searches at most
-// 20,000 IDs. So a page may have few rows or none although more follow.
+// If no index finds the rows, for example with a filter by provider alone, Page
+// searches at most 20,000 IDs. So a page may have few rows or none although more
+// pages follow.
 func (in *Inbox) Page(ctx context.Context, f Filter, older int64, limit int) (items []Item, next int64, err error) {
 	if limit <= 0 {
 		limit = 100
@@ -53,8 +55,8 @@ func (in *Inbox) Page(ctx context.Context, f Filter, older int64, limit int) (it
 	return items, next, nil
 }
 
-// window returns the range of IDs that can match. Newest is less than oldest if
-// none can.
+// window returns the range of IDs that can match. newest is less than oldest if
+// no ID can match.
 func (in *Inbox) window(ctx context.Context, f Filter, older int64) (newest, oldest int64, err error) {
 	table := in.cfg.Prefix + "inbox"
 	condition, args := "1 = 1", []any(nil)

@@ -15,7 +15,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// A row is found by each of its names, however many newer rows there are.
+// A row is found by its order, event, transaction or reference, however many
+// newer rows there are.
 func TestFindByEachName(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -50,8 +51,8 @@ func TestFindByEachName(t *testing.T) {
 	})
 }
 
-// Rows that aren't done are counted by the index of their state, however many
-// rows of the selected time are done.
+// Rows of a state other than done are counted by the index on the state. How many
+// rows of the selected time are done doesn't matter.
 func TestCountGoesByState(t *testing.T) {
 	db, err := sqlite.OpenFile(filepath.Join(t.TempDir(), "payack.db"))
 	require.NoError(t, err)
@@ -69,8 +70,8 @@ func TestCountGoesByState(t *testing.T) {
 	}
 }
 
-// Where no index finds the rows, pages search in windows, each with a place to go
-// on.
+// If no index finds the rows, each page searches a window of IDs and returns
+// where the next page begins.
 func TestPagesAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()

@@ -12,12 +12,12 @@ import (
 )
 
 // Two processes share the tables, on SQLite one file, and get the same callbacks.
-// One is killed, paused, and replaced by a newer version. Nothing acknowledged is
-// lost, nothing happens twice in a transaction, and work goes on.
+// One is killed, paused, and replaced by a newer version. No acknowledged event
+// is lost, no function in a transaction has two effects, and work goes on.
 //
-// There is no earlier version yet, so this one plays the older one. The newer one
-// is this one with another format of stored deliveries, which the older one can't
-// read and must leave alone.
+// There is no earlier version yet, so this version is the older one here. The
+// newer version is the same code with another format of stored deliveries. The
+// older version can't read this format, and must leave such rows alone.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {
@@ -42,7 +42,7 @@ func TestTwoProcesses(t *testing.T) {
 		if d.dialect != inbox.SQLite { // a paused process could hold SQLite's write lock
 			crashtest.Works(t, db, "one while the other is paused", first)
 		}
-		time.Sleep(2 * time.Second) // until its leases have ended
+		time.Sleep(2 * time.Second) // until the leases of the paused process have ended
 		two.Continue(t)
 		crashtest.Works(t, db, "both after a pause", first, second)
 

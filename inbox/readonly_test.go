@@ -17,7 +17,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// switched makes connections that can write or can't, as switched.
+// switched makes connections that are read-only while on is set.
 type switched struct {
 	driver   driver.Driver
 	dsn      string

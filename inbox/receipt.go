@@ -52,9 +52,9 @@ func digest(text string) []byte {
 
 // eventKey returns the key of an event in the table. An invalid event has a key
 // and a mark of its own. Where the signature doesn't cover a value's spelling, an
-// attacker can write a signed 500 as 5e2 and so make an invalid copy of a valid
-// event, with the same identity and fingerprint. Neither must stand in for the
-// other.
+// attacker can write a signed 500 as 5e2. This makes an invalid copy of a valid
+// event, with the same identity and fingerprint. Neither copy may count as a
+// duplicate of the other.
 func eventKey(id string, invalid bool) []byte {
 	if invalid {
 		return digest("invalid\x00" + id)
@@ -62,7 +62,7 @@ func eventKey(id string, invalid bool) []byte {
 	return digest(id)
 }
 
-// keyOf returns the key of a row: event, fingerprint and variant.
+// keyOf returns the key of a row, a digest of event, fingerprint and variant.
 func keyOf(event, fingerprint []byte, variant string) []byte {
 	h := sha256.New()
 	h.Write(event)
@@ -110,8 +110,8 @@ func (in *Inbox) receipt(r *payack.Receipt) (*receipt, error) {
 	return out, nil
 }
 
-// senderOf identifies a sender by its address. For IPv6 it is the /64, since a
-// sender usually has a whole one.
+// senderOf identifies a sender by its address. For IPv6 it uses the /64 prefix,
+// since one sender usually has all addresses of a prefix.
 func senderOf(a netip.Addr) string {
 	if !a.IsValid() {
 		return ""
@@ -146,11 +146,11 @@ const (
 )
 
 // deliveryVersion is the version of a stored delivery's format. It is a variable
-// so that a test can upgrade it.
+// so that a test can raise it.
 var deliveryVersion = 1
 
 // keptDelivery is a delivery without its body and event. The sender's texts are
-// bytes, which JSON holds whatever their encoding.
+// byte slices, because JSON strings can't hold text that is not UTF-8.
 type keptDelivery struct {
 	Version  int                 `json:"v"`
 	Received int64               `json:"received_us"`
@@ -186,8 +186,8 @@ func (in *Inbox) encodeDelivery(d *payack.Delivery) ([]byte, error) {
 	return json.Marshal(k)
 }
 
-// decodeDelivery reads a stored delivery with its event. The result has no event
-// if the event was dropped.
+// decodeDelivery reads a stored delivery with its event. The error says which of
+// the two can't be read.
 func decodeDelivery(encoded, delivery, body []byte) (*payack.Delivery, error) {
 	var k keptDelivery
 	if err := json.Unmarshal(delivery, &k); err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// An event found by asking is settled once, through an inbox and through the SQL
-// store alone.
+// An event found by asking the provider is settled once, with an inbox or with
+// only the SQL store.
 func TestLostCallbacks(t *testing.T) {
 	for _, d := range databases {
 		if testing.Short() && d.name != "SQLite" {
@@ -56,8 +56,8 @@ func work(t *testing.T, in *inbox.Inbox) {
 	})
 }
 
-// A query's answer makes a dead event due again, as a redelivery does. The
-// attempt knows its event's source.
+// Like a redelivery, a query's answer makes a dead event due again. The source of
+// the event is known in the attempt.
 func TestQueryRevivesADeadEvent(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = time.Nanosecond, 1 }).mount()
@@ -111,8 +111,8 @@ func TestQueryRevivesADeadEvent(t *testing.T) {
 	})
 }
 
-// Reconcile doesn't ask forever about an event that a person has closed, or that
-// was done in the store used before.
+// Reconcile stops asking about an event that a person has closed, or that was
+// done in the store used before the inbox.
 func TestQueryAboutWhatWaitsForNothing(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)

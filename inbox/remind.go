@@ -12,13 +12,14 @@ import (
 // once.
 const maxReminders = 500
 
-// reminded is the position in a receiver's late rows.
+// reminded is the last late row of a receiver that was passed to the engine.
 type reminded struct{ next, id int64 }
 
 // remind passes late rows to the engine: rows whose attempt should have begun
-// long ago. Their job was deleted, or never written because their process ended
-// first or the inbox had no engine then. It walks the late rows of each receiver
-// in steps, so that rows that merely wait don't hide a lost one.
+// long ago. The engine may have lost the job of such a row, because the job was
+// deleted or its process was killed. A row that was kept without an engine never
+// had a job. Each call passes the next maxReminders late rows of each receiver,
+// so that many rows that merely wait don't hide a lost one.
 func (in *Inbox) remind(ctx context.Context) error {
 	var failed []error
 	for receiver := range in.room() {

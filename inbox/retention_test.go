@@ -16,15 +16,15 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// age makes everything that ended, and all marks, older than the retention.
+// age makes all marks, and all rows that have ended, older than the retention.
 func (s *shop) age() {
 	const ago = int64(91 * 24 * time.Hour / time.Microsecond)
 	s.exec(fmt.Sprintf(`UPDATE payack_inbox SET received_us = received_us - %d, ended_us = ended_us - %d WHERE ended_us > 0`, ago, ago))
 	s.exec(fmt.Sprintf(`UPDATE payack_once SET at_us = at_us - %d`, ago))
 }
 
-// Retention works in small steps, so that receipts come in between. It finds old
-// rows behind more rows than one step reads.
+// Retention works in small steps, so that receipts can be kept in between. It
+// finds old rows even if more rows come before them than one step reads.
 func TestRetentionInSmallSteps(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -67,9 +67,10 @@ func TestRetentionInSmallSteps(t *testing.T) {
 	})
 }
 
-// An event done for longer than Retention is still known: a redelivery is a
-// duplicate, another amount a conflict, and a hash belongs to its event. About
-// 100 bytes of it stay, besides its readable identity.
+// An event that was done longer than Retention ago is still known. A redelivery
+// is a duplicate, another amount is a conflict, and another event with its hash
+// is spliced. About 100 bytes of the event stay, in addition to its readable
+// identity.
 func TestRetentionKeepsWhatOnceOnlyNeeds(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)

@@ -35,8 +35,8 @@ func bare(t testing.TB, order string) payacktest.Callback {
 	return b.Callback(t)
 }
 
-// A copy whose unsigned members break a rule of the merchant's own never stands
-// in for the genuine copy, in whatever order they come.
+// A copy whose unsigned members break a rule of the merchant's own never replaces
+// the genuine copy, whichever comes first.
 func TestCopyThatBreaksARule(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount(rule("Unsigned", "required"))
@@ -65,9 +65,9 @@ func TestCopyThatBreaksARule(t *testing.T) {
 	})
 }
 
-// A refused event is judged by the current rules. Once a rule that was too strict
-// is corrected, each copy is retried for what it is, the attacker's and the
-// genuine one.
+// A retry judges a refused event by the current rules. After a rule that was too
+// strict is corrected, the genuine copy is settled and the attacker's copy is
+// refused again.
 func TestRuleThatIsCorrected(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount(rule("OrderID", "ne=ORD-1"))
@@ -91,8 +91,8 @@ func TestRuleThatIsCorrected(t *testing.T) {
 	})
 }
 
-// A copy that was valid when it came, and breaks a later rule, keeps no other
-// copy out.
+// A copy that was valid when it came, and breaks a later rule, does not prevent
+// another copy from being settled.
 func TestRuleThatIsNew(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -114,8 +114,8 @@ func TestRuleThatIsNew(t *testing.T) {
 	})
 }
 
-// Copies that break a rule are bounded for each event. A valid copy needs no
-// place among them, and allowed addresses always find one.
+// The number of copies that break a rule is bounded for each event. A valid copy
+// does not count among them, and there is always room for allowed addresses.
 func TestCopiesThatBreakARuleAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		copyOf := func(n int) payacktest.Callback {

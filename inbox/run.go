@@ -7,15 +7,15 @@ import (
 )
 
 // Run processes what is kept until ctx ends or Close is called, and then returns
-// nil. It first waits for running attempts: each takes at most its receiver's
-// deadline if its function heeds the context. Call Run once at a time; a second
-// call returns an error. After Close it returns [ErrClosed]. While the database
-// is unreachable, Run logs that and keeps trying.
+// nil. Before it returns, it waits for running attempts. An attempt ends by its
+// receiver's deadline if its function obeys the context. Call Run once at a time;
+// a second call returns an error. After Close it returns [ErrClosed]. While the
+// database is unreachable, Run logs that and keeps trying.
 func (in *Inbox) Run(ctx context.Context) error { return in.serve(ctx, false) }
 
 // Drain processes what is due now. It returns when nothing is due and nothing
-// runs; events that wait for a retry are left. While Run runs, Drain waits for it
-// instead. It is for tests.
+// runs; events that wait for a retry are left. While Run runs, Drain waits until
+// Run has processed these events. Drain is for tests.
 func (in *Inbox) Drain(ctx context.Context) error {
 	if !in.running.Load() {
 		return in.serve(ctx, true)
@@ -103,7 +103,8 @@ func (in *Inbox) serve(ctx context.Context, untilIdle bool) error {
 		case <-ctx.Done():
 		}
 	}()
-	// Renew leases while attempts run, which may be longer than ctx.
+	// Attempts may run longer than ctx, so leases are renewed under another
+	// context.
 	renewing, stopRenewing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRenewing()
 	defer in.endServing()
@@ -145,7 +146,7 @@ func (in *Inbox) loop(ctx context.Context, untilIdle bool) error {
 		case <-in.freed:
 		case <-poll.C:
 		}
-		if err != nil { // don't hammer a failing database
+		if err != nil { // a pause between requests to a failing database
 			select {
 			case <-ctx.Done():
 			case <-time.After(min(time.Second, 5*in.cfg.Poll)):
@@ -161,7 +162,8 @@ func (in *Inbox) stopped() <-chan struct{} {
 	return in.stop
 }
 
-// endServing lets no attempt begin any more, and waits for those that run.
+// endServing makes sure that no further attempt begins, and waits for running
+// attempts.
 func (in *Inbox) endServing() {
 	in.mu.Lock()
 	in.serving = false
@@ -169,8 +171,8 @@ func (in *Inbox) endServing() {
 	in.attempts.Wait()
 }
 
-// round begins as many attempts as there is room for, and returns how many rows
-// it began or recovered.
+// round begins as many attempts as there is room for, and returns the number of
+// attempts that it began plus the number of ended leases that it recovered.
 func (in *Inbox) round(ctx context.Context) (int, error) {
 	recovered := 0
 	if now := time.Now(); now.Sub(in.recovered) >= min(time.Second, in.cfg.Lease/3) {

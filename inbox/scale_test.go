@@ -24,9 +24,10 @@ import (
 
 var scale = flag.Int("scale", 0, "how many done rows TestScale begins with, and a tenth of that due; 0 skips it")
 
-// Measures an inbox on PostgreSQL with many rows. Claiming is compared with an
-// empty inbox on the same server, in turns. Memory is that of this process.
-// Receipts come from 16 clients at 200/s together, without pruning and during it.
+// This test measures an inbox on PostgreSQL with many rows. Leasing rows is
+// compared with an empty inbox on the same server, in turns. The memory is that
+// of this process. 16 clients keep 200 receipts a second in all, first without
+// pruning and then during it.
 //
 //	go test -run TestScale -scale 1000000 -timeout 1h -v .
 func TestScale(t *testing.T) {
@@ -34,7 +35,7 @@ func TestScale(t *testing.T) {
 		t.Skip("it measures, for minutes: -scale 1000000")
 	}
 	d := databases[1]
-	// Pruned only where the test says so.
+	// Rows are pruned only where the test says so.
 	full, empty := open(t, d, forGood), open(t, d, forGood)
 	began := time.Now()
 	keepFor(t, full, "pts", 1000)

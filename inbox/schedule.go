@@ -15,9 +15,9 @@ import (
 
 // Schedule lets another engine decide when rows are attempted. due is called with
 // rows that become due; the engine calls the returned functions. [Inbox.Run] then
-// begins no attempt itself; it renews leases, recovers crashed attempts, reminds
-// the engine of lost rows, and cleans up. It is for module inbox/riverinbox,
-// which calls it once, before anything else.
+// begins no attempt itself. It renews leases, recovers crashed attempts, passes
+// late rows to the engine again, and cleans up. Schedule is for module
+// inbox/riverinbox, which calls it once, before anything else.
 func (in *Inbox) Schedule(due schedule.Due) (schedule.Attempt, schedule.Idle) {
 	in.due = due
 	return in.attemptRow, in.idle
@@ -43,8 +43,8 @@ func (in *Inbox) attemptRow(ctx context.Context, id int64, finish schedule.Finis
 	return resultOf(in.attend(ctx, l, finish))
 }
 
-// beginRow calls leaseRow for an attempt that enter counted, and counts it as
-// running if it begins.
+// beginRow calls leaseRow for an attempt that enter has counted. If the attempt
+// begins, beginRow counts it as running.
 func (in *Inbox) beginRow(ctx context.Context, id int64) (leased, schedule.Result) {
 	defer in.entered(-1)
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
@@ -64,7 +64,7 @@ func (in *Inbox) beginRow(ctx context.Context, id int64) (leased, schedule.Resul
 func resultOf(e ending) schedule.Result {
 	r := schedule.Result{Wait: e.wait}
 	switch e.state {
-	case 0, running: // not recorded: the next look at the row decides
+	case 0, running: // the ending was not recorded: the engine tries again and looks at the row
 		return schedule.Result{Again: true, Wait: afterAbsent}
 	case pending:
 		r.Again = true
@@ -104,8 +104,8 @@ func (in *Inbox) leaseRow(ctx context.Context, id int64) (l leased, r schedule.R
 	again := func(d time.Duration) schedule.Result { return schedule.Result{Again: true, Wait: d} }
 	switch {
 	case errors.Is(err, sql.ErrNoRows), err == nil && state != pending:
-		// The row is gone, has ended, or is running: then recoverCrashed reports
-		// a crash.
+		// The row is gone, has ended, or is running. If a running attempt
+		// crashes, recoverCrashed makes the row due again.
 		return leased{}, r, nil
 	case err != nil:
 		return leased{}, r, err
@@ -144,7 +144,8 @@ func (in *Inbox) leaseRow(ctx context.Context, id int64) (l leased, r schedule.R
 	return l, r, nil
 }
 
-// keepDue keeps a receipt in one transaction with the engine's own writes for it.
+// keepDue keeps a receipt in the transaction in which the engine writes the
+// receipt's job.
 func (in *Inbox) keepDue(ctx context.Context, r *receipt) (state payack.ClaimState, err error) {
 	for try := 0; ; try++ {
 		state, err = in.keepDueOnce(ctx, r)
@@ -179,7 +180,7 @@ func (in *Inbox) keepDueOnce(ctx context.Context, r *receipt) (payack.ClaimState
 	return state, tx.Commit()
 }
 
-// tellDue passes a row to the engine that this transaction makes due.
+// tellDue passes to the engine the row that this transaction makes due.
 func (in *Inbox) tellDue(ctx context.Context, tx transaction, statement string, args ...any) error {
 	var row schedule.Row
 	var wait int64
@@ -190,7 +191,7 @@ func (in *Inbox) tellDue(ctx context.Context, tx transaction, statement string, 
 	return in.due(ctx, tx.tx, []schedule.Row{row})
 }
 
-// retryDue is Retry with an engine.
+// retryDue does the work of Retry if an engine schedules the attempts.
 func (in *Inbox) retryDue(ctx context.Context, id int64) (bool, error) {
 	tx, err := in.begin(ctx)
 	if err != nil {

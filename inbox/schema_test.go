@@ -17,7 +17,7 @@ import (
 	"github.com/payack/payack/inbox/sqlite"
 )
 
-// Each database accepts its statements.
+// Each database accepts the statements of its dialect.
 func TestStatements(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)

@@ -44,7 +44,7 @@ func (in *Inbox) settleOnce(ctx context.Context, a *attempt, o *payack.Observati
 	err = tx.QueryRowContext(ctx, in.sql.stateNow, a.id, a.token).Scan(&state, &t.now)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return ending{state: pending}, nil // taken over: its new holder decides
+		return ending{state: pending}, nil // the row was taken over: its new holder decides
 	case err != nil:
 		return ending{}, err
 	case state != running && state != done:
@@ -71,8 +71,9 @@ func (in *Inbox) settleOnce(ctx context.Context, a *attempt, o *payack.Observati
 	return in.letGo(ctx, tx, a, e)
 }
 
-// setApart gives a row that breaks a rule now, and was valid when it came, a key
-// of its own, so that it stands in for no other copy of its event.
+// setApart gives a row a key of its own. The row's event was valid when it came,
+// and breaks a rule now. With its old key, the row would be revived by a later
+// copy of the event, which may be valid and must get a row of its own.
 func (in *Inbox) setApart(ctx context.Context, tx transaction, a *attempt) error {
 	event := eventKey(a.delivery.Event.ID(), true)
 	k := keyOf(event, a.fingerprint, "row "+strconv.FormatInt(a.id, 10))
@@ -80,8 +81,9 @@ func (in *Inbox) setApart(ctx context.Context, tx transaction, a *attempt) error
 	return err
 }
 
-// settleDone records the usual ending in few statements. It reports false when
-// the row is not running, as after a transaction of InTx.
+// settleDone records the usual ending in few statements. It reports false if the
+// row is not running, for example because the transaction of InTx has marked it
+// done.
 func (in *Inbox) settleDone(ctx context.Context, tx transaction, a *attempt) (e ending, ok bool, err error) {
 	e.state = done
 	if a.delivery.Event.Final() {
@@ -125,13 +127,14 @@ func (in *Inbox) judgeEnd(ctx context.Context, q dialect.Querier, a *attempt, t 
 			e.error = ""
 		}
 	case committed:
-		// The function ended its transaction and then failed. Part of its work
-		// stands and the event counts as done, so a person has to look.
+		// The function ended its transaction and then failed. Part of its work is
+		// committed and the event counts as done, so a person has to look at it.
 		e.state = dead
 		e.error = readable("the function failed after it had ended the transaction, so part of what it wrote stands: "+e.error, 1000)
 	case o.Reason == payack.ReasonConflict:
-		// Only a done event makes this one a conflict. An event that is merely
-		// held, here or in an earlier store, is soon done or given up.
+		// This event is a conflict only if the other event is done. The other
+		// event may only be claimed, here or in an earlier store. Then try again:
+		// soon it is done or given up.
 		var there int
 		if err := q.QueryRowContext(ctx, in.sql.doneAtAll, a.event).Scan(&there); err != nil {
 			return e, err

@@ -20,11 +20,12 @@ const (
 
 // statements are all statements of the inbox, composed once for the dialect.
 //
-// Times are the server's. NOW is its clock. CLOCK is the same where an index must
-// find due rows: PostgreSQL would read the clock for each row otherwise. STILL is
-// the state of a row that another condition has found already. Written plainly,
-// PostgreSQL would choose the index on a state that its statistics believe empty,
-// and would read all rows that have come since.
+// Times are of the database server. NOW reads the server's clock. CLOCK reads it
+// in a subquery, for conditions that an index must answer: PostgreSQL would read
+// NOW again for each row. STILL is the column state in a form that no index on
+// the state fits, for statements in which another condition finds the row. With
+// the plain column, PostgreSQL would choose the index on a state that is empty by
+// its statistics, and would read all rows that have come since.
 type statements struct {
 	// Receipt.
 	keepNew, isFirst, keepRow, keepAside, doneBefore, copies, revive, giveWay, drop, dropAttempts string
@@ -40,12 +41,12 @@ type statements struct {
 }
 
 // columns are the columns of a new row, in the order of keep's arguments. All
-// times are of one reading of the clock, except happened_us if it is not 0.
+// times come from one reading of the clock, except a happened_us that is not 0.
 const columns = `k, event, fingerprint, payment, slot, token, state, final, attempts, base, happened_us, received_us, since_us, next_us, started_us, ended_us, dropped,
 	sender, receiver, provider, event_id, order_id, transaction_id, reference, amount, status, reason, error, note, trace, encoded, delivery, body`
 
-// valuesOf returns the values of a new row in a state, with the end, the reason
-// and the error text.
+// valuesOf returns the values of a new row in a state, with the time of its end,
+// the reason and the error text.
 func valuesOf(state int, ended, reason, text string) string {
 	return fmt.Sprintf(`?, ?, ?, ?, ?, EMPTY, %d, ?, 0, 0, COALESCE(NULLIF(?, 0), at_us), at_us, at_us, at_us, 0, %s, 0,
 	?, ?, ?, ?, ?, ?, ?, ?, ?, '%s', '%s', '', ?, ?, ?, ?`, state, ended, reason, text)
@@ -61,13 +62,13 @@ func newStatements(d Dialect, prefix string) statements {
 	conflict, skip := " ON CONFLICT DO NOTHING", " FOR UPDATE SKIP LOCKED"
 	switch d {
 	case MySQL:
-		conflict = "" // duplicates are errors there: INSERT IGNORE would cut values as well
+		conflict = "" // a duplicate is an error on MySQL, because INSERT IGNORE would also cut values
 	case SQLite:
 		skip = "" // one writer
 	}
 	empty := map[Dialect]string{SQLite: "x''", PostgreSQL: `'\x'`, MySQL: "''"}[d]
 	cast := func(list string) string { return list }
-	if d == PostgreSQL { // there a parameter in a SELECT has no type
+	if d == PostgreSQL { // on PostgreSQL, a parameter in a SELECT has no type
 		types := strings.Split("bytea bytea bytea bytea bytea smallint bigint text text text text text text text text text text bytea bytea bytea", " ")
 		cast = func(list string) string {
 			for _, t := range types {
@@ -78,7 +79,7 @@ func newStatements(d Dialect, prefix string) statements {
 	}
 	due, aside := valuesOf(pending, "0", "", ""), valuesOf(dead, "at_us", string(payack.ReasonConflict), otherDetails)
 	row := func(values string) string {
-		if d == MySQL { // which would copy the one row into a table
+		if d == MySQL { // MySQL would copy the row of a SELECT into a temporary table
 			return `VALUES (` + strings.ReplaceAll(values, "at_us", "NOW") + `)`
 		}
 		return `SELECT ` + cast(values) + ` FROM (SELECT NOW AS at_us) AS c WHERE 1 = 1`
@@ -117,7 +118,7 @@ func newStatements(d Dialect, prefix string) statements {
 		load:       write(`SELECT event, fingerprint, attempts, base, since_us, started_us, NOW, provider, event_id, encoded, delivery, body FROM INBOX WHERE id = ? AND token = ? AND state = 2`),
 
 		renew: spell.Replace(`UPDATE RUNNING SET lease_us = NOW + ? WHERE token IN`),
-		// A lease that ends later than any lease can was written before the clock
+		// A lease that ends too far in the future was written before the clock
 		// was set back.
 		anyExpired: write(`SELECT COUNT(*) FROM RUNNING WHERE lease_us <= NOW OR lease_us > NOW + ?`),
 		stillRuns:  write(`SELECT COUNT(*) FROM INBOX WHERE payment = ? AND token = ? AND state = 2`),
@@ -145,7 +146,7 @@ func newStatements(d Dialect, prefix string) statements {
 		log:  write(`SELECT number, started_us, took_us, reason, error FROM ATTEMPTS WHERE row_id = ? ORDER BY number DESC LIMIT 1000`),
 		retry: write(`UPDATE INBOX SET state = 1, base = attempts, since_us = NOW, next_us = NOW, ended_us = 0 WHERE id = ? AND state IN (1, 4, 6, 7)
 	AND NOT EXISTS (SELECT 1 FROM ONCE WHERE ONCE.k = INBOX.event AND ONCE.fingerprint = INBOX.fingerprint AND ONCE.state = 2)`),
-		// Gives the row a key of its own, so that it stands in for no other copy.
+		// Inbox.setApart says why.
 		setApart: write(`UPDATE INBOX SET event = ?, k = ? WHERE id = ? AND token = ?`),
 		closeRow: write(`UPDATE INBOX SET state = 6, slot = NULL, ended_us = NOW, note = ? WHERE id = ? AND state IN (1, 4, 7)`),
 

@@ -15,8 +15,8 @@ type Stats = payack.InboxStats
 // Stats counts what waits, all at one moment. It counts rows, so call it every
 // few seconds at most.
 func (in *Inbox) Stats(ctx context.Context) (Stats, error) {
-	// One statement, because between two a row could change its state and be
-	// missed.
+	// One statement, because between two statements a row could change its state
+	// and be missed.
 	states := []int{pending, running, dead}
 	parts := make([]string, len(states))
 	for i, state := range states {

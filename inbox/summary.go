@@ -6,7 +6,8 @@ import (
 	"github.com/payack/payack"
 )
 
-// summary is what a list shows of an event, as the text columns can hold it.
+// summary is what a list shows of an event, in a form that the text columns can
+// hold.
 type summary struct{ transaction, reference, amount, status string }
 
 func summaryOf(ev payack.Event) summary {

@@ -7,7 +7,7 @@ import (
 )
 
 // Healthy returns nil if the database answers and no due event has waited for
-// longer than Config.Late. Otherwise the error says which it is: the database
+// longer than Config.Late. Otherwise the error names the cause: the database
 // fails, Run was not called, a receiver isn't mounted, or the workers don't keep
 // up.
 func (in *Inbox) Healthy(ctx context.Context) error {
@@ -59,7 +59,7 @@ func (in *Inbox) sweep(ctx context.Context) error {
 	if err := in.adopt(ctx); err != nil {
 		return err
 	}
-	// A row that waits longer than any wait can was written before the clock was
+	// A row with a longer wait than is possible was written before the clock was
 	// set back.
 	longest := max(in.cfg.RetryMax, in.cfg.Grace, in.cfg.Revive) + time.Minute
 	if _, err := in.exec(ctx, in.sql.ahead, longest.Microseconds()); err != nil {
@@ -91,8 +91,8 @@ func (in *Inbox) nameUnmounted(ctx context.Context) error {
 	return rows.Err()
 }
 
-// retain drops what has outlived Config.Retention, in small steps: bodies,
-// headers, events and attempts of ended rows, except dead letters.
+// retain drops the bodies, headers, events and attempts of rows that ended longer
+// than Config.Retention ago, except dead letters. It works in small steps.
 func (in *Inbox) retain(ctx context.Context) error {
 	keep := in.cfg.Retention.Microseconds()
 	for last, more := int64(0), true; more; {
@@ -111,7 +111,7 @@ func (in *Inbox) retain(ctx context.Context) error {
 				return err
 			}
 			n, last = n+1, id
-			if !received { // nor has any later row
+			if !received { // later rows were received even later
 				more = false
 				break
 			}

@@ -21,8 +21,8 @@ type kept struct {
 
 func (k kept) waits() bool { return k.state == pending || k.state == running }
 
-// unconfirmed reports whether the provider has refuted the copy. The reason stays
-// until another attempt has ended.
+// unconfirmed reports whether the provider has refuted the copy. A row keeps its
+// reason until another attempt has ended.
 func (k kept) unconfirmed() bool { return k.reason == string(payack.ReasonUnconfirmed) }
 
 // verdict is the decision about a receipt, given the existing rows.
@@ -35,23 +35,24 @@ type verdict struct {
 	// revive is the row that becomes due again; 0 means a new row.
 	revive int64
 	slot   []byte
-	// giveWay turns the refuted dead letters into refuted rows. drop lists the
-	// refuted rows that exceed the bound.
+	// giveWay means that dead letters which the provider refuted change to the
+	// state refuted. drop lists the rows in that state that exceed the bound.
 	giveWay bool
 	drop    []int64
 }
 
 // judge decides about a receipt whose event is not done. The rules:
 //
-//   - A variant that waits already, or that a person or a later event has
-//     settled, is a duplicate.
+//   - A variant is a duplicate if it waits already, or if a person or a later
+//     event has settled it.
 //   - A dead letter becomes due again when its own variant is delivered.
-//   - Another variant gets a row of its own. At most one variant of each
-//     sender waits, and at most max together. Variants from allowed
-//     addresses, and events without an unsigned handle, are not bounded.
-//   - A variant that the provider refuted gives way to another one. If it is
-//     delivered again, the provider is asked again, but it takes none of the
-//     places of variants that were not asked about yet.
+//   - Another variant gets a row of its own. At most one variant of each sender
+//     waits, and at most max variants in all. There is no bound for variants from
+//     allowed addresses, and for events without an unsigned handle.
+//   - A dead letter that the provider refuted changes to the state refuted when
+//     another variant is kept. If a refuted variant is delivered again, the
+//     provider is asked again. Refuted variants have places of their own, so they
+//     take none from variants that the provider was not asked about yet.
 func judge(r *receipt, rows []kept, max int) verdict {
 	switch r.kind {
 	case detailed:
@@ -110,7 +111,8 @@ func places(row kept, max int) int {
 	return 0
 }
 
-// freeSlot returns the first free one of n places, nil if none is free.
+// freeSlot returns the slot of the first free place among n places beginning at
+// from, nil if none is free.
 func freeSlot(r *receipt, from, n int, taken map[string]bool) []byte {
 	for place := from; place < from+n; place++ {
 		if slot := slotOf(r, place); !taken[string(slot)] {
@@ -120,8 +122,8 @@ func freeSlot(r *receipt, from, n int, taken map[string]bool) []byte {
 	return nil
 }
 
-// slotOf returns the key of a place for a waiting variant. The table keeps slots
-// unique, which bounds concurrent copies, too.
+// slotOf returns the key of a place for a waiting variant. Slots are unique in
+// the table, so concurrent receipts can't exceed the bound either.
 func slotOf(r *receipt, place int) []byte {
 	h := sha256.New()
 	h.Write(r.event)

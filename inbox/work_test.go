@@ -96,8 +96,9 @@ func TestDeadAtOnce(t *testing.T) {
 				o.Validate = map[string]string{"OrderID": "ne=INVALID"}
 			}
 		})
-		// Two events of Payatom, and one event of PTS with another amount. Their
-		// signatures and identities are those of events that are done.
+		// Below, two events repeat something of a done event: one of Payatom has
+		// the same hash, and one of PTS has the same identity with another
+		// amount.
 		splices := payacktest.NewPayatomKeys().Config()
 		splices.Options, splices.ExpectInCallback = s.options("splices"), false
 		splices.Expect = func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
@@ -194,8 +195,9 @@ func TestSplicedHasAGraceWhereOnlyTheFunctionCanTell(t *testing.T) {
 	})
 }
 
-// An event that contradicts one done before there was an inbox becomes a dead
-// letter once the grace has passed. Until then the other one may be given up.
+// An event becomes a dead letter if the store used before the inbox has the same
+// identity with another fingerprint. This happens only after the grace, because
+// the store may merely hold a claim that is soon given up.
 func TestConflictWithTheStoreBefore(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		former := memstore.New(0)
@@ -243,7 +245,7 @@ func TestWorkerWhoseEventWasTakenOverChangesNothing(t *testing.T) {
 	})
 }
 
-// No more attempts begin than there are workers, and a row that waits for a
+// At most as many attempts run as there are workers, and a row that waits for a
 // worker is not leased.
 func TestWorkersAreABound(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
@@ -285,7 +287,8 @@ func TestGivingUpNeedsAttempts(t *testing.T) {
 	})
 }
 
-// Sent again, a dead letter has all its patience once more: the time, and the attempts.
+// After a redelivery, a dead letter gets the full time of GiveUp and all
+// LeastAttempts again.
 func TestPatienceBeginsAnew(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = time.Hour, 2 }).mount()
@@ -405,9 +408,8 @@ func TestOrderWithinAPayment(t *testing.T) {
 	})
 }
 
-// An event that is older than a done final event, and not itself final, is
-// superseded. The time that the provider signed decides which is older, if it
-// signs one.
+// An event that is not final is superseded if a newer final event is done. If the
+// provider signs a time, this time decides which event is newer.
 func TestSuperseded(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -517,8 +519,8 @@ func TestRunWaitsForAttempts(t *testing.T) {
 	})
 }
 
-// When idle, an event is processed within 200 ms of its receipt, by the process
-// that received it and by another.
+// An idle inbox processes an event within 200 ms of its receipt. This holds for
+// the process that received the event and for another process.
 func TestProcessedSoon(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.Poll = 0 }).mount()
@@ -542,8 +544,8 @@ func TestProcessedSoon(t *testing.T) {
 	})
 }
 
-// An attempt that takes longer than its lease renews it, and another process
-// leaves it alone.
+// An attempt that takes longer than its lease renews the lease, so no other
+// process takes the event over.
 func TestLeaseIsRenewed(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {
@@ -563,8 +565,8 @@ func TestLeaseIsRenewed(t *testing.T) {
 	})
 }
 
-// The attempt of a crashed process is due again soon. It counts, and does not
-// loop at full speed.
+// The row of a crashed process is soon due again. The crashed attempt is counted,
+// so a row that crashes each time becomes a dead letter.
 func TestCrashedAttempt(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -584,7 +586,7 @@ func TestCrashedAttempt(t *testing.T) {
 		assert.Equal(t, payack.Reason("crashed"), record.Log[1].Reason)
 		seen := s.attempts()
 		require.Len(t, seen, 2)
-		slices.SortFunc(seen, func(a, b payack.Observation) int { return a.Attempt - b.Attempt }) // they are observed in any order
+		slices.SortFunc(seen, func(a, b payack.Observation) int { return a.Attempt - b.Attempt }) // attempts are observed in any order
 		assert.Equal(t, "failed inbox 1 false", told(seen[0]))
 		assert.Equal(t, item.EventID, seen[0].EventID)
 		assert.NotNil(t, seen[0].Delivery.Event)
@@ -623,8 +625,8 @@ func TestRowWithoutALease(t *testing.T) {
 	})
 }
 
-// A row that no longer decodes, or whose event is another row's, is dead with
-// that reason. A row that a newer version wrote waits.
+// A row becomes a dead letter if it no longer decodes, or if its event belongs to
+// another row. A row that a newer version wrote waits.
 func TestRowsThatCannotBeRead(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.RetryFirst, c.RetryMax = time.Hour, time.Hour }).mount()
@@ -663,7 +665,8 @@ func (d database) bytes(hex string) string {
 	return `x'` + hex + `'`
 }
 
-// Among attempts that crashed, one that another process works on is left alone.
+// Recovery of crashed attempts does not touch an attempt whose lease has not
+// ended.
 func TestCrashedAmongRunning(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -685,7 +688,8 @@ func TestCrashedAmongRunning(t *testing.T) {
 	})
 }
 
-// An attempt that was taken over while it ran does not end the one that runs now.
+// If another process takes an attempt over, the end of the old attempt does not
+// end the new one.
 func TestAttemptThatWasTakenOver(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()

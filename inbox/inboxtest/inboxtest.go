@@ -1,5 +1,5 @@
 // Package inboxtest is the conformance suite for inboxes: any implementation of
-// [Engine], over any database, must keep the promises of package inbox.
+// [Engine], on any database, must keep the promises of package inbox.
 package inboxtest
 
 import (
@@ -29,8 +29,8 @@ type Engine interface {
 }
 
 // Factory makes an empty database and returns a function that opens engines on
-// it. Each call of open returns another engine on the same tables, as another
-// process would have; the suite closes it. Set the waits and bounds that [Config]
+// it. Each call of open returns another engine on the same tables, as in another
+// process; the suite closes the engine. Set the waits and bounds that [Config]
 // sets, so that the suite takes seconds.
 type Factory func(t *testing.T) (open func() Engine)
 

@@ -207,7 +207,7 @@ type nopDesk struct{}
 func (nopDesk) Process(context.Context, *payack.Delivery, *payack.Observation) error { return nil }
 func (nopDesk) Observe(context.Context, *payack.Observation)                         {}
 
-// onePaymentAtATime lets two engines, as of two processes, work on few payments.
+// onePaymentAtATime lets two engines work on a few payments, as in two processes.
 func onePaymentAtATime(s *shop) {
 	var busy sync.Map
 	var clashes atomic.Int64

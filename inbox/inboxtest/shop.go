@@ -127,8 +127,8 @@ func (s *shop) is(got, want any, what string) {
 	}
 }
 
-// pay delivers a callback of PTS, ref one of Payatom. Both return the outcome of
-// the request.
+// pay delivers a callback of PTS, and ref delivers one of Payatom. Both return
+// the outcome of the request.
 func (s *shop) pay(order string, status payack.PTSStatus, more ...string) payack.Outcome {
 	s.Helper()
 	b := payacktest.PTS(payacktest.NewPTSKeys()).Order(order).Status(status)
@@ -171,7 +171,7 @@ func (s *shop) drain() {
 	s.must(s.in.Drain(ctx))
 }
 
-// until drains until all rows have ended.
+// untilEnded drains until all rows have ended.
 func (s *shop) untilEnded() {
 	s.Helper()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * ms) {

@@ -1,6 +1,6 @@
-// Package sqlite opens a SQLite file for an inbox; nothing needs to be installed.
-// It links modernc.org/sqlite, which needs no C compiler. It is a package of its
-// own so that programs on other databases don't compile SQLite.
+// Package sqlite opens a SQLite file for an inbox. No other software is needed:
+// the package links modernc.org/sqlite, which needs no C compiler. It is a
+// package of its own so that programs on other databases don't compile SQLite.
 package sqlite
 
 import (

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Killed starts and kills a receiver this many times, at random moments under
-// load, and lets the last one settle the rest. Every acknowledged event must be
-// processed after a restart. A function in a transaction must have its effect
-// exactly once.
+// Killed starts a receiver and kills it, as many times as kills says, at random
+// moments under load. A last receiver settles the rest. Every acknowledged event
+// must be processed after a restart. A function in a transaction must have its
+// effect exactly once.
 func Killed(t *testing.T, db *sql.DB, kills int, start func() *Process) {
 	t.Helper()
 	MakeTables(t, db)

@@ -19,7 +19,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// Load records what clients have posted and which of it was acknowledged.
+// Load records the callbacks that clients post: how many there are, and the
+// orders of acknowledged ones.
 type Load struct {
 	mu    sync.Mutex
 	url   string
@@ -28,9 +29,9 @@ type Load struct {
 	sent  atomic.Int64
 }
 
-// Begin starts clients that post callbacks of PTS and Payatom, each until it is
-// acknowledged; end stops them. Loads with the same prefix post the same
-// callbacks.
+// Begin starts clients that post callbacks of PTS and Payatom. They repeat each
+// callback until it is acknowledged; end stops the clients. Loads with the same
+// prefix post the same callbacks.
 func Begin(t testing.TB, url, prefix string, clients int) (l *Load, end func()) {
 	l = &Load{url: url, acked: map[string]bool{}}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -54,7 +55,7 @@ func (l *Load) where() string {
 	return l.url
 }
 
-// Acknowledge adds an order that another client has posted.
+// Acknowledge records that an order was acknowledged.
 func (l *Load) Acknowledge(order string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,7 +87,7 @@ func (l *Load) client(ctx context.Context, t testing.TB, prefix string) {
 		} else {
 			path, cb = "/payatom", payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Callback(t)
 		}
-		for ctx.Err() == nil { // like a provider: again, until it is acknowledged
+		for ctx.Err() == nil { // repeats until the callback is acknowledged, as a provider does
 			yes := l.post(ctx, client, path, cb)
 			if yes {
 				l.Acknowledge(order)
@@ -121,7 +122,7 @@ func Counts(t testing.TB, db *sql.DB, table, by string) map[string]int {
 	t.Helper()
 	rows, err := db.Query(`SELECT ` + by + `, COUNT(*) FROM ` + table + ` GROUP BY ` + by)
 	if err != nil {
-		return nil // it may be locked
+		return nil // the file may be locked
 	}
 	defer rows.Close()
 	out := map[string]int{}
@@ -134,8 +135,9 @@ func Counts(t testing.TB, db *sql.DB, table, by string) map[string]int {
 	return out
 }
 
-// SettledAll asserts that every acknowledged event was processed, each within so
-// long of the one before, and in a transaction exactly once.
+// SettledAll asserts that every acknowledged event is processed, and exactly once
+// if its function runs in a transaction. It fails when no further event is
+// processed within the given time.
 func SettledAll(t testing.TB, db *sql.DB, l *Load, within time.Duration) {
 	t.Helper()
 	var effects, mails map[string]int
@@ -148,7 +150,8 @@ func SettledAll(t testing.TB, db *sql.DB, l *Load, within time.Duration) {
 		}
 		return n
 	}
-	// The rest is slow as long as it shrinks, and lost when it doesn't.
+	// While the number of missing events shrinks, they are only slow. When it no
+	// longer shrinks, they are lost.
 	left := missing()
 	for end := time.Now().Add(within); left > 0 && time.Now().Before(end); {
 		time.Sleep(100 * time.Millisecond)

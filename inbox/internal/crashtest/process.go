@@ -18,7 +18,7 @@ import (
 const roleName = "PAYACK_INBOX_ROLE"
 
 // Role returns the role that the process was started with, nil for a process that
-// runs tests. TestMain checks it first.
+// runs tests. TestMain calls it first.
 func Role() []string { return strings.Fields(os.Getenv(roleName)) }
 
 // Process is a receiver in a process of its own.
@@ -71,7 +71,7 @@ func (p *Process) Kill() {
 // Wait returns when the process has ended.
 func (p *Process) Wait() { _ = p.cmd.Wait() }
 
-// Pause stops the process where it is; Continue resumes it.
+// Pause suspends the process; Continue resumes it.
 func (p *Process) Pause(t testing.TB) {
 	t.Helper()
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGSTOP))

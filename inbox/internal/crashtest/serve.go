@@ -21,7 +21,7 @@ import (
 // Quiet logs nothing.
 var Quiet = slog.New(slog.DiscardHandler)
 
-// Fatal is an order whose function ends the process.
+// Fatal is the order for which the function ends the process.
 const Fatal = "FATAL"
 
 // MakeTables creates the merchant's tables. They have no unique column, so that a
@@ -36,7 +36,8 @@ func MakeTables(t testing.TB, db *sql.DB) {
 
 // Serve runs two receivers until the process is killed, and prints their address.
 // The function of PTS writes into the table effects in the event's transaction.
-// The function of Payatom writes into mails outside of it.
+// The function of Payatom writes into the table mails outside of any transaction
+// of the event.
 func Serve(in payack.Inbox, run func(context.Context) error, db *sql.DB, d inbox.Dialect) error {
 	pts := payacktest.NewPTSKeys().Config()
 	pts.Options = handlers.Options{Inbox: in, Name: "pts", Logger: Quiet}

@@ -1,6 +1,7 @@
 // Package schedule connects the inbox's tables with an engine that decides when a
-// row is attempted, in place of the inbox's own poller. The row stays the record:
-// what the engine is told may come twice, late, or be lost.
+// row is attempted, in place of the inbox's own poller. The engine may get a row
+// twice or late, or may lose it. Only the row itself is the record of what
+// happened.
 package schedule
 
 import (
@@ -13,22 +14,23 @@ import (
 type Row struct {
 	ID       int64
 	Receiver string
-	// Wait is how long from now the attempt is due.
+	// Wait is the time from now until the attempt is due.
 	Wait time.Duration
 	// Late means that the attempt should have begun before: the engine has lost
-	// the row, or has not come to it yet. The engine writes only what it has
-	// lost. All rows of one call are late then, and of one receiver.
+	// the row, or has not begun the attempt yet. The engine writes a job only if
+	// it has lost the row. If one row of a call is late, all rows of the call are
+	// late, and belong to one receiver.
 	Late bool
 }
 
-// Due passes rows to the engine. What it writes through tx commits together with
-// the rows; an error undoes both.
+// Due passes rows to the engine. What the engine writes through tx commits
+// together with the rows. If Due returns an error, both are rolled back.
 type Due func(ctx context.Context, tx *sql.Tx, rows []Row) error
 
 // Attempt attempts a row if it is due, and returns what comes next. finish is
-// called in the transaction of InTx, after the marks; its error rolls everything
-// back. ctx only supplies values: the attempt ends with its receiver's deadline.
-// Attempt is safe for concurrent use.
+// called in the transaction of InTx, after the event and its row are marked as
+// done. An error of finish rolls everything back. ctx only supplies values: the
+// attempt ends with its receiver's deadline. Attempt is safe for concurrent use.
 type Attempt func(ctx context.Context, id int64, finish Finish) Result
 
 // Idle reports whether nothing is due for a mounted receiver and no attempt runs
