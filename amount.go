@@ -10,13 +10,13 @@ import (
 )
 
 // Amount is a sum of money, or a rate, with the text that was received: 100.50
-// stays 100.50. Its value is computed only when asked for, and never passes through
-// a float.
+// stays 100.50. The value is computed when a method needs it, and never passes
+// through a float.
 //
-// The value is that of the text that the provider signed. Usually this is the text
+// The provider's signed text decides the value. Usually the signed text is the text
 // that was sent. Some senders send one spelling of the number and sign another:
 // they send 100.50 and sign 100.5. [Amount.SignedText] returns the signed spelling.
-// The text that was sent is then authenticated only if it has the same value.
+// The text that was sent is then authenticated only if both have the same value.
 //
 // The zero Amount is an absent member. Amounts are safe for concurrent use. Compare
 // them with [Amount.Equal]: == compares texts.
@@ -25,8 +25,8 @@ type Amount struct {
 	signed string // set only where the signed text is not the literal
 }
 
-// Bounds of an amount's text, from the wire rules common to all providers:
-// they keep every conversion to a number cheap, whatever is sent.
+// Bounds of an amount's text, from the wire rules common to all providers. The
+// bounds keep every conversion to a number cheap, whatever is sent.
 const (
 	maxAmountLen      = 40
 	maxAmountExponent = 40
@@ -40,9 +40,9 @@ func NewAmount(text string) Amount { return Amount{text: NewText(text)} }
 func AmountOf(text Text) Amount { return Amount{text: text} }
 
 // Signed returns the same amount with another signed text, for senders that sign
-// another spelling of the number than they send (100.5 for 100.50). The amount's
-// value is then that of the signed text. If text is empty, or if the amount has no
-// text, the literal stays the signed text.
+// another spelling of the number than they send (100.5 for 100.50). The signed text
+// then decides the amount's value. If text is empty, or if the amount has no text,
+// the literal stays the signed text.
 func (a Amount) Signed(text string) Amount {
 	if a.signed = text; text == a.text.s || a.IsEmpty() {
 		a.signed = ""
@@ -50,8 +50,8 @@ func (a Amount) Signed(text string) Amount {
 	return a
 }
 
-// SignedText returns the text that the signature covers: the literal, unless
-// the sender signed another spelling of it.
+// SignedText returns the text that the signature covers. This is the literal,
+// unless the sender signed another spelling of the number.
 func (a Amount) SignedText() string {
 	if a.signed != "" {
 		return a.signed

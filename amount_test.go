@@ -330,7 +330,7 @@ func TestAmountSignedText(t *testing.T) {
 			t.Errorf("%#v signed as 500 became %#v", none, signed)
 		}
 	}
-	// An amount decoded from JSON has no other signed text.
+	// The signed text of an amount that was decoded from JSON is its literal.
 	reused := amount("1.0").Signed("1")
 	if err := json.Unmarshal([]byte(`"2.0"`), &reused); err != nil || reused != amount("2.0") {
 		t.Errorf("reading over an amount: %#v, %v", reused, err)

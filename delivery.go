@@ -20,7 +20,7 @@ const (
 )
 
 // Delivery is one callback as it arrived. Merchant functions get it from their
-// context ([DeliveryFrom]), observers together with its outcome.
+// context ([DeliveryFrom]). Observers get it together with its outcome.
 type Delivery struct {
 	Provider Provider
 	// Source says how payack learned of the event. It is empty for a callback.
@@ -43,13 +43,13 @@ type Delivery struct {
 	// Event is the verified event, nil before verification. A delivery with an
 	// event may still be rejected, for the reasons in [Reason.AfterVerified].
 	Event Event
-	// Invalid says which rule the event breaks, the provider's or the merchant's
-	// own. It is empty for a valid event. An invalid event never reaches the
+	// Invalid says which rule the event breaks: a rule of the provider or of the
+	// merchant. It is empty for a valid event. An invalid event never reaches the
 	// merchant's function.
 	Invalid string
 	// OwnRule reports that Invalid names one of the merchant's own rules. Another
-	// delivery of the event may be valid. So may this one after the rule has
-	// changed.
+	// delivery of the event may be valid, and this delivery may be valid after the
+	// rule has changed.
 	OwnRule bool
 	// Attempt is the number of the current attempt to process an event that an
 	// inbox keeps; the first is 1. It is 0 when the event is processed in the

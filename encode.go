@@ -47,8 +47,9 @@ var kinds = map[Provider]reflect.Type{
 // [DecodeEvent] returns an event with the same ID, fingerprint and contents, but
 // without Findings: ask the provider and your records again.
 //
-// Store the result as bytes. It holds the received signature. It may also hold the
-// escape of U+0000, which text and JSON columns of some databases refuse.
+// Store the result as bytes. The result holds the received signature. It may also
+// hold the escape of U+0000. Text and JSON columns of some databases refuse this
+// escape.
 //
 // EncodeEvent returns an error for a nil event, for a type that does not belong to
 // this package, and for contents that JSON can't hold, such as text that is not
@@ -120,7 +121,7 @@ func encodable(v reflect.Value, top bool) error {
 }
 
 // signedApart returns the amounts of an event whose signed text is not the literal,
-// by the names of their fields.
+// keyed by the names of their fields.
 func signedApart(event reflect.Value) map[string]encodedAmount {
 	var apart map[string]encodedAmount
 	for i := range event.NumField() {

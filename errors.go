@@ -36,7 +36,7 @@ var (
 	// may be the forged one, so an inbox retries the later event for a while.
 	ErrUndecided = errors.New("payack: the other message may be the forged one")
 	// ErrUnexpected: the merchant knows no such order, or expects another amount. A
-	// callback may return it to reject an event.
+	// callback may return ErrUnexpected to reject an event.
 	ErrUnexpected = errors.New("payack: not what the merchant expects")
 	// ErrUnconfirmed: the provider was asked, and its answer contradicts the event.
 	// A Confirm hook returns ErrUnconfirmed only when the answer is final.
@@ -101,7 +101,7 @@ const (
 	// the callback again.
 	OutcomeFailed Outcome = "failed"
 	// OutcomeRejected: the callback is not authentic, or its event is not
-	// acceptable. Sending it again will not help.
+	// acceptable. Sending the callback again will not help.
 	OutcomeRejected Outcome = "rejected"
 	// OutcomeRefused: the request was refused at the gate.
 	OutcomeRefused Outcome = "refused"

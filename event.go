@@ -56,8 +56,9 @@ const (
 	SchemePHP Scheme = "php"
 )
 
-// Event is the interface of all providers' events. Other packages can implement it
-// only by embedding one of them, so methods may be added.
+// Event is the interface of all providers' events. Other packages can implement
+// Event only by embedding an event of this package, so later versions may add
+// methods.
 //
 // Package verify makes events. Only the receiver changes an event afterwards: it
 // sets the findings ([Event.Found]) before it calls the merchant's function.
@@ -65,7 +66,7 @@ type Event interface {
 	// Provider returns the provider that sent the event.
 	Provider() Provider
 	// ID identifies the event, not the delivery: a redelivery has the same ID, and
-	// the next status of the same payment has another one. It consists of the
+	// the next status of the same payment has another ID. The ID consists of the
 	// provider, a version, the tenant and signed members. Amounts in it count by
 	// value: 100.50 and 100.5 give the same ID.
 	//
@@ -73,7 +74,7 @@ type Event interface {
 	// bytes.
 	//
 	// If you store an event as JSON, store its ID as well. The JSON form omits how
-	// the event was verified, and with it the tenant. [EncodeEvent] keeps
+	// the event was verified, and so omits the tenant, too. [EncodeEvent] keeps
 	// everything.
 	ID() string
 	// Fingerprint returns the part of an event that must not change while its ID
@@ -190,18 +191,19 @@ type Expectation struct {
 // amount, for merchants who allow part payments. Compare ev.ReceivedAmount with
 // ev.Expected.Amount before you deliver goods.
 //
-// It is allowed only together with Confirm: the hash of a webhook does not show
-// where the order id ends and the amount begins, so only the gateway can confirm
-// the amount.
+// AnyAmount is allowed only together with Confirm: the hash of a webhook does not
+// show where the order id ends and the amount begins, so only the gateway can
+// confirm the amount.
 func AnyAmount(expected, received Amount) bool { return true }
 
-// maxID bounds the length of an identity in bytes, so that it fits the index of any
-// store.
+// maxID bounds the length of an identity in bytes, so that an identity fits the
+// index of any store.
 const maxID = 512
 
 // idVersion is part of every identity. Databases keep identities. If the rules for
-// making identities change, change idVersion, too: a settled event then has another
-// identity and could be settled again, and the version makes that visible.
+// making identities change, change idVersion, too. After such a change a settled
+// event has another identity, so it could be settled again. The version makes this
+// visible.
 const idVersion = "v1"
 
 // joinID joins parts so that different parts never give the same text. In each part

@@ -477,7 +477,7 @@ func TestIDsAreMadeOfSignedTextOnly(t *testing.T) {
 }
 
 // Each signed member of the identity distinguishes events. Each signed amount or
-// currency distinguishes fingerprints of one event.
+// currency distinguishes fingerprints.
 func TestIDsAndFingerprintsDistinguishEvents(t *testing.T) {
 	type change struct {
 		name                     string
@@ -565,8 +565,8 @@ func TestIDsAndFingerprintsDistinguishEvents(t *testing.T) {
 	}
 }
 
-// meaning lists the parts of each key of an event, in their order. Equal parts are
-// written in the same way: an amount is written by its value.
+// meaning lists the parts of each key of an event: ID, fingerprint and payment.
+// Amounts are written by value, so that equal amounts are equal parts.
 type meaning struct{ id, fingerprint, payment []string }
 
 // members are the texts that a fuzzer chooses.

@@ -30,8 +30,8 @@ func WithHeld(ctx context.Context, h Held) context.Context {
 	return context.WithValue(ctx, heldKey{}, h)
 }
 
-// HeldFrom returns the claims that the receiver holds for the event that the
-// merchant's function is called with. It returns false when there are none.
+// HeldFrom returns the claims that the receiver holds while it calls the merchant's
+// function with ctx. It returns false if the receiver holds none.
 func HeldFrom(ctx context.Context) (Held, bool) {
 	h, ok := ctx.Value(heldKey{}).(Held)
 	if !ok || len(h.Claims()) == 0 {
@@ -41,8 +41,8 @@ func HeldFrom(ctx context.Context) (Held, bool) {
 }
 
 // StoreChecker is implemented by the function type of a callback that works only
-// with certain stores. Constructors of handlers call CheckStore, so that a callback
-// with the wrong store is refused when the program starts.
+// with certain stores. The constructors of handlers call CheckStore, so that a
+// callback with the wrong store is refused when the program starts.
 type StoreChecker interface {
 	// CheckStore returns an error that names the fix if the callback does not work
 	// with s.

@@ -7,7 +7,7 @@ import (
 
 // Inbox keeps verified deliveries durably before the provider is answered. It
 // processes each of them later, and retries until that succeeds. Module inbox
-// implements it on SQL databases.
+// implements Inbox on SQL databases.
 //
 // A receiver works in two halves: it verifies a callback, and it processes the
 // event. With an inbox the first half ends with Keep. The inbox runs the second
@@ -32,8 +32,8 @@ type Inbox interface {
 	Keep(ctx context.Context, r *Receipt) (ClaimState, error)
 }
 
-// Desk is the second half of a receiver, which processes kept events. An inbox
-// calls it; middleware.Handler implements it.
+// Desk is the second half of a receiver: it processes kept events. An inbox calls
+// the Desk; middleware.Handler implements it.
 type Desk interface {
 	// Process calls the merchant's function for a kept event, unless the event was
 	// accepted before, and fills o. The error is nil for an event that is accepted
@@ -55,8 +55,8 @@ type Receipt struct {
 	// place of the genuine delivery.
 	Variant string
 	// Details is a digest of unsigned members that may make this a different event:
-	// a second partial refund differs from the first in those only. It is empty for
-	// events without such members.
+	// a second partial refund differs from the first only in such members. It is
+	// empty for events without such members.
 	Details string
 	// Differs reports that the event was done before with other Details, in the
 	// inbox or in the store that the receiver used before the inbox.

@@ -10,7 +10,7 @@ import (
 	"github.com/payack/payack/internal/nilness"
 )
 
-// Observer is called once for every delivery, after its answer was written. It must
+// Observer is called once for every delivery, after the answer was written. It must
 // be safe for concurrent use. It runs in the request's goroutine. The server may
 // send the answer only after the request's handler has returned, so a slow observer
 // delays the answer.
@@ -72,10 +72,10 @@ func (all observers) StartAttempt(ctx context.Context, d *Delivery) (context.Con
 // asking the provider.
 //
 // StartAttempt is called before the attempt. Confirm, Expect and the merchant's
-// function get the context that it returns. end is called after the attempt and
-// before Observe; the observation then lacks what the inbox adds (Attempt, Dead and
-// Next). StartAttempt is not called for requests, whose context comes from the
-// server's own tracing.
+// function get the context that StartAttempt returns. end is called after the
+// attempt and before Observe; the observation then lacks what the inbox adds
+// (Attempt, Dead and Next). StartAttempt is not called for requests, whose context
+// comes from the server's own tracing.
 type AttemptTracer interface {
 	StartAttempt(ctx context.Context, d *Delivery) (_ context.Context, end func(*Observation))
 }
@@ -109,9 +109,9 @@ type Observation struct {
 	Dead bool
 	// Next is when the next attempt is due, zero if none is.
 	Next time.Time
-	// Age is set for an event that was found by asking the provider: the age of the
-	// order at that time. The callback is late by that time, or was lost. Age is 0
-	// for a callback and for an attempt.
+	// Age is the age of the order when its event was found by asking the provider.
+	// The callback of the order is late or lost. Age is 0 for a callback and for an
+	// attempt.
 	Age time.Duration
 	// Took has the duration of each stage; a stage that was not reached is 0.
 	Took Durations

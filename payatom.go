@@ -55,7 +55,7 @@ func (s PayatomStatus) needsAmount() bool {
 	return s.Paid() || s == PayatomRefundInitiated || s == PayatomRefundCompleted
 }
 
-// PayatomEvent is a webhook of Payatom. Its hash covers order_id, received_amount
+// PayatomEvent is a webhook of Payatom. The hash covers order_id, received_amount
 // and status, joined without separators. The hash alone does not distinguish order
 // ORD1 with amount 500 from order ORD15 with amount 00. A receiver must compare the
 // order with what it expects, or ask the gateway.
@@ -101,7 +101,7 @@ type PayatomUnsigned struct {
 	WebhookAcknowledged Text `json:"webhook_acknowledged,omitzero"`
 
 	// Extra holds the members that Payatom does not document, by name: the content
-	// of a string, the literal of any other value.
+	// of a string, or the literal of any other value.
 	Extra map[string]Text `json:"extra,omitempty"`
 }
 

@@ -17,7 +17,7 @@ type PtopEvent struct {
 	Message       Text   `json:"message,omitzero"`
 
 	// Extra holds the members that Ptop does not document, by name: the content of
-	// a string, the literal of any other value. They are signed like the rest.
+	// a string, or the literal of any other value. They are signed like the rest.
 	Extra map[string]Text `json:"extra,omitempty"`
 }
 

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// PTSStatus is the state of a PTS transaction, with leading zeros. A value that is
-// not among the constants is delivered unchanged, and is neither paid nor final.
+// PTSStatus is the state of a PTS transaction, with its leading zeros, such as
+// 0000. A value that is not among the constants is delivered unchanged, and is
+// neither paid nor final.
 type PTSStatus string
 
 // The statuses that PTS documents.
@@ -42,8 +43,7 @@ func (s PTSStatus) Known() bool {
 //
 // No signed member distinguishes a payment from a withdrawal, and anybody who
 // relays a callback can choose the URL that it is sent to. Before you act, look the
-// order up among your payments (or withdrawals), or have it confirmed by PTS
-// (Confirm).
+// order up among your payments (or withdrawals), or let PTS confirm it (Confirm).
 type PTSEvent struct {
 	Verification `json:"-"`
 	// Confirmed is PTS's answer to a query, nil if it was not asked.
@@ -83,7 +83,7 @@ type PTSUnsigned struct {
 	DetailsURL       Text   `json:"details_url,omitzero"`
 
 	// Extra holds the members that PTS does not document, by name: the content of a
-	// string, the literal of any other value.
+	// string, or the literal of any other value.
 	Extra map[string]Text `json:"extra,omitempty"`
 }
 
@@ -95,12 +95,12 @@ func (*PTSEvent) Provider() Provider { return PTS }
 
 // ID identifies one status of one transaction. It consists of user_id, order_id,
 // transaction_id and status, all of them signed, and of the tenant. So a redelivery
-// has the same ID, and the transaction's next status has another.
+// has the same ID, and the transaction's next status has another ID.
 //
 // Until the status is final ([PTSStatus.Final]), PTS may still change the amounts.
 // submit_amount and accept_amount are then part of the ID, too: the same status
-// with other amounts is another event. They count by value, so 100.50 and 100.5 are
-// the same amount.
+// with other amounts is another event. The amounts count by value, so 100.50 and
+// 100.5 are the same amount.
 //
 // Once the status is final, the ID no longer depends on the amounts. A second event
 // with other amounts has the same ID and another [PTSEvent.Fingerprint], so it is a

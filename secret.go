@@ -11,7 +11,8 @@ import (
 //
 // The text is in a closure behind a pointer. Printers that use reflection (fmt on
 // unexported fields, the diffs of test libraries) don't call a type's own methods,
-// and some follow pointers. In a closure they find only an address.
+// and some follow pointers. They can't look into a closure: they find only its
+// address.
 //
 // Secrets are safe for concurrent use. Two secrets with the same text are not equal
 // under ==.

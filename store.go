@@ -7,7 +7,7 @@ import (
 )
 
 // ErrNotHeld means that a token does not hold its claim any more: the lease has
-// ended, or the claim was released. [Store] returns it.
+// ended, or the claim was released. The methods of [Store] return it.
 var ErrNotHeld = errors.New("payack: the claim is not held with this token; its lease has ended or it was given up")
 
 // ClaimState is what a store knows of an event.
@@ -57,8 +57,8 @@ type Claim struct {
 
 // Store remembers which events were processed, so that each is processed only once.
 // All methods are safe for concurrent use and atomic: of concurrent claims for a
-// free id exactly one is [ClaimGranted]. Package storetest tests an implementation
-// against all of this.
+// free id exactly one is [ClaimGranted]. Package storetest tests whether an
+// implementation obeys these rules.
 //
 // A claim is not done until it is committed. If it is released, the id is free
 // again, and the store forgets the claim and its fingerprint. The same happens when
@@ -70,7 +70,7 @@ type Store interface {
 	// Lookup reports what is known of id, and changes nothing: [ClaimUnknown],
 	// [ClaimDone], [ClaimBusy], or [ClaimConflict] if id is held or done with
 	// another fingerprint. The receiver calls Lookup before it asks the provider or
-	// the merchant about an event, because it claims the event only after their
+	// the merchant about an event, because it claims the event only after the
 	// answers.
 	Lookup(ctx context.Context, id, fingerprint string) (ClaimState, error)
 	// Claim asks for id until the lease, which is above 0, ends. The result is
@@ -102,8 +102,8 @@ type InMemory interface {
 	InMemory() bool
 }
 
-// Binder is a [Store] that can claim and commit in one step. It saves round trips
-// for Payatom webhooks; stores work without it.
+// Binder is a [Store] that can claim and commit in one step. Bind saves round trips
+// for Payatom webhooks; a store need not have it.
 type Binder interface {
 	// Bind marks id done with this fingerprint and returns [ClaimDone]. It also
 	// returns ClaimDone if id was done with this fingerprint before. It returns

@@ -17,7 +17,7 @@ import (
 
 // attend makes an attempt, frees its worker however the attempt ends, and returns
 // how it ended. The result is zero if this process no longer holds the row, or if
-// the database can't be read until Run ends.
+// the database fails and Run ends meanwhile.
 func (in *Inbox) attend(ctx context.Context, l leased, finish schedule.Finish) (e ending) {
 	ctx = context.WithoutCancel(ctx)
 	defer in.ends(l)

@@ -74,7 +74,7 @@ func BenchmarkReceipt(b *testing.B) {
 }
 
 // A whole receiver, which verifies and keeps, is compared with a handler that
-// only makes one commit of as many bytes.
+// only commits the same number of bytes.
 func BenchmarkReceiver(b *testing.B) {
 	eachBench(b, func(b *testing.B, s *shop, clients int) {
 		raw, err := s.in.Raw(b.Context())
@@ -112,9 +112,9 @@ func BenchmarkReceiver(b *testing.B) {
 	})
 }
 
-// The inbox's workers, which process waiting events, are compared with as many
-// clients that make two plain commits for each event: one at its beginning and
-// one at its end.
+// The inbox's workers, which process waiting events, are compared with the same
+// number of clients that make two plain commits for each event: one at its
+// beginning and one at its end.
 func BenchmarkProcessing(b *testing.B) {
 	for _, d := range databases {
 		b.Run(fmt.Sprint(d.name, "/", inbox.DefaultWorkers), func(b *testing.B) {

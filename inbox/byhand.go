@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// Retry makes a dead, refuted, closed or pending row due now. The times of
-// Config.GiveUp and Config.Grace start again for it.
+// Retry makes a dead, refuted, closed or pending row due now. For this row, the
+// times of Config.GiveUp and Config.Grace start again.
 //
 // The error is [ErrDone] if the row is done or superseded, or if its event is
-// done through another row; [ErrRunning] while an attempt runs; and
-// [ErrNotFound].
+// done through another row; [ErrRunning] while an attempt runs; and [ErrNotFound]
+// if no row has this ID.
 func (in *Inbox) Retry(ctx context.Context, id int64) error {
 	ok, err := in.retryRow(ctx, id)
 	switch {
@@ -55,8 +55,8 @@ func (in *Inbox) stateOf(ctx context.Context, id int64) (state int, err error) {
 // RetryAll makes rows due that match the filter and may be retried: at most
 // limit, the newest first. A filter without states selects dead letters only.
 // Rows that are done, superseded or running are left alone. RetryAll returns how
-// many rows it made due. If progress is not nil, it is called after each row with
-// the number so far.
+// many rows it made due. After each row it calls progress with the number so far,
+// unless progress is nil.
 func (in *Inbox) RetryAll(ctx context.Context, f Filter, limit int, progress func(n int)) (n int, err error) {
 	if limit <= 0 {
 		return 0, fmt.Errorf("inbox: RetryAll: the limit is %d; give the greatest number of rows to retry", limit)
@@ -96,8 +96,8 @@ func (in *Inbox) RetryAll(ctx context.Context, f Filter, limit int, progress fun
 
 // CloseByHand ends a dead, refuted or pending row that a person has dealt with.
 // The note says how, in 1 to 1,000 characters, and is kept with the row. A later
-// delivery of the same event is then a duplicate. The error is [ErrDone],
-// [ErrRunning] or [ErrNotFound] if the row can't be closed.
+// delivery of the same event is then a duplicate. If the row can't be closed, the
+// error is [ErrDone], [ErrRunning] or [ErrNotFound].
 func (in *Inbox) CloseByHand(ctx context.Context, id int64, note string) error {
 	if note = strings.TrimSpace(note); note == "" || readable(note, 1000) != note {
 		return errors.New("inbox: CloseByHand: the note is empty, too long or has control characters; say in 1 to 1,000 characters what was done")

@@ -43,7 +43,7 @@ const (
 // zero means the default for every other member.
 type Config struct {
 	// DB is the merchant's own pool, on any driver. The inbox neither configures
-	// nor closes it. Allow it a few more connections than Workers.
+	// nor closes the pool. Allow the pool a few more connections than Workers.
 	DB *sql.DB
 	// Dialect names the database behind DB.
 	Dialect Dialect
@@ -59,7 +59,7 @@ type Config struct {
 	Workers int
 	// PerReceiver is how many attempts of one receiver run at once, so that a
 	// provider whose query hangs doesn't stop the others. If zero, it is half of
-	// Workers, or all of them when only one receiver is mounted.
+	// Workers. If only one receiver is mounted, it is all of them.
 	PerReceiver int
 
 	// RetryFirst bounds the wait after the first failed attempt, 5 seconds if
@@ -67,8 +67,9 @@ type Config struct {
 	// The wait is a random part of the bound.
 	RetryFirst, RetryMax time.Duration
 	// GiveUp is the age at which an event that keeps failing becomes a dead
-	// letter, 72 hours if zero. It first gets LeastAttempts attempts, 10 if zero,
-	// so that no event becomes a dead letter only because its process was down.
+	// letter, 72 hours if zero. Such an event first gets LeastAttempts attempts,
+	// 10 if zero, so that no event becomes a dead letter only because its process
+	// was down.
 	GiveUp        time.Duration
 	LeastAttempts int
 	// Grace is how long two kinds of refused events are retried, 15 minutes if
@@ -114,8 +115,8 @@ type Config struct {
 	// Isolation is the isolation level of the transactions of [InTx]; zero is the
 	// database's default.
 	Isolation sql.IsolationLevel
-	// Logger gets warnings about the database's settings, and its errors; nil is
-	// slog.Default. The receivers log the outcomes of events.
+	// Logger gets warnings about the database's settings, and the database's
+	// errors; nil is slog.Default. The receivers log the outcomes of events.
 	Logger *slog.Logger
 }
 

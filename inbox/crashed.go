@@ -14,7 +14,7 @@ type lease struct{ payment, token string }
 
 func (l leased) lease() lease { return lease{string(l.payment), string(l.token)} }
 
-// begins and ends keep the set of this process's running attempts.
+// begins and ends update the set of this process's running attempts.
 func (in *Inbox) begins(l leased) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -59,9 +59,9 @@ func (in *Inbox) renew(ctx context.Context) error {
 	return err
 }
 
-// recoverCrashed makes rows due again whose attempt ended without a result: its
+// recoverCrashed makes a row due again if its attempt ended without a result: the
 // process crashed, lost the database, or never learnt that the attempt had begun.
-// It changes no row that a transaction of InTx has locked.
+// It does not change a row that a transaction of InTx has locked.
 func (in *Inbox) recoverCrashed(ctx context.Context) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
@@ -114,8 +114,8 @@ type crash struct {
 	ending
 }
 
-// scanEnded returns the leases that have ended, except those of attempts that run
-// in this process: these only couldn't be renewed in time.
+// scanEnded returns the leases that have ended. It leaves out leases of attempts
+// that still run in this process: their renewal is only late.
 func (in *Inbox) scanEnded(rows *sql.Rows) (ended []leased, err error) {
 	defer rows.Close()
 	for rows.Next() {

@@ -14,13 +14,13 @@
 // # What is promised
 //
 // An acknowledged event is committed. It is processed even if the process is
-// killed right after the acknowledgement. If it can't be kept, the provider is
-// asked to deliver again.
+// killed right after the acknowledgement. If an event can't be kept, it is not
+// acknowledged, and the provider is asked to deliver again.
 //
 // The function is called at least once. It is called again when it fails, and
 // when the process ends before the event is marked as done. So what the function
 // does must be safe to repeat: make the settling of an order idempotent, by a
-// condition on its state or by a unique key.
+// condition on the order's state or by a unique key.
 //
 // With [InTx], the function's writes happen exactly once: what it writes through
 // its transaction commits together with the mark that the event is done, or not
@@ -31,14 +31,14 @@
 //
 // # What becomes of an event
 //
-// An attempt does what a request does without an inbox: it compares the event with
-// the merchant's records, has it confirmed, claims it and calls the function. An
-// attempt is counted when it begins, so a function that ends the process is not
-// retried forever.
+// An attempt does what a request does without an inbox: it compares the event
+// with the merchant's records, asks the provider to confirm it, claims it and
+// calls the function. An attempt is counted when it begins, so a function that
+// ends the process is not retried forever.
 //
-// After a failed attempt, the next one follows after a random wait of up to 5
-// seconds. This bound doubles with each attempt, up to an hour. After 72 hours,
-// and at least 10 attempts, the event becomes a dead letter.
+// The first failed attempt is followed by a random wait of up to 5 seconds before
+// the next one. This bound doubles with each attempt, up to an hour. After 72
+// hours, and at least 10 attempts, the event becomes a dead letter.
 //
 // An event that can't succeed becomes a dead letter at once: one that is
 // unconfirmed, spliced, invalid, or in conflict with a done event. Two kinds of
@@ -60,9 +60,9 @@
 //
 // Events of one payment never run at the same time. The oldest due event goes
 // first. Its time is the time that the provider signed, or the time of the
-// receipt if no time is signed. An event that waits for a retry delays no other.
-// Once a final event is done, an older event that is not final is no longer
-// processed.
+// receipt if no time is signed. An event that waits for a retry does not delay
+// the other events. Once a final event is done, an older event that is not final
+// is no longer processed.
 //
 // # Several processes
 //

@@ -55,8 +55,8 @@ func oneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
-// readable returns a text as a text column of n characters can hold it. The
-// result is for people and for searching only.
+// readable returns a text in a form that a text column of n characters can hold.
+// The result is for people and for searching only.
 func readable(s string, n int) string {
 	if len(s) > 4*n {
 		s = s[:4*n]

@@ -47,7 +47,7 @@ func (in *Inbox) ClaimSome(ctx context.Context, receiver string, n int) (int, er
 func (in *Inbox) Retain(ctx context.Context) error { return in.retain(ctx) }
 
 // Raw returns a function that only inserts the bytes of a receipt into a table of
-// its own. On SQLite it puts many into one transaction, as Keep does.
+// its own. On SQLite it inserts many receipts in one transaction, as Keep does.
 func (in *Inbox) Raw(ctx context.Context) (func(context.Context, *payack.Receipt) error, error) {
 	d := in.cfg.Dialect
 	options := d.TableOptions()

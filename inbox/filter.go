@@ -119,11 +119,11 @@ func found(table, name string) (condition string, args []any) {
 // maxParts bounds how many parts an event's identity may have.
 const maxParts = 16
 
-// paymentsOf returns the condition for the payment of an event, which is indexed.
-// An event's identity begins with the identity of its payment, and a separator
-// follows. So the condition lists each beginning that ends before a separator. An
-// identity that was too long is a digest, and does not begin with its payment's
-// identity.
+// paymentsOf returns a condition on the indexed column payment for an event's
+// identity. An event's identity begins with the identity of its payment, and a
+// separator follows. So the condition lists each beginning that ends before a
+// separator. An identity that was too long is a digest, and does not begin with
+// its payment's identity.
 func paymentsOf(eventID string) (condition string, args []any) {
 	for i, c := range eventID {
 		if c == ':' && len(args) < maxParts {

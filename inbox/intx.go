@@ -17,11 +17,11 @@ import (
 // fn must write through tx, not through the pool, and must not end the
 // transaction, neither by Commit or Rollback nor by a statement (BEGIN, COMMIT,
 // or DDL on MariaDB and MySQL). If fn ends the transaction and then fails, the
-// event becomes a dead letter, because part of fn's work stands.
+// event becomes a dead letter, because part of fn's work is committed.
 //
 // On SQLite the merchant's tables must be in the inbox's file. The file has one
 // writer, so no receipt is kept while fn runs: keep fn to milliseconds. Requests
-// wait meanwhile; a provider whose request waits until its deadline is asked to
+// wait meanwhile. If a request's deadline ends the wait, the provider is asked to
 // deliver again.
 //
 // Options.Inbox of the receiver must be an [Inbox]; the receiver's constructor

@@ -12,20 +12,20 @@ import (
 // Keep implements [payack.Inbox]. If the error is nil, the returned state is
 // committed.
 //
-//   - ClaimGranted: the event is kept. If it was a dead letter, it becomes
-//     due again, at the earliest Config.Revive after its last attempt.
+//   - ClaimGranted: the event is kept. A dead letter becomes due again, at the
+//     earliest Config.Revive after its last attempt.
 //   - ClaimWaits: this variant of the event is kept and not processed yet.
 //   - ClaimDone: the event is done, or was superseded or closed by a person.
 //   - ClaimBusy: there is no room for another variant now, or for another
 //     copy that a rule of the merchant's own refuses.
 //   - ClaimConflict: the event came before with other unsigned details, for
-//     example as a second partial refund, whose signed members equal those of the
-//     first. This delivery is kept as a dead letter for a person, unless
+//     example as a second partial refund. Its signed members equal those of the
+//     first refund. This delivery is kept as a dead letter for a person, unless
 //     Config.MaxVariants such deliveries are kept already.
 //
-// Keep does not compare fingerprints: an event with the same identity and another
-// fingerprint gets a row of its own. If the other event is done when this row is
-// processed, the attempt ends with a conflict.
+// For Keep, two events with the same identity and different fingerprints are
+// different events, each with a row of its own. If the first event is done when
+// the second row is processed, this attempt ends with a conflict.
 //
 // Keep returns when ctx ends. The receipt may be kept nevertheless; the next
 // delivery is then a duplicate.

@@ -46,8 +46,9 @@ func kindOf(r *payack.Receipt) (k kind, variant string, err error) {
 
 // judgeDetailed decides about a receipt with unsigned details. If the event waits
 // or is done with other details, the receipt is kept for a person, in one of max
-// places; copies from allowed addresses need no place. Otherwise the receipt is
-// kept for processing; if it is a dead letter, it becomes due again.
+// places. Copies from allowed addresses need no place. Otherwise the receipt is
+// kept for processing. If the table has a dead letter with the same details, this
+// row becomes due again instead.
 func judgeDetailed(r *receipt, rows []kept, max int) verdict {
 	var v verdict
 	first := r.differs // another copy with other details was or will be processed
@@ -85,8 +86,8 @@ func judgeDetailed(r *receipt, rows []kept, max int) verdict {
 }
 
 // judgeRuled decides about a receipt that a rule of the merchant's own refused.
-// It keeps up to max copies with different contents, dead ones included; copies
-// from allowed addresses are not bounded.
+// It keeps up to max copies with different contents, and dead letters count among
+// them. Copies from allowed addresses are not bounded.
 func judgeRuled(r *receipt, rows []kept, max int) verdict {
 	var v verdict
 	there := 0

@@ -23,8 +23,8 @@ type leased struct {
 // opTimeout bounds one step of a worker with the database.
 const opTimeout = 5 * time.Second
 
-// transaction is a database transaction. Until it ends, it also holds the turn to
-// write, which SQLite needs (Turn).
+// transaction is a database transaction. It also holds the turn to write that
+// Turn returned, until the transaction ends.
 type transaction struct {
 	dialect.Querier
 	tx  *sql.Tx
@@ -42,8 +42,8 @@ func (t transaction) Rollback() error {
 }
 
 // begin begins a transaction of the inbox's own. READ COMMITTED is enough,
-// because every change is conditional; MariaDB's default would lock the gaps
-// between rows.
+// because every change is conditional. MariaDB's default level would also lock
+// the gaps between rows.
 func (in *Inbox) begin(ctx context.Context) (transaction, error) {
 	isolation := sql.LevelReadCommitted
 	if in.cfg.Dialect == SQLite {
@@ -70,10 +70,10 @@ func (in *Inbox) exec(ctx context.Context, statement string, args ...any) (sql.R
 	return in.db.ExecContext(ctx, statement, args...)
 }
 
-// lease begins at most free attempts, and for each receiver no more than room
-// allows. The attempts are counted in the transaction that begins them. Unless
-// plenty is set, lease first checks without a transaction whether anything is
-// due.
+// lease begins at most free attempts in all, and for each receiver at most as
+// many as room has. The attempts are counted in the transaction that begins them.
+// Unless plenty is set, lease first checks without a transaction whether anything
+// is due.
 func (in *Inbox) lease(ctx context.Context, free int, room map[string]int, plenty bool) ([]leased, error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
@@ -122,8 +122,8 @@ func (in *Inbox) lease(ctx context.Context, free int, room map[string]int, plent
 }
 
 // leaseOf begins attempts of one receiver. A payment has one attempt at a time:
-// only the process that inserts the payment's row into the table of running
-// attempts may begin one.
+// only the process that inserts the payment into the table of running attempts
+// may begin an attempt.
 func (in *Inbox) leaseOf(ctx context.Context, tx transaction, receiver string, n int) ([]leased, error) {
 	rows, err := tx.QueryContext(ctx, in.sql.due, receiver, n)
 	if err != nil {

@@ -71,8 +71,9 @@ type Item struct {
 	// Trace is the W3C traceparent that the delivery came with.
 	Trace string
 	// Transaction, Reference, Amount (with its currency) and Status come from
-	// [payack.Event].Summary. The first two are cut to 512 characters, the others
-	// to 64. All but Transaction are dropped with the event.
+	// [payack.Event].Summary. Transaction and Reference are cut to 512
+	// characters, the others to 64. Reference, Amount and Status are dropped when
+	// the event is.
 	Transaction, Reference, Amount, Status string
 }
 
@@ -89,8 +90,9 @@ type Attempt struct {
 // Record is a row with everything that is kept about it.
 type Record struct {
 	Item
-	// Delivery is what arrived, with its event. It is nil if it was dropped
-	// (Config.Retention) or can't be read. Unreadable is why it can't be read.
+	// Delivery is what arrived, with its event. Delivery is nil if it was dropped
+	// after Config.Retention, or if it can't be read. Unreadable says why it
+	// can't be read.
 	Delivery   *payack.Delivery
 	Unreadable error
 	// Log holds the last attempts, the newest first, at most 1,000.

@@ -15,7 +15,7 @@ import (
 type tries struct {
 	// attempts counts all attempts, including the current one. A series of
 	// attempts begins with the receipt, a retry or a redelivery. base is the
-	// value of attempts when the current series began, at since.
+	// value of attempts when the current series began. since is when it began.
 	attempts, base      int
 	since, started, now int64
 }
@@ -59,9 +59,9 @@ func (c *Config) after(t tries, outcome payack.Outcome, reason payack.Reason, er
 // reasonCrashed is the recorded reason of an attempt whose process ended.
 const reasonCrashed payack.Reason = "crashed"
 
-// afterCrash returns the ending of an attempt whose process ended. The first
-// attempt of a series is repeated at once. Later ones are repeated after a wait,
-// since the event itself may be what ends the process.
+// afterCrash returns the ending of an attempt whose process ended. If it was the
+// first attempt of a series, the next one is due at once. Otherwise there is a
+// wait, since the event itself may be what ends the process.
 func (c *Config) afterCrash(t tries) ending {
 	e := ending{state: pending, reason: reasonCrashed, error: "the process ended, or lost the database, during the attempt"}
 	switch n := t.inSeries(); {

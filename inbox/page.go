@@ -10,15 +10,15 @@ import (
 const (
 	// pageWindow is how many IDs a page searches where no index finds the rows.
 	pageWindow = 20_000
-	// clockSlack is how many IDs a search by time adds at each end. Rows that are
-	// kept at the same time may have IDs in another order than their receipt
-	// times.
+	// clockSlack is how many IDs a search by time adds at each end. Concurrent
+	// receipts may get IDs in another order than their receipt times.
 	clockSlack = 1000
 )
 
-// Page is [Inbox.List] with a bounded cost, for a person who waits. It returns
-// the rows that match, the newest first, at most limit (100 if 0, and never more
-// than [MaxPage]). Pass next as older for the next page, until next is 0.
+// Page is [Inbox.List] with a bounded cost, for pages that a person waits for. It
+// returns the rows that match, the newest first, at most limit (100 if 0, and
+// never more than [MaxPage]). Pass next as older for the next page, until next is
+// 0.
 //
 // If no index finds the rows, for example with a filter by provider alone, Page
 // searches at most 20,000 IDs. So a page may have few rows or none although more

@@ -111,7 +111,7 @@ func (in *Inbox) receipt(r *payack.Receipt) (*receipt, error) {
 }
 
 // senderOf identifies a sender by its address. For IPv6 it uses the /64 prefix,
-// since one sender usually has all addresses of a prefix.
+// because one sender usually has all addresses of such a prefix.
 func senderOf(a netip.Addr) string {
 	if !a.IsValid() {
 		return ""

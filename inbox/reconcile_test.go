@@ -56,8 +56,8 @@ func work(t *testing.T, in *inbox.Inbox) {
 	})
 }
 
-// Like a redelivery, a query's answer makes a dead event due again. The source of
-// the event is known in the attempt.
+// Like a redelivery, a query's answer makes a dead event due again. The delivery
+// of the attempt has the event's source.
 func TestQueryRevivesADeadEvent(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = time.Nanosecond, 1 }).mount()

@@ -17,9 +17,9 @@ type reminded struct{ next, id int64 }
 
 // remind passes late rows to the engine: rows whose attempt should have begun
 // long ago. The engine may have lost the job of such a row, because the job was
-// deleted or its process was killed. A row that was kept without an engine never
-// had a job. Each call passes the next maxReminders late rows of each receiver,
-// so that many rows that merely wait don't hide a lost one.
+// deleted or the job's process was killed. A row that was kept without an engine
+// never had a job. Each call passes the next maxReminders late rows of each
+// receiver, so that many rows that merely wait don't hide a lost one.
 func (in *Inbox) remind(ctx context.Context) error {
 	var failed []error
 	for receiver := range in.room() {

@@ -69,8 +69,8 @@ func TestRetentionInSmallSteps(t *testing.T) {
 
 // An event that was done longer than Retention ago is still known. A redelivery
 // is a duplicate, another amount is a conflict, and another event with its hash
-// is spliced. About 100 bytes of the event stay, in addition to its readable
-// identity.
+// is rejected as spliced. In addition to the readable identity, about 100 bytes
+// of the event stay.
 func TestRetentionKeepsWhatOnceOnlyNeeds(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)

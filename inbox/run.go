@@ -7,10 +7,10 @@ import (
 )
 
 // Run processes what is kept until ctx ends or Close is called, and then returns
-// nil. Before it returns, it waits for running attempts. An attempt ends by its
-// receiver's deadline if its function obeys the context. Call Run once at a time;
-// a second call returns an error. After Close it returns [ErrClosed]. While the
-// database is unreachable, Run logs that and keeps trying.
+// nil. Before it returns, it waits for running attempts. An attempt ends at its
+// receiver's deadline at the latest, if its function obeys the context. Call Run
+// once at a time; a second call returns an error. After Close it returns
+// [ErrClosed]. While the database is unreachable, Run logs that and keeps trying.
 func (in *Inbox) Run(ctx context.Context) error { return in.serve(ctx, false) }
 
 // Drain processes what is due now. It returns when nothing is due and nothing
@@ -146,7 +146,7 @@ func (in *Inbox) loop(ctx context.Context, untilIdle bool) error {
 		case <-in.freed:
 		case <-poll.C:
 		}
-		if err != nil { // a pause between requests to a failing database
+		if err != nil { // pause, so that a failing database gets few requests
 			select {
 			case <-ctx.Done():
 			case <-time.After(min(time.Second, 5*in.cfg.Poll)):

@@ -13,11 +13,11 @@ import (
 	"github.com/payack/payack/internal/dialect"
 )
 
-// Schedule lets another engine decide when rows are attempted. due is called with
-// rows that become due; the engine calls the returned functions. [Inbox.Run] then
-// begins no attempt itself. It renews leases, recovers crashed attempts, passes
-// late rows to the engine again, and cleans up. Schedule is for module
-// inbox/riverinbox, which calls it once, before anything else.
+// Schedule lets another engine decide when rows are attempted. The inbox calls
+// due with rows that become due. The engine calls the returned functions.
+// [Inbox.Run] then begins no attempt itself. It renews leases, recovers crashed
+// attempts, passes late rows to the engine again, and cleans up. Schedule is for
+// module inbox/riverinbox, which calls it once, before anything else.
 func (in *Inbox) Schedule(due schedule.Due) (schedule.Attempt, schedule.Idle) {
 	in.due = due
 	return in.attemptRow, in.idle

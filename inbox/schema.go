@@ -67,11 +67,11 @@ func tables(d Dialect, prefix string) []string {
 )OPTIONS`,
 		// k is the digest of identity, fingerprint and variant. Equal k means
 		// equal payment, so the index on payment and k keeps k unique, too. slot
-		// is one of the event's places for waiting variants, NULL where none is
-		// needed.
+		// is one of the event's places for waiting variants, NULL if the row
+		// needs no place.
 		//
-		// Columns of fixed size come first, so that they can be read without the
-		// rest.
+		// Columns of fixed size come first, so that the database can read them
+		// without reading the rest of the row.
 		`CREATE TABLE IF NOT EXISTS PREFIXinbox (
 	id ` + serial + `,
 	k B32 NOT NULL,
@@ -135,8 +135,8 @@ func tables(d Dialect, prefix string) []string {
 
 // Migrate creates the tables, or upgrades those of an older version. [Open] does
 // the same unless Config.NoMigrate is set. Any number of processes may call it at
-// once. The pool's user needs the right to create tables, unless they are up to
-// date.
+// once. The pool's user needs the right to create tables, unless the tables are
+// up to date.
 func Migrate(ctx context.Context, cfg Config) error {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

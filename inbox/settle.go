@@ -72,8 +72,9 @@ func (in *Inbox) settleOnce(ctx context.Context, a *attempt, o *payack.Observati
 }
 
 // setApart gives a row a key of its own. The row's event was valid when it came,
-// and breaks a rule now. With its old key, the row would be revived by a later
-// copy of the event, which may be valid and must get a row of its own.
+// and breaks a rule now. A later copy of the event may be valid, and must then
+// get a row of its own. With the old key, that copy would make this row due again
+// instead.
 func (in *Inbox) setApart(ctx context.Context, tx transaction, a *attempt) error {
 	event := eventKey(a.delivery.Event.ID(), true)
 	k := keyOf(event, a.fingerprint, "row "+strconv.FormatInt(a.id, 10))
@@ -132,9 +133,9 @@ func (in *Inbox) judgeEnd(ctx context.Context, q dialect.Querier, a *attempt, t 
 		e.state = dead
 		e.error = readable("the function failed after it had ended the transaction, so part of what it wrote stands: "+e.error, 1000)
 	case o.Reason == payack.ReasonConflict:
-		// This event is a conflict only if the other event is done. The other
-		// event may only be claimed, here or in an earlier store. Then try again:
-		// soon it is done or given up.
+		// The conflict is final only if the other event is done. If the other
+		// event is only claimed, here or in an earlier store, try again: the
+		// claim soon ends.
 		var there int
 		if err := q.QueryRowContext(ctx, in.sql.doneAtAll, a.event).Scan(&there); err != nil {
 			return e, err

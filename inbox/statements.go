@@ -20,12 +20,12 @@ const (
 
 // statements are all statements of the inbox, composed once for the dialect.
 //
-// Times are of the database server. NOW reads the server's clock. CLOCK reads it
-// in a subquery, for conditions that an index must answer: PostgreSQL would read
-// NOW again for each row. STILL is the column state in a form that no index on
-// the state fits, for statements in which another condition finds the row. With
-// the plain column, PostgreSQL would choose the index on a state that is empty by
-// its statistics, and would read all rows that have come since.
+// All times come from the database server. NOW reads its clock. CLOCK reads it in
+// a subquery, for conditions that an index must answer: PostgreSQL would read NOW
+// again for each row. STILL is the column state in a form that no index on the
+// state fits. It is for statements in which another condition finds the row. With
+// the plain column, PostgreSQL might choose an index on the state: its statistics
+// may say that no row has this state, while many rows have come since.
 type statements struct {
 	// Receipt.
 	keepNew, isFirst, keepRow, keepAside, doneBefore, copies, revive, giveWay, drop, dropAttempts string
@@ -41,7 +41,8 @@ type statements struct {
 }
 
 // columns are the columns of a new row, in the order of keep's arguments. All
-// times come from one reading of the clock, except a happened_us that is not 0.
+// times come from one reading of the clock, except happened_us if the provider
+// signs a time.
 const columns = `k, event, fingerprint, payment, slot, token, state, final, attempts, base, happened_us, received_us, since_us, next_us, started_us, ended_us, dropped,
 	sender, receiver, provider, event_id, order_id, transaction_id, reference, amount, status, reason, error, note, trace, encoded, delivery, body`
 

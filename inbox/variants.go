@@ -35,8 +35,9 @@ type verdict struct {
 	// revive is the row that becomes due again; 0 means a new row.
 	revive int64
 	slot   []byte
-	// giveWay means that dead letters which the provider refuted change to the
-	// state refuted. drop lists the rows in that state that exceed the bound.
+	// giveWay says that dead letters which the provider refuted must change to
+	// the state refuted. drop lists the rows in the state refuted that exceed the
+	// bound.
 	giveWay bool
 	drop    []int64
 }

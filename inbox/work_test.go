@@ -96,9 +96,8 @@ func TestDeadAtOnce(t *testing.T) {
 				o.Validate = map[string]string{"OrderID": "ne=INVALID"}
 			}
 		})
-		// Below, two events repeat something of a done event: one of Payatom has
-		// the same hash, and one of PTS has the same identity with another
-		// amount.
+		// Below, an event of Payatom has the hash of a done event, and an event
+		// of PTS has the identity of a done event with another amount.
 		splices := payacktest.NewPayatomKeys().Config()
 		splices.Options, splices.ExpectInCallback = s.options("splices"), false
 		splices.Expect = func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {

@@ -13,11 +13,13 @@ import (
 )
 
 // jobTimeout is how long a job of River may run. rescueAfter is the time after
-// which River takes a job for stuck; it is longer, so that no running job is
-// taken for stuck. Neither limits an attempt, which ends at its receiver's
-// deadline; that is shorter. Neither is needed to find a crashed attempt: the
-// lease of its row shows the crash within 15 seconds. They only let River clean
-// up the job.
+// which River takes a job for stuck. It is longer than jobTimeout, so that River
+// takes no running job for stuck.
+//
+// An attempt ends before jobTimeout, because its receiver's deadline is shorter.
+// A crashed attempt is found before rescueAfter, because the lease of its row
+// ends within 15 seconds. So the two times only serve to clean up jobs of crashed
+// processes.
 const (
 	jobTimeout  = 5 * time.Minute
 	rescueAfter = jobTimeout + time.Minute
@@ -25,7 +27,7 @@ const (
 
 // Config says where the inbox is and which client of River works for it.
 type Config struct {
-	// Inbox configures the inbox. Its Dialect must be inbox.PostgreSQL, or is
+	// Inbox configures the inbox. Its Dialect is inbox.PostgreSQL, also if it is
 	// left out. Allow the pool one connection for each worker of all receivers,
 	// and one more for each concurrent request.
 	Inbox inbox.Config

@@ -1,6 +1,6 @@
 // Package riverinbox lets River (https://riverqueue.com) schedule the attempts of
-// an inbox on PostgreSQL, in place of the inbox's own poller. It is for those who
-// run River already, or want its UI, its scheduling and its other operations:
+// an inbox on PostgreSQL, in place of the inbox's own poller. It is for programs
+// that use River already, or want River's UI, scheduling and other operations:
 //
 //	in, err := riverinbox.Open(ctx, riverinbox.Config{Inbox: inbox.Config{DB: db}})
 //	h, err := handlers.NewPTS(handlers.PTSConfig{…, Options: handlers.Options{Inbox: in}}, settle)
@@ -19,9 +19,9 @@
 //     redelivery, gets another job.
 //   - While an event of a payment runs, the jobs of the payment's other events
 //     snooze.
-//   - A job may be lost: its process is killed, or a person deletes or cancels
-//     it. A due row without a job gets another job within seconds. So to end an
-//     event, close its row.
+//   - A job is lost if its process is killed, or if a person deletes or cancels
+//     the job. A due row without a job gets another job within seconds. So to end
+//     an event, close its row.
 //
 // # Clients
 //

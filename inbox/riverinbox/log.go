@@ -5,8 +5,8 @@ import (
 	"log/slog"
 )
 
-// warnings passes on warnings and errors only, like a client of River that is
-// given no logger. At level info River would log what each queue does.
+// warnings passes on warnings and errors only: at level info, River logs what
+// each queue does. A client of River without a logger logs the same levels.
 type warnings struct{ slog.Handler }
 
 // Enabled implements slog.Handler.

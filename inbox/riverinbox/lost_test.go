@@ -69,8 +69,8 @@ func TestPausedQueueDoesNotGrow(t *testing.T) {
 	s.exec(`UPDATE river_queue SET paused_at = NULL, updated_at = now()`)
 }
 
-// A job stays running forever when its process was killed between fetching it and
-// beginning the attempt. Its row gets exactly one other job.
+// A job stays running forever if its process was killed between fetching the job
+// and beginning the attempt. The job's row gets exactly one other job.
 func TestJobOfAKilledProcess(t *testing.T) {
 	t.Parallel()
 	s := open(t, soon(config(pool(t, fresh(t)))))

@@ -80,7 +80,7 @@ func (in *Inbox) end() {
 }
 
 // serve lets River work while rows runs. rows is Run or Drain of the embedded
-// inbox. It renews the leases, so it ends last.
+// inbox. rows renews the leases, so it must end last.
 func (in *Inbox) serve(ctx context.Context, rows func(context.Context) error) error {
 	defer in.end()
 	apart, end := context.WithCancel(context.WithoutCancel(ctx))

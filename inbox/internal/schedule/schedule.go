@@ -29,8 +29,9 @@ type Due func(ctx context.Context, tx *sql.Tx, rows []Row) error
 
 // Attempt attempts a row if it is due, and returns what comes next. finish is
 // called in the transaction of InTx, after the event and its row are marked as
-// done. An error of finish rolls everything back. ctx only supplies values: the
-// attempt ends with its receiver's deadline. Attempt is safe for concurrent use.
+// done. An error of finish rolls everything back. Attempt uses only the values of
+// ctx: the attempt's time limit is its receiver's deadline. Attempt is safe for
+// concurrent use.
 type Attempt func(ctx context.Context, id int64, finish Finish) Result
 
 // Idle reports whether nothing is due for a mounted receiver and no attempt runs
