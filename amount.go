@@ -269,8 +269,8 @@ func trimFraction(s string) string {
 	return s[:end]
 }
 
-// shift moves the decimal point of a number by that many places: to the right, or
-// to the left if by is negative.
+// shift moves the decimal point of s to the right. by is the number of places; if
+// it is negative, the point moves to the left.
 func shift(s string, by int) string {
 	sign := ""
 	if s[0] == '-' {

@@ -338,7 +338,7 @@ func TestAmountSignedText(t *testing.T) {
 }
 
 // byValue returns the text that an amount contributes to a key, after checking that
-// all keys use the same one.
+// all keys use the same text.
 func byValue(t *testing.T, a payack.Amount) string {
 	t.Helper()
 	part := (&payack.PayatomEvent{ReceivedAmount: a}).Fingerprint()

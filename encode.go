@@ -17,7 +17,7 @@ const encodingVersion = 1
 // process with that version.
 var ErrNewer = errors.New("payack: encoded by a newer version")
 
-// encodedEvent is an event together with what its own JSON form omits.
+// encodedEvent is an event together with the data that the event's JSON form omits.
 type encodedEvent struct {
 	Version   int      `json:"v"`
 	Provider  Provider `json:"provider"`
@@ -98,7 +98,7 @@ func encodable(v reflect.Value, top bool) error {
 		for i := range v.NumField() {
 			field := v.Field(i)
 			if field.Type() == reflect.TypeFor[Findings]() {
-				continue // never encoded
+				continue // findings are never encoded
 			}
 			if field.Type() == reflect.TypeFor[Amount]() && !top && field.Interface().(Amount).signed != "" {
 				return errors.New("an unsigned amount has a signed text")
@@ -196,7 +196,7 @@ func repeatsName(text []byte) bool {
 	for {
 		token, err := tokens.Token()
 		if err != nil {
-			return false // the end, since the text is valid JSON
+			return false // the end of the text, since the text is valid JSON
 		}
 		switch token {
 		case json.Delim('{'):

@@ -200,7 +200,7 @@ type Error struct {
 
 var oneLine = strings.NewReplacer("\r\n", "; ", "\n", "; ", "\r", "; ")
 
-// Error returns one line, even if the text of Err has several.
+// Error returns one line, even if the text of Err has several lines.
 func (e *Error) Error() string {
 	s := "payack: " + string(e.Provider) + ": " + string(e.Reason)
 	if e.Detail != "" {

@@ -50,7 +50,7 @@ const (
 
 // Schemes of PTS and Payatom: which text of a number was signed.
 const (
-	// SchemeLiteral: the literal as sent; for a JSON string, its content.
+	// SchemeLiteral: the literal as sent, or the content of a JSON string.
 	SchemeLiteral Scheme = "literal"
 	// SchemePHP: PHP's text of the decoded number, such as 100.5 for 100.50.
 	SchemePHP Scheme = "php"
@@ -133,7 +133,8 @@ func (v *Verification) restore(from Verification) { *v = from }
 // Findings are the answers of the hooks Expect and Confirm about an event. The
 // receiver sets them. The event's JSON form omits them.
 type Findings struct {
-	// Confirmed is the provider's answer to a query, nil if it was not asked.
+	// Confirmed is the provider's answer to a query, nil if the provider was not
+	// asked.
 	Confirmed *Confirmation
 	// Expected is what the merchant's records say of the order. Expected.Found is
 	// false if the records were not asked. No callback sees an event whose order is

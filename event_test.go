@@ -223,7 +223,7 @@ func TestPTSTime(t *testing.T) {
 		{text("+174559632"), time.Time{}, false},
 		{text("1.74559632"), time.Time{}, false},
 		{text("17455 6328"), time.Time{}, false},
-		{text("١٧٤٥٥"), time.Time{}, false}, // ten bytes
+		{text("١٧٤٥٥"), time.Time{}, false}, // ten bytes, but no ASCII digits
 		{text(""), time.Time{}, false},
 		{payack.NullText(), time.Time{}, false},
 		{payack.Text{}, time.Time{}, false},
@@ -649,8 +649,8 @@ func escapeRune(r rune) string {
 	return string(r)
 }
 
-// partsOf splits a key into its parts. Only if this gives the parts back can no two
-// lists of parts share a key.
+// partsOf splits a key into its parts. If this gives back the parts of every key,
+// no two lists of parts share a key.
 func partsOf(key string) ([]string, error) {
 	parts := strings.Split(key, ":")
 	for i, p := range parts {
@@ -678,8 +678,8 @@ func checkKey(t *testing.T, p payack.Provider, key string, parts []string) {
 	}
 }
 
-// checkKeys requires that two events have equal keys exactly when they mean the
-// same.
+// checkKeys requires that two events have equal keys exactly when the events mean
+// the same.
 func checkKeys(t *testing.T, a, b members) {
 	t.Helper()
 	for one, means := range a.events() {

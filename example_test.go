@@ -106,8 +106,8 @@ func Example_wrap() {
 	// 200
 }
 
-// An amount keeps the text that was received. It converts exactly or returns an
-// error.
+// An amount keeps the text that was received. A conversion is exact, or it returns
+// an error.
 func ExampleAmount() {
 	a := payack.NewAmount("100.50")
 	cents, err := a.MinorUnits(2)

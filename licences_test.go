@@ -66,7 +66,7 @@ func TestLicences(t *testing.T) {
 	}
 	now, err := os.ReadFile("LICENSES.md")
 	require.NoError(t, err)
-	if list.String() != string(now) { // don't print both texts
+	if list.String() != string(now) { // an Equal would print both texts
 		require.Fail(t, "LICENSES.md is not what is linked; write it, and look at the difference: go test . -run Licences -write-licences")
 	}
 }
@@ -82,7 +82,8 @@ func usedModules(t *testing.T) []string {
 	return folders
 }
 
-// goList runs go list in the workspace, even if the core is tested outside of it.
+// goList runs go list in the workspace, even if the core is tested outside of the
+// workspace.
 func goList(t *testing.T, dir string, args ...string) string {
 	here, err := os.Getwd()
 	require.NoError(t, err)

@@ -18,7 +18,7 @@ type Observer interface {
 	Observe(ctx context.Context, o *Observation)
 }
 
-// ObserverFunc makes an [Observer] of a function.
+// ObserverFunc is a function that implements [Observer].
 type ObserverFunc func(ctx context.Context, o *Observation)
 
 // Observe calls f.
@@ -99,15 +99,16 @@ type Observation struct {
 	Err error
 	// Stack is the stack of a panic in the merchant's code.
 	Stack string
-	// Attempt counts the attempts to process an event that an inbox keeps; the
-	// first is 1. It is 0 for a request.
+	// Attempt is the number of the attempt to process an event that an inbox keeps;
+	// the first is 1. It is 0 for a request.
 	Attempt int
 	// Waits reports that an inbox keeps the event and has not processed it yet. It
 	// is false for attempts; see Next for those.
 	Waits bool
-	// Dead reports that no further attempt is made unless a person asks for it.
+	// Dead reports that no further attempt is made, unless a person retries the
+	// event or it is delivered again.
 	Dead bool
-	// Next is when the next attempt is due, zero if none is.
+	// Next is when the next attempt is due, zero if no attempt is due.
 	Next time.Time
 	// Age is the age of the order when its event was found by asking the provider.
 	// The callback of the order is late or lost. Age is 0 for a callback and for an

@@ -66,7 +66,8 @@ type PayatomEvent struct {
 	// OrderID is shorter than 64 bytes. Longer ids allow MD5 collisions: two ids
 	// with the same hash.
 	OrderID string `json:"order_id" validate:"required,payatom_order_id"`
-	// ReceivedAmount is the amount that was really paid. Act on this one.
+	// ReceivedAmount is the amount that was really paid. Act on this amount, not on
+	// RequestedAmount.
 	ReceivedAmount Amount        `json:"received_amount,omitzero" validate:"payatom_amount"`
 	Status         PayatomStatus `json:"status" validate:"required,payatom_status"`
 

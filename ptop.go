@@ -8,7 +8,7 @@ package payack
 // amount in Confirmed, or the amount that your own payment-check returns.
 type PtopEvent struct {
 	Verification `json:"-"`
-	// Confirmed is Ptop's answer to a query, nil if it was not asked.
+	// Confirmed is Ptop's answer to a query, nil if Ptop was not asked.
 	Confirmed *Confirmation `json:"-"`
 
 	Success       bool   `json:"success"`

@@ -22,7 +22,7 @@ const (
 	PTSExpired PTSStatus = "5000"
 )
 
-// Paid reports whether the status is success. For a withdrawal that means that the
+// Paid reports whether the status is success. For a withdrawal this means that the
 // money went out.
 func (s PTSStatus) Paid() bool { return s == PTSSuccess }
 
@@ -46,7 +46,7 @@ func (s PTSStatus) Known() bool {
 // order up among your payments (or withdrawals), or let PTS confirm it (Confirm).
 type PTSEvent struct {
 	Verification `json:"-"`
-	// Confirmed is PTS's answer to a query, nil if it was not asked.
+	// Confirmed is PTS's answer to a query, nil if PTS was not asked.
 	Confirmed *Confirmation `json:"-"`
 
 	UserID        string `json:"user_id" validate:"required"`
@@ -129,8 +129,8 @@ func (e *PTSEvent) Payment() string {
 	return joinID(PTS, e.Tenant, e.UserID, e.OrderID, e.TransactionID)
 }
 
-// Paid reports whether the status is success. For a payment that means that the
-// merchant was paid; for a withdrawal, that the money went out.
+// Paid reports whether the status is success. For a payment this means that the
+// merchant was paid. For a withdrawal it means that the money went out.
 func (e *PTSEvent) Paid() bool { return e.Status.Paid() }
 
 // Final reports whether the status does not change any more.

@@ -72,7 +72,7 @@ func newSecretNest() secretNest {
 	}
 }
 
-// secretHolders returns values that contain a secret, each in another way.
+// secretHolders returns values that contain a secret, each in a different way.
 func secretHolders() map[string]any {
 	s := payack.NewSecret(hidden)
 	nest := newSecretNest()

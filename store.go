@@ -15,8 +15,8 @@ type ClaimState int
 
 // The states.
 const (
-	// ClaimUnknown: the event has neither been processed, nor is it being
-	// processed. Only [Store.Lookup] returns it.
+	// ClaimUnknown: the event was not processed, and nobody is processing it. Only
+	// [Store.Lookup] returns it.
 	ClaimUnknown ClaimState = iota
 	// ClaimGranted: only the caller may process the event, until the lease ends.
 	// Only [Store.Claim] returns it.
@@ -84,8 +84,8 @@ type Store interface {
 	// If another claim or no claim holds id, or if the lease has ended, Commit
 	// changes nothing and returns an error that matches [ErrNotHeld].
 	Commit(ctx context.Context, id, token string) error
-	// Release gives id up, so that it can be claimed again. It has the same
-	// condition and error as Commit.
+	// Release gives id up, so that it can be claimed again. The condition for token
+	// and the error are those of Commit.
 	Release(ctx context.Context, id, token string) error
 	// Home names the place where the store keeps its memory. Stores that share the
 	// memory have the same home. Two receivers in one process never process the

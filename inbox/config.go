@@ -79,12 +79,15 @@ type Config struct {
 	// ([payack.ErrUndecided]): the earlier event may turn out to be forged.
 	Grace time.Duration
 
-	// MaxVariants bounds three numbers of copies of one event, 8 if zero. The
-	// first are waiting copies with different unsigned handles: identifiers that
-	// Confirm asks by, such as Payatom's ref_code. The second are copies with
-	// different unsigned details, which are kept for a person. The third are
-	// copies that a rule of the merchant's own refused. Copies from allowed
-	// addresses are not bounded.
+	// MaxVariants bounds how many copies of one event are kept, 8 if zero. The
+	// bound holds for each of three kinds of copies separately:
+	//
+	//   - Waiting copies with different unsigned handles. A handle is an
+	//     identifier that Confirm asks by, such as Payatom's ref_code.
+	//   - Copies with different unsigned details, which are kept for a person.
+	//   - Copies that a rule of the merchant's own refused.
+	//
+	// Copies from allowed addresses are not bounded.
 	MaxVariants int
 	// Revive is the least time between a dead letter's last attempt and the next
 	// one that a redelivery causes, 1 minute if zero.

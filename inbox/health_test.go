@@ -46,7 +46,7 @@ func TestHealthy(t *testing.T) {
 		stop := s.run()
 		t.Cleanup(release) // must come before run's cleanup, which waits for the function
 		require.Eventually(t, running.Load, 30*time.Second, time.Millisecond)
-		fails("1 events for \"pts\" are due") // the other one is running
+		fails("1 events for \"pts\" are due") // the other event is running
 		fails("the workers don't keep up")
 		release()
 		require.Eventually(t, func() bool { return len(s.calls()) == 2 }, 30*time.Second, time.Millisecond)

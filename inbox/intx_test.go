@@ -17,8 +17,8 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// inTx mounts a receiver of PTS whose function writes in the transaction of the
-// marks.
+// inTx mounts a receiver of PTS whose function writes in the transaction that
+// marks the event as done.
 func (s *shop) inTx(fn func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error) *shop {
 	s.t.Helper()
 	s.exec(`CREATE TABLE IF NOT EXISTS effects (id VARCHAR(200) NOT NULL)`)
@@ -165,7 +165,7 @@ func TestAcceptedAndUnrecorded(t *testing.T) {
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
 		go func() {
 			<-called
-			time.Sleep(time.Second) // the commit finds the row locked
+			time.Sleep(time.Second) // by then, the commit has found the claim taken
 			_, _ = s.db.Exec(`UPDATE payack_once SET at_us = 1 WHERE state = 1`)
 		}()
 		s.drain()

@@ -168,7 +168,8 @@ func (in *Inbox) place(ctx context.Context, q dialect.Querier, r *receipt, v ver
 	if err != nil || !kept {
 		return false, err
 	}
-	// The receipt is kept by now. What follows only tidies up.
+	// The receipt is written. Now give up the places of refuted variants, and
+	// drop those that exceed the bound.
 	if v.giveWay {
 		_, err = q.ExecContext(ctx, in.sql.giveWay, r.payment, r.event, r.fingerprint)
 	}

@@ -172,7 +172,7 @@ func TestRoomForVariants(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, payack.ClaimGranted, state)
 
-		// Once the refuted copies have given way, there is room again.
+		// Once the copies are refuted, there is room again.
 		s.says(nil, refuting("r"))
 		s.until("all refuted", func() bool { return !strings.Contains(strings.Join(s.states(), " "), "pending") })
 		s.says(nil, nil)
@@ -188,7 +188,7 @@ func TestImpossibleHandlesTakeNoRoom(t *testing.T) {
 		s := open(t, d, func(c *inbox.Config) { c.MaxVariants, c.RetryFirst, c.RetryMax = 3, time.Hour, time.Hour }).mount()
 		s.says(nil, func(ref string) error {
 			if ref != "good" {
-				return errShop // can't be asked: retried later
+				return errShop // the provider can't be asked, so the copy is retried later
 			}
 			return nil
 		})

@@ -20,7 +20,7 @@ type leased struct {
 	alone          bool // the payment has no other row
 }
 
-// opTimeout bounds one step of a worker with the database.
+// opTimeout bounds one database operation of a worker.
 const opTimeout = 5 * time.Second
 
 // transaction is a database transaction. It also holds the turn to write that
@@ -133,7 +133,8 @@ func (in *Inbox) leaseOf(ctx context.Context, tx transaction, receiver string, n
 	if err != nil || len(payments) == 0 {
 		return nil, err
 	}
-	// Sorted, so that two processes don't deadlock.
+	// Sort the payments: two processes that insert in the same order don't
+	// deadlock.
 	slices.SortFunc(payments, bytes.Compare)
 	payments = slices.CompactFunc(payments, bytes.Equal)
 	token := newToken()

@@ -48,7 +48,8 @@ func (c *Config) after(t tries, outcome payack.Outcome, reason payack.Reason, er
 	case outcome == payack.OutcomeRejected || outcome == payack.OutcomeRefused:
 	case t.age() >= c.GiveUp && t.inSeries() >= c.LeastAttempts:
 	case reason == payack.ReasonBusy:
-		// Another process works on the event, or has crashed while it did.
+		// Another process works on the event, or has crashed while it worked on
+		// the event.
 		e.state, e.wait = pending, min(time.Second, c.RetryFirst)
 	default:
 		e.state, e.wait = pending, c.backoff(t.inSeries())

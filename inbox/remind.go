@@ -40,7 +40,7 @@ func (in *Inbox) remindOf(ctx context.Context, receiver string) error {
 	if err != nil {
 		return err
 	}
-	if len(late) < maxReminders { // that was the last step
+	if len(late) < maxReminders { // these were the last late rows
 		last = reminded{}
 	}
 	in.reminded[receiver] = last

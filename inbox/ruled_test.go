@@ -16,7 +16,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// rule makes Payatom's receiver refuse what breaks a rule of the merchant's own.
+// rule gives Payatom's receiver a rule of the merchant's own.
 func rule(field, tag string) func(*handlers.Options) {
 	return func(o *handlers.Options) {
 		if o.Name == "payatom" {

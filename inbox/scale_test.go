@@ -152,8 +152,8 @@ SELECT %s, %s, r.fingerprint, %s, %s FROM (SELECT * FROM payack_inbox WHERE stat
 	s.exec(`ANALYZE payack_inbox`)
 }
 
-// paced keeps receipts at a steady rate, and returns the 99th percentile of their
-// duration.
+// paced keeps receipts at a steady rate, and returns the 99th percentile of the
+// durations.
 func paced(t *testing.T, s *shop, d time.Duration) time.Duration {
 	t.Helper()
 	var mu sync.Mutex

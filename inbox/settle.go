@@ -101,8 +101,8 @@ func (in *Inbox) settleDone(ctx context.Context, tx transaction, a *attempt) (e 
 	return e, true, err
 }
 
-// letGo ends a transaction that settles. Other attempts of the payment may then
-// begin.
+// letGo commits a transaction that settles a row. Other attempts of the payment
+// may then begin.
 func (in *Inbox) letGo(ctx context.Context, tx transaction, a *attempt, e ending) (ending, error) {
 	if e.state == done && !a.alone {
 		if _, err := tx.ExecContext(ctx, in.sql.giveWay, a.payment, a.event, a.fingerprint); err != nil {

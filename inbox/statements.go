@@ -65,7 +65,7 @@ func newStatements(d Dialect, prefix string) statements {
 	case MySQL:
 		conflict = "" // a duplicate is an error on MySQL, because INSERT IGNORE would also cut values
 	case SQLite:
-		skip = "" // one writer
+		skip = "" // SQLite has one writer, so no row is locked
 	}
 	empty := map[Dialect]string{SQLite: "x''", PostgreSQL: `'\x'`, MySQL: "''"}[d]
 	cast := func(list string) string { return list }
@@ -89,14 +89,14 @@ func newStatements(d Dialect, prefix string) statements {
 		"NOW", d.Now(), "CLOCK", "(SELECT "+d.Now()+")", "CONFLICT", conflict, "SKIP", skip, "EMPTY", empty, "STILL", "state + 0")
 	write := func(s string) string { return d.Rebind(spell.Replace(s)) }
 	return statements{
-		// One statement, for an event that has no row yet. It waits for no running
-		// attempt.
+		// keepNew keeps an event that has no row yet, in one statement. It does
+		// not wait for a running attempt.
 		keepNew: write(`INSERT INTO INBOX (` + columns + `) SELECT ` + cast(due) + ` FROM (SELECT NOW AS at_us) AS c
 	WHERE NOT EXISTS (SELECT 1 FROM INBOX WHERE payment = ? AND event = ?) AND NOT EXISTS (SELECT 1 FROM ONCE WHERE k = ?)CONFLICT`),
 		isFirst:   write(`SELECT NOT EXISTS (SELECT 1 FROM INBOX WHERE payment = ? AND event = ?) AND NOT EXISTS (SELECT 1 FROM ONCE WHERE k = ?)`),
 		keepRow:   write(`INSERT INTO INBOX (` + columns + `) ` + row(due) + `CONFLICT`),
 		keepAside: write(`INSERT INTO INBOX (` + columns + `) ` + row(aside) + `CONFLICT`),
-		// sqlstore's table, by its documented key.
+		// ONCE is the table of package sqlstore. Its key is documented there.
 		doneBefore: write(`SELECT COUNT(*) FROM ONCE WHERE k = ? AND fingerprint = ? AND state = 2`),
 		copies:     write(`SELECT id, k, state, slot, sender, reason FROM INBOX WHERE payment = ? AND event = ? AND fingerprint = ? ORDER BY id`),
 		revive: write(`UPDATE INBOX SET state = 1, slot = ?, base = attempts, since_us = NOW, ended_us = 0,
@@ -151,7 +151,7 @@ func newStatements(d Dialect, prefix string) statements {
 		setApart: write(`UPDATE INBOX SET event = ?, k = ? WHERE id = ? AND token = ?`),
 		closeRow: write(`UPDATE INBOX SET state = 6, slot = NULL, ended_us = NOW, note = ? WHERE id = ? AND state IN (1, 4, 7)`),
 
-		// One for each state that has an index of its own.
+		// Stats runs one copy for each state that has an index of its own.
 		stats:      write(`SELECT STATE, COUNT(*), COALESCE(MIN(received_us), 0), NOW FROM INBOX WHERE state = STATE`),
 		orphans:    write(`SELECT id, token FROM INBOX WHERE state = 2 AND NOT EXISTS (SELECT 1 FROM RUNNING WHERE RUNNING.payment = INBOX.payment AND RUNNING.token = INBOX.token) LIMIT 100`),
 		stateOf:    write(`SELECT state FROM INBOX WHERE id = ?`),

@@ -59,8 +59,8 @@ func (in *Inbox) sweep(ctx context.Context) error {
 	if err := in.adopt(ctx); err != nil {
 		return err
 	}
-	// A row with a longer wait than is possible was written before the clock was
-	// set back.
+	// A row that waits longer than the longest possible wait was written before
+	// the clock was set back.
 	longest := max(in.cfg.RetryMax, in.cfg.Grace, in.cfg.Revive) + time.Minute
 	if _, err := in.exec(ctx, in.sql.ahead, longest.Microseconds()); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (in *Inbox) sweep(ctx context.Context) error {
 	return nil
 }
 
-// nameUnmounted logs the receivers that rows wait for and that aren't mounted.
+// nameUnmounted logs receivers that aren't mounted although rows wait for them.
 func (in *Inbox) nameUnmounted(ctx context.Context) error {
 	rows, err := in.db.QueryContext(ctx, in.sql.waiting)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// kept is an existing row of the same event and fingerprint.
+// kept is an existing row with the event and fingerprint of a receipt.
 type kept struct {
 	id     int64
 	k      []byte

@@ -332,7 +332,7 @@ func TestBackOff(t *testing.T) {
 }
 
 // Events of one payment never run at the same time, in any process. Events of
-// different payments do.
+// different payments run at the same time.
 func TestOnePaymentAtATime(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		dsn := d.dsn(t)
@@ -378,8 +378,8 @@ func TestOnePaymentAtATime(t *testing.T) {
 	})
 }
 
-// The oldest due event of a payment is processed first. An event that waits for its
-// retry delays no other.
+// The oldest due event of a payment is processed first. An event that waits for
+// its retry does not delay the others.
 func TestOrderWithinAPayment(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.RetryFirst, c.RetryMax = time.Hour, time.Hour }).mount()
@@ -486,8 +486,8 @@ func TestReceiverThatIsNotMounted(t *testing.T) {
 	})
 }
 
-// Run ends when its context and the running attempts have ended. Their results
-// are recorded.
+// Run ends when its context and the running attempts have ended. The results of
+// the attempts are recorded.
 func TestRunWaitsForAttempts(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()

@@ -117,7 +117,7 @@ func BenchmarkBeside(b *testing.B) {
 				for i, o := range both {
 					k[i], p[i] = o.turn(b, clients, *inTurns.Slice)
 				}
-				if round > 0 { // the first warms up
+				if round > 0 { // the first round warms up
 					kept, processed = append(kept, k[:]), append(processed, p[:])
 				}
 			}

@@ -86,7 +86,7 @@ func (*worker) Timeout(*river.Job[job]) time.Duration { return jobTimeout }
 
 // NextRetry implements river.Worker.
 func (*worker) NextRetry(j *river.Job[job]) time.Time {
-	if j.Args.next.IsZero() { // a rescued job
+	if j.Args.next.IsZero() { // no attempt has ended: River rescues the job
 		return time.Now()
 	}
 	return j.Args.next

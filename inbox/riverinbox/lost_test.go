@@ -60,7 +60,7 @@ func TestPausedQueueDoesNotGrow(t *testing.T) {
 	last := row(s.item(fmt.Sprint("P", rows-1)))
 	s.exec(`UPDATE payack_inbox SET next_us = next_us - 6000000`)
 	s.run()
-	for range 3 { // each time, all rows have been checked
+	for range 3 { // when the last row has a job again, all rows have been checked
 		s.exec(`DELETE FROM river_job WHERE args->>'inbox_row' = $1`, last)
 		s.eventually("it has a job again", func() bool { return s.count(jobOf, last) == 1 })
 	}

@@ -109,7 +109,8 @@ func (s *shop) item(order string) inbox.Item {
 	return items[0]
 }
 
-// eventually waits for what is recorded after an attempt.
+// eventually waits until a condition holds that depends on what an attempt
+// records.
 func (s *shop) eventually(what string, ok func() bool) {
 	s.t.Helper()
 	require.Eventually(s.t, ok, time.Minute, 20*time.Millisecond, what)
@@ -221,7 +222,8 @@ func TestForgottenByRiver(t *testing.T) {
 	assert.Equal(t, 2, s.count(`SELECT COUNT(DISTINCT id) FROM effects`))
 }
 
-// While an event of a payment runs, the job of another one snoozes.
+// While an event of a payment runs, the job of another event of the payment
+// snoozes.
 func TestSecondSnoozes(t *testing.T) {
 	t.Parallel()
 	s := open(t, config(pool(t, fresh(t))))
@@ -363,7 +365,8 @@ func TestOpenAtOnce(t *testing.T) {
 	}
 }
 
-// Run runs once at a time, and again after it has ended.
+// A second Run returns an error while the first runs. Run can be called again
+// after it has ended.
 func TestRunAgain(t *testing.T) {
 	t.Parallel()
 	s := open(t, config(pool(t, fresh(t))))
@@ -383,7 +386,7 @@ func TestRunAgain(t *testing.T) {
 	assert.Equal(t, "FAILED", text(t, s.pay("LATE", payack.PTSSuccess)))
 }
 
-// A receiver's name that River accepts stays as it is in the queue's name.
+// If River accepts a receiver's name, the queue's name contains it unchanged.
 func TestQueues(t *testing.T) {
 	t.Parallel()
 	for receiver, want := range map[string]string{

@@ -93,7 +93,7 @@ func (in *Inbox) serve(ctx context.Context, rows func(context.Context) error) er
 	}
 	end()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
-		return err // nil, from Run
+		return err // rows is Run, which returns nil when its context ends
 	}
 	if ctx.Err() == nil {
 		return inbox.ErrClosed
@@ -158,14 +158,14 @@ func (in *Inbox) start(ctx context.Context, worked []string) ([]string, error) {
 
 // stop removes the inbox's queues from River, and waits for running jobs.
 func (in *Inbox) stop(ctx context.Context, worked []string) {
-	if in.own { // first, because a client that is still starting waits for its queues
+	if in.own { // before the queues, because a client that is still starting waits for its queues
 		_ = in.client.Stop(ctx)
 	}
 	ended, end := context.WithCancel(ctx)
 	end()
 	for _, ctx := range []context.Context{ended, ctx} { // first stop all without waiting, then wait for each
 		for _, queue := range worked {
-			_ = in.client.Queues().Remove(ctx, queue) // fails when ctx ends
+			_ = in.client.Queues().Remove(ctx, queue) // with an ended ctx, Remove only stops the queue
 		}
 	}
 }

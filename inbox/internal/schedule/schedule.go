@@ -46,6 +46,7 @@ type Result struct {
 	// Again means another attempt, after Wait.
 	Again bool
 	Wait  time.Duration
-	// Err is how the attempt failed; nil if it succeeded or if none was made.
+	// Err is how the attempt failed; nil if the attempt succeeded or if none was
+	// made.
 	Err error
 }
