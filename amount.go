@@ -39,10 +39,10 @@ func NewAmount(text string) Amount { return Amount{text: NewText(text)} }
 // AmountOf returns an amount with this text, which may be absent or null.
 func AmountOf(text Text) Amount { return Amount{text: text} }
 
-// Signed returns the same amount with another signed text, for senders that sign
-// another spelling of the number than they send (100.5 for 100.50). The signed text
-// then decides the amount's value. If text is empty, or if the amount has no text,
-// the literal stays the signed text.
+// Signed returns the same amount with another signed text, for senders that send
+// one spelling of a number and sign another (send 100.50 and sign 100.5). The
+// signed text then decides the amount's value. If text is empty, or if the amount
+// has no text, the literal stays the signed text.
 func (a Amount) Signed(text string) Amount {
 	if a.signed = text; text == a.text.s || a.IsEmpty() {
 		a.signed = ""

@@ -18,7 +18,7 @@ const (
 
 // Scheme identifies the reading of a provider's documents under which a message
 // verified. The documents contradict one another, so several readings are possible.
-// Configurations can pin one or several.
+// A configuration can pin one or several schemes.
 type Scheme string
 
 // Schemes of Ptop: where the signature is, and which text it covers.

@@ -95,8 +95,8 @@ type Store interface {
 }
 
 // InMemory is implemented by a [Store] that may keep its memory in this process
-// only: a restart loses it, and replicas don't share it. A store that wraps another
-// store returns the result of the wrapped store.
+// only: a restart loses it, and replicas don't share it. If a store wraps another
+// store, its InMemory returns the result of the wrapped store.
 type InMemory interface {
 	// InMemory reports whether the memory is in this process only.
 	InMemory() bool

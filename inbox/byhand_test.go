@@ -219,8 +219,8 @@ func TestRetention(t *testing.T) {
 	})
 }
 
-// If the database's clock was ahead and is set back, no row waits until the wrong
-// time comes.
+// If the database's clock was ahead and is set back, no row waits until the clock
+// is as far ahead again.
 func TestClockThatJumped(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()

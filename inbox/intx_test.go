@@ -141,7 +141,8 @@ func TestInTxIsNotTakenOver(t *testing.T) {
 	})
 }
 
-// A constructor refuses InTx without an inbox or a store of these packages.
+// A constructor refuses InTx without an inbox of this package or a store of
+// package sqlstore.
 func TestInTxNeedsTheInbox(t *testing.T) {
 	cfg := payacktest.NewPTSKeys().Config()
 	cfg.Store = memstore.New(0)

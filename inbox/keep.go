@@ -168,8 +168,8 @@ func (in *Inbox) place(ctx context.Context, q dialect.Querier, r *receipt, v ver
 	if err != nil || !kept {
 		return false, err
 	}
-	// The receipt is written. Now give up the places of refuted variants, and
-	// drop those that exceed the bound.
+	// The receipt is written. Now change dead letters that the provider refuted
+	// to the state refuted, and drop the refuted rows that exceed the bound.
 	if v.giveWay {
 		_, err = q.ExecContext(ctx, in.sql.giveWay, r.payment, r.event, r.fingerprint)
 	}

@@ -62,7 +62,7 @@ func judgeDetailed(r *receipt, rows []kept, max int) verdict {
 			return verdict{end: payack.ClaimDone}
 		case same:
 			v.revive = row.id
-		case row.waits(), settled && row.reason != string(payack.ReasonConflict): // a row that was settled as a conflict was kept for a person
+		case row.waits(), settled && row.reason != string(payack.ReasonConflict): // not a row that was closed as a conflict: it was only kept for a person
 			first = true
 		}
 		if row.slot != nil {

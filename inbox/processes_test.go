@@ -11,9 +11,10 @@ import (
 	"github.com/payack/payack/inbox/internal/crashtest"
 )
 
-// Two processes share the tables, on SQLite one file, and get the same callbacks.
-// One is killed, paused, and replaced by a newer version. No acknowledged event
-// is lost, no function in a transaction has two effects, and work goes on.
+// Two processes share the tables (on SQLite, one file) and get the same
+// callbacks. One is killed, paused, and replaced by a newer version. No
+// acknowledged event is lost, no function in a transaction has two effects, and
+// work goes on.
 //
 // There is no earlier version yet, so this version is the older one here. The
 // newer version is the same code with another format of stored deliveries. The

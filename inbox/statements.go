@@ -147,7 +147,7 @@ func newStatements(d Dialect, prefix string) statements {
 		log:  write(`SELECT number, started_us, took_us, reason, error FROM ATTEMPTS WHERE row_id = ? ORDER BY number DESC LIMIT 1000`),
 		retry: write(`UPDATE INBOX SET state = 1, base = attempts, since_us = NOW, next_us = NOW, ended_us = 0 WHERE id = ? AND state IN (1, 4, 6, 7)
 	AND NOT EXISTS (SELECT 1 FROM ONCE WHERE ONCE.k = INBOX.event AND ONCE.fingerprint = INBOX.fingerprint AND ONCE.state = 2)`),
-		// Inbox.setApart says why.
+		// Inbox.setApart explains this statement.
 		setApart: write(`UPDATE INBOX SET event = ?, k = ? WHERE id = ? AND token = ?`),
 		closeRow: write(`UPDATE INBOX SET state = 6, slot = NULL, ended_us = NOW, note = ? WHERE id = ? AND state IN (1, 4, 7)`),
 

@@ -103,8 +103,9 @@ func judge(r *receipt, rows []kept, max int) verdict {
 	return v
 }
 
-// places returns the first of the max places that a row may take when it is
-// revived. Refuted copies have places of their own.
+// places returns the number of the first place for a row that becomes due again.
+// The row may take one of max places from there on. Refuted copies have places of
+// their own.
 func places(row kept, max int) int {
 	if row.unconfirmed() {
 		return max

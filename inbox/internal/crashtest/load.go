@@ -175,8 +175,8 @@ func SettledAll(t testing.TB, db *sql.DB, l *Load, within time.Duration) {
 		l.sent.Load(), len(l.Acknowledged()), len(effects), len(mails), twice, l.Slowest().Round(time.Millisecond))
 }
 
-// Works asserts that loads are still acknowledged and that their events are still
-// processed.
+// Works asserts that callbacks of the loads are still acknowledged, and that
+// their events are still processed.
 func Works(t testing.TB, db *sql.DB, what string, loads ...*Load) {
 	t.Helper()
 	processed := func() int {
