@@ -19,7 +19,8 @@ const (
 	// [Store.Lookup] returns it.
 	ClaimUnknown ClaimState = iota
 	// ClaimGranted: only the caller may process the event, until the lease ends.
-	// Only [Store.Claim] returns it.
+	// [Store.Lookup] never returns it. [Inbox.Keep] returns it for a receipt that
+	// it has kept.
 	ClaimGranted
 	// ClaimDone: the event was processed and committed before.
 	ClaimDone
