@@ -12,8 +12,8 @@
 //
 // Requests carry keys, so a client follows no redirect and refuses plain http
 // except on loopback. It repeats only calls that are safe to repeat (queries, and
-// Ptop's payout with its sendingTrx), with exponential back-off and full jitter.
-// Calls that create something are sent once.
+// Ptop's payout, which carries an idempotency key), with exponential back-off and
+// full jitter. Calls that create something are sent once.
 //
 // Every error of a method is an *[Error]; match its kind with errors.Is. Clients
 // are safe for concurrent use and do not log.
@@ -39,7 +39,7 @@
 //	positive             a number above zero
 //	plain                a decimal of at most 18 digits, without sign, exponent or superfluous leading zeros
 //	six                  plain, with at most 6 decimals
-//	hashable             1 to 63 bytes: a longer order id may have the hash of another one
+//	hashable             1 to 63 bytes: a longer order id may have the same hash as another order id
 //	dive,keys,…,endkeys  for a map: the rules up to endkeys are for its keys, the rules after it for its values
 //	-                    the tag has no rule; the method checks the field itself
 package client
@@ -79,10 +79,10 @@ type Options struct {
 	// Options.Timeout. Its CheckRedirect and Jar are ignored: clients follow no
 	// redirects, and the providers use no cookies. HTTPClient is not changed.
 	//
-	// Each call that is sent only once (creates, payouts, reconciliations) uses a
-	// new connection, because the provider may be closing an idle one. A Transport
-	// that is not an *http.Transport gets these requests with Request.Close set, and
-	// must open the new connection itself.
+	// A call that is sent only once, such as a create, uses a new connection. On an
+	// idle connection that the provider is closing, the request may be lost. A
+	// Transport that is not an *http.Transport gets such a request with
+	// Request.Close set, and must open the new connection itself.
 	HTTPClient *http.Client
 	// Timeout bounds each attempt until its response is read; 0 is
 	// [DefaultTimeout]. The context bounds all attempts together. If it has a
@@ -98,7 +98,7 @@ type Options struct {
 	MaxResponse int64
 	// Retries is how often a repeatable call is repeated after no response, a
 	// truncated response, 429 or 5xx; 0 is [DefaultRetries], and a negative number
-	// is never.
+	// means no repetition.
 	Retries int
 	// Now is the clock for the timestamps in PTS's requests; nil is time.Now. It is
 	// called concurrently.
@@ -106,7 +106,8 @@ type Options struct {
 }
 
 // named puts the provider into an error of a constructor, to tell several clients
-// apart. It cuts the advice to set NoEnvelopes, which clients don't have.
+// apart. It removes the advice to set NoEnvelopes, because a client's
+// configuration has no such member.
 func named(p payack.Provider, err error) error {
 	if err == nil {
 		return nil
@@ -115,8 +116,8 @@ func named(p payack.Provider, err error) error {
 	return errors.New("payack: " + string(p) + ": " + strings.TrimSuffix(text, ", or set NoEnvelopes"))
 }
 
-// checkCredential refuses a text that can't be a credential as the provider issued
-// it.
+// checkCredential returns an error for a text that the provider can't have issued
+// as a credential.
 func checkCredential(member, text, provider string) error {
 	problem := keytext.Problem(text)
 	switch {

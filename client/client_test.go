@@ -230,7 +230,8 @@ func TestFaults(t *testing.T) {
 				}
 				err := some[name](t.Context())
 				if err == nil {
-					// An unsigned and undocumented answer can't be told from a good one.
+					// The client accepts a faulty answer if the answer is neither signed nor
+					// documented.
 					assert.True(t, c.kind == nil, name)
 					continue
 				}
@@ -451,8 +452,8 @@ func TestConfigurations(t *testing.T) {
 	}
 }
 
-// An error page that repeats our request must not bring its secrets into a log, in
-// any spelling and not even in part.
+// If an error page repeats the request, no secret of the request may get into a
+// log. This holds for every spelling of a secret, and for parts of it.
 func TestSecretsAreRedacted(t *testing.T) {
 	const hostile = `k/é"<&+ey-0123456789`
 	echo := func(spell func(string) string) string {

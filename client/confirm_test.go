@@ -104,8 +104,8 @@ func TestConfirmTakesAtMostConfirmTimeout(t *testing.T) {
 	assert.Less(t, client.DefaultConfirmTimeout, middleware.DefaultDeadline)
 }
 
-// The first attempt gets half of the time, so Confirm succeeds with a provider that
-// is always slow.
+// The first attempt gets half of the time, so Confirm gets the answer of a
+// provider that is always slow.
 func TestConfirmWaitsForASlowProvider(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -215,7 +215,7 @@ func TestByteOrderMark(t *testing.T) {
 			assert.False(t, isUnconfirmed(err))
 		}
 	}
-	// It is skipped in an answer of failure too.
+	// A byte-order mark before an answer of failure is skipped too.
 	var e *client.Error
 	err := calls(t, says(t, 400, mark+`{"success":false,"message":"why"}`).URL)["ptop create"](t.Context())
 	require.ErrorAs(t, err, &e)
@@ -226,8 +226,8 @@ func TestByteOrderMark(t *testing.T) {
 	assert.Equal(t, `{"balance":"5"}`, string(report.JSON))
 }
 
-// An order_id whose hash could be that of another one is refused before anything is
-// sent.
+// An order_id that could have the same hash as another order_id is refused before
+// anything is sent.
 func TestPayatomLongOrderIDs(t *testing.T) {
 	g := says(t, 200, `{"hash_value":"x","status":"ok"}`)
 	payatom := newPayatom(t, g.URL)
@@ -295,8 +295,8 @@ func TestPayatomConfirmAsksByTheMerchantsRecord(t *testing.T) {
 	}
 }
 
-// If the gateway declines because the ref_code does not exist, the event is refuted
-// for good. After any other refusal the caller asks again.
+// If the gateway declines because the ref_code does not exist, Confirm returns
+// ErrUnconfirmed, which is final. For any other refusal its error is not final.
 func TestPayatomConfirmDeclined(t *testing.T) {
 	ask := func(status int, body string, unknown func(string) bool) error {
 		c := payatomConfig(says(t, status, body).URL)
@@ -334,7 +334,8 @@ func TestPayatomConfirmDeclined(t *testing.T) {
 		assert.ErrorIs(t, err, client.ErrDeclined, message)
 		assert.NotErrorIs(t, err, client.ErrNotFound, message)
 	}
-	// Only an HTTP status that says that the request was understood can refute.
+	// ErrUnconfirmed requires an HTTP status by which the gateway can have
+	// understood the request.
 	for status, refutes := range map[int]bool{200: true, 400: true, 404: true, 422: true, 401: false, 403: false, 408: false, 429: false, 500: false, 503: false} {
 		assert.Equal(t, refutes, isUnconfirmed(ask(status, said("no such ref_code"), nil)), status)
 	}
@@ -351,12 +352,12 @@ func TestPayatomConfirmDeclined(t *testing.T) {
 	own := func(message string) bool { return message == "E17" }
 	assert.True(t, isUnconfirmed(ask(200, said("E17"), own)))
 	assert.False(t, isUnconfirmed(ask(200, said("no such ref_code"), own)))
-	// StatusPolling returns the same as ErrNotFound.
+	// For the same answer, StatusPolling returns ErrNotFound.
 	_, err := newPayatom(t, says(t, 200, said("no such ref_code")).URL).StatusPolling(t.Context(), client.PayatomQuery{RefCode: "R1"})
 	assert.ErrorIs(t, err, client.ErrNotFound)
 	assert.ErrorIs(t, err, client.ErrDeclined)
 	assert.False(t, isUnconfirmed(err))
-	// The same answer to a payin is not about a ref_code.
+	// A similar answer to a payin is not about a ref_code.
 	_, err = newPayatom(t, says(t, 200, said("no such order")).URL).Payin(t.Context(), payin())
 	assert.ErrorIs(t, err, client.ErrDeclined)
 	assert.NotErrorIs(t, err, client.ErrNotFound)

@@ -44,10 +44,10 @@ var (
 	ErrPending = errors.New("payack: the provider has not decided yet")
 )
 
-// The documented reasons why a provider declines a request. The numbers are PTS's
-// codes. Ptop's HTTP statuses 400, 401, 403 and 500 become
-// ErrField, ErrUnauthorized, ErrRequestSignature and ErrService. Refusals are never
-// signed: base nothing final on them.
+// The documented reasons why a provider declines a request. The number after each
+// is PTS's code. Ptop's HTTP statuses 400, 401, 403 and 500 become ErrField,
+// ErrUnauthorized, ErrRequestSignature and ErrService. Refusals are never signed:
+// base nothing final on them.
 var (
 	ErrField            = errors.New("payack: a field is not valid")                     // 1001
 	ErrNotFound         = errors.New("payack: not found")                                // 1002
@@ -139,8 +139,8 @@ func (e *Error) Unwrap() []error {
 }
 
 // Uncertain reports whether the provider may have done what the request asks for.
-// After an uncertain error of a payment or payout, query it. Creating it again
-// under another order may pay twice.
+// After an uncertain error, query the payment or payout. If you create it again
+// under another order id, it may be paid twice.
 func (e *Error) Uncertain() bool {
 	switch e.Cause {
 	case ErrService, ErrGateway, ErrUpstream, ErrUnrecognised, ErrDuplicateOrder:
@@ -191,11 +191,11 @@ func printable(text string, secrets []string, limit int) string {
 	return b.String()
 }
 
-// fragment is how many consecutive bytes of a secret are redacted. It is short,
-// because a provider may repeat a truncated secret.
+// fragment is the least number of consecutive bytes of a secret that are
+// redacted. It is small, because a provider may repeat a truncated secret.
 const fragment = 6
 
-// redact replaces every fragment of a secret.
+// redact replaces every fragment of a secret in the text.
 func redact(text string, secrets []string) string {
 	windows := map[string]bool{}
 	sizes := map[int]bool{}

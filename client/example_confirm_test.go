@@ -62,8 +62,9 @@ func ExamplePTS_Confirm() {
 	// acknowledged: true
 }
 
-// The same with Payatom. The receiver asks by the webhook's ref_code, and order,
-// amount and status of the answer must be those of the webhook.
+// A payment is created and paid. Payatom sends a webhook, and the receiver asks
+// Payatom to confirm it by the webhook's ref_code. The answer's order, amount and
+// status must be those of the webhook. The gateway is a fake.
 func ExamplePayatom_Confirm() {
 	gw, err := gateway.NewPayatom(gateway.PayatomConfig{})
 	if err != nil {

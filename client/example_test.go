@@ -53,8 +53,8 @@ func ExamplePtop_CreatePayment() {
 	// Output: T1 https://pay.example/T1
 }
 
-// Confirm is one line of the handler's configuration. Nothing is credited before
-// Ptop has confirmed that it is paid, and how much.
+// Confirm is one line of the handler's configuration. The merchant's function
+// runs only after Ptop has confirmed that the payment is paid, and its amount.
 func ExamplePtop_Confirm() {
 	provider := respond(`{"status":1,"amount":100.50}`)
 	defer provider.Close()

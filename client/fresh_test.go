@@ -87,7 +87,8 @@ func TestCallsThatAreSentOnceUseNewConnections(t *testing.T) {
 	}
 }
 
-// A Transport that is no *http.Transport gets these requests with Close set.
+// A Transport that is no *http.Transport gets a request that is sent only once
+// with Close set.
 func TestOtherTransportsGetCloseSet(t *testing.T) {
 	g := says(t, 200, `{}`)
 	var closes []bool

@@ -160,28 +160,29 @@ func (s *setup) gatewayOptions() gateway.Options {
 	return o
 }
 
-// circle is the circle of one provider.
+// circle connects the client, the fake gateway and the shop for one provider.
 type circle struct {
 	fake
 	shop *shop
 
 	// create creates a payment of 100.50 with the client.
 	create func(ctx context.Context, id string) error
-	// ends gives a payment a status without a callback.
+	// setPaid and setFailed give a payment a status without a callback.
 	setPaid, setFailed func(id string) error
-	// fail makes it fail, with a callback.
+	// fail makes a payment fail, and the gateway sends a callback.
 	fail func(id string) error
-	// claim sends a callback that says paid, although the payment may not be: with
-	// another amount if there is one, or signed with a wrong key.
+	// claim sends a callback that says paid, whatever the payment's status is.
+	// claimMore sends one with another amount; Ptop's is nil. forge sends one with a
+	// wrong signature.
 	claim, claimMore, forge func(ctx context.Context, id string) (gateway.Delivery, error)
 	// query is the path of the query.
 	query string
 	// settles is what the function must get for a payment.
 	settles func(id string) string
 
-	// The expected answers to a callback: ok if it is accepted, again if it could not
-	// be processed, rejected if it verifies and is refuted, forged if it does not
-	// verify.
+	// The expected answers to a callback: ok if it is accepted, again if it could
+	// not be processed, rejected if it verifies but the query contradicts it, forged
+	// if it does not verify.
 	ok, again, rejected, forged answered
 }
 
@@ -479,7 +480,7 @@ func TestCircle(t *testing.T) {
 }
 
 // TestCircleRetries: after the function has failed, each retry of the gateway is
-// confirmed and calls it again.
+// confirmed and calls the function again.
 func TestCircleRetries(t *testing.T) {
 	circles(t, nil, func(t *testing.T, _ payack.Provider, c *circle, _ *setup) {
 		require.NoError(t, c.create(within(t), order))
@@ -501,8 +502,8 @@ func TestCircleRetries(t *testing.T) {
 	})
 }
 
-// TestCircleAllAtOnce: the same callback many times at once is settled once,
-// and acknowledged to all.
+// TestCircleAllAtOnce: of many copies of a callback that arrive at once, one is
+// settled, and all are acknowledged.
 func TestCircleAllAtOnce(t *testing.T) {
 	many := func() *setup {
 		return &setup{gateway: gateway.Options{Retries: 20, RetryDelay: 5 * time.Millisecond}}
@@ -603,7 +604,7 @@ func TestCircleClientRetries(t *testing.T) {
 	circles(t, patient, func(t *testing.T, _ payack.Provider, c *circle, s *setup) {
 		require.NoError(t, c.create(within(t), order))
 		s.after = func(r *http.Response, err error) (*http.Response, error) {
-			assert.NoError(t, c.SetFaults(gateway.Faults{})) // it lasted for one request
+			assert.NoError(t, c.SetFaults(gateway.Faults{})) // the fault lasts for one request
 			return r, err
 		}
 		require.NoError(t, c.SetFaults(gateway.Faults{Cut: true}))
@@ -615,8 +616,8 @@ func TestCircleClientRetries(t *testing.T) {
 	})
 }
 
-// TestCircleQueryLags: while the query still says pending, the answer to a paid
-// callback asks for it again.
+// TestCircleQueryLags: while the query still says pending, the answer to a
+// callback that says paid asks for the callback again.
 func TestCircleQueryLags(t *testing.T) {
 	circles(t, nil, func(t *testing.T, _ payack.Provider, c *circle, _ *setup) {
 		require.NoError(t, c.create(within(t), order))
@@ -649,8 +650,8 @@ func TestCircleContradictedCallback(t *testing.T) {
 	})
 }
 
-// TestCircleContradictedAmount: a callback with a wrong amount is rejected, and the
-// genuine one is accepted after it.
+// TestCircleContradictedAmount: a callback with a wrong amount is rejected, and
+// the genuine callback is accepted afterwards.
 func TestCircleContradictedAmount(t *testing.T) {
 	circles(t, nil, func(t *testing.T, p payack.Provider, c *circle, _ *setup) {
 		if p == payack.Ptop {
@@ -692,8 +693,8 @@ func TestCircleForged(t *testing.T) {
 	})
 }
 
-// TestCircleNotPaid: a callback that is not paid is passed to the function without a
-// query.
+// TestCircleNotPaid: a callback that does not say paid is passed to the function
+// without a query.
 func TestCircleNotPaid(t *testing.T) {
 	circles(t, nil, func(t *testing.T, _ payack.Provider, c *circle, _ *setup) {
 		require.NoError(t, c.create(within(t), order))
@@ -773,8 +774,8 @@ func TestCircleCreateIsSentOnce(t *testing.T) {
 	})
 }
 
-// TestCircleReadings: a circle works for each reading of the documents, pinned on
-// the merchant's side.
+// TestCircleReadings: payments are settled under each reading of the documents,
+// if client and receiver are configured for it.
 func TestCircleReadings(t *testing.T) {
 	t.Parallel()
 	round := func(name string, open func(*testing.T, *setup) *circle, s *setup) {
@@ -911,8 +912,9 @@ func TestCirclePtopSandbox(t *testing.T) {
 	assert.ErrorIs(t, err, client.ErrDeclined)
 }
 
-// TestCirclePTSWithdraw: the callback of a withdraw is confirmed by ConfirmWithdraw.
-// It is not confirmed at the endpoint for payments, nor the reverse.
+// TestCirclePTSWithdraw: the callback of a withdraw is confirmed by
+// ConfirmWithdraw. The endpoint for payments confirms no withdraw, and the
+// endpoint for withdraws confirms no payment.
 func TestCirclePTSWithdraw(t *testing.T) {
 	t.Parallel()
 	gw, err := gateway.NewPTS(gateway.PTSConfig{
@@ -1029,8 +1031,8 @@ func TestCirclePTSAnotherTransaction(t *testing.T) {
 	assert.Equal(t, times(3, "rejected unconfirmed"), seen)
 }
 
-// TestCirclePayatomPolling: the gateway answers each set of members, and the signed
-// members of the answer are the gateway's.
+// TestCirclePayatomPolling: the gateway answers each set of members, and the
+// answer's signed members have the values of its payment.
 func TestCirclePayatomPolling(t *testing.T) {
 	t.Parallel()
 	gw, err := gateway.NewPayatom(gateway.PayatomConfig{})
@@ -1082,8 +1084,9 @@ func TestCirclePayatomReceivedAmount(t *testing.T) {
 	assert.Equal(t, []string{order + " 90"}, settled)
 }
 
-// TestCirclePayatomRefunded: an approval that comes after a refund has begun is not
-// credited. While the refund is in progress, the callback is asked for again.
+// TestCirclePayatomRefunded: an approval that comes after a refund has begun is
+// not credited. While the refund is in progress, the receiver asks for the
+// callback again.
 func TestCirclePayatomRefunded(t *testing.T) {
 	t.Parallel()
 	c := newPayatomCircle(t, &setup{})
@@ -1119,9 +1122,9 @@ func TestCirclePayatomMovedBorders(t *testing.T) {
 		signer, err := verify.NewPayatomSigner(gw.SecretKey())
 		require.NoError(t, err)
 		hash := signer.PostHash(order, "100.50", "Approved")
-		// To a query with the order, the gateway answers that the payment does not
-		// exist. To one by ref_code alone, it gives a signed answer about another order.
-		// Both refute.
+		// If the query has the order_id, the gateway answers that the payment does not
+		// exist. If the query has the ref_code alone, the gateway sends a signed answer
+		// about another order. Both answers are final.
 		const told = "rejected unconfirmed"
 		for _, step := range []struct {
 			want string
@@ -1130,7 +1133,7 @@ func TestCirclePayatomMovedBorders(t *testing.T) {
 			{told, func(c *gateway.PayatomCallback) { // the order's last digit becomes the amount's first
 				c.OrderID, c.ReceivedAmount = strings.TrimSuffix(order, "1"), "1100.50"
 			}},
-			{told, func(c *gateway.PayatomCallback) { // the reverse
+			{told, func(c *gateway.PayatomCallback) { // the amount's first digits become the order's last
 				c.OrderID, c.ReceivedAmount = order+"10", "0.50"
 			}},
 			{told, func(c *gateway.PayatomCallback) { c.RefCode = other.RefCode }},

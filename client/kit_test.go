@@ -103,8 +103,7 @@ func newPtop(t *testing.T, base string) *client.Ptop {
 	return c
 }
 
-// ptsKey are throwaway keys of the vectors: the first is the merchant's, the
-// second PTS's.
+// ptsKey returns two throwaway keys of the vectors: the merchant's and PTS's.
 var ptsKey = sync.OnceValues(func() (merchant, provider vectors.Key) {
 	f, err := vectors.Load("pts")
 	if err != nil {

@@ -9,8 +9,9 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// shown marks a member as known and returns it, a string's content or the literal of
-// any other value. It refuses no value: nothing is decided by the member.
+// shown marks a member as known. It returns the content of a string, or the
+// literal of any other value. It accepts every value, because no decision depends
+// on the member.
 func (m *members) shown(name string) payack.Text {
 	f := strict.Find(m.fields, name)
 	if f == nil {
@@ -38,7 +39,7 @@ func (m *members) within(name string) *members {
 	return &members{fields: fields}
 }
 
-// listed is list for an optional list.
+// listed is like list, but the member may be missing or null.
 func (m *members) listed(name string) []members {
 	if f := strict.Find(m.fields, name); f == nil || f.Kind == strict.Null {
 		return nil
@@ -70,8 +71,8 @@ func (m *members) list(name string) ([]members, error) {
 }
 
 // typed sends a request and returns the members of the answer, which must be an
-// object that reports no failure. A nil body sends none. Only MaxResponse bounds
-// the number of names.
+// object that reports no failure. A nil body means a request without a body. Only
+// MaxResponse limits the number of names in the answer.
 func (c *Payatom) typed(ctx context.Context, k call, header, body map[string]string, hide ...string) (*members, *answer, error) {
 	a, err := c.fetch(ctx, k, header, body, hide...)
 	if err != nil {

@@ -13,11 +13,12 @@ import (
 )
 
 // PayatomConfig configures a client of Payatom. BaseURL, PID and SecretKeys are
-// required. Payatom authenticates payins and payouts (API V1) by the address that
-// they come from: have it allow yours.
+// required. Payatom authenticates payins and payouts (API V1) by the sender's IP
+// address: ask Payatom to allow yours.
 type PayatomConfig struct {
-	// BaseURL is the scheme and host that Payatom gives, such as https://host. That
-	// all paths are under one host is inferred.
+	// BaseURL is the scheme and host that Payatom gives, such as https://host.
+	// Payatom's documents don't say that all paths are under one host: this is
+	// inferred.
 	BaseURL string
 	// PID is the merchant's id.
 	PID string
@@ -39,13 +40,13 @@ type PayatomConfig struct {
 
 	// Polling selects the members of a status polling; empty is [PollingAll].
 	Polling PayatomPolling
-	// Numbers lists the spellings of the amount that a response may have hashed:
-	// [payack.SchemeLiteral], [payack.SchemePHP]. Empty accepts both.
+	// Numbers lists the spellings of the amount that the hash of a response may
+	// cover: [payack.SchemeLiteral], [payack.SchemePHP]. Empty accepts both.
 	Numbers []payack.Scheme
 	// UnknownRefCode reports whether the message of a declined status polling says
-	// that the ref_code does not exist: Confirm then refutes the ref_code for good
-	// instead of asking again. Payatom doesn't document the wording; nil recognises
-	// the usual English words. It is called concurrently.
+	// that the ref_code does not exist. Confirm then returns
+	// [payack.ErrUnconfirmed], which is final. Payatom doesn't document the wording;
+	// nil recognises the usual English words. UnknownRefCode is called concurrently.
 	UnknownRefCode func(message string) bool
 
 	Options
@@ -156,9 +157,9 @@ type PayatomPayin struct {
 // PayatomPayinCreated is Payatom's answer to a payin. It is not signed.
 type PayatomPayinCreated struct {
 	HashValue string
-	// RefCode is the handle for status polling. Store it with the order and return
-	// it from Expect. It is empty if the answer has no member ref_code; Payatom
-	// doesn't document the member's name.
+	// RefCode identifies the payment in a status polling. Store it with the order
+	// and return it from the receiver's Expect. RefCode is empty if the answer has
+	// no member ref_code; Payatom doesn't document the member's name.
 	RefCode string
 	// ConnectURL is the page where the customer pays. Redirect the customer there.
 	ConnectURL string
@@ -166,9 +167,10 @@ type PayatomPayinCreated struct {
 	Extra map[string]payack.Text
 }
 
-// Payin creates a payment (POST /pay/request.php). It is sent once, because Payatom
-// documents no idempotency key: see [Error.Uncertain] before you create another
-// one. Only the TLS connection protects the answer, which is not signed.
+// Payin creates a payment (POST /pay/request.php). The request is sent once,
+// because Payatom documents no idempotency key: see [Error.Uncertain] before you
+// create the payment again. Only the TLS connection protects the answer, which is
+// not signed.
 func (c *Payatom) Payin(ctx context.Context, p PayatomPayin) (*PayatomPayinCreated, error) {
 	const name = "payin"
 	if e := c.t.check(name, p); e != nil {
@@ -207,7 +209,8 @@ func (c *Payatom) ConnectURL(hashValue string) string {
 }
 
 // answer reads an object and turns {"status":"error","message"} into an error.
-// Payatom documents that for payins. For the other calls it is inferred.
+// Payatom documents this answer for payins only. For the other calls it is
+// inferred.
 func (c *Payatom) answer(a *answer, known ...string) (*members, *Error) {
 	if e := c.t.ok(a); e != nil {
 		return nil, e
@@ -235,8 +238,9 @@ func (c *Payatom) declined(a *answer, m *members) *Error {
 	return c.t.said(c.t.fail(a, ErrDeclined, nil, ""), a, "", text)
 }
 
-// ordered writes an object of strings in this order, as the documents show it. It
-// leaves out a name with a leading question mark if the value is empty.
+// ordered writes an object of strings in the order of pairs, which is the order
+// in Payatom's documents. It leaves out a name with a leading question mark if
+// the value is empty.
 func ordered(pairs ...string) (*message, error) {
 	b := []byte{'{'}
 	for i := 0; i < len(pairs); i += 2 {

@@ -11,13 +11,13 @@ import (
 // PayatomBooks are the merchant's own records of a day, for
 // [PayatomUnsignedDay.Compare].
 type PayatomBooks struct {
-	// Records yields each record once, in any order. An error ends the comparison,
-	// which yields it too.
+	// Records yields each record once, in any order. An error ends the comparison:
+	// Compare yields it as the last pair.
 	Records iter.Seq2[PayatomRecord, error]
-	// MinorDigits is the number of decimal places between the unit of Payatom's list
-	// and that of the records, from 0 to 18: 2 if the list is in paise and the
-	// records are in rupees, 0 if the units are equal. The list's unit is
-	// unconfirmed: Payatom's documents say the smallest unit, but their examples
+	// MinorDigits is the number of decimal places, from 0 to 18, between the unit of
+	// Payatom's list and the unit of the records. It is 2 if the list is in paise
+	// and the records are in rupees, and 0 if the units are equal. The list's unit
+	// is unconfirmed: Payatom's documents say the smallest unit, but their examples
 	// look like whole units. With a wrong value, all amounts differ.
 	MinorDigits int
 }
@@ -27,7 +27,8 @@ type PayatomRecord struct {
 	OrderID string
 	// Amount is the amount received or paid out; empty counts as zero.
 	Amount payack.Amount
-	// Status is the status in the books. Approved equals Late Approved.
+	// Status is the status in the books. Compare treats Approved and Late Approved
+	// as equal.
 	Status payack.PayatomStatus
 }
 
@@ -65,11 +66,12 @@ type PayatomDifference struct {
 // Compare returns an iterator over the differences between a day's list and the
 // merchant's records of that day. It yields the differences of records first, in
 // the order of the records, then the orders that only Payatom lists. An error of
-// the records is the last pair. It keeps the order ids in memory, but no records.
+// the records is the last pair. Compare keeps the order ids in memory, but no
+// records.
 //
-// Payatom's documents don't say in which time zone a day is: an order near midnight
-// may be missing on one day and listed on the next. A list of payouts has approved
-// ones only, so give records of those.
+// Payatom's documents don't say in which time zone a day begins: an order near
+// midnight may be missing on one day and listed on the next. A list of payouts
+// contains only approved payouts, so give only the records of approved payouts.
 //
 // Compare does not change d. It is safe for concurrent use if the records are.
 func (d *PayatomUnsignedDay) Compare(books PayatomBooks) iter.Seq2[PayatomDifference, error] {

@@ -66,7 +66,8 @@ func TestPayatomCompare(t *testing.T) {
 	assert.Empty(t, differences(t, paise, client.PayatomBooks{Records: records(record("A", "500.50", "Approved")), MinorDigits: 2}))
 	assert.Equal(t, []string{"other amount A"}, differences(t, paise, client.PayatomBooks{Records: records(record("A", "500.50", "Approved"))}))
 
-	// An error of the records ends the comparison before orders can be missing here.
+	// An error of the records ends the comparison before Compare yields orders that
+	// are missing here.
 	gone := errors.New("the database is gone")
 	var got []error
 	for diff, err := range day.Compare(client.PayatomBooks{Records: func(yield func(client.PayatomRecord, error) bool) {
@@ -117,7 +118,7 @@ func TestPayatomReconciliationAgainstAGateway(t *testing.T) {
 	}
 }
 
-// sortFirst puts the status of an order before its amount.
+// sortFirst puts "other status" before "other amount" of the same order.
 func sortFirst(all []string) []string {
 	if len(all) > 1 && strings.HasPrefix(all[0], "other amount") {
 		all[0], all[1] = all[1], all[0]
@@ -185,7 +186,7 @@ func TestPayatomReconcileAnswers(t *testing.T) {
 	}
 }
 
-// The bytes of the requests for lists, and errors that show no secret.
+// The requests for lists have the expected bytes, and the errors show no secret.
 func TestPayatomListRequests(t *testing.T) {
 	sum := sha256.Sum256([]byte("316ec4afb35" + payatomKey + "09-02-2024"))
 	day := time.Date(2024, 2, 9, 23, 0, 0, 0, time.FixedZone("", 5*3600))

@@ -18,18 +18,18 @@ import (
 // count as the same one.
 //
 // The error is [payack.ErrUnconfirmed] in these cases:
-//   - The answer is final, and its status or amount is another one.
+//   - The answer is final, and its status or amount differs.
 //   - The answer is signed for another order, whatever its status.
 //   - The gateway says that the ref_code does not exist: see
 //     [PayatomConfig].UnknownRefCode.
 //
 // Every other error means that the provider should send the webhook again:
 //   - [ErrPending]: the status is not final.
-//   - [ErrUnreachable], [ErrStatus]: there was no answer.
+//   - [ErrUnreachable], [ErrStatus]: no answer came, or its HTTP status is not 2xx.
 //   - [ErrResponse]: the answer does not verify.
 //   - [ErrDeclined]: the gateway refused the request for another reason.
-//   - [ErrRequest]: the event is not paid, or there is no ref_code. Somebody may
-//     have removed it from a genuine webhook, because it is not signed.
+//   - [ErrRequest]: the event is not paid, or there is no ref_code. A ref_code is
+//     not signed, so somebody may have removed it from a genuine webhook.
 //
 // Confirm takes at most [Payatom.ConfirmTimeout].
 func (c *Payatom) Confirm(ctx context.Context, ev *payack.PayatomEvent) (*payack.Confirmation, error) {
@@ -56,7 +56,7 @@ func (c *Payatom) Confirm(ctx context.Context, ev *payack.PayatomEvent) (*payack
 	switch {
 	case err != nil:
 		return nil, err
-	case got.OrderID != ev.OrderID: // the ref_code belongs to another payment for good
+	case got.OrderID != ev.OrderID: // final: the ref_code belongs to another payment
 		return nil, c.t.contradiction(name, "order_id")
 	case !got.Final():
 		return nil, c.t.pending(name, "the status is not final")

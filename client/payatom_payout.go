@@ -19,9 +19,9 @@ type PayatomPayout struct {
 	Amount payack.Amount `validate:"required,plain,positive"`
 	// PaymentMode is imps, upi or wallet.
 	PaymentMode string `validate:"required,oneof=imps upi wallet"`
-	// Members are sent too, as strings. They name the recipient. Which members a
-	// payment mode needs is in Payatom's manual for that mode, not in its public
-	// documents. Names of members that the client sends itself are refused.
+	// Members are sent too, as strings. They name the recipient. Payatom's manual
+	// for a payment mode says which members it needs; the public documents don't. A
+	// name that the client sends itself is refused.
 	Members map[string]string `validate:"omitempty,dive,keys,required,text,endkeys,text"`
 }
 

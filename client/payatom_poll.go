@@ -10,8 +10,8 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// PayatomPolling selects the members of a status polling. Payatom's documents show
-// three sets. Which one a gateway requires is unconfirmed.
+// PayatomPolling selects the members that a status polling sends. Payatom's
+// documents show three sets. Which one a gateway requires is unconfirmed.
 type PayatomPolling string
 
 // The sets.
@@ -27,10 +27,10 @@ const (
 	PollingNewer PayatomPolling = "newer"
 )
 
-// PayatomQuery asks for one payment. RefCode is Payatom's handle for it: the answer
-// to a payin and the webhook have it, both unsigned. [PollingProse] requires OrderID
-// too, [PollingExample] requires Amount. The package documentation explains the
-// tags.
+// PayatomQuery asks for one payment. RefCode is Payatom's id of the payment. It
+// is in the answer to a payin and in the webhook, but signed in neither.
+// [PollingProse] requires OrderID too, [PollingExample] requires Amount. The
+// package documentation explains the tags.
 type PayatomQuery struct {
 	RefCode string        `validate:"required,text"`
 	OrderID string        `validate:"omitempty,text,hashable"`
@@ -41,10 +41,10 @@ type PayatomQuery struct {
 // verifies the answer's post_hash, so order_id, amount and status are authentic.
 // The members under Unsigned are not.
 //
-// An answer about another order is [ErrMismatch] if q has the OrderID, and so is an
-// answer that names another ref_code. A ref_code that the gateway does not know is
-// [ErrNotFound]; that answer is not signed. The call is repeatable: see
-// [Options].Retries.
+// If q has an OrderID, an answer about another order is [ErrMismatch]. An answer
+// that names another ref_code is always [ErrMismatch]. A ref_code that the
+// gateway does not know is [ErrNotFound]; that answer is not signed. The call is
+// repeatable: see [Options].Retries.
 func (c *Payatom) StatusPolling(ctx context.Context, q PayatomQuery) (*payack.PayatomEvent, error) {
 	ev, err := c.poll(ctx, q)
 	if err != nil {
@@ -101,7 +101,9 @@ func (c *Payatom) poll(ctx context.Context, q PayatomQuery) (*payack.PayatomEven
 	if err != nil {
 		return nil, c.t.unreadable(a, err, "")
 	}
-	// The rules of a webhook keep the borders between the signed members fixed.
+	// The hash covers the members without separators. The rules for a webhook, such
+	// as a status that begins with a letter, limit how characters can move from one
+	// member to the next.
 	if err := ev.Check(); err != nil {
 		return nil, c.t.unreadable(a, payack.ErrInvalid, strings.TrimPrefix(err.Error(), "payack: "))
 	}
@@ -123,8 +125,9 @@ func (c *Payatom) declines(a *answer) bool {
 }
 
 // saysUnknown recognises the usual English wordings for a ref_code or order that
-// does not exist. It must not match temporary failures (a busy service) or mistakes
-// of the client (a wrong hash or pid): the caller refutes the ref_code for good.
+// does not exist. It must not match temporary failures (a busy service) or
+// mistakes of the client (a wrong hash or pid), because Confirm then rejects the
+// webhook for good.
 func saysUnknown(message string) bool {
 	message = strings.NewReplacer("cannot", "can not", "n't", " not", ":", "", "'", "", `"`, "").Replace(strings.ToLower(message))
 	for _, words := range unknownWords {

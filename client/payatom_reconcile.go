@@ -51,8 +51,8 @@ func (r *PayatomUnsignedRow) Times(in *time.Location) (created, changed time.Tim
 	return created, changed, nil
 }
 
-// maxDay is the default of MaxResponse for a reconciliation, some sixty thousand
-// rows.
+// maxDay is the default of MaxResponse for a reconciliation. It is enough for
+// about sixty thousand rows.
 const maxDay = 16 << 20
 
 // ReconcilePayins asks for the list of a day's payins (POST
@@ -64,9 +64,9 @@ func (c *Payatom) ReconcilePayins(ctx context.Context, day time.Time) (*PayatomU
 	return c.reconcile(ctx, "reconcile", "/api/reconcile_polling.php", "amount_received", day)
 }
 
-// ReconcilePayouts is ReconcilePayins for payouts (POST
-// /payout/api/payout_reconcile_polling.php), whose answer is not signed either.
-// Payatom allows 10 calls a day.
+// ReconcilePayouts is like ReconcilePayins, but asks for payouts (POST
+// /payout/api/payout_reconcile_polling.php). Payatom allows 10 calls a day. The
+// answer is not signed.
 func (c *Payatom) ReconcilePayouts(ctx context.Context, day time.Time) (*PayatomUnsignedDay, error) {
 	return c.reconcile(ctx, "payout_reconcile", "/payout/api/payout_reconcile_polling.php", "amount_processed", day)
 }

@@ -20,8 +20,8 @@ type PayatomUnsignedReport struct {
 	Members map[string]payack.Text
 }
 
-// fetch sends a request and returns an answer whose status is 2xx. A nil body sends
-// none.
+// fetch sends a request and returns an answer whose status is 2xx. A nil body
+// means a request without a body.
 func (c *Payatom) fetch(ctx context.Context, k call, header, body map[string]string, hide ...string) (*answer, error) {
 	k.build = func() (*message, error) {
 		m := &message{header: header, hide: hide}
@@ -43,8 +43,8 @@ func (c *Payatom) fetch(ctx context.Context, k call, header, body map[string]str
 	return a, nil
 }
 
-// report sends a request and reads an answer of unknown members. If the answer has
-// an order_id, it must be that of the request.
+// report sends a request and reads an answer whose members are not known in
+// advance. If the answer has an order_id, it must equal orderID.
 func (c *Payatom) report(ctx context.Context, k call, body map[string]string, orderID string, hide ...string) (*PayatomUnsignedReport, error) {
 	a, err := c.fetch(ctx, k, nil, body, hide...)
 	if err != nil {

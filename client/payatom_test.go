@@ -130,8 +130,8 @@ func TestPayatomInvalidRequestsAreNotSent(t *testing.T) {
 
 var postHash = regexp.MustCompile(`"post_hash":"([^"]*)"`)
 
-// A hash has a random IV, so the test compares requests without the hash and opens
-// that.
+// A hash has a random IV, so the test compares requests without their hashes, and
+// opens the hashes.
 func TestPayatomPollingVectors(t *testing.T) {
 	f, err := vectors.Load("payatom")
 	require.NoError(t, err)
@@ -324,7 +324,8 @@ func TestPayatomConfirm(t *testing.T) {
 			assert.Equal(t, &payack.Confirmation{Paid: true, Status: string(answered), Amount: payack.NewAmount("500.0")}, got)
 		}
 	}
-	// The query refutes a captured hash whose borders were moved.
+	// A captured hash also verifies with digits moved from one member to the next.
+	// The query contradicts such an event.
 	forged := event()
 	forged.OrderID, forged.ReceivedAmount = "ORD100000150", payack.NewAmount("0")
 	_, err := newPayatom(t, says(t, 200, polled(t, "ORD1000001", "500", "Approved")).URL).Confirm(t.Context(), forged)

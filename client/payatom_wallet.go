@@ -98,9 +98,9 @@ const (
 	PayatomCreatedDate PayatomDateType = "c_date"      // the creation
 )
 
-// PayatomWalletDay asks for the transactions of an account on a day, which is the
-// date of Day in its own location. The request is not signed: the header Api-Key
-// authenticates it. The package documentation explains the tags.
+// PayatomWalletDay asks for the transactions of an account on one day. The day is
+// the date of Day in Day's own location. The request is not signed: the header
+// Api-Key authenticates it. The package documentation explains the tags.
 type PayatomWalletDay struct {
 	AccountNumber string          `validate:"required,text"`
 	By            PayatomDateType `validate:"required,oneof=action_date c_date"`
@@ -128,9 +128,9 @@ type PayatomUnsignedTotal struct {
 }
 
 // WalletTransactions asks for the summary of an account's transactions (POST
-// /bot/api_v2/account_deposit.php). It requires [PayatomConfig].APIKey. It is sent
-// once, because the documents don't say that the call changes nothing. The answer
-// is not signed.
+// /bot/api_v2/account_deposit.php). It requires [PayatomConfig].APIKey. It is
+// sent once, because the documents don't say whether the call changes anything.
+// The answer is not signed.
 func (c *Payatom) WalletTransactions(ctx context.Context, w PayatomWalletDay) (*PayatomUnsignedSummary, error) {
 	const name = "wallet_transactions"
 	if c.apiKey.IsZero() {

@@ -44,7 +44,7 @@ type Ptop struct {
 	secret     payack.Secret
 	signing    payack.Secret
 	sandbox    bool
-	anyMoney   bool // not in USD only
+	anyMoney   bool // AnyCurrency
 	withString bool
 }
 
@@ -111,9 +111,9 @@ type PtopPaymentCreated struct {
 	Extra map[string]payack.Text
 }
 
-// CreatePayment creates a payment (POST /api/v3/payment). It is sent once, because
-// Ptop documents no idempotency key: see [Error.Uncertain] before you create
-// another one. The answer is not signed.
+// CreatePayment creates a payment (POST /api/v3/payment). The request is sent
+// once, because Ptop documents no idempotency key: see [Error.Uncertain] before
+// you create the payment again. The answer is not signed.
 func (c *Ptop) CreatePayment(ctx context.Context, p PtopPayment) (*PtopPaymentCreated, error) {
 	const name = "payment"
 	if e := c.t.check(name, p); e != nil {

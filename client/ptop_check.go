@@ -78,7 +78,7 @@ func (c *Ptop) check(ctx context.Context, transactionID string) (*PtopCheck, err
 	if e != nil {
 		return nil, e
 	}
-	m.flag("success") // notes an error unless it is a boolean
+	m.flag("success") // fails unless it is a boolean, null or missing
 	if m.err == nil && denies(m) {
 		return nil, c.declined(a, m)
 	}
@@ -103,9 +103,12 @@ func (c *Ptop) check(ctx context.Context, transactionID string) (*PtopCheck, err
 // another transaction or order.
 //
 // Every other error means that the provider should send the callback again:
-// [ErrPending] for status 0 and unknown ones, [ErrUnreachable] or [ErrStatus]
-// without an answer, [ErrResponse] for one that can't be read, [ErrDeclined] for
-// one that reports a failure, [ErrRequest] for an event whose Success is false.
+//   - [ErrPending]: the status is 0 or unknown.
+//   - [ErrUnreachable], [ErrStatus]: no answer came, or its HTTP status is not
+//     2xx.
+//   - [ErrResponse]: the answer can't be read.
+//   - [ErrDeclined]: the answer reports a failure.
+//   - [ErrRequest]: the event's Success is false.
 //
 // Only the TLS connection authenticates the answer, which is not signed. Confirm
 // takes at most [Ptop.ConfirmTimeout].
@@ -145,8 +148,8 @@ func (c *Ptop) ConfirmTimeout() time.Duration { return c.t.longestConfirm() }
 
 func init() { confirming.Register(new(Ptop).Confirm) }
 
-// denies reports whether an answer reports a failure. Its other members then answer
-// nothing.
+// denies reports whether an answer reports a failure. In that case the other
+// members of the answer have no meaning.
 func denies(m *members) bool {
 	for _, f := range m.fields {
 		nothing := f.Kind == strict.Null || f.Kind == strict.False || slices.Contains(nothings, strings.ToLower(f.Text))
@@ -164,5 +167,5 @@ func denies(m *members) bool {
 	return false
 }
 
-// nothings are the texts and literals that mean no or nothing.
+// nothings are the texts and literals that mean "no" or "nothing".
 var nothings = []string{"", "0", "false", "no", "null", "[]", "{}"}

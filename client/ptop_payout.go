@@ -23,8 +23,8 @@ const (
 // PtopPayout is a payout to a user of Ptop. The signing key signs ReceiverEmail and
 // Amount. The package documentation explains the tags.
 type PtopPayout struct {
-	// SendingTrx is the idempotency key: Ptop pays once for each. Store it with the
-	// order and use it again after an uncertain error. It is not signed.
+	// SendingTrx is the idempotency key: Ptop pays once for each SendingTrx. Store
+	// it with the order and use it again after an uncertain error. It is not signed.
 	SendingTrx string `validate:"required,text,max=255"`
 	// ReceiverEmail must not contain a |, which separates the signed parts.
 	ReceiverEmail string        `validate:"required,text,email"`
@@ -47,8 +47,8 @@ type PtopPayoutAnswer struct {
 // [Options].Retries. Repetitions send the same bytes, and Ptop recognises their
 // SendingTrx. The answer is not signed.
 //
-// It requires [PtopConfig].SigningKey, and it is refused with
-// [PtopConfig].Sandbox: both are [ErrRequest].
+// Without [PtopConfig].SigningKey, or with [PtopConfig].Sandbox, nothing is sent
+// and the error is [ErrRequest].
 func (c *Ptop) Payout(ctx context.Context, p PtopPayout) (*PtopPayoutAnswer, error) {
 	const name = "api-payout"
 	switch {

@@ -27,8 +27,8 @@ type PTSConfig struct {
 	// PrivateKey is the merchant's RSA key, which signs requests: one PEM block,
 	// PKCS#8 or PKCS#1.
 	PrivateKey payack.Secret
-	// PublicKeys are PTS's RSA keys, which verify responses, each one PEM block. Give
-	// several while keys are rotated.
+	// PublicKeys are PTS's RSA keys, which verify responses. Each is one PEM block.
+	// Give several while keys are rotated.
 	PublicKeys []string
 	// TransactionSecret is the key of the header X-Transaction-Signature.
 	TransactionSecret payack.Secret
@@ -130,9 +130,10 @@ func pathSegment(s string) bool {
 	return s != ""
 }
 
-// PTSPayment is a payment to be created. The merchant's key signs OrderID, Amount,
-// Currency and Channel with the user and the time. X-Transaction-Signature covers
-// the whole request. The package documentation explains the tags.
+// PTSPayment is a payment to be created. The merchant's key signs OrderID,
+// Amount, Currency and Channel, together with the user's id and the time.
+// X-Transaction-Signature covers the whole request. The package documentation
+// explains the tags.
 type PTSPayment struct {
 	OrderID string `validate:"required,text,max=255"`
 	// Amount is a plain decimal with at most 6 decimals, sent and signed as this
@@ -172,7 +173,7 @@ type PTSWithdraw struct {
 	CallbackURL string     `validate:"required,text,http_url"`
 	Remark      string     `validate:"omitempty,text"`
 	Details     PTSDetails `validate:"-"`
-	// Members are those of a [PTSPayment].
+	// Members are sent too: see Members of [PTSPayment].
 	Members map[string]string `validate:"omitempty,dive,keys,required,text,endkeys,text"`
 }
 

@@ -5,9 +5,9 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PTSCreated is PTS's answer to a payment or withdraw. PTS signs all fields except
-// Unsigned. Which members the answer to a withdraw signs is partly inferred: those
-// of a payment without pay_url.
+// PTSCreated is PTS's answer to a payment or withdraw. PTS signs all fields
+// except Unsigned. For a withdraw this is partly inferred: the signed members are
+// taken to be those of a payment's answer except pay_url.
 type PTSCreated struct {
 	OrderID        string
 	TransactionID  string

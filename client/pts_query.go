@@ -20,15 +20,17 @@ type PTSUnsignedBalance struct {
 }
 
 // PaymentQuery asks for the state of a payment (payment_query_v2). The answer has
-// the members of a callback, and PTS signs the same ones. An answer about another
-// order is [ErrMismatch]. An order that PTS does not know is [ErrNotFound]; that
-// answer is not signed. The call is repeatable: see [Options].Retries.
+// the members of a callback, and PTS signs the same members as in a callback. An
+// answer about another order is [ErrMismatch]. An order that PTS does not know is
+// [ErrNotFound]; that answer is not signed. The call is repeatable: see
+// [Options].Retries.
 func (c *PTS) PaymentQuery(ctx context.Context, orderID string) (*payack.PTSEvent, error) {
 	return c.queryOrder(ctx, verify.PTSPaymentQuery, orderID)
 }
 
-// WithdrawQuery is PaymentQuery for a withdraw (withdraw_query_v2). The same members
-// are signed. Paid of the result means that the money was sent.
+// WithdrawQuery is like PaymentQuery, but asks for the state of a withdraw
+// (withdraw_query_v2). The same members are signed. If the result's Paid reports
+// true, the money was sent.
 func (c *PTS) WithdrawQuery(ctx context.Context, orderID string) (*payack.PTSEvent, error) {
 	return c.queryOrder(ctx, verify.PTSWithdrawQuery, orderID)
 }
@@ -87,10 +89,12 @@ func (c *PTS) Balance(ctx context.Context) (*PTSUnsignedBalance, error) {
 // [payack.ErrUnconfirmed] if the answer is final and differs.
 //
 // Every other error means that the provider should send the callback again:
-// [ErrPending] for a status that is not final, [ErrUnreachable] or [ErrStatus]
-// without an answer, [ErrResponse] for one that does not verify, [ErrDeclined] for
-// a code other than 1000, which is not signed, [ErrRequest] for an event that is
-// not paid or of another user.
+//   - [ErrPending]: the status is not final.
+//   - [ErrUnreachable], [ErrStatus]: no answer came, or its HTTP status is not
+//     2xx.
+//   - [ErrResponse]: the answer does not verify.
+//   - [ErrDeclined]: the code is not 1000. Such an answer is not signed.
+//   - [ErrRequest]: the event is not paid, or belongs to another user.
 //
 // The callback of a withdraw has the same members as that of a payment, but
 // payment_query_v2 does not find its order. Give withdraws a callback URL of their
@@ -101,9 +105,9 @@ func (c *PTS) Confirm(ctx context.Context, ev *payack.PTSEvent) (*payack.Confirm
 	return c.confirm(ctx, ev, verify.PTSPaymentQuery)
 }
 
-// ConfirmWithdraw is Confirm for the callbacks of withdraws. It asks by
-// withdraw_query_v2, whose signed members decide. Paid of the Confirmation means
-// that the money was sent.
+// ConfirmWithdraw is like Confirm, but for the callbacks of withdraws. It asks by
+// withdraw_query_v2. The signed members of the answer decide. If the
+// Confirmation's Paid is true, the money was sent.
 func (c *PTS) ConfirmWithdraw(ctx context.Context, ev *payack.PTSEvent) (*payack.Confirmation, error) {
 	return c.confirm(ctx, ev, verify.PTSWithdrawQuery)
 }

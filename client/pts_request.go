@@ -9,8 +9,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// ptsRequest holds the members of all requests. A message leaves those empty that it
-// doesn't have.
+// ptsRequest holds the members of all requests. Members that a message doesn't
+// have stay empty.
 type ptsRequest struct {
 	UserID      string `json:"user_id"`
 	OrderID     string `json:"order_id,omitempty"`

@@ -488,7 +488,7 @@ func TestPTSConfirm(t *testing.T) {
 			assert.Equal(t, c.want == payack.ErrUnconfirmed, isUnconfirmed(err), name)
 		}
 	}
-	// An unsigned refusal refutes nothing for good.
+	// An unsigned refusal is not final.
 	for _, body := range []string{`{"code":"1002","message":"not found"}`, strings.Replace(ptsAnswer(t, verify.PTSQueryResponse, ptsState(), false), "2000", "3000", 1)} {
 		_, err := newPTS(t, says(t, 200, body).URL).Confirm(t.Context(), ev)
 		require.Error(t, err)
@@ -502,8 +502,9 @@ func TestPTSConfirm(t *testing.T) {
 	assert.Empty(t, g.requests())
 }
 
-// An event of another user says which client to use. The receiver's error doesn't
-// send anybody to look at the network, and PTS sends the event again.
+// For an event of another user, the error says which client to use. The
+// receiver's error says that PTS was not asked, so that nobody looks for a fault
+// of the network. PTS sends the event again.
 func TestPTSConfirmOfAnotherUser(t *testing.T) {
 	g := says(t, 200, "{}")
 	pts := newPTS(t, g.URL)

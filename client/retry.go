@@ -27,9 +27,9 @@ func longestPause(attempt int) time.Duration {
 	return min(backoffMax, backoffBase<<min(attempt, 10))
 }
 
-// share returns the timeout of an attempt. If the attempt may be repeated, it is at
-// most half of the time until the context's deadline. The first attempt gets the
-// most: a slow provider is usually slow every time.
+// share returns the timeout of an attempt. If the attempt may be repeated, the
+// timeout is at most half of the time until the context's deadline. The first
+// attempt gets the most: a slow provider is usually slow every time.
 func (t *transport) share(ctx context.Context, c call, attempt int) time.Duration {
 	if end, ok := ctx.Deadline(); ok && c.repeatable && attempt < t.retries {
 		return min(t.timeout, time.Until(end)/2)

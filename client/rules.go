@@ -18,8 +18,8 @@ import (
 	"github.com/payack/payack/internal/payatom"
 )
 
-// encode returns the JSON of a request. encoding/json would replace invalid UTF-8;
-// the rules of requests have refused that before.
+// encode returns the JSON of a request. encoding/json would replace invalid
+// UTF-8, but the rules of requests have already refused such a text.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -91,8 +91,8 @@ type call struct {
 	repeatable bool
 	// max is the default of MaxResponse for this call; 0 is [DefaultMaxResponse].
 	max int64
-	// build makes the message of an attempt. PTS signs the time, so each attempt has
-	// another one.
+	// build makes the message of an attempt. PTS signs the time, so each attempt
+	// needs a new message.
 	build func() (*message, error)
 }
 
@@ -159,7 +159,7 @@ func (t *transport) attempt(ctx context.Context, c call, timeout time.Duration) 
 	if !c.repeatable {
 		way, request.Close = t.fresh, true
 	}
-	// A RoundTripper follows no redirect and adds no cookie, as an http.Client may.
+	// Unlike an http.Client, a RoundTripper follows no redirect and adds no cookie.
 	response, err := way.RoundTrip(request)
 	if err != nil {
 		e := t.fail(a, ErrUnreachable, ended(ctx, err), "no response came")
@@ -198,8 +198,9 @@ func (t *transport) attempt(ctx context.Context, c call, timeout time.Duration) 
 	return a, a.status == http.StatusTooManyRequests || a.status >= 500, nil
 }
 
-// ended returns the context's error if that is why the request failed, or nil. It
-// does not return err itself: a transport's text may repeat the request.
+// ended returns context.Canceled or context.DeadlineExceeded if the request was
+// cancelled or took too long, and nil otherwise. It does not return err itself,
+// because the text of a transport's error may repeat the request.
 func ended(ctx context.Context, err error) error {
 	var timeout net.Error
 	switch {
