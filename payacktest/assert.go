@@ -29,10 +29,10 @@ func Answer(p payack.Provider, reason payack.Reason) payack.Answer {
 
 // Accepted asserts that the answer acknowledges the callback, by status, content
 // type and body, so that the provider won't send again. A duplicate gets the same
-// answer. Payatom's older spelling counts, too, here and in the other assertions.
+// answer.
 //
 // All assertions report with t.Errorf, return whether they hold, and leave the
-// answer's body readable.
+// answer's body readable. They accept Payatom's older spelling too.
 func Accepted(t testing.TB, p payack.Provider, res *http.Response) bool {
 	t.Helper()
 	return answered(t, p, "accepted", res, "")

@@ -27,7 +27,8 @@ import (
 // It is a value: tampering returns another one, and no function of this package
 // changes its header or body.
 type Callback struct {
-	// Provider is the sender. It is empty when it is unknown, as for a loaded file.
+	// Provider is the sender. It is empty if the sender is unknown, as in a dump
+	// that was loaded.
 	Provider payack.Provider
 	// Method is the HTTP method; empty means POST.
 	Method string
@@ -121,8 +122,8 @@ var noRedirects = &http.Client{
 // already read, and Body need not be closed.
 //
 // A callback that announces a wrong length is sent over a connection of its own,
-// because clients of net/http never send one. That works only for http URLs, and
-// uses only the client's Timeout.
+// because an http.Client never announces a wrong length. Such a connection
+// supports only http URLs, and only the client's Timeout applies to it.
 func (cb Callback) Post(ctx context.Context, client *http.Client, target string) (*http.Response, error) {
 	if client == nil {
 		client = noRedirects
@@ -153,7 +154,8 @@ func (cb Callback) Post(ctx context.Context, client *http.Client, target string)
 	return res, readAnswer(res)
 }
 
-// postRaw writes the request with the announced length, whatever the body's is.
+// postRaw writes the request with the announced length, even if the body has
+// another length.
 func (cb Callback) postRaw(ctx context.Context, req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "http" {
 		return nil, fmt.Errorf("payacktest: a wrong length can be announced to http URLs only, not to %s", req.URL.Scheme)

@@ -30,9 +30,10 @@
 //
 // # Tampering
 //
-// A [Tampering] changes a callback as somebody without the keys could, or, inside
-// an envelope of PTS, somebody who has only the safecode. A tampering that can't be
-// applied returns an error, so no test passes because nothing was changed.
+// A [Tampering] changes a callback as somebody without the keys could change it.
+// Inside an envelope of PTS, it changes what somebody with only the safecode
+// could change. A tampering that can't be applied returns an error, so no test
+// passes because nothing was changed.
 //
 // # Recordings
 //

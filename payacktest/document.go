@@ -122,9 +122,9 @@ func (d document) recase(name string) ([]byte, error) {
 // errSealed means that an envelope can't be opened without keys.
 var errSealed = errors.New("payacktest: the members are sealed; WithKeys opens a loaded callback")
 
-// open finds the members of a callback in any shape of its provider, or of every
-// provider if it is unknown. The function that it returns puts changed members
-// back.
+// open finds the members of a callback in any shape that its provider uses. If
+// the provider is unknown, open tries the shapes of every provider. The returned
+// function puts changed members back.
 func (cb Callback) open() (document, func([]byte) (Callback, error), error) {
 	for _, p := range providers.All {
 		inside := descriptors[p].inside

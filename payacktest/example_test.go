@@ -22,8 +22,8 @@ func (exampleTB) Helper()                        {}
 func (exampleTB) Errorf(text string, a ...any)   { fmt.Printf(text+"\n", a...) }
 func (e exampleTB) Fatalf(text string, a ...any) { e.Errorf(text, a...) }
 
-// Build a callback, deliver it to a handler, and check the answer and what the
-// callback saw.
+// Build a callback, deliver it to a handler, and check the answer and the event
+// that the merchant's function got.
 func Example() {
 	t := exampleTB{} // a test has its own
 	keys := payacktest.NewPTSKeys()

@@ -62,14 +62,15 @@ const (
 //     recorded in part, the callback announces the full length.
 //   - A dump of an HTTP request, as curl sends it and [Callback.Dump] writes it:
 //     request line, headers, a blank line, the body. Lines may end in LF or CRLF.
-//     Output of curl -v is a dump, too ("> " before the head, other lines with "* "
-//     and "< "), if you add the body after the head, where curl shows none.
+//     Output of curl -v is a dump too, once you add the body after the head: curl
+//     -v shows no body. In it "> " precedes the lines of the head, and "* " or
+//     "< " other lines.
 //     Content-Length must fit the body, apart from one line break that an editor
 //     may have added at the end.
 //   - A bare body. Its content type is guessed: application/json if it begins with
 //     {, text/plain if it is strict base64, application/x-www-form-urlencoded if it
-//     has at least one pair. One line break at the end of the latter two is
-//     dropped, since neither can end in one.
+//     has at least one pair. One line break at the end of base64 or of a form is
+//     dropped, because neither can end in a line break.
 //
 // Load returns an error for a file that is damaged, larger than [MaxFile], or in
 // none of these forms. The error holds nothing of the body.
@@ -211,7 +212,7 @@ func parseRecording(data []byte) (Recorded, error) {
 	}
 	var f file
 	if err := json.Unmarshal(data, &f); err != nil {
-		return fail("a member has another type than the format's") // the text of err would quote it
+		return fail("a member has another type than the format's") // err's text would quote the value
 	}
 	body, ok := f.bytes()
 	_, unknown := descriptors.Of(f.Provider)

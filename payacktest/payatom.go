@@ -30,8 +30,8 @@ func NewPayatomKeys() PayatomKeys {
 func FreshPayatomKeys() PayatomKeys { return PayatomKeys{SecretKey: freshSecret()} }
 
 // Config returns the configuration of a receiver for the JSON webhooks that
-// [Payatom] builds with this key. It has ExpectInCallback; a test of Expect or
-// Confirm sets those instead.
+// [Payatom] builds with this key. It sets ExpectInCallback. A test of Expect or
+// Confirm sets that function instead.
 func (k PayatomKeys) Config() middleware.PayatomConfig {
 	return middleware.PayatomConfig{SecretKeys: []payack.Secret{k.SecretKey}, ExpectInCallback: true}
 }
@@ -85,7 +85,8 @@ func (b PayatomBuilder) SetJSON(name, literal string) PayatomBuilder {
 	return b
 }
 
-// Remove removes a member. A signed one is then signed as if it were empty.
+// Remove removes a member. If the member is signed, it is then signed as if it
+// were empty.
 func (b PayatomBuilder) Remove(name string) PayatomBuilder {
 	b.members = b.members.remove(name)
 	return b
@@ -146,7 +147,7 @@ func (b PayatomBuilder) FormAmount() PayatomBuilder {
 }
 
 // PHPNumbers signs PHP's text of the amount (100 for 100.00) instead of its
-// literal, if it is a JSON number.
+// literal, if the amount is a JSON number.
 func (b PayatomBuilder) PHPNumbers() PayatomBuilder { b.php = true; return b }
 
 // IV sets the IV of post_hash, for reproducible bytes. By default each Build uses a
@@ -211,8 +212,8 @@ const (
 	macSize = 32
 )
 
-// flipPostHash flips a bit of the byte at at(size), where size is the length of the
-// decoded post_hash.
+// flipPostHash flips a bit of one byte of the decoded post_hash. at returns the
+// byte's index for the length of the decoded post_hash.
 func flipPostHash(at func(size int) int) Tampering {
 	return func(cb Callback) (Callback, error) {
 		return cb.editMember("post_hash", func(text string) (string, error) { return flipBase64(text, at) })
@@ -228,13 +229,15 @@ func payatomName(d document, name string) string {
 	return name
 }
 
-// MoveBorder moves n characters from the end of the left member to the front of the
-// right one, or, with a negative n, -n characters from the front of the right
-// member to the end of the left one. The members must follow each other in the text
-// that Payatom's post_hash covers: order_id, received_amount, status.
+// MoveBorder moves n characters from the end of the left member to the front of
+// the right member. With a negative n it moves -n characters from the front of
+// the right member to the end of the left member. The members must follow each
+// other in the text that Payatom's post_hash covers: order_id, received_amount,
+// status.
 //
-// The hash stays right, so the result verifies. A receiver must refuse it by what
-// it expects or remembers.
+// The hash still fits, so the result verifies. A receiver can refuse it only if
+// it knows the order (Expect or Confirm), has seen the hash with other members,
+// or finds a member invalid.
 func MoveBorder(left, right string, n int) Tampering {
 	return edit(func(d document) ([]byte, error) {
 		leftName, rightName := payatomName(d, left), payatomName(d, right)

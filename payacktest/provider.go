@@ -14,7 +14,7 @@ import (
 type descriptor struct {
 	// signature is the member that holds the signature if no header does.
 	signature string
-	// signed are the other members that no receiver may accept changed.
+	// signed are the other members whose change every receiver must refuse.
 	signed []string
 	// headers are the usual names of headers that carry a signature. Recordings
 	// keep them.
@@ -23,16 +23,16 @@ type descriptor struct {
 	// empty name. It is nil for a provider that never signs in a header.
 	header func(Callback) string
 
-	// These change one bit. Each is nil if the provider has no such part.
+	// Each of these tamperings changes one bit. It is nil if the provider has no
+	// such part.
 	flipSignature, flipMAC, flipIV, flipEnvelope Tampering
 
-	// inside finds members that are not directly in the body, and returns a
-	// function that puts changed ones back. The result is false if the body itself
-	// has the members. The field is nil for a provider whose bodies always have
-	// them.
+	// inside finds members that are not directly in the body, and returns a function
+	// that puts changed members back. The bool is false if the body itself has the
+	// members. The field is nil for a provider whose bodies always have them.
 	inside func(Callback) (document, func([]byte) (Callback, error), bool, error)
-	// named returns the name under which a message has a signed member. It is nil
-	// if each has one name only.
+	// named returns the name under which a message has a signed member. It is nil if
+	// each member has only one name.
 	named func(d document, name string) string
 	// spelled returns an answer in the spelling of [Answer]. It is nil if there is
 	// one spelling only.

@@ -28,9 +28,9 @@ func NewPtopKeys() PtopKeys {
 // FreshPtopKeys returns a new key.
 func FreshPtopKeys() PtopKeys { return PtopKeys{SigningKey: freshSecret()} }
 
-// Config returns the configuration of a receiver for the JSON webhooks that [Ptop]
-// builds with this key. It has ConfirmInCallback; a test of Confirm sets that
-// instead.
+// Config returns the configuration of a receiver for the JSON webhooks that
+// [Ptop] builds with this key. It sets ConfirmInCallback. A test of Confirm sets
+// Confirm instead.
 func (k PtopKeys) Config() middleware.PtopConfig {
 	return middleware.PtopConfig{SigningKeys: []payack.Secret{k.SigningKey}, ConfirmInCallback: true}
 }
@@ -105,15 +105,16 @@ func (b PtopBuilder) Fresh() PtopBuilder {
 	return b.Set("order_id", "ORD"+freshHex(6)).Set("transaction_id", "TX"+freshHex(6))
 }
 
-// Body replaces all members by an exact body without a signature, a JSON object or
-// a form. Use it where white space or spelling matters.
+// Body replaces all members by an exact body: a JSON object or a form, without a
+// signature. Use it where white space or spelling matters.
 func (b PtopBuilder) Body(exact string) PtopBuilder {
 	b.body = []byte(exact)
 	b.form = !looksLikeJSON(b.body)
 	return b
 }
 
-// Form sends a URL-encoded form. The schemes header, form and form-rebuilt fit it.
+// Form sends a URL-encoded form. Use it with the schemes header, form and
+// form-rebuilt.
 func (b PtopBuilder) Form() PtopBuilder { b.form = true; return b }
 
 // Scheme sets where the signature is and which text it covers. The default is
@@ -124,8 +125,8 @@ func (b PtopBuilder) Scheme(s payack.Scheme) PtopBuilder {
 	return b
 }
 
-// Place sets where among the members the signature is, for schemes that put it
-// there.
+// Place sets the position of the signature among the members, for schemes that
+// send the signature as a member.
 func (b PtopBuilder) Place(p verify.PtopPlace) PtopBuilder { b.place = p; return b }
 
 // Header sets the header that carries the signature under the scheme header.
@@ -134,9 +135,9 @@ func (b PtopBuilder) Header(name string) PtopBuilder {
 	return b
 }
 
-// ReencodedObjects uses the scheme reencoded, but like a sender that decodes to PHP
-// objects: {} stays {} in the signed text. The result differs from that of Scheme
-// only for bodies with an empty object.
+// ReencodedObjects uses the scheme reencoded, and signs like a sender that
+// decodes to PHP objects: {} stays {} in the signed text. The result differs from
+// that of Scheme only for bodies with an empty object.
 func (b PtopBuilder) ReencodedObjects() PtopBuilder {
 	b.scheme, b.objects = payack.SchemeReencoded, true
 	return b

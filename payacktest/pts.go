@@ -24,8 +24,8 @@ import (
 // what the merchant verifies with. Change fields as a test needs them; a copy
 // is independent.
 type PTSKeys struct {
-	// UserID is the user_id of callbacks; empty means "1". Config requires it if it
-	// is set.
+	// UserID is the user_id of callbacks; empty means "1". If UserID is set, a
+	// receiver with Config requires it.
 	UserID           string
 	Safecode         payack.Secret
 	SafecodeEncoding envelope.PTSEncoding
@@ -73,8 +73,8 @@ func FreshPTSKeys() PTSKeys {
 }
 
 // WithTransactionSignature returns the keys with a published transaction secret.
-// Callbacks in an envelope then carry X-Transaction-Signature in this encoding, and
-// Config requires it and refuses flat callbacks.
+// Callbacks in an envelope then carry X-Transaction-Signature in this encoding. A
+// receiver with Config requires the header and refuses flat callbacks.
 func (k PTSKeys) WithTransactionSignature(encoding verify.PTSSignatureEncoding) PTSKeys {
 	k.TransactionSecret = payack.NewSecret("7e57 transaction secret, throwaway")
 	k.TransactionSignature = encoding
@@ -159,7 +159,8 @@ func (b PTSBuilder) SetJSON(name, literal string) PTSBuilder {
 	return b
 }
 
-// Remove removes a member. A signed one is then signed as if it were empty.
+// Remove removes a member. If the member is signed, it is then signed as if it
+// were empty.
 func (b PTSBuilder) Remove(name string) PTSBuilder {
 	b.members = b.members.remove(name)
 	return b
@@ -195,8 +196,8 @@ func (b PTSBuilder) DataEnvelope() PTSBuilder { b.shape = ptsDataEnvelope; retur
 // DataObject sends {"code":…,"message":…,"data":{…}}, with the members in data.
 func (b PTSBuilder) DataObject() PTSBuilder { b.shape = ptsDataObject; return b }
 
-// PHPNumbers signs PHP's text (100.5 for 100.50) of the amounts and the rate
-// instead of their literals, if they are JSON numbers.
+// PHPNumbers signs PHP's text (100.5 for 100.50) of each amount and of the rate
+// instead of its literal, if the value is a JSON number.
 func (b PTSBuilder) PHPNumbers() PTSBuilder { b.php = true; return b }
 
 // Config returns the configuration of a receiver that accepts the callback: that of
@@ -268,8 +269,8 @@ func (cb Callback) WithKeys(keys PTSKeys) Callback {
 	return cb
 }
 
-// insidePTS finds members in an envelope or in data. Members count as being in data
-// only if sign is not beside it.
+// insidePTS finds members in an envelope or in the object data. It does not look
+// into data if the body itself has the member sign.
 func insidePTS(cb Callback) (document, func([]byte) (Callback, error), bool, error) {
 	if !looksLikeJSON(cb.Body) {
 		if !isBase64(cb.Body) {

@@ -44,9 +44,9 @@ type RecorderOptions struct {
 	// MaxBody is how many bytes of a body are recorded; 0 means 64 KiB. A longer
 	// body is cut, and its recording says so.
 	MaxBody int64
-	// MaxFiles and MaxBytes bound the directory, with files that are already there;
-	// 0 means 1000 files and 64 MiB. At the limit nothing more is recorded, and
-	// OnError gets [ErrFull].
+	// MaxFiles and MaxBytes bound all files of the directory, including those that
+	// were there before; 0 means 1000 files and 64 MiB. At the limit nothing more is
+	// recorded, and OnError gets [ErrFull].
 	//
 	// With DropOldest the oldest recordings are deleted to make room, so that many
 	// refused requests can't stop the recording for good. Files that don't have the
@@ -109,7 +109,8 @@ type RecorderOptions struct {
 //	                missing if the answer leaves it open (FAILED of PTS)
 //	reason?, scheme?, event_id?   only from an observer
 //
-// A version that differs in more than a new optional member has another number.
+// A new optional member leaves the version number as it is. Any other change of
+// the format gets a new number.
 //
 // # Privacy
 //
@@ -136,7 +137,7 @@ type Recorder struct {
 	// Used by the writing goroutine only.
 	files int
 	bytes int64
-	names []recorded // the oldest first, with DropOldest
+	names []recorded // the oldest first; only with DropOldest
 }
 
 // job is a finished delivery, or a Flush that waits for earlier ones.
@@ -260,8 +261,8 @@ func (rec *Recorder) Observe(ctx context.Context, o *payack.Observation) {
 	}
 }
 
-// Flush waits until every delivery that was answered before is written or has
-// failed to be.
+// Flush waits until every delivery that was answered before the call is written,
+// or could not be written.
 func (rec *Recorder) Flush() {
 	rec.mu.RLock()
 	if rec.closed {
@@ -276,7 +277,8 @@ func (rec *Recorder) Flush() {
 }
 
 // Close writes the deliveries that wait, and ends the recording. Wrapped handlers
-// continue to work without it. The error is always nil.
+// continue to work, but their deliveries are no longer recorded. The error is
+// always nil.
 func (rec *Recorder) Close() error {
 	rec.mu.Lock()
 	if !rec.closed {
@@ -291,7 +293,7 @@ func (rec *Recorder) Close() error {
 type recorderKey struct{ rec *Recorder }
 
 // entry is a delivery while it is recorded. It has a mutex because a handler may
-// read or write in a goroutine that outlives it.
+// start a goroutine that reads or writes after the handler has returned.
 type entry struct {
 	mu      sync.Mutex
 	file    file
@@ -312,7 +314,8 @@ func (rec *Recorder) begin(r *http.Request) *entry {
 	return e
 }
 
-// Bounds of what is recorded besides the body, in bytes and numbers.
+// Bounds of what is recorded besides the body. maxHeaders is a number of headers;
+// the others are in bytes.
 const (
 	maxPath        = 2 << 10
 	maxHeaderValue = 4 << 10
@@ -454,9 +457,9 @@ func (rec *Recorder) finish(e *entry, returned bool) {
 	}
 }
 
-// outcomeOf derives the outcome from the answer: from the providers' contracts, or
-// else from the HTTP status. It returns an empty outcome if the answer fits
-// several.
+// outcomeOf derives the outcome from the answer: from the providers' contracts,
+// or else from the HTTP status. It returns an empty outcome if the answer fits
+// several outcomes.
 func outcomeOf(a fileAnswer) payack.Outcome {
 	var told payack.Outcome
 	for _, p := range providers.All {

@@ -165,8 +165,8 @@ func TestRecordedOutcomes(t *testing.T) {
 	rec.Observe(context.Background(), &payack.Observation{})
 }
 
-// With Outcomes only the chosen deliveries are recorded, and those with an unknown
-// outcome.
+// With Outcomes only deliveries with a chosen outcome or an unknown outcome are
+// recorded.
 func TestRecordedOutcomesOnly(t *testing.T) {
 	dir := t.TempDir()
 	rec, _ := recorder(t, dir, RecorderOptions{Outcomes: []payack.Outcome{payack.OutcomeRejected}})
@@ -429,8 +429,8 @@ func TestRecorderWithoutADisk(t *testing.T) {
 	assert.Len(t, failures.all(), 1)
 }
 
-// A slow disk delays no delivery. OnError blocks here in its place. Deliveries that
-// don't fit the queue are dropped and counted.
+// A slow disk delays no delivery. In this test OnError blocks instead of a disk.
+// Deliveries that don't fit the queue are dropped and counted.
 func TestRecorderWithASlowDisk(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gone")
 	stuck, hold := make(chan struct{}), make(chan struct{})
@@ -482,8 +482,8 @@ func TestRecorderRefusesBadDirectories(t *testing.T) {
 	}
 }
 
-// The receiver behind the recorder gets the body unchanged: also if it is
-// incomplete, too long or consumed.
+// The receiver behind the recorder gets the body unchanged, even if the body is
+// incomplete, too long or sent in chunks.
 func TestRecorderLeavesTheBodyAlone(t *testing.T) {
 	dir := t.TempDir()
 	rec, _ := recorder(t, dir, RecorderOptions{})

@@ -18,9 +18,10 @@ import (
 // Tampering returns a changed copy of a callback. It returns an error if it can't
 // be applied or would change nothing.
 //
-// Members inside an envelope of PTS are changed by opening it and sealing it again,
-// as somebody could who knows the safecode but not the private key.
-// X-Transaction-Signature is then renewed, too. No other signature is ever renewed.
+// To change members inside an envelope of PTS, a tampering opens the envelope and
+// seals it again. Somebody who knows the safecode but not the private key could
+// do the same. X-Transaction-Signature is then renewed too. No other signature is
+// ever renewed.
 type Tampering func(Callback) (Callback, error)
 
 // Tamper applies tamperings one after the other. It returns an error if one fails
@@ -64,9 +65,9 @@ func FlipBody(offset int) Tampering {
 	}
 }
 
-// FlipSignature flips one bit of the signature: sign of PTS, the HMAC of Ptop
-// wherever it is, or post_hash of Payatom, as FlipMAC does. The result is still
-// valid base64 or hex.
+// FlipSignature flips one bit of the signature: PTS's sign, Ptop's HMAC in a
+// header or a member, or Payatom's post_hash. For Ptop and Payatom it does the
+// same as FlipMAC. The result is still valid base64 or hex.
 func FlipSignature(cb Callback) (Callback, error) {
 	return cb.flip("FlipSignature", func(d *descriptor) Tampering { return d.flipSignature })
 }
@@ -215,13 +216,13 @@ type Forgery struct {
 	Callback Callback
 }
 
-// Forgeries returns the callback after every tampering of this package that can be
-// applied and that no receiver may accept. The receiver must have the configuration
-// of the callback's builder, without Sniff.
+// Forgeries applies the tamperings of this package to the callback, one at a
+// time. It returns each result that no receiver may accept. The receiver must
+// have the configuration of the callback's builder, without Sniff.
 //
-// It leaves out changes to unsigned members, and MoveBorder, which only a receiver
-// that knows its orders can refuse. It returns an error if the callback's provider
-// is unclear.
+// It leaves out tamperings that can't be applied and changes of unsigned members.
+// It also leaves out MoveBorder, because a receiver can't always refuse its
+// result. It returns an error if the callback's provider is unclear.
 func Forgeries(cb Callback) ([]Forgery, error) {
 	p, err := cb.provider()
 	if err != nil {

@@ -98,8 +98,8 @@ func TestTamperedDeliveries(t *testing.T) {
 	}
 }
 
-// MoveBorder keeps the hash right. A receiver refuses the result only by what it
-// expects or remembers.
+// MoveBorder keeps the hash right. A receiver refuses the result only if it knows
+// the order, has seen the hash with other members, or finds a member invalid.
 func TestMovedBorders(t *testing.T) {
 	keys := NewPayatomKeys()
 	config := func(orders map[string]string) middleware.PayatomConfig {
@@ -128,7 +128,8 @@ func TestMovedBorders(t *testing.T) {
 	RejectedVerified(t, payack.Payatom, moved.Deliver(r))
 	assert.Equal(t, payack.ReasonSpliced, r.last.Reason)
 
-	// Without memory or expectation the result is accepted, since its hash is right.
+	// A receiver without Expect that has not seen the hash before accepts the
+	// result, because the hash fits.
 	r = payatomReceiver(t, config(nil))
 	Accepted(t, payack.Payatom, moved.Deliver(r))
 

@@ -29,15 +29,15 @@ import (
 type Options struct {
 	// Now is the gateway's clock; nil is time.Now.
 	Now func() time.Time
-	// Client sends the callbacks; nil is a client without keep-alive and proxies.
-	// It never follows a redirect, which does not acknowledge a callback.
+	// Client sends the callbacks; nil is a client without keep-alive and proxies. It
+	// never follows a redirect: a redirect does not acknowledge a callback.
 	Client *http.Client
 	// AnswerTimeout is how long the merchant may take to answer a callback; 0 is 10
 	// seconds, as Ptop documents. For the other providers that is unconfirmed.
 	AnswerTimeout time.Duration
-	// Retries is how often a callback that is not acknowledged is sent again. 0 is
-	// 3 times, as Ptop documents; for the other providers that is unconfirmed. A
-	// negative number is never.
+	// Retries is how often a callback that is not acknowledged is sent again. 0 is 3
+	// times, as Ptop documents; for the other providers that is unconfirmed. A
+	// negative number means never.
 	Retries int
 	// RetryDelay is the pause before the first retry. It doubles with each retry,
 	// up to a minute. 0 is 50 milliseconds, to keep tests fast. No provider
@@ -67,8 +67,8 @@ type Faults struct {
 	// BadSignature signs answers with a key that is not the gateway's. Ptop's
 	// answers are not signed.
 	BadSignature bool
-	// Amount and OrderID, when set, replace the true ones in answers, which are
-	// signed correctly. Ptop's answers have no order.
+	// Amount and OrderID, when set, replace the true ones in answers. The signatures
+	// cover the replaced values. Ptop's answers have no order.
 	Amount, OrderID string
 }
 
@@ -130,7 +130,7 @@ type gateway struct {
 	base    string
 	handle  func(r *http.Request, body []byte) answer // called with mu held
 	refuse  func(reason string) answer
-	// acknowledged judges an answer to a callback.
+	// acknowledged reports whether an answer acknowledges a callback.
 	acknowledged func(status int, body []byte) bool
 
 	life   sync.Mutex // one start or stop at a time
@@ -143,7 +143,7 @@ type gateway struct {
 	faults     Faults
 	requests   []Request
 	deliveries []*delivery
-	last       map[string]*delivery // of each payment, by order
+	last       map[string]*delivery // announced of each payment, by order_id
 	running    int                  // deliveries under way
 	idle       chan struct{}        // closed when running falls to 0
 	serial     int
@@ -154,7 +154,7 @@ type answer struct {
 	contentType string
 	body        []byte
 	refusal     string
-	allow       string // of a 405
+	allow       string // the header Allow of a 405
 }
 
 type delivery struct {
@@ -197,7 +197,7 @@ func (g *gateway) start(o Options) error {
 	return g.listen("127.0.0.1:0")
 }
 
-// listener is one period of listening.
+// listener is the HTTP server while the port is open.
 type listener struct {
 	http  *http.Server
 	done  chan struct{} // Serve has returned
@@ -212,7 +212,7 @@ func (g *gateway) listen(address string) error {
 	s := &listener{done: make(chan struct{})}
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(g.serve),
-		// Not ReadTimeout: it would end long delays.
+		// Not ReadTimeout: it would end a long Delay of [Faults].
 		ReadHeaderTimeout: 30 * time.Second,
 		ErrorLog:          log.New(io.Discard, "", 0),
 		ConnState: func(_ net.Conn, state http.ConnState) {
@@ -241,7 +241,7 @@ func (s *listener) stop() {
 
 // Close stops the server and ends running deliveries. When it returns, no
 // goroutine of the gateway is left. A handler of the gateway's callbacks must not
-// call it. A second call does nothing.
+// call Close. A second call does nothing.
 func (g *gateway) Close() {
 	g.life.Lock()
 	defer g.life.Unlock()
@@ -437,8 +437,8 @@ func (g *gateway) deliver(ctx context.Context, m message) (Delivery, error) {
 	return g.run(ctx, d)
 }
 
-// begin registers a delivery; run or a goroutine that calls it must follow. It
-// is called with mu held.
+// begin registers a delivery. The caller must then call run, itself or in a
+// goroutine. begin is called with mu held.
 func (g *gateway) begin(m message) (*delivery, error) {
 	if g.closed {
 		return nil, ErrClosed
@@ -465,7 +465,7 @@ func (g *gateway) announce(m message) error {
 	g.last[m.id] = d
 	go func() {
 		if before != nil {
-			<-before.done // Close ends it at the latest
+			<-before.done // Close ends the earlier delivery at the latest
 		}
 		_, _ = g.run(g.ctx, d)
 	}()
@@ -634,8 +634,8 @@ func (f fields) missing(names ...string) string {
 	return ""
 }
 
-// mediaType returns the media type of a request that announces no charset
-// other than UTF-8.
+// mediaType returns the media type of a request. It returns "" if the request has
+// a Content-Encoding or a charset other than UTF-8.
 func mediaType(r *http.Request) string {
 	name, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || r.Header.Get("Content-Encoding") != "" {
@@ -647,7 +647,7 @@ func mediaType(r *http.Request) string {
 	return name
 }
 
-// isURL reports whether a callback can be sent there.
+// isURL reports whether a callback can be sent to s.
 func isURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
@@ -665,8 +665,8 @@ func parseDecimal(s string) (decimal.Decimal, bool) {
 	return d, err == nil
 }
 
-// Numbers says how a fake gateway writes an amount and which text it signs for
-// it. Both are unconfirmed: no provider documents a rule.
+// Numbers says how a fake gateway writes an amount and which text of the amount
+// it signs. Both are unconfirmed: no provider documents a rule.
 type Numbers string
 
 // The spellings.
@@ -697,7 +697,7 @@ func (n Numbers) member(name, amount string) member {
 	return member{name, amount}
 }
 
-// signed returns the text of an amount that is signed.
+// signed returns the text that is signed for an amount.
 func (n Numbers) signed(amount string) string {
 	if n == PHP && payack.NewAmount(amount).Valid() {
 		return phpNumber(amount)

@@ -27,7 +27,8 @@ type asked struct {
 	body   string
 }
 
-// member returns a member of the answer, of nested objects with dots.
+// member returns a member of the answer. In path, dots separate the names of
+// nested members.
 func (a asked) member(t testing.TB, path string) any {
 	t.Helper()
 	var v any
@@ -93,7 +94,7 @@ func quoted(s string) string {
 	return string(b)
 }
 
-// shop is a merchant's server that answers callbacks as it is told.
+// shop is a merchant's server. Its function answer answers the n-th callback.
 type shop struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -391,7 +392,7 @@ func TestConcurrently(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			id := "order-" + string(rune('a'+i))
-			for range 3 { // one of each three is the first
+			for range 3 { // the first creates the payment, the others repeat its order_id
 				_, _ = tryAsk("POST", gw.URL+"/api/v3/payment", jsonHeader(), ptopOrder(gw, id, s.URL).json())
 			}
 			assert.NoError(t, gw.Pay(id))

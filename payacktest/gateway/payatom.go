@@ -26,15 +26,15 @@ import (
 // An invalid request gets {"status":"error","message":…}.
 //
 // Status polling takes the three documented forms of request: with ref_code, with
-// order_id, or with both, which must then belong to one payment. The post_hash
-// always covers the payment's ref_code and pid. The amount is ignored.
+// order_id, or with both if they belong to the same payment. The post_hash always
+// covers the payment's ref_code and pid. The amount is ignored.
 //
 // Payatom's documents don't say the following, so all of it is unconfirmed:
 //   - Refusals have HTTP status 200.
 //   - redirect_url, wallet_type and the further members of a payout are optional
 //     and ignored.
-//   - An order_id can be used once, for a payment or for a payout, and has at
-//     least 10 characters in both.
+//   - An order_id can be used once, for a payment or for a payout. It has at
+//     least 10 characters.
 //   - The answer to a create has the ref_code, in a member of this name.
 //   - The answers to a payout and to a payout's status are invented.
 //   - A day's list has the orders that were created on that day in UTC. Its unit
@@ -45,8 +45,9 @@ import (
 //     "acknowledge":"yes".
 //
 // Payouts send no webhook, because it is not known how one is signed. The address
-// of a request is not checked. A wrong method gets 405, an undocumented path 404;
-// so does submit_complaint.php, because it is not known how it is signed.
+// of a request is not checked. A wrong method gets 405, and an undocumented path
+// gets 404. submit_complaint.php gets 404 too, because it is not known how a
+// complaint is signed.
 //
 // Methods name payments and payouts by order_id. A change of a payment's status
 // sends a webhook. The webhooks of one payment are sent in order: the next one
@@ -215,9 +216,9 @@ func (gw *Payatom) CompleteRefund(id string) error {
 // Change changes a payment's status and, if there is a URL for webhooks, sends its
 // webhook in the background. It changes a payout's status and sends nothing.
 //
-// An unknown order is an error, and so is a change from a final status. The
-// exception is a refund, which only an approved payment can have. Undocumented
-// statuses are allowed, for tests of how a merchant handles them.
+// Change returns an error for an unknown order, and for an order whose status is
+// final. Approved is final, but a refund may follow it, and no other status.
+// Undocumented statuses are allowed, for tests of how a merchant handles them.
 func (gw *Payatom) Change(id string, status payack.PayatomStatus) error {
 	return gw.change(id, status, "", true)
 }

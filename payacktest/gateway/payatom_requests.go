@@ -33,7 +33,7 @@ func (gw *Payatom) answer(r *http.Request, body []byte) answer {
 	case e.header != "" && (len(r.Header.Values(e.header)) != 1 || !sameSecret(r.Header.Get(e.header), e.key.Reveal())):
 		refusal := payatomRefusal("the header " + e.header + " is missing, given twice or wrong")
 		if e.header == "Api-Key" {
-			refusal.status = http.StatusUnauthorized // as its documents say
+			refusal.status = http.StatusUnauthorized // as Payatom's documents say for this header
 		}
 		return refusal
 	case e.method == http.MethodGet:

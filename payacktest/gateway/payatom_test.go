@@ -360,7 +360,8 @@ func TestPayatomEndToEnd(t *testing.T) {
 			}{
 				"bad signature": {false, func(c *gateway.PayatomCallback) { c.BadSignature = true }},
 				"other amount":  {true, func(c *gateway.PayatomCallback) { c.ReceivedAmount = "50000" }},
-				// PHP's text of the true amount is 500, and so not what was moved.
+				// With PHP's numbers the hash covers 500 instead of 500.00, so it doesn't fit
+				// the moved text.
 				"moved border": {name != "php", func(c *gateway.PayatomCallback) {
 					c.OrderID, c.ReceivedAmount, c.PostHash = "order-00015", "00.00", hash
 				}},

@@ -331,7 +331,7 @@ func TestPtopEndToEnd(t *testing.T) {
 	})
 }
 
-// A fake Ptop plays a payment to the handler that is tested.
+// A fake Ptop creates a payment, and sends the webhook to the handler under test.
 func ExampleNewPtop() {
 	gw, err := gateway.NewPtop(gateway.PtopConfig{})
 	if err != nil {
@@ -368,8 +368,8 @@ func ExampleNewPtop() {
 	// 1 attempt, acknowledged: true
 }
 
-// Payout requests that programs in other languages made. The gateway takes the
-// amount's text in the body for the one that is signed.
+// The gateway takes payout requests that programs in other languages made. It
+// verifies the signature over the amount's text in the body.
 func TestPtopTakesTheVectorsPayouts(t *testing.T) {
 	file, err := vectors.Load("ptop")
 	require.NoError(t, err)
@@ -390,7 +390,7 @@ func TestPtopTakesTheVectorsPayouts(t *testing.T) {
 	}
 	assert.Equal(t, map[string]int{
 		"must_accept payout_literal: 200": 10, "must_accept payout_string: 200": 1,
-		"must_accept payout_php_float: 200": 3, "must_accept payout_php_float: 403": 4, // the literal is PHP's text, or is not
+		"must_accept payout_php_float: 200": 3, "must_accept payout_php_float: 403": 4, // 200 if the literal is also PHP's text, 403 otherwise
 		"must_reject payout_literal: 403": 3, "policy_reject payout_literal: 403": 1,
 		"record_reject payout_string: 400": 1, "record_reject payout_string: 401": 1,
 	}, got)

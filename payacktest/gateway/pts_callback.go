@@ -11,8 +11,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PTSCallback has the members of a callback or of a query's answer of PTS. All of
-// them are signed, except Extra.
+// PTSCallback has the members of a callback of PTS, or of its answer to a query.
+// All of them are signed, except Extra.
 type PTSCallback struct {
 	UserID, OrderID, TransactionID string
 	Channel                        string

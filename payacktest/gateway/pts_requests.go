@@ -130,7 +130,8 @@ func (gw *PTS) answer(r *http.Request, body []byte) answer {
 	if !tenDigits.MatchString(timestamp) || err != nil {
 		return ptsRefusal("1001", "timestamp has not 10 digits")
 	}
-	// The wire has whole seconds, so the clock's fraction doesn't count.
+	// A request's timestamp has whole seconds, so ignore the clock's fraction of a
+	// second.
 	if off := time.Duration(gw.options.Now().Unix()-sec) * time.Second; off > ptsSkew || off < -ptsSkew {
 		return ptsRefusal("1020", "timestamp is more than 5 seconds off")
 	}

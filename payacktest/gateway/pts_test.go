@@ -80,7 +80,7 @@ func (m ptsMerchant) sign(t testing.TB, message verify.PTSMessage, f fields) fie
 	return f.with("sign", quoted(sign))
 }
 
-// post seals and sends what was signed.
+// post seals a signed request and sends it.
 func (m ptsMerchant) post(t testing.TB, path string, plain []byte) asked {
 	t.Helper()
 	sealed, err := m.signer(t).Seal(plain)
@@ -93,7 +93,7 @@ func (m ptsMerchant) postBody(t testing.TB, path, contentType string, body []byt
 	return m.postSigned(t, path, contentType, body, body)
 }
 
-// postSigned has the header cover another text than the body.
+// postSigned sends a body with X-Transaction-Signature over the text covered.
 func (m ptsMerchant) postSigned(t testing.TB, path, contentType string, body, covered []byte) asked {
 	t.Helper()
 	hmac, err := m.signer(t).TransactionSignature(covered, verify.PTSBase64)
@@ -161,18 +161,18 @@ func TestPTSPayment(t *testing.T) {
 	a = m.postSigned(t, "/payment", "application/json", whole, sealed)
 	assert.Equal(t, "1000", a.member(t, "code"), a.body)
 
-	// Over the whole body, for who wants that.
+	// With TransactionWholeBody the header covers the whole body.
 	m = ptsMerchant{newPTS(t, gateway.PTSConfig{TransactionWholeBody: true})}
 	sealed, err = m.signer(t).Seal(m.sign(t, verify.PTSPayment, m.payment("order-2", "http://shop.test/")).json())
 	require.NoError(t, err)
 	whole = []byte(`{"data":` + quoted(string(sealed)) + `}`)
 	assert.Equal(t, "1010", m.postSigned(t, "/payment", "application/json", whole, sealed).member(t, "code"))
 	assert.Equal(t, "1000", m.postBody(t, "/payment", "application/json", whole).member(t, "code"))
-	m.create(t, "order-3", "http://shop.test/") // as text, where both are the same
+	m.create(t, "order-3", "http://shop.test/") // text/plain: the base64 text is the whole body
 }
 
-// The sample program sends a number, the sample request a string; bank_code
-// stands there too.
+// In PTS's document the sample program sends the amount as a number, and the
+// sample request sends it as a string. The sample request also has bank_code.
 func TestPTSAmountsAsNumbers(t *testing.T) {
 	for name, c := range map[string]struct{ literal, signed, amount, code string }{
 		"a number":                  {"100.5", "100.5", "100.5", "1000"},
@@ -499,7 +499,7 @@ func TestPTSAmbiguousCallback(t *testing.T) {
 	assert.Empty(t, gw.Deliveries("order-1"))
 }
 
-// PHP's text of a number is what the verifier takes for it.
+// The gateway and the verifier use the same PHP text of a number.
 func TestPTSPHPNumbers(t *testing.T) {
 	gw := newPTS(t, gateway.PTSConfig{Numbers: gateway.PHP, Options: once})
 	m := ptsMerchant{gw}
@@ -526,7 +526,7 @@ func TestPTSPHPNumbers(t *testing.T) {
 	}
 }
 
-// Keys of the merchant's own, in the older form.
+// The gateway takes given keys in the form PKCS#1.
 func TestPTSOwnKeys(t *testing.T) {
 	pkcs1 := func() (payack.Secret, *rsa.PrivateKey) {
 		key, err := rsa.GenerateKey(rand.Reader, 1024)

@@ -19,9 +19,9 @@ import (
 	"github.com/payack/payack/envelope"
 )
 
-// The providers' recipes, written a second time: a client that signs wrongly
-// must not meet a gateway that makes the same mistake. Nothing here is used
-// outside of this package.
+// This file implements the providers' signatures and envelopes a second time. If
+// a client and the gateway shared that code, a mistake in it would show in no
+// test. Nothing here is used outside of this package.
 
 var errEnvelope = errors.New("it does not open")
 
@@ -82,8 +82,8 @@ func newPTSCrypt(c PTSConfig, key *rsa.PrivateKey) (*ptsCrypt, error) {
 }
 
 // text joins the signed members, in the order of names, with the safecode. It
-// returns an error if a value contains & with the name of a signed member and =:
-// that makes the text ambiguous.
+// returns an error if a value contains "&name=" with the name of a signed member,
+// because the text would be ambiguous.
 func (p *ptsCrypt) text(names []string, values map[string]string) (string, error) {
 	var b strings.Builder
 	for _, name := range names {
