@@ -15,18 +15,19 @@ import (
 
 // Order is an open order of the merchant.
 type Order struct {
-	// Provider is the provider to ask. Account is the name of the account there,
-	// empty for the account without a name.
+	// Provider is the provider to ask. Account is the name of an [Account] of this
+	// provider; empty is the account without a name.
 	Provider payack.Provider
 	Account  string
 	// OrderID is the merchant's id of the order. An answer about another order is
-	// [client.ErrMismatch]. It must not begin or end with white space or contain
-	// control characters.
+	// [client.ErrMismatch]. OrderID must not begin or end with white space, or
+	// contain control characters.
 	OrderID string
 	// Handle is the provider's id of the payment. [Ptop] and [Payatom] say which one
-	// they require. Store it byte for byte as the create answered it: Ptop's events
-	// are identified by it, and a provider may accept another spelling, which would
-	// then be settled as another payment. The rules for OrderID apply.
+	// they require. Store it byte for byte as the answer to the create had it.
+	// Ptop's events are identified by the handle. If Ptop accepted another spelling
+	// of it, the same payment would be settled twice. The rules for the text of
+	// OrderID apply.
 	Handle string
 	// Amount is the amount of the order. Only [client.PollingExample] of Payatom
 	// sends it. Nothing is compared with it.
@@ -105,7 +106,8 @@ func (a *Account) check() error {
 }
 
 // tenant returns the tenant of the order's event. It must be the tenant of the
-// callback, or the two would have different IDs.
+// callback. Otherwise the event of the answer and that of the callback would have
+// different IDs.
 func (a *Account) tenant(o *Order) (string, error) {
 	if a.receiver == nil { // for Account.Look
 		return o.Tenant, nil

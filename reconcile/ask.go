@@ -21,10 +21,11 @@ type Answer struct {
 	Status string
 	Amount payack.Amount
 	// Signed reports whether the answer was signed and verified. Only the TLS
-	// connection authenticates one that is not signed.
+	// connection authenticates an answer that is not signed.
 	Signed bool
 	// Delivered reports whether the event was passed to the receiver. Observation is
-	// the receiver's outcome. With an inbox, accepted means that the event is kept.
+	// the receiver's outcome. With an inbox, accepted means that the inbox keeps the
+	// event.
 	Delivered   bool
 	Observation payack.Observation
 }
@@ -35,9 +36,10 @@ func (a *Answer) Paid() bool { return a.Event != nil && a.Event.Paid() }
 // Final reports whether the provider says that the state will not change again.
 func (a *Answer) Final() bool { return a.Event != nil && a.Event.Final() }
 
-// Ask asks about one order now and, like Run, passes an answer that is paid or final
-// to the receiver. It waits for its turn at the configured rate. It is meant for a
-// support desk: the order need not be in the source or have Created.
+// Ask asks about one order now and, like Run, passes an answer that is paid or
+// final to the receiver. It waits for its turn at the configured rate. It is
+// meant for a support desk: the source need not list the order, and Created may
+// be zero.
 //
 // The error is a *[client.Error], the context's error, or one that names what is
 // wrong with the order. A failure of the receiver is not an error: see
@@ -123,7 +125,8 @@ func (r *Reconciler) deliver(ctx context.Context, a *account, o *Order, answer *
 }
 
 // failed reports a question without a usable answer to the receiver's log and
-// observer. That the provider does not know the order is a usable answer.
+// observer. If the provider says that it does not know the order, the answer is
+// usable.
 func (r *Reconciler) failed(ctx context.Context, a *account, o *Order, err error) {
 	switch {
 	case ctx.Err() != nil || errors.Is(err, client.ErrNotFound):

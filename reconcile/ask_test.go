@@ -140,8 +140,8 @@ func TestAccountLook(t *testing.T) {
 	assert.Empty(t, m.observed)
 }
 
-// A Confirm that compares with the merchant's own record is called for an answer too.
-// The client's own is not, because it would repeat the question.
+// A Confirm that compares with the merchant's own record is called for an answer
+// too. The client's Confirm is not called, because it would repeat the question.
 func TestConfirmOfTheMerchant(t *testing.T) {
 	for name, tc := range map[string]struct {
 		own       bool
@@ -182,8 +182,8 @@ func TestConfirmOfTheMerchant(t *testing.T) {
 	}
 }
 
-// An order whose handle is another spelling is not asked about. A lenient provider
-// would accept it, and the answer would be another event.
+// An order whose handle is another spelling is not asked about. A lenient
+// provider would accept the spelling, and the answer would be another event.
 func TestSpellings(t *testing.T) {
 	x, m := &till{says: always(paid)}, newMerchant(t)
 	r := build(t, reconcile.Config{Orders: these(), Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}, PerSecond: 1000})

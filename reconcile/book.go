@@ -17,7 +17,7 @@ type book struct {
 
 type entry struct {
 	due   int64  // nanoseconds since 1970
-	first int64  // when the order was first read, likewise
+	first int64  // when the order was first read, in nanoseconds too
 	seen  uint32 // the last reading that had the order
 	state state
 }
@@ -90,8 +90,8 @@ const (
 	givenUp
 )
 
-// read notes that an order is open. It returns what to do with it, and since when it
-// is due.
+// read notes that an order is open. It returns what to do with the order, and
+// since when the order is due.
 func (b *book) read(key uint64, o *Order, c *Config, now time.Time) (since int64, v verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -108,7 +108,7 @@ func (b *book) read(key uint64, o *Order, c *Config, now time.Time) (since int64
 		e.due = max(born.Add(c.Waits[0]).UnixNano(), e.first)
 	}
 	e.seen = b.reading
-	// A clock that was ahead for a while may have set it too late.
+	// A clock that was ahead for a while may have set due too late.
 	e.due = min(e.due, now.Add(slices.Max(c.Waits)).UnixNano())
 	switch {
 	case e.state&(queued|settled) != 0 || e.due > now.UnixNano():

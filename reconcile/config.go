@@ -33,9 +33,9 @@ func DefaultWaits() []time.Duration {
 type Config struct {
 	// Orders returns the open orders, each once, in any order. An order is open if
 	// the merchant's records say neither that it is paid nor that it is closed. Run
-	// calls Orders every Every, one call at a time. It reads each iterator to its end
-	// without waiting for answers. An error ends that reading, and Orders is called
-	// again later.
+	// calls Orders at intervals of Every, one call at a time. It reads each iterator
+	// to its end without waiting for answers. An error ends that reading, and Orders
+	// is called again later.
 	Orders func(ctx context.Context) iter.Seq2[Order, error]
 	// Accounts are the accounts that orders may refer to.
 	Accounts []Account
@@ -57,8 +57,9 @@ type Config struct {
 	// one repeats. Nil is [DefaultWaits].
 	Waits []time.Duration
 	// GiveUp is the age at which an order is no longer asked about; 0 is
-	// [DefaultGiveUp]. It does not apply before the provider has answered about the
-	// order once, nor while a paid or final answer is not processed.
+	// [DefaultGiveUp]. Two kinds of orders are asked about beyond that age: those
+	// about which the provider has never answered, and those with a paid or final
+	// answer that is not processed yet.
 	GiveUp time.Duration
 	// Every is the time between two readings of Orders; 0 is half of the first wait.
 	// Orders is read sooner if it had more due orders than fitted into the queues.

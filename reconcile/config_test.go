@@ -89,7 +89,8 @@ func limiters(p payack.Provider, l ratelimit.Limiter) map[payack.Provider]rateli
 	return map[payack.Provider]ratelimit.Limiter{p: l}
 }
 
-// Accounts of one kind may share a receiver. Those of another kind have another one.
+// Accounts of the same kind (payments or withdraws) may share a receiver.
+// Accounts of different kinds need different receivers.
 func TestReceivers(t *testing.T) {
 	pts, one, other := ptsClient(t), ptsHandler(t), ptsHandler(t)
 	build(t, reconcile.Config{Orders: these(), Accounts: []reconcile.Account{

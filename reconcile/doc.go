@@ -8,10 +8,10 @@
 //	go r.Run(ctx)
 //
 // An answer that is paid or final goes through the receiver as the event of the
-// missing callback. The event has the same ID, is passed to the same function, and
-// is kept in the same inbox if there is one. If the callback comes later, it is a
-// duplicate; if it came before, the answer is one. A dead event of an inbox becomes
-// due again.
+// missing callback. The event has the same ID, is passed to the same function,
+// and is kept in the same inbox if there is one. If the callback comes later, it
+// is a duplicate. If the callback came before, the answer is a duplicate. A dead
+// event of an inbox becomes due again.
 //
 // A receiver that remembers events in memory only is refused. After a restart, or in
 // another replica, it would process a late callback a second time.
@@ -27,10 +27,11 @@
 // as the answer says. They are identified by their transaction. If two orders have
 // one transaction, the second event is a conflict and settles nothing.
 //
-// Amounts are compared where those of callbacks are: by Expect, by Confirm or by the
-// merchant's function. If Confirm is a method of package client, it would only
-// repeat the question, so the answer replaces it. With an inbox, Confirm still runs
-// when the event is processed: an inbox does not keep confirmations.
+// Amounts are compared as for a callback: by Expect, by Confirm or by the
+// merchant's function. If Confirm is a method of package client, a call would
+// only repeat the question, so the answer replaces the call. With an inbox,
+// Confirm still runs when the event is processed: an inbox does not keep
+// confirmations.
 //
 // # When an order is asked about
 //

@@ -101,7 +101,7 @@ func ExampleReconciler_Ask_payatomsDay() {
 		SecretKeys: keys, ExpectInCallback: true,
 		Options: handlers.Options{Store: openStore(), Logger: slog.New(slog.DiscardHandler)},
 	}, func(_ context.Context, ev *payack.PayatomEvent) error {
-		fmt.Println(ev.OrderID, ev.Status, ev.ReceivedAmount) // compares with the order, then settles
+		fmt.Println(ev.OrderID, ev.Status, ev.ReceivedAmount) // a real function compares with the order, then settles
 		return nil
 	})
 	if err != nil {

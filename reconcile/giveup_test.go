@@ -94,7 +94,7 @@ func TestFoundOldAndFailed(t *testing.T) {
 		r := build(t, reconcile.Config{Orders: these(order("1", 80*time.Hour)), Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}})
 		stop := run(t, r)
 		time.Sleep(150 * time.Minute)
-		x.saying(func(string) (int, string) { return 0, "" }) // pending: does not revoke that it was paid
+		x.saying(func(string) (int, string) { return 0, "" }) // no connection: the order still counts as found paid
 		time.Sleep(150 * time.Minute)
 		x.saying(always(paid))
 		time.Sleep(24 * time.Hour)

@@ -27,8 +27,8 @@ func (h *health) pause(now time.Time) (d time.Duration, unwell bool) {
 	return h.until.Sub(now), h.failures > 0
 }
 
-// felt notes whether a question failed that began at a time. Concurrent failures
-// count once.
+// felt notes whether a question failed. began is when the question began.
+// Concurrent failures count once.
 func (h *health) felt(began, now time.Time, failed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -24,7 +24,8 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// durable is a store in memory that hides that it is.
+// durable is a store in memory. It hides the method InMemory, so that New doesn't
+// refuse it.
 type durable struct{ payack.Store }
 
 func newDurable() durable { return durable{memstore.New(0)} }

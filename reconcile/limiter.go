@@ -16,7 +16,8 @@ type limiter struct {
 }
 
 func newLimiter(p payack.Provider, c *Config) (*limiter, error) {
-	// The burst, what is allowed in 0.1 s, makes up for late timers.
+	// The burst is the number of questions allowed in 0.1 s. It makes up for timers
+	// that fire late.
 	own, err := ratelimit.New(ratelimit.Config{PerSecond: c.PerSecond, Burst: max(1, int(c.PerSecond/10))})
 	if err != nil {
 		return nil, err

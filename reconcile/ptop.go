@@ -9,9 +9,9 @@ import (
 )
 
 // Ptop returns an account of Ptop. It asks by payment-check. Order.Handle is
-// required: it is the transaction_id, byte for byte as the answer to the create had
-// it. The event is identified by it, and the answer of payment-check does not repeat
-// it.
+// required: it is the transaction_id, byte for byte as the answer to the create
+// had it. The transaction_id identifies the event, and the answer to
+// payment-check does not repeat it.
 //
 // The answer is not signed, and according to Ptop's document it names no order. The
 // event has the merchant's OrderID, the scheme [payack.SchemeQuery], and the answer

@@ -57,8 +57,9 @@ func (q *queue) length() int {
 }
 
 // next waits for an order and removes it from the queue. hungry reports that few
-// orders are left and the source has more, so it should be read now; only one call
-// after each put reports it. ok is false if the context ends.
+// orders are left and that the source has more. The source should then be read
+// now. Only one call after each put reports hungry. ok is false if the context
+// ends.
 func (q *queue) next(ctx context.Context, low int) (next question, hungry, ok bool) {
 	for {
 		q.mu.Lock()

@@ -139,8 +139,8 @@ func (a *account) cameOf(ctx context.Context, answer *Answer, err error) result 
 }
 
 // known returns what the receiver knows of an event that was passed to it:
-// ClaimDone if it is processed for good. It looks up an event that an inbox keeps,
-// which may be processed by now or die later.
+// ClaimDone if it is processed for good. It looks up an event that an inbox
+// keeps, because such an event may be processed by now, or may be dead.
 func (a *account) known(ctx context.Context, answer *Answer) payack.ClaimState {
 	switch o := &answer.Observation; {
 	case o.Waits:

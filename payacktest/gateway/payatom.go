@@ -217,8 +217,8 @@ func (gw *Payatom) CompleteRefund(id string) error {
 // webhook in the background. It changes a payout's status and sends nothing.
 //
 // Change returns an error for an unknown order, and for an order whose status is
-// final. Approved is final, but a refund may follow it, and no other status.
-// Undocumented statuses are allowed, for tests of how a merchant handles them.
+// final. The one exception: an approved payment can be refunded. Undocumented
+// statuses are allowed, for tests of how a merchant handles them.
 func (gw *Payatom) Change(id string, status payack.PayatomStatus) error {
 	return gw.change(id, status, "", true)
 }
