@@ -8,8 +8,8 @@ import (
 )
 
 // broken says where a text stops being a JSON object and what is wrong there. It
-// returns "" for JSON, and for a mistake that a strict parser describes as well. It
-// quotes nothing of the text.
+// returns "" for JSON, and for a mistake that a strict parser describes just as
+// well. It quotes nothing of the text.
 func broken(text string) string {
 	if what := notJSON(text); what != "" {
 		return what
@@ -48,7 +48,8 @@ func notJSON(text string) string {
 }
 
 // scanner reads JSON up to the first mistake and describes that. It checks fewer
-// rules than a strict parser, which may refuse what it passes.
+// rules than a strict parser does, so a strict parser may refuse a text in which
+// scanner finds no mistake.
 type scanner struct {
 	text  string
 	at    int
@@ -124,8 +125,8 @@ func (s *scanner) value() bool {
 	return s.word()
 }
 
-// word reads a number, true, false or null. It recognises what other languages write
-// in their place.
+// word reads a number, true, false or null. It recognises what other languages
+// write instead of these.
 func (s *scanner) word() bool {
 	start := s.at
 	for s.at < len(s.text) && strings.IndexByte(" \t\r\n,:{}[]\"'", s.text[s.at]) < 0 && s.text[s.at] < 0x80 {

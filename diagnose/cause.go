@@ -29,8 +29,9 @@ var elsewhere = map[payack.Reason]string{
 	payack.ReasonInbox:       "the inbox failed",
 }
 
-// cause returns what is wrong, in one line. If the delivery itself is in order, it
-// explains the reason in the options and sets the report's outcome to that.
+// cause returns what is wrong, in one line. If the delivery itself is in order,
+// cause explains the reason in the options, and sets the report's reason and
+// outcome accordingly.
 func (c *examination) cause(r *Report) string {
 	if text, known := elsewhere[c.options.Reason]; known && r.Outcome == payack.OutcomeAccepted {
 		r.Reason = c.options.Reason
@@ -54,8 +55,8 @@ func (c *examination) cause(r *Report) string {
 	return c.redact(text)
 }
 
-// place says where and how a malformed document breaks JSON's rules, in more words
-// than a strict parser. It returns "" for JSON.
+// place says where and how a malformed document breaks JSON's rules, in more
+// detail than a strict parser. It returns "" for JSON.
 func (c *examination) place() string {
 	if c.seen.Reason != payack.ReasonMalformed || c.subject == nil {
 		return ""
@@ -63,8 +64,8 @@ func (c *examination) place() string {
 	return broken(c.subject.document(c.message))
 }
 
-// sender returns another provider if the message has the signature member of that
-// provider and lacks that of its own.
+// sender returns another provider if the message has that provider's signature
+// member and lacks the signature member of the receiver's provider.
 func (c *examination) sender() payack.Provider {
 	if c.seen.Outcome != payack.OutcomeRejected || c.seen.Reason.AfterVerified() {
 		return ""

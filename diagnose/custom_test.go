@@ -19,8 +19,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// A merchant's own reading is explained like those of this library. If one of these
-// matches instead, Suggest says so.
+// A merchant's own reading is explained like the library's readings. If one of
+// the library's readings matches instead, Suggest says so.
 func TestCustomReading(t *testing.T) {
 	keys := payacktest.NewPtopKeys()
 	reading := func(m verify.Message) (signed, signature string, err error) {
@@ -30,7 +30,7 @@ func TestCustomReading(t *testing.T) {
 		return "v3." + m.Body, m.Header["X-Mac"][0], nil
 	}
 	h := newPtop(t, middleware.PtopConfig{SigningKeys: payack.Secrets("another-key", keys.SigningKey.Reveal()), Custom: reading})
-	builtIn := sent(payacktest.Ptop(keys).Callback(t)) // signed by a header, over the body alone
+	builtIn := sent(payacktest.Ptop(keys).Callback(t)) // its signature is in a header and covers the body alone
 	own := delivery("application/json", builtIn.Body)
 	mac := hmac.New(sha256.New, []byte(keys.SigningKey.Reveal()))
 	mac.Write([]byte("v3." + own.Body))

@@ -73,7 +73,7 @@ type Report struct {
 
 // Explain passes a recorded delivery through a receiver and reports each step. It
 // calls Expect once and KeyFunc twice, and nothing else of the merchant's: see
-// [middleware.Handler.Rehearse]. They get the values of the context.
+// [middleware.Handler.Rehearse]. Both functions get the values of the context.
 //
 // A nil receiver or delivery is an error. An error of KeyFunc is in the report.
 func Explain(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o Options) (*Report, error) {

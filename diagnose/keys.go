@@ -12,9 +12,9 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// spellings undo what may have changed a key between the provider's page and a
-// configuration. White space around a key and invisible characters in it are not
-// among them: no receiver can be constructed with such a key.
+// spellings undo the usual changes of a key between the provider's page and a
+// configuration. White space around a key and invisible characters in a key need
+// no undoing: no receiver can be constructed with such a key.
 var spellings = []struct {
 	what string
 	undo func(text string) string

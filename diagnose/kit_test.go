@@ -84,7 +84,7 @@ func payatomConfig(c *field.Case, key vectors.Key) middleware.PayatomConfig {
 	return out
 }
 
-// both calls Explain and Suggest, and checks what all results promise.
+// both calls Explain and Suggest, and checks what holds for all their results.
 func both(t testing.TB, h *middleware.Handler, d *payack.Delivery, o diagnose.Options) (*diagnose.Report, *diagnose.Advice) {
 	t.Helper()
 	report, err := diagnose.Explain(t.Context(), h, d, o)

@@ -28,19 +28,19 @@ type subject interface {
 	// accepts reports whether the verifier accepts a content type.
 	accepts(contentType string) bool
 	explain(m verify.Message) verify.Explanation
-	// acceptsOther is accepts for the format that is not configured. It reports false
-	// for a provider with one format.
+	// acceptsOther is like accepts, but for the format (JSON or a form) that is not
+	// configured. It reports false for a provider with only one format.
 	acceptsOther(contentType string) bool
 	// signatureHeaders returns the headers that may carry the signature. It reports
-	// false for a provider that never has it in a header.
+	// false for a provider that never sends its signature in a header.
 	signatureHeaders() (names []string, ok bool)
 	// secrets are the texts to redact.
 	secrets() []payack.Secret
 	// document returns the text that has the members: the body, or the contents of
 	// its envelope. It returns "" if the envelope doesn't open.
 	document(m verify.Message) string
-	// search verifies a message under other settings. It begins with those that
-	// differ least from the receiver's.
+	// search verifies a message under other settings. It begins with the settings
+	// that differ least from the receiver's.
 	search(m verify.Message, b *budget) found
 }
 
@@ -57,8 +57,8 @@ type reader struct {
 	explain func(verify.Message) verify.Explanation
 }
 
-// accepts and explained need settings of a receiver: read returns no error for
-// those.
+// accepts and explained expect the settings of a constructed receiver, for which
+// read returns no error.
 func accepts(read func() (reader, error), contentType string) bool {
 	r, err := read()
 	return err == nil && r.accepts(contentType)
@@ -72,7 +72,7 @@ func explained(read func() (reader, error), m verify.Message) verify.Explanation
 	return r.explain(m)
 }
 
-// documentOf returns a JSON body. It returns "" for a form, which breaks no rules of
+// documentOf returns a JSON body. It returns "" for a form, because a form is not
 // JSON.
 func documentOf(b verify.Body, m verify.Message) string {
 	if b == verify.BodyForm {

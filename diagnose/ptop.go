@@ -102,7 +102,8 @@ func (s *ptopSubject) variants(m verify.Message) [][]variant[ptopSubject] {
 	return append(kinds, headers, s.respelledDigits(m), texts[ptopSubject](), rawTexts[ptopSubject](), respelled(payack.Ptop, "signing_keys", get, set))
 }
 
-// mostHeaders bounds how many headers are tried as the signature's.
+// mostHeaders bounds how many headers are tried as the one that carries the
+// signature.
 const mostHeaders = 8
 
 // isDigits reports whether a text is a signature's digits, in any spelling that

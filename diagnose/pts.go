@@ -143,8 +143,8 @@ func (s *ptsSubject) envelopes(m verify.Message) (out []variant[ptsSubject]) {
 	return out
 }
 
-// signs returns repairs of sign. A repair removes the envelope, if there is one: the
-// signature does not depend on it.
+// signs returns repairs of sign. A repair removes the envelope, if there is one,
+// because sign does not cover the envelope.
 func (s *ptsSubject) signs(m verify.Message) (out []variant[ptsSubject]) {
 	for _, c := range cleanings(member(verify.BodyJSON, s.document(m), pts.signature)) {
 		out = append(out, variant[ptsSubject]{"", "have sign sent " + c.what, func(s *ptsSubject, m *verify.Message) bool {

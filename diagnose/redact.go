@@ -16,8 +16,9 @@ import (
 // shorter one would match ordinary text.
 const minRedacted = 8
 
-// redactor returns a replacer that redacts secrets, which a sender may have written
-// into a message, as such and as JSON and Go quote them.
+// redactor returns a replacer that redacts secrets, because a sender may have
+// written them into a message. It finds them unquoted, and as JSON and Go quote
+// them.
 func redactor(secrets []payack.Secret) *strings.Replacer {
 	var texts []string
 	for _, s := range secrets {
@@ -31,7 +32,7 @@ func redactor(secrets []payack.Secret) *strings.Replacer {
 			texts = append(texts, quoted[1:len(quoted)-1])
 		}
 	}
-	// Longer ones first: one may begin with another.
+	// Longer texts first, because one text may begin with another.
 	slices.SortFunc(texts, func(a, b string) int { return len(b) - len(a) })
 	var pairs []string
 	for _, text := range slices.Compact(texts) {

@@ -8,8 +8,9 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// The bounds of the work of one call of [Suggest]. When it reaches one of them it
-// stops searching, and [Advice.Cut] is true unless it has found something.
+// The bounds of the work of one call of [Suggest]. Suggest stops searching when
+// it reaches one of them. [Advice.Cut] is then true, unless Suggest has found
+// something.
 const (
 	MaxTrials = 400      // verifications
 	MaxChecks = 4000     // signatures and envelopes checked
@@ -65,8 +66,8 @@ type found struct {
 // mostAtOnce bounds how many variants a combination has.
 const mostAtOnce = 4
 
-// search tries the message as it is, then the combinations of at most one variant of
-// each kind, smaller ones first. It passes over settings that contradict each other.
+// search tries the message as it is, then the combinations of at most one variant
+// of each kind, smaller ones first. It skips settings that contradict each other.
 // It returns the first combination under which the message verifies and is valid,
 // or else the first under which it verifies and breaks a rule.
 func search[S any](s S, m verify.Message, read func(*S) (reader, error), kinds [][]variant[S], b *budget) found {
@@ -96,7 +97,8 @@ func search[S any](s S, m verify.Message, read func(*S) (reader, error), kinds [
 					invalid = hit
 				}
 			}
-			// Grow contradicting settings too: another setting may resolve it.
+			// Extend contradicting settings too: a further setting may resolve the
+			// contradiction.
 			next = append(next, grown(kinds, choice)...)
 		}
 		level = next

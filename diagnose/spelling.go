@@ -62,9 +62,9 @@ func standard(text, blank string) string {
 	return text + strings.Repeat("=", (4-len(text)%4)%4)
 }
 
-// digits returns the lower-case hex digits of a signature of 32 bytes in another
-// spelling, with what the sender should do. what is empty if the text is in order,
-// or no signature at all.
+// digits returns the lower-case hex digits of a 32-byte signature that is written
+// in another way. what says how the sender should send it. what is empty if the
+// text is in order, or is no signature at all.
 func digits(text string) (fixed, what string) {
 	fixed = strings.TrimSpace(text)
 	var did []string

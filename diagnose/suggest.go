@@ -92,9 +92,9 @@ var reasons = map[payack.Reason]string{
 	payack.ReasonBodyRead:        "record it again, completely",
 }
 
-// Fix returns the advice for the report's reason, in one line. It is complete if the
-// delivery verified (EventID is not empty). Otherwise a setting may be at fault: use
-// [Suggest]. Fix returns "" for an accepted delivery.
+// Fix returns the advice for the report's reason, in one line. The advice is
+// complete if the delivery verified (EventID is not empty). Otherwise a setting
+// may be at fault: use [Suggest]. Fix returns "" for an accepted delivery.
 func (r *Report) Fix() string { return reasons[r.Reason] }
 
 func (c *examination) advice(r *Report) *Advice {

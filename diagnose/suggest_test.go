@@ -93,7 +93,7 @@ func typed(d *payack.Delivery, contentType string) *payack.Delivery {
 func TestSuggest(t *testing.T) {
 	ptopKeys, ptsKeys, payatomKeys := payacktest.NewPtopKeys(), payacktest.NewPTSKeys(), payacktest.NewPayatomKeys()
 	ptop := payacktest.Ptop(ptopKeys)
-	raw := ptop.Callback(t) // signed by a header
+	raw := ptop.Callback(t) // the signature is in a header
 	spliced := ptop.Scheme(payack.SchemeSpliced).Callback(t)
 	digits := valueOf(t, spliced, "signature")
 	sum, err := hex.DecodeString(digits)
@@ -105,7 +105,7 @@ func TestSuggest(t *testing.T) {
 		return d
 	}
 	rawDigits := raw.Header.Get("X-Signature")
-	signed := func(text string) *payack.Delivery { // by a header, over this text
+	signed := func(text string) *payack.Delivery { // the signature is in a header and covers this text
 		mac, err := verify.SignPtopCallback(ptopKeys.SigningKey, payack.SchemeHeader, verify.PtopLast, text)
 		require.NoError(t, err)
 		d := delivery("application/json", text)
