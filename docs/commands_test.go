@@ -17,10 +17,11 @@ import (
 
 const module = "github.com/payack/payack"
 
-// TestGoCommands checks the commands of go that the pages show, and runs none of
-// them: go test and the benchmarks take minutes, and go get needs a release, which
-// the rehearsal in release makes. Packages, modules, tests and flags must exist.
-// Those of payack are run by the tests of the command.
+// TestGoCommands checks the go commands that the pages show. Their packages,
+// modules, tests and flags must exist. It runs no command: go test and the
+// benchmarks take minutes, and go get needs a release. The rehearsal in folder
+// release covers go get, and the tests of cmd/payack run the payack commands of
+// the pages.
 func TestGoCommands(t *testing.T) {
 	r, checked := readTests(t), 0
 	for _, page := range guide(t) {
@@ -62,7 +63,8 @@ func TestGoCommands(t *testing.T) {
 	require.Greater(t, checked, 10, "commands are not found")
 }
 
-// repository is what the tests of all modules are called, and their flags.
+// repository has the names of the tests in all modules, and the flags of the
+// tests.
 type repository struct {
 	root  string
 	tests []string // Test and Benchmark functions

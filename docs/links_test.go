@@ -21,8 +21,8 @@ var (
 	heading = regexp.MustCompile("(?m)^#{1,6} +(.*)$")
 )
 
-// TestLinks follows each relative link, its anchor included. Others are https, and
-// are not followed: tests stay on this machine.
+// TestLinks follows each relative link and its anchor. Other links must be https.
+// They are not followed, because tests use no network.
 func TestLinks(t *testing.T) {
 	dir, followed := root(t), 0
 	pages := guide(t)
@@ -57,7 +57,7 @@ func TestLinks(t *testing.T) {
 	require.Greater(t, followed, 60, "links are not found")
 }
 
-// anchors are what a page's headings can be reached by.
+// anchors returns the anchors of a page's headings.
 func anchors(t *testing.T, file string) (all []string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -82,7 +82,7 @@ func TestAnchors(t *testing.T) {
 	require.Equal(t, []string{"what-x_y-z", "ü-2"}, anchors(t, file))
 }
 
-// TestIndex holds that each page is reached from the index.
+// TestIndex checks that the index links to each page.
 func TestIndex(t *testing.T) {
 	pages := guide(t)
 	index, err := documents.Read(root(t), "docs/README.md")
@@ -94,14 +94,14 @@ func TestIndex(t *testing.T) {
 	}
 }
 
-// TestReadmeIsOnePage holds the README to a length that is read.
+// TestReadmeIsOnePage checks that the README stays short.
 func TestReadmeIsOnePage(t *testing.T) {
 	info, err := os.Stat(filepath.Join(root(t), "README.md"))
 	require.NoError(t, err)
 	require.LessOrEqual(t, info.Size(), int64(10_000), "it has more than 10 KB; move details to docs")
 }
 
-// TestReasons holds the list of reasons complete.
+// TestReasons checks that faq.md lists each reason.
 func TestReasons(t *testing.T) {
 	source, err := os.ReadFile(filepath.Join(root(t), "errors.go"))
 	require.NoError(t, err)

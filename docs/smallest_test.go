@@ -17,8 +17,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// TestSmallestReceiver builds the README's first program, runs it with nothing but
-// two variables, and calls it.
+// TestSmallestReceiver builds the README's first program, runs it with two
+// environment variables set, and posts callbacks to it.
 func TestSmallestReceiver(t *testing.T) {
 	const address = "127.0.0.1:8080"
 	program := blocks(t, "go")[0]

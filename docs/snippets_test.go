@@ -35,7 +35,7 @@ func TestSnippets(t *testing.T) {
 			files[name+"/snippet_test.go"] = b.Text
 			delete(files, name+"/snippet.go")
 		}
-		// So that an error names the page.
+		// The line directive makes an error name the page.
 		for file, text := range files {
 			if strings.HasPrefix(file, name+"/snippet") {
 				files[file] = fmt.Sprintf("//line %s:%d\n%s", filepath.Join(root(t), b.Page), b.Line, text)
@@ -47,8 +47,8 @@ func TestSnippets(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 }
 
-// inWorkspace returns a call of go in a module that is the files, in a workspace
-// with all modules of this one.
+// inWorkspace returns a call of go in a new module with these files. The module
+// is in a workspace with all modules of the repository.
 func inWorkspace(t *testing.T, files map[string]string, args ...string) *exec.Cmd {
 	t.Helper()
 	dir := t.TempDir()
@@ -89,8 +89,8 @@ var importPaths = func() map[string]string {
 
 var declared = regexp.MustCompile(`(?m)^([\w, ]+) :=`)
 
-// whole makes a file of a fragment. It is one line longer at its top than the
-// fragment, besides the imports, which stand on that line.
+// whole makes a file of a fragment. Everything before the fragment is on one
+// line: the package clause, the imports and the head of the function.
 func whole(t *testing.T, b documents.Block) string {
 	t.Helper()
 	uses := ""

@@ -183,7 +183,7 @@ func inOrder(all []workModule) (sorted []workModule, err error) {
 	return sorted, nil
 }
 
-// free refuses a version that is not above the last release of every module.
+// free refuses a version unless it is above the last release of each module.
 func free(repo, version string, modules []workModule) error {
 	for _, m := range modules {
 		if last, err := lastRelease(repo, m); err != nil {
@@ -211,7 +211,8 @@ func lastRelease(repo string, m workModule) (string, error) {
 }
 
 // prepare makes the commit in the clone. A module's go.sum has the checksums of
-// the modules that it requires, so each goes into the proxy before the next.
+// the modules that it requires, so each module is put into the proxy before the
+// next module is tidied.
 func prepare(clone, version string, modules []workModule, p *proxy) error {
 	if err := setVersions(clone, version, modules); err != nil {
 		return err
@@ -304,8 +305,8 @@ var suggestion = regexp.MustCompile(`Suggested version: (v\S+)`)
 
 // fits asks gorelease for the lowest version that the changes of each module
 // allow. It does not ask whether this version is allowed, because gorelease
-// accepts any version below v1; a patch must leave the API and the requirements
-// unchanged.
+// accepts any version below v1. Here a patch must leave the API and the
+// requirements unchanged.
 func fits(clone, version string, modules []workModule, p *proxy) error {
 	bases := map[string]string{}
 	for _, m := range modules {
@@ -351,7 +352,7 @@ func fits(clone, version string, modules []workModule, p *proxy) error {
 	return nil
 }
 
-// fit does this for one module.
+// fit does for one module what fits describes.
 func fit(clone, version, base, program string, m workModule, p *proxy) error {
 	out, err := command(filepath.Join(clone, m.dir), p.env, program, "-base="+base)
 	found := suggestion.FindStringSubmatch(out)
@@ -398,7 +399,7 @@ func git(dir string, args ...string) (string, error) {
 	return strings.TrimSpace(out), nil
 }
 
-// command returns what a program prints, to both outputs.
+// command returns what a program prints to standard output and standard error.
 func command(dir string, env []string, name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Env = dir, env

@@ -20,8 +20,9 @@ type proxy struct {
 }
 
 // newProxy makes an empty proxy in a folder. Its environment takes other people's
-// modules from the user's cache, or from the user's proxy. It has a module cache
-// of its own: the user's must never hold a version that isn't published.
+// modules from the user's cache, or from the user's proxy. The environment has a
+// module cache of its own, because the user's cache must never hold a version
+// that isn't published.
 func newProxy(dir string) (*proxy, error) {
 	p := &proxy{dir: filepath.Join(dir, "proxy")}
 	var from []string

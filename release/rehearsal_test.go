@@ -17,9 +17,9 @@ import (
 
 var try = flag.String("try", "", "make one release, put it into a module proxy in this `folder`, and end")
 
-// Makes two releases in a clone, serves their tags as a module proxy in a folder,
-// and uses each module as a stranger would: with that proxy, a module cache of
-// its own and no checkout.
+// TestRehearsal makes two releases in a clone, and serves their tags as a module
+// proxy in a folder. It then uses modules as a stranger would: with that proxy, a
+// separate module cache and no checkout.
 func TestRehearsal(t *testing.T) {
 	tmp := t.TempDir()
 	// The environment's proxies only, never a module's origin.
@@ -140,9 +140,9 @@ func entry(version, text string) string {
 	return strings.Replace(text, "## [Unreleased]\n", heading, 1)
 }
 
-// versions returns the version to release first, and the patch and the minor
-// after it. The first one is go.work's version if there has been no release yet,
-// else the next minor.
+// versions returns the version to release first, and the patch and minor versions
+// after it. The first version is go.work's if there has been no release yet, and
+// the next minor version otherwise.
 func (r *rehearsal) versions(t *testing.T) (first, patch, minor string) {
 	modules, err := readWork(r.clone)
 	require.NoError(t, err)

@@ -17,8 +17,8 @@ import (
 // Func is the type of Confirm methods and hooks.
 type Func[E payack.Event] = func(ctx context.Context, ev E) (*payack.Confirmation, error)
 
-// ErrNotAsked is ErrRequest of package client, which a receiver can't import: nothing
-// was sent to the provider.
+// ErrNotAsked is ErrRequest of package client: nothing was sent to the provider.
+// It is defined here because a receiver can't import package client.
 var ErrNotAsked = errors.New("payack: the request is not valid")
 
 var (
@@ -26,8 +26,9 @@ var (
 	known = map[uintptr]bool{}
 )
 
-// Register records a method that calls [Told] first. Pass any value of the method,
-// even one with a zero receiver: all values share their code, which identifies them.
+// Register records a method that calls [Told] first. Pass any value of the
+// method, even one with a zero receiver: all values of a method share one code
+// pointer, which identifies the method.
 func Register[E payack.Event](method Func[E]) {
 	mu.Lock()
 	defer mu.Unlock()
@@ -36,9 +37,10 @@ func Register[E payack.Event](method Func[E]) {
 
 type question struct{}
 
-// Timeout returns the longest time that fn takes with all its attempts. It reports
-// false for a function that is not a registered method. It does not call fn, which
-// might do anything. A method of a nil client is an error.
+// Timeout returns the longest time that fn takes with all its attempts. It
+// reports false for a function that is not a registered method. It does not call
+// such a function, because that might do anything. A method of a nil client is an
+// error.
 func Timeout[E payack.Event](fn Func[E]) (atMost time.Duration, ok bool, err error) {
 	if fn == nil {
 		return 0, false, nil
@@ -59,8 +61,8 @@ func Timeout[E payack.Event](fn Func[E]) (atMost time.Duration, ok bool, err err
 	return atMost, true, nil
 }
 
-// Told reports whether [Timeout] is the caller, and answers it. The method must then
-// return at once.
+// Told reports whether [Timeout] is the caller. If so, it passes atMost to
+// Timeout, and the method must return at once.
 func Told(ctx context.Context, atMost time.Duration) bool {
 	asks, ok := ctx.Value(question{}).(*time.Duration)
 	if ok {

@@ -24,8 +24,9 @@ func ptopClient(t *testing.T, timeout time.Duration) *client.Ptop {
 	return c
 }
 
-// A receiver's constructor refuses a client whose Confirm may take longer than the
-// deadline. It does not call another function for that.
+// A receiver's constructor refuses a client whose Confirm may take longer than
+// the deadline. To find that out it calls no function other than a method of a
+// client.
 func TestConfirmThatDoesNotFitTheDeadline(t *testing.T) {
 	accept := func(context.Context, *payack.PtopEvent) error { return nil }
 	build := func(confirm confirming.Func[*payack.PtopEvent], deadline time.Duration) error {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Block is a fenced block of code, or a span of code within a line, which has the
-// language [Inline].
+// Block is a fenced block of code, or a span of code within a line. A span has
+// the language [Inline].
 type Block struct {
 	Page string // the path of its page from the root, with slashes
 	Line int    // the first line of its text, from 1

@@ -2,7 +2,7 @@ package documents
 
 import "strings"
 
-// Command is a simple command of a shell, which has no operators.
+// Command is a simple command of a shell: a name and arguments without operators.
 type Command struct {
 	Block
 	// Words are the name and its arguments, without quotes.

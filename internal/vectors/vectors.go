@@ -12,9 +12,8 @@ import (
 	"path/filepath"
 )
 
-// Counts is the number of vectors of each provider. Tests check with it that they ran
-// all of them. It is the registry of this package: [Load] refuses a provider that is
-// not in it.
+// Counts is the number of vectors of each provider. Tests use Counts to check
+// that they ran all vectors. [Load] refuses a provider that is not in Counts.
 var Counts = map[string]int{"ptop": 348, "pts": 295, "payatom": 264}
 
 // Verdicts.
@@ -67,7 +66,8 @@ type Vector struct {
 	}
 }
 
-// Dim returns one of the vector's dimensions as text, or "" if it lacks that.
+// Dim returns one of the vector's dimensions as text, or "" if the vector has no
+// such dimension.
 func (v *Vector) Dim(name string) string {
 	if d, found := v.Dims[name]; found {
 		return fmt.Sprint(d)
