@@ -296,7 +296,8 @@ func TestPayatomConfirmAsksByTheMerchantsRecord(t *testing.T) {
 }
 
 // If the gateway declines because the ref_code does not exist, Confirm returns
-// ErrUnconfirmed, which is final. For any other refusal its error is not final.
+// ErrUnconfirmed, which is final. For any other refusal, the error of Confirm is
+// not final.
 func TestPayatomConfirmDeclined(t *testing.T) {
 	ask := func(status int, body string, unknown func(string) bool) error {
 		c := payatomConfig(says(t, status, body).URL)
@@ -334,8 +335,8 @@ func TestPayatomConfirmDeclined(t *testing.T) {
 		assert.ErrorIs(t, err, client.ErrDeclined, message)
 		assert.NotErrorIs(t, err, client.ErrNotFound, message)
 	}
-	// ErrUnconfirmed requires an HTTP status by which the gateway can have
-	// understood the request.
+	// Confirm returns ErrUnconfirmed only for an HTTP status with which a gateway
+	// may refuse a request that it has understood.
 	for status, refutes := range map[int]bool{200: true, 400: true, 404: true, 422: true, 401: false, 403: false, 408: false, 429: false, 500: false, 503: false} {
 		assert.Equal(t, refutes, isUnconfirmed(ask(status, said("no such ref_code"), nil)), status)
 	}

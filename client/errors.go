@@ -38,7 +38,7 @@ var (
 	// request.
 	ErrMismatch = errors.New("payack: the response is of another order or transaction")
 	// ErrDeclined: the provider read the request and declined it. errors.Is also
-	// matches one of the causes below if the response names a documented one.
+	// matches one of the causes below if the response names a documented cause.
 	ErrDeclined = errors.New("payack: the provider declined")
 	// ErrPending: Confirm got an answer that is not final. Ask again later.
 	ErrPending = errors.New("payack: the provider has not decided yet")

@@ -18,9 +18,9 @@ import (
 
 type connKey struct{}
 
-// tired is a server that keeps connections alive, but aborts every second request of
-// a connection, like a gateway that has just closed it. It counts the requests of
-// each connection.
+// tired is a server that keeps connections alive, but aborts every second request
+// of a connection, like a gateway that has just closed the connection. It counts
+// the requests of each connection.
 type tired struct {
 	*httptest.Server
 	mu   sync.Mutex

@@ -884,7 +884,8 @@ func TestCirclePtopPayout(t *testing.T) {
 	assert.ErrorIs(t, err, client.ErrRequestSignature)
 }
 
-// TestCirclePtopSandbox: payments of the sandbox are confirmed like others.
+// TestCirclePtopSandbox: payments of the sandbox are confirmed like other
+// payments.
 func TestCirclePtopSandbox(t *testing.T) {
 	t.Parallel()
 	gw, err := gateway.NewPtop(gateway.PtopConfig{})
@@ -1107,8 +1108,8 @@ func TestCirclePayatomRefunded(t *testing.T) {
 	}
 }
 
-// TestCirclePayatomMovedBorders: a query refutes a webhook that has a genuine hash
-// but another order, or another payment's ref_code.
+// TestCirclePayatomMovedBorders: a query contradicts a webhook that has a genuine
+// hash but another order, or the ref_code of another payment.
 func TestCirclePayatomMovedBorders(t *testing.T) {
 	t.Parallel()
 	for _, polling := range []client.PayatomPolling{client.PollingAll, client.PollingNewer} {

@@ -31,7 +31,7 @@ type PayatomUnsignedRow struct {
 	// MinorDigits in [PayatomBooks].
 	RequestedAmount, SettledAmount payack.Amount
 	// Status is transaction_status. According to the documents, a list of payouts
-	// has approved ones only.
+	// has approved payouts only.
 	Status  payack.PayatomStatus
 	BankRef payack.Text
 	// Extra holds the undocumented members, as their text.

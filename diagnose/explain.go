@@ -144,8 +144,9 @@ func examined(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o 
 	return c, nil
 }
 
-// keys returns the verifier and keys for the delivery, or nil if there are none. It
-// need not say why: the rehearsal reports an error or panic of KeyFunc.
+// keys returns the verifier and keys for the delivery, or nil if there are none.
+// It gives no reason, because the rehearsal reports an error or a panic of
+// KeyFunc.
 func (c *examination) keys() (s subject) {
 	defer func() { _ = recover() }()
 	verifier, keys, err := c.handler.Verifier(c.ctx, c.delivery)

@@ -53,7 +53,8 @@ func cleanings(text string) (out []clean) {
 	return out
 }
 
-// standard returns a text in standard base64. It replaces blanks by blank.
+// standard returns a text in standard base64. It replaces each blank by the text
+// in blank.
 func standard(text, blank string) string {
 	text = strings.Trim(text, " \t\r\n\"")
 	text = strings.NewReplacer("\r", "", "\n", "", "\t", "", " ", blank, "-", "+", "_", "/",

@@ -139,7 +139,7 @@ func TestAnswersOfRareReasons(t *testing.T) {
 	Rejected(t, payack.Payatom, cb.Tampered(t, FlipMAC).Deliver(r))
 }
 
-// A failing assertion shows the answer on the wire and the expected ones.
+// A failing assertion shows the answer on the wire and the expected answers.
 func TestFailingMessages(t *testing.T) {
 	fake := run(func(t testing.TB) { Accepted(t, payack.PTS, response(200, "text/plain", "FAILED")) })
 	assert.Equal(t, `pts: the answer is not that of a callback that is accepted

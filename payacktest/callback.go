@@ -48,9 +48,9 @@ type Callback struct {
 // Bytes returns a copy of the exact body.
 func (cb Callback) Bytes() []byte { return bytes.Clone(cb.Body) }
 
-// ContentLength returns the announced length. It is the body's own unless
-// [AnnounceLength] or a recording sets another one; -1 means that none is announced
-// (chunked).
+// ContentLength returns the announced length. It is the body's length unless
+// [AnnounceLength] or a recording sets another length. -1 means that no length is
+// announced (chunked).
 func (cb Callback) ContentLength() int64 {
 	if cb.length != nil {
 		return *cb.length
@@ -100,8 +100,8 @@ func (cb Callback) Request(target string) *http.Request {
 	return r
 }
 
-// Deliver passes the callback to a handler and returns the answer. The path is "/";
-// use Request for another one.
+// Deliver passes the callback to a handler and returns the answer. The path is
+// "/"; use Request for another path.
 func (cb Callback) Deliver(h http.Handler) *http.Response {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, cb.Request("/"))
@@ -111,7 +111,7 @@ func (cb Callback) Deliver(h http.Handler) *http.Response {
 // maxAnswer bounds how much of a server's answer is read, in bytes.
 const maxAnswer = 1 << 20
 
-// noRedirects follows no redirects, because providers don't either.
+// noRedirects follows no redirects, because providers follow none.
 var noRedirects = &http.Client{
 	Timeout:       30 * time.Second,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -154,8 +154,8 @@ func (b PayatomBuilder) PHPNumbers() PayatomBuilder { b.php = true; return b }
 // random one.
 func (b PayatomBuilder) IV(iv [aes.BlockSize]byte) PayatomBuilder { b.iv = &iv; return b }
 
-// Config returns the configuration of a receiver that accepts the webhook: that of
-// the keys, with the body's format.
+// Config returns the configuration of a receiver that accepts the webhook. It is
+// the keys' configuration with the body's format.
 func (b PayatomBuilder) Config() middleware.PayatomConfig {
 	c := b.keys.Config()
 	if b.form {

@@ -137,14 +137,14 @@ func (b PtopBuilder) Header(name string) PtopBuilder {
 
 // ReencodedObjects uses the scheme reencoded, and signs like a sender that
 // decodes to PHP objects: {} stays {} in the signed text. The result differs from
-// that of Scheme only for bodies with an empty object.
+// the result of Scheme only for bodies with an empty object.
 func (b PtopBuilder) ReencodedObjects() PtopBuilder {
 	b.scheme, b.objects = payack.SchemeReencoded, true
 	return b
 }
 
-// Config returns the configuration of a receiver that accepts the webhook: that of
-// the keys, with the body's format and the header's name.
+// Config returns the configuration of a receiver that accepts the webhook. It is
+// the keys' configuration with the body's format and the header's name.
 func (b PtopBuilder) Config() middleware.PtopConfig {
 	c := b.keys.Config()
 	if b.form {

@@ -200,8 +200,8 @@ func (b PTSBuilder) DataObject() PTSBuilder { b.shape = ptsDataObject; return b 
 // instead of its literal, if the value is a JSON number.
 func (b PTSBuilder) PHPNumbers() PTSBuilder { b.php = true; return b }
 
-// Config returns the configuration of a receiver that accepts the callback: that of
-// the keys.
+// Config returns the configuration of a receiver that accepts the callback. It is
+// the keys' configuration.
 func (b PTSBuilder) Config() middleware.PTSConfig { return b.keys.Config() }
 
 // Callback is Build for tests: it ends the test if Build fails.

@@ -140,7 +140,8 @@ type Recorder struct {
 	names []recorded // the oldest first; only with DropOldest
 }
 
-// job is a finished delivery, or a Flush that waits for earlier ones.
+// job is a finished delivery, or a call of Flush that waits for earlier
+// deliveries.
 type job struct {
 	file    *file
 	flushed chan struct{}
@@ -572,8 +573,8 @@ func isNamed(name string) bool {
 	return found && err == nil && strings.HasSuffix(rest, ".json")
 }
 
-// makeRoom makes room for a recording of size bytes. The error is ErrFull, or that
-// of the disk.
+// makeRoom makes room for a recording of size bytes. The error is ErrFull, or the
+// disk's error.
 func (rec *Recorder) makeRoom(size int64) error {
 	full := func() bool { return rec.files >= rec.options.MaxFiles || rec.bytes+size > rec.options.MaxBytes }
 	for full() {

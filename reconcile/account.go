@@ -64,8 +64,8 @@ type Account struct {
 
 // finding is a provider's answer about an order.
 type finding struct {
-	// event is the event of the callback, nil if the provider sends none in this
-	// state.
+	// event is the event of the callback, nil if the provider sends no callback in
+	// this state.
 	event  payack.Event
 	status string
 	amount payack.Amount

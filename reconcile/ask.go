@@ -92,7 +92,7 @@ func (a Account) Look(ctx context.Context, o Order) (Answer, error) {
 	return a.answer(ctx, &o)
 }
 
-// answer asks about an order and refuses an answer about another one.
+// answer asks about an order and refuses an answer about another order.
 func (a *Account) answer(ctx context.Context, o *Order) (Answer, error) {
 	tenant, err := a.tenant(o)
 	if err != nil { // unreachable: askable has checked it

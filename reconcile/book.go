@@ -25,12 +25,12 @@ type entry struct {
 type state uint8
 
 const (
-	queued  state = 1 << iota // it waits in a queue, or is being asked about
-	asked                     // the provider has answered about it
+	queued  state = 1 << iota // the order waits in a queue, or is being asked about
+	asked                     // the provider has answered about the order
 	owed                      // the last answer was paid or final and is not processed
-	tooOld                    // the last reading gave it up for its age
+	tooOld                    // the last reading gave the order up for its age
 	opposed                   // the last answer conflicts with a processed event, or one being processed
-	settled                   // it is not asked about again
+	settled                   // the order is not asked about again
 )
 
 // result is the result of a question.
@@ -115,7 +115,7 @@ func (b *book) read(key uint64, o *Order, c *Config, now time.Time) (since int64
 	case e.state&asked == 0, e.state&owed != 0, e.age(o, now) < c.GiveUp:
 		e.state &^= tooOld // a clock that was ahead may have set it
 		v = due
-	case e.state&tooOld == 0: // report it once
+	case e.state&tooOld == 0: // report this once
 		e.state |= tooOld
 		v = givenUp
 	}

@@ -120,7 +120,8 @@ func ptsHandler(t testing.TB) *handlers.Handler {
 	return h
 }
 
-// The event of an answer has the tenant of the callback, so that both have one ID.
+// The event of an answer has the tenant of the callback, so that both events have
+// the same ID.
 func TestTenants(t *testing.T) {
 	x := &till{says: always(paid)}
 	static := newMerchant(t, func(c *handlers.PtopConfig) { c.Tenant = "shop" })

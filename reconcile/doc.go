@@ -22,10 +22,11 @@
 // post_hash of a webhook. The client verifies both, and an answer that does not
 // verify is not passed on.
 //
-// Ptop does not sign: only the TLS connection authenticates its answers. Its events
-// have the scheme [payack.SchemeQuery], the order of the merchant's record, and Paid
-// as the answer says. They are identified by their transaction. If two orders have
-// one transaction, the second event is a conflict and settles nothing.
+// Ptop does not sign: only the TLS connection authenticates its answers. Its
+// events have the scheme [payack.SchemeQuery], the order of the merchant's
+// record, and report Paid as the answer says. They are identified by their
+// transaction. If two orders have one transaction, the second event is a conflict
+// and settles nothing.
 //
 // Amounts are compared as for a callback: by Expect, by Confirm or by the
 // merchant's function. If Confirm is a method of package client, a call would
@@ -44,14 +45,14 @@
 // age: those that the provider has never answered about ("no such order" is an
 // answer), and those that were found paid or final but are not processed.
 //
-// After a missing or wrong answer, the wait is the same as after a pending one. An
-// account that does not answer at all, or that refuses the credentials, is asked at
-// most once a minute.
+// After a missing or wrong answer, the wait is the same as after a pending
+// answer. An account that does not answer at all, or that refuses the
+// credentials, is asked at most once a minute.
 //
 // # Several processes
 //
 // The state of an open order takes about 80 bytes of memory and is not shared.
 // Processes that each run a Reconciler each ask about every order. To spare the
-// provider, run it in one process or split the orders. A shared limiter
-// (Config.Limiters) keeps several processes to one rate.
+// provider, run a Reconciler in one process only, or split the orders. A shared
+// limiter (Config.Limiters) keeps several processes to one rate.
 package reconcile

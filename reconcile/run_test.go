@@ -263,8 +263,8 @@ func TestLongestDueFirst(t *testing.T) {
 		stop()
 		for i, q := range x.questions() {
 			if q.transaction == "Tyoung" {
-				// It became due after the first question about 3000 others and before their
-				// second one.
+				// The young order became due after the first question about each of 3000
+				// others, and before the second.
 				assert.InDelta(t, 3000, i, 1)
 				return
 			}

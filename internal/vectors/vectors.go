@@ -132,9 +132,9 @@ func Load(provider string) (*File, error) {
 	return &f, nil
 }
 
-// read reads a file of the repository's testdata/vectors. It searches upwards from
-// the working folder, which is that of the test's package, because a binary that was
-// built with -trimpath does not know where its source is.
+// read reads a file of the repository's testdata/vectors. It searches upwards
+// from the working folder, which is the folder of the test's package. A binary
+// that was built with -trimpath does not know where its source is.
 func read(file string) ([]byte, error) {
 	dir, err := os.Getwd()
 	if err != nil {

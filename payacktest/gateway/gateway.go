@@ -108,7 +108,7 @@ type Request struct {
 	Method, Path string
 	Header       http.Header
 	Body         []byte
-	// Status is the HTTP status of the answer, also if a fault kept the answer back.
+	// Status is the HTTP status of the answer, even if a fault kept the answer back.
 	Status int
 	// Refusal says why the request was refused. It is empty for an accepted request.
 	// It is for people, and its text may change.
@@ -123,7 +123,7 @@ const (
 	maxRequests = 1000
 )
 
-// gateway is common to all fakes: the server, its faults, and the callbacks.
+// gateway has what all fakes share: the server, its faults, and the callbacks.
 type gateway struct {
 	options Options
 	client  *http.Client
@@ -232,7 +232,7 @@ func (g *gateway) listen(address string) error {
 	return nil
 }
 
-// stop returns when no connection is left.
+// stop closes the server, and returns when no connection is left.
 func (s *listener) stop() {
 	_ = s.http.Close()
 	<-s.done // no connection is added from here on
@@ -647,7 +647,7 @@ func mediaType(r *http.Request) string {
 	return name
 }
 
-// isURL reports whether a callback can be sent to s.
+// isURL reports whether s is an absolute http or https URL.
 func isURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""

@@ -48,8 +48,8 @@ func (gw *Payatom) reconcilePayouts(f fields) answer {
 	return gw.list(f.str("date"), true)
 }
 
-// list answers with the orders that were created on a day. A list of payouts has
-// the approved ones only, as the documents say.
+// list answers with the orders that were created on a day. As the documents say,
+// a list of payouts has approved payouts only.
 func (gw *Payatom) list(date string, payouts bool) answer {
 	on := func(t time.Time) bool { return t.UTC().Format(payatomDate) == date }
 	rows := []string{}

@@ -40,8 +40,8 @@ type PTSConfig struct {
 	SafecodeEncoding  envelope.PTSEncoding
 	TransactionSecret payack.Secret
 	// SystemKey is PTS's private key, which signs answers and callbacks. MerchantKey
-	// is the merchant's, which signs requests. Both are PEM, PKCS#8 or PKCS#1. Empty
-	// ones are generated once for each process.
+	// is the merchant's private key, which signs requests. Both are PEM, PKCS#8 or
+	// PKCS#1. Empty ones are generated once for each process.
 	SystemKey, MerchantKey payack.Secret
 
 	// Shape is the format of callbacks; empty is flat.

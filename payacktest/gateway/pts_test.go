@@ -93,7 +93,7 @@ func (m ptsMerchant) postBody(t testing.TB, path, contentType string, body []byt
 	return m.postSigned(t, path, contentType, body, body)
 }
 
-// postSigned sends a body with X-Transaction-Signature over the text covered.
+// postSigned sends a body with X-Transaction-Signature over the text in covered.
 func (m ptsMerchant) postSigned(t testing.TB, path, contentType string, body, covered []byte) asked {
 	t.Helper()
 	hmac, err := m.signer(t).TransactionSignature(covered, verify.PTSBase64)
