@@ -5,10 +5,10 @@
 //	ptop, err := client.NewPtop(client.PtopConfig{…})
 //	h, err := handlers.NewPtop(middleware.PtopConfig{…, Confirm: ptop.Confirm}, settle)
 //
-// A client checks a request before it sends anything. It verifies the signature of
-// a response before it returns. Fields that the signature does not cover are named
-// Unsigned; if nothing is signed, the method's documentation says so. Amounts are
-// sent as the texts that were given, never as floats.
+// A client checks a request before it sends anything. It verifies the signature
+// of a response before it returns the result. Fields that the signature does not
+// cover are named Unsigned; if nothing is signed, the method's documentation says
+// so. Amounts are sent as the texts that were given, never as floats.
 //
 // Requests carry keys, so a client follows no redirect and refuses plain http
 // except on loopback. It repeats only calls that are safe to repeat (queries, and
@@ -91,10 +91,11 @@ type Options struct {
 	// ConfirmTimeout bounds a call of Confirm with its repetitions and pauses; 0 is
 	// [DefaultConfirmTimeout]. It must be shorter than the deadline of the receiver
 	// that calls Confirm (8 seconds by default): the merchant's function runs within
-	// the same deadline. An earlier deadline of the context wins.
+	// the same deadline. If the context has an earlier deadline, that deadline
+	// applies.
 	ConfirmTimeout time.Duration
 	// MaxResponse is the largest response in bytes; 0 is [DefaultMaxResponse], or 16
-	// MiB for Payatom's reconciliations. A larger one is [payack.ErrTooLarge].
+	// MiB for Payatom's reconciliations. A larger response is [payack.ErrTooLarge].
 	MaxResponse int64
 	// Retries is how often a repeatable call is repeated after no response, a
 	// truncated response, 429 or 5xx; 0 is [DefaultRetries], and a negative number

@@ -335,8 +335,8 @@ func TestPayatomConfirmDeclined(t *testing.T) {
 		assert.ErrorIs(t, err, client.ErrDeclined, message)
 		assert.NotErrorIs(t, err, client.ErrNotFound, message)
 	}
-	// Confirm returns ErrUnconfirmed only for an HTTP status with which a gateway
-	// may refuse a request that it has understood.
+	// Confirm returns ErrUnconfirmed only if the HTTP status shows that the gateway
+	// understood the request.
 	for status, refutes := range map[int]bool{200: true, 400: true, 404: true, 422: true, 401: false, 403: false, 408: false, 429: false, 500: false, 503: false} {
 		assert.Equal(t, refutes, isUnconfirmed(ask(status, said("no such ref_code"), nil)), status)
 	}

@@ -532,8 +532,8 @@ func TestCircleAllAtOnce(t *testing.T) {
 	})
 }
 
-// TestCircleConfirmationDown: while the query fails in any way, the answer asks for
-// the callback again. It is neither accepted nor refused for good.
+// TestCircleConfirmationDown: while the query fails in any way, the answer asks
+// for the callback again. The callback is neither accepted nor rejected for good.
 func TestCircleConfirmationDown(t *testing.T) {
 	for name, f := range map[string]gateway.Faults{
 		"port closed":     {Refuse: true},
@@ -597,8 +597,8 @@ func TestCircleConfirmationComesBack(t *testing.T) {
 	})
 }
 
-// TestCircleClientRetries: a callback is accepted in spite of a short failure of the
-// query, because the client repeats it.
+// TestCircleClientRetries: a callback is accepted in spite of a short failure of
+// the query, because the client repeats the query.
 func TestCircleClientRetries(t *testing.T) {
 	patient := func() *setup { return &setup{client: client.Options{Retries: client.DefaultRetries}} }
 	circles(t, patient, func(t *testing.T, _ payack.Provider, c *circle, s *setup) {

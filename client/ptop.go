@@ -90,7 +90,7 @@ type PtopPayment struct {
 	OrderID string `validate:"required,text,max=255"`
 	// Amount is at least 1. It is sent as a JSON number with this text.
 	Amount payack.Amount `validate:"required,positive"`
-	// Currency is USD if empty. Another one is refused unless
+	// Currency is USD if empty. Another currency is refused unless
 	// [PtopConfig].AnyCurrency is set: Ptop's answers name no currency, so Confirm
 	// can't tell 100 of another currency from 100 USD.
 	Currency string `validate:"omitempty,alpha,uppercase,len=3"`

@@ -19,8 +19,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// If Ptop signs in none of the known ways, its webhooks are refused without the
-// merchant's own reading and accepted with it.
+// If Ptop signs in none of the known ways, a receiver accepts its webhooks only
+// with the merchant's own reading (Custom).
 func TestPtopCustomReadingAgainstAGateway(t *testing.T) {
 	gw, err := gateway.NewPtop(gateway.PtopConfig{
 		Custom: func(key payack.Secret, body string) (verify.Message, error) {

@@ -199,8 +199,8 @@ func TestPtopPayoutVectors(t *testing.T) {
 	require.NoError(t, err)
 	exact, run := 0, 0
 	for _, v := range f.Vectors {
-		// The client signs the text in the body. For the vectors that sign PHP's text
-		// of the amount, send that text.
+		// The client signs the text in the body, so leave out the vectors that sign
+		// PHP's text of the amount instead.
 		if v.Kind != "payout_request" || v.Verdict != vectors.MustAccept || v.Flavour == "payout_php_float" {
 			continue
 		}

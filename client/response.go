@@ -106,7 +106,8 @@ func (t *transport) opens(a *answer, with ...byte) *Error {
 	return nil
 }
 
-// members reads the members of a response as their types. err is the first mistake.
+// members has the members of a response. Its methods read a member as a type. err
+// is the first mistake that they found.
 type members struct {
 	fields []strict.Field
 	err    error

@@ -47,9 +47,9 @@ func notJSON(text string) string {
 	return ""
 }
 
-// scanner reads JSON up to the first mistake and describes that. It checks fewer
-// rules than a strict parser does, so a strict parser may refuse a text in which
-// scanner finds no mistake.
+// scanner reads JSON up to the first mistake, and describes that mistake. It
+// checks fewer rules than a strict parser does, so a strict parser may refuse a
+// text in which scanner finds no mistake.
 type scanner struct {
 	text  string
 	at    int

@@ -113,8 +113,8 @@ func open(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o Opti
 	return c, nil
 }
 
-// examined prepares an examination with the keys of a delivery. It reads nothing
-// else of the delivery.
+// examined prepares an examination of a delivery, and looks up the keys for it.
+// It does not verify the delivery.
 func examined(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o Options) (*examination, error) {
 	switch {
 	case h == nil:

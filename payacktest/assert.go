@@ -18,7 +18,7 @@ import (
 
 // Answer returns the answer that a provider gets for a reason; the empty reason
 // stands for an accepted event. Payatom's answers are in the newer spelling
-// (HashMatched). It panics for a provider that payack does not know.
+// (HashMatched). Answer panics for a provider that payack does not know.
 func Answer(p payack.Provider, reason payack.Reason) payack.Answer {
 	a, err := middleware.AnswerOf(p, reason)
 	if err != nil {

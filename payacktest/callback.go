@@ -24,8 +24,8 @@ import (
 // Callback is one delivery. It can be sent any number of times; sending it twice is
 // a redelivery.
 //
-// It is a value: tampering returns another one, and no function of this package
-// changes its header or body.
+// It is a value: tampering returns another Callback, and no function of this
+// package changes its header or body.
 type Callback struct {
 	// Provider is the sender. It is empty if the sender is unknown, as in a dump
 	// that was loaded.

@@ -63,8 +63,8 @@ const (
 //   - A dump of an HTTP request, as curl sends it and [Callback.Dump] writes it:
 //     request line, headers, a blank line, the body. Lines may end in LF or CRLF.
 //     Output of curl -v is a dump too, once you add the body after the head: curl
-//     -v shows no body. In it "> " precedes the lines of the head, and "* " or
-//     "< " other lines.
+//     -v shows no body. The lines of the head begin with "> ", other lines of
+//     the output with "* " or "< ".
 //     Content-Length must fit the body, apart from one line break that an editor
 //     may have added at the end.
 //   - A bare body. Its content type is guessed: application/json if it begins with

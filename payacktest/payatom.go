@@ -220,8 +220,8 @@ func flipPostHash(at func(size int) int) Tampering {
 	}
 }
 
-// payatomName returns the name under which a message has a member: "amount" for the
-// received amount in older forms.
+// payatomName returns the name under which a message has a member: "amount" for
+// the received amount in a form that FormAmount builds.
 func payatomName(d document, name string) string {
 	if name == "received_amount" && d.form && d.find(name) == nil {
 		return "amount"

@@ -64,8 +64,8 @@ type RecorderOptions struct {
 	// observer, too.
 	Outcomes []payack.Outcome
 	// OnError is called for deliveries that could not be recorded, from the
-	// recorder's goroutine. It may be called once for several; nil logs a warning
-	// to slog.Default.
+	// recorder's goroutine. One call may stand for several deliveries. nil logs a
+	// warning to slog.Default.
 	OnError func(error)
 }
 

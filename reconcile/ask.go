@@ -178,8 +178,8 @@ func unwell(err error) bool {
 	return errors.Is(err, client.ErrStatus) && !refuses(err)
 }
 
-// ofOrder reports whether an error concerns the order alone: the provider does not
-// know it, or it can't be asked about.
+// ofOrder reports whether an error concerns the order alone: the provider does
+// not know the order, or the order can't be asked about.
 func ofOrder(err error) bool {
 	if errors.Is(err, client.ErrNotFound) || errors.Is(err, client.ErrRequest) {
 		return true

@@ -7,7 +7,7 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// With a shared store. Module inbox runs the same tests with SQL.
+// The receivers have a Store. Module inbox runs the same tests with SQL.
 func TestLostCallbacks(t *testing.T) {
 	lost.Run(t, func(*testing.T) middleware.Options { return middleware.Options{Store: newDurable()} })
 }

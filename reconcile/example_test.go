@@ -15,9 +15,9 @@ import (
 	"github.com/payack/payack/reconcile"
 )
 
-// A payment whose callback got lost is found by asking, and passed to the function
-// that would have got the callback. The gateway is a fake. Store or Inbox must
-// outlive the process.
+// A payment whose callback got lost is found by asking the provider. It is passed
+// to the function that would have got the callback. The gateway is a fake. Store
+// or Inbox must outlive the process.
 func Example() {
 	gw, err := gateway.NewPTS(gateway.PTSConfig{})
 	if err != nil {

@@ -58,8 +58,8 @@ func TestOutageGivesNothingUp(t *testing.T) {
 	}
 }
 
-// Any answer about an old order is enough to give it up, even that the provider does
-// not know it.
+// Any answer about an old order is enough to give it up, even the answer that the
+// provider does not know the order.
 func TestAnswersGiveUp(t *testing.T) {
 	for name, says := range map[string]func(string) (int, string){
 		"pending": always(pending),
@@ -104,7 +104,8 @@ func TestFoundOldAndFailed(t *testing.T) {
 	})
 }
 
-// Questions that the provider declines do not slow down those about other orders.
+// Questions that the provider declines do not slow down questions about other
+// orders.
 func TestDeclinedOrdersDoNotSlowOthers(t *testing.T) {
 	for name, declines := range map[string]func(string) (int, string){
 		"says no":      always(`{"success":false,"message":"transaction expired"}`),

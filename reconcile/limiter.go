@@ -25,8 +25,8 @@ func newLimiter(p payack.Provider, c *Config) (*limiter, error) {
 	return &limiter{key: "reconcile:" + string(p), shared: c.Limiters[p], own: own}, nil
 }
 
-// turn waits until a question may be asked. It returns the context's error if that
-// ends first.
+// turn waits until a question may be asked. It returns the context's error if the
+// context ends first.
 func (l *limiter) turn(ctx context.Context) error {
 	for ctx.Err() == nil {
 		d, err := l.allow(ctx)

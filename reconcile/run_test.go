@@ -84,8 +84,8 @@ func TestFirstSight(t *testing.T) {
 	}
 }
 
-// An order that is found paid is settled once, and the observer gets its age. It is
-// not asked about again while the source still lists it as open.
+// An order that is found paid is settled once, and the observer gets its age. The
+// order is not asked about again, even if the source still lists it as open.
 func TestFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, m := &till{says: always(pending)}, newMerchant(t)
@@ -140,8 +140,8 @@ func TestFoundAndFailed(t *testing.T) {
 	})
 }
 
-// During an outage of an hour the account gets few questions. After it everything is
-// found.
+// During an outage of an hour the account gets few questions. After the outage
+// every payment is found.
 func TestOutage(t *testing.T) {
 	for name, broken := range map[string]func(string) (int, string){
 		"no connection": func(string) (int, string) { return 0, "" },

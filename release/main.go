@@ -239,7 +239,7 @@ func prepare(clone, version string, modules []workModule, p *proxy) error {
 	if out, err := command(clone, env, "go", "list", "-deps", "-test", "work"); err != nil {
 		return fmt.Errorf("the workspace doesn't load at %s: %w\n%s", version, err, out)
 	}
-	// This commit is only for gorelease; publish makes the one that stays.
+	// This commit is only for gorelease; publish makes the commit that stays.
 	_, err := git(clone, "-c", "user.name=release", "-c", "user.email=release@localhost", "commit", "-q", "--allow-empty", "-m", version)
 	return err
 }

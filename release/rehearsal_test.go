@@ -231,7 +231,8 @@ func (r *rehearsal) strangers(t *testing.T, version string, uses func(workModule
 	}
 }
 
-// program runs a program in a new module that gets the module it uses.
+// program makes a new module, gets the module that the program uses, and runs the
+// program.
 func (r *rehearsal) program(t *testing.T, path, version, program string) {
 	dir, err := os.MkdirTemp(r.tmp, "stranger")
 	require.NoError(t, err)

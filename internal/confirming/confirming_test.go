@@ -25,8 +25,8 @@ func ptopClient(t *testing.T, timeout time.Duration) *client.Ptop {
 }
 
 // A receiver's constructor refuses a client whose Confirm may take longer than
-// the deadline. To find that out it calls no function other than a method of a
-// client.
+// the deadline. It calls no other function than a method of a client to find that
+// out.
 func TestConfirmThatDoesNotFitTheDeadline(t *testing.T) {
 	accept := func(context.Context, *payack.PtopEvent) error { return nil }
 	build := func(confirm confirming.Func[*payack.PtopEvent], deadline time.Duration) error {

@@ -37,17 +37,17 @@ import (
 //     least 10 characters.
 //   - The answer to a create has the ref_code, in a member of this name.
 //   - The answers to a payout and to a payout's status are invented.
-//   - A day's list has the orders that were created on that day in UTC. Its unit
-//     is chosen by [PayatomConfig].PaiseInLists.
+//   - A day's list has the orders that were created on that day in UTC. [PayatomConfig].PaiseInLists
+//     chooses the unit of its amounts.
 //   - Both reconciliations are signed in the same way.
 //   - The received amount is 0 until money comes in.
 //   - A webhook is sent again unless it is answered with status 200 and
 //     "acknowledge":"yes".
 //
-// Payouts send no webhook, because it is not known how one is signed. The address
-// of a request is not checked. A wrong method gets 405, and an undocumented path
-// gets 404. submit_complaint.php gets 404 too, because it is not known how a
-// complaint is signed.
+// Payouts send no webhook, because it is not known how a webhook of a payout is
+// signed. The address of a request is not checked. A wrong method gets 405, and
+// an undocumented path gets 404. submit_complaint.php gets 404 too, because it is
+// not known how a complaint is signed.
 //
 // Methods name payments and payouts by order_id. A change of a payment's status
 // sends a webhook. The webhooks of one payment are sent in order: the next one

@@ -24,8 +24,8 @@ type PayatomConfig struct {
 	WebhookURL string
 	// Body is the format of webhooks; empty is JSON.
 	Body verify.Body
-	// FormAmount is the name of the received amount in a form: received_amount, or
-	// amount, which an older generation of the gateway also writes. Empty is
+	// FormAmount is the name of the received amount in a form: received_amount or
+	// amount. An older generation of the gateway writes either. Empty is
 	// received_amount.
 	FormAmount string
 	// Numbers is how amounts are written and signed; empty is quoted.
@@ -34,9 +34,9 @@ type PayatomConfig struct {
 	// status_polling.php: amount, received_amount or recieved_amount. Empty is
 	// amount. With the other two, the answer's amount is the requested one.
 	PollingAmount string
-	// Balance is the minimum_balance of the one UPI wallet that wallet_balance.php
-	// lists, and the rolling_balance of the one account of account_status.php; empty
-	// is 0.
+	// Balance is the minimum_balance of the only UPI wallet that wallet_balance.php
+	// lists, and the rolling_balance of the only account of account_status.php;
+	// empty is 0.
 	Balance string
 	// OperatorEmail and VerificationCode are required by wallet_balance.php. An
 	// empty address is operator@shop.example; an empty code is generated.
@@ -44,7 +44,7 @@ type PayatomConfig struct {
 	VerificationCode payack.Secret
 	// PaiseInLists lists the amounts of reconciliations in hundredths, as the text
 	// of Payatom's documents says. By default the lists have whole units, as the
-	// documents' examples do. Which one is real is unconfirmed.
+	// documents' examples do. Which unit Payatom uses is unconfirmed.
 	PaiseInLists bool
 
 	Options

@@ -70,10 +70,10 @@ type PtopConfig struct {
 // placeholder for the page where the customer pays.
 //
 // Methods name payments by order_id. A change of status sends a webhook. As
-// documented, status 200 within 10 seconds acknowledges it, and otherwise it is
-// sent up to 3 times more, with growing pauses. The webhooks of one payment are
-// sent in order: the next one waits until the one before it is acknowledged or
-// has no retry left.
+// documented, status 200 within 10 seconds acknowledges the webhook. Otherwise
+// the webhook is sent up to 3 times more, with growing pauses. The webhooks of
+// one payment are sent in order: the next one waits until the one before it is
+// acknowledged or has no retry left.
 type Ptop struct {
 	// URL is the base of all endpoints, without a slash at its end.
 	URL string

@@ -53,7 +53,7 @@ type PTSConfig struct {
 	SignEnvelopes bool
 	// TransactionWholeBody makes X-Transaction-Signature cover the whole body of
 	// {"data":…}, in requests and in callbacks, instead of the base64 text in it.
-	// Which one is real is unconfirmed.
+	// Which text PTS signs is unconfirmed.
 	TransactionWholeBody bool
 	// SealResponses sends the member data of an answer as an envelope instead of an
 	// object. Whether PTS does so is unconfirmed.
@@ -69,7 +69,7 @@ type PTSConfig struct {
 	// withdrawal reduces them, and a successful payment adds to them.
 	Balances map[string]string
 	// AcceptCurrency and ExchangeRate convert the submitted amount into the accepted
-	// one; empty are the submitted currency and 1.
+	// one; the defaults are the submitted currency and 1.
 	AcceptCurrency, ExchangeRate string
 
 	Options
