@@ -99,7 +99,7 @@ func ExamplePTS_Payment() {
 	merchant, pts := examplePEM(), examplePEM()
 	safecode := payack.NewSecret("8b998abba49ae33a194cb9677b13ecbe")
 
-	// PTS signs what it answers.
+	// PTS signs its answers.
 	signer, err := verify.NewPTSSigner(verify.PTSSignerConfig{Safecode: safecode, PrivateKey: payack.NewSecret(pts.private)})
 	if err != nil {
 		fmt.Println(err)

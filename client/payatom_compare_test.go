@@ -82,8 +82,9 @@ func TestPayatomCompare(t *testing.T) {
 	}
 }
 
-// A gateway's day is compared with books in which one callback was lost, one order is
-// unknown, and one amount differs.
+// A fake gateway's list is compared with the merchant's books. In the books one
+// paid order is still pending, one amount differs, one order is missing, and one
+// order is not in the list.
 func TestPayatomReconciliationAgainstAGateway(t *testing.T) {
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for _, paise := range []bool{false, true} {
@@ -243,7 +244,7 @@ func TestPayatomListRequests(t *testing.T) {
 				want = client.ErrResponse // the list is missing
 			}
 			if path == "/bot/api_v2/account_deposit.php" && strings.Contains(body, "accounts") {
-				continue // its groups may have any name
+				continue // the summary's groups may have any name
 			}
 			if want != nil {
 				assert.ErrorIs(t, err, want, path+body)

@@ -96,7 +96,7 @@ func TestPtopOtherCurrencies(t *testing.T) {
 	require.NoError(t, err)
 	made, _ := gw.Payment(p.OrderID)
 	assert.Equal(t, "EUR", made.Currency)
-	p.OrderID, p.Currency = "O2", "JPY" // Ptop itself declines it
+	p.OrderID, p.Currency = "O2", "JPY" // Ptop declines the currency
 	_, err = ptop.CreatePayment(t.Context(), p)
 	require.ErrorIs(t, err, client.ErrField)
 }

@@ -154,7 +154,7 @@ func (s *ptsSubject) signs(m verify.Message) (out []variant[ptsSubject]) {
 				return false
 			}
 			if was != m.Body {
-				s.keys.TransactionSecret = payack.Secret{} // it would require an envelope
+				s.keys.TransactionSecret = payack.Secret{} // the secret would require an envelope
 				m.ContentType = jsonType
 			}
 			m.Body = fixed

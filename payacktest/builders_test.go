@@ -99,7 +99,7 @@ func combinations(t testing.TB) []named {
 	} {
 		for shape, b := range ptsShapes(PTS(keys)) {
 			if !keys.TransactionSecret.IsZero() && !strings.HasSuffix(shape, "envelope") {
-				continue // the configuration refuses it
+				continue // the configuration refuses callbacks without an envelope
 			}
 			addPTS(keyName+" "+shape+" literal", b, payack.SchemeLiteral)
 			addPTS(keyName+" "+shape+" php", b.PHPNumbers(), payack.SchemePHP)

@@ -97,7 +97,7 @@ func (b *book) read(key uint64, o *Order, c *Config, now time.Time) (since int64
 	defer b.mu.Unlock()
 	e, known := b.entries[key]
 	if known && e.seen == b.reading {
-		return 0, notDue // the source has it twice
+		return 0, notDue // the source lists the order twice
 	}
 	if !known {
 		e.first = now.UnixNano()
@@ -150,7 +150,7 @@ func (b *book) answered(key uint64, o *Order, c *Config, now time.Time, came res
 		e.state = e.state&^opposed | asked | owed
 	case contradicted:
 		e.state |= asked | owed | opposed
-		if before&opposed != 0 { // for the second time: the other event is processed
+		if before&opposed != 0 { // twice in a row: the other event must be processed by now
 			e.state |= settled
 		}
 	case over:

@@ -34,7 +34,7 @@ func newDurable() durable { return durable{memstore.New(0)} }
 // when it was asked about each transaction.
 type till struct {
 	mu sync.Mutex
-	// says answers; it is called with mu held.
+	// says returns the answer. It is called with mu held.
 	says  func(transaction string) (status int, body string)
 	asked []asked
 }

@@ -11,8 +11,8 @@ import (
 type question struct {
 	Order
 	key   uint64
-	since int64 // when it became due, in nanoseconds since 1970
-	seq   int   // its position in the source
+	since int64 // when the order became due, in nanoseconds since 1970
+	seq   int   // the order's position in the source
 }
 
 func earlier(a, b question) int {

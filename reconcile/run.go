@@ -91,7 +91,7 @@ func (r *Reconciler) serve(ctx context.Context, a *account) {
 			defer func() { <-workers; close(asked) }()
 			r.attend(ctx, a, &q)
 		})
-		if unwell { // one question at a time until it answers again
+		if unwell { // one question at a time until the account answers again
 			<-asked
 		}
 	}
@@ -129,7 +129,7 @@ func (a *account) cameOf(ctx context.Context, answer *Answer, err error) result 
 	}
 	switch state := a.known(ctx, answer); {
 	case !answer.Final() && state == payack.ClaimDone:
-		return undecided // processed, but it may change again
+		return undecided // processed, but the state may change again
 	case state == payack.ClaimDone:
 		return over
 	case answer.Final() && state == payack.ClaimConflict:

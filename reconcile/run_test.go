@@ -116,7 +116,7 @@ func TestFound(t *testing.T) {
 	})
 }
 
-// After the function has failed, the schedule calls it again.
+// After the function has failed, a later question of the schedule calls it again.
 func TestFoundAndFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, m := &till{says: always(paid)}, newMerchant(t)
@@ -334,8 +334,8 @@ func TestAccountsAreIndependent(t *testing.T) {
 	})
 }
 
-// Run continues after a source that fails or panics, and past orders that can't be
-// asked about.
+// Run continues after the source has failed or panicked, and skips orders that
+// can't be asked about.
 func TestSources(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, m := &till{says: always(paid)}, newMerchant(t)

@@ -105,7 +105,7 @@ const payatomAccount = "1234567890"
 func (gw *Payatom) summary(f fields) answer {
 	refuse := func(message string) answer {
 		a := payatomRefusal(message)
-		a.status = http.StatusUnauthorized // Payatom's documents give it for all errors of this call
+		a.status = http.StatusUnauthorized // Payatom's documents give this status for all errors of the call
 		return a
 	}
 	date, err := time.Parse(payatomDate, f.str("filter_date"))

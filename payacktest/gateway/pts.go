@@ -68,7 +68,7 @@ type PTS struct {
 	gateway
 	config        PTSConfig
 	signer        *ptsCrypt // with the system key
-	forger        *ptsCrypt // with the merchant's key, which is not the right one for answers
+	forger        *ptsCrypt // with the merchant's key, which is the wrong key for answers
 	merchant      *rsa.PublicKey
 	systemPublic  string
 	orders        map[string]*PTSOrder
