@@ -84,9 +84,9 @@ type Options struct {
 	// Transport that is not an *http.Transport gets such a request with
 	// Request.Close set, and must open the new connection itself.
 	HTTPClient *http.Client
-	// Timeout bounds each attempt until its response is read; 0 is
-	// [DefaultTimeout]. The context bounds all attempts together. If it has a
-	// deadline, an attempt that may be repeated gets at most half of the time left.
+	// Timeout bounds each attempt until its response is read; 0 is [DefaultTimeout].
+	// The context bounds all attempts together. If the context has a deadline, an
+	// attempt that may be repeated gets at most half of the time left.
 	Timeout time.Duration
 	// ConfirmTimeout bounds a call of Confirm with its repetitions and pauses; 0 is
 	// [DefaultConfirmTimeout]. It must be shorter than the deadline of the receiver

@@ -73,7 +73,7 @@ func payatomConfig(c *field.Case, key vectors.Key) middleware.PayatomConfig {
 	}
 	if c.Config.Orders != nil {
 		out.Expect = func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
-			order, found := c.Config.Orders[ev.OrderID] // deliveries may change them
+			order, found := c.Config.Orders[ev.OrderID] // a delivery may replace the case's orders
 			return payack.Expectation{Found: found, Amount: payack.NewAmount(order.Amount), RefCode: order.RefCode}, nil
 		}
 	}
