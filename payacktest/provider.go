@@ -14,7 +14,8 @@ import (
 type descriptor struct {
 	// signature is the member that holds the signature if no header does.
 	signature string
-	// signed are the other members whose change every receiver must refuse.
+	// signed are the members besides signature whose change every receiver must
+	// refuse.
 	signed []string
 	// headers are the usual names of headers that carry a signature. Recordings
 	// keep them.

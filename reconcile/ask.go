@@ -124,8 +124,8 @@ func (r *Reconciler) deliver(ctx context.Context, a *account, o *Order, answer *
 	_ = a.receiver.Deliver(ctx, d, &answer.Observation) // Observation has the error
 }
 
-// failed reports a question without a usable answer to the receiver's log and
-// observer. If the provider says that it does not know the order, the answer is
+// failed tells the receiver's log and observer that a question got no usable
+// answer. If the provider says that it does not know the order, the answer is
 // usable.
 func (r *Reconciler) failed(ctx context.Context, a *account, o *Order, err error) {
 	switch {

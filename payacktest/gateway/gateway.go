@@ -623,8 +623,8 @@ func (f fields) str(name string) string {
 	return ""
 }
 
-// missing names the first member that is absent, empty, null or of another type
-// than string or number.
+// missing names the first member that is absent, null or empty, or is neither a
+// string nor a number.
 func (f fields) missing(names ...string) string {
 	for _, name := range names {
 		if f.text(name) == "" {
