@@ -177,7 +177,7 @@ type circle struct {
 	claim, claimMore, forge func(ctx context.Context, id string) (gateway.Delivery, error)
 	// query is the path of the query.
 	query string
-	// settles is what the function must get for a payment.
+	// settles returns the entry of shop.settled that a payment must cause.
 	settles func(id string) string
 
 	// The expected answers to a callback: ok if it is accepted, again if it could

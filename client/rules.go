@@ -93,8 +93,8 @@ func (t *transport) check(name string, request any) *Error {
 }
 
 // foreign refuses additional members under a name that the request already has.
-// Names that differ by case count as equal, because the provider's reader may treat
-// them so.
+// Names that differ by case count as equal, because the provider's parser may
+// treat them as equal.
 func (t *transport) foreign(name string, members map[string]string, own ...string) *Error {
 	for _, member := range own {
 		for given := range members {
