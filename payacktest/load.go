@@ -64,9 +64,8 @@ const (
 //     request line, headers, a blank line, the body. Lines may end in LF or CRLF.
 //     Output of curl -v is a dump too, once you add the body after the head: curl
 //     -v shows no body. The lines of the head begin with "> ", other lines of
-//     the output with "* " or "< ".
-//     Content-Length must fit the body, apart from one line break that an editor
-//     may have added at the end.
+//     the output with "* " or "< ". Content-Length must fit the body, apart from
+//     one line break that an editor may have added at the end.
 //   - A bare body. Its content type is guessed: application/json if it begins with
 //     {, text/plain if it is strict base64, application/x-www-form-urlencoded if it
 //     has at least one pair. One line break at the end of base64 or of a form is

@@ -25,7 +25,7 @@ func TestAsk(t *testing.T) {
 		status  int
 		says    string
 		order   reconcile.Order
-		is      error // of the question
+		is      error // the expected error of the question
 		outcome payack.Outcome
 		reason  payack.Reason
 		settled int

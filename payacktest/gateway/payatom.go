@@ -37,8 +37,8 @@ import (
 //     least 10 characters.
 //   - The answer to a create has the ref_code, in a member of this name.
 //   - The answers to a payout and to a payout's status are invented.
-//   - A day's list has the orders that were created on that day in UTC. [PayatomConfig].PaiseInLists
-//     chooses the unit of its amounts.
+//   - A day's list has the orders that were created on that day in UTC.
+//     [PayatomConfig].PaiseInLists chooses the unit of its amounts.
 //   - Both reconciliations are signed in the same way.
 //   - The received amount is 0 until money comes in.
 //   - A webhook is sent again unless it is answered with status 200 and

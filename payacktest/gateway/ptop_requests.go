@@ -64,7 +64,7 @@ func (gw *Ptop) answer(r *http.Request, body []byte) answer {
 func sameSecret(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }
 
 // isSecureURL reports whether s is an https URL, or a plain http URL on loopback.
-// Tests use the latter.
+// Tests use loopback.
 func isSecureURL(s string) bool {
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" {
