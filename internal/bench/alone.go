@@ -14,7 +14,8 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// aloneRows are parts of the work done by what payack is made of, and nothing else.
+// aloneRows returns rows that measure one part of the work by itself: logging,
+// limiting, and claiming in the store.
 func (k *kit) aloneRows() []*row {
 	const g = "alone"
 	return []*row{
@@ -30,7 +31,7 @@ func (k *kit) aloneRows() []*row {
 	}
 }
 
-// newSlogWorker writes the line of an accepted callback.
+// newSlogWorker returns a worker that logs the line of an accepted callback.
 func newSlogWorker() worker {
 	logger, ctx := discarded(), context.Background()
 	w := &funcWorker{sign: func() int { return 1 }}
@@ -55,7 +56,8 @@ func newSlogWorker() worker {
 	return w
 }
 
-// bareLimiter refuses whatever is over its rate, with one limiter for everybody.
+// bareLimiter returns a handler that refuses requests over the rate. All clients
+// share one limiter.
 func bareLimiter() (http.Handler, error) {
 	limiter := rate.NewLimiter(rate.Every(time.Hour), 1)
 	limiter.Allow()
@@ -69,8 +71,8 @@ func bareLimiter() (http.Handler, error) {
 	}), nil
 }
 
-// newStoreWorker claims and commits events of a store in memory that is full: so
-// long its lock is held at most for each.
+// newStoreWorker returns a worker that claims and commits events in a full memory
+// store. A full store evicts an event for each new one, so its lock is held longest.
 func newStoreWorker() worker {
 	store, ctx, made := memstore.New(batch), context.Background(), 0
 	ids := make([]string, batch)

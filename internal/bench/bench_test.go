@@ -15,7 +15,8 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// asCommand has this binary be the command, which starts itself for each run.
+// asCommand is an environment variable that makes the test binary run the command.
+// The command starts its own binary for each run.
 const asCommand = "PAYACK_BENCH_AS_COMMAND"
 
 func TestMain(m *testing.M) {
@@ -35,8 +36,8 @@ func testKit(t testing.TB) *kit {
 	return k
 }
 
-// Opening a row makes its calls and looks at every answer; a peer's also proves
-// that it refuses what was changed.
+// Opening a row makes its calls and checks every answer. Opening a peer's row also
+// checks that the peer refuses a changed message.
 func TestRowsDoWhatTheySay(t *testing.T) {
 	k := testKit(t)
 	for _, r := range k.rows() {
@@ -55,7 +56,8 @@ func TestRowsDoWhatTheySay(t *testing.T) {
 	}
 }
 
-// A delivery that the store still remembers would be answered as well, and cost less.
+// The store must not remember an event that a row sends. A duplicate would get the
+// same answer and cost less.
 func TestEachDeliveryIsAnotherEvent(t *testing.T) {
 	var settled atomic.Int64
 	countSettled = func() { settled.Add(1) }
@@ -76,7 +78,7 @@ func TestEachDeliveryIsAnotherEvent(t *testing.T) {
 	}
 }
 
-// A row that answers otherwise than it says must be found out.
+// Opening a row must fail if the handler's answer is not the one that the row wants.
 func TestWrongAnswersAreFound(t *testing.T) {
 	k := testKit(t)
 	ring, err := k.ptop(payack.SchemeHeader)
@@ -89,7 +91,7 @@ func TestWrongAnswersAreFound(t *testing.T) {
 	}
 }
 
-// Rows that are compared with a row that isn't there would print nothing.
+// A row that is compared with a missing row would print no ratio.
 func TestEveryBaseIsARow(t *testing.T) {
 	keys := make(map[string]bool)
 	rows := testKit(t).rows()
@@ -111,7 +113,7 @@ func TestEveryBaseIsARow(t *testing.T) {
 	measured(t, run, rowGoals)
 }
 
-// measured fails for goals of which a run knows nothing.
+// measured fails the test for each goal whose figure is missing in a run.
 func measured(t *testing.T, run outcome, goals []goal) {
 	t.Helper()
 	for _, g := range goals {
@@ -121,7 +123,8 @@ func measured(t *testing.T, run outcome, goals []goal) {
 	}
 }
 
-// The floors are worth a comparison only if they take and refuse the same.
+// Comparing payack with the floors makes sense only if both accept and refuse the
+// same callbacks.
 func TestFloorsAgreeWithPayack(t *testing.T) {
 	k := testKit(t)
 	ptop := must(k.ptop(payack.SchemeHeader))
@@ -259,7 +262,8 @@ func TestClientsReadAnswers(t *testing.T) {
 	}
 }
 
-// What is said to grow does: bodies have their sizes and stores are full.
+// The rows that show growth must have what they claim: bodies of the stated sizes,
+// and full stores.
 func TestGrowth(t *testing.T) {
 	k := testKit(t)
 	for _, p := range k.providers() {
@@ -276,7 +280,7 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
-// A lock that everybody waits for is found, by the function that holds it up.
+// A lock that all goroutines wait for is reported under the function that holds it.
 func TestLocksAreFound(t *testing.T) {
 	o := nothing()
 	var mu sync.Mutex
@@ -373,7 +377,7 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// The rows as benchmarks, for benchstat: go test -bench . -count 10
+// BenchmarkRows runs the rows as benchmarks, for benchstat: go test -bench . -count 10
 func BenchmarkRows(b *testing.B) {
 	k := testKit(b)
 	for _, r := range k.rows() {
@@ -418,7 +422,7 @@ func BenchmarkParallel(b *testing.B) {
 				w := <-free
 				defer func() { free <- w }()
 				for i := 0; pb.Next(); i++ {
-					if i%r.calls == 0 { // in the measured time: nobody can stop the others
+					if i%r.calls == 0 { // counts as measured time: the timer runs for all goroutines
 						w.load(r.calls)
 					}
 					w.call(i % r.calls)

@@ -17,7 +17,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// Keys of nobody.
+// Keys that were made for the benchmarks only.
 const (
 	ptopKey       = "46bc3a213874d10ccef585932385ce2b"
 	ptsSafecode   = "8b998abba49ae33a194cb9677b13ecbe"
@@ -33,8 +33,8 @@ type kit struct {
 	ptsSigner  *verify.PTSSigner
 	atomSigner *verify.PayatomSigner
 
-	// Callbacks by the scheme under which they verify. Every one in a ring is
-	// another event.
+	// These return a ring of callbacks that verify under the scheme. Each callback
+	// in a ring is a different event.
 	ptop              func(scheme payack.Scheme) ([]message, error)
 	ptsFlat           func(scheme payack.Scheme) ([]message, error)
 	ptsSealed         func(scheme payack.Scheme) ([]message, error)
@@ -44,8 +44,8 @@ type kit struct {
 	ptsErr            error
 }
 
-// newKit makes keys. A ring has so many events that a store of a quarter of
-// them has forgotten each before it comes again.
+// newKit makes the keys. A ring has ringLen events. A store for a quarter of them
+// has forgotten an event before the ring repeats it.
 func newKit(ringLen, remembered int) (*kit, error) {
 	k := &kit{ringLen: ringLen, remembered: remembered}
 	var err error
@@ -86,7 +86,8 @@ func rings(build func(payack.Scheme) ([]message, error)) func(payack.Scheme) ([]
 	}
 }
 
-// around goes round the part of a ring that belongs to goroutine i of n.
+// around returns a function that cycles through goroutine i's part of a ring. The
+// ring is split among n goroutines.
 func around(ring []message, i, n int) func() *message {
 	part := ring[i*len(ring)/n : (i+1)*len(ring)/n]
 	at := 0
@@ -101,7 +102,7 @@ func around(ring []message, i, n int) func() *message {
 
 func jsonHeader() http.Header { return http.Header{"Content-Type": {"application/json"}} }
 
-// makePtop returns webhooks of 600 bytes before the signature.
+// makePtop returns webhooks whose bodies have 600 bytes, not counting a signature.
 func (k *kit) makePtop(scheme payack.Scheme) ([]message, error) {
 	ring := make([]message, k.ringLen)
 	for i := range ring {
@@ -183,7 +184,8 @@ func (k *kit) ptsBodies(scheme payack.Scheme) ([]string, error) {
 	return *out, k.ptsErr
 }
 
-// ptsBody sends the amounts as 1500.50, and signs signedAmount for them.
+// ptsBody returns a body whose amounts are written as 1500.50. The signature covers
+// signedAmount in their place.
 func (k *kit) ptsBody(i int, signedAmount string) (string, error) {
 	order, transaction := fmt.Sprintf("20240%07d", i), fmt.Sprintf("7%09d", i)
 	sign, err := k.ptsSigner.Sign(verify.PTSCallback, map[string]string{

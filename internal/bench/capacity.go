@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// The tables of docs/capacity.md, from the same figures. What is calculated says so
-// in its heading.
+// This file makes the tables of docs/capacity.md from the measured figures. A table
+// or column with calculated values says so in its heading.
 
-// titles are how providers are written.
+// titles are the names of the providers in the tables.
 var titles = map[string]string{"ptop": "Ptop", "pts": "PTS, sealed", "payatom": "Payatom"}
 
 // pinnedRow is the row of a provider's usual callback.
@@ -45,7 +45,8 @@ var (
 	processing = by("Processing/%s/%s", "two_commits")
 )
 
-// ratesOf are a row's cells for 1, 16 and 64 clients; an empty one was not measured.
+// ratesOf returns a row's cells for 1, 16 and 64 clients, and whether any rate was
+// measured. The cell of a rate that was not measured is empty.
 func ratesOf(runs []outcome, rate func(clients string) reading) (cells []string, any bool) {
 	for _, n := range clientCounts {
 		cell := ""
@@ -87,10 +88,11 @@ func capacityByInbox(runs []outcome) string {
 	return t.String()
 }
 
-// halfLoaded is how much of what was measured a machine should have to do.
+// halfLoaded is the share of its measured rate that a machine is planned for.
 const halfLoaded = 0.5
 
-// calculated says how many of the measured machines certain rates take.
+// calculated returns a table of how many machines like the measured ones certain
+// rates take.
 func calculated(runs []outcome) string {
 	rates := []float64{1e4, 1e5}
 	t := newTable("**calculated** for", count(rates[0])+" callbacks a second", count(rates[1])+" callbacks a second")

@@ -12,18 +12,18 @@ import (
 	"strings"
 )
 
-// What is kept in a database is measured by the benchmarks of the stores and of the
-// inbox: they know the statements by hand that a rate stands beside, and have the
-// drivers, which this module does without.
+// The stores and the inbox have their own benchmarks, and this file runs those. They
+// compare each rate with handwritten statements, and they import the database
+// drivers. This module does not.
 
-// durable are the packages whose benchmarks are run, and whether they are worth it
-// with SQLite alone.
+// durable lists the packages whose benchmarks are run. sqlite says whether a package
+// has benchmarks on SQLite, the only database of a quick run.
 var durable = []struct {
 	dir    string
 	sqlite bool
 }{{"store/sqlstore", true}, {"store/redisstore", false}, {"inbox", true}, {"inbox/riverinbox", false}}
 
-// measureDurable runs them, and takes over what they report.
+// measureDurable runs the benchmarks of durable and records the values they print.
 func measureDurable(o outcome, s settings) error {
 	root, err := checkout()
 	if err != nil {
@@ -67,7 +67,9 @@ func checkout() (string, error) {
 
 var benchmarkLine = regexp.MustCompile(`^Benchmark(\S+?)(?:-\d+)?\s+1\s+(.*)$`)
 
-// takeOver reads lines like BenchmarkReceipt/SQLite/16-2 1 1589 kept_per_s
+// takeOver records the values of lines like
+//
+//	BenchmarkReceipt/SQLite/16-2 1 1589 kept_per_s
 func takeOver(o outcome, printed []byte) {
 	for line := range bytes.Lines(printed) {
 		m := benchmarkLine.FindSubmatch(bytes.TrimSpace(line))
@@ -86,11 +88,11 @@ func takeOver(o outcome, printed []byte) {
 // engines are where events are kept.
 var engines = []string{"SQLite", "PostgreSQL", "MariaDB", "Redis"}
 
-// clientCounts are how many clients the benchmarks have.
+// clientCounts are the numbers of concurrent clients in the benchmarks.
 var clientCounts = []string{"1", "16", "64"}
 
-// comparison is a line of the table for each number of clients. Each rate stands
-// beside one that is bare.
+// comparison compares a rate of payack, own, with a baseline, bare. The table has a
+// line of it for each number of clients.
 type comparison struct {
 	what      string
 	benchmark string // with %s for the engine and the clients
@@ -123,7 +125,7 @@ func (c comparison) rate(engine, clients string) reading {
 	return value(c.name(engine, clients) + c.own + "_per_s")
 }
 
-// byHand is the worst ratio of InTx to the same statements by hand.
+// byHand returns the worst ratio of InTx to the same statements without payack.
 func byHand(engine string) reading {
 	var all []reading
 	for _, c := range comparisons {
@@ -157,7 +159,8 @@ func durableTable(runs []outcome) string {
 	return t.String()
 }
 
-// river is what River does beside the inbox's own poller.
+// riverName returns the name of a value that compares River with the inbox's own
+// poller.
 func riverName(what, clients string) string { return "durable/Beside/" + clients + "/" + what }
 
 func riverTable(runs []outcome) string {

@@ -2,20 +2,20 @@ package main
 
 import "sort"
 
-// figures are those of a row in one run.
+// figures are what one run measured for a row.
 type figures struct {
 	Size                       int     // of the body
 	Nanoseconds, Allocs, Bytes float64 // of a call, medians of the rounds
 	Waited                     float64 // nanoseconds for locks, of a call of a parallel row
-	// Least is the time of a call in the quickest slice of all rounds, and Base that
-	// of the row that this one is compared with. What else a machine does only adds
-	// to a time, so these two are the steadiest.
+	// Least is the time of a call in the quickest slice of all rounds. Base is the
+	// same for the row that this one is compared with. Other work on the machine can
+	// only add to a time, so these two vary least.
 	Least, Base float64
-	// Ratio is the median over the rounds of the row's time beside its base's.
+	// Ratio is the median of the rounds' ratios: the row's time divided by its base's.
 	Ratio float64
 }
 
-// Lowest is the ratio of the quickest slices. It is 0 without a base.
+// Lowest returns Least divided by Base. It is 0 without a base.
 func (f figures) Lowest() float64 {
 	if f.Base == 0 {
 		return 0
@@ -23,13 +23,14 @@ func (f figures) Lowest() float64 {
 	return f.Least / f.Base
 }
 
-// Added is what the row takes longer than its base, in nanoseconds.
+// Added returns how much longer than its base the row takes, in nanoseconds.
 func (f figures) Added() float64 { return f.Least - f.Base }
 
-// outcome is what one run found out.
+// outcome is the result of one run.
 type outcome struct {
 	Rows map[string]figures // by the rows' keys
-	// Values are of what is no row, by names like server/ptop, lean client/floor/p99.
+	// Values are the figures that don't belong to a row. A name looks like
+	// "server/ptop, lean client/floor/p99".
 	Values map[string]float64
 }
 
@@ -40,7 +41,7 @@ func value(name string) reading {
 	return func(o outcome) (float64, bool) { v, ok := o.Values[name]; return v, ok }
 }
 
-// quotient is one figure beside another.
+// quotient returns the reading of a divided by b.
 func quotient(a, b reading) reading {
 	return func(o outcome) (float64, bool) {
 		x, measured := a(o)
@@ -49,7 +50,7 @@ func quotient(a, b reading) reading {
 	}
 }
 
-// least is the smallest of those that were measured.
+// least returns the smallest of the readings that were measured.
 func least(all ...reading) reading {
 	return func(o outcome) (smallest float64, measured bool) {
 		for _, r := range all {
@@ -61,7 +62,7 @@ func least(all ...reading) reading {
 	}
 }
 
-// rounds are the samples of one row.
+// rounds holds the tallies of one row and of its base, one of each for every round.
 type rounds struct{ own, base []tally }
 
 func (r *rounds) add(own, base tally) {
@@ -103,7 +104,7 @@ func middleOf(tallies []tally, figure func(sample) float64) float64 {
 	return median(values)
 }
 
-// median returns 0 of none.
+// median returns 0 if there are no values.
 func median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0
@@ -126,7 +127,7 @@ func across(runs []outcome, r reading) []float64 {
 	return values
 }
 
-// of is a figure of a row.
+// of returns the reading of a row's figure.
 func of(key string, figure func(figures) float64) reading {
 	return func(o outcome) (float64, bool) { f, ok := o.Rows[key]; return figure(f), ok }
 }

@@ -21,10 +21,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// The floors: what a callback costs at least, composed by hand of the best
-// primitives and nothing more. They know one key, one scheme and one shape;
-// they have no gate, no limits, no once-only, no log and no exact errors, and
-// are no receivers that anybody should use.
+// A floor is a handwritten handler that does only the necessary work of a callback,
+// with the fastest primitives. It shows what a callback costs at least. It accepts
+// one key, one scheme and one form of body. It has no rate limit, no idempotency, no
+// log and no exact errors, so nobody should use it as a receiver.
 
 var errFloor = errors.New("refused")
 
@@ -44,8 +44,8 @@ type floorDecoder struct {
 
 var floorDecoders = sync.Pool{New: func() any { return new(floorDecoder) }}
 
-// floorPass is the one strict pass over a flat object. It hands over names with
-// their quotes and values as they stand.
+// floorPass decodes a flat object strictly and calls member for each member. Names
+// come with their quotes, and values as they are written in data.
 func floorPass(data []byte, member func(name, value []byte)) error {
 	d := floorDecoders.Get().(*floorDecoder)
 	defer floorDecoders.Put(d)
@@ -76,7 +76,7 @@ func floorPass(data []byte, member func(name, value []byte)) error {
 	return nil
 }
 
-// floorText is a string's content, or a number's literal.
+// floorText returns the content of a JSON string, or a number as it is written.
 func floorText(value []byte) []byte {
 	if value[0] != '"' {
 		return value
@@ -97,7 +97,7 @@ func floorMACs(key []byte) *sync.Pool {
 	return &sync.Pool{New: func() any { return &floorMAC{hash: hmac.New(sha256.New, key)} }}
 }
 
-// equal reports whether the parts, joined, have this MAC.
+// floorMACEqual reports whether want is the MAC of the joined parts.
 func floorMACEqual(pool *sync.Pool, want []byte, parts ...[]byte) bool {
 	m := pool.Get().(*floorMAC)
 	defer pool.Put(m)
@@ -108,7 +108,8 @@ func floorMACEqual(pool *sync.Pool, want []byte, parts ...[]byte) bool {
 	return hmac.Equal(m.hash.Sum(m.sum[:0]), want)
 }
 
-// floorBase64 decodes strictly; the decoder alone would skip line breaks.
+// floorBase64 decodes strictly. It refuses line breaks, which the decoder alone would
+// skip.
 func floorBase64(text []byte) ([]byte, error) {
 	if bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 {
 		return nil, errFloor
@@ -190,8 +191,7 @@ func floorPtop(key []byte, callback func(context.Context, *floorPtopEvent) error
 
 type floorPTSEvent struct{ order, transaction, amount, currency, status string }
 
-// floorSigned are the signed members in their order, as they stand in JSON and
-// in the signed text.
+// floorSigned are the names of the signed members, in the order of the signed text.
 var floorSigned = [11]string{
 	"accept_amount", "accept_currency", "channel", "exchange_rate", "order_id", "status",
 	"submit_amount", "submit_currency", "timestamp", "transaction_id", "user_id",

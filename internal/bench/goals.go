@@ -79,13 +79,14 @@ func ratio(key string) reading {
 	return func(o outcome) (float64, bool) { f := o.Rows[key]; return f.Lowest(), f.Base > 0 }
 }
 
-// inverse is for a row that is compared with payack's.
+// inverse returns payack's time divided by a peer's. The peer's row has payack's as
+// its base, so its own ratio is the other way round.
 func inverse(key string) reading {
 	return func(o outcome) (float64, bool) { f := o.Rows[key]; return 1 / f.Lowest(), f.Base > 0 }
 }
 
-// slogAdds is what a receiver with slog takes longer, beside what slog alone takes
-// for the same attributes.
+// slogAdds returns how much slog adds to a receiver's time, divided by the time of
+// slog alone with the same attributes.
 func slogAdds(group string) reading {
 	return func(o outcome) (float64, bool) {
 		with, alone := o.Rows[group+"/"+rowSlog], o.Rows["alone/slog"]
@@ -93,13 +94,14 @@ func slogAdds(group string) reading {
 	}
 }
 
-// added is what a row takes longer than its base, in microseconds.
+// added returns how much longer than its base a row takes, in microseconds.
 func added(key string) reading {
 	return func(o outcome) (float64, bool) { f := o.Rows[key]; return f.Added() / 1000, f.Base > 0 }
 }
 
-// overRate is beside a bare handler with a limiter, or beside 0.6 µs where that is
-// more.
+// overRate returns the time of a refusal over the rate, divided by that of a bare
+// handler with a limiter. The goal's bound is 1.5: with 600/1.5 ns as the least
+// divisor, every refusal of up to 0.6 µs keeps it.
 func overRate(group string) reading {
 	return func(o outcome) (float64, bool) {
 		refused, ok := o.Rows[group+"/refused: over the rate"]
@@ -110,13 +112,14 @@ func overRate(group string) reading {
 
 func allocations(key string) reading { return of(key, func(f figures) float64 { return f.Allocs }) }
 
-// linear is what a further KiB costs in a large body, beside one in a smaller body.
+// linear returns what a further KiB costs above 16 KiB, divided by what it costs
+// below.
 func linear(provider string) reading {
 	key := func(size string) string { return "bodies/" + provider + ", " + size + " KiB" }
 	return quotient(perKiB(key("16"), key("64")), perKiB(key("0.5"), key("16")))
 }
 
-// targets shows each bound beside the worst of the runs.
+// targets returns a table of each goal's bound and its worst value in all runs.
 func targets(runs []outcome) string {
 	t := newTable("target", "bound", "worst run", "kept")
 	for _, g := range goals {
@@ -129,7 +132,7 @@ func targets(runs []outcome) string {
 			sign, worst = "≥", values[0]
 		}
 		text := fmt.Sprintf("%.2f%s", worst, g.unit)
-		if g.unit == "" { // a pool that was emptied costs a hundredth of an allocation now and then
+		if g.unit == "" { // allocations: refilling an emptied pool can add a fraction of one
 			text, bound = fmt.Sprintf("%.0f", worst), g.limit+0.5
 		}
 		kept := "yes"

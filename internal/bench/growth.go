@@ -19,10 +19,11 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// Rows that show how a cost grows. The first of each series is the least, and the
-// others are compared with it.
+// This file has the rows that show how a cost grows. A series begins with its
+// smallest row, and the others are compared with that one.
 
-// growthRows are by what grows: events that are remembered, keys, bodies, processors.
+// growthRows returns a series for each thing that can grow: the number of remembered
+// events, of keys and of processors, and the size of the body.
 func (k *kit) growthRows() []*row {
 	rows := k.rememberedRows()
 	rows = append(rows, k.keyRows()...)
@@ -30,7 +31,7 @@ func (k *kit) growthRows() []*row {
 	return append(rows, k.coreRows()...)
 }
 
-// series has the rows measured together, and compared with the first of them.
+// series makes rows a series: they are measured together, and compared with the first.
 func series(group string, rows ...*row) []*row {
 	for i, r := range rows {
 		r.group, r.series = group, group
@@ -60,10 +61,11 @@ func plural(n int, what string) string {
 	return text + " " + what + "s"
 }
 
-// manyKeys is how many keys, or tenants, a receiver has that has many.
+// manyKeys is the number of keys or tenants in the rows with many of them.
 const manyKeys = 100
 
-// keyRows have one key, and many of which the last matches.
+// keyRows returns rows with one key and rows with many. With many keys only the last
+// one matches.
 func (k *kit) keyRows() []*row {
 	var rows []*row
 	two := func(provider, what string, want answer, ring list, with func(n int) (http.Handler, error)) {
@@ -72,7 +74,7 @@ func (k *kit) keyRows() []*row {
 			build := func() (http.Handler, error) { return with(n) }
 			r := &row{name: provider + ", " + plural(n, what), worker: served(build, want, ring)}
 			if provider == "pts" && n > 1 {
-				r.calls = 4 // RSA with each key
+				r.calls = 4 // a call is slow: RSA with each key
 			}
 			both = append(both, r)
 		}
@@ -93,10 +95,10 @@ func (k *kit) keyRows() []*row {
 
 const tenantHeader = "Tenant"
 
-// spareKey is a key of nobody else.
+// spareKey returns the i-th of many keys. None of them is a key of the kit.
 func spareKey(i int) string { return fmt.Sprintf("%032x", 0xabcdef0123456789+uint64(i)) }
 
-// withKeys is a receiver with n keys. The callbacks' own is the last.
+// withKeys returns a receiver with n keys. The last one is the key of the callbacks.
 func (k *kit) withKeys(provider string, n int) (http.Handler, error) {
 	var spare []payack.Secret
 	for i := range n - 1 {
@@ -135,8 +137,8 @@ func (k *kit) withKeys(provider string, n int) (http.Handler, error) {
 	return ptsOf(c)
 }
 
-// spareRSA is a public key to which nobody has the other one: to verify with it
-// takes as long, and to make it doesn't.
+// spareRSA returns a public key with a random modulus. Nobody has its private key.
+// Verifying takes as long as with a real key, and making one is much faster.
 func spareRSA() (string, error) {
 	modulus := make([]byte, 256)
 	if _, err := rand.Read(modulus); err != nil {
@@ -148,7 +150,7 @@ func spareRSA() (string, error) {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(key)})), nil
 }
 
-// ofTenants are callbacks of so many tenants by turns.
+// ofTenants returns callbacks of n tenants in turn.
 func (k *kit) ofTenants(n int) ([]message, error) {
 	ring := make([]message, k.ringLen)
 	for i := range ring {
@@ -189,11 +191,11 @@ func (k *kit) withTenants(n int) (http.Handler, error) {
 	return ptopOf(c)
 }
 
-// bodySizes go up to the largest body that is taken.
+// bodySizes go up to the largest body that is accepted.
 var bodySizes = []int{512, 4 << 10, 16 << 10, 64 << 10}
 
-// bodyRows have bodies that unknown members make larger. An event comes again when
-// the store has forgotten it.
+// bodyRows returns rows whose bodies are enlarged by unknown members. An event is
+// sent again only after the store has forgotten it.
 func (k *kit) bodyRows() []*row {
 	var rows []*row
 	for _, p := range k.providers() {
@@ -206,7 +208,7 @@ func (k *kit) bodyRows() []*row {
 		for _, size := range bodySizes {
 			ofProvider = append(ofProvider, &row{
 				name:  fmt.Sprintf("%s, %v KiB", p.name, float64(size)/1024),
-				calls: max(16, batch*512/size), // so that a slice is as short as with small ones
+				calls: max(16, batch*512/size), // so that a slice takes no longer than with small bodies
 				worker: served(
 					func() (http.Handler, error) { return build(withRoom(64)) }, p.accepted,
 					func() ([]message, error) { return k.padded(p.name, size) },
@@ -218,8 +220,8 @@ func (k *kit) bodyRows() []*row {
 	return rows
 }
 
-// padded returns some callbacks whose bodies have this size, or their usual one
-// where that is more.
+// padded returns callbacks whose bodies are padded to about this size. A body that is
+// larger already keeps its size.
 func (k *kit) padded(provider string, size int) ([]message, error) {
 	ring := make([]message, batch)
 	for i := range ring {
@@ -244,8 +246,8 @@ func (k *kit) padded(provider string, size int) ([]message, error) {
 	return ring, nil
 }
 
-// pad adds members of 256 bytes that no provider knows, and a shorter one for the
-// rest.
+// pad enlarges an object to size by members that no provider sends. Each member has
+// 256 bytes, except for a shorter one at the end.
 func pad(object string, size int) string {
 	var b strings.Builder
 	b.WriteString(object[:len(object)-1])
@@ -259,13 +261,14 @@ func pad(object string, size int) string {
 	}
 }
 
-// mostCores is the largest number of processors that are simulated.
+// mostCores is the largest GOMAXPROCS that is measured, whatever the machine has.
 const mostCores = 64
 
-// coreRows have as many goroutines as processors, all of which call one handler.
+// coreRows returns rows with one goroutine for each processor. All goroutines of a
+// row call the same handler.
 func (k *kit) coreRows() []*row {
-	// So many that no goroutine sends an event again that the store remembers,
-	// however the goroutines are scheduled.
+	// The rings are so large that no goroutine repeats an event while the store still
+	// remembers it, however the goroutines are scheduled.
 	rings := map[string]list{
 		"ptop":    largeRing(func(i int) (message, error) { return ptopCallback(payack.SchemeHeader, i) }),
 		"payatom": largeRing(func(i int) (message, error) { return k.payatomCallback(i, payatomAmount), nil }),
@@ -276,7 +279,7 @@ func (k *kit) coreRows() []*row {
 	}
 	var rows []*row
 	for _, p := range k.providers() {
-		if rings[p.name] == nil { // the work of PTS is RSA
+		if rings[p.name] == nil { // PTS: nearly all of its time is RSA, without any lock
 			continue
 		}
 		var ofProvider []*row
@@ -290,7 +293,7 @@ func (k *kit) coreRows() []*row {
 	return rows
 }
 
-// largeRing is made once, when it is first asked for.
+// largeRing returns a list that makes its ring once, on the first call.
 func largeRing(one func(i int) (message, error)) list {
 	made := rings(func(payack.Scheme) ([]message, error) {
 		ring := make([]message, mostCores*batch)
@@ -305,8 +308,9 @@ func largeRing(one func(i int) (message, error)) list {
 	return func() ([]message, error) { return made("") }
 }
 
-// measureLocks says which function's locks the rows with the most processors wait
-// for, by the mutex profile: each one's share of the waiting.
+// measureLocks runs the rows with the most processors under the mutex profile. For
+// each function that made others wait for a lock, it records the function's share of
+// the waiting time.
 func measureLocks(o outcome, rows []*row, s settings) error {
 	for _, r := range rows {
 		if r.procs != mostCores {
@@ -338,7 +342,7 @@ func measureLocks(o outcome, rows []*row, s settings) error {
 	return nil
 }
 
-// waits are the cycles of the mutex profile, by the function that holds the lock up.
+// waits returns the mutex profile's cycles by the function that held the lock.
 func waits() map[string]int64 {
 	records := make([]runtime.BlockProfileRecord, 1<<12)
 	n, _ := runtime.MutexProfile(records)
@@ -349,7 +353,7 @@ func waits() map[string]int64 {
 	return cycles
 }
 
-// holder is the innermost function that is not the lock itself.
+// holder returns the innermost function of a stack that is not part of package sync.
 func holder(stack []uintptr) string {
 	frames := runtime.CallersFrames(stack)
 	for {

@@ -1,14 +1,15 @@
-// Command bench measures what a callback costs: beside a floor that is written
-// by hand of the same primitives, beside libraries that do the same work for
-// other providers, and in a real server on the loopback interface.
+// Command bench measures what a callback costs. It compares payack with a floor, a
+// minimal handler that is written by hand from the same primitives. It compares it
+// with libraries that do the same work for other providers, and it measures real
+// servers on the loopback interface.
 //
 //	cd internal/bench && GOWORK=off go run .
 //
-// A row takes turns with the one that it is compared with, within each of several
-// rounds, so that whatever else the machine does hits both alike. A ratio is that
-// of the quickest slices of both, with the median of the rounds' ratios beside it;
-// a target is kept when the worst of several runs keeps it. Ratios are what
-// counts; times are of one machine and one day.
+// A row is compared with another one, its base. In each of several rounds the two
+// take turns, so that other work on the machine affects both alike. The first ratio
+// in the table divides the quickest slice of the row by the quickest of its base.
+// The second is the median of the rounds' ratios. A target is kept if every run keeps
+// it. Trust the ratios: the times hold for one machine and one day.
 package main
 
 import (
@@ -140,7 +141,7 @@ func run(out io.Writer, s settings) error {
 	return nil
 }
 
-// measure is one run.
+// measure makes one run.
 func (k *kit) measure(rows []*row, s settings) (outcome, error) {
 	o := outcome{Rows: make(map[string]figures), Values: make(map[string]float64)}
 	stop, err := profile(s)
@@ -175,7 +176,7 @@ func (k *kit) measure(rows []*row, s settings) (outcome, error) {
 	return o, nil
 }
 
-// measureRows measures rows in turns. Nothing that they need is left.
+// measureRows measures rows in turns, and releases their workers at the end.
 func measureRows(o outcome, rows []*row, s settings) error {
 	bases := make(map[string]*row)
 	for _, r := range rows {
@@ -207,7 +208,8 @@ func measureRows(o outcome, rows []*row, s settings) error {
 	return nil
 }
 
-// profile begins the profiles that are asked for, and returns what writes them.
+// profile starts the profile that the settings ask for, if any. The function that it
+// returns ends the profile and writes it.
 func profile(s settings) (stop func() error, err error) {
 	if s.cpu != "" {
 		f, err := os.Create(s.cpu)
@@ -235,13 +237,14 @@ func profile(s settings) (stop func() error, err error) {
 	}, nil
 }
 
-// selectRows keeps the rows asked for, and those that they are compared with.
+// selectRows returns the rows that the filter matches, and the rows that they are
+// compared with.
 func selectRows(all []*row, s settings) ([]*row, error) {
 	needed := make(map[string]bool)
 	for _, r := range all {
 		if s.filter.MatchString(r.key()) {
 			needed[r.key()] = true
-			if r.base != "" && s.cpu == "" && s.mem == "" { // a profile is of what was asked for only
+			if r.base != "" && s.cpu == "" && s.mem == "" { // a profile must not contain the base
 				needed[r.base] = true
 			}
 		}

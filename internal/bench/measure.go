@@ -12,29 +12,30 @@ import (
 	"time"
 )
 
-// batch is how many calls are prepared, outside of the measured time, and then
-// made in one go.
+// batch is the number of calls that are prepared together, before the measured time
+// begins.
 const batch = 256
 
 // row is one line of the table.
 type row struct {
 	group, name string
 	base        string // key of the row that it is compared with
-	// series is of rows that are measured together, apart from the others, so that
-	// what one needs much room for is no burden to all.
+	// series names the rows that are measured together, apart from other series. A
+	// row that needs much memory then doesn't slow down the rows of other series.
 	series   string
-	size     int // of the body, known once it is open
+	size     int // of the body, set by open
 	parallel bool
-	procs    int // GOMAXPROCS of a parallel row, where it isn't the machine's
-	calls    int // of a batch, where it isn't a whole one
-	// workers makes what is measured, one for each goroutine; goroutine i of n
-	// must not share events with the others.
+	procs    int // GOMAXPROCS of a parallel row; 0 means the machine's
+	calls    int // how many calls are prepared together; 0 means batch
+	// worker returns the worker of goroutine i of n. Different goroutines must not
+	// send the same events.
 	worker  func(i, n int) (worker, error)
 	workers []worker
 }
 
-// worker makes calls that were prepared before. load prepares so many, at most a
-// batch, call makes the i-th, and check reports whether all did what the row says.
+// worker prepares calls and makes them. load prepares the given number of calls, at
+// most batch. call makes the i-th call. check returns an error if a call did not do
+// what the row says. bytes returns the size of a body.
 type worker interface {
 	load(calls int)
 	call(i int)
@@ -64,7 +65,7 @@ func (r *row) open() error {
 		r.workers = append(r.workers, w)
 		r.size = w.bytes()
 	}
-	for range 4 { // warms pools, and proves that the row does what it says
+	for range 4 { // fills pools, and checks that the row does what it says
 		for _, w := range r.workers {
 			w.load(r.calls)
 			for i := range r.calls {
@@ -78,11 +79,11 @@ func (r *row) open() error {
 	return nil
 }
 
-// sample is what one round found out about a row, a call.
+// sample is the average cost of a row's call in one round.
 type sample struct{ nanoseconds, allocs, bytes, waited float64 }
 
-// add is one slice of a round: calls for at least this long, after a collection,
-// so that each side pays for its own garbage.
+// add measures one slice of a round: it makes calls for at least d. A slice begins
+// with a garbage collection, so that no side pays for the garbage of the other.
 func (r *row) add(total *tally, d time.Duration) error {
 	var before, after runtime.MemStats
 	var took time.Duration
@@ -90,7 +91,7 @@ func (r *row) add(total *tally, d time.Duration) error {
 	if r.procs > 0 {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(r.procs))
 	}
-	if d >= time.Millisecond { // less tells nothing of times
+	if d >= time.Millisecond { // shorter slices are for tests, where times don't matter
 		runtime.GC()
 	}
 	for took < d {
@@ -127,8 +128,8 @@ type tally struct {
 	least              float64
 }
 
-// waitedForLocks is how long goroutines have waited for locks since the process
-// began, all together.
+// waitedForLocks returns the total time that goroutines have waited for locks since
+// the process began.
 func waitedForLocks() time.Duration {
 	s := []metrics.Sample{{Name: "/sync/mutex/wait/total:seconds"}}
 	metrics.Read(s)
@@ -140,9 +141,9 @@ func (t *tally) sample() sample {
 	return sample{float64(t.took.Nanoseconds()) / n, float64(t.allocs) / n, float64(t.bytes) / n, float64(t.waited) / n}
 }
 
-// round measures a row for this long, in turns with the row that it is compared
-// with, if there is one: base, row, row, base, so that what gets slower or quicker
-// meanwhile hits both.
+// round measures a row for d. If the row has a base, the two take turns and share the
+// time: base, row, row, base. If the machine gets slower or faster meanwhile, this
+// order affects both alike.
 func (r *row) round(base *row, d time.Duration) (own, other tally, err error) {
 	if base == nil {
 		return own, other, r.add(&own, d)
@@ -153,7 +154,7 @@ func (r *row) round(base *row, d time.Duration) (own, other tally, err error) {
 	return own, other, err
 }
 
-// once makes a batch of calls with each worker and returns how long it took.
+// once makes the prepared calls of each worker and returns how long they took.
 func (r *row) once() time.Duration {
 	if !r.parallel {
 		w := r.workers[0]
@@ -187,8 +188,8 @@ type message struct {
 	announced int64
 }
 
-// writer is the least that a handler can write to. It takes read deadlines and
-// strings, as a server's own writer does.
+// writer is a minimal http.ResponseWriter. Like a server's own, it has
+// SetReadDeadline and WriteString.
 type writer struct {
 	header http.Header
 	status int
@@ -219,7 +220,7 @@ type body struct{ bytes.Reader }
 
 func (*body) Close() error { return nil }
 
-// answer is what a row must be answered, every time.
+// answer is the response that every call of a row must get.
 type answer struct {
 	status int
 	body   string
@@ -287,8 +288,8 @@ func (w *httpWorker) check() error {
 
 func (w *httpWorker) bytes() int { return len(w.next().body) }
 
-// funcWorker calls a library's function. sign makes a fresh message, since
-// libraries refuse those that are minutes old.
+// funcWorker calls a library's function. sign makes a new message for each batch,
+// because libraries refuse messages that are minutes old.
 type funcWorker struct {
 	sign   func() (size int)
 	verify func(i int) error

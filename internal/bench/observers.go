@@ -15,8 +15,9 @@ import (
 	"github.com/payack/payack/observe/prompayack"
 )
 
-// observers are those that are measured, with what their rows are called. The first
-// does nothing: it costs the readings of the clock that nobody else needs.
+// observers are the measured observers and their names in the rows. The first one
+// does nothing. Its row shows the cost of the clock readings that a receiver makes
+// only for observers.
 var observers = []struct {
 	name string
 	make func() (payack.Observer, error)
@@ -38,7 +39,7 @@ var observers = []struct {
 	}},
 }
 
-// withObserver is the change for one of them.
+// withObserver returns the change that sets an observer.
 func withObserver(make func() (payack.Observer, error)) change {
 	return func(o *middleware.Options) (err error) {
 		o.Observer, err = make()
@@ -46,7 +47,7 @@ func withObserver(make func() (payack.Observer, error)) change {
 	}
 }
 
-// observed are the rows of a provider's observers, beside the delivery without one.
+// observed returns a row for each observer. The base is the row without an observer.
 func observed(group, base string, served func(change) func(i, n int) (worker, error)) (out []*row) {
 	for _, o := range observers {
 		out = append(out, &row{group: group, name: "payack, with " + o.name, base: base, worker: served(withObserver(o.make))})

@@ -10,7 +10,7 @@ import (
 // section is a part of a page that the program writes.
 type section struct{ name, text string }
 
-// report makes the tables, as Markdown. Those of which nothing was measured are empty.
+// report returns the tables as Markdown. A table without measurements is empty.
 func report(rows []*row, f findings) []section {
 	runs := f.Runs
 	return []section{
@@ -30,15 +30,15 @@ func report(rows []*row, f findings) []section {
 	}
 }
 
-// markers say where in a page a section stands.
+// markers returns the lines that begin and end a section in a page.
 func markers(name string) (begin, end string) {
 	return "<!-- measured: " + name + " -->\n", "<!-- end -->\n"
 }
 
-// writtenPages have tables of the program between markers.
+// writtenPages are the pages that have markers for sections.
 var writtenPages = []string{"BENCHMARKS.md", "docs/capacity.md"}
 
-// write puts sections into the pages of a checkout, wherever their markers stand.
+// write replaces the text between the sections' markers in the pages of a checkout.
 func write(root string, sections []section) error {
 	for _, page := range writtenPages {
 		file := filepath.Join(root, filepath.FromSlash(page))
@@ -65,13 +65,13 @@ func filled(page string, sections []section) string {
 	return page
 }
 
-// table is one of Markdown.
+// table is a Markdown table.
 type table struct {
 	b     strings.Builder
 	lines int
 }
 
-// newTable has its first column on the left and the others on the right.
+// newTable returns a table whose first column is aligned left and the others right.
 func newTable(titles ...string) *table {
 	t := &table{}
 	fmt.Fprintf(&t.b, "| %s |\n|---|%s\n", strings.Join(titles, " | "), strings.Repeat("--:|", len(titles)-1))
@@ -83,7 +83,7 @@ func (t *table) add(cells ...string) {
 	t.lines++
 }
 
-// String is empty for a table without lines.
+// String returns the table as Markdown, or "" if it has no lines.
 func (t *table) String() string {
 	if t.lines == 0 {
 		return ""

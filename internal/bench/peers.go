@@ -29,12 +29,12 @@ import (
 	"github.com/wechatpay-apiv3/wechatpay-go/services/payments"
 )
 
-// The peers: what users of other providers run. They verify and decode, and
-// leave everything else to the user: reading (but for the last two), limits,
-// deadline, once-only, the answer.
+// The peers are webhook libraries of other providers. They verify and decode. Only
+// paddle-go-sdk and wechatpay-go also read the request's body. Limits, deadlines,
+// idempotency and the answer are left to the user.
 
-// How long the bodies are: that of Ptop's callback, and that of PTS's sealed
-// one for the peer that seals.
+// The sizes of the bodies. Most peers get bodies as long as Ptop's callbacks. The
+// peer with encrypted bodies gets bodies as long as PTS's sealed callbacks.
 const (
 	peerSize   = 600
 	sealedSize = 812
@@ -51,8 +51,8 @@ func (k *kit) peerRows() []*row {
 	}
 }
 
-// newRSA is not a peer. It verifies one signature and does nothing else, which is the
-// work that PTS and WeChat Pay have in common.
+// newRSA is not a peer. It only verifies an RSA signature, the work that PTS and
+// WeChat Pay have in common.
 func (k *kit) newRSA(int, int) (worker, error) {
 	digest := sha256.Sum256([]byte("what is signed"))
 	signature, err := rsa.SignPKCS1v15(nil, k.rsaKey, crypto.SHA256, digest[:])
@@ -71,8 +71,8 @@ func (k *kit) newRSA(int, int) (worker, error) {
 	})
 }
 
-// proved makes sure that a library takes what is genuine and refuses what was
-// changed on the way.
+// proved returns w if the library accepts a genuine message and refuses a changed
+// one, and if the size is close to the wanted one.
 func proved(w worker, size, wanted int, verify func(tampered bool) error) (worker, error) {
 	if err := verify(false); err != nil {
 		return nil, fmt.Errorf("it refuses a genuine message: %w", err)
@@ -86,7 +86,7 @@ func proved(w worker, size, wanted int, verify func(tampered bool) error) (worke
 	return w, nil
 }
 
-// changed exchanges a digit of a body's amount.
+// changed returns a body with another first digit in its amount.
 func changed(body []byte) []byte { return bytes.Replace(body, []byte("150050"), []byte("950050"), 1) }
 
 func newStripe(int, int) (worker, error) {
@@ -121,7 +121,7 @@ func newStripe(int, int) (worker, error) {
 	})
 }
 
-// payment is what is decoded where a library leaves that to its user.
+// payment is the decoded body for libraries that leave decoding to the user.
 type payment struct {
 	ID       string `json:"id"`
 	Type     string `json:"type"`
@@ -242,7 +242,7 @@ func (k *kit) newWechat(int, int) (worker, error) {
 	signedAt := int64(0)
 	w.sign = func() int {
 		now := time.Now().Unix()
-		if now-signedAt < 60 { // signing is slow, and need not be done for each batch
+		if now-signedAt < 60 { // signing is slow, so reuse a signature for a minute
 			return len(body)
 		}
 		signedAt = now
@@ -266,7 +266,7 @@ func (k *kit) newWechat(int, int) (worker, error) {
 	})
 }
 
-// wechatBody is a notification whose resource is sealed.
+// wechatBody returns a notification whose resource is encrypted.
 func wechatBody(apiKey string) ([]byte, error) {
 	block, err := aes.NewCipher([]byte(apiKey))
 	if err != nil {

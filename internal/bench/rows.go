@@ -18,7 +18,7 @@ import (
 
 const payatomType = "application/json;charset=utf-8"
 
-// What the providers must be answered.
+// The answers that each provider must get.
 var (
 	ptopAccepted    = answer{http.StatusOK, ""}
 	ptopRejected    = answer{http.StatusForbidden, "Invalid signature"}
@@ -34,8 +34,8 @@ var (
 	payatomTooLarge = answer{http.StatusRequestEntityTooLarge, payatomRejected.body}
 )
 
-// options is a receiver that does what it does by default, with a small store
-// that is always full: each new event makes it forget the oldest.
+// options returns the options of a default receiver that logs nothing. Its store is
+// small and soon full, so that each new event evicts the oldest one.
 func (k *kit) options() middleware.Options {
 	return middleware.Options{
 		Logger: slog.New(slog.DiscardHandler),
@@ -45,7 +45,8 @@ func (k *kit) options() middleware.Options {
 
 type change func(*middleware.Options) error
 
-// discarded is not slog's own handler for that, which spares the formatting.
+// discarded returns a logger that formats its lines and discards them.
+// slog.DiscardHandler would not format them.
 func discarded() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 func withSlog(o *middleware.Options) error {
@@ -53,14 +54,14 @@ func withSlog(o *middleware.Options) error {
 	return nil
 }
 
-// withLimiter has a budget that never ends, or one that is used up after the
-// first call.
+// withLimiter returns the change that sets a limiter. The limiter's budget never runs
+// out, or is used up after the first call.
 func withLimiter(charge ratelimit.Charge, usedUp bool) change {
 	return func(o *middleware.Options) (err error) {
 		c := ratelimit.Config{PerSecond: 1e6, Burst: 1 << 20}
 		if usedUp {
-			// A clock that stands still, and costs what a clock costs: the
-			// budget must not come back while it is measured.
+			// This clock stands still, so the budget doesn't refill during the
+			// measurement. It calls time.Since to cost as much as a real clock.
 			start := time.Now()
 			c = ratelimit.Config{PerSecond: 1. / 30, Burst: 1, Now: func() time.Time {
 				return start.Add(min(0, time.Since(start)))
@@ -79,7 +80,7 @@ func withLimiter(charge ratelimit.Charge, usedUp bool) change {
 	}
 }
 
-// withRoom has an empty store for so many events.
+// withRoom returns the change that sets an empty store for this many events.
 func withRoom(events int) change {
 	return func(o *middleware.Options) error {
 		o.Store = memstore.New(events)
@@ -87,7 +88,7 @@ func withRoom(events int) change {
 	}
 }
 
-// withRemembered has a store for so many events that is full.
+// withRemembered returns the change that sets a full store of this many events.
 func withRemembered(events int) change {
 	return func(o *middleware.Options) error {
 		o.Store = memstore.New(events)
@@ -115,7 +116,8 @@ func (k *kit) changed(changes []change) (middleware.Options, error) {
 	return o, nil
 }
 
-// The configurations of payack's receivers, and handlers of them that settle nothing.
+// The following functions return the configurations of payack's receivers, and
+// handlers for them whose function settles nothing.
 
 func (k *kit) ptopConfig(schemes []payack.Scheme, changes ...change) (c middleware.PtopConfig, err error) {
 	c = middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), Schemes: schemes, ConfirmInCallback: true}
@@ -153,8 +155,8 @@ func ptsOf(c middleware.PTSConfig) (http.Handler, error) {
 	return handlers.NewPTS(c, func(_ context.Context, ev *payack.PTSEvent) error { return settled(ev.OrderID) })
 }
 
-// payatomConfig compares each order with what the merchant expects, or leaves that
-// to the callback.
+// payatomConfig returns a configuration that compares each order with the merchant's
+// expectation, in Expect if expect is true and otherwise in the merchant's function.
 func (k *kit) payatomConfig(expect bool, numbers []payack.Scheme, changes ...change) (c middleware.PayatomConfig, err error) {
 	c = middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomSecret), Numbers: numbers, ExpectInCallback: !expect}
 	if expect {
@@ -182,7 +184,7 @@ func payatomOf(c middleware.PayatomConfig) (http.Handler, error) {
 // countSettled is set by tests only.
 var countSettled func()
 
-// settled is the merchant's work, of which there is none.
+// settled stands for the merchant's work. It does nothing.
 func settled(order string) error {
 	if countSettled != nil {
 		countSettled()
@@ -193,7 +195,7 @@ func settled(order string) error {
 	return nil
 }
 
-// served is a row that calls a handler with the callbacks of a ring.
+// served returns the worker function of a row that sends a handler a ring's callbacks.
 func served(build func() (http.Handler, error), want answer, ring func() ([]message, error)) func(i, n int) (worker, error) {
 	// The goroutines of a parallel row share one handler.
 	var shared http.Handler
@@ -213,7 +215,8 @@ func served(build func() (http.Handler, error), want answer, ring func() ([]mess
 	}
 }
 
-// refused is a row that calls a handler with one bad callback.
+// refused returns the worker function of a row that sends a handler one bad callback
+// again and again.
 func refused(build func() (http.Handler, error), want answer, one func() (message, error)) func(i, n int) (worker, error) {
 	return func(int, int) (worker, error) {
 		h, err := build()
@@ -225,7 +228,7 @@ func refused(build func() (http.Handler, error), want answer, one func() (messag
 	}
 }
 
-// The schemes that rows pin.
+// The schemes of the rows that allow one scheme only.
 var (
 	header  = []payack.Scheme{payack.SchemeHeader}
 	literal = []payack.Scheme{payack.SchemeLiteral}
@@ -293,8 +296,8 @@ func (k *kit) ptopRows() []*row {
 
 func first(ring []message) message { return ring[0] }
 
-// remembering sends another event each time, for as long as it runs, to a store that
-// is full of so many.
+// remembering returns the worker function of a row that sends a new event with each
+// call. The store is full and remembers this many events.
 func (k *kit) remembering(events int) func(i, n int) (worker, error) {
 	return func(int, int) (worker, error) {
 		h, err := k.ptopHandler(header, withRemembered(events))
@@ -320,7 +323,7 @@ func (k *kit) ptsRows() []*row {
 	with := func(numbers []payack.Scheme, c ...change) build {
 		return func() (http.Handler, error) { return k.ptsHandler(numbers, c...) }
 	}
-	// bad seals a body that was changed.
+	// bad changes a body by f and seals the result.
 	bad := func(f func([]byte) []byte) one {
 		return func() (message, error) {
 			r, err := k.ptsFlat(payack.SchemeLiteral)
@@ -424,7 +427,7 @@ func (k *kit) parallelRows() []*row {
 		{group: g, name: "pts payack", base: g + "/pts floor", parallel: true, worker: served(pts, ptsAccepted, ptsRing)},
 		{group: g, name: "payatom floor", parallel: true, worker: served(k.floorPayatom, payatomAccepted, payatomRing)},
 		{group: g, name: "payatom payack", base: g + "/payatom floor", parallel: true, worker: served(payatom, payatomAccepted, payatomRing)},
-		// A flood on all processors, of one handler and one limiter.
+		// All processors flood one handler with one limiter.
 		{group: g, name: "ptop flooded, over the rate", base: g + "/ptop payack", parallel: true, worker: served(ptopSpent, ptopRate, ptopRing)},
 		{group: g, name: "pts flooded, over the rate", base: g + "/pts payack", parallel: true, worker: served(ptsSpent, ptsRate, ptsRing)},
 		{group: g, name: "payatom flooded, over the rate", base: g + "/payatom payack", parallel: true, worker: served(payatomSpent, payatomRate, payatomRing)},

@@ -8,9 +8,9 @@ import (
 	"slices"
 )
 
-// again measures the same in so many processes, one after the other: where a
-// process has its memory, and what its pools and maps have become, stays the same
-// for as long as it runs, and is another matter in the next one.
+// again makes each run in a process of its own, one after the other. The memory
+// layout and the state of pools and maps can make a process faster or slower for as
+// long as it runs. Several processes show how much that varies.
 func again(runs int, args []string) ([]outcome, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -34,7 +34,7 @@ func again(runs int, args []string) ([]outcome, error) {
 	return outcomes, nil
 }
 
-// findings are what was measured, and where.
+// findings are the outcomes of all runs, and the environment they were measured in.
 type findings struct {
 	Environment string
 	Runs        []outcome

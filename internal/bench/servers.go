@@ -20,16 +20,16 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// Real servers on the loopback interface: with a trivial handler, with the floor,
-// and with payack. The client shares the processors with the server, so there are
-// two: one that costs as little as a client can, and net/http's.
+// This file measures real servers on the loopback interface. They have a trivial
+// handler, the floor or payack. The client takes processor time from the server,
+// so there are two clients: a lean one that costs very little, and net/http's.
 
 const (
 	connections = 32
 	loadRounds  = 12
 )
 
-// sides are what a server can have for its handler.
+// sides are the names of the handlers that are compared.
 var sides = [...]string{"trivial", "floor", "payack"}
 
 // trivial reads the body and answers.
@@ -42,7 +42,7 @@ func trivial(a answer, wait func()) http.Handler {
 	})
 }
 
-// provider is one whose callbacks servers are sent.
+// provider is a provider whose callbacks are sent to the servers.
 type provider struct {
 	name         string
 	clients      []client
@@ -63,7 +63,7 @@ func (k *kit) providers() []provider {
 	}
 }
 
-// server is up until it is closed.
+// server is a running server. It runs until it is closed.
 type server struct {
 	http *http.Server
 	addr string
@@ -91,7 +91,7 @@ func (s *server) close() error {
 	return err
 }
 
-// load is what one round of a client found out.
+// load is the result of one round of a client.
 type load struct {
 	perSecond float64
 	p99       time.Duration
@@ -100,8 +100,8 @@ type load struct {
 // client sends requests over kept connections until its time is over.
 type client struct {
 	name string
-	// dial returns a function that sends the i-th request and reads the answer,
-	// and one that hangs up.
+	// dial returns two functions: send sends the i-th request and checks the answer,
+	// and hangUp closes the connection.
 	dial func(addr string, requests [][]byte, ring []message, want answer) (send func(i int) error, hangUp func(), err error)
 }
 
@@ -129,7 +129,7 @@ func dialLean(addr string, requests [][]byte, _ []message, want answer) (func(in
 	}, func() { c.Close() }, nil
 }
 
-// readAnswer reads an answer that must be this one.
+// readAnswer reads an answer and returns an error if it is not the wanted one.
 func readAnswer(in *bufio.Reader, want answer) error {
 	status, err := in.ReadSlice('\n')
 	if err != nil {
@@ -200,7 +200,7 @@ func (c client) run(addr string, requests [][]byte, ring []message, want answer,
 	var wg sync.WaitGroup
 	times := make([][]time.Duration, connections)
 	failed := make([]error, connections)
-	part := len(ring) / connections // each connection sends events of its own
+	part := len(ring) / connections // each connection sends different events
 	start := time.Now()
 	for n := range connections {
 		wg.Go(func() {
@@ -229,7 +229,8 @@ func (c client) run(addr string, requests [][]byte, ring []message, want answer,
 	return load{float64(len(all)) / took.Seconds(), all[len(all)*99/100]}, nil
 }
 
-// measureServers sends each server callbacks in turns, and holds requests in each.
+// measureServers puts the servers under load in turn. Then it measures the memory of
+// waiting requests.
 func (k *kit) measureServers(o outcome, s settings) error {
 	for _, p := range k.providers() {
 		ring, err := p.ring()
@@ -253,7 +254,7 @@ func (k *kit) measureServers(o outcome, s settings) error {
 			var best, p99 [len(sides)][]float64
 			for round := range min(s.rounds, loadRounds) {
 				for turn := range servers {
-					i := (round + turn) % len(servers) // each goes first at times
+					i := (round + turn) % len(servers) // another server goes first in each round
 					runtime.GC()
 					l, err := c.run(servers[i].addr, requests, ring, p.accepted, s.load)
 					if err != nil {
@@ -278,12 +279,12 @@ func serverName(provider, client, side string) string {
 // concurrent is how many requests are held at the same time.
 const concurrent = 1000
 
-// memoryRounds are several, since the stack that a goroutine begins with is what
-// others have used before.
+// memoryRounds is the number of rounds that measure memory. It is above 1 because the
+// runtime chooses the initial stack of goroutines by the stacks of earlier ones.
 const memoryRounds = 5
 
-// measureMemory holds requests in the merchant's function until all have arrived,
-// and looks at what they take.
+// measureMemory measures the memory of requests that wait at the same time. Each
+// request waits in the merchant's function until all have arrived.
 func (k *kit) measureMemory(o outcome, s settings) error {
 	builds := [...]func(wait func()) (http.Handler, error){
 		func(wait func()) (http.Handler, error) { return trivial(ptopAccepted, wait), nil },
@@ -372,7 +373,8 @@ func held(build func(wait func()) (http.Handler, error)) (heap, stack float64, e
 	return float64(after.HeapAlloc-before.HeapAlloc) / concurrent, float64(after.StackInuse-before.StackInuse) / concurrent, nil
 }
 
-// inUse collects twice, so that what pools hold is gone too.
+// inUse returns the memory statistics after two garbage collections. The second one
+// also frees what a sync.Pool keeps through the first.
 func inUse() (m runtime.MemStats) {
 	runtime.GC()
 	runtime.GC()

@@ -13,7 +13,7 @@ import (
 
 func nanoseconds(f figures) float64 { return f.Nanoseconds }
 
-// rowTable is of the rows that are measured with all the others.
+// rowTable returns the table of the rows that belong to no series.
 func rowTable(rows []*row, runs []outcome) string {
 	t := newTable("row", "bytes", "ratio", "median of ratios", "compared with", "time", "allocations", "allocated bytes")
 	group := ""
@@ -37,7 +37,8 @@ func rowTable(rows []*row, runs []outcome) string {
 
 func (r *row) measured(runs []outcome) bool { _, ok := runs[0].Rows[r.key()]; return ok }
 
-// growthTable is of the series, each row beside the first of its series.
+// growthTable returns the table of the series. Each row is compared with the first of
+// its series.
 func growthTable(rows []*row, runs []outcome) string {
 	t := newTable("row", "bytes", "ratio to the least", "time", "each further KiB", "waiting for locks")
 	group := ""
@@ -64,7 +65,7 @@ func growthTable(rows []*row, runs []outcome) string {
 	return t.String()
 }
 
-// perKiB is what a KiB more of body costs, in nanoseconds.
+// perKiB returns what a further KiB of body costs, in nanoseconds, between two rows.
 func perKiB(smaller, larger string) reading {
 	return func(o outcome) (float64, bool) {
 		a, measured := o.Rows[smaller]
@@ -73,7 +74,7 @@ func perKiB(smaller, larger string) reading {
 	}
 }
 
-// lockTable says whose locks were waited for.
+// lockTable returns the table of the functions whose locks others waited for.
 func lockTable(runs []outcome) string {
 	t := newTable("at "+plural(mostCores, "processor")+", waiting because of", "share of all waiting")
 	var names []string
@@ -95,7 +96,7 @@ func lockTable(runs []outcome) string {
 	return t.String()
 }
 
-// lockedProvider is the provider in the name of a lock's value.
+// lockedProvider returns the provider in the name of a value that starts with "lock/".
 func lockedProvider(name string) string {
 	provider, _, _ := strings.Cut(strings.TrimPrefix(name, "lock/"), ",")
 	return provider
@@ -151,7 +152,7 @@ func memoryTable(runs []outcome) string {
 	return t.String()
 }
 
-// count shows a number with its thousands apart, rounded to three digits.
+// count formats a number, rounded to three digits, with a comma between thousands.
 func count(v float64) string {
 	step := 1.0
 	for v/step >= 1000 {
@@ -164,7 +165,7 @@ func count(v float64) string {
 	return text
 }
 
-// spread shows the median of the runs, and the least and the largest beside it.
+// spread formats the median of the runs, followed by the least and the largest value.
 func spread(ascending []float64) string {
 	if len(ascending) == 0 {
 		return ""
@@ -204,7 +205,7 @@ func environment(s settings) string {
 	return text
 }
 
-// processor is its name, where the system tells.
+// processor returns the processor's name, if /proc/cpuinfo has one.
 func processor() string {
 	text, err := os.ReadFile("/proc/cpuinfo")
 	if _, name, found := strings.Cut(string(text), "model name\t: "); err == nil && found {

@@ -1,5 +1,5 @@
-// Package turns compares ways to do the same work on a database. Only benchmarks
-// import it.
+// Package turns compares several ways to do the same work on a database, by letting
+// them take turns. Only benchmarks import it.
 package turns
 
 import (
@@ -11,27 +11,29 @@ import (
 	"time"
 )
 
-// Turns says how often each side gets its turn, after a first one in which
-// connections are opened, and how long that is. A benchmark has flags for both.
+// Turns says how often each side has a turn, and how long a turn is. A further turn
+// at the start opens connections and does not count. A benchmark has flags for both
+// values.
 type Turns struct {
 	Rounds *int
 	Slice  *time.Duration
 }
 
-// Side is one way to do the work, once a call.
+// Side is one way to do the work. A call of Do does the work once.
 type Side struct {
 	Name string
 	Do   func(ctx context.Context) error
 }
 
-// Compare has so many clients work in turns, side by side, and reports the rate of
-// each side and that of the first beside each other one. All are of the best turns:
-// whatever else the machine does only makes a turn worse.
+// Compare lets the sides take turns. In a turn, this many clients do the work of one
+// side concurrently. Compare reports each side's rate in its best turn, and the ratio
+// of the first rate to each other one. It takes the best turn because other work on
+// the machine can only slow a turn down.
 func (t Turns) Compare(b *testing.B, clients int, sides ...Side) {
 	best := make([]float64, len(sides))
 	for round := range *t.Rounds + 1 {
 		for i := range sides {
-			i := (i + round) % len(sides) // each goes first at times
+			i := (i + round) % len(sides) // another side goes first in each round
 			if rate := t.work(b, clients, sides[i]); round > 0 {
 				best[i] = max(best[i], rate)
 			}
@@ -44,7 +46,7 @@ func (t Turns) Compare(b *testing.B, clients int, sides ...Side) {
 	Report(b, names, best)
 }
 
-// Report reports rates, and the first beside each other one.
+// Report reports rates, and the ratio of the first rate to each other one.
 func Report(b *testing.B, names []string, rates []float64) {
 	b.ReportMetric(0, "ns/op")
 	for i, name := range names {
@@ -55,7 +57,7 @@ func Report(b *testing.B, names []string, rates []float64) {
 	}
 }
 
-// work returns how often a side's work was done in a second.
+// work gives a side one turn, and returns how often its work was done per second.
 func (t Turns) work(b *testing.B, clients int, s Side) float64 {
 	var count atomic.Int64
 	var all sync.WaitGroup
@@ -75,7 +77,8 @@ func (t Turns) work(b *testing.B, clients int, s Side) float64 {
 	return float64(count.Load()) / time.Since(began).Seconds()
 }
 
-// Best returns the largest of each side's rates, by rounds.
+// Best returns the largest rate of each side. Each element of rounds holds the rates
+// of all sides in one round.
 func Best(rounds [][]float64) []float64 {
 	best := slices.Clone(rounds[0])
 	for _, rates := range rounds[1:] {
