@@ -1,8 +1,8 @@
 // Package examples holds one small shop for each of five frameworks, to be copied:
-// stdmux for net/http, chi, gin, echo and fiber. Each is a whole server: timeouts, a
-// probe at /healthz, an inbox and the orders in one SQLite file, the inspector, and a
-// shutdown that answers what has begun and keeps what is not done for the next start.
-// Keys come from the environment.
+// stdmux for net/http, chi, gin, echo and fiber. Each shop is a whole server. It has
+// timeouts, a probe at /healthz, the inspector, and an SQLite file with the inbox and
+// the orders. A shutdown still answers callbacks that have begun, and unprocessed
+// events wait in the inbox for the next start. Keys come from the environment.
 //
 // A shop receives callbacks at 127.0.0.1:8080 unless ADDRESS says otherwise, and
 // serves the inspector at 127.0.0.1:8081 unless INSPECTOR_ADDRESS does. It logs the
@@ -19,8 +19,8 @@
 // request.
 //
 // Package frameworks shows what gorilla/mux and httprouter need. Package orm shows how
-// functions of sqlstore.InTx write by ORMs. Folder webhook has shops in Node, Python
-// and PHP, to which payack listen forwards events.
+// to use an ORM within the transaction of sqlstore.InTx. Folder webhook has shops in
+// Node, Python and PHP, to which the command "payack listen" forwards events.
 //
-// The orders of all of them stand for a merchant's database.
+// The orders in each example stand for a merchant's database.
 package examples

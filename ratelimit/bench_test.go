@@ -38,8 +38,9 @@ func keys(n int) []string {
 	return out
 }
 
-// spread calls with the keys in turn; every goroutine starts at another one. Their
-// buckets are stored in shuffled order, so that every call reads uncached memory.
+// spread runs call for the n keys in turn. Every goroutine starts at another key. The
+// callers store the keys' buckets in shuffled order, so that every call reads uncached
+// memory.
 func spread(b *testing.B, n int, call func(i int)) {
 	b.Helper()
 	var starts atomic.Int64
@@ -56,8 +57,8 @@ func spread(b *testing.B, n int, call func(i int)) {
 	})
 }
 
-// BenchmarkBare is the baseline: rate.Limiter.Allow alone, on one limiter, and on
-// as many as there are keys, found by index.
+// BenchmarkBare is the baseline: it calls rate.Limiter.Allow and nothing else. It
+// has one limiter for each key, and finds the limiter by index.
 func BenchmarkBare(b *testing.B) {
 	for _, n := range []int{1, 100_000} {
 		for name, cfg := range map[string]ratelimit.Config{"allow": plenty, "deny": none} {

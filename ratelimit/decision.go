@@ -14,8 +14,8 @@ type Decision struct {
 	// Limit is the size of the bucket: the number of calls that can be made at
 	// once.
 	Limit int
-	// Remaining is the number of whole calls that are left, without this one if it
-	// was charged. It is between 0 and Limit, and 0 for a refused call.
+	// Remaining is the number of whole calls that are left, after the charge if there
+	// was one. It is between 0 and Limit, and 0 for a refused call.
 	Remaining int
 	// RetryAfter is the time until one call is allowed again, unless another caller
 	// takes it first. It is zero for an allowed call and above zero for a refused
@@ -96,8 +96,8 @@ func (c Charge) Validate() error {
 // Peek under ChargeFailures. The error is the limiter's.
 //
 // Under ChargeFailures, Gate never refuses a key that is the provider's own (see
-// [Owner]). Otherwise somebody could direct callbacks that don't verify from the
-// provider to this URL, and so use up the provider's budget.
+// [Owner]). Otherwise another customer of the provider could use up the provider's
+// budget, by giving this URL as the target of callbacks that don't verify here.
 func (c Charge) Gate(ctx context.Context, l Limiter, key string) (Decision, error) {
 	if c == ChargeAll {
 		return l.Allow(ctx, key)
@@ -119,8 +119,8 @@ type Owner interface {
 // ChargeFailures. Under ChargeAll it does nothing, because the gate has charged the
 // request already.
 //
-// The decision is for logs; the request was let in before. Under ChargeAll only its
-// Allowed is set.
+// The decision is for logs only, because the gate has let the request in already.
+// Under ChargeAll only the decision's Allowed is set.
 func (c Charge) Failed(ctx context.Context, l Limiter, key string) (Decision, error) {
 	if c == ChargeAll {
 		return Decision{Allowed: true}, nil
@@ -151,10 +151,10 @@ func (b *budget) decision(allowed bool, tokens float64) Decision {
 	return d
 }
 
-// nanoseconds returns a duration after which exactly the needed tokens are there.
-// rate.Limiter ignores a lack of less than a nanosecond; half of that is left for
-// rounding errors of floats. Rounding up instead would turn ten and a trillionth
-// seconds into 11 in a header.
+// nanoseconds rounds a wait to the nearest nanosecond. After a rounded wait, up to
+// half a nanosecond may be missing. That is enough, because rate.Limiter ignores a
+// lack of less than a nanosecond; the other half is for rounding errors of floats.
+// Rounding up instead would turn 10.000000000001 seconds into 11 in a header.
 func nanoseconds(seconds float64) time.Duration {
 	const slack = 1 + 8*0x1p-52 // matters for waits of weeks, where floats are too coarse for nanoseconds
 	return time.Duration(math.Ceil(seconds*float64(time.Second)*slack - 0.5))

@@ -1,10 +1,10 @@
 // Package ratelimit limits how often each key may call. A key usually stands for a
 // provider and a client.
 //
-// A [Limiter] gives every key a token bucket: Burst calls at once, refilled at
-// PerSecond. [New] returns one that lives in this process; the module
+// A [Limiter] gives every key a token bucket. The bucket allows Burst calls at once
+// and refills at PerSecond. [New] returns a limiter for one process; the module
 // github.com/payack/payack/ratelimit/redislimit has one that replicas share. A
-// limiter answers with a [Decision], which knows nothing about HTTP. [Middleware]
+// limiter answers with a [Decision], which does not depend on HTTP. [Middleware]
 // puts a limiter in front of any http.Handler; [SetHeaders] writes a decision into
 // a response, for a gate of your own.
 //
@@ -14,9 +14,9 @@
 //
 // [ChargeFailures] charges a request only when it turned out to be bad. The gate
 // only looks at the budget (Peek), and a failed verification is charged afterwards
-// (Allow). So a provider's genuine burst from one address is never refused, while a
-// sender of forgeries is refused before they cost any cryptography. [Charge.Gate]
-// and [Charge.Failed] make the right call for either way.
+// (Allow). So a provider's genuine burst from one address is never refused. A sender
+// of forgeries is soon refused at the gate, where a request costs no cryptography.
+// [Charge.Gate] and [Charge.Failed] make the right call for either way.
 //
 // # Keys
 //
@@ -33,6 +33,6 @@
 //
 // # A limiter never fails a callback
 //
-// An error from a limiter means that it could not look the budget up. That is no
-// reason to refuse a payment callback: let the call pass and report the error.
+// An error from a limiter means that the limiter could not look up the budget. That
+// is no reason to refuse a payment callback: let the call pass and report the error.
 package ratelimit

@@ -16,7 +16,7 @@ const ipv6Bits = 64
 // are dropped. All invalid addresses under a scope share one key.
 //
 // Different scopes or addresses never have the same key, and no key equals one of
-// [PathKey] or [SameKey]. It allocates once; [AppendAddrKey] allocates nothing.
+// [PathKey] or [SameKey]. AddrKey allocates once; [AppendAddrKey] allocates nothing.
 func AddrKey(scope string, addr netip.Addr) string {
 	var buf [96]byte
 	return string(AppendAddrKey(buf[:0], scope, addr))
@@ -35,7 +35,7 @@ func AppendAddrKey(dst []byte, scope string, addr netip.Addr) []byte {
 	case addr.Is4():
 		return addr.AppendTo(dst)
 	}
-	// The error would be for a prefix that is longer than the address.
+	// Prefix fails only if the prefix is longer than the address.
 	prefix, _ := addr.Prefix(ipv6Bits)
 	return prefix.AppendTo(dst)
 }
@@ -98,10 +98,10 @@ func nextUnit(a netip.Addr, bits int) netip.Addr {
 // for concurrent use.
 type KeyOf func(*http.Request) string
 
-// PeerKey returns a KeyOf for the address of the connection's other end,
-// r.RemoteAddr, as [AddrKey] does. Unsafe behind a proxy: there all clients have
-// the proxy's address and share one budget. Determine the client's address first
-// and use it as the key.
+// PeerKey returns a KeyOf that makes a key from the peer's address, r.RemoteAddr, as
+// [AddrKey] does. Don't use it behind a proxy: there all clients have the proxy's
+// address and share one budget. Write a KeyOf that determines the client's address
+// instead.
 func PeerKey(scope string) KeyOf {
 	return func(r *http.Request) string {
 		// Some middleware replaces RemoteAddr by an address without a port.

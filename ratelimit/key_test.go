@@ -118,7 +118,7 @@ func TestKeysOf(t *testing.T) {
 	assert.Equal(t, "pts shop-7 6", got)
 }
 
-// keyed is the meaning of a key: scope and value.
+// keyed is what a key was made from: its kind, the scope and the value.
 type keyed struct{ kind, scope, of string }
 
 func pathKey(scope, value string) string {

@@ -28,12 +28,12 @@ const (
 	maxBurst     = 1 << 30 // floats stay exact far above this
 	shardCount   = 64
 	// A limiter with fewer keys than this has one shard. It then finds idle keys at
-	// once, where with 64 shards it would have to visit one after the other.
+	// once. With 64 shards it would have to look into one shard after the other.
 	fewKeys = 1024
 
-	// How many keys are checked for idleness when a key is new and when the cap is
-	// reached. A known key checks one at every sweepEvery-th call. The work is
-	// constant, so no call waits for a scan.
+	// A call for a new key checks newcomerSteps keys for idleness, and capSteps more
+	// if the cap is reached. Of the calls for known keys, every sweepEvery-th checks
+	// one key. The work is bounded, so no call waits for a scan of all keys.
 	newcomerSteps = 2
 	capSteps      = 8
 	sweepEvery    = 16
@@ -122,8 +122,8 @@ type shard struct {
 	_    [64]byte // keeps shards in different cache lines
 }
 
-// bucket has 128 bytes, so that it starts at a cache line. A refused call then
-// reads that one line only, up to the limiter's last time.
+// bucket has 128 bytes, so that it starts at a cache line. The fields that a refused
+// call reads, up to the limiter's last time, then fit into that one line.
 type bucket struct {
 	used time.Duration // time of the last call, since Memory.base
 	lim  rate.Limiter
@@ -196,8 +196,8 @@ func (m *Memory) Allow(_ context.Context, key string) (Decision, error) {
 		b = s.ring[0]
 	}
 	now = m.touch(b, now, at)
-	// Read the tokens before AllowN, which doesn't return them, and under the
-	// shard's lock, so that no other call comes in between.
+	// AllowN doesn't return the tokens, so read them first. The shard's lock keeps
+	// other calls from coming in between.
 	tokens := b.lim.TokensAt(now)
 	allowed := m.due(1-tokens) && b.lim.AllowN(now, 1)
 	s.mu.Unlock()
@@ -319,11 +319,10 @@ func (m *Memory) sweep(s *shard, at time.Duration, steps int) {
 	}
 }
 
-// touch marks b as used, and returns the time to compute with, which is never
-// before the last one that b saw. Callers read the clock before they lock the
-// shard, so their times come out of order; and when its time goes back,
-// rate.Limiter refills for the same interval twice. The caller holds the lock of
-// b's shard.
+// touch marks b as used, and returns the time to compute with. That time never goes
+// back, because rate.Limiter would then refill for the same interval twice. Without
+// touch it could go back: callers read the clock before they lock the shard, so they
+// arrive out of order. The caller holds the lock of b's shard.
 func (m *Memory) touch(b *bucket, now time.Time, at time.Duration) time.Time {
 	if at < b.used {
 		return m.base.Add(b.used)
@@ -332,9 +331,9 @@ func (m *Memory) touch(b *bucket, now time.Time, at time.Duration) time.Time {
 	return now
 }
 
-// fresh returns a full bucket. It embeds the limiter instead of calling
-// rate.NewLimiter, which saves half the allocations and one cache miss per call.
-// Such a limiter starts empty, so its start is put long ago.
+// fresh returns a full bucket. The bucket embeds its rate.Limiter instead of calling
+// rate.NewLimiter, which saves half the allocations and one cache miss per call. A
+// limiter made in this way starts empty, so it starts at longAgo and is full by now.
 func (m *Memory) fresh(key uint64, at time.Duration) *bucket {
 	b := &bucket{key: key, used: max(at, 0)}
 	b.lim.SetBurstAt(m.longAgo, m.burst)

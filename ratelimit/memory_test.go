@@ -330,8 +330,9 @@ func TestIdleKeysOfOtherShardsMakeRoom(t *testing.T) {
 	}
 	require.Equal(t, 2000, m.Len())
 	c.advance(time.Minute)
-	// A new key belongs to one shard, while the idle keys are in all of them. New
-	// keys alone must reclaim nearly the whole cap, and the rest in a second round.
+	// The idle keys are spread over all shards, while a new key sweeps two shards
+	// only. The first 2,000 new keys must still reclaim most of the cap. Later keys
+	// must reclaim the rest.
 	own := 0
 	for i := range 2000 {
 		if allow(t, m, "new"+strconv.Itoa(i)).Allowed {
@@ -398,7 +399,7 @@ func TestAMillionKeysStayAtTheCap(t *testing.T) {
 	flood(limit, 1_000_000)
 	after := heap() - before
 	assert.Equal(t, limit, m.Len())
-	// Nothing may be kept of the other 900,000 keys; a tenth is for the runtime.
+	// The keys beyond the cap must take no memory. The tenth is for the runtime.
 	assert.LessOrEqual(t, after, atCap+atCap/10)
 	runtime.KeepAlive(m)
 }

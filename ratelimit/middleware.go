@@ -38,9 +38,9 @@ type MiddlewareOptions struct {
 // seconds, without reading the body and without calling the handler behind. If the
 // limiter fails, the request passes.
 //
-// The ResponseWriter is passed on unchanged. An error names the wrong option. The
-// returned middleware panics if the handler behind is nil, when it is called and
-// not while serving.
+// The ResponseWriter is passed on unchanged. An error names the wrong option. If the
+// returned middleware is called with a nil handler, it panics at once and not while
+// serving.
 func Middleware(l Limiter, opts MiddlewareOptions) (func(http.Handler) http.Handler, error) {
 	if l == nil {
 		return nil, errors.New("ratelimit: Middleware was given no Limiter: make one with New")

@@ -34,20 +34,20 @@ import (
 type Framework struct {
 	// Handler serves h at the route. It is required.
 	Handler func(t testing.TB, h http.Handler) (url string)
-	// Wrap serves a handler of the framework's own kind, which calls shop, behind
-	// rc. Leave it nil if the adaptor wraps no such handlers.
+	// Wrap serves a handler of the framework's own kind behind rc. The handler calls
+	// shop. Leave Wrap nil if the adaptor wraps no such handlers.
 	Wrap func(t testing.TB, rc *middleware.Receiver[*payack.PayatomEvent], shop Shop) (url string)
 	// ReadsAhead means that the server reads the body before it calls a handler.
-	// A slow body is then ended by the server's own timeout: set that to a
-	// second, since the suite waits for 30.
+	// A slow body is then ended by the server's own timeout. Set that timeout to
+	// a second, because the suite waits only 30 seconds.
 	ReadsAhead bool
 }
 
 // Shop is the body of the merchant's handler. The framework's handler calls it
 // with the context that the adaptor documents for payack's functions. The handler
 // then reports a non-nil error and writes a non-nil answer, both by the
-// framework's functions and in the order that the framework requires. It must let
-// a panic pass.
+// framework's functions and in the order that the framework requires. The handler
+// must not recover a panic of the Shop.
 type Shop func(ctx context.Context, seen Seen) (*payack.Answer, error)
 
 // Seen is what a handler reads from the request through the framework's

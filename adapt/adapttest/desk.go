@@ -81,8 +81,8 @@ func sees(p *probe) {
 	p.calls(1)
 }
 
-// ownAnswer: an answer of the handler's that accepts is sent as it is. Payack
-// answers redeliveries.
+// ownAnswer: if the handler's own answer accepts the event, it is sent unchanged.
+// Payack itself answers redeliveries.
 func ownAnswer(p *probe) {
 	own := payack.Answer{Status: http.StatusAccepted, ContentType: "text/html", Body: "taken"}
 	url := p.serveAnswer(own, nil)
@@ -91,8 +91,8 @@ func ownAnswer(p *probe) {
 	p.calls(1)
 }
 
-// ownFailure: an answer of the handler's that fails, by status or by error, is
-// sent as it is. The redelivery is processed.
+// ownFailure: if the handler answers and fails the event, by status or by error,
+// its own answer is sent unchanged. The redelivery is processed.
 func ownFailure(p *probe) {
 	for status, err := range map[int]error{
 		http.StatusServiceUnavailable: nil,
@@ -110,8 +110,8 @@ func ownFailure(p *probe) {
 	}
 }
 
-// idle: the handler neither asks for the event nor answers, so that it may not
-// have run. The event fails.
+// idle: if the handler neither asks for the event nor answers, payack can't know
+// whether it has run. The event fails.
 func idle(p *probe) {
 	url := p.framework.wrap(p, p.config(), func(context.Context, Seen) (*payack.Answer, error) {
 		p.called("nobody asked")

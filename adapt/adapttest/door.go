@@ -49,7 +49,7 @@ func genuine(p *probe) {
 	p.accepted(p.post(url, tenant, chunked))
 }
 
-// tampered: nothing arrives that isn't signed.
+// tampered: a forged event does not arrive.
 func tampered(p *probe) {
 	url := p.serve(p.config(), settle)
 	forgeries, err := payacktest.Forgeries(p.callback(tenant, "ORD-1"))
@@ -102,7 +102,7 @@ func refused(p *probe) {
 	p.calls(0)
 }
 
-// bodyLimit: the receiver's limit holds, beside the server's.
+// bodyLimit: the receiver's limit applies in addition to the server's.
 func bodyLimit(p *probe) {
 	config := p.config()
 	config.MaxBody = 8 << 10

@@ -17,8 +17,8 @@ const (
 	senders = 50
 )
 
-// kept is what a program may keep of a delivery after its handler has returned. A
-// server that reuses its buffers would change it.
+// kept is what a program may keep of a delivery after its handler has returned. The
+// kept data would change if it shared memory with buffers that the server reuses.
 type kept struct {
 	request  *http.Request // the request that a KeyFunc gets
 	delivery *payack.Delivery
@@ -105,7 +105,8 @@ func (p *probe) sendMany(url string) map[string]payacktest.Callback {
 	return sent
 }
 
-// changed describes what differs from what was sent; empty if nothing does.
+// changed describes a difference between the kept data and the callback that was
+// sent. It returns "" if there is none.
 func (k *kept) changed(id string, cb payacktest.Callback) string {
 	var i int
 	_, _ = fmt.Sscanf(id, "ORD-%d", &i)

@@ -16,7 +16,8 @@
 //
 // The query and forms are not signed, so c.QueryParam and c.FormValue find
 // nothing behind Wrap. There is one exception: echo keeps a query that middleware
-// in front of Wrap has read by c.QueryParams. Settle by the event, never by them.
+// in front of Wrap has read by c.QueryParams. Settle by the event, never by the
+// query or a form.
 //
 // # What becomes of the event
 //

@@ -14,9 +14,9 @@ import (
 // event of rc. The package documentation says what that handler finds, and when
 // the event is accepted or failed.
 //
-// Wrap panics if rc is nil, because its constructor returned an error, or if rc
-// has an Inbox, because a wrapped handler can't run later. It panics while the
-// routes are set up, not while serving.
+// Wrap panics if rc is nil, as it is if its constructor returned an error. Wrap
+// also panics if rc has an Inbox, because a wrapped handler can't run later. It
+// panics while the routes are set up, not while serving.
 func Wrap[E payack.Event](rc *middleware.Receiver[E]) echo.MiddlewareFunc {
 	rc.Wrap(http.NotFoundHandler()) // panics if rc can't wrap
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -28,7 +28,7 @@ func Wrap[E payack.Event](rc *middleware.Receiver[E]) echo.MiddlewareFunc {
 			}()
 			serve(c, rc.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				c.SetRequest(r)
-				// A fresh response, because echo's remembers only one status.
+				// This takes a new response, because an echo.Response keeps its first status.
 				c.SetResponse(echo.NewResponse(w, c.Logger()))
 				if err := next(c); err != nil {
 					middleware.Fail(r.Context(), err) // nil would say that the handler has processed the event

@@ -94,8 +94,8 @@ func (s *shop) post(t testing.TB, path string) (status int, contentType, body st
 	return res.StatusCode, res.Header.Get("Content-Type"), text(t, res)
 }
 
-// For each thing that a handler of echo may do: what the provider is answered,
-// and what happens to the event.
+// Each case is something that a handler of echo may do. The test checks the answer
+// to the provider and what happens to the event.
 func TestWrap(t *testing.T) {
 	asked := func(err error) echo.HandlerFunc {
 		return func(c *echo.Context) error { asks(c); return err }
@@ -182,7 +182,7 @@ func TestNoRoute(t *testing.T) {
 	assert.Equal(t, "FAILED", body)
 }
 
-// A consumed body is recognised. A body that was put back makes no difference.
+// A consumed body is recognised. A body that was read and put back is accepted.
 func TestBodyReadBefore(t *testing.T) {
 	read := func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) error {

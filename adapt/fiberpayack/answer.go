@@ -65,8 +65,8 @@ type bounded struct{ *answer }
 // SetReadDeadline does nothing. Payack calls it to bound the reading of a body.
 func (bounded) SetReadDeadline(time.Time) error { return nil }
 
-// writer returns the writer for the handler. Without a read timeout of fiber's it
-// has no read deadline, and payack warns about that.
+// writer returns the writer for the handler. timeout says whether fiber has a read
+// timeout. If not, the writer has no SetReadDeadline, so payack warns.
 func (a *answer) writer(timeout bool) http.ResponseWriter {
 	if timeout {
 		return bounded{a}

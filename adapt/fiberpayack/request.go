@@ -56,8 +56,9 @@ func headerOf(c fiber.Ctx) http.Header {
 	return header
 }
 
-// setBody gives the request a copy of the body as it was sent; fiber's c.Body
-// decompresses. The handler reads a stream itself.
+// setBody gives the request a copy of the body as it was sent. It doesn't use fiber's
+// c.Body, which decompresses the body. If the body is a stream, the handler reads the
+// stream itself.
 func setBody(r *http.Request, c fiber.Ctx) {
 	if stream := c.Request().BodyStream(); stream != nil {
 		r.Body, r.ContentLength = io.NopCloser(stream), int64(max(c.Request().Header.ContentLength(), -1))

@@ -21,7 +21,7 @@
 //
 // The query and forms are not signed, so c.Query and c.PostForm find nothing
 // behind Wrap. There is one exception: gin keeps what middleware in front of Wrap
-// has read through it. Settle by the event, never by them.
+// has read by these functions. Settle by the event, never by the query or a form.
 //
 // # What becomes of the event
 //
@@ -61,7 +61,7 @@
 // # Bodies that were read before
 //
 // The signature covers the exact bytes of the body, so middleware in front of
-// payack must leave it unchanged. c.ShouldBind and c.GetRawData consume it; so
+// payack must leave the body unchanged. c.ShouldBind and c.GetRawData consume it; so
 // does c.ShouldBindBodyWith, which keeps the bytes for gin's own functions only.
 // Payack recognises a consumed body, asks the provider to deliver again, and logs
 // the reason body_consumed. Mount payack first, or make such middleware put the

@@ -16,9 +16,9 @@ import (
 // event of rc. The package documentation says what those handlers find, and when
 // the event is accepted or failed.
 //
-// Wrap panics if rc is nil, because its constructor returned an error, or if rc
-// has an Inbox, because a wrapped handler can't run later. It panics while the
-// routes are set up, not while serving.
+// Wrap panics if rc is nil, as it is if its constructor returned an error. Wrap
+// also panics if rc has an Inbox, because a wrapped handler can't run later. It
+// panics while the routes are set up, not while serving.
 func Wrap[E payack.Event](rc *middleware.Receiver[E]) gin.HandlerFunc {
 	rc.Wrap(http.NotFoundHandler()) // panics if rc can't wrap
 	var own uintptr
@@ -51,9 +51,9 @@ func Wrap[E payack.Event](rc *middleware.Receiver[E]) gin.HandlerFunc {
 	return handler
 }
 
-// failure returns why the handlers did not process the event. It returns nil if
-// they did, if their answer shows it, or if nothing shows it: then payack knows
-// whether they asked for the event.
+// failure returns why the handlers did not process the event, as far as gin shows it.
+// It returns nil if they wrote an answer, because payack reads that. It also returns
+// nil if gin shows nothing, because payack knows whether they asked for the event.
 func failure(c *gin.Context, before int, w *writer) error {
 	switch {
 	case len(c.Errors) > before:

@@ -189,8 +189,9 @@ func (o *outside) look(c *gin.Context) {
 
 var errReported = errors.New("the order could not be settled")
 
-// For each thing that gin handlers may do: what the provider is answered, and
-// what happens to the event. Both over a recorder and over a connection.
+// Each case is something that gin handlers may do. The test checks the answer to the
+// provider and what happens to the event. It sends each case to a recorder and over a
+// connection.
 func TestWrap(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -309,7 +310,8 @@ func TestWrap(t *testing.T) {
 					}
 					assert.Equal(t, outside{status: want.status, size: len(want.body), written: true, restored: true}, *seen)
 
-					// Only an accepted event is not processed again.
+					// A second delivery is a duplicate if the event was accepted. Otherwise
+				// it is processed again, with the same outcome.
 					send(engine, path, m)
 					again := test.outcome
 					if again == payack.OutcomeAccepted {
@@ -324,10 +326,10 @@ func TestWrap(t *testing.T) {
 
 func chain(handlers ...gin.HandlerFunc) []gin.HandlerFunc { return handlers }
 
-// asks is a handler that shows that it processes an event.
+// asks is a handler that asks for the event, so payack knows that it has run.
 func asks(c *gin.Context) { payack.EventFrom[*payack.PTSEvent](c.Request.Context()) }
 
-// idle is a handler that shows nothing.
+// idle is a handler that does nothing, so payack can't know whether it has run.
 func idle(*gin.Context) {}
 
 func mustNotRun(*gin.Context) { panic("this handler was not to run") }
@@ -523,8 +525,8 @@ func TestHandler(t *testing.T) {
 	assert.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 }
 
-// Middleware in front that consumes the body is recognised. If it puts the body
-// back, that makes no difference.
+// A body that middleware in front has consumed is recognised. A body that was read and
+// put back is accepted.
 func TestBodyReadBefore(t *testing.T) {
 	restore := func(c *gin.Context) {
 		body, err := c.GetRawData()

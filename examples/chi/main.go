@@ -1,10 +1,10 @@
-// Command chi is a small shop that receives callbacks with chi. A handler of
-// payack receives those of Payatom through an inbox. Those of PTS go to a handler that the
-// shop already had, behind payack's middleware.
+// Command chi is a small shop that receives callbacks with chi. A handler of payack
+// receives the callbacks of Payatom through an inbox. The callbacks of PTS go to a
+// handler that the shop already had, behind payack's middleware.
 //
-// Its keys are in the environment: PAYATOM_SECRET_KEY, PTS_USER_ID, PTS_SAFECODE and
-// PTS_PUBLIC_KEY (PEM). ADDRESS is 127.0.0.1:8080 unless set,
-// INSPECTOR_ADDRESS 127.0.0.1:8081, SHOP_FILE shop.db.
+// The keys are in the environment: PAYATOM_SECRET_KEY, PTS_USER_ID, PTS_SAFECODE and
+// PTS_PUBLIC_KEY (PEM). Three more variables have defaults: ADDRESS (127.0.0.1:8080),
+// INSPECTOR_ADDRESS (127.0.0.1:8081) and SHOP_FILE (shop.db).
 package main
 
 import (

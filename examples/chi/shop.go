@@ -37,7 +37,7 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.
 		Options: middleware.Options{Inbox: in, Observer: page},
 	}, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
 		if !ev.Paid() {
-			return nil // on its way, declined, or a status that is new
+			return nil // the payment is pending or declined, or its status is unknown
 		}
 		return orders.Settle(ctx, tx, ev.OrderID, ev.ReceivedAmount)
 	}))
@@ -60,8 +60,9 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.
 		return nil, err
 	}
 
-	// The inspector needs a handler to explain what its receiver refused. The middleware
-	// is none, so this one is made of the same receiver. Nothing calls its function.
+	// The inspector needs a handler to explain what a receiver refused. Middleware is
+	// not a handler, so this makes one from the same receiver. Its function is never
+	// called.
 	explains, err := middleware.Handle(pts, func(context.Context, *payack.PTSEvent) error { return nil })
 	if err != nil {
 		return nil, err
@@ -78,8 +79,8 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.
 	return r, nil
 }
 
-// settlePTS is the handler that the shop already had. It answers itself, in the
-// words that PTS expects; what it writes stands.
+// settlePTS is the handler that the shop already had. It writes the answer that PTS
+// expects itself, and payack sends that answer unchanged.
 func settlePTS(shop *orders.Orders) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ev, ok := payack.EventFrom[*payack.PTSEvent](r.Context())
@@ -101,7 +102,8 @@ func settlePTS(shop *orders.Orders) http.HandlerFunc {
 	}
 }
 
-// health answers a probe: it fails if the database does, or if events wait too long.
+// health answers a probe. It reports a failure if the database fails, or if events
+// wait too long.
 func health(in *inbox.Inbox) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)

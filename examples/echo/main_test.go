@@ -47,7 +47,7 @@ func TestNothingIsServedWithoutKeys(t *testing.T) {
 	assert.Error(t, run(t.Context(), callbacks, admin, c))
 }
 
-// TestErrors: what the handler returns makes Payatom send again.
+// TestErrors: an error that the handler returns makes Payatom send again.
 func TestErrors(t *testing.T) {
 	config := shoptest.PayatomKeys.Config()
 	receiver, err := middleware.NewPayatom(config)

@@ -41,7 +41,7 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.
 		},
 	}, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
 		if !ev.Paid() {
-			return nil // on its way, failed, or a status that is new
+			return nil // the payment is pending or failed, or its status is unknown
 		}
 		return orders.Settle(ctx, tx, ev.OrderID, ev.AcceptAmount)
 	}))
@@ -62,8 +62,9 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.
 		return nil, err
 	}
 
-	// The inspector needs a handler to explain what its receiver refused. The middleware
-	// is none, so this one is made of the same receiver. Nothing calls its function.
+	// The inspector needs a handler to explain what a receiver refused. Middleware is
+	// not a handler, so this makes one from the same receiver. Its function is never
+	// called.
 	explains, err := middleware.Handle(payatom, func(context.Context, *payack.PayatomEvent) error { return nil })
 	if err != nil {
 		return nil, err
@@ -96,7 +97,8 @@ func settlePayatom(shop *orders.Orders) echo.HandlerFunc {
 	}
 }
 
-// health answers a probe: it fails if the database does, or if events wait too long.
+// health answers a probe. It reports a failure if the database fails, or if events
+// wait too long.
 func health(in *inbox.Inbox) echo.HandlerFunc {
 	return func(c *echo.Context) error {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), 5*time.Second)

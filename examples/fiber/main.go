@@ -1,9 +1,9 @@
 // Command fiber is a small shop that receives callbacks with fiber. Handlers of payack
-// receive those of PTS and Payatom through an inbox.
+// receive the callbacks of PTS and Payatom through an inbox.
 //
-// Its keys are in the environment: PTS_USER_ID, PTS_SAFECODE, PTS_PUBLIC_KEY (PEM)
-// and PAYATOM_SECRET_KEY. ADDRESS is 127.0.0.1:8080 unless set,
-// INSPECTOR_ADDRESS 127.0.0.1:8081, SHOP_FILE shop.db.
+// The keys are in the environment: PTS_USER_ID, PTS_SAFECODE, PTS_PUBLIC_KEY (PEM)
+// and PAYATOM_SECRET_KEY. Three more variables have defaults: ADDRESS
+// (127.0.0.1:8080), INSPECTOR_ADDRESS (127.0.0.1:8081) and SHOP_FILE (shop.db).
 package main
 
 import (

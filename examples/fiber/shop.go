@@ -39,7 +39,7 @@ func newApp(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.Insp
 		},
 	}, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
 		if !ev.Paid() {
-			return nil // on its way, failed, or a status that is new
+			return nil // the payment is pending or failed, or its status is unknown
 		}
 		return orders.Settle(ctx, tx, ev.OrderID, ev.AcceptAmount)
 	}))
@@ -63,7 +63,7 @@ func newApp(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.Insp
 		return nil, err
 	}
 
-	// Now the inspector can explain what these refuse.
+	// The inspector can explain what these two handlers refuse.
 	if err := page.Add(pts, payatom); err != nil {
 		return nil, err
 	}
@@ -80,7 +80,8 @@ func newApp(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.Insp
 	return app, nil
 }
 
-// health answers a probe: it fails if the database does, or if events wait too long.
+// health answers a probe. It reports a failure if the database fails, or if events
+// wait too long.
 func health(in *inbox.Inbox) fiber.Handler {
 	return func(c fiber.Ctx) error {
 		ctx, cancel := context.WithTimeout(c.Context(), 5*time.Second)

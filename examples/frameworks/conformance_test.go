@@ -18,8 +18,8 @@ import (
 // route makes a server with a handler at POST /callbacks/{tenant}.
 type route func(h http.Handler) http.Handler
 
-// conforms holds a router of net/http's handlers to the suite. param reads a path
-// parameter in the router's own way.
+// conforms runs the conformance suite on a router of net/http handlers. param reads a
+// path parameter in the router's own way.
 func conforms(t *testing.T, route route, param func(r *http.Request, name string) string) {
 	adapttest.Run(t, adapttest.Framework{
 		Handler: func(t testing.TB, h http.Handler) string { return adapttest.Serve(t, route(h)) },
@@ -29,7 +29,7 @@ func conforms(t *testing.T, route route, param func(r *http.Request, name string
 	})
 }
 
-// settles is a handler to be wrapped.
+// settles returns the merchant's handler, which payack wraps.
 func settles(t testing.TB, shop adapttest.Shop, param func(r *http.Request, name string) string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

@@ -1,10 +1,11 @@
-// Command gin is a small shop that receives callbacks with gin. A handler of
-// payack receives those of Ptop through an inbox. Those of PTS go to a handler that the
-// shop already had, behind payack's middleware.
+// Command gin is a small shop that receives callbacks with gin. A handler of payack
+// receives the callbacks of Ptop through an inbox. The callbacks of PTS go to a
+// handler that the shop already had, behind payack's middleware.
 //
-// Its keys are in the environment: PTOP_WEBSITE_ID, PTOP_SECRET_KEY,
-// PTOP_SIGNING_KEY, PTS_USER_ID, PTS_SAFECODE and PTS_PUBLIC_KEY (PEM). ADDRESS is
-// 127.0.0.1:8080 unless set, INSPECTOR_ADDRESS 127.0.0.1:8081, SHOP_FILE shop.db.
+// The keys are in the environment: PTOP_WEBSITE_ID, PTOP_SECRET_KEY,
+// PTOP_SIGNING_KEY, PTS_USER_ID, PTS_SAFECODE and PTS_PUBLIC_KEY (PEM). Three more
+// variables have defaults: ADDRESS (127.0.0.1:8080), INSPECTOR_ADDRESS
+// (127.0.0.1:8081) and SHOP_FILE (shop.db).
 package main
 
 import (

@@ -71,8 +71,9 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.
 		return nil, err
 	}
 
-	// The inspector needs a handler to explain what its receiver refused. The middleware
-	// is none, so this one is made of the same receiver. Nothing calls its function.
+	// The inspector needs a handler to explain what a receiver refused. Middleware is
+	// not a handler, so this makes one from the same receiver. Its function is never
+	// called.
 	explains, err := middleware.Handle(pts, func(context.Context, *payack.PTSEvent) error { return nil })
 	if err != nil {
 		return nil, err
@@ -93,7 +94,7 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.
 // payack answers in PTS's words.
 func settlePTS(shop *orders.Orders) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		ctx := c.Request.Context() // c itself doesn't hand on what is in it
+		ctx := c.Request.Context() // c itself doesn't pass on the event or the deadline
 		ev, ok := payack.EventFrom[*payack.PTSEvent](ctx)
 		if !ok { // mounted without payack in front, so nothing is verified
 			c.AbortWithStatus(http.StatusInternalServerError)
@@ -108,7 +109,8 @@ func settlePTS(shop *orders.Orders) gin.HandlerFunc {
 	}
 }
 
-// health answers a probe: it fails if the database does, or if events wait too long.
+// health answers a probe. It reports a failure if the database fails, or if events
+// wait too long.
 func health(in *inbox.Inbox) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), 5*time.Second)

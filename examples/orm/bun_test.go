@@ -16,8 +16,8 @@ type bunPayment struct {
 	Amount        string
 }
 
-// With bun, Conn runs a query on the transaction. The pool that its DB was made from is
-// not used then; in this example there is none.
+// With bun, Conn runs a query on the transaction. The query then doesn't use the pool
+// of bun's DB. In this example that pool is an empty sql.DB.
 func Example_bun() {
 	shop := bun.NewDB(new(sql.DB), sqlitedialect.New())
 	receive(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {

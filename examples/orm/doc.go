@@ -1,3 +1,3 @@
-// Package orm has examples for libraries on top of database/sql: how a function of
-// sqlstore.InTx writes by them within its transaction.
+// Package orm has examples for libraries on top of database/sql. They show how the
+// function that is given to sqlstore.InTx uses a library within its transaction.
 package orm

@@ -17,8 +17,9 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// receive delivers a callback three times to a function that fails the first time
-// after it has written, and prints the table of payments.
+// receive delivers a callback three times, and prints the table of payments. The first
+// time, the receiver's function fails after settle has written, so the payment is
+// rolled back.
 func receive(settle func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error) {
 	ctx := context.Background()
 	folder, err := os.MkdirTemp("", "example")

@@ -28,7 +28,7 @@ func (q *Queries) InsertPayment(ctx context.Context, arg InsertPaymentParams) er
 	return err
 }
 
-// sqlc's Queries take the transaction as they are; generate them for database/sql.
+// The Queries that sqlc generates for database/sql accept the transaction unchanged.
 func Example_sqlc() {
 	receive(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
 		return New(tx).InsertPayment(ctx, InsertPaymentParams{ev.OrderID, ev.AcceptAmount.String()})

@@ -1,10 +1,10 @@
-// Command stdmux is a small shop that receives callbacks with net/http's own mux. A handler of
-// payack receives those of PTS through an inbox. Those of Payatom go to a handler that the
-// shop already had, behind payack's middleware.
+// Command stdmux is a small shop that receives callbacks with net/http's own mux. A
+// handler of payack receives the callbacks of PTS through an inbox. The callbacks of
+// Payatom go to a handler that the shop already had, behind payack's middleware.
 //
-// Its keys are in the environment: PTS_USER_ID, PTS_SAFECODE, PTS_PUBLIC_KEY (PEM)
-// and PAYATOM_SECRET_KEY. ADDRESS is 127.0.0.1:8080 unless set,
-// INSPECTOR_ADDRESS 127.0.0.1:8081, SHOP_FILE shop.db.
+// The keys are in the environment: PTS_USER_ID, PTS_SAFECODE, PTS_PUBLIC_KEY (PEM)
+// and PAYATOM_SECRET_KEY. Three more variables have defaults: ADDRESS
+// (127.0.0.1:8080), INSPECTOR_ADDRESS (127.0.0.1:8081) and SHOP_FILE (shop.db).
 package main
 
 import (

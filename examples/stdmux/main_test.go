@@ -47,7 +47,8 @@ func TestNothingIsServedWithoutKeys(t *testing.T) {
 	assert.Error(t, run(t.Context(), callbacks, admin, c))
 }
 
-// TestMovedBorder: the hash still fits, since ORD-2 and 500 are ORD- and 2500.
+// TestMovedBorder: the hash covers the joined members, so it is the same for order
+// ORD-2 with amount 500 and for order ORD- with amount 2500.
 func TestMovedBorder(t *testing.T) {
 	shop := shoptest.Orders(t)
 	payatom := payatomReceiver(t, shop.Expect).Wrap(settlePayatom(shop))

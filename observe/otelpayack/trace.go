@@ -30,8 +30,8 @@ func (o *Observer) StartAttempt(ctx context.Context, d *payack.Delivery) (contex
 	}
 }
 
-// cameIn returns the span named by a delivery's headers. The sender wrote them,
-// so it becomes a link and not the parent.
+// cameIn returns the span named by a delivery's headers. The sender wrote the headers,
+// so the span becomes a link and not the parent.
 func cameIn(d *payack.Delivery) trace.SpanContext {
 	carrier := propagation.HeaderCarrier(http.Header(d.Header))
 	return trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), carrier))

@@ -36,11 +36,12 @@ import (
 	"github.com/payack/payack/internal/nilness"
 )
 
-// buckets range from a refusal at the gate to the time that providers wait for an
-// answer.
+// buckets range from the duration of a refusal at the gate to the time that providers
+// wait for an answer.
 var buckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
-// ages range from the first question to the provider to the last.
+// ages range from an order's age at the first question to the provider to its age at
+// the last one.
 var ages = []float64{60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 48 * 3600, 72 * 3600}
 
 // patience bounds how long a scrape waits for the inbox.
@@ -71,9 +72,9 @@ type Observer struct {
 
 var _ payack.Observer = (*Observer)(nil)
 
-// New returns an observer and registers its metrics. The error names what is
-// wrong with the configuration, or is the registry's: another observer has
-// registered its metrics there.
+// New returns an observer and registers its metrics. The error names what is wrong
+// with the configuration. If another observer has registered its metrics already, the
+// error is the registry's.
 func New(c Config) (*Observer, error) {
 	if c.Registerer == nil {
 		c.Registerer = prometheus.DefaultRegisterer

@@ -27,7 +27,7 @@ type inbox func() (payack.InboxStats, error)
 
 func (f inbox) Stats(context.Context) (payack.InboxStats, error) { return f() }
 
-// scrape returns what Prometheus would read, without durations.
+// scrape returns the text that Prometheus would read.
 func scrape(t testing.TB, r *prometheus.Registry) string {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -89,8 +89,8 @@ func TestDeliveries(t *testing.T) {
 	}
 }
 
-// The age of a payment found by asking is counted once, and not again by the
-// attempts of an inbox.
+// The age of a payment found by asking is counted once. The attempts of an inbox do
+// not count it again.
 func TestAgeOfWhatWasFound(t *testing.T) {
 	r := prometheus.NewRegistry()
 	o, err := prompayack.New(prompayack.Config{Registerer: r})

@@ -12,8 +12,8 @@ import (
 )
 
 // Factory returns a new limiter for cfg, with full buckets: limiters of earlier
-// calls must not have charged them. It ends the test if it can't, and cleans up
-// with t.Cleanup.
+// calls must not have charged them. A Factory that can't make a limiter ends the
+// test. It cleans up with t.Cleanup.
 type Factory func(t *testing.T, cfg ratelimit.Config) ratelimit.Limiter
 
 // Run runs the suite on a virtual clock, which it passes as cfg.Now and advances
@@ -29,8 +29,8 @@ func Run(t *testing.T, factory Factory) {
 // far the limiter's clock may get ahead of this process's in that time; if both use
 // the same clock, a millisecond is plenty.
 //
-// The suite does not fail because a machine is slow: it asserts only what holds
-// however late a call comes.
+// The suite does not fail because a machine is slow: its assertions hold however
+// late a call comes.
 func RunRealTime(t *testing.T, factory Factory, slack time.Duration) {
 	t.Helper()
 	suite{factory: factory, clock: realClock, slack: slack}.run(t)

@@ -115,7 +115,7 @@ var faults = []struct{ name, test, says string }{
 	{"cancelled is refunded", "a cancelled context does not prevent the charge", "which are charged"},
 }
 
-// bucket has tokens as of a time.
+// bucket is a key's token bucket. tokens is its content at the time at.
 type bucket struct {
 	tokens float64
 	at     time.Time
@@ -187,7 +187,7 @@ func (f *faulty) bucket(key string) bucket {
 	return b
 }
 
-// nearly forgives what floats lose of a call.
+// nearly is one token, less an allowance for rounding errors of floats.
 const nearly = 1 - 1e-7
 
 func (f *faulty) Allow(ctx context.Context, key string) (ratelimit.Decision, error) {

@@ -16,13 +16,13 @@
 //
 // Without Redis every replica keeps the budget on its own, so n replicas together
 // admit up to n times as much. When Redis loses its memory, all buckets are full
-// again. A rate limit can bear both, and nothing else is kept here.
+// again. Both are acceptable for a rate limit, and this package stores nothing else.
 //
 // # The server
 //
-// A Redis server, the primary that Sentinels name, or a cluster, since the script
-// touches one key only. For the latter two use [NewWithClient]. The tests run on
-// Redis 7.0.
+// [New] and [Open] use a single Redis server. [NewWithClient] also uses the primary
+// that Sentinels name, or a cluster. A cluster works because the script touches one
+// key only. The tests run on Redis 7.0.
 //
 // A bucket expires when it is full again, so Redis holds the keys of the last
 // Window. An attacker with many addresses decides how many those are: give the

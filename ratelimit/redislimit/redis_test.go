@@ -35,7 +35,7 @@ func anyServer(t *testing.T) *redis.Options {
 	return opts
 }
 
-// anyURL returns the URL of such a server.
+// anyURL returns the URL of a server that tests must only call.
 func anyURL(t *testing.T) string {
 	t.Helper()
 	return testserver.Redis(t).DSN

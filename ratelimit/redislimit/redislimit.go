@@ -48,17 +48,17 @@ type Config struct {
 	// clock of the cool-down; buckets in Redis use the server's clock.
 	Budget ratelimit.Config
 	// Prefix begins all keys in Redis; empty means [DefaultPrefix]. Limiters with
-	// the same prefix and the same budget share buckets. A different budget has
-	// other buckets, so changing it starts with full ones.
+	// the same prefix and the same budget share buckets. After a change of the budget,
+	// all keys start with full buckets.
 	Prefix string
 	// Timeout is the longest time that a call waits for Redis, at most
-	// [MaxTimeout]; zero means that.
+	// [MaxTimeout]; zero means [MaxTimeout].
 	Timeout time.Duration
 	// Failures is the number of failures in a row after which calls stop using
 	// Redis; zero means [DefaultFailures].
 	Failures int
-	// CoolDown is how long calls then do without Redis, until one tries it again;
-	// zero means [DefaultCoolDown].
+	// CoolDown is how long calls do without Redis after those failures, until one
+	// call tries Redis again; zero means [DefaultCoolDown].
 	CoolDown time.Duration
 	// OnChange is called when calls stop using Redis and when they use it again:
 	// once per change, not per call. It runs in the goroutine of a call, so it
@@ -135,8 +135,8 @@ func Open(url string, cfg Config) (*Limiter, error) {
 // New copies opts and overwrites what could break the bound on waiting: it sets
 // ContextTimeoutEnabled, and replaces all retries and timeouts except DialTimeout;
 // it switches maintenance notifications off. Connecting continues in the background
-// for up to DialTimeout (a second if zero). So a server that takes longer than
-// Config.Timeout to connect to still serves later calls.
+// for up to DialTimeout (a second if zero). If that takes longer than Config.Timeout,
+// the connection still serves later calls.
 func New(opts *redis.Options, cfg Config) (*Limiter, error) {
 	if opts == nil {
 		return nil, errors.New("redislimit: New was given no redis.Options: name the server in Addr")
@@ -147,7 +147,7 @@ func New(opts *redis.Options, cfg Config) (*Limiter, error) {
 	return own(opts, cfg)
 }
 
-// own returns the limiter for a valid cfg, with a client that belongs to it.
+// own returns the limiter for a valid cfg. The limiter has its own client and closes it.
 func own(opts *redis.Options, cfg Config) (*Limiter, error) {
 	client := redis.NewClient(bounded(opts, cmp.Or(cfg.Timeout, MaxTimeout)))
 	l, err := build(client, cfg)
@@ -275,10 +275,10 @@ func (l *Limiter) Close() error { return l.close() }
 const PingTimeout = time.Second
 
 // Ping returns an error if Redis does not answer. It charges a bucket that nothing
-// else uses, and waits at most [PingTimeout], so it also succeeds with a Redis that
-// is too slow for Config.Timeout. It uses Redis even while calls don't, changes
-// nothing about that, and does not count in [Limiter.Stats]. The error is one line
-// that names the fix, without credentials.
+// else uses. It waits up to [PingTimeout], so it also succeeds with a Redis that is
+// too slow for Config.Timeout. It also asks Redis during a cool-down, which its
+// result does not end, and it does not count in [Limiter.Stats]. The error is one
+// line that names the fix, without credentials.
 func (l *Limiter) Ping(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("redislimit: ping: %w", err)
@@ -342,9 +342,9 @@ func (l *Limiter) Stats() Stats {
 	return Stats{Shared: l.shared.Load(), Local: l.stoodIn.Load(), Open: l.breaker.isOpen()}
 }
 
-// Allow implements [ratelimit.Limiter]. The error is always nil. It uses only the
-// values of ctx: Config.Timeout bounds the call, and a client that hangs up early
-// must not call for free.
+// Allow implements [ratelimit.Limiter]. The error is always nil. Allow uses the values
+// of ctx and ignores its cancellation, because a client that hangs up early must not
+// call for free. Config.Timeout bounds the call instead.
 func (l *Limiter) Allow(ctx context.Context, key string) (ratelimit.Decision, error) {
 	if d, ok := l.ask(ctx, key, 1); ok {
 		return d, nil
@@ -352,8 +352,8 @@ func (l *Limiter) Allow(ctx context.Context, key string) (ratelimit.Decision, er
 	return l.local.Allow(ctx, key)
 }
 
-// Peek implements [ratelimit.Limiter]. The error is always nil. It uses ctx as
-// Allow does.
+// Peek implements [ratelimit.Limiter]. The error is always nil. Like Allow, it ignores
+// the cancellation of ctx.
 func (l *Limiter) Peek(ctx context.Context, key string) (ratelimit.Decision, error) {
 	if d, ok := l.ask(ctx, key, 0); ok {
 		return d, nil
@@ -361,7 +361,7 @@ func (l *Limiter) Peek(ctx context.Context, key string) (ratelimit.Decision, err
 	return l.local.Peek(ctx, key)
 }
 
-// ask has Redis decide. It returns false if Redis doesn't.
+// ask asks Redis for a decision. It returns false if Redis gave none.
 func (l *Limiter) ask(ctx context.Context, key string, n int) (ratelimit.Decision, bool) {
 	pass, probe := l.breaker.pass(l.now())
 	if !pass {
@@ -371,9 +371,9 @@ func (l *Limiter) ask(ctx context.Context, key string, n int) (ratelimit.Decisio
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.timeout)
 	defer cancel()
 
-	// In a goroutine, because parts of a client may ignore the context: credential
-	// providers, dialers, OnConnect. The breaker bounds how many goroutines pile up
-	// when one of them hangs.
+	// The call runs in a goroutine, because parts of a client may ignore the context:
+	// credential providers, dialers, OnConnect. If such a part hangs, the breaker
+	// bounds how many goroutines pile up.
 	answers := make(chan answer, 1)
 	go func() { answers <- l.call(ctx, l.redisKey(key), n) }()
 	var a answer
@@ -407,8 +407,8 @@ type answer struct {
 // call makes the round trip. It never panics.
 func (l *Limiter) call(ctx context.Context, key string, n int) (a answer) {
 	defer func() {
-		// redis_rate panics if the answer has other types, as when the server is not
-		// a Redis.
+		// redis_rate panics if an answer has unexpected types, for example from a
+		// server that is not a Redis.
 		if recover() != nil {
 			a = answer{err: errStrange}
 		}
@@ -429,11 +429,11 @@ func (l *Limiter) call(ctx context.Context, key string, n int) (a answer) {
 	return answer{allowed: res.Allowed > 0, full: res.ResetAfter}
 }
 
-// decision derives everything from the time until the bucket is full. The script's
-// own count is truncated, so it says 3 for 3.9999994 calls, and for a Peek it does
-// not say when a call is available.
+// decision derives everything from the time until the bucket is full. The other
+// results of the script don't suffice. The number of remaining calls is truncated: it
+// is 3 for 3.9999994. For a Peek the script does not say when a call is available.
 func (l *Limiter) decision(allowed, peek bool, full time.Duration) ratelimit.Decision {
-	// The resolution of the server's clock, and more than rounding errors.
+	// grain is the resolution of the server's clock. Rounding errors are smaller.
 	const grain = time.Microsecond
 	wait := full - seconds(l.each*float64(l.burst-1))
 	if peek {

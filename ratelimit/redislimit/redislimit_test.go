@@ -119,7 +119,8 @@ func TestKeysExpireWhenTheirBucketIsFull(t *testing.T) {
 	assert.Len(t, keys, 2, "a look stores nothing")
 }
 
-// When a server's clock is put back, buckets seem to be emptier than empty.
+// After a server's clock is put back, a bucket seems to need more time to fill than an
+// empty one.
 func TestServerClockThatWasPutBackDoesNotRefuse(t *testing.T) {
 	opts := anyServer(t)
 	prefix := freshPrefix()

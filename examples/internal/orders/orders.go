@@ -26,7 +26,7 @@ func Open(ctx context.Context, db *sql.DB) (*Orders, error) {
 	return &Orders{db}, nil
 }
 
-// Expect returns what an order was made out for.
+// Expect returns an order's amount, for comparison with an event.
 func (o *Orders) Expect(ctx context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
 	amount, err := amountOf(ctx, o.db, ev.OrderID)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -35,7 +35,7 @@ func (o *Orders) Expect(ctx context.Context, ev *payack.PayatomEvent) (payack.Ex
 	return payack.Expectation{Found: err == nil, Amount: amount}, err
 }
 
-// Settle is the function Settle with a transaction of its own.
+// Settle calls the function Settle in a transaction of its own.
 func (o *Orders) Settle(ctx context.Context, id string, paid payack.Amount) error {
 	tx, err := o.db.BeginTx(ctx, nil)
 	if err != nil {

@@ -49,7 +49,8 @@ type inspectorPage struct{ url, token string }
 
 var loggedAddress = regexp.MustCompile(`url="?(http://127\.0\.0\.1:\S+/\?token=[^\s"]+)`)
 
-// openInspector takes the address from the log. Without its token nobody gets in.
+// openInspector returns the inspector at the address in the log. It checks that the
+// inspector refuses requests without the token in that address.
 func openInspector(t *testing.T, logged *log, server string) *inspectorPage {
 	t.Helper()
 	var found []string
@@ -95,14 +96,14 @@ func (p *inspectorPage) open(t *testing.T, path string) *http.Response {
 	return res
 }
 
-// lists fails the test unless each payment is listed as accepted, and the forged one
-// of its provider as rejected, with the step at which it failed.
+// lists fails the test unless each payment is listed as accepted. For each payment's
+// provider, a forged callback must be listed as rejected, with the step that failed.
 func (p *inspectorPage) lists(t *testing.T, pays []Payment) {
 	t.Helper()
 	for _, pay := range pays {
 		provider := pay.Callback.Provider
 		listed := func(order string, outcome payack.Outcome) (id string) {
-			require.Eventually(t, func() bool { // it is answered before it is listed
+			require.Eventually(t, func() bool { // a delivery is answered before it is listed
 				id = p.delivery(t, provider, order, outcome)
 				return id != ""
 			}, time.Minute, 10*time.Millisecond, "%s: nothing %s is listed", provider, outcome)
@@ -122,7 +123,8 @@ func (p *inspectorPage) lists(t *testing.T, pays []Payment) {
 	}
 }
 
-// delivery finds one in the list. An empty order is any.
+// delivery returns the id of a delivery in the list, or "" if there is none. An empty
+// order matches any.
 func (p *inspectorPage) delivery(t *testing.T, provider payack.Provider, order string, outcome payack.Outcome) (id string) {
 	t.Helper()
 	var list struct {
@@ -141,7 +143,7 @@ func (p *inspectorPage) delivery(t *testing.T, provider payack.Provider, order s
 	return ""
 }
 
-// stays keeps a page open that waits for what comes.
+// stays keeps a page open that waits for new deliveries.
 func (p *inspectorPage) stays(t *testing.T) {
 	t.Helper()
 	res := p.open(t, "/live")

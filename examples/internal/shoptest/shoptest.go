@@ -38,9 +38,9 @@ type Payment struct {
 	Callback    payacktest.Callback
 }
 
-// Test runs the shop: it is healthy, takes what is genuine and nothing else, lists
-// both in its inspector, ends when it is told to, and knows after the next start what
-// was paid.
+// Test runs the shop. The shop must be healthy, accept genuine callbacks and reject
+// forged ones, and list both in its inspector. It must shut down when ctx ends, and
+// after the next start the orders must still be paid.
 func Test(t *testing.T, s Shop) {
 	file := filepath.Join(t.TempDir(), "shop.db")
 	logged := captureLog(t)
@@ -58,7 +58,7 @@ func Test(t *testing.T, s Shop) {
 	}
 	page := openInspector(t, logged, shop.admin)
 	page.lists(t, s.Pays)
-	page.stays(t) // and doesn't hold up the end
+	page.stays(t) // the open page must not delay the shutdown
 	shop.endsWith(t, s.Pays[0])
 
 	shop = start(t, s, file)
@@ -70,7 +70,7 @@ func Test(t *testing.T, s Shop) {
 	assert.NoError(t, <-shop.ended)
 }
 
-// running is a shop that runs. end tells it to end, as a signal does.
+// running is a running shop. end shuts it down, as a signal would.
 type running struct {
 	url   string
 	admin string // the inspector's
@@ -100,7 +100,8 @@ func Listen(t testing.TB) net.Listener {
 	return listener
 }
 
-// endsWith ends the shop while a callback is on its way: it is answered.
+// endsWith ends the shop while a callback is being sent. The callback must still be
+// answered.
 func (r *running) endsWith(t *testing.T, p Payment) {
 	t.Helper()
 	address := strings.TrimPrefix(r.url, "http://")
@@ -114,7 +115,7 @@ func (r *running) endsWith(t *testing.T, p Payment) {
 	answers := bufio.NewReader(conn)
 	res, err := http.ReadResponse(answers, nil)
 	require.NoError(t, err)
-	require.Equal(t, http.StatusContinue, res.StatusCode) // its head has been read
+	require.Equal(t, http.StatusContinue, res.StatusCode) // the server has read the head
 
 	r.end()
 	require.Eventually(t, func() bool {
@@ -135,7 +136,7 @@ func (r *running) endsWith(t *testing.T, p Payment) {
 
 func post(t testing.TB, url string, p Payment) *http.Response {
 	t.Helper()
-	// A connection each, so that none is open when the shop ends.
+	// Each request has its own connection, so that none is open when the shop ends.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	res, err := p.Callback.Post(t.Context(), client, url+p.Path)
 	require.NoError(t, err)
@@ -152,7 +153,7 @@ func get(t testing.TB, url string) (status int) {
 	return res.StatusCode
 }
 
-// paid looks into the shop's file.
+// paid reports whether an order is paid in the shop's file.
 func paid(t testing.TB, file, order string) bool {
 	t.Helper()
 	db, err := sqlite.OpenFile(file)
@@ -165,8 +166,8 @@ func paid(t testing.TB, file, order string) bool {
 	return is
 }
 
-// Orders returns the two open orders, in a file of their own, for tests of a
-// handler alone.
+// Orders returns the two open orders in a new file. It is for tests that call one
+// handler and run no shop.
 func Orders(t testing.TB) *orders.Orders {
 	t.Helper()
 	db, err := sqlite.OpenFile(filepath.Join(t.TempDir(), "shop.db"))
@@ -192,19 +193,20 @@ var (
 	PayatomKeys = payacktest.NewPayatomKeys()
 )
 
-// PTS pays order ORD-1 at a path.
+// PTS returns a callback of PTS that pays order ORD-1. The receiver is at path.
 func PTS(t testing.TB, path string) Payment {
 	cb := payacktest.PTS(PTSKeys).Order("ORD-1").Amount("100.50").Envelope().Callback(t)
 	return Payment{Path: path, Order: "ORD-1", Callback: cb}
 }
 
-// Payatom pays order ORD-2 at a path.
+// Payatom returns a callback of Payatom that pays order ORD-2. The receiver is at path.
 func Payatom(t testing.TB, path string) Payment {
 	cb := payacktest.Payatom(PayatomKeys).Order("ORD-2").Amount("500").Callback(t)
 	return Payment{Path: path, Order: "ORD-2", Callback: cb}
 }
 
-// Ptop says that order ORD-2 was paid at a path; how much, its query says.
+// Ptop returns a callback of Ptop that order ORD-2 was paid. The receiver is at path.
+// The callback carries no amount; the shop must ask Ptop for it.
 func Ptop(t testing.TB, path string) Payment {
 	cb := payacktest.Ptop(PtopKeys).Order("ORD-2").Callback(t)
 	return Payment{Path: path, Order: "ORD-2", Callback: cb}
