@@ -311,7 +311,7 @@ func TestWrap(t *testing.T) {
 					assert.Equal(t, outside{status: want.status, size: len(want.body), written: true, restored: true}, *seen)
 
 					// A second delivery is a duplicate if the event was accepted. Otherwise
-				// it is processed again, with the same outcome.
+					// it is processed again, with the same outcome.
 					send(engine, path, m)
 					again := test.outcome
 					if again == payack.OutcomeAccepted {

@@ -271,7 +271,7 @@ func TestAnswers(t *testing.T) {
 				assert.Equal(t, tc.outcome, o.Outcome)
 				assert.Equal(t, tc.reason, o.Reason)
 				assert.Equal(t, got.Status, o.Status)
-				// A delivery that verified has an event beside the error, even an invalid one.
+				// A delivery that verified has an event beside the error, even if it is invalid.
 				assert.Equal(t, verified(tc.reason), o.Delivery.Event != nil)
 				assert.Equal(t, verified(tc.reason), o.EventID != "")
 				if tc.reason != "" {
@@ -391,7 +391,7 @@ func TestAnswersDoNotRevealTheStepThatFailed(t *testing.T) {
 			apart := map[payack.Reason]bool{
 				payack.ReasonUnknownTenant: true, payack.ReasonMalformed: true, payack.ReasonEnvelope: true, payack.ReasonSignature: true,
 			}
-			if p == payack.PTS { // it has one answer for every failure
+			if p == payack.PTS { // PTS gets the same answer for every failure
 				apart[payack.ReasonInvalid] = true
 			}
 			assert.Equal(t, apart, reasons, "the log must tell them apart")

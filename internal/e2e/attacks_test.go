@@ -13,8 +13,9 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// A genuine JSON body may contain a text that reads as a form with other values. It
-// has the same bytes and so the same signature, and the content type is not signed.
+// A genuine JSON body may contain a text that reads as a form with other values. The
+// content type is not signed, so the signature also fits if the same bytes are sent as
+// a form.
 func TestSignedJSONSentAgainAsForm(t *testing.T) {
 	const form = "application/x-www-form-urlencoded"
 	ptop := PtopMessage(t, `{"success":false,"transaction_id":"T1","order_id":"ORD1","message":"x&success=1&transaction_id=T9&order_id=ORD9&y="}`)
@@ -32,7 +33,7 @@ func TestSignedJSONSentAgainAsForm(t *testing.T) {
 			assert.Empty(t, c.Events)
 			AssertContract(t, tc.p, payack.OutcomeAccepted, "", Send(h, tc.m))
 			if tc.p == payack.PTS {
-				return // knows no forms
+				return // PTS has no forms
 			}
 			forms := Merchant{Options: w.Options(), Callback: c.Take, Body: verify.BodyForm}.Handler(t, tc.p)
 			c.Events = nil
@@ -73,8 +74,8 @@ func TestQueryIsNoPartOfACallback(t *testing.T) {
 	}
 }
 
-// Another spelling of a number under the same signed text is the same event: neither
-// a second event nor a conflict.
+// A callback that spells a number in another way, but has the same signed text, is the
+// same event. It is neither a second event nor a conflict.
 func TestEqualNumbersAreTheSameEvent(t *testing.T) {
 	type rewriting struct {
 		old, text string
@@ -168,8 +169,9 @@ func TestConflictAsksToSendAgain(t *testing.T) {
 	assert.Len(t, c.Events, 1)
 }
 
-// movedBorders are the readings of one hash besides the genuine order ORD1,
-// amount 500.
+// movedBorders returns forgeries of a genuine webhook for order ORD1 and amount 500.
+// The hash covers the joined members, so it still matches after the border between the
+// order and the amount is moved.
 func movedBorders(genuine Message) map[string]Message {
 	moved := func(orderID, amount string) Message {
 		return genuine.Replace(`"ORD1"`, `"`+orderID+`"`).Replace(`"received_amount":"500"`, `"received_amount":"`+amount+`"`)
@@ -203,8 +205,8 @@ func TestMovedBordersWithExpect(t *testing.T) {
 	assert.Len(t, c.Events, 1)
 }
 
-// If a forger moves the borders so that order and amount fit another real order, the
-// memory of hashes refuses that, provided that the genuine webhook came first.
+// A forger may move the border so that order and amount fit another real order. If the
+// genuine webhook came first, the receiver remembers its hash and rejects the forgery.
 func TestMovedBordersIntoAnOrderOfThatAmount(t *testing.T) {
 	w, c := &Watch{}, &Calls{}
 	h := Merchant{Options: w.Options(), Callback: c.Take,
@@ -250,7 +252,7 @@ func TestMovedBordersWithConfirm(t *testing.T) {
 	assert.Equal(t, "Approved", c.Events[0].Found().Confirmed.Status)
 }
 
-// comparing is a callback that compares the order itself.
+// comparing is a callback that compares the event with the expected order itself.
 func (c *Calls) comparing(ctx context.Context, ev payack.Event) error {
 	e := ev.(*payack.PayatomEvent)
 	if e.OrderID != "ORD1" || e.ReceivedAmount.String() != "500" {

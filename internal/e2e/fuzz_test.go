@@ -118,7 +118,8 @@ func hostilePairs(body string) (list []hostileMember, ok bool) {
 	return list, true
 }
 
-// hostileNumberText is PHP's text of a JSON number with 14 digits.
+// hostileNumberText returns the text that PHP makes of a JSON number. PHP writes 14
+// significant digits.
 func hostileNumberText(literal string) string {
 	if n, err := strconv.ParseInt(literal, 10, 64); err == nil {
 		return strconv.FormatInt(n, 10)
@@ -142,7 +143,7 @@ func hostileExponent(text, mark string) string {
 	return digits + mark + exponent[:1] + strings.TrimLeft(exponent[1:], "0")
 }
 
-// hostileJSONNumber is how PHP writes a number into JSON.
+// hostileJSONNumber returns a number as PHP writes it into JSON.
 func hostileJSONNumber(literal string) (string, bool) {
 	if !strings.ContainsAny(literal, ".eE") {
 		n, err := strconv.ParseInt(literal, 10, 64)
@@ -178,7 +179,8 @@ func hostileJSONString(s string) string {
 	return out + `"`
 }
 
-// hostileReencode is json_encode(json_decode(…)) without the member dropped.
+// hostileReencode returns what PHP's json_encode(json_decode(…)) returns, without the
+// member that drop names.
 func hostileReencode(dec *json.Decoder, objects bool, drop string) (string, bool) {
 	tok, err := dec.Token()
 	if err != nil {
@@ -355,7 +357,7 @@ func (f *hostileFuzzed) deliver(t *testing.T, d hostileDelivery) payack.Event {
 	return ev
 }
 
-// closedSetOrNone is the closed set of reasons with the empty one.
+// closedSetOrNone returns ClosedSet with the empty reason added.
 func closedSetOrNone() map[payack.Reason]payack.Outcome {
 	out := map[payack.Reason]payack.Outcome{"": payack.OutcomeAccepted}
 	for reason, outcome := range ClosedSet {
@@ -398,9 +400,9 @@ func hostileMedia(contentType string) string {
 	return name
 }
 
-// FuzzPtopHandler: for any request the answer is one of the contract, and an event
-// has a text that was signed with this key. In some modes the test signs the body
-// first, so that the fuzzer gets past the signature.
+// FuzzPtopHandler: every request gets an answer of the contract. If the answer accepts
+// an event, the event's text was signed with this key. In some modes the test signs
+// the body first, so that the fuzzer gets past the signature.
 func FuzzPtopHandler(f *testing.F) {
 	hostileSeeds(f, payack.Ptop, "plain32", func(v *vectors.Vector, h http.Header, body []byte) {
 		f.Add(v.Request.Method, h.Get("Content-Type"), "X-Signature", h.Get("X-Signature"), body, v.IsForm(), byte(0), false)
@@ -457,8 +459,8 @@ func FuzzPtopHandler(f *testing.F) {
 	})
 }
 
-// hostilePtopPut signs a body by one of the readings and puts the signature
-// behind its last member.
+// hostilePtopPut signs a body and appends the signature as the last member. mode
+// selects the text that is signed.
 func hostilePtopPut(body string, isForm bool, mode byte) string {
 	if isForm {
 		signed := body
@@ -563,7 +565,8 @@ func (k hostilePTSKey) flat(contentType, body string) (list []hostileMember, sea
 	return list, data.text(), ok && opened
 }
 
-// FuzzPTSHandler is the same for PTS, with and without a transaction secret.
+// FuzzPTSHandler does for PTS what FuzzPtopHandler does for Ptop, with and without a
+// transaction secret.
 func FuzzPTSHandler(f *testing.F) {
 	key := hostilePTSKeyOf(f)
 	hostileSeeds(f, payack.PTS, "rsa1024", func(v *vectors.Vector, h http.Header, body []byte) {
@@ -633,7 +636,7 @@ func FuzzPTSHandler(f *testing.F) {
 	})
 }
 
-// hostileDigest opens a post_hash, MAC first.
+// hostileDigest checks the MAC of a post_hash and then decrypts it.
 func hostileDigest(secret, hash string) string {
 	blob, err := base64.StdEncoding.DecodeString(hash)
 	if err != nil || len(blob) != 96 || base64.StdEncoding.EncodeToString(blob) != hash {
@@ -656,7 +659,8 @@ func hostileMD5(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// FuzzPayatomHandler is the same for Payatom, in both formats.
+// FuzzPayatomHandler does for Payatom what FuzzPtopHandler does for Ptop, in both
+// formats.
 func FuzzPayatomHandler(f *testing.F) {
 	hostileSeeds(f, payack.Payatom, "hex32", func(v *vectors.Vector, h http.Header, body []byte) {
 		f.Add(v.Request.Method, h.Get("Content-Type"), "", "", body, false, byte(0), false)

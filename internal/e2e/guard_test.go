@@ -45,7 +45,7 @@ func newGuarded(t *testing.T, set func(*middleware.PayatomConfig)) *guarded {
 	return g
 }
 
-// deliver posts a webhook and returns the observation.
+// deliver posts a webhook and returns the observed reason.
 func (g *guarded) deliver(t *testing.T, orderID, amount string, status payack.PayatomStatus) payack.Reason {
 	t.Helper()
 	payacktest.Payatom(payacktest.NewPayatomKeys()).Order(orderID).Amount(amount).Status(status).Callback(t).Deliver(g)
@@ -56,8 +56,8 @@ func confirms(context.Context, *payack.PayatomEvent) (*payack.Confirmation, erro
 	return &payack.Confirmation{Paid: true, Status: "Approved"}, nil
 }
 
-// Confirm is called for paid events only. A decline or refund with moved borders must
-// be recognised without it, after the genuine one came.
+// Confirm is called for paid events only. After a genuine decline or refund, a forgery
+// with moved borders must be recognised without Confirm.
 func TestMovedBordersOfUnpaidEventsWithConfirmAlone(t *testing.T) {
 	g := newGuarded(t, func(c *middleware.PayatomConfig) { c.Confirm = confirms })
 	require.Empty(t, g.deliver(t, "ORD1000001", "1500", payack.PayatomRefundCompleted))
@@ -67,8 +67,8 @@ func TestMovedBordersOfUnpaidEventsWithConfirmAlone(t *testing.T) {
 	require.Len(t, g.called, 2)
 }
 
-// Two genuine orders may join to the same text. An event that the gateway has
-// confirmed is never rejected as a forgery.
+// The joined members of two genuine events may be the same text, and so have the same
+// hash. An event that the gateway has confirmed is never rejected as a forgery.
 func TestConfirmedIsNeverSpliced(t *testing.T) {
 	orders := map[string]string{"user7-order-11": "500", "user7-order-1": "1500"}
 	g := newGuarded(t, func(c *middleware.PayatomConfig) { c.Expect, c.Confirm = Expecting(orders, nil), confirms })
@@ -82,8 +82,8 @@ func TestConfirmedIsNeverSpliced(t *testing.T) {
 		"Expect alone can't tell them apart, as its documentation says")
 }
 
-// An unknown status may be part of another text with moved borders. It is delivered
-// as unknown and must not lock out the genuine event.
+// An unknown status may come from a forgery with moved borders. Such an event is
+// delivered as unknown, and must not lock out the genuine event with the same hash.
 func TestUnknownStatusBindsNothing(t *testing.T) {
 	for name, set := range map[string]func(*middleware.PayatomConfig){
 		"Expect": func(c *middleware.PayatomConfig) {
@@ -129,7 +129,7 @@ func TestForgedInTheCallbackOfAnotherReplica(t *testing.T) {
 		genuine := build.Order("ORD10000017").Amount("500").Callback(t)
 		genuine.Deliver(second)
 		require.Equal(t, payack.ReasonBusy, seen.Reason)
-		release <- payack.ErrUnexpected // the merchant's comparison finds it wrong
+		release <- payack.ErrUnexpected // the merchant's comparison rejects the forgery
 		synctest.Wait()
 		genuine.Deliver(second)
 		require.Equal(t, payack.OutcomeAccepted, seen.Outcome)
@@ -170,8 +170,8 @@ func TestInvalidIsNotCharged(t *testing.T) {
 	payacktest.Accepted(t, payack.PTS, payacktest.PTS(keys).Fresh().Callback(t).Deliver(h))
 }
 
-// A handler that panics after it wrote success has settled nothing. It gets no
-// answer, as without payack, so the provider sends again.
+// A handler that panics after it wrote success has settled nothing. The provider must
+// get no answer, as without payack, so that it sends again.
 func TestPanicAfterSuccessEndsTheConnection(t *testing.T) {
 	keys := payacktest.NewPTSKeys()
 	c := keys.Config()
@@ -198,8 +198,8 @@ func TestPanicAfterSuccessEndsTheConnection(t *testing.T) {
 	require.Equal(t, 2, calls)
 }
 
-// A wrapped handler can reject an order as unexpected, as a function can. That binds
-// no hash to the order.
+// A wrapped handler can reject an order as unexpected, as a function can. The receiver
+// must then not remember the hash as that order's, so it accepts the genuine webhook.
 func TestUnexpectedBehindWrap(t *testing.T) {
 	w := &Watch{}
 	rc, err := middleware.NewPayatom(middleware.PayatomConfig{
@@ -225,7 +225,8 @@ func TestUnexpectedBehindWrap(t *testing.T) {
 	require.Equal(t, []string{"ORD1"}, settled)
 }
 
-// The content type is read before anything is authenticated.
+// The content type comes from an unauthenticated sender, so a long one is refused
+// without being parsed.
 func TestLongContentTypeIsRefusedUnread(t *testing.T) {
 	keys := payacktest.NewPTSKeys()
 	c := keys.Config()
@@ -252,8 +253,9 @@ func (s *failsAfter) Claim(ctx context.Context, id, fingerprint string, lease ti
 	return s.Store.Claim(ctx, id, fingerprint, lease)
 }
 
-// If a store fails in the middle of the guard and the receiver may go on without it,
-// the earlier claims must stay.
+// An event takes several claims, as a guard against moved borders. If the store fails
+// after some of them and the receiver may go on without a store, these claims must
+// stay.
 func TestStoreThatFailsInTheMiddleOfTheGuard(t *testing.T) {
 	for n := 1; n <= 3; n++ {
 		store := &failsAfter{memstore.New(0), n}

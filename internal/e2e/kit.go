@@ -1,8 +1,8 @@
-// Package e2e has the tests of several packages together, and what they share:
-// throwaway keys, genuine messages of each provider, receivers for all of them with
-// one configuration, the promised answers, and a recorder of logs and observations.
-// Its tests, and those of package field with cases as data, send HTTP requests
-// through the whole receiver. Only tests import it.
+// Package e2e tests several packages together. The tests here, and the data-driven
+// ones in package field, send HTTP requests through the whole receiver. The package
+// also has what these tests share: throwaway keys, genuine messages of each provider,
+// receivers of all providers with one configuration, the promised answers, and a
+// recorder of logs and observations. Only tests import it.
 package e2e
 
 import (

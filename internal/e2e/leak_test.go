@@ -42,7 +42,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// hostileTraces are the forms in which printers show the bytes of a secret:
+// hostileTraces returns the forms in which printers show the bytes of a secret:
 // text, hex, base64, lists of bytes, the columns of a dump, and the words that
 // a key schedule begins with.
 func hostileTraces(secret string) []string {
@@ -152,7 +152,8 @@ func hostilePrints(v any) map[string]string {
 		log.With("k", h).Info("m")
 		out["slog's text"+place], out["slog's JSON"+place] = text.String(), lines.String()
 		var diff hostileDiff
-		// Only values of one type have a diff, which follows all pointers.
+		// Testify prints a diff only of two values of the same type. The diff shows
+		// what all pointers point to.
 		empty := reflect.Zero(reflect.TypeOf(h))
 		if empty.Kind() == reflect.Pointer {
 			empty = reflect.New(empty.Type().Elem())
@@ -164,7 +165,7 @@ func hostilePrints(v any) map[string]string {
 	return out
 }
 
-// hostileFinds fails the test for each trace in a text.
+// hostileFinds fails the test if a text contains one of the traces.
 func hostileFinds(t testing.TB, where, text string, traces []string) {
 	t.Helper()
 	for _, trace := range traces {
@@ -188,8 +189,8 @@ func (k *keeping) Keep(_ context.Context, r *payack.Receipt) (payack.ClaimState,
 	return payack.ClaimGranted, nil
 }
 
-// hostileEverything has a value of each exported struct of the packages, filled
-// by real use, under its package and name.
+// hostileEverything returns values of each exported struct of the packages, by
+// package and name. The values are filled by real use.
 func hostileEverything(t testing.TB) map[string][]any {
 	t.Helper()
 	key := PTSKey(t)
@@ -215,7 +216,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 		add(v)
 	}
 
-	// Keys, signers, verifiers, envelopes, all of them after use.
+	// Add keys, signers, verifiers and envelopes, all of them after use.
 	keyConfig := verify.PTSKeyConfig{
 		Tenant: "shop", UserID: "277", Safecode: payack.NewSecret(key.Safecode), PublicKeys: []string{key.PublicPEM},
 		TransactionSecret: payack.NewSecret(key.TransactionSecret),
@@ -250,7 +251,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 	_, err = e.Open(e.Seal([]byte("x")))
 	require.NoError(t, err)
 
-	// The results of Verify and Explain, and the messages.
+	// Add the results of Verify and Explain, and the messages.
 	for _, p := range providers.All {
 		m := Genuine(t, p)
 		vm := verify.Message{ContentType: m.Header.Get("Content-Type"), Header: m.Header, Body: m.Body}
@@ -273,11 +274,11 @@ func hostileEverything(t testing.TB) map[string][]any {
 	response, err := ptsVerifier.VerifyResponse(verify.PTSBalanceResponse, []byte(`{"code":"1000","message":"ok","data":{"user_id":"277","sign":"`+sign+`"}}`), ptsKeys)
 	must(response, err)
 
-	// Receivers with deliveries behind them, and what observers are told.
+	// Add receivers after some deliveries, and the observations.
 	w := &Watch{}
 	options := w.Options()
-	// Testify's printer panics for a map whose keys are arrays, as soon as there
-	// are two of them to be sorted.
+	// The store must have no map whose keys are arrays: Testify's printer panics if
+	// it has to sort two such keys.
 	options.Store = &scriptedStore{claim: payack.ClaimGranted}
 	memory := memstore.New(10)
 	_, err = memory.Claim(context.Background(), "id", "fingerprint", time.Minute)
@@ -304,7 +305,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 		Send(h, invalid(t, p))
 		require.NotNil(t, w.Last(t).Delivery.Event)
 	}
-	// A handler after use, and what its function finds in the context.
+	// Add a handler after use, and what its function finds in the context.
 	var held []payack.HeldClaim
 	handler, err := middleware.Handle(payatom, func(ctx context.Context, ev *payack.PayatomEvent) error {
 		h, ok := payack.HeldFrom(ctx)
@@ -318,7 +319,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 	require.NotEmpty(t, held)
 	add(held[0])
 	add(handler.Rehearse(Genuine(t, payack.Payatom).Request()))
-	// A receiver that ends in an inbox, and what it hands on.
+	// Add a receiver with an inbox, and the receipt that the inbox gets.
 	kept := &keeping{scriptedStore: options.Store.(*scriptedStore)}
 	into := payatomConfig
 	into.Store, into.Inbox = nil, kept
@@ -367,13 +368,13 @@ func TestNothingPrintsASecret(t *testing.T) {
 			}
 		}
 	}
-	// Handlers are functions, and hold the whole of a receiver.
+	// A handler holds the whole receiver.
 	for _, p := range providers.All {
 		for how, text := range hostilePrints((Merchant{}).Handler(t, p)) {
 			hostileFinds(t, string(p)+"'s handler with "+how, text, traces)
 		}
 	}
-	// The traces find what is there.
+	// The search must find a secret that is printed.
 	for _, secret := range []string{PtopKey, PayatomKey, PTSKey(t).Safecode} {
 		for _, shown := range []any{secret, []byte(secret), [][]byte{[]byte(secret)}, struct{ s string }{secret}, map[string]string{"a": secret}} {
 			for _, how := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X"} {
@@ -513,7 +514,7 @@ func TestVectorsLeakNothing(t *testing.T) {
 				}
 			}
 			if o.EventID != "" && o.Err != nil {
-				// It verified and is rejected: only its identity may be shown.
+				// The message verified and was rejected. Only its identity may be shown.
 				invalid++
 				for _, content := range hostileContents(string(body)) {
 					if !strings.Contains(fmt.Sprintf("%q", o.EventID)+o.EventID, content) {
@@ -526,7 +527,7 @@ func TestVectorsLeakNothing(t *testing.T) {
 			}
 		}
 	}
-	// Otherwise the test would search nothing.
+	// These counts show that the test did search something.
 	assert.Equal(t, 498, refused)
 	assert.Equal(t, 45, invalid)
 	assert.Equal(t, 38, sealed)
@@ -596,7 +597,7 @@ func TestConfigurationErrorsLeakNothing(t *testing.T) {
 	_, err = verify.NewPayatomKeys("t", secret(odd), payack.Secret{})
 	add("an empty secret of several", err)
 
-	// Receivers with right keys and another mistake.
+	// Receivers with correct keys and another mistake.
 	pts := func(c middleware.PTSConfig, fn func(context.Context, *payack.PTSEvent) error) error {
 		_, err := handlers.NewPTS(c, fn)
 		return err

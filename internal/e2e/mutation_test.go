@@ -27,15 +27,16 @@ import (
 // The kinds of change after which a callback is still accepted. They are harmless:
 // the signed text, and with it the identity, stays the same.
 const (
-	// A byte of a member that the provider does not sign. The event has it
-	// under Unsigned, or not at all (code and message beside data).
+	// A byte of a member that the provider does not sign. The event has the member
+	// under Unsigned, or not at all (code and message of the object around data).
 	hostileUnsigned = "unsigned member"
-	// White space between members of JSON. If the whole body is signed, only that
-	// around the signature which is cut out; under reencoded, all of it.
+	// White space between members of a JSON object. If the whole body is signed, only
+	// white space beside the signature that is cut out may change. Under the scheme
+	// reencoded, all of it may.
 	hostileSpace = "white space"
 	// Another JSON or percent escape for the same text: \/ for /, %2b for %2B.
 	hostileText = "spelling of a text"
-	// Another literal of the same number, where PHP's text of it was signed.
+	// Another literal of the same number, if the signed text is PHP's spelling of it.
 	hostileNumber = "spelling of a number"
 	// && in a form, which all readers treat as &.
 	hostilePair = "empty pair"
@@ -48,22 +49,22 @@ type hostileStore struct{ payack.Store }
 
 func (s *hostileStore) forget() { s.Store = memstore.New(8) }
 
-// Home is empty: a store that is made anew is shared with nobody.
+// Home is empty, because this store is replaced before each delivery and never shared.
 func (s *hostileStore) Home() string { return "" }
 
 // hostileSubject is a receiver with one valid delivery for it.
 type hostileSubject struct {
 	provider payack.Provider
 	valid    Message
-	// header carries the signature; empty where none does.
+	// header names the header with the signature; empty if there is none.
 	header string
 	build  func(o middleware.Options, fn func(payack.Event) error) (http.Handler, error)
-	// signed names the members that the signature covers; nil is all of them.
+	// signed names the members that the signature covers; nil means all of them.
 	signed []string
 }
 
-// hostileEach calls fn with every text that differs in one byte: its lowest or highest
-// bit is flipped, a letter has the other case, the byte is left out or doubled.
+// hostileEach calls fn with every text that differs in one byte. The byte's lowest or
+// highest bit is flipped, its case is changed, or it is left out or doubled.
 func hostileEach(text string, fn func(op string, at int, mutant string)) {
 	for i := range len(text) {
 		flip := func(bit byte) string {
@@ -90,8 +91,8 @@ type hostileResult struct {
 	calls   int
 }
 
-// hostileReceiver returns a function that delivers to a receiver without
-// memory.
+// hostileReceiver returns a function that delivers to a receiver. The receiver's store
+// is cleared before each delivery.
 func hostileReceiver(t testing.TB, s hostileSubject) func(m Message) hostileResult {
 	t.Helper()
 	store := &hostileStore{}
@@ -118,7 +119,7 @@ func hostileReceiver(t testing.TB, s hostileSubject) func(m Message) hostileResu
 
 // TestMutations changes every byte of one valid delivery of each shape and scheme. A
 // changed delivery may be accepted only if everything that was signed is unchanged.
-// The test counts these by kind.
+// The test counts the accepted ones by kind.
 func TestMutations(t *testing.T) {
 	for _, row := range hostileRows(t) {
 		t.Run(row.name, func(t *testing.T) {
@@ -168,8 +169,9 @@ func TestMutations(t *testing.T) {
 	}
 }
 
-// hostileCovered returns the signed contents of an event with its identity. Under
-// reencoded PHP's spelling of a number is signed, so numbers count by value.
+// hostileCovered returns the identity and the signed contents of an event. Under the
+// scheme reencoded the signed text has PHP's spelling of a number, so a number is
+// returned as its value and not as its text.
 func hostileCovered(ev payack.Event) map[string]any {
 	out := map[string]any{"ID": ev.ID(), "Fingerprint": ev.Fingerprint(), "Paid": ev.Paid(), "Final": ev.Final()}
 	switch ev := ev.(type) {
@@ -284,8 +286,8 @@ func hostileRows(t testing.TB) []hostileRow {
 		rows = append(rows, hostileRow{name, s, accepted})
 	}
 	for _, numbers := range []string{"literal", "php", "string"} {
-		// The numbers of PHP's rows are 100.50, twice, signed as 100.5: a zero
-		// more or less is the same number.
+		// The rows of PHP have two amounts 100.50, signed as 100.5. Adding or
+		// removing a zero at the end leaves the number the same.
 		spelled := func(unsigned, space, text int) map[string]int {
 			out := map[string]int{hostileUnsigned: unsigned, hostileSpace: space, hostileText: text}
 			if numbers == "php" {
@@ -295,7 +297,7 @@ func hostileRows(t testing.TB) []hostileRow {
 		}
 		flat := hostilePTS(t, numbers, "flat", false)
 		add("pts/flat/"+numbers, flat, spelled(120, 2, 1))
-		// The header is not asked for, so it may say anything.
+		// This receiver has no transaction secret, so it ignores the header.
 		flat = hostilePTS(t, numbers, "flat", false)
 		flat.header, flat.valid = verify.PTSTransactionHeader, flat.valid.With(verify.PTSTransactionHeader, "AAAA")
 		ignored := spelled(120, 2, 1)
@@ -310,9 +312,9 @@ func hostileRows(t testing.TB) []hostileRow {
 		add("pts/envelope in data, header/"+numbers, hostilePTS(t, numbers, "data", true), outside)
 	}
 
-	// In every scheme of Ptop, a change of any byte makes the signature fail, also a
-	// byte of the signature itself. The exception is white space beside the comma that
-	// is cut out.
+	// In the schemes of Ptop that sign the bytes as sent, a change of any byte makes
+	// the signature fail, even a byte of the signature itself. The exception is white
+	// space beside the comma that is cut out.
 	for _, r := range []struct {
 		name     string
 		scheme   payack.Scheme

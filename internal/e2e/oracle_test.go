@@ -36,7 +36,8 @@ type hostileRefusal struct {
 	reason payack.Reason
 }
 
-// hostilePad is PKCS#7, or anything else that ends in these bytes.
+// hostilePad fills the last block of a text. With end, the padding ends in those
+// bytes. Without it, the padding is that of PKCS#7.
 func hostilePad(plain string, end ...byte) []byte {
 	b := []byte(plain)
 	if end == nil {
@@ -93,7 +94,8 @@ func hostileTenant(r *http.Request) (string, error) {
 }
 
 // hostilePTSRefusals returns requests that one receiver refuses, each for one
-// reason. With a transaction secret, the header is correct unless it is the reason.
+// reason. With a transaction secret, the header is correct unless a wrong header is
+// the reason.
 func hostilePTSRefusals(t testing.TB, withHeader bool) (http.Handler, *Watch, Message, []hostileRefusal) {
 	t.Helper()
 	key := PTSKey(t)
@@ -284,8 +286,8 @@ func hostileDial(addr string, m Message) (string, error) {
 	return strings.Join(lines, "\r\n") + "\r\n\r\n" + body, nil
 }
 
-// For a provider whose messages are decrypted, no byte of an answer reveals which
-// step failed before the signature matched. The merchant's log does.
+// If a provider's messages are decrypted, no byte of the answer may reveal which step
+// of verification failed. The merchant's log reveals it.
 func TestRefusalsAreByteForByteTheSame(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -323,7 +325,7 @@ func TestRefusalsAreByteForByteTheSame(t *testing.T) {
 			got, err := hostileDial(addr, good)
 			require.NoError(t, err)
 			assert.NotEqual(t, want, got, "the genuine one is no refusal")
-			server.Close() // waits until the last one is observed
+			server.Close() // waits until the last request is observed
 
 			require.Equal(t, len(refusals)+1, w.Count())
 			for i, r := range refusals {

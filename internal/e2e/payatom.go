@@ -54,8 +54,8 @@ var payatom = provider{
 	},
 }
 
-// PayatomMessage returns a webhook with these JSON literals and a hash over the text
-// signed.
+// PayatomMessage returns a webhook with these JSON literals. Its hash covers the text
+// in signed.
 func PayatomMessage(t testing.TB, orderID, amount, status, signed string) Message {
 	t.Helper()
 	signer, err := verify.NewPayatomSigner(payack.NewSecret(PayatomKey))

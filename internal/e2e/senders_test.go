@@ -30,9 +30,9 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// The programs in testdata/senders are the other side of the protocols, in the
-// languages that providers and merchants use, with the libraries of those languages
-// for JSON, forms, AES and RSA. They share no code with this library.
+// The programs in testdata/senders are the other side of the protocols. They are
+// written in languages that providers and merchants use. For JSON, forms, AES and RSA
+// they use the libraries of those languages. They share no code with this library.
 
 // language is a language of such a program.
 type language struct {
@@ -61,7 +61,8 @@ func eachLanguage(t *testing.T, test func(t *testing.T, s sender)) {
 	}
 }
 
-// task is an instruction to a program to make a message, or with What to check one.
+// task is an instruction to a program. With What the program must check a message,
+// without What it must make one.
 type task struct {
 	Provider payack.Provider `json:"provider,omitempty"`
 	Members  json.RawMessage `json:"members,omitempty"`
@@ -112,11 +113,11 @@ func (r result) message() Message {
 // posted is a callback that the programs make, with the expected event.
 type posted struct {
 	task
-	// scheme and show are the expected scheme and the expected text of member, under
-	// the language's name, or under "" for all languages without an entry.
+	// scheme is the expected scheme by language. "" stands for all languages that are
+	// not listed.
 	scheme map[string]payack.Scheme
+	// show is the expected text of the event's member, by language like scheme.
 	show   map[string]string
-	// member is the member that show has the text of.
 	member string
 	config func(m *Merchant)
 }
@@ -195,15 +196,15 @@ func senderCallbacks(t *testing.T) []posted {
 	return out
 }
 
-// Callbacks of programs in other languages are accepted with the amount that those
-// signed, and refused with another order.
+// Callbacks of programs in other languages are accepted, and the event has the amount
+// that the program signed. With another order they are refused.
 func TestCallbacksOfOtherLanguages(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, s sender) {
 		var list []posted
 		var tasks []task
 		for _, p := range senderCallbacks(t) {
 			if p.How == string(payack.SchemeReencoded) && s.name != "php" {
-				continue // PHP's alone
+				continue // only PHP signs re-encoded JSON
 			}
 			list, tasks = append(list, p), append(tasks, p.task)
 		}
@@ -236,8 +237,9 @@ func TestCallbacksOfOtherLanguages(t *testing.T) {
 			}
 			AssertContract(t, p.Provider, payack.OutcomeDuplicate, "", Send(h, message))
 
-			// The same signature over another order, status or byte. A hash in base64
-			// hardly ever begins like one of the ids.
+			// Change the order, the status or another signed text, and keep the
+			// signature. The search texts are such that they hardly ever occur in a
+			// base64 hash.
 			for _, change := range [][2]string{{`"2000"`, `"3000"`}, {"Late", "Lbte"}, {`"ORD`, `"PRD`}, {`"O/1"`, `"P/1"`}, {`"O\/1"`, `"P\/1"`}, {"O%2F1", "P%2F1"}} {
 				if forged := message.Replace(change[0], change[1]); forged.Body != message.Body {
 					AssertContract(t, p.Provider, payack.OutcomeRejected, payack.ReasonSignature, Send(h, forged))
@@ -388,8 +390,8 @@ func publicPEM(t *testing.T, private payack.Secret) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// checkPTS lets a client create and query a payment at a fake of PTS in both shapes of
-// requests, and the fake call back in each shape.
+// checkPTS returns the messages between a client and a fake of PTS. The client sends
+// its requests in each form, and the fake sends its callbacks in each shape.
 func checkPTS(t *testing.T, numbers gateway.Numbers) []checked {
 	t.Helper()
 	var out []checked
@@ -476,8 +478,8 @@ func checkPTS(t *testing.T, numbers gateway.Numbers) []checked {
 	return out
 }
 
-// checkPayatom lets a client create, query, pay out and reconcile at a fake of
-// Payatom.
+// checkPayatom returns the messages between a client and a fake of Payatom. The client
+// creates, queries, pays out and reconciles.
 func checkPayatom(t *testing.T) []checked {
 	t.Helper()
 	gw, err := gateway.NewPayatom(gateway.PayatomConfig{WebhookURL: acknowledging(t, `{"hash_status":"HashMatched","acknowledge":"yes"}`)})
@@ -534,7 +536,8 @@ func checkPayatom(t *testing.T) []checked {
 	}
 }
 
-// checkPtop lets a client pay out at a fake of Ptop, and the fake call back.
+// checkPtop returns the messages between a client and a fake of Ptop. The client pays
+// out, and the fake sends a callback.
 func checkPtop(t *testing.T, language string) []checked {
 	t.Helper()
 	keysOf := func(gw *gateway.Ptop) map[string]string {

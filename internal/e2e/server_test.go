@@ -34,11 +34,11 @@ import (
 // callbacks that misbehave. serverClientFaults and serverCallbackFaults are the
 // tables of faults with the expected answers.
 
-// serverPatience ends a test that hangs. Nothing that passes waits for it.
+// serverPatience ends a test that hangs. A test that passes never waits that long.
 const serverPatience = 30 * time.Second
 
-// serverTold is an expected answer with the expected record. If it has a status, the
-// answer is net/http's, and payack has not seen the request.
+// serverTold is an expected answer with the expected observation. If status is set,
+// net/http gave the answer with that status, and payack has not seen the request.
 type serverTold struct {
 	outcome payack.Outcome
 	reason  payack.Reason
@@ -60,7 +60,7 @@ func (a serverTold) words() string {
 	var out []string
 	for _, p := range providers.All {
 		status, _, body := Contract(p, a.outcome, a.reason)
-		if p == payack.Ptop { // its status says it all
+		if p == payack.Ptop { // Ptop reads only the status
 			body = ""
 		}
 		out = append(out, Words(Answer{Status: status, Body: body}))
@@ -144,7 +144,7 @@ func (b *serverBook) Observe(_ context.Context, o *payack.Observation) {
 	b.change(func() { b.seen[o.Delivery.Path] = append(b.seen[o.Delivery.Path], note) })
 }
 
-// notes waits for so many observations of a path, and returns all.
+// notes waits for n observations of a path, and returns all observations of it.
 func (b *serverBook) notes(t testing.TB, path string, n int) []serverNote {
 	b.until(path, t, func() bool { return len(b.seen[path]) >= n })
 	b.mu.Lock()
@@ -229,11 +229,11 @@ func serverStart(t testing.TB, plan serverPlan) *serverHouse {
 		h.addr = l.Addr().String()
 	}
 	go func() { h.served <- h.http.Serve(l) }()
-	t.Cleanup(func() { _ = h.http.Close() }) // for tests that fail
+	t.Cleanup(func() { _ = h.http.Close() }) // if the test fails before it calls close
 	return h
 }
 
-// serverReceivers returns a handler for each provider. Its keys are the public test
+// serverReceivers returns a handler for each provider. The keys are the public test
 // keys of package payacktest.
 func serverReceivers(t testing.TB, o middleware.Options, fn func(context.Context, payack.Event) error, next http.HandlerFunc) map[payack.Provider]http.Handler {
 	t.Helper()
@@ -250,7 +250,7 @@ func serverReceivers(t testing.TB, o middleware.Options, fn func(context.Context
 	}
 	behind := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d, ok := payack.DeliveryFrom(r.Context()); ok {
-			_ = fn(r.Context(), d.Event) // for the book
+			_ = fn(r.Context(), d.Event) // records the call in the serverBook
 		}
 		next(w, r)
 	})
@@ -376,14 +376,14 @@ func (h *serverHouse) dial(t testing.TB, p payack.Provider, path string) *server
 	return &serverWire{t: t, h: h, p: p, path: "/" + string(p) + "/" + path, conn: conn, r: bufio.NewReader(conn), done: make(chan struct{})}
 }
 
-// close ends the connection and what writes to it.
+// close ends the connection and the goroutines that write to it.
 func (w *serverWire) close() {
 	close(w.done)
 	_ = w.conn.Close()
 	w.bg.Wait()
 }
 
-// reset ends it with RST instead of FIN.
+// reset ends the connection with RST instead of FIN.
 func (w *serverWire) reset() {
 	_ = w.conn.(*net.TCPConn).SetLinger(0)
 	_ = w.conn.Close()
@@ -515,15 +515,15 @@ func (w *serverWire) recorded(want ...serverTold) {
 // serverClientFault is a fault of a client with the expected answers.
 type serverClientFault struct {
 	name, sent string
-	// answered and recorded are the rows of the table in the documentation: the
-	// answers are Ptop's, PTS's and Payatom's.
+	// answered and recorded are this fault's cells of the table in the documentation.
+	// answered has the answers to Ptop, PTS and Payatom.
 	answered, recorded string
 
 	told []serverTold
 	// mute says that the client does not read the answer.
 	mute bool
-	// ends says that the server closes the connection. Where it does not, the
-	// connection goes on to serve.
+	// ends says that the server closes the connection. If ends is false, the
+	// connection serves another request.
 	ends bool
 	// headless says that no request reaches payack.
 	headless bool
@@ -758,7 +758,7 @@ func (f serverClientFault) run(t testing.TB, h *serverHouse, p payack.Provider, 
 	}
 	told := f.told
 	if f.name == "refused, then genuine" {
-		told = nil // it waited for each
+		told = nil // this fault has read its answers already
 	}
 	if !w.told(told...) {
 		return
@@ -774,7 +774,7 @@ func (f serverClientFault) run(t testing.TB, h *serverHouse, p payack.Provider, 
 	w.recorded(append(f.told[:len(f.told):len(f.told)], serverAccepted)...)
 }
 
-// The texts of the tables, which are copied into the documentation, agree with what
+// The texts of the tables are copied into the documentation. They must agree with what
 // the tests expect.
 func TestServerFaultTables(t *testing.T) {
 	for _, f := range serverClientFaults {
@@ -892,9 +892,9 @@ func TestServerConcurrentCallbacks(t *testing.T) {
 		callback: func(_ context.Context, ev payack.Event) error {
 			i, err := strconv.Atoi(strings.TrimPrefix(serverOrder(ev), "ORDER-"))
 			if err != nil || i%3 == 0 {
-				return err // these two may or may not run at the same time
+				return err // these two deliveries may or may not run at the same time
 			}
-			// The other delivery comes while this one is processed, and gets "busy".
+			// Wait until the other delivery of the same event was answered "busy".
 			h.until("the redelivery of "+serverOrder(ev), t, func() bool {
 				return len(h.seen[full(i, "first")])+len(h.seen[full(i, "second")]) > 0
 			})
@@ -994,7 +994,7 @@ type serverCallbackFault struct {
 	name, sent                      string
 	answered, recorded, redelivered string
 
-	// callback and next are the merchant's code, one of them.
+	// callback or next is the merchant's code.
 	callback func(ctx context.Context) error
 	next     http.HandlerFunc
 	// meanwhile is what the provider does while the callback runs.
@@ -1208,8 +1208,8 @@ func TestServerCallbackFaults(t *testing.T) {
 	}
 }
 
-// Shutdown waits for deliveries in progress, but for clients that stall only until
-// the read timeout.
+// Shutdown waits until deliveries in progress have ended. It waits for a client that
+// stalls, too, but only until the read timeout.
 func TestServerShutdown(t *testing.T) {
 	const each = 5
 	store := memstore.New(0)
@@ -1297,8 +1297,8 @@ func TestServerShutdown(t *testing.T) {
 	next.close()
 }
 
-// No event is lost or processed twice when a server shuts down under load: the next
-// one accepts what the first one has not.
+// No event is lost or processed twice when a server shuts down under load. The next
+// server accepts the events that the first one has not accepted.
 func TestServerShutdownUnderLoad(t *testing.T) {
 	const workers, each = 16, 24
 	store := memstore.New(0)
@@ -1393,7 +1393,8 @@ func TestServerMemory(t *testing.T) {
 	const (
 		conns = 500
 		limit = middleware.DefaultMaxBody
-		// A buffer has a byte more than the limit, and with it a page.
+		// A buffer is one byte larger than the limit, which takes a further page of
+		// memory.
 		constant = 8 << 20
 	)
 	hold := func(t *testing.T, announce string, sent string, read int, finish func(w *serverWire)) int64 {
@@ -1511,8 +1512,8 @@ type serverPipeAddr struct{}
 func (serverPipeAddr) Network() string { return "pipe" }
 func (serverPipeAddr) String() string  { return "pipe" }
 
-// inServerBubble runs a test for each provider with a server whose time is
-// exact.
+// inServerBubble runs a test for each provider in a bubble of testing/synctest. The
+// server's time is exact there.
 func inServerBubble(t *testing.T, plan func(p payack.Provider) serverPlan, test func(t *testing.T, h *serverHouse, p payack.Provider)) {
 	for _, p := range providers.All {
 		t.Run(string(p), func(t *testing.T) {
@@ -1559,7 +1560,8 @@ func TestServerReadTimeout(t *testing.T) {
 }
 
 // The context of a callback ends at the deadline and not when the provider hangs up.
-// The answer waits for the callback, and its result counts even after the lease.
+// The answer waits for the callback. The callback's result counts even if the lease
+// has expired meanwhile.
 func TestServerDeadline(t *testing.T) {
 	const takes = 20 * time.Second
 	for name, result := range map[string]error{"done": nil, "failed": errMerchant} {
@@ -1568,7 +1570,7 @@ func TestServerDeadline(t *testing.T) {
 				start, ended := time.Time{}, time.Duration(0)
 				inServerBubble(t, func(payack.Provider) serverPlan {
 					first := true
-					options := middleware.Options{Lease: middleware.DefaultDeadline + time.Second} // shorter than it takes
+					options := middleware.Options{Lease: middleware.DefaultDeadline + time.Second} // shorter than the callback takes
 					return serverPlan{options: options, callback: func(ctx context.Context, _ payack.Event) error {
 						if !first {
 							return nil

@@ -72,16 +72,18 @@ var signedInstead = map[string]map[string]string{
 	"payatom-pub-php-029-num-phpfloat-0.30000000000000004": {"received_amount": "0.3"},
 }
 
-// sameValueOtherText rewrite a signed literal as another text of the number: a
-// receiver that also tries PHP's text takes them for what PHP would sign.
+// sameValueOtherText are vectors in which a signed literal is replaced by another
+// spelling of the same number. A receiver that also tries PHP's spelling accepts them,
+// because PHP would have signed the same text. So these vectors need a receiver that
+// tries the literal only.
 var sameValueOtherText = []string{
 	"pts-pub-php-196-tamper-submit_amount",
 	"pts-pub-php-198-tamper-accept_amount",
 	"pts-pub-php-199-tamper-exchange_rate",
 }
 
-// undetectableByAmount are forgeries that only a confirmation or the memory of hashes
-// detects.
+// undetectableByAmount is a forgery that fits the merchant's orders. Only Confirm
+// detects it, or the receiver's memory of the genuine webhook's hash.
 const undetectableByAmount = "payatom-pub-php-211-shift-worst-case"
 
 func TestVectorsThroughHandlers(t *testing.T) {
@@ -276,7 +278,8 @@ func receiverOf(t *testing.T, f *vectors.File, v *vectors.Vector, o middleware.O
 		}
 		h, err = handlers.NewPTS(c, func(ctx context.Context, ev *payack.PTSEvent) error { return fn(ctx, ev) })
 	case payack.Payatom:
-		// Refusals must come from verifying, so nothing is expected there.
+		// A vector that must be refused has to fail in verification. So the receiver
+		// compares no orders then, unless the vector lists known orders.
 		c := middleware.PayatomConfig{SecretKeys: payack.Secrets(key.SecretKey), ExpectInCallback: true, Options: o}
 		orders := v.Context.KnownOrders
 		if v.Verdict == vectors.MustAccept {
@@ -317,8 +320,8 @@ func schemeOf(flavour string) payack.Scheme {
 
 var plain = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]+)?$`)
 
-// plainDecimal reports whether a vector's amount keeps Payatom's grammar, written
-// apart from the code.
+// plainDecimal reports whether a vector's amount keeps Payatom's grammar. It is written
+// independently of the code under test.
 func plainDecimal(v *vectors.Vector) bool {
 	amount, status := v.Expect["received_amount"], *v.Expect["status"]
 	if amount == nil || *amount == "" {
@@ -332,7 +335,7 @@ func sendVector(t *testing.T, server *Server, h http.Handler, v *vectors.Vector,
 	t.Helper()
 	got := server.Send(t, h, Message{v.Request.Method, "/?" + v.Request.Query, v.Request.Header(), string(body)})
 	if v.Request.Method == http.MethodHead {
-		_, _, got.Body = Contract(payack.Payatom, payack.OutcomeRefused, payack.ReasonMethod) // HTTP leaves it out
+		_, _, got.Body = Contract(payack.Payatom, payack.OutcomeRefused, payack.ReasonMethod) // the answer to HEAD has no body
 	}
 	return got
 }
@@ -378,7 +381,7 @@ func assertMembers(t *testing.T, v *vectors.Vector, ev payack.Event) {
 	}
 	for name, want := range v.Expect {
 		switch {
-		case name == "md5": // of what was signed, a note for other readers
+		case name == "md5": // the MD5 of the signed text; events don't have it
 			continue
 		case name == "sign" || name == "signature":
 			assert.Equal(t, *want, ev.VerifiedBy().Signature)
@@ -402,7 +405,7 @@ func assertMembers(t *testing.T, v *vectors.Vector, ev payack.Event) {
 		}
 		delete(rest, name)
 	}
-	if _, given := v.Expect["refund_info"]; !given { // compared by its members
+	if _, given := v.Expect["refund_info"]; !given { // refund_info was compared by its members
 		delete(rest, "refund_info")
 	}
 	for name := range rest { // some unknown members are left out of expect
@@ -432,7 +435,7 @@ func flatten(t *testing.T, dst map[string]*string, members map[string]json.RawMe
 			flatten(t, dst, nested)
 		case json.Unmarshal(raw, &text) == nil:
 			dst[name] = text
-		default: // success
+		default: // a boolean: success of Ptop's event
 			s := string(raw)
 			dst[name] = &s
 		}

@@ -24,7 +24,7 @@ const (
 	typeText = "text/plain"
 )
 
-// keysOf reads the keys of each provider's vectors once; the files are large.
+// keysOf reads the keys of each provider's vectors once, because the files are large.
 var keysOf = func() map[payack.Provider]func() (map[string]vectors.Key, error) {
 	out := map[payack.Provider]func() (map[string]vectors.Key, error){}
 	for _, p := range providers.All {
@@ -56,8 +56,8 @@ func (c *Case) Key() (vectors.Key, error) {
 	return key, nil
 }
 
-// Message returns the request of a delivery. mark is the offset of swap's mark in
-// the body, or in the text that is sealed.
+// Message returns the request of a delivery. mark is the offset of the text that swap
+// replaces: its offset in the body, or in the text that is sealed.
 func (c *Case) Message(d *Delivery, key vectors.Key) (m e2e.Message, mark int, err error) {
 	m = e2e.Message{Method: d.Method, Target: "/callback", Header: http.Header{}}
 	if m.Method == "" {
@@ -167,8 +167,8 @@ func (c *Case) built(d *Delivery, key vectors.Key, form bool) (string, error) {
 	return members.write(form), nil
 }
 
-// sign returns the signature over the members' texts, or over those that the
-// delivery gives.
+// sign returns the signature over the texts of the members. The delivery's Texts
+// replace the texts of the members that they name.
 func (c *Case) sign(d *Delivery, key vectors.Key, members Members) (string, error) {
 	p := registry[c.Provider]
 	if p.sign == nil || d.Sign != string(c.Provider) {
@@ -188,7 +188,7 @@ func hexHMAC(key, text string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// swapped replaces the marks by their texts or bytes.
+// swapped replaces each mark in the body by its text or bytes, as swap says.
 func swapped(body string, swap map[string]string) (string, error) {
 	for mark, text := range swap {
 		if digits, found := strings.CutPrefix(text, "hex:"); found {

@@ -2,8 +2,8 @@
 // configured, and the expected result. A report from the field becomes one more
 // entry of a file in cases. The test sends each case through the whole receiver.
 //
-// A file is a list of cases. Unknown and repeated names are refused, so that no
-// mistyped name makes a case expect nothing.
+// A file is a list of cases. Unknown and repeated names are refused, because a case
+// with a mistyped name would not check what it means to check.
 //
 //	{
 //	  "name": "pts-error-message-array",
@@ -20,9 +20,9 @@
 // A delivery is either literal bytes (body or body_base64, with type and headers),
 // or a genuine message with members set and dropped. sign says how it is signed:
 // pts, payatom, or one of Ptop's schemes. The JSON in set keeps its spelling, so
-// 63.00 stays 63.00; a form has the text of it. texts replaces the signed text of a
-// member. swap then replaces marks in the body by a text, or by the bytes that hex:
-// with digits stands for, which JSON can't express.
+// 63.00 stays 63.00; in a form, a member has the text of its JSON value. texts replaces
+// the signed text of a member. swap replaces marks in the finished body. Its values are
+// texts, or bytes that JSON can't express, written as hex: and digits.
 //
 // The deliveries of a case go to one receiver, one after the other. orders, confirm
 // and callback are the merchant's side. A delivery that has one of them changes it
@@ -84,8 +84,8 @@ type Order struct {
 	RefCode string `json:"ref_code"`
 }
 
-// Confirm is the result of a Confirm hook: a confirmation, an error, or that of
-// package client, which then asks a fake gateway.
+// Confirm is the result of a Confirm hook. The hook returns a confirmation or an
+// error, or it lets package client ask a fake gateway.
 type Confirm struct {
 	Says  *payack.Confirmation `json:"says"`
 	Error string               `json:"error"` // unconfirmed or pending
@@ -133,14 +133,14 @@ type Delivery struct {
 	// Event is the expected event, which an invalid delivery has too. Without it, a
 	// refused or rejected delivery must have no event.
 	Event *Event `json:"event"`
-	// Called is how often the delivery must call the merchant's function; without it,
-	// once if it is accepted and never otherwise.
+	// Called is how often the delivery must call the merchant's function. Without
+	// Called, an accepted delivery must call it once, and any other never.
 	Called *int `json:"called"`
 	// Warns is a part of a warning that the log must have beside the delivery's own
 	// line. Without it there must be no warning.
 	Warns string `json:"warns"`
-	// Asked are members of the query that the gateway must get. Without it the
-	// gateway must get none, unless the case has a Gateway.
+	// Asked are members that a query must have. The gateway must then get exactly one
+	// query. Without Asked and without a Gateway, it must get none.
 	Asked map[string]string `json:"asked"`
 }
 
@@ -155,8 +155,8 @@ type Event struct {
 	Extra    map[string]*string `json:"extra"`
 	// Literals are amounts as sent, if the JSON of the event shows another text.
 	Literals map[string]string `json:"literals"`
-	// Refund has the members that Refund of Payatom's event returns. An empty one
-	// means that there is no refund.
+	// Refund has the expected members of a Payatom event's refund. An empty object
+	// means that the event must have no refund.
 	Refund    map[string]string    `json:"refund"`
 	Expected  *Order               `json:"expected"`
 	Confirmed *payack.Confirmation `json:"confirmed"`

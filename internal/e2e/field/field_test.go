@@ -35,7 +35,7 @@ func TestCases(t *testing.T) {
 	assert.Len(t, literal, len(providers.All), "each provider has a genuine delivery that isn't signed by this code")
 }
 
-// fake is a test that may fail.
+// fake is a testing.TB that records a failure and does not fail the real test.
 type fake struct {
 	testing.TB
 	mu     sync.Mutex
@@ -72,7 +72,7 @@ func fails(t *testing.T, c Case) bool {
 	return f.failed
 }
 
-// A case whose expectation is wrong in any one respect must fail.
+// A case must fail if any one of its expectations is wrong.
 func TestWhatIsExpectedCounts(t *testing.T) {
 	other := "another"
 	text := func(m map[string]*string) bool {

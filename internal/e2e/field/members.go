@@ -62,8 +62,8 @@ func (m Members) index(name string) int {
 	return slices.IndexFunc(m, func(x Member) bool { return x.Name == name })
 }
 
-// text returns the text of a member that is signed: a string's content, the literal
-// of another value, and "" for null or a missing member.
+// text returns a member's text in the signed text: the content of a string, "" for
+// null or a missing member, and the literal of any other value.
 func (m Members) text(name string) string {
 	if i := m.index(name); i >= 0 {
 		return textOf(m[i].Literal)

@@ -43,7 +43,7 @@ func signPayatom(key vectors.Key, members Members, text func(string) string) (st
 			break
 		}
 	}
-	// As one text: the signer refuses a long order_id.
+	// The members are joined here, because the signer would refuse a long order_id.
 	return signer.PostHash("", "", text("order_id")+text(amount)+text("status")), nil
 }
 

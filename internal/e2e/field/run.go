@@ -145,7 +145,7 @@ func (m *merchant) receiver(w *e2e.Watch) (http.Handler, error) {
 	return registry[m.c.Provider].receiver(m, w.Options(), url)
 }
 
-// once are options without repetitions.
+// once are client options without retries.
 var once = client.Options{Retries: -1}
 
 // orNil returns a nil interface for an error, not one that holds a nil handler.

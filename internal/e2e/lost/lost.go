@@ -237,8 +237,8 @@ var transport = &http.Transport{DisableKeepAlives: true}
 // answered and before the client gets the answer.
 type during struct{}
 
-// RoundTrip sends the client's requests to the gateway and keeps the answers. It
-// returns replay instead of an answer if that is set.
+// RoundTrip sends the client's requests to the gateway and keeps the answers. If
+// replay is set, RoundTrip returns it instead of the gateway's answer.
 func (s *Shop) RoundTrip(r *http.Request) (*http.Response, error) {
 	now := time.Now()
 	s.asked.Store(&now)
@@ -265,13 +265,15 @@ func (s *Shop) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// clientOptions leave repetitions to the schedule.
+// clientOptions switch off the client's retries, so that only the reconciler repeats
+// questions.
 func clientOptions(s *Shop) client.Options {
 	return client.Options{Retries: -1, HTTPClient: &http.Client{Transport: s}}
 }
 
-// gatewayOptions make the gateway send each callback once and use the time of the
-// last request as its clock, which may be that of testing/synctest.
+// gatewayOptions make the gateway send each callback once. The gateway's clock shows
+// the time of the client's last request, because the client may run in a bubble of
+// testing/synctest with a fake clock.
 func gatewayOptions(s *Shop) gateway.Options {
 	return gateway.Options{Retries: -1, Now: func() time.Time {
 		if asked := s.asked.Load(); asked != nil {

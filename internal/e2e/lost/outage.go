@@ -17,9 +17,9 @@ import (
 )
 
 // Outage takes each provider's gateway down for an hour of a fake clock. During the
-// outage the gateway must get few questions. After it every payment must be found,
-// even of orders that were too old when it began. The options are those of [Run],
-// without an inbox.
+// outage the gateway must get few questions. Afterwards every payment must be found,
+// even for orders that were already too old when the outage began. The options are
+// like those of [Run], but without an inbox.
 func Outage(t *testing.T, options func(t *testing.T) middleware.Options) {
 	for p := range providers {
 		for name, fault := range map[string]gateway.Faults{
@@ -42,7 +42,7 @@ func outage(t *testing.T, s *Shop, fault gateway.Faults) {
 		s.order(t, id(i))
 		require.NoError(t, s.fake.Pay(id(i)))
 	}
-	require.NoError(t, s.fake.Wait(t.Context())) // its callbacks are lost
+	require.NoError(t, s.fake.Wait(t.Context())) // the callbacks are lost
 	require.NoError(t, s.fake.SetFaults(fault))
 	// SetFaults may start a server, which must run outside the fake clock's bubble.
 	repair, repaired := make(chan bool), make(chan error)
@@ -52,7 +52,9 @@ func outage(t *testing.T, s *Shop, fault gateway.Faults) {
 	}()
 	today := time.Now().Unix()
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Until(time.Unix(today, 0))) // requests contain the time
+		// The fake clock starts in 2000, when a Unix time has nine digits. PTS requires
+		// ten digits in a request's timestamp.
+		time.Sleep(time.Until(time.Unix(today, 0)))
 		s.mu.Lock()
 		for i := range s.orders {
 			s.orders[i].Created = time.Now()

@@ -95,8 +95,8 @@ func allLost(t *testing.T, s *Shop) {
 	}
 }
 
-// someCome: callbacks come before, during and after questions, and callback and
-// answer are the same event.
+// someCome: callbacks come before, during and after questions. The callback and the
+// answer of an order are the same event.
 func someCome(t *testing.T, s *Shop) {
 	const n = 12
 	ctx, r := t.Context(), s.reconciler(t)
@@ -105,7 +105,7 @@ func someCome(t *testing.T, s *Shop) {
 		orders = append(orders, s.order(t, id(i)))
 		require.NoError(t, s.fake.Pay(id(i)))
 	}
-	require.NoError(t, s.fake.Wait(ctx)) // they are lost
+	require.NoError(t, s.fake.Wait(ctx)) // these callbacks are lost
 	s.lost.Store(false)
 	ask := func(ctx context.Context, o reconcile.Order) reconcile.Answer {
 		answer, err := r.Ask(ctx, o)
@@ -235,7 +235,7 @@ func anotherOrder(t *testing.T, s *Shop) {
 	for round := range 3 {
 		for i, o := range []reconcile.Order{other, mixed} {
 			answer, err := r.Ask(ctx, o)
-			if s.signs { // a signed answer names its order, and Ask refuses one of another order
+			if s.signs { // a signed answer names its order, so Ask refuses it for another order
 				assert.False(t, answer.Paid())
 				assert.False(t, answer.Delivered)
 				if err != nil {
@@ -248,7 +248,7 @@ func anotherOrder(t *testing.T, s *Shop) {
 			s.drain(t)
 			if s.inbox == nil {
 				assert.Equal(t, 2*round+i+1, s.refused(payack.ReasonConflict))
-			} else { // an inbox revives a dead event later, and calls the observer after that
+			} else { // an inbox retries the dead event later, and then calls the observer
 				require.Eventually(t, func() bool { return s.refused(payack.ReasonConflict) > i }, soon, 5*time.Millisecond)
 			}
 		}
@@ -304,8 +304,8 @@ func replays(t *testing.T, s *Shop) {
 	assert.Equal(t, 1, credits)
 }
 
-// notFinal: with NotFinal, a pending payment is delivered if the provider has a
-// callback for it, and it is not credited.
+// notFinal: with NotFinal, a pending payment is delivered if the provider has
+// callbacks for pending payments. The payment is not credited.
 func notFinal(t *testing.T, s *Shop) {
 	ctx, o := t.Context(), s.order(t, id(1))
 	r, err := reconcile.New(reconcile.Config{Orders: s.open, Accounts: []reconcile.Account{s.account}, NotFinal: true})
