@@ -63,8 +63,8 @@ type Limiter interface {
 	// Allow charges one call to key and reports whether it was within the budget. A
 	// refused call is not charged.
 	Allow(ctx context.Context, key string) (Decision, error)
-	// Peek reports what Allow would decide now, and charges nothing. Its Remaining
-	// and ResetAfter are those of the bucket as it is.
+	// Peek reports what Allow would decide now, and charges nothing. Remaining and
+	// ResetAfter are those of the bucket without another call.
 	Peek(ctx context.Context, key string) (Decision, error)
 }
 

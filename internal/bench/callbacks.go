@@ -70,7 +70,8 @@ func newKit(ringLen, remembered int) (*kit, error) {
 	return k, nil
 }
 
-// rings makes each ring once, when it is first asked for.
+// rings returns a function that builds the ring of a scheme on the first call, and
+// returns the same ring on later calls.
 func rings(build func(payack.Scheme) ([]message, error)) func(payack.Scheme) ([]message, error) {
 	var mu sync.Mutex
 	made := make(map[payack.Scheme][]message)
@@ -153,7 +154,8 @@ func (k *kit) seal(plain []byte) (message, error) {
 	return message{header: http.Header{"Content-Type": {"text/plain"}}, body: body}, err
 }
 
-// ptsBodies signs on all processors, since signing with RSA is slow.
+// ptsBodies makes and signs the bodies on all processors, because signing with RSA is
+// slow.
 func (k *kit) ptsBodies(scheme payack.Scheme) ([]string, error) {
 	once, out, amount := &k.ptsOnce, &k.ptsTexts[0], "1500.50"
 	if scheme == payack.SchemePHP {

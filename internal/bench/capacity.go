@@ -13,7 +13,7 @@ import (
 // titles are the names of the providers in the tables.
 var titles = map[string]string{"ptop": "Ptop", "pts": "PTS, sealed", "payatom": "Payatom"}
 
-// pinnedRow is the row of a provider's usual callback.
+// pinnedRow is the key of the row for a provider's usual callback.
 var pinnedRow = map[string]string{"ptop": ptopPinned, "pts": sealedPinned, "payatom": payatomPinned}
 
 func capacityByProvider(runs []outcome) string {
@@ -33,7 +33,7 @@ func serverRate(provider string) reading {
 	return value(serverName(provider, leanClient, "payack") + "per second")
 }
 
-// by returns the comparison of a benchmark with one of its sides.
+// by returns the comparison with this benchmark and this baseline.
 func by(benchmark, bare string) comparison {
 	return comparisons[slices.IndexFunc(comparisons, func(c comparison) bool { return c.benchmark == benchmark && c.bare == bare })]
 }
@@ -88,11 +88,11 @@ func capacityByInbox(runs []outcome) string {
 	return t.String()
 }
 
-// halfLoaded is the share of its measured rate that a machine is planned for.
+// halfLoaded is the share of a machine's measured rate that the calculation counts on.
 const halfLoaded = 0.5
 
-// calculated returns a table of how many machines like the measured ones certain
-// rates take.
+// calculated returns a table. It estimates how many machines are needed for certain
+// rates, if they are like the measured machine.
 func calculated(runs []outcome) string {
 	rates := []float64{1e4, 1e5}
 	t := newTable("**calculated** for", count(rates[0])+" callbacks a second", count(rates[1])+" callbacks a second")

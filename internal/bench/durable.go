@@ -50,7 +50,7 @@ func measureDurable(o outcome, s settings) error {
 	return nil
 }
 
-// checkout is the folder of the workspace.
+// checkout returns the root folder of the workspace.
 func checkout() (string, error) {
 	dir, err := os.Getwd()
 	for ; err == nil; dir = filepath.Dir(dir) {
@@ -85,14 +85,14 @@ func takeOver(o outcome, printed []byte) {
 	}
 }
 
-// engines are where events are kept.
+// engines are the databases that are measured.
 var engines = []string{"SQLite", "PostgreSQL", "MariaDB", "Redis"}
 
 // clientCounts are the numbers of concurrent clients in the benchmarks.
 var clientCounts = []string{"1", "16", "64"}
 
-// comparison compares a rate of payack, own, with a baseline, bare. The table has a
-// line of it for each number of clients.
+// comparison compares a rate of payack, own, with a baseline, bare. It has a line in
+// the table for each number of clients.
 type comparison struct {
 	what      string
 	benchmark string // with %s for the engine and the clients
@@ -138,7 +138,8 @@ func byHand(engine string) reading {
 	return least(all...)
 }
 
-// durableTable has a line for each comparison, and a column for each engine.
+// durableTable returns a table with a column for each engine. It has a line for each
+// comparison and number of clients.
 func durableTable(runs []outcome) string {
 	t := newTable(append([]string{"what, in turns", "clients"}, engines...)...)
 	for _, c := range comparisons {

@@ -100,8 +100,8 @@ func added(key string) reading {
 }
 
 // overRate returns the time of a refusal over the rate, divided by that of a bare
-// handler with a limiter. The goal's bound is 1.5: with 600/1.5 ns as the least
-// divisor, every refusal of up to 0.6 µs keeps it.
+// handler with a limiter. The divisor is at least 600/1.5 ns. So a refusal of up to
+// 0.6 µs always keeps the goal's bound of 1.5.
 func overRate(group string) reading {
 	return func(o outcome) (float64, bool) {
 		refused, ok := o.Rows[group+"/refused: over the rate"]

@@ -279,7 +279,7 @@ func (k *kit) coreRows() []*row {
 	}
 	var rows []*row
 	for _, p := range k.providers() {
-		if rings[p.name] == nil { // PTS: nearly all of its time is RSA, without any lock
+		if rings[p.name] == nil { // PTS is left out: nearly all of its time is RSA
 			continue
 		}
 		var ofProvider []*row

@@ -1,7 +1,7 @@
-// Command bench measures what a callback costs. It compares payack with a floor, a
-// minimal handler that is written by hand from the same primitives. It compares it
-// with libraries that do the same work for other providers, and it measures real
-// servers on the loopback interface.
+// Command bench measures what a callback costs. It compares payack with a floor, which
+// is a minimal handler that is written by hand with the same primitives. It compares
+// payack with libraries that do the same work for other providers. It also measures
+// real servers on the loopback interface.
 //
 //	cd internal/bench && GOWORK=off go run .
 //

@@ -63,7 +63,7 @@ func (k *kit) providers() []provider {
 	}
 }
 
-// server is a running server. It runs until it is closed.
+// server is a running server. close ends it.
 type server struct {
 	http *http.Server
 	addr string

@@ -66,7 +66,7 @@ func allocations(t *testing.T, h http.Handler, status int, messages ...Message) 
 		if m.Header.Get("X-Announced") != "" {
 			c.r.ContentLength = 1 << 20
 		}
-		// A map allocates at its first key, which a real server would set.
+		// A map allocates when it gets its first key. A real server has set one already.
 		c.w = leanWriter{header: http.Header{"Date": nil}, body: make([]byte, 0, 128)}
 	}
 	at := 0
@@ -94,7 +94,7 @@ func TestAllocationsAccepted(t *testing.T) {
 			return PtopMessage(t, fmt.Sprintf(`{"success":true,"transaction_id":"T2024%05d","order_id":"ORD1","message":%q}`,
 				i, strings.Repeat("Payment done. ", 35)))
 		}},
-		// RSA itself takes 9.
+		// RSA itself makes 9 of these allocations.
 		{payack.PTS, "pts plain", 16, func(i int) Message {
 			return PTSMessage(t, map[string]string{"transaction_id": fmt.Sprintf(`"2024%05d"`, i)}, nil)
 		}},
@@ -112,7 +112,7 @@ func TestAllocationsAccepted(t *testing.T) {
 			m := Merchant{Options: middleware.Options{Store: memstore.New(512)}, Expect: func(context.Context, *payack.PayatomEvent) (payack.Expectation, error) {
 				return payack.Expectation{Found: true, Amount: payack.NewAmount("500")}, nil
 			}}
-			messages := make([]Message, allocRuns+1) // each is another event
+			messages := make([]Message, allocRuns+1) // each message is a different event
 			for i := range messages {
 				messages[i] = tc.message(i)
 			}

@@ -233,7 +233,7 @@ func TestAnswers(t *testing.T) {
 			if tc.only != nil && !slices.Contains(tc.only, p) {
 				continue
 			}
-			// Under a fake clock, so that a deadline takes no time.
+			// inBubble runs under a fake clock, so that a deadline takes no time.
 			inBubble := func(t *testing.T) {
 				w := &Watch{}
 				m := Merchant{Options: w.Options()}

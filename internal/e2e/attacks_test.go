@@ -216,8 +216,8 @@ func TestMovedBordersIntoAnOrderOfThatAmount(t *testing.T) {
 	forged := movedBorders(good)["amount times three"]
 	AssertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonSpliced, Send(h, forged))
 	assert.Equal(t, payack.ReasonSpliced, w.Last(t).Reason)
-	// A new hash of the same text, which only the gateway can make, is refused too: the
-	// text belongs to the first event.
+	// Only the gateway can make a new hash of the same text. Under such a hash the
+	// forgery is refused, too, because the text is remembered as the first event's.
 	fresh := movedBorders(Genuine(t, payack.Payatom))["amount times three"]
 	require.NotEqual(t, forged.Body, fresh.Body)
 	AssertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonSpliced, Send(h, fresh))

@@ -12,7 +12,7 @@ import (
 )
 
 // Contract returns the answer that the providers' documents require. It is written
-// independently of the code under test. Each provider's part is in its file.
+// independently of the code under test. Each provider's part is in the provider's file.
 func Contract(p payack.Provider, outcome payack.Outcome, reason payack.Reason) (status int, contentType, body string) {
 	return registry[p].contract(outcome, reason)
 }

@@ -292,8 +292,8 @@ type hostileDelivery struct {
 	chunked      bool
 }
 
-// hostileFuzzed delivers a request to a receiver and compares the answer with the
-// contract. It returns the event if there is one.
+// hostileFuzzed is a receiver under test. Its method deliver sends a request, compares
+// the answer with the contract, and returns the event if there is one.
 type hostileFuzzed struct {
 	p     payack.Provider
 	h     http.Handler
@@ -342,7 +342,7 @@ func (f *hostileFuzzed) deliver(t *testing.T, d hostileDelivery) payack.Event {
 	if f.last.Outcome != payack.OutcomeAccepted {
 		require.Zero(t, f.calls)
 		require.Contains(t, []payack.Outcome{payack.OutcomeRejected, payack.OutcomeRefused, payack.OutcomeFailed}, f.last.Outcome)
-		if f.last.Outcome == payack.OutcomeFailed { // nothing else can fail here
+		if f.last.Outcome == payack.OutcomeFailed { // only a consumed body can fail here
 			require.Equal(t, payack.ReasonBodyConsumed, f.last.Reason)
 			require.True(t, d.chunked && d.body == "")
 		}
@@ -623,7 +623,7 @@ func FuzzPTSHandler(f *testing.F) {
 			require.NotEmpty(t, sealed)
 			require.Equal(t, []string{hostileMAC(key.TransactionSecret, sealed)}, d.header[verify.PTSTransactionHeader])
 		}
-		// The event's signed members are in what was signed, byte for byte.
+		// The signed text contains the event's signed members byte for byte.
 		covered := hostileCovered(ev)
 		again := ""
 		for _, name := range slices.Sorted(slices.Values(PTSNames)) {
@@ -649,7 +649,7 @@ func hostileDigest(secret, hash string) string {
 	if !bytes.Equal(mac.Sum(nil), blob[16:48]) {
 		return ""
 	}
-	block, _ := aes.NewCipher(key[:]) // 32 bytes are a key
+	block, _ := aes.NewCipher(key[:]) // never fails for 32 bytes
 	cipher.NewCBCDecrypter(block, blob[:16]).CryptBlocks(blob[48:], blob[48:])
 	return string(bytes.TrimSuffix(blob[48:], bytes.Repeat([]byte{16}, 16)))
 }

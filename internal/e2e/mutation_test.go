@@ -273,9 +273,9 @@ type hostileRow struct {
 	accepted map[string]int
 }
 
-// hostileRows lists every shape and scheme with the number of changes that are
-// accepted. With a smaller number a genuine callback is refused; with a larger one a
-// forgery is accepted.
+// hostileRows lists every shape and scheme with the number of changes that must be
+// accepted. If fewer are accepted, the receiver refuses genuine callbacks. If more are
+// accepted, it accepts a forgery.
 func hostileRows(t testing.TB) []hostileRow {
 	t.Helper()
 	var rows []hostileRow
@@ -306,7 +306,7 @@ func hostileRows(t testing.TB) []hostileRow {
 		add("pts/object in data/"+numbers, hostilePTS(t, numbers, "object", false), spelled(184, 2, 1))
 		add("pts/text envelope/"+numbers, hostilePTS(t, numbers, "text", false), nil)
 		add("pts/text envelope, header/"+numbers, hostilePTS(t, numbers, "text", true), nil)
-		// code and its white space stand outside of the envelope.
+		// The member code and the white space after it are outside of the envelope.
 		outside := map[string]int{hostileUnsigned: 28, hostileSpace: 2}
 		add("pts/envelope in data/"+numbers, hostilePTS(t, numbers, "data", false), outside)
 		add("pts/envelope in data, header/"+numbers, hostilePTS(t, numbers, "data", true), outside)
@@ -389,7 +389,8 @@ func hostilePtop(t testing.TB, scheme payack.Scheme, place verify.PtopPlace, bod
 	return s
 }
 
-// hostilePTS puts unsigned members and white space around a signed callback.
+// hostilePTS returns a receiver of PTS with a signed callback. The callback also has
+// unsigned members and white space.
 func hostilePTS(t testing.TB, numbers, shape string, withHeader bool) hostileSubject {
 	t.Helper()
 	var literals, texts map[string]string
@@ -454,8 +455,8 @@ func hostilePayatom(t testing.TB, format, amount, signed string) hostileSubject 
 	return s
 }
 
-// A receiver with a transaction secret refuses callbacks without an envelope, so
-// those shapes have no row with the header.
+// A receiver with a transaction secret refuses callbacks without an envelope. So the
+// shapes flat and object have no row with the header.
 func TestTransactionSecretRequiresEnvelopes(t *testing.T) {
 	key := PTSKey(t)
 	for _, shape := range []string{"flat", "object"} {

@@ -62,7 +62,7 @@ func hostileECB(t testing.TB, safecode string, blocks []byte) string {
 	return base64.StdEncoding.EncodeToString(out)
 }
 
-// hostileCBC seals whole blocks for Payatom under a right MAC.
+// hostileCBC seals whole blocks for Payatom with a correct MAC.
 func hostileCBC(t testing.TB, secret string, blocks []byte) string {
 	t.Helper()
 	key := sha256.Sum256([]byte(secret))

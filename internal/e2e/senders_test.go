@@ -34,7 +34,7 @@ import (
 // written in languages that providers and merchants use. For JSON, forms, AES and RSA
 // they use the libraries of those languages. They share no code with this library.
 
-// language is a language of such a program.
+// language is the language of one of these programs.
 type language struct {
 	name, program string
 	interpreter   testserver.Interpreter
@@ -319,7 +319,8 @@ func anotherHeader(c *task) {
 // the fake gateways.
 func TestRequestsAndAnswersInOtherLanguages(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, s sender) {
-		// A language whose JSON parser drops literals can't check the text of 100.50.
+		// A language whose JSON parser drops literals can't check the text of 100.50. So
+		// each language gets numbers in a spelling that it can check.
 		numbers := map[string]gateway.Numbers{
 			"php": gateway.PHP, "python": gateway.Literal, "node": gateway.Quoted,
 		}[s.name]

@@ -262,7 +262,7 @@ func serverReceivers(t testing.TB, o middleware.Options, fn func(context.Context
 	return out
 }
 
-// close ends the server and looks for goroutines that it left.
+// close ends the server and checks that it has left no goroutine.
 func (h *serverHouse) close() {
 	h.t.Helper()
 	_ = h.http.Close()
@@ -299,7 +299,7 @@ func serverGoroutines() map[string]string {
 func serverIsOurs(stack string) bool {
 	for _, line := range strings.Split(stack, "\n") {
 		if strings.HasPrefix(line, "\t") {
-			continue // a file
+			continue // this line names a file
 		}
 		line = strings.TrimPrefix(line, "created by ")
 		if strings.HasPrefix(line, "net/http.(*conn).") || strings.HasPrefix(line, "net/http.(*connReader).") ||
@@ -327,7 +327,7 @@ func serverNoneLeft(t testing.TB, before map[string]bool) {
 			t.Errorf("%d goroutines are left, the first:\n%s", len(left), left[0])
 			return
 		}
-		time.Sleep(5 * time.Millisecond) // they may be about to end
+		time.Sleep(5 * time.Millisecond) // goroutines may be about to end
 	}
 }
 
@@ -732,7 +732,7 @@ func serverHTML(cb payacktest.Callback) payacktest.Callback {
 	return cb
 }
 
-// serverForgery names another order under the same signature.
+// serverForgery returns a callback that names another order under the same signature.
 func serverForgery(t testing.TB, cb payacktest.Callback) payacktest.Callback {
 	forged, err := cb.Tamper(payacktest.SetMember("order_id", `"FORGED"`))
 	assert.NoError(t, err)
@@ -975,7 +975,7 @@ func TestServerConcurrentCallbacks(t *testing.T) {
 	}
 	assert.Len(t, h.called, events, "nothing but the genuine events was processed")
 
-	// Every repetition is a duplicate.
+	// A third delivery of each event is a duplicate.
 	for i := range genuine {
 		got, err := h.post(client, pathOf(i, "third"), genuine[i])
 		require.NoError(t, err)
@@ -1112,7 +1112,7 @@ func serverSlip(paid map[string]bool) error {
 	return nil
 }
 
-// serverRedeliverBusy sends the callback again while it is being worked on.
+// serverRedeliverBusy sends the callback again while the first one is being processed.
 func serverRedeliverBusy(w *serverWire) {
 	again := w.h.dial(w.t, w.p, "meanwhile")
 	defer again.close()
@@ -1248,7 +1248,7 @@ func TestServerShutdown(t *testing.T) {
 	down := make(chan error, 1)
 	go func() { down <- h.http.Shutdown(context.Background()) }()
 	require.ErrorIs(t, <-h.served, http.ErrServerClosed)
-	h.served <- http.ErrServerClosed // for close
+	h.served <- http.ErrServerClosed // put back, because close reads it, too
 	_, err := net.Dial("tcp", h.addr)
 	require.Error(t, err, "the listener is closed")
 	for _, w := range idle {
@@ -1312,12 +1312,12 @@ func TestServerShutdownUnderLoad(t *testing.T) {
 		if n == workers*each/4 {
 			go func() { down <- h.http.Shutdown(context.Background()) }()
 			err := <-h.served
-			h.served <- err // for close
+			h.served <- err // put back, because close reads it, too
 			assert.ErrorIs(t, err, http.ErrServerClosed)
 			close(closed)
 		}
 		if n >= workers*each/4 {
-			<-closed // these requests arrive when the listener closes
+			<-closed // these requests are in progress when the listener closes
 		}
 		return nil
 	}})
@@ -1541,7 +1541,7 @@ func TestServerReadTimeout(t *testing.T) {
 			t.Run(fmt.Sprint(f.name, "/", timeout), func(t *testing.T) {
 				want := timeout
 				if want == 0 {
-					want = min(middleware.DefaultReadTimeout, middleware.DefaultDeadline/2) // the callback needs the rest
+					want = min(middleware.DefaultReadTimeout, middleware.DefaultDeadline/2) // the other half is for the callback
 				}
 				inServerBubble(t, func(payack.Provider) serverPlan {
 					return serverPlan{options: middleware.Options{ReadTimeout: timeout}}

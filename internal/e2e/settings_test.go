@@ -98,7 +98,7 @@ func TestOwnRuleOfMatching(t *testing.T) {
 	h, err := handlers.NewPayatom(middleware.PayatomConfig{
 		SecretKeys: payack.Secrets(PayatomKey),
 		Expect:     Expecting(map[string]string{"ORD1": "400"}, nil),
-		Match: func(expected, received payack.Amount) bool { // overpaying is welcome
+		Match: func(expected, received payack.Amount) bool { // accepts more than expected
 			want, _ := expected.MinorUnits(2)
 			got, err := received.MinorUnits(2)
 			return err == nil && got >= want

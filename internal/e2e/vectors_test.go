@@ -24,8 +24,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// changedVerdicts are the vectors whose verdict a rule of the project or of net/http
-// overrides, with the cause.
+// changedVerdicts are the vectors that get another verdict here, because of a rule of
+// this project or of net/http. why names the cause.
 var changedVerdicts = map[string]struct {
 	outcome payack.Outcome
 	reason  payack.Reason
@@ -54,8 +54,8 @@ var changedVerdicts = map[string]struct {
 }
 
 // signedInstead are the vectors in which PHP signed another value than the literal,
-// because it writes 14 digits only. The event shows the signed text, and keeps the
-// literal beside it.
+// because PHP writes only 14 digits. The event shows the signed text, and keeps the
+// literal, too.
 var signedInstead = map[string]map[string]string{
 	"pts-pub-php-014-grid-php_float-text_aes256_ascii":     {"submit_amount": "123456789.12346", "accept_amount": "123456789.12346"},
 	"pts-pub-php-018-grid-php_float-wrapped":               {"accept_amount": "0.3"},
@@ -175,7 +175,7 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *Server,
 	o := w.Last(t)
 	AssertContract(t, provider, o.Outcome, o.Reason, got)
 
-	// A delivery has an event if it verified, whatever its outcome, and only then.
+	// A delivery has an event if and only if it verified, whatever its outcome.
 	verified := o.Outcome == payack.OutcomeAccepted || o.Reason.AfterVerified()
 	assert.Equal(t, verified, o.EventID != "", "%v", o.Err)
 	assert.Equal(t, verified, o.Delivery.Event != nil, "%v", o.Err)
@@ -189,8 +189,8 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *Server,
 		assert.Equal(t, rule.outcome == payack.OutcomeAccepted, len(calls) == 1, rule.why)
 		return "changed"
 	case notPlain:
-		// These verify, and then break Payatom's grammar of amounts, which is
-		// part of the defence against moved borders.
+		// These callbacks verify, but their amounts break Payatom's grammar. The
+		// receiver checks the grammar as a defence against moved borders.
 		assert.Equal(t, payack.ReasonInvalid, o.Reason)
 		assert.Empty(t, calls)
 		return "invalid"
@@ -225,8 +225,8 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *Server,
 	return string(o.Outcome)
 }
 
-// assertConfirmCatches checks that a query rejects the forged webhook even if it
-// comes before the genuine one.
+// assertConfirmCatches checks that Confirm rejects the forged webhook, even if the
+// forged webhook comes before the genuine one.
 func assertConfirmCatches(t *testing.T, f *vectors.File, v *vectors.Vector, server *Server, body []byte) {
 	t.Helper()
 	w := &Watch{}
@@ -320,8 +320,8 @@ func schemeOf(flavour string) payack.Scheme {
 
 var plain = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]+)?$`)
 
-// plainDecimal reports whether a vector's amount keeps Payatom's grammar. It is written
-// independently of the code under test.
+// plainDecimal reports whether a vector's amount follows Payatom's grammar. It is
+// written independently of the code under test.
 func plainDecimal(v *vectors.Vector) bool {
 	amount, status := v.Expect["received_amount"], *v.Expect["status"]
 	if amount == nil || *amount == "" {
@@ -365,8 +365,8 @@ func loadResponses(t *testing.T, p payack.Provider) map[string]recordedResponse 
 	return out
 }
 
-// assertMembers compares an event with the members that a vector expects, by
-// its JSON form.
+// assertMembers compares the members in an event's JSON form with those that a vector
+// expects.
 func assertMembers(t *testing.T, v *vectors.Vector, ev payack.Event) {
 	t.Helper()
 	b, err := json.Marshal(ev)

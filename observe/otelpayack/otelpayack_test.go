@@ -233,7 +233,7 @@ func TestInbox(t *testing.T) {
 	assert.Len(t, k.metrics(t), 1, "deliveries are measured as before")
 }
 
-// Global providers that were never set measure nothing and fail nothing.
+// Global providers that were never set measure nothing and cause no failure.
 func TestGlobalProviders(t *testing.T) {
 	o, err := otelpayack.New(otelpayack.Config{})
 	require.NoError(t, err)

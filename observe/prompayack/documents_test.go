@@ -18,7 +18,8 @@ import (
 	"github.com/payack/payack/observe/prompayack"
 )
 
-// everything scrapes an observer that has every metric.
+// everything returns the names of all metrics and labels. It scrapes an observer that
+// has every metric.
 func everything(t *testing.T) (names, labels []string) {
 	t.Helper()
 	r := prometheus.NewRegistry()

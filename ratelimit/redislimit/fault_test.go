@@ -116,7 +116,7 @@ func TestPaused(t *testing.T) {
 	})
 	connect(t, l)
 	s.Pause()
-	t.Cleanup(s.Continue) // a second time does no harm
+	t.Cleanup(s.Continue) // does no harm if the server runs already
 
 	// Sequential calls: the first few and the probes wait for their deadline.
 	longest := time.Duration(0)
@@ -181,7 +181,7 @@ func TestReadOnlyServer(t *testing.T) {
 	s := ownServer(t)
 	c := redis.NewClient(&redis.Options{Addr: s.Addr})
 	defer c.Close()
-	// A replica refuses writes, as a server without memory does.
+	// A replica refuses writes, as a server that is out of memory does.
 	require.NoError(t, c.Do(context.Background(), "REPLICAOF", "127.0.0.1", "1").Err())
 	var told changes
 	l := newLimiter(t, &redis.Options{Addr: s.Addr}, redislimit.Config{Budget: budget, OnChange: told.add, CoolDown: time.Hour})

@@ -165,9 +165,9 @@ func own(opts *redis.Options, cfg Config) (*Limiter, error) {
 // close it, and it must stay open while the limiter is used.
 //
 // The client must have ContextTimeoutEnabled. Without it, a server that hangs holds
-// connections long after the call was answered locally. Switch its maintenance
-// notifications off, and keep DialTimeout short, because a connection is still made
-// when nobody waits for it any more. MaxRetries and MaxRedirects have no effect: a
+// connections long after the call was answered locally. Switch the client's
+// maintenance notifications off. Keep DialTimeout short, because a connection is still
+// made when nobody waits for it any more. MaxRetries and MaxRedirects have no effect: a
 // call that may have been charged is never sent again.
 //
 // NewWithClient returns an error for a nil client, for an invalid cfg, and for a

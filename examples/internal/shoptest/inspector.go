@@ -69,7 +69,8 @@ func openInspector(t *testing.T, logged *log, server string) *inspectorPage {
 	return &inspectorPage{url: server, token: address.Query().Get("token")}
 }
 
-// get decodes a page's JSON.
+// get requests a page as JSON and returns the status. It decodes the page unless into
+// is nil.
 func (p *inspectorPage) get(t *testing.T, path string, into any) (status int) {
 	t.Helper()
 	res := p.open(t, path)

@@ -91,7 +91,7 @@ func start(t *testing.T, s Shop, file string) *running {
 	return r
 }
 
-// Listen takes a free port of loopback.
+// Listen listens on a free port of the loopback interface.
 func Listen(t testing.TB) net.Listener {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

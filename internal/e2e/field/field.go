@@ -130,8 +130,8 @@ type Delivery struct {
 	Detail string `json:"detail"`
 	// Answer is the expected answer, as [e2e.Words] writes it.
 	Answer string `json:"answer"`
-	// Event is the expected event, which an invalid delivery has too. Without it, a
-	// refused or rejected delivery must have no event.
+	// Event is the expected event. An invalid delivery has an event, too. Without
+	// Event, a refused or rejected delivery must have no event.
 	Event *Event `json:"event"`
 	// Called is how often the delivery must call the merchant's function. Without
 	// Called, an accepted delivery must call it once, and any other never.

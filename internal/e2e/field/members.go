@@ -37,8 +37,8 @@ func (m *Members) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// with returns the members after it has set and dropped some. A new member is
-// appended.
+// with returns a copy of the members in which some are set and others are dropped. A
+// new member is appended.
 func (m Members) with(set Members, drop []string) (Members, error) {
 	out := slices.Clone(m)
 	for _, x := range set {

@@ -37,7 +37,7 @@ func signPayatom(key vectors.Key, members Members, text func(string) string) (st
 		return "", err
 	}
 	amount := "received_amount"
-	for _, name := range []string{"received_amount", "recieved_amount", "amount"} { // the last two are for forms and polling
+	for _, name := range []string{"received_amount", "recieved_amount", "amount"} { // the last two are the names in forms and in polling
 		if members.index(name) >= 0 {
 			amount = name
 			break

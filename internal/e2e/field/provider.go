@@ -14,7 +14,7 @@ type provider struct {
 	// key is the name of the usual key among those of the provider's vectors.
 	key string
 	// genuine are the members of a paid callback, in the order of the documents. form
-	// are those of a form, which can't nest.
+	// are the members of such a callback as a form, which can't nest.
 	genuine, form Members
 	// query are the members of a genuine answer to a query.
 	query Members
@@ -31,13 +31,13 @@ type provider struct {
 	// signBody signs a body. It is nil if the signature is a member at the end.
 	signBody func(d *Delivery, key vectors.Key, body string) (string, error)
 
-	// receiver returns the handler of a case. url is that of the fake gateway, empty
-	// without one.
+	// receiver returns the handler of a case. url is the fake gateway's URL, or empty
+	// if there is no fake gateway.
 	receiver func(m *merchant, o handlers.Options, url string) (http.Handler, error)
 	// open decrypts a query. It is nil if queries are not encrypted.
 	open func(key vectors.Key, question []byte) ([]byte, error)
-	// enclose puts the members of an answer into its outer object. It is nil if there
-	// is none.
+	// enclose puts the members of an answer into an outer object. It is nil if the
+	// provider's answers have no outer object.
 	enclose func(answer string) string
 }
 

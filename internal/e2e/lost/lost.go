@@ -54,7 +54,7 @@ type side struct {
 	signs bool
 }
 
-// providers has the side of each provider that can be asked.
+// providers has a constructor of the side for each provider that can be asked.
 var providers = map[payack.Provider]func(t testing.TB, s *Shop, o middleware.Options) side{
 	payack.Ptop:    ptop,
 	payack.PTS:     pts,
@@ -80,7 +80,8 @@ type Shop struct {
 	replay   []byte // replaces the gateway's answers unless it is nil
 }
 
-// newShop starts a shop whose receiver has these options. Its callbacks are lost.
+// newShop starts a shop whose receiver has these options. Callbacks to the shop are
+// lost until the test sets lost to false.
 func newShop(t *testing.T, p payack.Provider, o middleware.Options) *Shop {
 	t.Helper()
 	s := &Shop{provider: p, inbox: o.Inbox, credited: map[string]int{}, closed: map[string]bool{}, ids: map[string]map[string]bool{}}
@@ -259,7 +260,7 @@ func (s *Shop) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.answer = body
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	res.ContentLength = int64(len(body))
-	if err != nil { // keep the body truncated
+	if err != nil { // the client must see that the body is truncated
 		res.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), iotest.ErrReader(err)))
 	}
 	return res, nil

@@ -141,7 +141,7 @@ func someCome(t *testing.T, s *Shop) {
 		}
 	}
 	all.Wait()
-	working(t, r) // a callback and a question that met may both have failed
+	working(t, r) // a callback and a question at the same time may both have failed, so ask again
 	require.Eventually(t, func() bool { orders, _ := s.settled(); return orders == n }, soon, 5*time.Millisecond)
 	for _, o := range orders {
 		call(o)
@@ -291,7 +291,7 @@ func replays(t *testing.T, s *Shop) {
 	assert.Equal(t, s.signs, answer.Signed)
 	require.True(t, answer.Paid())
 	for range 2 {
-		if s.signs { // other answers do not name their order
+		if s.signs { // unsigned answers do not name their order
 			_, err = ask(other)
 			require.ErrorIs(t, err, client.ErrMismatch)
 		}
