@@ -4,10 +4,10 @@
 // the orders. A shutdown still answers callbacks that have begun, and unprocessed
 // events wait in the inbox for the next start. Keys come from the environment.
 //
-// A shop receives callbacks at 127.0.0.1:8080 unless ADDRESS says otherwise, and
-// serves the inspector at 127.0.0.1:8081 unless INSPECTOR_ADDRESS does. It logs the
-// inspector's URL with its token when it starts. The tests send callbacks that
-// payacktest signs.
+// A shop receives callbacks at 127.0.0.1:8080 unless ADDRESS is set, and serves the
+// inspector at 127.0.0.1:8081 unless INSPECTOR_ADDRESS is set. When a shop starts, it
+// logs the inspector's URL with the token. The tests send callbacks that payacktest
+// signs.
 //
 //	stdmux  PTS by handler, Payatom wrapped
 //	chi     Payatom by handler, PTS wrapped

@@ -44,7 +44,7 @@ func wholeSeconds(d time.Duration) int {
 	if d <= 0 {
 		return 0
 	}
-	// Not (d+second-1)/second: that overflows near the longest duration.
+	// Don't compute (d+second-1)/second: it overflows near the longest duration.
 	s := int(d / time.Second)
 	if d%time.Second != 0 {
 		s++

@@ -46,7 +46,7 @@ const MaxAddrKeys = 1 << 16
 // AddrKeys returns the keys of all addresses in prefixes, for [Config.Own]: one for
 // each IPv4 address and one for each /64 of IPv6, in order and without repetition.
 // It returns an error for an invalid prefix, and for more than [MaxAddrKeys] keys,
-// because own keys take memory for good.
+// because keys in Config.Own take memory permanently.
 func AddrKeys(scope string, prefixes ...netip.Prefix) ([]string, error) {
 	var keys []string
 	seen := make(map[string]bool)

@@ -92,7 +92,8 @@ func (c *Config) Validate() error {
 //
 // It holds keys as 64-bit hashes under a secret seed, so that a key's length costs
 // no memory. Two keys with the same hash share a bucket. Among 100,000 keys the
-// probability that any two do is below one in a billion, and nobody can provoke it.
+// probability that any two do is below one in a billion. As the seed is secret,
+// nobody can choose keys that do.
 //
 // Its memory is lost when the process ends, and replicas don't share it.
 type Memory struct {
@@ -169,7 +170,8 @@ func New(cfg Config) (*Memory, error) {
 	for _, key := range cfg.Own {
 		m.own[key] = true
 		h := m.hash(key)
-		// Not in ring, so never evicted; not in held, so not counted.
+		// The bucket is not in ring, so it is never evicted. It is not in held, so it
+		// doesn't count.
 		m.shard(h).keys[h] = m.fresh(h, 0)
 	}
 	return m, nil
@@ -288,8 +290,8 @@ func (m *Memory) makeRoom(s *shard, at time.Duration) bool {
 		return true
 	}
 	m.sweep(s, at, capSteps)
-	// The idle keys may all be in other shards. TryLock, because two calls that
-	// wait for each other's shards would deadlock.
+	// The idle keys may all be in other shards, so sweep one of those, too. TryLock
+	// is needed because two calls that wait for each other's shards would deadlock.
 	other := &m.shards[m.next.Add(1)&uint64(len(m.shards)-1)]
 	if other != s && other.mu.TryLock() {
 		m.sweep(other, at, capSteps)

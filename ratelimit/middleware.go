@@ -21,8 +21,8 @@ type MiddlewareOptions struct {
 	// every response under this name, such as "default". It must be printable ASCII
 	// without quotes and backslashes. Without it only Retry-After is sent.
 	Policy string
-	// Body is the body of a refusal, for a provider that reads its failure word
-	// there; empty means "too many requests" and a line feed.
+	// Body is the body of a refusal. Set it if the provider expects a certain word for
+	// a failure there; empty means "too many requests" and a line feed.
 	Body string
 	// ContentType is the content type of a refusal; empty means "text/plain;
 	// charset=utf-8".

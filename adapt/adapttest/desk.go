@@ -52,7 +52,8 @@ func aborting(p *probe) {
 	p.accepted(p.post(url, tenant, p.callback(tenant, "ORD-1")))
 }
 
-// serveBroken starts a receiver whose merchant fails until it is repaired.
+// serveBroken starts a receiver whose merchant's function calls fails, until the test
+// sets repaired.
 func (p *probe) serveBroken(fails func() error) (url string) {
 	p.Helper()
 	return p.serve(p.config(), func(context.Context, *payack.PayatomEvent) error {

@@ -58,7 +58,7 @@ func tampered(p *probe) {
 	}
 	for _, forged := range forgeries {
 		if n := forged.Callback.ContentLength(); n >= 0 && n != int64(len(forged.Callback.Body)) {
-			continue // the server refuses it itself
+			continue // the server itself refuses a wrong length
 		}
 		right := payacktest.Rejected
 		res := p.post(url, tenant, forged.Callback)

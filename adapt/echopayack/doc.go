@@ -26,9 +26,10 @@
 //
 //   - has asked for the event or the delivery and has written nothing: the
 //     provider gets the answer of its contract;
-//   - or has written a 2xx: that is sent as it is, so it must be what the
-//     provider expects. c.NoContent(200) is such an answer, with an empty
-//     body instead of the contract's words.
+//   - or has written an answer with a status of 2xx. This answer is sent as
+//     it is, so it must be the one that the provider expects.
+//     c.NoContent(200) is such an answer, with an empty body instead of the
+//     contract's words.
 //
 // The event fails, so that the provider's next delivery of it is processed again,
 // when the handler
@@ -61,8 +62,8 @@
 // # Bodies that were read before
 //
 // The signature covers the exact bytes of the body, so middleware in front of
-// payack must leave it unchanged. c.Bind consumes it; middleware.BodyDump of echo
-// puts it back; middleware.Decompress changes it. Payack recognises a consumed
+// payack must leave the body unchanged. c.Bind consumes it; middleware.BodyDump of
+// echo puts it back; middleware.Decompress changes it. Payack recognises a consumed
 // body, asks the provider to deliver again, and logs the reason body_consumed.
 // Mount payack first.
 //

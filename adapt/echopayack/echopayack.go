@@ -14,8 +14,8 @@ import (
 // event of rc. The package documentation says what that handler finds, and when
 // the event is accepted or failed.
 //
-// Wrap panics if rc is nil, as it is if its constructor returned an error. Wrap
-// also panics if rc has an Inbox, because a wrapped handler can't run later. It
+// Wrap panics if rc is nil. A nil rc means that its constructor returned an error.
+// Wrap also panics if rc has an Inbox, because a wrapped handler can't run later. It
 // panics while the routes are set up, not while serving.
 func Wrap[E payack.Event](rc *middleware.Receiver[E]) echo.MiddlewareFunc {
 	rc.Wrap(http.NotFoundHandler()) // panics if rc can't wrap

@@ -34,8 +34,8 @@ func (w *watch) Observe(_ context.Context, o *payack.Observation) {
 	w.seen = append(w.seen, *o)
 }
 
-// observed waits for n observations and returns them: on a real server the client
-// may have the answer before it is observed.
+// observed waits for n observations and returns them. It has to wait because, on a
+// real server, the client may have the answer before the observer is called.
 func (w *watch) observed(t testing.TB, n int) []payack.Observation {
 	t.Helper()
 	require.Eventually(t, func() bool {

@@ -12,9 +12,9 @@
 // has returned. Payack keeps requests longer: in an inbox, in recordings, in the
 // log. So Handler copies method, target, path values, headers and body into a
 // request of its own. That request has the values of c.Context(), and the path
-// parameters as r.PathValue, which a KeyFunc needs to distinguish tenants. They
-// are unescaped, as in net/http. A catch-all has fiber's name, "*1" for the first
-// one.
+// parameters as r.PathValue, which a KeyFunc needs to distinguish tenants. The path
+// values are unescaped, as in net/http. A catch-all has fiber's name, "*1" for the
+// first one.
 //
 // Fiber's own adaptor copies nothing, and must not be used for payack.
 //

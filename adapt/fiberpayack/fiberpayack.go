@@ -14,7 +14,7 @@ import (
 )
 
 // Handler returns h, a handler of package handlers or any other, as a handler of
-// fiber. The package documentation says what request h gets. Its answer is held
+// fiber. The package documentation says what request h gets. The answer of h is held
 // in memory until h returns, so h can neither flush nor hijack the connection.
 //
 // Handler panics if h is nil. It panics while the routes are set up, not while

@@ -29,8 +29,8 @@
 //
 //   - one of them has asked for the event or the delivery and nothing is
 //     written: the provider gets the answer of its contract;
-//   - or a 2xx is written: that is sent as it is, so it must be what the
-//     provider expects.
+//   - or an answer with a status of 2xx is written. This answer is sent as it
+//     is, so it must be the one that the provider expects.
 //
 // The event fails, so that the provider's next delivery of it is processed again,
 // when a handler
@@ -71,7 +71,7 @@
 //	…
 //	c.Request.Body = io.NopCloser(bytes.NewReader(body))
 //
-// Behind Wrap all of these work.
+// Behind Wrap all of these functions work.
 //
 // # Addresses
 //

@@ -75,7 +75,7 @@ func audit(next http.Handler) http.Handler {
 	})
 }
 
-// auditAndRestore puts the bytes back.
+// auditAndRestore reads the body, too, and puts the bytes back.
 func auditAndRestore(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, middleware.DefaultMaxBody))

@@ -80,7 +80,7 @@ func newHandler(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.
 }
 
 // settlePTS is the handler that the shop already had. It writes the answer that PTS
-// expects itself, and payack sends that answer unchanged.
+// expects, and payack sends this answer unchanged.
 func settlePTS(shop *orders.Orders) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ev, ok := payack.EventFrom[*payack.PTSEvent](r.Context())

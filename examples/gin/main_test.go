@@ -76,7 +76,7 @@ func TestNothingIsServedWithoutKeys(t *testing.T) {
 // audit is middleware as many servers have it: it reads the body.
 func audit(c *gin.Context) { _, _ = c.GetRawData() }
 
-// auditAndRestore puts the bytes back.
+// auditAndRestore reads the body, too, and puts the bytes back.
 func auditAndRestore(c *gin.Context) {
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, middleware.DefaultMaxBody)
 	body, err := c.GetRawData()

@@ -358,7 +358,7 @@ func BenchmarkRefusals(b *testing.B) {
 					Send(h, r.m)
 				}
 				b.StopTimer()
-				w.mu.Lock() // or the log of all runs would be kept
+				w.mu.Lock() // clear the records, which would otherwise grow with each run
 				w.seen = nil
 				w.log.Reset()
 				w.mu.Unlock()

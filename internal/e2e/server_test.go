@@ -1147,7 +1147,7 @@ func TestServerCallbackFaults(t *testing.T) {
 					return f.callback(ctx)
 				}
 			}
-			// Signals that the server has noticed that the provider hung up.
+			// front signals when the server has noticed that the provider hung up.
 			plan.front = func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					p := payack.Provider(strings.Split(r.URL.Path, "/")[1])

@@ -33,7 +33,7 @@ func (b *breaker) pass(now time.Time) (ok, probe bool) {
 	return true, true
 }
 
-// report records a result. It returns true if that opened or closed the breaker.
+// report records a result. It returns true if the result opened or closed the breaker.
 func (b *breaker) report(now time.Time, probe, ok bool) (changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

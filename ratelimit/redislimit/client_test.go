@@ -150,7 +150,8 @@ func TestPing(t *testing.T) {
 	fails(newLimiter(t, &redis.Options{Addr: s.Addr, Username: "shop", Password: "hunter2"}, redislimit.Config{Budget: budget}), "check the user and the password")
 	c := closing(t, redis.NewClient(opts))
 	require.NoError(t, c.ReplicaOf(ctx, "127.0.0.1", "1").Err())
-	// With an empty bucket the script would write nothing.
+	// The new limiter has full buckets. With an empty bucket the script would write
+	// nothing, so the replica would not refuse it.
 	fails(newLimiter(t, opts, redislimit.Config{Budget: budget}), "connect to the primary")
 
 	cancelled, cancel := context.WithCancel(ctx)

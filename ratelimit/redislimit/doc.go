@@ -25,9 +25,9 @@
 // key only. The tests run on Redis 7.0.
 //
 // A bucket expires when it is full again, so Redis holds the keys of the last
-// Window. An attacker with many addresses decides how many those are: give the
-// server a maxmemory, and an eviction policy that prefers keys with a time to live
-// (volatile-ttl).
+// Window. An attacker with many addresses can make that a large number of keys. So
+// give the server a maxmemory, and an eviction policy that prefers keys with a time
+// to live (volatile-ttl).
 //
 // # Secrets
 //

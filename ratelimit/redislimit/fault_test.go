@@ -15,12 +15,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The longest time that a call may take in these tests: the promised 50 ms, and time
-// for a busy machine. With go-redis's defaults a call would take five seconds.
+// patience is the longest time that a call may take in these tests: the promised
+// 50 ms, and time for a busy machine. With go-redis's defaults a call would take five
+// seconds.
 const patience = 2 * time.Second
 
-// timed makes a call, and fails the test if it took too long, or was refused though
-// within its budget.
+// timed makes a call. It fails the test if the call took too long, or if the call was
+// refused although its budget was not used up.
 func timed(t *testing.T, l ratelimit.Limiter, key string) (ratelimit.Decision, time.Duration) {
 	t.Helper()
 	start := time.Now()

@@ -248,7 +248,8 @@ func bounded(opts *redis.Options, timeout time.Duration) *redis.Options {
 }
 
 // limitOf expresses a rate as whole calls in a period. It is exact for whole rates.
-// For others the period, of one or a thousand calls, is rounded to a nanosecond.
+// For other rates it rounds the period of one call, or of a thousand calls, to a
+// nanosecond.
 func limitOf(b ratelimit.Config) redis_rate.Limit {
 	l := redis_rate.Limit{Burst: b.Burst}
 	switch {
@@ -276,9 +277,9 @@ const PingTimeout = time.Second
 
 // Ping returns an error if Redis does not answer. It charges a bucket that nothing
 // else uses. It waits up to [PingTimeout], so it also succeeds with a Redis that is
-// too slow for Config.Timeout. It also asks Redis during a cool-down, which its
-// result does not end, and it does not count in [Limiter.Stats]. The error is one
-// line that names the fix, without credentials.
+// too slow for Config.Timeout. It asks Redis even during a cool-down. The result does
+// not end the cool-down and does not count in [Limiter.Stats]. The error is one line
+// that names the fix, without credentials.
 func (l *Limiter) Ping(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("redislimit: ping: %w", err)
@@ -330,8 +331,8 @@ var errStrange = errors.New("what Redis answered is not understood: check that a
 
 // Stats counts how calls were answered since the limiter was made.
 type Stats struct {
-	// Shared is the number of calls that Redis answered, Local of those that this
-	// process answered.
+	// Shared is the number of calls that Redis answered. Local is the number of calls
+	// that this process answered.
 	Shared, Local uint64
 	// Open reports that calls don't use Redis at the moment.
 	Open bool

@@ -15,7 +15,7 @@ import (
 // use.
 type Orders struct{ db *sql.DB }
 
-// Open makes the table where there is none, with two open orders to try.
+// Open creates the table if there is none. The table has two open orders to try.
 func Open(ctx context.Context, db *sql.DB) (*Orders, error) {
 	_, err := db.ExecContext(ctx, `
 		CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, amount TEXT NOT NULL, paid INTEGER NOT NULL DEFAULT 0);

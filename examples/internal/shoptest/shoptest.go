@@ -25,10 +25,10 @@ import (
 // Shop is a program under test.
 type Shop struct {
 	// Run serves callbacks on one listener and the inspector on the other, until ctx
-	// ends. file is the path of its SQLite database.
+	// ends. file is the path of the shop's SQLite database.
 	Run func(ctx context.Context, callbacks, admin net.Listener, file string) error
-	// Pays has a callback of each receiver, which pays order ORD-1 (100.50) or
-	// ORD-2 (500).
+	// Pays has a callback for each receiver. The callback pays order ORD-1 (100.50)
+	// or order ORD-2 (500).
 	Pays []Payment
 }
 
