@@ -298,7 +298,7 @@ func TestCapAndSharedBucket(t *testing.T) {
 	require.False(t, peek(t, m, "f").Allowed)
 	require.False(t, allow(t, m, "g").Allowed)
 
-	// Known keys keep their buckets, and an own key has its own.
+	// Known keys keep their buckets, and a key of Config.Own has a bucket of its own.
 	require.Equal(t, 0, allow(t, m, "a").Remaining)
 	require.Equal(t, 1, allow(t, m, "known").Remaining)
 	require.Equal(t, 0, allow(t, m, "known").Remaining)
@@ -313,7 +313,7 @@ func TestCapAndSharedBucket(t *testing.T) {
 	require.Equal(t, 1, allow(t, m, "y").Remaining)
 	require.Equal(t, 3, m.Len())
 
-	// An own key is never evicted, however long it is unused.
+	// A key of Config.Own is never evicted, however long it is unused.
 	c.advance(1000 * time.Hour)
 	for i := range 100 {
 		allow(t, m, "z"+strconv.Itoa(i))

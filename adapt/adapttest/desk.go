@@ -52,8 +52,8 @@ func aborting(p *probe) {
 	p.accepted(p.post(url, tenant, p.callback(tenant, "ORD-1")))
 }
 
-// serveBroken starts a receiver whose merchant's function calls fails, until the test
-// sets repaired.
+// serveBroken starts a receiver. The merchant's function returns the result of fails
+// until the test sets repaired, and then it returns nil.
 func (p *probe) serveBroken(fails func() error) (url string) {
 	p.Helper()
 	return p.serve(p.config(), func(context.Context, *payack.PayatomEvent) error {

@@ -94,7 +94,7 @@ func run(ctx context.Context, callbacks, admin net.Listener, c config) error {
 	}
 
 	worked := make(chan error, 1)
-	go func() { worked <- in.Run(context.WithoutCancel(ctx)) }() // until Close
+	go func() { worked <- in.Run(context.WithoutCancel(ctx)) }() // returns after in.Close
 	served := make(chan error, 2)
 	go func() { served <- app.Listener(callbacks, fiber.ListenConfig{DisableStartupMessage: true}) }()
 	go func() { served <- pages.Serve(admin) }()

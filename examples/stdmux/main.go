@@ -100,7 +100,7 @@ func run(ctx context.Context, callbacks, admin net.Listener, c config) error {
 	}
 
 	worked := make(chan error, 1)
-	go func() { worked <- in.Run(context.WithoutCancel(ctx)) }() // until Close
+	go func() { worked <- in.Run(context.WithoutCancel(ctx)) }() // returns after in.Close
 	served := make(chan error, 2)
 	go func() { served <- server.Serve(callbacks) }()
 	go func() { served <- pages.Serve(admin) }()

@@ -152,7 +152,7 @@ func (o *Observer) watch(meter metric.Meter, stats func(context.Context) (payack
 	return err
 }
 
-// Close stops measuring the inbox. Deliveries are measured as before.
+// Close stops measuring the inbox. Deliveries are still measured.
 func (o *Observer) Close() error {
 	if o.registration == nil {
 		return nil

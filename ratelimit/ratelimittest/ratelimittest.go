@@ -13,7 +13,7 @@ import (
 
 // Factory returns a new limiter for cfg, with full buckets: limiters of earlier
 // calls must not have charged them. A Factory that can't make a limiter ends the
-// test. It cleans up with t.Cleanup.
+// test. A Factory cleans up with t.Cleanup.
 type Factory func(t *testing.T, cfg ratelimit.Config) ratelimit.Limiter
 
 // Run runs the suite on a virtual clock, which it passes as cfg.Now and advances

@@ -122,7 +122,7 @@ type Limiter struct {
 func Open(url string, cfg Config) (*Limiter, error) {
 	opts, err := redis.ParseURL(url)
 	if err != nil {
-		// Not wrapped: its text quotes the URL.
+		// The error is not wrapped, because its text quotes the URL.
 		return nil, errors.New("redislimit: the URL can't be parsed: write it as redis://user:password@host:port/db, rediss://… for TLS, or unix://…; percent-encode what is special in the password")
 	}
 	return New(opts, cfg)
@@ -302,7 +302,8 @@ func (l *Limiter) Ping(ctx context.Context) error {
 }
 
 // explain returns an error of one line that names the fix and holds no credentials.
-// A server's message may quote what it was sent, even the authentication.
+// A server's message may quote the command that the server got, even AUTH with the
+// password.
 func (l *Limiter) explain(op string, within time.Duration, err error) error {
 	var timeout net.Error
 	var network *net.OpError

@@ -36,7 +36,7 @@ import (
 
 // Case is one entry of a file.
 type Case struct {
-	// File is the name of its file.
+	// File is the name of the file that has the case.
 	File string `json:"-"`
 	Name string `json:"name"`
 	// Why says what the case shows, for people.
