@@ -151,9 +151,9 @@ func (b *budget) decision(allowed bool, tokens float64) Decision {
 	return d
 }
 
-// nanoseconds rounds a wait to the nearest nanosecond. After a rounded wait, up to
-// half a nanosecond may be missing. That is enough, because rate.Limiter ignores a
-// lack of less than a nanosecond; the other half is for rounding errors of floats.
+// nanoseconds rounds a wait to the nearest nanosecond. A rounded wait may be too short
+// by up to half a nanosecond. rate.Limiter tolerates a wait that is too short by less
+// than a nanosecond, so the other half is left for rounding errors of floats.
 // Rounding up instead would turn 10.000000000001 seconds into 11 in a header.
 func nanoseconds(seconds float64) time.Duration {
 	const slack = 1 + 8*0x1p-52 // matters for waits of weeks, where floats are too coarse for nanoseconds

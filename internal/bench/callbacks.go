@@ -226,7 +226,8 @@ func payatomBody(order, hash string) []byte {
 		`"refund_status":"","refund_notes":"none was asked for"},"post_hash":"` + hash + `"}`)
 }
 
-// Callbacks that must be refused.
+// The following functions return callbacks that must be refused, or change bodies for
+// such callbacks.
 
 func unsigned(ring []message) message {
 	m := message{header: ring[0].header.Clone(), body: ring[0].body}

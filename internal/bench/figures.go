@@ -6,7 +6,7 @@ import "sort"
 type figures struct {
 	Size                       int     // of the body
 	Nanoseconds, Allocs, Bytes float64 // of a call, medians of the rounds
-	Waited                     float64 // nanoseconds for locks, of a call of a parallel row
+	Waited                     float64 // nanoseconds that a call waited for locks, in a parallel row
 	// Least is the time of a call in the quickest slice of all rounds. Base is the
 	// same for the row that this one is compared with. Other work on the machine can
 	// only add to a time, so these two vary least.
@@ -114,8 +114,8 @@ func median(values []float64) float64 {
 	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
-// across returns a figure of all runs, in ascending order; it is empty when the
-// figure was not measured.
+// across returns a reading's figures from all runs, in ascending order. The result is
+// empty if no run measured the figure.
 func across(runs []outcome, r reading) []float64 {
 	var values []float64
 	for _, run := range runs {

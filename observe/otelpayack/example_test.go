@@ -11,7 +11,7 @@ import (
 )
 
 func ExampleNew() {
-	metrics, err := otelpayack.New(otelpayack.Config{}) // add Inbox: in if there is an inbox
+	metrics, err := otelpayack.New(otelpayack.Config{}) // with an inbox, in, add the member Inbox: in
 	if err != nil {
 		fmt.Println(err)
 		return

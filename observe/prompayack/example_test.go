@@ -15,7 +15,7 @@ import (
 
 func ExampleNew() {
 	registry := prometheus.NewRegistry()
-	metrics, err := prompayack.New(prompayack.Config{Registerer: registry}) // add Inbox: in if there is an inbox
+	metrics, err := prompayack.New(prompayack.Config{Registerer: registry}) // with an inbox, in, add the member Inbox: in
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -313,7 +313,7 @@ func (l *Limiter) explain(op string, within time.Duration, err error) error {
 		return fmt.Errorf("redislimit: %s: %w", op, context.Canceled)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, redis.ErrPoolTimeout):
 		return fmt.Errorf("redislimit: %s: no answer from Redis within %v: check that it runs and is near: %w", op, within, context.DeadlineExceeded)
-	case errors.As(err, &network) && !l.filter.Holds(network.Error()): // addresses and the system's reason
+	case errors.As(err, &network) && !l.filter.Holds(network.Error()): // its text has only addresses and the system's reason
 		return fmt.Errorf("redislimit: %s: check the address and that Redis runs: %w", op, network)
 	case errors.Is(err, redis.ErrClosed):
 		return fmt.Errorf("redislimit: %s: Close was called; make a new limiter or client: %w", op, redis.ErrClosed)

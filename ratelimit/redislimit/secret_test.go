@@ -69,8 +69,8 @@ func saying(t *testing.T, answer string) (addr string) {
 	return l.Addr().String()
 }
 
-// hangingUp starts a server that closes the connection when it gets a script, and
-// counts the scripts. It answers nothing else.
+// hangingUp starts a server that gives no answer to a script. It counts the script and
+// closes the connection.
 func hangingUp(t *testing.T) (addr string, scripts *atomic.Int64) {
 	t.Helper()
 	scripts = new(atomic.Int64)
