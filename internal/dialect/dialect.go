@@ -69,10 +69,10 @@ func (d Dialect) Rebind(query string) string {
 
 // Bind returns a statement and its arguments in the form that needs the fewest round
 // trips. PostgreSQL gets numbered placeholders. MariaDB and MySQL get the arguments
-// as literals within the statement, because their driver would prepare each
-// statement in another round trip. Bytes and texts become hexadecimal literals, which
-// can't be injected into. Arguments are nil, []byte, string, bool, int or int64; a
-// statement with any other stays as it is.
+// as literals within the statement, because their driver would prepare each statement
+// in another round trip. Bytes and texts become hexadecimal literals, so they can't
+// inject SQL. Arguments are nil, []byte, string, bool, int or int64. A statement with
+// an argument of another type stays as it is.
 func (d Dialect) Bind(query string, args []any) (string, []any) {
 	if d.kind != mysql {
 		return d.Rebind(query), args
@@ -114,9 +114,9 @@ func inline(query string, args []any) (string, bool) {
 }
 
 // Now returns the expression for the database server's clock: an integer of
-// microseconds since 1970. It never uses local time, in which some hours occur
-// twice. It advances within a PostgreSQL transaction. SQLite's clock is that of this
-// machine, in whole milliseconds.
+// microseconds since 1970. The expression never uses local time, in which some hours
+// occur twice. On PostgreSQL, its value advances within a transaction. On SQLite, the
+// clock is that of this machine, in whole milliseconds.
 func (d Dialect) Now() string {
 	switch d.kind {
 	case postgres:
@@ -150,7 +150,7 @@ func (d Dialect) Text(n int) string {
 	return "TEXT"
 }
 
-// TableOptions returns the end of a CREATE TABLE.
+// TableOptions returns the text after the column list of a CREATE TABLE.
 func (d Dialect) TableOptions() string {
 	if d.kind == mysql {
 		return " ENGINE=InnoDB"
@@ -193,8 +193,8 @@ const (
 	NoTable
 	// NoColumn: a column is missing.
 	NoColumn
-	// Syntax: the database does not understand the statement. It may be of another
-	// dialect.
+	// Syntax: the database does not understand the statement. The statement may be in
+	// another dialect.
 	Syntax
 	// ReadOnly: the database can't be written.
 	ReadOnly
@@ -229,7 +229,7 @@ func (d Dialect) Fault(err error) Fault {
 		if !ok {
 			return Other
 		}
-		if code == 1 { // SQLITE_ERROR: only the text has the kind
+		if code == 1 { // SQLITE_ERROR: only the text says which kind of error it is
 			return sqliteText(err.Error())
 		}
 		if fault, ok := sqliteFaults[code]; ok {
@@ -284,8 +284,8 @@ func sqliteText(text string) Fault {
 	return Other
 }
 
-// sqliteCode returns the code from modernc's method Code or from mattn's fields,
-// where it prefers the extended code.
+// sqliteCode returns the code from modernc's method Code or from mattn's fields. Of
+// mattn's two fields, it prefers ExtendedCode.
 func sqliteCode(err error) (uint64, bool) {
 	var coded interface{ Code() int }
 	if errors.As(err, &coded) {
@@ -297,7 +297,7 @@ func sqliteCode(err error) (uint64, bool) {
 	return field(err, "Code")
 }
 
-// field returns an integer field of an error or of one that it wraps.
+// field returns an integer field of err, or of the first wrapped error that has it.
 func field(err error, name string) (uint64, bool) {
 	for ; err != nil; err = errors.Unwrap(err) {
 		v := reflect.Indirect(reflect.ValueOf(err))

@@ -69,7 +69,7 @@ func TestFault(t *testing.T) {
 		{PostgreSQL, stateError("00000"), Other},
 		{SQLite, codeError(1555), Duplicate},
 		{SQLite, codeError(5), Again},
-		{SQLite, codeError(517), Again}, // an extended code of 5
+		{SQLite, codeError(517), Again}, // an extended form of code 5
 		{SQLite, codeError(1), NoTable},
 		{SQLite, codeError(13), Full},
 		{SQLite, mattnError{19, 1555}, Duplicate},
@@ -79,7 +79,7 @@ func TestFault(t *testing.T) {
 		{MySQL, &numberError{1213}, Again},
 		{MySQL, &numberError{1205}, Again},
 		{MySQL, &numberError{1}, Other},
-		{MySQL, stateError("23505"), Other}, // another database's
+		{MySQL, stateError("23505"), Other}, // an error of another database
 		{SQLite, &numberError{1062}, Other},
 		{Dialect{}, codeError(5), Other},
 		{MySQL, nil, Other},

@@ -93,7 +93,7 @@ func withLock(ctx context.Context, conn *sql.Conn, name string, fn func(Querier)
 }
 
 // immediately runs fn in a transaction that holds the write lock from its start.
-// BeginTx takes that lock, and waits for it, only if the DSN says so.
+// BeginTx would take the write lock, and wait for it, only if the DSN says so.
 func immediately(ctx context.Context, conn *sql.Conn, d Dialect, fn func(Querier) error) error {
 	for {
 		_, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE`)
@@ -128,9 +128,9 @@ func Discard(conn *sql.Conn) {
 const patience = 5 * time.Second
 
 // Prepare prepares a pinned connection for a transaction in which a merchant's
-// function runs. On MariaDB and MySQL an error such as a deadlock ends the
-// transaction, and the function may ignore that and go on writing. Prepare switches
-// autocommit off, so that those writes are not kept.
+// function runs. On MariaDB and MySQL, an error such as a deadlock ends the
+// transaction, but the function may ignore the error and go on writing. Prepare
+// switches autocommit off, so that the later writes are not kept.
 func Prepare(ctx context.Context, conn *sql.Conn, d Dialect) error {
 	if d.kind != mysql {
 		return nil
@@ -140,17 +140,17 @@ func Prepare(ctx context.Context, conn *sql.Conn, d Dialect) error {
 }
 
 // Restore gives a prepared connection back to its pool. ended says that the server
-// has confirmed the end of the transaction. If it has not, or autocommit can't be
-// switched on again, Restore discards the connection: its next user would write into
-// a transaction that nobody commits.
+// has confirmed the end of the transaction. If ended is false, or autocommit can't be
+// switched on again, Restore discards the connection. Otherwise the connection's next
+// user would write into a transaction that nobody commits.
 func Restore(conn *sql.Conn, d Dialect, ended bool) {
 	// The caller's context may have ended.
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	switch {
 	case d.kind == sqlite && !ended:
-		// Not discarded: a database in memory would be lost. An error means that there
-		// was no transaction.
+		// The connection is not discarded, because a database in memory would be lost.
+		// If ROLLBACK fails, there was no transaction.
 		_, _ = conn.ExecContext(ctx, `ROLLBACK`)
 	case !ended:
 		Discard(conn)

@@ -20,7 +20,8 @@ import (
 type server struct {
 	mu   sync.Mutex
 	sent []string
-	// fails has the results of a statement in order. nil is success.
+	// fails has, for each statement, the results of its executions in order.
+	// nil is success.
 	fails map[string][]error
 	// lock is what GET_LOCK returns.
 	lock driver.Value
@@ -41,7 +42,7 @@ func (s *server) note(query string, args []driver.NamedValue) error {
 	return nil
 }
 
-// took returns the statements since its last call.
+// took returns the statements that were sent since the last call of took.
 func (s *server) took() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,12 +1,12 @@
 // Package redisreply turns the error replies of a Redis server into text for errors
-// and logs. It depends on no driver, so that the core module, which has it for the
-// modules on Redis, needs none.
+// and logs. The modules on Redis share it. It is in the core module, so it must not
+// depend on a driver.
 package redisreply
 
 import "strings"
 
-// MaxLen is how many bytes of a reply [Filter.Text] repeats at most. The fix comes on
-// top.
+// MaxLen is the greatest number of bytes of a reply that [Filter.Text] repeats. The
+// text of the fix is not counted.
 const MaxLen = 200
 
 // fixes has the fix for each code that a reply may begin with.
@@ -32,14 +32,15 @@ var fixes = map[string]string{
 	"NOPROTO":     "set Protocol to 2, or use Redis 6 or later",
 }
 
-// Filter keeps credentials out of text: a reply may quote the command that it
-// refuses, and that may be AUTH. The zero value knows no secrets. It is safe for
-// concurrent use.
+// Filter keeps credentials out of text. A reply may quote the refused command, which
+// contains credentials if it is AUTH. The zero value knows no secrets. It is safe
+// for concurrent use.
 type Filter struct {
 	// Secrets are the texts that must not be repeated. Empty ones are ignored.
 	Secrets []string
 	// Unknown says that there may be other secrets, for example credentials that are
-	// fetched for each connection. Text then repeats nothing but a reply's code.
+	// fetched for each connection. Text then repeats only the code of a reply, and
+	// only a known code.
 	Unknown bool
 }
 
@@ -50,7 +51,7 @@ func (f Filter) Text(reply string) string {
 	fix, known := fixes[code]
 	// A server quotes the command at the end.
 	text, _, _ := strings.Cut(reply, ", with args")
-	text, _, _ = strings.Cut(text, " script: ") // the digest of the script
+	text, _, _ = strings.Cut(text, " script: ") // drop the script's digest
 	switch {
 	case f.Unknown || f.Holds(text):
 		if fix == "" {
@@ -74,8 +75,8 @@ func (f Filter) Text(reply string) string {
 	return text + ": " + fix
 }
 
-// Holds reports whether text contains a secret, or the first 8 bytes of a longer
-// one: servers truncate their quotes.
+// Holds reports whether text contains a secret. The first 8 bytes of a longer secret
+// are enough, because servers truncate the commands that they quote.
 func (f Filter) Holds(text string) bool {
 	const enough = 8
 	for _, s := range f.Secrets {
@@ -86,8 +87,8 @@ func (f Filter) Holds(text string) bool {
 	return false
 }
 
-// oneLine returns the beginning of text, with spaces for control characters and line
-// breaks.
+// oneLine returns the first MaxLen bytes of text, with spaces in place of control
+// characters and line breaks.
 func oneLine(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\u2028' || r == '\u2029' {

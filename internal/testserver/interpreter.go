@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// Interpreter is an interpreter of another language, with the features that tests
-// need of it.
+// Interpreter is the interpreter of another language, with a check for the features
+// that tests need.
 type Interpreter struct {
-	// Names are commands. The first one is used that runs successfully with the
-	// arguments Flag and Check.
+	// Names are commands. Command returns the first one that runs successfully with
+	// the arguments Flag and Check.
 	Names       []string
 	Flag, Check string
 	// Needs says what to install.
@@ -30,7 +30,8 @@ func (i Interpreter) That(check, needs string) Interpreter {
 	return i
 }
 
-// Command returns the command, or skips the test if there is none.
+// Command returns the first of i.Names that passes the check, or skips the test if
+// none does.
 func (i Interpreter) Command(t testing.TB) string {
 	t.Helper()
 	at := slices.IndexFunc(i.Names, func(name string) bool { return exec.Command(name, i.Flag, i.Check).Run() == nil })
@@ -40,8 +41,8 @@ func (i Interpreter) Command(t testing.TB) string {
 	return i.Names[at]
 }
 
-// Program returns the path of a program as Debian installs it, or skips the test if
-// it is not installed.
+// Program returns the path of the program with this name, or skips the test if it
+// is not installed.
 func Program(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)

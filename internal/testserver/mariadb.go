@@ -24,8 +24,9 @@ func MariaDB(t testing.TB) *Server {
 	return sharedMariaDB.get(t, func() (*Server, error) { return NewMariaDB("") })
 }
 
-// NewMariaDB starts a server that is not shared. The caller closes it. Its data is in
-// folder, or in a temporary folder if that is empty.
+// NewMariaDB starts a server that is not shared. The caller closes it. The server
+// keeps its data in folder, or in a temporary folder if folder is "". settings are
+// flags of mariadbd.
 func NewMariaDB(folder string, settings ...string) (*Server, error) {
 	const debian = "/usr/sbin"
 	install, err := program("mariadb-install-db")

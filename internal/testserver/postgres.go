@@ -25,8 +25,9 @@ func Postgres(t testing.TB) *Server {
 	return sharedPostgres.get(t, func() (*Server, error) { return NewPostgres("") })
 }
 
-// NewPostgres starts a server that is not shared. The caller closes it. Its data is
-// in folder, or in a temporary folder if that is empty.
+// NewPostgres starts a server that is not shared. The caller closes it. The server
+// keeps its data in folder, or in a temporary folder if folder is "". Each of
+// settings is a parameter as name=value.
 func NewPostgres(folder string, settings ...string) (*Server, error) {
 	const debian = "/usr/lib/postgresql/*/bin"
 	initdb, err := program("initdb", debian)

@@ -44,7 +44,7 @@ func (s *Server) Start() error {
 	return fmt.Errorf("it did not start within a minute: %w", last)
 }
 
-// Kill kills the server with all of its processes, like a power failure.
+// Kill kills the server and all of its processes without letting them shut down.
 func (s *Server) Kill() {
 	s.signal(syscall.SIGKILL)
 	s.wait()
@@ -64,7 +64,7 @@ func (s *Server) Restart() error {
 	return s.Start()
 }
 
-// Running reports whether the server has not ended.
+// Running reports whether the server's process is still running.
 func (s *Server) Running() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,9 +105,9 @@ func (s *Server) signal(sig syscall.Signal) {
 		return
 	default:
 	}
-	// Pause it first: it must start no process between the listing and the signal. A
-	// process that survives may wait for ever for the killed ones, and keep the server
-	// from starting again.
+	// Pause the server first, so that it starts no process between the listing and the
+	// signal. Such a process would survive. It might wait for ever for the killed
+	// ones, and keep the server from starting again.
 	send(s.cmd.Process.Pid, pauseSignal)
 	all := append(descendants(s.cmd.Process.Pid), s.cmd.Process.Pid)
 	for _, pid := range all {
@@ -124,8 +124,8 @@ func descendants(pid int) []int {
 		if err != nil {
 			continue
 		}
-		// The command's name in brackets may contain anything. The parent's id is the
-		// second word after it.
+		// The text begins with the process id, the command's name in brackets, the
+		// state and the parent's id. The name may contain spaces.
 		_, rest, _ := strings.Cut(string(text), ") ")
 		words := strings.Fields(rest)
 		if len(words) < 2 {
@@ -142,7 +142,7 @@ func descendants(pid int) []int {
 	return out
 }
 
-// wait waits until nothing listens on the server's address.
+// wait waits until nothing listens on the server's address, for at most 200 attempts.
 func (s *Server) wait() {
 	for range 200 {
 		c, err := net.DialTimeout("tcp", s.Addr, 100*time.Millisecond)

@@ -23,9 +23,9 @@ func Redis(t testing.TB) *Server {
 	return sharedRedis.get(t, func() (*Server, error) { return NewRedis("") })
 }
 
-// NewRedis starts a server that is not shared. The caller closes it. It runs in
-// folder, or in a temporary folder if that is empty. settings are flags of
-// redis-server; without them it writes nothing to disk.
+// NewRedis starts a server that is not shared. The caller closes it. The server runs
+// in folder, or in a temporary folder if folder is "". settings are flags of
+// redis-server. Without settings, the server writes nothing to disk.
 func NewRedis(folder string, settings ...string) (*Server, error) {
 	return newRedis(folder, func(folder string, port int) ([]string, error) {
 		flags := []string{"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", folder, "--save", "", "--appendonly", "no"}
@@ -33,8 +33,8 @@ func NewRedis(folder string, settings ...string) (*Server, error) {
 	})
 }
 
-// NewSentinel returns a function that starts a Sentinel, which monitors the server at
-// the address primary under the name "shop".
+// NewSentinel returns a function that starts a Sentinel. The Sentinel monitors the
+// server at the address primary, under the name "shop".
 func NewSentinel(primary string) func(folder string, settings ...string) (*Server, error) {
 	return func(folder string, settings ...string) (*Server, error) {
 		return newRedis(folder, func(folder string, port int) ([]string, error) {
@@ -84,14 +84,14 @@ func newRedis(folder string, args func(folder string, port int) ([]string, error
 		if failed = s.Start(); failed == nil {
 			return s, nil
 		}
-		s.signal(syscall.SIGKILL) // it may only be slow
+		s.signal(syscall.SIGKILL) // the server may still be starting
 	}
 	s.Close()
 	return nil, failed
 }
 
-// redisReady sends PING. A server that requires a password is ready too: it answers
-// with an error.
+// redisReady sends PING. A server that requires a password answers with an error,
+// and is ready as well.
 func redisReady(addr string) error {
 	c, err := net.DialTimeout("tcp", addr, time.Second)
 	if err != nil {

@@ -11,9 +11,9 @@ const (
 
 func send(pid int, sig syscall.Signal) { _ = syscall.Kill(pid, sig) }
 
-// attributes returns the attributes of a server's process. It ends with this
-// process. It is in its own process group, so that an interrupt from the keyboard
-// reaches the tests only.
+// attributes returns the attributes of a server's process. The server is in a
+// process group of its own, so that an interrupt from the keyboard reaches only
+// the tests.
 func attributes(by *owner) *syscall.SysProcAttr {
 	a := Child()
 	a.Setpgid = true

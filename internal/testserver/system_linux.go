@@ -6,12 +6,13 @@ import (
 	"syscall"
 )
 
-// Child returns the attributes of a process that ends with this one.
+// Child returns the attributes of a child process that is killed when this
+// process ends.
 func Child() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
 // InMemory returns a folder in memory if there is room, or else the folder for
-// temporary files. A test that only kills processes needs no disk and is faster
-// without.
+// temporary files. A test that only kills processes needs no disk, and is
+// faster in memory.
 func InMemory() string {
 	const folder, room = "/dev/shm", 4 << 30
 	var fs syscall.Statfs_t

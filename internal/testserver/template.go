@@ -9,7 +9,7 @@ import (
 )
 
 // template is the initial data of a server. The servers of one test binary start
-// with copies of it, because making it takes seconds.
+// with copies of one template, because making the data takes seconds.
 type template struct {
 	sync.Mutex
 	folder string

@@ -3,7 +3,7 @@
 // It links no driver. It also finds interpreters of other languages.
 //
 // A test whose server is not installed is skipped with one line that begins with
-// SKIP-SERVER. If the environment has CI, the test fails instead.
+// SKIP-SERVER. If the environment variable CI is set, the test fails instead.
 package testserver
 
 import (
@@ -27,7 +27,7 @@ type Server struct {
 
 	start  func() *exec.Cmd
 	ready  func() error
-	stop   syscall.Signal // makes it shut down gracefully
+	stop   syscall.Signal // makes the server shut down gracefully
 	folder string         // removed by Close
 
 	mu   sync.Mutex
@@ -70,8 +70,8 @@ func skip(t testing.TB, line string) {
 	t.Skip(line)
 }
 
-// skipLine returns the text to skip a test with because of err, or "" if err must
-// fail the test.
+// skipLine returns the message to skip a test with if err says that a program is
+// missing. For any other err it returns "".
 func skipLine(err error) string {
 	var missing missingError
 	if errors.As(err, &missing) {
@@ -115,7 +115,8 @@ func StopAll() {
 	mariaTemplate.remove()
 }
 
-// program finds an executable in these folders or in PATH.
+// program looks for an executable in these folders, which may be patterns, and then
+// in PATH.
 func program(name string, folders ...string) (string, error) {
 	for _, pattern := range folders {
 		found, _ := filepath.Glob(filepath.Join(pattern, name))

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// Tmpfs mounts a file system in memory of the given size for the time of the test,
-// and returns its folder. It skips the test if mounting is not allowed.
+// Tmpfs mounts a file system in memory of the given size, and returns its folder.
+// It unmounts the file system after the test. It skips the test if mounting is not
+// allowed.
 func Tmpfs(t testing.TB, megabytes int) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "full")
