@@ -14,7 +14,7 @@ func TestConforms(t *testing.T) {
 		storetest.Synctest(), storetest.Retention(7*24*time.Hour))
 }
 
-// The same store, on the suite's real-time checks.
+// The store also passes the suite's checks in real time.
 func TestConformsInRealTime(t *testing.T) {
 	storetest.Run(t, func(*testing.T) payack.Store { return memstore.New(0) },
 		storetest.Lease(100*time.Millisecond))

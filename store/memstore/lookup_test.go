@@ -36,7 +36,7 @@ func TestLookupTakesNoRoom(t *testing.T) {
 	assert.Zero(t, s.Len())
 	bind(t, s, "done first", "f", payack.ClaimDone)
 	bind(t, s, "done last", "f", payack.ClaimDone)
-	for i := range 10 { // a full store forgets nothing for a lookup
+	for i := range 10 { // a lookup in a full store forgets nothing
 		look(t, s, fmt.Sprint(i), "f", payack.ClaimUnknown)
 	}
 	look(t, s, "done first", "f", payack.ClaimDone)
@@ -76,7 +76,7 @@ func TestBindInAFullStore(t *testing.T) {
 	look(t, s, "8", "f", payack.ClaimDone)
 	look(t, s, "7", "f", payack.ClaimUnknown) // the oldest was forgotten
 	bind(t, s, "claimed", "f", payack.ClaimBusy)
-	bind(t, s, "8", "f", payack.ClaimDone) // already done, so nothing is forgotten for it
+	bind(t, s, "8", "f", payack.ClaimDone) // already done, so Bind needs no room and forgets nothing
 	look(t, s, "9", "f", payack.ClaimDone)
 
 	for _, id := range []string{"x", "y"} {
@@ -91,7 +91,8 @@ func TestBindInAFullStore(t *testing.T) {
 	bind(t, s, "one too many", "f", payack.ClaimDone)
 }
 
-// Entries are reused: nothing of the last use may show.
+// Bind reuses the entry of an ended lease. Nothing of the entry's earlier use
+// may show.
 func TestBindAfterAnEndedLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(10)

@@ -1,9 +1,9 @@
 // Package memstore is an in-memory [payack.Store]. A receiver uses it when its
 // options name no other store.
 //
-// A restart forgets everything, and replicas don't share it: an event that is
-// delivered again after a restart, or to another replica, is processed again. Use
-// package redisstore or sqlstore where that must not happen.
+// A restart forgets everything, and replicas don't share the store. So an event
+// that is delivered again after a restart, or to another replica, is processed
+// again. Use package redisstore or sqlstore if that must not happen.
 package memstore
 
 import (
@@ -24,9 +24,10 @@ import (
 const (
 	// DefaultEvents is the capacity of a [Store] that [New] makes for 0, in
 	// entries of about 200 bytes each. An event takes one entry. An event of
-	// Payatom takes two: itself and its hash.
+	// Payatom takes two: one for the event and one for its hash.
 	DefaultEvents = 100_000
-	// longestKey is the greatest length at which an id is stored as it is.
+	// longestKey is the length up to which an id is stored unchanged. Of a longer
+	// id, only the digest is stored.
 	longestKey = 512
 	// Retention is how long a done event is remembered. A full store forgets the
 	// oldest done events earlier.
@@ -39,8 +40,8 @@ var ErrFull = errors.New("payack: every entry of the in-memory store is claimed;
 
 // Store is a [payack.Store] in memory. It is safe for concurrent use. It
 // remembers done events for [Retention]; when full, it forgets the oldest done
-// event early, but never one that is claimed. A restart forgets everything, and
-// replicas don't share it.
+// event early, but never a claim whose lease is running. A restart forgets
+// everything, and replicas don't share the store.
 //
 // An entry takes at most 700 bytes: ids over 512 bytes and long fingerprints are
 // stored as digests. A shorter id is stored without a copy, so an id that is a
@@ -54,7 +55,7 @@ type Store struct {
 	oldest, newest *entry
 	free           *entry // list of unused entries
 	tokens         claimtoken.Source
-	base           time.Time // what entry.ends counts from
+	base           time.Time // the time that entry.ends counts from
 	home           string
 }
 
@@ -76,11 +77,11 @@ type entry struct {
 	key         string
 	fingerprint fingerprintKey
 	token       uint64        // 0 when done
-	ends        time.Duration // when the lease or the retention ends, since Store.base
+	ends        time.Duration // end of the lease or the retention, as time since Store.base
 	next        *entry        // the next newer done entry, or the next unused one
 }
 
-// New returns a store that holds at most this many events; 0 or less means
+// New returns a store with room for this many entries; 0 or less means
 // [DefaultEvents].
 func New(events int) *Store {
 	if events <= 0 {
@@ -89,8 +90,8 @@ func New(events int) *Store {
 	return &Store{max: events, entries: make(map[string]*entry), base: time.Now(), home: "memory-" + strconv.FormatUint(made.Add(1), 10)}
 }
 
-// made counts the stores of this process; each store's home is named by its
-// number.
+// made counts the stores of this process. A store's number is part of the name of
+// its home.
 var made atomic.Uint64
 
 // Home implements [payack.Store]. Every store has a home of its own.
@@ -105,8 +106,7 @@ func (s *Store) now(ctx context.Context) (time.Duration, error) {
 	return now, lazycontext.ErrAt(ctx, s.base.Add(now))
 }
 
-// Lookup implements [payack.Store]. The only error is that of a context that has
-// ended.
+// Lookup implements [payack.Store]. It returns an error only if ctx has ended.
 func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,8 +122,8 @@ func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.Clai
 	return e.state(fingerprintKeyOf(fingerprint), now), nil
 }
 
-// Claim implements [payack.Store]. The error is [ErrFull], or that of a context
-// that has ended.
+// Claim implements [payack.Store]. The error is [ErrFull], or the error of ctx if
+// ctx has ended.
 func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,8 +140,8 @@ func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Du
 	return payack.Claim{State: payack.ClaimGranted, Token: token}, nil
 }
 
-// Bind implements [payack.Binder]. The error is [ErrFull], or that of a context
-// that has ended.
+// Bind implements [payack.Binder]. The error is [ErrFull], or the error of ctx if
+// ctx has ended.
 func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,7 +183,7 @@ func (s *Store) take(id, fingerprint string, now time.Duration) (*entry, payack.
 // state returns the answer to a claim of this entry with this fingerprint.
 func (e *entry) state(fp fingerprintKey, now time.Duration) payack.ClaimState {
 	switch {
-	case now >= e.ends: // only a claim can be past its end here: forgetOld dropped done events
+	case now >= e.ends: // only a claim can be past its end here: forgetOld has dropped such done events
 		return payack.ClaimUnknown
 	case e.fingerprint != fp:
 		return payack.ClaimConflict
@@ -245,8 +245,8 @@ func (s *Store) held(id, token string, now time.Duration) *entry {
 	return e
 }
 
-// forgetOld drops done events past their retention. All are kept equally long, so
-// the oldest one ends first.
+// forgetOld drops done events past their retention. All done events have the same
+// retention, so the oldest one ends first.
 func (s *Store) forgetOld(now time.Duration) {
 	for s.oldest != nil && now >= s.oldest.ends {
 		s.dropOldest()
@@ -280,7 +280,7 @@ func (s *Store) dropOldest() {
 	s.drop(e)
 }
 
-// drop forgets an entry that is in no list.
+// drop forgets an entry that is not in the list of done events.
 func (s *Store) drop(e *entry) {
 	delete(s.entries, e.key)
 	*e = entry{next: s.free}
@@ -311,7 +311,8 @@ func keyOf(id string) string {
 	return string(sum[:])
 }
 
-// fingerprintKeyOf does not allocate for fingerprints up to 256 bytes.
+// fingerprintKeyOf returns the key of a fingerprint. It does not allocate for
+// fingerprints up to 256 bytes.
 func fingerprintKeyOf(text string) (k fingerprintKey) {
 	if len(text) <= len(k.bytes) {
 		copy(k.bytes[:], text)

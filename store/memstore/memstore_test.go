@@ -65,7 +65,7 @@ func TestTokens(t *testing.T) {
 		}
 		claim(t, s, "a", payack.ClaimDone)
 
-		time.Sleep(time.Minute) // b's lease
+		time.Sleep(time.Minute) // until b's lease ends
 		assert.ErrorIs(t, s.Commit(t.Context(), "b", b), payack.ErrNotHeld)
 		assert.ErrorIs(t, s.Release(t.Context(), "b", b), payack.ErrNotHeld)
 		again := claim(t, s, "b", payack.ClaimGranted)
@@ -118,15 +118,15 @@ func TestFullStoreForgetsTheOldestDoneEvent(t *testing.T) {
 			require.NoError(t, s.Commit(t.Context(), id, claim(t, s, id, payack.ClaimGranted)))
 			assert.LessOrEqual(t, s.Len(), room)
 		}
-		claim(t, s, "claimed first", payack.ClaimBusy) // never forgotten
+		claim(t, s, "claimed first", payack.ClaimBusy) // a claim with a running lease is never forgotten
 		for i := 96; i < 100; i++ {
 			claim(t, s, fmt.Sprint(i), payack.ClaimDone)
 		}
-		claim(t, s, "95", payack.ClaimGranted) // forgotten as the oldest; this forgets 96
+		claim(t, s, "95", payack.ClaimGranted) // 95 was forgotten as the oldest; this claim forgets 96
 		claim(t, s, "97", payack.ClaimDone)
-		claim(t, s, "96", payack.ClaimGranted) // forgets 97
+		claim(t, s, "96", payack.ClaimGranted) // this claim forgets 97
 
-		for _, id := range []string{"x", "y"} { // 98, 99
+		for _, id := range []string{"x", "y"} { // these claims forget 98 and 99
 			claim(t, s, id, payack.ClaimGranted)
 		}
 		_, err := s.Claim(t.Context(), "one too many", "", time.Minute)
@@ -148,7 +148,7 @@ func TestFullStoreForgetsTheOldestDoneEvent(t *testing.T) {
 	}
 }
 
-// Of any number of concurrent claims of one id exactly one is granted.
+// Exactly one of many concurrent claims of one id is granted.
 func TestOneOfManyConcurrentClaimsIsGranted(t *testing.T) {
 	const goroutines, ids = 64, 1000
 	s := memstore.New(ids)

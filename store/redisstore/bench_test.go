@@ -23,7 +23,8 @@ var inTurns = turns.Turns{
 	Slice:  flag.Duration("slice", 250*time.Millisecond, "how long a turn is"),
 }
 
-// A claim and a commit, beside two bare commands of as many round trips:
+// BenchmarkClaimAndCommit compares a claim and a commit with two bare
+// commands, which take as many round trips:
 //
 //	go test -run - -bench . -benchtime 1x .
 func BenchmarkClaimAndCommit(b *testing.B) {

@@ -61,7 +61,7 @@ func filterOf(client redis.UniversalClient) (f redisreply.Filter) {
 }
 
 // homeOf names the server and the database of a client. Clients with the same
-// addresses have the same name.
+// addresses and the same database have the same name.
 func homeOf(client redis.UniversalClient) string {
 	switch c := client.(type) {
 	case *redis.Client:
@@ -85,9 +85,9 @@ func homeOf(client redis.UniversalClient) string {
 	return fmt.Sprintf("redis %T", client)
 }
 
-// sender sends each script once, whatever the client's options say: a script
-// whose answer was lost may have been carried out. A ClusterClient sends again
-// even with MaxRetries -1.
+// sender sends each script once, whatever the client's options say, because a
+// script whose answer was lost may have been carried out. Without sender, a
+// ClusterClient would send a script again even with MaxRetries -1.
 type sender struct{ redis.UniversalClient }
 
 // once is a command that go-redis doesn't retry.

@@ -52,8 +52,8 @@ func TestConformsInACluster(t *testing.T) {
 	addr := ownCluster(t)
 	c := closing(t, redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{addr}, ContextTimeoutEnabled: true}))
 	conforms(t, c)
-	// The same store through a client for one server returns an error that names
-	// the fix.
+	// A client for one server, given a node of a cluster without slots, gets an
+	// error that names the fix.
 	s := newStore(t, &redis.Options{Addr: ownClusterWithoutSlots(t)}, redisstore.Config{})
 	assert.ErrorContains(t, s.Ping(context.Background()), "check the cluster's state")
 }
@@ -342,7 +342,8 @@ func TestLookupAndBindOfOtherProgramsKeys(t *testing.T) {
 	}
 }
 
-// Bind writes the same key as a commit, with the same time to live and size.
+// Bind writes a key with the same time to live and size as the key of a
+// committed event.
 func TestBindKeys(t *testing.T) {
 	opts := anyServer(t)
 	ctx := context.Background()

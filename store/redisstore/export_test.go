@@ -7,14 +7,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// NewPatient is New without the bounds on Config.Timeout, for tests of what Redis
-// decides: on a busy machine a call may take long although nothing is wrong.
+// NewPatient is [New] with a timeout of 30 seconds, which is above [MaxTimeout].
+// Tests of the answers of Redis use it, because on a busy machine a call may take
+// long although nothing is wrong.
 func NewPatient(opts *redis.Options, cfg Config) *Store {
 	cfg.Timeout = 30 * time.Second
 	return own(opts, cfg)
 }
 
-// NewPatientWithClient is NewPatient for NewWithClient.
+// NewPatientWithClient is [NewWithClient] with the timeout of NewPatient.
 func NewPatientWithClient(client redis.UniversalClient, cfg Config) (*Store, error) {
 	if err := checkClient(client); err != nil {
 		return nil, err
@@ -29,8 +30,8 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
 end
 return 1`)
 
-// Advance shortens the time to live of every key by d: for this store, that is
-// what passing time means.
+// Advance shortens the time to live of every key by d. For this store, this has
+// the same effect as waiting for d.
 func (s *Store) Advance(d time.Duration) error {
 	return advanceScript.Run(context.Background(), s.client, nil, s.prefix, d.Milliseconds()).Err()
 }

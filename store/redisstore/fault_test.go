@@ -23,8 +23,8 @@ import (
 // shortTimeout is the timeout of tests in which Redis doesn't answer.
 const shortTimeout = 200 * time.Millisecond
 
-// patience bounds how long such a call may take, with a margin for a busy
-// machine.
+// patience bounds how long a call with shortTimeout may take, with a margin for a
+// busy machine.
 const patience = shortTimeout + 2*time.Second
 
 // fails checks that a claim, a commit and a release fail in time.
@@ -156,7 +156,8 @@ func TestKilledAndRestartedWithPersistence(t *testing.T) {
 	}
 }
 
-// The losses that the package's documentation names.
+// Without persistence, a killed server loses what the package's documentation
+// says.
 func TestKilledAndRestartedWithoutPersistence(t *testing.T) {
 	server := ownServer(t)
 	prefix := freshPrefix()
@@ -199,8 +200,8 @@ func TestPausedServer(t *testing.T) {
 
 	goOn()
 	connect(t, s)
-	// Redis has carried out the calls that reached it. None of them made an event
-	// done, and every claim is free in the end.
+	// Redis has carried out the calls that reached it. None of these calls made
+	// an event done, and every claim is free after its lease.
 	patient := newPatient(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Prefix: prefix})
 	assert.Equal(t, payack.ClaimDone, claim(t, patient, "done").State)
 	assert.NotEqual(t, payack.ClaimDone, claim(t, patient, "alone 0").State)
@@ -210,8 +211,8 @@ func TestPausedServer(t *testing.T) {
 	}
 }
 
-// Hung before the first connection: the kernel accepts the dial, and the greeting
-// is never answered.
+// The server hangs before the first connection. The kernel accepts the
+// connection, but nobody answers the client's first command.
 func TestServerPausedFromTheStart(t *testing.T) {
 	server := ownServer(t)
 	goOn := pause(t, server)
@@ -223,7 +224,7 @@ func TestServerPausedFromTheStart(t *testing.T) {
 	connect(t, s)
 }
 
-// Parts of a client that ignore the context don't hold a call.
+// A call returns in time even if a part of the client ignores the context.
 func TestHungDialerAndHooks(t *testing.T) {
 	hang := make(chan struct{})
 	t.Cleanup(func() { close(hang) })
@@ -343,7 +344,7 @@ func newWire(t *testing.T, to string) *wire {
 				for {
 					n, err := out.Read(buf)
 					if err != nil || script.Load() && w.lose.Load() {
-						return // carried out, and the connection breaks
+						return // Redis has run the script; the connection breaks
 					}
 					if _, err := in.Write(buf[:n]); err != nil {
 						return
@@ -378,7 +379,7 @@ func TestLostAnswers(t *testing.T) {
 	}, 20*time.Second, time.Millisecond)
 	assert.EqualValues(t, 2, w.scripts.Load(), "the claim once, its release once")
 
-	// A commit whose answer was lost was carried out once.
+	// The commit was carried out once, although its answer was lost.
 	w.scripts.Store(0)
 	err = s.Commit(ctx, "commit", token)
 	require.Error(t, err)
@@ -387,7 +388,7 @@ func TestLostAnswers(t *testing.T) {
 	assert.Equal(t, payack.ClaimDone, claim(t, direct, "commit").State)
 }
 
-// The caller goes away while the call is under way.
+// The caller cancels its context while the call waits for Redis.
 func TestCancelledWhileWaiting(t *testing.T) {
 	server := ownServer(t)
 	prefix := freshPrefix()

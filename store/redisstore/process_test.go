@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// These variables turn the test binary into one of the claimers.
+// With these environment variables, the test binary runs as a claimer.
 const (
 	claimerURL    = "PAYACKTEST_CLAIMER_URL"
 	claimerPrefix = "PAYACKTEST_CLAIMER_PREFIX"
@@ -121,7 +121,7 @@ func TestProcessesClaimEachIDOnce(t *testing.T) {
 		cmd.Stdin = r
 		require.NoError(t, cmd.Start())
 		require.NoError(t, r.Close())
-		t.Cleanup(func() { _ = cmd.Process.Kill() }) // an error means that it has ended
+		t.Cleanup(func() { _ = cmd.Process.Kill() }) // an error means that the process has ended
 		c := claimer{out: bufio.NewReader(out), in: w, done: cmd.Wait}
 		line, err := c.out.ReadString('\n')
 		require.NoError(t, err)

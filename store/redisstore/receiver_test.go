@@ -35,8 +35,9 @@ const (
 
 var keyPair = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
-// elsewhere is a store as another process has it: within one process, receivers
-// with stores of one home exclude each other before they ask Redis.
+// elsewhere is a store that behaves as if it were in another process. It has a
+// home of its own, because receivers of one process whose stores have the same
+// home exclude each other before they ask Redis.
 type elsewhere struct {
 	*redisstore.Store
 	home string
@@ -77,7 +78,7 @@ func (r *replica) options(s payack.Store) middleware.Options {
 	return middleware.Options{Store: s, Logger: slog.New(slog.NewJSONHandler(r, nil))}
 }
 
-// send returns the answer's body.
+// send sends a callback, and returns the body of the answer.
 func (r *replica) send(body string) string {
 	req := httptest.NewRequest(http.MethodPost, "/callback", strings.NewReader(body))
 	req.Header.Set("Content-Type", "application/json")
@@ -136,7 +137,7 @@ func TestReplicasCallOnce(t *testing.T) {
 	var called atomic.Int64
 	fn := func(context.Context, *payack.PTSEvent) error {
 		called.Add(1)
-		time.Sleep(5 * time.Millisecond) // so that the other deliveries find it claimed
+		time.Sleep(5 * time.Millisecond) // so that the other deliveries find the event claimed
 		return nil
 	}
 	var replicas []*replica
@@ -176,7 +177,7 @@ func TestReplicasCallOnce(t *testing.T) {
 	logs := replicas[0].lines() + replicas[1].lines()
 	assert.Equal(t, events, strings.Count(logs, `"outcome":"accepted"`))
 	assert.NotContains(t, logs, `"level":"ERROR"`)
-	// Redis kept the replicas apart, not this process.
+	// Redis excluded the other replica, not a lock within this process.
 	assert.Contains(t, logs, "the same event is being processed elsewhere")
 }
 
@@ -204,8 +205,8 @@ func TestCallbackThatFailsIsCalledOnTheOtherReplica(t *testing.T) {
 	assert.EqualValues(t, 3, called.Load())
 }
 
-// A replica dies in its callback: the event is free again when the lease has
-// ended.
+// A replica dies while its function runs. The event is free again when the lease
+// has ended.
 func TestCrashedReplica(t *testing.T) {
 	opts := anyServer(t)
 	s := newPatient(t, opts, redisstore.Config{})
@@ -295,8 +296,8 @@ func TestStoreDown(t *testing.T) {
 	assert.EqualValues(t, 1, called.Load())
 }
 
-// Redis fails while the callback runs. The work is done, so the provider is told
-// so, and the failure is logged.
+// Redis fails while the function runs. The function has succeeded, so the
+// provider gets the answer for success, and the failure of Redis is logged.
 func TestStoreGoesDownInTheMiddle(t *testing.T) {
 	server := ownServer(t)
 	s := newStore(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Timeout: shortTimeout})
@@ -315,8 +316,8 @@ func payatomReplica(t *testing.T, s payack.Store, fn func(context.Context, *paya
 	r := &replica{}
 	receiver, err := middleware.NewPayatom(middleware.PayatomConfig{
 		SecretKeys: payack.Secrets(secretKey),
-		// ORD1 and ORD15 both exist, and any amount is accepted: only the memory
-		// of hashes can refuse.
+		// ORD1 and ORD15 both exist, and any amount is accepted. So only the
+		// remembered hashes can refuse a webhook.
 		Expect: func(_ context.Context, ev *payack.PayatomEvent) (payack.Expectation, error) {
 			return payack.Expectation{Found: ev.OrderID == "ORD1" || ev.OrderID == "ORD15"}, nil
 		},
@@ -358,7 +359,8 @@ func TestReplicasShareTheMemoryOfHashes(t *testing.T) {
 
 	signer, err := verify.NewPayatomSigner(payack.NewSecret(secretKey))
 	require.NoError(t, err)
-	// ORD1 with 51.5 joins to the same text as ORD15 with 1.5.
+	// The signed text joins the order id and the amount: ORD1 with 51.5 gives
+	// the same text as ORD15 with 1.5.
 	hash := signer.PostHash("ORD1", "51.5", "Approved")
 	assert.Equal(t, yes, a.send(payatomWebhook(t, "ORD1", "51.5", hash)))
 	assert.Equal(t, no, b.send(payatomWebhook(t, "ORD15", "1.5", hash)), "the same hash")

@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// durable starts a server that keeps everything it acknowledged.
+// durable has the settings of a server that keeps everything it has
+// acknowledged.
 var durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
 
 // ownServer starts a server that the test may kill, pause and restart.
@@ -30,8 +31,7 @@ func restart(t *testing.T, s *testserver.Server) {
 	require.NoError(t, s.Start())
 }
 
-// pause stops a server. It goes on when goOn is called, or at the end of the
-// test.
+// pause suspends a server until goOn is called or the test ends.
 func pause(t *testing.T, s *testserver.Server) (goOn func()) {
 	t.Helper()
 	s.Pause()
@@ -47,7 +47,8 @@ func client(t *testing.T, opts *redis.Options) *redis.Client {
 	return c
 }
 
-// anyServer returns the options of a server that the test doesn't disturb.
+// anyServer returns options for the shared server, which a test must not stop or
+// configure.
 func anyServer(t *testing.T) *redis.Options {
 	t.Helper()
 	opts, err := redis.ParseURL(anyURL(t))
@@ -55,7 +56,7 @@ func anyServer(t *testing.T) *redis.Options {
 	return opts
 }
 
-// anyURL is anyServer as a URL.
+// anyURL returns the URL of the shared server.
 func anyURL(t *testing.T) string {
 	t.Helper()
 	return testserver.Redis(t).DSN
@@ -81,8 +82,9 @@ func newStore(t *testing.T, opts *redis.Options, cfg redisstore.Config) *redisst
 	return s
 }
 
-// newPatient makes a store with a long timeout, for tests of what Redis decides.
-// Its keys are deleted at the end, since the server may be somebody's own.
+// newPatient makes a store with a long timeout, for tests of the answers of
+// Redis. It deletes the store's keys at the end of the test, since the server
+// may not be the tests' own.
 func newPatient(t *testing.T, opts *redis.Options, cfg redisstore.Config) *redisstore.Store {
 	t.Helper()
 	if cfg.Prefix == "" {

@@ -20,12 +20,12 @@ import (
 
 // Defaults and bounds of Config.
 const (
-	// DefaultPrefix is Config.Prefix if empty.
+	// DefaultPrefix is used if Config.Prefix is empty.
 	DefaultPrefix = "payack"
-	// MinRetention is the shortest Config.Retention, and the default. PTS and
-	// Payatom don't document for how long they deliver again.
+	// MinRetention is the shortest Config.Retention, and the default. It is a week
+	// because PTS and Payatom don't document for how long they repeat a delivery.
 	MinRetention = 7 * 24 * time.Hour
-	// DefaultTimeout is Config.Timeout if zero.
+	// DefaultTimeout is used if Config.Timeout is zero.
 	DefaultTimeout = time.Second
 	// MaxTimeout is the longest Config.Timeout. A call to Redis and the
 	// merchant's function share the receiver's deadline, 8 seconds by default.
@@ -34,15 +34,15 @@ const (
 
 // Config says how events are remembered. The zero value is valid.
 type Config struct {
-	// Prefix begins the names of all keys in Redis, [DefaultPrefix] if empty.
-	// Stores with the same prefix on the same database or cluster share their
-	// events.
+	// Prefix is the beginning of the names of all keys in Redis. If it is empty,
+	// [DefaultPrefix] is used. Stores with the same prefix on the same database or
+	// cluster share their events.
 	Prefix string
-	// Retention is how long an event stays done after its commit, [MinRetention]
-	// if zero and at least that.
+	// Retention is how long an event stays done after its commit. It is at least
+	// [MinRetention]; zero means MinRetention.
 	Retention time.Duration
-	// Timeout bounds each call, connecting included: at most [MaxTimeout], and
-	// [DefaultTimeout] if zero. A context may end a call earlier.
+	// Timeout bounds each call, including the time to connect. It is at most
+	// [MaxTimeout]; zero means [DefaultTimeout]. A context may end a call earlier.
 	Timeout time.Duration
 }
 
@@ -80,7 +80,7 @@ var _ interface {
 func Open(url string, cfg Config) (*Store, error) {
 	opts, err := redis.ParseURL(url)
 	if err != nil {
-		// Not wrapped: its text quotes the URL.
+		// err is not wrapped, because its text quotes the URL.
 		return nil, errors.New("redisstore: the URL can't be parsed: write it as redis://user:password@host:port/db, rediss://… for TLS, or unix://…; percent-encode what is special in the password")
 	}
 	return New(opts, cfg)
@@ -90,10 +90,10 @@ func Open(url string, cfg Config) (*Store, error) {
 // is wrong with opts or cfg. New does not connect, so a service can start while
 // Redis is down. Close the store after use.
 //
-// New copies opts and overrides what would let a call outlast its timeout or be
-// sent twice: it sets ContextTimeoutEnabled, switches off all retries and the
-// maintenance notifications, and sets all timeouts to Config.Timeout. It leaves a
-// DialTimeout above zero as it is.
+// New copies opts, and overrides the options that would let a call outlast its
+// timeout or be sent twice. It sets ContextTimeoutEnabled, and switches off all
+// retries and the maintenance notifications. It sets all timeouts to
+// Config.Timeout, except a DialTimeout above zero.
 func New(opts *redis.Options, cfg Config) (*Store, error) {
 	if opts == nil {
 		return nil, errors.New("redisstore: New was given no redis.Options: name the server in Addr")
@@ -104,7 +104,7 @@ func New(opts *redis.Options, cfg Config) (*Store, error) {
 	return own(opts, cfg), nil
 }
 
-// own makes a store with a client of its own. cfg is valid.
+// own makes a store with a client of its own. cfg must be valid.
 func own(opts *redis.Options, cfg Config) *Store {
 	client := redis.NewClient(bounded(opts, cmp.Or(cfg.Timeout, DefaultTimeout)))
 	s := build(client, cfg)
@@ -176,10 +176,11 @@ func bounded(opts *redis.Options, timeout time.Duration) *redis.Options {
 // return an error. It does nothing for a store made by [NewWithClient].
 func (s *Store) Close() error { return s.close() }
 
-// Ping reports whether events can be claimed now. It writes a key that lives for
-// a millisecond, so it returns an error for a replica, for a full server and for
-// a user without the rights, too. It returns within Config.Timeout. The error is
-// one line that names the fix, without credentials.
+// Ping reports whether events can be claimed now. It runs a script that writes a
+// key with a time to live of a millisecond. So it also returns an error for a
+// replica, for a full server, and for a user who may not run scripts or write. It
+// returns within Config.Timeout. The error is one line that names the fix and holds
+// no credentials.
 func (s *Store) Ping(ctx context.Context) error {
 	answer, _, err := s.run(ctx, "ping", pingScript, s.prefix+"ping")
 	if err != nil {
@@ -191,8 +192,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// The value of a key is a letter (c for claimed, d for done), then the digest of
-// the fingerprint in 43 characters, then for a claim its token. The key's time to
+// The value of a key is a letter (c for claimed, d for done) and the digest of the
+// fingerprint in 43 characters. In a claim, the token follows. The key's time to
 // live is the rest of the lease or of the retention.
 var (
 	claimScript = redis.NewScript(`
@@ -281,14 +282,14 @@ func (s *Store) key(id string) string { return s.prefix + digest(id) }
 var errStrange = errors.New("redisstore: Redis gave an unknown answer: set a Config.Prefix that no other program writes to, and check that the address is that of a Redis server")
 
 // Claim implements [payack.Store]. The lease must be above 0; it is rounded up to
-// whole milliseconds. After an error the claim may have been made all the same:
-// it is then released in the background, or ends with its lease.
+// whole milliseconds. After an error, the claim may have been made nevertheless.
+// Such a claim is released in the background, or ends with its lease.
 func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
 	if lease <= 0 {
 		return payack.Claim{}, fmt.Errorf("redisstore: claim: the lease is %v; give one above 0", lease)
 	}
-	// The token is made here and not by the server: even if the answer is lost, the
-	// claim can be released.
+	// The token is made here and not by the server, so that the claim can be
+	// released even if the answer is lost.
 	token := rand.Text()
 	answer, ended, err := s.run(ctx, "claim", claimScript, s.key(id), digest(fingerprint), token, milliseconds(lease))
 	if err != nil {
@@ -306,7 +307,7 @@ func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Du
 	return payack.Claim{}, errStrange
 }
 
-// states maps the scripts' answers.
+// states maps the scripts' answers to the states of an event.
 var states = map[string]payack.ClaimState{
 	"done":     payack.ClaimDone,
 	"busy":     payack.ClaimBusy,
@@ -316,10 +317,11 @@ var states = map[string]payack.ClaimState{
 // Home implements [payack.Store]. It is built from the addresses in the client's
 // options, the database and the prefix, and holds no credentials.
 //
-// Two addresses of one server are two homes. All clients behind Sentinels have
-// the same home for the same database and prefix, since their options don't name
-// the primary: give each primary a Config.Prefix of its own. A client of a type
-// other than *redis.Client and *redis.ClusterClient is a home of its own.
+// Stores that use different addresses of one server have different homes. All
+// clients behind Sentinels have the same home for the same database and prefix,
+// since their options don't name the primary: give each primary a Config.Prefix of
+// its own. A client of a type other than *redis.Client and *redis.ClusterClient is
+// a home of its own.
 func (s *Store) Home() string { return s.home }
 
 // Lookup implements [payack.Store]. After an error nothing is known.
@@ -351,7 +353,7 @@ func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimS
 // ended.
 func (s *Store) giveUp(ended <-chan struct{}, id, token string) {
 	<-ended
-	_ = s.Release(context.Background(), id, token) // otherwise the lease ends it
+	_ = s.Release(context.Background(), id, token) // if this fails, the claim ends with its lease
 }
 
 // Commit implements [payack.Store]. It returns [payack.ErrNotHeld] when the claim
@@ -383,9 +385,9 @@ func settled(answer string, err error) error {
 
 func milliseconds(d time.Duration) int64 { return int64((d-1)/time.Millisecond) + 1 }
 
-// run makes one call and waits for its answer, bounded by the timeout and by ctx.
-// When ended is not nil beside an error, the call may have been carried out;
-// ended is closed once the call itself is over.
+// run runs a script and waits for its answer until the timeout or the end of ctx.
+// If run returns an error and ended is not nil, Redis may have run the script.
+// ended is closed after the client's call has returned.
 func (s *Store) run(ctx context.Context, op string, script *redis.Script, key string, args ...any) (answer string, ended <-chan struct{}, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", nil, fmt.Errorf("redisstore: %s: %w", op, err)
@@ -398,9 +400,9 @@ func (s *Store) run(ctx context.Context, op string, script *redis.Script, key st
 	defer cancel()
 	over := make(chan struct{})
 	replies := make(chan reply, 1)
-	// In a goroutine of its own, because parts of a client ignore the context: a
-	// read heeds only its deadline; credential providers, dialers and OnConnect
-	// may heed neither.
+	// The client's call has a goroutine of its own, because parts of a client
+	// ignore the context. A read from a connection ends only at its deadline. A
+	// credential provider, a dialer or OnConnect may not end at all.
 	go func() {
 		defer close(over)
 		v, err := script.Run(ctx, s.client, []string{key}, args...).Text()
@@ -422,9 +424,8 @@ func (s *Store) run(ctx context.Context, op string, script *redis.Script, key st
 	return "", over, s.explain(op, r.err)
 }
 
-// explain returns an error of one line that names the fix and holds no
-// credentials: a server's message may quote the commands it was sent, AUTH among
-// them.
+// explain returns an error of one line that names the fix and holds no credentials.
+// A server's own message may quote a command, and AUTH contains credentials.
 func (s *Store) explain(op string, err error) error {
 	var timeout net.Error
 	var network *net.OpError
@@ -434,7 +435,7 @@ func (s *Store) explain(op string, err error) error {
 		return fmt.Errorf("redisstore: %s: %w", op, context.Canceled)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, redis.ErrPoolTimeout):
 		return fmt.Errorf("redisstore: %s: no answer from Redis in time (Config.Timeout is %v): check that it runs and is near: %w", op, s.timeout, context.DeadlineExceeded)
-	case errors.As(err, &network) && !s.filter.Holds(network.Error()): // addresses and the system's reason
+	case errors.As(err, &network) && !s.filter.Holds(network.Error()): // its text has only addresses and the system's reason
 		return fmt.Errorf("redisstore: %s: check the address and that Redis runs: %w", op, network)
 	case errors.Is(err, redis.ErrClosed):
 		return fmt.Errorf("redisstore: %s: Close was called; make a new store or client: %w", op, redis.ErrClosed)

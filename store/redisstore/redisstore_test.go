@@ -164,7 +164,8 @@ func TestOpen(t *testing.T) {
 	assert.ErrorIs(t, err, redis.ErrClosed)
 }
 
-// answering is a server that answers everything with the same text.
+// answering returns options for a server that answers everything with the same
+// text.
 func answering(t *testing.T, answer string) *redis.Options {
 	t.Helper()
 	return &redis.Options{

@@ -18,7 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// saying is a server that answers every command with the same text.
+// saying starts a server that answers every command with the same text, and
+// returns its address.
 func saying(t *testing.T, answer string) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -78,8 +79,9 @@ var quoting = []string{
 	"-WRONGPASS user:secretpassword\r\n",
 }
 
-// checkQuiet checks that an error is one short line of this package's and,
-// however it is printed, doesn't hold the password.
+// checkQuiet checks that an error is one short line that begins with the
+// package's name. It also checks that no way of printing the error shows the
+// password.
 func checkQuiet(t *testing.T, err error) {
 	t.Helper()
 	require.Error(t, err)

@@ -18,8 +18,8 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// The benchmarks compare rates in turns within one run. The servers keep their data
-// where temporary files are: let that be a disk.
+// Each benchmark runs its sides in turns, and compares their rates. The servers
+// keep their data in the folder for temporary files, which should be on a disk:
 //
 //	go test -run - -bench . -benchtime 1x .
 
@@ -30,15 +30,16 @@ var inTurns = turns.Turns{
 
 var benchIDs atomic.Int64
 
-// side is one way to do the same work, once per call, for another event each time.
+// side returns one of the ways of doing the same work that a benchmark compares.
+// Each call does the work for a new event.
 func side(name string, do func(ctx context.Context, id string) error) turns.Side {
 	return turns.Side{Name: name, Do: func(ctx context.Context) error {
 		return do(ctx, fmt.Sprint("payatom:v1::ORD-", benchIDs.Add(1), ":Approved"))
 	}}
 }
 
-// bare is the same work without a store: statements of the same bytes, on a table
-// like the store's.
+// bare does the same work without a store. Its statements write as many bytes, to
+// a table like the store's.
 type bare struct{ insert, update, look, effect string }
 
 func (p *place) bare(t testing.TB) bare {
@@ -122,8 +123,8 @@ func BenchmarkClaimAndCommit(b *testing.B) {
 // merchant is what a function does to settle an order.
 type merchant func(ctx context.Context, tx *sql.Tx, id string) error
 
-// oneInsert is the least; settlement looks the order up, marks it as paid, and
-// enters the payment.
+// oneInsert does the least work. settlement looks the order up, marks it as paid,
+// and enters the payment.
 func (p *place) oneInsert(bare bare) merchant {
 	return func(ctx context.Context, tx *sql.Tx, id string) error {
 		_, err := tx.ExecContext(ctx, bare.effect, id)
@@ -171,8 +172,8 @@ func BenchmarkInTx(b *testing.B) {
 }
 
 func (p *place) benchInTx(b *testing.B, clients int, bare bare, settle merchant) {
-	// transaction is the merchant's, with what is to be done before the settlement
-	// and after it.
+	// transaction runs the merchant's settlement in a transaction, between the
+	// steps before and after.
 	transaction := func(ctx context.Context, id string, before func(tx *sql.Tx) error, after func(tx *sql.Tx) error) error {
 		tx, err := p.db.BeginTx(ctx, nil)
 		if err != nil {
@@ -200,7 +201,8 @@ func (p *place) benchInTx(b *testing.B, clients int, bare bare, settle merchant)
 			}
 			return transaction(ctx, id, nil, nil)
 		}),
-		// What InTx does, by hand: no less can mark first and look at the end.
+		// The statements of InTx without the store. Code that marks first and
+		// checks the mark at the end can't do with fewer.
 		side("two_commits_and_marks", func(ctx context.Context, id string) error {
 			if err := bare.claim(ctx, p.db, id); err != nil {
 				return err
@@ -215,7 +217,7 @@ func (p *place) benchInTx(b *testing.B, clients int, bare bare, settle merchant)
 	)
 }
 
-// A claim of what is done, as most redeliveries are.
+// BenchmarkDuplicate claims a done event, as most redeliveries do.
 func BenchmarkDuplicate(b *testing.B) {
 	eachBench(b, func(b *testing.B, p *place, clients int) {
 		_, err := p.store.Bind(b.Context(), "done", "f")

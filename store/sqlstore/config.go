@@ -22,9 +22,9 @@ var (
 )
 
 const (
-	// DefaultPrefix is Config.Prefix if empty.
+	// DefaultPrefix is used if Config.Prefix is empty.
 	DefaultPrefix = "payack_"
-	// DefaultRetention is Config.Retention if zero.
+	// DefaultRetention is used if Config.Retention is zero.
 	DefaultRetention = 90 * 24 * time.Hour
 )
 
@@ -35,15 +35,15 @@ type Config struct {
 	DB *sql.DB
 	// Dialect names the database behind DB.
 	Dialect Dialect
-	// Prefix begins the names of all tables, [DefaultPrefix] if empty: a
-	// lower-case letter, then lower-case letters, digits and underscores, at most
-	// 30 characters. Stores with the same prefix in the same database share their
-	// events.
+	// Prefix is the beginning of the names of all tables. If it is empty,
+	// [DefaultPrefix] is used. It is a lower-case letter, followed by lower-case
+	// letters, digits and underscores, at most 30 characters in all. Stores with
+	// the same prefix in the same database share their events.
 	Prefix string
 	// Retention is how long [Store.Prune] keeps the readable identity of a done
-	// event, counted from its commit; [DefaultRetention] if zero. The digests of
-	// identity and fingerprint and the time stay forever, in about 100 bytes an
-	// event.
+	// event, counted from its commit. Zero means [DefaultRetention]. The time and
+	// the digests of identity and fingerprint stay for ever. They take about 100
+	// bytes for each event.
 	Retention time.Duration
 	// Isolation is the isolation level of the transactions of [InTx]; zero is the
 	// database's default.

@@ -15,24 +15,27 @@
 //
 // After a crash at any moment, the database holds both what the function wrote
 // through tx and the mark, or neither. So the writes happen exactly once. What
-// the function does elsewhere may happen again. Without InTx, everything may: the
-// mark is made after the function has returned, and a crash in between loses it.
+// the function does elsewhere may happen again. Without InTx, everything that the
+// function does may happen again: the event is marked after the function has
+// returned, and a crash in between loses the mark.
 //
 // # What it costs
 //
 // A claim is one round trip and a commit another; each is a transaction that the
 // server makes durable. InTx replaces these two durable commits by one. It adds
 // two statements to the merchant's transaction, one that marks the event and one
-// that checks the mark at the end, and two small ones more on MariaDB and MySQL.
-// A function in InTx holds a connection while it runs, so the pool needs one for
-// each function that runs at a time. A function without InTx holds none.
+// that checks the mark at the end. On MariaDB and MySQL it adds two more, which
+// switch autocommit off and on. A function in InTx holds a connection while it
+// runs, so the pool needs a connection for each function that runs at the same
+// time. A function without InTx holds none.
 //
 // # What it forgets
 //
-// Nothing. [Store.Prune] drops readable identities after Config.Retention. The
-// digests of identity and fingerprint stay, in about 100 bytes an event, because
-// a forgotten event that is delivered again would be settled again. After an
-// asynchronous failover the database itself has lost what had not reached the
+// The store forgets no done event. [Store.Prune] drops only readable identities,
+// after Config.Retention, and the claims of crashed processes. The digests of
+// identity and fingerprint stay, because a forgotten event that is delivered
+// again would be settled again. They take about 100 bytes for each event. After
+// an asynchronous failover the database itself has lost what had not reached the
 // replica. [Open] warns about settings that lose committed writes in a crash.
 //
 // # When the database is away
@@ -40,16 +43,16 @@
 // Every call returns when its context ends, and the provider is asked to deliver
 // again. A function in its transaction may use up the deadline; ending the
 // transaction then takes up to a second more. When a commit's answer is lost,
-// InTx reads from the row, FOR UPDATE, whether it was made. When the row can't be
-// read either, the next delivery finds out. Nothing is acknowledged before its
-// commit is certain.
+// InTx reads from the row, FOR UPDATE, whether the commit was made. If the row
+// can't be read either, the next delivery reads it. Nothing is acknowledged
+// before its commit is certain.
 //
 // # The clock
 //
 // All times are the database server's, in microseconds; on SQLite, the machine's
 // in milliseconds. The replicas' clocks need not agree. Setting the server's
 // clock back lengthens leases by as much; setting it forward shortens them.
-// Neither lets an event run twice in its transaction.
+// Neither change lets InTx commit twice for one event.
 //
 // # The databases
 //
@@ -73,8 +76,8 @@
 //     what the function writes in spite of the error is not kept. A proxy
 //     must therefore keep the session on one connection to the server while
 //     autocommit is off.
-//   - A pgx.Tx is not available, since database/sql owns the transaction.
-//     [Conn] reaches pgx's connection in it.
+//   - A pgx.Tx is not available, since database/sql owns the transaction. [Conn]
+//     gives pgx's connection within the transaction.
 //   - Config.Isolation sets the isolation level of InTx. With repeatable read
 //     and serializable, a function may fail because of a concurrent one; the
 //     provider delivers again.

@@ -93,7 +93,7 @@ func TestOtherDrivers(t *testing.T) {
 	}
 }
 
-// A serialization failure is retried, like a deadlock.
+// A serialization failure is classified like a deadlock, so that it is retried.
 func TestSerializationFailure(t *testing.T) {
 	p := databases[1].place(t)
 	p.exec(t, `INSERT INTO effects VALUES ('a', 1)`)
@@ -125,7 +125,8 @@ func TestRepeatableReadHidesARow(t *testing.T) {
 	require.NoError(t, tx.QueryRow(`SELECT k FROM keyed WHERE k = 1 FOR UPDATE`).Scan(&n))
 }
 
-// MySQL looks before it inserts; MariaDB inserts without waiting.
+// On MySQL, the store looks for the row before it inserts. On MariaDB, its
+// insert doesn't wait for a lock.
 func TestStatementsForMySQL(t *testing.T) {
 	p := databases[2].place(t)
 	p.store.AsOnMySQL()

@@ -36,7 +36,7 @@ func ExampleInTx_postgreSQL() {
 	if err != nil {
 		stdlog.Fatal(err)
 	}
-	db.SetMaxOpenConns(32) // the server must have room for as many from each replica
+	db.SetMaxOpenConns(32) // the server must accept as many connections from each replica
 	h, err := mount(context.Background(), db, sqlstore.PostgreSQL, handlers.PTSConfig{ /* keys */ },
 		func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
 			if !ev.Paid() {

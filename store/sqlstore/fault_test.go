@@ -169,7 +169,8 @@ func (l *load) finish(t *testing.T) {
 	l.p.keepsWrites(t)
 }
 
-// ownServer is a database on a server that the test may kill.
+// ownServer starts a server that the test may kill, and returns it with a
+// database on it.
 func (d database) ownServer(t *testing.T, folder string, settings ...string) (*testserver.Server, database) {
 	t.Helper()
 	var s *testserver.Server
@@ -223,7 +224,7 @@ func TestServerFaults(t *testing.T) {
 							}
 						})
 					}
-					for range 200 { // a connection that the load returns is taken by another client
+					for range 200 { // so that another client takes each connection that the load gives back
 						p.db.SetMaxIdleConns(0)
 						p.db.SetMaxIdleConns(32)
 						time.Sleep(5 * time.Millisecond)
@@ -240,7 +241,7 @@ func TestServerFaults(t *testing.T) {
 }
 
 // On a full disk the store returns an error and loses nothing that was
-// acknowledged. It goes on once there is room again.
+// acknowledged. The store works again once there is room.
 func TestDiskFull(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		t.Parallel()

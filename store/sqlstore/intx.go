@@ -9,9 +9,9 @@ import (
 	"github.com/payack/payack"
 )
 
-// TxFunc is a callback that [InTx] made: it runs in a transaction together with
-// the mark that its event is done. The constructors of package handlers recognise
-// the type and refuse a receiver whose store is not a [Store].
+// TxFunc is a callback that [InTx] made. It runs in a transaction that also marks
+// its event as done. The constructors of package handlers recognise the type and
+// refuse a receiver whose store is not a [Store].
 type TxFunc[E payack.Event] func(ctx context.Context, ev E) error
 
 // InTx returns a callback that calls fn in a transaction of the store's database.
@@ -21,15 +21,16 @@ type TxFunc[E payack.Event] func(ctx context.Context, ev E) error
 // tx happens exactly once, even across a crash. What fn does elsewhere, such as
 // sending mail, may happen again.
 //
-// fn must write through tx, not through the pool: with a pool of one connection
-// it would wait until the deadline. fn must not end the transaction, neither by
-// Commit or Rollback nor by a statement (BEGIN, COMMIT, or DDL on MariaDB and
-// MySQL). InTx detects that and logs it: what fn wrote stands, and the event is
-// done or not done as the database says.
+// fn must write through tx, not through the pool. If the pool has only one
+// connection, a write through the pool would wait until the deadline. fn must not
+// end the transaction, neither by Commit or Rollback nor by a statement (BEGIN,
+// COMMIT, or DDL on MariaDB and MySQL). If fn commits nevertheless, its writes
+// stay, and InTx reads from the database whether the event is done. InTx logs the
+// cases that it detects.
 //
 // Options.Store of the receiver must be a [Store]; the constructor refuses any
-// other. The transaction holds a connection while fn runs, and on SQLite the lock
-// for writing.
+// other. While fn runs, the transaction holds a connection, and on SQLite also
+// the write lock.
 func InTx[E payack.Event](fn func(ctx context.Context, tx *sql.Tx, ev E) error) TxFunc[E] {
 	if fn == nil {
 		return nil
@@ -53,7 +54,7 @@ func (TxFunc[E]) CheckStore(s payack.Store) error {
 	return err
 }
 
-// storeOf returns the Store that s is, or embeds.
+// storeOf returns s if it is a Store, or the Store that s embeds.
 func storeOf(s payack.Store) (*Store, error) {
 	if is, ok := s.(interface{ self() *Store }); ok {
 		if store := is.self(); store != nil {
@@ -77,9 +78,10 @@ func WithHook(ctx context.Context, hook func(ctx context.Context, tx *sql.Tx) er
 type connKey struct{}
 
 // Conn returns the connection that the transaction of [InTx] runs on, when ctx is
-// the context that the function was given. Its Raw method reaches the driver's
-// own connection, such as pgx's, within the same transaction. Neither close it
-// nor end the transaction through it. It can't give a pgx.Tx.
+// the context that the function was given. The Raw method of the connection gives
+// the driver's own connection, such as pgx's, within the same transaction.
+// Neither close the connection nor end the transaction through it. A pgx.Tx is
+// not available.
 func Conn(ctx context.Context) (*sql.Conn, bool) {
 	conn, ok := ctx.Value(connKey{}).(*sql.Conn)
 	return conn, ok

@@ -25,7 +25,7 @@ import (
 
 var errMerchant = errors.New("the merchant's function failed")
 
-// Of 64 deliveries at once, one runs.
+// Of 64 concurrent deliveries of an event, only one runs the function.
 func TestOneOfManyDeliveriesRuns(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		t.Parallel()
@@ -99,15 +99,15 @@ func (p *place) exactlyOnce(t *testing.T) {
 	p.keepsWrites(t)
 }
 
-// keepsWrites asserts that writes through the pool stay, on each of its
-// connections.
+// keepsWrites asserts that every connection of the pool commits what is written
+// through it.
 func (p *place) keepsWrites(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	id := fmt.Sprint("kept ", made.Add(1))
 	var conns []*sql.Conn
-	for range p.db.Stats().OpenConnections { // at once, so that each takes another connection
+	for range p.db.Stats().OpenConnections { // all are held at the same time, so that each is a different one
 		conn, err := p.db.Conn(ctx)
 		require.NoError(t, err)
 		conns = append(conns, conn)
@@ -210,8 +210,8 @@ func TestReceiverAcceptsOnce(t *testing.T) {
 }
 
 // A hash stays bound to its order once Expect has passed, even when the function
-// fails: the binding is not part of the rollback. So a sender who moves the
-// border between order and amount comes too late.
+// fails: the binding is not part of the rollback. So a webhook with the same
+// hash, but with a moved border between order and amount, is refused.
 func TestHashStaysBoundWhenTheFunctionFails(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
@@ -243,8 +243,8 @@ func TestHashStaysBoundWhenTheFunctionFails(t *testing.T) {
 	})
 }
 
-// Where only the function compares, the hash is bound in the transaction,
-// together with the event's mark.
+// If the receiver has no Expect, and the function compares order and amount
+// itself, the hash is bound in the transaction, together with the event's mark.
 func TestAllClaimsAreMarkedTogether(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
@@ -259,8 +259,8 @@ func TestAllClaimsAreMarkedTogether(t *testing.T) {
 		}), func(c *middleware.PayatomConfig) { c.Expect, c.ExpectInCallback = nil, true })
 		require.False(t, s.receive(t, "user-11"))
 		fail = false
-		// Nothing is left of the first try, so the other webhook may be the
-		// genuine one.
+		// Nothing of the first delivery is left, so the webhook of the other
+		// order is accepted.
 		require.True(t, accepted(t, payacktest.Payatom(payatomKeys).Order("user-1").Amount("1500").Callback(t).Deliver(s)))
 		require.False(t, s.receive(t, "user-11"))
 		require.Equal(t, payack.ReasonSpliced, s.last(t).Reason)
@@ -399,7 +399,8 @@ func TestRedeliveryIsBusyAtOnce(t *testing.T) {
 			time.Sleep(runs)
 			return nil
 		}))
-		// Another process has a pool and a home of its own.
+		// other stands for another process, so it has a pool and a home of its
+		// own.
 		q := *p
 		q.db = p.open(t, p.dsn)
 		other := q.shop(t, sqlstore.InTx(func(context.Context, *sql.Tx, *payack.PayatomEvent) error { panic("it ran twice") }),
@@ -413,7 +414,7 @@ func TestRedeliveryIsBusyAtOnce(t *testing.T) {
 		go func() { done <- s.receive(t, "ORD-1") }()
 		<-inside
 		quickest := time.Hour
-		for time.Since(started) < runs-most { // until the machine is idle for once
+		for time.Since(started) < runs-most { // repeated, because a busy machine may delay some answers
 			sent := time.Now()
 			require.False(t, accepted(t, redelivery.Deliver(other)))
 			quickest = min(quickest, time.Since(sent))

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 		os.Exit(play(role))
 	}
 	flag.Parse()
-	_ = mysql.SetLogger(golog.New(io.Discard, "", 0))   // about connections that tests break
+	_ = mysql.SetLogger(golog.New(io.Discard, "", 0))   // no messages about connections that tests break
 	if flag.Lookup("test.bench").Value.String() == "" { // benchmarks need a disk
 		_ = os.Setenv("TMPDIR", testserver.InMemory())
 	}
@@ -128,7 +128,7 @@ func each(t *testing.T, run func(t *testing.T, d database)) {
 	}
 }
 
-// open returns a pool on a data source, closed with the test.
+// open returns a pool on a data source. The pool is closed after the test.
 func (d database) open(t testing.TB, dsn string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open(d.driver, dsn)
@@ -271,8 +271,8 @@ func together(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// shop is a merchant's server. Its receiver of Payatom's webhooks compares with
-// expectations, and so binds hashes to orders.
+// shop is a merchant's server. Its receiver of Payatom's webhooks has an Expect,
+// so it binds hashes to orders.
 type shop struct {
 	*middleware.Handler
 	mu   sync.Mutex

@@ -22,7 +22,8 @@ import (
 // effect that it has to write.
 type txFunc func(t *testing.T, ctx context.Context, p *place, tx *sql.Tx, id string) error
 
-// run executes SQL that no merchant should, and ignores its error.
+// run executes SQL that a merchant's function must not execute, and ignores the
+// error.
 func run(ctx context.Context, tx *sql.Tx, statement string) { _, _ = tx.ExecContext(ctx, statement) }
 
 // after writes the effect and then calls then, which breaks the rules.
@@ -43,15 +44,15 @@ func statement(text string, err error) txFunc {
 var all = []dialect.Dialect{sqlstore.SQLite, sqlstore.PostgreSQL, sqlstore.MySQL}
 
 // After each misbehaving function, the event is delivered again to a correct one.
-// Whichever of the two settled it, the effect is there exactly once, and later
-// writes through the pool stay.
+// Whichever of the two functions settled the event, the effect is there exactly
+// once, and later writes through the pool stay.
 func TestFunctionsThatMisbehave(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		on   []dialect.Dialect // the databases it is tried on
 		fn   txFunc
 		// accepted lists the databases where the delivery is accepted, stands
-		// those where the effect is in the table afterwards.
+		// lists those where the effect is in the table afterwards.
 		accepted, stands []dialect.Dialect
 		log              string // what the store logs where the effect stands
 	}{
@@ -148,7 +149,8 @@ const deadline = 250 * time.Millisecond
 // quick sets short deadlines and leases.
 func quick(c *middleware.PayatomConfig) { c.Deadline, c.Lease = deadline, 2*deadline }
 
-// Goexit ends the goroutine, as t.FailNow does.
+// The function ends its goroutine with Goexit, as t.FailNow does. Its transaction
+// is rolled back.
 func TestGoexit(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
@@ -254,8 +256,8 @@ func TestFunctionThatUsesAPoolOfOneConnection(t *testing.T) {
 }
 
 // On MariaDB a deadlock rolls the transaction back. What the function writes
-// after it must not stay without the mark, as it would if the connection
-// committed by itself.
+// after the deadlock must not stay without the mark. With autocommit on, it
+// would.
 func TestSwallowedDeadlock(t *testing.T) {
 	for _, d := range databases[1:] {
 		t.Run(d.name, func(t *testing.T) {
@@ -280,7 +282,7 @@ func TestSwallowedDeadlock(t *testing.T) {
 				run(ctx, other, update+"1")
 				got := make(chan error, 1)
 				wait := 1500 * time.Millisecond
-				if d.dialect == sqlstore.PostgreSQL { // the one that waits for a second detects the deadlock
+				if d.dialect == sqlstore.PostgreSQL { // the transaction that has waited for a second detects the deadlock
 					wait = 0
 				}
 				go func() {

@@ -310,7 +310,8 @@ func TestSettings(t *testing.T) {
 		p := d.place(t)
 		require.Contains(t, p.log.String(), "innodb_flush_log_at_trx_commit is not 1")
 
-		// And the same server as a replica: read only for users without the right.
+		// The same server, set up like a replica, is read-only for users without
+		// the right to write there.
 		p.exec(t, `CREATE USER shop IDENTIFIED BY 'hunter2'`)
 		p.exec(t, `GRANT ALL ON *.* TO shop`)
 		p.exec(t, `REVOKE SUPER, READ_ONLY ADMIN ON *.* FROM shop`)
@@ -322,7 +323,8 @@ func TestSettings(t *testing.T) {
 	})
 }
 
-// An id is whatever bytes it is: none is taken for another, cut, or folded.
+// An id may be any bytes. No id is mistaken for another, truncated, or changed
+// in case.
 func TestIDsOfAnyBytes(t *testing.T) {
 	var every [512]byte
 	for i := range every {

@@ -23,7 +23,7 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// These variables make the test binary play another process.
+// With these environment variables, the test binary runs as another process.
 const (
 	roleName    = "PAYACK_SQLSTORE_ROLE"
 	dialectName = "PAYACK_SQLSTORE_DIALECT"

@@ -63,9 +63,10 @@ func TestTwoProcesses(t *testing.T) {
 	})
 }
 
-// The process is killed at random moments, and what it has not acknowledged is
-// delivered to the next one. In each round, every acknowledged event has had its
-// effect, and no event has had it twice or in part.
+// The process is killed at random moments, and orders that it has not
+// acknowledged are delivered to the next process. In each round, every
+// acknowledged event has had its effect, and no event has had it twice or in
+// part.
 //
 //	go test -run TestKilledProcess -kills 1000 -timeout 90m .
 func TestKilledProcess(t *testing.T) {
@@ -92,7 +93,8 @@ func TestKilledProcess(t *testing.T) {
 			delivered int
 			client    = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}, Timeout: 5 * time.Second}
 		)
-		// next takes an order; every other time a pending one.
+		// next returns an order to deliver. Every second time it is a pending
+		// one.
 		next := func(more bool) (order string, ok bool) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -137,7 +139,7 @@ func TestKilledProcess(t *testing.T) {
 					}
 				})
 			}
-			after := p.process(t, killedDeadline) // a standby
+			after := p.process(t, killedDeadline) // the next process, ready before the kill
 			time.Sleep(time.Duration(rand.IntN(50_000)) * time.Microsecond)
 			require.NoError(t, s.Process.Kill())
 			close(stop)
@@ -165,7 +167,7 @@ func TestKilledProcess(t *testing.T) {
 	})
 }
 
-// Ten replicas start at once.
+// Ten processes migrate at the same time.
 func TestTenProcessesMigrate(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := &place{database: d, dsn: d.dsn(t)}

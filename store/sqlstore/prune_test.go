@@ -19,7 +19,8 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// Prune drops readable ids and crashed claims, and nothing that once-only needs.
+// Prune drops readable ids and the claims of crashed processes. It keeps
+// everything that is needed to recognise a done event.
 func TestPrune(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t, func(c *sqlstore.Config) { c.Retention = time.Hour })
@@ -86,8 +87,8 @@ func TestPrune(t *testing.T) {
 	})
 }
 
-// What was done stays known for good, and its retention begins when it was done,
-// however long its lease was.
+// A done event stays known for ever. Its retention begins at its commit, however
+// long its lease was.
 func TestPruneGoesByTheEnd(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t, func(c *sqlstore.Config) { c.Retention = time.Hour })
@@ -112,7 +113,8 @@ func TestPruneGoesByTheEnd(t *testing.T) {
 	})
 }
 
-// A claim that a crash left behind is taken over while Prune drops others.
+// A claim that a crash left behind is taken over while Prune runs. Prune then
+// doesn't drop it.
 func TestPruneLeavesWhatIsTakenOver(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p, conn := d.wrappedPlace(t)

@@ -16,8 +16,8 @@ const schemaVersion = 1
 
 // Schema returns the statements that create the tables, for migrations of your
 // own. Each statement ends with a semicolon and a line break, and holds no other
-// semicolon. Running them again is safe. The prefix is [Config].Prefix,
-// [DefaultPrefix] if empty; Schema doesn't check it.
+// semicolon. Running them again is safe. The prefix is that of [Config]. If it is
+// empty, [DefaultPrefix] is used. Schema doesn't check the prefix.
 func Schema(d Dialect, prefix string) string {
 	return strings.Join(schema(d, prefix), ";\n") + ";\n"
 }
@@ -45,7 +45,7 @@ func schema(d Dialect, prefix string) []string {
 	at_us BIGINT NOT NULL,
 	id ID NOT NULL
 )OPTIONS`),
-		// The first process to run this writes the home.
+		// The first process that runs this statement writes the home.
 		fill(`INSERT INTO PREFIXschema (one, version, home)
 SELECT 1, VERSION, RANDOMDUAL WHERE NOT EXISTS (SELECT 1 FROM PREFIXschema)`),
 		fill(`UPDATE PREFIXschema SET version = VERSION WHERE version < VERSION`),
@@ -124,8 +124,8 @@ var probes = map[Dialect]string{
 // recognise returns the database's version. It fails when the database does not
 // answer or is not the one that the dialect names.
 func recognise(ctx context.Context, cfg *Config) (version string, err error) {
-	// A SQLite file that several processes open for the first time is locked at
-	// moments at which busy_timeout does not wait.
+	// While several processes open a SQLite file for the first time, it can be
+	// locked in a way that busy_timeout doesn't wait for. So Ping is tried again.
 	for try := 0; ; try++ {
 		err := cfg.DB.PingContext(ctx)
 		if err == nil {
@@ -147,7 +147,7 @@ func recognise(ctx context.Context, cfg *Config) (version string, err error) {
 	return "", explain(cfg.Dialect, "the database does not answer", err)
 }
 
-// explain wraps err in one line that names the fix where one is known.
+// explain wraps err in one line, and names the fix if one is known.
 func explain(d Dialect, op string, err error) error {
 	fix := ""
 	switch d.Fault(err) {
@@ -219,7 +219,7 @@ func warnAbout(ctx context.Context, cfg *Config) error {
 // changes no row.
 func writable(ctx context.Context, cfg *Config) error {
 	_, err := cfg.DB.ExecContext(ctx, `UPDATE `+cfg.Prefix+`once SET fingerprint = fingerprint, state = state, token = token, at_us = at_us, id = id WHERE k IS NULL`)
-	if err != nil && cfg.Dialect.Fault(err) != dialect.Again { // locked by a writer, hence writable
+	if err != nil && cfg.Dialect.Fault(err) != dialect.Again { // a locked table is writable
 		return explain(cfg.Dialect, "the events can't be written", err)
 	}
 	return nil

@@ -27,7 +27,7 @@ type Store struct {
 	home   string
 	sql    statements
 	writer writer      // nil except on SQLite
-	silent atomic.Bool // the server left the end of a transaction unanswered
+	silent atomic.Bool // the server has not answered the end of a transaction
 }
 
 var _ interface {
@@ -53,8 +53,8 @@ func newStatements(d Dialect, prefix string, mariaDB bool) statements {
 	write := strings.NewReplacer("{table}", prefix+"once", "{now}", d.Now()).Replace
 	s := statements{
 		look: write(`SELECT fingerprint, state, at_us > {now} FROM {table} WHERE k = ?`),
-		// at_us is the end of the lease for a claim, and the time of the commit
-		// for what is done.
+		// For a claim, at_us is the end of the lease. For a done event, it is the
+		// time of the commit.
 		insert:      write(`INSERT INTO {table} (k, fingerprint, state, token, at_us, id) VALUES (?, ?, ?, ?, {now} + ?, ?)`),
 		lookFirst:   true,
 		takeOver:    write(`UPDATE {table} SET fingerprint = ?, state = ?, token = ?, at_us = {now} + ?, id = ? WHERE k = ? AND state = 1 AND at_us <= {now}`),
@@ -69,13 +69,13 @@ func newStatements(d Dialect, prefix string, mariaDB bool) statements {
 	}
 	switch {
 	case d == PostgreSQL:
-		// The statement looks the row up itself.
+		// This statement looks the row up before it inserts.
 		s.insert = write(`INSERT INTO {table} (k, fingerprint, state, token, at_us, id)
 SELECT ?::bytea, ?::bytea, ?::smallint, ?::bytea, {now} + ?::bigint, ?::text WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE k = ?::bytea)
 ON CONFLICT (k) DO NOTHING`)
 		s.lookFirst = false
 	case mariaDB:
-		// The insert fails at once instead of waiting.
+		// The insert fails at once instead of waiting for a lock.
 		s.insert, s.lookFirst = `SET STATEMENT innodb_lock_wait_timeout=0 FOR `+s.insert, false
 	}
 	return s
@@ -135,8 +135,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// Home implements [payack.Store]. The tables hold it, so all stores on them have
-// the same home, whichever pool they use.
+// Home implements [payack.Store]. The home is stored in the tables, so all stores on
+// the same tables have the same home, whichever pool they use.
 func (s *Store) Home() string { return s.home }
 
 // Ping reports whether the database answers and the tables are there. It changes
@@ -155,8 +155,8 @@ func digest(text string) []byte {
 	return sum[:]
 }
 
-// readable returns an id as a text column can hold it. It is for people only;
-// nothing is decided by it.
+// readable returns an id in a form that a text column can hold. The text is for
+// people only: the store identifies events by the digest.
 func readable(id string) string {
 	if len(id) > 512 {
 		id = id[:512]
@@ -199,7 +199,7 @@ func stateOf(row row, fingerprint []byte) payack.ClaimState {
 type row struct {
 	fingerprint []byte
 	state       int
-	held        bool // at_us lies ahead; only a claim's can
+	held        bool // at_us is in the future: the lease of a claim is running
 }
 
 // look reads a row without waiting for locks; found is false when there is none.
@@ -225,8 +225,8 @@ func (s *Store) Lookup(ctx context.Context, id, fingerprint string) (payack.Clai
 }
 
 // Claim implements [payack.Store]. The lease must be above 0; it is rounded up to
-// whole milliseconds and runs by the database server's clock. After an error the
-// claim may have been made all the same: it is then released in the background,
+// whole milliseconds and runs by the database server's clock. After an error, the
+// claim may have been made nevertheless. Such a claim is released in the background,
 // or ends with its lease.
 func (s *Store) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
 	if lease <= 0 {
@@ -271,7 +271,7 @@ func microseconds(d time.Duration) int64 {
 func (s *Store) giveUp(ctx context.Context, id string, token []byte) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_, _ = s.write(ctx, s.sql.release, digest(id), token) // otherwise the lease ends it
+	_, _ = s.write(ctx, s.sql.release, digest(id), token) // if this fails, the claim ends with its lease
 }
 
 // tries bounds how often a call starts over because another process was quicker.
@@ -309,8 +309,8 @@ func (s *Store) take(ctx context.Context, id string, e entry) (payack.ClaimState
 		granted, err = s.takeOver(ctx, e, name)
 		switch {
 		case err != nil && s.cfg.Dialect.Fault(err) == dialect.Again:
-			// The row is locked: its holder is ending, or another process is
-			// taking it.
+			// The row is locked by its holder's transaction, or by another process
+			// that is taking it over.
 			return payack.ClaimBusy, nil
 		case err != nil:
 			return payack.ClaimUnknown, err
@@ -335,7 +335,7 @@ func pause(ctx context.Context, try int) bool {
 	}
 }
 
-// insert writes a new row, or returns the existing one. It waits for no
+// insert writes a new row, or returns the existing one. It doesn't wait for a
 // transaction that holds the row.
 func (s *Store) insert(ctx context.Context, e entry, name string) (r row, found, granted bool, err error) {
 	if s.sql.lookFirst {
@@ -359,7 +359,7 @@ func (s *Store) insert(ctx context.Context, e entry, name string) (r row, found,
 		return r, found, false, lookErr
 	}
 	if s.cfg.Dialect.Fault(err) == dialect.Again {
-		return row{}, false, false, err // the row in the way is gone, or not visible
+		return row{}, false, false, err // the conflicting row is gone, or not visible
 	}
 	return row{}, false, false, nil
 }
@@ -368,7 +368,7 @@ func (s *Store) insert(ctx context.Context, e entry, name string) (r row, found,
 // that still holds the row.
 func (s *Store) takeOver(ctx context.Context, e entry, name string) (bool, error) {
 	args := []any{e.fingerprint, e.state, e.token, e.lease, name, e.key}
-	if s.cfg.Dialect == SQLite { // one writer: no lock to skip
+	if s.cfg.Dialect == SQLite { // one writer, so no other transaction holds the row
 		n, err := s.write(ctx, s.sql.takeOver, args...)
 		return n == 1, err
 	}
@@ -404,8 +404,8 @@ func (s *Store) write(ctx context.Context, statement string, args ...any) (int64
 // Turn waits for the caller's turn to write through the store's pool. Call end to
 // end the turn; further calls of end do nothing. The error is that of ctx.
 //
-// SQLite allows one writer and makes the others poll, so writers that take turns
-// get on sooner. On other databases Turn returns at once.
+// SQLite allows one writer and makes the others poll, so writers that take turns get
+// the lock sooner. On other databases Turn returns at once.
 func (s *Store) Turn(ctx context.Context) (end func(), err error) {
 	if err := s.writer.enter(ctx); err != nil {
 		return nil, fmt.Errorf("sqlstore: waiting for another writer: %w", err)
@@ -413,9 +413,9 @@ func (s *Store) Turn(ctx context.Context) (end func(), err error) {
 	return sync.OnceFunc(s.writer.leave), nil
 }
 
-// writer admits one writer at a time. SQLite's own lock is polled; here the next
-// writer is woken, and holds no connection while it waits. A nil writer admits
-// everybody.
+// writer admits one writer at a time. A caller that waits for SQLite's own lock
+// polls it and holds a connection. A caller that waits here is woken, and holds
+// none. A nil writer admits every caller.
 type writer chan struct{}
 
 func (w writer) enter(ctx context.Context) error {
@@ -442,8 +442,8 @@ func (s *Store) Commit(ctx context.Context, id, token string) error {
 	return s.end(ctx, "commit", s.sql.commit, id, token)
 }
 
-// releasePatience bounds how long the caller waits for a release, releaseTimeout
-// how long the release is tried.
+// releasePatience bounds how long the caller waits for a release. releaseTimeout
+// bounds how long the release is tried.
 const (
 	releasePatience = time.Second
 	releaseTimeout  = 5 * time.Second
@@ -454,9 +454,9 @@ const (
 // claimed.
 //
 // On PostgreSQL, MariaDB and MySQL, Release waits at most a second, so that it
-// hardly delays the answer to the provider; it doesn't wait at all after the
-// server left a transaction of [InTx] unanswered. The release goes on in the
-// background for up to 5 seconds, even after ctx has ended.
+// hardly delays the answer to the provider. If the server has not answered the end
+// of a transaction of [InTx], Release doesn't wait at all. The release goes on in
+// the background for up to 5 seconds, even after ctx has ended.
 func (s *Store) Release(ctx context.Context, id, token string) error {
 	if s.cfg.Dialect == SQLite { // no server that could fail to answer
 		return s.end(ctx, "release", s.sql.release, id, token)
@@ -508,11 +508,11 @@ func (s *Store) end(ctx context.Context, op, statement, id, token string) error 
 // its row shows which event a crash interrupted.
 const crashedAfter = 24 * time.Hour
 
-// Prune drops rows and texts that once-only does not need: the readable
-// identities of events done for longer than Config.Retention, and the claims of
-// crashed processes a day after their lease ended. Done events stay known by
-// digest, with fingerprint and time. Prune returns how many rows it changed, also
-// beside an error.
+// Prune drops the readable identities of events that have been done for longer than
+// Config.Retention. It also drops the claims of crashed processes a day after their
+// lease ended. Of a done event, the digest of its identity, the fingerprint and the
+// time stay, so that the event is never processed again. Prune returns how many rows
+// it changed, even if it returns an error.
 //
 // Run it about once a day; several processes may run it at once. It reads the whole
 // table once and writes in steps of at most 500 rows, each a transaction of its own.
@@ -541,7 +541,8 @@ func (s *Store) Prune(ctx context.Context) (changed int64, err error) {
 	}
 }
 
-// old returns the keys after last of the next rows that Prune changes.
+// old returns the keys of the next rows for Prune to change, beginning after the key
+// last.
 func (s *Store) old(ctx context.Context, last []byte) (keys []any, err error) {
 	rows, err := s.query(ctx, s.cfg.DB, s.sql.old, last, s.cfg.Retention.Microseconds(), crashedAfter.Microseconds())
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // settleTimeout is the least time allowed for ending a transaction: the last look
 // at the marks, the commit or rollback, and reading the result when the answer
-// was lost. The deadline may have passed.
+// was lost. It is allowed even if the deadline has passed.
 const settleTimeout = time.Second
 
 // lookTimeout bounds reading the rows after a commit whose answer did not come
@@ -32,14 +32,15 @@ var (
 )
 
 // transaction belongs to one delivery. All claims of the delivery are marked done
-// in it before the merchant's function writes.
+// in the transaction before the merchant's function writes.
 type transaction struct {
 	store  *Store
 	marks  []mark
 	conn   *sql.Conn
 	tx     *sql.Tx
 	cancel context.CancelFunc
-	// last is the context of what follows the function; stop cancels it.
+	// last is the context for the work after the merchant's function; stop
+	// cancels it.
 	last context.Context
 	stop context.CancelFunc
 }
@@ -53,7 +54,7 @@ func (s *Store) inTx(ctx context.Context, held payack.Held, fn func(context.Cont
 		return err
 	}
 	succeeded := false
-	defer func() { // after a panic and Goexit, too
+	defer func() { // runs after a panic and Goexit, too
 		if succeeded {
 			err = t.commit(ctx, held)
 		} else {
@@ -71,8 +72,8 @@ func (s *Store) inTx(ctx context.Context, held payack.Held, fn func(context.Cont
 	if err := fn(context.WithValue(ctx, connKey{}, t.conn), t.tx); err != nil {
 		return err
 	}
-	switch there, err := t.marked(t.ending(ctx), t.tx, ""); { // a result after the deadline counts
-	case errors.Is(err, sql.ErrTxDone): // commit reads from the rows how the function ended it
+	switch there, err := t.marked(t.ending(ctx), t.tx, ""); { // fn's result counts even after the deadline
+	case errors.Is(err, sql.ErrTxDone): // the function ended the transaction; t.commit reads from the rows how
 	case err != nil:
 		return explain(s.cfg.Dialect, "InTx: the transaction had failed before the function returned nil; return the errors of its statements", err)
 	case !there:
@@ -103,8 +104,8 @@ func (s *Store) begin(ctx context.Context, claims []payack.HeldClaim) (*transact
 		giveBack()
 		return nil, explain(s.cfg.Dialect, "InTx", err)
 	}
-	// ctx cancels a BEGIN that is not answered. Once begun, the transaction must
-	// not be rolled back while the function uses it.
+	// ctx cancels a BEGIN that is not answered. After BEGIN, the end of ctx must
+	// not roll the transaction back while the function uses it.
 	apart, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	begun := context.AfterFunc(ctx, cancel)
 	tx, err := conn.BeginTx(apart, &sql.TxOptions{Isolation: s.cfg.Isolation})
@@ -138,9 +139,9 @@ func (t *transaction) ending(ctx context.Context) context.Context {
 }
 
 // finish calls the transaction's Commit or Rollback and returns the connection to
-// the pool. Drivers take no context there, so when ctx ends first, the work goes
-// on in the background. After a confirmed end nobody waits for the connection's
-// session to be restored.
+// the pool. Drivers take no context for these calls. If ctx ends first, finish
+// returns and the call goes on in the background. After a confirmed end, finish
+// returns before the connection's session is restored.
 func (t *transaction) finish(ctx context.Context, call func() error) error {
 	ended := make(chan error, 1)
 	go func() {
@@ -160,13 +161,14 @@ func (t *transaction) finish(ctx context.Context, call func() error) error {
 	case err := <-ended:
 		return err
 	case <-ctx.Done():
-		t.cancel() // pgx heeds it
+		t.cancel() // pgx then gives up
 		t.store.silent.Store(true)
 		return errUnanswered
 	}
 }
 
-// commit commits. When the answer is lost, it reads the result from the rows.
+// commit commits the transaction. If the answer is lost, commit reads the result
+// from the rows.
 func (t *transaction) commit(ctx context.Context, held payack.Held) error {
 	ctx = t.ending(ctx)
 	defer t.stop()
@@ -198,9 +200,9 @@ func (t *transaction) commit(ctx context.Context, held payack.Held) error {
 	return explain(t.store.cfg.Dialect, "InTx: commit", endErr)
 }
 
-// rollback rolls back. A function that failed may have committed before, by a
-// statement or a method. Part of its work then stands, and the log asks for a
-// person.
+// rollback rolls the transaction back. A function that failed may have committed
+// before, by a statement or a method. Then part of its work stays in the
+// database, and the log says that a person has to look at it.
 func (t *transaction) rollback(ctx context.Context, held payack.Held, failure error) {
 	ctx = t.ending(ctx)
 	endErr := t.finish(ctx, t.tx.Rollback)
@@ -216,8 +218,8 @@ func (t *transaction) rollback(ctx context.Context, held payack.Held, failure er
 		}
 		return err == nil && there
 	}
-	// SQLite answers a rollback with an error when there was nothing to roll
-	// back; from the others, an error means that the server has gone.
+	// SQLite answers a rollback with an error if there was nothing to roll back.
+	// From the other databases, an error means that the server is gone.
 	if endErr != nil && !errors.Is(endErr, sql.ErrTxDone) && cfg.Dialect != SQLite {
 		go stands()
 		return
@@ -281,9 +283,9 @@ func (t *transaction) mark(ctx context.Context) error {
 	return nil
 }
 
-// marked reports whether this delivery has marked all rows. The statement selects
-// by columns that marking leaves unchanged, since PostgreSQL waits only for rows
-// that matched before the other transaction's change.
+// marked reports whether this delivery has marked all rows. The statement has no
+// condition on state, which marking changes. PostgreSQL would not wait for rows
+// that match only after another transaction's change.
 func (t *transaction) marked(ctx context.Context, q dialect.Querier, ending string) (bool, error) {
 	statement, args := t.rows(t.store.sql.marked)
 	rows, err := t.store.query(ctx, q, statement+ending, args...)
@@ -304,8 +306,8 @@ func (t *transaction) marked(ctx context.Context, q dialect.Querier, ending stri
 	return n == len(t.marks), rows.Err()
 }
 
-// settled reports whether this delivery has marked all rows, as others see them.
-// It waits for a transaction that is about to end.
+// settled reports whether the marks of this delivery are committed. It waits for
+// a transaction that is about to end.
 func (t *transaction) settled(ctx context.Context) (bool, error) {
 	if t.store.cfg.Dialect == SQLite { // one writer: a plain read shows what was committed
 		return t.marked(ctx, t.store.cfg.DB, "")

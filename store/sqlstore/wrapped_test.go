@@ -26,8 +26,8 @@ type connector struct {
 
 	mu   sync.Mutex
 	sent []string // statements, including BEGIN, COMMIT and ROLLBACK
-	// If lost is above 0, a commit's answer is lost at once while the server
-	// works on the commit for that long. commits says whether the commit then
+	// If lost is above 0, the answer to a commit is lost at once, and the server
+	// works on the commit for the time lost. commits says whether that commit
 	// succeeds.
 	lost    time.Duration
 	commits bool
@@ -170,9 +170,9 @@ func (p *place) attempt(t *testing.T, c *connector, id string, deadline time.Dur
 	return h, c.sent, err
 }
 
-// A commit's answer is lost while the server still works on it. InTx must then
-// wait for its end before it reads the row: a plain read finds the row unmarked,
-// and the event would be given up and settled again.
+// The answer to a commit is lost while the server still works on the commit. InTx
+// must wait until the commit has ended before it reads the row. A plain read would
+// find the row unmarked, so the claim would be released and the event settled again.
 func TestLostAnswerToACommitUnderWay(t *testing.T) {
 	for _, d := range databases[1:] { // SQLite has one writer, and no answers to lose
 		t.Run(d.name, func(t *testing.T) {
@@ -196,9 +196,8 @@ func TestLostAnswerToACommitUnderWay(t *testing.T) {
 	}
 }
 
-// A commit is made, but its answer comes when nobody waits for it any more. InTx
-// reads the result from the row all the same: the event is done, and its claim is
-// not given up.
+// A commit is made, but its answer comes after InTx has stopped waiting. InTx reads
+// the result from the row: the event is done, and its claim is not released.
 func TestLateAnswerToACommit(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p, c := d.wrappedPlace(t)
@@ -251,8 +250,9 @@ func TestStatementsOfInTx(t *testing.T) {
 	})
 }
 
-// Somebody is quicker between the look at a claim whose lease has ended and taking
-// it over. SQLite has no row locks: the statement itself must find that.
+// A store has looked at a claim whose lease has ended. Before the store takes the
+// claim over, another process changes it. SQLite has no row locks, so the statement
+// itself must detect the change.
 func TestTakeOverThatComesTooLate(t *testing.T) {
 	for name, c := range map[string]struct {
 		quicker func(t *testing.T, other *sqlstore.Store) error

@@ -37,12 +37,12 @@ type Option func(*suite)
 const DefaultLease = time.Second
 
 // Lease sets the lease of tests that wait for a lease to end in real time; the
-// default is [DefaultLease]. Choose it much longer than a call takes: where calls
-// take longer, the suite repeats checks with longer leases.
+// default is [DefaultLease]. Choose a lease much longer than a call takes. If
+// calls take too long for the lease, the suite repeats checks with longer leases.
 func Lease(d time.Duration) Option { return func(s *suite) { s.lease = d } }
 
-// Synctest runs each test in a bubble of testing/synctest, where time passes at
-// once. It is for stores in memory: waiting for a network, a disk or another
+// Synctest runs each test in a bubble of testing/synctest, where waiting takes no
+// real time. It is for stores in memory: waiting for a network, a disk or another
 // process stops the bubble's clock. Goroutines of the store must have ended when
 // the test's cleanup has run.
 func Synctest() Option {
@@ -53,16 +53,16 @@ func Synctest() Option {
 }
 
 // Clock is for stores with an adjustable clock: advance moves the clock of a
-// store that the factory made by d. The clock may also run by itself, since a
-// test takes a few seconds. With Clock the suite lets minutes pass, and the
-// [Retention].
+// store that the factory made forward by d. The clock may also run by itself,
+// because a test takes only a few seconds. With Clock, the suite advances the
+// clock by minutes, and by the [Retention].
 func Clock(advance func(t *testing.T, s payack.Store, d time.Duration)) Option {
 	return func(s *suite) { s.advance = advance }
 }
 
 // Retention is how long the store promises to remember done events. It needs
-// [Synctest] or [Clock]. Without it, the suite only checks that a done event
-// outlives the lease it was claimed with.
+// [Synctest] or [Clock]. Without Retention, the suite only checks that a done
+// event outlives the lease of its claim.
 func Retention(d time.Duration) Option { return func(s *suite) { s.retention = d } }
 
 // Run tests the stores that factory makes, each property in a subtest. It skips
@@ -72,10 +72,10 @@ func Retention(d time.Duration) Option { return func(s *suite) { s.retention = d
 // often with -race and with -short. In real time the suite takes about fifteen
 // leases.
 //
-// A slow machine does not fail the suite, and a store that ends leases early does
-// not pass for a slow machine. Checks that need a running lease measure how long
-// their calls took. If that was too long, the check is repeated with a lease
-// twice as long; after several attempts it fails and says so.
+// The suite distinguishes a slow machine from a store that ends leases early.
+// Checks that need a running lease measure how long their calls took. If the
+// calls took longer than the lease, the check is repeated with a lease twice as
+// long. If the calls are too slow in every attempt, the check fails and says so.
 func Run(t *testing.T, factory Factory, options ...Option) {
 	t.Helper()
 	s := &suite{factory: factory, lease: DefaultLease}
@@ -162,7 +162,7 @@ type probe struct {
 	*testing.T
 	*suite
 	store  payack.Store
-	prefix string // of ids, so that one store serves many tests
+	prefix string // of the ids, so that one store serves many tests
 }
 
 // pass lets time pass.
@@ -175,7 +175,7 @@ func (p *probe) pass(d time.Duration) {
 	p.advance(p.T, p.store, d)
 }
 
-// endLease lets a lease end, with a margin for a clock elsewhere.
+// endLease lets a lease end, with a margin for the clock of another machine.
 func (p *probe) endLease() {
 	p.Helper()
 	p.pass(p.lease + p.lease/10)
@@ -188,13 +188,14 @@ const attempts = 6
 // span is one attempt at a check that needs a running lease.
 type span struct {
 	*probe
-	lease   time.Duration // shadows the suite's
+	lease   time.Duration // shadows suite.lease
 	number  int
-	started time.Time // of the claim, before it was made
+	started time.Time // time just before the claim
 	late    bool      // calls took too long: the attempt proves nothing
 }
 
-// whileHeld runs a check until its calls were quick enough to be judged.
+// whileHeld repeats a check with longer and longer leases, until its calls take
+// less time than the lease.
 func (p *probe) whileHeld(check func(s *span)) {
 	p.Helper()
 	s := &span{probe: p, lease: p.lease}
@@ -219,14 +220,15 @@ func (s *span) start(id, fingerprint string) (token string) {
 	return s.get(id, fingerprint, s.lease)
 }
 
-// held fails the test when asItIs is false although the lease can't have ended.
+// held fails the test if asItIs is false and the lease can't have ended. If
+// asItIs is false and the lease may have ended, held marks the attempt as late.
 // It reports whether the check may go on.
 func (s *span) held(asItIs bool, format string, args ...any) bool {
 	s.Helper()
 	if asItIs {
 		return true
 	}
-	// The tenth is a margin for a clock elsewhere.
+	// The tenth is a margin for the clock of another machine.
 	if took := time.Since(s.started); s.advance != nil || took < s.lease*9/10 {
 		s.Fatalf("before the lease has ended (%v of %v): %s", took, s.lease, fmt.Sprintf(format, args...))
 	}
@@ -265,7 +267,7 @@ func wellFormed(c payack.Claim) error {
 	return nil
 }
 
-// get makes a claim that must win, and returns its token.
+// get makes a claim that must be granted, and returns its token.
 func (p *probe) get(id, fingerprint string, lease time.Duration) string {
 	p.Helper()
 	c := p.claim(id, fingerprint, lease)
@@ -278,8 +280,9 @@ func (p *probe) get(id, fingerprint string, lease time.Duration) string {
 	return c.Token
 }
 
-// is makes a claim that must not win, then a lookup. The lookup comes second so
-// that it can't correct what the claim has to get right.
+// is makes a claim that must not be granted, then a lookup. Both must return
+// want. The lookup comes second, so that a side effect of it can't hide a fault
+// of the claim.
 func (p *probe) is(want payack.ClaimState, id, fingerprint string) {
 	p.Helper()
 	if got := p.claim(id, fingerprint, long).State; got != want {
@@ -298,7 +301,7 @@ func (p *probe) look(id, fingerprint string) payack.ClaimState {
 	return state
 }
 
-// sees makes a lookup.
+// sees makes a lookup that must return want.
 func (p *probe) sees(want payack.ClaimState, id, fingerprint string) {
 	p.Helper()
 	if got := p.look(id, fingerprint); got != want {
@@ -326,7 +329,7 @@ func (p *probe) bind(id, fingerprint string) payack.ClaimState {
 	return state
 }
 
-// binds makes a bind, then a lookup.
+// binds makes a bind, then a lookup. Both must return want.
 func (p *probe) binds(want payack.ClaimState, id, fingerprint string) {
 	p.Helper()
 	if got := p.bind(id, fingerprint); got != want {
@@ -466,7 +469,7 @@ func leaseEnds(p *probe) {
 			}
 		}
 		s.end()
-		// What is not held has no fingerprint either.
+		// After its lease, a claim leaves no fingerprint that could conflict.
 		second := p.get(a, "g", long)
 		if first == second {
 			p.Fatal("the token of a claim that has ended came again")
@@ -491,20 +494,21 @@ func lateCommit(p *probe) {
 	token := p.get("a", "f", p.lease)
 	p.endLease()
 	p.dead("a", token, "after the lease's end, nobody else having claimed")
-	// The late calls did not mark it done: it can be claimed again.
+	// The late calls did not mark the event as done, so it can be claimed again.
 	again := p.get("a", "f", long)
 	p.mustCommit("a", again)
 	p.is(payack.ClaimDone, "a", "f")
 }
 
-// Claims that don't win, lookups, binds that don't, and calls with wrong tokens
-// don't lengthen a lease.
+// A refused claim, a lookup, a refused bind or a call with a wrong token doesn't
+// lengthen a lease.
 func refusedClaims(p *probe) {
 	p.whileHeld(func(s *span) {
 		id := s.id("a")
 		s.start(id, "f")
 		p.pass(s.lease * 6 / 10)
-		// The long lease asked for here must not replace the claim's own.
+		// The long lease of these refused claims must not replace the lease of
+		// the granted claim.
 		for fingerprint, want := range map[string]payack.ClaimState{"f": payack.ClaimBusy, "g": payack.ClaimConflict} {
 			if got := p.claim(id, fingerprint, long).State; !s.held(got == want, "Claim is %v, want %v", got, want) {
 				return
@@ -547,7 +551,7 @@ func doneStays(p *probe) {
 	if p.retention == 0 {
 		return
 	}
-	// A claim halfway through must not shorten the retention.
+	// A refused claim halfway through the retention must not shorten it.
 	late := p.get("b", "f", p.retention)
 	p.pass(p.retention / 2)
 	p.is(payack.ClaimDone, a, "f")
@@ -576,7 +580,8 @@ func noLease(p *probe) {
 	}
 }
 
-// texts must all stay different in a store that keeps each byte.
+// texts are ids and fingerprints that a store must keep apart. Some differ by one
+// byte only.
 var texts = []string{
 	"a", "A", "a ", " a", "a\x00", "\x00a", "a\n", "a\r\n", "\t", "\x00", "\x00\x00",
 	"0", "00", "0.0", "1", "01", "1.0", "1e0", "+1", "null", "NULL", "true",
@@ -589,7 +594,7 @@ var texts = []string{
 func anyIDs(p *probe) {
 	tokens := map[string]string{}
 	for _, id := range texts {
-		tokens[id] = p.get(id, "f", long) // held, so an equal id would be busy
+		tokens[id] = p.get(id, "f", long) // held: a store that confuses two ids finds the second one busy
 	}
 	for _, id := range texts {
 		p.is(payack.ClaimBusy, id, "f")
@@ -608,7 +613,7 @@ func anyIDs(p *probe) {
 			p.get(id, "f", long)
 		}
 	}
-	// An id and a fingerprint that join to the same text.
+	// These two pairs of an id and a fingerprint join to the same text.
 	p.get("border 1", "2", long)
 	p.get("border ", "12", long)
 	p.is(payack.ClaimBusy, "border 1", "2")
@@ -685,7 +690,8 @@ func contexts(p *probe) {
 			p.Fatalf("Lookup with a context that is over (%v) is %v with the error %v, want an error and no state", ctx.Err(), state, err)
 		}
 
-		// A commit or a release may have come through; never half of one.
+		// The commit, and below the release, may be carried out or not, but never
+		// by half.
 		token := p.get("commit "+id, "f", long)
 		err = p.store.Commit(ctx, p.prefix+"commit "+id, token)
 		if errors.Is(err, payack.ErrNotHeld) {
@@ -746,7 +752,8 @@ func contextsMeanwhile(p *probe) {
 			p.is(payack.ClaimDone, fmt.Sprint(i), "f")
 		}
 	}
-	// The others are free, or held until their lease ends; never done.
+	// The events of the other claims are free, or held until their lease ends,
+	// but never done.
 	for i, r := range results {
 		if r.err != nil {
 			if got := p.claim(fmt.Sprint(i), "f", long).State; got != payack.ClaimGranted && got != payack.ClaimBusy {
@@ -909,11 +916,12 @@ func lookupsChangeNothing(p *probe) {
 	p.get("b", "a fingerprint that nobody looked up", long)
 }
 
-// anyLookups makes a lookup before each claim, which the tests of claims don't.
+// anyLookups makes a lookup before each claim. The tests of claims make none
+// before.
 func anyLookups(p *probe) {
 	tokens := map[string]string{}
 	for _, id := range texts {
-		p.sees(payack.ClaimUnknown, id, "f") // an equal id would be known
+		p.sees(payack.ClaimUnknown, id, "f") // a store that confuses two ids knows the second one
 		tokens[id] = p.get(id, "f", long)
 	}
 	for i, id := range texts {
@@ -933,7 +941,8 @@ func anyLookups(p *probe) {
 	}
 }
 
-// rank orders the states of an event; lookups never see it decrease.
+// rank orders the states of an event that is claimed and then committed. A later
+// lookup never finds a lower rank.
 var rank = map[payack.ClaimState]int{payack.ClaimUnknown: 0, payack.ClaimBusy: 1, payack.ClaimDone: 2}
 
 func lookupsAmongClaims(p *probe) {
@@ -947,7 +956,7 @@ func lookupsAmongClaims(p *probe) {
 				mu.Lock()
 				granted++
 				mu.Unlock()
-				time.Sleep(time.Duration(n) * time.Microsecond) // so that lookups come in between
+				time.Sleep(time.Duration(n) * time.Microsecond) // so that lookups happen while the event is claimed
 				err = p.commit(id, c.Token)
 			}
 			if err != nil {
@@ -966,7 +975,7 @@ func lookupsAmongClaims(p *probe) {
 					p.Errorf("Lookup: %v", err)
 				}
 				before, now := rank[last], rank[state]
-				if fingerprint == "g" { // no claim uses it
+				if fingerprint == "g" { // no claim has this fingerprint
 					before, now = 0, 0
 					if state != payack.ClaimConflict && (state != payack.ClaimUnknown || last != payack.ClaimUnknown) {
 						p.Errorf("Lookup with another fingerprint is %v after %v", state, last)
@@ -1045,7 +1054,7 @@ func binds(p *probe) {
 	p.dead("a", p.get("another", "f", long), "with another's token after a bind")
 	p.is(payack.ClaimDone, "a", "f")
 
-	// A bind changes nothing about a running claim: it can be released and
+	// A bind doesn't change a running claim: the claim can still be released or
 	// committed.
 	token := p.get("b", "f", long)
 	claimed := func(id string) {
@@ -1060,7 +1069,7 @@ func binds(p *probe) {
 	}
 	claimed("b")
 	p.mustRelease("b", token)
-	p.binds(payack.ClaimDone, "b", "g") // what was released has no fingerprint
+	p.binds(payack.ClaimDone, "b", "g") // a released event has no fingerprint
 	p.is(payack.ClaimConflict, "b", "f")
 	p.dead("b", token, "of a released claim, after a bind")
 	p.is(payack.ClaimDone, "b", "g")
@@ -1079,7 +1088,7 @@ func bindAndLeases(p *probe) {
 	p.binds(payack.ClaimDone, "bound", "f")
 	token := p.get("a", "f", p.lease)
 	p.endLease()
-	// What is not held has no fingerprint either.
+	// After its lease, a claim leaves no fingerprint that could conflict.
 	p.binds(payack.ClaimDone, "a", "g")
 	p.dead("a", token, "of a lease that has ended, after a bind")
 	p.endLease()
@@ -1161,8 +1170,8 @@ func bindContexts(p *probe) {
 	}
 }
 
-// boundOrNot checks the event of a bind that returned an error: done, or unknown,
-// never half of it.
+// boundOrNot checks the event of a bind that returned an error. The event must be
+// done or unknown.
 func (p *probe) boundOrNot(id string) {
 	p.Helper()
 	if got := p.look(id, "f"); got != payack.ClaimUnknown && got != payack.ClaimDone {
@@ -1217,7 +1226,7 @@ func bindsAmongClaims(p *probe) {
 	for n := range many(200) {
 		id := fmt.Sprint(n)
 		var claims, bound [goroutines]payack.ClaimState
-		isBind := func(i int) bool { return (i+n)%2 == 0 } // each kind goes first at times
+		isBind := func(i int) bool { return (i+n)%2 == 0 } // alternates, so that each kind starts first in half of the rounds
 		together(func(i int) {
 			var err error
 			if isBind(i) {
@@ -1240,7 +1249,8 @@ func bindsAmongClaims(p *probe) {
 		if granted > 1 {
 			p.Fatalf("%d claims won", granted)
 		}
-		// Either a claim came first, which nobody commits, or a bind.
+		// If a claim came first, the event stays busy, because nobody commits it.
+		// If a bind came first, the event is done.
 		want := payack.ClaimDone
 		if granted > 0 {
 			want = payack.ClaimBusy
@@ -1261,7 +1271,7 @@ func bindsAmongClaims(p *probe) {
 type entry struct {
 	fingerprint, token string
 	done               bool
-	left               time.Duration // of the lease
+	left               time.Duration // rest of the lease
 }
 
 func model(p *probe) {
@@ -1311,7 +1321,7 @@ func model(p *probe) {
 				}
 			case op < 55:
 				p.sees(known, id, fingerprint)
-			case op < 58 && binder != nil: // seldom, like the commit
+			case op < 58 && binder != nil: // rarely, because a done id never changes again
 				want := known
 				if known == payack.ClaimUnknown {
 					want = payack.ClaimDone
@@ -1326,7 +1336,7 @@ func model(p *probe) {
 					token = e.token
 				}
 				call, done := p.release, false
-				if rng.IntN(10) == 0 { // seldom, since it is the last call for an id
+				if rng.IntN(10) == 0 { // rarely, for the same reason as a bind
 					call, done = p.commit, true
 				}
 				var want error
@@ -1339,7 +1349,7 @@ func model(p *probe) {
 				if want == nil {
 					*e = entry{fingerprint: e.fingerprint, done: done}
 				}
-			case p.advance != nil: // 2/3 of a lease leaves a margin of a third on both sides
+			case p.advance != nil: // after one step, a third of a lease is left; after two, it ended a third ago
 				p.pass(p.lease * 2 / 3)
 				for i := range entries {
 					entries[i].left -= p.lease * 2 / 3

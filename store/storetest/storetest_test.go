@@ -87,7 +87,7 @@ func runFaulty(t *testing.T, tests, fault string) (output string, failed bool) {
 	return string(out), err != nil
 }
 
-// With a clock that can't be moved, a store that ends leases early looks like a
+// In real time, the suite has to distinguish a store that ends leases early from a
 // slow machine.
 func TestInRealTime(t *testing.T) {
 	const frees, changes, done = "the end of a lease frees", "a claim that gets nothing changes nothing", "done stays done"
@@ -107,7 +107,7 @@ func TestInRealTime(t *testing.T) {
 	} {
 		for _, test := range c.tests {
 			t.Run(c.fault+"/"+test, func(t *testing.T) {
-				t.Parallel() // they sleep
+				t.Parallel() // the processes mostly sleep
 				out, failed := runFaulty(t, "^TestFaultyInRealTime$/^"+test+"$", c.fault)
 				verdict := "--- PASS: TestFaultyInRealTime/"
 				if c.failed {
@@ -172,14 +172,14 @@ type held struct {
 	ends               time.Time
 }
 
-// faulty is a store in a few lines, with one fault or none.
+// faulty is a small store with one fault or none.
 type faulty struct {
 	mu      sync.Mutex
 	entries map[string]held
 	tokens  int
 	moved   time.Duration
 	fault   string
-	slow    time.Duration // of a claim
+	slow    time.Duration // how long a claim takes
 	home    int
 	looked  map[string]string // fingerprints that a lookup left
 }
@@ -391,7 +391,7 @@ func (s *faulty) Lookup(ctx context.Context, id, fingerprint string) (payack.Cla
 			s.mu.Unlock()
 			time.Sleep(time.Microsecond)
 			s.mu.Lock()
-			s.entries[id] = e // as it was
+			s.entries[id] = e // restores what the store held before
 		}
 	}
 	switch {
