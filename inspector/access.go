@@ -20,8 +20,9 @@ type access struct {
 	random bool
 	spent  atomic.Bool // the random token was used in a URL
 	// cookie is derived from the token, so that a configured token's cookie
-	// outlasts restarts; the token can't be derived from it. name depends on the
-	// token, because browsers send cookies of one port to all ports of a host.
+	// outlasts restarts. The token can't be derived from the cookie. name
+	// depends on the token, because browsers send cookies of one port to all
+	// ports of a host.
 	cookie, name string
 	path         string
 }
@@ -87,14 +88,15 @@ func (i *Inspector) named(r *http.Request) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// admitted reports whether a request has the token or its cookie. Otherwise it
-// answers the request: a token in the URL or the form is exchanged for the
-// cookie, and a request without a token is asked for one.
+// admitted reports whether a request has the cookie, or the token in its
+// Authorization header. Otherwise it answers the request: a token in the URL
+// or the form is exchanged for the cookie, and a request without a token is
+// asked for one.
 func (i *Inspector) admitted(w http.ResponseWriter, r *http.Request) bool {
 	a := &i.access
 	if c, err := r.Cookie(a.name); err == nil && same(c.Value, a.cookie) {
 		switch {
-		case r.Method == http.MethodPost && r.URL.Path == i.cfg.Prefix+"/token": // submitted in another tab
+		case r.Method == http.MethodPost && r.URL.Path == i.cfg.Prefix+"/token": // another tab has submitted the form before
 			r.URL = &url.URL{Path: a.path}
 		case r.Method != http.MethodGet || !r.URL.Query().Has("token"):
 			return true
@@ -146,7 +148,8 @@ func same(got, want string) bool {
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-// welcome sets the cookie and redirects to the same page without the token.
+// welcome redirects to the same page without the token. If withCookie is set,
+// it also sets the cookie.
 func (a *access) welcome(w http.ResponseWriter, r *http.Request, withCookie bool) {
 	if withCookie {
 		http.SetCookie(w, &http.Cookie{
@@ -155,7 +158,7 @@ func (a *access) welcome(w http.ResponseWriter, r *http.Request, withCookie bool
 	}
 	query := r.URL.Query()
 	query.Del("token")
-	// One slash only: two would begin another host's address.
+	// Only one slash, because two would begin another host's address.
 	to := url.URL{Path: "/" + strings.TrimLeft(r.URL.Path, "/\\"), RawQuery: query.Encode()}
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }

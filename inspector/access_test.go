@@ -34,8 +34,7 @@ func header(name, value string) func(*http.Request) {
 
 func host(name string) func(*http.Request) { return func(r *http.Request) { r.Host = name } }
 
-// Nobody gets in without the token, whatever they ask for, and no answer shows
-// what there is.
+// Without the token, every page is refused, and no answer reveals what exists.
 func TestTokenIsNeeded(t *testing.T) {
 	s := open(t)
 	deliver(s.pts, paid(t, "ORD-SECRET"))
@@ -111,7 +110,7 @@ func TestOwnTokenIsNotPrinted(t *testing.T) {
 }
 
 // Another site's page can make a browser send a request, even with the cookie,
-// but it changes nothing.
+// but the request changes nothing.
 func TestCrossSite(t *testing.T) {
 	s := open(t)
 	s.dead("ORD-1")
@@ -135,8 +134,8 @@ func TestCrossSite(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, a.StatusCode, "no link acts")
 }
 
-// A name that another site points at this machine is not answered, not even with
-// the token.
+// A request for a host name that another site points at this machine is refused,
+// even with the token.
 func TestOtherHostNamesAreRefused(t *testing.T) {
 	s := withoutInbox(t)
 	bearer := header("Authorization", "Bearer "+token)
@@ -156,8 +155,8 @@ func TestOtherHostNamesAreRefused(t *testing.T) {
 	assert.Equal(t, http.StatusForbidden, call(t, "GET", named.url+"/", bearer, host("evil.example")).StatusCode)
 }
 
-// Behind a proxy on the same host every peer is loopback, and needs the token all
-// the same.
+// Behind a proxy on the same host, every request comes from a loopback address.
+// It needs the token nevertheless.
 func TestProxyOnTheSameHost(t *testing.T) {
 	s := withoutInbox(t)
 	target, err := url.Parse(s.url)

@@ -18,8 +18,8 @@ import (
 // askTimeout bounds a question to a provider.
 const askTimeout = 30 * time.Second
 
-// row returns the row that a request names. If there is none, it answers the
-// request.
+// row returns the id of the row that a request names. If the request can't
+// name a row, row answers the request.
 func (i *Inspector) row(w http.ResponseWriter, r *http.Request) (id int64, ok bool) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil || i.cfg.Inbox == nil {
@@ -99,8 +99,8 @@ type said struct {
 // asks reports whether the page offers to ask the provider about an order.
 func (i *Inspector) asks() bool { return i.cfg.Ask != nil && !i.cfg.ReadOnly }
 
-// askNow asks the provider about a delivery's order. The form may name the
-// handle; the default is the transaction in the message.
+// askNow asks the provider about a delivery's order. The form may give the
+// provider's id of the payment. The default is the transaction in the message.
 func (i *Inspector) askNow(w http.ResponseWriter, r *http.Request) {
 	if i.cfg.Ask == nil {
 		i.problem(w, r, http.StatusNotFound, "The page can't ask providers: Config.Ask is not set.")

@@ -155,7 +155,8 @@ func TestRetryMany(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, s.ask("GET", "/jobs/3", "").StatusCode)
 }
 
-// The provider is asked about the names in the message, and its answer is shown.
+// The provider is asked about the order that the message names, and its answer
+// is shown.
 func TestAskNow(t *testing.T) {
 	var asked reconcile.Order
 	var fails error

@@ -107,7 +107,7 @@ func (b *browser) until(expression string) {
 	b.t.Helper()
 	ok := assert.Eventually(b.t, func() bool {
 		s, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("String(Boolean("+expression+"))"))
-		return err == nil && s == "true" // a page may be on its way
+		return err == nil && s == "true" // an error may mean that a page is loading
 	}, 60*time.Second, 20*time.Millisecond)
 	if !ok {
 		b.t.Fatalf("it did not come to %s; the page says: %s", expression, b.text("document.body.innerText"))
@@ -137,7 +137,7 @@ func (b *browser) shot(name string) {
 		b.scheme(scheme)
 		for _, w := range []int64{1280, 380} {
 			b.width(w, 800)
-			time.Sleep(100 * time.Millisecond) // until it is painted; only a picture depends on it
+			time.Sleep(100 * time.Millisecond) // until the page is painted; no check depends on this
 			png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 			require.NoError(b.t, err)
 			require.NoError(b.t, os.WriteFile(filepath.Join(*shots, fmt.Sprintf("%s-%d-%s.png", name, w, scheme)), png, 0o644))

@@ -14,8 +14,8 @@ import (
 // maxBulk bounds how many rows are retried at once.
 const maxBulk = 100_000
 
-// jobs holds the running job, at most one, and the last few jobs, so that people
-// can see their results.
+// jobs holds the last few jobs, so that people can see their results. At most one of
+// them is running.
 type jobs struct {
 	mu   sync.Mutex
 	last int64
@@ -36,8 +36,9 @@ type jobStatus struct {
 	ID      int64     `json:"id"`
 	Started time.Time `json:"started"`
 	Filter  string    `json:"filter"`
-	// Total is the number of rows counted beforehand, Retried the number made due
-	// so far. Retried may stay smaller, because some rows were done meanwhile.
+	// Total is the number of rows that were counted before the job began. Retried is
+	// the number of rows that the job has made due so far. Retried may stay smaller
+	// than Total, because some rows were done meanwhile.
 	Total   int    `json:"total"`
 	Retried int    `json:"retried"`
 	Running bool   `json:"running"`
@@ -65,8 +66,9 @@ type question struct {
 	Filtered bool   `json:"-"`
 }
 
-// retryable returns the states to retry for a filter, none if everything it
-// selects is done or was closed by hand. Refuted rows are retried only if the filter names them.
+// retryable returns the states of the rows to retry for a filter. It returns none if the
+// filter selects an outcome that can't be retried, such as closed. Refuted rows are
+// retried only if the filter names them.
 func (f *filter) retryable() []inbox.State {
 	switch f.outcome {
 	case "":
@@ -77,8 +79,8 @@ func (f *filter) retryable() []inbox.State {
 	return nil
 }
 
-// each calls fn with the filter for each retryable state, since an index covers
-// one state.
+// each calls fn with the filter for each retryable state, because an index of the
+// inbox covers only one state.
 func (f *filter) each(fn func(inbox.Filter) error) error {
 	for _, s := range f.retryable() {
 		rows, _ := f.rows()
@@ -142,8 +144,8 @@ func (i *Inspector) showRetry(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// retryMany begins a job. The form holds the count that was shown: no more are
-// retried.
+// retryMany begins a job. The form holds the number of rows that the question showed.
+// No more rows are retried.
 func (i *Inspector) retryMany(w http.ResponseWriter, r *http.Request) {
 	f, q, ok := i.bulk(w, r)
 	if !ok {

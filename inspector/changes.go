@@ -9,7 +9,7 @@ import (
 
 // changed returns the deliveries that came or changed since the last call, the
 // oldest first. It looks at the newest rows, the watched rows and the memory.
-// more reports that it left some out. The lock must be held.
+// more reports whether it left some out. The caller holds i.live.mu.
 func (i *Inspector) changed(ctx context.Context, watch []int64) (out []*Entry, more bool, err error) {
 	l := &i.live
 	seen := i.memory.since(l.seen, liveRows)

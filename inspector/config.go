@@ -17,7 +17,8 @@ import (
 	"github.com/payack/payack/reconcile"
 )
 
-// Defaults of [Config]: deliveries, and bytes of their bodies and headers.
+// Defaults of [Config]: the number of remembered deliveries, and the bytes of
+// their bodies and headers.
 const (
 	DefaultRemember      = 1000
 	DefaultRememberBytes = 8 << 20
@@ -29,8 +30,9 @@ const minToken = 16
 // Config says what the page shows and to whom. The zero value shows the deliveries
 // since the process started, to everybody who has the token.
 type Config struct {
-	// Receivers are used to explain refusals. A receiver that needs the inspector
-	// as its observer is made after it: pass it to [Inspector.Add].
+	// Receivers are used to explain refusals. A receiver that has the inspector as
+	// its observer is made after the inspector: pass such a receiver to
+	// [Inspector.Add].
 	Receivers []*middleware.Handler
 	// Inbox, if set, adds the events that it keeps to the page.
 	Inbox *inbox.Inbox
@@ -44,14 +46,15 @@ type Config struct {
 	// logged, and not shown. With Authorize there is neither a token nor a check
 	// of the host name.
 	Authorize func(r *http.Request) error
-	// Token is the token to ask for when Authorize is nil; random if zero. It
-	// needs at least 16 characters.
+	// Token is the token to ask for when Authorize is nil. If it is zero, the
+	// token is random. A configured token needs at least 16 characters.
 	Token payack.Secret
 	// Hosts are additional host names, without port, that requests may use when
 	// Authorize is nil. Loopback names are always allowed. "*" allows any name.
 	Hosts []string
 
-	// ReadOnly removes every action from the page and refuses its requests.
+	// ReadOnly removes every action from the page, and refuses requests for
+	// actions.
 	ReadOnly bool
 	// ShowBodies lets the page show bodies. They hold what the provider sent:
 	// names, addresses, accounts.
@@ -64,10 +67,10 @@ type Config struct {
 	// (content, date, host, trace context and the usual signature headers). Of
 	// all other headers only the names are remembered.
 	KeepHeaders []string
-	// Remember is how many deliveries are remembered that no inbox keeps, 1,000
-	// if zero. The bound holds twice: for deliveries that verified and for those
-	// that did not. RememberBytes bounds their bodies and headers in the same
-	// way, 8 MiB if zero.
+	// Remember is how many deliveries are remembered besides those that the inbox
+	// keeps; 1,000 if zero. The deliveries that verified and those that did not
+	// are counted separately. RememberBytes bounds their bodies and headers in the
+	// same way; 8 MiB if zero.
 	Remember, RememberBytes int
 
 	// Logger gets errors of the page and of its inbox, and refused requests; nil

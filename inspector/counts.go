@@ -12,8 +12,8 @@ import (
 // minutes is the length of the counted period, in minutes.
 const minutes = 24 * 60
 
-// counts holds how many deliveries and attempts ended how, by the minute.
-// Outcomes and reasons are few, so each minute's memory is bounded.
+// counts counts how deliveries and attempts ended, for each minute. Outcomes and
+// reasons are few, so the memory for a minute is bounded.
 type counts struct {
 	mu      sync.Mutex
 	buckets [minutes]bucket
@@ -42,7 +42,7 @@ func (c *counts) add(o *payack.Observation) {
 	b.n[ended{o.Attempt > 0, o.Outcome, o.Reason}]++
 }
 
-// sum adds up the last within minutes.
+// sum adds up the counts of the last minutes, as many minutes as within says.
 func (c *counts) sum(now time.Time, within int64) map[ended]int {
 	out := map[ended]int{}
 	last := now.Unix() / 60

@@ -20,8 +20,8 @@ type detail struct {
 	Path   string `json:"path,omitempty"`
 	Scheme string `json:"scheme,omitempty"`
 	Key    int    `json:"key,omitempty"`
-	// Why is what is wrong and what to do. Steps are the steps of the request,
-	// the failed one first.
+	// Why says what is wrong, what to do, and which steps the request went
+	// through.
 	Why diagnosis `json:"diagnosis"`
 	// Signed and Unsigned are the members of the event.
 	Signed   []member `json:"signed"`
@@ -41,7 +41,7 @@ type detail struct {
 	Body *body `json:"body,omitempty"`
 
 	delivery *payack.Delivery
-	receiver string // its name in the inbox
+	receiver string // the receiver's name in the inbox
 	redact   func(string) string
 	hidden   bool // the keys aren't known, so the message isn't shown
 }
@@ -55,7 +55,7 @@ type attempt struct {
 	Error   string        `json:"error,omitempty"`
 }
 
-// Duration is how long it took.
+// Duration is how long the attempt took.
 func (a attempt) Duration() string { return duration(time.Duration(a.Took * float64(time.Second))) }
 
 type stage struct {
@@ -63,7 +63,7 @@ type stage struct {
 	Took float64 `json:"took_seconds"`
 }
 
-// Duration is how long it took.
+// Duration is how long the stage took.
 func (s stage) Duration() string { return duration(time.Duration(s.Took * float64(time.Second))) }
 
 type header struct {

@@ -45,12 +45,12 @@ type Entry struct {
 // Kept reports whether the inbox keeps the delivery.
 func (e *Entry) Kept() bool { _, memory := memorySeq(e.ID); return !memory }
 
-// Like returns a short text that changes when the delivery does.
+// Like returns a short text that is different after the delivery has changed.
 func (e *Entry) Like() string {
 	return e.Outcome + " " + string(e.Reason) + " " + strconv.Itoa(e.Attempts)
 }
 
-// Settled reports whether the delivery changes no more by itself.
+// Settled reports whether the delivery is expected to stay as it is.
 func (e *Entry) Settled() bool {
 	switch e.Outcome {
 	case string(inbox.Pending), string(inbox.Running), string(inbox.Dead):
@@ -59,8 +59,8 @@ func (e *Entry) Settled() bool {
 	return true
 }
 
-// Open reports whether a person can retry or close the delivery. One that was
-// closed by hand stays closed.
+// Open reports whether a person can retry or close the delivery. A delivery that
+// was closed by hand stays closed.
 func (e *Entry) Open() bool {
 	switch e.Outcome {
 	case string(inbox.Pending), string(inbox.Dead), string(inbox.Refuted):

@@ -12,8 +12,8 @@ import (
 	"github.com/payack/payack/inspector"
 )
 
-// A receiver with its page. The page is the receiver's observer, so it is made
-// first.
+// A receiver with its page. The page is the receiver's observer, so the page
+// is made first.
 func Example() {
 	page, err := inspector.New(inspector.Config{})
 	if err != nil {

@@ -30,20 +30,22 @@ type diagnosis struct {
 }
 
 const (
-	// explainTimeout bounds the wait for the keys, and again that for an
-	// explanation.
+	// explainTimeout bounds the wait for the keys. It also bounds the wait for
+	// an explanation, which begins afterwards.
 	explainTimeout = 5 * time.Second
 	// maxReceivers bounds how many receivers of one provider are tried for a
 	// delivery.
 	maxReceivers = 8
-	// maxExplained bounds concurrent explanations: the merchant's functions may
-	// ignore the end of their context.
+	// maxExplained bounds concurrent explanations. An explanation can outlast
+	// its page, because the merchant's functions may ignore the end of their
+	// context.
 	maxExplained = 16
 )
 
-// explain finds why a delivery ended as it did, and a function that removes
-// secrets from it. If several receivers are possible, it uses the first that
-// verifies the delivery, or else the first.
+// explain finds out why a delivery ended as it did. It also sets d.redact,
+// which removes secrets from the delivery. If several receivers are possible,
+// it uses the first one that verifies the delivery. If none does, it uses the
+// first one.
 func (i *Inspector) explain(ctx context.Context, d *detail) diagnosis {
 	out := diagnosis{Steps: []diagnose.Step{}}
 	d.redact = i.redact
@@ -101,8 +103,9 @@ type explanation struct {
 	advice *diagnose.Advice // nil if a receiver verified the delivery
 }
 
-// explained calls Expect at most once: only a verified delivery gets there, and
-// the first receiver that verifies it is used.
+// explained explains a delivery. It calls Expect at most once: Expect is only
+// called for a verified delivery, and explained stops at the first receiver
+// that verifies it.
 func explained(ctx context.Context, receivers []*middleware.Handler, d *payack.Delivery, o diagnose.Options) (x explanation) {
 	var best *middleware.Handler
 	for _, h := range receivers {
@@ -151,7 +154,7 @@ func bounded[T any](ctx context.Context, places chan struct{}, fn func(context.C
 // optionsOf returns what is known about a delivery besides the message.
 func optionsOf(d *detail) diagnose.Options {
 	o := diagnose.Options{Reason: d.Reason, Redacted: d.Omitted}
-	if d.delivery.Body == "" { // never read
+	if d.delivery.Body == "" { // the receiver never read the body
 		if n, err := strconv.ParseInt(http.Header(d.delivery.Header).Get("Content-Length"), 10, 64); err == nil {
 			o.Length = n
 		}
@@ -160,7 +163,8 @@ func optionsOf(d *detail) diagnose.Options {
 	return o
 }
 
-// take fills in the diagnosis. The cause is the observed one if that says more.
+// take fills in the diagnosis. If the observed cause, d.Detail, says more than
+// the report's cause, take uses the observed one.
 func (x *diagnosis) take(d *detail, found *explanation) {
 	r := found.report
 	x.Steps = append(x.Steps, r.Steps...)
@@ -174,7 +178,7 @@ func (x *diagnosis) take(d *detail, found *explanation) {
 		x.Cause = d.Detail
 	case r.Cause == "" || r.Reason != d.Reason:
 		x.Cause = d.Detail
-	case r.EventID != "": // it verified, so the cause lies elsewhere and gets a general text
+	case r.EventID != "": // the delivery verified, so the report's cause is only a general text
 		x.Cause += ": " + d.Detail
 	}
 	if a := found.advice; a != nil {

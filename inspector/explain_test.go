@@ -18,7 +18,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// asking is a page with receivers of one provider that call expect.
+// asking returns a page, and the first of its receivers, which all call
+// expect.
 func asking(t *testing.T, receivers int, expect func() (payack.Expectation, error)) (*inspector.Inspector, http.Handler) {
 	page, err := inspector.New(inspector.Config{Token: payack.NewSecret(token), ShowBodies: true, Logger: quiet})
 	require.NoError(t, err)

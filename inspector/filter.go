@@ -15,7 +15,7 @@ import (
 	"github.com/payack/payack/internal/providers"
 )
 
-// filter selects deliveries, as a query does.
+// filter selects deliveries. It is read from the query of a request.
 type filter struct {
 	find     string
 	provider payack.Provider
@@ -43,8 +43,8 @@ var states = map[string]inbox.State{
 	"superseded": inbox.Superseded, "closed": inbox.Closed, "refuted": inbox.Refuted,
 }
 
-// localTime is the format in which a browser sends an entered time, here in UTC;
-// exactTime is the format with seconds.
+// localTime is the format in which a browser sends a time from a form; the page
+// reads it as UTC. exactTime is the same format with seconds and milliseconds.
 const (
 	localTime = "2006-01-02T15:04"
 	exactTime = "2006-01-02T15:04:05.999"
@@ -117,7 +117,8 @@ func filterOf(q url.Values, now time.Time) (filter, error) {
 	return f, nil
 }
 
-// timeOf reads a time in milliseconds, which is what a form can show.
+// timeOf reads a time, and truncates it to milliseconds because a form shows no
+// more.
 func timeOf(name, text string) (time.Time, error) {
 	for _, layout := range []string{localTime, exactTime, time.RFC3339} {
 		if at, err := time.Parse(layout, text); err == nil {
@@ -157,7 +158,7 @@ func (f *filter) query() url.Values {
 	return q
 }
 
-// rows returns the filter for the inbox. It is false if no row can match.
+// rows returns the filter for the inbox. The bool is false if no row can match.
 func (f *filter) rows() (inbox.Filter, bool) {
 	out := inbox.Filter{Find: f.find, Reason: f.reason, Provider: f.provider, From: f.from, Before: f.before}
 	if f.outcome == "" {

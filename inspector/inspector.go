@@ -22,7 +22,7 @@ type Inspector struct {
 	started  time.Time
 	access   access
 	refusals *refusals
-	headers  map[string]bool // the remembered ones
+	headers  map[string]bool // names of the headers to remember
 	routes   http.Handler
 
 	memory memory
@@ -73,7 +73,7 @@ func New(cfg Config) (*Inspector, error) {
 
 // Add registers receivers, so that the page can explain what they refused. It may
 // be called at any time. The error names a nil receiver, or a provider that
-// package diagnose does not know; nothing is added then.
+// package diagnose does not know. After an error, nothing is added.
 func (i *Inspector) Add(receivers ...*middleware.Handler) error {
 	var redactors []func(string) string
 	for _, h := range receivers {
@@ -91,12 +91,12 @@ func (i *Inspector) Add(receivers ...*middleware.Handler) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.receivers = append(i.receivers, receivers...)
-	i.redactors = append(slices.Clone(i.redactors), redactors...) // a copy, because readers use it without the lock
+	i.redactors = append(slices.Clone(i.redactors), redactors...) // a copy, because redact reads the old slice without the lock
 	return nil
 }
 
-// of returns the receivers of a provider, only the one with this name in the
-// inbox if there is one.
+// of returns the receivers of a provider. If one of them has this name in the
+// inbox, of returns only that one.
 func (i *Inspector) of(p payack.Provider, name string) (out []*middleware.Handler) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -112,9 +112,9 @@ func (i *Inspector) of(p payack.Provider, name string) (out []*middleware.Handle
 	return out
 }
 
-// URL returns the page's address on a server such as http://127.0.0.1:8081. It
-// contains the token if that is random. Opening the address once sets a cookie;
-// afterwards the address no longer works, but the token still does where the page
+// URL returns the page's address on a server such as http://127.0.0.1:8081. The
+// address contains the token if the token is random. Opening the address sets a
+// cookie, and works only once. Afterwards the token still works in the form that
 // asks for it. A configured token is not in the address.
 func (i *Inspector) URL(server string) string {
 	url := server + i.cfg.Prefix + "/"

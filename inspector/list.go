@@ -54,8 +54,9 @@ func (i *Inspector) showList(w http.ResponseWriter, r *http.Request) {
 	i.render(w, r, http.StatusOK, "list", "Deliveries", l)
 }
 
-// place is a position in two sources: rows below an ID, and remembered deliveries
-// below a number. 0 is the beginning; less than 0 is the end.
+// place is a position in the two sources of a list. The next page holds rows with
+// an ID below row, and remembered deliveries with a number below seen. 0 is the
+// beginning of a source. A negative number is its end.
 type place struct{ row, seen int64 }
 
 func placeOf(text string) (p place, err error) {
@@ -103,7 +104,7 @@ func (i *Inspector) list(ctx context.Context, f filter, older string) (*listing,
 }
 
 // merge fills a page from both sources, the newest first, and advances the place.
-// A source's position is negative when nothing is left of it.
+// When nothing is left of a source, its position becomes negative.
 func (i *Inspector) merge(l *listing, at *place, rows []inbox.Item, seen []*seen) {
 	for len(l.Deliveries) < pageSize && len(rows)+len(seen) > 0 {
 		if len(seen) == 0 || len(rows) > 0 && !rows[0].Received.Before(seen[0].delivery.Received) {
@@ -167,8 +168,8 @@ func (*listing) Reasons() []payack.Reason { return reasons }
 // Spans returns the periods to choose from.
 func (*listing) Spans() any { return spans }
 
-// reasons are all reasons, in the order of their stages. The last one is the
-// inbox's own: the process ended during an attempt.
+// reasons are all reasons, in the order of their stages. The last one is given by
+// the inbox only: the process ended during an attempt.
 var reasons = []payack.Reason{
 	payack.ReasonMethod, payack.ReasonContentType, payack.ReasonContentEncoding, payack.ReasonTooLarge, payack.ReasonAddress, payack.ReasonRate,
 	payack.ReasonBodyConsumed, payack.ReasonBodyRead, payack.ReasonEnvelope, payack.ReasonMalformed, payack.ReasonSignature, payack.ReasonUnknownTenant,

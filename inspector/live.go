@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// liveEvery is the least time between two looks for changes; liveBusy is the
-	// same while at least liveMany changes come at once, which nobody can read.
-	// liveSlow is the greatest time between two looks, because other processes
-	// may work on the same inbox.
+	// liveEvery is the least time between two looks for changes. If a look finds
+	// at least liveMany changes, which nobody can read, the least time is
+	// liveBusy. liveSlow is the greatest time between two looks, because other
+	// processes may work on the same inbox.
 	liveEvery = 300 * time.Millisecond
 	liveBusy  = 2 * time.Second
 	liveMany  = 30
@@ -22,14 +22,15 @@ const (
 	liveRows = pageSize
 	// maxReaders bounds concurrent readers.
 	maxReaders = 200
-	// maxWatched bounds how many older rows are watched for one reader,
-	// maxWatchedByAll those for all.
+	// maxWatched bounds how many older rows are watched for one reader.
+	// maxWatchedByAll bounds how many are watched for all readers together.
 	maxWatched, maxWatchedByAll = 100, 500
 )
 
-// live tells readers what comes and what changes. One goroutine looks for all
-// readers, and only while there are any. So readers cost receipts no more than a
-// look at the newest rows, a few times a second.
+// live tells readers which deliveries are new and which have changed. One
+// goroutine looks for changes on behalf of all readers, and only while there are
+// readers. So all readers together cost no more than a look at the newest rows, a
+// few times a second.
 type live struct {
 	readers atomic.Int64 // the number of readers, read without the lock
 	wake    chan struct{}
@@ -47,11 +48,12 @@ type reader struct {
 	filter filter
 	only   string // the one delivery to show, or empty
 	events chan event
-	lost   atomic.Bool // read too slowly
-	// again asks for a new list: more came than was looked at.
+	lost   atomic.Bool // the client read too slowly
+	// again asks for a new list, because there were more changes than were looked
+	// at.
 	again chan struct{}
-	// unsettled are the rows that were sent and may still change. Only the
-	// goroutine that looks uses it.
+	// unsettled are the rows that were sent and may still change. live.mu guards
+	// it after the reader is registered.
 	unsettled map[int64]bool
 }
 
@@ -91,9 +93,9 @@ func (i *Inspector) enter(ctx context.Context, r *reader) bool {
 	if len(l.all) >= maxReaders {
 		return false
 	}
-	if !l.looks { // existing rows are no news
+	if !l.looks { // the first look only records the existing rows
 		l.looks, l.seen, l.row, l.rows = true, i.memory.last(), 0, nil
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout) // not the reader's own context, since all readers depend on it
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout) // not the reader's own context, since all readers depend on this look
 		_, _, _ = i.changed(ctx, nil)
 		cancel()
 		go i.look()
@@ -231,6 +233,6 @@ func (r *reader) send(e event) {
 	select {
 	case r.events <- e:
 	default:
-		r.lost.Store(true) // it reconnects, and gets the whole list
+		r.lost.Store(true) // the client reconnects, and gets the whole list
 	}
 }

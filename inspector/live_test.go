@@ -58,8 +58,8 @@ func (s *stream) next(name string) string {
 	}
 }
 
-// A stream begins with the current list. Then it sends what comes and changes, as
-// far as the filter matches, and removes rows that no longer match.
+// A stream begins with the current list. Then it sends new and changed rows that
+// match the filter, and removes rows that no longer match.
 func TestStream(t *testing.T) {
 	s := open(t)
 	deliver(s.pts, paid(t, "ORD-1"))
@@ -97,7 +97,7 @@ func TestStreamUnderLoad(t *testing.T) {
 		deliver(s.pts, paid(t, fmt.Sprint("KEPT-", i)))
 	}
 	has := func(in *stream, name string) {
-		for { // as a row, or in a new list
+		for { // the delivery comes as a row, or in a new list
 			if strings.Contains(in.next(""), name) {
 				return
 			}

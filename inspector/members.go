@@ -16,12 +16,12 @@ import (
 type member struct {
 	Name string `json:"name"`
 	Text string `json:"text"`
-	// Null means that it was sent as null.
+	// Null means that the member was sent as null.
 	Null bool `json:"null,omitempty"`
 }
 
-// unsignedName is the name in an event's JSON of what the signature does not
-// cover.
+// unsignedName is the member of an event's JSON that holds everything that the
+// signature does not cover.
 const unsignedName = "unsigned"
 
 // membersOf returns the members of an event that the signature covers, and the
@@ -157,8 +157,8 @@ func indented(text string) string {
 	return out.String()
 }
 
-// brokenAt returns where and how a text is no JSON, as strictly as receivers read
-// it. at is negative for valid JSON.
+// brokenAt returns where a text stops being valid JSON, and why. It is as strict
+// as receivers are. at is negative for valid JSON.
 func brokenAt(text string) (at int, what string) {
 	dec := jsontext.NewDecoder(strings.NewReader(text))
 	_, err := dec.ReadValue()

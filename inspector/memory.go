@@ -28,18 +28,18 @@ type seen struct {
 	omitted  []string // names of dropped headers
 	size     int      // approximate bytes in memory
 
-	redact func(string) string // applied before a text is cut, because half a key is too much
+	redact func(string) string // applied before a text is cut, because it can't recognise half a key
 	once   sync.Once
 	claims claims
 }
 
-// claims is what a message says that did not verify.
+// claims has the order and the transaction that an unverified message names.
 type claims struct{ order, transaction string }
 
-// maxClaim bounds a claim, in bytes. overhead includes it.
+// maxClaim bounds a claim, in bytes. The constant overhead includes both claims.
 const maxClaim = 512
 
-// claimed reads the claims from the message, at the first call.
+// claimed returns the claims in the message. The first call reads them.
 func (s *seen) claimed() claims {
 	s.once.Do(func() { s.claims = claimsOf(s.delivery.Body, s.redact) })
 	return s.claims
@@ -57,8 +57,8 @@ func claimsOf(body string, redact func(string) string) claims {
 	return claims{order: owned(redact(form.Get("order_id")), maxClaim), transaction: owned(redact(form.Get("transaction_id")), maxClaim)}
 }
 
-// claimOf returns the text of a string or a number. Any other value would show a
-// part of the body, and names nothing.
+// claimOf returns the text of a string or a number. Any other value names no
+// order, and would show a part of the body.
 func claimOf(member json.RawMessage, redact func(string) string) string {
 	var s string
 	if json.Unmarshal(member, &s) == nil {
@@ -81,8 +81,8 @@ func (s *seen) names() []string {
 	return []string{c.order, c.transaction}
 }
 
-// overhead is the memory of a remembered delivery besides its texts, perText that
-// of a text in a list besides its bytes.
+// overhead is the memory that a remembered delivery takes besides its texts.
+// perText is the memory that a text in a list takes besides its bytes.
 const (
 	overhead = 2048
 	perText  = 48
@@ -145,7 +145,7 @@ func (m *memory) newest(before int64) []*seen {
 	return out
 }
 
-// since returns the newest n deliveries after a place.
+// since returns the deliveries after a place, at most the newest n of each ring.
 func (m *memory) since(after int64, n int) (out []*seen) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -179,7 +179,8 @@ func (m *memory) get(seq int64) *seen {
 // memoryKey returns the ID of a remembered delivery.
 func memoryKey(seq int64) string { return "m" + strconv.FormatInt(seq, 10) }
 
-// memorySeq parses such an ID. It is false for the ID of a row.
+// memorySeq parses the ID of a remembered delivery. The bool is false for the ID
+// of a row.
 func memorySeq(key string) (int64, bool) {
 	text, ok := strings.CutPrefix(key, "m")
 	seq, err := strconv.ParseInt(text, 10, 64)

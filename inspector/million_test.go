@@ -23,8 +23,8 @@ import (
 
 var keptRows = flag.Int("rows", 1_000_000, "how many deliveries the benchmarks keep first")
 
-// fill copies one kept row, each copy an event of its own. One in a thousand is
-// dead, and the very first one is of Ptop.
+// fill copies one kept row many times. Each copy is an event of its own, and
+// one in a thousand is dead. The oldest row is an event of Ptop.
 func (s *shop) fill(rows int) {
 	s.t.Helper()
 	deliver(s.ptop, payacktest.Ptop(payacktest.NewPtopKeys()).Order("OLDEST").Callback(s.t))
@@ -42,7 +42,8 @@ FROM payack_inbox, n WHERE order_id = 'MODEL'`, from, min(from+50_000, rows))
 	}
 }
 
-// Measures how long a page takes with many kept deliveries, the longest of 20:
+// BenchmarkPages measures how long a page takes with many kept deliveries. It
+// reports the median and the longest time of 20 requests:
 //
 //	go test -run '^$' -bench Pages -benchtime 1x -timeout 0 .
 func BenchmarkPages(b *testing.B) {
@@ -83,7 +84,8 @@ func BenchmarkPages(b *testing.B) {
 	}
 }
 
-// Measures what 50 open pages cost receipts, with and without them in turns:
+// BenchmarkReaders measures how much 50 open pages slow receipts down. It
+// measures with and without the pages in turns:
 //
 //	go test -run '^$' -bench Readers -benchtime 1x -timeout 0 .
 func BenchmarkReaders(b *testing.B) {

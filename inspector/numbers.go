@@ -90,7 +90,7 @@ func draw(title, from string, series []map[payack.Outcome]int) chart {
 	return c
 }
 
-// Share returns the length of a line's bar, in percent of the longest.
+// Share returns the length of a line's bar, in percent of the longest bar.
 func (n *numbers) Share(lines []counted, of int) int {
 	most := 1
 	for _, l := range lines {

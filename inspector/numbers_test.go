@@ -58,7 +58,8 @@ func TestNumbers(t *testing.T) {
 	assert.Contains(t, page, `href="/?outcome=dead"`)
 }
 
-// Counts are dropped by the minute, after an hour and after a day.
+// Each minute's counts leave the sum of the last hour after an hour, and the sum
+// of the last day after a day.
 func TestNumbersGrowOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		page, err := inspector.New(inspector.Config{Token: payack.NewSecret(token), Logger: quiet})

@@ -25,7 +25,7 @@ const (
 	maxHeaderValue  = 4096
 )
 
-// Bounds of other texts, in bytes. No real method is longer.
+// Bounds of other texts, in bytes. Real methods are shorter than maxMethod.
 const (
 	maxMethod = 32
 	maxPath   = 1024
@@ -33,8 +33,8 @@ const (
 )
 
 // Observe implements [payack.Observer]. It counts every delivery and attempt. It
-// remembers a delivery unless the inbox keeps it, whose row has it then; further
-// copies of a waiting event are remembered.
+// remembers a delivery unless the inbox keeps the delivery in a row. A further
+// copy of a waiting event has no row, so it is remembered.
 func (i *Inspector) Observe(_ context.Context, o *payack.Observation) {
 	if o.Delivery == nil {
 		return

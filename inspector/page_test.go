@@ -33,8 +33,8 @@ func TestBrowserLive(t *testing.T) {
 	b.until(`getComputedStyle(document.querySelector(".empty")).display === "none"`)
 	b.until(`document.querySelector("#state").innerText.includes("did not verify")`)
 
-	// While somebody reads further down, nothing moves; afterwards everything is
-	// there.
+	// While somebody reads further down, nothing moves. Afterwards the new rows
+	// appear.
 	for i := range 30 {
 		deliver(s.pts, paid(t, fmt.Sprint("MORE-", i)))
 	}
@@ -46,7 +46,8 @@ func TestBrowserLive(t *testing.T) {
 	b.do(chromedp.Evaluate[chromedp.Void](`scrollTo(0, 0)`))
 	b.until(rows + `.match(/accepted LATE-1/)`)
 
-	// What comes while the connection is lost shows once it is back.
+	// A delivery that comes while the connection is lost shows once the
+	// connection is back.
 	b.expected = "net::ERR_" // so the browser says that a connection was lost
 	s.server.CloseClientConnections()
 	deliver(s.pts, paid(t, "LOST-1"))
@@ -235,7 +236,7 @@ func TestBrowserWithoutScript(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "page.js") {
 			w.Header().Set("Content-Type", "text/javascript")
-			return // an empty list
+			return // an empty script
 		}
 		page.ServeHTTP(w, r)
 	}))

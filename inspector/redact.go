@@ -16,8 +16,8 @@ import (
 // keyFuncFailed is shown in place of a message.
 const keyFuncFailed = "KeyFunc fails at this moment, so the keys aren't known. The message isn't shown: it could hold one. Open the page again later."
 
-// redactorOf returns a function that removes a receiver's keys from a text, nil
-// if a KeyFunc has them.
+// redactorOf returns a function that removes a receiver's keys from a text. It
+// returns nil if the keys come from a KeyFunc.
 func redactorOf(h *middleware.Handler) (func(string) string, error) {
 	if _, static := h.Tenant(); !static {
 		return nil, nil
@@ -38,10 +38,10 @@ func (i *Inspector) redact(text string) string {
 	return text
 }
 
-// redactorFor returns a function that removes keys from a delivery: those of all
-// receivers, and those that the delivery's own KeyFuncs return for it. It is
-// false if a KeyFunc fails, because its keys are then unknown. A path without a
-// tenant is not a failure.
+// redactorFor returns a function that removes keys from a delivery: the keys of
+// all receivers, and the keys that the KeyFuncs of the given receivers return
+// for the delivery. ok is false if a KeyFunc fails, because its keys are then
+// unknown. A path without a tenant is not a failure.
 func (i *Inspector) redactorFor(ctx context.Context, receivers []*middleware.Handler, d *payack.Delivery) (redact func(string) string, ok bool) {
 	redact = i.redact
 	for _, h := range receivers {
@@ -126,9 +126,9 @@ func redactMessage(raw string, redact func(string) string) string {
 // maxNamePart bounds each part of a header's name that is shown.
 const maxNamePart = 16
 
-// shownNames returns the names of dropped headers, without those that could be a
-// key: net/http changes the case of names, so that a key in one would not be
-// recognised.
+// shownNames returns the names of dropped headers, and the number of names that
+// are not shown because they could be a key. net/http changes the case of names,
+// so redact alone might not recognise a key.
 func shownNames(names []string, redact func(string) string) (shown []string, others int) {
 	shown = []string{}
 	for _, name := range names {
@@ -151,10 +151,10 @@ func isPlainName(name string) bool {
 	return true
 }
 
-// hasKeys reports whether a KeyFunc knows the keys for a delivery. It also does
-// if it answers that there are none.
+// hasKeys reports whether a KeyFunc gives an answer for a delivery: the keys, or
+// that there is no such tenant.
 func hasKeys(ctx context.Context, h *middleware.Handler, d *payack.Delivery) (ok bool) {
-	defer func() { _ = recover() }() // reports false
+	defer func() { _ = recover() }() // after a panic, hasKeys returns false
 	_, _, err := h.Verifier(ctx, d)
 	return err == nil || errors.Is(err, payack.ErrUnknownTenant)
 }

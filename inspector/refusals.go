@@ -10,8 +10,8 @@ import (
 	"github.com/payack/payack/ratelimit"
 )
 
-// wrongBurst is how many wrong tokens an address may give at once, wrongEach how
-// many per second after that.
+// wrongBurst is how many wrong tokens an address may give at once. wrongEach is
+// how many it may give in each second after that.
 const (
 	wrongBurst  = 50
 	wrongEach   = 1
@@ -26,7 +26,7 @@ type refusals struct {
 
 	mu     sync.Mutex
 	at     time.Time
-	silent int // refused since the last log line
+	silent int // refused requests that were not logged since the last line
 }
 
 func newRefusals() (*refusals, error) {

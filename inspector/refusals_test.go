@@ -16,7 +16,7 @@ import (
 )
 
 // Guessing of tokens is bounded, and so is its log. A valid cookie keeps working
-// that.
+// meanwhile.
 func TestTokenGuessingIsBounded(t *testing.T) {
 	var log strings.Builder // the page's lock serialises writes
 	logger := slog.New(slog.NewTextHandler(&log, nil))

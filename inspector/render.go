@@ -74,7 +74,7 @@ func (i *Inspector) render(w http.ResponseWriter, r *http.Request, status int, n
 	_, _ = w.Write(b.Bytes())
 }
 
-// piece renders a part of a page, for open pages.
+// piece renders a part of a page, to be sent to open pages.
 func (i *Inspector) piece(name string, data any) string {
 	var b bytes.Buffer
 	p := i.newPage(name, "", data)
@@ -103,7 +103,8 @@ func (i *Inspector) failed(w http.ResponseWriter, r *http.Request, what string, 
 	i.problem(w, r, http.StatusInternalServerError, "The database failed; see the log. Try again.")
 }
 
-// wantsJSON reports whether the client is a program.
+// wantsJSON reports whether the client accepts JSON and not HTML, as programs
+// do.
 func wantsJSON(r *http.Request) bool {
 	accept := r.Header.Get("Accept")
 	return strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html")

@@ -8,8 +8,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// Writes screenshots of the five main views with sample data, at two widths,
-// light and dark:
+// TestScreenshots writes screenshots of the five main views with sample data,
+// at two widths, light and dark:
 //
 //	go test -run TestScreenshots -screenshots FOLDER .
 func TestScreenshots(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// state is what needs a person, and how much waits.
+// state says what needs a person, and how many events wait.
 type state struct {
 	// Needs are what a person should look at, the most urgent first; empty means
 	// that all is well.
@@ -28,8 +28,8 @@ type need struct {
 	Query string `json:"query,omitempty"`
 }
 
-// watched caches the state, so that it is read once in a while, however many
-// readers there are.
+// watched caches the state, so that it is read at most once in stateEvery,
+// however many readers there are.
 type watched struct {
 	mu   sync.Mutex
 	at   time.Time
@@ -40,7 +40,7 @@ const (
 	stateEvery = 2 * time.Second
 	// stateTimeout bounds the wait for the database.
 	stateTimeout = 3 * time.Second
-	// late is how long an event may wait before the page says so.
+	// late is how long an event may wait before the page reports it.
 	late = 15 * time.Minute
 )
 
@@ -57,7 +57,8 @@ func (s *watched) now(ctx context.Context, i *Inspector) state {
 	if time.Since(s.at) < stateEvery {
 		return s.last
 	}
-	// Without the reader's cancellation: other readers wait for the same result.
+	// The reader's cancellation is left out, because other readers wait for the
+	// same result.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout)
 	defer cancel()
 	s.last, s.at = i.findState(ctx), time.Now()

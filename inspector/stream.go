@@ -20,8 +20,8 @@ const (
 )
 
 // showLive streams changes as server-sent events. It first sends the whole list,
-// or the one delivery, so that a client that reconnects misses nothing; then each
-// row that comes or changes.
+// or the one delivery, so that a client that reconnects misses nothing. Then it
+// sends each row that is new or has changed.
 func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
@@ -59,7 +59,8 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 	_ = out.rc.SetReadDeadline(time.Time{}) // the server's deadline would end the stream
 	out.buffer("retry: 1000\n\n")
 	if me.only == "" {
-		// Once more: something may have come before the reader was registered.
+		// List once more, because a delivery may have come before the reader was
+		// registered.
 		if i.sendList(r.Context(), me, &out) != nil {
 			return
 		}
@@ -81,7 +82,7 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 			me.pass(&out) // events that came together are sent together
 			out.flush()
 		case <-me.again:
-			me.pass(&out) // the list is newer than these
+			me.pass(&out) // first, because the list is newer than these events
 			if i.sendList(r.Context(), me, &out) != nil {
 				return
 			}
@@ -113,7 +114,8 @@ func (i *Inspector) sendList(ctx context.Context, me *reader, out *stream) error
 	return nil
 }
 
-// watchFirst watches what a page shows, for a reader that is not registered yet.
+// watchFirst watches the rows that a page shows, for a reader that is not
+// registered yet.
 func (i *Inspector) watchFirst(ctx context.Context, me *reader) error {
 	if me.only != "" {
 		d, err := i.find(ctx, me.only)

@@ -40,7 +40,7 @@ const (
 	maxLine  = 120
 )
 
-// short returns a name for one line of a list.
+// short shortens a name for one line of a list.
 func short(s string) string { return within(s, maxShown) }
 
 // within returns the beginning of a text, on one line.
