@@ -60,14 +60,15 @@ type admin struct {
 	page    *inspector.Inspector
 	metrics *prompayack.Observer
 	asks    *reconcile.Reconciler // nil if no provider can be asked
-	db      *ledger               // nil in memory only
+	db      *ledger               // nil if events are in memory only
 	// receivers are the mounted receivers.
 	receivers map[payack.Provider]*middleware.Handler
 	ending    atomic.Bool
 	handler   http.Handler
 }
 
-// newAdmin makes the inspector. It comes before the receivers, which it observes.
+// newAdmin makes the inspector. The inspector is made before the receivers,
+// because it is their observer.
 func newAdmin(c *config, db *ledger, logger *slog.Logger) (*admin, error) {
 	a := &admin{db: db, receivers: map[payack.Provider]*middleware.Handler{}}
 	registry := prometheus.NewRegistry()
@@ -79,7 +80,7 @@ func newAdmin(c *config, db *ledger, logger *slog.Logger) (*admin, error) {
 	for _, s := range c.sections {
 		page.KeepHeaders = append(page.KeepHeaders, s.signatureHeaders()...)
 	}
-	if host, _, _ := net.SplitHostPort(c.Admin); !loopback(host) { // the token decides, under any host name
+	if host, _, _ := net.SplitHostPort(c.Admin); !loopback(host) { // the token alone protects such an address, so any host name is allowed
 		page.Hosts = []string{"*"}
 	}
 	if db != nil {
@@ -118,7 +119,8 @@ func (c *config) askable() (out []payack.Provider) {
 	return out
 }
 
-// knows wraps wrap so that each receiver is added to the inspector.
+// knows returns a wrapper that adds each receiver to the inspector, and then
+// applies wrap.
 func (a *admin) knows(wrap wrapper) wrapper {
 	return func(h *middleware.Handler) http.Handler {
 		_ = a.page.Add(h) // can't fail: the receiver is not nil and its provider is known
@@ -164,7 +166,7 @@ func (a *admin) health(w http.ResponseWriter, r *http.Request) {
 }
 
 // start begins to serve, and writes the inspector's address into first. The
-// address holds the token unless that is configured.
+// address holds the token unless the token is configured.
 func (a *admin) start(ctx context.Context, c *config, logger *slog.Logger, first *started) (stop func(), err error) {
 	if err := a.asksOf(c); err != nil {
 		return nil, usageError{err}
@@ -177,8 +179,8 @@ func (a *admin) start(ctx context.Context, c *config, logger *slog.Logger, first
 	return a.serve(ctx, l, logger), nil
 }
 
-// serve serves until stop is called. Once ctx has ended, it reports that the
-// process is ending.
+// serve serves until stop is called. Once ctx has ended, the health check answers
+// that the process is shutting down.
 func (a *admin) serve(ctx context.Context, l net.Listener, logger *slog.Logger) (stop func()) {
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	server := newServer(a.handler, logger)

@@ -153,7 +153,7 @@ func TestAdminAsks(t *testing.T) {
 		"addr": "127.0.0.1:0", "database": filepath.Join(t.TempDir(), "payack.db"), "pts": object(gw.section), "admin": "127.0.0.1:0",
 	})
 	cookie := getPage(t, admin.String(), nil).Cookies()[0]
-	_, _, line := l.post("/pts", bare(jsonType, `{"order_id":"`+id+`"}`)) // all that is known about it
+	_, _, line := l.post("/pts", bare(jsonType, `{"order_id":"`+id+`"}`)) // the callback names only the order
 	require.Equal(t, "rejected", line.Outcome)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+admin.Host+"/deliveries/m1/ask", nil)
 	require.NoError(t, err)

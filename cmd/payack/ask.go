@@ -18,9 +18,10 @@ import (
 
 // asker is a section whose provider can be asked about an order.
 type asker interface {
-	// account configures asking by the section's confirm. receiver takes the
-	// answers; it may be nil. handle is the provider's name for the value that
-	// identifies a payment besides the order; empty if there is none.
+	// account returns the account that the section's confirm describes. receiver
+	// takes the answers; it may be nil. If a question needs the provider's id of
+	// the payment besides the order, handle is the provider's name for that id.
+	// Otherwise handle is empty.
 	account(receiver *middleware.Handler) (a reconcile.Account, handle string, err error)
 }
 
@@ -83,7 +84,8 @@ func runAsk(ctx context.Context, std stdio, args []string) error {
 	return q.all(ctx, orders)
 }
 
-// noOrders is an empty source of orders, since the call names them.
+// noOrders is an empty source of orders, because the command line names the
+// orders.
 func noOrders(context.Context) iter.Seq2[reconcile.Order, error] {
 	return func(func(reconcile.Order, error) bool) {}
 }
@@ -106,7 +108,7 @@ func (c *config) settling(ctx context.Context, p payack.Provider, logger *slog.L
 	return l, h, nil
 }
 
-// ordersOf parses the orders of the call.
+// ordersOf parses the orders of the command line.
 func ordersOf(p payack.Provider, handle string, texts []string) ([]reconcile.Order, error) {
 	orders := make([]reconcile.Order, len(texts))
 	for i, text := range texts {
@@ -123,7 +125,7 @@ func ordersOf(p payack.Provider, handle string, texts []string) ([]reconcile.Ord
 	return orders, nil
 }
 
-// questions are the questions of one call.
+// questions asks a provider about the orders of the command line.
 type questions struct {
 	config   *config
 	provider payack.Provider
@@ -132,8 +134,8 @@ type questions struct {
 	settles  bool
 }
 
-// all asks about each order. The error says how many have no answer or could not
-// be handed on.
+// all asks about each order. The error says how many orders have no answer, or
+// an answer that could not be handed on.
 func (q *questions) all(ctx context.Context, orders []reconcile.Order) error {
 	failed := 0
 	for _, o := range orders {

@@ -12,7 +12,7 @@ import (
 	"github.com/payack/payack/payacktest/gateway"
 )
 
-// handleOf returns a fake gateway's name for a payment.
+// handleOf returns a payment of a fake gateway as an operand of ask.
 func handleOf(t *testing.T, gw demoGateway, id string) string {
 	t.Helper()
 	switch gw := gw.fake.(type) {

@@ -34,7 +34,8 @@ type assignment struct{ name, value string }
 // message.
 type assignments []assignment
 
-// value returns the last value that a member is given.
+// value returns the last value that is assigned to a member, or otherwise if
+// there is none.
 func (a assignments) value(name, otherwise string) string {
 	for _, v := range a {
 		if v.name == name {
@@ -86,8 +87,8 @@ func privateKey(file, needs string) (payack.Secret, error) {
 	return payack.NewSecret(string(pem)), nil
 }
 
-// check finds errors of the configuration and the key. A later error of build is
-// then one of the members.
+// check returns an error of the configuration or of the key. After check, an
+// error of build is about a member of the callback.
 func (s sender) check() error {
 	h, err := s.config.handler(s.provider, middleware.Options{}, nothing)
 	if err != nil {
@@ -171,7 +172,7 @@ func quote(s string) string {
 	return string(b)
 }
 
-// answerOf reads an answer, as long as an acknowledgement can be.
+// answerOf reads an answer, and at most maxAnswer bytes of its body.
 func answerOf(res *http.Response) (payack.Answer, error) {
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))

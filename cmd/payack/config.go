@@ -52,8 +52,8 @@ func loadConfig(file string) (*config, error) {
 	return load(file, parseConfig)
 }
 
-// loadKeys is loadConfig for a subcommand that receives nothing, and so compares
-// nothing.
+// loadKeys is loadConfig for a subcommand that receives no callbacks. Its
+// configuration needs nothing that callbacks are compared with.
 func loadKeys(file string) (*config, error) {
 	c, err := load(file, readConfig)
 	if err != nil {
@@ -97,15 +97,18 @@ func parseConfig(b []byte) (*config, error) {
 	return c, nil
 }
 
-// comparer is a section whose callbacks need something to be compared with.
+// comparer is a section whose callbacks must be compared with something, such as
+// the expected orders.
 type comparer interface {
-	// compares returns an error if nothing is configured for that.
+	// compares returns an error if the section has nothing to compare callbacks
+	// with.
 	compares() error
-	// neverReceives permits that, for a subcommand that only signs.
+	// neverReceives permits such a section, for a subcommand that only signs.
 	neverReceives()
 }
 
-// readConfig is parseConfig for a configuration that only signs.
+// readConfig is parseConfig without the check that there is something to compare
+// callbacks with.
 func readConfig(b []byte) (*config, error) {
 	b = withoutComments(b)
 	filled, err := filledIn(b)
@@ -131,7 +134,7 @@ func (c *config) takeSections(file []byte) (common []byte, err error) {
 	}
 	var out bytes.Buffer
 	in, others := jsontext.NewDecoder(bytes.NewReader(whole)), jsontext.NewEncoder(&out)
-	_, _ = in.ReadToken() // no error here and below: the file was read before
+	_, _ = in.ReadToken() // no error here and below: the file was decoded before
 	_ = others.WriteToken(jsontext.BeginObject)
 	for in.PeekKind() == '"' {
 		token, _ := in.ReadToken()
@@ -179,7 +182,7 @@ func (c *config) path(p payack.Provider) string { return *c.sections[p].path() }
 // request announces.
 const maxMaxBody = 64 << 20
 
-// complete sets the defaults, and checks what no constructor checks.
+// complete sets the defaults, and checks the members that no constructor checks.
 func (c *config) complete() (err error) {
 	if c.Addr == "" {
 		c.Addr = "127.0.0.1:8080"

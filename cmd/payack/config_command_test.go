@@ -252,7 +252,8 @@ func TestRecordWhenFull(t *testing.T) {
 }
 
 // Deliveries that are not accepted are recorded in the format of inspect and
-// replay, without secret headers and with those needed to verify them.
+// replay, without secret headers, but with the headers that are needed to
+// verify them.
 func TestRecord(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "new", "record")
 	c := with(testConfig(), object{

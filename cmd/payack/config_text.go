@@ -33,8 +33,8 @@ func withoutComments(file []byte) []byte {
 }
 
 // filledIn replaces values ${NAME} by environment variables, and keys @path by
-// the contents of files. It copies the rest unchanged, and does not replace
-// within what it put in.
+// the contents of files. It copies the rest unchanged. Within an inserted value,
+// it replaces nothing.
 func filledIn(b []byte) ([]byte, error) {
 	var out bytes.Buffer
 	in, copied := jsontext.NewDecoder(bytes.NewReader(b)), jsontext.NewEncoder(&out)
@@ -108,8 +108,8 @@ func keyFrom(path string) (string, error) {
 	return key, nil
 }
 
-// reasonOf returns an error of a file without the file's name, which may really
-// be a key that begins with @.
+// reasonOf returns an error of a file without the file's name, because the name
+// may really be a key that begins with @.
 func reasonOf(err error) error {
 	var of *fs.PathError
 	if errors.As(err, &of) {
@@ -156,9 +156,9 @@ func position(file []byte, offset int64) string {
 	return fmt.Sprintf("line %d, column %d", bytes.Count(before, []byte{'\n'})+1, utf8.RuneCount(line)+1)
 }
 
-// offsetOf returns where a member begins, including its name, or an array's
-// value. The decoder's own offsets belong to the text after the replacement of
-// variables.
+// offsetOf returns where a member (with its name) or a value of an array begins
+// in the file. The offsets in the decoder's errors can't be used, because they
+// belong to the text in which variables are replaced.
 func offsetOf(file []byte, at jsontext.Pointer) int64 {
 	in := jsontext.NewDecoder(bytes.NewReader(file))
 	for {
@@ -200,8 +200,9 @@ func memberNames(t reflect.Type) (names []string) {
 	return names
 }
 
-// memberFor suggests a member for an unknown one. The library's name for a member
-// leads to it, since people who know the library try that first.
+// memberFor suggests a member for an unknown name. It also recognises the
+// library's name for a member, since people who know the library try that name
+// first.
 func memberFor(given string, members []string) string {
 	plain := func(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }
 	for name, member := range goNames {

@@ -113,9 +113,9 @@ func (l *ledger) Keep(ctx context.Context, r *payack.Receipt) (payack.ClaimState
 // Close closes the inbox, which waits for its attempts, and then the database.
 func (l *ledger) Close() error { return errors.Join(l.Inbox.Close(), l.db.Close()) }
 
-// work processes events until stop is called, which waits for running attempts.
-// Without forwarding, events become lines; if nobody will read lines any more,
-// work ends by itself, and the events wait for the next start.
+// work processes events until stop is called. stop waits for running attempts.
+// Without forwarding, an attempt writes the event's line. If nobody will read
+// lines any more, work ends by itself, and the events wait for the next start.
 func (l *ledger) work(ctx context.Context, out *lines) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
@@ -168,7 +168,7 @@ func openDatabase(name string, logger *slog.Logger, create bool) (db *sql.DB, d 
 // openMySQL opens a mysql:// URL, which the driver itself doesn't accept.
 func openMySQL(name string, logger *slog.Logger) (*sql.DB, error) {
 	u, err := url.Parse(name)
-	if err != nil { // can't fail: it was parsed with the configuration
+	if err != nil { // can't fail: the URL was parsed with the configuration
 		return nil, errors.New("no URL can be read from it")
 	}
 	dsn, err := mysql.ParseDSN("tcp(" + u.Host + ")/" + url.PathEscape(strings.TrimPrefix(u.Path, "/")) + "?" + u.RawQuery)

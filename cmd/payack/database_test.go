@@ -62,8 +62,8 @@ func created(t *testing.T, database, statement string) {
 	require.NoError(t, err)
 }
 
-// both reads the line of a request and that of its attempt, which come in any
-// order.
+// both reads two lines in any order: the line of a request and the line of its
+// attempt.
 func (l *listener) both() (request, attempt logged) {
 	l.t.Helper()
 	request, attempt = l.line(), l.line()

@@ -70,8 +70,8 @@ type demoProvider struct {
 	section func() (section map[string]any, private payack.Secret)
 	// set holds the members of the genuine callback that is then tampered with.
 	set assignments
-	// complete adds the spliced callback and other callbacks of the provider's
-	// own.
+	// complete adds the spliced callback, and other callbacks that only this
+	// provider has.
 	complete func(b *builder, d *demoDeliveries)
 	// gateway starts a fake gateway with a merchant; nil if there is none.
 	gateway func(o gateway.Options) (demoGateway, error)
@@ -99,8 +99,9 @@ func newDemoKeys(app *demoApplication) (*demoKeys, error) {
 		// several clients.
 		"trusted_proxies": []string{"127.0.0.1"},
 		"rate_limit":      map[string]any{"per_second": 0.01, "burst": demoBudget},
-		// So long that an attempt is unlikely to run when the receiver is killed:
-		// its event would have to wait for the end of a lease.
+		// The wait is so long that probably no attempt runs when the receiver is
+		// killed. The event of a killed attempt would have to wait for the end of
+		// a lease.
 		"retry":   map[string]any{"first": "3s"},
 		"forward": map[string]any{"url": app.URL, "secret": app.secret},
 	}}

@@ -11,8 +11,9 @@ import (
 	"github.com/payack/payack/payacktest/gateway"
 )
 
-// demoGateways are the fakes of all providers that have one, and the
-// configuration of a receiver that asks them before it accepts.
+// demoGateways holds the fake gateways of all providers that have one. It also
+// holds the configuration of a receiver that asks them before it accepts a
+// callback.
 type demoGateways struct {
 	members map[string]any // of the configuration file
 	all     []demoGateway
@@ -35,13 +36,13 @@ type demoGateway struct {
 	create  func(ctx context.Context, id, callbackURL string) error
 	// fail ends a payment unpaid, without a callback.
 	fail func(id string) error
-	// lie sends a callback that says paid, whatever is true.
+	// lie sends a callback that says paid, whatever the payment's status is.
 	lie func(ctx context.Context, id string) (gateway.Delivery, error)
 	// failed is the provider's status of a payment that fail ended.
 	failed string
 }
 
-// startDemoGateways starts the fakes with fresh keys. Close them.
+// startDemoGateways starts the fakes with fresh keys. The caller closes them.
 func startDemoGateways() (g *demoGateways, err error) {
 	g = &demoGateways{}
 	defer func() {
@@ -50,7 +51,7 @@ func startDemoGateways() (g *demoGateways, err error) {
 		}
 	}()
 	once := gateway.Options{Retries: -1}                                                      // each row is one delivery
-	g.members = map[string]any{"addr": "127.0.0.1:0", "retry": map[string]any{"first": "1h"}} // no question is repeated
+	g.members = map[string]any{"addr": "127.0.0.1:0", "retry": map[string]any{"first": "1h"}} // so long that no question is repeated
 	for _, p := range providers.All {
 		start := registry[p].demo.gateway
 		if start == nil {

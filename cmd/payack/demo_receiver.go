@@ -93,7 +93,7 @@ func (r *demoReceiver) read(in *bufio.Reader, ended chan struct{}) {
 			return
 		}
 		line := demoLine{text: text}
-		_ = json.Unmarshal(text, &line.said) // lines that don't decode are not waited for
+		_ = json.Unmarshal(text, &line.said) // nobody waits for a line that can't be decoded
 		r.mu.Lock()
 		r.lines = append(r.lines, line)
 		r.mu.Unlock()
@@ -179,14 +179,14 @@ func (r *demoReceiver) restart() error {
 		return err
 	}
 	<-r.ended
-	_ = r.cmd.Wait() // an error says that it was killed
+	_ = r.cmd.Wait() // the error says that the process was killed
 	return r.start()
 }
 
 // stop ends the process.
 func (r *demoReceiver) stop() {
 	if r.cmd.Process.Signal(syscall.SIGTERM) != nil {
-		_ = r.cmd.Process.Kill() // if SIGTERM is not available, or it has ended
+		_ = r.cmd.Process.Kill() // SIGTERM is not available, or the process has ended
 	}
 	killed := time.AfterFunc(shutdownTimeout, func() { _ = r.cmd.Process.Kill() })
 	defer killed.Stop()

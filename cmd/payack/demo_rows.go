@@ -81,7 +81,8 @@ func (d *demoDeliveries) rows(p payack.Provider) (rows []row) {
 	add("tampered signature", d.badSignature, payack.OutcomeRejected, d.badSignatureReason)
 	add("tampered body", d.badBody, payack.OutcomeRejected, payack.ReasonSignature)
 	if d.badEnvelope.Body != nil {
-		// A damaged block may turn into bad padding or into bad JSON.
+		// A damaged block of the envelope may decrypt to bad padding or to bad
+		// JSON.
 		add("tampered envelope", d.badEnvelope, payack.OutcomeRejected, payack.ReasonEnvelope, payack.ReasonMalformed)
 	}
 	rows = append(rows, callbackRow(p, demoClient, 1, d.splicedHow, d.spliced, d.spliceDoor, d.spliceDesk))

@@ -29,12 +29,12 @@ var accepted = fate{payack.OutcomeAccepted, []payack.Reason{""}}
 type row struct {
 	provider payack.Provider
 	what     string
-	// send sends it to a URL and returns the answer.
+	// send sends the callback to a URL and returns the answer.
 	send  func(ctx context.Context, url string) (payack.Answer, error)
-	times int // how often it is sent; all answers must be as expected
+	times int // how often the callback is sent; all answers must be as expected
 	want  payack.Answer
-	// door is the expected outcome of the request, desk that of the first attempt
-	// if the event was kept.
+	// door is the expected outcome of the request. desk is the expected outcome
+	// of the first attempt, if the event was kept.
 	door, desk fate
 
 	// check replaces send in a row about something else. It returns the actual
@@ -87,8 +87,8 @@ func (p *play) write(provider, what, answered, became string) {
 	fmt.Fprintln(p.w, strings.TrimRight(fmt.Sprintf("%-8s  %-28s  %-21s  %s", provider, what, answered, became), " "))
 }
 
-// row plays a row and writes it. If it differs, the expectation is written below
-// it.
+// row plays a row and writes it. If the outcome differs, row writes the expected
+// outcome below.
 func (p *play) row(ctx context.Context, x row) error {
 	if x.check != nil {
 		got, err := x.check(ctx, p)
@@ -130,10 +130,11 @@ func (x *row) becomes() string {
 	return word(x.door.outcome, x.door.reasons...) + deskText(x.desk.String())
 }
 
-// deskText is appended to the outcome of the request.
+// deskText returns the text about an attempt that is appended to the outcome of
+// the request.
 func deskText(attempt string) string {
 	if attempt == string(payack.OutcomeAccepted) {
-		return "" // twice
+		return "" // otherwise "accepted" would be there twice
 	}
 	return "; then " + attempt
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/payack/payack/payacktest/gateway"
 )
 
-// demo plays all rows, and with -serve goes on with its receiver.
+// demo plays all rows. With -serve, it then keeps its receiver running.
 func TestDemo(t *testing.T) {
 	p := startProcess(t, "demo", "-serve")
 	var all strings.Builder
@@ -58,14 +58,14 @@ func TestDemo(t *testing.T) {
 		l.url = m[2]
 		status, _, stderr := call(t.Context(), strings.Fields(m[3])...)
 		require.Equal(t, exitDone, status, stderr)
-		for n := 0; n < 2; { // of the request and of its attempt
+		for n := 0; n < 2; { // the lines of the request and of its attempt
 			if line := l.line(); line.Attempt < 2 { // the spliced event is retried meanwhile
 				require.Equal(t, m[1]+" accepted", line.verdict())
 				n++
 			}
 		}
 	}
-	for range 5 { // more than a pipe of one line holds
+	for range 5 { // more lines than the channel r.came holds
 		resp, _ := l.do("POST", "/ptop", bare(jsonType, "{}"))
 		require.Equal(t, 403, resp.StatusCode)
 		for line := l.line(); line.verdict() != "ptop rejected signature"; line = l.line() {
@@ -166,7 +166,7 @@ func TestDemoRowThatDiffers(t *testing.T) {
 			}
 			var table bytes.Buffer
 			err = playAll(t.Context(), &table, scene{"%s", r, []row{first, rows[1]}})
-			if name == "settled" { // nothing was acknowledged yet, and no redelivery is known
+			if name == "settled" { // no genuine callback came before, so rows[1] is no redelivery either
 				require.EqualError(t, err, "2 of 2 rows differ from what is expected; the table marks them")
 				return
 			}

@@ -63,8 +63,8 @@ func TestConfigurations(t *testing.T) {
 	}
 }
 
-// firstConfiguration is the README's configuration of the command's first
-// version.
+// firstConfiguration is the configuration that the README showed for the
+// command's first version.
 const firstConfiguration = `{
   "addr": "127.0.0.1:8080",
   "database": "",
@@ -72,8 +72,8 @@ const firstConfiguration = `{
   "payatom": {"secret_keys": ["${PAYATOM_SECRET_KEY}"], "orders": {"ORD1000001": "500"}}
 }`
 
-// listen runs with the first configuration of the pages, unchanged but for the
-// port, and with the README's earlier one.
+// listen runs with the first configuration of each page, in which only the port
+// is changed, and with firstConfiguration.
 func TestConfigurationsOfTheDocumentation(t *testing.T) {
 	t.Setenv("PAYATOM_SECRET_KEY", testPayatom)
 	t.Setenv("PAYACK_WEBHOOK_SECRET", testWebhook)
@@ -126,8 +126,8 @@ func TestConfigurationPage(t *testing.T) {
 	t.Fatal(page + " does not show the whole configuration")
 }
 
-// Each command in the pages runs, once, in a folder with the files that they
-// name. Beside it run a listen with fake providers, and an application that
+// Each command in the pages runs once, in a folder with the files that the pages
+// name. Meanwhile a listen with fake providers runs, and an application that
 // fails, so that events stay in the inbox. TestDemo runs demo.
 func TestCommands(t *testing.T) {
 	pages := guide(t)

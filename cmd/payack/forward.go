@@ -87,7 +87,7 @@ func newForwarder(c *forward) (*forwarder, error) {
 	}
 	dialer := &net.Dialer{Timeout: c.timeout}
 	if c.url.Scheme == "http" {
-		dialer.Control = onlyNear // checked at the connection, when the name is resolved
+		dialer.Control = onlyNear // checked for each connection, after the name is resolved
 	}
 	return &forwarder{config: c, signer: signer, client: &http.Client{
 		Transport: &http.Transport{
@@ -163,8 +163,8 @@ func (f *forwarder) request(ctx context.Context, ev payack.Event, body string) (
 	return r, nil
 }
 
-// webhookID returns the same ID for each attempt. It is a digest, because an
-// event's ID may hold characters that a header can't.
+// webhookID returns the same ID for each attempt to forward an event. It is a
+// digest, because an event's ID may hold characters that a header can't.
 func webhookID(eventID string) string {
 	sum := sha256.Sum256([]byte(eventID))
 	return "evt_" + hex.EncodeToString(sum[:])

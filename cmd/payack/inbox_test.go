@@ -68,7 +68,7 @@ func TestInbox(t *testing.T) {
 	status, out, stderr := inboxOf(file, "retry", id("ORD-1"))
 	require.Equal(t, exitDone, status, stderr)
 	require.Equal(t, id("ORD-1")+" is due now\n", out)
-	line := l.line() // of the listening process
+	line := l.line() // the line of the listening process
 	require.Equal(t, "pts accepted", line.verdict())
 	require.Equal(t, 2, line.Attempt)
 
@@ -93,7 +93,7 @@ func TestInbox(t *testing.T) {
 	l.end()
 }
 
-// Calls without a meaning are refused, and make no database.
+// Wrong calls are refused, and create no database.
 func TestInboxCalls(t *testing.T) {
 	c := keptConfig(t)
 	file := configFile(t, c)

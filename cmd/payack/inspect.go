@@ -93,7 +93,8 @@ func (i *inspection) line(step, format string, args ...any) {
 func (i *inspection) run(ctx context.Context) (failure, err error) {
 	i.recorded()
 	rec := &i.rec
-	// Opened is safe: the person at the terminal has the keys.
+	// Opened shows the contents of envelopes that don't verify. That is safe,
+	// because the person at the terminal has the keys.
 	o := diagnose.Options{Length: rec.ContentLength(), Incomplete: rec.Incomplete, Redacted: rec.Redacted, Opened: true}
 	d := &payack.Delivery{Method: rec.Method, Path: rec.Path, Header: rec.Header, Body: string(rec.Body)}
 	report, err := diagnose.Explain(ctx, i.handler, d, o)
@@ -166,7 +167,8 @@ func answerText(a payack.Answer) string {
 }
 
 // plain escapes text from outside, so that it can neither start a new line nor
-// control the terminal. Escapes are those of JSON.
+// control the terminal. Escapes are those of JSON, and \xNN for a byte that is
+// not UTF-8.
 func plain(s string) string {
 	var b strings.Builder
 	for i, r := range s {

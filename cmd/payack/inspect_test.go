@@ -144,8 +144,8 @@ ZMxo+W/JHGXdDIGvhYja/Bexq/gLsqsMGh/WDfq0nAu2EH6nZSGMeGFRO3W/7SAz
 -----END PUBLIC KEY-----
 `
 
-// recordedFile returns a file as the recorder in front of a receiver writes it,
-// which knows another header with a signature.
+// recordedFile returns a recording as the recorder of a receiver writes it. The
+// recorder also keeps X-Ptop-Hash, a header that may hold a signature.
 func recordedFile(t *testing.T, c object, p payack.Provider, cb payacktest.Callback) string {
 	t.Helper()
 	return recordedWith(t, payacktest.RecorderOptions{Keep: []string{"X-Ptop-Hash"}}, c, p, cb)
@@ -204,7 +204,7 @@ func TestInspect(t *testing.T) {
 			require.Equal(t, strings.HasPrefix(tt.name, "accepted") || tt.name == "second key" || tt.name == "hostile names" || tt.name == "the key inside",
 				status == exitDone, "%s: %s", tt.name, stdout)
 
-			// A refusal at the gate is shown as such.
+			// A refusal at the gate is shown as "refused".
 			_, refused, _ := strings.Cut(stdout, "\nrefused")
 			require.Equal(t, refused != "", strings.Contains(stdout, ": refused; "), stdout)
 		}
@@ -231,8 +231,8 @@ func verbose(dump []byte) string {
 	return b.String()
 }
 
-// inspect says the same about a delivery in every input format, apart from what
-// was recorded.
+// inspect says the same about a delivery in every input format, apart from the
+// lines about the recording.
 func TestInspectForms(t *testing.T) {
 	said := func(stdout string) string {
 		return regexp.MustCompile(`(?m)^recorded .*\n`).ReplaceAllString(stdout, "")
@@ -315,8 +315,8 @@ func TestInspectLeavesOut(t *testing.T) {
 	}
 }
 
-// inspect asks no provider. It treats a delivery as confirmed about which Ptop
-// would be asked; the others stay as they are.
+// inspect asks no provider. If Ptop would be asked about a delivery, inspect
+// treats the delivery as confirmed. It judges all other deliveries as usual.
 func TestInspectConfirm(t *testing.T) {
 	asked := 0
 	ptop := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
@@ -369,7 +369,7 @@ func TestInspectConfirmOfOthers(t *testing.T) {
 }
 
 // If the recorder dropped a header that may hold the signature, the fix says so.
-// It keeps the usual signature headers.
+// The recorder always keeps the usual signature headers.
 func TestInspectRedacted(t *testing.T) {
 	c, b := fixedConfig(), payacktest.Ptop(payacktest.NewPtopKeys())
 	inspected := func(cb payacktest.Callback) (int, string) {

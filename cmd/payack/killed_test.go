@@ -139,7 +139,7 @@ func TestKilledUnderLoad(t *testing.T) {
 	<-read
 	duplicates := 0
 	for text := range strings.Lines(output.String()) {
-		// Skip attempts, which find duplicates too: events that were settled when
+		// Skip attempts. They are duplicates, too, if the event was settled when
 		// the process ended.
 		if strings.Contains(text, `"outcome":"duplicate"`) && !strings.Contains(text, `"attempt":`) {
 			duplicates++

@@ -90,9 +90,9 @@ func (l *lines) accept(ctx context.Context, ev payack.Event) error {
 	return l.say(ctx, out)
 }
 
-// Observe implements payack.Observer. It skips what accept has written. It
-// doesn't wait for its lines to be written, since no acknowledgement depends on
-// them.
+// Observe implements payack.Observer. It skips events whose lines accept has
+// written. It doesn't wait until a line is written, since no acknowledgement
+// depends on the line.
 func (l *lines) Observe(_ context.Context, o *payack.Observation) {
 	request := o.Attempt == 0
 	if o.Outcome == payack.OutcomeAccepted && !l.forwarded && request != l.kept {
@@ -111,7 +111,7 @@ func (l *lines) Observe(_ context.Context, o *payack.Observation) {
 	}
 }
 
-// detailOf returns what the log says besides the reason.
+// detailOf returns the detail that the log gives besides the reason.
 func detailOf(err error) string {
 	var refusal *payack.Error
 	if !errors.As(err, &refusal) {
@@ -125,8 +125,8 @@ func detailOf(err error) string {
 }
 
 // encoded returns a value as one line of JSON, with its line break. It escapes
-// everything that is not printable, which a terminal might obey or a program
-// might take for the end of a line.
+// all characters that are not printable, because a terminal might obey them, or
+// a program might take them for the end of a line.
 func encoded(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Everything is escaped that a terminal might obey, or that could be read as the
-// end of a line.
+// Every character that a terminal might obey, or that could be read as the end
+// of a line, is escaped.
 func TestEncoded(t *testing.T) {
 	for text, want := range map[string]string{
 		"a b é 你 <&>😀":             `"a b é 你 <&>😀"`,
@@ -29,8 +29,8 @@ func TestEncoded(t *testing.T) {
 	}
 }
 
-// withoutCallbacks drops what the lines say, and no error, whatever attributes
-// and groups the logger has.
+// withoutCallbacks drops records that only repeat a line. It keeps records
+// that say more, whatever attributes and groups the logger has.
 func TestWithoutCallbacks(t *testing.T) {
 	var out buffer
 	plain := slog.New(withoutCallbacks{slog.NewTextHandler(&out, nil)})

@@ -32,8 +32,8 @@ func runListen(ctx context.Context, io stdio, args []string) error {
 	if err := parse(fs, args); err != nil {
 		return err
 	}
-	// Otherwise a reader of standard output that goes away would end the process
-	// in the middle of a callback.
+	// Without this, the process would end in the middle of a callback when the
+	// reader of standard output goes away.
 	signal.Ignore(syscall.SIGPIPE)
 	c, err := loadConfig(*file)
 	if err != nil {
@@ -65,7 +65,8 @@ const (
 )
 
 // listen serves until the context ends. Then it waits for running callbacks, and
-// after them for running attempts. Its lines are for a person if t is not nil.
+// after them for running attempts. If t is not nil, it writes its lines for a
+// person.
 func listen(ctx context.Context, std stdio, c *config, t *terminal) (err error) {
 	log, logger := newLog(std.err, func(w io.Writer) slog.Handler {
 		h := slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: rewordedAttr})
@@ -77,7 +78,8 @@ func listen(ctx context.Context, std stdio, c *config, t *terminal) (err error) 
 	defer log.flush(logTimeout) // runs last
 	out := newLines(std.out, logger)
 	out.terminal = t
-	// A hanging standard output must not delay the shutdown for longer than this.
+	// A hanging standard output must not delay the shutdown for longer than
+	// shutdownTimeout.
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(shutdownTimeout, out.end) })()
 	defer out.flush(shutdownTimeout) // runs after the attempts have ended
 	o, err := c.options(out, logger)
@@ -94,7 +96,7 @@ func listen(ctx context.Context, std stdio, c *config, t *terminal) (err error) 
 			return usageError{err}
 		}
 		fn, out.forwarded = f.send, true
-		o.Deadline = middleware.DefaultDeadline + c.Forward.timeout // forwarding comes after asking the provider
+		o.Deadline = middleware.DefaultDeadline + c.Forward.timeout // an attempt forwards after it has asked the provider
 	}
 	var db *ledger
 	if *c.Database == "" {
@@ -230,8 +232,8 @@ func serve(ctx context.Context, l net.Listener, handler http.Handler, logger *sl
 }
 
 // newHandler mounts the configured providers, each wrapped by wrap. Every path
-// accepts every method, so that a wrong method is answered by the provider's
-// contract and shows in the output.
+// accepts every method, so that a wrong method gets the answer of the provider's
+// contract and a line of output.
 func newHandler(c *config, o middleware.Options, fn function, wrap wrapper) (http.Handler, error) {
 	mounted := map[string]http.Handler{}
 	unknown := unknownPaths{logger: o.Logger}
@@ -245,7 +247,7 @@ func newHandler(c *config, o middleware.Options, fn function, wrap wrapper) (htt
 		unknown.mounted = append(unknown.mounted, path)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// Not a ServeMux, which would redirect unclean paths.
+		// A ServeMux is not used, because it would redirect unclean paths.
 		if h, found := mounted[r.URL.Path]; found {
 			h.ServeHTTP(w, r)
 			return
@@ -298,8 +300,8 @@ func (u *unknownPaths) warn(path string) {
 }
 
 // handler returns the receiver of a configured provider, in front of a function.
-// Its name in an inbox is its path, so that several processes of listen on one
-// database each process what they received.
+// Its name in an inbox contains its path, so that each of several processes of
+// listen on one database processes the events that it received.
 func (c *config) handler(p payack.Provider, o middleware.Options, fn function) (*middleware.Handler, error) {
 	if o.Inbox != nil {
 		o.Name = string(p) + " " + c.path(p)
@@ -322,8 +324,8 @@ func of[E payack.Event](fn function) func(context.Context, E) error {
 	return func(ctx context.Context, ev E) error { return fn(ctx, ev) }
 }
 
-// options returns the options that all providers have in common. They share one
-// store or inbox, since an event's identity names its provider.
+// options returns the options that all providers have in common. All providers
+// share one store or inbox, since an event's identity names its provider.
 func (c *config) options(out *lines, logger *slog.Logger) (middleware.Options, error) {
 	o := middleware.Options{
 		MaxBody:          c.MaxBodyBytes,

@@ -38,7 +38,7 @@ const (
 	payatomMismatch = `{"hash_status":"HashMismatch","acknowledge":"no"}`
 )
 
-// signedPTS signs and seals a message; the sign comes last.
+// signedPTS signs and seals a message. The member sign comes last.
 func signedPTS(t *testing.T, texts map[string]string, body string) payacktest.Callback {
 	t.Helper()
 	private, _ := testPair()
@@ -215,8 +215,9 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// A request to an unknown path is warned about once in a while. The warning names
-// the path and the nearest mounted one, escaped.
+// listen warns about requests to unknown paths, but at most once in
+// unknownPathsEvery. The warning names the path and the nearest mounted one,
+// escaped.
 func TestUnknownPaths(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -260,7 +261,7 @@ func TestUnknownPaths(t *testing.T) {
 	})
 }
 
-// listen asks a fake Ptop and believes its answer, even if insecure_no_confirm is
+// listen asks a fake Ptop and follows its answer, even if insecure_no_confirm is
 // set as well.
 func TestPtopConfirm(t *testing.T) {
 	for _, insecure := range []any{nil, false, true} {
@@ -369,7 +370,7 @@ func TestMaxBodyBytes(t *testing.T) {
 }
 
 func TestRateLimit(t *testing.T) {
-	slow := object{"per_second": 0.01, "burst": 2} // no token comes back during a test
+	slow := object{"per_second": 0.01, "burst": 2} // no budget comes back during a test
 
 	t.Run("failures", func(t *testing.T) {
 		c := with(testConfig(), object{"rate_limit": slow})
@@ -505,8 +506,8 @@ func TestPortInUse(t *testing.T) {
 	require.Error(t, err, "nothing was on standard output")
 }
 
-// The reader of standard output goes away. No event is acknowledged whose line
-// nobody read, and a redelivery is no duplicate.
+// The reader of standard output goes away. An event whose line can't be written
+// is not acknowledged, and its redelivery is not a duplicate.
 func TestReaderGoesAway(t *testing.T) {
 	c := testConfig()
 	l := startListener(t, c)

@@ -1,17 +1,17 @@
-// Command payack receives payment callbacks, makes them, and shows both.
+// Command payack receives, sends and inspects payment callbacks.
 //
-//	payack demo                                       the whole thing over HTTP, in seconds
-//	payack listen -config FILE                        a receiver of all configured providers
-//	payack send PROVIDER -config FILE -url URL        a callback as the provider would send it
-//	payack inspect PROVIDER -config FILE [FILE|-]     why a recorded delivery is refused, step by step
-//	payack replay -url URL FILE…                      recorded deliveries once more
-//	payack inbox -config FILE list|show|retry|close   what listen keeps in its database
-//	payack ask PROVIDER -config FILE ORDER…           what a provider says of an order
-//	payack config -example|-check FILE                the whole configuration, or whether one is in order
+//	payack demo                                       plays genuine and forged callbacks over HTTP
+//	payack listen -config FILE                        receives callbacks of all configured providers
+//	payack send PROVIDER -config FILE -url URL        sends a callback as the provider would
+//	payack inspect PROVIDER -config FILE [FILE|-]     explains why a recorded delivery is refused
+//	payack replay -url URL FILE…                      posts recorded deliveries again
+//	payack inbox -config FILE list|show|retry|close   shows, retries and closes events that listen keeps
+//	payack ask PROVIDER -config FILE ORDER…           asks a provider about orders
+//	payack config -example|-check FILE                shows the whole configuration, or checks a file
 //
-// Each has -h. The exit status is 0 when it is done, 1 when the thing asked
-// about failed (a check, a delivery), 2 when the call or the configuration is
-// wrong.
+// Each subcommand has -h. The exit status is 0 after success. It is 1 if an
+// operation or a check failed, such as a delivery that is not accepted. It is 2
+// if the command line or the configuration is wrong.
 package main
 
 import (
@@ -74,7 +74,7 @@ func run(ctx context.Context, io stdio, args []string) int {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return exitDone
 	}
-	// The library's errors begin with the same prefix.
+	// The library's errors begin with the prefix that is written here.
 	fmt.Fprintln(io.err, "payack:", plain(oneLine.Replace(strings.TrimPrefix(err.Error(), "payack: "))))
 	if errors.As(err, &usage) {
 		return exitUsage
@@ -128,9 +128,9 @@ func parse(fs *flag.FlagSet, args []string) error {
 	return err
 }
 
-// parseOperands parses flags and returns the operands between and after them, at
-// most most of them; -1 allows any number. The error of a wrong call is one line;
-// only -h prints the long help.
+// parseOperands parses flags and returns the operands between and after the
+// flags. most is the greatest number of operands; -1 allows any number. The error
+// of a wrong call is one line; only -h prints the long help.
 func parseOperands(fs *flag.FlagSet, args []string, most int) (operands []string, err error) {
 	full := fs.Usage
 	out := fs.Output()

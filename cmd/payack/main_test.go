@@ -176,7 +176,8 @@ func startProcessIn(t *testing.T, folder string, args ...string) *process {
 	// The race detector sleeps a second at each exit unless it is told not to.
 	p.cmd.Env = append(os.Environ(), asCommand+"=1", "GORACE=atexit_sleep_ms=0")
 	p.cmd.Stderr = &p.stderr
-	// Not StdoutPipe: Wait would close it before the last line is read.
+	// StdoutPipe is not used, because Wait would close the pipe before the last
+	// line is read.
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
 	p.cmd.Stdout, p.stdout, p.pipe = w, bufio.NewReader(r), r
@@ -184,7 +185,7 @@ func startProcessIn(t *testing.T, folder string, args ...string) *process {
 	w.Close()
 	go func() { p.exited <- p.cmd.Wait() }()
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // an error means that it has ended
+		_ = p.cmd.Process.Kill() // an error means that the process has ended
 		r.Close()
 	})
 	return p
@@ -230,7 +231,8 @@ func (p *process) readLine() string {
 type listener struct {
 	*process
 	url string
-	// kept means that there is a database, so that events are in attempts' lines.
+	// kept means that there is a database, so that events are in the lines of
+	// attempts.
 	kept bool
 }
 

@@ -9,7 +9,7 @@ import (
 const maxCompared = 100
 
 // nearest returns the name with the smallest edit distance from given, ignoring
-// case; the first of several.
+// case. If several names are equally near, it returns the first of them.
 func nearest(given string, names []string) string {
 	best, fewest := "", -1
 	for _, name := range names {
@@ -20,8 +20,8 @@ func nearest(given string, names []string) string {
 	return best
 }
 
-// suggestion names the nearest name, or all of them where none is near: more than
-// about a third of its characters would have to change.
+// suggestion names the nearest name. If more than about a third of its characters
+// would have to change, suggestion lists all names instead.
 func suggestion(given string, names []string) string {
 	best := nearest(given, names)
 	longer := min(maxCompared, max(utf8.RuneCountInString(given), utf8.RuneCountInString(best)))

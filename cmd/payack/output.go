@@ -42,7 +42,7 @@ type output struct {
 type queued struct {
 	text    []byte
 	ctx     context.Context
-	written chan error // buffered, so that a result needs no reader
+	written chan error // buffered, so that sending a result never blocks
 }
 
 func newOutput(w io.Writer, name string, logger *slog.Logger, lost func(nobody bool) string) *output {
@@ -54,7 +54,8 @@ func newOutput(w io.Writer, name string, logger *slog.Logger, lost func(nobody b
 	return o
 }
 
-// errNotRead is not a context's error, because only the line's own time ended.
+// errNotRead is not a context's error, so that the attempt has the reason
+// callback, as after any line that can't be written.
 var errNotRead = errors.New("the line could not be written in time: nobody reads standard output")
 
 // write waits until text is written, at most until ctx ends. After that the text
@@ -123,7 +124,8 @@ func (o *output) warn() {
 }
 
 // put writes a text and logs the first error. If a line was written only in part
-// (a full disk), put ends it first, so that the next line is not joined to it.
+// (a full disk), put first ends that line, so that the next line is not joined to
+// it.
 func (o *output) put(q *queued) error {
 	switch {
 	case q.ctx.Err() != nil:

@@ -16,7 +16,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// stalled is a standard output that blocks until go is closed.
+// stalled is a standard output that blocks until read is closed.
 type stalled struct {
 	buffer
 	read chan struct{}
@@ -61,7 +61,7 @@ func TestStalledReader(t *testing.T) {
 	})
 }
 
-// If the reader never goes on, the writing still ends in time.
+// If the reader never reads again, the writing still ends in time.
 func TestStalledReaderForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &stalled{read: make(chan struct{})}
@@ -110,8 +110,8 @@ func TestStalledLog(t *testing.T) {
 	})
 }
 
-// Nobody reads the pipe. Callbacks are answered all the same, verified ones are
-// acknowledged if they are kept, and the process ends.
+// Nobody reads the pipe. Callbacks are answered nevertheless, verified
+// callbacks are acknowledged if they are kept, and the process can end.
 func TestReaderStalls(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for lines that nobody reads; TestStalledReader has the same without a process")

@@ -30,8 +30,9 @@ type descriptor struct {
 	members  []string
 	// needsKey is why the configuration can't sign; empty if it can.
 	needsKey string
-	// said interprets the body of an answer with the right status: whether it
-	// acknowledges, and whether it says so explicitly.
+	// said interprets the body of an answer that has the right status.
+	// acknowledges says whether the body acknowledges. speaks says whether the
+	// body states that, or the opposite, explicitly.
 	said func(body string) (acknowledges, speaks bool)
 	// fixes replace the fixes of package diagnose, by reason, in the words of the
 	// configuration.
@@ -83,7 +84,7 @@ func libraryText(p payack.Provider, err error) string {
 // configuration.
 func providerError(p payack.Provider, err error) error {
 	text := reworded(p, libraryText(p, err))
-	if !strings.HasPrefix(text, "-") { // a member reads a file by @, a flag always does
+	if !strings.HasPrefix(text, "-") { // a member reads a file only after @, a flag always reads one
 		text = strings.Replace(text, "give the file's content, not its name", `write @ before a file's name, like "@pts-public.pem"`, 1)
 	}
 	first := text[:len(text)-len(strings.TrimLeft(text, "abcdefghijklmnopqrstuvwxyz_"))]
@@ -111,7 +112,8 @@ var goNames = map[string]string{
 	"TransactionSignature": "transaction_signature", "UserID": "user_id", "WebsiteID": "confirm.website_id",
 }
 
-// quotedOrWord matches quoted text, which holds no names, and words.
+// quotedOrWord matches words, and quoted text, so that no word within quotes is
+// replaced.
 var quotedOrWord = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\w+`)
 
 // reworded returns a text of the library with the names of the configuration.

@@ -93,7 +93,7 @@ func (c *ptsConfig) path() *string { return &c.Path }
 
 func (c *ptsConfig) check() error {
 	if c.NoEnvelopes && c.SafecodeEncoding == envelope.PTSRaw {
-		c.SafecodeEncoding = "" // the default, in so many words
+		c.SafecodeEncoding = "" // raw is the default, given explicitly
 	}
 	if c.Confirm == nil {
 		return nil
@@ -109,7 +109,7 @@ func (c *ptsConfig) check() error {
 
 func (c *ptsConfig) receiver(o middleware.Options, fn function) (*middleware.Handler, error) {
 	if o.Name != "" && c.Confirm != nil && c.Confirm.Withdraw {
-		o.Name += " withdraw" // who asks about payments must not get these
+		o.Name += " withdraw" // a receiver that asks about payments must not process these events
 	}
 	m := middleware.PTSConfig{
 		UserID: c.UserID, Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding, NoEnvelopes: c.NoEnvelopes,

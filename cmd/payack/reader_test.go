@@ -17,10 +17,10 @@ import (
 	"github.com/payack/payack/payacktest/gateway"
 )
 
-// listenCall is the call in the pages.
+// listenCall is how the pages call listen.
 var listenCall = []string{"listen", "-config", "payack.json"}
 
-// reader follows the pages' instructions in a folder.
+// reader runs the commands of the pages in a folder.
 type reader struct {
 	t       *testing.T
 	config  object
@@ -48,7 +48,7 @@ func startReader(t *testing.T) *reader {
 		s.ordered = handleOf(t, gw, "ORD-1")
 	}
 	keys := s.config["pts"].(object)["public_keys"].([]string)
-	with(s.config, object{"pts.public_keys": append([]string{public}, keys...)}) // including those of pts.pem
+	with(s.config, object{"pts.public_keys": append([]string{public}, keys...)}) // the first key belongs to pts.pem
 	copyFile := func(from, to string) {
 		text, err := os.ReadFile(from)
 		require.NoError(t, err)
@@ -68,7 +68,7 @@ func startReader(t *testing.T) *reader {
 	return s
 }
 
-// run runs a command of a page, unchanged but for the port.
+// run runs a command of a page. Only addresses and placeholders are replaced.
 func (s *reader) run(c documents.Command, args []string) {
 	t := s.t
 	for _, p := range []string{"ptop", "pts", "payatom"} {
@@ -83,7 +83,7 @@ func (s *reader) run(c documents.Command, args []string) {
 	args = append([]string(nil), args...)
 	for i, arg := range args {
 		arg = strings.Replace(arg, "http://127.0.0.1:8080", s.url, 1)
-		arg = strings.Replace(arg, "/callbacks/", "/", 1) // the README's receivers have other paths
+		arg = strings.Replace(arg, "/callbacks/", "/", 1) // the README mounts receivers at other paths
 		if arg == "ORD-1=TRANSACTION_ID" {
 			arg = s.ordered
 		}

@@ -40,7 +40,7 @@ func runReplay(ctx context.Context, io stdio, args []string) error {
 		return usageError{err}
 	}
 	wrong, missing, unanswered := 0, 0, 0
-	var last error // the last recording without an answer
+	var last error // the error of the last recording that got no answer
 	for _, rec := range recordings {
 		fmt.Fprintf(io.out, "%s: ", plain(rec.Name))
 		if rec.Incomplete {
@@ -117,13 +117,13 @@ func targetOf(u *url.URL, rec payacktest.Recorded) *url.URL {
 		return u
 	}
 	out := *u
-	out.Path, _ = url.PathUnescape(rec.Path) // can't fail: it was parsed when it was loaded
+	out.Path, _ = url.PathUnescape(rec.Path) // can't fail: the path was parsed when the recording was loaded
 	out.RawPath = rec.Path
 	return &out
 }
 
 // ofTheConnection are headers of the connection to the recorder. Credentials are
-// listed because a dump may hold them; a recording doesn't.
+// listed because a dump may hold them. A recording never does.
 var ofTheConnection = []string{
 	"Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Upgrade", "Expect", "Accept-Encoding",
 	"Proxy-Authenticate", "Proxy-Authorization", "Authorization", "Cookie",

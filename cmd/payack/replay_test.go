@@ -30,7 +30,7 @@ func TestReplay(t *testing.T) {
 	for n, p := range providers.All {
 		data, err := os.ReadFile(recordedFile(t, c, p, genuine[p]))
 		require.NoError(t, err)
-		// As a server mounted at that path would have recorded it.
+		// The recording gets the path at which listen mounts the provider.
 		data = []byte(strings.Replace(string(data), "/callbacks/"+string(p), "/"+string(p), 1))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, string(rune('1'+n))+".json"), data, 0o600))
 	}
@@ -71,7 +71,8 @@ func TestReplay(t *testing.T) {
 	for _, want := range []string{"rejected signature", "duplicate", "rejected signature", "rejected signature"} {
 		require.Equal(t, "pts "+want, l.line().verdict())
 	}
-	// The same for Payatom and Ptop, and among others that are acknowledged.
+	// A forged delivery of Payatom or Ptop is not acknowledged either, even
+	// beside a delivery that is.
 	for p, signed := range map[payack.Provider]payacktest.Callback{payack.Payatom: genuine[payack.Payatom], payack.Ptop: genuine[payack.Ptop]} {
 		dump, err := signed.Tampered(t, payacktest.FlipSignature).Dump("/" + string(p))
 		require.NoError(t, err)
@@ -81,7 +82,7 @@ func TestReplay(t *testing.T) {
 		l.line()
 		l.line()
 	}
-	// The error says that nothing is at a wrong path.
+	// For a wrong path, the error says that nothing is there.
 	status, stdout, stderr = call(context.Background(), "replay", "-url", l.url+"/pst", filepath.Join(dir, "2.json"))
 	require.Equal(t, exitFailed, status)
 	require.Contains(t, stdout, "nothing is at /pst (404); give -url with the path of the receiver\n")

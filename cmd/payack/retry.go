@@ -37,7 +37,8 @@ func (r *retry) complete() error {
 	return nil
 }
 
-// duration parses a member that is a duration above 0.
+// duration parses a member that is a duration above 0. An empty text means
+// usual.
 func duration(member, text string, usual time.Duration) (time.Duration, error) {
 	if text == "" {
 		return usual, nil

@@ -123,7 +123,8 @@ func targetURL(text string) (*url.URL, error) {
 }
 
 // memberFlag is a flag that may be repeated. all collects the assignments of all
-// such flags in the order of the command line; names are those of this flag.
+// such flags in the order of the command line. names holds the names that are
+// given with this flag.
 type memberFlag struct {
 	all   *assignments
 	names *[]string
@@ -155,7 +156,8 @@ func curlLine(target string, cb payacktest.Callback) (string, error) {
 			}
 		}
 	}
-	// Not --data-binary, which would read a file if the body began with @.
+	// --data-binary is not used, because it would read a file if the body began
+	// with @.
 	args = append(args, "--data-raw", string(cb.Body), target)
 	for i, arg := range args {
 		if strings.IndexByte(arg, 0) >= 0 {

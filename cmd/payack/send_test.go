@@ -19,8 +19,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// receiver is listen's handler for a configuration. verdict returns the content
-// of its last line.
+// receiver serves listen's handler for a configuration. The method lines returns
+// what the handler has written.
 type receiver struct {
 	url string
 	out *buffer
@@ -157,7 +157,7 @@ func TestSendSaysWhatIsExpected(t *testing.T) {
 	}
 }
 
-// What listen compares callbacks with is not needed to send one.
+// send needs no orders and no confirm, which listen compares callbacks with.
 func TestSendComparesNothing(t *testing.T) {
 	r := newReceiver(t, testConfig())
 	file := configFile(t, with(testConfig(), object{"payatom.orders": nil, "payatom.insecure_no_expectation": nil, "ptop.insecure_no_confirm": nil, "ptop.confirm": nil}))
@@ -186,7 +186,7 @@ func TestSendPrintsTheAnswer(t *testing.T) {
 	require.Equal(t, "payack: nothing is at the path of -url (404); give the path at which your server mounts ptop (payack listen mounts it at /ptop)\n", stderr)
 }
 
-// hostile are texts that a terminal would obey or misrepresent.
+// hostile has characters that a terminal would obey or misrepresent.
 const hostile = "a\x00\x07\x1b[2J\x1b]0;x\x07\x7f\u0085\u009b2J\u202eb\u2066\u2069\u200f\u061c\u2028\r\nHTTP 200\r\n"
 
 const hostileShown = `a\u0000\u0007\u001b[2J\u001b]0;x\u0007\u007f\u0085\u009b2J\u202eb\u2066\u2069\u200f\u061c\u2028\u000d\u000aHTTP 200`
@@ -246,7 +246,7 @@ func TestSendSet(t *testing.T) {
 		event(exitDone, "payatom", "order_id=ORD2000002", "received_amount=0", "status=Declined", "requested_amount=700",
 			"bank_ref=", "sender_upi=x@y", "ref_code=1", `refund_info={"refund_status":"done"}`))
 
-	// send sends what the receiver refuses, too.
+	// send also sends callbacks that the receiver refuses.
 	event(exitFailed, "ptop", "success=maybe")
 	event(exitFailed, "pts", "accept_amount=a lot")
 	event(exitFailed, "payatom", "order_id=ORD2000002")

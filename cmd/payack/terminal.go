@@ -19,7 +19,7 @@ type terminal struct {
 	now     func() time.Time
 }
 
-// terminalOf returns nil if w is not a terminal.
+// terminalOf returns the format for lines on w, or nil if w is not a terminal.
 func terminalOf(w io.Writer) *terminal {
 	if !isTerminal(w) {
 		return nil

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pty opens a terminal: what is written to theirs is read from ours.
+// pty opens a pseudo-terminal. What is written to theirs is read from ours.
 func pty(t *testing.T) (ours, theirs *os.File) {
 	t.Helper()
 	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -54,7 +54,7 @@ func TestTerminal(t *testing.T) {
 		next := func() string {
 			for {
 				line := p.readLine() + "\n"
-				if !strings.HasPrefix(line, "time=") { // not the log's
+				if !strings.HasPrefix(line, "time=") { // skip lines of the log
 					return line
 				}
 			}

@@ -77,7 +77,7 @@ func (s *shop) start(t *testing.T, full bool) (stop func()) {
 	free.Close()
 	_, port, _ := net.SplitHostPort(address)
 	args := append([]string{s.command}, s.args(address)...)
-	if full { // writes then fail; by default a signal would end the process
+	if full { // makes writes fail; without the trap, a signal would end the process
 		args = append([]string{"sh", "-c", `trap '' XFSZ; ulimit -f 0; exec "$@"`, "sh"}, args...)
 	}
 	cmd := exec.Command(args[0], args[1:]...)
