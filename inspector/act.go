@@ -29,8 +29,8 @@ func (i *Inspector) row(w http.ResponseWriter, r *http.Request) (id int64, ok bo
 	return id, true
 }
 
-// did answers an action: a browser gets the delivery's page, a program its
-// current state.
+// did answers an action. A browser gets the delivery's page, and a program
+// gets the delivery's current state.
 func (i *Inspector) did(w http.ResponseWriter, r *http.Request, err error) {
 	i.state.forget()
 	i.live.stir()

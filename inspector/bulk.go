@@ -61,7 +61,7 @@ func (j *job) change(fn func(s *jobStatus)) {
 // question asks for confirmation before many rows are retried.
 type question struct {
 	Matching int    `json:"matching"`
-	More     bool   `json:"more"` // more match than can be retried at once
+	More     bool   `json:"more"` // more rows match than can be retried at once
 	Query    string `json:"filter"`
 	Filtered bool   `json:"-"`
 }
@@ -145,7 +145,7 @@ func (i *Inspector) showRetry(w http.ResponseWriter, r *http.Request) {
 }
 
 // retryMany begins a job. The form holds the number of rows that the question showed.
-// No more rows are retried.
+// The job retries at most that many.
 func (i *Inspector) retryMany(w http.ResponseWriter, r *http.Request) {
 	f, q, ok := i.bulk(w, r)
 	if !ok {

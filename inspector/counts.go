@@ -12,8 +12,8 @@ import (
 // minutes is the length of the counted period, in minutes.
 const minutes = 24 * 60
 
-// counts counts how deliveries and attempts ended, for each minute. Outcomes and
-// reasons are few, so the memory for a minute is bounded.
+// counts holds, for each minute, how many deliveries and attempts ended in which
+// way. Outcomes and reasons are few, so the memory for a minute is bounded.
 type counts struct {
 	mu      sync.Mutex
 	buckets [minutes]bucket

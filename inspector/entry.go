@@ -11,8 +11,8 @@ import (
 
 // Entry is a delivery in a list, on the page and as JSON.
 type Entry struct {
-	// ID identifies the delivery in links: a number for a row of the inbox, m and
-	// a number for a delivery remembered in memory.
+	// ID identifies the delivery in links. It is a number for a row of the inbox,
+	// and the letter m with a number for a delivery that is only in memory.
 	ID       string          `json:"id"`
 	Received time.Time       `json:"received"`
 	Provider payack.Provider `json:"provider"`

@@ -126,9 +126,9 @@ func explained(ctx context.Context, receivers []*middleware.Handler, d *payack.D
 	return x
 }
 
-// bounded calls fn and waits for it, at most explainTimeout and only until ctx
-// ends. ended is false if fn has not returned by then, or if too many calls are
-// running.
+// bounded calls fn, and waits until fn returns, ctx ends or explainTimeout has
+// passed. ended is false if fn has not returned by then, or if too many calls
+// are running.
 func bounded[T any](ctx context.Context, places chan struct{}, fn func(context.Context) T) (out T, ended bool) {
 	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
 	select {

@@ -33,7 +33,7 @@ type Inspector struct {
 
 	mu        sync.Mutex
 	receivers []*middleware.Handler
-	redactors []func(string) string // of receivers with configured keys
+	redactors []func(string) string // one for each receiver with configured keys
 
 	explaining chan struct{} // a semaphore for explanations
 }

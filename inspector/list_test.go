@@ -18,7 +18,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// The list shows what the inbox keeps and what it doesn't, the newest first.
+// The list shows deliveries that the inbox keeps and deliveries that it doesn't,
+// the newest first.
 func TestList(t *testing.T) {
 	s := open(t)
 	deliver(s.pts, paid(t, "ORD-1"))
@@ -44,7 +45,7 @@ func TestList(t *testing.T) {
 
 func last(all []inspector.Entry, _ string) inspector.Entry { return all[len(all)-1] }
 
-// Each filter, and each name, finds what it should.
+// Each filter, and each name of a delivery, finds the right deliveries.
 func TestFilters(t *testing.T) {
 	s := open(t)
 	deliver(s.pts, paid(t, "ORD-1", "reference_number", "BANK-1"))
@@ -68,7 +69,8 @@ func TestFilters(t *testing.T) {
 		"from=2020-01-01T00:00&provider=pts": {"ORD-1 rejected", "ORD-1 accepted"},
 		"from=" + url.QueryEscape(time.Now().Add(time.Hour).Format(time.RFC3339)): nil,
 	} {
-		// Within a millisecond, SQLite's clock and this process's give no order.
+		// Deliveries within one millisecond have no order, because SQLite's clock
+		// counts milliseconds.
 		assert.ElementsMatch(t, want, s.orders(query), query)
 	}
 	for _, query := range []string{"provider=acme", "outcome=fine", "within=1y", "from=yesterday", "older=x", "older=1", "reason=" + strings.Repeat("x", 99)} {
@@ -101,7 +103,7 @@ func TestPages(t *testing.T) {
 }
 
 // The memory is bounded in number and bytes, and senders without a key can't push
-// out what verified.
+// out deliveries that verified.
 func TestMemoryIsBounded(t *testing.T) {
 	s := withoutInbox(t, func(c *inspector.Config) { c.Remember, c.RememberBytes = 20, 1<<20 })
 	deliver(s.pts, paid(t, "GENUINE"))
@@ -122,8 +124,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	assert.Greater(t, n, 10)
 }
 
-// All parts of a request count, not only its body, and no part keeps the rest in
-// memory.
+// All parts of a request count against the bound, not only the body. No
+// remembered part keeps the rest of the request in memory.
 func TestMemoryHoldsNothingMore(t *testing.T) {
 	s := withoutInbox(t, func(c *inspector.Config) { c.RememberBytes = 1 << 20 })
 	held := func() int64 {
@@ -145,7 +147,7 @@ func TestMemoryHoldsNothingMore(t *testing.T) {
 	assert.LessOrEqual(t, len(s.ask("GET", "/deliveries/m300", "").text), 20_000)
 }
 
-// Names of dropped headers count, too.
+// Names of dropped headers count against the bound, too.
 func TestMemoryCountsHeaderNames(t *testing.T) {
 	s := withoutInbox(t, func(c *inspector.Config) { c.RememberBytes = 1 << 20 })
 	for range 400 {

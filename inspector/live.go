@@ -139,7 +139,8 @@ func (i *Inspector) look() {
 	}
 }
 
-// ended reports whether no reader is left; the next one then starts another look.
+// ended reports whether no reader is left. If so, the next reader starts a new
+// goroutine that looks.
 func (l *live) ended() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -34,8 +34,8 @@ func (s *shop) stream(t *testing.T, query string) *stream {
 	return &stream{t, bufio.NewReader(res.Body)}
 }
 
-// next returns the data of the next event with this name, of any event if the
-// name is empty.
+// next returns the data of the next event with this name. An empty name matches
+// any event.
 func (s *stream) next(name string) string {
 	s.t.Helper()
 	for {
@@ -75,7 +75,7 @@ func TestStream(t *testing.T) {
 	assert.Equal(t, "1\n", waiting.next("gone"))
 	assert.Contains(t, one.next("row"), `mark accepted`)
 
-	// Another process attempts and settles the row.
+	// A stream with a filter sends a new row that matches.
 	again := s.stream(t, "q=ORD-3")
 	assert.NotContains(t, again.next("list"), "<tr")
 	deliver(s.pts, paid(t, "ORD-3"))

@@ -123,7 +123,7 @@ func bodyOf(text string, redact func(string) string) *body {
 // grow to thousands of times its length.
 const maxIndented = 1 << 20
 
-// indented returns indented JSON; empty if that would be too long.
+// indented returns indented JSON, or "" if it would be longer than maxIndented.
 func indented(text string) string {
 	size, depth, quoted := 0, 0, false
 	for n := 0; n < len(text); n++ {

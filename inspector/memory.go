@@ -93,7 +93,7 @@ const (
 type memory struct {
 	mu   sync.RWMutex
 	seq  int64
-	kept [2]ring // by verified
+	kept [2]ring // index 1 holds verified deliveries, index 0 the others
 }
 
 // ring holds the newest deliveries, the oldest of them first.
@@ -132,8 +132,8 @@ func (r *ring) add(s *seen) {
 	r.all = r.all[gone:]
 }
 
-// newest returns the deliveries before a place, the newest first; all if the
-// place is 0.
+// newest returns the deliveries before a place, the newest first. If the place
+// is 0, it returns all.
 func (m *memory) newest(before int64) []*seen {
 	m.mu.RLock()
 	out := slices.Concat(m.kept[0].all, m.kept[1].all)

@@ -48,7 +48,7 @@ func TestBrowserLive(t *testing.T) {
 
 	// A delivery that comes while the connection is lost shows once the
 	// connection is back.
-	b.expected = "net::ERR_" // so the browser says that a connection was lost
+	b.expected = "net::ERR_" // the browser's message about a lost connection
 	s.server.CloseClientConnections()
 	deliver(s.pts, paid(t, "LOST-1"))
 	b.until(rows + `.match(/accepted LOST-1/)`)

@@ -85,7 +85,7 @@ func (i *Inspector) piece(name string, data any) string {
 	return strings.TrimSpace(b.String())
 }
 
-// problem answers with what is wrong with a request.
+// problem writes an answer that says what is wrong with a request.
 func (i *Inspector) problem(w http.ResponseWriter, r *http.Request, status int, text string) {
 	if wantsJSON(r) {
 		i.writeJSON(w, status, map[string]string{"error": text})

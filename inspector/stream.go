@@ -40,7 +40,7 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 	me := &reader{filter: f, only: q.Get("only"), events: make(chan event, 256), again: make(chan struct{}, 1), unsettled: map[int64]bool{}}
 	err = i.watchFirst(r.Context(), me)
 	switch {
-	case errors.Is(err, inbox.ErrNotFound): // browsers reconnect forever after any other answer
+	case errors.Is(err, inbox.ErrNotFound): // after an error status, a browser doesn't reconnect; after a stream, it would
 		i.problem(w, r, http.StatusNotFound, "There is no such delivery any more.")
 		return
 	case err != nil:

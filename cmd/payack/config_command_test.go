@@ -30,8 +30,8 @@ func exampleText(t *testing.T) string {
 	return stdout
 }
 
-// exampleIn writes the completed example into a folder, with keys in files and
-// variables.
+// exampleIn writes the example into a file and returns its name. It writes the
+// files of keys into folder, and sets the environment variables.
 func exampleIn(t *testing.T, folder string) (file string) {
 	t.Helper()
 	text := exampleText(t)

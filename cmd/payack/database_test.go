@@ -332,8 +332,8 @@ func TestMySQLURL(t *testing.T) {
 	require.Equal(t, "a *** and ***", c.withoutPassword("a p@ss and p%40ss"))
 }
 
-// Two processes of listen share a database. Each processes what came to its own
-// path, even after a restart.
+// Two processes of listen share a database. Each process handles the events that
+// came to its own path, even after a restart.
 func TestSharedDatabase(t *testing.T) {
 	shared := filepath.Join(t.TempDir(), "payack.db")
 	var payments, withdrawals applicationOf

@@ -37,8 +37,8 @@ type row struct {
 	// of the first attempt, if the event was kept.
 	door, desk fate
 
-	// check replaces send in a row about something else. It returns the actual
-	// result, and wanted is the expected one.
+	// check replaces send in a row that is not about a callback. It returns the
+	// actual result, and wanted is the expected one.
 	check  func(ctx context.Context, p *play) (string, error)
 	wanted string
 }

@@ -88,8 +88,9 @@ func demoReceiverOf(t *testing.T, members map[string]any) *demoReceiver {
 	return r
 }
 
-// The payments of the fake gateways are played against a receiver that confirms,
-// and against one that doesn't, which accepts every lie.
+// The payments of the fake gateways are played against a receiver that confirms
+// callbacks. They are also played against a receiver that doesn't, and so
+// accepts every false callback.
 func TestDemoGateways(t *testing.T) {
 	for name, asks := range map[string]bool{"confirms": true, "does not": false} {
 		t.Run(name, func(t *testing.T) {

@@ -49,8 +49,8 @@ func configurations(t *testing.T) (all []documents.Block) {
 	return all
 }
 
-// config -check accepts each configuration in the pages. Their keys of Ptop, PTS
-// and Payatom are only names of variables and files.
+// config -check accepts each configuration in the pages. The configurations hold
+// no keys of Ptop, PTS and Payatom, only names of variables and files.
 func TestConfigurations(t *testing.T) {
 	all, folder := configurations(t), t.TempDir()
 	t.Chdir(folder)

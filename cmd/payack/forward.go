@@ -37,7 +37,7 @@ const (
 	maxForwardTimeout     = 5 * time.Minute
 
 	secretPrefix = "whsec_"
-	minSecret    = 24 // bytes, by Standard Webhooks
+	minSecret    = 24 // bytes, as Standard Webhooks requires
 	maxSecret    = 64
 
 	// maxForwardAnswer bounds how much of an answer is read to check that it is

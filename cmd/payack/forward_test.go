@@ -71,8 +71,8 @@ func (a *applicationOf) calls() []posted {
 	return a.posted
 }
 
-// The signed line is posted until the application answers 2xx, always with the
-// same id.
+// The signed line is posted again with the same id until the application answers
+// 2xx.
 func TestForward(t *testing.T) {
 	var app applicationOf
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") }))

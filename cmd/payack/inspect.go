@@ -75,7 +75,7 @@ func loadOne(stdin io.Reader, file string) (payacktest.Recorded, error) {
 	return rec, nil
 }
 
-// inspection takes one recorded delivery through a configuration.
+// inspection checks one recorded delivery with a configuration.
 type inspection struct {
 	config   *config
 	provider payack.Provider
@@ -116,8 +116,8 @@ func (i *inspection) run(ctx context.Context) (failure, err error) {
 			return nil, err
 		}
 		why, fix := string(report.Reason), advice.Fix
-		// A refusal at the gate was explained above, by the configuration's
-		// names.
+		// A refusal at the gate was explained above, with the names of the
+		// configuration.
 		if report.Cause != "" && report.Outcome != payack.OutcomeRefused && report.Cause != why {
 			why += ": " + reworded(i.provider, report.Cause)
 		}

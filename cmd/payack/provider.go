@@ -17,8 +17,8 @@ import (
 type descriptor struct {
 	// section makes an empty section.
 	section func() section
-	// names maps Go names to the configuration's names where this provider's
-	// differ from goNames.
+	// names maps Go names to the configuration's names. It holds only the names
+	// of this provider that differ from goNames.
 	names map[string]string
 
 	// config describes the members of the section.
@@ -34,8 +34,8 @@ type descriptor struct {
 	// acknowledges says whether the body acknowledges. speaks says whether the
 	// body states that, or the opposite, explicitly.
 	said func(body string) (acknowledges, speaks bool)
-	// fixes replace the fixes of package diagnose, by reason, in the words of the
-	// configuration.
+	// fixes replaces the fixes of package diagnose for some reasons. Its texts
+	// use the names of the configuration.
 	fixes map[payack.Reason]string
 
 	demo demoProvider
@@ -45,7 +45,7 @@ type descriptor struct {
 type section interface {
 	// path points to the path at which the receiver is mounted.
 	path() *string
-	// check checks what no constructor checks.
+	// check checks the members that no constructor checks.
 	check() error
 	// receiver returns the receiver in front of a function.
 	receiver(o middleware.Options, fn function) (*middleware.Handler, error)

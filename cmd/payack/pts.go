@@ -57,8 +57,8 @@ var pts = descriptor{
 		},
 		complete: func(b *builder, d *demoDeliveries) {
 			d.badEnvelope = b.tamper(d.genuine, payacktest.FlipEnvelope)
-			// A success with the signature of a waiting event, forged by somebody
-			// who has the safecode.
+			// This callback says success, but has the signature of a waiting
+			// event. Somebody who has the safecode can forge it.
 			d.spliced = b.tamper(d.genuine, payacktest.SignatureOf(b.build(assignments{{"status", "1000"}})))
 		},
 		gateway: ptsGateway,
@@ -109,7 +109,7 @@ func (c *ptsConfig) check() error {
 
 func (c *ptsConfig) receiver(o middleware.Options, fn function) (*middleware.Handler, error) {
 	if o.Name != "" && c.Confirm != nil && c.Confirm.Withdraw {
-		o.Name += " withdraw" // a receiver that asks about payments must not process these events
+		o.Name += " withdraw" // a receiver that asks about payments must not process events of withdrawals
 	}
 	m := middleware.PTSConfig{
 		UserID: c.UserID, Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding, NoEnvelopes: c.NoEnvelopes,

@@ -148,7 +148,7 @@ func TestReplayedBytes(t *testing.T) {
 	require.Equal(t, exitFailed, status)
 }
 
-// If one recording gets no answer, the others are posted all the same.
+// If one recording gets no answer, the others are posted nevertheless.
 func TestReplayGoesOn(t *testing.T) {
 	n := 0
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {

@@ -84,7 +84,7 @@ func (t *terminal) text(s said) string {
 	return text
 }
 
-// shortened cuts a text to at most so many characters.
+// shortened returns at most the given number of characters of a text.
 func shortened(s string, most int) string {
 	if all := []rune(s); len(all) > most {
 		return string(all[:most-1]) + "…"

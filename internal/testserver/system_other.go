@@ -11,8 +11,8 @@ import (
 // Child returns no attributes: this system can't end a process with its parent.
 func Child() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
 
-// InMemory returns the folder for temporary files, which may be on a disk. Only on
-// Linux is a folder in memory known.
+// InMemory returns the folder for temporary files, which may be on a disk. On this
+// system, no folder is known to be in memory.
 func InMemory() string { return os.TempDir() }
 
 var errNotLinux = errors.New("that is done on Linux only")

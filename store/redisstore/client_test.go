@@ -52,8 +52,8 @@ func TestConformsInACluster(t *testing.T) {
 	addr := ownCluster(t)
 	c := closing(t, redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{addr}, ContextTimeoutEnabled: true}))
 	conforms(t, c)
-	// A client for one server, given a node of a cluster without slots, gets an
-	// error that names the fix.
+	// If the client for one server reaches a node of a cluster without slots,
+	// the store returns an error that names the fix.
 	s := newStore(t, &redis.Options{Addr: ownClusterWithoutSlots(t)}, redisstore.Config{})
 	assert.ErrorContains(t, s.Ping(context.Background()), "check the cluster's state")
 }
@@ -122,8 +122,8 @@ func TestCloseLeavesTheClientOpen(t *testing.T) {
 }
 
 // A client that retries commands must not repeat a claim or a commit: the first
-// call may have been carried out, and the repeated one would be answered busy or
-// not held.
+// call may have been carried out, and the repeated call would get the answer
+// busy or not held.
 func TestClientsThatRetryDontClaimTwice(t *testing.T) {
 	server := ownServer(t)
 	w := newWire(t, server.Addr)

@@ -40,10 +40,10 @@
 // forged webhook of Payatom that names another order: use Confirm, or order ids
 // of one length.) Redis forgets
 //   - everything, when it is flushed or restarts without persistence;
-//   - after a crash, what it had not saved: with appendfsync everysec, the
-//     default of appendonly, the last second or two; with snapshots only,
-//     everything since the last one; with appendfsync always, nothing that it had
-//     acknowledged;
+//   - after a crash, what was not on its disk. With appendfsync everysec (the
+//     default of appendonly), that is the last second or two. With snapshots
+//     only, it is everything since the last snapshot. With appendfsync always,
+//     nothing that Redis acknowledged is lost;
 //   - in a failover, what had not reached the replica, because replication is
 //     asynchronous;
 //   - when it is full, events that Redis chooses, unless the eviction policy is

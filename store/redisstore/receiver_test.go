@@ -177,7 +177,8 @@ func TestReplicasCallOnce(t *testing.T) {
 	logs := replicas[0].lines() + replicas[1].lines()
 	assert.Equal(t, events, strings.Count(logs, `"outcome":"accepted"`))
 	assert.NotContains(t, logs, `"level":"ERROR"`)
-	// Redis excluded the other replica, not a lock within this process.
+	// It was Redis that excluded the other replica, and not a lock within this
+	// process.
 	assert.Contains(t, logs, "the same event is being processed elsewhere")
 }
 

@@ -112,10 +112,11 @@ func own(opts *redis.Options, cfg Config) *Store {
 	return s
 }
 
-// NewWithClient returns a store that uses an existing client: one for a server,
-// for the primary behind Sentinels (redis.NewFailoverClient), or for a cluster
-// (redis.NewClusterClient). It does not connect. The caller keeps the client open
-// for as long as the store is used; [Store.Close] doesn't close it.
+// NewWithClient returns a store that uses an existing client. The client is for a
+// single server, for the primary behind Sentinels (redis.NewFailoverClient), or for
+// a cluster (redis.NewClusterClient). NewWithClient does not connect. The caller
+// keeps the client open for as long as the store is used; [Store.Close] doesn't
+// close it.
 //
 // Make the client with ContextTimeoutEnabled: without it, a hung server holds
 // connections long after a call has returned. Leave its maintenance notifications
@@ -123,10 +124,10 @@ func own(opts *redis.Options, cfg Config) *Store {
 // MaxRetries and MaxRedirects don't matter: the store never repeats a call that
 // may have been carried out.
 //
-// NewWithClient refuses, with an error that names the fix, a nil client, a
-// *redis.Client or *redis.ClusterClient without ContextTimeoutEnabled, and a
-// *redis.Ring, which moves keys to another server while one is down and so
-// forgets events. It can't check clients of other types.
+// NewWithClient refuses a nil client, a *redis.Client or *redis.ClusterClient
+// without ContextTimeoutEnabled, and a *redis.Ring. A Ring moves keys to another
+// server while one is down, and so forgets events. The error names the fix.
+// NewWithClient can't check clients of other types.
 func NewWithClient(client redis.UniversalClient, cfg Config) (*Store, error) {
 	if err := checkClient(client); err != nil {
 		return nil, err
@@ -320,7 +321,7 @@ var states = map[string]payack.ClaimState{
 // Stores that use different addresses of one server have different homes. All
 // clients behind Sentinels have the same home for the same database and prefix,
 // since their options don't name the primary: give each primary a Config.Prefix of
-// its own. A client of a type other than *redis.Client and *redis.ClusterClient is
+// its own. A client of a type other than *redis.Client and *redis.ClusterClient has
 // a home of its own.
 func (s *Store) Home() string { return s.home }
 

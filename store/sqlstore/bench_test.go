@@ -56,7 +56,7 @@ func (p *place) bare(t testing.TB) bare {
 	}
 }
 
-// bytesOf makes 32 bytes and a token of an id.
+// bytesOf makes a key of 32 bytes and a token from an id.
 func bytesOf(id string) (key, token []byte) {
 	key = []byte(fmt.Sprintf("%032s", id[len(id)-16:]))
 	return key, key[16:]
@@ -201,8 +201,8 @@ func (p *place) benchInTx(b *testing.B, clients int, bare bare, settle merchant)
 			}
 			return transaction(ctx, id, nil, nil)
 		}),
-		// The statements of InTx without the store. Code that marks first and
-		// checks the mark at the end can't do with fewer.
+		// These are the statements of InTx, without the store. Code that marks
+		// first and checks the mark at the end needs all of them.
 		side("two_commits_and_marks", func(ctx context.Context, id string) error {
 			if err := bare.claim(ctx, p.db, id); err != nil {
 				return err

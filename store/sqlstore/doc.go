@@ -62,11 +62,11 @@
 //
 //   - SQLite has one writer. While a function runs in its transaction, every
 //     other function and every claim waits. So InTx on SQLite is for short
-//     functions, and for merchants whose tables are in the same file. Some
-//     errors roll the transaction back by themselves (a full disk, ON
-//     CONFLICT ROLLBACK): return them, since a function that goes on writes
-//     outside of the transaction. Set the pragmas of the example in the DSN:
-//     immediate transactions, WAL, synchronous=FULL, and a busy_timeout.
+//     functions, and for merchants whose tables are in the same file. Some errors
+//     roll the transaction back by themselves (a full disk, ON CONFLICT
+//     ROLLBACK): return them, since a function that goes on after such an error
+//     writes outside of the transaction. Set the pragmas of the example in the
+//     DSN: immediate transactions, WAL, synchronous=FULL, and a busy_timeout.
 //   - PostgreSQL may stand behind a proxy that pools transactions if the
 //     driver uses no prepared statements of the session (for pgx:
 //     default_query_exec_mode=exec). InTx and Migrate can't work behind a

@@ -108,8 +108,9 @@ func TestSerializationFailure(t *testing.T) {
 }
 
 // Under MariaDB's repeatable read, a plain SELECT does not see the row that an
-// INSERT has just met; SELECT … FOR UPDATE does. So the store looks events up
-// outside of transactions, and reads the result of a commit FOR UPDATE.
+// INSERT of the same transaction has just conflicted with. SELECT … FOR UPDATE
+// does. So the store looks events up outside of transactions, and reads the
+// result of a commit FOR UPDATE.
 func TestRepeatableReadHidesARow(t *testing.T) {
 	p := databases[2].place(t)
 	p.exec(t, `CREATE TABLE keyed (k INTEGER PRIMARY KEY)`)

@@ -77,11 +77,11 @@ func WithHook(ctx context.Context, hook func(ctx context.Context, tx *sql.Tx) er
 
 type connKey struct{}
 
-// Conn returns the connection that the transaction of [InTx] runs on, when ctx is
-// the context that the function was given. The Raw method of the connection gives
-// the driver's own connection, such as pgx's, within the same transaction.
-// Neither close the connection nor end the transaction through it. A pgx.Tx is
-// not available.
+// Conn returns the connection of the transaction of [InTx]. ctx must be the
+// context that InTx gave to the function; otherwise Conn returns false. The Raw
+// method of the connection gives the driver's own connection, such as pgx's,
+// within the same transaction. Neither close the connection nor end the
+// transaction through it. A pgx.Tx is not available.
 func Conn(ctx context.Context) (*sql.Conn, bool) {
 	conn, ok := ctx.Value(connKey{}).(*sql.Conn)
 	return conn, ok

@@ -385,7 +385,7 @@ func TestNothingIsHeldWhileAPlainFunctionRuns(t *testing.T) {
 	})
 }
 
-// A redelivery does not wait for the function that has the row.
+// A redelivery does not wait for the function whose transaction holds the row.
 func TestRedeliveryIsBusyAtOnce(t *testing.T) {
 	const runs, most = 2 * time.Second, 200 * time.Millisecond
 	each(t, func(t *testing.T, d database) {

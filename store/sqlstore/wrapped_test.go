@@ -18,7 +18,7 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// connector opens connections of a database's own driver, counts the statements
+// connector opens connections with a database's own driver, records the statements
 // sent over them, and can lose answers.
 type connector struct {
 	driver driver.Driver
@@ -54,7 +54,7 @@ func (c *connector) note(statement string) {
 	c.sent = append(c.sent, statement)
 }
 
-// driverConn is what the connections of all three drivers implement.
+// driverConn is implemented by the connections of all three drivers.
 type driverConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -292,7 +292,7 @@ func TestTakeOverThatComesTooLate(t *testing.T) {
 	}
 }
 
-// grants claims an event that is free, or says why it is not.
+// grants claims an event. It returns an error if the claim is not granted.
 func grants(t *testing.T, s *sqlstore.Store, lease time.Duration) error {
 	claim, err := s.Claim(t.Context(), "a", "f", lease)
 	if err == nil && claim.State != payack.ClaimGranted {

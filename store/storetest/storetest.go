@@ -594,7 +594,7 @@ var texts = []string{
 func anyIDs(p *probe) {
 	tokens := map[string]string{}
 	for _, id := range texts {
-		tokens[id] = p.get(id, "f", long) // held: a store that confuses two ids finds the second one busy
+		tokens[id] = p.get(id, "f", long) // held: a store that confuses two ids would find the second one busy
 	}
 	for _, id := range texts {
 		p.is(payack.ClaimBusy, id, "f")
@@ -916,12 +916,11 @@ func lookupsChangeNothing(p *probe) {
 	p.get("b", "a fingerprint that nobody looked up", long)
 }
 
-// anyLookups makes a lookup before each claim. The tests of claims make none
-// before.
+// anyLookups makes a lookup before each claim. The other tests claim first.
 func anyLookups(p *probe) {
 	tokens := map[string]string{}
 	for _, id := range texts {
-		p.sees(payack.ClaimUnknown, id, "f") // a store that confuses two ids knows the second one
+		p.sees(payack.ClaimUnknown, id, "f") // a store that confuses two ids would know the second one
 		tokens[id] = p.get(id, "f", long)
 	}
 	for i, id := range texts {
