@@ -89,9 +89,9 @@ func (i *Inspector) named(r *http.Request) bool {
 }
 
 // admitted reports whether a request has the cookie, or the token in its
-// Authorization header. Otherwise it answers the request: a token in the URL
-// or the form is exchanged for the cookie, and a request without a token is
-// asked for one.
+// Authorization header. Otherwise it answers the request. It exchanges a
+// token in the URL or the form for the cookie. If there is no token, it asks
+// for one.
 func (i *Inspector) admitted(w http.ResponseWriter, r *http.Request) bool {
 	a := &i.access
 	if c, err := r.Cookie(a.name); err == nil && same(c.Value, a.cookie) {

@@ -154,7 +154,7 @@ func (s *seen) whole() *detail {
 	return d
 }
 
-// read fills in what the message holds, with secrets removed.
+// read fills in the members that come from the message, and removes secrets.
 func (d *detail) read() {
 	d.Entry.redacted(d.redact)
 	d.Missing = d.redact(d.Missing)

@@ -17,13 +17,13 @@
 //
 // # Who may look
 //
-// Config.Authorize decides. Without it, the page asks for a token, and answers
-// only requests to loopback names, so that no other site's name can be pointed at
-// it (DNS rebinding). The token is random unless Config.Token is set.
-// [Inspector.URL] returns an address that holds the random token. The address
-// works once: opening it sets a cookie. A request through a proxy on the same
-// host needs the token like any other. Don't mount the page on a public server
-// without TLS.
+// Config.Authorize decides. Without it, the page asks for a token. It answers
+// only requests to loopback names and to Config.Hosts, so that another site can't
+// point a name of its own at the page (DNS rebinding). The token is random unless
+// Config.Token is set. [Inspector.URL] returns an address that holds the random
+// token. The address works once: opening it sets a cookie. A request through a
+// proxy on the same host needs the token like any other. Don't mount the page on
+// a public server without TLS.
 //
 // Pages hold payments: order ids, amounts and, with Config.ShowBodies, whole
 // messages. The page removes the keys of all its receivers from the texts that a

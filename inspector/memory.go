@@ -88,8 +88,9 @@ const (
 	perText  = 48
 )
 
-// memory holds the last deliveries that no inbox keeps. Those that verified are
-// held apart from the others, so that no sender without a key can push them out.
+// memory holds the last deliveries that no inbox keeps. Deliveries that verified
+// are held apart from the others, so that no sender without a key can push them
+// out.
 type memory struct {
 	mu   sync.RWMutex
 	seq  int64

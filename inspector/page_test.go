@@ -17,7 +17,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// A new delivery shows without reloading, once, and so do its changes.
+// A new delivery appears once, without reloading. Its changes appear as well.
 func TestBrowserLive(t *testing.T) {
 	s := open(t)
 	b := browse(t, s)

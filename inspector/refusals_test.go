@@ -15,8 +15,8 @@ import (
 	"github.com/payack/payack/inspector"
 )
 
-// Guessing of tokens is bounded, and so is its log. A valid cookie keeps working
-// meanwhile.
+// Guesses of tokens are bounded, and so are the log lines about them. A valid
+// cookie keeps working meanwhile.
 func TestTokenGuessingIsBounded(t *testing.T) {
 	var log strings.Builder // the page's lock serialises writes
 	logger := slog.New(slog.NewTextHandler(&log, nil))

@@ -77,7 +77,7 @@ func TestAdmin(t *testing.T) {
 	_, _, line := l.post("/ptop", built(t, testSender(t, c, "ptop"), tamperBody))
 	require.Equal(t, "ptop rejected signature", line.verdict())
 	var list page
-	require.Eventually(t, func() bool { // the line comes before the request has ended
+	require.Eventually(t, func() bool { // the line is written before the request has ended
 		list = getPage(t, base+"/", cookie)
 		return strings.Contains(list.text, `mark accepted`)
 	}, testTimeout, 10*time.Millisecond)

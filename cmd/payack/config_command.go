@@ -42,8 +42,8 @@ func runConfig(_ context.Context, std stdio, args []string) error {
 	return nil
 }
 
-// check makes everything that listen makes, except what needs the disk or the
-// network.
+// check makes the same objects as listen, except those that need the disk or
+// the network.
 func (c *config) check() error {
 	logger := slog.New(slog.DiscardHandler)
 	out := newLines(io.Discard, logger)

@@ -141,7 +141,7 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 			require.NoError(t, err)
 			var fields strings.Builder
 			for v, i := reflect.ValueOf(verifier).Elem(), 0; i < v.NumField(); i++ {
-				if name := v.Type().Field(i).Name; name != "options" { // options keeps the given text, the other fields its meaning
+				if name := v.Type().Field(i).Name; name != "options" { // options keeps the text of the configuration; the other fields keep its meaning
 					fmt.Fprintf(&fields, "%s %v\n", name, v.Field(i))
 				}
 			}
@@ -222,8 +222,8 @@ func TestKeysFromFiles(t *testing.T) {
 	}
 }
 
-// Lines that are comments are ignored, and positions in errors are those of the
-// file.
+// Lines that are comments are ignored, and positions in errors are positions in
+// the file.
 func TestComments(t *testing.T) {
 	text := "// one {\n{\n\t// \"addr\": 1,\r\n  \"database\": \"\", // \n \"addr\": \"http://x//y\"\n}\n//"
 	require.Equal(t, "        \n{\n              \r\n  \"database\": \"\", // \n \"addr\": \"http://x//y\"\n}\n  ", string(withoutComments([]byte(text))))
@@ -252,8 +252,8 @@ func TestRecordWhenFull(t *testing.T) {
 }
 
 // Deliveries that are not accepted are recorded in the format of inspect and
-// replay, without secret headers, but with the headers that are needed to
-// verify them.
+// replay. Secret headers are left out, but not the headers that are needed to
+// verify a delivery.
 func TestRecord(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "new", "record")
 	c := with(testConfig(), object{

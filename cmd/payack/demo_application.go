@@ -77,8 +77,9 @@ func (a *demoApplication) fail(fails bool) {
 	a.fails = fails
 }
 
-// has waits until the application has settled a provider's acknowledged events,
-// given by their webhook-ids. It returns what the application has settled.
+// has waits until the application has settled a provider's acknowledged events.
+// ids are the webhook-ids of these events. has returns a text about what the
+// application has settled.
 func (a *demoApplication) has(ctx context.Context, p payack.Provider, ids []string) string {
 	late := time.After(lineTimeout)
 	for {

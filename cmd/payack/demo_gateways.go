@@ -81,8 +81,8 @@ const (
 	demoEmail = "customer@shop.example"
 )
 
-// rows returns, for each provider, a payment that is paid, and two unpaid ones
-// whose callbacks say that they are paid.
+// rows returns three payments for each provider. One is paid. The other two
+// are unpaid, but their callbacks say that they are paid.
 func (g *demoGateways) rows() []row {
 	var rows []row
 	for _, gw := range g.all {

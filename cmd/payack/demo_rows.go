@@ -17,8 +17,8 @@ const demoBudget = 10
 const demoClient, demoFlooder = "192.0.2.1", "198.51.100.7"
 
 // rows returns, for each provider, genuine, redelivered, tampered, spliced,
-// oversized, unsigned and flooding callbacks; then rows for events that are kept
-// while the application fails and the receiver is killed.
+// oversized, unsigned and flooding callbacks. After these come rows for events
+// that are kept while the application fails and the receiver is killed.
 func (k *demoKeys) rows(app *demoApplication) ([]row, error) {
 	var rows []row
 	kept := map[payack.Provider]payacktest.Callback{}

@@ -166,7 +166,7 @@ func (p *play) send(ctx context.Context, x row) (a payack.Answer, became string,
 // jsonTexts finds the string values in an answer.
 var jsonTexts = regexp.MustCompile(`"[^"]*":"([^"]*)"`)
 
-// short returns an answer in a few words, for JSON its values.
+// short returns an answer in a few words. Of JSON, it shows only the values.
 func short(a payack.Answer) string {
 	body := a.Body
 	if members := jsonTexts.FindAllStringSubmatch(body, -1); members != nil {

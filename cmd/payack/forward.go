@@ -22,7 +22,8 @@ import (
 	"github.com/payack/payack"
 )
 
-// forward configures where events are forwarded, signed by Standard Webhooks.
+// forward configures the forwarding of events. Events are signed as Standard
+// Webhooks says.
 type forward struct {
 	URL     string `json:"url"`
 	Secret  string `json:"secret"`

@@ -295,7 +295,7 @@ func TestForwardStaysNear(t *testing.T) {
 	require.Len(t, app.calls(), 1)
 }
 
-// The signature is that of Standard Webhooks' own example.
+// The signature equals the one in Standard Webhooks' own example.
 func TestForwardVector(t *testing.T) {
 	f := &forward{URL: "http://127.0.0.1/", Secret: testWebhook}
 	require.NoError(t, f.complete())

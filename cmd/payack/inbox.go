@@ -74,8 +74,8 @@ var inboxVerb = map[string]func(context.Context, *inboxCall) error{
 	"list": listInbox, "show": showInbox, "retry": retryInbox, "close": closeInbox,
 }
 
-// reasons are the reasons of failed and rejected attempts, and those of requests
-// that receivers refuse or reject.
+// reasons are the reasons of failed and rejected attempts, and the reasons of
+// requests that receivers refuse or reject.
 var reasons = texts(
 	payack.ReasonCallback, payack.ReasonPanic, payack.ReasonDeadline, payack.ReasonBusy, payack.ReasonUnreachable,
 	payack.ReasonExpectation, payack.ReasonKeys, payack.ReasonStore, payack.ReasonInbox, payack.ReasonBodyConsumed, payack.ReasonBodyRead,

@@ -167,7 +167,7 @@ func answerText(a payack.Answer) string {
 }
 
 // plain escapes text from outside, so that it can neither start a new line nor
-// control the terminal. Escapes are those of JSON, and \xNN for a byte that is
+// control the terminal. It uses the escapes of JSON, and \xNN for a byte that is
 // not UTF-8.
 func plain(s string) string {
 	var b strings.Builder

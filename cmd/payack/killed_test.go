@@ -139,8 +139,8 @@ func TestKilledUnderLoad(t *testing.T) {
 	<-read
 	duplicates := 0
 	for text := range strings.Lines(output.String()) {
-		// Skip attempts. They are duplicates, too, if the event was settled when
-		// the process ended.
+		// Skip attempts. An attempt is also a duplicate if the event was settled
+		// when the process ended.
 		if strings.Contains(text, `"outcome":"duplicate"`) && !strings.Contains(text, `"attempt":`) {
 			duplicates++
 		}

@@ -17,8 +17,9 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// lines writes to standard output, as JSON or for a person: a line for each
-// request and, with a database, one for each attempt to process an event.
+// lines writes to standard output, as JSON or for a person. It writes a line
+// for each request. With a database, it also writes a line for each attempt to
+// process an event.
 type lines struct {
 	terminal *terminal // nil for JSON
 	// kept means that events are kept in a database, so that an event is in the

@@ -137,7 +137,7 @@ func TestReaderStalls(t *testing.T) {
 			l.signal(syscall.SIGTERM)
 			select {
 			case <-l.exited:
-			case <-time.After(6 * testTimeout): // takes shutdownTimeout
+			case <-time.After(6 * testTimeout): // the shutdown takes shutdownTimeout
 				require.FailNow(t, "the process does not end")
 			}
 			require.Equal(t, exitDone, l.cmd.ProcessState.ExitCode(), l.stderr.String())

@@ -24,7 +24,7 @@ var listenCall = []string{"listen", "-config", "payack.json"}
 type reader struct {
 	t       *testing.T
 	config  object
-	url     string // of listen
+	url     string // the URL of listen
 	ordered string // ORDER=TRANSACTION_ID of an order of ptop
 }
 

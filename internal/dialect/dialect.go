@@ -46,8 +46,8 @@ func (d Dialect) String() string {
 // Valid reports whether d is one of the dialects.
 func (d Dialect) Valid() bool { return d.kind >= sqlite && d.kind <= mysql }
 
-// Rebind replaces a query's placeholders, which are question marks, by those of the
-// database. The query must have no other question mark.
+// Rebind replaces a query's placeholders, which are question marks, by the database's
+// placeholders. The query must have no other question mark.
 func (d Dialect) Rebind(query string) string {
 	if d.kind != postgres {
 		return query
@@ -116,7 +116,7 @@ func inline(query string, args []any) (string, bool) {
 // Now returns the expression for the database server's clock: an integer of
 // microseconds since 1970. The expression never uses local time, in which some hours
 // occur twice. On PostgreSQL, its value advances within a transaction. On SQLite, the
-// clock is that of this machine, in whole milliseconds.
+// expression reads the clock of this machine, in whole milliseconds.
 func (d Dialect) Now() string {
 	switch d.kind {
 	case postgres:

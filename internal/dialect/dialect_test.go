@@ -39,7 +39,8 @@ func TestBind(t *testing.T) {
 	require.Equal(t, args, left)
 }
 
-// Errors like those of the drivers, which this package does not link.
+// Errors with the methods and fields of the drivers' errors. This package
+// does not link the drivers.
 type (
 	stateError string   // pgx, lib/pq
 	codeError  int      // modernc

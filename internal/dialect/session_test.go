@@ -140,7 +140,7 @@ func TestExclusively(t *testing.T) {
 		d     Dialect
 		lock  driver.Value
 		fails map[string][]error
-		fn    error // of the function
+		fn    error // the function's error
 		sent  []string
 		is    error
 		says  string
@@ -215,7 +215,7 @@ func TestPrepareAndRestore(t *testing.T) {
 		fails    string
 		prepared []string
 		restored []string
-		kept     bool // by the pool
+		kept     bool // the pool keeps the connection
 	}{
 		{name: "MySQL", d: MySQL, ended: true, prepared: []string{off}, restored: []string{on}, kept: true},
 		{name: "MySQL, not ended", d: MySQL, prepared: []string{off}, restored: []string{"(closed)"}},

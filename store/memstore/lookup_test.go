@@ -85,7 +85,7 @@ func TestBindInAFullStore(t *testing.T) {
 	state, err := s.Bind(t.Context(), "one too many", "f")
 	assert.ErrorIs(t, err, memstore.ErrFull)
 	assert.Equal(t, payack.ClaimUnknown, state)
-	bind(t, s, "x", "f", payack.ClaimBusy) // a full store still answers for what it holds
+	bind(t, s, "x", "f", payack.ClaimBusy) // a full store still answers for the events that it holds
 	bind(t, s, "x", "g", payack.ClaimConflict)
 	require.NoError(t, s.Commit(t.Context(), "claimed", token))
 	bind(t, s, "one too many", "f", payack.ClaimDone)

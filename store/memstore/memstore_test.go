@@ -132,7 +132,7 @@ func TestFullStoreForgetsTheOldestDoneEvent(t *testing.T) {
 		_, err := s.Claim(t.Context(), "one too many", "", time.Minute)
 		require.ErrorIs(t, err, memstore.ErrFull)
 		assert.Equal(t, room, s.Len())
-		claim(t, s, "x", payack.ClaimBusy) // a full store still answers for what it holds
+		claim(t, s, "x", payack.ClaimBusy) // a full store still answers for the events that it holds
 
 		require.NoError(t, s.Release(t.Context(), "claimed first", claimed))
 		claim(t, s, "one too many", payack.ClaimGranted)

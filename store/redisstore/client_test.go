@@ -121,9 +121,9 @@ func TestCloseLeavesTheClientOpen(t *testing.T) {
 	assert.ErrorContains(t, err, "make a new store or client")
 }
 
-// A client that retries commands must not repeat a claim or a commit: the first
-// call may have been carried out, and the repeated call would get the answer
-// busy or not held.
+// A client that retries commands must not repeat a claim or a commit. If the
+// first call was carried out, the repeated call would get the answer busy or
+// not held.
 func TestClientsThatRetryDontClaimTwice(t *testing.T) {
 	server := ownServer(t)
 	w := newWire(t, server.Addr)

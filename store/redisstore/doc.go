@@ -38,17 +38,17 @@
 // which the store also remembers, are forgotten as well. So make the settling of
 // an order idempotent, with any store. (Idempotency does not help against a
 // forged webhook of Payatom that names another order: use Confirm, or order ids
-// of one length.) Redis forgets
-//   - everything, when it is flushed or restarts without persistence;
-//   - after a crash, what was not on its disk. With appendfsync everysec (the
-//     default of appendonly), that is the last second or two. With snapshots
-//     only, it is everything since the last snapshot. With appendfsync always,
-//     nothing that Redis acknowledged is lost;
-//   - in a failover, what had not reached the replica, because replication is
-//     asynchronous;
-//   - when it is full, events that Redis chooses, unless the eviction policy is
-//     noeviction. All keys of this store have a time to live, so the volatile
-//     policies and the allkeys policies evict them alike.
+// of one length.) Redis forgets events in these cases:
+//   - It is flushed, or restarts without persistence. Then it forgets everything.
+//   - It crashes. Then it forgets what was not yet on disk. With appendfsync
+//     everysec (the default of appendonly), that is the last second or two. With
+//     snapshots only, it is everything since the last snapshot. With appendfsync
+//     always, it forgets nothing that it has acknowledged.
+//   - It fails over. Then it forgets what had not reached the replica, because
+//     replication is asynchronous.
+//   - It is full, and its eviction policy is not noeviction. Then it forgets
+//     events of its own choice. All keys of this store have a time to live, so
+//     the volatile policies and the allkeys policies evict them alike.
 //
 // Recommended: maxmemory-policy noeviction, appendonly yes, and a server that is
 // not shared with a cache or a rate limiter, which need the opposite settings.

@@ -70,7 +70,7 @@ func TestRefusedFromTheStartAndUpLater(t *testing.T) {
 type workload struct {
 	mu        sync.Mutex
 	committed []string // commits that returned nil
-	held      []string // claimed, neither committed nor released
+	held      []string // claims that were neither committed nor released
 	failures  int
 }
 

@@ -51,10 +51,10 @@ func TestFunctionsThatMisbehave(t *testing.T) {
 		name string
 		on   []dialect.Dialect // the databases it is tried on
 		fn   txFunc
-		// accepted lists the databases where the delivery is accepted, stands
-		// lists those where the effect is in the table afterwards.
+		// accepted lists the databases where the delivery is accepted. stands
+		// lists the databases where the effect is in the table afterwards.
 		accepted, stands []dialect.Dialect
-		log              string // what the store logs where the effect stands
+		log              string // what the store logs on the databases in stands
 	}{
 		{"commits tx", all, after(func(_ context.Context, tx *sql.Tx) error { return tx.Commit() }), all, all, "the function committed the transaction itself"},
 		{"commits tx, then fails", all, after(func(_ context.Context, tx *sql.Tx) error { _ = tx.Commit(); return errMerchant }), nil, all, "a person has to look at it"},

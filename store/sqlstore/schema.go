@@ -16,8 +16,8 @@ const schemaVersion = 1
 
 // Schema returns the statements that create the tables, for migrations of your
 // own. Each statement ends with a semicolon and a line break, and holds no other
-// semicolon. Running them again is safe. The prefix is that of [Config]. If it is
-// empty, [DefaultPrefix] is used. Schema doesn't check the prefix.
+// semicolon. Running them again is safe. prefix is the Prefix of a [Config]. If
+// it is empty, [DefaultPrefix] is used. Schema doesn't check the prefix.
 func Schema(d Dialect, prefix string) string {
 	return strings.Join(schema(d, prefix), ";\n") + ";\n"
 }

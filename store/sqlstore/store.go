@@ -98,10 +98,11 @@ func (s *Store) query(ctx context.Context, q dialect.Querier, statement string, 
 
 // Open returns a store on tables that [Migrate] or [Schema] made.
 //
-// The error names the fix when the tables are missing, older or newer, when the
-// database is not the one that Dialect names, when it can't be written, or when
-// its settings would drop committed writes. Open logs a warning for settings with
-// which a crash can lose committed writes.
+// Open returns an error if the tables are missing, older or newer, or if the
+// database is not the one that Dialect names. It also returns an error if the
+// database can't be written, or if its settings would drop committed writes. These
+// errors name the fix. Open logs a warning for settings with which a crash can lose
+// committed writes.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -261,7 +262,7 @@ func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimS
 }
 
 // microseconds rounds up to whole milliseconds, the resolution of SQLite's clock,
-// and caps leases at what the column holds.
+// and caps leases so that they fit the column.
 func microseconds(d time.Duration) int64 {
 	const century = 100 * 365 * 24 * time.Hour
 	return int64((min(d, century)-1)/time.Millisecond+1) * 1000
@@ -402,7 +403,7 @@ func (s *Store) write(ctx context.Context, statement string, args ...any) (int64
 }
 
 // Turn waits for the caller's turn to write through the store's pool. Call end to
-// end the turn; further calls of end do nothing. The error is that of ctx.
+// end the turn; further calls of end do nothing. The error is the error of ctx.
 //
 // SQLite allows one writer and makes the others poll, so writers that take turns get
 // the lock sooner. On other databases Turn returns at once.

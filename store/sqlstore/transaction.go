@@ -73,7 +73,7 @@ func (s *Store) inTx(ctx context.Context, held payack.Held, fn func(context.Cont
 		return err
 	}
 	switch there, err := t.marked(t.ending(ctx), t.tx, ""); { // fn's result counts even after the deadline
-	case errors.Is(err, sql.ErrTxDone): // the function ended the transaction; t.commit reads from the rows how
+	case errors.Is(err, sql.ErrTxDone): // the function ended the transaction; t.commit reads from the rows whether it was committed
 	case err != nil:
 		return explain(s.cfg.Dialect, "InTx: the transaction had failed before the function returned nil; return the errors of its statements", err)
 	case !there:

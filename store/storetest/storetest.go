@@ -690,8 +690,8 @@ func contexts(p *probe) {
 			p.Fatalf("Lookup with a context that is over (%v) is %v with the error %v, want an error and no state", ctx.Err(), state, err)
 		}
 
-		// The commit, and below the release, may be carried out or not, but never
-		// by half.
+		// The commit here and the release below may be carried out or not, but
+		// never by half.
 		token := p.get("commit "+id, "f", long)
 		err = p.store.Commit(ctx, p.prefix+"commit "+id, token)
 		if errors.Is(err, payack.ErrNotHeld) {
@@ -1335,7 +1335,7 @@ func model(p *probe) {
 					token = e.token
 				}
 				call, done := p.release, false
-				if rng.IntN(10) == 0 { // rarely, for the same reason as a bind
+				if rng.IntN(10) == 0 { // rarely, because a committed id never changes again
 					call, done = p.commit, true
 				}
 				var want error
