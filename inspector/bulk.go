@@ -92,7 +92,7 @@ func (f *filter) each(fn func(inbox.Filter) error) error {
 	return nil
 }
 
-// bulk reads the filter of a request and counts its rows. If it can't, it answers
+// bulk reads the filter of a request and counts its rows. If that fails, it answers
 // the request.
 func (i *Inspector) bulk(w http.ResponseWriter, r *http.Request) (f filter, q question, ok bool) {
 	_, err := queryOf(r)

@@ -124,7 +124,7 @@ func (s *shop) fail(order string, err error) {
 	s.fails[order] = err
 }
 
-// work processes what is due.
+// work processes the events that are due.
 func (s *shop) work() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -132,7 +132,7 @@ func (s *shop) work() {
 	require.NoError(s.t, s.in.Drain(ctx))
 }
 
-// run processes until the test ends.
+// run processes events until the test ends.
 func (s *shop) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})

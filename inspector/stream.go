@@ -82,7 +82,7 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 			me.pass(&out) // events that came together are sent together
 			out.flush()
 		case <-me.again:
-			me.pass(&out) // first, because the list is newer than these events
+			me.pass(&out) // write these events first, because the list is newer
 			if i.sendList(r.Context(), me, &out) != nil {
 				return
 			}

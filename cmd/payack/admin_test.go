@@ -22,8 +22,8 @@ type page struct {
 	text string
 }
 
-// getPage sends a request without following redirects, with a cookie if there is
-// one.
+// getPage sends a request, with cookie if it is not nil, and follows no
+// redirects.
 func getPage(t *testing.T, address string, cookie *http.Cookie) page {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)

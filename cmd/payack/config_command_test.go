@@ -22,7 +22,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// exampleText is what -example prints.
+// exampleText returns what -example prints.
 func exampleText(t *testing.T) string {
 	t.Helper()
 	status, stdout, stderr := call(context.Background(), "config", "-example")

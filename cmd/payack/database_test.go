@@ -26,7 +26,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// keptConfig is a configuration with a database and short retries.
+// keptConfig returns a configuration with a database and short retries.
 func keptConfig(t *testing.T) object {
 	return with(testConfig(), object{
 		"database": filepath.Join(t.TempDir(), "payack.db"),

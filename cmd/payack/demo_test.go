@@ -65,7 +65,7 @@ func TestDemo(t *testing.T) {
 			}
 		}
 	}
-	for range 5 { // more lines than the channel r.came holds
+	for range 5 { // more lines than the channel demoReceiver.came holds
 		resp, _ := l.do("POST", "/ptop", bare(jsonType, "{}"))
 		require.Equal(t, 403, resp.StatusCode)
 		for line := l.line(); line.verdict() != "ptop rejected signature"; line = l.line() {

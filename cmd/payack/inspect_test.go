@@ -25,7 +25,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// fixedConfig has payacktest's fixed keys, so that the output is always the same.
+// fixedConfig returns a configuration with payacktest's fixed keys, so that the
+// output is always the same.
 func fixedConfig() object {
 	pts := payacktest.NewPTSKeys()
 	return with(testConfig(), object{
@@ -37,7 +38,7 @@ func fixedConfig() object {
 
 const otherSafecode = "fedcba9876543210fedcba9876543210"
 
-// secrets are all texts that must never be shown.
+// secrets returns all texts that must never be shown.
 func secrets() []string {
 	pts := payacktest.NewPTSKeys().WithTransactionSignature("")
 	return []string{
@@ -52,7 +53,7 @@ type inspected struct {
 	cb      payacktest.Callback
 }
 
-// inspections are example deliveries of every provider.
+// inspections returns example deliveries of every provider.
 func inspections(t *testing.T) map[payack.Provider][]inspected {
 	ptopKeys, ptsKeys, payatomKeys := payacktest.NewPtopKeys(), payacktest.NewPTSKeys(), payacktest.NewPayatomKeys()
 	hexKeys := ptsKeys
@@ -219,7 +220,7 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// verbose is a dump as curl -v shows it, with the body after the head.
+// verbose returns a dump as curl -v shows it, with the body after the head.
 func verbose(dump []byte) string {
 	head, body, _ := strings.Cut(string(dump), "\r\n\r\n")
 	var b strings.Builder

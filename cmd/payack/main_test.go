@@ -66,7 +66,7 @@ var testPair = sync.OnceValues(func() (private, public string) {
 // object is a JSON object.
 type object = map[string]any
 
-// testConfig is a valid configuration of all providers.
+// testConfig returns a valid configuration of all providers.
 func testConfig() object {
 	_, public := testPair()
 	return object{
@@ -324,7 +324,7 @@ func (l *listener) do(method, path string, cb payacktest.Callback) (*http.Respon
 	return resp, a.Body
 }
 
-// bare is a callback without a signature.
+// bare returns a callback without a signature.
 func bare(contentType, body string) payacktest.Callback {
 	return payacktest.Callback{Header: http.Header{"Content-Type": {contentType}}, Body: []byte(body)}
 }

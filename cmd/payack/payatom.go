@@ -187,8 +187,8 @@ func (c *payatomConfig) otherBody(set assignments) payacktest.Tampering {
 	return payacktest.SetMember("received_amount", quote("9"+set.value("received_amount", amount)))
 }
 
-// order returns the order of a built webhook and its amount: the first configured
-// order by name.
+// order returns the order that a built webhook is about, and its amount. It is
+// the first configured order by name.
 func (c *payatomConfig) order() (id, amount string) {
 	if len(c.Orders) == 0 {
 		return "", "500"

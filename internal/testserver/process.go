@@ -106,8 +106,8 @@ func (s *Server) signal(sig syscall.Signal) {
 	default:
 	}
 	// Pause the server first, so that it starts no process between the listing and the
-	// signal. Such a process would survive. It might wait for ever for the killed
-	// ones, and keep the server from starting again.
+	// signal. A process that is started in between would survive. It might wait for
+	// ever for the killed processes, and keep the server from starting again.
 	send(s.cmd.Process.Pid, pauseSignal)
 	all := append(descendants(s.cmd.Process.Pid), s.cmd.Process.Pid)
 	for _, pid := range all {

@@ -67,7 +67,8 @@ var _ interface {
 
 type digest [sha256.Size]byte
 
-// fingerprintKey holds a fingerprint that fits, or its digest.
+// fingerprintKey holds a fingerprint of at most 32 bytes, or the digest of a
+// longer one.
 type fingerprintKey struct {
 	bytes  digest
 	length int8 // of the text, or -1 for a digest
@@ -157,8 +158,8 @@ func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimS
 	return payack.ClaimDone, nil
 }
 
-// take returns the entry for the caller to fill, or a nil entry and why there is
-// none.
+// take returns the entry for the caller to fill. If there is none, it returns a
+// nil entry and the state or the error that is the reason.
 func (s *Store) take(id, fingerprint string, now time.Duration) (*entry, payack.ClaimState, error) {
 	s.forgetOld(now)
 	key, fp := keyOf(id), fingerprintKeyOf(fingerprint)

@@ -21,12 +21,12 @@
 //
 // # What it costs
 //
-// A claim is one round trip and a commit another; each is a transaction that the
-// server makes durable. InTx replaces these two durable commits by one. It adds
-// two statements to the merchant's transaction, one that marks the event and one
-// that checks the mark at the end. On MariaDB and MySQL it adds two more, which
-// switch autocommit off and on. A function in InTx holds a connection while it
-// runs, so the pool needs a connection for each function that runs at the same
+// A claim costs one round trip, and a commit costs another. Each is a transaction
+// that the server makes durable. InTx replaces these two durable commits by one.
+// It adds two statements to the merchant's transaction, one that marks the event
+// and one that checks the mark at the end. On MariaDB and MySQL it adds two more,
+// which switch autocommit off and on. A function in InTx holds a connection while
+// it runs, so the pool needs a connection for each function that runs at the same
 // time. A function without InTx holds none.
 //
 // # What it forgets

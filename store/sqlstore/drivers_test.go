@@ -36,7 +36,7 @@ func TestFaults(t *testing.T) {
 			assert.Equal(t, dialect.Other, d.dialect.Fault(context.Canceled))
 			assert.Equal(t, dialect.Other, d.dialect.Fault(nil))
 
-			// A lock that is not free.
+			// The error for a lock that is not free.
 			_, err := p.store.Bind(t.Context(), "a", "f")
 			require.NoError(t, err)
 			q := p.open(t, p.dsn)

@@ -30,7 +30,7 @@ func mount(ctx context.Context, db *sql.DB, d sqlstore.Dialect, pts handlers.PTS
 	return handlers.NewPTS(pts, sqlstore.InTx(settle))
 }
 
-// PostgreSQL, by pgx's driver for database/sql.
+// PostgreSQL, with pgx's driver for database/sql.
 func ExampleInTx_postgreSQL() {
 	db, err := sql.Open("pgx", os.Getenv("DATABASE_URL")) // postgres://shop@host/shop
 	if err != nil {
@@ -51,7 +51,7 @@ func ExampleInTx_postgreSQL() {
 	http.Handle("POST /callbacks/pts", h)
 }
 
-// MariaDB, by go-sql-driver.
+// MariaDB, with go-sql-driver.
 func ExampleInTx_mariaDB() {
 	db, err := sql.Open("mysql", os.Getenv("DATABASE_DSN")) // shop:password@tcp(host)/shop
 	if err != nil {

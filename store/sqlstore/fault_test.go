@@ -34,8 +34,8 @@ type load struct {
 	acked   int
 	down    time.Time // since when the server can't answer
 	longest time.Duration
-	late    time.Duration // the longest wait for an answer while it was down
-	again   int           // answered "send again" while it was down
+	late    time.Duration // the longest wait for an answer while the server was down
+	again   int           // how many answers asked for a redelivery while the server was down
 }
 
 const (

@@ -316,7 +316,7 @@ func (s *shop) last(t testing.TB) payack.Observation {
 	return s.seen[len(s.seen)-1]
 }
 
-// webhook is the paid webhook of an order.
+// webhook returns the paid webhook of an order.
 func webhook(t testing.TB, order string) payacktest.Callback {
 	return payacktest.Payatom(payatomKeys).Order(order).Callback(t)
 }

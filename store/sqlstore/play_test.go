@@ -130,8 +130,8 @@ func (p *place) process(t testing.TB, deadline time.Duration) *process {
 	return &process{c, strings.TrimSpace(line)}
 }
 
-// post delivers an order's webhook, and reports whether it was accepted. No
-// answer counts as no.
+// post delivers an order's webhook, and reports whether it was accepted. A
+// missing answer counts as not accepted.
 func (s *process) post(t testing.TB, client *http.Client, order string) bool {
 	res, err := webhook(t, order).Post(context.Background(), client, s.url)
 	if err != nil {

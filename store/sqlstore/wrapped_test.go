@@ -96,7 +96,7 @@ func (c *wrappedConn) CheckNamedValue(v *driver.NamedValue) error {
 
 func (c *wrappedConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	c.c.note("BEGIN")
-	tx, err := c.driverConn.BeginTx(context.WithoutCancel(ctx), opts) // a commit that was sent can't be cancelled
+	tx, err := c.driverConn.BeginTx(context.WithoutCancel(ctx), opts) // the end of ctx doesn't cancel a commit that was sent
 	return wrappedTx{tx, c}, err
 }
 
@@ -137,7 +137,7 @@ func (t wrappedTx) Rollback() error {
 	return t.Tx.Rollback()
 }
 
-// wrappedPlace is a place whose pool uses a connector.
+// wrappedPlace returns a place whose pool uses a connector.
 func (d database) wrappedPlace(t *testing.T) (*place, *connector) {
 	t.Helper()
 	p := d.place(t)
@@ -232,8 +232,8 @@ func TestReleaseInTheBackground(t *testing.T) {
 	}
 }
 
-// InTx sends two statements more than the merchant's own transaction; on MariaDB,
-// two more that change the session.
+// InTx sends two statements more than the merchant's own transaction. On MariaDB it
+// sends two further statements, which change the session.
 func TestStatementsOfInTx(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p, c := d.wrappedPlace(t)

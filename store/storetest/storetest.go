@@ -319,7 +319,7 @@ func (p *probe) binder() payack.Binder {
 	return b
 }
 
-// bind makes a bind that must not fail.
+// bind calls Bind, which must not fail.
 func (p *probe) bind(id, fingerprint string) payack.ClaimState {
 	p.Helper()
 	state, err := p.binder().Bind(context.Background(), p.prefix+id, fingerprint)
@@ -329,7 +329,7 @@ func (p *probe) bind(id, fingerprint string) payack.ClaimState {
 	return state
 }
 
-// binds makes a bind, then a lookup. Both must return want.
+// binds calls Bind, then makes a lookup. Both must return want.
 func (p *probe) binds(want payack.ClaimState, id, fingerprint string) {
 	p.Helper()
 	if got := p.bind(id, fingerprint); got != want {
@@ -397,7 +397,7 @@ func conflicts(p *probe) {
 	p.is(payack.ClaimDone, "a", "f")
 }
 
-// wrongTokens are tokens that don't hold id "a" while token does.
+// wrongTokens returns tokens that don't hold id "a" while token does.
 func (p *probe) wrongTokens(token string) map[string]string {
 	return map[string]string{
 		"with the token of another id": p.get("other "+rand.Text(), "f", long),

@@ -49,7 +49,8 @@ func TestFaulty(t *testing.T) {
 		storetest.Synctest(), storetest.Retention(retention))
 }
 
-// TestFaultyInRealTime is TestFaulty for TestInRealTime.
+// TestFaultyInRealTime runs the suite in real time, in the processes that
+// TestInRealTime starts.
 func TestFaultyInRealTime(t *testing.T) {
 	fault := os.Getenv(faultName)
 	if fault == "" {
