@@ -10,8 +10,8 @@ import (
 	"github.com/payack/payack"
 )
 
-// keptHeaders is the closed list of headers that are remembered. It leaves out
-// cookies and credentials of proxies.
+// keptHeaders is the closed list of headers that are remembered. It holds
+// neither cookies nor credentials.
 func keptHeaders() []string {
 	return []string{
 		"Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding", "User-Agent", "Date", "Host", "Traceparent", "Tracestate",

@@ -52,8 +52,8 @@ func loadConfig(file string) (*config, error) {
 	return load(file, parseConfig)
 }
 
-// loadKeys is loadConfig for a subcommand that receives no callbacks. Its
-// configuration needs nothing that callbacks are compared with.
+// loadKeys is loadConfig for a subcommand that receives no callbacks. The
+// configuration then needs nothing to compare callbacks with.
 func loadKeys(file string) (*config, error) {
 	c, err := load(file, readConfig)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/payack/payack/ratelimit"
 )
 
-// weakPublicKey has 512 bits, which Go no longer generates.
+// weakPublicKey has 512 bits. Go no longer generates keys that short.
 const weakPublicKey = `-----BEGIN PUBLIC KEY-----
 MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKgSVYnU2KzODRIGxUjoKPkUZTZd2UVw
 LMu4Ln0rCFjQxLQ+NQTxSESmL5l98QxNNO0nS1nSzAMQZMuWAG/iZA8CAwEAAQ==

@@ -19,12 +19,12 @@ import (
 
 // demoReceiver is listen in a process of its own, which can be killed.
 type demoReceiver struct {
-	folder, file string // file is its configuration
+	folder, file string // file is the receiver's configuration
 	url, admin   string // of the receiver, and of the inspector including its token
 
 	cmd   *exec.Cmd
-	ended chan struct{} // closed when its standard output has ended
-	log   *bytes.Buffer // its standard error, complete once it has ended
+	ended chan struct{} // closed when the process's standard output has ended
+	log   *bytes.Buffer // the process's standard error, complete after the process has ended
 
 	mu    sync.Mutex
 	lines []demoLine    // not consumed yet

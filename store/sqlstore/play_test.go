@@ -32,7 +32,7 @@ const (
 	deadlineName = "PAYACK_SQLSTORE_DEADLINE"
 )
 
-// play is the main function of such a process.
+// play is the main function of a process with a role.
 func play(role string) int {
 	err := func() error {
 		var d database

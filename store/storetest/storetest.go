@@ -52,10 +52,10 @@ func Synctest() Option {
 	}
 }
 
-// Clock is for stores with an adjustable clock: advance moves the clock of a
-// store that the factory made forward by d. The clock may also run by itself,
-// because a test takes only a few seconds. With Clock, the suite advances the
-// clock by minutes, and by the [Retention].
+// Clock is for stores with an adjustable clock. advance moves the clock of s,
+// which the factory made, forward by d. The clock may also run by itself, because
+// a test takes only a few seconds. With Clock, the suite advances the clock by
+// minutes, and by the [Retention].
 func Clock(advance func(t *testing.T, s payack.Store, d time.Duration)) Option {
 	return func(s *suite) { s.advance = advance }
 }
