@@ -18,8 +18,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// asking returns a page, and the first of its receivers, which all call
-// expect.
+// asking returns a page and the first of its receivers. All its receivers
+// call expect.
 func asking(t *testing.T, receivers int, expect func() (payack.Expectation, error)) (*inspector.Inspector, http.Handler) {
 	page, err := inspector.New(inspector.Config{Token: payack.NewSecret(token), ShowBodies: true, Logger: quiet})
 	require.NoError(t, err)

@@ -107,8 +107,8 @@ func onlyNear(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// forwardError is a one-line reason why an event was not forwarded. It holds only
-// the status of the application's answer.
+// forwardError is a one-line reason why an event was not forwarded. Of the
+// application's answer, it holds only the status.
 type forwardError struct{ text string }
 
 func (e *forwardError) Error() string { return e.text }

@@ -17,8 +17,8 @@ func TestRateLimitAcrossReplicas(t *testing.T) {
 	}, "trusted_proxies": []any{"127.0.0.1"}})
 	first, second := startListener(t, c), startListener(t, c)
 	// A shared budget of 3 refuses 2 of 5 calls; two separate budgets would refuse
-	// none. On a busy machine a call may wait too long for Redis, and its process then
-	// limits it alone. So there are several tries.
+	// none. On a busy machine a call may wait too long for Redis. Its process then
+	// uses a budget of its own. So there are several tries.
 	refused := 0
 	for try := 0; try < 10 && refused != 2; try++ {
 		client := fmt.Sprintf("2001:db8:%x:%x::1", time.Now().Unix()&0xffff, try) // each try has a /64 of its own

@@ -256,8 +256,8 @@ func TestFunctionThatUsesAPoolOfOneConnection(t *testing.T) {
 }
 
 // On MariaDB a deadlock rolls the transaction back. What the function writes
-// after the deadlock must not stay without the mark. With autocommit on, it
-// would.
+// after the deadlock must not stay without the mark. With autocommit on, it would
+// stay.
 func TestSwallowedDeadlock(t *testing.T) {
 	for _, d := range databases[1:] {
 		t.Run(d.name, func(t *testing.T) {
