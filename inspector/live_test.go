@@ -3,6 +3,7 @@ package inspector_test
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -115,6 +116,21 @@ func TestNoStream(t *testing.T) {
 		assert.Equal(t, http.StatusNotFound, s.ask("GET", "/live?only="+id, "").StatusCode, id)
 	}
 	assert.Equal(t, http.StatusMethodNotAllowed, s.ask("HEAD", "/live", "").StatusCode)
+}
+
+// While the database fails, a stream ends at once without an error status: a
+// browser then reconnects. After the failure a stream has the list again.
+func TestStreamAfterAFailure(t *testing.T) {
+	s := open(t)
+	deliver(s.pts, paid(t, "ORD-1"))
+	_, err := s.db.Exec(`ALTER TABLE payack_inbox RENAME TO away`)
+	require.NoError(t, err)
+	text, err := io.ReadAll(s.stream(t, "").in)
+	require.NoError(t, err)
+	assert.Equal(t, "retry: 5000\n\n", string(text))
+	_, err = s.db.Exec(`ALTER TABLE away RENAME TO payack_inbox`)
+	require.NoError(t, err)
+	assert.Contains(t, s.stream(t, "").next("list"), "ORD-1")
 }
 
 // A server's own short deadlines don't end the stream.

@@ -40,11 +40,13 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 	me := &reader{filter: f, only: q.Get("only"), events: make(chan event, 256), again: make(chan struct{}, 1), unsettled: map[int64]bool{}}
 	err = i.watchFirst(r.Context(), me)
 	switch {
-	case errors.Is(err, inbox.ErrNotFound): // after an error status, a browser doesn't reconnect; after a stream, it would
+	case errors.Is(err, inbox.ErrNotFound): // a browser reconnects after a stream, and not after an error status
 		i.problem(w, r, http.StatusNotFound, "There is no such delivery any more.")
 		return
-	case err != nil:
-		i.failed(w, r, "listing deliveries", err)
+	case err != nil: // an empty stream, so that the page is live again when the database is
+		i.cfg.Logger.Error("inspector: listing deliveries failed", "error", err)
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "retry: 5000\n\n")
 		return
 	}
 	if !i.enter(r.Context(), me) {

@@ -272,7 +272,7 @@ func (p *probe) get(id, fingerprint string, lease time.Duration) string {
 	p.Helper()
 	c := p.claim(id, fingerprint, lease)
 	if c.State != payack.ClaimGranted {
-		p.Fatalf("Claim(%.40q) is %v, want claimed", id, c.State)
+		p.Fatalf("Claim(%.40q) is %v, want granted", id, c.State)
 	}
 	if lease == long {
 		p.sees(payack.ClaimBusy, id, fingerprint)
