@@ -111,7 +111,7 @@ func TestSchemeIsAdvisedOnceUnlessPinned(t *testing.T) {
 		for _, line := range w.lines(t) {
 			if strings.Contains(line["msg"].(string), "pin its scheme") {
 				assert.Equal(t, "INFO", line["level"])
-				assert.Contains(t, line["msg"], "set Schemes to it alone")
+				assert.Contains(t, line["msg"], `set Schemes to []payack.Scheme{"header"}`)
 				schemes = append(schemes, line["scheme"])
 			}
 		}

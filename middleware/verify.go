@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/payack/payack"
 	"github.com/payack/payack/verify"
@@ -18,7 +19,7 @@ func (rc *receiver) verify(ctx context.Context, d *delivery) (payack.Event, erro
 			"provider", rc.stages.provider, "event_id", d.observation.EventID)
 	}
 	if rc.stages.pin != "" && rc.schemeReported.CompareAndSwap(false, true) {
-		rc.options.Logger.Info("payack: the first callback verified; pin its scheme: set "+rc.stages.pin+" to it alone, so that no other is tried",
+		rc.options.Logger.Info(fmt.Sprintf("payack: the first callback verified; pin its scheme, so that no other is tried: set %s to []payack.Scheme{%q}", rc.stages.pin, d.observation.Scheme),
 			"provider", rc.stages.provider, "scheme", d.observation.Scheme)
 	}
 	return ev, nil
