@@ -13,8 +13,8 @@ import (
 // event. With an inbox the first half ends with Keep. The inbox runs the second
 // half: it calls the [Desk] that is mounted under the receipt's Receiver.
 type Inbox interface {
-	// The second half claims the event in the Store. So the event is settled only
-	// once, even if it was delivered twice and both deliveries are processed.
+	// The second half claims the event in the Store. So if two deliveries of an
+	// event are kept, only one of them calls the merchant's function.
 	Store
 	// Mount registers a receiver under its name, so that kept events find it after
 	// a restart. It returns an error if the name is taken.

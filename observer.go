@@ -124,8 +124,8 @@ type Durations struct {
 	Capture time.Duration
 	// Verify is the time for opening, decoding, verifying and checking.
 	Verify time.Duration
-	// Guard is the time for Expect, for Confirm and for claiming the event. With an
-	// inbox, it is the time for keeping the event.
+	// Guard is the time for Expect, for Confirm and for claiming the event. For a
+	// request whose event goes to an inbox, it is the time for keeping the event.
 	Guard time.Duration
 	// Call is the time in the merchant's function.
 	Call time.Duration

@@ -52,8 +52,8 @@ func (e *PtopEvent) Payment() string { return joinID(Ptop, e.Tenant, e.Transacti
 func (e *PtopEvent) Paid() bool { return e.Success && e.Confirmed != nil && e.Confirmed.Paid }
 
 // Final reports whether Ptop confirmed a final status: 1 (paid) or 2 (cancelled).
-// Without a confirmation it returns true: according to Ptop's documents, success
-// never changes.
+// Without a confirmation it returns true, whatever Success is: according to Ptop's
+// documents, the member success never changes.
 func (e *PtopEvent) Final() bool {
 	c := e.Confirmed
 	return c == nil || c.Paid || c.Status == "1" || c.Status == "2"

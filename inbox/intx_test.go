@@ -3,7 +3,11 @@ package inbox_test
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,6 +103,115 @@ func TestInTxThatEndsItsTransaction(t *testing.T) {
 		require.ErrorIs(t, s.in.Retry(t.Context(), s.items()[0].ID), inbox.ErrDone)
 		s.drain()
 		assert.Equal(t, 1, called)
+		assert.Equal(t, 1, s.effects())
+	})
+}
+
+// Events that were leased together have their own marks: one that is done marks no
+// other as done.
+func TestInTxMarksItsOwnRow(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d)
+		called := atomic.Int64{}
+		s.inTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
+			if called.Add(1) > 1 {
+				return errShop
+			}
+			return s.settleIn(ctx, tx, ev)
+		})
+		for _, order := range []string{"ORD-1", "ORD-2"} {
+			s.kept(payack.PTS, s.pts, ptsCallback(t, order, payack.PTSSuccess))
+		}
+		s.until("both tried", func() bool { return called.Load() > 1 && !slices.Contains(s.states(), "running") })
+		states := s.states()
+		slices.Sort(states)
+		assert.Equal(t, "done", states[0])
+		assert.Contains(t, states[1], "pending")
+		assert.Equal(t, 1, s.effects())
+	})
+}
+
+// An attempt whose event another process has taken over, or made due again, does
+// not mark it. The function is not called.
+func TestInTxAfterItsEventWasTakenOver(t *testing.T) {
+	for name, change := range map[string]string{"running elsewhere": `token = %s`, "due again": `state = 1, next_us = next_us + 1000000000000`} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, d database) {
+				s := open(t, d)
+				s.exec(`CREATE TABLE effects (id VARCHAR(200) NOT NULL)`)
+				cfg := payacktest.NewPTSKeys().Config()
+				cfg.Options = s.options("pts")
+				cfg.Confirm = func(_ context.Context, ev *payack.PTSEvent) (*payack.Confirmation, error) {
+					s.exec(`UPDATE payack_inbox SET ` + strings.Replace(change, "%s", d.bytes("ff"), 1))
+					return &payack.Confirmation{Paid: true, Status: "2000", Amount: ev.AcceptAmount, Currency: ev.AcceptCurrency}, nil
+				}
+				h, err := handlers.NewPTS(cfg, inbox.InTx(s.settleIn))
+				require.NoError(t, err)
+				s.kept(payack.PTS, h, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+				before := s.run()
+				require.Eventually(t, func() bool { return len(s.attempts()) == 1 }, 30*time.Second, time.Millisecond)
+				before()
+				assert.ErrorIs(t, s.attempts()[0].Err, payack.ErrNotHeld)
+				assert.NotEqual(t, []string{"done"}, s.states())
+				assert.Equal(t, 0, s.effects())
+			})
+		})
+	}
+}
+
+// The log of an attempt that ended its transaction, and then failed, tells of this
+// attempt. It leaves earlier attempts and other events alone.
+func TestLogOfInTxThatEndsItsTransaction(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d)
+		tries := map[string]int{}
+		const long = 50 * time.Millisecond
+		s.inTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
+			tries[ev.OrderID]++
+			switch {
+			case tries[ev.OrderID] == 1:
+				return errors.New("first of " + ev.OrderID)
+			case ev.OrderID == "ORD-1":
+				return s.settleIn(ctx, tx, ev)
+			}
+			time.Sleep(long)
+			return errors.Join(s.settleIn(ctx, tx, ev), tx.Commit(), errShop)
+		})
+		logs := func(order string) (lines []string, took time.Duration) {
+			items, err := s.in.List(t.Context(), inbox.Filter{OrderID: order}, 0, 1)
+			require.NoError(t, err)
+			record, err := s.in.Get(t.Context(), items[0].ID)
+			require.NoError(t, err)
+			for _, attempt := range record.Log {
+				lines = append(lines, fmt.Sprint(attempt.Number, " ", attempt.Reason, " ", attempt.Error))
+			}
+			return lines, record.Log[0].Took
+		}
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+		s.until("done", func() bool { return s.states()[0] == "done" })
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-2", payack.PTSSuccess))
+		s.until("dead", func() bool { return s.states()[1] == "dead callback" })
+		done, _ := logs("ORD-1")
+		assert.Equal(t, "2  ", done[0])
+		assert.Regexp(t, "^1 callback .*first of ORD-1", done[1])
+		dead, took := logs("ORD-2")
+		assert.Regexp(t, "^2 callback .*part of what it wrote stands", dead[0])
+		assert.Regexp(t, "^1 callback .*first of ORD-2", dead[1])
+		assert.GreaterOrEqual(t, took, long)
+	})
+}
+
+// A final event that InTx has marked supersedes an older one, as with a plain
+// function.
+func TestSupersededAfterInTx(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d)
+		s.inTx(s.settleIn)
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess, "timestamp", "1700000200"))
+		s.until("paid", func() bool { return s.states()[0] == "done" })
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSWaiting, "timestamp", "1700000000"))
+		s.until("ended", func() bool { return !slices.Contains(s.states(), "pending") })
+		assert.Equal(t, []string{"done", "superseded"}, s.states())
 		assert.Equal(t, 1, s.effects())
 	})
 }

@@ -12,20 +12,23 @@ import (
 // Keep implements [payack.Inbox]. If the error is nil, the returned state is
 // committed.
 //
-//   - ClaimGranted: the event is kept. A dead letter becomes due again, at the
-//     earliest Config.Revive after its last attempt.
-//   - ClaimWaits: this variant of the event is kept and not processed yet.
-//   - ClaimDone: the event is done, or was superseded or closed by a person.
-//   - ClaimBusy: there is no room for another variant now, or for another
-//     copy that a rule of the merchant's own refuses.
+//   - ClaimGranted: the event will be processed, from a new row or from that of a
+//     dead letter. A dead letter is due at the earliest Config.Revive after its
+//     last attempt.
+//   - ClaimWaits: an equal delivery was kept before, and is not processed yet. Equal
+//     means the same [payack.Receipt].Variant.
+//   - ClaimDone: the event is done, a later event superseded it, or a person closed
+//     it.
+//   - ClaimBusy: nothing is kept, because there are enough other variants of the
+//     event. See Config.MaxVariants.
 //   - ClaimConflict: the event came before with other unsigned details, for
 //     example as a second partial refund. Its signed members equal those of the
 //     first refund. This delivery is kept as a dead letter for a person, unless
 //     Config.MaxVariants such deliveries are kept already.
 //
-// For Keep, two events with the same identity and different fingerprints are
-// different events, each with a row of its own. If the first event is done when
-// the second row is processed, this attempt ends with a conflict.
+// Two events with the same identity and different fingerprints get a row each. If
+// one of them is done when the other is processed, the other's attempt ends with a
+// conflict.
 //
 // Keep returns when ctx ends. The receipt may be kept nevertheless; the next
 // delivery is then a duplicate.

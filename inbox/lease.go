@@ -23,8 +23,8 @@ type leased struct {
 // opTimeout bounds one database operation of a worker.
 const opTimeout = 5 * time.Second
 
-// transaction is a database transaction. It also holds the turn to write that
-// Turn returned, until the transaction ends.
+// transaction is a database transaction in a turn to write, see
+// [sqlstore.Store.Turn]. Commit and Rollback also end the turn.
 type transaction struct {
 	dialect.Querier
 	tx  *sql.Tx

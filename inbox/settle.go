@@ -129,7 +129,8 @@ func (in *Inbox) judgeEnd(ctx context.Context, q dialect.Querier, a *attempt, t 
 		}
 	case committed:
 		// The function ended its transaction and then failed. Part of its work is
-		// committed and the event counts as done, so a person has to look at it.
+		// committed, together with the mark that the event is done. Another attempt
+		// would not call the function again, so a person has to look at it.
 		e.state = dead
 		e.error = readable("the function failed after it had ended the transaction, so part of what it wrote stands: "+e.error, 1000)
 	case o.Reason == payack.ReasonConflict:

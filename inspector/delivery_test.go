@@ -68,7 +68,8 @@ func TestRefusedNamesTheSetting(t *testing.T) {
 	assert.Contains(t, s.ask("GET", "/deliveries/m2", "").text, "It failed at: signature")
 }
 
-// Signed and unsigned members are shown apart, and attempts with their reasons.
+// Signed members are shown apart from unsigned ones. A failed attempt is shown with
+// its error.
 func TestKeptDelivery(t *testing.T) {
 	s := open(t)
 	s.fail("ORD-1", errLedger)

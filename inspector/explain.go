@@ -154,7 +154,7 @@ func bounded[T any](ctx context.Context, places chan struct{}, fn func(context.C
 // optionsOf returns what is known about a delivery besides the message.
 func optionsOf(d *detail) diagnose.Options {
 	o := diagnose.Options{Reason: d.Reason, Redacted: d.Omitted}
-	if d.delivery.Body == "" { // the receiver never read the body
+	if d.delivery.Body == "" { // no body was recorded: it was empty, or did not arrive whole
 		if n, err := strconv.ParseInt(http.Header(d.delivery.Header).Get("Content-Length"), 10, 64); err == nil {
 			o.Length = n
 		}

@@ -81,7 +81,8 @@ func (x *teller) told(t testing.TB, r *http.Request) string {
 func TestAddressesInALine(t *testing.T) {
 	list, rfc := newTeller(t, forwardedFor, false), newTeller(t, forwarded, false)
 	for entry, want := range map[string]string{
-		// In both headers, with and without quotation marks.
+		// Each entry gives this address in both headers, with and without
+		// quotation marks.
 		"203.0.113.9":                "203.0.113.9",
 		"203.0.113.9:8080":           "203.0.113.9",
 		"203.0.113.9:_hidden":        "203.0.113.9",

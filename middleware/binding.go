@@ -72,7 +72,8 @@ func (rc *receiver) otherDetails(d *delivery) {
 		"provider", rc.stages.provider, "event_id", d.observation.EventID)
 }
 
-// bind ties b's text to b's event. It fails if the text is tied to another event.
+// bind ties b's text to b's event. If the text is tied to another event already,
+// bind fails, unless the provider has confirmed b's event.
 func (h *hold) bind(ctx context.Context, d *delivery, b binding) error {
 	busy := func() error {
 		return d.fail(payack.StageGuard, payack.ReasonBusy, nil, "its signature is being processed with another event")

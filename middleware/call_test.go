@@ -93,7 +93,8 @@ func TestDeadlineEndsTheContext(t *testing.T) {
 		assert.Equal(t, middleware.DefaultDeadline, seen.Took.Call)
 		assert.Equal(t, middleware.DefaultDeadline, seen.Took.Total)
 	})
-	// A deadline that the callback sets itself is an ordinary error.
+	// If the callback returns a DeadlineExceeded of its own before the deadline has
+	// passed, that is an ordinary error.
 	w := newWatch()
 	serve(ptopHandler(t, w.options(), func(context.Context, *payack.PtopEvent) error {
 		return fmt.Errorf("bank: %w", context.DeadlineExceeded)

@@ -261,8 +261,9 @@ func TestPanicWithANilPointerReleasesTheEvent(t *testing.T) {
 	require.Equal(t, payack.OutcomeAccepted, w.last(t).Outcome)
 }
 
-// The store key of a bound hash is readable while it is short. It is never long and
-// holds no characters that a store may not take.
+// The store key that binds a hash of Payatom holds the hashed text if the text is
+// short and printable ASCII, and a digest of it otherwise. So the key is never long,
+// and holds no characters that a store may refuse.
 func TestKeysOfBoundHashes(t *testing.T) {
 	for _, tc := range []struct{ tenant, order, want string }{
 		{"", "ORD1", "payatom-splice:v1:text0:ORD1505Approved"},

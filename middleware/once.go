@@ -13,7 +13,8 @@ import (
 )
 
 // once makes sure that an event is processed only once. Within this process it uses
-// the events in flight; across processes it uses claims in a store.
+// the set of events in flight (see inflight.go); across processes it uses claims in
+// a store.
 type once struct {
 	provider     payack.Provider
 	store        payack.Store

@@ -95,7 +95,7 @@ func (d *descriptor) othersHeader(name string) bool {
 }
 
 // provider returns the callback's Provider. If that is unset, it recognises the
-// provider by the member or the header with the signature.
+// provider by the envelope, or by the member or header that holds the signature.
 func (cb Callback) provider() (payack.Provider, error) {
 	if cb.Provider != "" {
 		if _, err := descriptors.Of(cb.Provider); err != nil {

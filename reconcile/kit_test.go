@@ -88,7 +88,8 @@ func (x *till) client(t testing.TB) *client.Ptop {
 	return c
 }
 
-// merchant is a receiver of Ptop's webhooks that records its calls and observations.
+// merchant is a receiver of Ptop's webhooks. It records which events it has settled,
+// and its observations.
 type merchant struct {
 	h  *middleware.Handler
 	mu sync.Mutex

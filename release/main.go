@@ -35,8 +35,9 @@ func main() {
 	}
 }
 
-// release checks and prepares everything in a clone, and changes the repository
-// last. A release that fails leaves nothing behind.
+// release checks the repository, and prepares everything in a clone. Only publish
+// changes the repository, as the last step. A release that fails before it leaves
+// nothing behind.
 func release(version string) error {
 	repo, err := git(".", "rev-parse", "--show-toplevel")
 	if err != nil {

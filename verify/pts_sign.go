@@ -18,8 +18,8 @@ import (
 	"github.com/payack/payack/internal/keytext"
 )
 
-// PTSMessage is a kind of message of PTS's API v2 document. Each kind has its own
-// signed members, see [PTSMessage.SignedMembers].
+// PTSMessage is a kind of message of PTS's API v2 document. Which members of a kind
+// are signed is in [PTSMessage.SignedMembers].
 type PTSMessage string
 
 // The messages. Requests go to PTS; responses and the callback come from it.

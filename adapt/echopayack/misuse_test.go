@@ -16,9 +16,9 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// echo.WrapMiddleware hides the errors of handlers. Handlers behind it are not
-// called: whatever they did would be repeated at each redelivery. The log names
-// the fix.
+// echo.WrapMiddleware hides the errors of handlers, so payack can't see whether a
+// handler behind it has succeeded. It fails every event and doesn't call the
+// handler, because each redelivery would call it again. The log names the fix.
 func TestWrapMiddleware(t *testing.T) {
 	for name, handler := range map[string]echo.HandlerFunc{
 		"an error":  func(c *echo.Context) error { asks(c); return errors.New("not settled") },

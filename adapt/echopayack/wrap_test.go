@@ -174,7 +174,8 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-// With Wrap on all routes of an echo, an event for which no route matches fails.
+// Wrap can be installed with Echo.Use. It then runs for a path without a route,
+// too, and the event fails.
 func TestNoRoute(t *testing.T) {
 	s, wrap := newShop(t)
 	s.echo.Use(wrap)

@@ -22,9 +22,11 @@ import (
 // process an event.
 type lines struct {
 	terminal *terminal // nil for JSON
-	// kept means that events are kept in a database, so that an event is in the
-	// line of an attempt. forwarded means that the attempt forwards the event
-	// rather than writing its line.
+	// kept means that events are kept in a database. The line of an attempt then
+	// has the event, and the line of a request has not.
+	//
+	// forwarded means that the merchant's function forwards events, and writes no
+	// lines. Observe then writes the lines of accepted events, too.
 	kept, forwarded bool
 	*output
 }

@@ -153,7 +153,7 @@ func listen(ctx context.Context, std stdio, c *config, t *terminal) (err error) 
 		return fmt.Errorf("standard output: %w", err)
 	}
 	if db != nil {
-		defer db.work(ctx, out)() // runs after the server has ended
+		defer db.work(ctx, out)() // works from now on; the deferred call ends the work after the server has ended
 	}
 	return serve(ctx, l, handler, logger)
 }

@@ -87,7 +87,7 @@ func run(ctx context.Context, callbacks, admin net.Listener, c config) error {
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      20 * time.Second, // longer than payack's deadline of 8
+		WriteTimeout:      20 * time.Second, // longer than payack's deadline, which is 8 seconds
 		IdleTimeout:       time.Minute,
 	}
 	pages := &http.Server{

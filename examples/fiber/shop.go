@@ -70,7 +70,7 @@ func newApp(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.Insp
 
 	app := fiber.New(fiber.Config{
 		ReadTimeout:  10 * time.Second, // fiber has none by default, and payack's has no effect here
-		WriteTimeout: 20 * time.Second, // longer than payack's deadline of 8
+		WriteTimeout: 20 * time.Second, // longer than payack's deadline, which is 8 seconds
 		IdleTimeout:  time.Minute,
 		BodyLimit:    middleware.DefaultMaxBody, // fiber keeps whole bodies in memory
 	})

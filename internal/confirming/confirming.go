@@ -61,8 +61,9 @@ func Timeout[E payack.Event](fn Func[E]) (atMost time.Duration, ok bool, err err
 	return atMost, true, nil
 }
 
-// Told reports whether [Timeout] is the caller. If so, it passes atMost to
-// Timeout, and the method must return at once.
+// Told is called by a Confirm method, and reports whether [Timeout] called that
+// method. If so, Told has passed atMost to Timeout, and the method must return at
+// once.
 func Told(ctx context.Context, atMost time.Duration) bool {
 	asks, ok := ctx.Value(question{}).(*time.Duration)
 	if ok {

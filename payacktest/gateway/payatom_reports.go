@@ -77,7 +77,8 @@ func (gw *Payatom) row(created time.Time, id, ref, requested, settledAs, settled
 		textMember("transaction_status", string(status)), textMember("bank_ref", bank)))
 }
 
-// listed is an amount as a number, in the unit of lists.
+// listed returns an amount as a member of a list, in hundredths if PaiseInLists is
+// set.
 func (gw *Payatom) listed(name, amount string) member {
 	if d, ok := parseDecimal(amount); ok && gw.config.PaiseInLists {
 		amount = d.Shift(2).String()

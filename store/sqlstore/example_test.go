@@ -116,7 +116,8 @@ func ExampleInTx_sqlite() {
 	// Output: 1 payment
 }
 
-// pgx's own connection gives access to its features, in the same transaction.
+// Conn leads to pgx's own connection, so pgx's features can be used in the same
+// transaction.
 func ExampleConn() {
 	_ = sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
 		conn, _ := sqlstore.Conn(ctx)

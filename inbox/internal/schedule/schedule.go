@@ -38,7 +38,8 @@ type Attempt func(ctx context.Context, id int64, finish Finish) Result
 // in this process.
 type Idle func(ctx context.Context) (bool, error)
 
-// Finish writes in the transaction in which the row is marked as done.
+// Finish writes the engine's own record of a finished job, in the transaction of
+// InTx in which the row is marked as done. It isn't called without InTx.
 type Finish func(ctx context.Context, tx *sql.Tx) error
 
 // Result is what comes next for a row after [Attempt].
