@@ -111,7 +111,7 @@ func TestInTxThatEndsItsTransaction(t *testing.T) {
 // other as done.
 func TestInTxMarksItsOwnRow(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
-		s := open(t, d)
+		s := open(t, d, func(c *inbox.Config) { c.RetryFirst, c.RetryMax = time.Hour, time.Hour })
 		called := atomic.Int64{}
 		s.inTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
 			if called.Add(1) > 1 {
@@ -128,35 +128,39 @@ func TestInTxMarksItsOwnRow(t *testing.T) {
 		assert.Equal(t, "done", states[0])
 		assert.Contains(t, states[1], "pending")
 		assert.Equal(t, 1, s.effects())
+		assert.Len(t, s.attempts(), 2, "each at its first attempt")
 	})
 }
 
 // An attempt whose event another process has taken over, or made due again, does
 // not mark it. The function is not called.
 func TestInTxAfterItsEventWasTakenOver(t *testing.T) {
-	for name, change := range map[string]string{"running elsewhere": `token = %s`, "due again": `state = 1, next_us = next_us + 1000000000000`} {
-		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, d database) {
+	each(t, func(t *testing.T, d database) {
+		for name, change := range map[string]string{
+			"running elsewhere": `token = ` + d.bytes("ff"),
+			"due again":         `state = 1, next_us = next_us + 1000000000000`,
+		} {
+			t.Run(name, func(t *testing.T) {
 				s := open(t, d)
 				s.exec(`CREATE TABLE effects (id VARCHAR(200) NOT NULL)`)
 				cfg := payacktest.NewPTSKeys().Config()
 				cfg.Options = s.options("pts")
 				cfg.Confirm = func(_ context.Context, ev *payack.PTSEvent) (*payack.Confirmation, error) {
-					s.exec(`UPDATE payack_inbox SET ` + strings.Replace(change, "%s", d.bytes("ff"), 1))
+					s.exec(`UPDATE payack_inbox SET ` + change)
 					return &payack.Confirmation{Paid: true, Status: "2000", Amount: ev.AcceptAmount, Currency: ev.AcceptCurrency}, nil
 				}
 				h, err := handlers.NewPTS(cfg, inbox.InTx(s.settleIn))
 				require.NoError(t, err)
 				s.kept(payack.PTS, h, ptsCallback(t, "ORD-1", payack.PTSSuccess))
-				before := s.run()
+				stop := s.run()
 				require.Eventually(t, func() bool { return len(s.attempts()) == 1 }, 30*time.Second, time.Millisecond)
-				before()
+				stop()
 				assert.ErrorIs(t, s.attempts()[0].Err, payack.ErrNotHeld)
 				assert.NotEqual(t, []string{"done"}, s.states())
 				assert.Equal(t, 0, s.effects())
 			})
-		})
-	}
+		}
+	})
 }
 
 // The log of an attempt that ended its transaction, and then failed, tells of this

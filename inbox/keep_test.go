@@ -427,6 +427,45 @@ func TestRefutedCopiesAreBounded(t *testing.T) {
 	})
 }
 
+// lastKept returns the id of the newest row.
+func (s *shop) lastKept() (id int64) {
+	s.t.Helper()
+	require.NoError(s.t, s.db.QueryRow(`SELECT MAX(id) FROM payack_inbox`).Scan(&id))
+	return id
+}
+
+// A copy that the provider refuted is a dead letter, which a person sees, unless
+// another copy of the same event is done or may still be.
+func TestRefutedCopyBesideOthers(t *testing.T) {
+	ordered := payacktest.Payatom(payacktest.NewPayatomKeys()).Order("ORD-1").Set("ref_code", "good")
+	const later = `next_us = next_us + 1000000000000`
+	each(t, func(t *testing.T, d database) {
+		for _, tc := range []struct {
+			name  string
+			other payacktest.PayatomBuilder
+			set   string // what the other row is when the first one is refuted
+			want  string
+		}{
+			{"another copy waits", ordered, later, "refuted unconfirmed"},
+			{"another copy is running", ordered, later + `, state = 2`, "refuted unconfirmed"},
+			{"another copy is done", ordered, `state = 3`, "refuted unconfirmed"},
+			{"another copy was closed", ordered, `state = 6`, "dead unconfirmed"},
+			{"another event of the order waits", ordered.Status("Declined"), later, "dead unconfirmed"},
+			{"another amount waits", ordered.Amount("7"), later, "dead unconfirmed"},
+		} {
+			t.Run(tc.name, func(t *testing.T) {
+				s := open(t, d).mount()
+				s.says(nil, refuting("bad"))
+				send(s.atom, atomCallback(t, "ORD-1", "bad"), "192.0.2.1")
+				send(s.atom, tc.other.Callback(t), "192.0.2.2")
+				s.exec(fmt.Sprintf(`UPDATE payack_inbox SET %s WHERE id = %d`, tc.set, s.lastKept()))
+				s.drain()
+				assert.Contains(t, s.states(), tc.want)
+			})
+		}
+	})
+}
+
 // If an event can't be kept, the provider is asked to deliver again.
 func TestKeepFails(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
