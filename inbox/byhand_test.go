@@ -71,6 +71,60 @@ func TestRetry(t *testing.T) {
 	})
 }
 
+// A row that is retried by hand gets as many attempts, and as much time, as a new
+// one before it is given up again.
+func TestRetryBeginsAnew(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d, func(c *inbox.Config) {
+			c.GiveUp, c.LeastAttempts, c.RetryFirst, c.RetryMax = time.Hour, 2, time.Hour, time.Hour
+		}).mount()
+		s.says(func(context.Context, payack.Event) error { return errShop }, nil)
+		const old, due = `since_us = 1`, `next_us = 1`
+		fails := func(set ...string) string {
+			s.exec(`UPDATE payack_inbox SET ` + strings.Join(append(set, due), ", ") + ` WHERE state = 1`)
+			s.drain()
+			return s.states()[0]
+		}
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+		require.Equal(t, "pending callback", fails(old))
+		require.Equal(t, "dead callback", fails(old))
+		require.NoError(t, s.in.Retry(t.Context(), s.items()[0].ID))
+		assert.Zero(t, s.items()[0].Ended)
+		assert.Equal(t, "pending callback", fails(old), "its first attempt since")
+		assert.Equal(t, "dead callback", fails(old))
+		// The mark of a claim, as an attempt that runs elsewhere holds it.
+		s.exec(`INSERT INTO payack_once (k, fingerprint, state, token, at_us, id) SELECT event, fingerprint, 1, token, 1, '' FROM payack_inbox`)
+		require.NoError(t, s.in.Retry(t.Context(), s.items()[0].ID))
+		fails()
+		assert.Equal(t, "pending callback", fails(), "the hour counts from the retry")
+		// It waits for its next attempt. Retry does not.
+		before := len(s.attempts())
+		s.drain()
+		require.Len(t, s.attempts(), before)
+		require.NoError(t, s.in.Retry(t.Context(), s.items()[0].ID))
+		s.drain()
+		assert.Len(t, s.attempts(), before+1)
+	})
+}
+
+// A refuted copy can be retried by hand, when the provider knows better now.
+func TestRetryOfARefutedCopy(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		s.says(nil, refuting("bad"))
+		for i := range 2 {
+			s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", fmt.Sprint("bad", i)))
+			s.drain()
+		}
+		require.Equal(t, []string{"refuted unconfirmed", "dead unconfirmed"}, s.states())
+		s.says(nil, nil)
+		require.NoError(t, s.in.Retry(t.Context(), s.items()[1].ID))
+		s.drain()
+		assert.Equal(t, []string{"done", "refuted unconfirmed"}, s.states())
+		assert.Len(t, s.calls(), 1)
+	})
+}
+
 func TestCloseByHand(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = time.Nanosecond, 1 }).mount()
