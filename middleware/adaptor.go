@@ -30,9 +30,9 @@ func hidesErrors(next http.Handler) bool {
 	return strings.Contains(file, "labstack/echo")
 }
 
-// warnUnbounded warns that a writer supports no read deadlines. For fasthttp's
-// adaptor there is another warning, because this adaptor reuses a request's memory
-// after the answer.
+// warnUnbounded warns that a writer supports no read deadlines. If the writer is
+// that of fasthttp's adaptor, the warning is a different one, because this adaptor
+// reuses a request's memory after the answer.
 func (rc *receiver) warnUnbounded(w http.ResponseWriter) {
 	if strings.HasPrefix(fmt.Sprintf("%T", w), "*fasthttpadaptor.") {
 		rc.options.Logger.Warn("payack: the request comes through fasthttp's adaptor, which reuses a request's memory, so whatever is kept of a request changes later; in fiber use fiberpayack.Handler of the module adapt/fiberpayack, and set fiber's ReadTimeout",

@@ -198,8 +198,8 @@ func TestUnixSocketPeers(t *testing.T) {
 	assert.Equal(t, trusting(), given, "the caller's own list stays as it is")
 }
 
-// A proxy names the clients over a Unix socket. AllowedAddresses and the limiter
-// use those addresses.
+// A proxy that connects over a Unix socket names each client's address in a header.
+// AllowedAddresses and the limiter use those addresses.
 func TestServedOnAUnixSocket(t *testing.T) {
 	for _, trusted := range []bool{true, false} {
 		limiter, err := ratelimit.New(ratelimit.Config{PerSecond: 0.001, Burst: 2})

@@ -55,7 +55,8 @@ func (a *answers) of(outcome payack.Outcome, reason payack.Reason) payack.Answer
 	return a.failed
 }
 
-// answer sends the provider's answer, unless a wrapped handler has written one.
+// answer sends the answer that the provider's contract prescribes, unless a wrapped
+// handler has written an answer.
 func (rc *receiver) answer(d *delivery) {
 	o := &d.observation
 	if status := d.answered(); status != 0 {

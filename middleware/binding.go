@@ -7,7 +7,7 @@ import (
 )
 
 // binding ties a signature that fits several events to the first of them that was
-// found to be genuine. The store keeps the binding in separate claims.
+// found to be genuine. The store keeps the binding in claims other than the event's.
 type binding struct {
 	// text is the signed text, which all events with this signature share.
 	text string

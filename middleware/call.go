@@ -25,8 +25,8 @@ func (rc *receiver) callbackError(ctx context.Context, err error) error {
 	return &payack.Error{Provider: rc.stages.provider, Stage: payack.StageCall, Reason: reason, Detail: detail, Err: err}
 }
 
-// recovered turns a panic of the merchant's code into an error. Defer it first, so
-// that it runs after all other deferred calls.
+// recovered turns a panic of the merchant's code into an error. Defer it before all
+// other calls except notAborted, so that only notAborted runs after it.
 func (rc *receiver) recovered(d *delivery, err *error) {
 	p := recover()
 	if p == nil {

@@ -104,7 +104,7 @@ func captureUnsized(r *http.Request, limit int64, room *[]byte) (string, error) 
 			body, *room = larger, larger
 		}
 		n, err := r.Body.Read(body[len(body):min(int64(cap(body)), limit+1)])
-		*room = body[:cap(body)] // all of it, since a reader may write beyond the n bytes
+		*room = body[:cap(body)] // GiveBack clears all of it, since a reader may write beyond the n bytes
 		body = body[:len(body)+n]
 		switch {
 		case int64(len(body)) > limit:
@@ -120,8 +120,8 @@ func captureUnsized(r *http.Request, limit int64, room *[]byte) (string, error) 
 }
 
 // emptyOrConsumed returns errBodyConsumed if there is a sign that other code has
-// read the body: a length was announced, or a form was parsed. A consumed chunked
-// body shows no such sign, so it counts as an empty one.
+// read the body: a length was announced, or a form was parsed. A chunked body that
+// was read in another way shows neither sign, so it counts as an empty one.
 func emptyOrConsumed(r *http.Request) error {
 	if r.ContentLength > 0 || r.PostForm != nil || r.MultipartForm != nil {
 		return errBodyConsumed

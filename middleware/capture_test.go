@@ -466,8 +466,8 @@ func TestRoomsKeepNoBody(t *testing.T) {
 	}
 }
 
-// givenUp is a body whose Read returns an error while a goroutine still writes to
-// the buffer.
+// givenUp is a body whose Read hands its buffer to late and returns an error. late
+// stands for a goroutine that still writes to the buffer after that.
 type givenUp struct{ late func([]byte) }
 
 func (b *givenUp) Read(p []byte) (int, error) {

@@ -27,7 +27,8 @@ import (
 //   - An error that matches [payack.ErrUnconfirmed] when the provider's answer is
 //     final and differs in status, amount or order. The event is then rejected.
 //   - Any other error while the payment is pending or the provider can't be
-//     reached. The provider is then asked to send the callback again.
+//     reached. The provider is then asked to send the callback again. With an inbox,
+//     the inbox tries the event again instead.
 //
 // Package reconcile finds events by asking the provider. Your own function is
 // called for these events, too. A Confirm method of package client is not called if

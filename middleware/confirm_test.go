@@ -84,8 +84,8 @@ func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 	})
 }
 
-// Deliveries that share a question share its result, too, but none waits longer
-// than its own deadline.
+// However Confirm fails, the delivery gets that failure as its result, and does not
+// wait longer than its own deadline.
 func TestSharedQuestionsThatFail(t *testing.T) {
 	for name, tc := range map[string]struct {
 		confirm middleware.ConfirmFunc[*payack.PayatomEvent]

@@ -7,7 +7,7 @@ import (
 	"github.com/payack/payack/internal/providers"
 )
 
-// contracts holds each provider's answers.
+// contracts holds the answers that each provider's contract prescribes.
 var contracts = providers.Registry[*answers]{
 	payack.Ptop:    &ptopAnswers,
 	payack.PTS:     &ptsAnswers,

@@ -17,8 +17,8 @@ type delivery struct {
 	// w and r are nil for a delivery without a request. A rehearsal has only r.
 	w http.ResponseWriter
 	r *http.Request
-	// lapped is when the last stage ended. It is zero without an observer, which
-	// saves reading the clock.
+	// lapped is when the last stage ended. It is zero for a request to a receiver
+	// without an observer, which saves reading the clock.
 	lapped time.Time
 
 	deadline lazycontext.Context
@@ -38,7 +38,7 @@ func (d *delivery) WithValues(ctx context.Context) context.Context {
 	return payack.WithHeld(payack.WithDelivery(ctx, &d.Delivery), &d.hold)
 }
 
-// lap ends a stage and returns how long it took. Without an observer it returns 0.
+// lap ends a stage and returns how long it took, or 0 if lapped is zero.
 func (d *delivery) lap() time.Duration {
 	if d.lapped.IsZero() {
 		return 0

@@ -6,5 +6,5 @@ func PooledRoom() []byte {
 	return (*room)[:cap(*room)]
 }
 
-// Contracts is the registry of the providers' answers.
+// Contracts is the registry of the answers that the providers' contracts prescribe.
 var Contracts = contracts

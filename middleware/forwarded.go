@@ -9,9 +9,9 @@ import (
 // is not a trusted proxy's. If all are trusted proxies', it returns the first one.
 // It returns the invalid address when the line has no element.
 //
-// It parses the line from the start, because quoted strings may contain commas, and
-// refuses a line that is not well-formed. Otherwise a client could send an unclosed
-// quotation mark and so hide what the proxy appended.
+// It parses the line from the start, because quoted strings may contain commas. It
+// refuses a line that is not well-formed: a client could send an unclosed quotation
+// mark, and so hide what the proxy appended.
 func lastInForwarded(line string, proxies []netip.Prefix) (client netip.Addr, err error) {
 	var first netip.Addr
 	for line = skipSpace(line); line != ""; line = skipSpace(line) {
@@ -39,9 +39,9 @@ func lastInForwarded(line string, proxies []netip.Prefix) (client netip.Addr, er
 	return first, nil
 }
 
-// forwardedElement returns the for parameter of the element at the start of s, and
-// the text after the element. node is empty when the element has no for parameter:
-// that hop's address is then unknown.
+// forwardedElement returns the value of the parameter "for" of the element at the
+// start of s, and the text after the element. node is empty when the element has no
+// such parameter: that hop's address is then unknown.
 func forwardedElement(s string) (node, rest string, ok bool) {
 	named := false
 	for {

@@ -53,7 +53,8 @@ func TestForwarded(t *testing.T) {
 		{"a backslash outside quotes", "10.0.0.1:1", []string{`for=203.0.113.9\`}, none},
 		{"not read as a list", "10.0.0.1:1", []string{"203.0.113.9"}, none},
 
-		// What the client sent, followed by what the proxy appended to the line.
+		// What the client sent, followed by what the proxy appended, to the same line
+		// or as another line.
 		{"an unclosed quote", "10.0.0.1:1", []string{`for=1.1.1.1;x=", for=203.0.113.9`}, none},
 		{"an unclosed quote before quotes", "10.0.0.1:1", []string{`for=1.1.1.1;x=", for="203.0.113.9"`}, none},
 		{"an unclosed quote before two quoted values", "10.0.0.1:1", []string{`for=1.1.1.1;x=", for=203.0.113.9;by="_a";host="b"`}, none},

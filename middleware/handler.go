@@ -23,16 +23,17 @@ type Handler struct {
 // Handle returns a handler that calls fn with each verified event. After fn has
 // returned nil, it is not called for that event again as long as the store
 // remembers the event. Within one process, fn never runs twice at the same time for
-// one event. In two processes it can, but only after the claim's lease
-// ([Options].Lease) has ended.
+// one event. In two processes that share a store it can, but only after the claim's
+// lease ([Options].Lease) has ended.
 //
 // The context carries the delivery ([payack.DeliveryFrom]) and ends at
 // [Options].Deadline. It is not cancelled when the provider hangs up, so a
 // settlement is not interrupted.
 //
 // When fn returns an error or panics, the provider is asked to send the event
-// again. Return an error that matches [payack.ErrUnexpected] for an event that the
-// merchant does not expect. The event is then rejected instead.
+// again. With an inbox, the inbox calls fn again instead. Return an error that
+// matches [payack.ErrUnexpected] for an event that the merchant does not expect. The
+// event is then rejected.
 //
 // Handle fails in these cases:
 //   - rc or fn is nil.
@@ -80,8 +81,8 @@ func (h *Handler) Provider() payack.Provider { return h.engine.stages.provider }
 // its default. Without an inbox the name is the same.
 func (h *Handler) Name() string { return h.engine.name() }
 
-// Tenant returns the tenant of the configured keys. With a KeyFunc static is false:
-// each request then has a tenant of its own.
+// Tenant returns the tenant of the configured keys. The result static is false with
+// a KeyFunc: each request then has a tenant of its own.
 func (h *Handler) Tenant() (tenant string, static bool) {
 	return h.engine.stages.tenant, !h.engine.stages.tenants
 }
@@ -154,7 +155,7 @@ func (h *Handler) withoutRequest(ctx context.Context, d *payack.Delivery, o *pay
 	mine, started := &delivery{Delivery: *d}, time.Now()
 	h.engine.begin(mine)
 	mine.lapped = started // callers always use the durations
-	// Deferred, because the function may end the goroutine.
+	// Deferred, because the merchant's function may end the goroutine.
 	defer func() {
 		if o != nil {
 			*o = mine.observation
@@ -179,7 +180,7 @@ func (h *Handler) resume(parent context.Context, d *delivery, end time.Time, res
 		return d.invalid("the delivery has no verified event of this provider")
 	}
 	d.has(d.Event)
-	if d.OwnRule { // the configured rules may have changed since
+	if d.OwnRule { // the configured rules may have changed since the first half
 		d.Invalid, d.OwnRule = "", false
 	}
 	// The caller supplied the event, so it may break a rule.

@@ -136,7 +136,8 @@ func TestSecondHalfMemoryOfHashes(t *testing.T) {
 		}
 		return nil
 	})
-	// An event that passed Expect stays bound when the function fails.
+	// The hash of an event that passed Expect stays bound to the event when the
+	// function fails.
 	_, err := d.process(t, kept(t, "ORD1", "505", "Approved"))
 	require.ErrorIs(t, err, errMerchant)
 	o, err := d.process(t, kept(t, "ORD150", "5", "Approved"))
@@ -296,7 +297,7 @@ func TestInFlightIsByTheStoresHome(t *testing.T) {
 	})
 }
 
-// The store is looked up only if the provider is asked about the event.
+// The event is looked up in the store only if the provider is asked about it.
 func TestLookupOnlyBeforeAQuestion(t *testing.T) {
 	for name, tc := range map[string]struct {
 		confirm bool
@@ -397,7 +398,7 @@ func TestNilReceiver(t *testing.T) {
 	}
 }
 
-// Methods that get a nil delivery return an error and do not panic.
+// No method panics when it gets a nil delivery or a nil observation.
 func TestNilDeliveries(t *testing.T) {
 	h, err := middleware.Handle(ptopReceiver(t, middleware.Options{}), acceptAll)
 	require.NoError(t, err)

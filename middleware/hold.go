@@ -25,9 +25,10 @@ type hold struct {
 	// empty unless it is in flight in this process.
 	id, lock string
 	claims   []payack.HeldClaim
-	room     [1]payack.HeldClaim // first backing array of claims; most events need one
-	// settled is set once the function has succeeded. From then on claims are not
-	// given up: one that could not be marked done stays busy until its lease ends.
+	room     [1]payack.HeldClaim // first backing array of claims; most events need only one claim
+	// settled is set once the function has succeeded. From then on only the claim of
+	// the lock is given up. A claim that could not be marked done stays busy until
+	// its lease ends.
 	settled bool
 }
 
@@ -117,7 +118,7 @@ func (h *hold) commit(ctx context.Context) (err error) {
 	h.settled = true
 	ctx, stop := atLeast(ctx, storeTimeout)
 	defer stop()
-	// Commit the event last: once it is done, its signature must be bound.
+	// Commit the event last, so that the signature of an event that is done is bound.
 	for _, c := range slices.Backward(h.claims) {
 		if !h.locks(c) {
 			err = errors.Join(err, h.once.commit(ctx, c))
@@ -126,9 +127,10 @@ func (h *hold) commit(ctx context.Context) (err error) {
 	return err
 }
 
-// release gives up the claims that were not committed, newest first. So the lock of
-// a signature is given up after the claim of its text. Then the event is no longer
-// in flight, and this process accepts other deliveries of it.
+// release gives up the claims, newest first, so that the lock of a signature is
+// given up after the claim of its text. Of a settled event it gives up only the
+// lock. When release returns, the event is no longer in flight, and this process
+// accepts other deliveries of it.
 func (h *hold) release(ctx context.Context) {
 	if h.id == "" {
 		return

@@ -21,7 +21,7 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// betweenCalls is a store that runs a hook between two of its calls.
+// betweenCalls is a store that runs one hook before Commit and one after Release.
 type betweenCalls struct {
 	payack.Store
 	beforeCommit func() error
@@ -105,8 +105,8 @@ func TestGenuineWhileAnUnknownStatusIsInTheCallback(t *testing.T) {
 	})
 }
 
-// When the store fails once while a hash is bound, the hash must not stay busy
-// until the lease ends.
+// When the store fails once while it binds a hash, the hash must not stay busy until
+// the lease ends.
 func TestHashThatCouldNotBeBoundIsFreeAgain(t *testing.T) {
 	store := &betweenCalls{Store: memstore.New(0)}
 	h := payatomHandler(t, middleware.PayatomConfig{
@@ -134,7 +134,7 @@ func TestEndlessLease(t *testing.T) {
 	require.Equal(t, 1, called)
 }
 
-// panickingHandler is a log handler that panics.
+// panickingHandler is a log handler that panics once full is set.
 type panickingHandler struct{ full *bool }
 
 func (panickingHandler) Enabled(context.Context, slog.Level) bool { return true }

@@ -47,8 +47,8 @@ func (k *keeping) Keep(_ context.Context, r *payack.Receipt) (payack.ClaimState,
 	return k.state, nil
 }
 
-// With an inbox the answer depends only on whether the inbox kept the event. The
-// function runs later.
+// With an inbox the answer to a verified event depends only on what Keep returns.
+// The function runs later.
 func TestInboxKeepsBeforeTheAnswer(t *testing.T) {
 	k, called := newKeeping(), 0
 	d := newDesk(t, func(c *middleware.PayatomConfig) { c.Inbox = k }, func(_ context.Context, ev *payack.PayatomEvent) error {
@@ -133,8 +133,8 @@ func TestInboxDoesNotGoWithWrap(t *testing.T) {
 	require.ErrorContains(t, err, "nil pointer")
 }
 
-// An event that is done in the former store is a duplicate in both halves. The
-// former store is only read.
+// An event that is done in the former store is a duplicate, and is not kept. Other
+// events are claimed in the inbox: the former store is only read.
 func TestInboxReadsTheFormerStore(t *testing.T) {
 	former := newRecordingStore()
 	claim, err := former.Store.Claim(t.Context(), ptopID("T1"), "ORD1", middleware.DefaultDeadline)
@@ -186,8 +186,8 @@ func TestInboxKeepsInvalidEventsAsInvalid(t *testing.T) {
 	assert.Zero(t, called)
 }
 
-// The second half applies the merchant's own rules again, as configured at that
-// time.
+// The second half applies the merchant's own rules again, as they are configured
+// when it runs.
 func TestInboxAppliesOwnRulesAgain(t *testing.T) {
 	k, called := newKeeping(), 0
 	build := func(name string, rules map[string]string) *middleware.Handler {
@@ -206,8 +206,8 @@ func TestInboxAppliesOwnRulesAgain(t *testing.T) {
 }
 
 // The receipt of a refund holds a digest of its unsigned details, and reports
-// whether the refund was done with other details. ClaimConflict is answered as a
-// duplicate, with a warning.
+// whether the refund was done with other details. When Keep returns ClaimConflict,
+// the refund is answered as a duplicate, with a warning in the log.
 func TestInboxGetsUnsignedDetails(t *testing.T) {
 	k := newKeeping()
 	d := newDesk(t, func(c *middleware.PayatomConfig) { c.Inbox = k }, func(context.Context, *payack.PayatomEvent) error { return nil })

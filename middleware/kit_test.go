@@ -82,7 +82,8 @@ func ptopRequest(t testing.TB, transaction string) *http.Request {
 	return r
 }
 
-// ptopRaw returns the same callback as raw HTTP, with additional header lines.
+// ptopRaw returns the callback of ptopRequest as raw HTTP, with additional header
+// lines.
 func ptopRaw(t testing.TB, transaction string, lines ...string) (head, body string) {
 	t.Helper()
 	body = ptopBody(transaction)
@@ -209,8 +210,8 @@ func payatomRequest(t testing.TB, orderID, amount, status string) *http.Request 
 	return payatomSigned(t, orderID, orderID, amount, status)
 }
 
-// payatomSigned returns a genuine webhook. written is the order id as a JSON
-// literal.
+// payatomSigned returns a genuine webhook. written is the order id with JSON
+// escapes, but without quotation marks.
 func payatomSigned(t testing.TB, written, orderID, amount, status string) *http.Request {
 	t.Helper()
 	return e2e.PayatomMessage(t, `"`+written+`"`, `"`+amount+`"`, `"`+status+`"`, orderID+amount+status).To("/payatom").Request()

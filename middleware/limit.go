@@ -63,8 +63,9 @@ func (rc *receiver) limitHeaders(d *delivery) {
 // untrue, since each replay of a copied webhook causes a question to the provider.
 //
 // It does not charge events that break a rule or conflict with an earlier one,
-// since they come from the provider. It does not charge failures on our side
-// either. With an inbox, it does not charge what the second half finds.
+// since they come from the provider. Nor does it charge failures on the merchant's
+// side, such as those of the store or the callback. With an inbox, it does not
+// charge what the second half finds.
 func (rc *receiver) chargeFailure(ctx context.Context, d *delivery) {
 	if d.limit.key == "" {
 		return

@@ -135,7 +135,7 @@ func TestDefaultLoggerIsSlogsOwn(t *testing.T) {
 	assert.Len(t, w.deliveries(t), 1)
 }
 
-// If its level is disabled, a line is not formatted.
+// A line whose level is disabled is not written.
 func TestQuietLogger(t *testing.T) {
 	w := newWatch()
 	o := w.options()
@@ -148,7 +148,7 @@ func TestQuietLogger(t *testing.T) {
 	assert.Equal(t, 2, w.count(), "the observer is told all the same")
 }
 
-// Printing a configuration or a receiver with any verb shows no key.
+// Logging a configuration, a receiver or a list of keys shows no key.
 func TestPrintingAReceiverShowsNoKey(t *testing.T) {
 	c := middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true, Options: middleware.Options{Logger: slog.New(slog.DiscardHandler)}}
 	rc, err := middleware.NewPtop(c)

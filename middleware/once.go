@@ -18,7 +18,7 @@ import (
 type once struct {
 	provider     payack.Provider
 	store        payack.Store
-	former       payack.Store  // the store before the inbox; only read; may be nil
+	former       payack.Store  // the store that was used before the inbox; only read; may be nil
 	binder       payack.Binder // the store, if it is a Binder
 	home         string
 	lease        time.Duration
@@ -84,9 +84,9 @@ func (o *once) failed(ctx context.Context, id string, err error) error {
 	return nil
 }
 
-// commit marks a claim done. If the lease has ended, it claims the event again
-// first: the callback's result counts unless somebody else has claimed the event
-// since.
+// commit marks a claim done. If the claim's lease has ended, commit claims the same
+// key again first. So the callback's result counts, unless another delivery has
+// claimed the key since.
 func (o *once) commit(ctx context.Context, c payack.HeldClaim) (err error) {
 	defer storePanicked(&err)
 	err = o.store.Commit(ctx, c.ID, c.Token)
@@ -108,8 +108,8 @@ func (o *once) release(ctx context.Context, c payack.HeldClaim) (err error) {
 	return o.store.Release(ctx, c.ID, c.Token)
 }
 
-// storePanicked turns a panic of the store into an error. The callback has returned
-// by then, so a panic must not change the outcome.
+// storePanicked turns a panic of the store into an error. Once the callback has
+// returned, a panic of the store must not change the outcome.
 func storePanicked(err *error) {
 	if p := recover(); p != nil {
 		*err = errors.New("the store panicked")

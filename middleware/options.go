@@ -93,8 +93,9 @@ type Options struct {
 	LimitPolicy string
 
 	// Store remembers which events were processed; nil means a new [memstore.Store]
-	// of this receiver. Its memory is lost on a restart and not shared with other
-	// replicas, so make the settling of an order idempotent all the same. Receivers
+	// of this receiver, or none with an Inbox. A memstore.Store is lost on a restart
+	// and not shared with other replicas, so make the settling of an order idempotent
+	// all the same. Receivers
 	// for several accounts that share a store need different tenants; without them,
 	// events of different accounts can be mistaken for one another.
 	//
@@ -107,7 +108,8 @@ type Options struct {
 	Lease time.Duration
 	// InsecureProcessWithoutStore calls the callback although the store has failed.
 	// An event may then be processed more than once, so it is unsafe unless the
-	// callback is idempotent. By default the provider is asked to send again.
+	// callback is idempotent. By default the event fails: the provider is asked to
+	// send it again, or the Inbox tries it again.
 	InsecureProcessWithoutStore bool
 
 	// Inbox, when set, keeps verified events before the provider is answered, and

@@ -52,7 +52,8 @@ type PayatomConfig struct {
 	// The callback finds the result in ev.Expected.
 	//
 	// An order that is not found is rejected. For approved orders the received
-	// amount must match, too. An error makes the gateway send again.
+	// amount must match, too. An error makes the gateway send again, or the Inbox try
+	// again.
 	Expect func(ctx context.Context, ev *payack.PayatomEvent) (payack.Expectation, error)
 	// Match reports whether a received amount fits the expected one; nil compares
 	// by value. [payack.AnyAmount] accepts part payments, and is allowed only

@@ -33,15 +33,15 @@ type PtopConfig struct {
 	// X-Signature and the_signature.
 	SignatureHeaders []string
 	// Custom is your own reading of Ptop's document, in case none of Schemes is
-	// what Ptop does. It replaces Schemes, and the events have the scheme custom.
+	// what Ptop does. It replaces Schemes, and the events have the scheme "custom".
 	// It is unsafe unless it guarantees what [verify.PtopReading] demands:
 	// otherwise it lets forgeries in.
 	Custom verify.PtopReading
 	// Sniff accepts JSON under any content type.
 	Sniff bool
 
-	// Confirm asks Ptop whether a successful transaction is paid, and its amount;
-	// see [ConfirmFunc]. The webhook carries no amount, so set either Confirm or
+	// Confirm asks Ptop whether a successful transaction is paid, and what its amount
+	// is; see [ConfirmFunc]. The webhook carries no amount, so set either Confirm or
 	// ConfirmInCallback.
 	Confirm ConfirmFunc[*payack.PtopEvent]
 	// ConfirmInCallback declares that the callback asks Ptop itself before it

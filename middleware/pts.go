@@ -14,9 +14,8 @@ import (
 // keys of one account or a KeyFunc, which finds the keys for each request.
 type PTSConfig struct {
 	// Tenant is the tenant of the keys. Receivers for several accounts that share a
-	// store need different tenants. A receiver of withdraw callbacks needs a tenant
-	// of its own, too, because a withdraw callback has the same signed members as a
-	// payment's.
+	// store need different tenants. So do a receiver of payment callbacks and one of
+	// withdraw callbacks, because both kinds have the same signed members.
 	Tenant string
 	// UserID, when set, must equal the user_id of every callback.
 	UserID string
@@ -62,8 +61,8 @@ type PTSConfig struct {
 	Options
 }
 
-// ptsAnswers has status 200 and one body for every failure, so that no attacker
-// learns which step failed.
+// ptsAnswers has status 200 and one body for every failure after the gate, so that
+// no attacker learns which step failed.
 var ptsAnswers = answers{
 	accepted:   payack.Answer{Status: http.StatusOK, ContentType: "text/plain", Body: "SUCCESS"},
 	failed:     payack.Answer{Status: http.StatusOK, ContentType: "text/plain", Body: "FAILED"},

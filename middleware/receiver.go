@@ -173,9 +173,9 @@ func (rc *receiver) finish(ctx context.Context, d *delivery) {
 }
 
 // run takes a request through both halves. With an inbox it takes the request only
-// through the first half. It returns nil for an event that is accepted now or was
-// accepted before, http.ErrAbortHandler when the merchant's code panicked with it,
-// and a *payack.Error otherwise. Panics of the merchant's code end here.
+// through the first half. It returns nil for an event that is kept or accepted, now
+// or before. It returns http.ErrAbortHandler when the merchant's code panicked with
+// it, and a *payack.Error otherwise. Panics of the merchant's code end here.
 func (rc *receiver) run(d *delivery, call callFunc) (err error) {
 	defer rc.recovered(d, &err)
 	// The server reads the body even after a refusal, so set the deadline before

@@ -68,10 +68,10 @@ func comparison(tag string) (part string, found bool) {
 	return "", false
 }
 
-// compile returns a validator for these rules only. They replace the tags of the
-// event type, which Event.Check implements. If rules and tags were joined, an
-// omitempty in one could switch off the other. A validator keeps one set of rules
-// for each type, so every set needs a validator of its own.
+// compile returns a validator for the merchant's rules in tags only. They replace
+// the struct tags of the event type, which Event.Check implements. If the two were
+// joined, an omitempty in one could switch off the other. A validator keeps one set
+// of rules for each type, so every set needs a validator of its own.
 func compile(t reflect.Type, tags map[string]string) *validator.Validate {
 	v := eventrules.NewValidator()
 	v.RegisterStructValidationMapRules(tags, reflect.New(t).Elem().Interface())

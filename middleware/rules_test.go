@@ -13,8 +13,8 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// ptsDelivery returns a signed callback without an envelope. literals replaces
-// members by JSON literals.
+// ptsDelivery returns a signed callback without an envelope. literals maps the names
+// of members to the JSON literals that replace their values.
 func ptsDelivery(t testing.TB, literals map[string]string) *http.Request {
 	t.Helper()
 	return e2e.PTSMessage(t, literals, nil).Request()
@@ -76,8 +76,8 @@ func TestMerchantsOwnRules(t *testing.T) {
 	}
 }
 
-// A rule that can't be applied is refused when the receiver is made, not by the
-// first callback.
+// A rule that can't be applied is refused when the receiver is made, and not only
+// when the first callback arrives.
 func TestRulesThatCanNotBeApplied(t *testing.T) {
 	for _, rule := range []string{"len=abc", "required,len=abc", "required,min=x", "omitempty,max=", "nosuchtag", "required,nosuchtag", "eq=1|nosuchtag"} {
 		_, err := middleware.NewPtop(middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), ConfirmInCallback: true,

@@ -8,7 +8,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// verify runs check, warns of an unknown status, and logs once which scheme to pin.
+// verify calls the method check, warns of an unknown status, and logs once which
+// scheme to pin.
 func (rc *receiver) verify(ctx context.Context, d *delivery) (payack.Event, error) {
 	ev, err := rc.check(ctx, d)
 	if ev == nil || err != nil {

@@ -276,7 +276,8 @@ func TestWrappedHandlerThatRunsLater(t *testing.T) {
 	assert.Equal(t, errMerchant.Error(), last["error"])
 }
 
-// The answers behind Wrap are the provider's, also for PTS and Payatom.
+// When a wrapped handler writes nothing, payack writes the answer that Payatom's
+// contract prescribes.
 func TestWrapAnswersInTheProvidersWords(t *testing.T) {
 	rc, err := middleware.NewPayatom(middleware.PayatomConfig{SecretKeys: payack.Secrets(payatomKey), ExpectInCallback: true,
 		Options: middleware.Options{Logger: quiet}})
@@ -378,7 +379,7 @@ func TestWrappedAnswersThatDoNotAcknowledge(t *testing.T) {
 	}
 }
 
-// A refused request does not reach the wrapped handler.
+// A request that is refused or does not verify does not reach the wrapped handler.
 func TestWrapCallsNextForVerifiedEventsOnly(t *testing.T) {
 	called := &counter{}
 	h := ptopConfigured(t, middleware.PtopConfig{SigningKeys: payack.Secrets("another key"), ConfirmInCallback: true, Body: verify.BodyJSON}).
