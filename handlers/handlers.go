@@ -8,9 +8,10 @@
 //
 // The function is called with verified events only. After it has returned nil, it
 // is not called for that event again as long as the store remembers the event. When
-// it returns an error, panics or runs out of time, the provider is asked to send
-// the callback again. The handler writes the answer, in the provider's words; the
-// function writes none.
+// it returns an error or panics, the provider is asked to send the callback again.
+// With an inbox, the inbox calls the function again instead. An error that matches
+// [payack.ErrUnexpected] rejects the event. The handler writes the answer, in the
+// provider's words; the function writes none.
 //
 // The constructors return an error for a configuration that is unsafe or can't
 // work: an empty key, a nil function, a missing hook that the provider's callbacks

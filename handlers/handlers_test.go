@@ -99,7 +99,7 @@ func TestConstructors(t *testing.T) {
 	}
 }
 
-// picky is a callback that works with one kind of store only.
+// picky is a callback that refuses a memstore.Store.
 type picky func(context.Context, *payack.PTSEvent) error
 
 func (picky) CheckStore(s payack.Store) error {
@@ -109,7 +109,7 @@ func (picky) CheckStore(s payack.Store) error {
 	return nil
 }
 
-// A callback with the wrong store is refused when the program starts.
+// A callback that refuses the store makes the constructor fail.
 func TestCallbackThatNeedsAStore(t *testing.T) {
 	accept := picky(func(context.Context, *payack.PTSEvent) error { return nil })
 	h, err := handlers.NewPTS(ptsConfig(t), accept)
