@@ -30,8 +30,9 @@ func newPayatom(t testing.TB, secret string) *envelope.Payatom {
 }
 
 // blobOf makes a post_hash with the standard library, as the provider's document
-// says: IV ‖ HMAC(ciphertext ‖ IV) ‖ ciphertext. blobOf adds no padding, and padded
-// need not be whole blocks.
+// says: IV ‖ HMAC(ciphertext ‖ IV) ‖ ciphertext. blobOf adds no padding. If the
+// argument padded does not consist of whole blocks, blobOf puts it, unencrypted, in
+// place of the ciphertext.
 func blobOf(t testing.TB, secret string, iv [aes.BlockSize]byte, padded []byte) []byte {
 	t.Helper()
 	key := sha256.Sum256([]byte(secret))
@@ -92,7 +93,7 @@ func TestPayatomKeys(t *testing.T) {
 	}
 }
 
-// The MAC covers every byte, so no flipped bit is decrypted.
+// The MAC covers every byte, so an envelope with one flipped bit does not open.
 func TestPayatomEveryBitIsCovered(t *testing.T) {
 	e := newPayatom(t, secretKey)
 	blob, err := base64.StdEncoding.DecodeString(e.Seal([]byte("709d48b4207bc7708c232656b00f4a20")))
@@ -132,7 +133,8 @@ func TestPayatomPaddingDamage(t *testing.T) {
 			requireRefused(t, plain, err, n, at)
 		}
 	}
-	// The documents' own code never unpads; a text without padding is refused.
+	// The code in Payatom's document removes no padding. Open refuses a text without
+	// padding all the same.
 	plain, err := open([]byte("709d48b4207bc7708c232656b00f4a20"))
 	requireRefused(t, plain, err)
 }

@@ -137,7 +137,8 @@ func otherSpellings(text string) map[string]string {
 		"quoted":              `"` + text + `"`,
 	}
 	if i := strings.IndexByte(text, '='); i > 0 {
-		// The last letter before the padding has bits that mean nothing: set them.
+		// The last letter before the padding has bits that mean nothing: set one of
+		// them.
 		const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 		at := strings.IndexByte(alphabet, text[i-1])
 		spellings["stray bits"] = text[:i-1] + alphabet[at|1:at|1+1] + text[i:]
@@ -154,7 +155,7 @@ func otherSpellings(text string) map[string]string {
 
 func TestPTSBase64HasOneSpelling(t *testing.T) {
 	e := newPTS(t, safecode, "")
-	// One, two and no padding characters, with + and / in the text.
+	// Two, one and no padding characters; each text has + or / in it.
 	for size, want := range map[int]bool{15: true, 31: true, 47: true} {
 		sealed := string(e.Seal(bytes.Repeat([]byte("~"), size)))
 		_, err := e.Open([]byte(sealed))
