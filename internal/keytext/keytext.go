@@ -35,11 +35,11 @@ func Problem(text string) string {
 }
 
 // blank are characters that look like nothing or like white space, although they
-// are in none of the Unicode classes that invisible checks.
+// are in none of the Unicode classes that the function invisible checks.
 const blank = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 
-// invisible reports whether a character can't be seen or looks like a blank. A blank
-// itself is visible between other characters.
+// invisible reports whether a character can't be seen or looks like a blank. For the
+// blank itself it returns false, since between other characters a blank is visible.
 func invisible(r rune) bool {
 	return r != ' ' && unicode.In(r, unicode.Cf, unicode.Z, unicode.Variation_Selector) || strings.ContainsRune(blank, r)
 }

@@ -14,17 +14,17 @@ type Valuer interface {
 	WithValues(context.Context) context.Context
 }
 
-// Context has the values of the request's context and those that a Valuer adds. It
-// has its own deadline, and is not cancelled with the request's context. Make it a
-// field of a struct that is allocated anyway. It is safe for concurrent use after
-// Start.
+// Context has the values of a parent context and those that a Valuer adds. It has
+// its own deadline, and is not cancelled with the parent, which is the context of a
+// request or of a worker. Make it a field of a struct that is allocated anyway. It
+// is safe for concurrent use after Start.
 type Context struct {
-	parent context.Context // the request's
+	parent context.Context // only its values are used
 	adds   Valuer
 	end    time.Time
 
 	mu     sync.Mutex
-	err    error              // the error that Err has returned, or that of Stop
+	err    error              // the error that Err has returned, or context.Canceled after Stop
 	made   context.Context    // has the values; nil until Value or Done is called
 	cancel context.CancelFunc // ends made; nil until Done is called
 }

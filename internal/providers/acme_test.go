@@ -12,7 +12,7 @@ import (
 )
 
 // acmeFiles maps the files of an invented provider in testdata/acme to their places
-// in the repository, one for each stage and tool.
+// in the repository.
 var acmeFiles = map[string]string{
 	"payack/acme.go":     "acme.go",
 	"verify/acme.go":     "verify/acme.go",
@@ -63,15 +63,16 @@ func TestFourthProvider(t *testing.T) {
 	require.Equal(t, 1, strings.Count(out, "the provider is not known"), out)
 }
 
-// complete are the tests that compare a registry with providers.All.
+// complete matches the names of the tests that compare a registry with
+// providers.All.
 const complete = "Test.*(Are|Is)Complete|TestEventsAreKnown"
 
 // list is the file with providers.All.
 const list = "internal/providers/providers.go"
 
 // overlay writes the overlay file for the go command. It contains the provider's
-// files and an entry in each registry. Without registered, the only entry is that
-// in the list of providers.
+// files and an entry in each registry. If registered is false, the only entry is
+// that in the list of providers.
 func overlay(t *testing.T, root string, registered bool) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -1,7 +1,8 @@
 // Package providers lists the payment providers. It also has the type of the
 // registries in which packages keep one descriptor for each provider.
 //
-// To add a provider, write these files, and an entry in each registry:
+// To add a provider, write the files in the first column, with the contents in the
+// second, and add an entry to each registry in the third:
 //
 //	NAME.go              its Provider, its event           kinds in encode.go
 //	verify/NAME.go       keys, verifier, signer
@@ -20,8 +21,8 @@
 //
 // Then add the provider's name to [All]. If the provider has its own kind of
 // envelope, add a file to package envelope. If its events need new rules, add their
-// tags to internal/rules. TestFourthProvider does all of this for an invented
-// provider.
+// tags to internal/rules. TestFourthProvider does this for an invented provider that
+// can't be asked, but without vectors and without internal/e2e/field.
 package providers
 
 import (

@@ -35,9 +35,10 @@ func FuzzCheckEqualsTags(f *testing.F) {
 		}
 	}
 	// Amounts of all kinds, in all states and under each status that matters, in
-	// events that are right otherwise. In states 35, 17, 8 and 26 both amounts are
-	// present. In these states neither, one or both of them are signed as another
-	// text.
+	// events whose other members are right. The state is the last argument. It says
+	// which amounts are absent or null, and which are signed as another text. In
+	// states 35, 17, 8 and 26 both amounts are present: neither is signed as another
+	// text in 35, one is in 17 and in 8, and both are in 26.
 	for _, amount := range []string{"500", "500.00", "0", "0.00", "-0", "-1", "0e5", "5e2", "1e40", "1e41", "1e99", "0500", "hostile", "",
 		strings.Repeat("9", 40), strings.Repeat("9", 41), strings.Repeat("9", 18), strings.Repeat("9", 19)} {
 		for _, state := range []uint8{0, 1, 2, 8, 17, 26, 35} {
@@ -90,8 +91,8 @@ func FuzzCheckEqualsTags(f *testing.F) {
 	})
 }
 
-// For each rule there is an event that keeps it and one that breaks it, so that the
-// seeds of the fuzz test reach both verdicts.
+// For each rule there is an event that keeps it and one that breaks it. Check and
+// the tags both accept the first, and both refuse the second.
 func TestTagsAndChecksReachBothVerdicts(t *testing.T) {
 	v := rules.NewValidator()
 	amount, null := payack.NewAmount, payack.AmountOf(payack.NullText())
