@@ -162,7 +162,7 @@ func TestPTSBase64HasOneSpelling(t *testing.T) {
 		require.Equal(t, want, err == nil)
 		for name, text := range otherSpellings(sealed) {
 			if name == "twice" && !strings.HasSuffix(sealed, "=") {
-				continue // blocks of ECB can be put together, see below
+				continue // see TestPTSBlocksCanBePutTogether
 			}
 			plain, err := e.Open([]byte(text))
 			requireRefused(t, plain, err, name)
@@ -198,7 +198,7 @@ func TestPTSPaddingDamage(t *testing.T) {
 			}
 		}
 	}
-	// Other paddings.
+	// Paddings of other standards, and no padding.
 	for name, block := range map[string]string{
 		"zeros":      "abc" + strings.Repeat("\x00", 13),
 		"ANSI X9.23": "abc" + strings.Repeat("\x00", 12) + "\x0d",

@@ -19,8 +19,8 @@ import (
 
 // internal/e2e tests whole requests through these handlers.
 
-// Programs need to import only this package, so its types are those of package
-// middleware.
+// The types are those of package middleware. So a program needs to import only
+// package handlers.
 var (
 	_ middleware.Options       = handlers.Options{}
 	_ middleware.PtopConfig    = handlers.PtopConfig{}

@@ -15,12 +15,12 @@ var errAddress = errors.New("the client's address is unknown; have the proxy sen
 var unixSocket netip.Prefix
 
 // clientAddr returns the client's address. A peer that is not a trusted proxy is
-// the client itself. It could write anything into the header, so the header is
-// ignored.
+// the client itself. Such a peer could write anything into the header, so its header
+// is ignored.
 //
 // Behind a trusted proxy, the client is the last address in the header that is not
 // a trusted proxy's. All lines of the header count as one list. If all addresses in
-// it are trusted proxies', the first one is the client's.
+// the list are trusted proxies', the first one is the client's.
 func clientAddr(r *http.Request, proxies []netip.Prefix, header string) (netip.Addr, error) {
 	peer, err := peerAddr(r.RemoteAddr)
 	switch {
@@ -53,8 +53,8 @@ func clientAddr(r *http.Request, proxies []netip.Prefix, header string) (netip.A
 }
 
 // lastInList returns the last address in a line of X-Forwarded-For, or of a header
-// like it, that is not a trusted proxy's. If all are trusted proxies', it returns
-// the first one.
+// like it, that is not a trusted proxy's. If all addresses in the line are trusted
+// proxies', it returns the first one.
 func lastInList(line string, proxies []netip.Prefix) (client netip.Addr, err error) {
 	for more := true; more; {
 		entry := line

@@ -34,7 +34,7 @@ var gateStatus = map[payack.Reason]int{
 	payack.ReasonRate:            http.StatusTooManyRequests,
 }
 
-// of returns the answer to an outcome.
+// of returns the answer to an outcome with its reason.
 func (a *answers) of(outcome payack.Outcome, reason payack.Reason) payack.Answer {
 	if special, found := a.byReason[reason]; found {
 		return special
@@ -74,7 +74,7 @@ func (rc *receiver) answer(d *delivery) {
 var ofAnotherAnswer = [...]string{"Content-Type", "Content-Encoding", "Content-Length", "Etag", "Last-Modified", "Cache-Control"}
 
 // write sends a delivery's answer. It first drops entity headers set by a failed
-// wrapped handler. With a 413 it asks for the connection to be closed. Where a
+// wrapped handler. With a 413 it asks the server to close the connection: where a
 // router has wrapped the writer, the server doesn't notice by itself that the body
 // was left unread.
 func (d *delivery) write(a payack.Answer) {

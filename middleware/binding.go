@@ -41,9 +41,10 @@ func (rc *receiver) tie(ctx context.Context, d *delivery, ev payack.Event) error
 	return nil
 }
 
-// duplicate ends the delivery of an event that is done already. If err is set, it
-// only returns err. It warns when the unsigned details of this delivery differ from
-// those of the first, because the merchant's function saw only the first delivery.
+// duplicate ends the delivery of an event that is done already. If err is set, the
+// event is not done, and duplicate only returns err. It warns when the unsigned
+// details of this delivery differ from those of the first, because the merchant's
+// function saw only the first delivery.
 func (rc *receiver) duplicate(ctx context.Context, d *delivery, ev payack.Event, err error) error {
 	if err != nil {
 		return err

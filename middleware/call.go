@@ -56,8 +56,8 @@ func (d *delivery) notAborted(err *error) {
 	}
 }
 
-// aborts reports whether a panic's value is http.ErrAbortHandler. It recovers,
-// because the methods of a panic's value may panic, too.
+// aborts reports whether a panic's value is http.ErrAbortHandler. The methods of the
+// value may panic in turn; aborts recovers from that.
 func aborts(p any) (is bool) {
 	defer func() {
 		if recover() != nil {

@@ -121,7 +121,7 @@ func captureUnsized(r *http.Request, limit int64, room *[]byte) (string, error) 
 
 // emptyOrConsumed returns errBodyConsumed if there is a sign that other code has
 // read the body: a length was announced, or a form was parsed. A chunked body that
-// was read in another way shows neither sign, so it counts as an empty one.
+// was read without parsing a form shows neither sign, so it counts as an empty one.
 func emptyOrConsumed(r *http.Request) error {
 	if r.ContentLength > 0 || r.PostForm != nil || r.MultipartForm != nil {
 		return errBodyConsumed

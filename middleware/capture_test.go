@@ -46,7 +46,7 @@ func TestBodyLimit(t *testing.T) {
 	t.Run("chunks over the limit are refused while reading", func(t *testing.T) {
 		conn := dial(t, s)
 		head, _ := ptopRaw(t, "T1", "Transfer-Encoding: chunked")
-		conn.write(head + "c8\r\n" + strings.Repeat(" ", 200) + "\r\n" + "1\r\n \r\n") // and no end
+		conn.write(head + "c8\r\n" + strings.Repeat(" ", 200) + "\r\n" + "1\r\n \r\n") // and no last chunk
 		res, _ := conn.answer()
 		assert.Equal(t, http.StatusRequestEntityTooLarge, res.StatusCode)
 		assert.True(t, res.Close)
@@ -466,8 +466,8 @@ func TestRoomsKeepNoBody(t *testing.T) {
 	}
 }
 
-// givenUp is a body whose Read hands its buffer to late and returns an error. late
-// stands for a goroutine that still writes to the buffer after that.
+// givenUp is a body whose Read hands the buffer to the function late and returns an
+// error. late stands for a goroutine that still writes to the buffer after that.
 type givenUp struct{ late func([]byte) }
 
 func (b *givenUp) Read(p []byte) (int, error) {

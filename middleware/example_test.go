@@ -20,8 +20,8 @@ func answered(h http.Handler, cb payacktest.Callback) {
 	fmt.Println(w.Code, w.Body)
 }
 
-// An existing handler stays. It finds the event in its context. When it writes
-// nothing, payack answers in PTS's words.
+// Wrap leaves an existing handler as it is. The handler finds the event in its
+// request's context. When the handler writes nothing, payack answers in PTS's words.
 func ExampleReceiver_Wrap() {
 	keys := payacktest.NewPTSKeys() // yours come from the environment
 	pts, err := middleware.NewPTS(middleware.PTSConfig{

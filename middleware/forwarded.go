@@ -6,8 +6,9 @@ import (
 )
 
 // lastInForwarded returns the last address in a line of Forwarded (RFC 7239) that
-// is not a trusted proxy's. If all are trusted proxies', it returns the first one.
-// It returns the invalid address when the line has no element.
+// is not a trusted proxy's. If all addresses in the line are trusted proxies', it
+// returns the first one. It returns the invalid address when the line has no
+// element.
 //
 // It parses the line from the start, because quoted strings may contain commas. It
 // refuses a line that is not well-formed: a client could send an unclosed quotation

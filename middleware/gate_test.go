@@ -30,7 +30,7 @@ func dial(t testing.TB, s *httptest.Server) *wire {
 	conn, err := net.Dial("tcp", s.Listener.Addr().String())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second))) // a test that hangs should say so
+	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second))) // a test that hangs fails
 	return &wire{t, conn.(*net.TCPConn), bufio.NewReader(conn)}
 }
 
@@ -62,7 +62,8 @@ func server(t testing.TB, h http.Handler) *httptest.Server {
 	return s
 }
 
-// inMemory returns a request whose body does not come from a server.
+// inMemory returns a request that announces this length. No server has compared the
+// length with the body.
 func inMemory(t testing.TB, announced int64, body io.Reader) *http.Request {
 	t.Helper()
 	r := ptopRequest(t, "T1")

@@ -37,7 +37,7 @@ func TestAnyAmount(t *testing.T) {
 
 // Under ChargeFailures these verified deliveries are charged: refuted by the
 // provider, not expected, and spliced. Failures that the provider or the shop may
-// have caused are not.
+// have caused are not charged.
 func TestVerifiedDeliveriesThatAreCharged(t *testing.T) {
 	confirms := func(err error) func(*middleware.PayatomConfig) {
 		return func(c *middleware.PayatomConfig) {

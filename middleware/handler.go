@@ -147,14 +147,15 @@ func (h *Handler) Deliver(ctx context.Context, d *payack.Delivery, o *payack.Obs
 	})
 }
 
-// withoutRequest calls rest for an event that was verified before, and fills o.
+// withoutRequest calls the function rest for an event that was verified before, and
+// fills o.
 func (h *Handler) withoutRequest(ctx context.Context, d *payack.Delivery, o *payack.Observation, rest func(context.Context, *delivery) error) error {
 	if d == nil {
 		d = &payack.Delivery{}
 	}
 	mine, started := &delivery{Delivery: *d}, time.Now()
 	h.engine.begin(mine)
-	mine.lapped = started // callers always use the durations
+	mine.lapped = started // the callers of Process and Deliver use the durations
 	// Deferred, because the merchant's function may end the goroutine.
 	defer func() {
 		if o != nil {
@@ -168,8 +169,8 @@ func (h *Handler) withoutRequest(ctx context.Context, d *payack.Delivery, o *pay
 	return err
 }
 
-// resume checks a delivery that has no request, and calls rest. It turns panics
-// into errors, since no server is there to recover them.
+// resume checks a delivery that has no request, and calls the function rest. It
+// turns panics into errors, since no server is there to recover from them.
 func (h *Handler) resume(parent context.Context, d *delivery, end time.Time, rest func(context.Context, *delivery) error) (err error) {
 	rc := h.engine
 	defer d.notAborted(&err)

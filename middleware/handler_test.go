@@ -590,7 +590,7 @@ func TestStoreThatIsAskedTooLate(t *testing.T) {
 	})
 }
 
-// Outside the function nothing is claimed, so HeldFrom finds nothing.
+// Expect is called before anything is claimed, so HeldFrom finds nothing there.
 func TestHeldInTheFunctionOnly(t *testing.T) {
 	asked := 0
 	d := newDesk(t, func(c *middleware.PayatomConfig) {

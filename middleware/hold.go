@@ -86,7 +86,8 @@ func (h *hold) claim(ctx context.Context, id, fingerprint string) (payack.ClaimS
 }
 
 // bindNow marks id done with this fingerprint, whatever happens to the event. It
-// returns ClaimDone whether this call bound id or an earlier one did.
+// returns ClaimDone if id is bound to the fingerprint, by this call or an earlier
+// one.
 func (h *hold) bindNow(ctx context.Context, id, fingerprint string) (payack.ClaimState, error) {
 	if h.once.binder != nil {
 		state, err := h.once.binder.Bind(ctx, id, fingerprint)
@@ -109,8 +110,8 @@ func (h *hold) bindNow(ctx context.Context, id, fingerprint string) (payack.Clai
 	return payack.ClaimDone, nil // h.commit retries a claim that could not be committed here
 }
 
-// commit marks all claims done. It does nothing when they have been marked already
-// ([payack.Held]).
+// commit marks all claims done except that of the lock. It does nothing when they
+// have been marked already ([payack.Held]).
 func (h *hold) commit(ctx context.Context) (err error) {
 	if h.settled {
 		return nil

@@ -16,7 +16,7 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// keeping is an inbox that records its receipts.
+// keeping is an inbox that records the receipts that it gets.
 type keeping struct {
 	payack.Store
 	desks map[string]payack.Desk

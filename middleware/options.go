@@ -71,12 +71,12 @@ type Options struct {
 
 	// Limiter, when set, limits how often a client may call. It is asked before the
 	// body is read and before any cryptography. Receivers can share one limiter,
-	// since its keys name the provider.
+	// since the keys name the provider, unless LimitKey returns others.
 	//
 	// Once the limiter holds as many keys as it can, all further clients share one
-	// bucket, and a flood from very many addresses keeps that bucket empty. List
-	// the addresses that your provider calls from in [ratelimit.Config.Own]. Behind
-	// a proxy, set TrustedProxies; otherwise all clients count as one.
+	// bucket, and a flood from very many addresses keeps that bucket empty. So list
+	// your provider's addresses in [ratelimit.Config.Own]. Behind a proxy, set
+	// TrustedProxies; without them all clients count as one.
 	Limiter ratelimit.Limiter
 	// Charge says which requests use up the budget. Empty means
 	// [ratelimit.ChargeFailures]: it charges only deliveries that do not verify or
@@ -95,9 +95,9 @@ type Options struct {
 	// Store remembers which events were processed; nil means a new [memstore.Store]
 	// of this receiver, or none with an Inbox. A memstore.Store is lost on a restart
 	// and not shared with other replicas, so make the settling of an order idempotent
-	// all the same. Receivers
-	// for several accounts that share a store need different tenants; without them,
-	// events of different accounts can be mistaken for one another.
+	// all the same. Receivers for several accounts that share a store need different
+	// tenants; without them, events of different accounts can be mistaken for one
+	// another.
 	//
 	// The first delivery of an event counts: unsigned members of later deliveries
 	// are not passed on.

@@ -24,7 +24,7 @@ import (
 // The order that comes second is then rejected, as long as the store remembers the
 // first. To prevent that, use order ids of one length, or set Confirm.
 //
-// Confirm is asked about approved orders only. With Confirm alone, the callback has
+// Confirm is called for approved orders only. With Confirm alone, the callback has
 // to check orders in every other status itself.
 type PayatomConfig struct {
 	// SecretKeys are the secret keys from Payatom's back office. Give several

@@ -209,8 +209,8 @@ func (rc *receiver) run(d *delivery, call callFunc) (err error) {
 
 // process is the second half: it calls the merchant's function once for a verified
 // event. It may run after the answer. Nothing is claimed while the provider is
-// asked. The event may be a copy that an attacker gave another unsigned ref_code,
-// and a claim for the copy would keep the genuine event out.
+// asked, because the event may be a copy that an attacker gave another unsigned
+// ref_code: a claim for the copy would keep the genuine event out.
 func (rc *receiver) process(ctx context.Context, d *delivery, ev payack.Event, call callFunc) error {
 	fingerprint := ev.Fingerprint()
 	if done, err := rc.guard(ctx, d, ev, fingerprint); done || err != nil {

@@ -25,9 +25,9 @@ type Rehearsal struct {
 
 // Rehearse runs the steps of ServeHTTP that have no effect: gate, body, keys,
 // signature, rules, and the merchant's Expect. It claims nothing, charges no
-// limiter, calls no function, logs nothing, and asks neither store, inbox nor
-// provider. So it ignores addresses, rates, earlier deliveries, the provider's
-// confirmation, and what the function returns.
+// limiter, does not call the handler's function, logs nothing, and asks neither
+// store, inbox nor provider. So it ignores addresses, rates, earlier deliveries, the
+// provider's confirmation, and what the function returns.
 //
 // Expect and KeyFunc are called with [Options].Deadline; if they panic, the outcome
 // is a failure. The body is read to its end.

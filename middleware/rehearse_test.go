@@ -55,7 +55,7 @@ func TestRehearse(t *testing.T) {
 	}
 }
 
-// Verifier returns the keys, too. They print redacted.
+// Verifier returns the keys together with the verifier.
 func TestVerifierOfAHandler(t *testing.T) {
 	d := newDesk(t, nil, func(context.Context, *payack.PayatomEvent) error { return nil })
 	verifier, keys, err := d.h.Verifier(t.Context(), kept(t, "ORD1", "500", "Approved"))

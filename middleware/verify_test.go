@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// An unknown status may be a new word for paid.
+// An unknown status may be a new word for paid, so the log warns of it.
 func TestUnknownStatusIsAWarning(t *testing.T) {
 	d := newDesk(t, nil, func(_ context.Context, ev *payack.PayatomEvent) error {
 		if !ev.Status.Known() {

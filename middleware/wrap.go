@@ -176,15 +176,15 @@ func (c behindWrap) Value(key any) any {
 // without the parts that no signature covers.
 func (b *wrapped) request(ctx context.Context, d *delivery) *http.Request {
 	r := d.r.WithContext(behindWrap{ctx, b})
-	// Remove the query and parsed forms, so that next can't take them for signed
-	// data. Parsing a form merges the query into the form.
+	// Remove the query and parsed forms, so that the handler can't take them for
+	// signed data. Parsing a form merges the query into the form.
 	if r.URL != nil && (r.URL.RawQuery != "" || r.URL.ForceQuery) {
 		url := *r.URL
 		url.RawQuery, url.ForceQuery = "", false
 		r.URL, r.RequestURI = &url, url.RequestURI()
 	}
 	r.Form, r.PostForm, r.MultipartForm = nil, nil, nil
-	// next must not parse JSON as a form.
+	// The handler must not parse JSON as a form.
 	if strings.HasPrefix(strings.TrimLeft(d.Body, " \t\r\n"), "{") && strings.Contains(strings.ToLower(contentType(r)), "form") {
 		r.Header = r.Header.Clone()
 		r.Header.Set("Content-Type", "application/json")

@@ -390,7 +390,7 @@ func TestWrapCallsNextForVerifiedEventsOnly(t *testing.T) {
 }
 
 // A wrapped handler could take the query, or a form that was parsed earlier, for
-// signed data.
+// signed data. So Wrap removes both.
 func TestWrappedHandlerFindsNothingUnsigned(t *testing.T) {
 	ran := false
 	h := ptopReceiver(t, middleware.Options{}).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -69,7 +69,7 @@ func (c *Context) Done() <-chan struct{} {
 // Err implements [context.Context]: after an error it returns the same one again.
 func (c *Context) Err() error { return c.with(time.Until(c.end)) }
 
-// with returns what Err returns when this much time is left.
+// with does the work of Err, given the time that is left until the deadline.
 func (c *Context) with(left time.Duration) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

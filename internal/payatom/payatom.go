@@ -1,6 +1,7 @@
 // Package payatom has the grammar of the three members that Payatom's hash joins
-// without separators. Together with the merchant's records, the grammar is the only
-// defence against a message in which the border between two members was moved.
+// without separators. Besides the merchant's and the gateway's records, the grammar
+// is the only defence against a message in which the border between two members was
+// moved.
 package payatom
 
 // MaxOrderID is the length in bytes that an order_id must stay below: the block size
