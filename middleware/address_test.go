@@ -181,7 +181,8 @@ func TestUnixSocketPeers(t *testing.T) {
 		assert.Equal(t, none, rfc.told(t, from(peer, forwarded, "", ",")), peer)
 		assert.Equal(t, "10.0.0.2", rfc.told(t, from(peer, forwarded, "for=10.0.0.2")), peer)
 	}
-	// A peer that is not a Unix socket is not trusted.
+	// A peer's address that is neither an IP address nor a Unix socket's is not
+	// trusted.
 	for _, peer := range []string{"pipe", "203.0.113", "unknown:1", "[::1", " ", "x@y", "\x00"} {
 		assert.Equal(t, none, list.told(t, from(peer, forwardedFor, "203.0.113.9")), peer)
 	}

@@ -190,8 +190,8 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 	})
 }
 
-// The server reads a refused body before it goes on. A sender who never sends the
-// announced body must not hold a goroutine.
+// The server reads the body even after payack has refused the request. A sender who
+// never sends the announced body must not hold a goroutine.
 func TestRefusedBodiesThatNeverCome(t *testing.T) {
 	for name, change := range map[string]func(head string) string{
 		"method":       func(head string) string { return strings.Replace(head, "POST", "PUT", 1) },

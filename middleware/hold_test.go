@@ -176,7 +176,7 @@ func TestPanicOfTheLogWhileSettling(t *testing.T) {
 	})
 }
 
-// A context keeps returning the same error.
+// Once a context has returned an error, it returns the same one again.
 func TestErrorOfTheContextStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var kept context.Context

@@ -34,7 +34,7 @@ type PayatomConfig struct {
 	// a store need different tenants.
 	Tenant string
 	// KeyFunc finds prepared keys for each request, in place of the keys above. The
-	// keys must have a tenant: take its name from your records, not from the
+	// keys must have a tenant: take the tenant's name from your records, not from the
 	// request. Prepare keys once, not for each request.
 	KeyFunc payack.KeyFunc[*verify.PayatomKeys]
 

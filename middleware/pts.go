@@ -35,7 +35,7 @@ type PTSConfig struct {
 	NoEnvelopes bool
 
 	// KeyFunc finds prepared keys for each request, in place of the keys above. The
-	// keys must have a tenant: take its name from your records, not from the
+	// keys must have a tenant: take the tenant's name from your records, not from the
 	// request. Prepare keys once, not for each request.
 	KeyFunc payack.KeyFunc[*verify.PTSKeys]
 

@@ -26,7 +26,7 @@ type Context struct {
 	mu     sync.Mutex
 	err    error              // the error that Err has returned, or context.Canceled after Stop
 	made   context.Context    // has the values; nil until Value or Done is called
-	cancel context.CancelFunc // ends made; nil until Done is called
+	cancel context.CancelFunc // cancels the context made; nil until Done is called
 }
 
 // Start initialises c with the deadline end, and returns it. Call it once, before
