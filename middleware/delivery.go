@@ -28,7 +28,7 @@ type delivery struct {
 	wrapped  *wrapped // nil unless a wrapped handler was called
 }
 
-// within starts the delivery's context, with the deadline end, and returns it.
+// within starts the delivery's context, with end as its deadline, and returns it.
 func (d *delivery) within(parent context.Context, end time.Time) context.Context {
 	return d.deadline.Start(parent, end, d)
 }

@@ -85,8 +85,8 @@ func TestGenuineEventWhileAForgeryIsReleased(t *testing.T) {
 	require.GreaterOrEqual(t, w.count(), 3, "it was tried after each call")
 }
 
-// An unknown status may contain digits of the amount. While the callback runs for
-// such a webhook, the genuine one is not rejected.
+// An unknown status may contain digits of the amount. While the callback runs for a
+// webhook with an unknown status, the genuine webhook is not rejected.
 func TestGenuineWhileAnUnknownStatusIsInTheCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})
@@ -242,7 +242,7 @@ func TestHashIsBoundWithEveryStore(t *testing.T) {
 	}
 }
 
-// The panic's value may be an error whose methods panic, too. The event must not
+// The panic's value may be an error whose methods panic in turn. The event must not
 // stay busy.
 func TestPanicWithANilPointerReleasesTheEvent(t *testing.T) {
 	w := newWatch()

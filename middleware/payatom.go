@@ -176,7 +176,7 @@ func (c *PayatomConfig) ask(ctx context.Context, ev *payack.PayatomEvent, confir
 		return err
 	}
 	confirmed, err := confirms.ask(ctx, ev)
-	if err == nil { // otherwise Confirm may still be reading the event
+	if err == nil { // after an error Confirm may still be reading the event
 		ev.Confirmed = confirmed
 	}
 	return err

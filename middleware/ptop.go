@@ -124,7 +124,7 @@ func newPtop(c PtopConfig) (*Receiver[*payack.PtopEvent], error) {
 		confirms: needsConfirm,
 		ask: func(ctx context.Context, ev *payack.PtopEvent) error {
 			answer, err := confirmer.ask(ctx, ev)
-			if err == nil { // otherwise Confirm may still be reading the event
+			if err == nil { // after an error Confirm may still be reading the event
 				ev.Confirmed = answer
 			}
 			return err

@@ -123,7 +123,7 @@ func newPTS(c PTSConfig) (*Receiver[*payack.PTSEvent], error) {
 		confirms: needsConfirm,
 		ask: func(ctx context.Context, ev *payack.PTSEvent) error {
 			answer, err := confirmer.ask(ctx, ev)
-			if err == nil { // otherwise Confirm may still be reading the event
+			if err == nil { // after an error Confirm may still be reading the event
 				ev.Confirmed = answer
 			}
 			return err

@@ -32,10 +32,10 @@ import (
 // adaptors run handlers later or never. The log names the fix.
 //
 // The provider gets the answer that next wrote, or the one that its contract
-// prescribes when next wrote none. A 2xx that is not the provider's acknowledgement,
-// such as SUCCESS for PTS, is logged once; the provider may send the event again. If
-// next panics after writing a 2xx, the connection is ended without an answer, so that
-// the provider sends again.
+// prescribes when next wrote none. If next writes a 2xx without the provider's
+// acknowledgement (SUCCESS for PTS), the provider may send the event again; the log
+// says so once. If next panics after writing a 2xx, the connection is ended without
+// an answer, so that the provider sends again.
 //
 // Wrap panics when rc or next is nil, and when the receiver has an Inbox, since a
 // wrapped handler can't run after the request. These panics happen when Wrap is

@@ -29,8 +29,8 @@ type Context struct {
 	cancel context.CancelFunc // cancels the context made; nil until Done is called
 }
 
-// Start initialises c with the deadline end, and returns it. Call it once, before
-// anything else. WithValues of adds is called at most once.
+// Start initialises c with end as its deadline, and returns c. Call Start once,
+// before anything else. WithValues of adds is called at most once.
 func (c *Context) Start(parent context.Context, end time.Time, adds Valuer) context.Context {
 	c.parent, c.end, c.adds = parent, end, adds
 	return c
