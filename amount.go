@@ -41,8 +41,8 @@ func AmountOf(text Text) Amount { return Amount{text: text} }
 
 // Signed returns the same amount with another signed text, for senders that send
 // one spelling of a number and sign another (send 100.50 and sign 100.5). The
-// signed text then decides the amount's value. If text is empty, or if the amount
-// has no text, the literal stays the signed text.
+// signed text then decides the amount's value. If the argument is empty, or if the
+// amount has no text, the signed text is the text as sent.
 func (a Amount) Signed(text string) Amount {
 	if a.signed = text; text == a.text.s || a.IsEmpty() {
 		a.signed = ""

@@ -299,7 +299,7 @@ func TestAmountSignedText(t *testing.T) {
 			}
 			continue
 		}
-		// Every method uses the signed text only.
+		// Every method that computes with the value uses the signed text only.
 		plain := amount(c.signedTxt)
 		got, err := a.Decimal()
 		if err != nil || got.String() != c.value {

@@ -4,7 +4,7 @@ package payack
 // it.
 type Answer struct {
 	Status int
-	// ContentType is empty when the body is.
+	// ContentType is empty when Body is empty.
 	ContentType string
 	Body        string
 }

@@ -120,8 +120,8 @@ func encodable(v reflect.Value, top bool) error {
 	return nil
 }
 
-// signedApart returns the amounts of an event whose signed text is not the literal,
-// keyed by the names of their fields.
+// signedApart returns those amounts of an event that have a signed text other than
+// their literal, keyed by the names of their fields.
 func signedApart(event reflect.Value) map[string]encodedAmount {
 	var apart map[string]encodedAmount
 	for i := range event.NumField() {

@@ -6,8 +6,8 @@ import (
 )
 
 // Kinds of refusal, for errors.Is. An [Error] matches the kind of its Reason. An
-// Error for a failure on the merchant's side, such as a callback that returned an
-// error or a store that is down, matches none of these kinds.
+// Error for a failure on the merchant's side, such as a merchant's function that
+// returned an error or a store that is down, matches none of these kinds.
 var (
 	// ErrSignature: the signature verifies with none of the keys and schemes.
 	ErrSignature = errors.New("payack: signature does not verify")
@@ -35,8 +35,8 @@ var (
 	// function can find out which of the two events is genuine. The earlier event
 	// may be the forged one, so an inbox retries the later event for a while.
 	ErrUndecided = errors.New("payack: the other message may be the forged one")
-	// ErrUnexpected: the merchant knows no such order, or expects another amount. A
-	// callback may return ErrUnexpected to reject an event.
+	// ErrUnexpected: the merchant knows no such order, or expects another amount. The
+	// merchant's function may return ErrUnexpected to reject an event.
 	ErrUnexpected = errors.New("payack: not what the merchant expects")
 	// ErrUnconfirmed: the provider was asked, and its answer contradicts the event.
 	// A Confirm hook returns ErrUnconfirmed only when the answer is final.
@@ -193,8 +193,8 @@ type Error struct {
 	// Detail explains the reason, and names the fix if there is one. It holds no
 	// part of the body, but may hold an offset into the body.
 	Detail string
-	// Err is the error of the merchant's side (callback, store, KeyFunc, Expect,
-	// Confirm), or nil.
+	// Err is the error of the merchant's side (the merchant's function, store,
+	// KeyFunc, Expect, Confirm), or nil.
 	Err error
 }
 

@@ -59,7 +59,8 @@ var sentinels = []error{
 	payack.ErrConflict, payack.ErrBusy, payack.ErrNotHeld,
 }
 
-// constants returns the values of the package's constants of a string type.
+// constants returns the values of those constants in errors.go that have the type
+// typeName.
 func constants(t *testing.T, typeName string) []string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "errors.go", nil, 0)
@@ -127,8 +128,8 @@ func TestReasonOutcomeAndSentinel(t *testing.T) {
 }
 
 // The answer to a rejection depends on whether the signature has matched. It has
-// matched for the reasons in after. Every other rejection must get the answer for a
-// wrong signature.
+// matched for the reasons in the list after. Every other rejection must get the
+// answer for a wrong signature.
 func TestRejectedAfterItVerified(t *testing.T) {
 	after := []payack.Reason{"invalid", "spliced", "unexpected", "unconfirmed", "conflict"}
 	before := []payack.Reason{"signature", "envelope", "malformed", "unknown_tenant"}

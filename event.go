@@ -137,8 +137,8 @@ type Findings struct {
 	// asked.
 	Confirmed *Confirmation
 	// Expected is what the merchant's records say of the order. Expected.Found is
-	// false if the records were not asked. No callback sees an event whose order is
-	// unknown, because such an event is rejected.
+	// false if the records were not asked. An event whose order is unknown never
+	// reaches the merchant's function, because such an event is rejected.
 	Expected Expectation
 }
 

@@ -1132,7 +1132,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// amountCases are values of an amount's member. positive marks numbers above zero.
+// amountCases are values of a member that holds an amount. positive marks numbers
+// above zero.
 var amountCases = []struct {
 	amount          payack.Amount
 	empty, positive bool

@@ -40,11 +40,11 @@ func HeldFrom(ctx context.Context) (Held, bool) {
 	return h, true
 }
 
-// StoreChecker is implemented by the function type of a callback that works only
-// with certain stores. The constructors of handlers call CheckStore, so that a
-// callback with the wrong store is refused when the program starts.
+// StoreChecker is implemented by a type of merchant's functions that work only with
+// certain stores. The constructors of handlers call CheckStore, so that a function
+// with the wrong store is refused when the program starts.
 type StoreChecker interface {
-	// CheckStore returns an error that names the fix if the callback does not work
+	// CheckStore returns an error that names the fix if the function does not work
 	// with s.
 	CheckStore(s Store) error
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// held is what a receiver passes to a store.
+// held implements payack.Held in place of a receiver.
 type held struct {
 	store     payack.Store
 	claims    []payack.HeldClaim
@@ -85,8 +85,8 @@ func (l *ledger) Commit(context.Context, string, string) error  { return payack.
 func (l *ledger) Release(context.Context, string, string) error { return nil }
 func (l *ledger) Home() string                                  { return "ledger" }
 
-// A store in the merchant's own database marks an event done in the transaction of
-// the function's work, and then calls Committed.
+// The store is in the merchant's own database. So the merchant's function marks the
+// event done in the transaction of its own work, and then calls Committed.
 func ExampleHeldFrom() {
 	store := &ledger{done: map[string]string{}}
 	settle := func(ctx context.Context, ev *payack.PTSEvent) error {

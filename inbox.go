@@ -6,8 +6,8 @@ import (
 )
 
 // Inbox keeps verified deliveries durably before the provider is answered. It
-// processes each of them later, and retries until that succeeds. Module inbox
-// implements Inbox on SQL databases.
+// processes each of them later, and retries after a failure that may pass. Module
+// inbox implements Inbox on SQL databases.
 //
 // A receiver works in two halves: it verifies a callback, and it processes the
 // event. With an inbox the first half ends with Keep. The inbox runs the second

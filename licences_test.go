@@ -39,7 +39,8 @@ tests use are not listed. The texts are in the modules themselves. A test compar
 |---|---|---|
 `
 
-// TestLicences lists the licences of the modules that payack's modules link.
+// TestLicences requires that LICENSES.md lists the modules that payack's modules
+// link, with their licences.
 func TestLicences(t *testing.T) {
 	if _, err := os.Stat("go.work"); err != nil {
 		t.Skip("the workspace is not here: this is the core module alone")

@@ -10,10 +10,13 @@ import (
 	"github.com/payack/payack/internal/nilness"
 )
 
-// Observer is called once for every delivery, after the answer was written. It must
-// be safe for concurrent use. It runs in the request's goroutine. The server may
-// send the answer only after the request's handler has returned, so a slow observer
-// delays the answer.
+// Observer is called once for every callback, after the answer was written. For an
+// event that is processed without a request, it is called after each attempt. It
+// must be safe for concurrent use.
+//
+// For a callback it runs in the request's goroutine. The server may send the answer
+// only after the request's handler has returned, so a slow observer delays the
+// answer.
 type Observer interface {
 	Observe(ctx context.Context, o *Observation)
 }

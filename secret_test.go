@@ -19,7 +19,7 @@ import (
 	"github.com/payack/payack"
 )
 
-// The interfaces that printers, loggers and encoders look for.
+// A Secret must have the interfaces that printers, loggers and encoders look for.
 var _ interface {
 	fmt.Formatter
 	fmt.Stringer

@@ -7,7 +7,7 @@ import (
 )
 
 // ErrNotHeld means that a token does not hold its claim any more: the lease has
-// ended, or the claim was released. The methods of [Store] return it.
+// ended, or the claim was released. Commit and Release of a [Store] return it.
 var ErrNotHeld = errors.New("payack: the claim is not held with this token; its lease has ended or it was given up")
 
 // ClaimState is what a store knows of an event.
@@ -74,7 +74,7 @@ type Store interface {
 	// the merchant about an event, because it claims the event only after the
 	// answers.
 	Lookup(ctx context.Context, id, fingerprint string) (ClaimState, error)
-	// Claim asks for id until the lease, which is above 0, ends. The result is
+	// Claim asks to hold id for the time of lease, which is above 0. The result is
 	// [ClaimGranted] with a token, [ClaimDone] or [ClaimBusy]. The result is
 	// [ClaimConflict] whenever id is held or done with another fingerprint.
 	//
