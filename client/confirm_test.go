@@ -349,7 +349,7 @@ func TestPayatomConfirmDeclined(t *testing.T) {
 			assert.False(t, isUnconfirmed(ask(status, body, nil)), body)
 		}
 	}
-	// UnknownRefCode replaces the words.
+	// UnknownRefCode replaces the recognition of the usual English words.
 	own := func(message string) bool { return message == "E17" }
 	assert.True(t, isUnconfirmed(ask(200, said("E17"), own)))
 	assert.False(t, isUnconfirmed(ask(200, said("no such ref_code"), own)))

@@ -1032,8 +1032,8 @@ func TestCirclePTSAnotherTransaction(t *testing.T) {
 	assert.Equal(t, times(3, "rejected unconfirmed"), seen)
 }
 
-// TestCirclePayatomPolling: the gateway answers each set of members, and the
-// answer's signed members have the values of its payment.
+// TestCirclePayatomPolling: status polling works with each set of members, and the
+// signed members of the answer follow the state of the payment.
 func TestCirclePayatomPolling(t *testing.T) {
 	t.Parallel()
 	gw, err := gateway.NewPayatom(gateway.PayatomConfig{})

@@ -125,8 +125,9 @@ func (b *PayatomBooks) compare(record *PayatomRecord, rows []*PayatomUnsignedRow
 	return out
 }
 
-// sameAmount reports whether the amounts have the same value. A text that is not a
-// number equals nothing.
+// sameAmount reports whether an amount of the records and one of the list have the
+// same value. An empty amount counts as zero. A text that is not a number equals
+// nothing.
 func (b *PayatomBooks) sameAmount(ours, theirs payack.Amount) bool {
 	value := func(a payack.Amount) (decimal.Decimal, bool) {
 		if a.IsEmpty() {

@@ -139,7 +139,8 @@ func dayBody(rows int) string {
 	return `{"status":"success","message":"Success","data":[` + b.String() + `],"page":1}`
 }
 
-// The bounds for callbacks do not apply to the rows of a day.
+// A day's list may be larger than any callback, and its rows may have undocumented
+// members.
 func TestPayatomReconcileAnswers(t *testing.T) {
 	g := says(t, 200, dayBody(20000)) // some 5 MB
 	c := newPayatom(t, g.URL)

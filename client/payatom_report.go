@@ -69,6 +69,6 @@ func (c *Payatom) report(ctx context.Context, k call, body map[string]string, or
 	if e := c.t.same(a, m, "order_id", orderID); e != nil {
 		return nil, e
 	}
-	_ = strict.Know(m.fields, nil) // marks none as known, so that extra returns all
+	_ = strict.Know(m.fields, nil) // marks no member as known, so that m.extra returns all
 	return &PayatomUnsignedReport{JSON: a.body, Members: m.extra()}, nil
 }

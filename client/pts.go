@@ -151,9 +151,10 @@ type PTSPayment struct {
 	// Details are sent as an object of strings. They depend on the channel and are
 	// not documented.
 	Details map[string]string `validate:"omitempty,dive,keys,required,text,endkeys,text"`
-	// Members are sent too, as strings, even if empty: for example bank_code of the
-	// document's sample request. The merchant's key does not sign them. A name that
-	// the client sends itself is refused, in upper or lower case.
+	// Members are additional members of the request, such as bank_code in the
+	// document's sample request. They are sent as strings, even if empty. The
+	// merchant's key does not sign them. A name that the client sends itself is
+	// refused, in upper or lower case.
 	Members map[string]string `validate:"omitempty,dive,keys,required,text,endkeys,text"`
 }
 
@@ -173,7 +174,7 @@ type PTSWithdraw struct {
 	CallbackURL string     `validate:"required,text,http_url"`
 	Remark      string     `validate:"omitempty,text"`
 	Details     PTSDetails `validate:"-"`
-	// Members are sent too: see Members of [PTSPayment].
+	// Members are additional members of the request: see Members of [PTSPayment].
 	Members map[string]string `validate:"omitempty,dive,keys,required,text,endkeys,text"`
 }
 

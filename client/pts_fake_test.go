@@ -66,7 +66,8 @@ func TestPTSTransactionSignatureInBothDirections(t *testing.T) {
 			}
 		}
 	}
-	// A receiver that is configured for the other text refuses the callback.
+	// A receiver refuses the callback if it expects X-Transaction-Signature over
+	// another text than PTS has signed.
 	for _, theirs := range []bool{false, true} {
 		gw, err := gateway.NewPTS(gateway.PTSConfig{
 			Shape: gateway.PTSData, SignEnvelopes: true, TransactionWholeBody: theirs, Options: gateway.Options{Retries: -1},

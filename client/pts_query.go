@@ -93,7 +93,7 @@ func (c *PTS) Balance(ctx context.Context) (*PTSUnsignedBalance, error) {
 //   - [ErrUnreachable], [ErrStatus]: no answer came, or its HTTP status is not
 //     2xx.
 //   - [ErrResponse]: the answer does not verify.
-//   - [ErrDeclined]: the code is not 1000. Such an answer is not signed.
+//   - [ErrDeclined]: the answer's code is not 1000. Such an answer is not signed.
 //   - [ErrRequest]: the event is not paid, or belongs to another user.
 //
 // The callback of a withdraw has the same members as that of a payment, but

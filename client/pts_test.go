@@ -36,8 +36,8 @@ func ptsPayment() client.PTSPayment {
 	}
 }
 
-// transactionMAC computes the header as PTS's document says, independently of the
-// library.
+// transactionMAC computes X-Transaction-Signature as PTS's document says,
+// independently of the library.
 func transactionMAC(body string) string {
 	h := hmac.New(sha256.New, []byte(ptsTxSecret))
 	h.Write([]byte(body))
