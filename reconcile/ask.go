@@ -60,7 +60,9 @@ func (r *Reconciler) now(ctx context.Context, o Order, deliver bool) (Answer, er
 	return r.ask(ctx, a, &o, deliver)
 }
 
-// ask asks about an order and passes the answer or the error to the receiver.
+// ask asks about an order. If deliver is set, it passes an event that is paid or
+// final (with Config.NotFinal, any event) to the receiver, and an error to the
+// receiver's observer.
 func (r *Reconciler) ask(ctx context.Context, a *account, o *Order, deliver bool) (Answer, error) {
 	r.counts.asked.Add(1)
 	answer, err := a.answer(ctx, o)

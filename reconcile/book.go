@@ -108,7 +108,7 @@ func (b *book) read(key uint64, o *Order, c *Config, now time.Time) (since int64
 		e.due = max(born.Add(c.Waits[0]).UnixNano(), e.first)
 	}
 	e.seen = b.reading
-	// A clock that was ahead for a while may have set due too late.
+	// A clock that was ahead for a while may have set e.due too late.
 	e.due = min(e.due, now.Add(slices.Max(c.Waits)).UnixNano())
 	switch {
 	case e.state&(queued|settled) != 0 || e.due > now.UnixNano():
@@ -150,7 +150,7 @@ func (b *book) answered(key uint64, o *Order, c *Config, now time.Time, came res
 		e.state = e.state&^opposed | asked | owed
 	case contradicted:
 		e.state |= asked | owed | opposed
-		if before&opposed != 0 { // twice in a row: the other event must be processed by now
+		if before&opposed != 0 { // twice in a row: the event in its way must be processed by now
 			e.state |= settled
 		}
 	case over:

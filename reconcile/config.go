@@ -52,9 +52,9 @@ type Config struct {
 	// [DefaultWorkers].
 	Workers int
 
-	// Waits are the times to wait before the questions about an order. The first
-	// counts from the order's creation, each other from the question before. The last
-	// one repeats. Nil is [DefaultWaits].
+	// Waits are the times to wait before the questions about an order. The first wait
+	// counts from the order's creation, each later one from the previous question.
+	// The last wait repeats. Nil is [DefaultWaits].
 	Waits []time.Duration
 	// GiveUp is the age at which an order is no longer asked about; 0 is
 	// [DefaultGiveUp]. Two kinds of orders are asked about beyond that age: those

@@ -30,9 +30,9 @@
 //
 // Amounts are compared as for a callback: by Expect, by Confirm or by the
 // merchant's function. If Confirm is a method of package client, a call would
-// only repeat the question, so the answer replaces the call. With an inbox,
-// Confirm still runs when the event is processed: an inbox does not keep
-// confirmations.
+// only repeat the question, so the answer replaces the call (except for withdraws,
+// see [PTSWithdraws]). With an inbox, Confirm still runs when the event is
+// processed: an inbox does not keep confirmations.
 //
 // # When an order is asked about
 //

@@ -80,8 +80,8 @@ func (q *queue) next(ctx context.Context, low int) (next question, hungry, ok bo
 	}
 }
 
-// choice selects the orders of an account that have been due for longest, at most
-// room of them.
+// choice selects the orders of an account that have been due for longest. The field
+// room is the largest number of orders to select.
 type choice struct {
 	room    int
 	found   []question
