@@ -154,7 +154,7 @@ func (s *scanner) word() bool {
 	return true
 }
 
-// list reads items with commas between them, up to the end.
+// list reads items with commas between them, up to the closing byte in end.
 func (s *scanner) list(end byte, item func() bool) bool {
 	s.at++ // { or [
 	if !s.space() {

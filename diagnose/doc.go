@@ -10,10 +10,11 @@
 // refuses.
 //
 // Results contain no secrets: keys are redacted wherever a sender wrote one into a
-// message, and expected signatures are left out. Results do contain the message, so
-// show them only to people who may see payments. The contents of an envelope are
-// left out if nothing in it verifies, unless [Options.Opened] is set. Names and
-// texts are the sender's: escape them before a terminal or a page shows them.
+// message, and expected signatures are left out. The exception is [Report.Event],
+// which is not redacted. Results do contain the message, so show them only to people
+// who may see payments. The contents of an envelope are left out if nothing in it
+// verifies, unless [Options.Opened] is set. Names and texts are the sender's: escape
+// them before a terminal or a page shows them.
 //
 // Settings are named as in the configuration of the payack command. The members of
 // the Go configurations have the same names in Go's spelling: ptop.schemes is

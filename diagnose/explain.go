@@ -72,8 +72,9 @@ type Report struct {
 }
 
 // Explain passes a recorded delivery through a receiver and reports each step. It
-// calls Expect once and KeyFunc twice, and nothing else of the merchant's: see
-// [middleware.Handler.Rehearse]. Both functions get the values of the context.
+// calls Expect at most once and KeyFunc at most twice, with the values of the
+// context. To verify and to compare, it may call Custom and Match. It calls no other
+// function of the merchant: see [middleware.Handler.Rehearse].
 //
 // A nil receiver or delivery is an error. An error of KeyFunc is in the report.
 func Explain(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o Options) (*Report, error) {

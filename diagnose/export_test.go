@@ -1,6 +1,6 @@
 package diagnose
 
-// Broken exports broken for tests.
+// Broken exports the function broken for tests.
 var Broken = broken
 
 // CheckRegistry exports the registry's Check for tests.

@@ -57,8 +57,9 @@ type reader struct {
 	explain func(verify.Message) verify.Explanation
 }
 
-// accepts and explained expect the settings of a constructed receiver, for which
-// read returns no error.
+// accepts reports whether the verifier that read returns accepts a content type.
+// Like the function explained, it is for the settings of a constructed receiver:
+// read returns no error for those.
 func accepts(read func() (reader, error), contentType string) bool {
 	r, err := read()
 	return err == nil && r.accepts(contentType)

@@ -106,8 +106,8 @@ func (s *ptopSubject) variants(m verify.Message) [][]variant[ptopSubject] {
 // signature.
 const mostHeaders = 8
 
-// isDigits reports whether a text is a signature's digits, in any spelling that
-// digits recognises.
+// isDigits reports whether a text is a signature's digits, in any spelling that the
+// function digits recognises.
 func isDigits(text string) bool {
 	fixed, _ := digits(text)
 	b, err := hex.DecodeString(fixed)

@@ -48,8 +48,9 @@ func (s *ptsSubject) explain(m verify.Message) verify.Explanation { return expla
 
 func (s *ptsSubject) acceptsOther(string) bool { return false }
 
-// signatureHeaders reports false: X-Transaction-Signature is an addition to sign,
-// and the recorder keeps it.
+// signatureHeaders reports false, because the signature is in the member sign.
+// X-Transaction-Signature is an additional signature, and a recorder keeps that
+// header.
 func (s *ptsSubject) signatureHeaders() ([]string, bool) { return nil, false }
 
 func (s *ptsSubject) secrets() []payack.Secret {
@@ -123,7 +124,8 @@ func (s *ptsSubject) variants(m verify.Message) [][]variant[ptsSubject] {
 	return append(kinds, s.envelopes(m), s.signs(m), s.headers(m), texts[ptsSubject](), respelled(payack.PTS, "safecode", get, set))
 }
 
-// envelopes returns repairs of an envelope's base64, in the body or in data.
+// envelopes returns repairs of an envelope's base64, which may be the body or the
+// member data.
 func (s *ptsSubject) envelopes(m verify.Message) (out []variant[ptsSubject]) {
 	sealed := m.Body
 	if data := member(verify.BodyJSON, m.Body, "data"); data != "" {
@@ -143,8 +145,8 @@ func (s *ptsSubject) envelopes(m verify.Message) (out []variant[ptsSubject]) {
 	return out
 }
 
-// signs returns repairs of sign. A repair removes the envelope, if there is one,
-// because sign does not cover the envelope.
+// signs returns repairs of the member sign. A repair removes the envelope, if there
+// is one, because the signature in sign does not cover the envelope.
 func (s *ptsSubject) signs(m verify.Message) (out []variant[ptsSubject]) {
 	for _, c := range cleanings(member(verify.BodyJSON, s.document(m), pts.signature)) {
 		out = append(out, variant[ptsSubject]{"", "have sign sent " + c.what, func(s *ptsSubject, m *verify.Message) bool {

@@ -109,7 +109,7 @@ func search[S any](s S, m verify.Message, read func(*S) (reader, error), kinds [
 // at is the index of a variant.
 type at struct{ kind, variant int }
 
-// grown returns the choices with one more variant, of a later kind.
+// grown returns the extensions of choice by one variant of a later kind.
 func grown[S any](kinds [][]variant[S], choice []at) (out [][]at) {
 	from := 0
 	if len(choice) > 0 {
