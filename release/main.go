@@ -35,9 +35,9 @@ func main() {
 	}
 }
 
-// release checks the repository, and prepares everything in a clone. Only publish
-// changes the repository, as the last step. A release that fails before it leaves
-// nothing behind.
+// release checks the repository, and prepares everything in a clone. The function
+// publish is the last step and the only one that changes the repository. A release
+// that fails before that step leaves nothing behind.
 func release(version string) error {
 	repo, err := git(".", "rev-parse", "--show-toplevel")
 	if err != nil {
@@ -305,9 +305,9 @@ func setVersions(clone, version string, modules []workModule) error {
 var suggestion = regexp.MustCompile(`Suggested version: (v\S+)`)
 
 // fits asks gorelease for the lowest version that the changes of each module
-// allow. It does not ask whether this version is allowed, because gorelease
-// accepts any version below v1. Here a patch must leave the API and the
-// requirements unchanged.
+// allow, and refuses a version below that. It does not let gorelease judge the
+// version, because gorelease accepts any version below v1. In this repository a
+// patch must leave the API and the requirements unchanged.
 func fits(clone, version string, modules []workModule, p *proxy) error {
 	bases := map[string]string{}
 	for _, m := range modules {
