@@ -19,8 +19,9 @@ const (
 	SourceQuery Source = "query"
 )
 
-// Delivery is one callback as it arrived. Merchant functions get it from their
-// context ([DeliveryFrom]). Observers get it together with its outcome.
+// Delivery is one callback as it arrived, or an event that was found by asking the
+// provider. Merchant functions get it from their context ([DeliveryFrom]). Observers
+// get it together with its outcome.
 type Delivery struct {
 	Provider Provider
 	// Source says how payack learned of the event. It is empty for a callback.

@@ -181,9 +181,9 @@ const (
 )
 
 // Error says why a delivery was not accepted. errors.Is matches it with the
-// sentinel of its Reason, and with whatever Err matches. Err comes from the
-// merchant's side. The other members never hold a secret, an expected signature, a
-// header or a part of the body.
+// sentinel of its Reason, and with whatever Err matches. Err may be an error of the
+// merchant's code, which may hold anything. The other members never hold a secret,
+// an expected signature, a header or a part of the body.
 type Error struct {
 	Provider Provider
 	Stage    Stage
@@ -193,8 +193,8 @@ type Error struct {
 	// Detail explains the reason, and names the fix if there is one. It holds no
 	// part of the body, but may hold an offset into the body.
 	Detail string
-	// Err is the error of the merchant's side (the merchant's function, store,
-	// KeyFunc, Expect, Confirm), or nil.
+	// Err is the error that the merchant's function, the store, the inbox, KeyFunc,
+	// Expect or Confirm returned, [ErrUndecided], or nil.
 	Err error
 }
 

@@ -60,8 +60,9 @@ const (
 // Event only by embedding an event of this package, so later versions may add
 // methods.
 //
-// Package verify makes events. Only the receiver changes an event afterwards: it
-// sets the findings ([Event.Found]) before it calls the merchant's function.
+// Events come from packages verify and reconcile, and from [DecodeEvent]. Only the
+// receiver changes an event afterwards: it sets the findings ([Event.Found]) before
+// it calls the merchant's function.
 type Event interface {
 	// Provider returns the provider that sent the event.
 	Provider() Provider
@@ -75,7 +76,7 @@ type Event interface {
 	//
 	// If you store an event as JSON, store its ID as well. The JSON form omits how
 	// the event was verified, and so omits the tenant, too. [EncodeEvent] keeps
-	// everything.
+	// both.
 	ID() string
 	// Fingerprint returns the part of an event that must not change while its ID
 	// stays the same: the signed amounts, by value, and the signed currencies, or

@@ -16,7 +16,7 @@ import (
 )
 
 // A webhook is verified, compared with the merchant's order and passed to the
-// function. The answer is the one that the gateway expects.
+// merchant's function. The answer is the one that the gateway expects.
 func Example() {
 	secret := payack.NewSecret("throwaway key of this example")
 	handler, err := handlers.NewPayatom(middleware.PayatomConfig{
@@ -50,7 +50,7 @@ func Example() {
 	// {"hash_status":"HashMatched","acknowledge":"yes"}
 }
 
-// A forged webhook never reaches the function.
+// A forged webhook never reaches the merchant's function.
 func Example_forged() {
 	handler, err := handlers.NewPtop(middleware.PtopConfig{
 		SigningKeys:       payack.Secrets("throwaway key of this example"),
@@ -125,7 +125,7 @@ func ExampleAmount() {
 }
 
 // A payer sent only a part of the amount. The gateway confirms what was paid, and
-// the function compares it with the order.
+// the merchant's function compares it with the order.
 func ExampleAnyAmount() {
 	secret := payack.NewSecret("throwaway key of this example")
 	handler, err := handlers.NewPayatom(middleware.PayatomConfig{

@@ -43,7 +43,8 @@ func (s PTSStatus) Known() bool {
 //
 // No signed member distinguishes a payment from a withdrawal, and anybody who
 // relays a callback can choose the URL that it is sent to. Before you act, look the
-// order up among your payments (or withdrawals), or let PTS confirm it (Confirm).
+// order up among your payments (or withdrawals), or set Confirm in the receiver's
+// configuration, so that PTS is asked.
 type PTSEvent struct {
 	Verification `json:"-"`
 	// Confirmed is PTS's answer to a query, nil if PTS was not asked.

@@ -81,7 +81,7 @@ type Options struct {
 	//
 	// A call that is sent only once, such as a create, uses a new connection. On an
 	// idle connection that the provider is closing, the request may be lost. A
-	// Transport that is not an *http.Transport gets such a request with
+	// Transport that is not an *http.Transport gets the request of such a call with
 	// Request.Close set, and must open the new connection itself.
 	HTTPClient *http.Client
 	// Timeout bounds each attempt until its response is read; 0 is [DefaultTimeout].

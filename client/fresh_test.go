@@ -87,8 +87,8 @@ func TestCallsThatAreSentOnceUseNewConnections(t *testing.T) {
 	}
 }
 
-// A Transport that is no *http.Transport gets a request that is sent only once
-// with Close set.
+// For a call that is sent only once, a Transport that is not an *http.Transport gets
+// a request whose Close is set.
 func TestOtherTransportsGetCloseSet(t *testing.T) {
 	g := says(t, 200, `{}`)
 	var closes []bool

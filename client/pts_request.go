@@ -26,7 +26,7 @@ type ptsRequest struct {
 	Details     any    `json:"details,omitempty"`
 	Sign        string `json:"sign"`
 
-	members map[string]string // the merchant's own
+	members map[string]string // the merchant's additional members
 }
 
 // ptsOwn are the member names of ptsRequest.

@@ -197,7 +197,8 @@ func (m *members) extra() map[string]payack.Text {
 // question returns the error of Confirm for an event that can't be asked about.
 func (t *transport) question(detail string) error { return t.invalid("confirm", detail) }
 
-// contradiction returns Confirm's final error. what names the members that differ.
+// contradiction returns Confirm's final error. The argument what names the members
+// that differ.
 func (t *transport) contradiction(call string, what ...string) error {
 	return &Error{Provider: t.provider, Call: call, Kind: payack.ErrUnconfirmed, Detail: "the answer differs in " + strings.Join(what, ", ")}
 }

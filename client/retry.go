@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// pause waits before the next attempt. It reports false if the context ends first.
+// pause waits before the next attempt. It reports false if the context ends, or
+// would end, before that attempt.
 func pause(ctx context.Context, attempt int) bool {
 	wait := rand.N(longestPause(attempt))
 	if deadline, ok := ctx.Deadline(); ctx.Err() != nil || ok && time.Until(deadline) <= wait {

@@ -126,7 +126,7 @@ func sign(s string) int {
 	return d.Sign()
 }
 
-// atLeast reports whether an amount is at least least.
+// atLeast reports whether an amount is a number that is not below least.
 func atLeast(a payack.Amount, least int64) bool {
 	d, err := a.Decimal()
 	return err == nil && d.GreaterThanOrEqual(decimal.NewFromInt(least))

@@ -52,7 +52,8 @@ event: {"success":true,"transaction_id":"TX1000001","order_id":"ORD1000001","mes
 	assert.Contains(t, string(text), `{"name":"key","text":"spliced: key 2 matches"}`)
 }
 
-// The broken examples of the documents are explained with the offset of the mistake.
+// The broken examples in the providers' documents are explained with the offset of
+// the mistake.
 func TestExplainBrokenExamples(t *testing.T) {
 	h := newPayatom(t, middleware.PayatomConfig{})
 	for body, cause := range map[string]string{

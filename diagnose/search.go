@@ -50,7 +50,7 @@ type variant[S any] struct {
 	// setting names the setting without the provider's name. It is empty for a change
 	// that the sender has to make.
 	setting string
-	// what is the advice, with %s for the scheme that matches after the change.
+	// what holds the advice, with %s for the scheme that matches after the change.
 	what string
 	// apply makes the change and reports whether it changed anything.
 	apply func(s *S, m *verify.Message) bool

@@ -10,8 +10,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// clean is one way to restore a base64 text. what describes the text that the sender
-// should send.
+// clean is one way to restore a base64 text. The field what describes the text that
+// the sender should send.
 type clean struct {
 	what string
 	make func(text string) string
@@ -64,8 +64,8 @@ func standard(text, blank string) string {
 }
 
 // digits returns the lower-case hex digits of a 32-byte signature that is written
-// in another way. what says how the sender should send it. what is empty if the
-// text is in order, or is no signature at all.
+// in another way. The result what says how the sender should send the signature. It
+// is empty if the text is in order, or is no signature at all.
 func digits(text string) (fixed, what string) {
 	fixed = strings.TrimSpace(text)
 	var did []string

@@ -24,7 +24,7 @@ type Advice struct {
 	Invalid string `json:"invalid,omitempty"`
 	// Changes are all to be made together.
 	Changes []Change `json:"changes,omitempty"`
-	// Also are possible causes that can't be tested with a recording.
+	// Also holds further possible causes, which can't be tested with a recording.
 	Also []string `json:"also,omitempty"`
 	// Trials counts verifications, at most [MaxTrials]. Checks counts signatures and
 	// envelopes that were checked; the last trial may exceed [MaxChecks].
@@ -40,7 +40,7 @@ type Advice struct {
 type Change struct {
 	// Setting names the setting. It is empty for a change outside of the receiver.
 	Setting string `json:"setting,omitempty"`
-	// What is the advice in words.
+	// What holds the advice in words.
 	What string `json:"what"`
 }
 

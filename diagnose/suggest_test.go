@@ -138,7 +138,7 @@ func TestSuggest(t *testing.T) {
 		d    *payack.Delivery
 		fix  string
 	}{
-		// Settings.
+		// A setting is wrong.
 		{"scheme", newPtop(t, middleware.PtopConfig{Schemes: []payack.Scheme{"blanked"}}), sent(spliced), `set ptop.schemes to ["spliced"]`},
 		{"body format", newPtop(t, middleware.PtopConfig{}), typed(sent(ptop.Form().Callback(t)), "application/json"), `set ptop.body to "form", and have it announced as application/x-www-form-urlencoded`},
 		{"JSON under text/plain", newPtop(t, middleware.PtopConfig{}), typed(sent(spliced), "text/plain"), "have it announced as application/json, or set ptop.sniff to true"},
@@ -156,14 +156,14 @@ func TestSuggest(t *testing.T) {
 		{"a key in base64", newPayatom(t, middleware.PayatomConfig{SecretKeys: payack.Secrets(base64.StdEncoding.EncodeToString([]byte(payatomKeys.SecretKey.Reveal())))}),
 			sent(webhook), "write the key in payatom.secret_keys decoded from base64"},
 
-		// Ptop's signature.
+		// Ptop's signature is spelled in another way.
 		{"capitals", newPtop(t, middleware.PtopConfig{}), header("X-Signature", strings.ToUpper(rawDigits)), "have the signature sent in lower-case digits"},
 		{"a prefix", newPtop(t, middleware.PtopConfig{}), header("X-Signature", "sha256="+rawDigits), "without sha256= before it"},
 		{"base64 for digits", newPtop(t, middleware.PtopConfig{}), mangled(t, spliced, digits, base64.StdEncoding.EncodeToString(sum)), "in hex digits instead of base64"},
 		{"white space around", newPtop(t, middleware.PtopConfig{}), mangled(t, spliced, digits, digits+" "), "without white space around it"},
 		{"a prefix in another header", newPtop(t, middleware.PtopConfig{}), header("X-Hub", "sha256="+rawDigits), `set ptop.signature_headers to ["X-Hub"], and have the signature sent without sha256=`},
 
-		// Ptop's bytes.
+		// The bytes of Ptop's body were changed in transit, but not its members.
 		{"a line end added", newPtop(t, middleware.PtopConfig{}), passedOn(signed(pretty), pretty+"\n"), "without the line break at its end"},
 		{"a line end lost", newPtop(t, middleware.PtopConfig{}), passedOn(signed(pretty+"\n"), pretty), "with the line feed at its end"},
 		{"CRLF lost", newPtop(t, middleware.PtopConfig{}), passedOn(signed(pretty+"\r\n"), pretty), "with CRLF at its end"},
@@ -196,7 +196,7 @@ func TestSuggest(t *testing.T) {
 		{"UTF-16", newPTS(t, unset), passedOn(sent(flat), strings.Join(strings.Split(string(flat.Body), ""), "\x00")+"\x00"), "it is UTF-16"},
 		{"Latin-1", newPTS(t, unset), mangled(t, pts.Set("error_message", "Ausf\u00fchrung").Callback(t), "\u00fc", "\xfc"), "it has bytes of Latin-1"},
 
-		// Content type and gate.
+		// The content type is wrong, or the gate refuses the delivery.
 		{"an envelope as JSON", newPTS(t, unset), typed(sent(sealed), "application/json"), "have it announced as text/plain"},
 		{"compressed, they say", newPTS(t, unset), withHeaderSet(sent(flat), "Content-Encoding", "gzip"), "have it sent without compression; after that, it verifies under scheme literal with key 1"},
 		{"invalid then", newPayatom(t, middleware.PayatomConfig{Numbers: []payack.Scheme{"php"}}), sent(payatom.Amount("0").NumberAmount("0.00").Callback(t)),

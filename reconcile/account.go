@@ -21,7 +21,7 @@ type Order struct {
 	Account  string
 	// OrderID is the merchant's id of the order. An answer about another order is
 	// [client.ErrMismatch]. OrderID must not begin or end with white space, or
-	// contain control characters.
+	// contain control characters or invisible format characters.
 	OrderID string
 	// Handle is the provider's id of the payment. [Ptop] and [Payatom] say which one
 	// they require. Store it byte for byte as the answer to the create had it.

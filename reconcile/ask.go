@@ -30,7 +30,8 @@ type Answer struct {
 	Observation payack.Observation
 }
 
-// Paid reports whether the provider says that the money came in.
+// Paid reports whether the provider says that the money came in, or for a withdraw,
+// that it went out.
 func (a *Answer) Paid() bool { return a.Event != nil && a.Event.Paid() }
 
 // Final reports whether the provider says that the state will not change again.

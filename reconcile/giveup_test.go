@@ -80,7 +80,7 @@ func TestAnswersGiveUp(t *testing.T) {
 }
 
 // An order that was found paid is settled, however old it is and however often the
-// function fails.
+// merchant's function fails.
 func TestFoundOldAndFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, m := &till{says: always(paid)}, newMerchant(t)

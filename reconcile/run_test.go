@@ -116,7 +116,8 @@ func TestFound(t *testing.T) {
 	})
 }
 
-// After the function has failed, a later question of the schedule calls it again.
+// After the merchant's function has failed, a later question of the schedule calls
+// it again.
 func TestFoundAndFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x, m := &till{says: always(paid)}, newMerchant(t)

@@ -19,7 +19,7 @@ var try = flag.String("try", "", "make one release, put it into a module proxy i
 
 // TestRehearsal makes two releases in a clone, and serves their tags as a module
 // proxy in a folder. It then uses modules as a stranger would: with that proxy, a
-// separate module cache and no checkout.
+// module cache of its own and no checkout.
 func TestRehearsal(t *testing.T) {
 	tmp := t.TempDir()
 	// The environment's proxies only, never a module's origin.

@@ -26,9 +26,9 @@ var (
 	known = map[uintptr]bool{}
 )
 
-// Register records a method that calls [Told] first. Pass any value of the
-// method, even one with a zero receiver: all values of a method share one code
-// pointer, which identifies the method.
+// Register records a method that calls [Told] first. Pass the method of any client,
+// even of a zero client: all values of a method share one code pointer, which
+// identifies the method.
 func Register[E payack.Event](method Func[E]) {
 	mu.Lock()
 	defer mu.Unlock()
@@ -39,8 +39,8 @@ type question struct{}
 
 // Timeout returns the longest time that fn takes with all its attempts. It
 // reports false for a function that is not a registered method. It does not call
-// such a function, because that might do anything. A method of a nil client is an
-// error.
+// such a function, because the call might have any effect. A method of a nil client
+// is an error.
 func Timeout[E payack.Event](fn Func[E]) (atMost time.Duration, ok bool, err error) {
 	if fn == nil {
 		return 0, false, nil
