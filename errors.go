@@ -193,8 +193,8 @@ type Error struct {
 	// Detail explains the reason, and names the fix if there is one. It holds no
 	// part of the body, but may hold an offset into the body.
 	Detail string
-	// Err is the error that the merchant's function, the store, the inbox, KeyFunc,
-	// Expect or Confirm returned, [ErrUndecided], or nil.
+	// Err is the cause: an error of the merchant's function, the store, the inbox,
+	// KeyFunc, Expect, Confirm or a query, or [ErrUndecided]. It may be nil.
 	Err error
 }
 

@@ -128,7 +128,7 @@ func TestReasonOutcomeAndSentinel(t *testing.T) {
 }
 
 // The answer to a rejection depends on whether the signature has matched. It has
-// matched for the reasons in the list after. Every other rejection must get the
+// matched for the reasons in the first list. Every other rejection must get the
 // answer for a wrong signature.
 func TestRejectedAfterItVerified(t *testing.T) {
 	after := []payack.Reason{"invalid", "spliced", "unexpected", "unconfirmed", "conflict"}

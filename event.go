@@ -166,7 +166,8 @@ type Summary struct {
 
 // Confirmation is the provider's answer to a query about an event.
 type Confirmation struct {
-	// Paid reports whether the provider says that the payment succeeded.
+	// Paid reports whether the provider says that the payment (or PTS withdrawal)
+	// succeeded.
 	Paid bool `json:"paid"`
 	// Status is the provider's own word or number for the state.
 	Status string `json:"status"`
