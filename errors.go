@@ -23,7 +23,7 @@ var (
 	// also matches ErrRefused.
 	ErrTooLarge = errors.New("payack: body over the limit")
 	// ErrRefused: the request was refused at the gate, because of its method,
-	// headers, size, address or rate.
+	// headers or size, or because of the client's address or rate.
 	ErrRefused = errors.New("payack: refused at the gate")
 	// ErrUnknownTenant: there are no keys for the tenant that the request names. A
 	// KeyFunc returns ErrUnknownTenant; the provider gets the answer for a wrong

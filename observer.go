@@ -106,7 +106,7 @@ type Observation struct {
 	// the first is 1. It is 0 for a request.
 	Attempt int
 	// Waits reports that an inbox keeps the event and has not processed it yet. It
-	// is false for attempts; see Next for those.
+	// is false for attempts of an inbox; see Next for those.
 	Waits bool
 	// Dead reports that no further attempt is made, unless a person retries the
 	// event or it is delivered again.
@@ -115,7 +115,7 @@ type Observation struct {
 	Next time.Time
 	// Age is the age of the order when its event was found by asking the provider.
 	// The callback of the order is late or lost. Age is 0 for a callback and for an
-	// attempt.
+	// attempt of an inbox.
 	Age time.Duration
 	// Took has the duration of each stage; a stage that was not reached is 0.
 	Took Durations

@@ -107,7 +107,8 @@ func secrets() []string {
 		strings.Split(merchant.PrivatePEM, "\n")[3]}
 }
 
-// silent checks that an error shows no secret and no address, however it is printed.
+// silent checks that an error shows no secret and no path of a URL, however it is
+// printed.
 func silent(t *testing.T, err error, more ...string) {
 	t.Helper()
 	var all strings.Builder

@@ -138,8 +138,8 @@ func newPayatom(c PayatomConfig) (*Payatom, error) {
 func (Payatom) Format(f fmt.State, _ rune) { hiddenFormat(f, "Payatom") }
 
 // PayatomPayin is a payment to be created. It is not signed: Payatom authenticates
-// the merchant by the address of the request. The package documentation explains
-// the tags.
+// the merchant by the IP address that the request comes from. The package
+// documentation explains the tags.
 type PayatomPayin struct {
 	// OrderID has at least 10 characters (a rule of Payatom) and at most 63 bytes
 	// (longer ids can be made to collide in the webhook's hash).

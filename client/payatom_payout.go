@@ -10,8 +10,8 @@ import (
 )
 
 // PayatomPayout is a payout to be made. It is not signed: Payatom authenticates the
-// merchant by the address of the request. The package documentation explains the
-// tags.
+// merchant by the IP address that the request comes from. The package documentation
+// explains the tags.
 type PayatomPayout struct {
 	// OrderID has at most 63 bytes.
 	OrderID string `validate:"required,text,hashable"`
