@@ -96,7 +96,7 @@ func inline(query string, args []any) (string, bool) {
 			b.WriteString("x'")
 			b.WriteString(hex.EncodeToString(arg))
 			b.WriteByte('\'')
-		case string: // named as a text: compared with bytes, a text's index is not used
+		case string: // _utf8mb4 makes it a text: a comparison of a text column with bytes would not use the column's index
 			b.WriteString("_utf8mb4 x'")
 			b.WriteString(hex.EncodeToString([]byte(arg)))
 			b.WriteByte('\'')

@@ -32,7 +32,7 @@ func TestBind(t *testing.T) {
 	got, left = MySQL.Bind(`?, ?, ?, ?, ?, ?`, []any{"", []byte{}, nil, true, false, 7})
 	require.Equal(t, `_utf8mb4 x'', x'', NULL, true, false, 7`, got)
 	require.Empty(t, left)
-	// The driver knows what becomes of any other type.
+	// A statement with an argument of any other type is left to the driver.
 	args = []any{"a", time.Second}
 	got, left = MySQL.Bind(`? ?`, args)
 	require.Equal(t, `? ?`, got)

@@ -45,10 +45,11 @@ func (b bound) QueryRowContext(ctx context.Context, query string, args ...any) *
 	return b.q.QueryRowContext(ctx, query, args...)
 }
 
-// Exclusively runs fn under a lock of the given name that all processes share. On
-// SQLite and PostgreSQL it runs fn in a transaction. On MariaDB and MySQL, where
-// CREATE TABLE commits implicitly, it uses a lock of the session. Waiting and fn
-// together take at most a minute.
+// Exclusively runs fn under a lock that all processes share. On PostgreSQL it runs fn
+// in a transaction that holds an advisory lock of the given name. On SQLite the
+// transaction holds the write lock of the whole database, whatever the name is. On
+// MariaDB and MySQL, where CREATE TABLE commits implicitly, the session holds a lock of
+// the given name. Waiting and fn together take at most a minute.
 func Exclusively(ctx context.Context, conn *sql.Conn, d Dialect, name string, fn func(Querier) error) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -141,8 +142,9 @@ func Prepare(ctx context.Context, conn *sql.Conn, d Dialect) error {
 
 // Restore gives a prepared connection back to its pool. ended says that the server
 // has confirmed the end of the transaction. If ended is false, or autocommit can't be
-// switched on again, Restore discards the connection. Otherwise the connection's next
-// user would write into a transaction that nobody commits.
+// switched on again, Restore discards the connection, because its next user would write
+// into a transaction that nobody commits. On SQLite, Restore rolls back a transaction
+// that has not ended, and keeps the connection.
 func Restore(conn *sql.Conn, d Dialect, ended bool) {
 	// The caller's context may have ended.
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

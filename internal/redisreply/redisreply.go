@@ -9,7 +9,8 @@ import "strings"
 // text of the fix is not counted.
 const MaxLen = 200
 
-// fixes has the fix for each code that a reply may begin with.
+// fixes has the fix for each code that a reply may begin with. The fix of ERR is
+// empty, because its text says what is wrong.
 var fixes = map[string]string{
 	"ERR":         "",
 	"NOAUTH":      "set the user and the password of the client",

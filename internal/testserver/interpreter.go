@@ -24,7 +24,7 @@ var (
 	Node   = Interpreter{[]string{"node", "nodejs"}, "-e", `require('crypto').createHash('md5')`, "node"}
 )
 
-// That returns the interpreter with another check.
+// That returns a copy of i with this check, and with needs as what to install.
 func (i Interpreter) That(check, needs string) Interpreter {
 	i.Check, i.Needs = check, needs
 	return i

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// Start starts a server that was killed, and waits until it accepts connections.
+// Start starts the process of a server that is not running, and waits until the
+// server accepts connections.
 func (s *Server) Start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +83,7 @@ func (s *Server) Pause() { s.signal(pauseSignal) }
 // Continue ends a pause.
 func (s *Server) Continue() { s.signal(continueSignal) }
 
-// Close ends the server and removes its folder.
+// Close kills the server. It removes the server's folder unless the caller chose it.
 func (s *Server) Close() {
 	s.Continue()
 	s.Kill()
@@ -105,9 +106,10 @@ func (s *Server) signal(sig syscall.Signal) {
 		return
 	default:
 	}
-	// Pause the server first, so that it starts no process between the listing and the
-	// signal. A process that is started in between would survive. It might wait for
-	// ever for the killed processes, and keep the server from starting again.
+	// Pause the server first, so that it starts no process between the listing of its
+	// processes and the signal. A process that is started in between would survive. It
+	// might wait for ever for the killed processes, and keep the server from starting
+	// again.
 	send(s.cmd.Process.Pid, pauseSignal)
 	all := append(descendants(s.cmd.Process.Pid), s.cmd.Process.Pid)
 	for _, pid := range all {

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// template is the initial data of a server. The servers of one test binary start
-// with copies of one template, because making the data takes seconds.
+// template is the initial data of PostgreSQL or of MariaDB. Making the data takes
+// seconds, so a test binary makes it once, and each server starts with a copy.
 type template struct {
 	sync.Mutex
 	folder string

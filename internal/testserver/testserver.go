@@ -1,6 +1,7 @@
-// Package testserver starts PostgreSQL, MariaDB and Redis for tests: each in a
-// temporary folder, on a free loopback port, for as long as the test binary runs.
-// It links no driver. It also finds interpreters of other languages.
+// Package testserver starts PostgreSQL, MariaDB and Redis for tests, each on a free
+// loopback port. [Postgres], [MariaDB] and [Redis] return a server that all tests
+// of a binary share, until [StopAll]. [Own] starts a server for one test. The
+// package links no driver. It also finds interpreters of other languages.
 //
 // A test whose server is not installed is skipped with one line that begins with
 // SKIP-SERVER. If the environment variable CI is set, the test fails instead.
@@ -28,7 +29,7 @@ type Server struct {
 	start  func() *exec.Cmd
 	ready  func() error
 	stop   syscall.Signal // makes the server shut down gracefully
-	folder string         // removed by Close
+	folder string         // removed by Close; empty if the caller chose the folder
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
