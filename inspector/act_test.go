@@ -111,7 +111,7 @@ func (s *shop) job(id int64) (j job) {
 	return j
 }
 
-// All matching events that aren't done are retried, after a question that gives
+// All dead and pending events that match are retried, after a question that gives
 // their number.
 func TestRetryMany(t *testing.T) {
 	s := open(t)

@@ -123,7 +123,7 @@ func (b *browser) keys(keys string) {
 
 func (b *browser) click(selector string) { b.t.Helper(); b.do(chromedp.Click(chromedp.CSS(selector))) }
 
-// rows is the text of all rows.
+// rows is a JavaScript expression for the text of all rows.
 const rows = `[...document.querySelectorAll("#rows tr")].map(r => r.innerText.replace(/\s+/g, " ")).join("\n")`
 
 // shot writes a screenshot of the whole page, if -screenshots is set.

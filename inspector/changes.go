@@ -7,9 +7,10 @@ import (
 	"github.com/payack/payack/inbox"
 )
 
-// changed returns the deliveries that came or changed since the last call, the
-// oldest first. It looks at the newest rows, the watched rows and the memory.
-// more reports whether it left some out. The caller holds i.live.mu.
+// changed returns the deliveries that came or changed since the last call. It
+// looks at the memory, the rows whose IDs are in watch, and the newest rows. The
+// newest rows come last, the oldest of them first. more reports whether it may
+// have left some out. The caller holds i.live.mu.
 func (i *Inspector) changed(ctx context.Context, watch []int64) (out []*Entry, more bool, err error) {
 	l := &i.live
 	seen := i.memory.since(l.seen, liveRows)

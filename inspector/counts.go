@@ -59,8 +59,9 @@ func (c *counts) sum(now time.Time, within int64) map[ended]int {
 	return out
 }
 
-// series returns n sums of deliveries by outcome, each over this many minutes,
-// the oldest first.
+// series returns the numbers of deliveries by outcome for each of the last n
+// periods, the oldest first. The argument each is the length of a period in
+// minutes.
 func (c *counts) series(now time.Time, n, each int64) []map[payack.Outcome]int {
 	out := make([]map[payack.Outcome]int, n)
 	for i := range out {
@@ -90,8 +91,9 @@ type counted struct {
 	Day     int            `json:"day"`
 }
 
-// table returns what ended within the last hour and the last day. It is sorted by
-// outcome, from good to bad, then by frequency.
+// table returns the counts of the last hour and the last day: of attempts, or of
+// deliveries if attempts is false. It is sorted by outcome, from good to bad, then
+// by the count of the day.
 func (c *counts) table(now time.Time, attempts bool) (out []counted) {
 	hour, day := c.sum(now, 60), c.sum(now, minutes)
 	for k, n := range day {

@@ -37,7 +37,7 @@ type detail struct {
 	// name could be a key.
 	OmittedOthers int `json:"headers_not_named,omitempty"`
 	Bytes         int `json:"body_bytes"`
-	// Body is set if it was asked for.
+	// Body is set if the request asked for it and the page may show it.
 	Body *body `json:"body,omitempty"`
 
 	delivery *payack.Delivery

@@ -37,8 +37,9 @@
 //
 // When a refused delivery is opened, the page explains it with package diagnose.
 // This calls Expect at most once and KeyFunc a few times, and no other function
-// of the merchant. The page waits 5 seconds for each call; a call that takes
-// longer goes on in the background, and its result is dropped.
+// of the merchant. The page waits at most 5 seconds for the keys, and then at most
+// 5 seconds for the explanation. A call that takes longer goes on in the
+// background, and its result is dropped.
 //
 // # Programs
 //

@@ -32,7 +32,8 @@ type Entry struct {
 	Amount      string `json:"amount,omitempty"`
 	Status      string `json:"status,omitempty"`
 	Attempts    int    `json:"attempts"`
-	// Next is when the next attempt is due. Ended is when the row ended.
+	// Next is when the next attempt is due. Ended is when the row was done, dead,
+	// superseded, closed or refuted.
 	Next   *time.Time    `json:"next,omitempty"`
 	Ended  *time.Time    `json:"ended,omitempty"`
 	Note   string        `json:"note,omitempty"`

@@ -163,8 +163,9 @@ func optionsOf(d *detail) diagnose.Options {
 	return o
 }
 
-// take fills in the diagnosis. If the observed cause, d.Detail, says more than
-// the report's cause, take uses the observed one.
+// take fills in the diagnosis from an explanation. It prefers the observed cause,
+// d.Detail, to the report's cause if d.Detail contains the report's cause, or if
+// the report has no cause or another reason.
 func (x *diagnosis) take(d *detail, found *explanation) {
 	r := found.report
 	x.Steps = append(x.Steps, r.Steps...)
@@ -217,7 +218,7 @@ func stepOf(r payack.Reason) string {
 	return "function"
 }
 
-// Starts reports whether step n has another name than the one before.
+// Starts reports whether step n has another name than step n-1.
 func (x diagnosis) Starts(n int) bool { return n == 0 || x.Steps[n].Name != x.Steps[n-1].Name }
 
 // hideBody leaves out the steps that repeat the message.

@@ -21,7 +21,7 @@ type filter struct {
 	provider payack.Provider
 	outcome  string
 	reason   payack.Reason
-	within   string // a time span before now
+	within   string // the name of a span, such as 15m
 	from     time.Time
 	before   time.Time
 }
@@ -50,7 +50,7 @@ const (
 	exactTime = "2006-01-02T15:04:05.999"
 )
 
-// filterNames are the names in a query that filter.
+// filterNames are the names of the query parameters that make up a filter.
 var filterNames = []string{"q", "provider", "outcome", "reason", "within", "from", "before"}
 
 // queryOf reads the query of a request. An unknown name is an error: ignoring it
@@ -63,7 +63,8 @@ func queryOf(r *http.Request, others ...string) (url.Values, error) {
 	return q, known(q, others...)
 }
 
-// known checks that each name is a filter's or one of others, and has one value.
+// known checks that each name in a query is in filterNames or in others, and has
+// one value.
 func known(q url.Values, others ...string) error {
 	for _, name := range slices.Sorted(maps.Keys(q)) {
 		if !slices.Contains(filterNames, name) && !slices.Contains(others, name) {

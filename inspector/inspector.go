@@ -124,7 +124,7 @@ func (i *Inspector) URL(server string) string {
 	return url
 }
 
-// mux routes the pages. Pages that change something are wrapped by acts.
+// mux routes the pages. The method acts wraps the handlers that change something.
 func (i *Inspector) mux() http.Handler {
 	m := http.NewServeMux()
 	at := func(pattern string, h http.HandlerFunc) {

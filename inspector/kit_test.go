@@ -167,7 +167,8 @@ func paid(t testing.TB, order string, more ...string) payacktest.Callback {
 	return b.Callback(t)
 }
 
-// dead makes events of orders dead: another amount comes after each was done.
+// dead makes a dead event for each order: after the order's event is done, a
+// callback for the order comes with another amount.
 func (s *shop) dead(orders ...string) {
 	s.t.Helper()
 	for _, o := range orders {

@@ -123,7 +123,8 @@ func (i *Inspector) merge(l *listing, at *place, rows []inbox.Item, seen []*seen
 	}
 }
 
-// page returns rows of the inbox.
+// page returns at most pageSize rows of the inbox, beginning at the position older,
+// and the position of the next page. That is 0 if no rows follow.
 func (i *Inspector) page(ctx context.Context, f filter, older int64) ([]inbox.Item, int64, error) {
 	rows, ok := f.rows()
 	if i.cfg.Inbox == nil || !ok || older < 0 {
@@ -134,7 +135,7 @@ func (i *Inspector) page(ctx context.Context, f filter, older int64) ([]inbox.It
 
 // Methods for the page's template.
 
-// Filter returns the values of the query.
+// Filter returns the filter's query parameters by name.
 func (l *listing) Filter() map[string]string {
 	out := map[string]string{}
 	for name, values := range l.filter.query() {

@@ -79,7 +79,8 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// Pages from both sources follow each other without a gap.
+// Page after page, the list shows each kept and each remembered delivery exactly
+// once.
 func TestPages(t *testing.T) {
 	s := open(t)
 	for i := range 130 {
@@ -147,7 +148,8 @@ func TestMemoryHoldsNothingMore(t *testing.T) {
 	assert.LessOrEqual(t, len(s.ask("GET", "/deliveries/m300", "").text), 20_000)
 }
 
-// Names of dropped headers count against the bound, too.
+// The names of headers whose values are not remembered count against
+// RememberBytes.
 func TestMemoryCountsHeaderNames(t *testing.T) {
 	s := withoutInbox(t, func(c *inspector.Config) { c.RememberBytes = 1 << 20 })
 	for range 400 {

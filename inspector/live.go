@@ -22,7 +22,7 @@ const (
 	liveRows = pageSize
 	// maxReaders bounds concurrent readers.
 	maxReaders = 200
-	// maxWatched bounds how many older rows are watched for one reader.
+	// maxWatched bounds how many unsettled rows are watched for one reader.
 	// maxWatchedByAll bounds how many are watched for all readers together.
 	maxWatched, maxWatchedByAll = 100, 500
 )
@@ -40,7 +40,7 @@ type live struct {
 	looks bool             // the goroutine that looks is running
 	seen  int64            // position in the memory
 	row   int64            // the newest row looked at
-	rows  map[int64]string // rows last looked at, with their Entry.Like
+	rows  map[int64]string // rows last looked at, each with a text that differs after a change
 }
 
 // reader is one open page.
@@ -60,8 +60,8 @@ type reader struct {
 // event is a server-sent event, ready to be written.
 type event string
 
-// lineBreaks puts each line of data into a field of its own. A lone CR ends a
-// line, too.
+// lineBreaks puts each line of data into a field of its own. CR LF, a lone CR and
+// a lone LF each end a line.
 var lineBreaks = strings.NewReplacer("\r\n", "\ndata: ", "\r", "\ndata: ", "\n", "\ndata: ")
 
 // newEvent returns a server-sent event.
@@ -201,7 +201,8 @@ func (r *reader) relist() {
 	}
 }
 
-// tell sends a change if it matches the reader's filter.
+// tell sends a changed delivery if it matches the reader's filter. If a row that
+// was sent to the reader no longer matches, tell sends that the row is gone.
 func (r *reader) tell(e *Entry, row event) {
 	id, _ := strconv.ParseInt(e.ID, 10, 64)
 	switch {

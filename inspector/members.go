@@ -87,7 +87,7 @@ type body struct {
 	After  string `json:"-"`
 }
 
-// around is how much of a body is shown around an error, in bytes.
+// around is how many bytes of a body are shown on each side of an error.
 const around = 240
 
 // bodyOf returns a message without secrets.
@@ -176,8 +176,8 @@ func brokenAt(text string) (at int, what string) {
 	return len(text), "it ends too early"
 }
 
-// formOf returns a form with one pair on each line, decoded but otherwise as it
-// was sent.
+// formOf returns a form with one pair on each line, decoded and without secrets.
+// The bool is false if the text is no form.
 func formOf(raw string, redact func(string) string) (string, bool) {
 	if !strings.Contains(raw, "=") || strings.ContainsAny(raw, " \n{") {
 		return "", false

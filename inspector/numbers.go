@@ -7,7 +7,8 @@ import (
 	"github.com/payack/payack"
 )
 
-// numbers are the counts since the process started.
+// numbers are the counts of the last hour and the last day. Since is when the
+// process started to count.
 type numbers struct {
 	Since      time.Time `json:"since"`
 	Deliveries []counted `json:"deliveries"`
@@ -44,7 +45,7 @@ type chart struct {
 	Title         string
 	Width, Height int
 	Bars          []bar
-	// Most is the height of the highest column.
+	// Most is the greatest number of deliveries in a column.
 	Most int
 	From string
 }

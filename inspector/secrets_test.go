@@ -96,7 +96,7 @@ func TestSecretsAreNotListed(t *testing.T) {
 	}
 }
 
-// A provider's answer is shown without secrets, too.
+// The page removes secrets from a provider's answer to a question.
 func TestSecretsAreNotSaid(t *testing.T) {
 	key := payacktest.NewPtopKeys().SigningKey.Reveal()
 	var fails error
