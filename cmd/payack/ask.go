@@ -84,8 +84,8 @@ func runAsk(ctx context.Context, std stdio, args []string) error {
 	return q.all(ctx, orders)
 }
 
-// noOrders is an empty source of orders, because the command line names the
-// orders.
+// noOrders is an empty source of orders, because the command line or the inspector
+// names each order.
 func noOrders(context.Context) iter.Seq2[reconcile.Order, error] {
 	return func(func(reconcile.Order, error) bool) {}
 }

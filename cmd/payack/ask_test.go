@@ -75,7 +75,7 @@ func TestAsk(t *testing.T) {
 			assert.Equal(t, 1, settled.Attempt)
 			assert.Equal(t, tc.scheme, string(settled.Scheme))
 
-			for range 2 { // ask again, then deliver the callback after all
+			for range 2 { // the event is known; the late callback comes after these questions
 				status, stdout, stderr = ask("-settle", order)
 				require.Equal(t, exitDone, status, stderr)
 				assert.Contains(t, stdout, "inbox     known already")

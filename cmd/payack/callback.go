@@ -34,8 +34,8 @@ type assignment struct{ name, value string }
 // message.
 type assignments []assignment
 
-// value returns the last value that is assigned to a member, or otherwise if
-// there is none.
+// value returns the last value that is assigned to a member. If none is assigned,
+// value returns the argument otherwise.
 func (a assignments) value(name, otherwise string) string {
 	for _, v := range a {
 		if v.name == name {
@@ -87,8 +87,8 @@ func privateKey(file, needs string) (payack.Secret, error) {
 	return payack.NewSecret(string(pem)), nil
 }
 
-// check returns an error of the configuration or of the key. After check, an
-// error of build is about a member of the callback.
+// check returns an error of the configuration or of the key. If check returns
+// none, an error of the method build is about a member of the callback.
 func (s sender) check() error {
 	h, err := s.config.handler(s.provider, middleware.Options{}, nothing)
 	if err != nil {
@@ -130,7 +130,8 @@ func (s sender) checkNames(known, extra []string) error {
 	return nil
 }
 
-// build returns a callback with the default members, changed by set.
+// build returns a callback with the default members, changed by set and then
+// tampered with as t says.
 func (s sender) build(set assignments, t tampering) (payacktest.Callback, error) {
 	if name := registry[s.provider].computed; set.has(name) {
 		return payacktest.Callback{}, fmt.Errorf("-set %s: it is computed; use -tamper signature to spoil it", name)

@@ -46,7 +46,7 @@ func filledIn(b []byte) ([]byte, error) {
 		if err != nil {
 			return nil, configError(b, err)
 		}
-		// In an object every other token is a name, and names are not replaced.
+		// In an object, names and values alternate. Names are not replaced.
 		container, length := in.StackIndex(in.StackDepth())
 		isName := container == '{' && length%2 == 1
 		if token.Kind() == '"' && !isName {
@@ -156,9 +156,9 @@ func position(file []byte, offset int64) string {
 	return fmt.Sprintf("line %d, column %d", bytes.Count(before, []byte{'\n'})+1, utf8.RuneCount(line)+1)
 }
 
-// offsetOf returns where a member (with its name) or a value of an array begins
-// in the file. The offsets in the decoder's errors can't be used, because they
-// belong to the text in which variables are replaced.
+// offsetOf returns where a member or a value of an array begins in the file. A
+// member begins with its name. The offsets in the decoder's errors can't be used,
+// because they belong to the text in which variables are replaced.
 func offsetOf(file []byte, at jsontext.Pointer) int64 {
 	in := jsontext.NewDecoder(bytes.NewReader(file))
 	for {
@@ -247,7 +247,8 @@ func memberName(p jsontext.Pointer) string {
 	return name
 }
 
-// within turns an error about a member's value into one about the whole file.
+// within returns an error about a member's value with a JSON pointer that begins
+// at the whole file.
 func within(member string, err error) error {
 	var semantic *json.SemanticError
 	if !errors.As(err, &semantic) {

@@ -65,7 +65,7 @@ type ledger struct {
 	db *sql.DB
 }
 
-// openLedger opens the database. Without create it makes neither a file nor
+// openLedger opens the database. If create is false, it makes neither a file nor
 // tables.
 func (c *config) openLedger(ctx context.Context, logger *slog.Logger, create bool) (*ledger, error) {
 	l, err := c.tryLedger(ctx, logger, create)
@@ -114,8 +114,9 @@ func (l *ledger) Keep(ctx context.Context, r *payack.Receipt) (payack.ClaimState
 func (l *ledger) Close() error { return errors.Join(l.Inbox.Close(), l.db.Close()) }
 
 // work processes events until stop is called. stop waits for running attempts.
-// Without forwarding, an attempt writes the event's line. If nobody will read
-// lines any more, work ends by itself, and the events wait for the next start.
+// Without forwarding, an attempt writes the event's line. So if nobody will ever
+// read lines again, work without forwarding ends by itself, and the events wait for
+// the next start.
 func (l *ledger) work(ctx context.Context, out *lines) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})

@@ -61,7 +61,7 @@ func (r *demoReceiver) start() error {
 		return err
 	}
 	cmd, log := exec.Command(program, "listen", "-config", r.file), new(bytes.Buffer)
-	cmd.Dir, cmd.Stderr = r.folder, log // the database is in this folder, too
+	cmd.Dir, cmd.Stderr = r.folder, log // the database is made in the working directory
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -162,7 +162,7 @@ func (r *demoReceiver) show(ctx context.Context, w io.Writer) error {
 			fmt.Fprintf(w, "%s", line.text)
 		case errors.Is(err, errEnded):
 			select {
-			case <-ctx.Done(): // the terminal interrupts the receiver, too
+			case <-ctx.Done(): // the terminal interrupts both this process and the receiver
 				return nil
 			case <-time.After(time.Second):
 				return err

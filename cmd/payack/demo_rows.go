@@ -95,8 +95,8 @@ func (d *demoDeliveries) rows(p payack.Provider) (rows []row) {
 	return rows
 }
 
-// demoDeliveries are one provider's callbacks. A callback without a body is not
-// played.
+// demoDeliveries are one provider's callbacks. If they have no envelope,
+// badEnvelope has no body and is not played.
 type demoDeliveries struct {
 	genuine, other, kept, badSignature, badBody, badEnvelope, spliced, oversized, unsigned payacktest.Callback
 

@@ -48,7 +48,8 @@ type play struct {
 	receiver *demoReceiver
 	w        io.Writer
 	wrong    int
-	// acknowledged are the events that the application must receive, by provider.
+	// acknowledged holds the webhook-ids of the events that the application must
+	// receive, by provider.
 	acknowledged map[payack.Provider][]string
 }
 
@@ -82,7 +83,8 @@ func playAll(ctx context.Context, w io.Writer, scenes ...scene) error {
 	return nil
 }
 
-// write writes a line of the table, at most 100 columns wide.
+// write writes a line of the table. It cuts no text, so the texts must fit 100
+// columns.
 func (p *play) write(provider, what, answered, became string) {
 	fmt.Fprintln(p.w, strings.TrimRight(fmt.Sprintf("%-8s  %-28s  %-21s  %s", provider, what, answered, became), " "))
 }

@@ -91,7 +91,8 @@ func texts(all ...payack.Reason) (out []string) {
 	return out
 }
 
-// check parses the operands after the verb.
+// check parses the operands after the verb, and refuses a call that is not complete
+// or has a flag of another verb.
 func (c *inboxCall) check(operands []string) error {
 	if inboxVerb[c.verb] == nil {
 		return usagef("inbox: there is no %q; give %s", c.verb, inboxVerbs)

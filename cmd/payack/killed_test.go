@@ -48,7 +48,7 @@ func TestKilledUnderLoad(t *testing.T) {
 		}()
 		return l, output, read
 	}
-	rounds, most := *kills, 200 // at most this many events are acknowledged in a round
+	rounds, most := *kills, 200 // the kill comes soon after 1 to most acknowledgements of a round
 	switch {
 	case testing.Short():
 		rounds, most = max(rounds, 3), 30
@@ -139,8 +139,8 @@ func TestKilledUnderLoad(t *testing.T) {
 	<-read
 	duplicates := 0
 	for text := range strings.Lines(output.String()) {
-		// Skip attempts. An attempt is also a duplicate if the event was settled
-		// when the process ended.
+		// Skip the lines of attempts. An attempt has the outcome duplicate if its event
+		// was settled before the process was killed.
 		if strings.Contains(text, `"outcome":"duplicate"`) && !strings.Contains(text, `"attempt":`) {
 			duplicates++
 		}

@@ -26,7 +26,7 @@ type lines struct {
 	// has the event, and the line of a request has not.
 	//
 	// forwarded means that the merchant's function forwards events, and writes no
-	// lines. Observe then writes the lines of accepted events, too.
+	// lines. So Observe writes the lines of accepted events.
 	kept, forwarded bool
 	*output
 }
@@ -93,8 +93,8 @@ func (l *lines) accept(ctx context.Context, ev payack.Event) error {
 	return l.say(ctx, out)
 }
 
-// Observe implements payack.Observer. It skips events whose lines accept has
-// written. It doesn't wait until a line is written, since no acknowledgement
+// Observe implements payack.Observer. It skips events whose lines the method accept
+// has written. It doesn't wait until a line is written, since no acknowledgement
 // depends on the line.
 func (l *lines) Observe(_ context.Context, o *payack.Observation) {
 	request := o.Attempt == 0

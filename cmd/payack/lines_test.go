@@ -48,7 +48,7 @@ func TestWithoutCallbacks(t *testing.T) {
 	require.Contains(t, out.String(), "something else")
 }
 
-// retry accepts exactly the library's reasons.
+// The reasons that inbox retry -reason accepts are exactly the library's.
 func TestReasons(t *testing.T) {
 	const file = "../../errors.go"
 	if _, err := os.Stat(file); err != nil {

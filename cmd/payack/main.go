@@ -128,9 +128,9 @@ func parse(fs *flag.FlagSet, args []string) error {
 	return err
 }
 
-// parseOperands parses flags and returns the operands between and after the
-// flags. most is the greatest number of operands; -1 allows any number. The error
-// of a wrong call is one line; only -h prints the long help.
+// parseOperands parses flags and returns the operands, which may stand before,
+// between and after the flags. most is the greatest number of operands; -1 allows
+// any number. The error of a wrong call is one line; only -h prints the long help.
 func parseOperands(fs *flag.FlagSet, args []string, most int) (operands []string, err error) {
 	full := fs.Usage
 	out := fs.Output()

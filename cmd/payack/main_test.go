@@ -77,8 +77,8 @@ func testConfig() object {
 	}
 }
 
-// with returns the configuration with members changed. A dot in a path selects a
-// member of an object, and nil removes the member.
+// with changes members of c and returns c. Each name in changes is the path of a
+// member: a dot selects a member of an object. The value nil removes the member.
 func with(c object, changes object) object {
 	for path, value := range changes {
 		at := c

@@ -16,7 +16,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// stalled is a standard output that blocks until read is closed.
+// stalled is a standard output that blocks until the channel read is closed.
 type stalled struct {
 	buffer
 	read chan struct{}

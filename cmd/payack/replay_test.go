@@ -53,7 +53,8 @@ func TestReplay(t *testing.T) {
 	require.Equal(t, exitDone, status)
 	require.Equal(t, "pts duplicate", l.line().verdict())
 
-	// PTS says FAILED with status 200. A dump doesn't name its provider.
+	// The receiver of PTS answers a forged callback with FAILED and status 200. A dump
+	// doesn't name its provider.
 	forged := genuine[payack.PTS].Tampered(t, payacktest.FlipSignature)
 	recorded := recordedFile(t, c, payack.PTS, forged)
 	status, stdout, stderr = call(context.Background(), "replay", "-url", l.url+"/pts", recorded, filepath.Join(dir, "2.json"))
@@ -71,8 +72,8 @@ func TestReplay(t *testing.T) {
 	for _, want := range []string{"rejected signature", "duplicate", "rejected signature", "rejected signature"} {
 		require.Equal(t, "pts "+want, l.line().verdict())
 	}
-	// A forged delivery of Payatom or Ptop is not acknowledged either, even
-	// beside a delivery that is.
+	// A forged delivery of Payatom or Ptop is not acknowledged either. The genuine
+	// delivery beside it is.
 	for p, signed := range map[payack.Provider]payacktest.Callback{payack.Payatom: genuine[payack.Payatom], payack.Ptop: genuine[payack.Ptop]} {
 		dump, err := signed.Tampered(t, payacktest.FlipSignature).Dump("/" + string(p))
 		require.NoError(t, err)

@@ -37,8 +37,8 @@ func (r *retry) complete() error {
 	return nil
 }
 
-// duration parses a member that is a duration above 0. An empty text means
-// usual.
+// duration parses a member that is a duration above 0. For an empty text it
+// returns the argument usual.
 func duration(member, text string, usual time.Duration) (time.Duration, error) {
 	if text == "" {
 		return usual, nil

@@ -143,8 +143,8 @@ func (f memberFlag) Set(s string) error {
 	return nil
 }
 
-// curlLine returns a curl command for a shell that sends a callback byte for
-// byte.
+// curlLine returns a line for a shell. The line calls curl, which sends the callback
+// byte for byte.
 func curlLine(target string, cb payacktest.Callback) (string, error) {
 	args := []string{"curl", "-sS", "--globoff", "-X", http.MethodPost}
 	for _, name := range slices.Sorted(maps.Keys(cb.Header)) {

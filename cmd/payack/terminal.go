@@ -54,8 +54,8 @@ var colours = map[payack.Outcome]string{
 // maxSaid is how many characters of a line are shown, so that it fits 80 columns.
 const maxSaid = 80
 
-// text returns a line, and a second one with the detail if there is one. It
-// escapes whatever was sent.
+// text returns a line for a person. If there is a detail, a second line has it.
+// text escapes whatever was sent.
 func (t *terminal) text(s said) string {
 	what := fmt.Sprint(s.Status)
 	switch {

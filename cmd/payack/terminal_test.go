@@ -14,7 +14,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// text formats a line for a person.
+// The method text formats a line for a person.
 func TestTerminalText(t *testing.T) {
 	now := func() time.Time { return time.Date(2026, 11, 28, 12, 30, 5, 0, time.UTC) }
 	long := strings.Repeat("€", 200)
