@@ -22,8 +22,8 @@
 // point a name of its own at the page (DNS rebinding). The token is random unless
 // Config.Token is set. [Inspector.URL] returns an address that holds the random
 // token. The address works once: opening it sets a cookie. A request through a
-// proxy on the same host needs the token like any other. Don't mount the page on
-// a public server without TLS.
+// proxy on the same host needs the token like any other request. Don't mount the
+// page on a public server without TLS.
 //
 // Pages hold payments: order ids, amounts and, with Config.ShowBodies, whole
 // messages. The page removes the keys of all its receivers from the texts that a

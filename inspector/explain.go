@@ -121,7 +121,7 @@ func explained(ctx context.Context, receivers []*middleware.Handler, d *payack.D
 		}
 	}
 	if best != nil && ctx.Err() == nil {
-		x.advice, _ = diagnose.Suggest(ctx, best, d, o) // no error: Explain accepted the delivery before
+		x.advice, _ = diagnose.Suggest(ctx, best, d, o) // can't fail, because Explain did not fail before
 	}
 	return x
 }

@@ -147,7 +147,7 @@ func (l *listing) Filter() map[string]string {
 // Query returns the query of the filter.
 func (l *listing) Query() string { return l.filter.query().Encode() }
 
-// Filtered reports whether the filter selects anything.
+// Filtered reports whether the query sets any parameter of the filter.
 func (l *listing) Filtered() bool { return len(l.filter.query()) > 0 }
 
 // First reports whether this is the newest page.

@@ -200,7 +200,7 @@ func TestEmptyPages(t *testing.T) {
 	}
 }
 
-// Links are absolute, wherever the page is mounted.
+// All links begin with the path at which the page is mounted.
 func TestPrefix(t *testing.T) {
 	s := open(t, func(c *inspector.Config) { c.Prefix = "/ops/payack/" })
 	deliver(s.pts, paid(t, "ORD-1"))

@@ -133,8 +133,8 @@ func (r *ring) add(s *seen) {
 	r.all = r.all[gone:]
 }
 
-// newest returns the deliveries before a place, the newest first. If the place
-// is 0, it returns all.
+// newest returns the deliveries with a number below before, the newest first. If
+// before is 0, it returns all.
 func (m *memory) newest(before int64) []*seen {
 	m.mu.RLock()
 	out := slices.Concat(m.kept[0].all, m.kept[1].all)
@@ -146,7 +146,8 @@ func (m *memory) newest(before int64) []*seen {
 	return out
 }
 
-// since returns the deliveries after a place, at most the newest n of each ring.
+// since returns the deliveries with a number above after, at most the newest n of
+// each ring.
 func (m *memory) since(after int64, n int) (out []*seen) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -157,14 +158,14 @@ func (m *memory) since(after int64, n int) (out []*seen) {
 	return out
 }
 
-// last returns the place of the newest delivery.
+// last returns the number of the newest delivery.
 func (m *memory) last() int64 {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.seq
 }
 
-// get returns the delivery at a place, nil if it is forgotten.
+// get returns the delivery with the number seq, nil if it is forgotten.
 func (m *memory) get(seq int64) *seen {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

@@ -144,7 +144,7 @@ func BenchmarkReaders(b *testing.B) {
 	b.ReportMetric(float64(rowsRead.Load()), "rows-read")
 }
 
-// read reads one open page until the context ends.
+// read reads the stream of one open page until the context ends.
 func (s *shop) read(ctx context.Context, open *sync.WaitGroup, rows *atomic.Int64) {
 	r, err := http.NewRequestWithContext(ctx, "GET", s.url+"/live", nil)
 	if err != nil {

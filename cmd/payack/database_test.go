@@ -324,7 +324,8 @@ func TestDatabaseDefaults(t *testing.T) {
 	}
 }
 
-// A mysql:// URL is translated for the driver.
+// A mysql:// URL with a wrong option is refused. The password in a URL is removed
+// from texts, escaped or not.
 func TestMySQLURL(t *testing.T) {
 	_, err := openMySQL("mysql://shop:p%40ss@db/pay%2Fments?timeout=x", nil)
 	require.ErrorContains(t, err, "an option of the URL is wrong")

@@ -167,7 +167,7 @@ func TestDemoRowThatDiffers(t *testing.T) {
 			}
 			var table bytes.Buffer
 			err = playAll(t.Context(), &table, scene{"%s", r, []row{first, rows[1]}})
-			if name == "settled" { // no genuine callback came before, so rows[1] is no redelivery either
+			if name == "settled" { // no genuine callback came before, so rows[1] is no redelivery, and differs as well
 				require.EqualError(t, err, "2 of 2 rows differ from what is expected; the table marks them")
 				return
 			}

@@ -48,7 +48,7 @@ func TestKilledUnderLoad(t *testing.T) {
 		}()
 		return l, output, read
 	}
-	rounds, most := *kills, 200 // the kill comes soon after 1 to most acknowledgements of a round
+	rounds, most := *kills, 200 // a round acknowledges at most this many events, and a few more until the kill
 	switch {
 	case testing.Short():
 		rounds, most = max(rounds, 3), 30

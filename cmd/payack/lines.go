@@ -23,7 +23,7 @@ import (
 type lines struct {
 	terminal *terminal // nil for JSON
 	// kept means that events are kept in a database. The line of an attempt then
-	// has the event, and the line of a request has not.
+	// has the event, and the line of a request leaves it out.
 	//
 	// forwarded means that the merchant's function forwards events, and writes no
 	// lines. So Observe writes the lines of accepted events.

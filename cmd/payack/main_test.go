@@ -275,7 +275,7 @@ type logged struct {
 	Event    json.RawMessage `json:"event"`
 }
 
-// verdict returns a line without time and event.
+// verdict returns the provider, the outcome and the reason of a line.
 func (l logged) verdict() string {
 	return strings.TrimSpace(strings.Join([]string{l.Provider, l.Outcome, l.Reason}, " "))
 }

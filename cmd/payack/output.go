@@ -94,7 +94,7 @@ func (o *output) offer(text []byte) {
 func (o *output) flush(within time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	_ = o.write(ctx, nil) // errors of single lines were logged
+	_ = o.write(ctx, nil) // an error means that the time is over; put logs errors of lines
 	o.end()
 	o.warn()
 }
