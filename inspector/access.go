@@ -163,7 +163,8 @@ func (a *access) welcome(w http.ResponseWriter, r *http.Request, withCookie bool
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
-// ask answers a request with a missing or wrong token.
+// ask answers a request that has no token, a wrong token, or the token in an
+// address that was opened before.
 func (i *Inspector) ask(w http.ResponseWriter, r *http.Request, problem string) {
 	w.Header().Set("WWW-Authenticate", `Bearer realm="payack"`)
 	if wantsJSON(r) {

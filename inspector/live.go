@@ -38,8 +38,8 @@ type live struct {
 	mu    sync.Mutex
 	all   map[*reader]bool
 	looks bool             // the goroutine that looks is running
-	seen  int64            // position in the memory
-	row   int64            // the newest row looked at
+	seen  int64            // the number of the newest remembered delivery looked at
+	row   int64            // the ID of the newest row looked at
 	rows  map[int64]string // rows last looked at, each with a text that differs after a change
 }
 

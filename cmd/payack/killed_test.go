@@ -48,7 +48,7 @@ func TestKilledUnderLoad(t *testing.T) {
 		}()
 		return l, output, read
 	}
-	rounds, most := *kills, 200 // a round acknowledges at most this many events, and a few more until the kill
+	rounds, most := *kills, 200 // the kill of a round comes after 1 to this many new acknowledgements
 	switch {
 	case testing.Short():
 		rounds, most = max(rounds, 3), 30

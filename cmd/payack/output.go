@@ -54,8 +54,8 @@ func newOutput(w io.Writer, name string, logger *slog.Logger, lost func(nobody b
 	return o
 }
 
-// errNotRead is not a context's error. So the event fails with the reason
-// callback, as for any line that can't be written.
+// errNotRead is not a context's error. So the event fails with
+// payack.ReasonCallback, as it does for any line that can't be written.
 var errNotRead = errors.New("the line could not be written in time: nobody reads standard output")
 
 // write waits until text is written, at most until ctx ends. After that the text
