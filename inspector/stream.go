@@ -19,9 +19,10 @@ const (
 	writeTimeout = 30 * time.Second
 )
 
-// showLive streams changes as server-sent events. It first sends the whole list,
-// or the one delivery, so that a client that reconnects misses nothing. Then it
-// sends each row that is new or has changed.
+// showLive streams changes as server-sent events. It first sends the whole list, so
+// that a client that reconnects misses nothing. To the page of one delivery, it
+// first sends the delivery's Like, so that the page knows if it is out of date.
+// Then it sends each row that is new or has changed.
 func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)

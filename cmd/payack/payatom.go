@@ -188,7 +188,7 @@ func (c *payatomConfig) otherBody(set assignments) payacktest.Tampering {
 }
 
 // order returns the order that a built webhook is about, and its amount. It is
-// the first configured order by name.
+// the first configured order by name. If none is configured, id is empty.
 func (c *payatomConfig) order() (id, amount string) {
 	if len(c.Orders) == 0 {
 		return "", "500"
