@@ -13,8 +13,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// phpTwinsOf returns other spellings of a name, percent-escaped. A PHP reader, or a
-// reader that folds case, takes each of them for the name.
+// phpTwinsOf returns other spellings of a name, as they are written in a form. A PHP
+// reader, or a reader that folds case, takes each of them for the name.
 func phpTwinsOf(name string) []string {
 	parts := strings.SplitN(name, "_", 2)
 	twins := []string{
@@ -145,7 +145,7 @@ func TestPayatomFormRefundInfo(t *testing.T) {
 	ev, err := form.Verify(verify.Message{ContentType: ptopFormType, Body: base + "&refund_info[a]=1&refund_info%5ba%5d=2"}, keys)
 	assert.Equal(t, payack.ReasonMalformed, refusedPayatom(t, ev, err).Reason)
 
-	// In JSON, such names have no special meaning.
+	// In JSON, names with brackets or points have no special meaning.
 	hash := newPayatomSigner(t, payatomSecret).PostHash("O1", "5", "Approved")
 	got, err := verifyPayatomJSON(t, `{"order_id":"O1","status":"Approved","received_amount":"5","refund_info[a]":"1","order.id":"2","post_hash":"`+hash+`"}`)
 	require.NoError(t, err)

@@ -25,7 +25,8 @@ import (
 )
 
 // hostileBoth verifies a vector and explains it, with the same verifier and
-// keys. The event is nil where there is an error, unless it is invalid.
+// keys. If there is an error, the event is nil, unless the error is
+// payack.ErrInvalid.
 func hostileBoth(t testing.TB, f *vectors.File, v *vectors.Vector, m verify.Message) (ev payack.Event, told verify.Explanation, err error) {
 	t.Helper()
 	key := f.Keys[v.KeyID]

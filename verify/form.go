@@ -8,8 +8,9 @@ import (
 )
 
 // phpTwins refuses, with a *[strict.Error], a pair of a form that a PHP reader
-// would store under one of these names: PHP turns order.id into order_id, and
-// makes order_id[x] an array of that name. Upper and lower case count as equal.
+// would store under one of these names although the pair has another name: PHP turns
+// order.id into order_id, and makes order_id[x] an array of that name. Upper and
+// lower case count as equal.
 func phpTwins(fields []strict.Field, names []string) error {
 	for i := range fields {
 		f := &fields[i]

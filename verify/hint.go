@@ -8,10 +8,10 @@ import (
 	"github.com/payack/payack"
 )
 
-// The texts below are details of errors. They name a text that was mangled in
-// transit, which would otherwise look like a wrong key. They go to the merchant's
-// log and never into an answer. Except for the texts of otherEnds, they depend on
-// the message alone and not on a key.
+// The functions below return details for errors. A detail says how a signature or an
+// envelope was mangled in transit; without the detail, the error would look like that
+// of a wrong key. Details go to the merchant's log and never into an answer. Except
+// for those of otherEnds, they don't depend on a key.
 
 // mangledBase64 says why a text is not strict base64 and what usually causes that.
 // It returns "" for strict base64.
@@ -66,8 +66,9 @@ func mangledDigits(text string) string {
 	return statement
 }
 
-// noSignature says where no signature was found. A proxy may have dropped a header
-// whose name has an underscore.
+// noSignature lists the places in which no signature was found. If a configured
+// header has an underscore in its name, noSignature adds that a proxy may have
+// dropped that header.
 func (v *Ptop) noSignature() string {
 	const statement = "there is none in the body or in the configured headers"
 	for _, name := range v.headers {
@@ -83,8 +84,9 @@ func (v *Ptop) noSignature() string {
 var bodyEnds = []struct{ text, name string }{{"", "without a line break"}, {"\n", "with LF"}, {"\r\n", "with CRLF"}}
 
 // otherEnds says which other line ending the body had when it was signed, if the
-// signature matches one. It applies where the raw bytes are signed. It only names
-// the cause: the message stays refused.
+// signature matches one. It searches only if the signature came in a header (at is
+// negative) and SchemeHeader is configured, because that scheme signs the raw bytes.
+// It only names the cause: the message stays refused.
 func (v *Ptop) otherEnds(search *ptopSearch, body string, at int) string {
 	if at >= 0 || !slices.Contains(v.schemes, payack.SchemeHeader) {
 		return ""

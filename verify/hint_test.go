@@ -157,7 +157,7 @@ func TestPtopHints(t *testing.T) {
 		assert.Equal(t, "it is not 64 lower-case hex digits", refusedPtop(t, ev, err).Detail, sent)
 	}
 
-	// nginx drops the_signature, and only the hint says so.
+	// nginx drops the header the_signature, and only the hint says so.
 	ev, err := v.Verify(verify.Message{ContentType: ptopJSONType, Body: ptopJSON}, keys)
 	e := refusedPtop(t, ev, err)
 	assert.Contains(t, e.Detail, "The_signature")

@@ -107,8 +107,9 @@ func (v *Payatom) Accepts(contentType string) bool {
 	return v.sniff || v.body == BodyJSON && m == mediaJSON || v.body == BodyForm && m == mediaForm
 }
 
-// The names that the signed amount can have. If a message has several of them, the
-// first in the list is signed.
+// The names that the signed amount can have, for each kind of message. If a message
+// has several of them, the first in the list is signed; a form that has both of its
+// names is refused.
 var (
 	webhookAmount = payatomAmounts("received_amount")
 	formAmount    = payatomAmounts("received_amount", "amount")
@@ -119,7 +120,7 @@ var (
 type payatomNames struct {
 	amounts []string // names that the signed amount may have, by precedence
 	known   []known  // known[i] are the members where the amount is amounts[i]
-	decide  []string // every name that may be signed
+	decide  []string // every name that may be signed, and post_hash
 	all     []string
 }
 
@@ -282,9 +283,9 @@ const payatomBlock = 64
 // hex digits and their padding.
 const payatomBlob = 128
 
-// verifyHash opens the hash with each key. It compares the contents with the MD5
-// over the amount's literal. If PHP may have signed, it then compares them with the
-// MD5 over PHP's text of the amount.
+// verifyHash opens the hash with each key. If the options allow the literal, it
+// compares the contents with the MD5 over the amount's literal. If asPHP is true, it
+// then compares them with the MD5 over PHP's text of the amount.
 func (v *Payatom) verifyHash(ev *payack.PayatomEvent, hash string, amount *strict.Field, asPHP bool, k *PayatomKeys, t *trace) error {
 	if len(hash) != payatomBlob {
 		return reject(payack.Payatom, payack.ReasonEnvelope, because("post_hash is not 128 characters long", mangledBase64(hash)))

@@ -84,8 +84,9 @@ func FuzzPayatomVerify(f *testing.F) {
 	})
 }
 
-// Each webhook that the signer makes either verifies or is invalid by the grammar
-// of amounts and statuses. Its signature is never wrong.
+// A webhook with a right hash is never refused because of the hash. Either it
+// verifies; or a signed member has U+0000, the order_id has 64 bytes or more, or the
+// event breaks a rule.
 func FuzzPayatomSigned(f *testing.F) {
 	f.Add("ORD10010001", "500", "Approved", "x", false)
 	f.Add("ORD15", "00", "Approved", "", true)

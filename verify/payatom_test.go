@@ -934,7 +934,7 @@ func TestPayatomErrorsHoldNothingThatWasSent(t *testing.T) {
 	}
 }
 
-// Errors must not reveal why a hash does not open.
+// If a hash is strict base64, the error must not reveal why the hash does not open.
 func TestPayatomEnvelopeFailuresAreOne(t *testing.T) {
 	good := payatomWebhook(t, "ORD10010001", "500", "Approved", `"500"`)
 	hash, _ := postHashOf(t, []byte(good))

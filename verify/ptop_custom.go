@@ -203,8 +203,9 @@ func (v *Ptop) rewritten(body string, fields []strict.Field, values map[string]s
 	return b.String() + body[at:]
 }
 
-// literal spells a value as the body's format does. A number stays a number if the
-// new text is one.
+// literal spells the new text of a member as the body's format does. A number stays a
+// number if the new text is one. For success, literal ignores the new text and spells
+// the opposite of the value in the body.
 func (v *Ptop) literal(f *strict.Field, text string) string {
 	switch {
 	case f.Name == "success" && (f.Kind == strict.True || f.Text == "true"):

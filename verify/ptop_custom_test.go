@@ -27,8 +27,8 @@ func customSum(text string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// customText returns a reading. It calls text with the members to get the signed
-// text, and takes the signature from the header X-Ours.
+// customText returns a reading. To get the signed text, the reading calls the given
+// function with the members. It takes the signature from the header X-Ours.
 func customText(text func(m map[string]any) string) verify.PtopReading {
 	return func(m verify.Message) (string, string, error) {
 		var members map[string]any

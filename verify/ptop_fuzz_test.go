@@ -25,8 +25,9 @@ func ptopFuzzScheme(n uint8) (format verify.Body, scheme payack.Scheme, place ve
 func ptopFuzzText(s string) string { return strings.ToValidUTF8(s, "?") }
 func ptopFuzzID(s string) string   { return strings.ReplaceAll(ptopFuzzText(s), "\x00", "?") }
 
-// A signed callback verifies under its scheme with the same members. It verifies
-// neither under another key nor after one byte is changed.
+// A signed callback verifies under its scheme with the same members. It does not
+// verify under another key. Under a scheme that signs the text as sent, it does not
+// verify after one byte is changed.
 func FuzzPtopSigned(f *testing.F) {
 	for n := range uint8(21) {
 		f.Add(n, "key", true, "a93kd82hda", "ORD-1001", "Payment done", "extra", uint16(n)*7, byte(n)+1)
@@ -88,9 +89,9 @@ func FuzzPtopSigned(f *testing.F) {
 				t.Fatalf("another key verifies %s as %+v", m.Body, ev)
 			}
 		}
-		// SchemeReencoded and SchemeFormRebuilt sign a text that has several
-		// spellings, so they are left out. Under the other schemes no other
-		// spelling may verify.
+		// Under SchemeReencoded and SchemeFormRebuilt, several bodies have the same
+		// signed text, so these schemes are left out. Under the other schemes the
+		// changed body must not verify.
 		if flip == 0 || scheme == payack.SchemeReencoded || scheme == payack.SchemeFormRebuilt {
 			return
 		}

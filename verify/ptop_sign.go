@@ -33,8 +33,11 @@ const ptopKeySource = "give the key that Ptop calls the_signature"
 // place. Under [payack.SchemeReencoded] the signed text is that of PHP code that
 // decodes to arrays.
 //
-// An empty key, a scheme that does not fit the body, a body that has a signature,
-// and a body that [Ptop.Verify] can't decode are errors. Missing members are not.
+// These are errors: an empty key, a scheme that does not fit the body, and a body that
+// has a signature, has no member at all, or can't be decoded by [Ptop.Verify]. A body
+// whose text PHP would not rebuild exactly is an error under [payack.SchemeReencoded]
+// and [payack.SchemeFormRebuilt]. The body need not have the members that Verify
+// requires.
 func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, body string) (Message, error) {
 	if err := checkSecret("SigningKey", key, ptopKeySource); err != nil {
 		return Message{}, err

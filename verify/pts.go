@@ -128,9 +128,9 @@ type PTSOptions struct {
 	// [payack.SchemeLiteral] is the text as sent, [payack.SchemePHP] is what PHP
 	// writes for that number (100.5 for 100.50). Empty accepts both. The document
 	// doesn't say which one applies: pin the one that your callbacks report. PHP's
-	// text has 14 digits. So under php, further digits of an amount's literal are
-	// not signed, and can be changed in transit. [payack.Amount.SignedText] returns
-	// the signed text.
+	// text has 14 digits. So under SchemePHP, further digits of an amount's literal
+	// are not signed, and can be changed in transit. [payack.Amount.SignedText]
+	// returns the signed text.
 	Numbers []payack.Scheme
 	// TransactionSignature is the encoding of [PTSTransactionHeader]; empty is
 	// [PTSBase64]. It applies only if the keys have a transaction secret.
@@ -250,8 +250,9 @@ func (v *PTS) run(m Message, k *PTSKeys, t *trace) (*payack.PTSEvent, error) {
 // shortestEnvelope is one block in base64.
 const shortestEnvelope = 24
 
-// open recognises the shape and returns the flat members, appended to dst. They are
-// hostile until the signature has been verified.
+// open recognises the shape of the message and returns the members of the callback.
+// They may use the memory of dst. They are hostile until the signature has been
+// verified.
 func (v *PTS) open(dst []strict.Field, m Message, k *PTSKeys, t *trace) ([]strict.Field, error) {
 	kind := media(m.ContentType)
 	if v.sniff && (kind != mediaText || looksLikeJSON(m.Body)) {
@@ -467,10 +468,10 @@ func (v *PTS) verify(ev *payack.PTSEvent, texts *ptsTexts, fields []strict.Field
 }
 
 // phpTexts replaces the literals of amounts and rate in texts with PHP's texts. It
-// reports whether the result needs a verification. It does if a text has changed,
-// or if the caller has set any because it has not tried the literals. PHP leaves
-// strings as they are, so only JSON numbers change. If PHP would round an
-// identifier, PHP did not sign this message, and phpTexts reports false.
+// reports whether the caller must verify the result. The caller must do so if a text
+// has changed, or if the parameter any is true: then the caller has not tried the
+// literals. PHP leaves strings as they are, so only JSON numbers change. If PHP would
+// round an identifier, PHP did not sign this message, and phpTexts reports false.
 func phpTexts(names, texts []string, fields []strict.Field, any bool) bool {
 	for i, name := range names {
 		switch name {

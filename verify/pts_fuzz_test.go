@@ -51,8 +51,8 @@ func ptsSignOf(t testing.TB, open func([]byte) ([]byte, error), body []byte) str
 }
 
 // For any message there is no panic, and the result is an event or an error with a
-// documented reason. For an event, the standard library finds a signature of this key
-// over the event's own texts. Nothing verifies under another account's keys.
+// documented reason. For an event, the standard library verifies the signature over
+// the event's own texts. Nothing verifies under another account's keys.
 func FuzzPTSVerify(f *testing.F) {
 	file := loadPTS(f)
 	own, other := file.Keys["rsa2048"], file.Keys["rsa1024"]
@@ -119,7 +119,9 @@ func assertTellsNoSecret(t testing.TB, err error, secrets []string) {
 	}
 }
 
-// A callback that the signer signs and seals verifies with the same members.
+// A callback that the signer signs, flat or sealed, is never refused because of the
+// signature or the envelope. Either it verifies with the same members; or a member is
+// ambiguous, has U+0000 or invalid UTF-8, is an empty id, or is no amount.
 func FuzzPTSSigned(f *testing.F) {
 	p := newPTSParty(f)
 	f.Add("7", "1001", "QRPH", "100.50", "2000", "", true)
@@ -183,8 +185,9 @@ func textsWithout(texts map[string]string, names ...string) map[string]string {
 	return texts
 }
 
-// readingsOf returns every way to split a signed text into members. The names are
-// in their order. A border may be at each place where the text looks like one.
+// readingsOf returns the ways to split a signed text into members, some 500 at most.
+// The names come in the order of ptsSignedNames. A border may be at each place where
+// the text has &, the next name and =.
 func readingsOf(text string) []map[string]string {
 	var readings []map[string]string
 	var read func(i int, rest string, values map[string]string)

@@ -153,8 +153,8 @@ func (v *PTS) response(r *PTSResponse, message PTSMessage, fields []strict.Field
 		borders := names
 		if names[i] == "pay_url" {
 			// A URL may contain &order_id= legitimately. The names are in a fixed
-			// order, so the text can be read in a second way only if the URL
-			// contains &pay_url=, or &submit_amount= with the name that follows.
+			// order, in which submit_amount follows pay_url. So the text can be read
+			// in a second way only if the URL contains &pay_url= or &submit_amount=.
 			borders = []string{"pay_url", "submit_amount"}
 		}
 		if ambiguous(text, borders) {

@@ -22,7 +22,8 @@ import (
 )
 
 // respond signs and wraps the members of a response's data, independently of the
-// library's signer. A value that begins with a blank is a literal.
+// library's signer. A value that begins with a blank is written as a JSON literal,
+// without quotes.
 func respond(t testing.TB, key vectors.Key, m verify.PTSMessage, values map[string]string, extra string) string {
 	t.Helper()
 	block, _ := pem.Decode([]byte(key.PrivatePEM))

@@ -588,9 +588,9 @@ func newPTSParty(t testing.TB) *ptsParty {
 	return p
 }
 
-// signed returns the template with a signature over p.values. Where values has a
-// member, its text is signed instead. In the body it replaces each old text by the
-// new one that follows it.
+// signed returns the template with a signature over p.values. If the parameter values
+// has a member, the text there is signed in place of the one in p.values. In the body,
+// signed replaces each old text in oldnew by the new one that follows it.
 func (p *ptsParty) signed(t testing.TB, values map[string]string, oldnew ...string) string {
 	t.Helper()
 	all := maps.Clone(p.values)

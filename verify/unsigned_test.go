@@ -51,7 +51,8 @@ var ptsUnsignedNames = []string{
 	"submit_promo", "accept_promo", "payment_address", "receiving_address", "error_message", "reference_number", "details_url",
 }
 
-// ptsShapes are the shapes of a callback.
+// ptsShapes returns, for each shape of a callback, a function that verifies members
+// in that shape.
 func ptsShapes(t testing.TB, p *ptsParty) map[string]func(members string) (*payack.PTSEvent, error) {
 	jsonType := func(body string) (*payack.PTSEvent, error) { return p.verify(body) }
 	return map[string]func(string) (*payack.PTSEvent, error){

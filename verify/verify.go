@@ -5,8 +5,8 @@
 // Each provider has a verifier ([Ptop], [PTS], [Payatom]) and a set of keys, which
 // are safe for concurrent use and worth building once. Every verifier recognises
 // the shape of the message, opens its envelope, decodes it strictly, and verifies
-// the signature over the texts of the members. Only then does it check the event
-// and return it.
+// the signature over the text of the body or the texts of its members. Only then
+// does it check the event and return it.
 //
 // Every error of a Verify method is a *[payack.Error]. Match it with errors.Is:
 // [payack.ErrMalformed], [payack.ErrEnvelope], [payack.ErrSignature],
@@ -77,9 +77,9 @@ const (
 
 const maxContentType = 256
 
-// media parses a Content-Type. With a charset other than UTF-8 it is mediaOther,
-// except for text/plain: that carries base64, which reads the same in every
-// charset.
+// media returns the kind of a Content-Type. With a charset other than UTF-8 the kind
+// is mediaOther, except for text/plain: that carries base64, which reads the same in
+// every charset.
 func media(contentType string) mediaType {
 	switch contentType { // the usual spellings need no parsing
 	case "application/json", "application/json; charset=utf-8", "application/json;charset=utf-8",
@@ -145,17 +145,17 @@ func (r *room) release() {
 	rooms.Put(r)
 }
 
-// known holds the names of a message's members. A message can be refused because of
-// the signed ones, to which the signature itself belongs. The shown ones are
-// documented, but nothing depends on them: they may have any value, which the event
-// keeps.
+// known holds the names of a message's members. The list signed has the signed
+// members and the signature itself: a mistake in one of them refuses the message. The
+// list shown has documented members on which nothing depends: they may have any
+// value, which the event keeps.
 type known struct{ signed, shown, all []string }
 
 func knownOf(signed []string, shown ...string) known {
 	return known{signed: signed, shown: shown, all: slices.Concat(signed, shown)}
 }
 
-// mark marks the known members among fields.
+// mark marks the known members among fields, and refuses what [strict.Know] refuses.
 func (k *known) mark(fields []strict.Field) error { return strict.Know(fields, k.signed, k.shown...) }
 
 // decode decodes a body in the given format and appends its fields to dst. It does
@@ -185,8 +185,8 @@ func (m *members) fail(what string, f *strict.Field) {
 	m.err = &strict.Error{What: what, Offset: f.ValueStart}
 }
 
-// id returns an id, a status or a timestamp: a string, or a plain integer
-// literal.
+// id returns a required member that is an id, a status or a timestamp: a string,
+// null, or a plain integer literal.
 func (m *members) id(name string) payack.Text {
 	f := strict.Find(m.fields, name)
 	switch {
