@@ -101,8 +101,8 @@ var errDeep, errNames, errAfter, errNoObject = errors.New("nested too deep"), er
 func (r *refusal) matches(got *strict.Error) bool {
 	said := r.err.Error()
 	if !r.early && got.What == "JSON ends too early" {
-		// The body ends within the second half of a surrogate pair. The other
-		// decoder already sees that it can't become one.
+		// The body ends within the escape after the first half of a surrogate pair.
+		// The other decoder already sees that this escape can't be the second half.
 		return strings.HasPrefix(said, "invalid surrogate pair") && r.at+12 > got.Offset
 	}
 	if got.Offset != r.at {

@@ -51,8 +51,8 @@ func Form(dst []Field, src string, known ...string) ([]Field, error) {
 	return dst, nil
 }
 
-// pair reads one pair. With an error, the returned field has the name if the name
-// could be decoded.
+// pair reads one pair. If the mistake is in the value, the returned field has the
+// name. With any other mistake the field is empty.
 func pair(src string, start, end int) (Field, *Error) {
 	raw := src[start:end]
 	if strings.IndexByte(raw, ';') >= 0 {

@@ -260,7 +260,7 @@ func TestKnowTwin(t *testing.T) {
 		{"Status", true}, {"STATUS", true}, {"statuS", true},
 		{"\u017Ftatus", true},       // LATIN SMALL LETTER LONG S
 		{"\u017Ftatu\u017F", true},  // the same letter twice
-		{"\u017F\u0055CCESS", true}, // with upper case, too
+		{"\u017F\u0055CCESS", true}, // the same letter, and upper case
 		{"ban\u212A_ref", true},     // KELVIN SIGN
 		{"BAN\u212A_REF", true},
 		{"Order_ID", true},

@@ -90,7 +90,7 @@ func (r *reader) member(f *Field, own *names, nest string) (err *Error) {
 	if f.Start, f.Name, err = r.name(own); err == nil {
 		err = r.into(f, nest)
 	}
-	if err != nil && err.Member == "" { // otherwise the mistake is in the object within, which has set Member
+	if err != nil && err.Member == "" { // Member is set if the mistake is in the object within
 		r.place(err, f)
 	}
 	return err
@@ -104,7 +104,7 @@ func (r *reader) place(err *Error, f *Field) {
 	case i < 0:
 	case !twice:
 		err.Member = r.known[i]
-	case r.src[f.Start+1:r.at-1] == f.Name: // it is not escaped
+	case r.src[f.Start+1:r.at-1] == f.Name: // the name has no escape
 		err.What = r.known[i] + " is given twice"
 	}
 }

@@ -18,9 +18,9 @@ const (
 	otherSpace = "white space that JSON doesn't have; write a plain blank"
 )
 
-// wrong returns the error for the text at an offset. It describes the mistake as
-// what, unless the text at the offset has its own description. If what is
-// endsEarly, the offset is the end of the input.
+// wrong returns the error for the text at an offset. The parameter what describes the
+// mistake, unless the text at the offset has its own description. If what is
+// endsEarly, the error's offset is the end of the input.
 func (s *scanner) wrong(at int, what string) *Error {
 	if what == endsEarly {
 		at = len(s.src)

@@ -15,13 +15,12 @@ const few = 32
 // names are the names of one object.
 type names struct {
 	first int                 // the index of its first name in the scanner's array
-	likes uint64              // the bits of the names, from like
+	likes uint64              // the bits of the names, see the function like
 	index map[string]struct{} // all names, once the array is full
 }
 
-// name reads the next name of an object and its colon. With an error, name is
-// empty, except if the name itself could be read: if it is given twice, or if the
-// colon is missing.
+// name reads the next name of an object and its colon. With an error, the result name
+// is empty, unless the name is given twice or its colon is missing.
 func (s *scanner) name(own *names) (start int, name string, err *Error) {
 	if s.next() != '"' {
 		return s.at, "", s.wrong(s.at, notJSON)
@@ -43,7 +42,7 @@ func (s *scanner) name(own *names) (start int, name string, err *Error) {
 	return start, name, nil
 }
 
-// add reports whether a name is new to its object.
+// add adds a name to its object's names, and reports whether it is new there.
 func (s *scanner) add(own *names, name string) bool {
 	likeness := like(name)
 	if own.index == nil {

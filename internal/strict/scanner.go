@@ -7,12 +7,12 @@ type scanner struct {
 	at    int         // the offset of the next byte
 	depth int         // the number of open objects and arrays
 	left  int         // the number of further names that are allowed
-	names [few]string // the names of the open objects, outer ones first
-	named int         // the length of names
+	names [few]string // names of the open objects, outer ones first
+	named int         // how many names the array holds
 }
 
-// next skips white space and returns the next byte. At the end it returns 0, which is
-// valid nowhere in JSON.
+// next skips white space and returns the next byte. At the end it returns a zero byte,
+// which is valid nowhere in JSON.
 func (s *scanner) next() byte {
 	for s.at < len(s.src) {
 		c := s.src[s.at]
@@ -152,7 +152,7 @@ func (s *scanner) digits() *Error {
 	return nil
 }
 
-// peek returns the next byte without skipping white space, and 0 at the end.
+// peek returns the next byte without skipping white space, and a zero byte at the end.
 func (s *scanner) peek() byte {
 	if s.at < len(s.src) {
 		return s.src[s.at]

@@ -81,7 +81,8 @@ const (
 )
 
 // escape reads the escape at the beginning of text and returns its character and
-// length. If the escape is invalid, what describes the mistake, and length is 1.
+// length. If the escape is invalid, the result what describes the mistake, and length
+// is 1.
 func escape(text string) (char rune, length int, what string) {
 	if len(text) == 1 {
 		return 0, 1, endsEarly
