@@ -149,7 +149,7 @@ func appendFloat(dst []byte, value float64, width int, exponentMark byte) []byte
 		digits = text[1:mark]
 	}
 	if width != stringDigits || !keepsZeros(value) {
-		digits = bytes.TrimRight(digits, "0") // zero has none left, and its 0 is written before the point
+		digits = bytes.TrimRight(digits, "0") // the value zero has no digits left, and its 0 is written before the point
 	}
 
 	point := exponent + 1 // the number of digits before the point

@@ -33,23 +33,23 @@ var (
 )
 
 // Reencode returns PHP's json_encode of a decoded JSON object without its top-level
-// member drop, with default flags. arrays is for json_decode(body, true), which
-// decodes objects to arrays; objects is for json_decode(body). The member drop may be
-// absent. The two results may be the same slice.
+// member drop, with default flags. The result arrays is for json_decode(body, true),
+// which decodes objects to arrays; the result objects is for json_decode(body). The
+// member drop may be absent. The two results may be the same slice.
 //
 // PHP keeps the order of members and drops white space. It writes a slash as \/, and
 // U+0000 and all characters beyond ASCII as \uxxxx. A float gets the shortest
 // spelling that reads back the same; an integral one is written as an integer (100.0
-// becomes 100). In arrays, an object becomes a list if it is empty or has the names
-// 0, 1, 2 and so on in order. That applies to the outermost object after the member
-// is dropped.
+// becomes 100). In the result arrays, an object becomes a list if it is empty or has the
+// names 0, 1, 2 and so on in order. The outermost object becomes one if this is true
+// without the dropped member.
 //
 // Reencode refuses anything but one object of strict JSON without duplicate names.
 // It refuses an integer beyond int64, which PHP would round. To bound its work, it
 // refuses more than 64 floats, and a float whose exponent, or whose first digit's
 // distance from the point, is more than 40. Numbers within the dropped member are
 // exempt from these bounds. If a name begins with U+0000, which PHP allows in arrays
-// only, objects is nil.
+// only, the result objects is nil.
 func Reencode(body []byte, drop string) (arrays, objects []byte, err error) {
 	w := rewriter{in: body, out: make([]byte, 0, len(body)+len(body)/8)}
 	w.edits = w.room[:0]
@@ -79,7 +79,8 @@ type rewriter struct {
 	depth   int
 	floats  int
 	dropped bool // within the dropped member, whose output is removed again
-	// noProperty says that a name can't be that of a property.
+	// noProperty says that a name begins with U+0000. PHP can then decode the body to
+	// arrays only, and not to objects.
 	noProperty bool
 
 	edits []edit
@@ -136,7 +137,8 @@ func (w *rewriter) note(owner int32) {
 	w.edits = append(w.edits, edit{int32(len(w.out)), owner})
 }
 
-// next returns the next byte, or 0 at the end. Nothing in JSON begins with 0.
+// next returns the next byte, or a zero byte at the end. Nothing in JSON begins with a
+// zero byte.
 func (w *rewriter) next() byte {
 	if w.at < len(w.in) {
 		return w.in[w.at]
