@@ -38,9 +38,9 @@ func keys(n int) []string {
 	return out
 }
 
-// spread runs call for the n keys in turn. Every goroutine starts at another key. The
-// callers store the keys' buckets in shuffled order, so that every call reads uncached
-// memory.
+// spread runs the function call for the n keys in turn. Every goroutine starts at
+// another key. The benchmarks store the keys' buckets in shuffled order, so that every
+// call reads uncached memory.
 func spread(b *testing.B, n int, call func(i int)) {
 	b.Helper()
 	var starts atomic.Int64

@@ -27,8 +27,8 @@ const (
 	maxPerSecond = 1e9     // one call per nanosecond, the resolution of the clock
 	maxBurst     = 1 << 30 // floats stay exact far above this
 	shardCount   = 64
-	// A limiter with fewer keys than this has one shard. It then finds idle keys at
-	// once. With 64 shards it would have to look into one shard after the other.
+	// A limiter whose Config.MaxKeys is below fewKeys has one shard. It then finds idle
+	// keys at once. With 64 shards it would have to look into one shard after the other.
 	fewKeys = 1024
 
 	// A call for a new key checks newcomerSteps keys for idleness, and capSteps more

@@ -168,7 +168,8 @@ func TestClockThatGoesBackRefillsOnce(t *testing.T) {
 	for range 5 {
 		require.True(t, allow(t, m, "k").Allowed)
 	}
-	// The clock passes the same second several times, which must refill once.
+	// The clock passes the same second several times. The bucket must refill for that
+	// second only once.
 	admitted := 0
 	for range 20 {
 		c.advance(time.Second)
@@ -305,7 +306,7 @@ func TestCapAndSharedBucket(t *testing.T) {
 	require.False(t, allow(t, m, "known").Allowed)
 	require.Equal(t, 3, m.Len(), "the known one doesn't count")
 
-	// After a minute b and c are idle; a was used.
+	// After a minute the keys "b" and "c" are idle, and the key "a" is not.
 	c.advance(40 * time.Second)
 	allow(t, m, "a")
 	c.advance(20 * time.Second)

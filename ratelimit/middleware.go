@@ -27,8 +27,8 @@ type MiddlewareOptions struct {
 	// ContentType is the content type of a refusal; empty means "text/plain;
 	// charset=utf-8".
 	ContentType string
-	// OnError is called when the limiter failed and the request was let through. It
-	// runs in the request's goroutine, so it should be quick, and must be safe for
+	// OnError is called when the limiter has failed, before the request is let through.
+	// It runs in the request's goroutine, so it should be quick, and must be safe for
 	// concurrent use.
 	OnError func(r *http.Request, err error)
 }

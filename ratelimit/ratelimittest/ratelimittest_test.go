@@ -115,7 +115,8 @@ var faults = []struct{ name, test, says string }{
 	{"cancelled is refunded", "a cancelled context does not prevent the charge", "which are charged"},
 }
 
-// bucket is a key's token bucket. tokens is its content at the time at.
+// bucket is a key's token bucket. The field tokens is its content at the time in the
+// field at.
 type bucket struct {
 	tokens float64
 	at     time.Time

@@ -62,7 +62,7 @@ func refuse(context.Context, string, string) (net.Conn, error) {
 }
 
 // The script's own count of remaining calls is sometimes one too low, by rounding
-// errors. The decision's must be exact.
+// errors. The decision's Remaining must be exact.
 func TestRemainingIsExact(t *testing.T) {
 	opts := anyServer(t)
 	for _, burst := range []int{1, 2, 3, 5, 10, 30, 100} {
@@ -143,7 +143,8 @@ func TestServerClockThatWasPutBackDoesNotRefuse(t *testing.T) {
 	assert.EqualValues(t, 1, l.Stats().Local)
 }
 
-// gate is a dialer that works, refuses or hangs, and counts its calls.
+// gate is a dialer that refuses every connection and counts its calls. If hang is set,
+// it waits for that channel before it refuses.
 type gate struct {
 	dials atomic.Int64
 	hang  chan struct{}
