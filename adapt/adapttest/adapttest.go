@@ -39,7 +39,7 @@ type Framework struct {
 	Wrap func(t testing.TB, rc *middleware.Receiver[*payack.PayatomEvent], shop Shop) (url string)
 	// ReadsAhead means that the server reads the body before it calls a handler.
 	// A slow body is then ended by the server's own timeout. Set that timeout to
-	// a second, because the suite waits only 30 seconds.
+	// one second, because the suite waits only 30 seconds.
 	ReadsAhead bool
 }
 

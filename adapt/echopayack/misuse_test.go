@@ -16,9 +16,10 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// echo.WrapMiddleware hides the errors of handlers, so payack can't see whether a
-// handler behind it has succeeded. It fails every event and doesn't call the
-// handler, because each redelivery would call it again. The log names the fix.
+// echo.WrapMiddleware hides the errors of handlers, so payack can't see whether the
+// handler has succeeded. Payack therefore fails every event. It doesn't call the
+// handler, because each redelivery would call the handler again. The log names the
+// fix.
 func TestWrapMiddleware(t *testing.T) {
 	for name, handler := range map[string]echo.HandlerFunc{
 		"an error":  func(c *echo.Context) error { asks(c); return errors.New("not settled") },

@@ -52,8 +52,10 @@ func Wrap[E payack.Event](rc *middleware.Receiver[E]) gin.HandlerFunc {
 }
 
 // failure returns why the handlers did not process the event, as far as gin shows it.
-// It returns nil if they wrote an answer, because payack reads that. It also returns
-// nil if gin shows nothing, because payack knows whether they asked for the event.
+// If they attached an error, failure returns the first one, whatever they answered.
+// Without an attached error it returns nil if they wrote an answer, because payack
+// reads that answer. It also returns nil if gin shows nothing, because payack knows
+// whether they asked for the event.
 func failure(c *gin.Context, before int, w *writer) error {
 	switch {
 	case len(c.Errors) > before:

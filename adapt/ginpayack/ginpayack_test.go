@@ -86,7 +86,7 @@ func (w *watch) Observe(_ context.Context, o *payack.Observation) {
 	w.seen = append(w.seen, *o)
 }
 
-// last returns the only observation since the last call.
+// last returns the only observation since the previous call of last.
 func (w *watch) last(t testing.TB) payack.Observation {
 	t.Helper()
 	// On a real server the client may have the answer before the observer is
