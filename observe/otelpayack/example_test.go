@@ -11,7 +11,7 @@ import (
 )
 
 func ExampleNew() {
-	metrics, err := otelpayack.New(otelpayack.Config{}) // with an inbox, in, add the member Inbox: in
+	metrics, err := otelpayack.New(otelpayack.Config{}) // if you have an inbox, set the member Inbox to it
 	if err != nil {
 		fmt.Println(err)
 		return

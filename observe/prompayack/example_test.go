@@ -15,7 +15,7 @@ import (
 
 func ExampleNew() {
 	registry := prometheus.NewRegistry()
-	metrics, err := prompayack.New(prompayack.Config{Registerer: registry}) // with an inbox, in, add the member Inbox: in
+	metrics, err := prompayack.New(prompayack.Config{Registerer: registry}) // if you have an inbox, set the member Inbox to it
 	if err != nil {
 		fmt.Println(err)
 		return
