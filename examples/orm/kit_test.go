@@ -18,8 +18,8 @@ import (
 )
 
 // receive delivers a callback three times, and prints the table of payments. The first
-// time, the receiver's function fails after settle has written, so the payment is
-// rolled back.
+// time, the receiver's function fails after it has called settle, which has written the
+// payment. So the payment is rolled back.
 func receive(settle func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error) {
 	ctx := context.Background()
 	folder, err := os.MkdirTemp("", "example")

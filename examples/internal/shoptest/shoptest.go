@@ -205,8 +205,8 @@ func Payatom(t testing.TB, path string) Payment {
 	return Payment{Path: path, Order: "ORD-2", Callback: cb}
 }
 
-// Ptop returns a callback of Ptop that order ORD-2 was paid. The receiver is at path.
-// The callback carries no amount; the shop must ask Ptop for it.
+// Ptop returns a callback of Ptop which says that order ORD-2 was paid. The receiver is
+// at path. The callback carries no amount; the shop must ask Ptop for it.
 func Ptop(t testing.TB, path string) Payment {
 	cb := payacktest.Ptop(PtopKeys).Order("ORD-2").Callback(t)
 	return Payment{Path: path, Order: "ORD-2", Callback: cb}
