@@ -59,8 +59,8 @@ func TestMemoryConforms(t *testing.T) {
 		})
 	})
 	t.Run("shared bucket", func(t *testing.T) {
-		// Beyond the cap, a single key is served as if it had its own bucket. Only
-		// the suite's test of several keys can't pass.
+		// Beyond the cap, a single key is served as if it had its own bucket. The suite
+		// can't run here, because its test of several keys can't pass.
 		c := new(manual)
 		m := newMemory(t, ratelimit.Config{PerSecond: 10, Burst: 2, MaxKeys: 1, Now: c.now})
 		allow(t, m, "holder")

@@ -103,7 +103,7 @@ func SetHeaders(h http.Header, d Decision, policy string) {
 	if policy == "" {
 		return
 	}
-	// Rounding up makes the window longer, so the advertised rate is never higher
+	// The window is rounded up to whole seconds, so the advertised rate is never higher
 	// than the true one.
 	buf := make([]byte, 0, 64)
 	buf = append(append(append(buf, '"'), policy...), '"')

@@ -57,8 +57,9 @@ func hostileBoth(t testing.TB, f *vectors.File, v *vectors.Vector, m verify.Mess
 // hostilePrivate keeps parsed keys: parsing one takes longer than signing.
 var hostilePrivate = map[string]*rsa.PrivateKey{}
 
-// hostileSignature returns the signature of a text in the form that the wire or the
-// envelope has. It uses the standard library.
+// hostileSignature returns the signature of a text as a callback carries it. For
+// Payatom it returns the MD5 digits that post_hash encrypts. It uses the standard
+// library only.
 func hostileSignature(t testing.TB, p payack.Provider, key vectors.Key, text string) string {
 	t.Helper()
 	switch p {
@@ -180,9 +181,9 @@ func TestExplainAgreesWithVerify(t *testing.T) {
 	}
 	assert.Equal(t, 111+125+101+25-5 /* paid, and no positive amount */, counts["accepted"])
 	// Verify accepts these vectors, and something else refuses them. The gate
-	// refuses a wrong method or size. A pinned scheme refuses another signed text.
-	// The store or Expect refuses moved borders. For one vector the verdict has
-	// changed (payatomUnsignedTwin).
+	// refuses a wrong method or size. A receiver with a pinned scheme refuses a text
+	// that was signed under another scheme. The store or Expect refuses moved borders.
+	// For one vector the verdict has changed (payatomUnsignedTwin).
 	assert.Equal(t, 25, counts["accepted, and refused by others"])
 	assert.Equal(t, 907-24-6, counts["accepted"]+counts["refused"])
 	for _, name := range hostileStepNames {

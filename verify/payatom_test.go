@@ -109,7 +109,7 @@ func postHashOf(t testing.TB, body []byte) (hash string, iv [aes.BlockSize]byte)
 }
 
 // assertHashOf checks that a genuine post_hash contains the digest of the vector, and
-// that sealing the digest again gives the same text.
+// that sealing the digest again with the same IV gives the same post_hash.
 func assertHashOf(t testing.TB, v *vectors.Vector, secret, hash string, iv [aes.BlockSize]byte) {
 	t.Helper()
 	digest := md5.Sum([]byte(v.SignedText))
@@ -401,8 +401,8 @@ func TestPayatomVectorsAreAllRun(t *testing.T) {
 // payatomSecret is the key of the webhooks that the tests below sign.
 const payatomSecret = "68e6d7a89981a0c7335f2a7f07ff3e20"
 
-// payatomWebhook returns a webhook with the hash over these texts. literal is the
-// received_amount in the body.
+// payatomWebhook returns a webhook with the hash over order, amount and status. The
+// received_amount in its body is the given literal.
 func payatomWebhook(t testing.TB, order, amount, status, literal string) string {
 	t.Helper()
 	return fmt.Sprintf(`{"order_id":%q,"requested_amount":"500","status":%q,"post_hash":%q,"received_amount":%s,"bank_ref":"1","refund_info":[]}`,

@@ -183,15 +183,15 @@ func (v *Ptop) Accepts(contentType string) bool {
 //   - [payack.ErrMalformed]: the body can't be read, two signatures are there, or
 //     the signature matches and success, transaction_id or order_id is missing,
 //     null or of another type.
-//   - [payack.ErrSignature]: no key matches, there is no signature, or it is not 64
-//     lower-case hex digits. Nil keys match nothing.
+//   - [payack.ErrSignature]: no key matches, the signature is missing, or the
+//     signature is not 64 lower-case hex digits. Nil keys match nothing.
 //   - [payack.ErrInvalid]: the signature matches and the event breaks a rule, such
 //     as an empty id. Verify returns the event too; it must not be acted on. With
 //     every other error the event is nil.
 //
 // The member message may hold any JSON value. No callback is refused because of it.
 //
-// Under the scheme reencoded, the signature covers PHP's text of the body. Message
+// Under [payack.SchemeReencoded], the signature covers PHP's text of the body. Message
 // and Extra hold the literals as sent, which may spell a number in another way, or
 // write {} where PHP's text has [].
 func (v *Ptop) Verify(m Message, k *PtopKeys) (*payack.PtopEvent, error) { return v.run(m, k, nil) }

@@ -30,7 +30,7 @@ type PTSResponse struct {
 	// as its literal. The figures of a balance are here: PTS does not sign them.
 	Unsigned map[string]payack.Text
 	// Event holds the members of an accepted query response with their types. It is
-	// nil for the other messages.
+	// nil for every other response.
 	Event *payack.PTSEvent
 }
 

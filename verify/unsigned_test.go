@@ -138,7 +138,7 @@ func TestPTSSignedStaysStrict(t *testing.T) {
 	}
 }
 
-// In the shape with an object, code and message of the outer object are ignored.
+// If the member data is an object, the values of the members beside data are ignored.
 func TestPTSWrapperRefusesNothing(t *testing.T) {
 	p := newPTSParty(t)
 	for _, v := range anyValues {

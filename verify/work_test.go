@@ -47,7 +47,7 @@ func fill(size int, piece string) string {
 	}
 }
 
-// times repeats a piece with a counter.
+// times repeats a piece n times, with a counter in place of each %d.
 func times(n int, piece string) string {
 	var b strings.Builder
 	for i := range n {

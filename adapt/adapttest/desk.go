@@ -17,8 +17,8 @@ func redelivered(p *probe) {
 	p.calls(1)
 }
 
-// failing: the provider is asked to deliver again, and the redelivery is
-// processed.
+// failing: if the merchant's function fails, the provider is asked to deliver again,
+// and the redelivery is processed.
 func failing(p *probe) {
 	url := p.serveBroken(func() error { return errShop })
 	for range 2 {

@@ -42,7 +42,7 @@ func main() {
 	}
 }
 
-// listen listens on both addresses, and runs the shop.
+// listen listens on ADDRESS and INSPECTOR_ADDRESS, and runs the shop.
 func listen(ctx context.Context, c config) error {
 	callbacks, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDRESS"), "127.0.0.1:8080"))
 	if err != nil {

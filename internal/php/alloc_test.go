@@ -12,7 +12,7 @@ import (
 	"github.com/payack/payack/internal/php"
 )
 
-// Under the race detector more is allocated, so this is tested without it.
+// More is allocated under the race detector, so the tests in this file run without it.
 
 // An object that is no list needs no space for edits. The space for the edits of
 // all lists is allocated once.

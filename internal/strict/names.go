@@ -60,7 +60,7 @@ func (s *scanner) add(own *names, name string) bool {
 		for _, n := range its {
 			own.index[n] = struct{}{}
 		}
-		s.named = own.first // leaves room for objects within
+		s.named = own.first // frees its places in the array for the objects within it
 	}
 	before := len(own.index)
 	own.index[name] = struct{}{}
@@ -76,8 +76,8 @@ func like(name string) uint64 {
 	return 1 << ((int(name[0]) + int(name[len(name)-1]) + len(name)) & 63)
 }
 
-// noColon returns the error for a missing colon. before is the name with the white
-// space after it.
+// noColon returns the error for a missing colon. The parameter before is the name as
+// written, with the white space after it.
 func (s *scanner) noColon(before string) *Error {
 	switch {
 	case s.peek() == ',':

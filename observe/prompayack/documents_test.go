@@ -42,8 +42,8 @@ func everything(t *testing.T) (names, labels []string) {
 	return names, labels
 }
 
-// The documents name no metric or label that doesn't exist. The dashboard and the
-// page name every metric; the alerts need not.
+// The documents name no metric or label that doesn't exist. The dashboard and
+// observability.md name every metric; the alerts need not.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	names, labels := everything(t)
 	word := regexp.MustCompile(`\b(?:payack|messaging|error)_[a-z_]+`)

@@ -144,7 +144,7 @@ func (p *probe) refused(d ratelimit.Decision, format string, args ...any) {
 	}
 }
 
-// drain calls until it is refused, and returns that refusal.
+// drain calls Allow until a call is refused, and returns that refusal.
 func (p *probe) drain(key string) ratelimit.Decision {
 	p.t.Helper()
 	for range 100_000 {

@@ -120,7 +120,7 @@ var faults = []struct{ name, test, says string }{
 type bucket struct {
 	tokens float64
 	at     time.Time
-	free   float64 // taken by cancelled calls
+	free   float64 // tokens that cancelled calls took and that a fault gives back
 }
 
 // faulty is a simple limiter with one fault or none.

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// breaker is a circuit breaker. It opens after limit failures in a row. While it is
-// open, only one probe passes at the end of each cool-down.
+// breaker is a circuit breaker. It opens when the number of failures in a row reaches
+// the field limit. While it is open, only one probe passes at the end of each
+// cool-down.
 type breaker struct {
 	limit    int
 	coolDown time.Duration

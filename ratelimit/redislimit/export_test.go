@@ -18,7 +18,8 @@ func NewPatient(opts *redis.Options, cfg Config) (*Limiter, error) {
 	return own(opts, cfg)
 }
 
-// NewPatientWithClient is NewPatient for NewWithClient.
+// NewPatientWithClient is NewWithClient without the bound on Config.Timeout, as
+// NewPatient is New without it.
 func NewPatientWithClient(client redis.UniversalClient, cfg Config) (*Limiter, error) {
 	if err := checkClient(client); err != nil {
 		return nil, err

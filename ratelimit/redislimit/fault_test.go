@@ -32,7 +32,8 @@ func timed(t *testing.T, l ratelimit.Limiter, key string) (ratelimit.Decision, t
 	return d, took
 }
 
-// awaitShared calls until Redis answers again.
+// awaitShared calls the limiter until Redis answers again, and checks that the breaker
+// is closed.
 func awaitShared(t *testing.T, l *redislimit.Limiter) {
 	t.Helper()
 	connect(t, l)

@@ -86,7 +86,7 @@ func peek(t *testing.T, l ratelimit.Limiter, key string) ratelimit.Decision {
 	return d
 }
 
-// connect calls until Redis answers.
+// connect calls the limiter until Redis answers.
 func connect(t *testing.T, l *redislimit.Limiter) {
 	t.Helper()
 	before := l.Stats().Shared

@@ -53,7 +53,8 @@ type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
 
-// call waits for a line, calls as often as it can for sharedFor, and reports.
+// call waits for a line on standard input. Then it calls the limiter for the time
+// sharedFor and prints its tally.
 func call(url, prefix string) error {
 	l, err := redislimit.Open(url, redislimit.Config{Budget: sharedBudget, Prefix: prefix})
 	if err != nil {

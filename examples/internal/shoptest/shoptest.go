@@ -70,7 +70,7 @@ func Test(t *testing.T, s Shop) {
 	assert.NoError(t, <-shop.ended)
 }
 
-// running is a running shop. end shuts it down, as a signal would.
+// running is a running shop. Its function end shuts it down, as a signal would.
 type running struct {
 	url   string
 	admin string // the inspector's
