@@ -16,7 +16,8 @@ const ipv6Bits = 64
 // are dropped. All invalid addresses under a scope share one key.
 //
 // Different scopes or addresses never have the same key, and no key equals one of
-// [PathKey] or [SameKey]. AddrKey allocates once; [AppendAddrKey] allocates nothing.
+// [PathKey] or [SameKey]. AddrKey allocates once; [AppendAddrKey] allocates nothing if
+// its dst has room.
 func AddrKey(scope string, addr netip.Addr) string {
 	var buf [96]byte
 	return string(AppendAddrKey(buf[:0], scope, addr))

@@ -305,8 +305,8 @@ func (v *Ptop) signature(m Message, fields []strict.Field) (text string, at int,
 	if f.Kind != strict.String {
 		return "", 0, malformed(payack.Ptop, &strict.Error{What: "signature is not a string", Offset: f.ValueStart})
 	}
-	// A sender that cuts the member out of raw bytes looks for the plain name. With
-	// an escaped name, readers would disagree on what was signed.
+	// A sender that cuts the member signature out of raw bytes looks for its plain
+	// name. With an escaped name, readers would disagree on what was signed.
 	plain, quotes := `"signature"`, 2
 	if v.body == BodyForm {
 		plain, quotes = "signature", 0

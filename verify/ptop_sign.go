@@ -27,17 +27,17 @@ const (
 const ptopKeySource = "give the key that Ptop calls the_signature"
 
 // SignPtopCallback returns the callback that Ptop would send under one reading of
-// its API v3 document, for tests and tools. body is a JSON object or a urlencoded
-// form without a signature. Under [payack.SchemeHeader] the signature is in the
-// header X-Signature. Under the other schemes it becomes a member at the given
+// its API v3 document, for tests and tools. The body is a JSON object or a
+// urlencoded form without a signature. Under [payack.SchemeHeader] the signature is in
+// the header X-Signature. Under the other schemes it becomes a member at the given
 // place. Under [payack.SchemeReencoded] the signed text is that of PHP code that
 // decodes to arrays.
 //
 // These are errors: an empty key, a scheme that does not fit the body, and a body that
-// has a signature, has no member at all, or can't be decoded by [Ptop.Verify]. A body
-// whose text PHP would not rebuild exactly is an error under [payack.SchemeReencoded]
-// and [payack.SchemeFormRebuilt]. The body need not have the members that Verify
-// requires.
+// has a signature, has no member at all, or can't be decoded by [Ptop.Verify]. Under
+// SchemeReencoded, numbers that PHP would round, or that are too expensive to convert,
+// are errors. Under [payack.SchemeFormRebuilt], names with brackets are errors. The
+// body need not have the members that Verify requires.
 func SignPtopCallback(key payack.Secret, scheme payack.Scheme, place PtopPlace, body string) (Message, error) {
 	if err := checkSecret("SigningKey", key, ptopKeySource); err != nil {
 		return Message{}, err

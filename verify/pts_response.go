@@ -34,11 +34,13 @@ type PTSResponse struct {
 	Event *payack.PTSEvent
 }
 
-// code counts as signed: it decides whether there is data to verify.
+// ptsResponse has the member code among the signed ones, because code decides whether
+// there is data to verify.
 var ptsResponse = knownOf([]string{"sign", "data", "code"}, "message")
 
-// VerifyResponse decodes and verifies PTS's response to a request. message is the
-// kind of response; a kind that is not a response is [payack.ErrInvalid].
+// VerifyResponse decodes and verifies PTS's response to a request. The parameter
+// message is the kind of response; a kind that is not a response is
+// [payack.ErrInvalid].
 //
 // If the code is [PTSAccepted], the member data must be an object or an envelope,
 // and its signature must match. With any other code VerifyResponse reads Code and
@@ -115,7 +117,8 @@ func responseData(data *strict.Field, k *PTSKeys) (fields []strict.Field, text s
 	return fields, text, nil
 }
 
-// queryResponse verifies data as a callback: it has the same members.
+// queryResponse verifies data as [PTS.Verify] does a callback, because data has the
+// members of a callback. It ignores the transaction secret.
 func (v *PTS) queryResponse(r *PTSResponse, fields []strict.Field, text string, k *PTSKeys) error {
 	without := *k
 	without.transactionSecret = payack.Secret{}

@@ -103,9 +103,9 @@ func NewPTSSigner(c PTSSignerConfig) (*PTSSigner, error) {
 // SignedText returns the text that the signature of a message covers. The text ends
 // with the safecode: treat it as a secret.
 //
-// values has the text of every signed member, "" for null. A missing member is an
-// error. A value that contains & with the name of a signed member and = is an
-// error, too, because it would make the text ambiguous.
+// The map values has the text of every signed member, "" for null. An unknown message
+// and a missing member are errors. So is a value that contains & with the name of a
+// signed member and =, because it would make the text ambiguous.
 func (s *PTSSigner) SignedText(m PTSMessage, values map[string]string) (string, error) {
 	names := ptsMessages[m]
 	if names == nil {

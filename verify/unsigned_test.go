@@ -138,7 +138,8 @@ func TestPTSSignedStaysStrict(t *testing.T) {
 	}
 }
 
-// If the member data is an object, the values of the members beside data are ignored.
+// If the member data is an object, then code, message and unknown members beside it
+// may have any value.
 func TestPTSWrapperRefusesNothing(t *testing.T) {
 	p := newPTSParty(t)
 	for _, v := range anyValues {

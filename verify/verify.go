@@ -167,8 +167,8 @@ func decode(dst []strict.Field, body Body, text string, known []string) ([]stric
 	return strict.JSON(dst, text, known...)
 }
 
-// members reads the known members of a message, each with its type. err is the
-// first mistake: a member of another type, or a required one that is missing.
+// members reads the known members of a message, each with its type. The field err is
+// the first mistake: a member of another type, or a required one that is missing.
 type members struct {
 	fields []strict.Field
 	err    error
@@ -288,7 +288,7 @@ func phpIntegers(fields []strict.Field, names ...string) bool {
 	return true
 }
 
-// reject returns the error of a refusal. detail contains nothing that was sent.
+// reject returns the error of a refusal. The detail must contain nothing that was sent.
 func reject(p payack.Provider, reason payack.Reason, detail string) error {
 	return &payack.Error{Provider: p, Stage: payack.StageVerify, Reason: reason, Detail: detail}
 }
@@ -361,7 +361,8 @@ func checkSecrets(member string, secrets []payack.Secret) error {
 	return nil
 }
 
-// checkSecret is checkSecrets for a single key. source is the fix for an empty one.
+// checkSecret is checkSecrets for a single key. The parameter source is the fix for an
+// empty key.
 func checkSecret(member string, s payack.Secret, source string) error {
 	switch problem := keytext.Problem(s.Reveal()); {
 	case s.IsZero():

@@ -18,8 +18,8 @@ import (
 // route makes a server with a handler at POST /callbacks/{tenant}.
 type route func(h http.Handler) http.Handler
 
-// conforms runs the conformance suite on a router of net/http handlers. param reads a
-// path parameter in the router's own way.
+// conforms runs the conformance suite on a router of net/http handlers. The function
+// param reads a path parameter in the router's own way.
 func conforms(t *testing.T, route route, param func(r *http.Request, name string) string) {
 	adapttest.Run(t, adapttest.Framework{
 		Handler: func(t testing.TB, h http.Handler) string { return adapttest.Serve(t, route(h)) },

@@ -117,8 +117,8 @@ func integerText(literal string) string {
 	return literal
 }
 
-// appendFloat appends PHP's text of a finite float. width is stringDigits or
-// jsonDigits.
+// appendFloat appends PHP's text of a finite float. The parameter width is
+// stringDigits or jsonDigits.
 func appendFloat(dst []byte, value float64, width int, exponentMark byte) []byte {
 	precision := -1
 	if width == stringDigits {

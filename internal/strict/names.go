@@ -60,7 +60,7 @@ func (s *scanner) add(own *names, name string) bool {
 		for _, n := range its {
 			own.index[n] = struct{}{}
 		}
-		s.named = own.first // frees its places in the array for the objects within it
+		s.named = own.first // frees this object's places in the array, for objects within it
 	}
 	before := len(own.index)
 	own.index[name] = struct{}{}

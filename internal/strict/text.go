@@ -123,8 +123,8 @@ func escape(text string) (char rune, length int, what string) {
 	return char, 12, ""
 }
 
-// unit reads the \u and four hex digits at the beginning of text. n is how many of
-// these 6 bytes are valid.
+// unit reads the \u and four hex digits at the beginning of text. The result n is
+// how many of these 6 bytes are valid.
 func unit(text string) (u rune, n int) {
 	for n < len(text) && n < 6 {
 		digit := rune(-1)

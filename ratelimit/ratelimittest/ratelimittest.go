@@ -25,9 +25,9 @@ func Run(t *testing.T, factory Factory) {
 }
 
 // RunRealTime runs the suite in real time, for limiters that have their own clock:
-// cfg.Now is nil, and the suite sleeps for a few seconds altogether. slack is how
-// far the limiter's clock may get ahead of this process's in that time; if both use
-// the same clock, a millisecond is plenty.
+// cfg.Now is nil, and the suite sleeps for a few seconds altogether. The parameter
+// slack is how far the limiter's clock may get ahead of this process's in that time;
+// if both use the same clock, a millisecond is plenty.
 //
 // The suite does not fail because a machine is slow: its assertions hold however
 // late a call comes.

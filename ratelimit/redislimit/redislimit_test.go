@@ -31,7 +31,7 @@ func TestConforms(t *testing.T) {
 	}, 5*time.Millisecond)
 }
 
-// The local limiter has to pass the suite, too.
+// The local limiter, which answers without Redis, must pass the conformance suite.
 func TestConformsWithoutRedis(t *testing.T) {
 	ratelimittest.Run(t, func(t *testing.T, cfg ratelimit.Config) ratelimit.Limiter {
 		return newPatient(t, &redis.Options{Dialer: refuse}, redislimit.Config{Budget: cfg})

@@ -18,7 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Environment variables that make the test binary one of the callers.
+// Environment variables that make the test binary one of the processes that share a
+// budget in TestProcessesShareOneBudget.
 const (
 	callerURL    = "PAYACKTEST_CALLER_URL"
 	callerPrefix = "PAYACKTEST_CALLER_PREFIX"

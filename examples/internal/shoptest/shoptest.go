@@ -25,7 +25,7 @@ import (
 // Shop is a program under test.
 type Shop struct {
 	// Run serves callbacks on one listener and the inspector on the other, until ctx
-	// ends. file is the path of the shop's SQLite database.
+	// ends. The parameter file is the path of the shop's SQLite database.
 	Run func(ctx context.Context, callbacks, admin net.Listener, file string) error
 	// Pays has a callback for each receiver. The callback pays order ORD-1 (100.50)
 	// or order ORD-2 (500).
