@@ -16,16 +16,16 @@ import (
 )
 
 // attend makes an attempt, frees its worker however the attempt ends, and returns
-// how it ended. The result is zero if this process no longer holds the row, or if
-// the database fails and Run ends meanwhile.
+// how it ended. The result is zero if this process no longer holds the row when
+// the attempt begins, or if the database fails and Run ends meanwhile.
 func (in *Inbox) attend(ctx context.Context, l leased, finish schedule.Finish) (e ending) {
 	ctx = context.WithoutCancel(ctx)
 	defer in.ends(l)
 	a := attempt{leased: l, finish: finish}
 	if err := in.insist(ctx, func(ctx context.Context) error { return in.load(ctx, &a) }); err != nil {
-		return e // due again when its lease has ended
+		return e // the row is due again when its lease has ended
 	}
-	if !a.ours { // taken over or closed since it was leased
+	if !a.ours { // another process has taken the row over since it was leased
 		_ = in.insist(ctx, func(ctx context.Context) error {
 			_, err := in.exec(ctx, in.sql.letGo, l.payment, l.token)
 			return err
@@ -58,7 +58,7 @@ type attempt struct {
 	event, fingerprint []byte
 	provider, eventID  string
 	delivery           *payack.Delivery
-	// broken is why the row can't be processed.
+	// broken is why the row can't be decoded, nil if it can.
 	broken error
 	finish schedule.Finish // what an engine writes with the mark of InTx; may be nil
 	ours   bool

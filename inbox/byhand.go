@@ -95,9 +95,9 @@ func (in *Inbox) RetryAll(ctx context.Context, f Filter, limit int, progress fun
 }
 
 // CloseByHand ends a dead, refuted or pending row that a person has dealt with.
-// The note says how, in 1 to 1,000 characters, and is kept with the row. A later
-// delivery of the same event is then a duplicate. If the row can't be closed, the
-// error is [ErrDone], [ErrRunning] or [ErrNotFound].
+// The note says how, in 1 to 1,000 characters, and is kept with the row. An equal
+// delivery is a duplicate from then on ([Inbox.Keep] says what equal means). If
+// the row can't be closed, the error is [ErrDone], [ErrRunning] or [ErrNotFound].
 func (in *Inbox) CloseByHand(ctx context.Context, id int64, note string) error {
 	if note = strings.TrimSpace(note); note == "" || readable(note, 1000) != note {
 		return errors.New("inbox: CloseByHand: the note is empty, too long or has control characters; say in 1 to 1,000 characters what was done")

@@ -58,8 +58,8 @@ type Config struct {
 	// Workers is how many attempts run at once in this process, 16 if zero.
 	Workers int
 	// PerReceiver is how many attempts of one receiver run at once, so that a
-	// provider whose query hangs doesn't stop the others. If zero, it is half of
-	// Workers. If only one receiver is mounted, it is all of them.
+	// provider whose query hangs doesn't stop the others. If zero, it is Workers
+	// while only one receiver is mounted, and half of Workers while several are.
 	PerReceiver int
 
 	// RetryFirst bounds the wait after the first failed attempt, 5 seconds if
@@ -79,23 +79,26 @@ type Config struct {
 	// ([payack.ErrUndecided]): the earlier event may turn out to be forged.
 	Grace time.Duration
 
-	// MaxVariants bounds how many copies of one event are kept, 8 if zero. The
-	// bound holds for each of three kinds of copies separately:
+	// MaxVariants bounds how many copies of one event are kept, 8 if zero. Each
+	// of three kinds of copies has this bound of its own:
 	//
-	//   - Waiting copies with different unsigned handles. A handle is an
-	//     identifier that Confirm asks by, such as Payatom's ref_code.
+	//   - Waiting copies with different unsigned handles, at most one for each
+	//     sender. A handle is an identifier that Confirm asks by, such as
+	//     Payatom's ref_code. About as many copies that the provider refuted are
+	//     kept in addition.
 	//   - Copies with different unsigned details, which are kept for a person.
 	//   - Copies that a rule of the merchant's own refused.
 	//
-	// Copies from allowed addresses are not bounded.
+	// Copies from the AllowedAddresses of a receiver are not bounded.
 	MaxVariants int
 	// Revive is the least time between a dead letter's last attempt and the next
 	// one that a redelivery causes, 1 minute if zero.
 	Revive time.Duration
 
-	// Retention is how long the body, headers and event of a done row are kept,
-	// 90 days if zero. The row's identity, fingerprint and times stay forever.
-	// Dead letters stay complete.
+	// Retention is how long the body, headers, event and attempts of a row are
+	// kept after the row was done, superseded, closed or refuted, 90 days if
+	// zero. The row's identity, fingerprint and times stay forever. Dead letters
+	// stay complete.
 	Retention time.Duration
 
 	// Lease is how long an attempt counts as running after its process has

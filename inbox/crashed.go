@@ -61,7 +61,9 @@ func (in *Inbox) renew(ctx context.Context) error {
 
 // recoverCrashed makes a row due again if its attempt ended without a result: the
 // process crashed, lost the database, or never learnt that the attempt had begun.
-// It does not change a row that a transaction of InTx has locked.
+// If the row has been retried for long enough, it becomes a dead letter instead.
+// A row that a transaction of InTx has locked is not changed. n is the number of
+// ended leases.
 func (in *Inbox) recoverCrashed(ctx context.Context) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
@@ -130,8 +132,8 @@ func (in *Inbox) scanEnded(rows *sql.Rows) (ended []leased, err error) {
 	return ended, rows.Err()
 }
 
-// recoverOne makes the row of an ended lease due again. c is nil if the row's
-// attempt had ended already, or if the row is locked.
+// recoverOne makes the row of an ended lease due again, or a dead letter. c is
+// nil if the row's attempt had ended already, or if the row is locked.
 func (in *Inbox) recoverOne(ctx context.Context, tx transaction, l leased) (c *crash, err error) {
 	var there int
 	if err := tx.QueryRowContext(ctx, in.sql.stillRuns, l.payment, l.token).Scan(&there); err != nil {

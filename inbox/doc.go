@@ -47,7 +47,7 @@
 // event where only the function can find out which of the two events with this
 // signature is genuine ([payack.ErrUndecided]).
 //
-// A dead letter is kept until a person retries it ([Inbox.Retry]) or closes it
+// A dead letter stays one until a person retries it ([Inbox.Retry]) or closes it
 // ([Inbox.CloseByHand]), or until the event is delivered again. A done event is
 // never processed again.
 //
@@ -58,23 +58,25 @@
 // closes it. For each event, up to [Config].MaxVariants dead letters of each kind
 // are kept.
 //
-// Events of one payment never run at the same time. The oldest due event goes
-// first. Its time is the time that the provider signed, or the time of the
-// receipt if no time is signed. An event that waits for a retry does not delay
-// the other events. Once a final event is done, an older event that is not final
-// is no longer processed.
+// Events of one payment don't run at the same time, unless a process can't renew
+// its lease because it is paused or has lost the database. The oldest due event
+// of a payment goes first. An event's time is the time that the provider signed,
+// or the time of its receipt if no time is signed. An event that waits for a
+// retry does not delay the payment's other events. Once a final event is done, an
+// older event of the payment that is not final is no longer processed.
 //
 // # Several processes
 //
-// Any number of processes may work on the same tables. A row is leased for 10
-// seconds by the database's clock, and its process renews the lease during the
-// attempt. So the row of a crashed process is due again within 15 seconds. Two
-// processes may share one SQLite file if it is on a local disk.
+// Any number of processes may work on the same tables. The process that begins an
+// attempt leases the row for 10 seconds by the database's clock, and renews the
+// lease during the attempt. So if the process crashes, the row is due again
+// within 15 seconds. Two processes may share one SQLite file if it is on a local
+// disk.
 //
 // Where River already runs, module inbox/riverinbox lets it schedule the
 // attempts.
 //
-// Commits are as durable as the database makes them. After an asynchronous
-// failover, the last commits may be missing: ask the provider about open orders
-// then (package reconcile).
+// Commits are as durable as the database makes them. After a failover to an
+// asynchronous replica, the last commits may be missing: ask the provider about
+// open orders then (package reconcile).
 package inbox

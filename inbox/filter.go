@@ -26,8 +26,8 @@ type Filter struct {
 	From, Before time.Time
 }
 
-// indexed reports whether an index finds exactly the matching rows, in the order
-// of their IDs.
+// indexed reports whether an index finds the rows that match one member of the
+// filter, in the order of their IDs.
 func (f *Filter) indexed() bool {
 	return f.IDs != nil || f.Find != "" || f.OrderID != "" || f.EventID != "" || f.Reason != "" ||
 		len(f.States) == 1 && (f.States[0] == Dead || f.States[0] == Running)
@@ -122,8 +122,8 @@ const maxParts = 16
 // paymentsOf returns a condition on the indexed column payment for an event's
 // identity. An event's identity begins with the identity of its payment, and a
 // separator follows. So the condition lists each beginning that ends before a
-// separator. An identity that was too long is a digest, and does not begin with
-// its payment's identity.
+// separator. The condition misses an event whose identity was too long: this
+// identity is a digest, and does not begin with the payment's identity.
 func paymentsOf(eventID string) (condition string, args []any) {
 	for i, c := range eventID {
 		if c == ':' && len(args) < maxParts {

@@ -88,7 +88,8 @@ func (g *group) work() {
 	}
 }
 
-// keepBatch keeps the receipts in one transaction, all or none.
+// keepBatch keeps the receipts in one transaction. If the transaction fails,
+// keepBatch keeps each receipt in a transaction of its own.
 func (in *Inbox) keepBatch(batch []*waiting) {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()

@@ -39,8 +39,8 @@ type Inbox struct {
 	desks map[string]payack.Desk
 	busy  map[string]int // running attempts, by receiver
 	// held are the leases of this process's running attempts. Only these leases
-	// are renewed. The table may also have a lease whose commit was not
-	// confirmed, and whose attempt never began.
+	// are renewed. The table of leases may also have a lease of this process
+	// whose commit was not confirmed, and whose attempt never began.
 	held map[lease]bool
 	// For an engine other than the poller. serving means that the engine may
 	// begin attempts. entering counts the attempts that are about to begin.
@@ -48,9 +48,10 @@ type Inbox struct {
 	entering int
 
 	stop <-chan struct{} // closed when Run must end
-	// Only Run's goroutine uses these. recovered is when it last looked for
-	// crashed attempts. plenty says whether its last round found a due row.
-	// reminded holds, by receiver, how far it has passed late rows to an engine.
+	// Only the goroutine of Run or Drain uses these. recovered is when it last
+	// looked for crashed attempts. plenty says whether its last round found a due
+	// row. reminded holds, by receiver, the last late row that it passed to an
+	// engine.
 	recovered time.Time
 	plenty    bool
 	reminded  map[string]reminded
@@ -158,10 +159,10 @@ func (in *Inbox) Mount(name string, d payack.Desk) error {
 	return nil
 }
 
-// Claim implements [payack.Store]. It shortens the lease to the inbox's, so that
-// the event of a crashed process is soon free again. Nobody else works on the
-// event of a running attempt, even after this lease: the attempt holds the
-// payment.
+// Claim implements [payack.Store]. It shortens the claim's lease to Config.Lease,
+// so that the claim of a crashed process soon ends. The claim of a running
+// attempt may end before the attempt does. No other attempt of the payment begins
+// meanwhile, because the attempt has a lease on the payment and renews it.
 func (in *Inbox) Claim(ctx context.Context, id, fingerprint string, lease time.Duration) (payack.Claim, error) {
 	return in.Store.Claim(ctx, id, fingerprint, min(lease, in.cfg.Lease))
 }

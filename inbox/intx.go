@@ -8,11 +8,11 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// InTx returns a callback that calls fn in a transaction of the inbox's database.
-// The event and its row in the inbox are marked as done in that transaction
-// first. What fn writes through tx is written exactly once: it commits with the
-// marks, or not at all. What fn does elsewhere, such as sending mail, happens at
-// least once.
+// InTx returns a function to pass to a receiver's constructor in place of fn. The
+// returned function calls fn in a transaction of the inbox's database. The event
+// and its row in the inbox are marked as done in that transaction first. What fn
+// writes through tx is written exactly once: it commits with the marks, or not at
+// all. What fn does elsewhere, such as sending mail, happens at least once.
 //
 // fn must write through tx, not through the pool, and must not end the
 // transaction, neither by Commit or Rollback nor by a statement (BEGIN, COMMIT,
@@ -24,8 +24,8 @@ import (
 // wait meanwhile. If a request's deadline ends the wait, the provider is asked to
 // deliver again.
 //
-// Options.Inbox of the receiver must be an [Inbox]; the receiver's constructor
-// refuses any other.
+// Options.Inbox of the receiver must be an [Inbox] or embed one, as the inbox of
+// module inbox/riverinbox does. The receiver's constructor refuses any other.
 func InTx[E payack.Event](fn func(ctx context.Context, tx *sql.Tx, ev E) error) sqlstore.TxFunc[E] {
 	return sqlstore.InTx(fn)
 }

@@ -15,16 +15,17 @@ import (
 //   - ClaimGranted: the event will be processed, from a new row or from that of a
 //     dead letter. A dead letter is due at the earliest Config.Revive after its
 //     last attempt.
-//   - ClaimWaits: an equal delivery was kept before, and is not processed yet. Equal
-//     means the same [payack.Receipt].Variant.
+//   - ClaimWaits: an equal delivery was kept before, and is not processed yet.
+//     Equal means the same event with the same [payack.Receipt].Variant and
+//     Details.
 //   - ClaimDone: the event is done, a later event superseded it, or a person closed
 //     it.
-//   - ClaimBusy: nothing is kept, because there are enough other variants of the
-//     event. See Config.MaxVariants.
-//   - ClaimConflict: the event came before with other unsigned details, for
-//     example as a second partial refund. Its signed members equal those of the
-//     first refund. This delivery is kept as a dead letter for a person, unless
-//     Config.MaxVariants such deliveries are kept already.
+//   - ClaimBusy: nothing is kept, because there is no room for another variant of
+//     the event. See Config.MaxVariants.
+//   - ClaimConflict: the event came before with other unsigned details. For
+//     example, a second partial refund has the signed members of the first. This
+//     delivery is kept as a dead letter for a person, unless Config.MaxVariants
+//     such deliveries are kept already.
 //
 // Two events with the same identity and different fingerprints get a row each. If
 // one of them is done when the other is processed, the other's attempt ends with a

@@ -46,9 +46,10 @@ func kindOf(r *payack.Receipt) (k kind, variant string, err error) {
 
 // judgeDetailed decides about a receipt with unsigned details. If the event waits
 // or is done with other details, the receipt is kept for a person, in one of max
-// places. Copies from allowed addresses need no place. Otherwise the receipt is
-// kept for processing. If the table has a dead letter with the same details, this
-// row becomes due again instead.
+// places. Copies from allowed addresses need no place. If the event neither waits
+// nor is done with other details, the receipt is kept for processing. If the
+// table then has a dead letter with the same details, this row becomes due again
+// instead.
 func judgeDetailed(r *receipt, rows []kept, max int) verdict {
 	var v verdict
 	first := r.differs // another copy with other details was or will be processed

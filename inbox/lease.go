@@ -12,7 +12,7 @@ import (
 	"github.com/payack/payack/internal/dialect"
 )
 
-// leased is a row whose attempt this process has begun.
+// leased is a row with the lease of its attempt.
 type leased struct {
 	id             int64
 	payment, token []byte
@@ -224,8 +224,9 @@ type choice struct {
 	alone bool
 }
 
-// choose returns the oldest due row of each payment. It supersedes a row that is
-// not final if a newer, final row of the payment is done.
+// choose returns the receiver's oldest due row of each payment. It supersedes a
+// row of the receiver that is not final if a newer, final row of the payment is
+// done.
 func (in *Inbox) choose(ctx context.Context, tx transaction, payments [][]byte, receiver string) (map[string]choice, error) {
 	args := make([]any, len(payments))
 	for i, payment := range payments {
@@ -241,7 +242,7 @@ func (in *Inbox) choose(ctx context.Context, tx transaction, payments [][]byte, 
 	}
 	out := map[string]choice{}
 	for payment, rows := range all {
-		finished := -1 // the newest final event that is done; the rows are sorted
+		finished := -1 // index of the newest final row that is done; the oldest row comes first
 		for i, r := range rows {
 			if r.state == done && r.final == 1 {
 				finished = i

@@ -29,8 +29,8 @@ const (
 	Superseded State = "superseded"
 	// Closed: a person closed the row, with a note.
 	Closed State = "closed"
-	// Refuted: the provider refuted this copy of the event. Another copy has come
-	// since, with another unsigned handle (an identifier that Confirm asks by).
+	// Refuted: the provider refuted this copy of the event, and another copy was
+	// kept, with another unsigned handle (an identifier that Confirm asks by).
 	Refuted State = "refuted"
 )
 
@@ -60,7 +60,7 @@ type Item struct {
 	Received time.Time
 	// Next is when a pending row is due.
 	Next time.Time
-	// Ended is when the row was done, dead, superseded or closed.
+	// Ended is when the row was done, dead, superseded, closed or refuted.
 	Ended time.Time
 	// Reason and Error are those of the last attempt. The reason "crashed" means
 	// that the attempt's process ended.

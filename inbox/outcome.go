@@ -14,8 +14,10 @@ import (
 // the database's clock.
 type tries struct {
 	// attempts counts all attempts, including the current one. A series of
-	// attempts begins with the receipt, a retry or a redelivery. base is the
-	// value of attempts when the current series began. since is when it began.
+	// attempts begins with the receipt, with a retry by a person or with a
+	// redelivery. base is the value of attempts when the current series began.
+	// since is when that series began, and started is when the current attempt
+	// began.
 	attempts, base      int
 	since, started, now int64
 }

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Run processes what is kept until ctx ends or Close is called, and then returns
-// nil. Before it returns, it waits for running attempts. An attempt ends at its
-// receiver's deadline at the latest, if its function obeys the context. Call Run
-// once at a time; a second call returns an error. After Close it returns
-// [ErrClosed]. While the database is unreachable, Run logs that and keeps trying.
+// Run processes kept events. When ctx ends or Close is called, it waits for
+// running attempts and returns nil. An attempt ends at its receiver's deadline at
+// the latest, if its function obeys the context. Call Run once at a time; a
+// second call returns an error. After Close it returns [ErrClosed]. While the
+// database is unreachable, Run logs that and keeps trying.
 func (in *Inbox) Run(ctx context.Context) error { return in.serve(ctx, false) }
 
 // Drain processes what is due now. It returns when nothing is due and nothing
@@ -172,7 +172,8 @@ func (in *Inbox) endServing() {
 }
 
 // round begins as many attempts as there is room for, and returns the number of
-// attempts that it began plus the number of ended leases that it recovered.
+// attempts that it began plus the number of ended leases that it recovered, or 0
+// if no worker is free.
 func (in *Inbox) round(ctx context.Context) (int, error) {
 	recovered := 0
 	if now := time.Now(); now.Sub(in.recovered) >= min(time.Second, in.cfg.Lease/3) {

@@ -43,8 +43,8 @@ func (in *Inbox) attemptRow(ctx context.Context, id int64, finish schedule.Finis
 	return resultOf(in.attend(ctx, l, finish))
 }
 
-// beginRow calls leaseRow for an attempt that enter has counted. If the attempt
-// begins, beginRow counts it as running.
+// beginRow calls leaseRow for an attempt that the method enter has counted. If
+// the attempt begins, beginRow counts it as running.
 func (in *Inbox) beginRow(ctx context.Context, id int64) (leased, schedule.Result) {
 	defer in.entered(-1)
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)

@@ -66,9 +66,9 @@ func tables(d Dialect, prefix string) []string {
 	version INTEGER NOT NULL
 )OPTIONS`,
 		// k is the digest of identity, fingerprint and variant. Equal k means
-		// equal payment, so the index on payment and k keeps k unique, too. slot
-		// is one of the event's places for waiting variants, NULL if the row
-		// needs no place.
+		// equal payment, so the unique index on payment and k keeps k unique.
+		// slot is the key of one of the event's places for copies, NULL if the
+		// row needs no place.
 		//
 		// Columns of fixed size come first, so that the database can read them
 		// without reading the rest of the row.
@@ -117,7 +117,8 @@ func tables(d Dialect, prefix string) []string {
 	error T1000 NOT NULL,
 	PRIMARY KEY (row_id, number)
 )OPTIONS`,
-		// A payment in this table has a running attempt: the row with this token.
+		// A payment in this table has a running attempt. The attempt's row in the
+		// table inbox has the same token.
 		`CREATE TABLE IF NOT EXISTS PREFIXrunning (
 	payment B32 NOT NULL PRIMARY KEY,
 	token B16 NOT NULL,

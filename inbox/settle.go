@@ -134,9 +134,10 @@ func (in *Inbox) judgeEnd(ctx context.Context, q dialect.Querier, a *attempt, t 
 		e.state = dead
 		e.error = readable("the function failed after it had ended the transaction, so part of what it wrote stands: "+e.error, 1000)
 	case o.Reason == payack.ReasonConflict:
-		// The conflict is final only if the other event is done. If the other
-		// event is only claimed, here or in an earlier store, try again: the
-		// claim soon ends.
+		// Another event has this identity and another fingerprint. If it is done
+		// in this database, the conflict is final. If it is not, try again within
+		// the grace: the other event may merely be claimed, here or in the store
+		// used before the inbox, and a claim soon ends.
 		var there int
 		if err := q.QueryRowContext(ctx, in.sql.doneAtAll, a.event).Scan(&there); err != nil {
 			return e, err

@@ -40,9 +40,9 @@ type statements struct {
 	stats, orphans, late, waiting, ahead, old, dropBodies string
 }
 
-// columns are the columns of a new row, in the order of keep's arguments. All
-// times come from one reading of the clock, except happened_us if the provider
-// signs a time.
+// columns are the columns of a new row, in the order of receipt.args. All times
+// come from one reading of the clock, except happened_us if the provider signs a
+// time.
 const columns = `k, event, fingerprint, payment, slot, token, state, final, attempts, base, happened_us, received_us, since_us, next_us, started_us, ended_us, dropped,
 	sender, receiver, provider, event_id, order_id, transaction_id, reference, amount, status, reason, error, note, trace, encoded, delivery, body`
 
@@ -109,7 +109,8 @@ func newStatements(d Dialect, prefix string) statements {
 		due: write(`SELECT payment FROM INBOX WHERE state = 1 AND receiver = ? AND next_us <= CLOCK
 	AND NOT EXISTS (SELECT 1 FROM RUNNING WHERE RUNNING.payment = INBOX.payment) ORDER BY next_us LIMIT ?SKIP`),
 		hold: write(`INSERT INTO RUNNING (payment, token, lease_us) VALUES (?, ?, NOW + ?)CONFLICT`),
-		// These end in a list whose length is known only when they run.
+		// The next four statements end in a list whose length is known only when
+		// they run.
 		holdAll:    spell.Replace(`INSERT INTO RUNNING (payment, token, lease_us) VALUES ROWCONFLICT RETURNING payment`),
 		ofPayments: spell.Replace(`SELECT payment, id, state, final, happened_us, receiver, next_us <= CLOCK FROM INBOX WHERE payment IN`),
 		letGoAll:   spell.Replace(`DELETE FROM RUNNING WHERE token = ? AND payment IN`),
@@ -151,7 +152,7 @@ func newStatements(d Dialect, prefix string) statements {
 		setApart: write(`UPDATE INBOX SET event = ?, k = ? WHERE id = ? AND token = ?`),
 		closeRow: write(`UPDATE INBOX SET state = 6, slot = NULL, ended_us = NOW, note = ? WHERE id = ? AND state IN (1, 4, 7)`),
 
-		// Stats runs one copy for each state that has an index of its own.
+		// Stats runs one copy of this statement for each state that it counts.
 		stats:      write(`SELECT STATE, COUNT(*), COALESCE(MIN(received_us), 0), NOW FROM INBOX WHERE state = STATE`),
 		orphans:    write(`SELECT id, token FROM INBOX WHERE state = 2 AND NOT EXISTS (SELECT 1 FROM RUNNING WHERE RUNNING.payment = INBOX.payment AND RUNNING.token = INBOX.token) LIMIT 100`),
 		stateOf:    write(`SELECT state FROM INBOX WHERE id = ?`),

@@ -93,6 +93,7 @@ func (in *Inbox) nameUnmounted(ctx context.Context) error {
 
 // retain drops the bodies, headers, events and attempts of rows that ended longer
 // than Config.Retention ago, except dead letters. It works in small steps.
+// Finally it prunes the store.
 func (in *Inbox) retain(ctx context.Context) error {
 	keep := in.cfg.Retention.Microseconds()
 	for last, more := int64(0), true; more; {

@@ -42,10 +42,13 @@ type verdict struct {
 	drop    []int64
 }
 
-// judge decides about a receipt whose event is not done. The rules:
+// judge decides about a receipt, given the rows of its event. For the kinds
+// detailed and ruled it calls judgeDetailed and judgeRuled. The rules for the
+// other kinds:
 //
-//   - A variant is a duplicate if it waits already, or if a person or a later
-//     event has settled it.
+//   - A variant is a duplicate if it waits already, or if a person closed it or a
+//     later event superseded it. Every variant is a duplicate if a row of the
+//     event is done.
 //   - A dead letter becomes due again when its own variant is delivered.
 //   - Another variant gets a row of its own. At most one variant of each sender
 //     waits, and at most max variants in all. There is no bound for variants from
@@ -125,7 +128,7 @@ func freeSlot(r *receipt, from, n int, taken map[string]bool) []byte {
 }
 
 // slotOf returns the key of a place for a waiting variant. Slots are unique in
-// the table, so concurrent receipts can't exceed the bound either.
+// the table, so not even concurrent receipts can exceed the bound.
 func slotOf(r *receipt, place int) []byte {
 	h := sha256.New()
 	h.Write(r.event)

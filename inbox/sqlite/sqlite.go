@@ -52,7 +52,8 @@ func OpenFile(path string) (*sql.DB, error) {
 	defer cancel()
 	var mode string
 	err = db.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&mode)
-	// SQLite does not wait while several processes switch a new file to WAL.
+	// While several processes switch a new file to WAL, SQLite fails at once,
+	// whatever busy_timeout is. So try again.
 	for err != nil && Dialect.Fault(err) == dialect.Again && ctx.Err() == nil {
 		time.Sleep(10 * time.Millisecond)
 		err = db.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&mode)
