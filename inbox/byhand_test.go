@@ -61,7 +61,7 @@ func TestRetry(t *testing.T) {
 		assert.Len(t, s.calls(), 7)
 		assert.NotContains(t, strings.Join(s.states(), " "), "dead")
 
-		// A dead copy of an event that is done through another copy.
+		// A refuted copy of an event that is done through another copy.
 		s.says(nil, refuting("bad"))
 		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "bad"))
 		s.drain()
@@ -289,8 +289,7 @@ func TestClockThatJumped(t *testing.T) {
 	})
 }
 
-// If a query to the provider fails or is answered late, this costs attempts and
-// nothing else.
+// A query to the provider that fails costs an attempt and nothing else.
 func TestQueryThatIsDown(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()

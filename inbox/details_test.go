@@ -119,8 +119,8 @@ func TestOtherDetailsAtTheSameTime(t *testing.T) {
 	})
 }
 
-// If the first refund is a dead letter, a refund with other details is processed.
-// The first one becomes due again when it is delivered again.
+// While the first refund is a dead letter, a refund with other details is
+// processed. A dead refund that is delivered again becomes due again.
 func TestOtherDetailsAfterADeadLetter(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = 1, 1 }).mount()
@@ -137,8 +137,8 @@ func TestOtherDetailsAfterADeadLetter(t *testing.T) {
 	})
 }
 
-// A refund is also kept for a person if the event with other details was done in
-// the store used before the inbox.
+// A refund was done in the store used before the inbox. The same event with other
+// details is kept for a person.
 func TestOtherDetailsThanInTheStoreBefore(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		former := memstore.New(0)

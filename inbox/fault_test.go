@@ -24,7 +24,7 @@ import (
 // patience is how long Ptop waits for an answer.
 const patience = 10 * time.Second
 
-// served is a shop on a database of its own, running behind a real server.
+// served is a running shop on the database of dsn, behind an HTTP server.
 func (d database) served(t *testing.T, dsn string) (s *shop, url string) {
 	t.Helper()
 	s = d.openAt(t, dsn, func(c *inbox.Config) { c.Lease = time.Second })
@@ -57,9 +57,9 @@ func (d database) ownServer(t *testing.T, folder string, settings ...string) *te
 	return testserver.Own(t, start, folder, settings...)
 }
 
-// While the server is killed, restarted, paused or out of connections, only kept
-// events are acknowledged, and answers come in time. Everything is processed when
-// the server is back.
+// While the database server is killed, restarted, paused or out of connections,
+// only kept events are acknowledged, and answers come in time. Every acknowledged
+// event is processed when the database server is back.
 func TestServerFaults(t *testing.T) {
 	for _, d := range databases[1:] {
 		t.Run(d.name, func(t *testing.T) {
@@ -230,7 +230,8 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
-// A file that is locked or read-only for a while costs attempts and nothing else.
+// While the SQLite file is locked for a second, answers come in time. Every
+// acknowledged event is processed afterwards.
 func TestLockedFile(t *testing.T) {
 	d := databases[0]
 	s, url := d.served(t, d.dsn(t))

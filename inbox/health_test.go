@@ -44,7 +44,7 @@ func TestHealthy(t *testing.T) {
 		s.says(func(context.Context, payack.Event) error { running.Store(true); <-goOn; return nil }, nil)
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-2", payack.PTSSuccess))
 		stop := s.run()
-		t.Cleanup(release) // must come before run's cleanup, which waits for the function
+		t.Cleanup(release) // registered after the cleanup of s.run, so it runs first: that cleanup waits for the function
 		require.Eventually(t, running.Load, 30*time.Second, time.Millisecond)
 		fails("1 events for \"pts\" are due") // the other event is running
 		fails("the workers don't keep up")

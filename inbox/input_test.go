@@ -18,7 +18,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// everyByte is a text of n bytes that contains every byte value.
+// everyByte returns n bytes that count through all byte values, again and again.
 func everyByte(n int) string {
 	all := make([]byte, n)
 	for i := range all {
@@ -107,8 +107,8 @@ func TestDeadlineOfAttempts(t *testing.T) {
 	})
 }
 
-// A function fails for an hour, at two thousand times the speed: the number of
-// attempts is as documented, and the event is settled once in the end.
+// A function fails for the first hour of each event, here at two thousand times
+// the speed. Each event gets between 2 and 99 attempts, and is settled once.
 func TestFailsForAnHour(t *testing.T) {
 	t.Parallel()
 	const hour = time.Hour / 2000

@@ -181,14 +181,15 @@ func TestRoomForVariants(t *testing.T) {
 	})
 }
 
-// All handles that the provider can't be asked about share one place, and empty
-// handles take none. Their number and their senders don't matter.
+// All handles that are not printable text share one place, because no provider
+// knows such a handle. An empty handle takes no place. The number of these copies
+// and their senders don't matter.
 func TestImpossibleHandlesTakeNoRoom(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.MaxVariants, c.RetryFirst, c.RetryMax = 3, time.Hour, time.Hour }).mount()
 		s.says(nil, func(ref string) error {
 			if ref != "good" {
-				return errShop // the provider can't be asked, so the copy is retried later
+				return errShop // the query fails, so the copy waits for a retry
 			}
 			return nil
 		})
@@ -321,7 +322,8 @@ func TestAllowedAddressesFindRoom(t *testing.T) {
 	})
 }
 
-// The bounds hold for concurrent copies.
+// At most MaxVariants copies of an event are kept, even if all copies come at the
+// same time.
 func TestVariantsAtTheSameTime(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.MaxVariants = 4 }).mount()
@@ -478,7 +480,8 @@ func TestKeepFails(t *testing.T) {
 	})
 }
 
-// The deadline bounds the wait for a database that does not answer.
+// The receiver's Deadline bounds how long a request waits for a database that
+// does not answer.
 func TestKeepEndsWithTheDeadline(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount(func(o *handlers.Options) { o.Deadline, o.Lease = 300*time.Millisecond, time.Minute })

@@ -51,8 +51,8 @@ func TestFindByEachName(t *testing.T) {
 	})
 }
 
-// Rows of a state other than done are counted by the index on the state. How many
-// rows of the selected time are done doesn't matter.
+// Pending, dead and running rows are counted by the index on their state. How
+// many rows of the selected time are done doesn't matter.
 func TestCountGoesByState(t *testing.T) {
 	db, err := sqlite.OpenFile(filepath.Join(t.TempDir(), "payack.db"))
 	require.NoError(t, err)

@@ -17,7 +17,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// switched makes connections that are read-only while on is set.
+// switched opens connections, read-only ones while its field on is set.
 type switched struct {
 	driver   driver.Driver
 	dsn      string

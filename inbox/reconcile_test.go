@@ -56,8 +56,8 @@ func work(t *testing.T, in *inbox.Inbox) {
 	})
 }
 
-// Like a redelivery, a query's answer makes a dead event due again. The delivery
-// of the attempt has the event's source.
+// Like a redelivery, a query's answer makes a dead event due again. The kept
+// delivery and each observation say that the event came from a query.
 func TestQueryRevivesADeadEvent(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.GiveUp, c.LeastAttempts = time.Nanosecond, 1 }).mount()
@@ -111,8 +111,9 @@ func TestQueryRevivesADeadEvent(t *testing.T) {
 	})
 }
 
-// Reconcile stops asking about an event that a person has closed, or that was
-// done in the store used before the inbox.
+// A found event counts as a duplicate that does not wait if a person has closed
+// it, or if it was done in the store used before the inbox. So package reconcile
+// stops asking about it.
 func TestQueryAboutWhatWaitsForNothing(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)

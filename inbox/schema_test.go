@@ -74,8 +74,8 @@ func TestTenPoolsOpenAtOnce(t *testing.T) {
 	})
 }
 
-// Current tables are left alone, those of version 1 are upgraded, and newer ones
-// are refused.
+// Missing tables are refused with NoMigrate. Current tables are accepted, and
+// newer ones are refused.
 func TestVersions(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		db := d.pool(t, d.dsn(t))

@@ -15,7 +15,8 @@ import (
 )
 
 // check runs Spin on the model with some defines, and returns the verifier's
-// output. With loops it searches for endless runs instead of failed assertions.
+// output. If loops is set, the verifier searches for endless runs instead of
+// failed assertions.
 func check(t *testing.T, loops bool, defines ...string) string {
 	t.Helper()
 	spin, gcc := testserver.Program(t, "spin"), testserver.Program(t, "gcc")

@@ -27,9 +27,9 @@ const (
 
 // Config says where the inbox is and which client of River works for it.
 type Config struct {
-	// Inbox configures the inbox. Its Dialect is inbox.PostgreSQL, also if it is
-	// left out. Allow the pool one connection for each worker of all receivers,
-	// and one more for each concurrent request.
+	// Inbox configures the inbox. Its Dialect must be inbox.PostgreSQL or zero,
+	// which means the same. Allow the pool one connection for each worker of all
+	// receivers, and one more for each concurrent request.
 	Inbox inbox.Config
 
 	// Client is the merchant's own client of River, on the same database. If
@@ -85,9 +85,9 @@ func (c *Config) workers() int {
 	return inbox.DefaultWorkers
 }
 
-// queue returns the configuration of a receiver's queue. A client that only polls
-// asks as often as the inbox's own poller would. The cooldown is the least time
-// between two fetches.
+// queue returns the configuration of a receiver's queue. A client of River that
+// only polls asks for jobs as often as the inbox's own poller asks for rows. The
+// cooldown is the least time between two fetches.
 func (c *Config) queue() river.QueueConfig {
 	poll := c.Inbox.Poll
 	if poll == 0 {

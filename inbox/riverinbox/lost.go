@@ -16,8 +16,9 @@ import (
 // A running job doesn't count. The row of a running attempt is never late, so if
 // a late row has a running job, the job's process ended before the attempt began.
 // A job that is scheduled much later than its row is due doesn't count either.
-// Such jobs exist after the clock was set back, for example. The query uses the
-// index by which River fetches jobs. This index has no finished jobs.
+// Such jobs exist after the clock was set back, for example. By its conditions on
+// state and queue, the query can use the index by which River fetches jobs, and
+// reads no finished jobs.
 const waiting = `SELECT args->>'inbox_row' FROM JOBS
 	WHERE state IN ('available', 'pending', 'retryable', 'scheduled') AND queue = $1 AND scheduled_at < now() + interval '10 seconds'
 	AND args->>'inbox_row' IN (SELECT unnest(string_to_array($2, ',')))`

@@ -156,7 +156,8 @@ func TestRetryWritesAJob(t *testing.T) {
 	assert.Equal(t, 1, s.count(jobOf, a), "by a redelivery")
 }
 
-// A crashed attempt leaves a job for its retry.
+// Recovery makes the row of a crashed attempt due again, and writes a job for its
+// retry in the same transaction.
 func TestRecoveryWritesAJob(t *testing.T) {
 	t.Parallel()
 	s := open(t, config(pool(t, fresh(t)))) // rows are late after 5 seconds

@@ -109,8 +109,7 @@ func (s *shop) item(order string) inbox.Item {
 	return items[0]
 }
 
-// eventually waits until a condition holds that depends on what an attempt
-// records.
+// eventually waits until a condition holds, for at most a minute.
 func (s *shop) eventually(what string, ok func() bool) {
 	s.t.Helper()
 	require.Eventually(s.t, ok, time.Minute, 20*time.Millisecond, what)

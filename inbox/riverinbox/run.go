@@ -12,7 +12,7 @@ import (
 	"github.com/payack/payack/inbox"
 )
 
-// Run processes what is kept until ctx ends or Close is called. It then waits for
+// Run processes kept events. When ctx ends or Close is called, it waits for
 // running attempts and returns nil. Call Run once at a time; a second call
 // returns an error. After Close it returns [inbox.ErrClosed]. While the database
 // is unreachable, Run logs that and keeps trying.
@@ -104,8 +104,8 @@ func (in *Inbox) serve(ctx context.Context, rows func(context.Context) error) er
 var errToEnd = errors.New("the context has ended, or the inbox is closed")
 
 // work lets River work until ctx ends or the inbox is closed, and returns
-// errToEnd. ended receives the result of serve's rows. If rows ends first, work
-// returns this result.
+// errToEnd. ended receives the result of the function rows that serve has
+// started. If rows ends first, work returns this result.
 func (in *Inbox) work(ctx context.Context, ended <-chan error) error {
 	apart := context.WithoutCancel(ctx) // a client whose context is cancelled doesn't wait for its jobs
 	var worked []string
@@ -144,7 +144,7 @@ func (in *Inbox) start(ctx context.Context, worked []string) ([]string, error) {
 		if errors.As(err, new(*river.QueueAlreadyAddedError)) {
 			return worked, fmt.Errorf("%w; leave it out of the client's Queues", err)
 		}
-		if err != nil { // River may have added the queue although it failed to start
+		if err != nil { // River may have added the queue although the queue failed to start
 			_ = in.client.Queues().Remove(ctx, queue)
 			return worked, err
 		}
@@ -158,12 +158,12 @@ func (in *Inbox) start(ctx context.Context, worked []string) ([]string, error) {
 
 // stop removes the inbox's queues from River, and waits for running jobs.
 func (in *Inbox) stop(ctx context.Context, worked []string) {
-	if in.own { // before the queues, because a client that is still starting waits for its queues
+	if in.own { // stop the client before its queues, because a client that is still starting waits for its queues
 		_ = in.client.Stop(ctx)
 	}
 	ended, end := context.WithCancel(ctx)
 	end()
-	for _, ctx := range []context.Context{ended, ctx} { // first stop all without waiting, then wait for each
+	for _, ctx := range []context.Context{ended, ctx} { // first stop all queues without waiting, then wait for each queue
 		for _, queue := range worked {
 			_ = in.client.Queues().Remove(ctx, queue) // with an ended ctx, Remove only stops the queue
 		}
