@@ -136,7 +136,8 @@ func BenchmarkProcessing(b *testing.B) {
 	}
 }
 
-// workOff keeps events, and returns how many of them are processed in a second.
+// workOff keeps events, then runs the inbox, and returns how many of them it
+// processes per second.
 func (s *shop) workOff(b *testing.B, events int, done <-chan struct{}) float64 {
 	for range events {
 		_, err := s.in.Keep(b.Context(), newReceipt("pts"))

@@ -127,7 +127,8 @@ type Config struct {
 }
 
 // withDefaults returns the completed configuration, or an error that names the
-// member and the fix. Package sqlstore checks DB, Dialect and Prefix.
+// member and the fix. Package sqlstore checks Prefix, and whether DB is a
+// database of Dialect.
 func (c Config) withDefaults() (Config, error) {
 	for _, n := range []struct {
 		name  string

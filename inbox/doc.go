@@ -40,12 +40,13 @@
 // the next one. This bound doubles with each attempt, up to an hour. After 72
 // hours, and at least 10 attempts, the event becomes a dead letter.
 //
-// An event that can't succeed becomes a dead letter at once: one that is
-// unconfirmed, spliced, invalid, or in conflict with a done event. Two kinds of
-// events are retried for 15 minutes first. One is an event that the merchant
-// doesn't expect: its order may be stored a moment later. The other is a spliced
-// event where only the function can find out which of the two events with this
-// signature is genuine ([payack.ErrUndecided]).
+// An event that can't succeed becomes a dead letter at once: one that the
+// provider does not confirm, one that is spliced (its signature came before with
+// another event), one that is invalid, and one in conflict with a done event. Two
+// kinds of events are retried for 15 minutes first. One is an event that the
+// merchant doesn't expect: its order may be stored a moment later. The other is a
+// spliced event where only the function can find out which of the two events with
+// this signature is genuine ([payack.ErrUndecided]).
 //
 // A dead letter stays one until a person retries it ([Inbox.Retry]) or closes it
 // ([Inbox.CloseByHand]), or until the event is delivered again. A done event is

@@ -19,7 +19,7 @@ type Filter struct {
 	Receiver string
 	OrderID  string
 	EventID  string
-	// Find matches an order, event, transaction or reference.
+	// Find matches the ID of an order, event or transaction, or a reference.
 	Find string
 	// From and Before bound the time of the receipt: From inclusive, Before
 	// exclusive.

@@ -34,7 +34,7 @@ type waiting struct {
 }
 
 // do keeps a receipt together with others. It returns when the receipt is
-// committed, or when ctx ends.
+// committed or has failed, or when ctx ends.
 func (g *group) do(ctx context.Context, row *receipt) (payack.ClaimState, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err

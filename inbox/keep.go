@@ -86,8 +86,9 @@ func pause(ctx context.Context, try int) bool {
 	}
 }
 
-// keep looks the event up, then inserts. It neither waits for a running attempt
-// nor changes one.
+// keep looks for rows and marks of the receipt's event, and then inserts a row or
+// revives one if that is needed. It neither waits for a running attempt nor
+// changes one.
 func (in *Inbox) keep(ctx context.Context, q dialect.Querier, r *receipt) (payack.ClaimState, error) {
 	if r.kind == single {
 		if kept, err := in.keepFirst(ctx, q, r); err != nil || kept {

@@ -62,8 +62,9 @@ type Item struct {
 	Next time.Time
 	// Ended is when the row was done, dead, superseded, closed or refuted.
 	Ended time.Time
-	// Reason and Error are those of the last attempt. The reason "crashed" means
-	// that the attempt's process ended.
+	// Reason and Error are those of the last attempt, or of a row that is dead
+	// from the start. The reason "crashed" means that the attempt's process
+	// ended.
 	Reason payack.Reason
 	Error  string
 	// Note is the note of the person who closed the row.

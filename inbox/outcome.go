@@ -87,8 +87,8 @@ func (c *Config) backoff(n int) time.Duration {
 	return time.Duration(rand.Int64N(int64(limit)) + 1)
 }
 
-// write records how an attempt ended. It changes nothing if this process no
-// longer holds the row.
+// write records how an attempt ended. It changes nothing if the row no longer has
+// the token of l.
 func (in *Inbox) write(ctx context.Context, q dialect.Querier, l leased, t tries, e ending) error {
 	var ours bool
 	var err error

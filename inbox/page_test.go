@@ -112,7 +112,8 @@ func TestPagesAreBounded(t *testing.T) {
 	})
 }
 
-// A page by time begins at that time, not at the newest row.
+// A page by time has the rows of that time only. Count stops at its limit. A
+// filter by IDs selects rows with these IDs only.
 func TestPagesByTime(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()

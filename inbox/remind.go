@@ -15,11 +15,12 @@ const maxReminders = 500
 // reminded is the last late row of a receiver that was passed to the engine.
 type reminded struct{ next, id int64 }
 
-// remind passes late rows to the engine: rows whose attempt should have begun
-// long ago. The engine may have lost the job of such a row, because the job was
-// deleted or the job's process was killed. A row that was kept without an engine
-// never had a job. Each call passes the next maxReminders late rows of each
-// receiver, so that many rows that merely wait don't hide a lost one.
+// remind passes late rows to the engine: rows that have been due for longer than
+// half of Config.Lease, although no attempt of their payment runs. The engine may
+// have lost the job of such a row, because the job was deleted or the job's
+// process was killed. A row that was kept without an engine never had a job. Each
+// call passes the next maxReminders late rows of each receiver, so that many rows
+// that merely wait don't hide a lost one.
 func (in *Inbox) remind(ctx context.Context) error {
 	var failed []error
 	for receiver := range in.room() {

@@ -23,8 +23,8 @@ func (s *shop) age() {
 	s.exec(fmt.Sprintf(`UPDATE payack_once SET at_us = at_us - %d`, ago))
 }
 
-// Retention works in small steps, so that receipts can be kept in between. It
-// finds old rows even if more rows come before them than one step reads.
+// Retention drops the contents of at most 50 rows in one transaction, so that
+// receipts can be kept in between. Retention that runs again changes nothing.
 func TestRetentionInSmallSteps(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()

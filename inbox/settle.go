@@ -11,8 +11,8 @@ import (
 	"github.com/payack/payack/internal/dialect"
 )
 
-// settle records how an attempt ended. It retries until the database accepts the
-// record.
+// settle records how an attempt ended. The method insist repeats it if the
+// database fails.
 func (in *Inbox) settle(ctx context.Context, a *attempt, o *payack.Observation) (e ending) {
 	_ = in.insist(ctx, func(ctx context.Context) error {
 		unrecorded := o.Outcome == payack.OutcomeAccepted && o.Err != nil

@@ -9,11 +9,11 @@ import (
 	"github.com/payack/payack"
 )
 
-// Stats counts what waits.
+// Stats counts the pending, running and dead rows of an inbox.
 type Stats = payack.InboxStats
 
-// Stats counts what waits, all at one moment. It counts rows, so call it every
-// few seconds at most.
+// Stats counts the pending, running and dead rows, all at one moment. The
+// database reads each of these rows, so call Stats every few seconds at most.
 func (in *Inbox) Stats(ctx context.Context) (Stats, error) {
 	// One statement, because between two statements a row could change its state
 	// and be missed.

@@ -33,7 +33,7 @@ type Config struct {
 	Inbox inbox.Config
 
 	// Client is the merchant's own client of River, on the same database. If
-	// Client is nil, Open makes a client. It then also makes River's tables,
+	// Client is nil, Open makes a client. Open then makes River's tables as well,
 	// unless Inbox.NoMigrate is set.
 	//
 	// The owner of Client configures, migrates, starts and stops it. Make it with

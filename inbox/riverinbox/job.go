@@ -50,7 +50,8 @@ func queueOf(prefix, receiver string) string {
 	return strings.ReplaceAll("payack_"+slug+"_"+hex.EncodeToString(sum[:4]), "__", "_")
 }
 
-// due writes a job for each row, in the transaction that makes the rows due.
+// due implements [schedule.Due]. It writes a job for each row. Of late rows, only
+// those that have lost their job get one.
 func (in *Inbox) due(ctx context.Context, tx *sql.Tx, rows []schedule.Row) error {
 	if len(rows) > 0 && rows[0].Late {
 		var err error
@@ -74,7 +75,7 @@ func (in *Inbox) due(ctx context.Context, tx *sql.Tx, rows []schedule.Row) error
 	return err
 }
 
-// worker works River's jobs.
+// worker works the inbox's jobs for River.
 type worker struct {
 	river.WorkerDefaults[job]
 	attempt schedule.Attempt

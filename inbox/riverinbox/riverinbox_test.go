@@ -281,7 +281,7 @@ func TestOwnClient(t *testing.T) {
 	require.NoError(t, cfg.Client.Start(t.Context()))
 	t.Cleanup(func() { assert.NoError(t, cfg.Client.Stop(context.Background())) })
 	s.kept("A")
-	ordinary := func(order string) { // shows that the client works
+	ordinary := func(order string) { // shows that the client works a job of the merchant
 		_, err := cfg.Client.Insert(t.Context(), greet{order}, nil)
 		require.NoError(t, err)
 		assert.Equal(t, order, <-greeted)

@@ -19,8 +19,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// Load records the callbacks that clients post: how many there are, and the
-// orders of acknowledged ones.
+// Load records what clients post: the number of callbacks, the orders of
+// acknowledged callbacks, and the time of the slowest answer.
 type Load struct {
 	mu    sync.Mutex
 	url   string
