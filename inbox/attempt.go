@@ -161,8 +161,9 @@ func (in *Inbox) insist(ctx context.Context, fn func(context.Context) error) err
 	}
 }
 
-// observe logs and observes an attempt. A panic of the merchant's logger or
-// observer must not end the process.
+// observe passes an observation to the receiver, which logs it and hands it to
+// the observer. A panic of the merchant's logger or observer must not end the
+// process.
 func (in *Inbox) observe(ctx context.Context, desk payack.Desk, o *payack.Observation) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -198,7 +198,7 @@ func (in *Inbox) tellCrash(ctx context.Context, c crash) {
 
 // adopt makes rows due again that are marked as running without a lease. Such
 // rows exist after the table of leases was emptied, or after only some tables
-// were restored.
+// were restored from a backup.
 func (in *Inbox) adopt(ctx context.Context) error {
 	rows, err := in.db.QueryContext(ctx, in.sql.orphans)
 	if err != nil {

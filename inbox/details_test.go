@@ -24,7 +24,7 @@ func refund(t testing.TB, order string, amount any) payacktest.Callback {
 		SetJSON("refund_info", fmt.Sprintf(`{"refund_amount":"%v"}`, amount)).Callback(t)
 }
 
-// warnings counts the lines about unsigned details.
+// warnings counts the log's lines about unsigned details.
 func (s *shop) warnings() int {
 	return strings.Count(s.log.String(), "other details, which are not signed")
 }
@@ -42,7 +42,7 @@ func TestOtherDetailsAreForAPerson(t *testing.T) {
 			}
 			s.kept(payack.Payatom, s.atom, refund(t, order, 100))
 			assert.Equal(t, 2*n, s.warnings(), "an identical delivery needs no person")
-			for range 2 { // the second one changes nothing
+			for range 2 { // the second delivery changes nothing
 				s.kept(payack.Payatom, s.atom, refund(t, order, 400))
 				assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome)
 			}

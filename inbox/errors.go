@@ -13,7 +13,8 @@ import (
 var (
 	// ErrNotFound: no row has this ID.
 	ErrNotFound = errors.New("inbox: there is no row with this ID")
-	// ErrDone: the event is done, and is never processed again.
+	// ErrDone: the row is done or superseded, or its event is done through
+	// another row. [Inbox.CloseByHand] returns ErrDone for a closed row, too.
 	ErrDone = errors.New("inbox: the event is done, and is never processed again")
 	// ErrRunning: an attempt is running; call again when it has ended.
 	ErrRunning = errors.New("inbox: an attempt is running; call again when it has ended")

@@ -27,8 +27,8 @@ func everyByte(n int) string {
 	return string(all)
 }
 
-// A body is kept byte for byte, up to the largest that a receiver accepts.
-// Headers that are too long are left out.
+// A body of up to 1 MiB is kept byte for byte. Headers that are too long are left
+// out.
 func TestAnyBody(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()

@@ -35,8 +35,9 @@ func (s *switched) Connect(context.Context) (driver.Conn, error) {
 }
 
 // A database is read-only for a while, like a server that has become a replica.
-// Meanwhile nothing is acknowledged. An attempt that has ended is recorded later,
-// and everything goes on once the database can be written.
+// Meanwhile nothing is acknowledged. An attempt that ends meanwhile is recorded
+// when the database can be written again. From then on, events are kept and
+// processed again.
 func TestReadOnlyForAWhile(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		dsn := d.dsn(t)

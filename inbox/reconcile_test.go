@@ -111,9 +111,9 @@ func TestQueryRevivesADeadEvent(t *testing.T) {
 	})
 }
 
-// A found event counts as a duplicate that does not wait if a person has closed
-// it, or if it was done in the store used before the inbox. So package reconcile
-// stops asking about it.
+// An event that a query finds counts as a duplicate that does not wait if a
+// person has closed it, or if it was done in the store used before the inbox. So
+// package reconcile stops asking about it.
 func TestQueryAboutWhatWaitsForNothing(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)

@@ -19,8 +19,8 @@ type reminded struct{ next, id int64 }
 // half of Config.Lease, although no attempt of their payment runs. The engine may
 // have lost the job of such a row, because the job was deleted or the job's
 // process was killed. A row that was kept without an engine never had a job. Each
-// call passes the next maxReminders late rows of each receiver, so that many rows
-// that merely wait don't hide a lost one.
+// call passes the next maxReminders late rows of each receiver, so that many late
+// rows with jobs don't hide a row that has lost its job.
 func (in *Inbox) remind(ctx context.Context) error {
 	var failed []error
 	for receiver := range in.room() {

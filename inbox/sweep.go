@@ -51,7 +51,9 @@ func (in *Inbox) mounted(receiver string) bool {
 	return in.desks[receiver] != nil
 }
 
-// sweep does the periodic work.
+// sweep logs receivers that aren't mounted, makes rows due that would wait
+// forever or far too long, and once an hour drops what has outlived
+// Config.Retention.
 func (in *Inbox) sweep(ctx context.Context) error {
 	if err := in.nameUnmounted(ctx); err != nil {
 		return err

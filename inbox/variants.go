@@ -32,7 +32,7 @@ type verdict struct {
 	end payack.ClaimState
 	// aside means that a new row is kept for a person, and not processed.
 	aside bool
-	// revive is the row that becomes due again; 0 means a new row.
+	// revive is the ID of the row that becomes due again; 0 means a new row.
 	revive int64
 	slot   []byte
 	// giveWay says that dead letters which the provider refuted must change to
@@ -127,8 +127,8 @@ func freeSlot(r *receipt, from, n int, taken map[string]bool) []byte {
 	return nil
 }
 
-// slotOf returns the key of a place for a waiting variant. Slots are unique in
-// the table, so not even concurrent receipts can exceed the bound.
+// slotOf returns the key of one of the event's places for copies. Slots are
+// unique in the table, so not even concurrent receipts can exceed the bound.
 func slotOf(r *receipt, place int) []byte {
 	h := sha256.New()
 	h.Write(r.event)

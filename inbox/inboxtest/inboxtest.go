@@ -30,8 +30,8 @@ type Engine interface {
 
 // Factory makes an empty database and returns a function that opens engines on
 // it. Each call of open returns another engine on the same tables, as in another
-// process; the suite closes the engine. Set the waits and bounds that [Config]
-// sets, so that the suite takes seconds.
+// process; the suite closes the engine. The engines must have the waits and
+// bounds that [Config] sets, so that the suite takes seconds.
 type Factory func(t *testing.T) (open func() Engine)
 
 // Config sets the waits and bounds that [Factory] requires: RetryFirst 10 ms,

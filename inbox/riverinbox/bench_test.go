@@ -27,7 +27,7 @@ type engine interface {
 	Close() error
 }
 
-// one is an engine that works, and counts what it has processed.
+// one is a running engine with a count of the events that it has processed.
 type one struct {
 	engine
 	processed atomic.Int64

@@ -56,7 +56,8 @@ func TestKilled(t *testing.T) {
 	crashtest.Killed(t, pool(t, dsn), rounds, func() *crashtest.Process { return crashtest.Start(t, dsn) })
 }
 
-// Two processes get the same callbacks while one is paused, killed and replaced.
+// Two processes get the same callbacks. One of them is killed and replaced, and
+// later the other is paused. No acknowledged event is lost, and work goes on.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

@@ -23,7 +23,7 @@ func soon(cfg riverinbox.Config) riverinbox.Config {
 	return cfg
 }
 
-// atom mounts a receiver of Payatom.
+// atom mounts a receiver of Payatom. The function kept delivers a callback to it.
 func (s *shop) atom(fn func(context.Context, *payack.PayatomEvent) error) (kept func(order string)) {
 	s.t.Helper()
 	cfg := payacktest.NewPayatomKeys().Config()
@@ -69,8 +69,9 @@ func TestPausedQueueDoesNotGrow(t *testing.T) {
 	s.exec(`UPDATE river_queue SET paused_at = NULL, updated_at = now()`)
 }
 
-// A job stays running forever if its process was killed between fetching the job
-// and beginning the attempt. The job's row gets exactly one other job.
+// If a process is killed between fetching a job and beginning the attempt, the
+// job stays running until River rescues it. Before that, the job's row gets
+// exactly one other job.
 func TestJobOfAKilledProcess(t *testing.T) {
 	t.Parallel()
 	s := open(t, soon(config(pool(t, fresh(t)))))
@@ -101,7 +102,8 @@ func TestJobScheduledLongAfterItsRow(t *testing.T) {
 	s.eventually("processed", func() bool { return s.count(`SELECT COUNT(*) FROM effects`) == 1 })
 }
 
-// Lost rows of a receiver are found even if all workers of another receiver hang.
+// A row of a receiver that has lost its job is found even if all workers of
+// another receiver hang.
 func TestHangingReceiverDoesNotStopReminders(t *testing.T) {
 	t.Parallel()
 	cfg := soon(config(pool(t, fresh(t))))

@@ -17,8 +17,8 @@ import (
 // returns an error. After Close it returns [inbox.ErrClosed]. While the database
 // is unreachable, Run logs that and keeps trying.
 //
-// A client that Open made works while Run runs. A client in Config is started and
-// stopped by its owner; it works no queue of the inbox while Run doesn't run.
+// A client that Open made works while Run runs. Config.Client is started and
+// stopped by its owner, and works queues of the inbox only while Run runs.
 func (in *Inbox) Run(ctx context.Context) error {
 	ended, err := in.begin()
 	switch {

@@ -16,7 +16,7 @@ type Row struct {
 	Receiver string
 	// Wait is the time from now until the attempt is due.
 	Wait time.Duration
-	// Late means that the attempt should have begun before: the engine has lost
+	// Late means that the attempt should have begun already: the engine has lost
 	// the row, or has not begun the attempt yet. The engine writes a job only if
 	// it has lost the row. If one row of a call is late, all rows of the call are
 	// late, and belong to one receiver.
