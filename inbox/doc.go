@@ -31,10 +31,10 @@
 //
 // # What becomes of an event
 //
-// An attempt does what a request does without an inbox: it compares the event
-// with the merchant's records, asks the provider to confirm it, claims it and
-// calls the function. An attempt is counted when it begins, so a function that
-// ends the process is not retried forever.
+// An attempt does what a receiver without an inbox does during the request: it
+// compares the event with the merchant's records, asks the provider to confirm
+// it, claims it and calls the function. An attempt is counted when it begins, so
+// a function that ends the process is not retried forever.
 //
 // The first failed attempt is followed by a random wait of up to 5 seconds before
 // the next one. This bound doubles with each attempt, up to an hour. After 72
@@ -42,11 +42,12 @@
 //
 // An event that can't succeed becomes a dead letter at once: one that the
 // provider does not confirm, one that is spliced (its signature came before with
-// another event), one that is invalid, and one in conflict with a done event. Two
-// kinds of events are retried for 15 minutes first. One is an event that the
-// merchant doesn't expect: its order may be stored a moment later. The other is a
-// spliced event where only the function can find out which of the two events with
-// this signature is genuine ([payack.ErrUndecided]).
+// another event), one that is invalid, and one in conflict with a done event (the
+// same identity with another fingerprint). Two kinds of events are retried for 15
+// minutes first. One is an event that the merchant doesn't expect: its order may
+// be stored a moment later. The other is a spliced event where only the function
+// can find out which of the two events with this signature is genuine
+// ([payack.ErrUndecided]).
 //
 // A dead letter stays one until a person retries it ([Inbox.Retry]) or closes it
 // ([Inbox.CloseByHand]), or until the event is delivered again. A done event is
