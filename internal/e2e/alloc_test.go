@@ -66,7 +66,8 @@ func allocations(t *testing.T, h http.Handler, status int, messages ...Message) 
 		if m.Header.Get("X-Announced") != "" {
 			c.r.ContentLength = 1 << 20
 		}
-		// A map allocates when it gets its first key. A real server has set one already.
+		// The header has a key already, as a real server's has, because a map allocates
+		// when it gets its first key.
 		c.w = leanWriter{header: http.Header{"Date": nil}, body: make([]byte, 0, 128)}
 	}
 	at := 0
@@ -82,7 +83,7 @@ func allocations(t *testing.T, h http.Handler, status int, messages ...Message) 
 
 // The ceilings are the present numbers plus two, so that a regression fails. Users
 // are promised 13 for Ptop, 16 for Payatom and 23 for PTS. Under the race detector
-// pools drop items at random, so this is measured without it.
+// pools drop items at random, so this test runs without it.
 func TestAllocationsAccepted(t *testing.T) {
 	for _, tc := range []struct {
 		provider payack.Provider

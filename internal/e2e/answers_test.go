@@ -74,7 +74,7 @@ type failingReader struct{}
 
 func (failingReader) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
 
-// invalid is a callback that verifies and breaks a rule of its provider.
+// invalid returns a callback that verifies and breaks a rule of its provider.
 func invalid(t testing.TB, p payack.Provider) Message {
 	switch p {
 	case payack.Ptop:
@@ -271,7 +271,7 @@ func TestAnswers(t *testing.T) {
 				assert.Equal(t, tc.outcome, o.Outcome)
 				assert.Equal(t, tc.reason, o.Reason)
 				assert.Equal(t, got.Status, o.Status)
-				// A delivery that verified has an event beside the error, even if it is invalid.
+				// The observation of a delivery that verified has the event, even an invalid one.
 				assert.Equal(t, verified(tc.reason), o.Delivery.Event != nil)
 				assert.Equal(t, verified(tc.reason), o.EventID != "")
 				if tc.reason != "" {

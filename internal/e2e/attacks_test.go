@@ -45,7 +45,7 @@ func TestSignedJSONSentAgainAsForm(t *testing.T) {
 	}
 }
 
-// A signed form is not accepted as JSON either.
+// A signed form that is sent again as JSON is not accepted.
 func TestSignedFormSentAgainAsJSON(t *testing.T) {
 	w, c := &Watch{}, &Calls{}
 	signed, err := verify.SignPtopCallback(payack.NewSecret(PtopKey), payack.SchemeHeader, verify.PtopLast,
@@ -216,8 +216,9 @@ func TestMovedBordersIntoAnOrderOfThatAmount(t *testing.T) {
 	forged := movedBorders(good)["amount times three"]
 	AssertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonSpliced, Send(h, forged))
 	assert.Equal(t, payack.ReasonSpliced, w.Last(t).Reason)
-	// Only the gateway can make a new hash of the same text. Under such a hash the
-	// forgery is refused, too, because the text is remembered as the first event's.
+	// Only the gateway can make a new hash of the same text. The receiver rejects the
+	// forgery under the new hash as well, because it remembers the text as the first
+	// event's.
 	fresh := movedBorders(Genuine(t, payack.Payatom))["amount times three"]
 	require.NotEqual(t, forged.Body, fresh.Body)
 	AssertContract(t, payack.Payatom, payack.OutcomeRejected, payack.ReasonSpliced, Send(h, fresh))

@@ -97,7 +97,7 @@ func hostileFind(list []hostileMember, name string) *hostileMember {
 	return nil
 }
 
-// hostilePairs reads a form in the same way.
+// hostilePairs reads a form without duplicate names.
 func hostilePairs(body string) (list []hostileMember, ok bool) {
 	at := 0
 	for part := range strings.SplitSeq(body, "&") {

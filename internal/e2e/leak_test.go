@@ -274,7 +274,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 	response, err := ptsVerifier.VerifyResponse(verify.PTSBalanceResponse, []byte(`{"code":"1000","message":"ok","data":{"user_id":"277","sign":"`+sign+`"}}`), ptsKeys)
 	must(response, err)
 
-	// Add receivers after some deliveries, and the observations.
+	// Add receivers that have answered some deliveries, and the observations.
 	w := &Watch{}
 	options := w.Options()
 	// The store must have no map whose keys are arrays: Testify's printer panics if
@@ -305,7 +305,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 		Send(h, invalid(t, p))
 		require.NotNil(t, w.Last(t).Delivery.Event)
 	}
-	// Add a handler after use, and what its function finds in the context.
+	// Add a handler that has run, and what its function found in the context.
 	var held []payack.HeldClaim
 	handler, err := middleware.Handle(payatom, func(ctx context.Context, ev *payack.PayatomEvent) error {
 		h, ok := payack.HeldFrom(ctx)
@@ -385,7 +385,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	}
 }
 
-// hostileStructs lists the exported structs of a package by its source.
+// hostileStructs reads the names of a package's exported structs from its source.
 func hostileStructs(t testing.TB, dir string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

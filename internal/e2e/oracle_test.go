@@ -83,8 +83,8 @@ func hostileMAC(secret, text string) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// hostileTenant returns the tenant in the path: one has the right keys, other has
-// other keys, nil has nil keys, and none is unknown.
+// hostileTenant returns the tenant in the path. The tenant "one" has the right keys,
+// "other" has other keys, and "nil" has nil keys. No other path has a known tenant.
 func hostileTenant(r *http.Request) (string, error) {
 	switch r.URL.Path {
 	case "/one", "/other", "/nil":

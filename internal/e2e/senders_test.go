@@ -197,7 +197,7 @@ func senderCallbacks(t *testing.T) []posted {
 }
 
 // Callbacks of programs in other languages are accepted, and the event has the amount
-// that the program signed. With another order they are refused.
+// that the program signed. They are rejected if a signed text is changed.
 func TestCallbacksOfOtherLanguages(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, s sender) {
 		var list []posted

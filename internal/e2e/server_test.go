@@ -163,7 +163,7 @@ func serverOrder(ev payack.Event) string { return payacktest.MembersOf(ev)["orde
 // serverPlan configures a server.
 type serverPlan struct {
 	options middleware.Options
-	// callback is called after the book was written; nil accepts.
+	// callback is called after the serverBook has recorded the call; nil accepts.
 	callback func(ctx context.Context, ev payack.Event) error
 	// next, if set, is the handler that Wrap wraps instead of a callback.
 	next http.HandlerFunc
@@ -892,7 +892,7 @@ func TestServerConcurrentCallbacks(t *testing.T) {
 		callback: func(_ context.Context, ev payack.Event) error {
 			i, err := strconv.Atoi(strings.TrimPrefix(serverOrder(ev), "ORDER-"))
 			if err != nil || i%3 == 0 {
-				return err // these two deliveries may or may not run at the same time
+				return err // the two deliveries of every third event may or may not overlap
 			}
 			// Wait until the other delivery of the same event was answered "busy".
 			h.until("the redelivery of "+serverOrder(ev), t, func() bool {

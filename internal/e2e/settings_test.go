@@ -63,8 +63,8 @@ func TestConfirmIsAskedForMoneyOnly(t *testing.T) {
 	}
 }
 
-// With Expect, amounts are compared for approved orders only. For others the order
-// must exist.
+// With Expect, the amount is compared only if the status is Approved or Late Approved.
+// The order must exist, whatever the status is.
 func TestExpectByStatus(t *testing.T) {
 	h := Merchant{Expect: Expecting(map[string]string{"ORD1": "500"}, nil)}.Handler(t, payack.Payatom)
 	for _, tc := range []struct {

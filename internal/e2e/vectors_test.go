@@ -278,8 +278,8 @@ func receiverOf(t *testing.T, f *vectors.File, v *vectors.Vector, o middleware.O
 		}
 		h, err = handlers.NewPTS(c, func(ctx context.Context, ev *payack.PTSEvent) error { return fn(ctx, ev) })
 	case payack.Payatom:
-		// A vector that must be refused has to fail in verification. So the receiver
-		// compares no orders then, unless the vector lists known orders.
+		// A vector that must be refused has to fail in verification. So the receiver for
+		// such a vector compares no orders, unless the vector lists known orders.
 		c := middleware.PayatomConfig{SecretKeys: payack.Secrets(key.SecretKey), ExpectInCallback: true, Options: o}
 		orders := v.Context.KnownOrders
 		if v.Verdict == vectors.MustAccept {

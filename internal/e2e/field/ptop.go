@@ -28,7 +28,7 @@ var ptop = provider{
 }
 
 func signPtop(d *Delivery, key vectors.Key, body string) (string, error) {
-	if d.Sign == "header" { // Message signs the final body
+	if d.Sign == "header" { // the method Message signs the final body
 		return body, nil
 	}
 	place := map[string]verify.PtopPlace{"": verify.PtopLast, "first": verify.PtopFirst, "middle": verify.PtopMiddle}[d.Place]

@@ -40,7 +40,7 @@ type fake interface {
 	Redeliver(context.Context, gateway.Delivery) (gateway.Delivery, error)
 }
 
-// side is a fake gateway with a client of it and a receiver.
+// side is a fake gateway, with the merchant's account at it and the receiver.
 type side struct {
 	fake    fake
 	account reconcile.Account

@@ -220,7 +220,8 @@ func liesAndLimits(t *testing.T, s *Shop) {
 	assert.Zero(t, s.credited[stranger.OrderID])
 }
 
-// anotherOrder: an order whose record has the handle of a paid order is not credited.
+// anotherOrder: an order is not credited if its record has the handle of another
+// order, which is paid.
 func anotherOrder(t *testing.T, s *Shop) {
 	ctx, r := t.Context(), s.reconciler(t)
 	mine, other := s.order(t, id(1)), s.order(t, id(2))
@@ -274,7 +275,7 @@ func replays(t *testing.T, s *Shop) {
 		s.replay = s.answer
 		return answer, err
 	}
-	answer, err := ask(mine) // from now on the fake provider replays this answer
+	answer, err := ask(mine) // from now on RoundTrip replays this answer
 	require.NoError(t, err)
 	assert.False(t, answer.Paid())
 	require.NoError(t, s.fake.Pay(mine.OrderID))
