@@ -56,8 +56,8 @@ func TestRowsDoWhatTheySay(t *testing.T) {
 	}
 }
 
-// The store must not remember an event that a row sends. A duplicate would get the
-// same answer and cost less.
+// When a row sends an event again, the store must have forgotten it. A duplicate would
+// get the same answer and cost less.
 func TestEachDeliveryIsAnotherEvent(t *testing.T) {
 	var settled atomic.Int64
 	countSettled = func() { settled.Add(1) }
@@ -249,7 +249,7 @@ func TestServers(t *testing.T) {
 	}
 }
 
-// A client must notice when a server answers something else.
+// A client must notice that a server does not give the wanted answer.
 func TestClientsReadAnswers(t *testing.T) {
 	k := testKit(t)
 	ring := must(k.ptsSealed(payack.SchemeLiteral))

@@ -17,7 +17,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// Keys that were made for the benchmarks only.
+// Throwaway keys.
 const (
 	ptopKey       = "46bc3a213874d10ccef585932385ce2b"
 	ptsSafecode   = "8b998abba49ae33a194cb9677b13ecbe"

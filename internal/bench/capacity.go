@@ -91,8 +91,8 @@ func capacityByInbox(runs []outcome) string {
 // halfLoaded is the share of a machine's measured rate that the calculation counts on.
 const halfLoaded = 0.5
 
-// calculated returns a table. It estimates how many machines are needed for certain
-// rates, if they are like the measured machine.
+// calculated returns a table that estimates how many machines like the measured one
+// are needed for certain rates.
 func calculated(runs []outcome) string {
 	rates := []float64{1e4, 1e5}
 	t := newTable("**calculated** for", count(rates[0])+" callbacks a second", count(rates[1])+" callbacks a second")

@@ -79,8 +79,8 @@ func ratio(key string) reading {
 	return func(o outcome) (float64, bool) { f := o.Rows[key]; return f.Lowest(), f.Base > 0 }
 }
 
-// inverse returns payack's time divided by a peer's. The peer's row has payack's as
-// its base, so its own ratio is the other way round.
+// inverse returns payack's time divided by a peer's. key is the peer's row. Its base is
+// payack's row, so the ratio in the peer's row is the peer's time divided by payack's.
 func inverse(key string) reading {
 	return func(o outcome) (float64, bool) { f := o.Rows[key]; return 1 / f.Lowest(), f.Base > 0 }
 }

@@ -138,7 +138,7 @@ func (k *kit) withKeys(provider string, n int) (http.Handler, error) {
 }
 
 // spareRSA returns a public key with a random modulus. Nobody has its private key.
-// Verifying takes as long as with a real key, and making one is much faster.
+// Verifying takes as long as with a real key, and this one is made much faster.
 func spareRSA() (string, error) {
 	modulus := make([]byte, 256)
 	if _, err := rand.Read(modulus); err != nil {

@@ -83,7 +83,8 @@ func (r *row) open() error {
 type sample struct{ nanoseconds, allocs, bytes, waited float64 }
 
 // add measures one slice of a round: it makes calls for at least d. A slice begins
-// with a garbage collection, so that no side pays for the garbage of the other.
+// with a garbage collection, so that a row and its base don't pay for each other's
+// garbage.
 func (r *row) add(total *tally, d time.Duration) error {
 	var before, after runtime.MemStats
 	var took time.Duration

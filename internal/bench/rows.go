@@ -54,8 +54,9 @@ func withSlog(o *middleware.Options) error {
 	return nil
 }
 
-// withLimiter returns the change that sets a limiter. The limiter's budget never runs
-// out, or is used up after the first call.
+// withLimiter returns the change that sets a limiter. If usedUp is true, the budget of
+// the benchmark's client is used up before the first request. If usedUp is false, the
+// budget never runs out.
 func withLimiter(charge ratelimit.Charge, usedUp bool) change {
 	return func(o *middleware.Options) (err error) {
 		c := ratelimit.Config{PerSecond: 1e6, Burst: 1 << 20}

@@ -26,9 +26,9 @@ type Side struct {
 }
 
 // Compare lets the sides take turns. In a turn, this many clients do the work of one
-// side concurrently. Compare reports each side's rate in its best turn, and the ratio
-// of the first rate to each other one. It takes the best turn because other work on
-// the machine can only slow a turn down.
+// side concurrently. Compare reports each side's rate in its best turn, and the first
+// side's rate divided by the rate of each further side. It takes the best turn because
+// other work on the machine can only slow a turn down.
 func (t Turns) Compare(b *testing.B, clients int, sides ...Side) {
 	best := make([]float64, len(sides))
 	for round := range *t.Rounds + 1 {
@@ -46,7 +46,7 @@ func (t Turns) Compare(b *testing.B, clients int, sides ...Side) {
 	Report(b, names, best)
 }
 
-// Report reports rates, and the ratio of the first rate to each other one.
+// Report reports rates, and the first rate divided by each further rate.
 func Report(b *testing.B, names []string, rates []float64) {
 	b.ReportMetric(0, "ns/op")
 	for i, name := range names {
