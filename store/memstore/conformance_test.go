@@ -14,7 +14,7 @@ func TestConforms(t *testing.T) {
 		storetest.Synctest(), storetest.Retention(7*24*time.Hour))
 }
 
-// The store also passes the suite's checks in real time.
+// TestConforms runs the suite under a fake clock. This test runs it in real time.
 func TestConformsInRealTime(t *testing.T) {
 	storetest.Run(t, func(*testing.T) payack.Store { return memstore.New(0) },
 		storetest.Lease(100*time.Millisecond))

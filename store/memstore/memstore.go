@@ -158,8 +158,8 @@ func (s *Store) Bind(ctx context.Context, id, fingerprint string) (payack.ClaimS
 	return payack.ClaimDone, nil
 }
 
-// take returns the entry for the caller to fill. If there is none, it returns a
-// nil entry and the state or the error that is the reason.
+// take returns the entry of id for the caller to fill. If id is claimed or done, take
+// returns nil and the state. If there is no room, take returns nil and ErrFull.
 func (s *Store) take(id, fingerprint string, now time.Duration) (*entry, payack.ClaimState, error) {
 	s.forgetOld(now)
 	key, fp := keyOf(id), fingerprintKeyOf(fingerprint)
@@ -184,7 +184,7 @@ func (s *Store) take(id, fingerprint string, now time.Duration) (*entry, payack.
 // state returns the answer to a claim of this entry with this fingerprint.
 func (e *entry) state(fp fingerprintKey, now time.Duration) payack.ClaimState {
 	switch {
-	case now >= e.ends: // only a claim can be past its end here: forgetOld has dropped such done events
+	case now >= e.ends: // a claim whose lease has ended; forgetOld has dropped the done events past their retention
 		return payack.ClaimUnknown
 	case e.fingerprint != fp:
 		return payack.ClaimConflict

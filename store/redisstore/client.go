@@ -115,6 +115,6 @@ func (s sender) send(ctx context.Context, name, script string, keys []string, ar
 	if len(keys) > 0 {
 		cmd.SetFirstKeyPos(3) // a cluster routes by the first key
 	}
-	_ = s.Process(ctx, once{cmd}) // the error is in the command, too
+	_ = s.Process(ctx, once{cmd}) // cmd holds the error as well
 	return cmd
 }

@@ -325,7 +325,8 @@ func TestLookupAndBindWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-// A key that another program wrote is neither done nor unknown.
+// For a key that another program wrote, Lookup and Bind return an error and leave the
+// key alone.
 func TestLookupAndBindOfOtherProgramsKeys(t *testing.T) {
 	opts := anyServer(t)
 	ctx := context.Background()

@@ -44,8 +44,8 @@
 //     everysec (the default of appendonly), that is the last second or two. With
 //     snapshots only, it is everything since the last snapshot. With appendfsync
 //     always, it forgets nothing that it has acknowledged.
-//   - It fails over. Then it forgets what had not reached the replica, because
-//     replication is asynchronous.
+//   - It fails over. Then it forgets what had not reached the Redis replica that
+//     takes over, because replication is asynchronous.
 //   - It is full, and its eviction policy is not noeviction. Then it forgets
 //     events of its own choice. All keys of this store have a time to live, so
 //     the volatile policies and the allkeys policies evict them alike.

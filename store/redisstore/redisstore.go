@@ -178,10 +178,10 @@ func bounded(opts *redis.Options, timeout time.Duration) *redis.Options {
 func (s *Store) Close() error { return s.close() }
 
 // Ping reports whether events can be claimed now. It runs a script that writes a
-// key with a time to live of a millisecond. So it also returns an error for a
-// replica, for a full server, and for a user who may not run scripts or write. It
-// returns within Config.Timeout. The error is one line that names the fix and holds
-// no credentials.
+// key with a time to live of a millisecond. So it also returns an error for a Redis
+// server that is a replica or is full, and for a user who may not run scripts or
+// write. It returns within Config.Timeout. The error is one line that names the fix
+// and holds no credentials.
 func (s *Store) Ping(ctx context.Context) error {
 	answer, _, err := s.run(ctx, "ping", pingScript, s.prefix+"ping")
 	if err != nil {

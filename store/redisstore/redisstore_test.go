@@ -100,7 +100,8 @@ func TestLeaseOfLessThanAMillisecond(t *testing.T) {
 	assert.Equal(t, payack.ClaimGranted, c.State)
 }
 
-// A key that another program wrote is neither claimed nor done.
+// For a key that another program wrote, Claim, Commit and Release return an error and
+// leave the key alone.
 func TestKeysOfOtherPrograms(t *testing.T) {
 	opts := anyServer(t)
 	ctx := context.Background()

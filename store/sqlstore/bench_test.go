@@ -38,8 +38,8 @@ func side(name string, do func(ctx context.Context, id string) error) turns.Side
 	}}
 }
 
-// bare does the same work without a store. Its statements write as many bytes, to
-// a table like the store's.
+// bare holds statements that claim and mark events without a store. They write as
+// many bytes as the store's statements, to a table like the store's.
 type bare struct{ insert, update, look, effect string }
 
 func (p *place) bare(t testing.TB) bare {
@@ -123,8 +123,9 @@ func BenchmarkClaimAndCommit(b *testing.B) {
 // merchant is what a function does to settle an order.
 type merchant func(ctx context.Context, tx *sql.Tx, id string) error
 
-// oneInsert does the least work. settlement looks the order up, marks it as paid,
-// and enters the payment.
+// oneInsert and settlement return a merchant's function. That of oneInsert does the
+// least work. That of settlement looks an order up, marks it as paid, and enters the
+// payment.
 func (p *place) oneInsert(bare bare) merchant {
 	return func(ctx context.Context, tx *sql.Tx, id string) error {
 		_, err := tx.ExecContext(ctx, bare.effect, id)

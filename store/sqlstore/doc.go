@@ -22,8 +22,9 @@
 // # What it costs
 //
 // A claim costs one round trip, and a commit costs another. Each is a transaction
-// that the server makes durable. InTx replaces these two durable commits by one.
-// It adds two statements to the merchant's transaction, one that marks the event
+// that the server makes durable. With InTx, the second transaction is not needed,
+// because the merchant's own transaction also marks the event as done. InTx adds
+// two statements to the merchant's transaction, one that marks the event
 // and one that checks the mark at the end. On MariaDB and MySQL it adds two more,
 // which switch autocommit off and on. A function in InTx holds a connection while
 // it runs, so the pool needs a connection for each function that runs at the same
@@ -36,7 +37,8 @@
 // identity and fingerprint stay, because a forgotten event that is delivered
 // again would be settled again. They take about 100 bytes for each event. After
 // an asynchronous failover the database itself has lost what had not reached the
-// replica. [Open] warns about settings that lose committed writes in a crash.
+// server that takes over. [Open] warns about settings that lose committed writes
+// in a crash.
 //
 // # When the database is away
 //

@@ -268,7 +268,8 @@ func TestAllClaimsAreMarkedTogether(t *testing.T) {
 	})
 }
 
-// The constructor refuses a receiver with another store.
+// If InTx made a receiver's function, the constructor accepts only a sqlstore.Store, or
+// a store that embeds one.
 func TestAnotherStoreIsRefused(t *testing.T) {
 	p := databases[0].place(t)
 	fn := sqlstore.InTx(func(context.Context, *sql.Tx, *payack.PTSEvent) error { return nil })
@@ -446,8 +447,8 @@ func (p *place) reopen(t testing.TB, db *sql.DB) *sqlstore.Store {
 
 func noEffect(context.Context, *sql.Tx, *payack.PayatomEvent) error { return nil }
 
-// A function that runs InTx a second time, after the first has committed, does
-// nothing more.
+// A second call of InTx's callback for the same claim, after the first call has
+// committed, writes nothing and returns ErrNotHeld.
 func TestSecondTransactionOfAnEvent(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)

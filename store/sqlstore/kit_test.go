@@ -202,7 +202,7 @@ func (p *place) exec(t testing.TB, statement string, args ...any) {
 	require.NoError(t, err)
 }
 
-// settle is a correct merchant's function.
+// settle is a merchant's function that keeps the rules of InTx.
 func (p *place) settle(ctx context.Context, tx *sql.Tx, id string) error {
 	_, err := tx.ExecContext(ctx, p.dialect.Rebind(`INSERT INTO effects (id, part) VALUES (?, 1)`), id)
 	return err

@@ -26,7 +26,8 @@ type txFunc func(t *testing.T, ctx context.Context, p *place, tx *sql.Tx, id str
 // error.
 func run(ctx context.Context, tx *sql.Tx, statement string) { _, _ = tx.ExecContext(ctx, statement) }
 
-// after writes the effect and then calls then, which breaks the rules.
+// after returns a function that writes the effect, and then calls the function then,
+// which breaks the rules.
 func after(then func(ctx context.Context, tx *sql.Tx) error) txFunc {
 	return func(_ *testing.T, ctx context.Context, p *place, tx *sql.Tx, id string) error {
 		if err := p.settle(ctx, tx, id); err != nil {
@@ -36,7 +37,8 @@ func after(then func(ctx context.Context, tx *sql.Tx) error) txFunc {
 	}
 }
 
-// statement writes the effect, runs a statement, and returns err.
+// statement returns a function that writes the effect, runs the SQL in text, and
+// returns err.
 func statement(text string, err error) txFunc {
 	return after(func(ctx context.Context, tx *sql.Tx) error { run(ctx, tx, text); return err })
 }
@@ -217,7 +219,7 @@ func TestNobodyTakesOverFromARunningFunction(t *testing.T) {
 
 type identity struct{ id, fingerprint string }
 
-// eventID returns the id under which an order's webhook is claimed.
+// eventID returns the id and the fingerprint with which an order's webhook is claimed.
 func eventID(t *testing.T, order string) identity {
 	t.Helper()
 	var out identity
@@ -282,7 +284,7 @@ func TestSwallowedDeadlock(t *testing.T) {
 				run(ctx, other, update+"1")
 				got := make(chan error, 1)
 				wait := 1500 * time.Millisecond
-				if d.dialect == sqlstore.PostgreSQL { // the transaction that has waited for a second detects the deadlock
+				if d.dialect == sqlstore.PostgreSQL { // fails the transaction that is the first to have waited for one second
 					wait = 0
 				}
 				go func() {

@@ -147,7 +147,7 @@ func TestSchemaThatDoesNotFit(t *testing.T) {
 	})
 }
 
-// The statements can be run by hand, more than once, one by one or as a file.
+// The statements of Schema can be run by hand, more than once, one by one or as a file.
 func TestSchemaByHand(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		db := d.open(t, d.dsn(t))
@@ -264,8 +264,9 @@ func TestNoDatabase(t *testing.T) {
 	}
 }
 
-// Open warns about settings that lose committed writes in a crash. It returns an
-// error for settings under which nothing is committed.
+// Open warns about settings that lose committed writes in a crash, and about a short
+// busy_timeout. It returns an error if autocommit is off, if the table of events has
+// no transactions, or if the database is read-only.
 func TestSettings(t *testing.T) {
 	opened := func(t *testing.T, d database, dsn string) (string, error) {
 		l := &log{}

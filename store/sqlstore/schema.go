@@ -182,8 +182,9 @@ func (e oneLine) Error() string {
 
 func (e oneLine) Unwrap() error { return e.error }
 
-// warnAbout logs database settings that can lose committed writes in a crash. It
-// returns an error for settings that prevent transactions.
+// warnAbout logs settings with which a crash can lose committed writes, and a short
+// busy_timeout of SQLite. On MariaDB and MySQL it returns an error if autocommit is
+// off, or if the table of events has no transactions.
 func warnAbout(ctx context.Context, cfg *Config) error {
 	var value string
 	switch cfg.Dialect {

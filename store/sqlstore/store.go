@@ -100,9 +100,10 @@ func (s *Store) query(ctx context.Context, q dialect.Querier, statement string, 
 //
 // Open returns an error if the tables are missing, older or newer, or if the
 // database is not the one that Dialect names. It also returns an error if the
-// database can't be written, or if its settings would drop committed writes. These
-// errors name the fix. Open logs a warning for settings with which a crash can lose
-// committed writes.
+// database can't be written, if autocommit is off, or if the table of events has no
+// transactions (MyISAM). These errors name the fix. Open logs a warning for settings
+// with which a crash can lose committed writes, and on SQLite for a short
+// busy_timeout.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

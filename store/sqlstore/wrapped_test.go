@@ -27,7 +27,7 @@ type connector struct {
 	mu   sync.Mutex
 	sent []string // statements, including BEGIN, COMMIT and ROLLBACK
 	// If lost is above 0, the answer to a commit is lost at once, and the server
-	// works on the commit for the time lost. commits says whether that commit
+	// works on the commit for as long as lost says. commits says whether that commit
 	// succeeds.
 	lost    time.Duration
 	commits bool

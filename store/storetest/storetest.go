@@ -765,8 +765,8 @@ func contextsMeanwhile(p *probe) {
 
 const goroutines = 64
 
-// many returns how often each goroutine tries something: a tenth of times under
-// the race detector and in short tests.
+// many returns times. Under the race detector and in short tests, it returns a tenth
+// of times.
 func many(times int) int {
 	if race || testing.Short() {
 		return times / 10
