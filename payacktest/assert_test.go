@@ -95,8 +95,8 @@ func TestAssertionsAgainstRealAnswers(t *testing.T) {
 	}
 }
 
-// conflicting returns a callback with the same identity as the builder's, but
-// another fingerprint.
+// conflicting returns a callback with the same identity as the builder's callback, but
+// with another fingerprint.
 func conflicting(t testing.TB, p payack.Provider) Callback {
 	switch p {
 	case payack.PTS:

@@ -124,7 +124,7 @@ func combinations(t testing.TB) []named {
 		for _, s := range []payack.Scheme{payack.SchemeSpliced, payack.SchemeReencoded, payack.SchemeBlanked, payack.SchemeForm, payack.SchemeFormRebuilt} {
 			want := s
 			if s == payack.SchemeFormRebuilt {
-				want = payack.SchemeForm // both sign the same text unless PHP changes a name
+				want = payack.SchemeForm // form and form-rebuilt sign the same text unless PHP changes a name
 			}
 			addPtop(string(s)+" "+placeName, b.Scheme(s), want)
 		}

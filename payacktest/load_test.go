@@ -206,7 +206,7 @@ func FuzzParse(f *testing.F) {
 		for name, values := range rec.Header {
 			for _, v := range values {
 				if strings.Trim(v, " \t") != v || name == "" {
-					return // HTTP trims them
+					return // HTTP trims these blanks
 				}
 			}
 		}

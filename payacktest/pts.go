@@ -269,8 +269,8 @@ func (cb Callback) WithKeys(keys PTSKeys) Callback {
 	return cb
 }
 
-// insidePTS finds members in an envelope or in the object data. It does not look
-// into data if the body itself has the member sign.
+// insidePTS finds the members in an envelope, or in the object that is the value of
+// the member "data". It does not look into "data" if the body has a member "sign".
 func insidePTS(cb Callback) (document, func([]byte) (Callback, error), bool, error) {
 	if !looksLikeJSON(cb.Body) {
 		if !isBase64(cb.Body) {

@@ -76,8 +76,8 @@ type RecorderOptions struct {
 //	config.Observer = rec // optional: the exact outcome
 //	mux.Handle("POST /callbacks/pts", rec.Wrap(pts))
 //
-// The handler behind it reads the body itself, under its own limits, and the
-// recorder keeps a copy of what was read. So a delivery that is refused before its
+// The handler behind the recorder reads the body itself, under its own limits, and
+// the recorder keeps a copy of what was read. So a delivery that is refused before its
 // body is read is recorded without a body.
 //
 // A goroutine writes the files after the answer. A disk that is slow, full or

@@ -18,10 +18,10 @@ import (
 // Tampering returns a changed copy of a callback. It returns an error if it can't
 // be applied or would change nothing.
 //
-// To change members inside an envelope of PTS, a tampering opens the envelope and
-// seals it again. Somebody who knows the safecode but not the private key could
-// do the same. X-Transaction-Signature is then renewed too. No other signature is
-// ever renewed.
+// To change members inside an envelope of PTS, a tampering opens the envelope, seals
+// it again, and renews X-Transaction-Signature if there is one. Somebody who knows the
+// safecode and the transaction secret, but not the private key, could do the same. A
+// tampering renews no other signature.
 type Tampering func(Callback) (Callback, error)
 
 // Tamper applies tamperings one after the other. It returns an error if one fails

@@ -143,7 +143,7 @@ type gateway struct {
 	faults     Faults
 	requests   []Request
 	deliveries []*delivery
-	last       map[string]*delivery // announced of each payment, by order_id
+	last       map[string]*delivery // the last announced delivery of each payment, by order_id
 	running    int                  // deliveries under way
 	idle       chan struct{}        // closed when running falls to 0
 	serial     int

@@ -26,8 +26,9 @@ import (
 // An invalid request gets {"status":"error","message":…}.
 //
 // Status polling takes the three documented forms of request: with ref_code, with
-// order_id, or with both if they belong to the same payment. The post_hash always
-// covers the payment's ref_code and pid. The amount is ignored.
+// order_id, or with both if they belong to the same payment. The post_hash of every
+// form must cover the payment's ref_code and the pid. An amount in the request is
+// ignored.
 //
 // Payatom's documents don't say the following, so all of it is unconfirmed:
 //   - Refusals have HTTP status 200.

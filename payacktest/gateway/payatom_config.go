@@ -32,7 +32,7 @@ type PayatomConfig struct {
 	Numbers Numbers
 	// PollingAmount is the name of the received amount in the answer of
 	// status_polling.php: amount, received_amount or recieved_amount. Empty is
-	// amount. With the other two, the answer's amount is the requested one.
+	// amount. With the other two names, the member amount has the requested amount.
 	PollingAmount string
 	// Balance is the minimum_balance of the only UPI wallet that wallet_balance.php
 	// lists, and the rolling_balance of the only account of account_status.php;

@@ -400,7 +400,7 @@ func postHashOf(t testing.TB, d gateway.Delivery) string {
 	return form.Get("post_hash")
 }
 
-// Answers that don't acknowledge: another status, another word, no JSON.
+// Only the last answer in the list acknowledges a webhook, and only with status 200.
 func TestPayatomAcknowledgement(t *testing.T) {
 	answers := []string{"", "SUCCESS", `{"acknowledge":"no"}`, `{"acknowledge":true}`, `{"acknowledge":"yes","acknowledge":"yes"}`,
 		`{"hash_status":"Hash Matched","acknowledge":"yes"}`}
