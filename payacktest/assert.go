@@ -32,7 +32,7 @@ func Answer(p payack.Provider, reason payack.Reason) payack.Answer {
 // answer.
 //
 // All assertions report with t.Errorf, return whether they hold, and leave the
-// answer's body readable. They accept Payatom's older spelling too.
+// answer's body readable. They accept both spellings of Payatom's answers.
 func Accepted(t testing.TB, p payack.Provider, res *http.Response) bool {
 	t.Helper()
 	return answered(t, p, "accepted", res, "")

@@ -31,10 +31,9 @@
 // # Tampering
 //
 // A [Tampering] changes a callback as somebody without the keys could change it.
-// Inside an envelope of PTS, it changes what somebody without the private key could
-// change who has the safecode and, if there is one, the transaction secret. A
-// tampering that can't be applied returns an error, so no test passes because
-// nothing was changed.
+// Only inside an envelope of PTS, it uses the safecode and the transaction secret,
+// but never the private key. A tampering that can't be applied returns an error, so
+// no test passes because nothing was changed.
 //
 // # Recordings
 //

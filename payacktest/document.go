@@ -110,7 +110,7 @@ func (d document) recase(name string) ([]byte, error) {
 	}
 	at := d.fields[i].Start
 	if !d.form {
-		at++ // the quote
+		at++ // skip the quote
 	}
 	c := d.text[at]
 	if c|0x20 < 'a' || c|0x20 > 'z' {

@@ -25,7 +25,7 @@ import (
 // is independent.
 type PTSKeys struct {
 	// UserID is the user_id of callbacks; empty means "1". If UserID is set, a
-	// receiver with Config requires it.
+	// receiver with the configuration from Config requires it.
 	UserID           string
 	Safecode         payack.Secret
 	SafecodeEncoding envelope.PTSEncoding
@@ -74,7 +74,8 @@ func FreshPTSKeys() PTSKeys {
 
 // WithTransactionSignature returns the keys with a published transaction secret.
 // Callbacks in an envelope then carry X-Transaction-Signature in this encoding. A
-// receiver with Config requires the header and refuses flat callbacks.
+// receiver with the configuration from Config requires the header and refuses flat
+// callbacks.
 func (k PTSKeys) WithTransactionSignature(encoding verify.PTSSignatureEncoding) PTSKeys {
 	k.TransactionSecret = payack.NewSecret("7e57 transaction secret, throwaway")
 	k.TransactionSignature = encoding

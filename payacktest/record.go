@@ -482,7 +482,7 @@ func outcomeOf(a fileAnswer) payack.Outcome {
 	}
 	switch a.Status {
 	case http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests,
-		http.StatusForbidden: // by address
+		http.StatusForbidden: // a refusal by address
 		return payack.OutcomeRefused
 	case http.StatusInternalServerError, http.StatusServiceUnavailable:
 		return payack.OutcomeFailed
@@ -652,7 +652,7 @@ func pathOf(r *http.Request) string {
 		return path
 	}
 	path = path[:maxPath]
-	if i := strings.LastIndexByte(path, '%'); i >= maxPath-2 { // half an escape
+	if i := strings.LastIndexByte(path, '%'); i >= maxPath-2 { // the cut has left half an escape
 		path = path[:i]
 	}
 	return path

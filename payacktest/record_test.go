@@ -275,7 +275,7 @@ func TestRecorderIsConcurrent(t *testing.T) {
 	require.NoError(t, err)
 	server := httptest.NewServer(rec.Wrap(h))
 	defer server.Close()
-	const senders, each = 8, 6 // no more than the recorder queues
+	const senders, each = 8, 6 // 48 deliveries fit into the recorder's queue
 	var wg sync.WaitGroup
 	for range senders {
 		wg.Go(func() {
@@ -509,7 +509,7 @@ func TestRecorderLeavesTheBodyAlone(t *testing.T) {
 	assert.Equal(t, cb.Body, got.Body)
 	assert.Equal(t, n+10, got.ContentLength())
 	assert.True(t, got.Incomplete)
-	post(got.Callback) // replayed incomplete
+	post(got.Callback) // replays the incomplete recording
 	assert.Equal(t, payack.ReasonBodyRead, r.last.Reason)
 
 	post(cb.Tampered(t, Pad(70000)))

@@ -422,7 +422,7 @@ func BenchmarkParallel(b *testing.B) {
 				w := <-free
 				defer func() { free <- w }()
 				for i := 0; pb.Next(); i++ {
-					if i%r.calls == 0 { // counts as measured time: the timer runs for all goroutines
+					if i%r.calls == 0 { // load counts as measured time: the timer runs for all goroutines
 						w.load(r.calls)
 					}
 					w.call(i % r.calls)

@@ -40,7 +40,7 @@ func measureDurable(o outcome, s settings) error {
 		}
 		fmt.Fprintln(os.Stderr, "go", strings.Join(args, " "))
 		cmd := exec.Command("go", args...)
-		cmd.Dir, cmd.Env = root, append(os.Environ(), "GOWORK=") // in the workspace
+		cmd.Dir, cmd.Env = root, append(os.Environ(), "GOWORK=") // an empty GOWORK selects the workspace
 		printed, err := cmd.CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%s: %w\n%s", p.dir, err, printed)

@@ -138,7 +138,7 @@ func (k *kit) withKeys(provider string, n int) (http.Handler, error) {
 }
 
 // spareRSA returns a public key with a random modulus. Nobody has its private key.
-// Verifying takes as long as with a real key, and this one is made much faster.
+// Verifying with it takes as long as with a real key, but it is much faster to make.
 func spareRSA() (string, error) {
 	modulus := make([]byte, 256)
 	if _, err := rand.Read(modulus); err != nil {
@@ -221,7 +221,7 @@ func (k *kit) bodyRows() []*row {
 }
 
 // padded returns callbacks whose bodies are padded to about this size. A body that is
-// larger already keeps its size.
+// already larger keeps its size.
 func (k *kit) padded(provider string, size int) ([]message, error) {
 	ring := make([]message, batch)
 	for i := range ring {

@@ -118,7 +118,7 @@ func (k *kit) changed(changes []change) (middleware.Options, error) {
 }
 
 // The following functions return the configurations of payack's receivers, and
-// handlers for them whose function settles nothing.
+// handlers with these configurations. The handlers' functions settle nothing.
 
 func (k *kit) ptopConfig(schemes []payack.Scheme, changes ...change) (c middleware.PtopConfig, err error) {
 	c = middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), Schemes: schemes, ConfirmInCallback: true}
@@ -235,7 +235,7 @@ var (
 	literal = []payack.Scheme{payack.SchemeLiteral}
 )
 
-// Names of rows that others are compared with.
+// Names of rows that other rows are compared with.
 const (
 	rowFloor      = "floor"
 	rowPinned     = "payack, scheme pinned"

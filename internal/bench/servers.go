@@ -20,8 +20,8 @@ import (
 	"github.com/payack/payack/store/memstore"
 )
 
-// This file measures real servers on the loopback interface. They have a trivial
-// handler, the floor or payack. The client takes processor time from the server,
+// This file measures real servers on the loopback interface. A server's handler is
+// the trivial one, the floor or payack. The client takes processor time from the server,
 // so there are two clients: a lean one that costs very little, and net/http's.
 
 const (

@@ -75,7 +75,8 @@ func perKiB(smaller, larger string) reading {
 	}
 }
 
-// lockTable returns the table of the functions whose locks others waited for.
+// lockTable returns the table of the functions that held a lock while others waited
+// for it.
 func lockTable(runs []outcome) string {
 	t := newTable("at "+plural(mostCores, "processor")+", waiting because of", "share of all waiting")
 	var names []string

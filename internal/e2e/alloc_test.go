@@ -66,8 +66,8 @@ func allocations(t *testing.T, h http.Handler, status int, messages ...Message) 
 		if m.Header.Get("X-Announced") != "" {
 			c.r.ContentLength = 1 << 20
 		}
-		// The header has a key already, as a real server's has, because a map allocates
-		// when it gets its first key.
+		// A map allocates when it gets its first key. In a real server, the header has a
+		// key before the handler is called.
 		c.w = leanWriter{header: http.Header{"Date": nil}, body: make([]byte, 0, 128)}
 	}
 	at := 0

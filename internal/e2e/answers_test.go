@@ -271,7 +271,7 @@ func TestAnswers(t *testing.T) {
 				assert.Equal(t, tc.outcome, o.Outcome)
 				assert.Equal(t, tc.reason, o.Reason)
 				assert.Equal(t, got.Status, o.Status)
-				// The observation of a delivery that verified has the event, even an invalid one.
+				// The observation of a delivery that verified has an event, even an invalid one.
 				assert.Equal(t, verified(tc.reason), o.Delivery.Event != nil)
 				assert.Equal(t, verified(tc.reason), o.EventID != "")
 				if tc.reason != "" {

@@ -253,7 +253,7 @@ func TestMovedBordersWithConfirm(t *testing.T) {
 	assert.Equal(t, "Approved", c.Events[0].Found().Confirmed.Status)
 }
 
-// comparing is a callback that compares the event with the expected order itself.
+// comparing is a callback that itself compares the event with the expected order.
 func (c *Calls) comparing(ctx context.Context, ev payack.Event) error {
 	e := ev.(*payack.PayatomEvent)
 	if e.OrderID != "ORD1" || e.ReceivedAmount.String() != "500" {

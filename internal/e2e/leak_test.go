@@ -84,7 +84,7 @@ func hostileSecrets(t testing.TB, keys ...vectors.Key) []string {
 	var out []string
 	for _, k := range keys {
 		for _, s := range []string{k.TheSignature, k.Safecode, k.TransactionSecret, k.SecretKey} {
-			if len(s) < 6 { // would match by chance
+			if len(s) < 6 { // a trace this short would match by chance
 				require.Empty(t, s)
 				continue
 			}

@@ -1248,7 +1248,7 @@ func TestServerShutdown(t *testing.T) {
 	down := make(chan error, 1)
 	go func() { down <- h.http.Shutdown(context.Background()) }()
 	require.ErrorIs(t, <-h.served, http.ErrServerClosed)
-	h.served <- http.ErrServerClosed // put back, because close reads it, too
+	h.served <- http.ErrServerClosed // put back for serverHouse.close, which reads it
 	_, err := net.Dial("tcp", h.addr)
 	require.Error(t, err, "the listener is closed")
 	for _, w := range idle {
@@ -1312,7 +1312,7 @@ func TestServerShutdownUnderLoad(t *testing.T) {
 		if n == workers*each/4 {
 			go func() { down <- h.http.Shutdown(context.Background()) }()
 			err := <-h.served
-			h.served <- err // put back, because close reads it, too
+			h.served <- err // put back for serverHouse.close, which reads it
 			assert.ErrorIs(t, err, http.ErrServerClosed)
 			close(closed)
 		}

@@ -164,7 +164,7 @@ func runVector(t *testing.T, f *vectors.File, v *vectors.Vector, server *Server,
 	defer assertLogTellsNothing(t, w, f, body)
 
 	if v.Name == undetectableByAmount {
-		// The genuine webhook has the same hash, and came first.
+		// The genuine webhook, which has the same hash as the forgery, comes first.
 		first := bytes.Replace(body, []byte(`"order_id":"2024112000"`), []byte(`"order_id":"20241120001"`), 1)
 		first = bytes.Replace(first, []byte(`"received_amount":"1500"`), []byte(`"received_amount":"500"`), 1)
 		AssertContract(t, provider, payack.OutcomeAccepted, "", sendVector(t, server, h, v, first))
@@ -435,7 +435,7 @@ func flatten(t *testing.T, dst map[string]*string, members map[string]json.RawMe
 			flatten(t, dst, nested)
 		case json.Unmarshal(raw, &text) == nil:
 			dst[name] = text
-		default: // a boolean: success of Ptop's event
+		default: // success of Ptop's event is a boolean
 			s := string(raw)
 			dst[name] = &s
 		}

@@ -531,7 +531,7 @@ func (g *gateway) attempt(ctx context.Context, d *delivery) (a Attempt) {
 	return a
 }
 
-// nextID returns ids that are the same in every run.
+// nextID returns the next id. The ids are the same in every run of a program.
 func (g *gateway) nextID(prefix string) string {
 	g.serial++
 	return fmt.Sprintf("%s%08d", prefix, g.serial)

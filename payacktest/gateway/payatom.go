@@ -68,7 +68,7 @@ type Payatom struct {
 	order      []string        // order_ids, the oldest first
 	payouts    map[string]*PayatomPayout
 	payoutDay  string
-	payoutAsks int // reconciliations of payouts on that day
+	payoutAsks int // reconciliations of payouts on payoutDay
 }
 
 // PayatomPayment is a payment that was requested at a fake Payatom.

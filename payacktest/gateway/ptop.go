@@ -36,7 +36,8 @@ type PtopConfig struct {
 	// Currencies are the accepted currencies; empty is USD, the only one that Ptop
 	// documents.
 	Currencies []string
-	// Place is the position of a signature among the members.
+	// Place is the position of the signature among the members, for schemes that send
+	// it as a member.
 	Place verify.PtopPlace
 	// Body is the format of webhooks; empty is JSON.
 	Body verify.Body

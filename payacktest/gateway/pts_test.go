@@ -446,7 +446,7 @@ func TestPTSEndToEnd(t *testing.T) {
 					require.NoError(t, err)
 					assert.False(t, d.Acknowledged, name)
 				}
-				d, err = gw.Deliver(within(t), "order-1", func(c *gateway.PTSCallback) { // out of order
+				d, err = gw.Deliver(within(t), "order-1", func(c *gateway.PTSCallback) { // an earlier status, out of order
 					c.Status, c.Extra = payack.PTSWaiting, map[string]string{"reference_number": "R-1"}
 				})
 				require.NoError(t, err)

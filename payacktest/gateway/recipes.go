@@ -20,8 +20,8 @@ import (
 )
 
 // This file implements the providers' signatures and envelopes a second time. If
-// a client and the gateway shared that code, a mistake in it would show in no
-// test. Nothing here is used outside of this package.
+// package client and the gateway shared that code, a mistake in it would show in
+// no test. Nothing here is used outside of this package.
 
 var errEnvelope = errors.New("it does not open")
 
@@ -36,7 +36,7 @@ func hmac256(key payack.Secret, parts ...string) []byte {
 
 // strictBase64 decodes the standard alphabet with padding, and nothing else.
 func strictBase64(text string) ([]byte, error) {
-	if strings.ContainsAny(text, "\r\n") { // which the decoder skips
+	if strings.ContainsAny(text, "\r\n") { // the decoder would skip these
 		return nil, errEnvelope
 	}
 	return base64.StdEncoding.Strict().DecodeString(text)

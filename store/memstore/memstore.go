@@ -26,8 +26,8 @@ const (
 	// entries of about 200 bytes each. An event takes one entry. An event of
 	// Payatom takes two: one for the event and one for its hash.
 	DefaultEvents = 100_000
-	// longestKey is the length up to which an id is stored unchanged. Of a longer
-	// id, only the digest is stored.
+	// longestKey is the length up to which an id is stored unchanged, unless it is
+	// as long as a digest. Of any other id, only the digest is stored.
 	longestKey = 512
 	// Retention is how long a done event is remembered. A full store forgets the
 	// oldest done events earlier.

@@ -123,9 +123,9 @@ func BenchmarkClaimAndCommit(b *testing.B) {
 // merchant is what a function does to settle an order.
 type merchant func(ctx context.Context, tx *sql.Tx, id string) error
 
-// oneInsert and settlement return a merchant's function. That of oneInsert does the
-// least work. That of settlement looks an order up, marks it as paid, and enters the
-// payment.
+// oneInsert and settlement return a merchant's function. The function from oneInsert
+// does the least work. The function from settlement looks an order up, marks it as
+// paid, and enters the payment.
 func (p *place) oneInsert(bare bare) merchant {
 	return func(ctx context.Context, tx *sql.Tx, id string) error {
 		_, err := tx.ExecContext(ctx, bare.effect, id)

@@ -15,7 +15,7 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// otherDrivers are less common drivers for the same databases.
+// otherDrivers are less common drivers. The variable databases has the usual ones.
 var otherDrivers = []database{{"lib/pq", "postgres", sqlstore.PostgreSQL, postgresDSN, nil, []string{"&default_transaction_isolation=serializable"}}}
 
 // The errors that real servers give are classified correctly with every driver.

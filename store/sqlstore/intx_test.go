@@ -243,8 +243,8 @@ func TestHashStaysBoundWhenTheFunctionFails(t *testing.T) {
 	})
 }
 
-// If the receiver has no Expect, and the function compares order and amount
-// itself, the hash is bound in the transaction, together with the event's mark.
+// If the receiver has no Expect, and the function itself compares order and
+// amount, the hash is bound in the transaction, together with the event's mark.
 func TestAllClaimsAreMarkedTogether(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
@@ -259,8 +259,8 @@ func TestAllClaimsAreMarkedTogether(t *testing.T) {
 		}), func(c *middleware.PayatomConfig) { c.Expect, c.ExpectInCallback = nil, true })
 		require.False(t, s.receive(t, "user-11"))
 		fail = false
-		// Nothing of the first delivery is left, so the webhook of the other
-		// order is accepted.
+		// Nothing of the delivery for user-11 is left. So the webhook for user-1,
+		// which has the same signed text, is accepted.
 		require.True(t, accepted(t, payacktest.Payatom(payatomKeys).Order("user-1").Amount("1500").Callback(t).Deliver(s)))
 		require.False(t, s.receive(t, "user-11"))
 		require.Equal(t, payack.ReasonSpliced, s.last(t).Reason)

@@ -284,7 +284,7 @@ func TestSwallowedDeadlock(t *testing.T) {
 				run(ctx, other, update+"1")
 				got := make(chan error, 1)
 				wait := 1500 * time.Millisecond
-				if d.dialect == sqlstore.PostgreSQL { // fails the transaction that is the first to have waited for one second
+				if d.dialect == sqlstore.PostgreSQL { // PostgreSQL fails the transaction that has waited for one second
 					wait = 0
 				}
 				go func() {

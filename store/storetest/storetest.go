@@ -752,7 +752,7 @@ func contextsMeanwhile(p *probe) {
 			p.is(payack.ClaimDone, fmt.Sprint(i), "f")
 		}
 	}
-	// The events of the other claims are free, or held until their lease ends,
+	// The events of claims that failed are free, or held until their lease ends,
 	// but never done.
 	for i, r := range results {
 		if r.err != nil {
@@ -1348,7 +1348,7 @@ func model(p *probe) {
 				if want == nil {
 					*e = entry{fingerprint: e.fingerprint, done: done}
 				}
-			case p.advance != nil: // after one step, a third of a lease is left; after two, it ended a third ago
+			case p.advance != nil: // two thirds of a lease, so that a lease ends in the second step
 				p.pass(p.lease * 2 / 3)
 				for i := range entries {
 					entries[i].left -= p.lease * 2 / 3

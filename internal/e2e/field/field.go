@@ -45,7 +45,7 @@ type Case struct {
 	Config     Config          `json:"config"`
 	Deliveries []Delivery      `json:"deliveries"`
 	// Error is a part of the constructor's error for a configuration that it must
-	// refuse. Such a case has no deliveries.
+	// refuse. A case with Error has no deliveries.
 	Error string `json:"error"`
 }
 
@@ -130,8 +130,8 @@ type Delivery struct {
 	Detail string `json:"detail"`
 	// Answer is the expected answer, as [e2e.Words] writes it.
 	Answer string `json:"answer"`
-	// Event is the expected event. An invalid delivery has an event, too. Without
-	// Event, a refused or rejected delivery must have no event.
+	// Event is the expected event. A delivery that is rejected as invalid has an
+	// event. Without Event, a refused or rejected delivery must have no event.
 	Event *Event `json:"event"`
 	// Called is how often the delivery must call the merchant's function. Without
 	// Called, an accepted delivery must call it once, and any other never.

@@ -72,8 +72,8 @@ type Shop struct {
 
 	mu       sync.Mutex
 	orders   []reconcile.Order
-	credited map[string]int             // paid, by order
-	closed   map[string]bool            // finally unpaid
+	credited map[string]int             // number of credits, by order
+	closed   map[string]bool            // whether finally unpaid, by order
 	ids      map[string]map[string]bool // of the processed events, by order
 	seen     []payack.Observation
 	answer   []byte // the gateway's last answer

@@ -28,7 +28,8 @@ func Outage(t *testing.T, options func(t *testing.T) middleware.Options) {
 			"502":        {Status: http.StatusBadGateway},
 			"429":        {Status: http.StatusTooManyRequests},
 			"breaks off": {Truncate: true},
-			// PTS's code for a wrong clock. The other fakes refuse in their own way.
+			// 1020 is PTS's code for a wrong clock. The fakes of Ptop and Payatom send it
+			// as the message of a refusal.
 			"refuses all": {Refusal: "1020"},
 		} {
 			t.Run(string(p)+"/"+name, func(t *testing.T) { outage(t, newShop(t, p, options(t)), fault) })

@@ -141,7 +141,7 @@ func someCome(t *testing.T, s *Shop) {
 		}
 	}
 	all.Wait()
-	working(t, r) // a callback and a question at the same time may both have failed, so ask again
+	working(t, r) // a callback and a question may have failed because of each other, so ask again
 	require.Eventually(t, func() bool { orders, _ := s.settled(); return orders == n }, soon, 5*time.Millisecond)
 	for _, o := range orders {
 		call(o)
