@@ -31,7 +31,7 @@ func CaptureAround[E payack.Event](fn func(ctx context.Context, ev E) error) *Ca
 	return &Captured[E]{next: fn}
 }
 
-// Return makes Func return err from now on.
+// Return makes Func return err from now on, without calling the fn of [CaptureAround].
 func (c *Captured[E]) Return(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -319,7 +319,7 @@ func openPTS(cb Callback, sealed string) (document, func([]byte) (Callback, erro
 }
 
 // seal seals members and replaces the callback's envelope, which is the body or its
-// member data. It renews X-Transaction-Signature.
+// member data. With a transaction secret, it renews X-Transaction-Signature.
 func (k PTSKeys) seal(cb Callback, plain []byte) (Callback, error) {
 	signer, err := k.signer()
 	if err != nil {

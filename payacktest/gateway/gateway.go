@@ -74,7 +74,7 @@ type Faults struct {
 
 // Delivery is one callback of a fake gateway, with its attempts.
 type Delivery struct {
-	// ID is the payment's order_id.
+	// ID is the order_id of the payment or withdrawal.
 	ID string
 	// Says is the status in the callback, in the provider's spelling; for Ptop,
 	// true or false.
@@ -397,8 +397,8 @@ func (g *gateway) Wait(ctx context.Context) error {
 	}
 }
 
-// Deliveries returns the callbacks of the payment with this order_id, the oldest
-// first, with the attempts so far.
+// Deliveries returns the callbacks of the payment or withdrawal with this order_id,
+// the oldest first, with the attempts so far.
 func (g *gateway) Deliveries(id string) []Delivery {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -634,8 +634,8 @@ func (f fields) missing(names ...string) string {
 	return ""
 }
 
-// mediaType returns the media type of a request. It returns "" if the request has
-// a Content-Encoding or a charset other than UTF-8.
+// mediaType returns the media type of a request. It returns "" if the Content-Type is
+// invalid or names a charset other than UTF-8, or if there is a Content-Encoding.
 func mediaType(r *http.Request) string {
 	name, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || r.Header.Get("Content-Encoding") != "" {

@@ -31,7 +31,8 @@ import (
 // ignored.
 //
 // Payatom's documents don't say the following, so all of it is unconfirmed:
-//   - Refusals have HTTP status 200.
+//   - Refusals have HTTP status 200. A wrong Api-Key, and a wrong date or filter for
+//     account_deposit.php, have status 401, as documented.
 //   - redirect_url, wallet_type and the further members of a payout are optional
 //     and ignored.
 //   - An order_id can be used once, for a payment or for a payout. It has at
@@ -218,8 +219,9 @@ func (gw *Payatom) CompleteRefund(id string) error {
 // webhook in the background. It changes a payout's status and sends nothing.
 //
 // Change returns an error for an unknown order, and for an order whose status is
-// final. The one exception: an approved payment can be refunded. Undocumented
-// statuses are allowed, for tests of how a merchant handles them.
+// final. The one exception is a refund. It leads from an approved status to Refund
+// Initiated, and from there only to Refund Completed. Undocumented statuses are
+// allowed, for tests of how a merchant handles them.
 func (gw *Payatom) Change(id string, status payack.PayatomStatus) error {
 	return gw.change(id, status, "", true)
 }

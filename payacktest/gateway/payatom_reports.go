@@ -102,11 +102,11 @@ func (gw *Payatom) balance(f fields) answer {
 // payatomAccount is the number of the only account.
 const payatomAccount = "1234567890"
 
-// summary answers with the number and the sum of payments for each status.
+// summary answers with the number and the sums of a day's payments for each status.
 func (gw *Payatom) summary(f fields) answer {
 	refuse := func(message string) answer {
 		a := payatomRefusal(message)
-		a.status = http.StatusUnauthorized // Payatom's documents give this status for all errors of the call
+		a.status = http.StatusUnauthorized // as Payatom's documents say for errors of this call
 		return a
 	}
 	date, err := time.Parse(payatomDate, f.str("filter_date"))

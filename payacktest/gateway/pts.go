@@ -33,6 +33,7 @@ import (
 //	1001  a required member is missing, empty or of the wrong type
 //	1009  the user_id is not the merchant's
 //	1010  sign does not verify
+//	1001  the timestamp has not ten digits
 //	1020  the timestamp is more than 5 seconds off
 //	1001  the amount is not above 0, or has more than 6 decimals
 //	1001  the callback_url is not a URL

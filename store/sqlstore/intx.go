@@ -10,8 +10,8 @@ import (
 )
 
 // TxFunc is a callback that [InTx] made. It runs in a transaction that also marks
-// its event as done. The constructors of package handlers recognise the type and
-// refuse a receiver whose store is not a [Store].
+// its event as done. The constructors of package handlers recognise the type. They
+// refuse a receiver whose store neither is nor embeds a [Store].
 type TxFunc[E payack.Event] func(ctx context.Context, ev E) error
 
 // InTx returns a callback that calls fn in a transaction of the store's database.
@@ -28,8 +28,8 @@ type TxFunc[E payack.Event] func(ctx context.Context, ev E) error
 // stay, and InTx reads from the database whether the event is done. InTx logs the
 // cases that it detects.
 //
-// Options.Store of the receiver must be a [Store]; the constructor refuses any
-// other. While fn runs, the transaction holds a connection, and on SQLite also
+// Options.Store of the receiver must be a [Store] or embed one; the constructor
+// refuses any other. While fn runs, the transaction holds a connection, and on SQLite also
 // the write lock.
 func InTx[E payack.Event](fn func(ctx context.Context, tx *sql.Tx, ev E) error) TxFunc[E] {
 	if fn == nil {

@@ -284,8 +284,8 @@ func (t *transaction) mark(ctx context.Context) error {
 }
 
 // marked reports whether this delivery has marked all rows. The statement has no
-// condition on state, which marking changes. PostgreSQL would not wait for rows
-// that match only after another transaction's change.
+// condition on state. With one, PostgreSQL would not wait for a row that meets the
+// condition only after another transaction has changed the row.
 func (t *transaction) marked(ctx context.Context, q dialect.Querier, ending string) (bool, error) {
 	statement, args := t.rows(t.store.sql.marked)
 	rows, err := t.store.query(ctx, q, statement+ending, args...)

@@ -73,9 +73,10 @@ func Retention(d time.Duration) Option { return func(s *suite) { s.retention = d
 // leases.
 //
 // The suite distinguishes a slow machine from a store that ends leases early.
-// Checks that need a running lease measure how long their calls took. If the
-// calls took longer than the lease, the check is repeated with a lease twice as
-// long. If the calls are too slow in every attempt, the check fails and says so.
+// Checks that need a running lease measure how long their calls took. If an
+// answer is wrong, but the calls took longer than the lease, the check is repeated
+// with a lease twice as long. If the calls are too slow in every attempt, the check
+// fails and says so.
 func Run(t *testing.T, factory Factory, options ...Option) {
 	t.Helper()
 	s := &suite{factory: factory, lease: DefaultLease}
@@ -194,8 +195,8 @@ type span struct {
 	late    bool      // calls took too long: the attempt proves nothing
 }
 
-// whileHeld repeats a check with longer and longer leases, until its calls take
-// less time than the lease.
+// whileHeld runs a check. As long as the check marks its attempt as late, whileHeld
+// repeats it with a lease twice as long.
 func (p *probe) whileHeld(check func(s *span)) {
 	p.Helper()
 	s := &span{probe: p, lease: p.lease}
@@ -916,7 +917,7 @@ func lookupsChangeNothing(p *probe) {
 	p.get("b", "a fingerprint that nobody looked up", long)
 }
 
-// anyLookups makes a lookup before each claim. The other tests claim first.
+// anyLookups makes a lookup before each claim. The test anyIDs makes the claims first.
 func anyLookups(p *probe) {
 	tokens := map[string]string{}
 	for _, id := range texts {
