@@ -44,8 +44,8 @@ type floorDecoder struct {
 
 var floorDecoders = sync.Pool{New: func() any { return new(floorDecoder) }}
 
-// floorPass decodes a flat object strictly and calls member for each member. Names
-// come with their quotes, and values as they are written in data.
+// floorPass decodes a flat object strictly, and calls the function member once for each
+// member. Names come with their quotes, and values as they are written in data.
 func floorPass(data []byte, member func(name, value []byte)) error {
 	d := floorDecoders.Get().(*floorDecoder)
 	defer floorDecoders.Put(d)

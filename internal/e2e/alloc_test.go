@@ -160,7 +160,7 @@ func TestAllocationsRefused(t *testing.T) {
 	}
 }
 
-// spent is a limiter that refuses everything.
+// spent returns options with a limiter that refuses everything.
 func spent(t *testing.T, p payack.Provider) middleware.Options {
 	at := time.Now()
 	limiter, err := ratelimit.New(ratelimit.Config{PerSecond: 1. / 30, Burst: 1, Now: func() time.Time { return at }})

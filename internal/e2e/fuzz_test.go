@@ -366,8 +366,8 @@ func closedSetOrNone() map[payack.Reason]payack.Outcome {
 	return out
 }
 
-// hostileSeeds calls add with each request in a provider's vectors that was made with
-// this key.
+// hostileSeeds calls the function add with each request in a provider's vectors that
+// was made with this key.
 func hostileSeeds(f *testing.F, p payack.Provider, keyID string, add func(v *vectors.Vector, header http.Header, body []byte)) *vectors.File {
 	f.Helper()
 	file, err := vectors.Load(string(p))

@@ -134,7 +134,7 @@ func (p posted) in(language string) (payack.Scheme, string) {
 	return scheme, show
 }
 
-// senderCallbacks are callbacks whose numbers and texts the languages spell
+// senderCallbacks returns callbacks whose numbers and texts the languages spell
 // differently.
 func senderCallbacks(t *testing.T) []posted {
 	key := PTSKey(t)
@@ -254,7 +254,7 @@ func TestCallbacksOfOtherLanguages(t *testing.T) {
 	})
 }
 
-// ptsWithSecret is a receiver that requires X-Transaction-Signature.
+// ptsWithSecret returns a receiver that requires X-Transaction-Signature.
 func ptsWithSecret(t *testing.T, w *Watch, c *Calls) http.Handler {
 	t.Helper()
 	key := PTSKey(t)
@@ -291,7 +291,8 @@ func (r *tee) options() client.Options {
 	return client.Options{Retries: -1, HTTPClient: &http.Client{Transport: r}}
 }
 
-// acknowledging is a merchant that accepts everything.
+// acknowledging starts a merchant's server that answers every callback with body, and
+// returns its URL.
 func acknowledging(t *testing.T, body string) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
 	t.Cleanup(s.Close)

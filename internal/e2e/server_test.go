@@ -331,7 +331,7 @@ func serverNoneLeft(t testing.TB, before map[string]bool) {
 	}
 }
 
-// serverCallback is the genuine callback of an order.
+// serverCallback returns the genuine callback of an order.
 func serverCallback(t testing.TB, p payack.Provider, order string) payacktest.Callback {
 	t.Helper()
 	switch p {

@@ -350,7 +350,7 @@ func jsonAnswer(status int, refusal string, members ...member) answer {
 	return answer{status: status, contentType: "application/json", body: object(members...), refusal: refusal}
 }
 
-// htmlAnswer is an answer of a web server rather than of the provider's API.
+// htmlAnswer returns an answer of a web server rather than of the provider's API.
 func htmlAnswer(status int, refusal string) answer {
 	title := strconv.Itoa(status) + " " + http.StatusText(status)
 	return answer{

@@ -25,7 +25,7 @@ import (
 
 var errEnvelope = errors.New("it does not open")
 
-// hmac256 is HMAC-SHA256 under the text of a key.
+// hmac256 returns the HMAC-SHA256 of the joined parts under the text of a key.
 func hmac256(key payack.Secret, parts ...string) []byte {
 	mac := hmac.New(sha256.New, []byte(key.Reveal()))
 	for _, p := range parts {
@@ -127,12 +127,12 @@ func (p *ptsCrypt) open(sealed []byte) ([]byte, error) {
 	return unpad(b)
 }
 
-// transaction is the value of X-Transaction-Signature over a text.
+// transaction returns the value of X-Transaction-Signature over a text.
 func (p *ptsCrypt) transaction(text []byte) string {
 	return base64.StdEncoding.EncodeToString(hmac256(p.secret, string(text)))
 }
 
-// payatomSeal is a post_hash over the joined parts.
+// payatomSeal returns a post_hash over the joined parts.
 func payatomSeal(secret payack.Secret, parts ...string) string {
 	key := sha256.Sum256([]byte(secret.Reveal()))
 	block, _ := aes.NewCipher(key[:]) // 32 bytes always are a key
@@ -174,7 +174,7 @@ func payatomSum(secret payack.Secret, parts []string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// payatomDay is the signature of a reconciliation.
+// payatomDay returns the signature of a request for a reconciliation.
 func payatomDay(secret payack.Secret, pid, date string) string {
 	sum := sha256.Sum256([]byte(pid + secret.Reveal() + date))
 	return hex.EncodeToString(sum[:])

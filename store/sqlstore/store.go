@@ -403,8 +403,9 @@ func (s *Store) write(ctx context.Context, statement string, args ...any) (int64
 	return s.exec(ctx, s.cfg.DB, statement, args...)
 }
 
-// Turn waits for the caller's turn to write through the store's pool. Call end to
-// end the turn; further calls of end do nothing. The error is the error of ctx.
+// Turn waits for the caller's turn to write through the store's pool. Call the
+// returned function to end the turn; further calls of it do nothing. The error is the
+// error of ctx.
 //
 // SQLite allows one writer and makes the others poll, so writers that take turns get
 // the lock sooner. On other databases Turn returns at once.
