@@ -216,7 +216,7 @@ func hostileEverything(t testing.TB) map[string][]any {
 		add(v)
 	}
 
-	// Add keys, signers, verifiers and envelopes, all of them after use.
+	// Add keys, signers, verifiers and envelopes that have been used.
 	keyConfig := verify.PTSKeyConfig{
 		Tenant: "shop", UserID: "277", Safecode: payack.NewSecret(key.Safecode), PublicKeys: []string{key.PublicPEM},
 		TransactionSecret: payack.NewSecret(key.TransactionSecret),

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	_ = mysql.SetLogger(golog.New(io.Discard, "", 0))   // no messages about connections that tests break
-	if flag.Lookup("test.bench").Value.String() == "" { // benchmarks need a disk
+	if flag.Lookup("test.bench").Value.String() == "" { // not for benchmarks, which need a disk
 		_ = os.Setenv("TMPDIR", testserver.InMemory())
 	}
 	code := m.Run()
