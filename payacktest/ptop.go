@@ -129,7 +129,8 @@ func (b PtopBuilder) Scheme(s payack.Scheme) PtopBuilder {
 // send the signature as a member.
 func (b PtopBuilder) Place(p verify.PtopPlace) PtopBuilder { b.place = p; return b }
 
-// Header sets the header that carries the signature under the scheme header.
+// Header sets the name of the header that carries the signature under
+// [payack.SchemeHeader].
 func (b PtopBuilder) Header(name string) PtopBuilder {
 	b.header = http.CanonicalHeaderKey(name)
 	return b

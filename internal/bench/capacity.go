@@ -88,7 +88,7 @@ func capacityByInbox(runs []outcome) string {
 	return t.String()
 }
 
-// halfLoaded is the share of a machine's measured rate that the calculation counts on.
+// halfLoaded is the share of a machine's measured rate that the calculation uses.
 const halfLoaded = 0.5
 
 // calculated returns a table that estimates how many machines like the measured one

@@ -91,7 +91,7 @@ var engines = []string{"SQLite", "PostgreSQL", "MariaDB", "Redis"}
 // clientCounts are the numbers of concurrent clients in the benchmarks.
 var clientCounts = []string{"1", "16", "64"}
 
-// comparison compares a rate of payack, own, with a baseline, bare. It has a line in
+// comparison compares a rate of payack (own) with a baseline (bare). It has a line in
 // the table for each number of clients.
 type comparison struct {
 	what      string

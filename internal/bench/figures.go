@@ -23,7 +23,7 @@ func (f figures) Lowest() float64 {
 	return f.Least / f.Base
 }
 
-// Added returns how much longer than its base the row takes, in nanoseconds.
+// Added returns the row's time minus its base's, in nanoseconds.
 func (f figures) Added() float64 { return f.Least - f.Base }
 
 // outcome is the result of one run.

@@ -94,7 +94,7 @@ func slogAdds(group string) reading {
 	}
 }
 
-// added returns how much longer than its base a row takes, in microseconds.
+// added returns a row's time minus its base's, in microseconds.
 func added(key string) reading {
 	return func(o outcome) (float64, bool) { f := o.Rows[key]; return f.Added() / 1000, f.Base > 0 }
 }

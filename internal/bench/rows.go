@@ -196,7 +196,8 @@ func settled(order string) error {
 	return nil
 }
 
-// served returns the worker function of a row that sends a handler a ring's callbacks.
+// served returns the worker function of a row that sends a ring's callbacks to a
+// handler.
 func served(build func() (http.Handler, error), want answer, ring func() ([]message, error)) func(i, n int) (worker, error) {
 	// The goroutines of a parallel row share one handler.
 	var shared http.Handler
@@ -216,8 +217,8 @@ func served(build func() (http.Handler, error), want answer, ring func() ([]mess
 	}
 }
 
-// refused returns the worker function of a row that sends a handler one bad callback
-// again and again.
+// refused returns the worker function of a row that sends one bad callback to a
+// handler again and again.
 func refused(build func() (http.Handler, error), want answer, one func() (message, error)) func(i, n int) (worker, error) {
 	return func(int, int) (worker, error) {
 		h, err := build()

@@ -65,8 +65,8 @@ func growthTable(rows []*row, runs []outcome) string {
 	return t.String()
 }
 
-// perKiB returns what a further KiB of body costs, in nanoseconds. It compares the rows
-// with the keys smaller and larger.
+// perKiB returns what a further KiB of body costs, in nanoseconds. The parameters are
+// the keys of the two rows that it compares.
 func perKiB(smaller, larger string) reading {
 	return func(o outcome) (float64, bool) {
 		a, measured := o.Rows[smaller]

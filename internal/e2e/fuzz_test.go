@@ -180,7 +180,7 @@ func hostileJSONString(s string) string {
 }
 
 // hostileReencode returns what PHP's json_encode(json_decode(…)) returns, without the
-// member that drop names.
+// member whose name is in drop.
 func hostileReencode(dec *json.Decoder, objects bool, drop string) (string, bool) {
 	tok, err := dec.Token()
 	if err != nil {

@@ -61,8 +61,8 @@ func eachLanguage(t *testing.T, test func(t *testing.T, s sender)) {
 	}
 }
 
-// task is an instruction to a program. With What the program must check a message,
-// without What it must make one.
+// task is an instruction to a program. If the member What is set, the program must
+// check a message. If it is empty, the program must make one.
 type task struct {
 	Provider payack.Provider `json:"provider,omitempty"`
 	Members  json.RawMessage `json:"members,omitempty"`
@@ -116,7 +116,8 @@ type posted struct {
 	// scheme is the expected scheme by language. "" stands for all languages that are
 	// not listed.
 	scheme map[string]payack.Scheme
-	// show is the expected text of the event's member, by language like scheme.
+	// show is the expected text of one member of the event, by language like scheme.
+	// The field member has the member's name.
 	show   map[string]string
 	member string
 	config func(m *Merchant)

@@ -83,7 +83,7 @@ var sameValueOtherText = []string{
 }
 
 // undetectableByAmount is a forgery that fits the merchant's orders. Only Confirm
-// detects it, or the receiver's memory of the genuine webhook's hash.
+// detects it, unless the receiver remembers the genuine webhook's hash.
 const undetectableByAmount = "payatom-pub-php-211-shift-worst-case"
 
 func TestVectorsThroughHandlers(t *testing.T) {

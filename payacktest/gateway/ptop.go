@@ -28,7 +28,8 @@ type PtopConfig struct {
 	SigningKey payack.Secret
 
 	// Scheme says where a webhook's signature is and which text it covers; empty is
-	// spliced for JSON and form for a form. Which scheme is real is unconfirmed.
+	// [payack.SchemeSpliced] for JSON and [payack.SchemeForm] for a form. Which scheme
+	// is real is unconfirmed.
 	Scheme payack.Scheme
 	// Custom, when set, signs webhooks instead of Scheme, for tests of a merchant's
 	// own reading ([verify.PtopReading]). It gets the body without a signature.

@@ -173,8 +173,8 @@ func BenchmarkInTx(b *testing.B) {
 }
 
 func (p *place) benchInTx(b *testing.B, clients int, bare bare, settle merchant) {
-	// transaction runs the merchant's settlement in a transaction, between the
-	// steps before and after.
+	// transaction calls the function before, the merchant's settlement and the
+	// function after in one transaction.
 	transaction := func(ctx context.Context, id string, before func(tx *sql.Tx) error, after func(tx *sql.Tx) error) error {
 		tx, err := p.db.BeginTx(ctx, nil)
 		if err != nil {

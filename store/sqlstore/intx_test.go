@@ -138,7 +138,7 @@ func TestFunctionThatFailsTwice(t *testing.T) {
 	})
 }
 
-// The whole suite passes with the DSN changes that affect sessions most.
+// The suite of package storetest passes with the DSN changes that affect sessions most.
 func TestConformsWithHostileFlags(t *testing.T) {
 	if testing.Short() || race {
 		t.Skip("minutes; TestFunctionThatFailsTwice has all flags")

@@ -766,8 +766,8 @@ func contextsMeanwhile(p *probe) {
 
 const goroutines = 64
 
-// many returns times. Under the race detector and in short tests, it returns a tenth
-// of times.
+// many returns the number times, or a tenth of it under the race detector and in short
+// tests.
 func many(times int) int {
 	if race || testing.Short() {
 		return times / 10

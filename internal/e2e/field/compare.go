@@ -79,7 +79,7 @@ func (m *merchant) compareLog(at string, d *Delivery, lines []map[string]any) {
 	assert.Equal(m.t, d.Warns != "", warned, "%s: the warning in %v", at, lines)
 }
 
-// compare compares the members that e names.
+// compare compares the members of ev that e names with their expected values.
 func (e *Event) compare(t testing.TB, at string, ev payack.Event) {
 	if e.ID != "" {
 		assert.Equal(t, e.ID, ev.ID(), at)

@@ -196,7 +196,8 @@ func (s *Shop) reconciler(t testing.TB) *reconcile.Reconciler {
 	return r
 }
 
-// observed counts the observations of deliveries from a source with an outcome.
+// observed counts the observed deliveries that came from this source and had this
+// outcome.
 func (s *Shop) observed(source payack.Source, outcome payack.Outcome) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
