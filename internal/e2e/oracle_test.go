@@ -36,8 +36,8 @@ type hostileRefusal struct {
 	reason payack.Reason
 }
 
-// hostilePad fills the last block of a text. With end, the padding ends in those
-// bytes. Without it, the padding is that of PKCS#7.
+// hostilePad fills the last block of a text. If bytes are given in end, the padding
+// ends in them. If none are given, the padding is that of PKCS#7.
 func hostilePad(plain string, end ...byte) []byte {
 	b := []byte(plain)
 	if end == nil {
