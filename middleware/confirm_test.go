@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,8 +85,8 @@ func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 	})
 }
 
-// However Confirm fails, the delivery gets that failure as its result, and does not
-// wait longer than its own deadline.
+// However Confirm fails, all deliveries that share the question get that failure as
+// their result. None waits longer than its own deadline.
 func TestSharedQuestionsThatFail(t *testing.T) {
 	for name, tc := range map[string]struct {
 		confirm middleware.ConfirmFunc[*payack.PayatomEvent]
@@ -105,20 +106,34 @@ func TestSharedQuestionsThatFail(t *testing.T) {
 		}, payack.ReasonUnreachable},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			d := confirmed(t, tc.confirm, nil)
+			asked, goOn := atomic.Int64{}, make(chan struct{})
+			d := confirmed(t, func(ctx context.Context, ev *payack.PayatomEvent) (*payack.Confirmation, error) {
+				asked.Add(1)
+				<-goOn
+				return tc.confirm(ctx, ev)
+			}, nil)
 			body := bodyOf(t, payatomRequest(t, "ORD1", "500", "Approved"))
 			begin := time.Now()
+			var n sync.WaitGroup
 			for range 3 {
 				r := payatomRequest(t, "ORD1", "500", "Approved")
 				setBody(r, body)
-				assert.Contains(t, serve(d.h, r).Body.String(), `"HashMatched","acknowledge":"no"`, name)
-				o := d.last(t)
+				n.Go(func() {
+					assert.Contains(t, serve(d.h, r).Body.String(), `"HashMatched","acknowledge":"no"`, name)
+				})
+			}
+			synctest.Wait() // all three share the question
+			close(goOn)
+			n.Wait()
+			assert.EqualValues(t, 1, asked.Load(), name)
+			assert.LessOrEqual(t, time.Since(begin), middleware.DefaultDeadline+time.Second, name)
+			require.Len(t, d.seen, 3)
+			for _, o := range d.seen {
 				assert.Equal(t, tc.reason, o.Reason, name)
 				if tc.reason == payack.ReasonPanic {
 					assert.Contains(t, o.Stack, "TestSharedQuestionsThatFail")
 				}
 			}
-			assert.LessOrEqual(t, time.Since(begin), 3*middleware.DefaultDeadline+time.Second, name)
 			time.Sleep(2 * time.Hour)
 		})
 	}

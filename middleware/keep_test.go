@@ -160,6 +160,16 @@ func TestInboxReadsTheFormerStore(t *testing.T) {
 	require.NoError(t, h.Process(t.Context(), k.kept[0].Delivery, &seen))
 	assert.Equal(t, payack.OutcomeDuplicate, seen.Outcome, "the inbox has claimed it")
 	assert.Equal(t, 1, c.get())
+
+	// An event that is done in the former store by the time it is processed.
+	assert.Equal(t, http.StatusOK, serve(h, ptopRequest(t, "T3")).Code)
+	require.Len(t, k.kept, 2)
+	claim, err = former.Store.Claim(t.Context(), ptopID("T3"), "ORD1", middleware.DefaultDeadline)
+	require.NoError(t, err)
+	require.NoError(t, former.Store.Commit(t.Context(), ptopID("T3"), claim.Token))
+	require.NoError(t, h.Process(t.Context(), k.kept[1].Delivery, &seen))
+	assert.Equal(t, payack.OutcomeDuplicate, seen.Outcome)
+	assert.Equal(t, 1, c.get())
 	for _, call := range former.calls {
 		assert.Contains(t, call, "lookup ")
 	}
