@@ -248,17 +248,19 @@ func TestRetention(t *testing.T) {
 		s.says(nil, refuting("bad"))
 		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-2", "bad"))
 		s.drain()
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "SETTLED-LATE", payack.PTSSuccess))
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "YOUNG", payack.PTSSuccess))
 		s.drain()
 		const ago = int64(91 * 24 * time.Hour / time.Microsecond)
-		s.exec(fmt.Sprintf(`UPDATE payack_inbox SET received_us = received_us - %d, ended_us = ended_us - %d WHERE order_id <> 'YOUNG'`, ago, ago))
+		s.exec(fmt.Sprintf(`UPDATE payack_inbox SET received_us = received_us - %d, ended_us = ended_us - %d WHERE order_id NOT IN ('SETTLED-LATE', 'YOUNG')`, ago, ago))
+		s.exec(fmt.Sprintf(`UPDATE payack_inbox SET received_us = received_us - %d WHERE order_id = 'SETTLED-LATE'`, ago))
 		require.NoError(t, s.in.Retain(t.Context()))
 		items := s.items()
-		young, dead, done := items[0], items[1], items[2]
+		young, late, dead, done := items[0], items[1], items[2], items[3]
 		for _, tc := range []struct {
 			item inbox.Item
 			kept bool
-		}{{young, true}, {dead, true}, {done, false}} {
+		}{{young, true}, {late, true}, {dead, true}, {done, false}} {
 			record, err := s.in.Get(t.Context(), tc.item.ID)
 			require.NoError(t, err)
 			assert.Equal(t, tc.kept, record.Delivery != nil, tc.item.OrderID)
@@ -269,7 +271,7 @@ func TestRetention(t *testing.T) {
 		s.kept(payack.PTS, s.pts, cb)
 		assert.Equal(t, payack.OutcomeDuplicate, s.last().Outcome, "what is done stays known")
 		s.drain()
-		assert.Len(t, s.calls(), 2)
+		assert.Len(t, s.calls(), 3)
 	})
 }
 
@@ -286,6 +288,51 @@ func TestClockThatJumped(t *testing.T) {
 		s.exec(fmt.Sprintf(`INSERT INTO payack_running (payment, token, lease_us) SELECT payment, token, received_us + %d FROM payack_inbox WHERE order_id = 'ORD-2'`, decade))
 		s.run()
 		require.Eventually(t, func() bool { return len(s.calls()) == 2 }, 30*time.Second, 5*time.Millisecond)
+	})
+}
+
+// The regular check of the table touches and names only what needs it.
+func TestCheckOfTheTable(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "DONE", payack.PTSSuccess))
+		s.drain()
+		s.exec(`UPDATE payack_inbox SET receiver = 'gone'`)
+		for _, order := range []string{"JUMPED", "LATER"} {
+			s.kept(payack.PTS, s.pts, ptsCallback(t, order, payack.PTSSuccess))
+		}
+		const decade, minutes = int64(10 * 365 * 24 * time.Hour / time.Microsecond), int64(10 * time.Minute / time.Microsecond)
+		s.exec(fmt.Sprintf(`UPDATE payack_inbox SET next_us = next_us + %d WHERE order_id = 'JUMPED'`, decade))
+		s.exec(fmt.Sprintf(`UPDATE payack_inbox SET next_us = next_us + %d WHERE order_id = 'LATER'`, minutes))
+		stop := s.run()
+		require.Eventually(t, func() bool { return s.statesOf("JUMPED")[0] == "done" }, 30*time.Second, 5*time.Millisecond)
+		stop()
+		assert.Equal(t, []string{"pending"}, s.statesOf("LATER"), "a wait as long as any back-off")
+		assert.NotContains(t, s.log.String(), "not mounted", "nothing waits for it")
+		assert.NotContains(t, s.log.String(), "without a lease")
+	})
+}
+
+// A copy that is closed by hand gives its place to the next one from its sender.
+func TestCloseByHandOfCopies(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		s.says(nil, refuting("bad"))
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "waits"))
+		payacktest.Failed(t, payack.Payatom, send(s.atom, atomCallback(t, "ORD-1", "another"), "192.0.2.1"))
+		require.NoError(t, s.in.CloseByHand(t.Context(), s.items()[0].ID, "not ours"))
+		assert.WithinDuration(t, time.Now(), s.items()[0].Ended, time.Minute)
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-1", "another"))
+
+		for i := range 2 {
+			s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-2", fmt.Sprint("bad", i)))
+			s.drain()
+		}
+		refuted, err := s.in.List(t.Context(), inbox.Filter{States: []inbox.State{inbox.Refuted}}, 0, 10)
+		require.NoError(t, err)
+		require.Len(t, refuted, 1)
+		require.NoError(t, s.in.CloseByHand(t.Context(), refuted[0].ID, "a forgery"))
+		assert.Contains(t, s.statesOf("ORD-2"), "closed unconfirmed")
 	})
 }
 
