@@ -107,6 +107,22 @@ func TestRetryBeginsAnew(t *testing.T) {
 	})
 }
 
+// Only rows that have an attempt to come, or could have one, are retried. A running
+// one would run twice.
+func TestRetryRefuses(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
+		id := s.items()[0].ID
+		for state, want := range map[int]error{2: inbox.ErrRunning, 5: inbox.ErrDone} {
+			s.exec(fmt.Sprintf(`UPDATE payack_inbox SET state = %d`, state))
+			before := s.states()
+			require.ErrorIs(t, s.in.Retry(t.Context(), id), want)
+			assert.Equal(t, before, s.states())
+		}
+	})
+}
+
 // A refuted copy can be retried by hand, when the provider knows better now.
 func TestRetryOfARefutedCopy(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
