@@ -254,6 +254,36 @@ func TestGet(t *testing.T) {
 	})
 }
 
+// Retention drops the contents of rows that have ended, but keeps those of dead
+// letters: a person may still retry them.
+func TestRetentionByState(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		states := []inbox.State{inbox.Pending, inbox.Running, inbox.Done, inbox.Dead, inbox.Superseded, inbox.Closed, inbox.Refuted}
+		for i := range states {
+			s.kept(payack.PTS, s.pts, ptsCallback(t, fmt.Sprint("ORD-", i), payack.PTSSuccess))
+			s.exec(fmt.Sprintf(`UPDATE payack_inbox SET state = %d, received_us = 1, ended_us = 1 WHERE order_id = 'ORD-%d'`, i+1, i))
+		}
+		columns := []string{"error", "trace", "reference", "amount", "status"}
+		for _, c := range columns {
+			s.exec(`UPDATE payack_inbox SET ` + c + ` = 'x'`)
+		}
+		require.NoError(t, s.in.Retain(t.Context()))
+		for _, c := range columns {
+			var n int
+			require.NoError(t, s.db.QueryRow(`SELECT COUNT(*) FROM payack_inbox WHERE `+c+` <> ''`).Scan(&n))
+			assert.Equal(t, 3, n, c)
+		}
+		for _, item := range s.items() {
+			record, err := s.in.Get(t.Context(), item.ID)
+			require.NoError(t, err)
+			waits := item.State == inbox.Pending || item.State == inbox.Running || item.State == inbox.Dead
+			assert.Equal(t, waits, record.Delivery != nil, item.State)
+		}
+		assert.Len(t, s.items(), len(states))
+	})
+}
+
 // A row that was done longer than Retention ago keeps its identity and times, and
 // loses its contents. Dead letters keep everything.
 func TestRetention(t *testing.T) {
