@@ -146,8 +146,8 @@ func examined(ctx context.Context, h *middleware.Handler, d *payack.Delivery, o 
 }
 
 // keys returns the verifier and keys for the delivery, or nil if there are none.
-// It gives no reason, because the rehearsal reports an error or a panic of
-// KeyFunc.
+// It gives no reason: Explain then lets the receiver rehearse the delivery, which
+// reports an error or a panic of KeyFunc.
 func (c *examination) keys() (s subject) {
 	defer func() { _ = recover() }()
 	verifier, keys, err := c.handler.Verifier(c.ctx, c.delivery)

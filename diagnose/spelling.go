@@ -10,10 +10,9 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// clean is one way to restore a base64 text. The field what describes the text that
-// the sender should send.
+// clean is one way to restore a base64 text.
 type clean struct {
-	what string
+	what string // describes the text that the sender should send
 	make func(text string) string
 }
 

@@ -109,8 +109,9 @@ func newStatements(d Dialect, prefix string) statements {
 		due: write(`SELECT payment FROM INBOX WHERE state = 1 AND receiver = ? AND next_us <= CLOCK
 	AND NOT EXISTS (SELECT 1 FROM RUNNING WHERE RUNNING.payment = INBOX.payment) ORDER BY next_us LIMIT ?SKIP`),
 		hold: write(`INSERT INTO RUNNING (payment, token, lease_us) VALUES (?, ?, NOW + ?)CONFLICT`),
-		// The next four statements end in a list whose length is known only when
-		// they run.
+		// The next four statements are incomplete, since they need as many
+		// placeholders as they get arguments. The caller replaces ROW, or appends
+		// the list after IN.
 		holdAll:    spell.Replace(`INSERT INTO RUNNING (payment, token, lease_us) VALUES ROWCONFLICT RETURNING payment`),
 		ofPayments: spell.Replace(`SELECT payment, id, state, final, happened_us, receiver, next_us <= CLOCK FROM INBOX WHERE payment IN`),
 		letGoAll:   spell.Replace(`DELETE FROM RUNNING WHERE token = ? AND payment IN`),

@@ -112,7 +112,8 @@ func TestBrowserRetry(t *testing.T) {
 	assert.Contains(t, b.text(`document.body.innerText`), "the customer was paid back")
 }
 
-// Many events are retried after a question, and the run can be stopped.
+// The page asks the person to confirm before it retries many events. The person can
+// stop the retries.
 func TestBrowserRetryMany(t *testing.T) {
 	s := open(t)
 	const many = 40

@@ -105,8 +105,8 @@ func TestGenuineWhileAnUnknownStatusIsInTheCallback(t *testing.T) {
 	})
 }
 
-// When the store fails once while it binds a hash, the hash must not stay busy until
-// the lease ends.
+// When the store fails once while a hash of Payatom is bound to an event, the hash
+// must not stay busy until the claim's lease ends.
 func TestHashThatCouldNotBeBoundIsFreeAgain(t *testing.T) {
 	store := &betweenCalls{Store: memstore.New(0)}
 	h := payatomHandler(t, middleware.PayatomConfig{

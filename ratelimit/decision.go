@@ -64,7 +64,7 @@ type Limiter interface {
 	// refused call is not charged.
 	Allow(ctx context.Context, key string) (Decision, error)
 	// Peek reports what Allow would decide now, and charges nothing. Remaining and
-	// ResetAfter are those of the bucket without another call.
+	// ResetAfter describe the bucket as it is, before any further charge.
 	Peek(ctx context.Context, key string) (Decision, error)
 }
 

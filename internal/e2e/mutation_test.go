@@ -198,7 +198,8 @@ func hostileCovered(ev payack.Event) map[string]any {
 	return out
 }
 
-// kindOf returns the kind of change for an offset in the valid body.
+// kindOf names the kind of change that a mutation at this offset of the valid body
+// makes, for the list of permitted changes. It is empty if none is permitted there.
 func (s hostileSubject) kindOf(op string, at int) string {
 	body := s.valid.Body
 	if !strings.HasPrefix(body, "{") {
@@ -455,8 +456,8 @@ func hostilePayatom(t testing.TB, format, amount, signed string) hostileSubject 
 	return s
 }
 
-// A receiver with a transaction secret refuses callbacks without an envelope. So the
-// shapes flat and object have no row with the header.
+// A receiver with a transaction secret refuses callbacks without an envelope. So no
+// other test combines the shapes flat and object with X-Transaction-Signature.
 func TestTransactionSecretRequiresEnvelopes(t *testing.T) {
 	key := PTSKey(t)
 	for _, shape := range []string{"flat", "object"} {
