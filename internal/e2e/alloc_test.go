@@ -81,9 +81,9 @@ func allocations(t *testing.T, h http.Handler, status int, messages ...Message) 
 	return got
 }
 
-// The ceilings are the present numbers plus two, so that a regression fails. Users
-// are promised 13 for Ptop, 16 for Payatom and 23 for PTS. Under the race detector
-// pools drop items at random, so this test runs without it.
+// Each ceiling is two allocations above the bound in BENCHMARKS.md, so that a
+// regression fails. Under the race detector pools drop items at random, so this test
+// runs without it.
 func TestAllocationsAccepted(t *testing.T) {
 	for _, tc := range []struct {
 		provider payack.Provider

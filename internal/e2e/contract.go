@@ -26,8 +26,8 @@ var gate = map[payack.Reason]int{
 // not say that the signature is wrong.
 var afterVerified = map[payack.Reason]bool{"invalid": true, "spliced": true, "unexpected": true, "unconfirmed": true, "conflict": true}
 
-// Words returns an answer's status and body in short form: Payatom's body becomes
-// its two words.
+// Words returns an answer's status and body in short form, such as "200 SUCCESS". Of
+// Payatom's body it keeps only the two values: "200 HashMatched yes".
 func Words(a Answer) string {
 	body := strings.NewReplacer(`{"hash_status":"`, "", `","acknowledge":"`, " ", `"}`, "").Replace(a.Body)
 	return strings.TrimSpace(strconv.Itoa(a.Status) + " " + body)

@@ -659,8 +659,8 @@ func hostileMD5(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// FuzzPayatomHandler does for Payatom what FuzzPtopHandler does for Ptop, in both
-// formats.
+// FuzzPayatomHandler does for Payatom what FuzzPtopHandler does for Ptop, for JSON and
+// for forms.
 func FuzzPayatomHandler(f *testing.F) {
 	hostileSeeds(f, payack.Payatom, "hex32", func(v *vectors.Vector, h http.Header, body []byte) {
 		f.Add(v.Request.Method, h.Get("Content-Type"), "", "", body, false, byte(0), false)

@@ -56,8 +56,9 @@ func confirms(context.Context, *payack.PayatomEvent) (*payack.Confirmation, erro
 	return &payack.Confirmation{Paid: true, Status: "Approved"}, nil
 }
 
-// Confirm is called for paid events only. After a genuine decline or refund, a forgery
-// with moved borders must be recognised without Confirm.
+// Payatom's hash covers order, amount and status joined, so a forgery can move the
+// borders between them. Confirm is called for paid events only. After a genuine decline
+// or refund, a forgery with moved borders must be recognised without Confirm.
 func TestMovedBordersOfUnpaidEventsWithConfirmAlone(t *testing.T) {
 	g := newGuarded(t, func(c *middleware.PayatomConfig) { c.Confirm = confirms })
 	require.Empty(t, g.deliver(t, "ORD1000001", "1500", payack.PayatomRefundCompleted))

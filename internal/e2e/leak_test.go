@@ -189,8 +189,9 @@ func (k *keeping) Keep(_ context.Context, r *payack.Receipt) (payack.ClaimState,
 	return payack.ClaimGranted, nil
 }
 
-// hostileEverything returns values of each exported struct of the packages, by
-// package and name. The values are filled by real use.
+// hostileEverything returns values of each exported struct of the packages that
+// TestNothingPrintsASecret reads, by package and name. The values are filled by real
+// use.
 func hostileEverything(t testing.TB) map[string][]any {
 	t.Helper()
 	key := PTSKey(t)
@@ -433,7 +434,8 @@ func hostileExpected(t testing.TB, f *vectors.File, v *vectors.Vector, body []by
 	return slices.DeleteFunc(out, func(s string) bool { return s == "" || strings.Contains(sent, s) })
 }
 
-// hostilePlain decrypts a PTS envelope without any check.
+// hostilePlain returns the contents of a PTS envelope without checking a signature. It
+// returns "" if the envelope can't be opened.
 func hostilePlain(safecode string, hexKey bool, body []byte) string {
 	var wrapper struct{ Data string }
 	sealed := string(body)

@@ -198,8 +198,9 @@ func hostileCovered(ev payack.Event) map[string]any {
 	return out
 }
 
-// kindOf names the kind of change that a mutation at this offset of the valid body
-// makes, for the list of permitted changes. It is empty if none is permitted there.
+// kindOf names the kind of change (one of the constants from hostileUnsigned on) that a
+// mutation at this offset of the valid body makes. It is empty if no change is permitted
+// there.
 func (s hostileSubject) kindOf(op string, at int) string {
 	body := s.valid.Body
 	if !strings.HasPrefix(body, "{") {
@@ -456,8 +457,8 @@ func hostilePayatom(t testing.TB, format, amount, signed string) hostileSubject 
 	return s
 }
 
-// A receiver with a transaction secret refuses callbacks without an envelope. So no
-// other test combines the shapes flat and object with X-Transaction-Signature.
+// A receiver with a transaction secret refuses callbacks without an envelope. So
+// hostileRows has no such receiver for the shapes flat and object.
 func TestTransactionSecretRequiresEnvelopes(t *testing.T) {
 	key := PTSKey(t)
 	for _, shape := range []string{"flat", "object"} {

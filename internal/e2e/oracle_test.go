@@ -29,7 +29,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// hostileRefusal is a delivery that must be refused for a given reason.
+// hostileRefusal is a delivery that must be rejected for a given reason.
 type hostileRefusal struct {
 	name   string
 	m      Message
@@ -93,9 +93,10 @@ func hostileTenant(r *http.Request) (string, error) {
 	return "", payack.ErrUnknownTenant
 }
 
-// hostilePTSRefusals returns requests that one receiver refuses, each for one
-// reason. With a transaction secret, the header is correct unless a wrong header is
-// the reason.
+// hostilePTSRefusals returns a receiver with its Watch, a genuine request, and requests
+// that the receiver must reject, each for one reason. With withHeader, the receiver has
+// a transaction secret. Then an envelope has the correct X-Transaction-Signature, unless
+// a wrong one is the reason.
 func hostilePTSRefusals(t testing.TB, withHeader bool) (http.Handler, *Watch, Message, []hostileRefusal) {
 	t.Helper()
 	key := PTSKey(t)

@@ -13,7 +13,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PayatomKey is the throwaway key of the vectors.
+// PayatomKey is a throwaway secret key of Payatom's test vectors (testdata/vectors).
 const PayatomKey = "68e6d7a89981a0c7335f2a7f07ff3e20"
 
 var payatom = provider{

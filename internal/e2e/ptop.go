@@ -12,7 +12,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// PtopKey is the throwaway key of the vectors.
+// PtopKey is a throwaway signing key of Ptop's test vectors (testdata/vectors).
 const PtopKey = "46bc3a213874d10ccef585932385ce2b"
 
 var ptop = provider{

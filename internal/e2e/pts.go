@@ -67,8 +67,9 @@ func PTSKey(t testing.TB) vectors.Key {
 var PTSNames = []string{"user_id", "order_id", "transaction_id", "channel", "submit_currency", "submit_amount",
 	"accept_currency", "accept_amount", "exchange_rate", "status", "timestamp"}
 
-// PTSMessage returns a flat callback. literals replace the JSON literals of members,
-// and texts the signed texts of members.
+// PTSMessage returns a flat callback: its body is the object of the signed members,
+// without an envelope. literals replace the JSON literals of members, and texts the
+// signed texts of members.
 func PTSMessage(t testing.TB, literals, texts map[string]string) Message {
 	t.Helper()
 	key := PTSKey(t)

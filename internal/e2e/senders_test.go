@@ -317,8 +317,8 @@ func anotherHeader(c *task) {
 	c.Header = string(last) + c.Header[1:]
 }
 
-// Programs in other languages verify the requests of our clients and the answers of
-// the fake gateways.
+// Programs in other languages verify the requests of our clients, and the answers and
+// callbacks of the fake gateways.
 func TestRequestsAndAnswersInOtherLanguages(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, s sender) {
 		// A language whose JSON parser drops literals can't check the text of 100.50. So
@@ -343,7 +343,7 @@ func TestRequestsAndAnswersInOtherLanguages(t *testing.T) {
 	})
 }
 
-// The fake accepts payments as PTS's samples send them: with a number or a string as
+// PTS's fake gateway accepts payments as PTS's samples send them: with a number or a string as
 // the amount, and with members that no document signs.
 func TestPaymentsOfOtherLanguages(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, s sender) {

@@ -739,7 +739,7 @@ func serverForgery(t testing.TB, cb payacktest.Callback) payacktest.Callback {
 	return forged
 }
 
-// words returns the expected text of the row.
+// words returns the texts that the fault's cells answered and recorded should have.
 func (f serverClientFault) words() (answered, recorded string) {
 	answered, recorded = serverJoin(f.told, serverTold.words), serverJoin(f.told, serverTold.recorded)
 	if f.ends {
@@ -1004,7 +1004,7 @@ type serverCallbackFault struct {
 	mute, aborts bool
 	// stack says that the panic's stack is recorded.
 	stack bool
-	// written is the merchant's own answer.
+	// written is the body of the merchant's own answer, if the provider gets that answer.
 	written string
 	calls   int
 }

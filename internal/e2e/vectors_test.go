@@ -435,7 +435,7 @@ func flatten(t *testing.T, dst map[string]*string, members map[string]json.RawMe
 			flatten(t, dst, nested)
 		case json.Unmarshal(raw, &text) == nil:
 			dst[name] = text
-		default: // success of Ptop's event is a boolean
+		default: // the member success of Ptop's event is a boolean
 			s := string(raw)
 			dst[name] = &s
 		}
@@ -460,8 +460,8 @@ var (
 	memberName   = regexp.MustCompile(`^[a-z_]+$`)
 )
 
-// assertLogTellsNothing searches a vector's log lines for keys, and for texts
-// of the body other than those that make the event's id.
+// assertLogTellsNothing searches a vector's log for keys, and for texts of the body. The
+// field event_id may have texts of the body.
 func assertLogTellsNothing(t *testing.T, w *Watch, f *vectors.File, body []byte) {
 	t.Helper()
 	w.mu.Lock()

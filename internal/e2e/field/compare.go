@@ -135,7 +135,7 @@ func compareMembers(t testing.TB, at string, want map[string]*string, got map[st
 			continue
 		}
 		var shown *string
-		if json.Unmarshal(raw, &shown) != nil { // success of Ptop's event is a boolean
+		if json.Unmarshal(raw, &shown) != nil { // the member success of Ptop's event is a boolean
 			literal := string(raw)
 			shown = &literal
 		}

@@ -117,7 +117,8 @@ type Delivery struct {
 	Sign  string            `json:"sign"`
 	Place string            `json:"place"` // of Ptop's signature: first, middle, or empty for last
 	Texts map[string]string `json:"texts"`
-	// Shape is the shape of PTS's callback: text, data, object, or empty for flat.
+	// Shape is the shape of PTS's callback: text (an envelope), data (an envelope in
+	// the member data), object (a JSON object in the member data), or empty for flat.
 	Shape string            `json:"shape"`
 	Swap  map[string]string `json:"swap"`
 
@@ -130,8 +131,9 @@ type Delivery struct {
 	Detail string `json:"detail"`
 	// Answer is the expected answer, as [e2e.Words] writes it.
 	Answer string `json:"answer"`
-	// Event is the expected event. A delivery that is rejected as invalid has an
-	// event. Without Event, a refused or rejected delivery must have no event.
+	// Event is the expected event. It is required for a delivery that is rejected after
+	// it verified, such as an invalid one. Without Event, a refused or rejected delivery
+	// must have no event.
 	Event *Event `json:"event"`
 	// Called is how often the delivery must call the merchant's function. Without
 	// Called, an accepted delivery must call it once, and any other never.

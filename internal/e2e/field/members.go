@@ -97,7 +97,7 @@ func (m Members) write(form bool) string {
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
-// quote writes a name as JSON.
+// quote returns a text as a JSON string.
 func quote(s string) string {
 	b, _ := json.Marshal(s) // never fails for a string
 	return string(b)

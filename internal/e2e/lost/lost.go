@@ -46,7 +46,7 @@ type side struct {
 	account reconcile.Account
 	handler *middleware.Handler
 	// create creates a payment whose callbacks go to callbackURL. It returns the
-	// handle for queries.
+	// payment's handle, the provider's own id for it that queries name. PTS has none.
 	create func(id, callbackURL string) (handle string, err error)
 	// fail makes a payment finally unpaid, without a callback.
 	fail func(id string) error
@@ -74,7 +74,7 @@ type Shop struct {
 	orders   []reconcile.Order
 	credited map[string]int             // number of credits, by order
 	closed   map[string]bool            // whether finally unpaid, by order
-	ids      map[string]map[string]bool // of the processed events, by order
+	ids      map[string]map[string]bool // IDs of the processed events, by order
 	seen     []payack.Observation
 	answer   []byte // the gateway's last answer
 	replay   []byte // replaces the gateway's answers unless it is nil
@@ -197,7 +197,7 @@ func (s *Shop) reconciler(t testing.TB) *reconcile.Reconciler {
 }
 
 // observed counts the observed deliveries that came from this source and had this
-// outcome.
+// outcome. It leaves out the attempts of an inbox.
 func (s *Shop) observed(source payack.Source, outcome payack.Outcome) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,8 +19,8 @@ import (
 	"github.com/payack/payack/reconcile"
 )
 
-// Run runs all tests for each provider. The options give the receiver's Store or
-// Inbox; the caller runs the inbox.
+// Run runs the tests of this package, except [Outage], for each provider. The options
+// give the receiver's Store or Inbox; the caller runs the inbox.
 func Run(t *testing.T, options func(t *testing.T) middleware.Options) {
 	for p := range providers {
 		t.Run(string(p), func(t *testing.T) {
@@ -249,7 +249,7 @@ func anotherOrder(t *testing.T, s *Shop) {
 			s.drain(t)
 			if s.inbox == nil {
 				assert.Equal(t, 2*round+i+1, s.refused(payack.ReasonConflict))
-			} else { // an inbox retries the dead event later, and then calls the observer
+			} else { // an inbox tries the dead letter again later, and then calls the observer
 				require.Eventually(t, func() bool { return s.refused(payack.ReasonConflict) > i }, soon, 5*time.Millisecond)
 			}
 		}
