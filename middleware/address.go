@@ -15,8 +15,8 @@ var errAddress = errors.New("the client's address is unknown; have the proxy sen
 var unixSocket netip.Prefix
 
 // clientAddr returns the client's address. A peer that is not a trusted proxy is
-// the client itself. Such a peer could write anything into the header, so its header
-// is ignored.
+// the client itself. Such a peer could write anything into the forwarding header, so
+// its header is ignored.
 //
 // Behind a trusted proxy, the client is the last address in the header that is not
 // a trusted proxy's. All lines of the header count as one list. If all addresses in

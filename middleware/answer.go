@@ -19,8 +19,8 @@ type answers struct {
 	// word is the body and content type of a refusal at the gate. The status of a
 	// refusal comes from gateStatus.
 	word payack.Answer
-	// acknowledges reports whether a body acknowledges the event. It is nil for a
-	// provider that looks only at the status.
+	// acknowledges reports whether the body of an answer acknowledges the event. It is
+	// nil for a provider that looks only at the status.
 	acknowledges func(body string) bool
 }
 

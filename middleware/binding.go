@@ -24,8 +24,8 @@ type binding struct {
 	confirmed bool
 }
 
-// tie claims what belongs to the event: the text of its signature, and the digest
-// of its unsigned details.
+// tie claims what belongs to the event: the text that its signature covers, and the
+// digest of its unsigned details.
 func (rc *receiver) tie(ctx context.Context, d *delivery, ev payack.Event) error {
 	if rc.stages.binding != nil {
 		if b, ok := rc.stages.binding(ev); ok {

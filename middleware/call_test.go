@@ -121,7 +121,7 @@ func TestCallbackThatOutlastsDeadlineAndLease(t *testing.T) {
 				answered := make(chan int, 1)
 				go func() { answered <- serve(h, ptopRequest(t, "T1")).Code }()
 				for range 5 {
-					time.Sleep(900 * time.Millisecond) // the second ends past the deadline, the third past the lease
+					time.Sleep(900 * time.Millisecond) // the second pause ends past the deadline, the third past the lease
 					assert.Equal(t, http.StatusServiceUnavailable, serve(h, ptopRequest(t, "T1")).Code)
 					seen := w.last(t)
 					assert.Equal(t, payack.ReasonBusy, seen.Reason)

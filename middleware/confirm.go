@@ -37,7 +37,7 @@ import (
 type ConfirmFunc[E payack.Event] func(ctx context.Context, ev E) (*payack.Confirmation, error)
 
 // confirmer asks the provider to confirm events. Equal events that arrive together
-// share one question.
+// share one call of confirm.
 type confirmer[E payack.Event] struct {
 	confirm ConfirmFunc[E]
 	timeout time.Duration

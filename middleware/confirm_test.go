@@ -30,8 +30,8 @@ func confirmed(t testing.TB, confirm middleware.ConfirmFunc[*payack.PayatomEvent
 	}, func(context.Context, *payack.PayatomEvent) error { return nil })
 }
 
-// Simultaneous deliveries with equal bodies share one question. Another ref_code is
-// another question.
+// Simultaneous deliveries with equal bodies share one call of Confirm. A delivery with
+// another ref_code has a call of its own.
 func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -64,7 +64,7 @@ func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 			}
 			n.Go(func() { answers[i] = serve(d.h, deliver(body, ctx)).Body.String() })
 			if i == 0 {
-				synctest.Wait() // so this delivery asks, and the others share its question
+				synctest.Wait() // so this delivery calls Confirm, and the others share the call
 			}
 		}
 		n.Go(func() { serve(d.h, deliver(strings.Replace(body, "b73ea664", "another1", 1), t.Context())) })
@@ -85,8 +85,8 @@ func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 	})
 }
 
-// However Confirm fails, all deliveries that share the question get that failure as
-// their result. None waits longer than its own deadline.
+// However a call of Confirm fails, all deliveries that share the call get that failure
+// as their result. None waits longer than its own deadline.
 func TestSharedQuestionsThatFail(t *testing.T) {
 	for name, tc := range map[string]struct {
 		confirm middleware.ConfirmFunc[*payack.PayatomEvent]
@@ -122,7 +122,7 @@ func TestSharedQuestionsThatFail(t *testing.T) {
 					assert.Contains(t, serve(d.h, r).Body.String(), `"HashMatched","acknowledge":"no"`, name)
 				})
 			}
-			synctest.Wait() // all three share the question
+			synctest.Wait() // all three share one call of Confirm
 			close(goOn)
 			n.Wait()
 			assert.EqualValues(t, 1, asked.Load(), name)
@@ -139,9 +139,9 @@ func TestSharedQuestionsThatFail(t *testing.T) {
 	}
 }
 
-// Two tenants may have equal deliveries at one path. Their orders are looked up
-// separately, and each tenant's event is a question of its own. So is an event
-// whose RefCode differs in the merchant's records.
+// Two tenants may have equal deliveries at one path. Expect is called for each
+// delivery, and Confirm once for each tenant. Confirm is called again if the RefCode in
+// the merchant's records has changed.
 func TestQuestionsOfTenantsAndHandlesDiffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keys := map[string]*verify.PayatomKeys{}

@@ -14,7 +14,8 @@ import (
 type delivery struct {
 	payack.Delivery
 	observation payack.Observation
-	// w and r are nil for a delivery without a request. A rehearsal has only r.
+	// w and r are nil for a delivery without a request. [Handler.Rehearse] answers
+	// nobody, so there only w is nil.
 	w http.ResponseWriter
 	r *http.Request
 	// lapped is when the last stage ended. It is zero for a request to a receiver

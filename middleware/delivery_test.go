@@ -105,7 +105,8 @@ func TestContextEndsWithoutDone(t *testing.T) {
 	})
 }
 
-// Mocks and debug logs print contexts, also from other goroutines.
+// Mocks and debug logs print contexts, also while other goroutines use them. So
+// printing must not read what those goroutines change.
 func TestContextIsPrintedWithoutLookingInside(t *testing.T) {
 	h := ptopHandler(t, middleware.Options{}, func(ctx context.Context, _ *payack.PtopEvent) error {
 		waited := make(chan struct{})

@@ -35,9 +35,9 @@ func TestAnyAmount(t *testing.T) {
 	assert.True(t, got.Expected.Found)
 }
 
-// Under ChargeFailures these verified deliveries are charged: refuted by the
-// provider, not expected, and spliced. Failures that the provider or the shop may
-// have caused are not charged.
+// Under ChargeFailures these verified deliveries count against the sender's rate
+// limit: refuted by the provider, not expected, and spliced (the signature came before
+// with another event). Failures that the provider or the shop may have caused don't.
 func TestVerifiedDeliveriesThatAreCharged(t *testing.T) {
 	confirms := func(err error) func(*middleware.PayatomConfig) {
 		return func(c *middleware.PayatomConfig) {

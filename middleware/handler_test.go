@@ -19,8 +19,8 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// desk is a receiver of Payatom webhooks. Its second half runs in another
-// goroutine, with an event that was encoded and decoded.
+// desk is a receiver of Payatom webhooks that records its observations and log lines.
+// Tests send it requests, or run only the second half with the method process.
 type desk struct {
 	*watch
 	h *middleware.Handler
@@ -265,8 +265,8 @@ func TestNothingIsClaimedWhileTheProviderIsAsked(t *testing.T) {
 	})
 }
 
-// An event in flight is busy for every receiver whose store has the same home, even
-// if the store is wrapped, and for no other receiver.
+// An event in flight is busy for every receiver whose store returns the same Home, even
+// if the store is wrapped, and for no other receiver. An empty Home equals no other.
 func TestInFlightIsByTheStoresHome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New(0)

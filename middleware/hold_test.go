@@ -86,7 +86,7 @@ func TestGenuineEventWhileAForgeryIsReleased(t *testing.T) {
 }
 
 // An unknown status may contain digits of the amount. While the callback runs for a
-// webhook with an unknown status, the genuine webhook is not rejected.
+// webhook with an unknown status, the genuine webhook with the same hash is accepted.
 func TestGenuineWhileAnUnknownStatusIsInTheCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})
