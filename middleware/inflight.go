@@ -5,9 +5,10 @@ import (
 	"sync"
 )
 
-// flights holds the events that this process is working on. While the function runs
-// for an event, a redelivery is busy, even if the lease has ended. That holds for
-// every receiver whose store has the same home ([payack.Store]).
+// flights holds the events that this process is working on. While the merchant's
+// function runs for an event, a redelivery of the event is busy, even if the lease
+// of its claim has ended. Receivers whose stores have the same home
+// ([payack.Store]) share the events.
 var (
 	flights    [64]flight
 	flightSeed = maphash.MakeSeed()

@@ -247,7 +247,7 @@ func TestInboxGetsUnsignedDetails(t *testing.T) {
 }
 
 // The former store decides about conflicts, about events that another replica still
-// processes, and about bound hashes.
+// processes, and about hashed texts that it has bound to another order.
 func TestInboxHeedsTheFormerStore(t *testing.T) {
 	former := memstore.New(0)
 	before := newDesk(t, func(c *middleware.PayatomConfig) { c.Store = former }, func(context.Context, *payack.PayatomEvent) error { return nil })

@@ -60,7 +60,7 @@ func (rc *receiver) limitHeaders(d *delivery) {
 // chargeFailure charges a bad delivery to its sender, under ChargeFailures. It
 // charges deliveries that do not verify, that are too large, or that don't arrive
 // whole and in time. It also charges deliveries that verify but turn out to be
-// untrue, since each replay of a copied webhook causes a question to the provider.
+// untrue, since each replay of a copied webhook makes Confirm ask the provider.
 //
 // It does not charge events that break a rule or conflict with an earlier one,
 // since they come from the provider. Nor does it charge failures on the merchant's

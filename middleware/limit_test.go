@@ -29,7 +29,7 @@ func newLimiter(t testing.TB, perSecond float64, burst int) *ratelimit.Memory {
 	return l
 }
 
-// forged returns a callback with a wrong signature from this address.
+// forged returns a callback that has a wrong signature and comes from addr.
 func forged(t testing.TB, addr string) *http.Request {
 	t.Helper()
 	return sentFrom(addr, withHeader(ptopRequest(t, "forged"), "X-Signature", strings.Repeat("0", 64)))

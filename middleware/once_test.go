@@ -243,7 +243,8 @@ func TestStoreThatFails(t *testing.T) {
 	})
 }
 
-// spliceDown is a store whose Claim fails for the keys of bound hashes.
+// spliceDown is a store whose Claim fails for the keys that bind the hashed texts of
+// Payatom's webhooks to their events (see spliceID).
 type spliceDown struct {
 	payack.Store
 	err error

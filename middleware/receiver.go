@@ -216,7 +216,8 @@ func (rc *receiver) process(ctx context.Context, d *delivery, ev payack.Event, c
 	if done, err := rc.guard(ctx, d, ev, fingerprint); done || err != nil {
 		return rc.duplicate(ctx, d, ev, err)
 	}
-	// After commit, release only gives up the locks.
+	// After a failure, release gives up all claims. After d.hold.commit, it gives up
+	// only the claim of binding.lock.
 	defer d.hold.release(ctx)
 	done, err := rc.take(ctx, d, ev, fingerprint)
 	if done || err != nil {

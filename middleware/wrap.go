@@ -117,7 +117,7 @@ type wrappedKey struct{}
 // also writes an answer, the provider gets that one. The first error counts. A nil
 // error records no failure, but shows that the handler has run.
 //
-// Fail returns true when the report took effect. It returns false in three cases:
+// Fail returns true when the call took effect. It returns false in three cases:
 //   - ctx does not come from a handler behind Wrap. Nothing happens.
 //   - The handler has returned. The event keeps the outcome it has. If err is not
 //     nil, it is logged.
@@ -153,7 +153,7 @@ func Fail(ctx context.Context, err error) bool {
 }
 
 // behindWrap is a wrapped handler's context. It records that the handler asked for
-// the delivery.
+// the delivery, or for the event, which is a member of the delivery.
 type behindWrap struct {
 	context.Context
 	behind *wrapped
