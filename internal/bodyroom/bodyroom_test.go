@@ -12,7 +12,8 @@ import (
 	"github.com/payack/payack/internal/bodyroom"
 )
 
-// Under the race detector pools forget at random, so this is tested without it.
+// Under the race detector a sync.Pool drops buffers at random, so this file is built
+// without it.
 func TestPool(t *testing.T) {
 	p := bodyroom.Pool{Largest: 100}
 	room := p.Take()

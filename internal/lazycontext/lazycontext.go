@@ -25,8 +25,8 @@ type Context struct {
 
 	mu     sync.Mutex
 	err    error              // the error that Err has returned, or context.Canceled after Stop
-	made   context.Context    // has the values; nil until Value or Done is called
-	cancel context.CancelFunc // cancels the context made; nil until Done is called
+	made   context.Context    // has the values of parent and adds; nil until Value or Done is called
+	cancel context.CancelFunc // cancels the context in the field made; nil until Done is called
 }
 
 // Start initialises c with end as its deadline, and returns c. Call Start once,
@@ -36,7 +36,8 @@ func (c *Context) Start(parent context.Context, end time.Time, adds Valuer) cont
 	return c
 }
 
-// values returns a context that has the values. The caller holds mu.
+// values returns a context that has the values of parent and adds. The caller holds
+// mu.
 func (c *Context) values() context.Context {
 	if c.made == nil {
 		c.made = c.adds.WithValues(context.WithoutCancel(c.parent))

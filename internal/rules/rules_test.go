@@ -37,8 +37,9 @@ func FuzzCheckEqualsTags(f *testing.F) {
 	// Amounts of all kinds, in all states and under each status that matters, in
 	// events whose other members are right. The state is the last argument. It says
 	// which amounts are absent or null, and which are signed as another text. In
-	// states 35, 17, 8 and 26 both amounts are present: neither is signed as another
-	// text in 35, one is in 17 and in 8, and both are in 26.
+	// states 35, 17, 8 and 26 the variables amount and accept below are both present.
+	// In 35 neither is signed as another text, in 17 accept is, in 8 amount is, and
+	// in 26 both are.
 	for _, amount := range []string{"500", "500.00", "0", "0.00", "-0", "-1", "0e5", "5e2", "1e40", "1e41", "1e99", "0500", "hostile", "",
 		strings.Repeat("9", 40), strings.Repeat("9", 41), strings.Repeat("9", 18), strings.Repeat("9", 19)} {
 		for _, state := range []uint8{0, 1, 2, 8, 17, 26, 35} {
@@ -49,7 +50,7 @@ func FuzzCheckEqualsTags(f *testing.F) {
 				f.Add("ORD1000001", amount, status, "500", "T1", state)
 			}
 		}
-		f.Add("884", amount, "2000", "63", "500", uint8(17)) // signed in place of 500
+		f.Add("884", amount, "2000", "63", "500", uint8(17)) // the amount 500, signed as the text in amount
 		f.Add("ORD1000001", "500", "Approved", amount, "T1", uint8(8))
 		f.Add("ORD1000001", "500", "Pending", amount, "T1", uint8(8))
 	}
