@@ -28,7 +28,7 @@
 //
 // An attacker with many addresses must not fill the memory. A limiter holds at most
 // Config.MaxKeys keys. Once it holds that many, all new keys share one bucket until
-// others fall idle. Keys in Config.Own don't count and always have their own
+// held keys fall idle. Keys in Config.Own don't count and always have their own
 // bucket: put the provider's known addresses there.
 //
 // # A limiter never fails a callback

@@ -124,7 +124,7 @@ type shard struct {
 }
 
 // bucket has 128 bytes, so that it starts at a cache line. The fields that a refused
-// call reads, up to the limiter's last time, then fit into that one line.
+// call reads, from used to the field last of rate.Limiter, then fit into that line.
 type bucket struct {
 	used time.Duration // time of the last call, since Memory.base
 	lim  rate.Limiter

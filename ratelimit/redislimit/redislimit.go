@@ -102,7 +102,7 @@ type Limiter struct {
 	filter  redisreply.Filter
 	gcra    *redis_rate.Limiter
 	limit   redis_rate.Limit
-	each    float64 // seconds until one more call is available, as in the script
+	each    float64 // seconds in which one call refills, as the script computes them
 	burst   int
 	window  time.Duration
 	prefix  string
