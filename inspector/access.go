@@ -20,9 +20,9 @@ type access struct {
 	random bool
 	spent  atomic.Bool // the random token was used in a URL
 	// cookie is derived from the token, so that a configured token's cookie
-	// outlasts restarts. The token can't be derived from the cookie. name
-	// depends on the token, because browsers send cookies of one port to all
-	// ports of a host.
+	// outlasts restarts. The token can't be derived from the cookie. The cookie's
+	// name depends on the token, too, because browsers send cookies of one port to
+	// all ports of a host.
 	cookie, name string
 	path         string
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/payack/payack/reconcile"
 )
 
-// askTimeout bounds a question to a provider.
+// askTimeout bounds a call of Config.Ask, which asks a provider about an order.
 const askTimeout = 30 * time.Second
 
-// row returns the id of the row that a request names. If the request can't
-// name a row, row answers the request.
+// row returns the id of the inbox's row that a request names. If the id is not a
+// number, or if there is no inbox, row answers the request.
 func (i *Inspector) row(w http.ResponseWriter, r *http.Request) (id int64, ok bool) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil || i.cfg.Inbox == nil {
@@ -29,8 +29,9 @@ func (i *Inspector) row(w http.ResponseWriter, r *http.Request) (id int64, ok bo
 	return id, true
 }
 
-// did answers an action. A browser gets the delivery's page, and a program
-// gets the delivery's current state.
+// did answers a request to retry or close a kept delivery. err is the error of the
+// inbox. After a success, a browser gets the delivery's page, and a program gets the
+// delivery's current state.
 func (i *Inspector) did(w http.ResponseWriter, r *http.Request, err error) {
 	i.state.forget()
 	i.live.stir()

@@ -111,8 +111,8 @@ func (s *shop) job(id int64) (j job) {
 	return j
 }
 
-// All dead and pending events that match are retried, after a question that gives
-// their number.
+// The page asks for confirmation, and names the number of dead and pending events
+// that match. Then it retries all of them.
 func TestRetryMany(t *testing.T) {
 	s := open(t)
 	for i := range 8 {

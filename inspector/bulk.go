@@ -145,8 +145,8 @@ func (i *Inspector) showRetry(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// retryMany begins a job. The form holds the number of rows that the question showed.
-// The job retries at most that many.
+// retryMany begins a job. The form holds the number of rows that showRetry showed when
+// it asked for confirmation. The job retries at most that many.
 func (i *Inspector) retryMany(w http.ResponseWriter, r *http.Request) {
 	f, q, ok := i.bulk(w, r)
 	if !ok {

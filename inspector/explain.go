@@ -100,7 +100,7 @@ type keysOf struct {
 // explanation is the result of package diagnose.
 type explanation struct {
 	report *diagnose.Report
-	advice *diagnose.Advice // nil if a receiver verified the delivery
+	advice *diagnose.Advice // nil if a receiver verified the delivery, or if the time ran out
 }
 
 // explained explains a delivery. It calls Expect at most once: Expect is only

@@ -43,7 +43,7 @@ type shop struct {
 	server *httptest.Server
 
 	mu sync.Mutex
-	// fails maps orders to the error that the function returns for them.
+	// fails maps orders to the error that the merchant's function returns for them.
 	fails map[string]error
 }
 
@@ -117,7 +117,8 @@ func (s *shop) settle(order string) error {
 	return s.fails[order]
 }
 
-// fail makes the function fail for an order, or succeed again.
+// fail makes the merchant's function return err for an order. A nil err makes the
+// function succeed again.
 func (s *shop) fail(order string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -59,8 +59,9 @@ func (s *stream) next(name string) string {
 	}
 }
 
-// A stream begins with the current list. Then it sends new and changed rows that
-// match the filter, and removes rows that no longer match.
+// A stream begins with the current list, or with the state of the one delivery that
+// it is about. Then it sends new and changed rows that match the filter, and removes
+// rows that no longer match.
 func TestStream(t *testing.T) {
 	s := open(t)
 	deliver(s.pts, paid(t, "ORD-1"))

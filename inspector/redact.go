@@ -41,7 +41,7 @@ func (i *Inspector) redact(text string) string {
 // redactorFor returns a function that removes keys from a delivery: the keys of
 // all receivers, and the keys that the KeyFuncs of the given receivers return
 // for the delivery. ok is false if a KeyFunc fails, because its keys are then
-// unknown. A path without a tenant is not a failure.
+// unknown. A KeyFunc that finds no tenant for the delivery has not failed.
 func (i *Inspector) redactorFor(ctx context.Context, receivers []*middleware.Handler, d *payack.Delivery) (redact func(string) string, ok bool) {
 	redact = i.redact
 	for _, h := range receivers {

@@ -96,7 +96,8 @@ func TestSecretsAreNotListed(t *testing.T) {
 	}
 }
 
-// The page removes secrets from a provider's answer to a question.
+// The page removes secrets from the answer that Config.Ask returns, and from its
+// error.
 func TestSecretsAreNotSaid(t *testing.T) {
 	key := payacktest.NewPtopKeys().SigningKey.Reveal()
 	var fails error
