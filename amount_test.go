@@ -337,8 +337,8 @@ func TestAmountSignedText(t *testing.T) {
 	}
 }
 
-// byValue returns the text that an amount contributes to a key, after checking that
-// all keys use the same text.
+// byValue returns the text that an amount contributes to IDs and fingerprints. It
+// checks that the events of PTS and Payatom use the same text.
 func byValue(t *testing.T, a payack.Amount) string {
 	t.Helper()
 	part := (&payack.PayatomEvent{ReceivedAmount: a}).Fingerprint()
@@ -400,8 +400,8 @@ func TestAmountsByValue(t *testing.T) {
 		seen[group.value] = group.spellings[0]
 	}
 
-	// A text that is not a number shares its key with no other text, even if it
-	// resembles a number.
+	// A text that is not a number has the same result of byValue as no other text,
+	// even if it resembles a number.
 	for _, c := range amountGrammar {
 		if c.valid {
 			continue
@@ -474,7 +474,8 @@ func FuzzAmountsByValue(f *testing.F) {
 				if equal := a.Equal(b); equal != (numbers || x == "" && y == "") {
 					t.Fatalf("%q and %q are equal: %v, as decimals %v", x, y, equal, numbers)
 				}
-				// The sent and the signed text may be any texts.
+				// Take x as the sent text and y as the signed one. Neither need be a
+				// number, but an empty text would mean that nothing was sent or signed.
 				if x == "" || y == "" {
 					continue
 				}

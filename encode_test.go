@@ -13,8 +13,9 @@ import (
 	"github.com/payack/payack"
 )
 
-// everything returns events that together cover each member, each state of a text,
-// and each kind of signed amount.
+// everything returns events that together cover each member, each state of a text
+// (absent, null, empty, filled), and amounts whose signed text is the literal, another
+// spelling of it or another value.
 func everything() []payack.Event {
 	odd := "<script>&amp;</script>\u2028\u2029\x00\x1f\x7f\u0080\u00a0\ufeff\ufffd\U0001f4b6\"\\/\u0000é"
 	by := payack.Verification{Tenant: "shop:" + odd, Scheme: payack.SchemePHP, Key: 3, Signature: "c2lnbmF0dXJl+/==" + odd}

@@ -294,7 +294,7 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// Characters that a key must not have are escaped byte by byte; other characters
+// Characters that an ID must not have are escaped byte by byte; other characters
 // are not.
 func TestIDsEscape(t *testing.T) {
 	id := func(tenant string) string {
@@ -572,7 +572,8 @@ type meaning struct{ id, fingerprint, payment []string }
 // members are the texts that a fuzzer chooses.
 type members struct{ tenant, user, order, transaction, status, submit, accept, submitCurrency, acceptCurrency string }
 
-// events returns an event of each provider with these members.
+// events returns an event of each provider with these members, and what its keys
+// must consist of.
 func (m members) events() map[payack.Event]meaning {
 	v := payack.Verification{Tenant: m.tenant}
 	ptsID := []string{m.tenant, m.user, m.order, m.transaction, m.status}
@@ -951,8 +952,8 @@ func FuzzEventsJSON(f *testing.F) {
 	})
 }
 
-// requireTexts checks the form that readers of the log rely on: every member is a
-// string or null, except success, unsigned and extra.
+// requireTexts checks the members of an event's JSON form: each is a string or null,
+// except success, unsigned and extra. Programs that read logged events rely on this.
 func requireTexts(t *testing.T, members map[string]any, top bool) {
 	t.Helper()
 	for name, v := range members {
@@ -1198,7 +1199,7 @@ func TestCheckAmountByStatus(t *testing.T) {
 			ev := fullPTS()
 			ev.Status, ev.AcceptAmount = status, c.amount
 			verdict(ev, c.amount, "accept_amount", c.positive || status != payack.PTSSuccess && (c.empty || c.number))
-			// submit_amount and the rate may have any value.
+			// submit_amount and exchange_rate need not be above zero.
 			ev = fullPTS()
 			ev.Status, ev.SubmitAmount = status, c.amount
 			verdict(ev, c.amount, "submit_amount", c.empty || c.number)

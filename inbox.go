@@ -26,7 +26,8 @@ type Inbox interface {
 	//   - [ClaimWaits]: the event was kept before, and is not processed yet.
 	//   - [ClaimDone]: the receipt is not kept, because the event will not be
 	//     processed any more.
-	//   - [ClaimBusy]: there is no room for another variant of the event.
+	//   - [ClaimBusy]: there is no room for another variant of the event
+	//     ([Receipt.Variant]).
 	//   - [ClaimConflict]: the event came before with other Details. This delivery
 	//     is not processed; a person has to look at it.
 	Keep(ctx context.Context, r *Receipt) (ClaimState, error)
@@ -58,8 +59,8 @@ type Receipt struct {
 	// a second partial refund differs from the first only in such members. It is
 	// empty for events without such members.
 	Details string
-	// Differs reports that the event was done before with other Details, in the
-	// inbox or in the store that the receiver used before the inbox.
+	// Differs reports that the event was done before with other Details, according to
+	// the inbox or to the store that the receiver used before it had an inbox.
 	Differs bool
 	// Allowed reports whether the sender is in the receiver's AllowedAddresses.
 	// Deliveries from such senders are kept even if there is no room for others.

@@ -89,9 +89,9 @@ type Store interface {
 	// and the error are those of Commit.
 	Release(ctx context.Context, id, token string) error
 	// Home names the place where the store keeps its memory. Stores that share the
-	// memory have the same home. Two receivers in one process never process the
-	// same event of a home at the same time, even if a lease has ended. The name
-	// never changes. Home makes no request.
+	// memory have the same home. If the stores of two receivers in one process have
+	// the same home, the receivers never process an event at the same time, even if a
+	// lease has ended. The name is not empty and never changes. Home makes no request.
 	Home() string
 }
 
@@ -103,8 +103,9 @@ type InMemory interface {
 	InMemory() bool
 }
 
-// Binder is a [Store] that can claim and commit in one step. Bind saves round trips
-// for Payatom webhooks; a store need not have it.
+// Binder is a [Store] that can claim and commit in one step. For a Payatom webhook,
+// the receiver also marks the signed text done, and Bind saves it round trips. A store
+// need not have Bind.
 type Binder interface {
 	// Bind marks id done with this fingerprint and returns [ClaimDone]. It also
 	// returns ClaimDone if id was done with this fingerprint before. It returns
