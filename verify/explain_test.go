@@ -144,7 +144,8 @@ func TestExplainAgreesWithVerify(t *testing.T) {
 			}
 			text := strings.Join(all, "\n") + fmt.Sprintf("%v %+v %#v %q", told.Steps, told.Steps, told.Steps, told.Steps)
 			for _, s := range hidden {
-				// A signature in the envelope is shown as a field.
+				// The event's own signature may be missing in sent if it came in an
+				// envelope. It may be shown, as the field sign.
 				if s != "" && !strings.Contains(sent, s) && (told.Event == nil || told.Event.VerifiedBy().Signature != s) {
 					require.False(t, strings.Contains(text, s), "%s: a secret or an expected signature is explained", v.Name)
 				}
@@ -180,10 +181,11 @@ func TestExplainAgreesWithVerify(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 111+125+101+25-5 /* paid, and no positive amount */, counts["accepted"])
-	// Verify accepts these vectors, and something else refuses them. The gate
-	// refuses a wrong method or size. A receiver with a pinned scheme refuses a text
-	// that was signed under another scheme. The store or Expect refuses moved borders.
-	// For one vector the verdict has changed (payatomUnsignedTwin).
+	// Verify accepts these vectors, and something else refuses them. The gate of
+	// package middleware refuses a wrong method or size. A receiver with a pinned scheme
+	// refuses a text that was signed under another scheme. The store or Expect refuses
+	// moved borders between members. For one vector the verdict has changed
+	// (payatomUnsignedTwin).
 	assert.Equal(t, 25, counts["accepted, and refused by others"])
 	assert.Equal(t, 907-24-6, counts["accepted"]+counts["refused"])
 	for _, name := range hostileStepNames {

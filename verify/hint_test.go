@@ -157,7 +157,8 @@ func TestPtopHints(t *testing.T) {
 		assert.Equal(t, "it is not 64 lower-case hex digits", refusedPtop(t, ev, err).Detail, sent)
 	}
 
-	// nginx drops the header the_signature, and only the hint says so.
+	// nginx drops the header the_signature, which is one of the default headers. If no
+	// signature is found, the error says so, but not if only other headers are configured.
 	ev, err := v.Verify(verify.Message{ContentType: ptopJSONType, Body: ptopJSON}, keys)
 	e := refusedPtop(t, ev, err)
 	assert.Contains(t, e.Detail, "The_signature")
@@ -167,8 +168,8 @@ func TestPtopHints(t *testing.T) {
 	assert.Equal(t, "there is none in the body or in the configured headers", refusedPtop(t, ev, err).Detail)
 }
 
-// The hint names a line break at the end that was lost or added, if the raw body may
-// be signed.
+// If SchemeHeader, which signs the raw body, is configured, the hint names a line break
+// that was lost or added at the end of the body.
 func TestPtopExplainsLineBreaks(t *testing.T) {
 	v := newPtop(t, verify.PtopOptions{})
 	ends := map[string]string{"": "without a line break", "\n": "with LF", "\r\n": "with CRLF"}

@@ -10,11 +10,11 @@ import (
 // ptopWork bounds the bytes that are hashed for one message, as a multiple of the
 // length of its body. A body shorter than ptopWorkUnit counts as ptopWorkUnit long.
 //
-// For a callback of usual size this is enough for hundreds of keys. Near 64 KiB it
-// is enough for one key under every scheme: two cuts, the blanked text and PHP's
-// two texts. It is not enough if PHP's escapes make its texts much longer than the
-// body. It is enough for two keys if the two cuts are equal and PHP's two texts are
-// equal.
+// For a callback of usual size this is enough for hundreds of keys. For a body near
+// 64 KiB it is enough for one key under every scheme: SchemeSpliced tries two texts,
+// SchemeBlanked one and SchemeReencoded two. It is not enough if PHP's escapes make
+// the texts of SchemeReencoded much longer than the body. It is enough for two keys if
+// the two texts of SchemeSpliced are equal, and so are those of SchemeReencoded.
 const (
 	ptopWork     = 7
 	ptopWorkUnit = 64 << 10

@@ -64,7 +64,8 @@ func signPtop(t testing.TB, scheme payack.Scheme, place verify.PtopPlace, body s
 	return m
 }
 
-// The comma is cut out together with the member. The blanks before the comma stay.
+// SchemeSpliced cuts out the member signature together with the comma before it. The
+// blanks before that comma stay.
 func TestPtopSplicedWithBlanks(t *testing.T) {
 	v, keys := newPtop(t, verify.PtopOptions{}), newPtopKeys(t, ptopKeyText)
 	const head = `{"success":true,"transaction_id":"T1","order_id":"O1"  `
@@ -174,8 +175,9 @@ var ptopAgainstRules = map[string]payack.Reason{
 	"ptop-pub-php-078-form-query-array": payack.ReasonMalformed, // brackets in a form's names
 }
 
-// ptopLeftToTheGate are vectors that the gate refuses. Package verify has no gate, so
-// here they verify if their bytes are right.
+// ptopLeftToTheGate are vectors that the gate of package middleware refuses, because
+// of their method or size. Package verify has no gate, so here they verify if their
+// bytes are right.
 var ptopLeftToTheGate = map[string]struct {
 	class  string
 	reason payack.Reason
@@ -201,7 +203,7 @@ var ptopClassReasons = map[string][]payack.Reason{
 	"missing_signature":          {payack.ReasonSignature},
 	"flavour_confusion":          {payack.ReasonSignature},
 	"reformatted_body":           {payack.ReasonSignature},
-	"duplicate_signature":        {payack.ReasonMalformed, payack.ReasonSignature}, // two joined in one header
+	"duplicate_signature":        {payack.ReasonMalformed, payack.ReasonSignature}, // two signatures joined in one header are no hex digits
 	"empty_body":                 {payack.ReasonMalformed, payack.ReasonSignature}, // an empty form has no signature
 	"type_confusion":             {payack.ReasonMalformed},
 	"wrong_content_type":         {payack.ReasonMalformed},
@@ -906,7 +908,7 @@ func TestSignPtopCallbackPlaces(t *testing.T) {
 	lone := verify.Message{ContentType: ptopJSONType, Body: `{"signature":"` + ptopSum(ptopKeyText, `{}`) + `"}`}
 	keys := newPtopKeys(t, ptopKeyText)
 	ptopRefused(t, payack.ReasonSignature, newPtop(t, verify.PtopOptions{Schemes: []payack.Scheme{payack.SchemeSpliced}}), lone, keys)
-	ptopRefused(t, payack.ReasonMalformed, newPtop(t, verify.PtopOptions{}), lone, keys) // PHP's {} was signed
+	ptopRefused(t, payack.ReasonMalformed, newPtop(t, verify.PtopOptions{}), lone, keys) // under SchemeReencoded the signature over {} matches
 }
 
 func TestSignPtopCallbackRefuses(t *testing.T) {

@@ -339,8 +339,8 @@ func (v *PTS) openEnvelope(dst []strict.Field, m Message, sealed string, k *PTSK
 	return fields, nil
 }
 
-// transactionSignature checks the header's HMAC over covered. It says what is wrong
-// with the header, or returns "".
+// transactionSignature checks the HMAC over covered in [PTSTransactionHeader]. It says
+// what is wrong with that header, or returns "".
 func (v *PTS) transactionSignature(m Message, covered string, k *PTSKeys) (problem string) {
 	values := m.Header[PTSTransactionHeader]
 	if len(values) != 1 {
@@ -437,7 +437,7 @@ func ambiguous(value string, names []string) bool {
 	return false
 }
 
-// verify tries the literal texts first, then PHP's text of the three numbers.
+// verify tries the literal texts first, then PHP's texts of amounts and rate.
 func (v *PTS) verify(ev *payack.PTSEvent, texts *ptsTexts, fields []strict.Field, k *PTSKeys, t *trace) error {
 	f := strict.Find(fields, "sign")
 	if f == nil || f.Kind != strict.String {

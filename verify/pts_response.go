@@ -170,8 +170,7 @@ func (v *PTS) response(r *PTSResponse, message PTSMessage, fields []strict.Field
 	return r.fill(names, fields, k)
 }
 
-// verifyResponse tries the literal texts first, then PHP's text of the three
-// numbers.
+// verifyResponse tries the literal texts first, then PHP's texts of amounts and rate.
 func (v *PTS) verifyResponse(r *PTSResponse, names, texts []string, fields []strict.Field, k *PTSKeys) error {
 	sign := strict.Find(fields, "sign")
 	signature, ok := strictbase64.Decode(nil, sign.Text)

@@ -232,7 +232,7 @@ func refusedPTS(t testing.TB, ev *payack.PTSEvent, err error) *payack.Error {
 	return refusal(t, payack.PTS, ev, err)
 }
 
-// defaultBodyLimit is the gate's default limit for bodies, in bytes.
+// defaultBodyLimit is the default limit for bodies of package middleware, in bytes.
 const defaultBodyLimit = 64 << 10
 
 // onlyTheGateSees reports whether a vector's defect is one that a verifier does not

@@ -99,8 +99,9 @@ func TestPTSUnsignedRefusesNothing(t *testing.T) {
 	assert.True(t, ev.Unsigned.AcceptPromo.Valid())
 }
 
-// assertNamesMember checks that an error says what is wrong and where, and names the
-// member if and only if it is known.
+// assertNamesMember checks that an error says what is wrong and where, and never names
+// an unknown member. A known member must be named. If the members were nested in the
+// member data, the error may have to name data instead.
 func assertNamesMember(t *testing.T, e *payack.Error, what, name, shape string) {
 	t.Helper()
 	assert.Regexp(t, `^`+what+`( in \w+)? at byte \d+$`, e.Detail)

@@ -21,7 +21,7 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// hostileSize is the largest body that the gate accepts, in bytes.
+// hostileSize is the largest body that package middleware accepts by default, in bytes.
 const hostileSize = 64 << 10
 
 // costly is a body that anybody can send, and that is as expensive as possible before
@@ -56,8 +56,8 @@ func times(n int, piece string) string {
 	return strings.TrimSuffix(b.String(), ",")
 }
 
-// costlyValues returns JSON values of this size, of every kind that the fuzz tests
-// use.
+// costlyValues returns JSON values of about this size. Each is costly to read in
+// another way.
 func costlyValues(size int) map[string]string {
 	list := func(piece string) string { return "[" + strings.TrimSuffix(fill(size-2, piece), ",") + "]" }
 	text := func(piece string) string { return `"` + fill(size-2, piece) + `"` }
@@ -120,7 +120,8 @@ func costlyValues(size int) map[string]string {
 	}
 }
 
-// costlyNames returns members whose names resemble those of signed members.
+// costlyNames returns many members: those of most lists have names that resemble the
+// names of signed members, those of one list have values of all types.
 func costlyNames(size int) map[string]string {
 	return map[string]string{
 		"480 look-alikes":            times(480, `"signature%d":1,`),
