@@ -14,8 +14,8 @@ import (
 
 // More is allocated under the race detector, so the tests in this file run without it.
 
-// An object that is no list needs no space for edits. The space for the edits of
-// all lists is allocated once.
+// An object that is no list needs no space for edits, which are the places that change
+// if an object becomes a list. The space for the edits of all lists is allocated once.
 func TestReencodeAllocates(t *testing.T) {
 	allocations := func(object string, n int) float64 {
 		body := []byte(`{"v":[` + strings.TrimSuffix(strings.Repeat(object+",", n), ",") + `]}`)

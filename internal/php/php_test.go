@@ -291,7 +291,8 @@ func overBounds(t testing.TB, e reencodeEntry) bool {
 	return floats > 64
 }
 
-// Bodies that the table can't express, or on which this package is stricter than PHP.
+// Bodies that testdata/reencode.jsonl can't hold, or on which this package is stricter
+// than PHP.
 func TestReencodeRefuses(t *testing.T) {
 	deep := func(n int) string {
 		return `{"v":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}`
@@ -407,8 +408,8 @@ func TestReencodeWork(t *testing.T) {
 	assert.Equal(t, 64, most)
 }
 
-// If nothing is a list, both results are the same slice, so that a caller hashes it
-// once.
+// If no object becomes a list, both results are the same slice, so that a caller hashes
+// it once.
 func TestReencodeOnce(t *testing.T) {
 	arrays, objects := reencode(t, []byte(`{"a":{"b":1.5,"1":[1,2]},"signature":{"0":{}},"c":"{}"}`), "signature")
 	assert.Same(t, &arrays[0], &objects[0])

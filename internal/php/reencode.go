@@ -127,9 +127,9 @@ func (w *rewriter) arrays() []byte {
 	return append(list, w.out[from:]...)
 }
 
-// note notes an edit at the end of the output. When the first few places are used
-// up, it allocates space for as many edits as the rest of the input can cause: one
-// for every three bytes.
+// note notes an edit at the end of the output. When the array room is full, it
+// allocates space for as many edits as the rest of the input can cause: one for every
+// three bytes.
 func (w *rewriter) note(owner int32) {
 	if len(w.edits) == cap(w.edits) {
 		w.edits = slices.Grow(w.edits, len(w.in)/3+1)

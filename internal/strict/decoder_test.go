@@ -13,8 +13,8 @@ import (
 	"github.com/payack/payack/internal/strict"
 )
 
-// FuzzJSONDecoder compares this package with another strict decoder: which bodies are
-// accepted, every field, and the offset of every mistake.
+// FuzzJSONDecoder compares this package with another strict decoder, that of package
+// jsontext: which bodies are accepted, every field, and the offset of every mistake.
 func FuzzJSONDecoder(f *testing.F) {
 	addBodies(f)
 	for _, c := range refusedPlaces {
@@ -23,7 +23,8 @@ func FuzzJSONDecoder(f *testing.F) {
 	f.Fuzz(compare)
 }
 
-// Both decoders agree on a body after one byte is added, removed or changed.
+// This package and jsontext agree on a body after one byte is added, removed or
+// changed.
 func TestJSONOneByteOff(t *testing.T) {
 	const body = ` {"a":"x\u00e9\n\ud83d\ude00é","b":{"c":[1,{"d":-0.5e+1},{"d":0}],"e":"\\\"","f":{}},"g":[true, false,null,[[]]],"h":10} `
 	const bytes = "\x00\t\n\v\f\r !\"'+,-./019:;Ee[\\]`abdfnu{|}~\x7f\x80\xa9\xc3\xed\xff"
@@ -37,7 +38,8 @@ func TestJSONOneByteOff(t *testing.T) {
 	}
 }
 
-// Both decoders agree on every byte at every position of a string and of an escape.
+// This package and jsontext agree on every byte at every position of a string and of
+// an escape.
 func TestJSONEachByteOfAString(t *testing.T) {
 	const filling = "xxxxxxxxxxxxxxxxxxxx"
 	for c := range 256 {
@@ -85,7 +87,7 @@ var refusedPlaces = []string{
 	"{\"a\":1}\xe2\x82", "{\"a\":1} \u00a0", "{\"a\":1}\n {", `{"a":{"b":1,"\u0062":2}}`, `  `, ` x`, `"\ud800"`, "\xe2\x82",
 }
 
-// refusal is the error of the other decoder.
+// refusal is the error of jsontext's decoder.
 type refusal struct {
 	at    int
 	early bool // the text ends before its object does
@@ -94,7 +96,7 @@ type refusal struct {
 
 func (r *refusal) String() string { return fmt.Sprintf("%v at byte %d", r.err, r.at) }
 
-// Errors for rules of this package that the other decoder lacks.
+// Errors for rules of this package that jsontext's decoder lacks.
 var errDeep, errNames, errAfter, errNoObject = errors.New("nested too deep"), errors.New("too many names"),
 	errors.New("something after the object"), errors.New("not a JSON object")
 
@@ -102,7 +104,7 @@ func (r *refusal) matches(got *strict.Error) bool {
 	said := r.err.Error()
 	if !r.early && got.What == "JSON ends too early" {
 		// The body ends within the escape after the first half of a surrogate pair.
-		// The other decoder already sees that this escape can't be the second half.
+		// jsontext's decoder already sees that this escape can't be the second half.
 		return strings.HasPrefix(said, "invalid surrogate pair") && r.at+12 > got.Offset
 	}
 	if got.Offset != r.at {
@@ -126,8 +128,8 @@ func (r *refusal) matches(got *strict.Error) bool {
 	}
 }
 
-// decoderError returns the decoder's error for a body, and enforces the bounds that
-// the decoder lacks.
+// decoderError returns the error of jsontext's decoder for a body, and enforces the
+// bounds that this decoder lacks.
 func decoderError(body string) *refusal {
 	dec := jsontext.NewDecoder(strings.NewReader(body))
 	start := len(body) - len(strings.TrimLeft(body, " \t\r\n"))

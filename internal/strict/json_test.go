@@ -351,7 +351,8 @@ func TestJSONErrorNamesKnownMembers(t *testing.T) {
 	}
 }
 
-// For a nested object, the error names the member of that object.
+// Within returns the members of the named object only. If one of them has the mistake,
+// the error names that member, and not the object.
 func TestWithin(t *testing.T) {
 	_, inner, err := strict.Within(nil, `{"data":{"amount":1},"other":{"data":{}}}`, "data")
 	require.NoError(t, err)
@@ -524,7 +525,8 @@ func walk(dec *json.Decoder, level int, names *int) error {
 	return err
 }
 
-// hasLoneSurrogate looks at the escapes of a text that is valid JSON.
+// hasLoneSurrogate reports whether an escape in a text that is valid JSON stands for a
+// lone surrogate.
 func hasLoneSurrogate(body string) bool {
 	unit := func(i int) (u uint16, ok bool) {
 		if i+6 > len(body) || body[i] != '\\' || body[i+1] != 'u' {
@@ -556,8 +558,8 @@ func hasLoneSurrogate(body string) bool {
 	return false
 }
 
-// addBodies seeds a fuzz target with the tables and the recorded callbacks. It
-// leaves out bodies that are too long to be mutated well.
+// addBodies seeds a fuzz target with the tables of bodies in this package's tests and
+// with the test vectors. It leaves out bodies that are too long to be mutated well.
 func addBodies(f *testing.F) {
 	for _, c := range acceptedJSON {
 		if len(c.body) < 1000 {
