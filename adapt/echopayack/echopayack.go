@@ -28,7 +28,8 @@ func Wrap[E payack.Event](rc *middleware.Receiver[E]) echo.MiddlewareFunc {
 			}()
 			serve(c, rc.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				c.SetRequest(r)
-				// This takes a new response, because an echo.Response keeps its first status.
+				// The handler gets a new response, because an echo.Response keeps its first
+				// status.
 				c.SetResponse(echo.NewResponse(w, c.Logger()))
 				if err := next(c); err != nil {
 					middleware.Fail(r.Context(), err) // nil would say that the handler has processed the event

@@ -493,7 +493,7 @@ func TestTenants(t *testing.T) {
 		assert.Equal(t, failed, post(t, engine, "/callbacks/nobody/"+route, m))
 		assert.Equal(t, payack.ReasonUnknownTenant, w.last(t).Reason)
 	}
-	// Without Handler the tenant is unknown.
+	// gin.WrapH does not pass on path parameters, so the tenant is unknown.
 	assert.Equal(t, failed, post(t, engine, "/callbacks/shop/bare", ptsMessage(t, "O-1")))
 	assert.Equal(t, payack.ReasonUnknownTenant, w.last(t).Reason)
 }
