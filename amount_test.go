@@ -400,8 +400,8 @@ func TestAmountsByValue(t *testing.T) {
 		seen[group.value] = group.spellings[0]
 	}
 
-	// A text that is not a number has the same result of byValue as no other text,
-	// even if it resembles a number.
+	// For a text that is not a number, even one that resembles a number, the result of
+	// byValue is not that of any other text.
 	for _, c := range amountGrammar {
 		if c.valid {
 			continue
@@ -475,7 +475,7 @@ func FuzzAmountsByValue(f *testing.F) {
 					t.Fatalf("%q and %q are equal: %v, as decimals %v", x, y, equal, numbers)
 				}
 				// Take x as the sent text and y as the signed one. Neither need be a
-				// number, but an empty text would mean that nothing was sent or signed.
+				// number. If one of them is empty, Signed changes nothing.
 				if x == "" || y == "" {
 					continue
 				}

@@ -17,9 +17,9 @@ import (
 
 var writeLicences = flag.Bool("write-licences", false, "write LICENSES.md")
 
-// licenceTexts has, for each licence, a phrase of its text, in lower case and with
-// single blanks. Only BSD-3-Clause contains the phrase of another licence, that of
-// BSD-2-Clause. A person must read a licence before it is added.
+// licenceTexts has, for each licence, a phrase by which its text is recognised, in
+// lower case and with single blanks. (The text of BSD-3-Clause contains the phrase of
+// BSD-2-Clause, too.) A person must read a licence before it is added.
 var licenceTexts = map[string]*regexp.Regexp{
 	"Apache-2.0":    regexp.MustCompile(`apache license,? version 2\.0`),
 	"BSD-2-Clause":  regexp.MustCompile(`redistribution and use in source and binary forms`),

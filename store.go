@@ -90,8 +90,9 @@ type Store interface {
 	Release(ctx context.Context, id, token string) error
 	// Home names the place where the store keeps its memory. Stores that share the
 	// memory have the same home. If the stores of two receivers in one process have
-	// the same home, the receivers never process an event at the same time, even if a
-	// lease has ended. The name is not empty and never changes. Home makes no request.
+	// the same home, the receivers never process the same event at the same time, even
+	// if a lease has ended. The name is not empty and never changes. Home makes no
+	// request.
 	Home() string
 }
 

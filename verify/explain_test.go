@@ -144,8 +144,8 @@ func TestExplainAgreesWithVerify(t *testing.T) {
 			}
 			text := strings.Join(all, "\n") + fmt.Sprintf("%v %+v %#v %q", told.Steps, told.Steps, told.Steps, told.Steps)
 			for _, s := range hidden {
-				// The event's own signature may be missing in sent if it came in an
-				// envelope. It may be shown, as the field sign.
+				// If the event's own signature came in an envelope, the text in the variable
+				// sent does not contain it. It is shown all the same, as the field sign.
 				if s != "" && !strings.Contains(sent, s) && (told.Event == nil || told.Event.VerifiedBy().Signature != s) {
 					require.False(t, strings.Contains(text, s), "%s: a secret or an expected signature is explained", v.Name)
 				}

@@ -100,8 +100,8 @@ func TestPTSUnsignedRefusesNothing(t *testing.T) {
 }
 
 // assertNamesMember checks that an error says what is wrong and where, and never names
-// an unknown member. A known member must be named. If the members were nested in the
-// member data, the error may have to name data instead.
+// an unknown member. A known member must be named. In two cases the members are nested
+// in the member data, and the error must name data instead.
 func assertNamesMember(t *testing.T, e *payack.Error, what, name, shape string) {
 	t.Helper()
 	assert.Regexp(t, `^`+what+`( in \w+)? at byte \d+$`, e.Detail)

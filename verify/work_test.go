@@ -56,8 +56,8 @@ func times(n int, piece string) string {
 	return strings.TrimSuffix(b.String(), ",")
 }
 
-// costlyValues returns JSON values of about this size. Each is costly to read in
-// another way.
+// costlyValues returns JSON values of up to about this size. Each is costly to process
+// in another way.
 func costlyValues(size int) map[string]string {
 	list := func(piece string) string { return "[" + strings.TrimSuffix(fill(size-2, piece), ",") + "]" }
 	text := func(piece string) string { return `"` + fill(size-2, piece) + `"` }

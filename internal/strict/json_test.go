@@ -351,8 +351,8 @@ func TestJSONErrorNamesKnownMembers(t *testing.T) {
 	}
 }
 
-// Within returns the members of the named object only. If one of them has the mistake,
-// the error names that member, and not the object.
+// The result inner has the members of the top-level member data if it is an object.
+// If one of them has the mistake, the error names that one, and not data.
 func TestWithin(t *testing.T) {
 	_, inner, err := strict.Within(nil, `{"data":{"amount":1},"other":{"data":{}}}`, "data")
 	require.NoError(t, err)
