@@ -122,7 +122,8 @@ func TestAdminHealth(t *testing.T) {
 	require.Equal(t, "the database does not answer\n", health.text)
 }
 
-// A configured token is accepted, is never printed, and allows other host names.
+// A configured token is accepted and never printed. At an address that is not
+// loopback, requests may name any host.
 func TestAdminToken(t *testing.T) {
 	t.Parallel()
 	const token = "a token of 24 characters"

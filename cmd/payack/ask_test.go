@@ -56,7 +56,7 @@ func TestAsk(t *testing.T) {
 			require.NoError(t, gw.Pay(id))
 			require.NoError(t, gw.Wait(t.Context()))
 
-			status, stdout, stderr := ask(order, pending) // without a listen or a database
+			status, stdout, stderr := ask(order, pending) // no payack listen runs, and there is no database yet
 			require.Equal(t, exitDone, status, stderr)
 			assert.Regexp(t, `^ORD1000001\n  says      status .+, amount .+\n  that is   paid\n  verified  `+tc.verified+`\n  event_id  \S+\n`+
 				`ORD1000002\n  says      status .+\n  that is   neither paid nor final\n  verified  (?s:.*)$`, stdout)

@@ -18,8 +18,8 @@ import (
 	"github.com/payack/payack/ratelimit"
 )
 
-// config is the configuration file of listen, send and others. complete sets the
-// defaults of absent members.
+// config is the configuration file of the subcommands listen, send and others. The
+// method complete sets the defaults of absent members.
 type config struct {
 	Addr             string     `json:"addr"`
 	Database         *string    `json:"database"`
@@ -103,7 +103,8 @@ type comparer interface {
 	// compares returns an error if the section has nothing to compare callbacks
 	// with.
 	compares() error
-	// neverReceives permits such a section, for a subcommand that only signs.
+	// neverReceives makes compares return no error, for a subcommand that sends
+	// callbacks and receives none.
 	neverReceives()
 }
 

@@ -73,7 +73,7 @@ func TestExample(t *testing.T) {
 	require.Contains(t, stderr, "pts.safecode")
 }
 
-// The description lists exactly the members that the program reads.
+// The function configuration describes exactly the members that the program reads.
 func TestExampleHasEveryMember(t *testing.T) {
 	var described func(prefix string, members []member) map[string]bool
 	described = func(prefix string, members []member) map[string]bool {

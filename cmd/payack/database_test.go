@@ -178,7 +178,8 @@ func TestLinesWaitForTheNextStart(t *testing.T) {
 }
 
 // The process is killed with SIGKILL after it has acknowledged an event that the
-// application has not accepted yet.
+// application has not accepted yet. The next process forwards the event, and the
+// callback is a duplicate when it is delivered again.
 func TestKilled(t *testing.T) {
 	t.Parallel() // waits for a lease to end
 	var app applicationOf

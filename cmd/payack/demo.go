@@ -70,8 +70,8 @@ type demoProvider struct {
 	section func() (section map[string]any, private payack.Secret)
 	// set holds the members of the genuine callback that is then tampered with.
 	set assignments
-	// complete adds the spliced callback, and other callbacks that only this
-	// provider has.
+	// complete adds the spliced callback, which has the genuine signature of another
+	// message. It also adds the callbacks that only this provider has.
 	complete func(b *builder, d *demoDeliveries)
 	// gateway starts a fake gateway with a merchant; nil if there is none.
 	gateway func(o gateway.Options) (demoGateway, error)

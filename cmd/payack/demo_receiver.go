@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// demoReceiver is listen in a process of its own, which can be killed.
+// demoReceiver is payack listen in a process of its own, which can be killed.
 type demoReceiver struct {
 	folder, file string // file is the receiver's configuration
 	url, admin   string // of the receiver, and of the inspector including its token

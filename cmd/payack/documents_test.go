@@ -105,7 +105,7 @@ func TestConfigurationsOfTheDocumentation(t *testing.T) {
 	}
 }
 
-// docs/command.md shows what the command prints. -update rewrites the page.
+// docs/command.md shows what config -example prints. -update rewrites the page.
 func TestConfigurationPage(t *testing.T) {
 	const page = "docs/command.md"
 	example := exampleText(t)
@@ -127,8 +127,8 @@ func TestConfigurationPage(t *testing.T) {
 }
 
 // Each command in the pages runs once, in a folder with the files that the pages
-// name. Meanwhile a listen with fake providers runs, and an application that
-// fails, so that events stay in the inbox. TestDemo runs demo.
+// name. Meanwhile payack listen runs with fake providers. The application that it
+// forwards to fails, so that events stay in the inbox. TestDemo runs demo.
 func TestCommands(t *testing.T) {
 	pages := guide(t)
 	s, ran := startReader(t), map[string]bool{"demo": true}

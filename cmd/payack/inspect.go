@@ -116,8 +116,8 @@ func (i *inspection) run(ctx context.Context) (failure, err error) {
 			return nil, err
 		}
 		why, fix := string(report.Reason), advice.Fix
-		// Leave out the cause of a refusal at the gate, because a line above gives it
-		// with the names of the configuration.
+		// Leave out the cause of a refusal at the gate (before the body is read), because
+		// a line above gives it with the names of the configuration.
 		if report.Cause != "" && report.Outcome != payack.OutcomeRefused && report.Cause != why {
 			why += ": " + reworded(i.provider, report.Cause)
 		}

@@ -205,7 +205,7 @@ func TestInspect(t *testing.T) {
 			require.Equal(t, strings.HasPrefix(tt.name, "accepted") || tt.name == "second key" || tt.name == "hostile names" || tt.name == "the key inside",
 				status == exitDone, "%s: %s", tt.name, stdout)
 
-			// A refusal at the gate is shown as "refused".
+			// A refusal at the gate (before the body is read) is shown as "refused".
 			_, refused, _ := strings.Cut(stdout, "\nrefused")
 			require.Equal(t, refused != "", strings.Contains(stdout, ": refused; "), stdout)
 		}
@@ -305,7 +305,8 @@ func TestInspectFixes(t *testing.T) {
 	require.GreaterOrEqual(t, fixed, 8)
 }
 
-// inspect ignores limits and addresses, which depend on other requests.
+// inspect ignores rate limits and allowed addresses, because a recording says nothing
+// about either.
 func TestInspectLeavesOut(t *testing.T) {
 	c := with(fixedConfig(), object{"allowed_addresses": []any{"198.51.100.0/24"}, "rate_limit": object{"burst": 0, "per_second": 1}})
 	file := recordedFile(t, fixedConfig(), payack.PTS, payacktest.PTS(payacktest.NewPTSKeys()).Callback(t))

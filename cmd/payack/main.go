@@ -33,7 +33,7 @@ const (
 	exitUsage  = 2
 )
 
-// usageError is a wrong call or configuration.
+// usageError is an error of the command line or of the configuration.
 type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }

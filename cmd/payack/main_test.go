@@ -227,7 +227,7 @@ func (p *process) readLine() string {
 	}
 }
 
-// listener is listen in a process of its own.
+// listener is payack listen in a process of its own.
 type listener struct {
 	*process
 	url string
@@ -280,7 +280,8 @@ func (l logged) verdict() string {
 	return strings.TrimSpace(strings.Join([]string{l.Provider, l.Outcome, l.Reason}, " "))
 }
 
-// line reads the next line and checks that its members are those of the contract.
+// line reads the next line and checks that it has exactly the members of the
+// documented format.
 func (l *listener) line() logged {
 	l.t.Helper()
 	text := l.readLine()

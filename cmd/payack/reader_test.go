@@ -17,10 +17,10 @@ import (
 	"github.com/payack/payack/payacktest/gateway"
 )
 
-// listenCall is how the pages call listen.
+// listenCall is how the pages of the documentation call payack listen.
 var listenCall = []string{"listen", "-config", "payack.json"}
 
-// reader runs the commands of the pages in a folder.
+// reader runs the commands of these pages in a folder.
 type reader struct {
 	t       *testing.T
 	config  object
@@ -59,7 +59,7 @@ func startReader(t *testing.T) *reader {
 
 	p := startProcessIn(t, folder, listenCall...)
 	s.url = listening(p, true).url
-	for i := range 20 { // so that rows have the numbers that the pages name
+	for i := range 20 { // so that the inbox has rows with the IDs that the pages name
 		cb := built(t, testSender(t, s.config, "pts"), tamperNothing, assignment{"order_id", "ORD-N" + string(rune('A'+i))}, assignment{"status", "1000"})
 		res, err := cb.Post(t.Context(), nil, s.url+"/pts")
 		require.NoError(t, err)
@@ -100,7 +100,7 @@ func (s *reader) run(c documents.Command, args []string) {
 	var stdout, stderr string
 	require.Eventually(t, func() bool {
 		status, stdout, stderr = call(context.Background(), args...)
-		return status != exitFailed || want == exitFailed // repeat the call while a row is running
+		return status != exitFailed || want == exitFailed // repeat the call while an attempt holds the row of the inbox
 	}, 30*time.Second, 100*time.Millisecond, "%v: payack %s", c, strings.Join(args, " "))
 	require.Equal(t, want, status, "%v: payack %s: %s%s", c, strings.Join(args, " "), stdout, stderr)
 }

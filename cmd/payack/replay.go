@@ -122,8 +122,9 @@ func targetOf(u *url.URL, rec payacktest.Recorded) *url.URL {
 	return &out
 }
 
-// ofTheConnection are headers of the connection to the recorder. Credentials are
-// listed because a dump may hold them. A recording never does.
+// ofTheConnection are the headers that replay does not post. Most belong to the
+// connection on which the delivery was recorded. The others are credentials, which
+// a dump may hold and a recording never does.
 var ofTheConnection = []string{
 	"Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Upgrade", "Expect", "Accept-Encoding",
 	"Proxy-Authenticate", "Proxy-Authorization", "Authorization", "Cookie",
