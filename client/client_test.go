@@ -560,7 +560,8 @@ func TestRetries(t *testing.T) {
 				o := client.Options{HTTPClient: transport, Retries: 4}
 				a, b, c := ptopConfig("https://api.example"), ptsConfig("https://api.example"), payatomConfig("https://api.example")
 				a.Options, b.Options, c.Options = o, o, o
-				// PTS requires ten digits, and the clock of synctest begins in 2000.
+				// PTS requires a Unix time of ten digits. The clock of synctest begins in 2000,
+				// when a Unix time had nine.
 				b.Now = func() time.Time { return time.Now().AddDate(20, 0, 0) }
 				ptop, err := client.NewPtop(a)
 				require.NoError(t, err)

@@ -135,8 +135,8 @@ func TestConfirmWaitsForASlowProvider(t *testing.T) {
 	})
 }
 
-// A receiver's constructor finds the ConfirmTimeout of a hook, and calls no hook that
-// is not a method of a client.
+// confirming.Timeout, which a receiver's constructor calls, returns the ConfirmTimeout
+// of a client's Confirm method. It calls no other function.
 func TestConfirmTimeoutOfAHook(t *testing.T) {
 	ptop, pts, payatom := newPtop(t, "https://api.example"), newPTS(t, "https://api.example"), newPayatom(t, "https://api.example")
 	c := ptsConfig("https://api.example")

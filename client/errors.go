@@ -15,8 +15,8 @@ import (
 	"github.com/payack/payack/internal/confirming"
 )
 
-// The kinds of failure, for errors.Is. Every error of this package is one of
-// them, or [payack.ErrUnconfirmed].
+// The kinds of failure, for errors.Is. Every error of a client's method has one of
+// these kinds, or [payack.ErrUnconfirmed].
 var (
 	// ErrRequest: the request breaks a rule, and nothing was sent.
 	ErrRequest = confirming.ErrNotAsked

@@ -1266,7 +1266,7 @@ func TestCirclePayatomReports(t *testing.T) {
 		require.Len(t, payouts.Rows, 1)
 		assert.Equal(t, "50.25", payouts.Rows[0].SettledAmount.String())
 	}
-	_, err = payatom.ReconcilePayouts(ctx, noon) // the eleventh of the day
+	_, err = payatom.ReconcilePayouts(ctx, noon) // the eleventh call of the day, of which the gateway allows ten
 	assert.ErrorIs(t, err, client.ErrDeclined)
 
 	wallets, err := payatom.WalletBalance(ctx, client.PayatomOperator{Email: gw.OperatorEmail(), VerificationCode: gw.VerificationCode()})

@@ -59,7 +59,8 @@ func (c *Payatom) StatusPolling(ctx context.Context, q PayatomQuery) (*payack.Pa
 	return ev, nil
 }
 
-// poll does not compare the answer with the question: the caller does.
+// poll sends q and verifies the answer. It does not compare the order or the ref_code
+// in the answer with those in q: the caller does.
 func (c *Payatom) poll(ctx context.Context, q PayatomQuery) (*payack.PayatomEvent, error) {
 	const name = "status_polling"
 	if e := c.t.check(name, q); e != nil {

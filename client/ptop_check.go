@@ -58,7 +58,8 @@ func (c *Ptop) PaymentCheck(ctx context.Context, transactionID string) (*PtopChe
 	return out, nil
 }
 
-// check does not compare the answer with the question: the caller does.
+// check asks for the state of a transaction. It does not compare the transaction in
+// the answer with transactionID: the caller does.
 func (c *Ptop) check(ctx context.Context, transactionID string) (*PtopCheck, error) {
 	const name = "payment-check"
 	if transactionID == "" || !cleanText(transactionID) {

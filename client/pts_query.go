@@ -46,7 +46,8 @@ func (c *PTS) queryOrder(ctx context.Context, m verify.PTSMessage, orderID strin
 	return ev, nil
 }
 
-// query does not compare the answer with the question: the caller does.
+// query asks for the state of an order and verifies the answer. It does not compare
+// the order in the answer with orderID: the caller does.
 func (c *PTS) query(ctx context.Context, m verify.PTSMessage, orderID string) (*payack.PTSEvent, error) {
 	path := "/payment/query"
 	if m == verify.PTSWithdrawQuery {
