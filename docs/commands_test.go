@@ -19,7 +19,7 @@ const module = "github.com/payack/payack"
 
 // TestGoCommands checks the go commands that the pages show. Their packages,
 // modules, tests and flags must exist. It runs no command: go test and the
-// benchmarks take minutes, and go get needs a release. The rehearsal in folder
+// benchmarks take minutes, and go get needs a release. TestRehearsal in folder
 // release covers go get, and the tests of cmd/payack run the payack commands of
 // the pages.
 func TestGoCommands(t *testing.T) {

@@ -199,7 +199,8 @@ func free(repo, version string, modules []workModule) error {
 	return nil
 }
 
-// lastRelease returns the highest version of a module among HEAD's tags, or "".
+// lastRelease returns the highest version of a module among the tags on HEAD and its
+// ancestors, or "".
 func lastRelease(repo string, m workModule) (string, error) {
 	tags, err := git(repo, "tag", "--merged", "HEAD", "--list", m.tag("v*"))
 	last := ""

@@ -22,7 +22,7 @@ var try = flag.String("try", "", "make one release, put it into a module proxy i
 // module cache of its own and no checkout.
 func TestRehearsal(t *testing.T) {
 	tmp := t.TempDir()
-	// The environment's proxies only, never a module's origin.
+	// Take modules from the configured proxies only, never from their origins.
 	out, err := command(".", nil, "go", "env", "GOPROXY")
 	require.NoError(t, err, out)
 	t.Setenv("GOPROXY", regexp.MustCompile(`[,|]direct`).ReplaceAllString(strings.TrimSpace(out), ""))
@@ -80,7 +80,7 @@ func TestRehearsal(t *testing.T) {
 		r.serve(t)
 	})
 	r.step(t, "strangers at "+minor, func(t *testing.T) {
-		// Only the commands, which need most of the other modules.
+		// Install only the commands, which need most of the other modules.
 		r.strangers(t, minor, func(m workModule) bool { return strings.HasPrefix(m.dir, "cmd/") })
 		r.program(t, "github.com/payack/payack", minor, "package main\n\nimport \"github.com/payack/payack\"\n\nfunc main() {\n\tif !payack.Rehearsed() {\n\t\tpanic(\"old\")\n\t}\n}\n")
 	})
@@ -141,8 +141,8 @@ func entry(version, text string) string {
 }
 
 // versions returns the version to release first, and the patch and minor versions
-// after it. The first version is go.work's if there has been no release yet, and
-// the next minor version otherwise.
+// after it. If there has been no release yet, the first version is the one in the
+// replace lines of go.work. Otherwise it is the next minor version.
 func (r *rehearsal) versions(t *testing.T) (first, patch, minor string) {
 	modules, err := readWork(r.clone)
 	require.NoError(t, err)
@@ -173,7 +173,7 @@ func after(t *testing.T, version string) (nextPatch, nextMinor string) {
 	return fmt.Sprintf("v%d.%d.%d", major, minor, patch+1), fmt.Sprintf("v%d.%d.0", major, minor+1)
 }
 
-// release runs the command as documented.
+// release runs Command release as its documentation says.
 func (r *rehearsal) release(t *testing.T, version string) error {
 	env := append(os.Environ(), "GOWORK=off")
 	out, err := command(r.clone, env, "go", "-C", "release", "run", ".", version)
@@ -207,7 +207,8 @@ func (r *rehearsal) workspace(t *testing.T) {
 	}
 }
 
-// strangers uses the modules of the workspace as release/testdata/stranger says.
+// strangers uses each selected module as a stranger would: it runs the module's
+// program in release/testdata/stranger, or installs the commands listed there.
 func (r *rehearsal) strangers(t *testing.T, version string, uses func(workModule) bool) {
 	modules, err := readWork(r.clone)
 	require.NoError(t, err)

@@ -1,7 +1,7 @@
 // Package confirming tells the constructor of a receiver how long a Confirm method
 // of package client may take. The constructor has only the method's value (Confirm:
-// ptop.Confirm), so it calls the method with a question in the context. It also tells
-// a receiver whether such a method asked the provider at all.
+// ptop.Confirm), so it calls the method with a question in the context. By
+// [ErrNotAsked] a receiver recognises that such a method did not ask the provider.
 package confirming
 
 import (

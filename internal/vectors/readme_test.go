@@ -11,7 +11,7 @@ import (
 	"github.com/payack/payack/internal/vectors"
 )
 
-// The table in testdata/vectors/README.md agrees with the files.
+// The table in testdata/vectors/README.md has the number of vectors with each verdict.
 func TestReadmeCounts(t *testing.T) {
 	readme, err := os.ReadFile("../../testdata/vectors/README.md")
 	require.NoError(t, err)

@@ -16,7 +16,8 @@ import (
 // that they ran all vectors. [Load] refuses a provider that is not in Counts.
 var Counts = map[string]int{"ptop": 348, "pts": 295, "payatom": 264}
 
-// Verdicts.
+// Verdicts. A receiver rejects the vectors of all but the first: testdata/vectors/README.md
+// explains why.
 const (
 	MustAccept   = "must_accept"
 	MustReject   = "must_reject"
@@ -66,8 +67,8 @@ type Vector struct {
 	}
 }
 
-// Dim returns one of the vector's dimensions as text, or "" if the vector has no
-// such dimension.
+// Dim returns one of the vector's dims as text, or "" if the vector has none of that
+// name. The dims say how the receiver is to be configured.
 func (v *Vector) Dim(name string) string {
 	if d, found := v.Dims[name]; found {
 		return fmt.Sprint(d)
@@ -133,8 +134,8 @@ func Load(provider string) (*File, error) {
 }
 
 // read reads a file of the repository's testdata/vectors. It searches upwards
-// from the working folder, which is the folder of the test's package. A binary
-// that was built with -trimpath does not know where its source is.
+// from the working folder, which is the folder of the test's package. It can't start
+// from the path of this source file, which a binary built with -trimpath doesn't know.
 func read(file string) ([]byte, error) {
 	dir, err := os.Getwd()
 	if err != nil {
