@@ -88,9 +88,9 @@ func auditAndRestore(next http.Handler) http.Handler {
 	})
 }
 
-// TestBodyReadInFront: middleware that reads the body before payack leaves
-// nothing to verify. Payack answers "send again" and logs why; the fix is to
-// put the bytes back, or to mount payack in front.
+// TestBodyReadInFront: if middleware in front of payack reads the body, payack has
+// nothing to verify. It then asks the provider to send again, and logs why. The fix is
+// to put the bytes back, or to mount payack in front.
 func TestBodyReadInFront(t *testing.T) {
 	shop, r := shoptest.Orders(t), chi.NewRouter()
 	r.With(audit, ptsReceiver(t).Wrap).Post("/behind", settlePTS(shop))

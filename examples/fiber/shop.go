@@ -69,7 +69,7 @@ func newApp(c config, shop *orders.Orders, in *inbox.Inbox, page *inspector.Insp
 	}
 
 	app := fiber.New(fiber.Config{
-		ReadTimeout:  10 * time.Second, // fiber has none by default, and payack's has no effect here
+		ReadTimeout:  10 * time.Second, // fiber has no default; payack's own ReadTimeout has no effect in fiber
 		WriteTimeout: 20 * time.Second, // longer than payack's deadline, which is 8 seconds
 		IdleTimeout:  time.Minute,
 		BodyLimit:    middleware.DefaultMaxBody, // fiber keeps whole bodies in memory

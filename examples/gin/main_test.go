@@ -87,9 +87,9 @@ func auditAndRestore(c *gin.Context) {
 	c.Request.Body = io.NopCloser(bytes.NewReader(body))
 }
 
-// TestBodyReadInFront: middleware that reads the body before payack leaves
-// nothing to verify. Payack answers "send again" and logs why; the fix is to
-// put the bytes back, or to mount payack in front.
+// TestBodyReadInFront: if middleware in front of payack reads the body, payack has
+// nothing to verify. It then asks the provider to send again, and logs why. The fix is
+// to put the bytes back, or to mount payack in front.
 func TestBodyReadInFront(t *testing.T) {
 	receiver, err := middleware.NewPTS(shoptest.PTSKeys.Config())
 	require.NoError(t, err)

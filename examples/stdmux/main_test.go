@@ -88,9 +88,9 @@ func auditAndRestore(next http.Handler) http.Handler {
 	})
 }
 
-// TestBodyReadInFront: middleware that reads the body before payack leaves
-// nothing to verify. Payack answers "send again" and logs why; the fix is to
-// put the bytes back, or to mount payack in front.
+// TestBodyReadInFront: if middleware in front of payack reads the body, payack has
+// nothing to verify. It then asks the provider to send again, and logs why. The fix is
+// to put the bytes back, or to mount payack in front.
 func TestBodyReadInFront(t *testing.T) {
 	for name, test := range map[string]struct {
 		mount func(rc *middleware.Receiver[*payack.PayatomEvent], h http.Handler) http.Handler

@@ -49,12 +49,12 @@ import (
 
 const scope = "github.com/payack/payack/observe/otelpayack"
 
-// buckets range from the duration of a refusal at the gate to the time that providers
-// wait for an answer.
+// buckets range from the duration of a refusal at the gate (before the body is read)
+// to the time that providers wait for an answer.
 var buckets = metric.WithExplicitBucketBoundaries(.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)
 
-// ages range from an order's age at the first question to the provider to its age at
-// the last one.
+// ages range from an order's age when package reconcile first asks the provider about
+// it to its age when the package gives up, by the defaults of package reconcile.
 var ages = metric.WithExplicitBucketBoundaries(60, 300, 900, 3600, 4*3600, 12*3600, 24*3600, 48*3600, 72*3600)
 
 // Config configures an observer. The zero value measures deliveries and attempts
