@@ -16,8 +16,7 @@ import (
 // that they ran all vectors. [Load] refuses a provider that is not in Counts.
 var Counts = map[string]int{"ptop": 348, "pts": 295, "payatom": 264}
 
-// Verdicts. A receiver rejects the vectors of all but the first: testdata/vectors/README.md
-// explains why.
+// The verdicts, which testdata/vectors/README.md explains.
 const (
 	MustAccept   = "must_accept"
 	MustReject   = "must_reject"
