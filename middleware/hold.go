@@ -18,7 +18,7 @@ const storeTimeout = 5 * time.Second
 // event's signature to the event.
 //
 // It is used like a transaction: release is deferred. After commit, release only
-// gives up the locks.
+// gives up the lock.
 type hold struct {
 	once *once
 	// id is the key of the event, and lock is the key of its signature. Each is
