@@ -60,7 +60,7 @@ type attempt struct {
 	delivery           *payack.Delivery
 	// broken is why the row can't be decoded, nil if it can.
 	broken error
-	finish schedule.Finish // what an engine writes with the mark of InTx; may be nil
+	finish schedule.Finish // what an engine writes in the transaction of InTx; may be nil
 	ours   bool
 }
 

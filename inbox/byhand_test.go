@@ -92,12 +92,13 @@ func TestRetryBeginsAnew(t *testing.T) {
 		assert.Zero(t, s.items()[0].Ended)
 		assert.Equal(t, "pending callback", fails(old), "its first attempt since")
 		assert.Equal(t, "dead callback", fails(old))
-		// The mark of a claim, as an attempt that runs elsewhere holds it.
+		// The store has a claim on the event, as while an attempt runs elsewhere.
+		// Retry must not take the claim for the mark of a done event.
 		s.exec(`INSERT INTO payack_once (k, fingerprint, state, token, at_us, id) SELECT event, fingerprint, 1, token, 1, '' FROM payack_inbox`)
 		require.NoError(t, s.in.Retry(t.Context(), s.items()[0].ID))
 		fails()
 		assert.Equal(t, "pending callback", fails(), "the hour counts from the retry")
-		// It waits for its next attempt. Retry does not.
+		// The row waits for its next attempt. Retry makes the row due now.
 		before := len(s.attempts())
 		s.drain()
 		require.Len(t, s.attempts(), before)
@@ -107,8 +108,8 @@ func TestRetryBeginsAnew(t *testing.T) {
 	})
 }
 
-// Only rows that have an attempt to come, or could have one, are retried. A running
-// one would run twice.
+// Retry refuses a running row, which would otherwise run twice, and a superseded
+// row.
 func TestRetryRefuses(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -337,7 +338,9 @@ func TestClockThatJumped(t *testing.T) {
 	})
 }
 
-// The regular check of the table touches and names only what needs it.
+// The check of the table that Run repeats makes a row due only if the row waits
+// longer than any back-off. It warns of an unmounted receiver only if rows wait for
+// it, and of a row without a lease only if there is one.
 func TestCheckOfTheTable(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()

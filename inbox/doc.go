@@ -61,11 +61,12 @@
 // are kept.
 //
 // Events of one payment don't run at the same time, unless a process can't renew
-// its lease because it is paused or has lost the database. The oldest due event
-// of a payment goes first. An event's time is the time that the provider signed,
-// or the time of its receipt if no time is signed. An event that waits for a
-// retry does not delay the payment's other events. Once a final event is done, an
-// older event of the payment that is not final is no longer processed.
+// the lease of its attempt (see "Several processes") because it is paused or has
+// lost the database. The oldest due event of a payment goes first. An event's
+// time is the time that the provider signed, or the time of its receipt if no
+// time is signed. An event that waits for a retry does not delay the payment's
+// other events. Once a final event is done, an older event of the payment that is
+// not final is no longer processed.
 //
 // # Several processes
 //

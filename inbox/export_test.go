@@ -75,7 +75,7 @@ func (in *Inbox) Raw(ctx context.Context) (func(context.Context, *payack.Receipt
 		if err == nil {
 			defer tx.Rollback()
 		}
-		ctx := context.WithoutCancel(ctx) // as in Keep
+		ctx := context.WithoutCancel(ctx) // as in keepTogether
 		for _, w := range batch {
 			if err == nil {
 				err = put(ctx, tx.tx, w.row)

@@ -42,8 +42,9 @@ type Inbox struct {
 	// are renewed. The table of leases may also have a lease of this process
 	// whose commit was not confirmed, and whose attempt never began.
 	held map[lease]bool
-	// For an engine other than the poller. serving means that the engine may
-	// begin attempts. entering counts the attempts that are about to begin.
+	// For an engine that decides when attempts begin, in place of the poller
+	// ([Inbox.Schedule]). serving means that the engine may begin attempts.
+	// entering counts the attempts that are about to begin.
 	serving  bool
 	entering int
 

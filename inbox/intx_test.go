@@ -45,7 +45,8 @@ func (s *shop) effects() (n int) {
 	return n
 }
 
-// The effect, the mark and the row's state commit together, or not at all.
+// What the function writes, the mark that the event is done, and the row's state
+// commit together, or not at all.
 func TestInTx(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)
@@ -163,8 +164,9 @@ func TestInTxAfterItsEventWasTakenOver(t *testing.T) {
 	})
 }
 
-// The log of an attempt that ended its transaction, and then failed, tells of this
-// attempt. It leaves earlier attempts and other events alone.
+// If a function ends its transaction and then fails, Record.Log says how this
+// attempt failed. The log's entries of earlier attempts, and the logs of other
+// events, are unchanged.
 func TestLogOfInTxThatEndsItsTransaction(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)

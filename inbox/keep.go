@@ -174,7 +174,8 @@ func (in *Inbox) place(ctx context.Context, q dialect.Querier, r *receipt, v ver
 		return false, err
 	}
 	// The receipt is written. Now change dead letters that the provider refuted
-	// to the state refuted, and drop the refuted rows that exceed the bound.
+	// to the state refuted, and drop the refuted rows that exceed
+	// Config.MaxVariants.
 	if v.giveWay {
 		_, err = q.ExecContext(ctx, in.sql.giveWay, r.payment, r.event, r.fingerprint)
 	}

@@ -18,7 +18,8 @@ import (
 //
 // There is no earlier version yet, so this version is the older one here. The
 // newer version is the same code with another format of stored deliveries. The
-// older version can't read this format, and must leave such rows alone.
+// older version can't read this format. Its attempts of such rows fail, and the
+// rows must stay due until the newer version processes them.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {

@@ -69,8 +69,8 @@ func TestRetentionInSmallSteps(t *testing.T) {
 
 // An event that was done longer than Retention ago is still known. A redelivery
 // is a duplicate, another amount is a conflict, and another event with its hash
-// is rejected as spliced. In addition to the readable identity, about 100 bytes
-// of the event stay.
+// is rejected as spliced. The row's keys and times stay; its event, delivery and
+// body are dropped.
 func TestRetentionKeepsWhatOnceOnlyNeeds(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d)

@@ -47,7 +47,7 @@ func TestScale(t *testing.T) {
 	t.Logf("%d rows done, after %v", done(t, full), time.Since(began).Round(time.Second))
 
 	t.Run("Claiming", func(t *testing.T) {
-		// A receiver that processes nothing, so that only the test leases the rows.
+		// Run doesn't run here, so only the test leases rows of this receiver.
 		for _, s := range []*shop{full, empty} {
 			require.NoError(t, s.in.Mount("claimed", nopDesk{}))
 		}

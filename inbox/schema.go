@@ -67,8 +67,9 @@ func tables(d Dialect, prefix string) []string {
 )OPTIONS`,
 		// k is the digest of identity, fingerprint and variant. Equal k means
 		// equal payment, so the unique index on payment and k keeps k unique.
-		// slot is the key of one of the event's places for copies, NULL if the
-		// row needs no place.
+		// An event has a bounded number of places for copies
+		// (Config.MaxVariants). slot is the key of the row's place, NULL if the
+		// row needs none.
 		//
 		// Columns of fixed size come first, so that the database can read them
 		// without reading the rest of the row.

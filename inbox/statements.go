@@ -32,7 +32,7 @@ type statements struct {
 	// Attempts.
 	anythingDue, due, hold, holdAll, ofPayments, start, supersede, letGo, letGoAll, load                                                                      string
 	record, renew, anyExpired, expired, stillRuns, crashedRow, again, finish, finishAnyway, markDone, attempt, amend, setApart, siblings, stateNow, doneAtAll string
-	// For an engine other than the poller.
+	// For an engine that schedules the attempts in place of the poller.
 	rowNow, dueByID, dueByKey, forgotten string
 	// By hand.
 	item, log, retry, closeRow, stateOf string

@@ -19,7 +19,7 @@ func (in *Inbox) Healthy(ctx context.Context) error {
 		return explain(in.cfg.Dialect, "Healthy", err)
 	}
 	defer rows.Close()
-	if rows.Next() { // the first one is enough
+	if rows.Next() { // each row is a receiver; the error names the first
 		var receiver string
 		var n int
 		var since, now int64

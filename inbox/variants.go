@@ -36,8 +36,8 @@ type verdict struct {
 	revive int64
 	slot   []byte
 	// giveWay says that dead letters which the provider refuted must change to
-	// the state refuted. drop lists the rows in the state refuted that exceed the
-	// bound.
+	// the state refuted. drop lists the oldest rows in the state refuted, those
+	// that exceed Config.MaxVariants.
 	giveWay bool
 	drop    []int64
 }

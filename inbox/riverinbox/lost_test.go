@@ -52,7 +52,7 @@ func row(item inbox.Item) string { return fmt.Sprint(item.ID) }
 func TestPausedQueueDoesNotGrow(t *testing.T) {
 	t.Parallel()
 	s := open(t, soon(config(pool(t, fresh(t)))))
-	const rows = 510 // more than one step of the reminder
+	const rows = 510 // more than the 500 late rows that Run passes to River at once
 	for n := range rows {
 		s.kept(fmt.Sprint("P", n))
 	}
@@ -102,8 +102,8 @@ func TestJobScheduledLongAfterItsRow(t *testing.T) {
 	s.eventually("processed", func() bool { return s.count(`SELECT COUNT(*) FROM effects`) == 1 })
 }
 
-// A row of a receiver that has lost its job is found even if all workers of
-// another receiver hang.
+// A row that has lost its job is found even while all workers of another receiver
+// hang.
 func TestHangingReceiverDoesNotStopReminders(t *testing.T) {
 	t.Parallel()
 	cfg := soon(config(pool(t, fresh(t))))
@@ -134,7 +134,8 @@ func TestHangingReceiverDoesNotStopReminders(t *testing.T) {
 	assert.Empty(t, hangs)
 }
 
-// A retry writes its job at once, and needs no reminder.
+// A retry writes its job at once. It doesn't wait until Run finds that the row is
+// late and has no job.
 func TestRetryWritesAJob(t *testing.T) {
 	t.Parallel()
 	cfg := config(pool(t, fresh(t)))

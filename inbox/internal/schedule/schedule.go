@@ -18,8 +18,8 @@ type Row struct {
 	Wait time.Duration
 	// Late means that the attempt should have begun already: the engine has lost
 	// the row, or has not begun the attempt yet. The engine writes a job only if
-	// it has lost the row. If one row of a call is late, all rows of the call are
-	// late, and belong to one receiver.
+	// it has lost the row. If a call of Due passes one late row, all rows of that
+	// call are late, and belong to one receiver.
 	Late bool
 }
 
