@@ -19,8 +19,9 @@ import (
 	"github.com/payack/payack/verify"
 )
 
-// A merchant's own reading is explained like the library's readings. If one of
-// the library's readings matches instead, Suggest says so.
+// Custom, a merchant's own way to find the signed text and the signature, is
+// explained like the library's schemes. If one of these schemes matches instead,
+// Suggest says so.
 func TestCustomReading(t *testing.T) {
 	keys := payacktest.NewPtopKeys()
 	reading := func(m verify.Message) (signed, signature string, err error) {

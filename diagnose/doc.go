@@ -2,8 +2,9 @@
 // verify.
 //
 // [Explain] passes a recorded delivery through a receiver and returns each step as
-// data: the checks of the gate, shape, envelope, members, signed text, the schemes
-// and keys that were tried, the merchant's records, and the answer to the sender.
+// data: the checks of the gate (method, size, content type, compression), shape,
+// envelope, members, signed text, the schemes and keys that were tried, the
+// merchant's records, and the answer to the sender.
 // [Suggest] tries other settings and repairs, and returns the smallest change under
 // which the delivery verifies. Neither processes the event nor remembers it: see
 // [middleware.Handler.Rehearse]. Nothing here makes a receiver accept what it

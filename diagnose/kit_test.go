@@ -22,8 +22,8 @@ var quiet = middleware.Options{Logger: slog.New(slog.DiscardHandler)}
 
 func settled[E payack.Event](context.Context, E) error { panic("nothing is processed") }
 
-// receiverOf configures a receiver for a case of package field. All its hooks panic
-// except Expect.
+// receiverOf configures a receiver for a case of package field. The merchant's
+// function and Confirm panic, because a diagnosis must call neither.
 func receiverOf(t testing.TB, c *field.Case, key vectors.Key) *middleware.Handler {
 	t.Helper()
 	h, err := map[payack.Provider]func() (*middleware.Handler, error){
