@@ -24,7 +24,8 @@ type Order struct {
 	// contain control characters or invisible format characters.
 	OrderID string
 	// Handle is the provider's id of the payment. [Ptop] and [Payatom] say which one
-	// they require. Store it byte for byte as the answer to the create had it.
+	// they require. Store it byte for byte as the provider answered it when the
+	// payment was created.
 	// Ptop's events are identified by the handle. If Ptop accepted another spelling
 	// of it, the same payment would be settled twice. The rules for the text of
 	// OrderID apply.

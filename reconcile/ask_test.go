@@ -182,9 +182,9 @@ func TestConfirmOfTheMerchant(t *testing.T) {
 	}
 }
 
-// An order is not asked about if its handle has white space around it or invisible
-// characters. A lenient provider would accept such a spelling of its id, and the
-// answer would be another event.
+// An order is not asked about if its OrderID or Handle has white space around it,
+// or control or invisible characters. A lenient provider would accept such a
+// spelling, and the answer would be another event.
 func TestSpellings(t *testing.T) {
 	x, m := &till{says: always(paid)}, newMerchant(t)
 	r := build(t, reconcile.Config{Orders: these(), Accounts: []reconcile.Account{reconcile.Ptop(x.client(t), m.h)}, PerSecond: 1000})

@@ -150,7 +150,7 @@ func (b *book) answered(key uint64, o *Order, c *Config, now time.Time, came res
 		e.state = e.state&^opposed | asked | owed
 	case contradicted:
 		e.state |= asked | owed | opposed
-		if before&opposed != 0 { // twice in a row: the event in its way must be processed by now
+		if before&opposed != 0 { // twice in a row: the event that it conflicts with must be processed by now
 			e.state |= settled
 		}
 	case over:

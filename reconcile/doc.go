@@ -40,10 +40,11 @@
 // minutes later, the third 15 minutes later, and then one every hour. The order that
 // has been due for longest is asked about first.
 //
-// The questions end when the order is final and processed, when the source no longer
-// has it, or when it is 72 hours old. Two kinds of orders are asked about beyond that
-// age: those that the provider has never answered about ("no such order" is an
-// answer), and those that were found paid or final but are not processed.
+// The questions end when the order is final and processed, when the source
+// (Config.Orders) no longer has it, or when it is 72 hours old. Two kinds of orders
+// are asked about beyond that age: those that the provider has never answered about
+// ("no such order" is an answer), and those that were found paid or final but are
+// not processed.
 //
 // After a missing or wrong answer, the wait is the same as after a pending
 // answer. An account that does not answer at all, or that refuses the

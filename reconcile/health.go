@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// The pause doubles with each failure in a row, up to maxPause.
+// After a failure, an account is asked again after firstPause. The pause doubles
+// with each failure in a row, up to maxPause.
 const (
 	firstPause = time.Second
 	maxPause   = time.Minute

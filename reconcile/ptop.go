@@ -9,8 +9,8 @@ import (
 )
 
 // Ptop returns an account of Ptop. It asks by payment-check. Order.Handle is
-// required: it is the transaction_id, byte for byte as the answer to the create
-// had it. The transaction_id identifies the event, and the answer to
+// required: it is the transaction_id, byte for byte as Ptop answered it when the
+// payment was created. The transaction_id identifies the event, and the answer to
 // payment-check does not repeat it.
 //
 // The answer is not signed, and according to Ptop's document it names no order. The

@@ -185,7 +185,7 @@ func TestManyOpenOrders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n, rate = 100_000, 1000
 		asked := make([]int, n) // how often each was asked about
-		var order []int         // the first round
+		var order []int         // the orders of the first n questions
 		questions, unfair := 0, 0
 		x := &till{}
 		x.says = func(transaction string) (int, string) {
