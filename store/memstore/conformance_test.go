@@ -14,7 +14,8 @@ func TestConforms(t *testing.T) {
 		storetest.Synctest(), storetest.Retention(7*24*time.Hour))
 }
 
-// TestConforms runs the suite under a fake clock. This test runs it in real time.
+// TestConformsInRealTime runs the suite in real time. TestConforms runs it under a
+// fake clock.
 func TestConformsInRealTime(t *testing.T) {
 	storetest.Run(t, func(*testing.T) payack.Store { return memstore.New(0) },
 		storetest.Lease(100*time.Millisecond))

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patientWithClient is newPatient for an existing client.
+// patientWithClient returns a store with a long timeout on an existing client.
 func patientWithClient(t *testing.T, c redis.UniversalClient, cfg redisstore.Config) *redisstore.Store {
 	t.Helper()
 	if cfg.Prefix == "" {
@@ -52,8 +52,8 @@ func TestConformsInACluster(t *testing.T) {
 	addr := ownCluster(t)
 	c := closing(t, redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{addr}, ContextTimeoutEnabled: true}))
 	conforms(t, c)
-	// If the client for one server reaches a node of a cluster without slots,
-	// the store returns an error that names the fix.
+	// A redis.Client, which is for a single server, reaches a cluster node that
+	// serves no slots. The store returns an error that names the fix.
 	s := newStore(t, &redis.Options{Addr: ownClusterWithoutSlots(t)}, redisstore.Config{})
 	assert.ErrorContains(t, s.Ping(context.Background()), "check the cluster's state")
 }

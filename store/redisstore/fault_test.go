@@ -27,7 +27,8 @@ const shortTimeout = 200 * time.Millisecond
 // busy machine.
 const patience = shortTimeout + 2*time.Second
 
-// fails checks that a claim, a commit and a release fail in time.
+// fails checks that a claim, a commit and a release each return an error within
+// patience.
 func fails(t *testing.T, s payack.Store, id string) {
 	t.Helper()
 	for name, call := range map[string]func() error{

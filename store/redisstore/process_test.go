@@ -18,7 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// With these environment variables, the test binary runs as a claimer.
+// If these environment variables are set, the test binary runs claimAll instead of
+// the tests.
 const (
 	claimerURL    = "PAYACKTEST_CLAIMER_URL"
 	claimerPrefix = "PAYACKTEST_CLAIMER_PREFIX"

@@ -41,9 +41,9 @@ type Config struct {
 	// the same prefix in the same database share their events.
 	Prefix string
 	// Retention is how long [Store.Prune] keeps the readable identity of a done
-	// event, counted from its commit. Zero means [DefaultRetention]. The time and
-	// the digests of identity and fingerprint stay for ever. They take about 100
-	// bytes for each event.
+	// event, counted from its commit. Zero means [DefaultRetention]. The commit's
+	// time and the digests of identity and fingerprint stay for ever. They take
+	// about 100 bytes for each event.
 	Retention time.Duration
 	// Isolation is the isolation level of the transactions of [InTx]; zero is the
 	// database's default.

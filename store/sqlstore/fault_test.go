@@ -73,7 +73,9 @@ func (p *place) load(t *testing.T) *load {
 	return l
 }
 
-// deliver delivers one order, and reports whether there was one to deliver.
+// deliver delivers one order, and reports whether there was one to deliver. If more is
+// true, it makes a new order unless more than 20 are pending. If more is false, it
+// delivers pending orders only.
 func (l *load) deliver(t *testing.T, more bool) bool {
 	l.mu.Lock()
 	var order string

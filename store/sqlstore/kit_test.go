@@ -87,7 +87,8 @@ func sqliteDSN(path string) string {
 
 var made atomic.Int64
 
-// fresh makes an empty namespace on a server and returns its name.
+// fresh runs the statement, CREATE SCHEMA or CREATE DATABASE, with a new name, and
+// returns the name.
 func fresh(t testing.TB, driver, dsn, statement string) string {
 	t.Helper()
 	name := fmt.Sprintf("t%d_%d", os.Getpid(), made.Add(1))
@@ -99,7 +100,8 @@ func fresh(t testing.TB, driver, dsn, statement string) string {
 	return name
 }
 
-// postgresOn and mariaOn return the data source name of a new namespace.
+// postgresOn returns the data source name of a new schema on a server, and mariaOn
+// that of a new database.
 func postgresOn(t testing.TB, dsn string) string {
 	return dsn + "&search_path=" + fresh(t, "pgx", dsn, "CREATE SCHEMA ")
 }
@@ -218,7 +220,7 @@ func (p *place) count(t testing.TB, id string) (n int) {
 	return n
 }
 
-// once asserts that each of these events has had its effect exactly once.
+// once asserts that this many events have had an effect, each exactly once.
 func (p *place) once(t testing.TB, events int) {
 	t.Helper()
 	var rows, distinct int

@@ -53,8 +53,8 @@ func TestFunctionsThatMisbehave(t *testing.T) {
 		name string
 		on   []dialect.Dialect // the databases it is tried on
 		fn   txFunc
-		// accepted lists the databases where the delivery is accepted. stands
-		// lists the databases where the effect is in the table afterwards.
+		// accepted lists the databases where fn's delivery is accepted. stands
+		// lists the databases where the effect is in the table after it.
 		accepted, stands []dialect.Dialect
 		log              string // what the store logs on the databases in stands
 	}{

@@ -23,7 +23,8 @@ import (
 	"github.com/payack/payack/store/sqlstore"
 )
 
-// With these environment variables, the test binary runs as another process.
+// These environment variables make the test binary play a role, such as a
+// merchant's server, instead of running the tests.
 const (
 	roleName    = "PAYACK_SQLSTORE_ROLE"
 	dialectName = "PAYACK_SQLSTORE_DIALECT"

@@ -93,8 +93,8 @@ func TestKilledProcess(t *testing.T) {
 			delivered int
 			client    = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}, Timeout: 5 * time.Second}
 		)
-		// next returns an order to deliver. Every second time it is a pending
-		// one.
+		// next returns an order to deliver. If any are pending, every second
+		// order is a pending one. If more is false, every order is.
 		next := func(more bool) (order string, ok bool) {
 			mu.Lock()
 			defer mu.Unlock()

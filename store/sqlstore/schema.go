@@ -45,7 +45,8 @@ func schema(d Dialect, prefix string) []string {
 	at_us BIGINT NOT NULL,
 	id ID NOT NULL
 )OPTIONS`),
-		// The first process that runs this statement writes the home.
+		// The first process that runs this statement writes the home, a random text
+		// that all stores on these tables return from Store.Home.
 		fill(`INSERT INTO PREFIXschema (one, version, home)
 SELECT 1, VERSION, RANDOMDUAL WHERE NOT EXISTS (SELECT 1 FROM PREFIXschema)`),
 		fill(`UPDATE PREFIXschema SET version = VERSION WHERE version < VERSION`),

@@ -251,8 +251,8 @@ func TestStatementsOfInTx(t *testing.T) {
 }
 
 // A store has looked at a claim whose lease has ended. Before the store takes the
-// claim over, another process changes it. SQLite has no row locks, so the statement
-// itself must detect the change.
+// claim over, another process changes the claim. SQLite has no row locks, so the
+// UPDATE that takes the claim over must itself detect the change.
 func TestTakeOverThatComesTooLate(t *testing.T) {
 	for name, c := range map[string]struct {
 		quicker func(t *testing.T, other *sqlstore.Store) error
