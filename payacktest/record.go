@@ -103,7 +103,7 @@ type RecorderOptions struct {
 //	body_bytes      how many bytes were read; more than body has if it was cut
 //	body_read       whether the body was read to its end
 //	answer?         an object: status, content_type, body (4 KiB of it); it is
-//	                missing when the handler panicked
+//	                missing when the handler panicked before it answered
 //	outcome?        accepted, duplicate, failed, rejected or refused. Without an
 //	                observer it is derived from the answer (never duplicate), and
 //	                missing if the answer leaves it open (FAILED of PTS)

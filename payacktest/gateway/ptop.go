@@ -60,7 +60,7 @@ type PtopConfig struct {
 // signature covers the amount's text in the body.
 //
 // Ptop's documents don't say the following, so all of it is unconfirmed:
-//   - All members that are listed for a create are required.
+//   - All members that the documents list for a create are required.
 //   - 400 is the status for a second create with the same order_id, for a plain
 //     http URL that is not on loopback, for a payment-check of an unknown
 //     transaction, and for a sendingTrx that was used for another payout.

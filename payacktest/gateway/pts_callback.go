@@ -80,7 +80,7 @@ func (gw *PTS) say(m verify.PTSMessage, c PTSCallback) ([]byte, error) {
 	return gw.signed(m, c, members, map[string]string{"status": string(c.Status), "timestamp": c.Timestamp})
 }
 
-// head returns the members that every answer about an order has.
+// head returns the members that callbacks and all answers about an order have.
 func (gw *PTS) head(c PTSCallback) []member {
 	n := gw.config.Numbers
 	return []member{

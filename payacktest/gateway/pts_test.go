@@ -142,7 +142,7 @@ func TestPTSPayment(t *testing.T) {
 	assert.Equal(t, 200, ask(t, "GET", o.PayURL, nil, nil).status)
 	assert.Contains(t, a.body, `"submit_amount":100.50,`)
 
-	// The answer's signature, over the text of the documents.
+	// The answer's signature covers the text that PTS's documents describe.
 	text := "accept_amount=100.50&accept_currency=PHP&channel=GCASH&exchange_rate=1&order_id=order-1&pay_url=" + o.PayURL +
 		"&submit_amount=100.50&submit_currency=PHP&transaction_id=" + o.TransactionID + "&user_id=1&" + gw.Safecode().Reveal()
 	block, _ := pem.Decode([]byte(gw.PublicKey()))

@@ -20,8 +20,8 @@ import (
 )
 
 // This file implements the providers' signatures and envelopes a second time. If
-// package client and the gateway shared that code, a mistake in it would show in
-// no test. Nothing here is used outside of this package.
+// package client and the gateway shared one implementation, a mistake in it would
+// show in no test. Nothing here is used outside of this package.
 
 var errEnvelope = errors.New("it does not open")
 
