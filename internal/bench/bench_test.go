@@ -123,8 +123,8 @@ func measured(t *testing.T, run outcome, goals []goal) {
 	}
 }
 
-// Comparing payack with the floors makes sense only if both accept and refuse the
-// same callbacks.
+// Comparing payack with a floor, the minimal handwritten handler, makes sense only if
+// both accept and refuse the same callbacks.
 func TestFloorsAgreeWithPayack(t *testing.T) {
 	k := testKit(t)
 	ptop := must(k.ptop(payack.SchemeHeader))

@@ -226,8 +226,8 @@ func payatomBody(order, hash string) []byte {
 		`"refund_status":"","refund_notes":"none was asked for"},"post_hash":"` + hash + `"}`)
 }
 
-// The following functions return callbacks that must be refused, or change bodies for
-// such callbacks.
+// The functions unsigned, wrongHeader and oversized return callbacks that must be
+// refused. wrongMember and withoutMember change bodies for such callbacks.
 
 func unsigned(ring []message) message {
 	m := message{header: ring[0].header.Clone(), body: ring[0].body}

@@ -45,8 +45,8 @@ var (
 	processing = by("Processing/%s/%s", "two_commits")
 )
 
-// ratesOf returns a row's cells for 1, 16 and 64 clients, and whether any rate was
-// measured. The cell of a rate that was not measured is empty.
+// ratesOf returns the cells for 1, 16 and 64 clients in one line of a table, and
+// whether any rate was measured. The cell of a rate that was not measured is empty.
 func ratesOf(runs []outcome, rate func(clients string) reading) (cells []string, any bool) {
 	for _, n := range clientCounts {
 		cell := ""

@@ -13,8 +13,8 @@ import (
 )
 
 // The stores and the inbox have their own benchmarks, and this file runs those. They
-// compare each rate with handwritten statements, and they import the database
-// drivers. This module does not.
+// compare each rate with handwritten statements. They import the database drivers,
+// so that this module doesn't need to.
 
 // durable lists the packages whose benchmarks are run. sqlite says whether a package
 // has benchmarks on SQLite, the only database of a quick run.

@@ -7,9 +7,10 @@ type figures struct {
 	Size                       int     // of the body
 	Nanoseconds, Allocs, Bytes float64 // of a call, medians of the rounds
 	Waited                     float64 // nanoseconds that a call waited for locks, in a parallel row
-	// Least is the time of a call in the quickest slice of all rounds. Base is the
-	// same for the row that this one is compared with. Other work on the machine can
-	// only add to a time, so these two vary least.
+	// Least is the time of a call in the quickest slice of all rounds; a slice is one
+	// turn of a row within a round. Base is the same for the row that this one is
+	// compared with. Other work on the machine can only add to a time, so these two
+	// vary least.
 	Least, Base float64
 	// Ratio is the median of the rounds' ratios: the row's time divided by its base's.
 	Ratio float64

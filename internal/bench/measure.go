@@ -121,7 +121,8 @@ func (r *row) add(total *tally, d time.Duration) error {
 	return nil
 }
 
-// tally adds up slices. least is the time of a call in the quickest of them.
+// tally adds up a row's slices of one round. least is the time of a call in the
+// quickest of them.
 type tally struct {
 	took               time.Duration
 	ops, allocs, bytes uint64

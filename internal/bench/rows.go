@@ -117,8 +117,9 @@ func (k *kit) changed(changes []change) (middleware.Options, error) {
 	return o, nil
 }
 
-// The following functions return the configurations of payack's receivers, and
-// handlers with these configurations. The handlers' functions settle nothing.
+// The functions from ptopConfig to payatomOf return configurations of payack's
+// receivers, and handlers with such configurations. The merchant's function of each
+// handler is settled, which does nothing.
 
 func (k *kit) ptopConfig(schemes []payack.Scheme, changes ...change) (c middleware.PtopConfig, err error) {
 	c = middleware.PtopConfig{SigningKeys: payack.Secrets(ptopKey), Schemes: schemes, ConfirmInCallback: true}
