@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,7 @@ func allocations(t *testing.T, h http.Handler, status int, messages ...Message) 
 		// key before the handler is called.
 		c.w = leanWriter{header: http.Header{"Date": nil}, body: make([]byte, 0, 128)}
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would empty the pools
 	at := 0
 	got := testing.AllocsPerRun(allocRuns, func() {
 		h.ServeHTTP(&calls[at].w, calls[at].r)
@@ -81,9 +83,8 @@ func allocations(t *testing.T, h http.Handler, status int, messages ...Message) 
 	return got
 }
 
-// Each ceiling is two allocations above the bound in BENCHMARKS.md, so that a
-// regression fails. Under the race detector pools drop items at random, so this test
-// runs without it.
+// The ceilings are the targets of BENCHMARKS.md, which Go 1.26 just reaches. Under
+// the race detector pools drop items at random, so this test runs without it.
 func TestAllocationsAccepted(t *testing.T) {
 	for _, tc := range []struct {
 		provider payack.Provider
@@ -91,20 +92,20 @@ func TestAllocationsAccepted(t *testing.T) {
 		most     float64
 		message  func(i int) Message
 	}{
-		{payack.Ptop, "ptop", 6, func(i int) Message {
+		{payack.Ptop, "ptop", 4, func(i int) Message {
 			return PtopMessage(t, fmt.Sprintf(`{"success":true,"transaction_id":"T2024%05d","order_id":"ORD1","message":%q}`,
 				i, strings.Repeat("Payment done. ", 35)))
 		}},
 		// RSA itself makes 9 of these allocations.
-		{payack.PTS, "pts plain", 16, func(i int) Message {
+		{payack.PTS, "pts plain", 14, func(i int) Message {
 			return PTSMessage(t, map[string]string{"transaction_id": fmt.Sprintf(`"2024%05d"`, i)}, nil)
 		}},
-		{payack.PTS, "pts sealed", 18, func(i int) Message {
+		{payack.PTS, "pts sealed", 16, func(i int) Message {
 			m := PTSMessage(t, map[string]string{"transaction_id": fmt.Sprintf(`"2024%05d"`, i)}, nil)
 			m.Body = SealPTS(t, m.Body)
 			return m.With("Content-Type", "text/plain")
 		}},
-		{payack.Payatom, "payatom", 8, func(i int) Message {
+		{payack.Payatom, "payatom", 6, func(i int) Message {
 			id := fmt.Sprintf("ORD2024%05d", i)
 			return PayatomMessage(t, `"`+id+`"`, `"500"`, `"Approved"`, id+"500Approved")
 		}},
@@ -138,11 +139,11 @@ func TestAllocationsRefused(t *testing.T) {
 			message Message
 			options func(*testing.T) middleware.Options
 		}{
-			{"method", http.StatusMethodNotAllowed, 2, put, nil},
-			{"content type", http.StatusUnsupportedMediaType, 2, ok.With("Content-Type", "image/png"), nil},
-			{"content encoding", http.StatusUnsupportedMediaType, 2, ok.With("Content-Encoding", "gzip"), nil},
-			{"oversized", http.StatusRequestEntityTooLarge, 2, ok.With("X-Announced", "1"), nil},
-			{"address", http.StatusForbidden, 2, ok, func(*testing.T) middleware.Options {
+			{"method", http.StatusMethodNotAllowed, 1, put, nil},
+			{"content type", http.StatusUnsupportedMediaType, 1, ok.With("Content-Type", "image/png"), nil},
+			{"content encoding", http.StatusUnsupportedMediaType, 1, ok.With("Content-Encoding", "gzip"), nil},
+			{"oversized", http.StatusRequestEntityTooLarge, 1, ok.With("X-Announced", "1"), nil},
+			{"address", http.StatusForbidden, 1, ok, func(*testing.T) middleware.Options {
 				return middleware.Options{AllowedAddresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}
 			}},
 			{"rate", http.StatusTooManyRequests, 2, ok, func(t *testing.T) middleware.Options { return spent(t, p) }},
