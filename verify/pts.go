@@ -26,8 +26,8 @@ const PTSTransactionHeader = "X-Transaction-Signature"
 // PTSSignatureEncoding is how [PTSTransactionHeader] spells its 32 bytes.
 type PTSSignatureEncoding string
 
-// The encodings. PTS requires base64 in requests. Which one its own messages use,
-// if they have the header at all, is unconfirmed.
+// The encodings of [PTSTransactionHeader]. PTS requires base64 in requests. Whether
+// PTS's own messages have this header is unconfirmed, and so is their encoding.
 const (
 	PTSBase64 PTSSignatureEncoding = "base64"
 	PTSHex    PTSSignatureEncoding = "hex"

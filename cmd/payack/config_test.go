@@ -252,8 +252,8 @@ func TestPtopConfirms(t *testing.T) {
 	}
 }
 
-// Errors of the library are rewritten with and without the provider's name in
-// front.
+// Errors of the library are rewritten, whether they begin with the provider's name
+// or not.
 func TestProviderError(t *testing.T) {
 	for _, tt := range []struct{ provider, text, want string }{
 		{"pts", "payack: Safecode: it is empty", "pts.safecode: it is empty"},

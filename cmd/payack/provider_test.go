@@ -29,8 +29,8 @@ func TestUnknownProvider(t *testing.T) {
 	require.False(t, acknowledges("stripe", payack.Answer{Status: 200}))
 }
 
-// The receiver's details use the configuration's names, in the output and in the
-// log.
+// The texts of a receiver's errors use the configuration's names, in the output and
+// in the log.
 func TestDetailNamesMembers(t *testing.T) {
 	ptop, err := verify.NewPtop(verify.PtopOptions{})
 	require.NoError(t, err)

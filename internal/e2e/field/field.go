@@ -127,7 +127,7 @@ type Delivery struct {
 	Outcome payack.Outcome `json:"outcome"`
 	Reason  payack.Reason  `json:"reason"`
 	// Detail is a part of the error's text. {mark} in it stands for the offset of
-	// swap's mark.
+	// the text that Swap replaces, in the body or in the text that is sealed.
 	Detail string `json:"detail"`
 	// Answer is the expected answer, as [e2e.Words] writes it.
 	Answer string `json:"answer"`
