@@ -200,6 +200,8 @@ func TestList(t *testing.T) {
 			"non-ASCII": {inbox.Filter{OrderID: "ORD-é"}, 1},
 			"since":     {inbox.Filter{From: began.Add(-time.Minute), Before: began.Add(time.Hour)}, 9},
 			"before":    {inbox.Filter{Before: began.Add(-time.Minute)}, 0},
+			"no text":   {inbox.Filter{Receiver: "\xff\x00'"}, 0},
+			"no reason": {inbox.Filter{Reason: "\xff\x00'"}, 0},
 		} {
 			items, err := s.in.List(t.Context(), tc.f, 0, 0)
 			require.NoError(t, err, name)

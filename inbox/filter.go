@@ -77,11 +77,10 @@ func (f *Filter) where(cfg *Config, scanned bool) (string, []any, error) {
 		}
 	}
 	for _, c := range []struct{ column, value string }{
-		{"reason", string(f.Reason)}, {"provider", string(f.Provider)}, {"receiver", f.Receiver},
-		{"order_id", readable(f.OrderID, 512)},
+		{"reason", string(f.Reason)}, {"provider", string(f.Provider)}, {"receiver", f.Receiver}, {"order_id", f.OrderID},
 	} {
-		if c.value != "" {
-			add(c.column+" = ?", c.value)
+		if text := readable(c.value, 512); text != "" { // databases refuse what is no text
+			add(c.column+" = ?", text)
 		}
 	}
 	if id := readable(f.EventID, 512); id != "" {
