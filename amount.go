@@ -227,8 +227,8 @@ func skipDigits(s string, i int) int {
 // canonical returns one spelling for each value: digits without an exponent,
 // without redundant zeros, and without a sign before zero. A text that is not a
 // valid amount stays unchanged, unless it has more than maxAmountLen characters.
-// Then it gets a mark: the valid amount 1e40 becomes 41 digits, and must not equal
-// an invalid text of the same 41 digits.
+// Then it gets a ~ in front: the valid amount 1e40 becomes 41 digits, and must not
+// equal an invalid text of the same 41 digits.
 func canonical(s string) string {
 	if whole := skipDigits(s, 0); whole > 0 && len(s) <= maxAmountLen && (s[0] != '0' || whole == 1) { // the usual case
 		switch {

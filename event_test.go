@@ -822,9 +822,9 @@ func TestEventsJSON(t *testing.T) {
 	}
 }
 
-// requireSameMembers compares the members that an event's JSON form carries, with
-// their states. It ignores how the events were verified, and the signed texts of
-// amounts.
+// requireSameMembers compares the members that an event's JSON form carries, and
+// whether each is absent, null or present. It ignores how the events were verified,
+// and the signed texts of amounts.
 func requireSameMembers(t *testing.T, want, got payack.Event) {
 	t.Helper()
 	switch ev := want.(type) {

@@ -18,8 +18,8 @@ type Held interface {
 	Committed()
 }
 
-// HeldClaim is one claim of a [Store]: the arguments of Claim, and the token that
-// it returned.
+// HeldClaim is one claim of a [Store]: the id and fingerprint that Claim was called
+// with, and the token that it returned.
 type HeldClaim struct{ ID, Fingerprint, Token string }
 
 type heldKey struct{}

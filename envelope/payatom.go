@@ -109,7 +109,8 @@ func (e *Payatom) Open(sealed string) ([]byte, error) {
 	return plain, nil
 }
 
-// mac returns the HMAC over ciphertext ‖ IV. The caller puts it back into the pool.
+// mac returns a payatomMAC whose sum is the HMAC over ciphertext ‖ IV. The caller puts
+// the payatomMAC back into e.macs.
 func (e *Payatom) mac(ciphertext, iv []byte) *payatomMAC {
 	m := e.macs.Get().(*payatomMAC)
 	m.Reset()

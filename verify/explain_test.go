@@ -184,8 +184,8 @@ func TestExplainAgreesWithVerify(t *testing.T) {
 	// Verify accepts these vectors, and something else refuses them. The gate of
 	// package middleware refuses a wrong method or size. A receiver with a pinned scheme
 	// refuses a text that was signed under another scheme. The store or Expect refuses
-	// moved borders between members. For one vector the verdict has changed
-	// (payatomUnsignedTwin).
+	// moved borders between members. Only payatomUnsignedTwin is refused by nothing: its
+	// verdict policy_reject in payatom.json no longer holds.
 	assert.Equal(t, 25, counts["accepted, and refused by others"])
 	assert.Equal(t, 907-24-6, counts["accepted"]+counts["refused"])
 	for _, name := range hostileStepNames {

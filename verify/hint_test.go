@@ -157,8 +157,8 @@ func TestPtopHints(t *testing.T) {
 		assert.Equal(t, "it is not 64 lower-case hex digits", refusedPtop(t, ev, err).Detail, sent)
 	}
 
-	// nginx drops the header the_signature, which is one of the default headers. If no
-	// signature is found, the error says so, but not if only other headers are configured.
+	// nginx drops headers with an underscore, such as the default header the_signature.
+	// If such a header is configured and no signature is found, the error mentions nginx.
 	ev, err := v.Verify(verify.Message{ContentType: ptopJSONType, Body: ptopJSON}, keys)
 	e := refusedPtop(t, ev, err)
 	assert.Contains(t, e.Detail, "The_signature")

@@ -104,7 +104,7 @@ func FuzzPtopSigned(f *testing.F) {
 	})
 }
 
-// Any body gets a right signature in the header. If it verifies, encoding/json or
+// Any body gets a right signature in X-Signature. If it verifies, encoding/json or
 // net/url read the same members, its event keeps the rules, and it does not verify
 // under another key or in the other format.
 func FuzzPtopVerify(f *testing.F) {

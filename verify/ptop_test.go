@@ -168,8 +168,8 @@ func loadPtop(t testing.TB) *vectors.File {
 	return f
 }
 
-// ptopAgainstRules are vectors whose verdict is "accept", but which a stricter rule
-// of this project refuses, with the reason.
+// ptopAgainstRules are vectors whose verdict is vectors.MustAccept, but which a
+// stricter rule of this project refuses, with the reason.
 var ptopAgainstRules = map[string]payack.Reason{
 	"ptop-pub-php-030-unset-big-int":    payack.ReasonSignature, // integers beyond int64 under reencoded
 	"ptop-pub-php-078-form-query-array": payack.ReasonMalformed, // brackets in a form's names

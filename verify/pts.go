@@ -137,7 +137,7 @@ type PTSOptions struct {
 	TransactionSignature PTSSignatureEncoding
 	// TransactionWholeBody makes the HMAC in [PTSTransactionHeader] cover the whole
 	// body {"data":"…"} instead of the base64 text in it. PTS's document doesn't
-	// say which of them it covers. For an envelope as text/plain the two are the
+	// say which of the two PTS signs. For an envelope as text/plain the two are the
 	// same.
 	TransactionWholeBody bool
 	// Sniff reads a body as JSON if it begins with {, or if its content type is not

@@ -47,8 +47,8 @@ var ptsResponse = knownOf([]string{"sign", "data", "code"}, "message")
 // Message only, which are not authenticated: treat such an answer as a hint only.
 //
 // The transaction secret of the keys is ignored: PTS's document doesn't say that
-// responses carry its header. The other errors are those of [PTS.Verify]. With an
-// error the response is nil.
+// responses carry [PTSTransactionHeader]. Apart from the error for a kind that is not
+// a response, the errors are those of [PTS.Verify]. With an error the response is nil.
 func (v *PTS) VerifyResponse(message PTSMessage, body []byte, k *PTSKeys) (*PTSResponse, error) {
 	switch message {
 	case PTSPaymentResponse, PTSWithdrawResponse, PTSQueryResponse, PTSBalanceResponse:

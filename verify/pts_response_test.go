@@ -138,7 +138,7 @@ func TestPTSVerifyResponse(t *testing.T) {
 	assert.ErrorIs(t, err, payack.ErrSignature)
 
 	// A URL may contain & and = around the names of other members, but not around
-	// pay_url or the name that follows it.
+	// pay_url or submit_amount, which follows pay_url in the signed text.
 	for url, want := range map[string]error{
 		"https://p.example/?x&user_id=2&channel=c": nil,
 		"https://p.example/?x&pay_url=2":           payack.ErrMalformed,

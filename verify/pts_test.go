@@ -326,7 +326,7 @@ func TestPTSAcceptsGenuineVectors(t *testing.T) {
 				assert.Equal(t, ev.Fingerprint(), again.Fingerprint())
 			}
 
-			// Both spellings of a public key are the same key.
+			// The same public key in PKCS#1 gives the same event.
 			r.keys.PublicKeys = []string{f.Keys[v.KeyID].PublicPEMPKCS1}
 			again, err = r.verify(t, m)
 			require.NoError(t, err)
@@ -681,7 +681,8 @@ func TestPTSIntegersBeyondInt64(t *testing.T) {
 			"9223372036854775807": true, "-9223372036854775808": true,
 			"9223372036854775808": false, "18446744073709551615": false, "-18446744073709551615": false, strings.Repeat("9", 40): false,
 		} {
-			// PHP's texts of the amounts are signed, so that both readings fit.
+			// The amounts are sent and signed as PHP's texts, so that they verify under
+			// SchemeLiteral and under SchemePHP.
 			values := map[string]string{name: integer, "submit_amount": "100.5", "accept_amount": "99"}
 			body := p.signed(t, values, old, `"`+name+`":`+integer, `:100.50,`, `:100.5,`, `:99.00,`, `:99,`)
 			ev, err := p.verify(body)
@@ -1153,7 +1154,7 @@ func TestPTSTransactionSecret(t *testing.T) {
 		assert.Equal(t, payack.ReasonEnvelope, refusedPTS(t, ev, err).Reason, name)
 	}
 
-	// Without a secret the header is ignored.
+	// Without a transaction secret, PTSTransactionHeader is ignored.
 	_, err = p.verifier.Verify(with("text/plain", sealed, "nonsense"), p.keys)
 	require.NoError(t, err)
 }
@@ -1395,7 +1396,7 @@ func TestPTSNothingPrintsASecret(t *testing.T) {
 	}
 }
 
-// A later change of the configuration does not change the keys.
+// A later change of the caller's lists changes neither the verifier nor the keys.
 func TestPTSKeysKeepNothingOfTheConfiguration(t *testing.T) {
 	p := newPTSParty(t)
 	f := loadPTS(t)

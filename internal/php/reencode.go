@@ -41,8 +41,8 @@ var (
 // U+0000 and all characters beyond ASCII as \uxxxx. A float gets the shortest
 // spelling that reads back the same; an integral one is written as an integer (100.0
 // becomes 100). In the result arrays, an object becomes a list if it is empty or has the
-// names 0, 1, 2 and so on in order. The outermost object becomes one if this is true
-// without the dropped member.
+// names 0, 1, 2 and so on in order. The outermost object becomes a list if this is
+// true without the dropped member.
 //
 // Reencode refuses anything but one object of strict JSON without duplicate names.
 // It refuses an integer beyond int64, which PHP would round. To bound its work, it
@@ -303,8 +303,8 @@ func (w *rewriter) run(c byte, most int) int {
 	return n
 }
 
-// object rewrites an object without the member whose name in the output is drop. A
-// nil drop removes no member.
+// object rewrites an object without the member whose name is drop. drop is quoted and
+// in PHP's spelling; see the function quote. A nil drop removes no member.
 func (w *rewriter) object(drop []byte) error {
 	if w.depth++; w.depth > maxDepth {
 		return errDepth

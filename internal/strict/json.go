@@ -90,7 +90,7 @@ func (r *reader) member(f *Field, own *names, nest string) (err *Error) {
 	if f.Start, f.Name, err = r.name(own); err == nil {
 		err = r.into(f, nest)
 	}
-	if err != nil && err.Member == "" { // Member is set if the mistake is in the object within
+	if err != nil && err.Member == "" { // Member is set if a known member of the inner object has the mistake
 		r.place(err, f)
 	}
 	return err
