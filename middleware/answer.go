@@ -73,10 +73,10 @@ func (rc *receiver) answer(d *delivery) {
 // ofAnotherAnswer lists the headers that describe a body.
 var ofAnotherAnswer = [...]string{"Content-Type", "Content-Encoding", "Content-Length", "Etag", "Last-Modified", "Cache-Control"}
 
-// write sends a delivery's answer. It first drops entity headers set by a failed
-// wrapped handler. With a 413 it asks the server to close the connection: where a
-// router has wrapped the writer, the server doesn't notice by itself that the body
-// was left unread.
+// write sends a delivery's answer. It first drops entity headers set by a wrapped
+// handler that wrote no answer. With a 413 it asks the server to close the
+// connection: where a router has wrapped the writer, the server doesn't notice by
+// itself that the body was left unread.
 func (d *delivery) write(a payack.Answer) {
 	w := d.w
 	h := w.Header()

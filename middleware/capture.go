@@ -40,9 +40,9 @@ func (rc *receiver) capture(d *delivery) error {
 	return nil
 }
 
-// setReadDeadline does what the method of http.ResponseController does, but
-// allocates no error where deadlines are unsupported. It reports whether the
-// deadline was set.
+// setReadDeadline does what the method SetReadDeadline of http.ResponseController
+// does, but allocates no error where deadlines are unsupported. It reports whether
+// the deadline was set.
 func setReadDeadline(w http.ResponseWriter, t time.Time) bool {
 	for {
 		switch x := w.(type) {

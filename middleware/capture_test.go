@@ -466,8 +466,9 @@ func TestRoomsKeepNoBody(t *testing.T) {
 	}
 }
 
-// givenUp is a body whose Read hands the buffer to the function late and returns an
-// error. late stands for a goroutine that still writes to the buffer after that.
+// givenUp is a body whose Read calls the function in the field late with the buffer,
+// and returns an error. The function stands for a goroutine that still writes to the
+// buffer after Read has returned.
 type givenUp struct{ late func([]byte) }
 
 func (b *givenUp) Read(p []byte) (int, error) {

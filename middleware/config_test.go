@@ -204,8 +204,8 @@ func TestConfigurationErrors(t *testing.T) {
 			assert.NotContains(t, text, "\n")
 			assert.Regexp(t, "^payack: (ptop|pts|payatom): ", text)
 			assert.NotContains(t, text, "ratelimit: ")
-			// Errors name members by their Go names. They have wire names only
-			// where the caller wrote them.
+			// Errors name members by their Go names. Wire names occur only within
+			// quotation marks, in what the caller wrote.
 			assert.NotRegexp(t, "[a-z]_[a-z]|(: |option |set )(sniff|body|schemes?|numbers|safecode)\\b", regexp.MustCompile(`"[^"]*"`).ReplaceAllString(text, ""))
 			for _, secret := range []string{ptopKey, payatomKey, key.Safecode, key.Safecode[2:], key.TransactionSecret, "fifteen chars!!",
 				strings.Split(key.PrivatePEM, "\n")[1], strings.Split(key.PublicPEM, "\n")[1], "MIG"} {

@@ -78,7 +78,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.engine.s
 func (h *Handler) Provider() payack.Provider { return h.engine.stages.provider }
 
 // Name returns the name under which an inbox knows the receiver: [Options].Name, or
-// its default. Without an inbox the name is the same.
+// its default. Without an inbox it returns the default.
 func (h *Handler) Name() string { return h.engine.name() }
 
 // Tenant returns the tenant of the configured keys. The result static is false with

@@ -26,7 +26,7 @@ type hold struct {
 	id, lock string
 	claims   []payack.HeldClaim
 	room     [1]payack.HeldClaim // first backing array of claims; most events need only one claim
-	// settled is set once the function has succeeded. From then on only the claim of
+	// settled is set by commit, or earlier by Committed. From then on only the claim of
 	// the lock is given up. A claim that could not be marked done stays busy until
 	// its lease ends.
 	settled bool

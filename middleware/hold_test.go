@@ -242,7 +242,7 @@ func TestHashIsBoundWithEveryStore(t *testing.T) {
 	}
 }
 
-// The panic's value may be an error whose methods panic in turn. The event must not
+// A callback may panic with an error whose methods panic in turn. The event must not
 // stay busy.
 func TestPanicWithANilPointerReleasesTheEvent(t *testing.T) {
 	w := newWatch()

@@ -47,8 +47,8 @@ func (rc *receiver) keep(ctx context.Context, d *delivery, ev payack.Event) erro
 	defer func() { d.observation.Took.Guard += d.lap() }()
 	r := payack.Receipt{
 		Receiver: rc.name(), Delivery: &d.Delivery,
-		// With AllowedAddresses the gate has refused all other senders. A query has no
-		// sender.
+		// With AllowedAddresses the gate has refused all other senders. An event that was
+		// found by asking has no sender.
 		Allowed: len(rc.options.AllowedAddresses) > 0 || d.Source == payack.SourceQuery,
 	}
 	if id, details, ok := rc.details(ev); ok {

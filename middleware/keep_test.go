@@ -216,7 +216,7 @@ func TestInboxAppliesOwnRulesAgain(t *testing.T) {
 }
 
 // The receipt of a refund holds a digest of its unsigned details, and reports
-// whether the refund was done with other details. When Keep returns ClaimConflict,
+// whether the refund was done before with other details. When Keep returns ClaimConflict,
 // the refund is answered as a duplicate, with a warning in the log.
 func TestInboxGetsUnsignedDetails(t *testing.T) {
 	k := newKeeping()

@@ -71,7 +71,7 @@ type Options struct {
 
 	// Limiter, when set, limits how often a client may call. It is asked before the
 	// body is read and before any cryptography. Receivers can share one limiter,
-	// since the keys name the provider, unless LimitKey returns others.
+	// since the keys name the provider unless LimitKey is set.
 	//
 	// Once the limiter holds as many keys as it can, all further clients share one
 	// bucket, and a flood from very many addresses keeps that bucket empty. So list
@@ -79,10 +79,11 @@ type Options struct {
 	// TrustedProxies; without them all clients count as one.
 	Limiter ratelimit.Limiter
 	// Charge says which requests use up the budget. Empty means
-	// [ratelimit.ChargeFailures]: it charges only deliveries that do not verify or
-	// turn out to be untrue. It protects against guessing and replaying, and never
-	// refuses a genuine burst. [ratelimit.ChargeAll] charges every request: it
-	// bounds the load, but refuses a genuine burst, too.
+	// [ratelimit.ChargeFailures]: it charges only deliveries that are too large, do
+	// not arrive whole and in time, do not verify, or turn out to be untrue. It
+	// protects against guessing and replaying, and never refuses a genuine burst.
+	// [ratelimit.ChargeAll] charges every request: it bounds the load, but refuses a
+	// genuine burst, too.
 	Charge ratelimit.Charge
 	// LimitKey returns the key of the budget that a request uses; nil means the
 	// provider and the client's address, with one key for each /64 of IPv6. A

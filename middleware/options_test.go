@@ -10,8 +10,8 @@ import (
 	"github.com/payack/payack/middleware"
 )
 
-// Options that could not take effect are refused when the receiver is made. The
-// error names the member and the fix.
+// Wrong options are refused when the receiver is made. The error names the member
+// and the fix.
 func TestOptionsThatCanNotTakeEffect(t *testing.T) {
 	for name, c := range map[string]struct {
 		options middleware.Options

@@ -23,8 +23,8 @@ func refundDetails(ev *payack.PayatomEvent) (id, digest string, ok bool) {
 }
 
 // refundDigest returns the digest of refund_info, which arrives as one member or,
-// in a form, spread over several. White space and the order of the names in a JSON
-// object do not change the digest.
+// in a form, spread over several. If the one member is a JSON object, white space and
+// the order of its names do not change the digest.
 func refundDigest(ev *payack.PayatomEvent) string {
 	extra := ev.Unsigned.Extra
 	text := []string{plainObject(ev.Unsigned.RefundInfo.String())}

@@ -22,7 +22,7 @@ type PTSConfig struct {
 	// Safecode is the safecode from PTS's back office. It opens envelopes.
 	Safecode payack.Secret
 	// SafecodeEncoding says how the safecode becomes an AES key; empty means raw.
-	// Third-party code that works with PTS uses raw; PTS does not document it.
+	// Third-party code that works with PTS uses raw; PTS does not document this.
 	SafecodeEncoding envelope.PTSEncoding
 	// PublicKeys are PTS's public keys in PEM. Give several during a rotation.
 	PublicKeys []string

@@ -35,8 +35,8 @@ func unlessPinned(member string, pinned bool) string {
 	return member
 }
 
-// check finds the keys, verifies, and applies the merchant's own rules. It returns
-// an event that verified but is invalid together with the error.
+// check finds the keys, verifies, and applies the merchant's own rules. When the
+// event verifies but is invalid, it returns both the event and the error.
 func (rc *receiver) check(ctx context.Context, d *delivery) (payack.Event, error) {
 	defer func() { d.observation.Took.Verify = d.lap() }()
 	ev, err := rc.stages.verify(ctx, d.r, verify.Message{ContentType: contentType(d.r), Header: d.Header, Body: d.Body})

@@ -14,8 +14,8 @@ import (
 )
 
 // Wrap returns a handler that verifies each callback and calls next with the event.
-// It has the shape of a middleware for net/http and chi, and is safe for concurrent
-// use when next is.
+// The handler is safe for concurrent use when next is. Wrap has the shape of a
+// middleware for net/http and chi.
 //
 // What next receives:
 //   - The context carries the event ([payack.EventFrom]) and the delivery

@@ -300,7 +300,7 @@ func TestWrapAnswersInTheProvidersWords(t *testing.T) {
 }
 
 // A wrapped handler may accept an event and write an answer that does not
-// acknowledge it. The log says so once, and names the answer that does.
+// acknowledge it. The log warns of this once, and names the acknowledgement.
 func TestWrappedAnswersThatDoNotAcknowledge(t *testing.T) {
 	const yes = `{"hash_status":"HashMatched","acknowledge":"yes"}`
 	writes := func(status int, parts ...string) http.HandlerFunc {

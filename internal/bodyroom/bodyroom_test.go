@@ -12,8 +12,8 @@ import (
 	"github.com/payack/payack/internal/bodyroom"
 )
 
-// Under the race detector a sync.Pool drops buffers at random, so this file is built
-// without it.
+// Under the race detector a sync.Pool drops buffers at random, so builds with the
+// race detector leave this file out.
 func TestPool(t *testing.T) {
 	p := bodyroom.Pool{Largest: 100}
 	room := p.Take()

@@ -36,7 +36,7 @@ func TestNames(t *testing.T) {
 	assert.Equal(t, "ptop|pts|payatom", providers.Join("|"))
 }
 
-// Events of every provider can be decoded again.
+// DecodeEvent knows the events of every provider.
 func TestEventsAreKnown(t *testing.T) {
 	for _, p := range providers.All {
 		_, err := payack.DecodeEvent([]byte(`{"v":1,"provider":"` + string(p) + `","event":{}}`))

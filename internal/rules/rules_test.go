@@ -34,7 +34,7 @@ func FuzzCheckEqualsTags(f *testing.F) {
 			f.Add("ORD1", "500", s, "x", "T1", state)
 		}
 	}
-	// Amounts of all kinds, in all states and under each status that matters, in
+	// Amounts of all kinds, in seven states and under each status that matters, in
 	// events whose other members are right. The state is the last argument. It says
 	// which amounts are absent or null, and which are signed as another text. In
 	// states 35, 17, 8 and 26 the variables amount and accept below are both present.

@@ -161,7 +161,8 @@ func TestAcmeCommand(t *testing.T) {
 	require.Contains(t, stderr, `"stripe"; there are ptop, pts, payatom and acme`)
 }
 
-// TestAcmeConfiguration: mistakes in the section are reported like those in others.
+// TestAcmeConfiguration: mistakes in Acme's section are reported like mistakes in
+// other sections.
 func TestAcmeConfiguration(t *testing.T) {
 	refused(t, configFile(t, with(acmeFile(t), object{"acme.kyes": []any{}})), "acme.kyes", "the nearest is keys")
 	refused(t, configFile(t, with(acmeFile(t), object{"acme.keys": []any{7}})), "acme.keys.0", "write a string")
