@@ -135,8 +135,8 @@ func (in *Inbox) process(ctx context.Context, desk payack.Desk, a *attempt, o *p
 }
 
 // insist repeats fn until the database accepts it. After Close, or after the end
-// of Run's context, it gives up after a few tries. The row is then due again when
-// its lease has ended.
+// of Run's context, it gives up after a few tries. The attempt's row is then due
+// again when its lease has ended.
 func (in *Inbox) insist(ctx context.Context, fn func(context.Context) error) error {
 	for try := 0; ; try++ {
 		err := func() error {

@@ -340,9 +340,9 @@ func TestClockThatJumped(t *testing.T) {
 	})
 }
 
-// The check of the table that Run repeats makes a row due only if the row waits
-// longer than any back-off. It warns of an unmounted receiver only if rows wait for
-// it, and of a row without a lease only if there is one.
+// Run's repeated check of the table makes a row due only if the row waits longer
+// than any back-off. The check warns of an unmounted receiver only if rows wait for
+// it, and of a row without a lease only if there is such a row.
 func TestCheckOfTheTable(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
@@ -387,7 +387,7 @@ func TestCloseByHandOfCopies(t *testing.T) {
 	})
 }
 
-// A query to the provider that fails costs an attempt and nothing else.
+// A failed query to the provider costs an attempt and nothing else.
 func TestQueryThatIsDown(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()

@@ -96,7 +96,7 @@ func TestKilledIsDueAgainSoon(t *testing.T) {
 		go func() { _ = s.in.Run(context.Background()) }()
 		<-stuck
 		began := time.Now()
-		for _, table := range []string{"payack_running", "payack_inbox"} { // as if its process had ended: no lease is renewed
+		for _, table := range []string{"payack_running", "payack_inbox"} { // as if the first process had ended: no lease is renewed
 			s.exec(`UPDATE ` + table + ` SET token = ` + d.bytes("00"))
 		}
 		other := d.openAt(t, s.dsn, func(c *inbox.Config) { c.Lease = 0 }).mount()

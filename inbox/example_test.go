@@ -40,7 +40,7 @@ func Example() {
 	}
 	keys := payacktest.NewPTSKeys() // in production, the keys from PTS
 	config := keys.Config()
-	config.Options = handlers.Options{Inbox: in, Logger: quiet} // Inbox makes it durable
+	config.Options = handlers.Options{Inbox: in, Logger: quiet} // events outlive the process
 	pts, err := handlers.NewPTS(config, inbox.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
 		if !ev.Paid() {
 			return nil

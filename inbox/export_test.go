@@ -26,7 +26,7 @@ func (in *Inbox) SetPageWindow(n int64) { in.pageWindow = n }
 // Where returns the condition of a filter.
 func (in *Inbox) Where(f Filter) (string, []any, error) { return f.where(&in.cfg, false) }
 
-// Working reports whether Run runs.
+// Working reports whether Run or Drain runs.
 func (in *Inbox) Working() bool { return in.running.Load() }
 
 // BackOff returns the wait after the nth attempt.

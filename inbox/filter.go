@@ -39,9 +39,9 @@ func (f *Filter) few() bool {
 	return len(f.States) == 1 && (f.States[0] == Pending || f.States[0] == Dead || f.States[0] == Running)
 }
 
-// where returns the end of a statement that selects the matching rows. scanned
-// means that the statement walks the rows by ID, so it must use no index on state
-// or time.
+// where returns the condition that the matching rows meet, and its arguments.
+// scanned means that the statement walks the rows by ID, so it must use no index
+// on state or time.
 func (f *Filter) where(cfg *Config, scanned bool) (string, []any, error) {
 	conditions, args := []string{"1 = 1"}, []any(nil)
 	state, received := "state", "received_us"

@@ -182,8 +182,8 @@ func TestRoomForVariants(t *testing.T) {
 }
 
 // All handles that are not printable text share one place, because no provider
-// knows such a handle. An empty handle takes no place. The number of these copies
-// and their senders don't matter.
+// knows such a handle. An empty handle takes no place. How many copies have such
+// handles, and who sends them, doesn't matter.
 func TestImpossibleHandlesTakeNoRoom(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d, func(c *inbox.Config) { c.MaxVariants, c.RetryFirst, c.RetryMax = 3, time.Hour, time.Hour }).mount()

@@ -24,8 +24,8 @@ const (
 	// Dead: a dead letter. No further attempt is made until a person retries the
 	// row or the event is delivered again. A person may close the row instead.
 	Dead State = "dead"
-	// Superseded: a newer, final event of the same payment was done first, so the
-	// function was not called.
+	// Superseded: a newer, final event of the same payment was done first, so no
+	// further attempt is made.
 	Superseded State = "superseded"
 	// Closed: a person closed the row, with a note.
 	Closed State = "closed"

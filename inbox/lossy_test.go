@@ -20,8 +20,8 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// lossy makes connections that commit and then report a failure, like a server
-// that is killed before it answers.
+// lossy makes connections that report a failure after a commit if lose returns
+// true, like a server that is killed before it answers.
 type lossy struct {
 	driver driver.Driver
 	dsn    string

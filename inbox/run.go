@@ -9,7 +9,7 @@ import (
 // Run processes kept events. When ctx ends or Close is called, it waits for
 // running attempts and returns nil. An attempt ends at its receiver's deadline at
 // the latest, if its function obeys the context. Call Run once at a time; a
-// second call returns an error. After Close it returns [ErrClosed]. While the
+// second call returns an error. A call after Close returns [ErrClosed]. While the
 // database is unreachable, Run logs that and keeps trying.
 func (in *Inbox) Run(ctx context.Context) error { return in.serve(ctx, false) }
 

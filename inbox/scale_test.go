@@ -26,8 +26,8 @@ var scale = flag.Int("scale", 0, "how many done rows TestScale begins with, and 
 
 // This test measures an inbox on PostgreSQL with many rows. The speed of leasing
 // rows is compared with that of an inbox without done rows on the same server, in
-// turns. The memory is that of this process. 16 clients keep 200 receipts a
-// second in all, first without pruning and then during it.
+// turns. The measured memory is that of this process. 16 clients keep 200
+// receipts a second in all, first without pruning and then during it.
 //
 //	go test -run TestScale -scale 1000000 -timeout 1h -v .
 func TestScale(t *testing.T) {

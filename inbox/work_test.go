@@ -239,7 +239,7 @@ func TestWorkerWhoseEventWasTakenOverChangesNothing(t *testing.T) {
 		var leases int
 		require.NoError(t, s.db.QueryRow(`SELECT COUNT(*) FROM payack_running`).Scan(&leases))
 		assert.Equal(t, 1, leases)
-		s.exec(fmt.Sprintf(`UPDATE payack_running SET lease_us = lease_us - %d`, decade)) // as if its process had ended
+		s.exec(fmt.Sprintf(`UPDATE payack_running SET lease_us = lease_us - %d`, decade)) // as if the other process had ended
 		s.until("done", func() bool { return s.states()[0] == "done" })
 		assert.Len(t, s.calls(), 1)
 		assert.Equal(t, 2, s.items()[0].Attempts)

@@ -23,8 +23,8 @@ const waiting = `SELECT args->>'inbox_row' FROM JOBS
 	WHERE state IN ('available', 'pending', 'retryable', 'scheduled') AND queue = $1 AND scheduled_at < now() + interval '10 seconds'
 	AND args->>'inbox_row' IN (SELECT unnest(string_to_array($2, ',')))`
 
-// lost returns the late rows of a receiver that have no job by the rules of
-// waiting. It returns none while another process holds the advisory lock of the
+// lost returns the late rows of a receiver for which the query waiting finds no
+// job. It returns none while another process holds the advisory lock of the
 // receiver's queue, so that a row gets only one job.
 func (in *Inbox) lost(ctx context.Context, tx *sql.Tx, rows []schedule.Row) ([]schedule.Row, error) {
 	queue := queueOf(in.cfg.prefix(), rows[0].Receiver)

@@ -14,8 +14,8 @@ import (
 
 // Run processes kept events. When ctx ends or Close is called, it waits for
 // running attempts and returns nil. Call Run once at a time; a second call
-// returns an error. After Close it returns [inbox.ErrClosed]. While the database
-// is unreachable, Run logs that and keeps trying.
+// returns an error. A call after Close returns [inbox.ErrClosed]. While the
+// database is unreachable, Run logs that and keeps trying.
 //
 // A client that Open made works while Run runs. Config.Client is started and
 // stopped by its owner, and works queues of the inbox only while Run runs.

@@ -30,8 +30,8 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
 end
 return 1`)
 
-// Advance shortens the time to live of every key by d. For this store, this has
-// the same effect as waiting for d.
+// Advance shortens the time to live of each of the store's keys by d. For this
+// store, this has the same effect as waiting for d.
 func (s *Store) Advance(d time.Duration) error {
 	return advanceScript.Run(context.Background(), s.client, nil, s.prefix, d.Milliseconds()).Err()
 }

@@ -45,9 +45,9 @@
 // Every call returns when its context ends, and the provider is asked to deliver
 // again. A function in its transaction may use up the deadline; ending the
 // transaction then takes up to 1.25 seconds more. When a commit's answer is lost,
-// InTx reads from the row, FOR UPDATE, whether the commit was made. If the row
-// can't be read either, the next delivery reads it. Nothing is acknowledged
-// before its commit is certain.
+// InTx reads from the event's row (FOR UPDATE, except on SQLite) whether the
+// commit was made. If the row can't be read either, the next delivery reads it.
+// Nothing is acknowledged before its commit is certain.
 //
 // # The clock
 //

@@ -126,8 +126,8 @@ func TestRepeatableReadHidesARow(t *testing.T) {
 	require.NoError(t, tx.QueryRow(`SELECT k FROM keyed WHERE k = 1 FOR UPDATE`).Scan(&n))
 }
 
-// On MySQL, the store looks for the row before it inserts. On MariaDB, its
-// insert doesn't wait for a lock.
+// The statements for MySQL look for an event's row before they insert one. Those
+// for MariaDB don't need to, because their insert doesn't wait for a lock.
 func TestStatementsForMySQL(t *testing.T) {
 	p := databases[2].place(t)
 	p.store.AsOnMySQL()

@@ -54,7 +54,7 @@ func TestFunctionsThatMisbehave(t *testing.T) {
 		on   []dialect.Dialect // the databases it is tried on
 		fn   txFunc
 		// accepted lists the databases where fn's delivery is accepted. stands
-		// lists the databases where the effect is in the table after it.
+		// lists the databases where the effect is in the table after that delivery.
 		accepted, stands []dialect.Dialect
 		log              string // what the store logs on the databases in stands
 	}{

@@ -513,9 +513,9 @@ const crashedAfter = 24 * time.Hour
 
 // Prune drops the readable identities of events that have been done for longer than
 // Config.Retention. It also drops the claims of crashed processes a day after their
-// lease ended. Of a done event, the digest of its identity, the fingerprint and the
-// time stay, so that the event is never processed again. Prune returns how many rows
-// it changed, even if it returns an error.
+// lease ended. Of a done event, the commit's time and the digests of identity and
+// fingerprint stay, so that the event is never processed again. Prune returns how
+// many rows it changed, even if it returns an error.
 //
 // Run it about once a day; several processes may run it at once. It reads the whole
 // table once and writes in steps of at most 500 rows, each a transaction of its own.
