@@ -60,7 +60,8 @@ func TestTokenIsNeeded(t *testing.T) {
 }
 
 // A random token works once in an address, in exchange for a cookie that scripts
-// can't read and other sites can't send. Afterwards the token works in the form.
+// can't read and other sites can't send. Afterwards the token works in the
+// form that asks for it, and in the header Authorization.
 func TestAddressWorksOnce(t *testing.T) {
 	s := withoutInbox(t, func(c *inspector.Config) { c.Token = payack.Secret{} })
 	address := s.page.URL(s.url)

@@ -36,10 +36,10 @@ type jobStatus struct {
 	ID      int64     `json:"id"`
 	Started time.Time `json:"started"`
 	Filter  string    `json:"filter"`
-	// Total is the greatest number of rows that the job retries: the number in the
-	// form, or the number of rows that match if they are fewer. Retried is the number
-	// of rows that the job has made due so far. Retried may stay smaller than Total,
-	// because some rows were done meanwhile.
+	// Total is the greatest number of rows that the job retries: the number that the
+	// person confirmed, or the number of rows that match if they are fewer. Retried is
+	// the number of rows that the job has made due so far. Retried may stay smaller
+	// than Total, because some rows were done meanwhile.
 	Total   int    `json:"total"`
 	Retried int    `json:"retried"`
 	Running bool   `json:"running"`

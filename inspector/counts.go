@@ -60,7 +60,7 @@ func (c *counts) sum(now time.Time, within int64) map[ended]int {
 }
 
 // series returns the numbers of deliveries by outcome for each of the last n
-// periods, the oldest first. The argument each is the length of a period in
+// periods, the oldest first. The parameter named each is the length of a period in
 // minutes.
 func (c *counts) series(now time.Time, n, each int64) []map[payack.Outcome]int {
 	out := make([]map[payack.Outcome]int, n)

@@ -41,7 +41,8 @@ func TestUnknownFiltersAreRefused(t *testing.T) {
 
 var filterInLink = regexp.MustCompile(`href="/retry\?([^"]*)"`)
 
-// Links and form keep the shown filter, to the millisecond.
+// The link from the list to the page that retries keeps the shown filter, to the
+// millisecond.
 func TestFilterIsKeptExactly(t *testing.T) {
 	s := open(t)
 	s.fail("ORD-1", errLedger)

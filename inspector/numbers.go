@@ -91,8 +91,8 @@ func draw(title, from string, series []map[payack.Outcome]int) chart {
 	return c
 }
 
-// Share returns the length of a line's bar, in percent of the longest bar of lines.
-// The argument of is the line's count.
+// Share returns the length of one line's bar, in percent of the longest bar of lines.
+// The parameter named of is that line's count of the last day.
 func (n *numbers) Share(lines []counted, of int) int {
 	most := 1
 	for _, l := range lines {

@@ -85,7 +85,7 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 			me.pass(&out) // events that came together are sent together
 			out.flush()
 		case <-me.again:
-			me.pass(&out) // write these events first, because the list is newer
+			me.pass(&out) // write the queued events first, because the new list is newer
 			if i.sendList(r.Context(), me, &out) != nil {
 				return
 			}

@@ -21,8 +21,8 @@ type MiddlewareOptions struct {
 	// every response under this name, such as "default". It must be printable ASCII
 	// without quotes and backslashes. Without it only Retry-After is sent.
 	Policy string
-	// Body is the body of a refusal. Set it if the provider expects a certain word for
-	// a failure there; empty means "too many requests" and a line feed.
+	// Body is the body of a refusal; empty means "too many requests" and a line feed.
+	// Set it if the provider expects a certain word in the body of a failure.
 	Body string
 	// ContentType is the content type of a refusal; empty means "text/plain;
 	// charset=utf-8".
@@ -92,10 +92,10 @@ func Middleware(l Limiter, opts MiddlewareOptions) (func(http.Handler) http.Hand
 // and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-10) under that name,
 // which must be printable ASCII without quotes and backslashes.
 //
-// The w of RateLimit-Policy is the time in which the bucket fills, in whole
+// In RateLimit-Policy, the value w is the time in which the bucket fills, in whole
 // seconds, rounded up. For a bucket that fills in less than a second it therefore
-// shows a lower rate than the true one. The t of RateLimit is the time until one
-// more call is available, rounded up; it is left out for a full bucket.
+// shows a lower rate than the true one. In RateLimit, the value t is the time until
+// one more call is available, rounded up; it is left out for a full bucket.
 func SetHeaders(h http.Header, d Decision, policy string) {
 	if !d.Allowed {
 		h.Set("Retry-After", strconv.Itoa(d.RetryAfterSeconds()))

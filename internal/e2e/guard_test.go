@@ -200,7 +200,8 @@ func TestPanicAfterSuccessEndsTheConnection(t *testing.T) {
 }
 
 // A wrapped handler can reject an order as unexpected, as a function can. The receiver
-// must then not remember the hash as that order's, so it accepts the genuine webhook.
+// must then not remember the webhook's hash as that order's, so it accepts the genuine
+// webhook with the same hash.
 func TestUnexpectedBehindWrap(t *testing.T) {
 	w := &Watch{}
 	rc, err := middleware.NewPayatom(middleware.PayatomConfig{

@@ -421,7 +421,7 @@ func (l *Limiter) call(ctx context.Context, key string, n int) (a answer) {
 	}
 	if res.ResetAfter > l.window+time.Second {
 		// The bucket fills later than an empty one would: the server's clock was put
-		// back. Reset it, or it would refuse calls until the clock has caught up.
+		// back. Reset the bucket, or it would refuse calls until the clock has caught up.
 		// Redis answers, so this does not count as a failure.
 		if err := l.gcra.Reset(ctx, key); err != nil {
 			return answer{err: err}

@@ -188,7 +188,8 @@ func hexHMAC(key, text string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// swapped replaces each mark in the body by its text or bytes, as swap says.
+// swapped replaces each key of swap in the body, a mark, by its value: a text, or bytes
+// written as hex: and digits.
 func swapped(body string, swap map[string]string) (string, error) {
 	for mark, text := range swap {
 		if digits, found := strings.CutPrefix(text, "hex:"); found {

@@ -21,8 +21,8 @@
 // or a genuine message with members set and dropped. sign says how it is signed:
 // pts, payatom, or one of Ptop's schemes. The JSON in set keeps its spelling, so
 // 63.00 stays 63.00; in a form, a member has the text of its JSON value. texts replaces
-// the signed text of a member. swap replaces marks in the finished body. Its values are
-// texts, or bytes that JSON can't express, written as hex: and digits.
+// the signed text of a member. swap replaces its keys, marks in the finished body, by
+// its values: texts, or bytes that JSON can't express, written as hex: and digits.
 //
 // The deliveries of a case go to one receiver, one after the other. orders, confirm
 // and callback are the merchant's side. A delivery that has one of them changes it
