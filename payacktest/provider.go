@@ -24,8 +24,8 @@ type descriptor struct {
 	// empty name. It is nil for a provider that never signs in a header.
 	header func(Callback) string
 
-	// Each of these tamperings changes one bit. It is nil if the provider has no
-	// such part.
+	// Each of these tamperings changes one bit of the part that its name gives. It is
+	// nil if the provider's callbacks have no such part.
 	flipSignature, flipMAC, flipIV, flipEnvelope Tampering
 
 	// inside finds members that are not directly in the body, and returns a function

@@ -138,7 +138,7 @@ func (b PtopBuilder) Header(name string) PtopBuilder {
 
 // ReencodedObjects uses the scheme reencoded, and signs like a sender that
 // decodes to PHP objects: {} stays {} in the signed text. The result differs from
-// the result of Scheme only for bodies with an empty object.
+// that of Scheme with [payack.SchemeReencoded] only for bodies with an empty object.
 func (b PtopBuilder) ReencodedObjects() PtopBuilder {
 	b.scheme, b.objects = payack.SchemeReencoded, true
 	return b

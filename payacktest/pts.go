@@ -197,8 +197,8 @@ func (b PTSBuilder) DataEnvelope() PTSBuilder { b.shape = ptsDataEnvelope; retur
 // DataObject sends {"code":…,"message":…,"data":{…}}, with the members in data.
 func (b PTSBuilder) DataObject() PTSBuilder { b.shape = ptsDataObject; return b }
 
-// PHPNumbers signs PHP's text (100.5 for 100.50) of each amount and of the rate
-// instead of its literal, if the value is a JSON number.
+// PHPNumbers signs PHP's text (100.5 for 100.50) of each amount and of
+// exchange_rate instead of the literal, if the value is a JSON number.
 func (b PTSBuilder) PHPNumbers() PTSBuilder { b.php = true; return b }
 
 // Config returns the configuration of a receiver that accepts the callback. It is

@@ -396,7 +396,7 @@ func (e *entry) read(p []byte, err error) {
 }
 
 // answerWriter keeps a copy of the answer. http.ResponseController reaches the
-// other methods of the writer through Unwrap.
+// wrapped writer's other methods through Unwrap.
 type answerWriter struct {
 	http.ResponseWriter
 	e *entry

@@ -91,7 +91,7 @@ func FlipEnvelope(cb Callback) (Callback, error) {
 }
 
 // flip applies a tampering of the callback's provider. It returns an error if the
-// provider has no such part.
+// provider's callbacks don't have the part that the tampering changes.
 func (cb Callback) flip(name string, how func(*descriptor) Tampering) (Callback, error) {
 	p, err := cb.provider()
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 // demoReceiver is payack listen in a process of its own, which can be killed.
 type demoReceiver struct {
 	folder, file string // file is the receiver's configuration
-	url, admin   string // of the receiver, and of the inspector including its token
+	url, admin   string // URLs: the receiver's, and the inspector's with the token
 
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when the process's standard output has ended

@@ -10,7 +10,7 @@ import (
 	"github.com/payack/payack/payacktest"
 )
 
-// demoBudget is how many callbacks that don't verify a client may send.
+// demoBudget is how many callbacks a client may send that don't verify.
 const demoBudget = 10
 
 // Clients, with addresses reserved for documentation.

@@ -98,7 +98,7 @@ func newForwarder(c *forward) (*forwarder, error) {
 	}}, nil
 }
 
-// onlyNear refuses to connect to a public address.
+// onlyNear refuses to connect to an address that is neither loopback nor private.
 func onlyNear(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil || !near(to.Addr()) {

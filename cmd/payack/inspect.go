@@ -117,7 +117,7 @@ func (i *inspection) run(ctx context.Context) (failure, err error) {
 		}
 		why, fix := string(report.Reason), advice.Fix
 		// Leave out the cause of a refusal at the gate (before the body is read), because
-		// a line above gives it with the names of the configuration.
+		// an earlier line of the output gives it with the names of the configuration.
 		if report.Cause != "" && report.Outcome != payack.OutcomeRefused && report.Cause != why {
 			why += ": " + reworded(i.provider, report.Cause)
 		}

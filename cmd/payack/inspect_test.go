@@ -370,7 +370,8 @@ func TestInspectConfirmOfOthers(t *testing.T) {
 	}
 }
 
-// If the recorder dropped a header that may hold the signature, the fix says so.
+// If the recorder dropped a header that may hold the signature, the fix that
+// inspect names says so.
 // The recorder always keeps the usual signature headers.
 func TestInspectRedacted(t *testing.T) {
 	c, b := fixedConfig(), payacktest.Ptop(payacktest.NewPtopKeys())

@@ -20,8 +20,9 @@ func nearest(given string, names []string) string {
 	return best
 }
 
-// suggestion names the nearest name. If more than about a third of its characters
-// would have to change, suggestion lists all names instead.
+// suggestion names the name that is nearest to given. If the two differ in more
+// than about a third of the longer one's characters, suggestion lists all names
+// instead.
 func suggestion(given string, names []string) string {
 	best := nearest(given, names)
 	longer := min(maxCompared, max(utf8.RuneCountInString(given), utf8.RuneCountInString(best)))

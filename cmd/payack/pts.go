@@ -158,7 +158,7 @@ func (c *ptsConfig) client() (*client.PTS, error) {
 		Safecode: payack.NewSecret(c.Safecode), SafecodeEncoding: c.SafecodeEncoding, PublicKeys: c.PublicKeys, Numbers: c.Numbers,
 		PrivateKey: payack.NewSecret(c.Confirm.PrivateKey), TransactionSecret: payack.NewSecret(c.Confirm.TransactionSecret),
 	})
-	if err != nil { // renamed here, because goNames maps these names to members outside of confirm
+	if err != nil { // confirmNames goes first, because goNames maps the same names to members outside of confirm
 		return nil, errors.New(confirmNames.Replace(libraryText(payack.PTS, err)))
 	}
 	return asks, nil

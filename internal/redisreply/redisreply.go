@@ -10,7 +10,7 @@ import "strings"
 const MaxLen = 200
 
 // fixes has the fix for each code that a reply may begin with. The fix of ERR is
-// empty, because its text says what is wrong.
+// empty, because the rest of such a reply says what is wrong.
 var fixes = map[string]string{
 	"ERR":         "",
 	"NOAUTH":      "set the user and the password of the client",
