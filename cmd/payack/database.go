@@ -102,8 +102,8 @@ func (c *config) tryLedger(ctx context.Context, logger *slog.Logger, create bool
 	return &ledger{in, db}, nil
 }
 
-// Keep keeps a receipt within the time that providers wait for an answer. The
-// receivers' deadline is longer, because it also covers an attempt that forwards.
+// Keep keeps a receipt within the time that providers wait for an answer. If events
+// are forwarded, the receivers' deadline is longer, because it also covers an attempt.
 func (l *ledger) Keep(ctx context.Context, r *payack.Receipt) (payack.ClaimState, error) {
 	ctx, cancel := context.WithDeadline(ctx, r.Delivery.Received.Add(middleware.DefaultDeadline))
 	defer cancel()
