@@ -27,7 +27,7 @@ import (
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// calls are all calls of the clients, each with a valid request.
+// calls returns all calls of the clients, each with a valid request.
 func calls(t *testing.T, base string) map[string]func(context.Context) error {
 	ptop, pts, payatom := newPtop(t, base), newPTS(t, base), newPayatom(t, base)
 	return callsOf(ptop, pts, payatom)

@@ -104,7 +104,7 @@ func TestConfirmTakesAtMostConfirmTimeout(t *testing.T) {
 	assert.Less(t, client.DefaultConfirmTimeout, middleware.DefaultDeadline)
 }
 
-// The first attempt gets half of the time, so Confirm gets the answer of a
+// The first attempt gets half of ConfirmTimeout, so Confirm gets the answer of a
 // provider that is always slow.
 func TestConfirmWaitsForASlowProvider(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestConfirmWaitsForASlowProvider(t *testing.T) {
 }
 
 // confirming.Timeout, which a receiver's constructor calls, returns the ConfirmTimeout
-// of a client's Confirm method. It calls no other function.
+// of a client's Confirm method. It does not call a function of the merchant.
 func TestConfirmTimeoutOfAHook(t *testing.T) {
 	ptop, pts, payatom := newPtop(t, "https://api.example"), newPTS(t, "https://api.example"), newPayatom(t, "https://api.example")
 	c := ptsConfig("https://api.example")
@@ -364,7 +364,8 @@ func TestPayatomConfirmDeclined(t *testing.T) {
 	assert.NotErrorIs(t, err, client.ErrNotFound)
 }
 
-// An answer of Ptop that reports a failure confirms nothing, whatever its status.
+// An answer of Ptop that reports a failure confirms nothing, whatever its member
+// status says.
 func TestPtopDeniedAnswers(t *testing.T) {
 	ev := &payack.PtopEvent{Success: true, TransactionID: "T1", OrderID: "O1"}
 	for _, status := range []string{"0", "1", "2"} {

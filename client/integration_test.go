@@ -27,8 +27,9 @@ import (
 
 // A circle: the client creates a payment at a fake gateway, the gateway posts the
 // callback to a receiver over HTTP, the receiver asks the gateway through the same
-// client to confirm it, and the gateway gets the receiver's answer. Client and
-// gateway share no code but packages envelope and verify.
+// client to confirm it, and the gateway gets the receiver's answer. The
+// gateway has its own code to sign, verify and encrypt, except that package verify
+// signs Ptop's webhooks.
 
 // fake is implemented by the three fake gateways.
 type fake interface {
@@ -532,8 +533,8 @@ func TestCircleAllAtOnce(t *testing.T) {
 	})
 }
 
-// TestCircleConfirmationDown: while the query fails in any way, the answer asks
-// for the callback again. The callback is neither accepted nor rejected for good.
+// TestCircleConfirmationDown: while the query fails in any way, the receiver's answer
+// asks for the callback again. The callback is neither accepted nor rejected for good.
 func TestCircleConfirmationDown(t *testing.T) {
 	for name, f := range map[string]gateway.Faults{
 		"port closed":     {Refuse: true},

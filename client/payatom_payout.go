@@ -20,8 +20,9 @@ type PayatomPayout struct {
 	// PaymentMode is imps, upi or wallet.
 	PaymentMode string `validate:"required,oneof=imps upi wallet"`
 	// Members are additional members of the request, sent as strings. They name the
-	// recipient. Payatom's manual for a payment mode says which members it needs; the
-	// public documents don't. A name that the client sends itself is refused.
+	// recipient. Payatom's manual for a payment mode says which members the mode
+	// needs; the public documents don't. A name that the client sends itself is
+	// refused.
 	Members map[string]string `validate:"omitempty,dive,keys,required,text,endkeys,text"`
 }
 

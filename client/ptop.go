@@ -215,8 +215,8 @@ func (c *Ptop) typed(a *answer, m *members) *Error {
 	return c.t.unreadable(a, payack.ErrMalformed, m.err.Error())
 }
 
-// same returns an error if an answer has the member and its text is not the one in
-// the request.
+// same returns an error if an answer has the member called name and the member's text
+// is not asked, the text in the request.
 func (t *transport) same(a *answer, m *members, name, asked string) *Error {
 	text, found := m.id(name).Get()
 	switch {

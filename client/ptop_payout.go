@@ -13,8 +13,8 @@ import (
 type PtopAmount string
 
 // The two JSON types. Which one Ptop expects is unconfirmed. PHP decodes the number
-// 50.00 to 50, and would check the signature over that text. So give amounts without
-// trailing zeros (50, 50.5): their signature verifies in both cases.
+// 50.00 to 50, and would check the signature over 50. So give amounts without trailing
+// zeros (50, 50.5): PHP keeps their text, and their signature verifies.
 const (
 	PtopNumber PtopAmount = "number"
 	PtopString PtopAmount = "string"

@@ -169,8 +169,9 @@ type PTSWithdraw struct {
 	Currency string        `validate:"required,text,max=16"`
 	Channel  string        `validate:"required,text,max=64"`
 
-	// CallbackURL should differ from that of payments: callbacks of both have the
-	// same members and can't be told apart. See [PTS.ConfirmWithdraw].
+	// CallbackURL should differ from that of payments: callbacks of payments and
+	// withdraws have the same members and can't be told apart. See
+	// [PTS.ConfirmWithdraw].
 	CallbackURL string     `validate:"required,text,http_url"`
 	Remark      string     `validate:"omitempty,text"`
 	Details     PTSDetails `validate:"-"`

@@ -69,8 +69,8 @@ func newTransport(p payack.Provider, baseURL string, o Options, secrets ...payac
 }
 
 // fresh returns a transport that opens a connection for each request. A call that is
-// sent only once must not use a kept-alive connection: if the provider closes it at
-// that moment, nobody knows whether the request was read.
+// sent only once must not use a kept-alive connection: if the provider closes it
+// while the request is sent, nobody knows whether the request was read.
 func fresh(t http.RoundTripper) http.RoundTripper {
 	known, ok := t.(*http.Transport)
 	if !ok {

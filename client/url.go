@@ -36,8 +36,8 @@ func loopback(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// checkPayURL refuses a URL that customers or webhooks must not be sent to: anything
-// but absolute https without a user name, or http on loopback.
+// checkPayURL refuses a URL that customers or webhooks must not be sent to. It accepts
+// an absolute https URL without a user name, and on loopback also such an http URL.
 func checkPayURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {

@@ -193,7 +193,8 @@ func ofOrder(err error) bool {
 	return errors.As(err, &said) && said.Kind == client.ErrDeclined && said.Cause == client.ErrField && said.Code == ""
 }
 
-// refuses reports whether an HTTP status may concern the order alone.
+// refuses reports whether an error has an HTTP status that may concern the order
+// alone.
 func refuses(err error) bool {
 	var said *client.Error
 	return errors.As(err, &said) && (said.Status == http.StatusNotFound || said.Status == http.StatusBadRequest)

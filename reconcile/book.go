@@ -38,7 +38,7 @@ type result int
 
 const (
 	unheard      result = iota // no answer about the order
-	undecided                  // neither paid nor final, or not known to the provider
+	undecided                  // neither paid nor final, paid and processed but not final, or an error about the order alone
 	unsettled                  // paid or final, and not processed
 	contradicted               // final, and in conflict with what the receiver knows
 	over                       // final and processed

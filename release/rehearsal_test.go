@@ -91,7 +91,7 @@ type rehearsal struct {
 	proxy      *proxy
 }
 
-// step runs and times a part. If it fails, the rehearsal ends.
+// step runs and times a part. A failed require in the part ends the rehearsal.
 func (r *rehearsal) step(t *testing.T, name string, part func(t *testing.T)) {
 	start := time.Now()
 	part(t)

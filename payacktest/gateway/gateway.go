@@ -29,8 +29,9 @@ import (
 type Options struct {
 	// Now is the gateway's clock; nil is time.Now.
 	Now func() time.Time
-	// Client sends the callbacks; nil is a client without keep-alive and proxies. It
-	// never follows a redirect: a redirect does not acknowledge a callback.
+	// Client sends the callbacks; nil is a client without keep-alive and proxies. No
+	// redirect is followed, whatever Client.CheckRedirect says: a redirect does not
+	// acknowledge a callback.
 	Client *http.Client
 	// AnswerTimeout is how long the merchant may take to answer a callback; 0 is 10
 	// seconds, as Ptop documents. For the other providers that is unconfirmed.
@@ -68,7 +69,7 @@ type Faults struct {
 	// answers are not signed.
 	BadSignature bool
 	// Amount and OrderID, when set, replace the true ones in answers. The signatures
-	// cover the replaced values. Ptop's answers have no order.
+	// cover Amount and OrderID. Ptop's answers have no order.
 	Amount, OrderID string
 }
 

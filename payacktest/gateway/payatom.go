@@ -25,10 +25,10 @@ import (
 //
 // An invalid request gets {"status":"error","message":…}.
 //
-// Status polling takes the three documented forms of request: with ref_code, with
-// order_id, or with both if they belong to the same payment. The post_hash of every
-// form must cover the payment's ref_code and the pid. An amount in the request is
-// ignored.
+// Status polling takes the documented forms of request, with ref_code or with
+// order_id, and also a request with both if they belong to the same payment. The
+// post_hash of every form must cover the payment's ref_code and the pid. An amount
+// in the request is ignored.
 //
 // Payatom's documents don't say the following, so all of it is unconfirmed:
 //   - Refusals have HTTP status 200. A wrong Api-Key, and a wrong date or filter for
@@ -41,15 +41,15 @@ import (
 //   - The answers to a payout and to a payout's status are invented.
 //   - A day's list has the orders that were created on that day in UTC.
 //     [PayatomConfig].PaiseInLists chooses the unit of its amounts.
-//   - Both reconciliations are signed in the same way.
+//   - The requests for both reconciliations are signed in the same way.
 //   - The received amount is 0 until money comes in.
 //   - A webhook is sent again unless it is answered with status 200 and
 //     "acknowledge":"yes".
 //
 // Payouts send no webhook, because it is not known how a webhook of a payout is
-// signed. The address of a request is not checked. A wrong method gets 405, and
-// an undocumented path gets 404. submit_complaint.php gets 404 too, because it is
-// not known how a complaint is signed.
+// signed. The IP address that a request comes from is not checked. A wrong method
+// gets 405, and an undocumented path gets 404. submit_complaint.php gets 404 too,
+// because it is not known how a complaint is signed.
 //
 // Methods name payments and payouts by order_id. A change of a payment's status
 // sends a webhook. The webhooks of one payment are sent in order: the next one
@@ -216,7 +216,7 @@ func (gw *Payatom) CompleteRefund(id string) error {
 }
 
 // Change changes a payment's status and, if there is a URL for webhooks, sends its
-// webhook in the background. It changes a payout's status and sends nothing.
+// webhook in the background. For a payout, it changes the status and sends nothing.
 //
 // Change returns an error for an unknown order, and for an order whose status is
 // final. The one exception is a refund. It leads from an approved status to Refund
