@@ -2,8 +2,11 @@ package inspector_test
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/payack/payack/inspector"
 	"github.com/payack/payack/payacktest"
 )
 
@@ -132,6 +136,22 @@ func TestStreamAfterAFailure(t *testing.T) {
 	_, err = s.db.Exec(`ALTER TABLE away RENAME TO payack_inbox`)
 	require.NoError(t, err)
 	assert.Contains(t, s.stream(t, "").next("list"), "ORD-1")
+}
+
+// A client that leaves while its list is read is no failure of the database.
+func TestStreamOfAClientThatLeft(t *testing.T) {
+	var log bytes.Buffer
+	s := open(t, func(c *inspector.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	log.Reset()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, "GET", s.url+"/live", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	w := httptest.NewRecorder()
+	s.page.ServeHTTP(w, r)
+	assert.Equal(t, http.StatusOK, w.Code)
+	assert.Empty(t, w.Body.String())
+	assert.Empty(t, log.String())
 }
 
 // A server's own short deadlines don't end the stream.

@@ -44,6 +44,8 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, inbox.ErrNotFound): // a browser reconnects after a stream, and not after an error status
 		i.problem(w, r, http.StatusNotFound, "There is no such delivery any more.")
 		return
+	case r.Context().Err() != nil:
+		return // the client has gone
 	case err != nil: // an empty stream, so that the browser reconnects until the database works again
 		i.cfg.Logger.Error("inspector: listing deliveries failed", "error", err)
 		w.Header().Set("Content-Type", "text/event-stream")

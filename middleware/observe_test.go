@@ -109,7 +109,7 @@ func TestSchemeIsAdvisedOnceUnlessPinned(t *testing.T) {
 			serve(h, ptopRequest(t, id))
 		}
 		for _, line := range w.lines(t) {
-			if strings.Contains(line["msg"].(string), "pin its scheme") {
+			if strings.Contains(line["msg"].(string), "pin it") {
 				assert.Equal(t, "INFO", line["level"])
 				assert.Contains(t, line["msg"], `set Schemes to []payack.Scheme{"header"}`)
 				schemes = append(schemes, line["scheme"])

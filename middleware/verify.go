@@ -20,7 +20,7 @@ func (rc *receiver) verify(ctx context.Context, d *delivery) (payack.Event, erro
 			"provider", rc.stages.provider, "event_id", d.observation.EventID)
 	}
 	if rc.stages.pin != "" && rc.schemeReported.CompareAndSwap(false, true) {
-		rc.options.Logger.Info(fmt.Sprintf("payack: the first callback verified; pin its scheme, so that no other is tried: set %s to []payack.Scheme{%q}", rc.stages.pin, d.observation.Scheme),
+		rc.options.Logger.Info(fmt.Sprintf("payack: the first callback verified; once others have shown the same scheme, some of them with amounts like 100.50, pin it, so that no other is tried: set %s to []payack.Scheme{%q}", rc.stages.pin, d.observation.Scheme),
 			"provider", rc.stages.provider, "scheme", d.observation.Scheme)
 	}
 	return ev, nil

@@ -34,6 +34,9 @@ func TestRehearsal(t *testing.T) {
 	if *try != "" {
 		folder, err = filepath.Abs(*try)
 		require.NoError(t, err)
+		// The module cache in it would keep what was tried before.
+		before, err := os.ReadDir(folder)
+		require.True(t, len(before) == 0 && (err == nil || os.IsNotExist(err)), "-try: %s isn't empty; give a new folder", folder)
 	}
 	p, err := newProxy(folder)
 	require.NoError(t, err)
@@ -51,9 +54,10 @@ func TestRehearsal(t *testing.T) {
 	})
 	if *try != "" {
 		env := ""
-		for _, v := range p.env[len(os.Environ()):] {
+		for _, v := range append(p.env[len(os.Environ()):], "GOBIN="+filepath.Join(folder, "bin")) {
 			env += "export '" + v + "'\n"
 		}
+		env += "export PATH='" + filepath.Join(folder, "bin") + "':\"$PATH\"\n"
 		require.NoError(t, os.WriteFile(filepath.Join(folder, "env"), []byte(env), 0o644))
 		return
 	}

@@ -72,7 +72,8 @@ func (d Dialect) Rebind(query string) string {
 // as literals within the statement, because their driver would prepare each statement
 // in another round trip. Bytes and texts become hexadecimal literals, so they can't
 // inject SQL. Arguments are nil, []byte, string, bool, int or int64. A statement with
-// an argument of another type stays as it is.
+// an argument of another type, or with more than 1 MiB of arguments, stays as it is:
+// a server refuses statements that are too long.
 func (d Dialect) Bind(query string, args []any) (string, []any) {
 	if d.kind != mysql {
 		return d.Rebind(query), args
@@ -83,8 +84,18 @@ func (d Dialect) Bind(query string, args []any) (string, []any) {
 	return query, args
 }
 
+// longestInline bounds the bytes of the arguments of one statement that become
+// literals.
+const longestInline = 1 << 20
+
+// inline returns the statement with the arguments as literals. It reports false for
+// a statement that has to stay as it is.
 func inline(query string, args []any) (string, bool) {
+	if strings.Count(query, "?") != len(args) {
+		return "", false // the driver has an error for this
+	}
 	var b strings.Builder
+	size := 0
 	for _, arg := range args {
 		i := strings.IndexByte(query, '?')
 		b.WriteString(query[:i])
@@ -93,10 +104,12 @@ func inline(query string, args []any) (string, bool) {
 		case nil:
 			b.WriteString("NULL")
 		case []byte:
+			size += len(arg)
 			b.WriteString("x'")
 			b.WriteString(hex.EncodeToString(arg))
 			b.WriteByte('\'')
 		case string: // _utf8mb4 makes it a text: a comparison of a text column with bytes would not use the column's index
+			size += len(arg)
 			b.WriteString("_utf8mb4 x'")
 			b.WriteString(hex.EncodeToString([]byte(arg)))
 			b.WriteByte('\'')
@@ -107,6 +120,9 @@ func inline(query string, args []any) (string, bool) {
 		case int64:
 			b.WriteString(strconv.FormatInt(arg, 10))
 		default:
+			return "", false
+		}
+		if size > longestInline {
 			return "", false
 		}
 	}

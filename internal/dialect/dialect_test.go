@@ -33,10 +33,15 @@ func TestBind(t *testing.T) {
 	require.Equal(t, `_utf8mb4 x'', x'', NULL, true, false, 7`, got)
 	require.Empty(t, left)
 	// A statement with an argument of any other type is left to the driver.
-	args = []any{"a", time.Second}
-	got, left = MySQL.Bind(`? ?`, args)
-	require.Equal(t, `? ?`, got)
-	require.Equal(t, args, left)
+	// A long statement would not reach the server, and the driver has errors for
+	// arguments that don't fit.
+	for _, args := range [][]any{{"a", time.Second}, {"a", make([]byte, 1<<20)}, {"a"}, {"a", "b", "c"}} {
+		got, left = MySQL.Bind(`? ?`, args)
+		require.Equal(t, `? ?`, got)
+		require.Equal(t, args, left)
+	}
+	_, left = MySQL.Bind(`? ?`, []any{"", make([]byte, 1<<20)})
+	require.Empty(t, left)
 }
 
 // Errors with the methods and fields of the drivers' errors. This package
