@@ -169,7 +169,8 @@ func TestMemoryCountsHeaderNames(t *testing.T) {
 	assert.Greater(t, len(all), 50)
 }
 
-// A claim is a text or a number: anything else would show a part of the body.
+// The list shows the order that a rejected body names only if it is a text or a
+// number. Anything else would show a part of the body.
 func TestClaimsAreTextsOrNumbers(t *testing.T) {
 	s := withoutInbox(t, func(c *inspector.Config) { c.ShowBodies = false })
 	for body, want := range map[string]string{

@@ -20,8 +20,8 @@ func ptopFuzzScheme(n uint8) (format verify.Body, scheme payack.Scheme, place ve
 	return verify.BodyForm, ptopFormSchemes[int(n)-len(ptopJSONSchemes)], place
 }
 
-// ptopFuzzText returns a text that both formats can carry in message or in an extra
-// member. ptopFuzzID returns one that they can carry in an id.
+// ptopFuzzText returns a text that JSON and forms can carry in the member "message"
+// or in an extra member. ptopFuzzID returns one that they can carry in an id.
 func ptopFuzzText(s string) string { return strings.ToValidUTF8(s, "?") }
 func ptopFuzzID(s string) string   { return strings.ReplaceAll(ptopFuzzText(s), "\x00", "?") }
 

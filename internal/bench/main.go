@@ -8,8 +8,9 @@
 // A row is compared with another one, its base. In each of several rounds the two
 // take turns, so that other work on the machine affects both alike. The first ratio
 // in the table divides the row's time in its quickest turn by its base's time in its
-// quickest turn. The second is the median of the rounds' ratios. A target is kept if
-// every run keeps it. Trust the ratios: the times hold for one machine and one day.
+// quickest turn. The second is the median of the rounds' ratios. Some ratios have a
+// target, which is kept if each run of the whole program keeps it (see -runs). Trust
+// the ratios: the times hold for one machine and one day.
 package main
 
 import (
