@@ -125,6 +125,9 @@ func TestFunctionThatEndsTheProcess(t *testing.T) {
 		p := d.start(t, s.dsn, "300ms")
 		post := func(order string) {
 			res, err := payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Callback(t).Post(t.Context(), nil, p.URL+"/payatom")
+			if err != nil && order == crashtest.Fatal {
+				return // it is kept, and the process ended before its answer was sent
+			}
 			require.NoError(t, err)
 			payacktest.Accepted(t, payack.Payatom, res)
 		}
@@ -147,7 +150,8 @@ func TestFunctionThatEndsTheProcess(t *testing.T) {
 		}
 		assert.Equal(t, inbox.Dead, row().State)
 		assert.Equal(t, 3, row().Attempts)
-		assert.EqualValues(t, "crashed", row().Reason)
+		// Its last attempt is busy if the claim of the crashed one has not ended by then.
+		assert.Contains(t, []payack.Reason{"crashed", payack.ReasonBusy}, row().Reason)
 		post("ORD-2")
 		require.Eventually(t, func() bool {
 			var n int
