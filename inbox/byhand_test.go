@@ -331,7 +331,6 @@ func TestClockThatJumped(t *testing.T) {
 		s := open(t, d).mount()
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-2", payack.PTSSuccess))
-		const decade = int64(10 * 365 * 24 * time.Hour / time.Microsecond)
 		s.exec(fmt.Sprintf(`UPDATE payack_inbox SET next_us = next_us + %d WHERE order_id = 'ORD-1'`, decade))
 		s.exec(`UPDATE payack_inbox SET state = 2, attempts = 1, token = ` + d.bytes("00") + ` WHERE order_id = 'ORD-2'`)
 		s.exec(fmt.Sprintf(`INSERT INTO payack_running (payment, token, lease_us) SELECT payment, token, received_us + %d FROM payack_inbox WHERE order_id = 'ORD-2'`, decade))
@@ -352,7 +351,7 @@ func TestCheckOfTheTable(t *testing.T) {
 		for _, order := range []string{"JUMPED", "LATER"} {
 			s.kept(payack.PTS, s.pts, ptsCallback(t, order, payack.PTSSuccess))
 		}
-		const decade, minutes = int64(10 * 365 * 24 * time.Hour / time.Microsecond), int64(10 * time.Minute / time.Microsecond)
+		const minutes = int64(10 * time.Minute / time.Microsecond)
 		s.exec(fmt.Sprintf(`UPDATE payack_inbox SET next_us = next_us + %d WHERE order_id = 'JUMPED'`, decade))
 		s.exec(fmt.Sprintf(`UPDATE payack_inbox SET next_us = next_us + %d WHERE order_id = 'LATER'`, minutes))
 		stop := s.run()

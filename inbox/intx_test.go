@@ -139,7 +139,7 @@ func TestInTxAfterItsEventWasTakenOver(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		for name, change := range map[string]string{
 			"running elsewhere": `token = ` + d.bytes("ff"),
-			"due again":         `state = 1, next_us = next_us + 1000000000000`,
+			"due again":         fmt.Sprintf(`state = 1, next_us = next_us + %d`, decade),
 		} {
 			t.Run(name, func(t *testing.T) {
 				s := open(t, d)

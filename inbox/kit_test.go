@@ -357,6 +357,9 @@ func (s *shop) statesOf(order string) (out []string) {
 	return out
 }
 
+// decade is longer than any wait or lease, in the tables' microseconds.
+const decade = int64(10 * 365 * 24 * time.Hour / time.Microsecond)
+
 func (s *shop) items() []inbox.Item {
 	s.t.Helper()
 	items, err := s.in.List(s.t.Context(), inbox.Filter{}, 0, 1000)

@@ -229,7 +229,6 @@ func TestWorkerWhoseEventWasTakenOverChangesNothing(t *testing.T) {
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
 		stop := s.run()
 		<-began
-		const decade = int64(10 * 365 * 24 * time.Hour / time.Microsecond)
 		for _, table := range []string{"payack_inbox", "payack_running"} {
 			s.exec(`UPDATE ` + table + ` SET token = ` + d.bytes("ff"))
 		}
