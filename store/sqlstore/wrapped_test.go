@@ -54,6 +54,15 @@ func (c *connector) note(statement string) {
 	c.sent = append(c.sent, statement)
 }
 
+// take returns the statements sent since the last call.
+func (c *connector) take() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sent := c.sent
+	c.sent = nil
+	return sent
+}
+
 // driverConn is implemented by the connections of all three drivers.
 type driverConn interface {
 	driver.Conn
@@ -150,24 +159,19 @@ func (d database) wrappedPlace(t *testing.T) (*place, *connector) {
 	return p, c
 }
 
-// attempt claims and delivers an event, and returns the statements sent
-// meanwhile.
-func (p *place) attempt(t *testing.T, c *connector, id string, deadline time.Duration) (h *held, sent []string, err error) {
+// attempt claims an event and delivers it. The connector then holds the statements
+// sent since the claim.
+func (p *place) attempt(t *testing.T, c *connector, id string, deadline time.Duration) (h *held, err error) {
 	t.Helper()
 	claim, err := p.store.Claim(t.Context(), id, "f", time.Minute)
 	require.NoError(t, err)
 	require.Equal(t, payack.ClaimGranted, claim.State)
 	h = &held{store: p.store, claims: []payack.HeldClaim{{ID: id, Fingerprint: "f", Token: claim.Token}}}
-	c.mu.Lock()
-	c.sent = nil
-	c.mu.Unlock()
+	c.take()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	run := sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, _ *payack.PayatomEvent) error { return p.settle(ctx, tx, id) })
-	err = run(payack.WithHeld(ctx, h), nothing)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return h, c.sent, err
+	return h, run(payack.WithHeld(ctx, h), nothing)
 }
 
 // The answer to a commit is lost while the server still works on the commit. InTx
@@ -180,7 +184,7 @@ func TestLostAnswerToACommitUnderWay(t *testing.T) {
 			for _, commits := range []bool{true, false} {
 				id := fmt.Sprint("commits ", commits)
 				c.lost, c.commits = 300*time.Millisecond, commits
-				h, _, err := p.attempt(t, c, id, 5*time.Second)
+				h, err := p.attempt(t, c, id, 5*time.Second)
 				c.lost = 0
 				require.Equal(t, commits, h.committed, id)
 				if commits {
@@ -202,7 +206,7 @@ func TestLateAnswerToACommit(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p, c := d.wrappedPlace(t)
 		c.late = 2 * time.Second
-		h, _, err := p.attempt(t, c, "a", 200*time.Millisecond)
+		h, err := p.attempt(t, c, "a", 200*time.Millisecond)
 		require.NoError(t, err)
 		require.True(t, h.committed)
 		require.Equal(t, 1, p.count(t, "a"))
@@ -221,9 +225,6 @@ func TestReleaseInTheBackground(t *testing.T) {
 			err = p.store.Release(ctx, "a", claim.Token)
 			cancel()
 			require.ErrorContains(t, err, "does not answer")
-			c.mu.Lock()
-			c.sent = nil
-			c.mu.Unlock()
 			require.Eventually(t, func() bool {
 				state, err := p.store.Lookup(t.Context(), "a", "f")
 				return err == nil && state == payack.ClaimUnknown
@@ -237,8 +238,11 @@ func TestReleaseInTheBackground(t *testing.T) {
 func TestStatementsOfInTx(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p, c := d.wrappedPlace(t)
-		_, sent, err := p.attempt(t, c, "a", 5*time.Second)
+		_, err := p.attempt(t, c, "a", 5*time.Second)
 		require.NoError(t, err)
+		// InTx returns when the commit is confirmed, before the session is restored.
+		require.Eventually(t, func() bool { return p.db.Stats().InUse == 0 }, 10*time.Second, time.Millisecond)
+		sent := c.take()
 		want := []string{"BEGIN", "UPDATE payack_once", "INSERT INTO effects", "SELECT", "COMMIT"}
 		if d.dialect == sqlstore.MySQL {
 			want = slices.Concat([]string{"SET autocommit=0"}, want, []string{"SET autocommit=1"})
