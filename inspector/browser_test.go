@@ -121,7 +121,31 @@ func (b *browser) keys(keys string) {
 	b.do(chromedp.KeyEvent(keys))
 }
 
-func (b *browser) click(selector string) { b.t.Helper(); b.do(chromedp.Click(chromedp.CSS(selector))) }
+func (b *browser) click(selector string) {
+	b.t.Helper()
+	b.element(chromedp.Click(chromedp.CSS(selector)))
+}
+
+// enter types text into a field.
+func (b *browser) enter(selector, text string) {
+	b.t.Helper()
+	b.element(chromedp.SendKeys(chromedp.CSS(selector), text))
+}
+
+// element does what needs an element of a loaded page. If the page replaces the
+// element after it was found, the browser has done nothing yet, and element tries
+// again.
+func (b *browser) element(action chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	b.until(`document.readyState === "complete"`)
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	defer cancel()
+	err := chromedp.Do(ctx, action)
+	for err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "Could not find node") {
+		err = chromedp.Do(ctx, action)
+	}
+	require.NoError(b.t, err)
+}
 
 // rows is a JavaScript expression for the text of all rows.
 const rows = `[...document.querySelectorAll("#rows tr")].map(r => r.innerText.replace(/\s+/g, " ")).join("\n")`

@@ -79,7 +79,7 @@ func TestBrowserRefused(t *testing.T) {
 	b.until(`document.querySelector("pre.raw")?.innerText.includes("Payment done")`)
 
 	b.open("/")
-	b.do(chromedp.SendKeys(chromedp.CSS("[name=q]"), "TX-ORD-1"+kb.Enter))
+	b.enter("[name=q]", "TX-ORD-1"+kb.Enter)
 	b.until(`location.search.includes("q=TX-ORD-1") && document.querySelectorAll("#rows tr").length === 1`)
 	assert.Contains(t, b.text(rows), "accepted ORD-1")
 	b.open("/?q=NOTHING")
@@ -107,7 +107,7 @@ func TestBrowserRetry(t *testing.T) {
 
 	b.open("/deliveries/2")
 	b.click("details summary.button")
-	b.do(chromedp.SendKeys(chromedp.CSS("[name=note]"), "the customer was paid back"+kb.Enter))
+	b.enter("[name=note]", "the customer was paid back"+kb.Enter)
 	b.until(`document.querySelector(".title .mark")?.innerText === "closed"`)
 	assert.Contains(t, b.text(`document.body.innerText`), "the customer was paid back")
 }
@@ -245,7 +245,7 @@ func TestBrowserWithoutScript(t *testing.T) {
 	s.url = server.URL
 	b := browse(t, s)
 	b.until(rows + `.match(/dead ORD-1/)`)
-	b.do(chromedp.SendKeys(chromedp.CSS("[name=q]"), "ORD-1"))
+	b.enter("[name=q]", "ORD-1")
 	b.click(".filter button")
 	b.until(`location.search.includes("q=ORD-1")`)
 	b.click("#rows a")
