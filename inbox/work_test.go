@@ -670,8 +670,7 @@ func (d database) bytes(hex string) string {
 func TestCrashedAmongRunning(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
-		start := time.Now()
-		for order, lease := range map[string]string{"ORD-1": "1", "ORD-2": "received_us + 11000000"} {
+		for order, lease := range map[string]string{"ORD-1": "1", "ORD-2": "received_us + 300000000"} {
 			s.kept(payack.PTS, s.pts, ptsCallback(t, order, payack.PTSSuccess))
 			s.exec(`UPDATE payack_inbox SET state = 2, attempts = 1, started_us = received_us, token = ` + d.bytes("0"+order[4:]) + ` WHERE order_id = '` + order + `'`)
 			s.exec(`INSERT INTO payack_running (payment, token, lease_us) SELECT payment, token, ` + lease + ` FROM payack_inbox WHERE order_id = '` + order + `'`)
@@ -680,9 +679,6 @@ func TestCrashedAmongRunning(t *testing.T) {
 		defer cancel()
 		_ = s.in.Drain(ctx)
 		assert.Equal(t, []string{"done"}, s.statesOf("ORD-1"))
-		if time.Since(start) > 10*time.Second {
-			t.Skip("the lease may have ended on a machine as slow as this")
-		}
 		assert.Equal(t, []string{"running"}, s.statesOf("ORD-2"))
 		assert.Len(t, s.calls(), 1)
 	})
