@@ -1,6 +1,7 @@
 package inbox_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -111,6 +112,25 @@ func TestRuleThatIsNew(t *testing.T) {
 		again.drain()
 		assert.Equal(t, []string{"done", "dead invalid", "done"}, again.states())
 		assert.Len(t, again.calls(), 2)
+	})
+}
+
+// A copy that breaks a later rule changes no other event that was leased with it.
+func TestRuleThatIsNewChangesOneRow(t *testing.T) {
+	each(t, func(t *testing.T, d database) {
+		s := open(t, d).mount()
+		s.kept(payack.Payatom, s.atom, bare(t, "ORD-1"), "192.0.2.66")
+		s.kept(payack.Payatom, s.atom, atomCallback(t, "ORD-2", "r"))
+		require.NoError(t, s.in.Close())
+
+		again := d.openAt(t, s.dsn).mount(rule("Unsigned", "required"))
+		again.says(func(context.Context, payack.Event) error { // the first attempt fails, after the other row has ended
+			assert.Eventually(t, func() bool { return again.states()[0] == "dead invalid" }, 30*time.Second, time.Millisecond)
+			again.says(nil, nil)
+			return errShop
+		}, nil)
+		again.until("both ended", func() bool { return len(again.attempts()) == 3 })
+		assert.Equal(t, []string{"dead invalid", "done"}, again.states())
 	})
 }
 

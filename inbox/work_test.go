@@ -611,17 +611,25 @@ func told(o payack.Observation) string {
 	return fmt.Sprint(o.Outcome, " ", o.Reason, " ", o.Attempt, " ", o.Dead)
 }
 
-// A row marked as running without a lease becomes due again.
+// A row marked as running without a lease becomes due again, also if the payment's
+// lease belongs to another attempt. A row that was leased together with it, and has
+// its lease, goes on running.
 func TestRowWithoutALease(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		s := open(t, d).mount()
-		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
-		s.exec(`UPDATE payack_inbox SET state = 2, attempts = 1, token = ` + d.bytes("00"))
+		for _, order := range []string{"NONE", "OTHERS", "OWN"} {
+			s.kept(payack.PTS, s.pts, ptsCallback(t, order, payack.PTSSuccess))
+		}
+		s.exec(`UPDATE payack_inbox SET state = 2, attempts = 1, started_us = received_us, token = ` + d.bytes("00"))
+		s.exec(`INSERT INTO payack_running (payment, token, lease_us) SELECT payment, token, received_us + 300000000 FROM payack_inbox WHERE order_id = 'OWN'`)
+		s.exec(`INSERT INTO payack_running (payment, token, lease_us) SELECT payment, ` + d.bytes("01") + `, received_us + 300000000 FROM payack_inbox WHERE order_id = 'OTHERS'`)
 		s.drain()
-		assert.Equal(t, []string{"running"}, s.states())
+		assert.Equal(t, []string{"running", "running", "running"}, s.states())
 		s.run()
-		require.Eventually(t, func() bool { return len(s.calls()) == 1 }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return slices.Equal(s.statesOf("NONE"), []string{"done"}) }, 30*time.Second, time.Millisecond)
 		assert.Contains(t, s.log.String(), "without a lease")
+		assert.Equal(t, []string{"pending crashed"}, s.statesOf("OTHERS"), "due, once the payment's lease has ended")
+		assert.Equal(t, []string{"running"}, s.statesOf("OWN"))
 	})
 }
 
