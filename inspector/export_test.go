@@ -9,3 +9,10 @@ func Counted(i *Inspector) (n [2]int) {
 	}
 	return n
 }
+
+// Looks reports whether a goroutine looks for changes.
+func Looks(i *Inspector) bool {
+	i.live.mu.Lock()
+	defer i.live.mu.Unlock()
+	return i.live.looks
+}

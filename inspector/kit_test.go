@@ -49,6 +49,10 @@ type shop struct {
 
 var errLedger = errors.New("the ledger is locked by the night's closing")
 
+// never is a back-off so long that no event is due again during a test. The wait is
+// random, between 0 and the back-off.
+const never = 10_000 * time.Hour
+
 // open makes a shop with an inbox in a file, and its page. change may change the
 // configuration.
 func open(t testing.TB, change ...func(*inspector.Config)) *shop {
@@ -56,7 +60,7 @@ func open(t testing.TB, change ...func(*inspector.Config)) *shop {
 	db, err := sqlite.OpenFile(filepath.Join(t.TempDir(), "payack.db"))
 	require.NoError(t, err)
 	t.Cleanup(func() { db.Close() })
-	in, err := inbox.Open(t.Context(), inbox.Config{DB: db, Dialect: sqlite.Dialect, Logger: quiet, RetryFirst: time.Hour, RetryMax: time.Hour, Grace: time.Nanosecond})
+	in, err := inbox.Open(t.Context(), inbox.Config{DB: db, Dialect: sqlite.Dialect, Logger: quiet, RetryFirst: never, RetryMax: never, Grace: time.Nanosecond})
 	require.NoError(t, err)
 	t.Cleanup(func() { in.Close() })
 	s := &shop{t: t, db: db, in: in}

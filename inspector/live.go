@@ -97,8 +97,8 @@ func (i *Inspector) enter(ctx context.Context, r *reader) bool {
 		l.looks, l.seen, l.row, l.rows = true, i.memory.last(), 0, nil
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout) // not the reader's own context, since all readers depend on this look
 		_, _, _ = i.changed(ctx, nil)
+		go i.look(i.state.now(ctx, i))
 		cancel()
-		go i.look()
 	}
 	l.all[r] = true
 	l.readers.Store(int64(len(l.all)))
@@ -112,11 +112,11 @@ func (l *live) leave(r *reader) {
 	l.readers.Store(int64(len(l.all)))
 }
 
-// look tells readers what changes, until no reader is left.
-func (i *Inspector) look() {
+// look tells readers what changes, until no reader is left. last is the state when
+// the first reader came.
+func (i *Inspector) look(last state) {
 	slow := time.NewTicker(liveSlow)
 	defer slow.Stop()
-	last := i.state.now(context.Background(), i)
 	wait := liveEvery
 	for {
 		time.Sleep(wait)

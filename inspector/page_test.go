@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -54,6 +55,25 @@ func TestBrowserLive(t *testing.T) {
 	b.until(rows + `.match(/accepted LOST-1/)`)
 	assert.Equal(t, "35", b.text(`document.querySelectorAll("#rows tr").length`))
 	assert.Equal(t, "1", b.text(rows+`.match(/LOST-1/g).length`))
+}
+
+// A page that was hidden shows what needs a person when it is looked at again, also
+// if nothing changes any more.
+func TestBrowserHidden(t *testing.T) {
+	s := withoutInbox(t)
+	b := browse(t, s)
+	show := func(hidden string) {
+		b.do(chromedp.Evaluate[chromedp.Void](`Object.defineProperty(document, "hidden", {value: ` + hidden + `, configurable: true}); document.dispatchEvent(new Event("visibilitychange"))`))
+	}
+	b.until(`document.querySelector("#live").textContent === "Live"`)
+	show("true")
+	deliver(s.pts, paid(t, "ORD-1").Tampered(t, payacktest.FlipSignature))
+	// By now the server has noticed that nobody reads, and knows the new state.
+	require.Eventually(t, func() bool {
+		return strings.Contains(s.ask("GET", "/", "").text, "did not verify") && !inspector.Looks(s.page)
+	}, 30*time.Second, 100*time.Millisecond)
+	show("false")
+	b.until(`document.querySelector("#state").innerText.includes("did not verify")`)
 }
 
 // A refused delivery can be found and opened, and names the setting that would

@@ -22,7 +22,7 @@ const (
 // showLive streams changes as server-sent events. It first sends the whole list, so
 // that a client that reconnects misses nothing. To the page of one delivery, it
 // first sends the delivery's Like, so that the page knows if it is out of date.
-// Then it sends each row that is new or has changed.
+// The state follows. Then it sends each row that is new or has changed.
 func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
@@ -76,6 +76,7 @@ func (i *Inspector) showLive(w http.ResponseWriter, r *http.Request) {
 		}
 		out.write(newEvent("ready", d.Like()))
 	}
+	out.write(newEvent("state", i.piece("state", i.state.now(r.Context(), i))))
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for out.err == nil && !me.lost.Load() {

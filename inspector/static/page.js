@@ -68,7 +68,11 @@ function connect() {
   on("row", html => { if (now) return refresh(); waiting.set(/id="([^"]+)"/.exec(html)[1], html); apply(); });
   on("gone", id => { waiting.delete("d-" + id); document.getElementById("d-" + id)?.remove(); });
   on("ready", like => { if (stale || like !== now.dataset.like) refresh(); });
-  on("state", html => { one("#state").innerHTML = html; });
+  on("state", html => {
+    const fresh = document.createElement("template"), state = one("#state");
+    fresh.innerHTML = html;
+    if (fresh.innerHTML !== state.innerHTML.trim()) state.innerHTML = html; // a screen reader reads it aloud
+  });
   source.onerror = () => say(source.readyState === EventSource.CLOSED ? "Not live. Reload to see what is new." : "Connecting again…");
 }
 if (from && window.EventSource) {
