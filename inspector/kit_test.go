@@ -68,6 +68,18 @@ func open(t testing.TB, change ...func(*inspector.Config)) *shop {
 	return s
 }
 
+// waitsForLocks makes each connection of the pool wait for a locked database for as
+// long as a test may take.
+func (s *shop) waitsForLocks() {
+	for range s.db.Stats().MaxOpenConnections {
+		c, err := s.db.Conn(s.t.Context())
+		require.NoError(s.t, err)
+		defer c.Close() // the next one is another one
+		_, err = c.ExecContext(s.t.Context(), `PRAGMA busy_timeout = 240000`)
+		require.NoError(s.t, err)
+	}
+}
+
 // withoutInbox makes a shop without an inbox.
 func withoutInbox(t testing.TB, change ...func(*inspector.Config)) *shop {
 	t.Helper()
@@ -107,12 +119,18 @@ func (s *shop) mount(change ...func(*inspector.Config)) {
 	mux := http.NewServeMux()
 	prefix := strings.TrimSuffix(cfg.Prefix, "/")
 	mux.Handle(prefix+"/", s.page)
-	s.server = httptest.NewServer(mux)
+	s.serve(mux)
+	s.url += prefix
+}
+
+// serve starts a server and sets the shop's address to it.
+func (s *shop) serve(h http.Handler) {
+	server := httptest.NewServer(h)
 	s.t.Cleanup(func() {
-		s.server.CloseClientConnections() // streams have no end
-		s.server.Close()
+		server.CloseClientConnections() // streams have no end
+		server.Close()
 	})
-	s.url = s.server.URL + prefix
+	s.server, s.url = server, server.URL
 }
 
 func (s *shop) settle(order string) error {

@@ -3,8 +3,8 @@ package inspector_test
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,6 +87,7 @@ func TestBrowserRefused(t *testing.T) {
 	b := browse(t, s)
 	b.do(chromedp.Evaluate[chromedp.Void](`{ const s = document.querySelector("[name=outcome]"); s.value = "refused"; s.dispatchEvent(new Event("change")) }`))
 	b.until(`location.search.includes("outcome=refused") && document.querySelectorAll("#rows tr").length === 1`)
+	b.until(`document.querySelector("#live").textContent === "Live"`) // the first list replaces the rows
 	b.click("#rows a")
 	b.until(`document.querySelector(".cause h2")?.textContent === "It failed at: gate"`)
 	assert.Contains(t, b.text(`document.querySelector(".cause").innerText`), "ptop.sniff")
@@ -142,19 +143,33 @@ func TestBrowserRetryMany(t *testing.T) {
 		deliver(s.pts, paid(t, fmt.Sprint("ORD-", i)))
 	}
 	s.work()
+	var stopped atomic.Bool
+	s.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.page.ServeHTTP(w, r)
+		if strings.HasSuffix(r.URL.Path, "/stop") {
+			stopped.Store(true)
+		}
+	}))
 	b := browse(t, s)
 	b.open("/?outcome=dead&reason=unexpected")
 	b.click(`a[href*="/retry?"]`)
 	b.until(fmt.Sprintf(`document.querySelector("h1")?.innerText === "Try %d deliveries again?"`, many))
 	// Another connection keeps the database busy, so that there is time to stop.
+	s.waitsForLocks()
 	tx, err := s.db.Begin()
 	require.NoError(t, err)
 	b.click("button.first")
 	b.until(fmt.Sprintf(`document.querySelector("h1")?.innerText === "Trying %d again"`, many))
-	b.until(`[...document.querySelectorAll("button")].some(b => b.innerText === "Stop")`)
-	b.click("button.first")
-	b.until(`document.querySelector("h1")?.innerText === "Stopped"`)
+	// The page reloads each second, which may swallow a click. So each page that comes
+	// gets one.
+	const stop = `[...document.querySelectorAll("button")].find(b => b.innerText === "Stop")`
+	b.until(stop)
+	require.Eventually(t, func() bool {
+		_ = chromedp.Do(b.ctx, chromedp.Evaluate[chromedp.Void](`window.clicked ||= `+stop+`?.click() ?? true`)) // fails while a page is loading
+		return stopped.Load()
+	}, time.Minute, 20*time.Millisecond)
 	require.NoError(t, tx.Rollback())
+	b.until(`document.querySelector("h1")?.innerText === "Stopped"`)
 	assert.Contains(t, b.text(`document.querySelector("#progress").innerText`), fmt.Sprintf(" of %d due now", many))
 	left := len(s.orders("outcome=dead"))
 	assert.NotZero(t, left, "it was stopped")
@@ -254,15 +269,13 @@ func TestBrowserWithoutScript(t *testing.T) {
 	s.dead("ORD-1")
 	page := http.NewServeMux()
 	page.Handle("/", s.page)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "page.js") {
 			w.Header().Set("Content-Type", "text/javascript")
 			return // an empty script
 		}
 		page.ServeHTTP(w, r)
 	}))
-	defer server.Close()
-	s.url = server.URL
 	b := browse(t, s)
 	b.until(rows + `.match(/dead ORD-1/)`)
 	b.enter("[name=q]", "ORD-1")
