@@ -30,8 +30,15 @@ import (
 	"github.com/payack/payack/verify"
 )
 
+// ptsTime is the time of the requests, and of the gateways too. With a clock that runs,
+// a request could arrive after the 5 seconds that PTS allows.
+var ptsTime = time.Now()
+
 func newPTS(t testing.TB, c gateway.PTSConfig) *gateway.PTS {
 	t.Helper()
+	if c.Now == nil {
+		c.Now = func() time.Time { return ptsTime }
+	}
 	gw, err := gateway.NewPTS(c)
 	require.NoError(t, err)
 	t.Cleanup(gw.Close)
@@ -50,7 +57,9 @@ func (m ptsMerchant) signer(t testing.TB) *verify.PTSSigner {
 	return s
 }
 
-func ptsNow() string { return strconv.FormatInt(time.Now().Unix(), 10) }
+func ptsNow() string { return ptsAt(0) }
+
+func ptsAt(d time.Duration) string { return strconv.FormatInt(ptsTime.Add(d).Unix(), 10) }
 
 func (m ptsMerchant) payment(id, callback string) fields {
 	return fields{
@@ -219,7 +228,6 @@ func TestPTSRefusals(t *testing.T) {
 	m := ptsMerchant{gw}
 	m.create(t, "known", "http://shop.test/")
 	good := m.payment("order-1", "http://shop.test/")
-	at := func(d time.Duration) string { return strconv.FormatInt(time.Now().Add(d).Unix(), 10) }
 	signed := func(message verify.PTSMessage, f fields) []byte { return m.sign(t, message, f).json() }
 	pay := func(name, value string) []byte { return signed(verify.PTSPayment, good.with(name, value)) }
 	unsignedOf := m.sign(t, verify.PTSPayment, good)
@@ -249,8 +257,8 @@ func TestPTSRefusals(t *testing.T) {
 		"amount high":         {"/payment", pay("amount", `"1000.000001"`), "1005"},
 		"currency":            {"/payment", pay("currency", `"EUR"`), "1008"},
 		"channel":             {"/payment", pay("channel", `"OTHER"`), "1015"},
-		"late":                {"/payment", pay("timestamp", at(-8*time.Second)), "1020"},
-		"early":               {"/payment", pay("timestamp", at(8*time.Second)), "1020"},
+		"late":                {"/payment", pay("timestamp", ptsAt(-8*time.Second)), "1020"},
+		"early":               {"/payment", pay("timestamp", ptsAt(8*time.Second)), "1020"},
 		"milliseconds":        {"/payment", pay("timestamp", ptsNow()+"000"), "1001"},
 		"duplicate order":     {"/payment", pay("order_id", `"known"`), "1003"},
 		"duplicate elsewhere": {"/withdraw", signed(verify.PTSWithdraw, good.with("order_id", `"known"`)), "1003"},
