@@ -91,7 +91,7 @@ func (w *watch) last(t testing.TB) payack.Observation {
 	t.Helper()
 	// On a real server the client may have the answer before the observer is
 	// called.
-	require.Eventually(t, func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.seen) > 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.seen) > 0 }, 30*time.Second, time.Millisecond)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	require.Len(t, w.seen, 1)

@@ -164,7 +164,7 @@ func newPtop(t testing.TB, c gateway.PtopConfig) *gateway.Ptop {
 // settled waits until the number of goroutines is back where it was.
 func settled(t testing.TB, before int) {
 	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -189,14 +189,14 @@ func TestCloseLeavesNothing(t *testing.T) {
 	require.NoError(t, err)
 	ptopCreate(t, gw, "order-1", s.URL)
 	require.NoError(t, gw.Pay("order-1"))
-	require.Eventually(t, func() bool { return len(s.got()) == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(s.got()) == 1 }, 30*time.Second, time.Millisecond)
 	require.NoError(t, gw.SetFaults(gateway.Faults{Delay: time.Hour}))
 	answered := make(chan error, 1)
 	go func() {
 		_, err := tryAsk("POST", gw.URL+"/api/v3/payment-check", jsonHeader(), nil)
 		answered <- err
 	}()
-	require.Eventually(t, func() bool { return len(gw.Requests()) == 2 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(gw.Requests()) == 2 }, 30*time.Second, time.Millisecond)
 
 	gw.Close()
 	gw.Close()
