@@ -347,7 +347,8 @@ func TestRequestsAndAnswersInOtherLanguages(t *testing.T) {
 // the amount, and with members that no document signs.
 func TestPaymentsOfOtherLanguages(t *testing.T) {
 	eachLanguage(t, func(t *testing.T, s sender) {
-		gw, err := gateway.NewPTS(gateway.PTSConfig{})
+		start := time.Now() // the gateway's clock stands still while the program starts
+		gw, err := gateway.NewPTS(gateway.PTSConfig{Options: gateway.Options{Now: func() time.Time { return start }}})
 		require.NoError(t, err)
 		t.Cleanup(gw.Close)
 		keys := map[string]string{
@@ -359,7 +360,7 @@ func TestPaymentsOfOtherLanguages(t *testing.T) {
 			for j, how := range []string{"text", "data"} {
 				tasks = append(tasks, task{Provider: payack.PTS, How: how, Signed: verify.PTSPayment.SignedMembers(), Keys: keys, Members: json.RawMessage(
 					fmt.Sprintf(`{"user_id":%q,"order_id":"O%d-%d","amount":%s,"currency":"PHP","channel":"GCASH","timestamp":%d,`+
-						`"callback_url":"https://shop.example/pts","email":"a@b.example","bank_code":""}`, gw.UserID(), i, j, amount, time.Now().Unix()))})
+						`"callback_url":"https://shop.example/pts","email":"a@b.example","bank_code":""}`, gw.UserID(), i, j, amount, start.Unix()))})
 			}
 		}
 		for i, r := range s.run(t, tasks) {
