@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -138,10 +140,6 @@ func silent(t *testing.T, err error, more ...string) {
 }
 
 func TestFaults(t *testing.T) {
-	hang := func(r *http.Request) { // until the client gives up
-		_, _ = io.Copy(io.Discard, r.Body)
-		<-r.Context().Done()
-	}
 	for name, c := range map[string]struct {
 		handler http.HandlerFunc
 		kind    error
@@ -190,12 +188,10 @@ func TestFaults(t *testing.T) {
 			w.WriteHeader(302)
 		}, client.ErrRedirect, nil, 302, ""},
 		"a closed connection": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, client.ErrUnreachable, nil, 0, ""},
-		"silence":             {func(_ http.ResponseWriter, r *http.Request) { hang(r) }, client.ErrUnreachable, context.DeadlineExceeded, 0, ""},
-		"half a response and silence": {func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.WriteString(w, `{"status":1,`)
-			w.(http.Flusher).Flush()
-			hang(r)
-		}, client.ErrUnreachable, context.DeadlineExceeded, 200, `{"status":1,`},
+		"silence": {func(_ http.ResponseWriter, r *http.Request) { // until the client gives up
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+		}, client.ErrUnreachable, context.DeadlineExceeded, 0, ""},
 		"429": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(429)
 			_, _ = io.WriteString(w, `{"message":"slow down"}`)
@@ -254,6 +250,52 @@ func TestFaults(t *testing.T) {
 			assert.Zero(t, elsewhere.Load(), "a redirect was followed")
 		})
 	}
+}
+
+// Half a response and silence. In a bubble the half comes before the timeout on any
+// machine.
+func TestHalfAResponse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const half, timeout = `{"status":1,`, 100 * time.Millisecond
+		transport := &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			go func() {
+				r, err := http.ReadRequest(bufio.NewReader(theirs))
+				if assert.NoError(t, err) {
+					_, _ = io.Copy(io.Discard, r.Body)
+				}
+				_, _ = io.WriteString(theirs, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"+half)
+				_, _ = io.Copy(io.Discard, theirs) // until the client gives up
+			}()
+			return ours, nil
+		}}
+		const base = "http://127.0.0.1"
+		ptopC, ptsC, payatomC := ptopConfig(base), ptsConfig(base), payatomConfig(base)
+		ptopC.Timeout, ptopC.HTTPClient = timeout, &http.Client{Transport: transport}
+		ptsC.HTTPClient = &http.Client{Transport: transport, Timeout: timeout}
+		payatomC.Timeout, payatomC.HTTPClient = timeout, &http.Client{Transport: transport}
+		ptop, err := client.NewPtop(ptopC)
+		require.NoError(t, err)
+		pts, err := client.NewPTS(ptsC)
+		require.NoError(t, err)
+		payatom, err := client.NewPayatom(payatomC)
+		require.NoError(t, err)
+		all := callsOf(ptop, pts, payatom)
+		for _, name := range []string{"ptop check", "pts query", "payatom polling"} {
+			start := time.Now()
+			err := all[name](t.Context())
+			assert.Equal(t, timeout, time.Since(start), name)
+			var e *client.Error
+			require.ErrorAs(t, err, &e, name)
+			assert.ErrorIs(t, err, client.ErrUnreachable, name)
+			assert.ErrorIs(t, err, context.DeadlineExceeded, name)
+			assert.NotErrorIs(t, err, payack.ErrUnconfirmed, name)
+			assert.Equal(t, 200, e.Status, name)
+			assert.Equal(t, half, e.Excerpt, name)
+			assert.True(t, e.Uncertain(), name)
+			silent(t, err)
+		}
+	})
 }
 
 // A caller's http.Client that follows redirects is not changed, and redirects are
