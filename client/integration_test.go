@@ -552,7 +552,9 @@ func TestCircleConfirmationDown(t *testing.T) {
 				if f.Delay == 0 {
 					return &setup{}
 				}
-				return &setup{gateway: gateway.Options{Retries: 1}, client: client.Options{Timeout: time.Second}}
+				// Less than ConfirmTimeout and AnswerTimeout, but enough for the requests that
+				// are answered.
+				return &setup{gateway: gateway.Options{Retries: 1}, client: client.Options{Timeout: 3 * time.Second}}
 			}
 			circles(t, slow, func(t *testing.T, p payack.Provider, c *circle, s *setup) {
 				if p == payack.Ptop && f.BadSignature {
