@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -171,6 +172,8 @@ type serverPlan struct {
 	front func(http.Handler) http.Handler
 	// pipes replaces the loopback by connections in memory, for synctest.
 	pipes *serverPipes
+	// headTimeout is the server's ReadHeaderTimeout; 0 is serverPatience.
+	headTimeout time.Duration
 }
 
 // serverHouse is a server with the receivers of all providers. The first part of a
@@ -214,7 +217,7 @@ func serverStart(t testing.TB, plan serverPlan) *serverHouse {
 		handler = plan.front(handler)
 	}
 	h.http = &http.Server{
-		Handler: handler, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: 2 * time.Second,
+		Handler: handler, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: cmp.Or(plan.headTimeout, serverPatience),
 		ConnState: func(_ net.Conn, s http.ConnState) {
 			if s == http.StateNew {
 				h.opened.Add(1)
@@ -798,7 +801,9 @@ func TestServerFaultTables(t *testing.T) {
 // Clients with every fault run while genuine callbacks are delivered.
 func TestServerStormOfBadClients(t *testing.T) {
 	const copies, genuine, workers = 2, 240, 8
-	h := serverStart(t, serverPlan{options: middleware.Options{ReadTimeout: 2 * time.Second, Deadline: time.Minute}})
+	h := serverStart(t, serverPlan{
+		options: middleware.Options{ReadTimeout: 2 * time.Second, Deadline: time.Minute}, headTimeout: 5 * time.Second,
+	})
 	var bad, good sync.WaitGroup
 	var paths []string
 	for i, f := range serverClientFaults {
@@ -1002,6 +1007,8 @@ type serverCallbackFault struct {
 
 	first, again serverTold
 	mute, aborts bool
+	// deadline is the server's Deadline; 0 is one that does not pass.
+	deadline time.Duration
 	// stack says that the panic's stack is recorded.
 	stack bool
 	// written is the body of the merchant's own answer, if the provider gets that answer.
@@ -1028,6 +1035,7 @@ var serverCallbackFaults = []serverCallbackFault{
 		first:    serverReason(payack.ReasonPanic), again: serverAccepted, calls: 2},
 	{name: "the deadline", sent: "the callback gives up when its context ends",
 		answered: serverFailed, recorded: "failed, deadline", redelivered: "accepted",
+		deadline: 2 * time.Second,
 		callback: func(ctx context.Context) error {
 			<-ctx.Done()
 			return ctx.Err()
@@ -1035,6 +1043,7 @@ var serverCallbackFaults = []serverCallbackFault{
 		first: serverReason(payack.ReasonDeadline), again: serverAccepted, calls: 2},
 	{name: "late, and done", sent: "the callback outlasts the deadline and returns nil; a redelivery meanwhile is told busy",
 		answered: serverOK, recorded: "accepted", redelivered: "duplicate",
+		deadline: 2 * time.Second,
 		callback: func(ctx context.Context) error {
 			<-ctx.Done()
 			return nil
@@ -1043,6 +1052,7 @@ var serverCallbackFaults = []serverCallbackFault{
 		first:     serverAccepted, again: serverDuplicate, calls: 1},
 	{name: "late, and failed", sent: "the callback outlasts the deadline and returns an error; a redelivery meanwhile is told busy",
 		answered: serverFailed, recorded: "failed, callback", redelivered: "accepted",
+		deadline: 2 * time.Second,
 		callback: func(ctx context.Context) error {
 			<-ctx.Done()
 			return errMerchant
@@ -1130,7 +1140,7 @@ func TestServerCallbackFaults(t *testing.T) {
 			for _, p := range providers.All {
 				release[p], tripped[p] = make(chan struct{}), new(atomic.Bool)
 			}
-			plan := serverPlan{options: middleware.Options{Deadline: 2 * time.Second}}
+			plan := serverPlan{options: middleware.Options{Deadline: cmp.Or(f.deadline, 2*serverPatience)}}
 			if f.next != nil {
 				plan.next = func(w http.ResponseWriter, r *http.Request) {
 					d, _ := payack.DeliveryFrom(r.Context())
@@ -1401,7 +1411,7 @@ func TestServerMemory(t *testing.T) {
 		bodies := make(chan struct{}, conns)
 		release := make(chan struct{})
 		h := serverStart(t, serverPlan{
-			options: middleware.Options{ReadTimeout: 2 * serverPatience, Deadline: 3 * serverPatience},
+			options: middleware.Options{ReadTimeout: time.Hour, Deadline: 2 * time.Hour}, // both include the other connections
 			front: func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if read == 0 {
@@ -1422,11 +1432,10 @@ func TestServerMemory(t *testing.T) {
 			cb := payacktest.Callback{Header: http.Header{"Content-Type": {"application/json"}}}
 			wires[i].write(wires[i].head(cb, announce), sent)
 		}
-		patience := time.After(serverPatience)
 		for range wires {
 			select {
 			case <-bodies:
-			case <-patience:
+			case <-time.After(serverPatience):
 				t.Fatal("the bodies did not come")
 			}
 		}
@@ -1434,6 +1443,7 @@ func TestServerMemory(t *testing.T) {
 		close(release)
 		for _, w := range wires {
 			if finish != nil {
+				_ = w.conn.SetDeadline(time.Now().Add(serverPatience)) // the first one began with the dial
 				finish(w)
 			}
 			w.close()
