@@ -97,7 +97,8 @@ type load struct {
 	p99       time.Duration
 }
 
-// client sends requests over kept connections until its time is over.
+// client sends requests over kept connections until its time is over, at least one
+// over each.
 type client struct {
 	name string
 	// dial returns two functions: send sends the i-th request and checks the answer,
@@ -210,7 +211,7 @@ func (c client) run(addr string, requests [][]byte, ring []message, want answer,
 				return
 			}
 			defer hangUp()
-			for i := 0; time.Since(start) < d; i++ {
+			for i := 0; i == 0 || time.Since(start) < d; i++ {
 				before := time.Now()
 				if failed[n] = send(n*part + i%part); failed[n] != nil {
 					return
