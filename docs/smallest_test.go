@@ -26,8 +26,8 @@ func TestSmallestReceiver(t *testing.T) {
 	require.Contains(t, program.Text, address)
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	defer free.Close()
 	at := free.Addr().String()
-	require.NoError(t, free.Close())
 	binary := filepath.Join(t.TempDir(), "smallest")
 	files := map[string]string{"smallest/main.go": strings.Replace(program.Text, address, at, 1)}
 	out, err := inWorkspace(t, files, "build", "-o", binary, "./smallest").CombinedOutput()
@@ -38,20 +38,29 @@ func TestSmallestReceiver(t *testing.T) {
 	run := exec.Command(binary)
 	run.Env = append(os.Environ(), "PTS_SAFECODE="+keys.Safecode.Reveal(), "PTS_PUBLIC_KEY="+keys.PublicKey)
 	run.Stderr = &log
+	require.NoError(t, free.Close()) // just now, so that hardly anything else can take the port
 	require.NoError(t, run.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- run.Wait() }()
 	t.Cleanup(func() { _ = run.Process.Kill() })
-	require.Eventually(t, func() bool {
+
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for {
 		c, err := net.Dial("tcp", at)
 		if err == nil {
 			c.Close()
+			break
 		}
-		return err == nil
-	}, time.Minute, 10*time.Millisecond)
+		select {
+		case err := <-ended:
+			t.Fatalf("the program ended: %v\n%s", err, log.String())
+		case <-ctx.Done():
+			t.Fatal("the program does not listen")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	paid := payacktest.PTS(keys).Order("ORD-1").Amount("100.50").Callback(t)
 	for _, sent := range []payacktest.Callback{paid.Tampered(t, payacktest.FlipSignature), paid} {
 		res, err := sent.Post(ctx, nil, "http://"+at+"/callbacks/pts")
