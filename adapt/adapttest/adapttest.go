@@ -38,8 +38,9 @@ type Framework struct {
 	// shop. Leave Wrap nil if the adaptor wraps no such handlers.
 	Wrap func(t testing.TB, rc *middleware.Receiver[*payack.PayatomEvent], shop Shop) (url string)
 	// ReadsAhead means that the server reads the body before it calls a handler.
-	// A slow body is then ended by the server's own timeout. Set that timeout to
-	// one second, because the suite waits only 30 seconds.
+	// A slow body is then ended by the server's own timeout. Set that timeout to a
+	// few seconds: the suite waits 30 seconds, and a shorter timeout would fail other
+	// properties on a busy machine.
 	ReadsAhead bool
 }
 

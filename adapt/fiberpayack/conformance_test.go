@@ -37,7 +37,7 @@ func TestConformance(t *testing.T) {
 			adapttest.Run(t, adapttest.Framework{
 				ReadsAhead: true,
 				Handler: func(t testing.TB, h http.Handler) string {
-					app := fiber.New(fiber.Config{ReadTimeout: time.Second, IdleTimeout: time.Second, StreamRequestBody: stream})
+					app := fiber.New(fiber.Config{ReadTimeout: 5 * time.Second, IdleTimeout: 5 * time.Second, StreamRequestBody: stream})
 					app.Post("/callbacks/:tenant", fiberpayack.Handler(h))
 					return serve(t, app)
 				},
