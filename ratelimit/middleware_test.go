@@ -134,7 +134,7 @@ func TestMiddlewareOnAServer(t *testing.T) {
 	})))
 	defer srv.Close()
 	for _, want := range []int{http.StatusOK, http.StatusTooManyRequests} {
-		res, err := http.Post(srv.URL, "text/plain", strings.NewReader(strings.Repeat("x", 1<<20)))
+		res, err := http.Post(srv.URL, "text/plain", strings.NewReader(strings.Repeat("x", 100<<10)))
 		require.NoError(t, err)
 		require.Equal(t, want, res.StatusCode)
 		require.NoError(t, res.Body.Close())
