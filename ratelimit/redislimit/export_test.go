@@ -8,14 +8,16 @@ import (
 
 // NewPatient is New without the bound on Config.Timeout, for tests of Redis's
 // decisions. On a busy machine 50 ms can pass although nothing is wrong, and the
-// local limiter would decide.
+// local limiter would decide. Dialling may take as long as the call.
 func NewPatient(opts *redis.Options, cfg Config) (*Limiter, error) {
 	cfg.Timeout = 0
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	cfg.Timeout = 20 * time.Second
-	return own(opts, cfg)
+	patient := *opts
+	patient.DialTimeout = cfg.Timeout
+	return own(&patient, cfg)
 }
 
 // NewPatientWithClient is NewWithClient without the bound on Config.Timeout, as

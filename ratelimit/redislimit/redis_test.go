@@ -2,6 +2,7 @@ package redislimit_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -84,6 +85,21 @@ func peek(t *testing.T, l ratelimit.Limiter, key string) ratelimit.Decision {
 	d, err := l.Peek(context.Background(), key)
 	require.NoError(t, err)
 	return d
+}
+
+// answered repeats a call until it ends in time, at most for 20 seconds. On a busy
+// machine a call's time can pass although nothing is wrong.
+func answered(call func() error) error {
+	for end := time.Now().Add(20 * time.Second); ; {
+		if err := call(); !errors.Is(err, context.DeadlineExceeded) || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+// ping pings until the ping ends in time.
+func ping(l *redislimit.Limiter) error {
+	return answered(func() error { return l.Ping(context.Background()) })
 }
 
 // connect calls the limiter until Redis answers.
