@@ -125,6 +125,9 @@ func TestFunctionThatEndsTheProcess(t *testing.T) {
 		p := d.start(t, s.dsn, "300ms")
 		post := func(order string) {
 			res, err := payacktest.Payatom(payacktest.NewPayatomKeys()).Order(order).Callback(t).Post(t.Context(), nil, p.URL+"/payatom")
+			if err != nil && order == crashtest.Fatal {
+				return // its function may end the process before the request is answered
+			}
 			require.NoError(t, err)
 			payacktest.Accepted(t, payack.Payatom, res)
 		}
