@@ -35,10 +35,10 @@ type Engine interface {
 type Factory func(t *testing.T) (open func() Engine)
 
 // Config sets the waits and bounds that [Factory] requires: RetryFirst 10 ms,
-// RetryMax 50 ms, Revive 1 ms, Grace 2 s, Lease 1 s, GiveUp 1 ns, LeastAttempts 3
+// RetryMax 50 ms, Revive 1 ms, Grace 2 s, Lease 10 s, GiveUp 1 ns, LeastAttempts 3
 // and MaxVariants 3.
 func Config(c inbox.Config) inbox.Config {
-	c.RetryFirst, c.RetryMax, c.Revive, c.Grace, c.Lease = 10*ms, 50*ms, ms, 2000*ms, 1000*ms
+	c.RetryFirst, c.RetryMax, c.Revive, c.Grace, c.Lease = 10*ms, 50*ms, ms, 2000*ms, 10000*ms
 	c.GiveUp, c.LeastAttempts, c.MaxVariants = 1, 3, 3
 	return c
 }
