@@ -29,6 +29,17 @@ func (in *Inbox) Where(f Filter) (string, []any, error) { return f.where(&in.cfg
 // Working reports whether Run or Drain runs.
 func (in *Inbox) Working() bool { return in.running.Load() }
 
+// Queued returns how many receipts wait for the group that is being kept, or -1 if
+// none is.
+func (in *Inbox) Queued() int {
+	in.group.mu.Lock()
+	defer in.group.mu.Unlock()
+	if !in.group.working {
+		return -1
+	}
+	return len(in.group.queue)
+}
+
 // BackOff returns the wait after the nth attempt.
 func BackOff(n int, first, limit time.Duration) time.Duration {
 	return (&Config{RetryFirst: first, RetryMax: limit}).backoff(n)
