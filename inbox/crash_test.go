@@ -96,9 +96,7 @@ func TestKilledIsDueAgainSoon(t *testing.T) {
 		go func() { _ = s.in.Run(context.Background()) }()
 		<-stuck
 		began := time.Now()
-		for _, table := range []string{"payack_running", "payack_inbox"} { // as if the first process had ended: no lease is renewed
-			s.exec(`UPDATE ` + table + ` SET token = ` + d.bytes("00"))
-		}
+		s.takeOver("00") // as if the first process had ended: no lease is renewed
 		other := d.openAt(t, s.dsn, func(c *inbox.Config) { c.Lease = 0 }).mount()
 		other.run()
 		// The first process is still processing the event. The second process

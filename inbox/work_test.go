@@ -215,6 +215,20 @@ func TestConflictWithTheStoreBefore(t *testing.T) {
 	})
 }
 
+// takeOver gives the running attempts to another process, in one transaction: a row
+// that has a token without a lease may be made due again.
+func (s *shop) takeOver(token string) {
+	s.t.Helper()
+	tx, err := s.db.Begin()
+	require.NoError(s.t, err)
+	defer tx.Rollback()
+	for _, table := range []string{"payack_inbox", "payack_running"} {
+		_, err := tx.Exec(`UPDATE ` + table + ` SET token = ` + s.d.bytes(token))
+		require.NoError(s.t, err)
+	}
+	require.NoError(s.t, tx.Commit())
+}
+
 // A worker whose event was taken over changes nothing when its function returns:
 // every change of state is conditional on the token.
 func TestWorkerWhoseEventWasTakenOverChangesNothing(t *testing.T) {
@@ -229,9 +243,7 @@ func TestWorkerWhoseEventWasTakenOverChangesNothing(t *testing.T) {
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
 		stop := s.run()
 		<-began
-		for _, table := range []string{"payack_inbox", "payack_running"} {
-			s.exec(`UPDATE ` + table + ` SET token = ` + d.bytes("ff"))
-		}
+		s.takeOver("ff")
 		close(goOn)
 		stop() // waits for the attempt
 		assert.Equal(t, []string{"running"}, s.states(), "it is the other's to end")
