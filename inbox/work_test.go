@@ -561,10 +561,10 @@ func TestProcessedSoon(t *testing.T) {
 func TestLeaseIsRenewed(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d database) {
-		short := func(c *inbox.Config) { c.Lease = 3 * time.Second }
+		short := func(c *inbox.Config) { c.Lease = 6 * time.Second }
 		s := open(t, d, short).mount()
 		other := d.openAt(t, s.dsn, short).mount()
-		s.says(func(context.Context, payack.Event) error { time.Sleep(7 * time.Second); return nil }, nil)
+		s.says(func(context.Context, payack.Event) error { time.Sleep(10 * time.Second); return nil }, nil)
 		s.kept(payack.PTS, s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
 		s.run()
 		require.Eventually(t, func() bool { return s.states()[0] == "running" }, 30*time.Second, time.Millisecond)
