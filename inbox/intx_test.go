@@ -23,11 +23,14 @@ import (
 
 // inTx mounts a receiver of PTS whose function writes in the transaction that
 // marks the event as done.
-func (s *shop) inTx(fn func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error) *shop {
+func (s *shop) inTx(fn func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error, change ...func(*handlers.Options)) *shop {
 	s.t.Helper()
 	s.exec(`CREATE TABLE IF NOT EXISTS effects (id VARCHAR(200) NOT NULL)`)
 	cfg := payacktest.NewPTSKeys().Config()
 	cfg.Options = s.options("pts")
+	for _, c := range change {
+		c(&cfg.Options)
+	}
 	h, err := handlers.NewPTS(cfg, inbox.InTx(fn))
 	require.NoError(s.t, err)
 	s.pts = h
