@@ -181,8 +181,9 @@ func TestForwardWithoutReader(t *testing.T) {
 // A running attempt ends before the process stops, and is not repeated.
 func TestShutdownEndsAttempts(t *testing.T) {
 	var app applicationOf
+	stopping, goOn := context.WithCancel(t.Context())
 	app.serve(t, func(w http.ResponseWriter, _ int) {
-		time.Sleep(500 * time.Millisecond)
+		<-stopping.Done()
 		w.WriteHeader(http.StatusOK)
 	})
 	c := with(keptConfig(t), object{"forward": object{"url": app.url, "secret": testWebhook}})
@@ -190,6 +191,8 @@ func TestShutdownEndsAttempts(t *testing.T) {
 	l.do("POST", "/pts", built(t, testSender(t, c, "pts"), tamperNothing))
 	require.Eventually(t, func() bool { return len(app.calls()) == 1 }, testTimeout, 5*time.Millisecond)
 	l.signal(syscall.SIGTERM)
+	l.letsNobodyIn()
+	goOn()
 	require.Equal(t, exitDone, l.status(), l.stderr.String())
 	_, attempt := l.both()
 	require.Equal(t, "pts accepted", attempt.verdict())

@@ -466,26 +466,21 @@ func TestShutdown(t *testing.T) {
 		t.Run(s.String(), func(t *testing.T) {
 			c := testConfig()
 			l := startListener(t, c)
-			address := strings.TrimPrefix(l.url, "http://")
 			cb := built(t, testSender(t, c, "pts"), tamperNothing)
-			conn, err := net.Dial("tcp", address)
+			conn, err := net.Dial("tcp", strings.TrimPrefix(l.url, "http://"))
 			require.NoError(t, err)
 			defer conn.Close()
-			half := len(cb.Body) / 2
-			_, err = fmt.Fprintf(conn, "POST /pts HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(cb.Body), cb.Body[:half])
+			_, err = fmt.Fprintf(conn, "POST /pts HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(cb.Body))
 			require.NoError(t, err)
-			time.Sleep(200 * time.Millisecond) // the body is being read
+			answers := bufio.NewReader(conn)
+			resp, err := http.ReadResponse(answers, nil)
+			require.NoError(t, err)
+			require.Equal(t, 100, resp.StatusCode) // the body is being read
 			l.signal(s)
-			require.Eventually(t, func() bool {
-				other, err := net.Dial("tcp", address)
-				if err == nil {
-					other.Close()
-				}
-				return err != nil
-			}, testTimeout, 10*time.Millisecond, "nobody new is let in")
-			_, err = conn.Write(cb.Body[half:])
+			l.letsNobodyIn()
+			_, err = conn.Write(cb.Body)
 			require.NoError(t, err)
-			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			resp, err = http.ReadResponse(answers, nil)
 			require.NoError(t, err)
 			defer resp.Body.Close()
 			require.Equal(t, 200, resp.StatusCode)

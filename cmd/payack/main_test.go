@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -260,6 +261,19 @@ func (l *listener) end() {
 	require.Equal(l.t, exitDone, l.status(), l.stderr.String())
 	rest, err := l.stdout.ReadString('\n')
 	require.Error(l.t, err, "standard output has a line too many: %s", rest)
+}
+
+// letsNobodyIn waits until the process takes no more connections, because it is
+// about to end.
+func (l *listener) letsNobodyIn() {
+	l.t.Helper()
+	require.Eventually(l.t, func() bool {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(l.url, "http://"))
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	}, testTimeout, 10*time.Millisecond)
 }
 
 // logged is a line of standard output.
