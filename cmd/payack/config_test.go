@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -317,7 +316,7 @@ func TestBadConfigurationText(t *testing.T) {
 // names the member and the fix and holds no secret.
 func refused(t *testing.T, file, member, fix string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
 	status, stdout, stderr := call(ctx, "listen", "-config", file)
 	require.NoError(t, ctx.Err(), "it is serving")
