@@ -97,7 +97,7 @@ func TestFunctionsThatMisbehave(t *testing.T) {
 			}
 			return err
 		}), []dialect.Dialect{sqlstore.SQLite}, []dialect.Dialect{sqlstore.SQLite}, ""},
-		{"outlives its deadline and its lease", all, after(func(context.Context, *sql.Tx) error { time.Sleep(4 * deadline); return nil }), all, all, ""},
+		{"outlives its deadline and its lease", all, after(func(context.Context, *sql.Tx) error { time.Sleep(pastLease); return nil }), all, all, ""},
 		{"heeds its deadline", all, after(func(ctx context.Context, tx *sql.Tx) error {
 			<-ctx.Done()
 			_, err := tx.ExecContext(ctx, `INSERT INTO effects VALUES ('never', 1)`)
@@ -112,10 +112,13 @@ func TestFunctionsThatMisbehave(t *testing.T) {
 				t.Run(d.name, func(t *testing.T) {
 					p := d.place(t)
 					p.db.SetMaxOpenConns(2)
-					fn := test.fn
+					var options []func(*middleware.PayatomConfig)
+					if strings.Contains(test.name, "deadline") {
+						options = append(options, quick)
+					}
 					s := p.shop(t, sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
-						return fn(t, ctx, p, tx, ev.OrderID)
-					}), quick)
+						return test.fn(t, ctx, p, tx, ev.OrderID)
+					}), options...)
 					accepts, stands := slices.Contains(test.accepted, d.dialect), slices.Contains(test.stands, d.dialect)
 					p.exec(t, `INSERT INTO effects VALUES ('before', 1)`)
 
@@ -133,11 +136,9 @@ func TestFunctionsThatMisbehave(t *testing.T) {
 					}
 					p.keepsWrites(t)
 
-					fn = func(_ *testing.T, ctx context.Context, p *place, tx *sql.Tx, id string) error {
-						return p.settle(ctx, tx, id)
-					}
-					assert.True(t, s.receive(t, "ORD-1"), "the redelivery is accepted")
-					assert.Equal(t, stands, s.last(t).Outcome == payack.OutcomeDuplicate)
+					again := p.settles(t)
+					assert.True(t, again.receive(t, "ORD-1"), "the redelivery is accepted")
+					assert.Equal(t, stands, again.last(t).Outcome == payack.OutcomeDuplicate)
 					assert.Equal(t, 1, p.count(t, "ORD-1"), "effects in the end")
 					p.keepsWrites(t)
 				})
@@ -146,10 +147,24 @@ func TestFunctionsThatMisbehave(t *testing.T) {
 	}
 }
 
-const deadline = 250 * time.Millisecond
+const (
+	deadline = 1500 * time.Millisecond
+	lease    = deadline + deadline/10
+	// pastLease is how long a function runs that outlives its deadline and its lease.
+	pastLease = lease + deadline/5
+)
 
-// quick sets short deadlines and leases.
-func quick(c *middleware.PayatomConfig) { c.Deadline, c.Lease = deadline, 2*deadline }
+// quick sets a deadline and a lease that end during a test. A slow machine must still
+// start the function before the deadline.
+func quick(c *middleware.PayatomConfig) { c.Deadline, c.Lease = deadline, lease }
+
+// settles returns a shop whose function keeps the rules, and has the default deadline.
+func (p *place) settles(t *testing.T) *shop {
+	t.Helper()
+	return p.shop(t, sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
+		return p.settle(ctx, tx, ev.OrderID)
+	}))
+}
 
 // The function ends its goroutine with Goexit, as t.FailNow does. Its transaction
 // is rolled back.
@@ -194,11 +209,15 @@ func TestNobodyTakesOverFromARunningFunction(t *testing.T) {
 		}), quick)
 		done := make(chan bool)
 		go func() { done <- s.receive(t, "ORD-1") }()
-		<-inside
-		time.Sleep(3 * deadline)
+		select {
+		case <-inside:
+		case <-done:
+			require.Fail(t, "the function did not run")
+		}
+		time.Sleep(pastLease)
 		id := eventID(t, "ORD-1")
 		if d.dialect == sqlstore.SQLite { // one writer: other writers wait
-			time.AfterFunc(deadline, func() { close(goOn) })
+			time.AfterFunc(deadline/5, func() { close(goOn) })
 		}
 		for range 3 {
 			claim, err := other.Claim(t.Context(), id.id, id.fingerprint, time.Minute)
@@ -239,19 +258,14 @@ func TestFunctionThatUsesAPoolOfOneConnection(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p := d.place(t)
 		p.db.SetMaxOpenConns(1)
-		wrong := true
-		s := p.shop(t, sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PayatomEvent) error {
-			if wrong {
-				_, err := p.db.ExecContext(ctx, `INSERT INTO effects VALUES ('never', 1)`)
-				return err
-			}
-			return p.settle(ctx, tx, ev.OrderID)
+		s := p.shop(t, sqlstore.InTx(func(ctx context.Context, _ *sql.Tx, _ *payack.PayatomEvent) error {
+			_, err := p.db.ExecContext(ctx, `INSERT INTO effects VALUES ('never', 1)`)
+			return err
 		}), quick)
 		require.False(t, s.receive(t, "ORD-1"))
 		require.Equal(t, payack.ReasonDeadline, s.last(t).Reason)
 		require.Zero(t, p.count(t, "never"))
-		wrong = false
-		require.True(t, s.receive(t, "ORD-1"))
+		require.True(t, p.settles(t).receive(t, "ORD-1"))
 		require.Equal(t, 1, p.count(t, "ORD-1"))
 		p.keepsWrites(t)
 	})
@@ -283,12 +297,14 @@ func TestSwallowedDeadlock(t *testing.T) {
 				}
 				run(ctx, other, update+"1")
 				got := make(chan error, 1)
-				wait := 1500 * time.Millisecond
-				if d.dialect == sqlstore.PostgreSQL { // PostgreSQL fails the transaction that has waited for one second
+				wait := 600 * time.Millisecond
+				if d.dialect == sqlstore.PostgreSQL { // PostgreSQL fails the transaction that finds the deadlock after this time
+					run(ctx, tx, `SET LOCAL deadlock_timeout = '3s'`)
+					run(ctx, other, `SET LOCAL deadlock_timeout = '1min'`)
 					wait = 0
 				}
 				go func() {
-					time.Sleep(100*time.Millisecond + wait/3)
+					time.Sleep(wait)
 					_, err := other.ExecContext(ctx, update+"2")
 					got <- err
 				}()
