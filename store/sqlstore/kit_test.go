@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 		os.Exit(play(role))
 	}
 	flag.Parse()
+	*sqlstore.ReleasePatience = 30 * time.Second        // so that a slow release is over before the next claim
 	_ = mysql.SetLogger(golog.New(io.Discard, "", 0))   // no messages about connections that tests break
 	if flag.Lookup("test.bench").Value.String() == "" { // not for benchmarks, which need a disk
 		_ = os.Setenv("TMPDIR", testserver.InMemory())
@@ -242,12 +243,29 @@ func (h *held) Committed()                 { h.committed = true }
 // nothing is an event for functions that don't read it.
 var nothing = &payack.PayatomEvent{}
 
+// bounded returns the test's context with a deadline far away. Without a deadline,
+// InTx ends a transaction within a second, which a busy machine may exceed.
+func bounded(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// replace changes a variable until the test ends.
+func replace[T any](t testing.TB, variable *T, value T) {
+	old := *variable
+	t.Cleanup(func() { *variable = old })
+	*variable = value
+}
+
 // deliver claims an event, calls fn, and commits or releases, as a receiver does.
 func (p *place) deliver(ctx context.Context, id string, fn func(context.Context, *sql.Tx) error) (payack.ClaimState, error) {
 	claim, err := p.store.Claim(ctx, id, "f", time.Minute)
 	if err != nil || claim.State != payack.ClaimGranted {
 		return claim.State, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute) // without one, InTx allows only a second for the commit
+	defer cancel()
 	h := &held{store: p.store, claims: []payack.HeldClaim{{ID: id, Fingerprint: "f", Token: claim.Token}}}
 	run := sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, _ *payack.PayatomEvent) error { return fn(ctx, tx) })
 	err = run(payack.WithHeld(ctx, h), nothing)

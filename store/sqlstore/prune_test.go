@@ -99,7 +99,7 @@ func TestPruneGoesByTheEnd(t *testing.T) {
 		require.NoError(t, err)
 		h := &held{store: p.store, claims: []payack.HeldClaim{{ID: "in a transaction", Fingerprint: "f", Token: claim.Token}}}
 		run := sqlstore.InTx(func(context.Context, *sql.Tx, *payack.PayatomEvent) error { return nil })
-		require.NoError(t, run(payack.WithHeld(t.Context(), h), nothing))
+		require.NoError(t, run(payack.WithHeld(bounded(t), h), nothing))
 		p.exec(t, fmt.Sprintf(`UPDATE payack_once SET at_us = at_us - %d`, 50*time.Hour.Microseconds()))
 
 		changed, err := p.store.Prune(t.Context())

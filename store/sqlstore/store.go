@@ -445,12 +445,12 @@ func (s *Store) Commit(ctx context.Context, id, token string) error {
 	return s.end(ctx, "commit", s.sql.commit, id, token)
 }
 
-// releasePatience bounds how long the caller waits for a release. releaseTimeout
-// bounds how long the release is tried.
-const (
-	releasePatience = time.Second
-	releaseTimeout  = 5 * time.Second
-)
+// releasePatience bounds how long the caller waits for a release. It is a variable
+// for tests only.
+var releasePatience = time.Second
+
+// releaseTimeout bounds how long the release is tried.
+const releaseTimeout = 5 * time.Second
 
 // Release implements [payack.Store]. It returns [payack.ErrNotHeld] when the
 // claim is not held. After any other error the event may be free, or still

@@ -18,8 +18,8 @@ import (
 const settleTimeout = time.Second
 
 // lookTimeout bounds reading the rows after a commit whose answer did not come
-// before the deadline.
-const lookTimeout = 250 * time.Millisecond
+// before the deadline. It is a variable for tests only.
+var lookTimeout = 250 * time.Millisecond
 
 var (
 	// errEnded is returned when the function rolled the transaction back itself.

@@ -161,15 +161,13 @@ func (d database) wrappedPlace(t *testing.T) (*place, *connector) {
 
 // attempt claims an event and delivers it. The connector then holds the statements
 // sent since the claim.
-func (p *place) attempt(t *testing.T, c *connector, id string, deadline time.Duration) (h *held, err error) {
+func (p *place) attempt(ctx context.Context, t *testing.T, c *connector, id string) (h *held, err error) {
 	t.Helper()
 	claim, err := p.store.Claim(t.Context(), id, "f", time.Minute)
 	require.NoError(t, err)
 	require.Equal(t, payack.ClaimGranted, claim.State)
 	h = &held{store: p.store, claims: []payack.HeldClaim{{ID: id, Fingerprint: "f", Token: claim.Token}}}
 	c.take()
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
-	defer cancel()
 	run := sqlstore.InTx(func(ctx context.Context, tx *sql.Tx, _ *payack.PayatomEvent) error { return p.settle(ctx, tx, id) })
 	return h, run(payack.WithHeld(ctx, h), nothing)
 }
@@ -184,7 +182,7 @@ func TestLostAnswerToACommitUnderWay(t *testing.T) {
 			for _, commits := range []bool{true, false} {
 				id := fmt.Sprint("commits ", commits)
 				c.lost, c.commits = 300*time.Millisecond, commits
-				h, err := p.attempt(t, c, id, 5*time.Second)
+				h, err := p.attempt(bounded(t), t, c, id)
 				c.lost = 0
 				require.Equal(t, commits, h.committed, id)
 				if commits {
@@ -206,7 +204,8 @@ func TestLateAnswerToACommit(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p, c := d.wrappedPlace(t)
 		c.late = 2 * time.Second
-		h, err := p.attempt(t, c, "a", 200*time.Millisecond)
+		replace(t, sqlstore.LookTimeout, time.Minute) // this look opens a connection
+		h, err := p.attempt(t.Context(), t, c, "a")   // without a deadline, InTx waits for a second
 		require.NoError(t, err)
 		require.True(t, h.committed)
 		require.Equal(t, 1, p.count(t, "a"))
@@ -217,6 +216,7 @@ func TestLateAnswerToACommit(t *testing.T) {
 func TestReleaseInTheBackground(t *testing.T) {
 	for _, d := range databases[1:] {
 		t.Run(d.name, func(t *testing.T) {
+			replace(t, sqlstore.ReleasePatience, time.Second)
 			p, c := d.wrappedPlace(t)
 			claim, err := p.store.Claim(t.Context(), "a", "f", time.Hour)
 			require.NoError(t, err)
@@ -238,7 +238,7 @@ func TestReleaseInTheBackground(t *testing.T) {
 func TestStatementsOfInTx(t *testing.T) {
 	each(t, func(t *testing.T, d database) {
 		p, c := d.wrappedPlace(t)
-		_, err := p.attempt(t, c, "a", 5*time.Second)
+		_, err := p.attempt(bounded(t), t, c, "a")
 		require.NoError(t, err)
 		// InTx returns when the commit is confirmed, before the session is restored.
 		require.Eventually(t, func() bool { return p.db.Stats().InUse == 0 }, 10*time.Second, time.Millisecond)
