@@ -54,7 +54,7 @@ func TestConformsInACluster(t *testing.T) {
 	conforms(t, c)
 	// A redis.Client, which is for a single server, reaches a cluster node that
 	// serves no slots. The store returns an error that names the fix.
-	s := newStore(t, &redis.Options{Addr: ownClusterWithoutSlots(t)}, redisstore.Config{})
+	s := newPatient(t, &redis.Options{Addr: ownClusterWithoutSlots(t)}, redisstore.Config{})
 	assert.ErrorContains(t, s.Ping(context.Background()), "check the cluster's state")
 }
 
@@ -247,7 +247,7 @@ func TestPing(t *testing.T) {
 	server := ownServer(t)
 	opts := &redis.Options{Addr: server.Addr}
 	prefix := freshPrefix()
-	s := newStore(t, opts, redisstore.Config{Prefix: prefix})
+	s := newPatient(t, opts, redisstore.Config{Prefix: prefix})
 	require.Eventually(t, func() bool { return s.Ping(ctx) == nil }, 20*time.Second, 10*time.Millisecond)
 	c := client(t, opts)
 	require.Eventually(t, func() bool { return c.DBSize(ctx).Val() == 0 }, 20*time.Second, 10*time.Millisecond, "nothing is left")
@@ -261,12 +261,12 @@ func TestPing(t *testing.T) {
 		t.Log(err)
 	}
 	require.NoError(t, c.Do(ctx, "acl", "setuser", "reader", "on", ">hunter2", "~*", "+@read", "+eval", "+evalsha", "+hello").Err())
-	fails(newStore(t, &redis.Options{Addr: server.Addr, Username: "reader", Password: "hunter2"}, redisstore.Config{}), "allow the user the commands")
+	fails(newPatient(t, &redis.Options{Addr: server.Addr, Username: "reader", Password: "hunter2"}, redisstore.Config{}), "allow the user the commands")
 	require.NoError(t, c.Do(ctx, "acl", "setuser", "stranger", "on", ">hunter2", "~other:*", "+@all").Err())
-	fails(newStore(t, &redis.Options{Addr: server.Addr, Username: "stranger", Password: "hunter2"}, redisstore.Config{}), "allow the user the commands")
-	fails(newStore(t, &redis.Options{Addr: server.Addr, Username: "reader", Password: "hunter22"}, redisstore.Config{}), "check the user and the password")
+	fails(newPatient(t, &redis.Options{Addr: server.Addr, Username: "stranger", Password: "hunter2"}, redisstore.Config{}), "allow the user the commands")
+	fails(newPatient(t, &redis.Options{Addr: server.Addr, Username: "reader", Password: "hunter22"}, redisstore.Config{}), "check the user and the password")
 	require.NoError(t, c.Do(ctx, "acl", "setuser", "shop", "on", ">hunter2", "~"+prefix+":once:*", "+evalsha", "+eval", "+get", "+set", "+del").Err())
-	shop := newStore(t, &redis.Options{Addr: server.Addr, Username: "shop", Password: "hunter2"}, redisstore.Config{Prefix: prefix})
+	shop := newPatient(t, &redis.Options{Addr: server.Addr, Username: "shop", Password: "hunter2"}, redisstore.Config{Prefix: prefix})
 	require.NoError(t, shop.Ping(ctx), "the rights that the documentation names are enough")
 	state, err := shop.Bind(ctx, "id", "f")
 	require.NoError(t, err)
@@ -291,8 +291,8 @@ func TestPing(t *testing.T) {
 	goOn()
 	server.Kill()
 	fails(s, "check the address and that Redis runs")
-	fails(newStore(t, &redis.Options{Addr: saying(t, "-ERR unknown command 'EVALSHA'\r\n"), Protocol: 2, DisableIdentity: true}, redisstore.Config{}), "check that a Redis server is at this address")
-	fails(newStore(t, &redis.Options{Addr: saying(t, "+fine\r\n")}, redisstore.Config{}), "check that a Redis server is at this address")
+	fails(newPatient(t, &redis.Options{Addr: saying(t, "-ERR unknown command 'EVALSHA'\r\n"), Protocol: 2, DisableIdentity: true}, redisstore.Config{}), "check that a Redis server is at this address")
+	fails(newPatient(t, &redis.Options{Addr: saying(t, "+fine\r\n")}, redisstore.Config{}), "check that a Redis server is at this address")
 	require.NoError(t, s.Close())
 	fails(s, "make a new store")
 }

@@ -55,12 +55,12 @@ func TestRefusedFromTheStartAndUpLater(t *testing.T) {
 	for i := range 20 {
 		fails(t, s, fmt.Sprint(i))
 	}
-	_, err := s.Claim(context.Background(), "id", "f", lease)
+	patient := newPatient(t, &redis.Options{Addr: server.Addr}, redisstore.Config{})
+	_, err := patient.Claim(context.Background(), "id", "f", lease)
 	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
 
 	restart(t, server)
 	connect(t, s)
-	patient := newPatient(t, &redis.Options{Addr: server.Addr}, redisstore.Config{})
 	token := claimed(t, patient, "id")
 	require.NoError(t, patient.Commit(context.Background(), "id", token))
 	assert.Equal(t, payack.ClaimDone, claim(t, patient, "id").State)
@@ -179,8 +179,9 @@ func TestPausedServer(t *testing.T) {
 	prefix := freshPrefix()
 	s := newStore(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Prefix: prefix, Timeout: shortTimeout})
 	connect(t, s)
-	done := claimed(t, s, "done")
-	require.NoError(t, s.Commit(context.Background(), "done", done))
+	patient := newPatient(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Prefix: prefix})
+	done := claimed(t, patient, "done")
+	require.NoError(t, patient.Commit(context.Background(), "done", done))
 	goOn := pause(t, server)
 
 	longest := time.Duration(0)
@@ -203,7 +204,6 @@ func TestPausedServer(t *testing.T) {
 	connect(t, s)
 	// Redis has carried out the calls that reached it. None of these calls made
 	// an event done, and every claim is free after its lease.
-	patient := newPatient(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Prefix: prefix})
 	assert.Equal(t, payack.ClaimDone, claim(t, patient, "done").State)
 	assert.NotEqual(t, payack.ClaimDone, claim(t, patient, "alone 0").State)
 	require.NoError(t, patient.Advance(lease))

@@ -301,8 +301,7 @@ func TestStoreDown(t *testing.T) {
 // provider gets the answer for success, and the failure of Redis is logged.
 func TestStoreGoesDownInTheMiddle(t *testing.T) {
 	server := ownServer(t)
-	s := newStore(t, &redis.Options{Addr: server.Addr}, redisstore.Config{Timeout: shortTimeout})
-	connect(t, s)
+	s := newPatient(t, &redis.Options{Addr: server.Addr}, redisstore.Config{})
 	r := ptsReplica(t, s, func(context.Context, *payack.PTSEvent) error {
 		server.Kill()
 		return nil
