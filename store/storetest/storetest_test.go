@@ -65,7 +65,7 @@ func TestFaultyInRealTime(t *testing.T) {
 
 // The leases of TestFaultyInRealTime.
 const (
-	lease    = 20 * time.Millisecond
+	lease    = 50 * time.Millisecond
 	tooShort = time.Millisecond
 )
 
@@ -189,9 +189,9 @@ func newFaulty(fault string) *faulty {
 	s := &faulty{entries: map[string]held{}, fault: fault}
 	switch fault {
 	case "slow":
-		s.slow = 2 * lease
+		s.slow = lease * 6 / 5 // above the first lease, and far below the longest that the suite tries
 	case "ignores short leases, slowly":
-		s.fault, s.slow = "ignores short leases", 2*lease
+		s.fault, s.slow = "ignores short leases", lease*6/5
 	case "too slow": // longer than every lease the suite tries
 		s.slow = 2 * 32 * tooShort
 	}
