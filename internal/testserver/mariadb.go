@@ -37,10 +37,6 @@ func NewMariaDB(folder string, settings ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
 	own := folder == ""
 	if own {
 		if folder, err = os.MkdirTemp("", "my"); err != nil {
@@ -56,6 +52,10 @@ func NewMariaDB(folder string, settings ...string) (*Server, error) {
 		return exec.Command(install, "--no-defaults", "--datadir="+to, "--auth-root-authentication-method=normal", "--skip-test-db",
 			"--innodb-log-file-size=64M", "--user="+me.Username)
 	})
+	if err != nil {
+		return nil, err
+	}
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}

@@ -38,10 +38,6 @@ func NewPostgres(folder string, settings ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
 	own := folder == ""
 	if own {
 		if folder, err = os.MkdirTemp("", "pg"); err != nil {
@@ -66,6 +62,10 @@ func NewPostgres(folder string, settings ...string) (*Server, error) {
 		c.SysProcAttr, c.Dir = attributes(by), filepath.Dir(to)
 		return c
 	})
+	if err != nil {
+		return nil, err
+	}
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}

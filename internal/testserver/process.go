@@ -3,10 +3,10 @@ package testserver
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -45,10 +45,20 @@ func (s *Server) Start() error {
 	return fmt.Errorf("it did not start within a minute: %w", last)
 }
 
-// Kill kills the server and all of its processes without letting them shut down.
+// Kill kills the server and all of its processes without letting them shut down, and
+// waits until they have ended. PostgreSQL refuses to start while one of them is left.
 func (s *Server) Kill() {
-	s.signal(syscall.SIGKILL)
-	s.wait()
+	killed := s.signal(syscall.SIGKILL)
+	if len(killed) == 0 {
+		return
+	}
+	<-s.died
+	for range 3000 {
+		if !slices.ContainsFunc(killed, alive) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // Restart shuts the server down gracefully and starts it again.
@@ -92,18 +102,18 @@ func (s *Server) Close() {
 	}
 }
 
-// signal sends a signal to the server and to all processes that it has started. A
-// signal to the process group would not reach them: each process of PostgreSQL is in
+// signal sends a signal to the server and to all processes that it has started, and
+// returns their ids. A signal to the process group would not reach them: each process of PostgreSQL is in
 // a group of its own.
-func (s *Server) signal(sig syscall.Signal) {
+func (s *Server) signal(sig syscall.Signal) []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cmd == nil || s.cmd.Process == nil {
-		return
+		return nil
 	}
 	select {
 	case <-s.died: // its process id may belong to another process now
-		return
+		return nil
 	default:
 	}
 	// Pause the server first, so that it starts no process between the listing of its
@@ -115,6 +125,7 @@ func (s *Server) signal(sig syscall.Signal) {
 	for _, pid := range all {
 		send(pid, sig)
 	}
+	return all
 }
 
 // descendants returns the children of a process and their descendants.
@@ -122,20 +133,10 @@ func descendants(pid int) []int {
 	children := map[int][]int{}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
-		// The text begins with the process id, the command's name in brackets, the
-		// state and the parent's id. The name may contain spaces.
-		_, rest, _ := strings.Cut(string(text), ") ")
-		words := strings.Fields(rest)
-		if len(words) < 2 {
-			continue
-		}
 		child, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		parent, _ := strconv.Atoi(words[1])
-		children[parent] = append(children[parent], child)
+		if _, parent := stat(child); parent != 0 {
+			children[parent] = append(children[parent], child)
+		}
 	}
 	var out []int
 	for _, child := range children[pid] {
@@ -144,14 +145,23 @@ func descendants(pid int) []int {
 	return out
 }
 
-// wait waits until nothing listens on the server's address, for at most 200 attempts.
-func (s *Server) wait() {
-	for range 200 {
-		c, err := net.DialTimeout("tcp", s.Addr, 100*time.Millisecond)
-		if err != nil {
-			return
-		}
-		c.Close()
-		time.Sleep(20 * time.Millisecond)
+// stat returns the state and the parent of a process, or nothing if it is gone.
+func stat(pid int) (state string, parent int) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	// The text begins with the process id, the command's name in brackets, the
+	// state and the parent's id. The name may contain spaces.
+	_, rest, _ := strings.Cut(string(text), ") ")
+	words := strings.Fields(rest)
+	if len(words) < 2 {
+		return "", 0
 	}
+	parent, _ = strconv.Atoi(words[1])
+	return words[0], parent
+}
+
+// alive reports whether a process has not ended. A zombie has ended, and keeps nothing
+// but its id.
+func alive(pid int) bool {
+	state, _ := stat(pid)
+	return state != "" && state != "Z" && state != "X"
 }

@@ -63,7 +63,7 @@ func newRedis(folder string, args func(folder string, port int) ([]string, error
 	var s *Server
 	var failed error
 	for range 5 { // another process may take the free port first
-		port, err := freePort()
+		port, err := FreePort()
 		if err != nil {
 			return nil, err
 		}

@@ -297,7 +297,9 @@ func TestDiskFull(t *testing.T) {
 		require.NoError(t, os.Remove(ballast))
 		for end := time.Now().Add(30 * time.Second); len(pending) > 0 && time.Now().Before(end); {
 			if s != nil && !s.Running() { // a server stops when it can't write its log
-				require.NoError(t, s.Start())
+				if err := s.Start(); err != nil { // PostgreSQL refuses to while an old process is still ending
+					t.Log(err)
+				}
 			}
 			if receiver.receive(t, pending[0]) {
 				acked, pending = acked+1, pending[1:]
