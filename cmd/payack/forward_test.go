@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"maps"
@@ -21,6 +22,8 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"github.com/stretchr/testify/require"
+
+	"github.com/payack/payack/internal/testserver"
 )
 
 // testWebhook is the secret of Standard Webhooks' own vector.
@@ -236,10 +239,11 @@ func TestForwardRefusesCertificates(t *testing.T) {
 
 // Events for an application that is down are forwarded once it is up.
 func TestForwardToOneThatIsDown(t *testing.T) {
+	port, err := testserver.FreePort()
+	require.NoError(t, err)
+	address := fmt.Sprint("127.0.0.1:", port)
 	var app applicationOf
-	app.serve(t, func(http.ResponseWriter, int) { t.Error("it was called before it was down") })
-	c := with(keptConfig(t), object{"forward": object{"url": app.url, "secret": testWebhook}})
-	app.server.Close()
+	c := with(keptConfig(t), object{"forward": object{"url": "http://" + address + "/payments?token=hunter2", "secret": testWebhook}})
 	l := startListener(t, c)
 	for _, order := range []string{"ORD-1", "ORD-2", "ORD-3"} {
 		_, body := l.do("POST", "/pts", built(t, testSender(t, c, "pts"), tamperNothing, assignment{"order_id", order}))
@@ -254,9 +258,9 @@ func TestForwardToOneThatIsDown(t *testing.T) {
 		}
 	}
 	app.answers(func(http.ResponseWriter, int) {})
-	again, err := net.Listen("tcp", app.server.Listener.Addr().String())
+	up, err := net.Listen("tcp", address)
 	require.NoError(t, err)
-	server := &httptest.Server{Listener: again, Config: &http.Server{Handler: &app}}
+	server := &httptest.Server{Listener: up, Config: &http.Server{Handler: &app}}
 	server.Start()
 	defer server.Close()
 	settled := map[string]bool{}

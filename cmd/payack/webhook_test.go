@@ -71,11 +71,10 @@ type shop struct {
 // file can be written.
 func (s *shop) start(t *testing.T, full bool) (stop func()) {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := testserver.FreePort()
 	require.NoError(t, err)
-	address := free.Addr().String()
-	free.Close()
-	_, port, _ := net.SplitHostPort(address)
+	port := strconv.Itoa(free)
+	address := "127.0.0.1:" + port
 	args := append([]string{s.command}, s.args(address)...)
 	if full { // makes writes fail; without the trap, a signal would end the process
 		args = append([]string{"sh", "-c", `trap '' XFSZ; ulimit -f 0; exec "$@"`, "sh"}, args...)
