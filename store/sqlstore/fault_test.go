@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -209,6 +210,7 @@ func TestServerFaults(t *testing.T) {
 				var hog *sql.DB
 				stop := make(chan struct{})
 				var hogs sync.WaitGroup
+				var refused atomic.Int64 // attempts to connect, in a row
 				l.during(t, func(t *testing.T) {
 					var err error
 					hog, err = sql.Open(d.driver, p.dsn)
@@ -221,17 +223,20 @@ func TestServerFaults(t *testing.T) {
 									return
 								case <-time.After(time.Millisecond):
 									if conn, err := hog.Conn(context.Background()); err == nil {
+										refused.Store(0)
 										defer conn.Close()
+									} else {
+										refused.Add(1)
 									}
 								}
 							}
 						})
 					}
-					for range 200 { // so that another client takes each connection that the load gives back
-						p.db.SetMaxIdleConns(0)
+					require.Eventually(t, func() bool {
+						p.db.SetMaxIdleConns(0) // so that another client takes each connection that the load gives back
 						p.db.SetMaxIdleConns(32)
-						time.Sleep(5 * time.Millisecond)
-					}
+						return refused.Load() > 100
+					}, time.Minute, 5*time.Millisecond, "connections are left")
 				}, func(t *testing.T) {
 					close(stop)
 					hogs.Wait()
