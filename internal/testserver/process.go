@@ -103,8 +103,8 @@ func (s *Server) Close() {
 }
 
 // signal sends a signal to the server and to all processes that it has started, and
-// returns their ids. A signal to the process group would not reach them: each process of PostgreSQL is in
-// a group of its own.
+// returns their ids. A signal to the process group would not reach them: each process
+// of PostgreSQL is in a group of its own.
 func (s *Server) signal(sig syscall.Signal) []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
