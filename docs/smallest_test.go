@@ -3,6 +3,7 @@ package docs_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/payack/payack"
+	"github.com/payack/payack/internal/testserver"
 	"github.com/payack/payack/payacktest"
 )
 
@@ -24,10 +26,9 @@ func TestSmallestReceiver(t *testing.T) {
 	program := blocks(t, "go")[0]
 	require.Equal(t, "README.md", program.Page)
 	require.Contains(t, program.Text, address)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := testserver.FreePort()
 	require.NoError(t, err)
-	defer free.Close()
-	at := free.Addr().String()
+	at := fmt.Sprint("127.0.0.1:", port)
 	binary := filepath.Join(t.TempDir(), "smallest")
 	files := map[string]string{"smallest/main.go": strings.Replace(program.Text, address, at, 1)}
 	out, err := inWorkspace(t, files, "build", "-o", binary, "./smallest").CombinedOutput()
@@ -38,7 +39,6 @@ func TestSmallestReceiver(t *testing.T) {
 	run := exec.Command(binary)
 	run.Env = append(os.Environ(), "PTS_SAFECODE="+keys.Safecode.Reveal(), "PTS_PUBLIC_KEY="+keys.PublicKey)
 	run.Stderr = &log
-	require.NoError(t, free.Close()) // just now, so that hardly anything else can take the port
 	require.NoError(t, run.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- run.Wait() }()

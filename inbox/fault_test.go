@@ -31,8 +31,8 @@ func (d database) served(t *testing.T, dsn string) (s *shop, url string) {
 	t.Helper()
 	s = d.openAt(t, dsn, func(c *inbox.Config) { c.Lease = time.Second })
 	crashtest.MakeTables(t, s.db)
-	// A slow machine has time left when an answer waited until the deadline.
 	assert.Less(t, middleware.DefaultDeadline, patience)
+	// A slow machine has time left when an answer waited until the deadline.
 	sooner := func(o *handlers.Options) { o.Deadline = 4 * time.Second }
 	s.inTx(func(ctx context.Context, tx *sql.Tx, ev *payack.PTSEvent) error {
 		_, err := tx.ExecContext(ctx, d.dialect.Rebind(`INSERT INTO effects (id) VALUES (?)`), ev.OrderID)

@@ -256,6 +256,9 @@ func TestInTxIsNotTakenOver(t *testing.T) {
 			s.exec(`UPDATE payack_running SET lease_us = 1`)
 			other.drain()
 			require.NoError(t, s.db.QueryRow(`SELECT lease_us FROM payack_running`).Scan(&lease))
+			if lease != 1 {
+				time.Sleep(time.Second) // ended leases are looked for once a second
+			}
 		}
 		goOn()
 		require.Eventually(t, func() bool { return s.states()[0] == "done" }, 30*time.Second, 5*time.Millisecond)

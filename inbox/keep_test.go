@@ -503,10 +503,11 @@ func TestKeepEndsWithTheDeadline(t *testing.T) {
 		} else {
 			exec(`ROLLBACK`)
 		}
-		again := d.openAt(t, s.dsn).mount() // with more time
-		again.kept(payack.PTS, again.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess))
-		again.drain()
-		assert.Len(t, again.calls(), 1)
+		// The same receiver works again, although a slow machine may need several tries.
+		for end := time.Now().Add(time.Minute); s.last().Outcome == payack.OutcomeFailed && time.Now().Before(end); {
+			send(s.pts, ptsCallback(t, "ORD-1", payack.PTSSuccess), "192.0.2.1")
+		}
+		s.until("settled", func() bool { return len(s.calls()) == 1 })
 	})
 }
 

@@ -97,8 +97,9 @@ func (i *Inspector) enter(ctx context.Context, r *reader) bool {
 		l.looks, l.seen, l.row, l.rows = true, i.memory.last(), 0, nil
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stateTimeout) // not the reader's own context, since all readers depend on this look
 		_, _, _ = i.changed(ctx, nil)
-		go i.look(i.state.now(ctx, i))
+		last := i.state.now(ctx, i) // usually remembered, else bounded by a time of its own
 		cancel()
+		go i.look(last)
 	}
 	l.all[r] = true
 	l.readers.Store(int64(len(l.all)))

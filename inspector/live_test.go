@@ -28,7 +28,7 @@ type stream struct {
 
 func (s *shop) stream(t *testing.T, query string) *stream {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // an event that doesn't come fails the test
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // an event that doesn't come fails the test
 	t.Cleanup(cancel)
 	r, err := http.NewRequestWithContext(ctx, "GET", s.url+"/live?"+query, nil)
 	require.NoError(t, err)

@@ -164,9 +164,10 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 		assert.Equal(t, 1, c.get())
 	})
 	t.Run("the read deadline does not outlive the body", func(t *testing.T) {
-		o.ReadTimeout = time.Second // so that a busy machine lifts the deadline in time
-		h := ptopHandler(t, o, func(ctx context.Context, _ *payack.PtopEvent) error {
-			time.Sleep(2 * o.ReadTimeout) // which began before
+		late := o
+		late.ReadTimeout = time.Second // so that the deadline is lifted in time on a busy machine, too
+		h := ptopHandler(t, late, func(ctx context.Context, _ *payack.PtopEvent) error {
+			time.Sleep(2 * late.ReadTimeout) // until a read deadline would have passed
 			return ctx.Err()
 		})
 		ended := make(chan error, 1)

@@ -39,8 +39,8 @@ type Framework struct {
 	Wrap func(t testing.TB, rc *middleware.Receiver[*payack.PayatomEvent], shop Shop) (url string)
 	// ReadsAhead means that the server reads the body before it calls a handler.
 	// A slow body is then ended by the server's own timeout. Set that timeout to a
-	// few seconds: the suite waits 30 seconds, and a shorter timeout would fail other
-	// properties on a busy machine.
+	// few seconds: the suite waits 30 seconds, and with one second other properties
+	// would fail on a busy machine.
 	ReadsAhead bool
 }
 

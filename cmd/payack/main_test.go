@@ -50,6 +50,7 @@ const (
 	testTimeout  = 20 * time.Second
 )
 
+// testsBegan is before each line's time.
 var testsBegan = time.Now()
 
 // testPair is a key pair of PTS, in PEM.

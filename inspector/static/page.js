@@ -71,7 +71,7 @@ function connect() {
   on("state", html => {
     const fresh = document.createElement("template"), state = one("#state");
     fresh.innerHTML = html;
-    if (fresh.innerHTML !== state.innerHTML.trim()) state.innerHTML = html; // a screen reader reads it aloud
+    if (fresh.innerHTML !== state.innerHTML.trim()) state.innerHTML = html; // the same again would only be read aloud again
   });
   source.onerror = () => say(source.readyState === EventSource.CLOSED ? "Not live. Reload to see what is new." : "Connecting again…");
 }

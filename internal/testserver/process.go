@@ -46,13 +46,14 @@ func (s *Server) Start() error {
 }
 
 // Kill kills the server and all of its processes without letting them shut down, and
-// waits until they have ended. PostgreSQL refuses to start while one of them is left.
+// waits until they have ended, at most a minute. PostgreSQL refuses to start while one
+// of them is left. Kill does nothing if the server's own process has ended already.
 func (s *Server) Kill() {
-	killed := s.signal(syscall.SIGKILL)
+	killed, died := s.signal(syscall.SIGKILL)
 	if len(killed) == 0 {
 		return
 	}
-	<-s.died
+	<-died
 	for range 3000 {
 		if !slices.ContainsFunc(killed, alive) {
 			return
@@ -103,17 +104,18 @@ func (s *Server) Close() {
 }
 
 // signal sends a signal to the server and to all processes that it has started, and
-// returns their ids. A signal to the process group would not reach them: each process
-// of PostgreSQL is in a group of its own.
-func (s *Server) signal(sig syscall.Signal) []int {
+// returns their ids, and a channel that is closed when the server's own has ended. A
+// signal to the process group would not reach them: each process of PostgreSQL is in a
+// group of its own.
+func (s *Server) signal(sig syscall.Signal) (pids []int, died <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cmd == nil || s.cmd.Process == nil {
-		return nil
+		return nil, nil
 	}
 	select {
 	case <-s.died: // its process id may belong to another process now
-		return nil
+		return nil, nil
 	default:
 	}
 	// Pause the server first, so that it starts no process between the listing of its
@@ -125,7 +127,7 @@ func (s *Server) signal(sig syscall.Signal) []int {
 	for _, pid := range all {
 		send(pid, sig)
 	}
-	return all
+	return all, s.died
 }
 
 // descendants returns the children of a process and their descendants.

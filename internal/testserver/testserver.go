@@ -134,10 +134,10 @@ func program(name string, folders ...string) (string, error) {
 	return path, nil
 }
 
-// FreePort returns a loopback port that nothing uses. The port is below those that the
-// system gives to outgoing connections and to listeners on port 0, so it stays free
-// until the caller listens on it, and while a killed server is down. The same holds
-// for the port 10,000 higher, which a node of a Redis Cluster uses as well.
+// FreePort returns a loopback port that nothing uses. It is below the ports that Linux
+// gives to outgoing connections and to listeners on port 0, and so is the port 10,000
+// higher, which a node of a Redis Cluster uses as well. So hardly anything takes the
+// port before the caller listens on it, or while a killed server is down.
 func FreePort() (int, error) {
 	var err error
 	for range 100 {

@@ -211,10 +211,16 @@ func TestServerFaults(t *testing.T) {
 				stop := make(chan struct{})
 				var hogs sync.WaitGroup
 				var refused atomic.Int64 // attempts to connect, in a row
+				letGo := sync.OnceFunc(func() {
+					close(stop)
+					hogs.Wait()
+					_ = hog.Close()
+				})
 				l.during(t, func(t *testing.T) {
 					var err error
 					hog, err = sql.Open(d.driver, p.dsn)
 					require.NoError(t, err)
+					t.Cleanup(letGo)
 					for range 8 {
 						hogs.Go(func() {
 							for {
@@ -232,16 +238,14 @@ func TestServerFaults(t *testing.T) {
 							}
 						})
 					}
+					times := 0
 					require.Eventually(t, func() bool {
 						p.db.SetMaxIdleConns(0) // so that another client takes each connection that the load gives back
 						p.db.SetMaxIdleConns(32)
-						return refused.Load() > 100
+						times++
+						return times > 200 && refused.Load() > 100
 					}, time.Minute, 5*time.Millisecond, "connections are left")
-				}, func(t *testing.T) {
-					close(stop)
-					hogs.Wait()
-					require.NoError(t, hog.Close())
-				})
+				}, func(*testing.T) { letGo() })
 			})
 			l.finish(t)
 		})

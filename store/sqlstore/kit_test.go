@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 		os.Exit(play(role))
 	}
 	flag.Parse()
-	*sqlstore.ReleasePatience = 30 * time.Second        // so that a slow release is over before the next claim
+	*sqlstore.ReleasePatience = 30 * time.Second        // longer than a release is tried, so that it is over before the next claim
 	_ = mysql.SetLogger(golog.New(io.Discard, "", 0))   // no messages about connections that tests break
 	if flag.Lookup("test.bench").Value.String() == "" { // not for benchmarks, which need a disk
 		_ = os.Setenv("TMPDIR", testserver.InMemory())
@@ -251,7 +251,7 @@ func bounded(t testing.TB) context.Context {
 	return ctx
 }
 
-// replace changes a variable until the test ends.
+// replace changes a variable until the test ends. No other test may run beside it.
 func replace[T any](t testing.TB, variable *T, value T) {
 	old := *variable
 	t.Cleanup(func() { *variable = old })

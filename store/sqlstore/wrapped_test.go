@@ -208,6 +208,8 @@ func TestLateAnswerToACommit(t *testing.T) {
 		h, err := p.attempt(t.Context(), t, c, "a")   // without a deadline, InTx waits for a second
 		require.NoError(t, err)
 		require.True(t, h.committed)
+		sent := c.take()
+		require.Contains(t, strings.Join(sent[slices.Index(sent, "COMMIT"):], " "), "SELECT state", "it did not wait for the answer")
 		require.Equal(t, 1, p.count(t, "a"))
 	})
 }
