@@ -214,13 +214,7 @@ func TestFaults(t *testing.T) {
 				ptsC.HTTPClient = &http.Client{Timeout: 100 * time.Millisecond}
 				payatomC.Timeout = 100 * time.Millisecond
 			}
-			ptop, err := client.NewPtop(ptopC)
-			require.NoError(t, err)
-			pts, err := client.NewPTS(ptsC)
-			require.NoError(t, err)
-			payatom, err := client.NewPayatom(payatomC)
-			require.NoError(t, err)
-			some := callsOf(ptop, pts, payatom)
+			some := callsOf(newClients(t, ptopC, ptsC, payatomC))
 			for _, name := range sortedKeys(some) {
 				if errors.Is(c.cause, context.DeadlineExceeded) && !slices.Contains([]string{"ptop check", "pts query", "payatom polling"}, name) {
 					continue
@@ -274,13 +268,7 @@ func TestHalfAResponse(t *testing.T) {
 		ptopC.Timeout, ptopC.HTTPClient = timeout, &http.Client{Transport: transport}
 		ptsC.HTTPClient = &http.Client{Transport: transport, Timeout: timeout}
 		payatomC.Timeout, payatomC.HTTPClient = timeout, &http.Client{Transport: transport}
-		ptop, err := client.NewPtop(ptopC)
-		require.NoError(t, err)
-		pts, err := client.NewPTS(ptsC)
-		require.NoError(t, err)
-		payatom, err := client.NewPayatom(payatomC)
-		require.NoError(t, err)
-		all := callsOf(ptop, pts, payatom)
+		all := callsOf(newClients(t, ptopC, ptsC, payatomC))
 		for _, name := range []string{"ptop check", "pts query", "payatom polling"} {
 			start := time.Now()
 			err := all[name](t.Context())
@@ -548,12 +536,7 @@ func TestSecretsAreRedacted(t *testing.T) {
 
 func TestPrintersShowNoSecret(t *testing.T) {
 	a, b, d := ptopConfig("https://api.example"), ptsConfig("https://api.example"), payatomConfig("https://api.example")
-	ptop, err := client.NewPtop(a)
-	require.NoError(t, err)
-	pts, err := client.NewPTS(b)
-	require.NoError(t, err)
-	payatom, err := client.NewPayatom(d)
-	require.NoError(t, err)
+	ptop, pts, payatom := newClients(t, a, b, d)
 	type holder struct {
 		a    *client.Ptop
 		b    client.PTS
@@ -605,13 +588,7 @@ func TestRetries(t *testing.T) {
 				// PTS requires a Unix time of ten digits. The clock of synctest begins in 2000,
 				// when a Unix time had nine.
 				b.Now = func() time.Time { return time.Now().AddDate(20, 0, 0) }
-				ptop, err := client.NewPtop(a)
-				require.NoError(t, err)
-				pts, err := client.NewPTS(b)
-				require.NoError(t, err)
-				payatom, err := client.NewPayatom(c)
-				require.NoError(t, err)
-				all := callsOf(ptop, pts, payatom)
+				all := callsOf(newClients(t, a, b, c))
 				for _, name := range sortedKeys(all) {
 					bodies, times = nil, nil
 					require.Error(t, all[name](t.Context()), name)

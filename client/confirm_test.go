@@ -30,12 +30,7 @@ func confirms(t *testing.T, o client.Options) map[string]struct {
 	const base = "https://api.example"
 	a, b, d := ptopConfig(base), ptsConfig(base), payatomConfig(base)
 	a.Options, b.Options, d.Options = o, o, o
-	ptop, err := client.NewPtop(a)
-	require.NoError(t, err)
-	pts, err := client.NewPTS(b)
-	require.NoError(t, err)
-	payatom, err := client.NewPayatom(d)
-	require.NoError(t, err)
+	ptop, pts, payatom := newClients(t, a, b, d)
 	ptsEvent := &payack.PTSEvent{UserID: "1", OrderID: "O1", TransactionID: "T1", Status: payack.PTSSuccess}
 	return map[string]struct {
 		ask    func(context.Context) error

@@ -66,17 +66,11 @@ func TestCallsThatAreSentOnceUseNewConnections(t *testing.T) {
 				for _, o := range []*client.Options{&ptopC.Options, &ptsC.Options, &payatomC.Options} {
 					o.HTTPClient = &http.Client{Transport: own}
 				}
-				ptop, err := client.NewPtop(ptopC)
-				require.NoError(t, err)
-				pts, err := client.NewPTS(ptsC)
-				require.NoError(t, err)
-				payatom, err := client.NewPayatom(payatomC)
-				require.NoError(t, err)
-				all := callsOf(ptop, pts, payatom)
+				all := callsOf(newClients(t, ptopC, ptsC, payatomC))
 				// A query of the same client leaves a kept-alive connection.
 				before := map[byte]string{'o': "ptop check", 's': "pts query", 'y': "payatom polling"}[call[len("pt")]]
 				assert.Error(t, all[before](t.Context()))
-				err = all[call](t.Context())
+				err := all[call](t.Context())
 				once := !slices.Contains(repeated, call)
 				assert.Equal(t, !once, err != nil && errorsIsUnreachable(err), "%s: %v", call, err)
 				s.mu.Lock()

@@ -96,6 +96,18 @@ func ptopConfig(base string) client.PtopConfig {
 	}
 }
 
+// newClients returns a client of each provider.
+func newClients(t testing.TB, ptopC client.PtopConfig, ptsC client.PTSConfig, payatomC client.PayatomConfig) (*client.Ptop, *client.PTS, *client.Payatom) {
+	t.Helper()
+	ptop, err := client.NewPtop(ptopC)
+	require.NoError(t, err)
+	pts, err := client.NewPTS(ptsC)
+	require.NoError(t, err)
+	payatom, err := client.NewPayatom(payatomC)
+	require.NoError(t, err)
+	return ptop, pts, payatom
+}
+
 func newPtop(t *testing.T, base string) *client.Ptop {
 	t.Helper()
 	c, err := client.NewPtop(ptopConfig(base))

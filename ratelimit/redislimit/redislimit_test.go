@@ -226,11 +226,16 @@ func TestHungDialerAndHooksDontHoldACall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var told changes
 			l := newLimiter(t, opts, redislimit.Config{Budget: budget, OnChange: told.add, CoolDown: time.Hour})
-			start := time.Now()
+			start, quickest := time.Now(), time.Hour
 			for i := range 10 {
+				began := time.Now()
 				require.Equal(t, i < 3, allow(t, l, "k").Allowed)
+				if i < 3 { // these three wait 50 ms each
+					quickest = min(quickest, time.Since(began))
+				}
 			}
-			assert.Less(t, time.Since(start), 20*time.Second, "three waits of 50 ms, and time for a busy machine")
+			assert.Less(t, quickest, time.Second, "a busy machine does not delay all of them")
+			assert.Less(t, time.Since(start), 20*time.Second)
 			require.Len(t, told.all(), 1)
 			assert.True(t, told.all()[0].Local)
 			assert.ErrorContains(t, told.all()[0].Err, "within 50ms")
